@@ -1,0 +1,60 @@
+"""What exactly is wrong with a record or message. Slow on purpose: it runs only after something failed."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from fastavro import schemaless_reader, schemaless_writer
+from pydantic import ValidationError
+
+
+def invalid_fields(error: ValidationError) -> str:
+    """Each invalid field and why, such as `lines.0.quantity: Input should be greater than or equal to 1`."""
+    return "; ".join(_one_field(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False))
+
+
+def _one_field(location: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(str(part) for part in location)
+    return f"{where}: {message}" if where else message
+
+
+def unreadable_field(avro: bytes, schema: dict[str, Any], error: Exception) -> str:
+    """Which field of the record could not be read, and why."""
+    stream = io.BytesIO(avro)
+    for entry in schema["fields"]:
+        start = stream.tell()
+        try:
+            schemaless_reader(stream, _field_schema(entry, schema), None)
+        except Exception as cause:  # noqa: BLE001  garbage can fail in any way
+            return f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}: {_words(cause)}"
+    return f"{schema['name']} cannot be read: {_words(error)}"
+
+
+def unwritable_field(fields: dict[str, Any], schema: dict[str, Any]) -> str:
+    """The name of the first field that the writer refuses."""
+    for entry in schema["fields"]:
+        try:
+            schemaless_writer(io.BytesIO(), _field_schema(entry, schema), fields[entry["name"]])
+        except Exception:  # noqa: BLE001  any value can be there
+            return str(entry["name"])
+    return "the message as a whole"
+
+
+def _field_schema(entry: dict[str, Any], schema: dict[str, Any]) -> Any:
+    field_type = entry["type"]
+    if isinstance(field_type, str) and field_type in schema.get("__named_schemas", {}):
+        return schema["__named_schemas"][field_type]
+    return field_type
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case EOFError():
+            return "the record ends before the field does"
+        case UnicodeDecodeError():
+            return "the text is not UTF-8"
+        case IndexError():
+            return "the symbol or union branch does not exist"
+        case _:
+            return f"{type(error).__name__}: {error}"

@@ -1,0 +1,181 @@
+"""A directory of Avro schemas: what is written now, what was ever released, and under which ids.
+
+    commands/ events/ state/   <Name>.avsc, one record a file: the working copy
+    registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
+    released/                  <Name>.v<N>.avsc, what version N said, never edited
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from ensemble.errors import ConfigurationError
+
+Schema = dict[str, Any]
+
+FOLDERS = ("commands", "events", "state")
+DRAFT_IDS = 0x7D00_0000
+"""Where the ids of unreleased schemas begin. A draft's id follows from its content, so it never names another schema."""
+
+
+@dataclass(frozen=True)
+class EpochMillis:
+    """Marks an integer as a time, `timestamp-millis` in Avro."""
+
+
+class SchemaVersion(NamedTuple):
+    """One schema as it was released, or the working copy while it is not."""
+
+    id: int
+    name: str
+    version: int
+    schema: Schema
+    released: bool
+
+
+class Schematic(Protocol):
+    """A class that has a schema: a message."""
+
+    __name__: str
+    __folder__: str
+
+
+class SchemaSource(Protocol):
+    """Where schema ids come from: a directory, or a registry service."""
+
+    def id_of(self, name: str) -> int:
+        """The id that new records of `name` are written under."""
+
+    def versions(self, name: str) -> list[SchemaVersion]:
+        """Every version of `name` that records may be written in, oldest first."""
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id, or None when it is unknown."""
+
+
+@dataclass(frozen=True)
+class SchemaSet:
+    """The schemas of one directory, read when first asked for."""
+
+    directory: Path
+
+    def of(self, message_type: Any) -> Schema:
+        """The working schema of a message class."""
+        path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
+        return self._read_once(path)
+
+    def names(self) -> list[str]:
+        """Full names of all working schemas."""
+        return sorted(self.working)
+
+    def id_of(self, name: str) -> int:
+        """The id that new records of `name` are written under."""
+        return self.versions(name)[-1].id
+
+    def versions(self, name: str) -> list[SchemaVersion]:
+        """Every released version, oldest first, then the working copy when it differs from the last of them."""
+        released = self.released(name)
+        working = self.working.get(name)
+        if working is None or (released and fingerprint(released[-1].schema) == fingerprint(working)):
+            return released
+        draft = SchemaVersion(draft_id(working), name, len(released) + 1, working, released=False)
+        return [*released, draft]
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id, or None when it is unknown here."""
+        return self._by_id.get(schema_id)
+
+    def released(self, name: str) -> list[SchemaVersion]:
+        """The released versions of `name`, oldest first."""
+        return [
+            SchemaVersion(entry["id"], name, int(number), self._read_once(self.released_path(name, number)), released=True)
+            for number, entry in self.registry["schemas"].get(name, {}).items()
+        ]
+
+    def released_path(self, name: str, version: int | str) -> Path:
+        """Where the copy of a released version lies."""
+        return self.directory / "released" / f"{name.rpartition('.')[2]}.v{version}.avsc"
+
+    @cached_property
+    def registry(self) -> Mapping[str, Any]:
+        """The content of registry.json; without the file nothing is released."""
+        path = self.directory / "registry.json"
+        return read_schema(path) if path.exists() else {"first_id": None, "schemas": {}}
+
+    @cached_property
+    def working(self) -> dict[str, Schema]:
+        """Full name -> working schema."""
+        paths = [path for folder in FOLDERS for path in sorted((self.directory / folder).glob("*.avsc"))]
+        found: dict[str, Schema] = {}
+        for path in paths:
+            schema = self._read_once(path)
+            if any(full_name(schema).rpartition(".")[2] == other.rpartition(".")[2] for other in found):
+                raise ConfigurationError(f"{path}: a second schema of this name; names are unique in a schemas directory")
+            found[full_name(schema)] = schema
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[int, SchemaVersion]:
+        names = {*self.working, *self.registry["schemas"]}
+        return {version.id: version for name in names for version in self.versions(name)}
+
+    @cached_property
+    def _read(self) -> dict[Path, Schema]:
+        return {}
+
+    def _read_once(self, path: Path) -> Schema:
+        if path not in self._read:
+            self._read[path] = read_schema(path)
+        return self._read[path]
+
+
+def read_schema(path: Path) -> Schema:
+    """The JSON object of a file, or a ConfigurationError that names the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist: each message needs its schema there") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} holds no JSON object")
+    return content
+
+
+def full_name(schema: Schema) -> str:
+    """Namespace and name, such as `ensemble.events.OrderPlaced`."""
+    name, namespace = schema["name"], schema.get("namespace")
+    return f"{namespace}.{name}" if namespace else str(name)
+
+
+def fingerprint(schema: Schema) -> str:
+    """SHA-256 of everything a schema says except its documentation."""
+    text = json.dumps(_without(schema, "doc"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def draft_id(schema: Schema) -> int:
+    """The id of a schema that was not released yet."""
+    return DRAFT_IDS + int(fingerprint(schema)[:6], 16)
+
+
+def without_logical_types(schema: Schema) -> Schema:
+    """The same schema with times as plain numbers, as the hot path reads and writes them."""
+    plain: Schema = _without(schema, "logicalType")
+    return plain
+
+
+def _without(node: Any, key: str) -> Any:
+    match node:
+        case dict():
+            return {name: _without(value, key) for name, value in node.items() if name != key or not isinstance(value, str)}
+        case list():
+            return [_without(item, key) for item in node]
+        case _:
+            return node
