@@ -1,4 +1,4 @@
-"""Messages as bytes: magic 0, a four byte schema id, Avro. Everything about a type is found once; per message there is one call.
+"""Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is found once.
 
 Times stay integers: schemas lose their logical types before they get here.
 """
@@ -49,7 +49,7 @@ def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> En
 
 
 def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Reader[M]]:
-    """For each version that records of this type may be written in: its prefix, and a function from value to message."""
+    """For each version that records of this type may be written in: its prefix, and the function that reads it."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
     return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
 
@@ -108,7 +108,7 @@ class Decoder:
         return Decoded(version.name, version.version, version.id, fields)
 
     def describe(self, value: bytes) -> str:
-        """What the record claims to be, such as `ensemble.events.OrderPlaced v1`; UndecodableRecord when it claims nothing."""
+        """What the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
         version, _ = self._schema(id_in(value))
         return f"{version.name} v{version.version}"
 
@@ -122,7 +122,13 @@ class Decoder:
 
 
 def _flat_encoder(schema: Any, buffer: io.BytesIO) -> Encoder[Any]:
-    seek, truncate, content, write, start = buffer.seek, buffer.truncate, buffer.getvalue, schemaless_writer, PREFIX_LENGTH
+    seek, truncate, content, write, start = (
+        buffer.seek,
+        buffer.truncate,
+        buffer.getvalue,
+        schemaless_writer,
+        PREFIX_LENGTH,
+    )
 
     def encode(message: Message) -> bytes:
         seek(start)
@@ -137,7 +143,13 @@ def _flat_encoder(schema: Any, buffer: io.BytesIO) -> Encoder[Any]:
 
 
 def _nested_encoder(schema: Any, buffer: io.BytesIO, plain: Plain) -> Encoder[Any]:
-    seek, truncate, content, write, start = buffer.seek, buffer.truncate, buffer.getvalue, schemaless_writer, PREFIX_LENGTH
+    seek, truncate, content, write, start = (
+        buffer.seek,
+        buffer.truncate,
+        buffer.getvalue,
+        schemaless_writer,
+        PREFIX_LENGTH,
+    )
 
     def encode(message: Message) -> bytes:
         seek(start)

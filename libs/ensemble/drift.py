@@ -151,8 +151,12 @@ def _enum(hint: _Hint, avro: Schema, at: str) -> Iterator[str]:
         yield _mismatch(hint, f"enum {avro['name']}, which is a Literal", at)
         return
     ours, theirs = set(get_args(hint.type)), set(avro["symbols"])
-    yield from (f"{at}: {symbol!r} is a value of the class, no symbol of the schema" for symbol in sorted(ours - theirs))
-    yield from (f"{at}: {symbol!r} is a symbol of the schema, no value of the class" for symbol in sorted(theirs - ours))
+    yield from (
+        f"{at}: {symbol!r} is a value of the class, no symbol of the schema" for symbol in sorted(ours - theirs)
+    )
+    yield from (
+        f"{at}: {symbol!r} is a symbol of the schema, no value of the class" for symbol in sorted(theirs - ours)
+    )
 
 
 def _primitive(hint: _Hint, kind: str, at: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What travels and what is kept: commands, events, states. A message class is checked against its .avsc when it is made."""
+"""What travels and what is kept: commands, events, states. A class is checked against its .avsc when it is made."""
 
 from __future__ import annotations
 

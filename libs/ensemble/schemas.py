@@ -1,8 +1,8 @@
 """A directory of Avro schemas: what is written now, what was ever released, and under which ids.
 
-    commands/ events/ state/   <Name>.avsc, one record a file: the working copy
-    registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
-    released/                  <Name>.v<N>.avsc, what version N said, never edited
+commands/ events/ state/   <Name>.avsc, one record a file: the working copy
+registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
+released/                  <Name>.v<N>.avsc, what version N said, never edited
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Schema = dict[str, Any]
 
 FOLDERS = ("commands", "events", "state")
 DRAFT_IDS = 0x7D00_0000
-"""Where the ids of unreleased schemas begin. A draft's id follows from its content, so it never names another schema."""
+"""Where the ids of unreleased schemas begin. A draft's id follows from its content, and ends with its release."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,9 @@ class SchemaSet:
     def released(self, name: str) -> list[SchemaVersion]:
         """The released versions of `name`, oldest first."""
         return [
-            SchemaVersion(entry["id"], name, int(number), self._read_once(self.released_path(name, number)), released=True)
+            SchemaVersion(
+                entry["id"], name, int(number), self._read_once(self.released_path(name, number)), released=True
+            )
             for number, entry in self.registry["schemas"].get(name, {}).items()
         ]
 
@@ -116,7 +118,9 @@ class SchemaSet:
         for path in paths:
             schema = self._read_once(path)
             if any(full_name(schema).rpartition(".")[2] == other.rpartition(".")[2] for other in found):
-                raise ConfigurationError(f"{path}: a second schema of this name; names are unique in a schemas directory")
+                raise ConfigurationError(
+                    f"{path}: a second schema of this name; names are unique in a schemas directory"
+                )
             found[full_name(schema)] = schema
         return found
 
@@ -174,7 +178,9 @@ def without_logical_types(schema: Schema) -> Schema:
 def _without(node: Any, key: str) -> Any:
     match node:
         case dict():
-            return {name: _without(value, key) for name, value in node.items() if name != key or not isinstance(value, str)}
+            return {
+                name: _without(value, key) for name, value in node.items() if name != key or not isinstance(value, str)
+            }
         case list():
             return [_without(item, key) for item in node]
         case _:

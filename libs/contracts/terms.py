@@ -1,0 +1,64 @@
+"""The words that messages are made of, each with its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ensemble.messages import Millis, Record
+
+MOST_MONEY = 10**15
+"""The largest order total, in minor units."""
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Sku = Id
+MessageId = Annotated[str, Field(min_length=1, max_length=300)]
+"""32 hexadecimal digits, or where the record lay, for records of outsiders that carry no id."""
+
+Money = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+"""Minor units of a currency, such as cents."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+PaymentToken = Annotated[str, Field(min_length=1, max_length=128)]
+Quantity = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Attempt = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
+Flag = Annotated[bool, Field(strict=True)]
+ShippingSpeed = Literal["standard", "express"]
+
+
+class OrderLine(Record):
+    """So many pieces of one sku, at a price each."""
+
+    sku: Sku
+    quantity: Quantity
+    unit_price: Money
+
+
+def total_of(lines: Iterable[OrderLine]) -> int:
+    """What the lines cost together, in minor units."""
+    return sum(line.quantity * line.unit_price for line in lines)
+
+
+def _within_limit(lines: tuple[OrderLine, ...]) -> tuple[OrderLine, ...]:
+    if (total := total_of(lines)) > MOST_MONEY:
+        raise ValueError(f"the total is {total}, more than {MOST_MONEY} minor units")
+    return lines
+
+
+Lines = Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=100), AfterValidator(_within_limit)]
+"""One to a hundred lines whose total stays within `MOST_MONEY`."""
+
+
+class OrderTerms(Record):
+    """What was agreed on when the order was placed."""
+
+    customer_id: Id
+    lines: Lines
+    currency: Currency
+    payment_token: PaymentToken
+    warehouse_id: Id
+    shipping_speed: ShippingSpeed = "standard"
+    placed_at: Millis
