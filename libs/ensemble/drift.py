@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -136,13 +136,13 @@ def _integer(hint: _Hint, avro: Schema, at: str) -> Iterator[str]:
         yield f"{at}: an Avro {avro['type']} holds {least} to {most}, the class allows {_shown(low)} to {_shown(high)}"
 
 
-def _bounds(said: tuple[Any, ...]) -> tuple[Any, Any]:
-    lows = [item.ge for item in said if isinstance(item, Ge)] + [item.gt + 1 for item in said if isinstance(item, Gt)]
-    highs = [item.le for item in said if isinstance(item, Le)] + [item.lt - 1 for item in said if isinstance(item, Lt)]
+def _bounds(said: tuple[Any, ...]) -> tuple[int | None, int | None]:
+    lows: list[Any] = [item.ge for item in said if isinstance(item, Ge)]
+    highs: list[Any] = [item.le for item in said if isinstance(item, Le)]
     return max(lows, default=None), min(highs, default=None)
 
 
-def _shown(bound: Any) -> str:
+def _shown(bound: int | None) -> str:
     return "any" if bound is None else str(bound)
 
 

@@ -13,9 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ensemble.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ensemble.schema_gate import Problem
 
 Schema = dict[str, Any]
 
@@ -37,13 +40,6 @@ class SchemaVersion(NamedTuple):
     version: int
     schema: Schema
     released: bool
-
-
-class Schematic(Protocol):
-    """A class that has a schema: a message."""
-
-    __name__: str
-    __folder__: str
 
 
 class SchemaSource(Protocol):
@@ -68,7 +64,7 @@ class SchemaSet:
     def of(self, message_type: Any) -> Schema:
         """The working schema of a message class."""
         path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
-        return self._read_once(path)
+        return self.read(path)
 
     def names(self) -> list[str]:
         """Full names of all working schemas."""
@@ -91,12 +87,22 @@ class SchemaSet:
         """The schema behind an id, or None when it is unknown here."""
         return self._by_id.get(schema_id)
 
+    def check(self) -> list[Problem]:
+        """Everything that the gate finds wrong; empty when these schemas may be deployed."""
+        from ensemble.schema_gate import check  # reads Avro's own library, which running services never need
+
+        return check(self)
+
+    def release(self) -> list[SchemaVersion]:
+        """Write the next version of each changed schema and return those; refused while anything breaks."""
+        from ensemble.schema_gate import release
+
+        return release(self)
+
     def released(self, name: str) -> list[SchemaVersion]:
         """The released versions of `name`, oldest first."""
         return [
-            SchemaVersion(
-                entry["id"], name, int(number), self._read_once(self.released_path(name, number)), released=True
-            )
+            SchemaVersion(entry["id"], name, int(number), self.read(self.released_path(name, number)), released=True)
             for number, entry in self.registry["schemas"].get(name, {}).items()
         ]
 
@@ -108,20 +114,26 @@ class SchemaSet:
     def registry(self) -> Mapping[str, Any]:
         """The content of registry.json; without the file nothing is released."""
         path = self.directory / "registry.json"
-        return read_schema(path) if path.exists() else {"first_id": None, "schemas": {}}
+        return read_json(path) if path.exists() else {"first_id": None, "schemas": {}}
 
     @cached_property
     def working(self) -> dict[str, Schema]:
         """Full name -> working schema."""
-        paths = [path for folder in FOLDERS for path in sorted((self.directory / folder).glob("*.avsc"))]
-        found: dict[str, Schema] = {}
-        for path in paths:
-            schema = self._read_once(path)
-            if any(full_name(schema).rpartition(".")[2] == other.rpartition(".")[2] for other in found):
-                raise ConfigurationError(
-                    f"{path}: a second schema of this name; names are unique in a schemas directory"
-                )
-            found[full_name(schema)] = schema
+        return {name: self.read(path) for name, path in self._paths.items()}
+
+    def working_path(self, name: str) -> Path:
+        """Where the working copy of a schema lies."""
+        return self._paths[name]
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for path in sorted(self.directory.glob("*/*.avsc")):
+            if path.parent.name in FOLDERS:
+                name = full_name(self.read(path))
+                if any(path.stem == other.stem for other in found.values()):
+                    raise ConfigurationError(f"{path}: a second {path.stem}; names are unique in a schemas directory")
+                found[name] = path
         return found
 
     @cached_property
@@ -130,16 +142,17 @@ class SchemaSet:
         return {version.id: version for name in names for version in self.versions(name)}
 
     @cached_property
-    def _read(self) -> dict[Path, Schema]:
+    def _files(self) -> dict[Path, Schema]:
         return {}
 
-    def _read_once(self, path: Path) -> Schema:
-        if path not in self._read:
-            self._read[path] = read_schema(path)
-        return self._read[path]
+    def read(self, path: Path) -> Schema:
+        """The content of one schema file, read once."""
+        if path not in self._files:
+            self._files[path] = _record_in(path)
+        return self._files[path]
 
 
-def read_schema(path: Path) -> Schema:
+def read_json(path: Path) -> Schema:
     """The JSON object of a file, or a ConfigurationError that names the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -149,6 +162,13 @@ def read_schema(path: Path) -> Schema:
         raise ConfigurationError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} holds no JSON object")
+    return content
+
+
+def _record_in(path: Path) -> Schema:
+    content = read_json(path)
+    if content.get("type") != "record" or not {"name", "fields"} <= content.keys():
+        raise ConfigurationError(f"{path} describes no record: it needs type, name and fields")
     return content
 
 
