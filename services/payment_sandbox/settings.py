@@ -13,7 +13,7 @@ class SandboxSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8090, ge=0, le=65535, description="port to listen on, 0 for any free one")
-    ledger: Path = Field(Path(".sandbox/ledger.db"), description="file of the ledger, created when missing")
+    ledger: Path = Field(Path(".ensemble/payment-ledger.db"), description="file of the ledger, created when missing")
     hang_s: float = Field(60.0, gt=0, description="how long a hanging request stays unanswered")
     late_ms: int = Field(1_500, ge=0, description="how long after its first answer a late charge is booked")
     max_body_bytes: int = Field(16_384, gt=0, description="largest request body that is accepted")

@@ -1,0 +1,104 @@
+"""The payment provider over HTTP, behind the PaymentGateway port."""
+
+import asyncio
+import json
+from typing import Any
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+from ensemble.errors import RetryableError, TerminalError
+from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
+
+_MALFORMED = frozenset({400, 413, 415, 422})
+_FINAL = frozenset({200, 201})
+_JSON = {"Content-Type": "application/json"}
+
+
+class HttpPaymentGateway:
+    """One attempt per call, bounded by `attempt_timeout_s`; the caller decides when to ask again.
+
+    Connections are kept alive and belong to the event loop of the first call: `close` on that loop.
+    """
+
+    def __init__(self, url: str, attempt_timeout_s: float = 5.0, connections: int = 256) -> None:
+        self._url = url.rstrip("/")
+        self._timeout = ClientTimeout(total=attempt_timeout_s)
+        self._connections = connections
+        self._session: ClientSession | None = None
+
+    async def charge(self, request: ChargeRequest) -> Captured | Declined:
+        """As the port promises."""
+        document = {
+            "order_id": request.order_id,
+            "amount": request.amount,
+            "currency": request.currency,
+            "payment_token": request.payment_token,
+        }
+        match await self._post("/v1/charges", request.key, document):
+            case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount)}:
+                return Captured(charge_id, amount)
+            case {"status": "declined", "reason": str(reason)}:
+                return Declined(reason)
+            case answer:
+                raise _unknown(request.key, f"an answer that is no charge: {answer}")
+
+    async def refund(self, request: RefundRequest) -> Refunded:
+        """As the port promises."""
+        document = {"order_id": request.order_id, "charge_key": request.charge_key, "reason": request.reason}
+        match await self._post("/v1/refunds", request.key, document):
+            case {"status": "refunded", "amount": int(amount)}:
+                return Refunded(amount)
+            case answer:
+                raise _unknown(request.key, f"an answer that is no refund: {answer}")
+
+    async def close(self) -> None:
+        """Closes the connections; a later call opens new ones."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _post(self, path: str, key: str, document: dict[str, Any]) -> Any:
+        try:
+            status, body = await self._exchange(path, key, json.dumps(document).encode())
+        except TimeoutError as error:
+            raise _unknown(key, f"no answer within {self._timeout.total} s") from error
+        except ClientError as error:
+            raise _unknown(key, f"the payment provider at {self._url} cannot be reached: {error}") from error
+        answer = _parse(body)
+        if status in _FINAL:
+            return answer
+        if status in _MALFORMED:
+            raise TerminalError(f"the payment provider refused {key}: {_detail(status, answer)}")
+        raise _unknown(key, _detail(status, answer))
+
+    async def _exchange(self, path: str, key: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"Idempotency-Key": f'"{key}"', **_JSON}
+        session = self._opened()
+        async with session.post(self._url + path, data=body, headers=headers, allow_redirects=False) as response:
+            return response.status, await response.read()
+
+    def _opened(self) -> ClientSession:
+        if self._session is None or self._session.closed:
+            loop = asyncio.get_running_loop()
+            connector = TCPConnector(limit=self._connections, loop=loop)
+            self._session = ClientSession(connector=connector, timeout=self._timeout, cookie_jar=DummyCookieJar())
+        return self._session
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _detail(status: int, answer: Any) -> str:
+    match answer:
+        case {"title": str(title), "detail": str(detail)}:
+            return f"{status} {title}: {detail}"
+        case _:
+            return f"status {status}"
+
+
+def _unknown(key: str, why: str) -> RetryableError:
+    return RetryableError(f"the outcome of {key} is not known: {why}")
