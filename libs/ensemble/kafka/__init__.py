@@ -1,0 +1,1 @@
+"""Everything that touches Kafka: the only part of the project that imports the client."""

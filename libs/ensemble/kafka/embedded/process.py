@@ -1,0 +1,132 @@
+"""The broker's process and the supervisor that holds it."""
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ensemble.kafka.embedded import running
+from ensemble.kafka.embedded.errors import EmbeddedKafkaError
+from ensemble.kafka.embedded.layout import Layout
+from ensemble.kafka.embedded.supervisor import STOP_LIMIT_S
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+STEP_S = 0.02
+
+
+@dataclass(frozen=True)
+class BrokerProcess:
+    """A broker under its supervisor; it lives as long as this process does, or until it is stopped."""
+
+    supervisor: "subprocess.Popen[bytes]"
+    pid: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.supervisor.poll() is not None
+
+    def stop(self) -> None:
+        """Let the broker finish and wait for it; past the limit it is killed."""
+        if self.supervisor.stdin:
+            self.supervisor.stdin.close()
+        try:
+            self.supervisor.wait(STOP_LIMIT_S + 5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._close()
+
+    def kill(self) -> None:
+        """End the broker as a crash would, and wait until it is gone."""
+        end(self.pid, grace_s=0)
+        self.supervisor.wait(STOP_LIMIT_S)
+        self._close()
+
+    def _close(self) -> None:
+        for pipe in (self.supervisor.stdin, self.supervisor.stdout):
+            if pipe:
+                pipe.close()
+
+
+def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
+    """Start the broker under a supervisor, which takes the directory's lock over."""
+    with layout.output.open("wb") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SUPERVISOR), str(layout.state), *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, pass_fds=(lock,), start_new_session=True,
+        )  # fmt: skip
+    os.close(lock)
+    first_line = supervisor.stdout.readline() if supervisor.stdout else b""
+    broker = BrokerProcess(supervisor, int(first_line or 0))
+    if not broker.pid:
+        broker.stop()
+        raise EmbeddedKafkaError(f"Kafka could not be started: {last_words(layout)}")
+    return broker
+
+
+def lock(layout: Layout) -> int:
+    """Take the directory for one broker; wait for a broker that is stopping, end one that was left over."""
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, layout)
+    except EmbeddedKafkaError:
+        os.close(descriptor)
+        raise
+    left_over = running.read(layout)
+    if left_over and left_over.is_process_alive:
+        end(left_over.pid, grace_s=STOP_LIMIT_S)
+    return descriptor
+
+
+def _take(descriptor: int, layout: Layout) -> None:
+    limit = time.monotonic() + STOP_LIMIT_S + 5
+    while not _taken(descriptor):
+        note = running.read(layout)
+        if note is None or psutil.pid_exists(note.owner_pid) or time.monotonic() > limit:
+            where = f"runs at {note.bootstrap_servers}" if note else "is being started"
+            raise EmbeddedKafkaError(f"A broker of {layout.directory} {where}: use it, or stop what started it.")
+        time.sleep(STEP_S)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def end(pid: int, grace_s: float) -> None:
+    """End a process that is not our child, forcibly after the grace, and wait until it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if grace_s:
+            process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(grace_s)
+                return
+        process.kill()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(STOP_LIMIT_S)
+
+
+def last_words(layout: Layout) -> str:
+    """Return the line in which the broker most likely said why it ended."""
+    telling = [
+        line
+        for line in _tail(layout.log) + _tail(layout.output)
+        if "ERROR" in line or "FATAL" in line or "rror:" in line
+    ]
+    return telling[-1][:400] if telling else f"it left no error in {layout.log}"
+
+
+def _tail(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")[-20_000:].splitlines()
+    except FileNotFoundError:
+        return []

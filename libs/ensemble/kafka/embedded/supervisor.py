@@ -1,0 +1,44 @@
+"""Stands between the broker and its owner, so that the broker never outlives the owner, whatever ended it.
+
+Run as a script of its own: `supervisor.py NOTE COMMAND...`. Its standard input is a pipe that the owner holds open:
+when that closes, by intent or because the owner died, the broker is stopped. The first line of its output is the
+broker's pid.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+STOP_LIMIT_S = 15.0
+
+
+def main(note: str, command: list[str]) -> int:
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: broker.terminate())
+    threading.Thread(target=_stop_when_alone, args=(broker,), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, b"%d\n" % broker.pid)
+    code = broker.wait()
+    with contextlib.suppress(OSError):
+        pathlib.Path(note).unlink()
+    return code
+
+
+def _stop_when_alone(broker: "subprocess.Popen[bytes]") -> None:
+    while os.read(0, 1024):
+        pass
+    broker.terminate()
+    try:
+        broker.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        broker.kill()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
