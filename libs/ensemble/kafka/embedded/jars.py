@@ -132,6 +132,7 @@ class JarCache:
             return self.download(jar, staging / "last")
         except (OSError, RuntimeError) as error:
             raise EmbeddedKafkaError(
-                f"Apache Kafka {KAFKA_VERSION} is not complete in the cache {self.directory}, and {jar.name} could not be "
-                f"downloaded ({type(error).__name__}). Connect to the network once; it is kept from then on. {ELSEWHERE}"
+                f"Apache Kafka {KAFKA_VERSION} is not complete in the cache {self.directory}, and {jar.name} could "
+                f"not be downloaded ({type(error).__name__}). Connect to the network once; what is fetched is kept. "
+                f"{ELSEWHERE}"
             ) from error

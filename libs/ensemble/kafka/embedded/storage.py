@@ -25,7 +25,8 @@ class Jvm:
         logging = Path(__file__).with_name("log4j2.yaml")
         return [
             str(self.java), "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={logging}", f"-Densemble.log={layout.log}", "-cp", self.classpath, *arguments,
+            "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={logging}", f"-Densemble.log={layout.log}",
+            "-cp", self.classpath, *arguments,
         ]  # fmt: skip
 
 

@@ -1,0 +1,41 @@
+# Every target makes .venv first when it is missing or the lock changed. PYTHON=/path/to/python3 chooses the Python.
+.DEFAULT_GOAL := help
+PYTHON_OF_VENV := .venv/bin/python
+
+.PHONY: help demo test test-unit lint format bench lock clean venv
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run orders through all services on a real Kafka, then check that nothing was lost or done twice
+	@./ensemble demo
+
+test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses)
+	$(PYTHON_OF_VENV) -m pytest $(ARGS)
+
+test-unit: venv ## Run the tests that need no broker
+	$(PYTHON_OF_VENV) -m pytest -m "unit or component" $(ARGS)
+
+lint: venv ## Check style, types and import rules
+	$(PYTHON_OF_VENV) -m ruff check
+	$(PYTHON_OF_VENV) -m ruff format --check
+	$(PYTHON_OF_VENV) -m mypy
+	.venv/bin/lint-imports
+
+format: venv ## Put all code into its format, and mend what can be mended
+	$(PYTHON_OF_VENV) -m ruff format
+	$(PYTHON_OF_VENV) -m ruff check --fix
+
+bench: venv ## Measure speed and write the table to benchmarks/results/
+	$(PYTHON_OF_VENV) -m benchmarks $(ARGS)
+
+lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-header --no-annotate --output-file requirements.lock
+
+clean: ## Remove .venv, caches, and the data of the embedded Kafka
+	rm -rf .venv .ensemble .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@./ensemble --make-venv
