@@ -27,8 +27,8 @@ def unreadable_field(avro: bytes, schema: dict[str, Any], error: Exception) -> s
         try:
             schemaless_reader(stream, _field_schema(entry, schema), None)
         except Exception as cause:  # noqa: BLE001  garbage can fail in any way
-            return f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}: {_words(cause)}"
-    return f"{schema['name']} cannot be read: {_words(error)}"
+            return f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}: {_words(cause, avro)}"
+    return f"{schema['name']} cannot be read: {_words(error, avro)}"
 
 
 def unwritable_field(fields: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -48,9 +48,9 @@ def _field_schema(entry: dict[str, Any], schema: dict[str, Any]) -> Any:
     return field_type
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, avro: bytes) -> str:
     match error:
-        case EOFError():
+        case _ if isinstance(error, EOFError) or _is_cut_within_a_number(error, avro):
             return "the record ends before the field does"
         case UnicodeDecodeError():
             return "the text is not UTF-8"
@@ -58,3 +58,8 @@ def _words(error: Exception) -> str:
             return "the symbol or union branch does not exist"
         case _:
             return f"{type(error).__name__}: {error}"
+
+
+def _is_cut_within_a_number(error: Exception, avro: bytes) -> bool:
+    """Each byte of a number but its last has the high bit set."""
+    return isinstance(error, IndexError) and avro[-1:] >= b"\x80"

@@ -1,0 +1,83 @@
+"""The topic catalogue: every topic that messages travel on, its key, and how long it keeps them. There is no other list."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from contracts import commands as c
+from contracts import events as e
+from contracts import state as s
+from ensemble.topology import Catalogue, CommandFailure, Topic
+
+FOR_EVER = None
+"""Retention of what is the truth itself: the ledger."""
+
+ORDERS_COMMANDS = Topic("orders.commands", "order", "order_id", (c.PlaceOrder, c.CompleteOrder, c.CancelOrder), external=True)
+ORDERS_EVENTS = Topic(
+    "orders.events", "order", "order_id", (e.OrderPlaced, e.OrderCompleted, e.OrderCancelled, e.CommandFailed), external=True
+)
+PAYMENTS_COMMANDS = Topic("payments.commands", "payment", "order_id", (c.ProcessPayment, c.AttemptCharge, c.RefundPayment))
+PAYMENTS_EVENTS = Topic(
+    "payments.events", "payment", "order_id", (e.PaymentConfirmed, e.PaymentDeclined, e.PaymentRefunded, e.CommandFailed)
+)
+INVENTORY_COMMANDS = Topic(
+    "inventory.commands", "inventory", "warehouse_id", (c.FulfilOrder, c.ReleaseStock, c.DispatchStock, c.ReceiveStock), external=True
+)
+INVENTORY_EVENTS = Topic(
+    "inventory.events",
+    "inventory",
+    "order_id",
+    (e.ReservationConfirmed, e.ReservationRejected, e.ReservationReleased, e.CommandFailed),
+)
+INVENTORY_LEDGER = Topic(
+    "inventory.ledger",
+    "inventory",
+    "warehouse_id",
+    (e.StockReceived, e.StockReserved, e.StockReleased, e.StockDispatched, e.ReservationClosed),
+    retention=FOR_EVER,
+)
+SHIPPING_COMMANDS = Topic("shipping.commands", "shipping", "order_id", (c.ScheduleShipment, c.InitiatePackaging, c.CancelShipment))
+SHIPPING_EVENTS = Topic("shipping.events", "shipping", "order_id", (e.ShipmentScheduled, e.ShipmentCancelled, e.CommandFailed))
+ORCHESTRATOR_COMMANDS = Topic("orchestrator.commands", "orchestrator", "order_id", (c.RequestCancellation,), external=True)
+ORCHESTRATOR_EVENTS = Topic("orchestrator.events", "orchestrator", "order_id", (e.CommandFailed,))
+ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.OrderState,), cleanup="compact")
+
+
+def command_failed(failure: CommandFailure) -> e.CommandFailed | None:
+    """Tell the orchestrator; a command that belongs to no order has nobody waiting for it."""
+    order_id = getattr(failure.command, "order_id", None)
+    if order_id is None:
+        return None
+    return e.CommandFailed(
+        order_id=order_id,
+        command=type(failure.command).__name__,
+        command_id=failure.message_id,
+        service=failure.service,
+        error=type(failure.error).__name__,
+        message=str(failure.error)[:1000],
+        attempts=failure.attempts,
+    )
+
+
+CATALOGUE = Catalogue(
+    topics=(
+        ORDERS_COMMANDS,
+        ORDERS_EVENTS,
+        PAYMENTS_COMMANDS,
+        PAYMENTS_EVENTS,
+        INVENTORY_COMMANDS,
+        INVENTORY_EVENTS,
+        INVENTORY_LEDGER,
+        SHIPPING_COMMANDS,
+        SHIPPING_EVENTS,
+        ORCHESTRATOR_COMMANDS,
+        ORCHESTRATOR_EVENTS,
+        ORDER_STATE,
+    ),
+    sent_from_outside=frozenset({c.PlaceOrder, e.OrderPlaced, c.RequestCancellation, c.ReceiveStock}),
+    read_outside={
+        e.OrderCompleted: "for customers' notifications and other teams",
+        e.OrderCancelled: "for customers' notifications and other teams",
+    },
+    on_exhausted=command_failed,
+)

@@ -1,0 +1,92 @@
+"""Every exception of the runtime, and what the runtime does with it.
+
+    EnsembleError
+    +-- RetryableError          could not be processed now: tried again, then dead-lettered
+    |   +-- AttemptTimedOut     an async handler outlived its attempt
+    +-- TerminalError           will never be processed: dead-lettered at once
+    |   +-- UndecodableRecord   the bytes are no record of ours
+    |   |   +-- UnknownSchema   the schema id is in no registry we know
+    |   +-- UnencodableMessage  a message holds a value that its schema has no room for
+    |   +-- UnhandledMessage    a command of this service that no handler takes
+    |   +-- MisplacedRecord     no key, a tombstone, or a record in another partition than its key's
+    |   +-- OutOfScope          a handler touched state of another key than its record's
+    |   +-- UndeclaredOutput    a handler emitted or sent what its bus does not declare
+    |   +-- OversizedOutput     an output is larger than its topic takes
+    +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
+    |   +-- SchemaDrift         a message class differs from its .avsc
+    +-- FatalError              this process must stop; what it had not committed is done again by the next
+        +-- Fenced              another process has this instance's slot
+        +-- LostState           offsets or changelog are gone although state exists: an incident, not a replay
+
+A business refusal is an event, never an exception.
+"""
+
+from __future__ import annotations
+
+
+class EnsembleError(Exception):
+    """Root of all errors of the runtime."""
+
+
+class RetryableError(EnsembleError):
+    """Raise it when an input could not be processed *now*. It is tried again, then dead-lettered."""
+
+
+class AttemptTimedOut(RetryableError):
+    """An async handler did not finish within its attempt's time."""
+
+
+class TerminalError(EnsembleError):
+    """Raise it when an input can *never* be processed. It is dead-lettered at once."""
+
+
+class UndecodableRecord(TerminalError):
+    """The record's bytes cannot be read as the message they claim to be."""
+
+
+class UnknownSchema(UndecodableRecord):
+    """The record's schema id is in no registry that this process knows."""
+
+
+class UnencodableMessage(TerminalError):
+    """A message holds a value that its schema has no room for."""
+
+
+class UnhandledMessage(TerminalError):
+    """A readable message arrived on a command topic of this service, but no handler takes it."""
+
+
+class MisplacedRecord(TerminalError):
+    """The record has no key, no value, or lies in another partition than its key belongs to."""
+
+
+class OutOfScope(TerminalError):
+    """A handler touched state of a key that is neither its record's nor below it."""
+
+
+class UndeclaredOutput(TerminalError):
+    """A handler emitted or sent a message that its bus does not declare."""
+
+
+class OversizedOutput(TerminalError):
+    """An output is larger than its topic takes."""
+
+
+class ConfigurationError(EnsembleError):
+    """Declarations or settings are wrong. Start-up stops with these words."""
+
+
+class SchemaDrift(ConfigurationError):
+    """A message class and its .avsc say different things."""
+
+
+class FatalError(EnsembleError):
+    """This process cannot go on. Nothing uncommitted took effect."""
+
+
+class Fenced(FatalError):
+    """Another process has taken this instance's slot."""
+
+
+class LostState(FatalError):
+    """State exists, but the offsets or records it belongs to are gone."""

@@ -1,0 +1,249 @@
+"""Event sourcing: an aggregate's entries are the fold of its ledger, with a snapshot of what changed now and then.
+
+A snapshot is changelog records of single entries plus one `LedgerPosition` for each key, in the batch's own transaction.
+Restoring reads the changelog, then the ledger from the earliest offset a position names; facts that a snapshot already
+holds are known by their sequence number. So a snapshot may be taken at any time and may be old, never wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+from ensemble.effects import Layer, OutputRoute
+from ensemble.errors import TerminalError, UndeclaredOutput
+from ensemble.messages import Event, State
+from ensemble.runtime_state import LedgerPosition
+from ensemble.store import StateCodec
+
+E = TypeVar("E", bound=Event)
+Writes = dict[bytes, State | None]
+_MISSING: Final = object()
+
+
+class Aggregate(Protocol):
+    """What `event_sourced` asks of an aggregate: pure, made anew for each read."""
+
+    def evolve(self, fact: Any) -> Mapping[tuple[str, str], State | None]:
+        """The entries that `fact` changes, by (entry name, sub key); None removes one."""
+
+
+class EntryView(Mapping[str, Any]):
+    """The entries of one name under one key, read through to the store on demand. Iterating lists committed ones too."""
+
+    def __init__(self, read: Callable[[bytes], Any], names: Callable[[bytes], Iterator[bytes]], prefix: bytes) -> None:
+        self._read, self._names, self._prefix = read, names, prefix
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._read(self._prefix + name.encode())
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (key[len(self._prefix) :].decode() for key in self._names(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class LedgerStore:
+    """One partition's aggregates of one kind."""
+
+    def __init__(self, changelog: str, ledger: str, make: Callable[..., Any], entries: Mapping[str, type[State]], snapshot_every: int) -> None:
+        self.changelog, self.ledger = changelog, ledger
+        self.ledger_end = 0
+        """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
+        self._make, self._entry_types, self._every = make, entries, snapshot_every
+        self._codec = StateCodec(changelog, [*entries.values(), LedgerPosition])
+        self._live: dict[bytes, State | bytes] = {}
+        self._dirty: set[bytes] = set()
+        self._facts = 0
+        self._taking = False
+        self.batch: Writes = {}
+        self.batch_facts = 0
+
+    def get(self, key: bytes) -> Any:
+        """The entry of this batch, or None."""
+        if key in self.batch:
+            return self.batch[key]
+        held = self._live.get(key)
+        if isinstance(held, bytes):
+            held = self._live[key] = self._codec.decode(key, held)
+        return held
+
+    def aggregate(self, key: bytes, read: Callable[[bytes], Any]) -> Any:
+        """The aggregate of `key` as `read` sees its entries."""
+        views = {name: EntryView(read, self._names, key + b"/" + name.encode() + b"/") for name in self._entry_types}
+        return self._make(key.decode(), self.sequence(key, read), **views)
+
+    def sequence(self, key: bytes, read: Callable[[bytes], Any]) -> int:
+        """The sequence number of the key's last fact, 0 before the first."""
+        position = read(key)
+        return position.sequence if position is not None else 0
+
+    def fold_fact(self, key: bytes, fact: Any, read: Callable[[bytes], Any]) -> Writes:
+        """The writes that `fact` means; TerminalError when its sequence leaves a gap."""
+        expected = self.sequence(key, read) + 1
+        if fact.sequence != expected:
+            raise TerminalError(f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected {expected}")
+        changed = self.aggregate(key, read).evolve(fact)
+        writes: Writes = {b"/".join((key, name.encode(), sub.encode())): state for (name, sub), state in changed.items()}
+        return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
+
+    def _names(self, prefix: bytes) -> Iterator[bytes]:
+        known = dict.fromkeys(key for key in (*self._live, *self.batch) if key.startswith(prefix))
+        return (key for key in known if self.get(key) is not None)
+
+    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """Nothing, until enough facts have come: then everything changed since the last snapshot."""
+        self._taking = self._facts + self.batch_facts >= self._every
+        if not self._taking:
+            return []
+        return [(key, self._codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
+
+    def _stamped(self, state: Any) -> State | None:
+        """A position takes the ledger offset known now."""
+        return state.model_copy(update={"offset": self.ledger_end}) if isinstance(state, LedgerPosition) else state
+
+    def fold(self) -> None:
+        self._facts += self.batch_facts
+        self._dirty |= self.batch.keys()
+        if self._taking:
+            self._facts, self._dirty = 0, set()
+        for key, state in self.batch.items():
+            if state is None:
+                self._live.pop(key, None)
+            else:
+                self._live[key] = state
+        self.drop()
+
+    def drop(self) -> None:
+        self.batch, self.batch_facts, self._taking = {}, 0, False
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self._live.pop(key, None)
+        else:
+            self._live[key] = value
+
+    def replay_from(self) -> int:
+        """Once the changelog is read: the ledger offset from which facts have to be folded."""
+        positions = [self.get(key) for key in list(self._live) if b"/" not in key]
+        self.ledger_end = max((position.offset for position in positions), default=0)
+        return self.ledger_end
+
+    def replay(self, key: bytes, fact: Any) -> None:
+        """Fold one fact of the ledger, unless a snapshot holds it."""
+        if fact.sequence <= self.sequence(key, self.get):
+            return
+        self.batch.update(self.fold_fact(key, fact, self.get))
+        self.batch_facts += 1
+        self.fold()
+
+
+def _route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:
+    route = routes.get(type(fact))
+    if route is None:
+        raise UndeclaredOutput(f"{type(fact).__name__} is no fact of this ledger; it holds {', '.join(sorted(kind.__name__ for kind in routes))}")
+    return route
+
+
+class StagedAggregate:
+    """`EventSourced[A]` for one layer."""
+
+    def __init__(self, store: LedgerStore, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
+        self._store, self._layer, self._routes = store, layer, routes
+        self._writes: Writes = {}
+        self._facts = 0
+        layer.staged.append(self)
+
+    def get(self, key: str) -> Any:
+        return self._store.aggregate(self._layer.scoped(key), self._read)
+
+    def append(self, key: str, facts: Iterable[Event]) -> None:
+        raw = self._layer.scoped(key)
+        for fact in facts:
+            self._writes.update(self._store.fold_fact(raw, fact, self._read))
+            self._layer.stage(_route(self._routes, fact), fact)
+            self._facts += 1
+
+    def _read(self, key: bytes) -> Any:
+        found = self._writes.get(key, _MISSING)
+        return self._store.get(key) if found is _MISSING else found
+
+    def seal(self) -> None:
+        """Entries are encoded when a snapshot is taken; the facts already are."""
+
+    def fold(self) -> None:
+        self._store.batch.update(self._writes)
+        self._store.batch_facts += self._facts
+        self.drop()
+
+    def drop(self) -> None:
+        self._writes, self._facts = {}, 0
+
+
+class FactStore:
+    """One partition of an event log: the whole history of each key. It has no changelog, the ledger is one."""
+
+    changelog = ""
+
+    def __init__(self, ledger: str) -> None:
+        self.ledger = ledger
+        self._facts: dict[bytes, list[Event]] = {}
+        self.batch: dict[bytes, list[Event]] = {}
+
+    def facts(self, key: bytes) -> list[Event]:
+        return self._facts.get(key, []) + self.batch.get(key, [])
+
+    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        return ()
+
+    def fold(self) -> None:
+        for key, facts in self.batch.items():
+            self._facts.setdefault(key, []).extend(facts)
+        self.drop()
+
+    def drop(self) -> None:
+        self.batch = {}
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Nothing is ever written to a changelog."""
+
+    def replay_from(self) -> int:
+        return 0
+
+    def replay(self, key: bytes, fact: Event) -> None:
+        self._facts.setdefault(key, []).append(fact)
+
+
+class StagedLog:
+    """The `EventLog` port for one layer."""
+
+    def __init__(self, store: FactStore, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
+        self._store, self._layer, self._routes = store, layer, routes
+        self._appended: list[tuple[bytes, Event]] = []
+        layer.staged.append(self)
+
+    def get_events(self, key: str, *types: type[E]) -> Sequence[E]:
+        raw = self._layer.scoped(key)
+        history = self._store.facts(raw) + [fact for owner, fact in self._appended if owner == raw]
+        return [fact for fact in history if not types or isinstance(fact, types)]  # type: ignore[misc]  # the filter is the cast
+
+    def append(self, key: str, *facts: Event) -> None:
+        raw = self._layer.scoped(key)
+        for fact in facts:
+            self._layer.stage(_route(self._routes, fact), fact)
+            self._appended.append((raw, fact))
+
+    def seal(self) -> None:
+        """The facts are encoded as they are appended."""
+
+    def fold(self) -> None:
+        for key, fact in self._appended:
+            self._store.batch.setdefault(key, []).append(fact)
+        self.drop()
+
+    def drop(self) -> None:
+        self._appended = []

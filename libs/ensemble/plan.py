@@ -1,0 +1,216 @@
+"""A service compiled: every lookup that a message would need is done here, once, at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, cast
+
+from ensemble import ports
+from ensemble.clock import RuntimeClock
+from ensemble.codec import encoder_for, readers_for
+from ensemble.declarations import Handler, RoleDescription, members, port_of, state_of
+from ensemble.effects import Layer, OutputRoute
+from ensemble.errors import ConfigurationError, UndeclaredOutput
+from ensemble.ledger import FactStore, LedgerStore, StagedAggregate, StagedLog
+from ensemble.messages import Message, schema_name
+from ensemble.retry import RetryPolicy
+from ensemble.seen import SeenWindow, WindowLimits
+from ensemble.service import RoleSpec, Service, StoreSpec
+from ensemble.store import Changelogged, PartitionStore, StagedState
+from ensemble.timers import StagedTimers, TimerStore
+from ensemble.topology import Topic
+
+Reader = Callable[[bytes], Message]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a service may take before it gives up or forgets."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    attempt_timeout_s: float = 5.0
+    window: WindowLimits = field(default_factory=WindowLimits)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one readable message goes inside the service."""
+
+    message: type[Message]
+    read: Reader
+    handlers: tuple[Handler, ...]
+    seeds: tuple[str, ...]
+    is_async: bool
+
+
+@dataclass(frozen=True)
+class Input:
+    """One consumed topic: its targets by the five bytes that every value starts with."""
+
+    topic: Topic
+    targets: Mapping[bytes, Target]
+    known: frozenset[bytes]
+    """Prefixes of messages that travel here but that this service does not take."""
+
+
+class StagedBus:
+    """`EventBus` and `CommandBus` for one layer: a declared message is encoded and staged, any other is refused."""
+
+    __slots__ = ("_layer", "_routes")
+
+    def __init__(self, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
+        self._layer, self._routes = layer, routes
+
+    def emit(self, message: Message) -> None:
+        route = self._routes.get(type(message))
+        if route is None:
+            raise UndeclaredOutput(f"{type(message).__name__} is not declared on this bus; it may put out {', '.join(sorted(kind.__name__ for kind in self._routes))}")
+        self._layer.stage(route, message)
+
+    send = emit
+
+
+class Stores:
+    """The stores of one partition, by what the roles' hints name."""
+
+    def __init__(self, service: Service, window: WindowLimits) -> None:
+        self.by_subject: dict[Any, Any] = {}
+        for spec in service.stores:
+            self.by_subject[spec.subject] = _open(spec)
+        self.timers = TimerStore(service.timers.name) if service.timers else None
+        self.seen = SeenWindow(service.seen.name, window) if service.seen else None
+
+    def timers_for(self, layer: Layer) -> StagedTimers:
+        """The layer's `Timers` port."""
+        timers = self.timers
+        assert timers is not None, "a role with timers makes the service keep some"
+        return cast("StagedTimers", layer.port(timers, lambda: StagedTimers(timers, layer)))
+
+    @property
+    def all(self) -> list[Changelogged]:
+        return [*self.by_subject.values(), *(store for store in (self.timers, self.seen) if store is not None)]
+
+
+def _open(spec: StoreSpec) -> Any:
+    if spec.ledger is None:
+        return PartitionStore(_changelog(spec), [spec.subject])
+    if not spec.entries:
+        return FactStore(spec.ledger.name)
+    return LedgerStore(_changelog(spec), spec.ledger.name, spec.subject, spec.entries, spec.snapshot_every)
+
+
+def _changelog(spec: StoreSpec) -> str:
+    assert spec.changelog is not None, "the service names every changelog"
+    return spec.changelog.name
+
+
+class Plan:
+    """Routes in, routes out, and how roles are bound. Raises ConfigurationError for what cannot work."""
+
+    def __init__(self, service: Service, clock: RuntimeClock, limits: Limits | None = None) -> None:
+        self.service, self.clock, self.limits = service, clock, limits or Limits()
+        self._buses = {d.role: self._bus_routes(d) for d in service.descriptions}
+        self.inputs: Mapping[str, Input] = {topic.name: self._input(topic) for topic in service.inputs}
+        self.timers: Mapping[str, tuple[Handler, ...]] = self._timer_handlers()
+        self.failures = self._failure_routes()
+        self._check_ports()
+
+    def bind(self, stores: Stores, layer: Layer) -> dict[type, Any]:
+        """One instance of every role, its ports bound to `layer`."""
+        pairs = zip(self.service.roles, self.service.descriptions, strict=True)
+        return {description.role: self._bound(spec, description, stores, layer) for spec, description in pairs}
+
+    def bind_one(self, role: type, stores: Stores, layer: Layer) -> Any:
+        """An instance of one role, for a record that is handled beside others."""
+        pairs = zip(self.service.roles, self.service.descriptions, strict=True)
+        spec, description = next(pair for pair in pairs if pair[1].role is role)
+        return self._bound(spec, description, stores, layer)
+
+    def output_route(self, message: type[Message], topic: Topic) -> OutputRoute:
+        """How `message` is written by this service."""
+        headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", schema_name(message).encode()),
+            ("ce_source", f"/services/{self.service.name}".encode()),
+            ("content-type", b"application/avro"),
+        ]
+        return OutputRoute(topic.name, attrgetter(topic.key), encoder_for(message), headers)
+
+    def _bound(self, spec: RoleSpec, description: RoleDescription, stores: Stores, layer: Layer) -> Any:
+        fields = {name: self._port(description.role, name, hint, stores, layer) for name, hint in description.ports.items()}
+        return spec.role(**spec.adapters, **fields)
+
+    def _port(self, role: type, name: str, hint: Any, stores: Stores, layer: Layer) -> Any:
+        port = port_of(hint)
+        if port in (ports.EventBus, ports.CommandBus):
+            return StagedBus(layer, self._buses[role][name])
+        if port is ports.StateStore:
+            held = stores.by_subject[state_of(hint)]
+            return layer.port(held, lambda: StagedState(held, layer))
+        if port is ports.EventSourced:
+            return self._aggregate(members(hint)[0], stores, layer)
+        if port is ports.EventLog:
+            return self._log(stores, layer)
+        if port is ports.Timers:
+            return stores.timers_for(layer)
+        return self.clock if port is ports.Clock else layer
+
+    def _aggregate(self, subject: Any, stores: Stores, layer: Layer) -> Any:
+        store = stores.by_subject[subject]
+        return layer.port(store, lambda: StagedAggregate(store, layer, self.fact_routes(store.ledger)))
+
+    def _log(self, stores: Stores, layer: Layer) -> Any:
+        store = next(held for held in stores.by_subject.values() if isinstance(held, FactStore))
+        return layer.port(store, lambda: StagedLog(store, layer, self.fact_routes(store.ledger)))
+
+    def fact_routes(self, ledger: str) -> Mapping[type, OutputRoute]:
+        topic = self.service.catalogue.topic(ledger)
+        return {fact: self.output_route(fact, topic) for fact in topic.messages}
+
+    def fact_readers(self, ledger: str) -> Mapping[bytes, Reader]:
+        topic = self.service.catalogue.topic(ledger)
+        return {prefix: read for fact in topic.messages for prefix, read in readers_for(fact).items()}
+
+    def _bus_routes(self, description: RoleDescription) -> dict[str, dict[type, OutputRoute]]:
+        return {
+            name: {message: self.output_route(message, self._home(message)) for message in members(hint)}
+            for name, hint in description.ports.items()
+            if port_of(hint) in (ports.EventBus, ports.CommandBus)
+        }
+
+    def _home(self, message: type[Message]) -> Topic:
+        return self.service.catalogue.home(message, self.service.name)
+
+    def _input(self, topic: Topic) -> Input:
+        targets: dict[bytes, Target] = {}
+        known: set[bytes] = set()
+        for message in topic.messages:
+            handlers = tuple(h for h in self.service.handlers if h.subject is message)
+            readers = readers_for(message)
+            if handlers:
+                targets.update({prefix: self._target(message, read, handlers) for prefix, read in readers.items()})
+            else:
+                known |= readers.keys()
+        return Input(topic, targets, frozenset(known))
+
+    def _target(self, message: type[Message], read: Reader, handlers: tuple[Handler, ...]) -> Target:
+        seeds = tuple(f"{self.service.name}/{handler.name}/" for handler in handlers)
+        return Target(message, read, handlers, seeds, any(handler.is_async for handler in handlers))
+
+    def _timer_handlers(self) -> Mapping[str, tuple[Handler, ...]]:
+        names = {h.subject for h in self.service.handlers if isinstance(h.subject, str)}
+        return {str(name): tuple(h for h in self.service.handlers if h.subject == name) for name in names}
+
+    def _failure_routes(self) -> Mapping[type, OutputRoute]:
+        mine = [topic for topic in self.service.catalogue.topics if topic.owner == self.service.name]
+        return {message: self.output_route(message, topic) for topic in mine for message in topic.messages if topic.key}
+
+    def _check_ports(self) -> None:
+        wanted = [(d, name, hint) for d in self.service.descriptions for name, hint in d.ports.items()]
+        subjects = {spec.subject for spec in self.service.stores}
+        for description, name, hint in wanted:
+            if port_of(hint) in (ports.StateStore, ports.EventSourced) and not subjects >= set(members(hint)):
+                asked = ", ".join(kind.__name__ for kind in members(hint))
+                raise ConfigurationError(f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} declares none; add it to stores=[...]")

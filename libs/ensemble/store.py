@@ -1,0 +1,151 @@
+"""Keyed state of one partition: committed bytes, the batch over them, and each record's own writes on top.
+
+Bytes stay bytes until they are touched, so a restore costs no decoding; decoded values are kept while they are hot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from ensemble.codec import encoder_for, readers_for
+from ensemble.effects import Layer
+from ensemble.errors import UndecodableRecord
+from ensemble.messages import State
+
+S = TypeVar("S", bound=State)
+Change = tuple[State | None, bytes | None]
+_MISSING: Final = object()
+_HOT_LIMIT: Final = 20_000
+
+
+class Changelogged(Protocol):
+    """What the commit and the restore need of a store."""
+
+    @property
+    def changelog(self) -> str: ...
+    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """The changelog records of this batch, one for each key."""
+
+    def fold(self) -> None:
+        """The batch is committed: it becomes the truth."""
+
+    def drop(self) -> None:
+        """The batch is gone."""
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take one changelog record, while the partition is being assigned."""
+
+
+class StateCodec:
+    """Encodes and decodes the state types of one changelog."""
+
+    def __init__(self, changelog: str, types: Iterable[type[State]]) -> None:
+        self._changelog = changelog
+        self._encoders: dict[type, Callable[[Any], bytes]] = {}
+        self._readers: dict[bytes, Callable[[bytes], Any]] = {}
+        for state in types:
+            self._encoders[state] = encoder_for(state)
+            self._readers.update(readers_for(state))
+
+    def encode(self, state: State | None) -> bytes | None:
+        return None if state is None else self._encoders[type(state)](state)
+
+    def decode(self, key: bytes, value: bytes) -> Any:
+        reader = self._readers.get(value[:5])
+        if reader is None:
+            raise UndecodableRecord(f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: schema {value[:5].hex()} is none that this service can read; was it written by a newer release?")
+        return reader(value)
+
+
+class PartitionStore(Generic[S]):
+    """One partition of one state store."""
+
+    def __init__(self, changelog: str, types: Iterable[type[State]]) -> None:
+        self.changelog = changelog
+        self.codec = StateCodec(changelog, types)
+        self.committed: dict[bytes, bytes] = {}
+        self.batch: dict[bytes, Change] = {}
+        self._hot: dict[bytes, S] = {}
+
+    def get(self, key: bytes) -> S | None:
+        """The state as of this batch."""
+        if key in self.batch:
+            return self.batch[key][0]  # type: ignore[return-value]  # a store holds S only
+        hot = self._hot.get(key)
+        if hot is not None:
+            return hot
+        raw = self.committed.get(key)
+        return None if raw is None else self._warm(key, raw)
+
+    def _warm(self, key: bytes, raw: bytes) -> S:
+        if len(self._hot) >= _HOT_LIMIT:
+            self._hot.clear()
+        self._hot[key] = state = self.codec.decode(key, raw)
+        return state
+
+    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+        return [(key, change[1]) for key, change in self.batch.items()]
+
+    def fold(self) -> None:
+        for key, (state, raw) in self.batch.items():
+            if raw is None or state is None:
+                self.committed.pop(key, None)
+                self._hot.pop(key, None)
+            else:
+                self.committed[key] = raw
+                self._hot[key] = state  # type: ignore[assignment]  # a store holds S only
+        self.batch.clear()
+        if len(self._hot) > _HOT_LIMIT:
+            self._hot.clear()
+
+    def drop(self) -> None:
+        self.batch.clear()
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self.committed.pop(key, None)
+        else:
+            self.committed[key] = value
+
+    def items(self) -> Mapping[bytes, bytes]:
+        """Everything committed, undecoded."""
+        return self.committed
+
+
+class StagedState(Generic[S]):
+    """`StateStore[S]` for one layer: reads through to the batch, writes stay here until folded."""
+
+    __slots__ = ("_layer", "_sealed", "_store", "_writes")
+
+    def __init__(self, store: PartitionStore[S], layer: Layer) -> None:
+        self._store, self._layer = store, layer
+        self._writes: dict[bytes, S | None] = {}
+        self._sealed: dict[bytes, Change] = {}
+        layer.staged.append(self)
+
+    def get(self, key: str) -> S | None:
+        raw = self._layer.scoped(key)
+        found = self._writes.get(raw, _MISSING) if self._writes else _MISSING
+        return self._store.get(raw) if found is _MISSING else found  # type: ignore[return-value]  # the sentinel is gone
+
+    def set(self, key: str, state: S) -> None:
+        self._writes[self._layer.scoped(key)] = state
+
+    def delete(self, key: str) -> None:
+        self._writes[self._layer.scoped(key)] = None
+
+    def seal(self) -> None:
+        encode = self._store.codec.encode
+        for key, state in self._writes.items():
+            self._sealed[key] = (state, encode(state))
+
+    def fold(self) -> None:
+        if self._sealed:
+            self._store.batch.update(self._sealed)
+            self._sealed.clear()
+            self._writes.clear()
+
+    def drop(self) -> None:
+        self._writes.clear()
+        self._sealed.clear()
