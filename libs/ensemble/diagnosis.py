@@ -27,7 +27,8 @@ def unreadable_field(avro: bytes, schema: dict[str, Any], error: Exception) -> s
         try:
             schemaless_reader(stream, _field_schema(entry, schema), None)
         except Exception as cause:  # noqa: BLE001  garbage can fail in any way
-            return f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}: {_words(cause, avro)}"
+            where = f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}"
+            return f"{where}: {_words(cause, avro)}"
     return f"{schema['name']} cannot be read: {_words(error, avro)}"
 
 

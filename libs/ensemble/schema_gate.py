@@ -33,17 +33,12 @@ class Problem:
 
 def check(schemas: SchemaSet) -> list[Problem]:
     """Everything that is wrong with the working schemas and the released ones; nothing when they may be deployed."""
-    return [*find_breaks(schemas), *_unreleased(schemas)]
-
-
-def find_breaks(schemas: SchemaSet) -> list[Problem]:
-    """What a release would refuse: edited or missing released versions, and incompatible changes."""
-    return [*_misplaced(schemas), *_edited(schemas), *_removed(schemas), *_incompatible(schemas)]
+    return _damage(schemas) or [*_breaks(schemas), *_unreleased(schemas)]
 
 
 def release(schemas: SchemaSet) -> list[SchemaVersion]:
     """Give each changed schema its next version and id, on disk, and return those; refused while anything breaks."""
-    if problems := find_breaks(schemas):
+    if problems := _damage(schemas) or _breaks(schemas):
         raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
     registry = json.loads(json.dumps(schemas.registry))
     if registry["first_id"] is None:
@@ -56,6 +51,15 @@ def release(schemas: SchemaSet) -> list[SchemaVersion]:
         _write_release(schemas, registry, version)
     _write_json(schemas.directory / "registry.json", registry)
     return new
+
+
+def _damage(schemas: SchemaSet) -> list[Problem]:
+    """What must be repaired before versions can be compared at all."""
+    return [*_misplaced(schemas), *_edited(schemas), *_ids_given_twice(schemas)]
+
+
+def _breaks(schemas: SchemaSet) -> list[Problem]:
+    return [*_removed(schemas), *_incompatible(schemas)]
 
 
 def _next_id(registry: dict[str, Any]) -> int:
@@ -99,6 +103,15 @@ def _edited(schemas: SchemaSet) -> Iterator[Problem]:
                 )
 
 
+def _ids_given_twice(schemas: SchemaSet) -> Iterator[Problem]:
+    owners: dict[int, str] = {}
+    for name, versions in schemas.registry["schemas"].items():
+        for number, entry in versions.items():
+            if entry["id"] in owners:
+                yield Problem(name, f"version {number} has id {entry['id']}, which is that of {owners[entry['id']]}")
+            owners[entry["id"]] = f"{name} version {number}"
+
+
 def _removed(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.registry["schemas"]:
         if name not in schemas.working:
@@ -114,15 +127,11 @@ def _unreleased(schemas: SchemaSet) -> Iterator[Problem]:
 def _incompatible(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         working = schemas.working[name]
-        for old in _intact(schemas, name):
+        for old in schemas.released(name):
             for words in broken_by_reading(working, old.schema):
                 yield Problem(name, f"new readers cannot read records of version {old.version}: {words}")
             for words in broken_by_reading(old.schema, working):
                 yield Problem(name, f"readers of version {old.version} cannot read new records: {words}")
-
-
-def _intact(schemas: SchemaSet, name: str) -> list[SchemaVersion]:
-    return [version for version in schemas.released(name) if schemas.released_path(name, version.version).exists()]
 
 
 def main(arguments: list[str]) -> int:

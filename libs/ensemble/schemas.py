@@ -157,7 +157,7 @@ def read_json(path: Path) -> Schema:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"{path} does not exist: each message needs its schema there") from None
+        raise ConfigurationError(f"{path} does not exist; schemas are read from there") from None
     except ValueError as error:
         raise ConfigurationError(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):

@@ -1,0 +1,103 @@
+"""What the contracts refuse: each bad value is answered with the name of its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from contracts import MOST_MONEY, SCHEMAS, OrderPlaced, OrderState, PlaceOrder, ProcessPayment, ReceiveStock
+from ensemble.diagnosis import invalid_fields
+from ensemble.messages import Message
+
+LINE = {"sku": "SKU-1", "quantity": 1, "unit_price": 100}
+TERMS: dict[str, Any] = {
+    "order_id": "ord-1",
+    "customer_id": "cust-1",
+    "lines": [LINE],
+    "currency": "EUR",
+    "payment_token": "tok_approve",
+    "warehouse_id": "wh-1",
+}
+PAYMENT: dict[str, Any] = {
+    "order_id": "ord-1",
+    "amount": 1,
+    "currency": "EUR",
+    "payment_token": "tok_approve",
+    "attempt": 1,
+    "expires_at": 1,
+}
+STOCK: dict[str, Any] = {"warehouse_id": "wh-1", "sku": "SKU-1", "quantity": 1}
+
+BAD = [
+    (PlaceOrder, TERMS, {"lines": []}, "lines: Tuple should have at least 1 item"),
+    (PlaceOrder, TERMS, {"lines": [LINE] * 101}, "lines: Tuple should have at most 100 items"),
+    (
+        PlaceOrder,
+        TERMS,
+        {"lines": [{**LINE, "quantity": -1}]},
+        "lines.0.quantity: Input should be greater than or equal",
+    ),
+    (PlaceOrder, TERMS, {"lines": [LINE, {**LINE, "quantity": 1_000_001}]}, "lines.1.quantity: Input should be less"),
+    (PlaceOrder, TERMS, {"lines": [{**LINE, "quantity": 1.5}]}, "lines.0.quantity: Input should be a valid integer"),
+    (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": -1}]}, "lines.0.unit_price: Input should be greater"),
+    (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": MOST_MONEY + 1}]}, "lines: Value error, the total is"),
+    (PlaceOrder, TERMS, {"lines": [{**LINE, "unit_price": 2**63}]}, "lines.0.unit_price: Input should be less"),
+    (PlaceOrder, TERMS, {"currency": "eur"}, "currency: String should match pattern"),
+    (PlaceOrder, TERMS, {"currency": "EURO"}, "currency: String should match pattern"),
+    (PlaceOrder, TERMS, {"order_id": ""}, "order_id: String should match pattern"),
+    (PlaceOrder, TERMS, {"order_id": "a/b"}, "order_id: String should match pattern"),
+    (PlaceOrder, TERMS, {"order_id": "a\n"}, "order_id: String should match pattern"),
+    (PlaceOrder, TERMS, {"order_id": "x" * 65}, "order_id: String should match pattern"),
+    (PlaceOrder, TERMS, {"shipping_speed": "overnight"}, "shipping_speed: Input should be 'standard' or 'express'"),
+    (PlaceOrder, TERMS, {"payment_token": ""}, "payment_token: String should have at least 1 character"),
+    (PlaceOrder, TERMS, {"discount": 1}, "discount: Extra inputs are not permitted"),
+    (OrderPlaced, TERMS, {}, "placed_at: Field required"),
+    (OrderPlaced, TERMS, {"placed_at": -1}, "placed_at: Input should be greater than or equal to 0"),
+    (OrderPlaced, TERMS, {"placed_at": 253_402_300_800_000}, "placed_at: Input should be less than or equal to 25"),
+    (ProcessPayment, PAYMENT, {"attempt": 2**31}, "attempt: Input should be less than or equal to 2147483647"),
+    (ProcessPayment, PAYMENT, {"amount": 2**63}, "amount: Input should be less than or equal to 9223372036854775807"),
+    (ProcessPayment, PAYMENT, {"amount": "12"}, "amount: Input should be a valid integer"),
+    (ProcessPayment, PAYMENT, {"amount": True}, "amount: Input should be a valid integer"),
+    (ReceiveStock, STOCK, {"quantity": 0}, "quantity: Input should be greater than or equal to 1"),
+    (OrderState, {"order_id": "o"}, {"status": "lost"}, "status: Input should be 'placeholder', "),
+]
+
+
+@pytest.mark.parametrize(("message_type", "good", "change", "words"), BAD, ids=[words for *_, words in BAD])
+def test_a_bad_value_names_its_field(
+    message_type: type[Message], good: dict[str, Any], change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        message_type.model_validate(good | change)
+    assert invalid_fields(refused.value).startswith(words)
+
+
+def test_the_largest_order_is_accepted() -> None:
+    line = {"sku": "SKU-1", "quantity": 1, "unit_price": MOST_MONEY}
+    assert PlaceOrder.model_validate(TERMS | {"lines": [line]}).lines[0].unit_price == MOST_MONEY
+
+
+def test_text_from_a_command_line_is_taken_as_what_it_means() -> None:
+    fields = {"warehouse_id": "wh-1", "sku": "SKU-1", "quantity": "7"}
+    assert ReceiveStock.model_validate_strings(fields).quantity == 7
+
+
+def test_state_needs_nothing_but_its_key() -> None:
+    assert OrderState(order_id="ord-1").status == "placeholder"
+
+
+def test_ids_lie_where_no_registry_hands_them_out() -> None:
+    assert all(SCHEMAS.id_of(name) >= 0x7F000001 for name in SCHEMAS.names())
+
+
+def test_every_field_is_documented() -> None:
+    fields = [(name, field) for name, schema in SCHEMAS.working.items() for field in schema["fields"]]
+    assert [f"{name}.{field['name']}" for name, field in fields if not field.get("doc")] == []
+
+
+def test_state_can_be_rolled_back_because_all_but_its_key_has_a_default() -> None:
+    keys = {"order_id", "warehouse_id", "sku"}
+    kept = [schema for name, schema in SCHEMAS.working.items() if name.startswith("ensemble.state.")]
+    assert {field["name"] for schema in kept for field in schema["fields"] if "default" not in field} == keys
