@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from ensemble.diagnosis import invalid_fields, unreadable_field, unwritable_field
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import Message, schema_name
-from ensemble.plans import Plain, plan_for
-from ensemble.schemas import Schema, SchemaSource, SchemaVersion, without_logical_types
+from ensemble.plain_values import Plain, plain_for
+from ensemble.schemas import Schema, SchemaSource, SchemaVersion, fingerprint, without_logical_types
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], bytes]
@@ -42,7 +42,7 @@ def id_in(value: bytes) -> int:
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """A function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
     schema = _parsed(message_type.__schemas__.of(message_type))
-    plain = plan_for(message_type)
+    plain = plain_for(message_type)
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
     return _flat_encoder(schema, buffer) if plain is None else _nested_encoder(schema, buffer, plain)
@@ -56,9 +56,9 @@ def readers_for(message_type: type[M], source: SchemaSource | None = None) -> di
 
 def reader_for(message_type: type[M], written: Schema) -> Reader[M]:
     """A function from values written with one schema to validated messages; UndecodableRecord says what is wrong."""
-    own = _parsed(message_type.__schemas__.of(message_type))
+    own = message_type.__schemas__.of(message_type)
     writer = _parsed(written)
-    reader = None if writer == own else own
+    reader = None if fingerprint(written) == fingerprint(own) else _parsed(own)
     validate = message_type.__pydantic_validator__.validate_python
     read, open_bytes, skip = schemaless_reader, io.BytesIO, PREFIX_LENGTH
 

@@ -12,7 +12,7 @@ Plain = Callable[[Any], dict[str, Any]]
 _Convert = Callable[[Any], Any]
 
 
-def plan_for(model: type[BaseModel]) -> Plain | None:
+def plain_for(model: type[BaseModel]) -> Plain | None:
     """A function from instance to dict, or None when the instance's own `__dict__` will do."""
     found = {name: _converter(entry.annotation) for name, entry in model.model_fields.items()}
     nested = tuple((name, convert) for name, convert in found.items() if convert is not None)
@@ -49,7 +49,7 @@ def _converter(annotation: Any) -> _Convert | None:
     if origin is tuple:
         return _of_items(get_args(annotation)[0])
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return plan_for(annotation) or vars
+        return plain_for(annotation) or vars
     return None
 
 
