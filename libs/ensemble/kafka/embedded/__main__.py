@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
     except EmbeddedKafkaError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -34,8 +36,8 @@ def _run() -> None:
         _say(found)
         return
     signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with EmbeddedKafka(default_directory()) as running:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         _say(running.bootstrap_servers)
         signal.sigwait(signals)
 

@@ -125,7 +125,7 @@ class EmbeddedKafka:
                 raise self._failure()
             time.sleep(STEP_S)
         pid = started.process.pid
-        note = Running(f"{HOST}:{started.ports.clients}", pid, started_at(pid), cluster_id, os.getpid())
+        note = Running(f"{HOST}:{started.ports.clients}", pid, started_at(pid), cluster_id)
         running.write(note, self._layout)
         return note
 

@@ -36,7 +36,7 @@ class Jar:
         """Tell whether the file is there and is, byte for byte, the pinned one."""
         try:
             return hashlib.sha256(path.read_bytes()).hexdigest() == self.sha256
-        except FileNotFoundError:
+        except OSError:
             return False
 
 
@@ -87,8 +87,10 @@ class JarCache:
             self.directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".fetching-", dir=self.directory) as staging:
                 self._fetch_all(missing, Path(staging), on_progress)
-        except PermissionError as error:
-            raise EmbeddedKafkaError(f"The cache {self.directory} cannot be written: set XDG_CACHE_HOME.") from error
+        except OSError as error:
+            raise EmbeddedKafkaError(
+                f"The cache {self.directory} cannot be written ({error.strerror}). Name another in XDG_CACHE_HOME."
+            ) from error
 
     @property
     def classpath(self) -> str:

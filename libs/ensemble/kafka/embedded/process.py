@@ -86,11 +86,19 @@ def lock(layout: Layout) -> int:
 def _take(descriptor: int, layout: Layout) -> None:
     limit = time.monotonic() + STOP_LIMIT_S + 5
     while not _taken(descriptor):
-        note = running.read(layout)
-        if note is None or psutil.pid_exists(note.owner_pid) or time.monotonic() > limit:
+        if _is_owned(layout) or time.monotonic() > limit:
+            note = running.read(layout)
             where = f"runs at {note.bootstrap_servers}" if note else "is being started"
             raise EmbeddedKafkaError(f"A broker of {layout.directory} {where}: use it, or stop what started it.")
         time.sleep(STEP_S)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+
+def _is_owned(layout: Layout) -> bool:
+    """Tell whether who took the lock is alive; if not, its broker is just about to stop."""
+    owner = layout.lock.read_text(encoding="utf-8")
+    return owner.isdigit() and psutil.pid_exists(int(owner))
 
 
 def _taken(descriptor: int) -> bool:

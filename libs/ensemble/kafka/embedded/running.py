@@ -20,7 +20,6 @@ class Running:
     pid: int
     pid_started: float
     cluster_id: str
-    owner_pid: int
 
     @property
     def is_process_alive(self) -> bool:

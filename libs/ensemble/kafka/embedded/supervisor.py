@@ -17,6 +17,7 @@ STOP_LIMIT_S = 15.0
 
 
 def main(note: str, command: list[str]) -> int:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)

@@ -1,0 +1,151 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ensemble.kafka.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, find_running, silent
+from ensemble.kafka.embedded.layout import Layout
+from ensemble.kafka.embedded.running import read
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "kafka"
+
+
+@contextmanager
+def owner(data: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process of its own that runs a broker and prints where it is."""
+    command = [sys.executable, "-m", "ensemble.kafka.embedded", "run"]
+    environment = os.environ | {"ENSEMBLE_DATA_DIR": str(data)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < limit, "it did not come true in time"
+        time.sleep(0.05)
+
+
+def note_of(directory: Path) -> Running:
+    note = read(Layout(directory))
+    assert note is not None
+    return note
+
+
+def test_a_running_broker_is_found_until_it_is_stopped(directory: Path) -> None:
+    with EmbeddedKafka(directory) as running:
+        assert find_running(directory) == running.bootstrap_servers
+
+    assert find_running(directory) is None
+    assert not running.is_process_alive
+
+
+def test_data_and_ports_survive_a_kill(directory: Path) -> None:
+    broker = EmbeddedKafka(directory)
+    with broker as before:
+        broker.kill()
+        assert find_running(directory) is None
+
+        after = broker.restart()
+
+        assert (after.cluster_id, after.bootstrap_servers) == (before.cluster_id, before.bootstrap_servers)
+        assert after.pid != before.pid
+
+
+def test_erased_data_are_a_new_cluster(directory: Path) -> None:
+    broker = EmbeddedKafka(directory)
+    with broker as before, pytest.raises(EmbeddedKafkaError, match="runs at"):
+        broker.erase()
+
+    broker.erase()
+
+    with broker as after:
+        assert after.cluster_id != before.cluster_id
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_broker_outlives_its_owner(tmp_path: Path, end: signal.Signals) -> None:
+    with owner(tmp_path) as process:
+        assert process.stdout is not None
+        bootstrap = process.stdout.readline().strip()
+        note = note_of(tmp_path / "kafka")
+        assert note.bootstrap_servers == bootstrap
+
+        process.send_signal(end)
+        wait_until(lambda: not note.is_process_alive)
+
+    assert find_running(tmp_path / "kafka") is None
+
+
+def test_a_second_command_finds_the_broker_of_the_first(tmp_path: Path) -> None:
+    with owner(tmp_path) as first:
+        assert first.stdout is not None
+        bootstrap = first.stdout.readline()
+
+        with owner(tmp_path) as second:
+            assert second.stdout is not None
+            assert second.stdout.readline() == bootstrap
+
+
+def test_a_directory_holds_one_broker(directory: Path) -> None:
+    with EmbeddedKafka(directory) as running, pytest.raises(EmbeddedKafkaError, match=running.bootstrap_servers):
+        EmbeddedKafka(directory).start(silent)
+
+
+def test_a_start_right_after_the_owner_was_killed_waits_for_the_old_broker(tmp_path: Path) -> None:
+    with owner(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        before = note_of(tmp_path / "kafka")
+        process.kill()
+        process.wait(LIMIT_S)
+
+        with EmbeddedKafka(tmp_path / "kafka") as after:
+            assert after.cluster_id == before.cluster_id
+            assert not before.is_process_alive
+
+
+def test_a_broker_whose_supervisor_was_killed_is_ended_by_the_next_start(directory: Path) -> None:
+    first = EmbeddedKafka(directory)
+    left_over = first.start(silent)
+    supervisor = psutil.Process(left_over.pid).parent()
+    assert supervisor is not None
+    supervisor.kill()
+
+    with EmbeddedKafka(directory) as running:
+        assert running.pid != left_over.pid
+        assert not left_over.is_process_alive
+        first.stop()
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(EmbeddedKafkaError, match=r"file/kafka cannot be written .* ENSEMBLE_DATA_DIR"):
+        EmbeddedKafka(tmp_path / "file" / "kafka").start(silent)
+
+
+def test_damaged_data_are_reported_with_the_place_of_the_log(directory: Path) -> None:
+    with EmbeddedKafka(directory):
+        pass
+    (directory / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=another\n")
+
+    with pytest.raises(EmbeddedKafkaError, match=r"Kafka did not start: .*server\.log"):
+        EmbeddedKafka(directory).start(silent)

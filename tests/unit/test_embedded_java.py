@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from ensemble.kafka.embedded import EmbeddedKafkaError
+from ensemble.kafka.embedded.java import bundled, find_java, version_of
+
+
+def java_in(home: Path, version: str) -> Path:
+    java = home / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    java.chmod(0o755)
+    return java
+
+
+def test_takes_the_java_of_java_home(tmp_path: Path) -> None:
+    java = java_in(tmp_path, "17.0.15")
+
+    assert find_java({"JAVA_HOME": str(tmp_path), "PATH": "/nowhere"}) == java
+
+
+def test_passes_over_an_old_java_and_takes_the_one_on_the_path(tmp_path: Path) -> None:
+    java_in(tmp_path / "old", "1.8.0_402")
+    java = java_in(tmp_path / "new", "21.0.1")
+
+    assert find_java({"JAVA_HOME": str(tmp_path / "old"), "PATH": str(java.parent)}) == java
+
+
+def test_falls_back_to_the_bundled_java(tmp_path: Path) -> None:
+    assert find_java({"PATH": str(tmp_path)}) == bundled()
+
+
+def test_bundled_is_taken_even_where_another_is_installed(tmp_path: Path) -> None:
+    java_in(tmp_path, "17.0.15")
+
+    assert find_java({"ENSEMBLE_JAVA": "bundled", "JAVA_HOME": str(tmp_path)}) == bundled()
+
+
+@pytest.mark.parametrize("name", ["", "bin/java"])
+def test_takes_the_java_that_is_named(tmp_path: Path, name: str) -> None:
+    java = java_in(tmp_path, "25.0.2")
+
+    assert find_java({"ENSEMBLE_JAVA": str(tmp_path / name)}) == java
+
+
+@pytest.mark.parametrize(("version", "said"), [("11.0.2", "names a Java 11"), ("nonsense", "does not run as Java")])
+def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, said: str) -> None:
+    java_in(tmp_path, version)
+
+    with pytest.raises(EmbeddedKafkaError, match=said):
+        find_java({"ENSEMBLE_JAVA": str(tmp_path)})
+
+
+def test_what_is_not_there_has_no_version(tmp_path: Path) -> None:
+    assert version_of(tmp_path / "java") is None

@@ -1,0 +1,92 @@
+import os
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ensemble.kafka.embedded import Running, default_directory, find_running
+from ensemble.kafka.embedded.layout import Layout
+from ensemble.kafka.embedded.probe import cluster_at
+from ensemble.kafka.embedded.running import read, started_at, write
+
+
+def text(value: bytes) -> bytes:
+    return struct.pack(">h", len(value)) + value
+
+
+def answer(brokers: int, cluster: bytes) -> bytes:
+    broker = struct.pack(">i", 1) + text(b"127.0.0.1") + struct.pack(">ih", 9092, -1)
+    body = struct.pack(">iii", 1, 0, brokers) + broker * brokers + text(cluster) + struct.pack(">i", 1)
+    return struct.pack(">i", len(body)) + body
+
+
+@contextmanager
+def server(reply: bytes) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(reply)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(5)
+
+
+def this_process(port: int, cluster: str) -> Running:
+    return Running(f"127.0.0.1:{port}", os.getpid(), started_at(os.getpid()), cluster)
+
+
+def test_a_broker_is_ready_when_it_answers_with_a_live_broker() -> None:
+    with server(answer(1, b"the-cluster")) as port:
+        assert cluster_at("127.0.0.1", port) == "the-cluster"
+
+
+def test_no_live_broker_yet_is_not_ready() -> None:
+    with server(answer(0, b"the-cluster")) as port:
+        assert cluster_at("127.0.0.1", port) is None
+
+
+def test_something_else_on_the_port_is_no_broker() -> None:
+    with server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        assert cluster_at("127.0.0.1", port) is None
+
+
+def test_finds_the_broker_that_left_its_note(tmp_path: Path) -> None:
+    with server(answer(1, b"mine")) as port:
+        write(this_process(port, "mine"), Layout(tmp_path))
+
+        assert find_running(tmp_path) == f"127.0.0.1:{port}"
+
+
+def test_another_cluster_on_the_port_is_not_ours(tmp_path: Path) -> None:
+    with server(answer(1, b"other")) as port:
+        write(this_process(port, "mine"), Layout(tmp_path))
+
+        assert find_running(tmp_path) is None
+
+
+def test_a_process_that_got_the_same_number_later_is_not_ours(tmp_path: Path) -> None:
+    note = this_process(1, "mine")
+    write(replace(note, pid_started=note.pid_started - 60), Layout(tmp_path))
+
+    assert find_running(tmp_path) is None
+
+
+def test_without_a_note_or_with_a_torn_one_nothing_runs(tmp_path: Path) -> None:
+    assert find_running(tmp_path / "nothing") is None
+
+    Layout(tmp_path).state.write_text('{"pid": 1')
+
+    assert read(Layout(tmp_path)) is None
+
+
+def test_the_data_directory_can_be_named(tmp_path: Path) -> None:
+    assert default_directory({"ENSEMBLE_DATA_DIR": str(tmp_path)}) == tmp_path / "kafka"
+    assert default_directory({}).parts[-2:] == (".ensemble", "kafka")
