@@ -42,7 +42,7 @@ def id_in(value: bytes) -> int:
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """A function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
     schema = _parsed(message_type.__schemas__.of(message_type))
-    plain = plain_for(message_type)
+    plain = plain_for(message_type, _full_names(schema))
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
     return _flat_encoder(schema, buffer) if plain is None else _nested_encoder(schema, buffer, plain)
@@ -170,6 +170,10 @@ def _unencodable(message: BaseModel, fields: dict[str, Any], schema: Any, error:
 
 def _surplus(name: str, stream: io.BytesIO, value: bytes) -> UndecodableRecord:
     return UndecodableRecord(f"{name}: {len(value) - stream.tell()} bytes are left over after its last field")
+
+
+def _full_names(parsed: Any) -> dict[str, str]:
+    return {name.rpartition(".")[2]: name for name in parsed["__named_schemas"]}
 
 
 def _parsed(schema: Schema) -> Any:

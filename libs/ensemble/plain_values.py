@@ -1,9 +1,9 @@
-"""How a message becomes plain values for the Avro writer. Compiled once per class; a flat message needs nothing."""
+"""How a message becomes plain values for the Avro writer. Found once per class; a flat message needs nothing."""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -12,9 +12,12 @@ Plain = Callable[[Any], dict[str, Any]]
 _Convert = Callable[[Any], Any]
 
 
-def plain_for(model: type[BaseModel]) -> Plain | None:
-    """A function from instance to dict, or None when the instance's own `__dict__` will do."""
-    found = {name: _converter(entry.annotation) for name, entry in model.model_fields.items()}
+def plain_for(model: type[BaseModel], full_names: Mapping[str, str]) -> Plain | None:
+    """A function from instance to dict, or None when the instance's own `__dict__` will do.
+
+    `full_names` has the full Avro name of each nested record, by class name.
+    """
+    found = {name: _converter(entry.annotation, full_names) for name, entry in model.model_fields.items()}
     nested = tuple((name, convert) for name, convert in found.items() if convert is not None)
     if not nested:
         return None
@@ -40,25 +43,31 @@ def _several(nested: tuple[tuple[str, _Convert], ...]) -> Plain:
     return plain
 
 
-def _converter(annotation: Any) -> _Convert | None:
-    origin = get_origin(annotation)
+def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | None:
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _converter(get_args(annotation)[0])
+        return _converter(args[0], full_names)
     if origin in {Union, types.UnionType}:
-        return _of_optional(annotation)
+        return _of_optional(next(arg for arg in args if arg is not types.NoneType), full_names)
     if origin is tuple:
-        return _of_items(get_args(annotation)[0])
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return plain_for(annotation) or vars
-    return None
+        return _of_items(_converter(args[0], full_names))
+    return (plain_for(annotation, full_names) or vars) if _is_record(annotation) else None
 
 
-def _of_optional(annotation: Any) -> _Convert | None:
-    rest = [arg for arg in get_args(annotation) if arg is not types.NoneType]
-    inner = _converter(rest[0])
-    return None if inner is None else lambda value: None if value is None else inner(value)
+def _is_record(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _of_items(item: Any) -> _Convert | None:
-    inner = _converter(item)
-    return None if inner is None else lambda values: [inner(value) for value in values]
+def _of_optional(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
+    """A record goes with its name: the writer would otherwise validate it all to find its branch of the union."""
+    convert = _converter(inner, full_names)
+    if convert is None:
+        return None
+    if not _is_record(inner):
+        return lambda value: None if value is None else convert(value)
+    name = full_names[inner.__name__]
+    return lambda value: None if value is None else (name, convert(value))
+
+
+def _of_items(convert: _Convert | None) -> _Convert | None:
+    return None if convert is None else lambda values: [convert(value) for value in values]
