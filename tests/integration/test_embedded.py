@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -135,6 +136,16 @@ def test_a_broker_whose_supervisor_was_killed_is_ended_by_the_next_start(directo
         first.stop()
 
 
+def test_a_port_that_was_taken_meanwhile_is_named(directory: Path) -> None:
+    broker = EmbeddedKafka(directory)
+    with broker as running:
+        host, port = running.bootstrap_servers.split(":")
+        broker.kill()
+
+        with socket.create_server((host, int(port))), pytest.raises(EmbeddedKafkaError, match=f"taken .*{port}"):
+            broker.restart()
+
+
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
@@ -147,5 +158,5 @@ def test_damaged_data_are_reported_with_the_place_of_the_log(directory: Path) ->
         pass
     (directory / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=another\n")
 
-    with pytest.raises(EmbeddedKafkaError, match=r"Kafka did not start: .*server\.log"):
+    with pytest.raises(EmbeddedKafkaError, match=r"Stored node id 7 doesn.t match .*server\.log"):
         EmbeddedKafka(directory).start(silent)

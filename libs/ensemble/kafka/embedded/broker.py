@@ -13,9 +13,10 @@ from ensemble.kafka.embedded import running
 from ensemble.kafka.embedded.errors import EmbeddedKafkaError
 from ensemble.kafka.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
 from ensemble.kafka.embedded.java import find_java
+from ensemble.kafka.embedded.last_words import cause_of_end, taken_address
 from ensemble.kafka.embedded.layout import HOST, Layout, Ports, broker_settings
 from ensemble.kafka.embedded.probe import cluster_at
-from ensemble.kafka.embedded.process import STEP_S, BrokerProcess, last_words, launch, lock
+from ensemble.kafka.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.kafka.embedded.progress import OnProgress, Step, on_stderr
 from ensemble.kafka.embedded.running import Running, started_at
 from ensemble.kafka.embedded.storage import Jvm, formatted
@@ -130,11 +131,11 @@ class EmbeddedKafka:
         return note
 
     def _failure(self) -> EmbeddedKafkaError:
-        words = last_words(self._layout)
-        if "already in use" in words or "BindException" in words:
-            return PortTakenError(f"A port of the broker is taken by another process: {words}")
+        taken = taken_address(self._layout)
+        if taken:
+            return PortTakenError(f"Kafka did not start: another process has taken its address {taken}.")
         return EmbeddedKafkaError(
-            f"Kafka did not start: {words}. Its log is {self._layout.log}; "
+            f"Kafka did not start: {cause_of_end(self._layout)} Its log is {self._layout.log}; "
             f"when its data are damaged, remove {self._layout.directory}."
         )
 

@@ -61,6 +61,11 @@ class Layout:
     def output(self) -> Path:
         return self.directory / "output.log"
 
+    def keep_last_log(self) -> None:
+        """Put the log of the last run aside, so that each run has its own."""
+        if self.log.exists():
+            self.log.replace(self.directory / "server.previous.log")
+
     def make(self) -> None:
         """Make the directory, or say why it cannot be used."""
         try:

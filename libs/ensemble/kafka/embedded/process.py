@@ -13,6 +13,7 @@ import psutil
 
 from ensemble.kafka.embedded import running
 from ensemble.kafka.embedded.errors import EmbeddedKafkaError
+from ensemble.kafka.embedded.last_words import cause_of_end
 from ensemble.kafka.embedded.layout import Layout
 from ensemble.kafka.embedded.supervisor import STOP_LIMIT_S
 
@@ -55,6 +56,7 @@ class BrokerProcess:
 
 def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
     """Start the broker under a supervisor, which takes the directory's lock over."""
+    layout.keep_last_log()
     with layout.output.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", str(SUPERVISOR), str(layout.state), *command],
@@ -65,7 +67,7 @@ def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
     broker = BrokerProcess(supervisor, int(first_line or 0))
     if not broker.pid:
         broker.stop()
-        raise EmbeddedKafkaError(f"Kafka could not be started: {last_words(layout)}")
+        raise EmbeddedKafkaError(f"Kafka could not be started: {cause_of_end(layout)}")
     return broker
 
 
@@ -121,20 +123,3 @@ def end(pid: int, grace_s: float) -> None:
         process.kill()
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(STOP_LIMIT_S)
-
-
-def last_words(layout: Layout) -> str:
-    """Return the line in which the broker most likely said why it ended."""
-    telling = [
-        line
-        for line in _tail(layout.log) + _tail(layout.output)
-        if "ERROR" in line or "FATAL" in line or "rror:" in line
-    ]
-    return telling[-1][:400] if telling else f"it left no error in {layout.log}"
-
-
-def _tail(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")[-20_000:].splitlines()
-    except FileNotFoundError:
-        return []
