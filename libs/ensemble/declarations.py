@@ -102,7 +102,16 @@ class RoleDescription:
 
 
 RUNTIME_PORTS: frozenset[Any] = frozenset(
-    {ports.EventBus, ports.CommandBus, ports.StateStore, ports.EventSourced, ports.EventLog, ports.Timers, ports.Clock, ports.CurrentRecord}
+    {
+        ports.EventBus,
+        ports.CommandBus,
+        ports.StateStore,
+        ports.EventSourced,
+        ports.EventLog,
+        ports.Timers,
+        ports.Clock,
+        ports.CurrentRecord,
+    }
 )
 
 
@@ -155,10 +164,12 @@ def _outputs(role: type, held: Mapping[str, Any], bus: Any, kind: type) -> list[
 
 
 def _checked(role: type, name: str, declared: tuple[type, ...], kind: type) -> tuple[type, ...]:
-    wrong = [str(item) for item in declared if not (isinstance(item, type) and issubclass(item, kind))]
-    if wrong or not declared:
+    wrong = [item.__name__ for item in declared if not issubclass(item, kind)]
+    if wrong or len(declared) == 0:
         what = f"declares {', '.join(wrong)}" if wrong else "declares nothing"
-        raise ConfigurationError(f"{role.__name__}.{name} {what}; name the {kind.__name__} types it may put out in brackets")
+        raise ConfigurationError(
+            f"{role.__name__}.{name} {what}; name the {kind.__name__} types it may put out in brackets"
+        )
     return declared
 
 

@@ -46,14 +46,31 @@ class OutputRoute:
 
     __slots__ = ("encode", "headers", "key_of", "topic")
 
-    def __init__(self, topic: str, key_of: Callable[[Message], str], encode: Callable[[Message], bytes], headers: Headers) -> None:
+    def __init__(
+        self, topic: str, key_of: Callable[[Message], str], encode: Callable[[Message], bytes], headers: Headers
+    ) -> None:
         self.topic, self.key_of, self.encode, self.headers = topic, key_of, encode, headers
 
 
 class Layer:
     """Effects of one record. `begin` sets it up for a record; `seal` then `fold`, or `drop`, ends it."""
 
-    __slots__ = ("correlation_id", "input_id", "key", "offset", "ordinal", "outputs", "partition", "ports", "scope", "seed", "staged", "time", "topic", "trace")
+    __slots__ = (
+        "correlation_id",
+        "input_id",
+        "key",
+        "offset",
+        "ordinal",
+        "outputs",
+        "partition",
+        "ports",
+        "scope",
+        "seed",
+        "staged",
+        "time",
+        "topic",
+        "trace",
+    )
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
@@ -82,7 +99,9 @@ class Layer:
         """`key` in bytes, when it is the record's own or below it; OutOfScope otherwise."""
         raw = key.encode()
         if raw != self.key and not raw.startswith(self.scope):
-            raise OutOfScope(f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only that key, or keys below it, are this partition's")
+            raise OutOfScope(
+                f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only that key, or keys below it, are this partition's"
+            )
         return raw
 
     def stage(self, route: OutputRoute, message: Message) -> None:

@@ -50,7 +50,14 @@ class EntryView(Mapping[str, Any]):
 class LedgerStore:
     """One partition's aggregates of one kind."""
 
-    def __init__(self, changelog: str, ledger: str, make: Callable[..., Any], entries: Mapping[str, type[State]], snapshot_every: int) -> None:
+    def __init__(
+        self,
+        changelog: str,
+        ledger: str,
+        make: Callable[..., Any],
+        entries: Mapping[str, type[State]],
+        snapshot_every: int,
+    ) -> None:
         self.changelog, self.ledger = changelog, ledger
         self.ledger_end = 0
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
@@ -86,9 +93,13 @@ class LedgerStore:
         """The writes that `fact` means; TerminalError when its sequence leaves a gap."""
         expected = self.sequence(key, read) + 1
         if fact.sequence != expected:
-            raise TerminalError(f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected {expected}")
+            raise TerminalError(
+                f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected {expected}"
+            )
         changed = self.aggregate(key, read).evolve(fact)
-        writes: Writes = {b"/".join((key, name.encode(), sub.encode())): state for (name, sub), state in changed.items()}
+        writes: Writes = {
+            b"/".join((key, name.encode(), sub.encode())): state for (name, sub), state in changed.items()
+        }
         return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
 
     def _names(self, prefix: bytes) -> Iterator[bytes]:
@@ -127,6 +138,9 @@ class LedgerStore:
         else:
             self._live[key] = value
 
+    def size(self) -> int:
+        return len(self._live)
+
     def replay_from(self) -> int:
         """Once the changelog is read: the ledger offset from which facts have to be folded."""
         positions = [self.get(key) for key in list(self._live) if b"/" not in key]
@@ -145,7 +159,9 @@ class LedgerStore:
 def _route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:
     route = routes.get(type(fact))
     if route is None:
-        raise UndeclaredOutput(f"{type(fact).__name__} is no fact of this ledger; it holds {', '.join(sorted(kind.__name__ for kind in routes))}")
+        raise UndeclaredOutput(
+            f"{type(fact).__name__} is no fact of this ledger; it holds {', '.join(sorted(kind.__name__ for kind in routes))}"
+        )
     return route
 
 
@@ -190,7 +206,7 @@ class FactStore:
     changelog = ""
 
     def __init__(self, ledger: str) -> None:
-        self.ledger = ledger
+        self.ledger, self.ledger_end = ledger, 0
         self._facts: dict[bytes, list[Event]] = {}
         self.batch: dict[bytes, list[Event]] = {}
 
@@ -210,6 +226,9 @@ class FactStore:
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Nothing is ever written to a changelog."""
+
+    def size(self) -> int:
+        return len(self._facts)
 
     def replay_from(self) -> int:
         return 0

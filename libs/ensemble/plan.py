@@ -66,7 +66,9 @@ class StagedBus:
     def emit(self, message: Message) -> None:
         route = self._routes.get(type(message))
         if route is None:
-            raise UndeclaredOutput(f"{type(message).__name__} is not declared on this bus; it may put out {', '.join(sorted(kind.__name__ for kind in self._routes))}")
+            raise UndeclaredOutput(
+                f"{type(message).__name__} is not declared on this bus; it may put out {', '.join(sorted(kind.__name__ for kind in self._routes))}"
+            )
         self._layer.stage(route, message)
 
     send = emit
@@ -139,7 +141,9 @@ class Plan:
         return OutputRoute(topic.name, attrgetter(topic.key), encoder_for(message), headers)
 
     def _bound(self, spec: RoleSpec, description: RoleDescription, stores: Stores, layer: Layer) -> Any:
-        fields = {name: self._port(description.role, name, hint, stores, layer) for name, hint in description.ports.items()}
+        fields = {
+            name: self._port(description.role, name, hint, stores, layer) for name, hint in description.ports.items()
+        }
         return spec.role(**spec.adapters, **fields)
 
     def _port(self, role: type, name: str, hint: Any, stores: Stores, layer: Layer) -> Any:
@@ -213,4 +217,6 @@ class Plan:
         for description, name, hint in wanted:
             if port_of(hint) in (ports.StateStore, ports.EventSourced) and not subjects >= set(members(hint)):
                 asked = ", ".join(kind.__name__ for kind in members(hint))
-                raise ConfigurationError(f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} declares none; add it to stores=[...]")
+                raise ConfigurationError(
+                    f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} declares none; add it to stores=[...]"
+                )

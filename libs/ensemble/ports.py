@@ -16,7 +16,7 @@ E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
 C_contra = TypeVar("C_contra", bound=Command, contravariant=True)
 S = TypeVar("S", bound=State)
 E = TypeVar("E", bound=Event)
-A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
 
 
 class EventBus(Protocol[E_contra]):
@@ -56,10 +56,10 @@ class EventLog(Protocol):
         """Stage facts at the end of `key`'s history."""
 
 
-class EventSourced(Protocol[A]):
+class EventSourced(Protocol[A_co]):
     """An aggregate whose state is the fold of its ledger, with snapshots (see `event_sourced`)."""
 
-    def get(self, key: str) -> A:
+    def get(self, key: str) -> A_co:
         """The aggregate as of the last fact, those staged in this batch included; an empty one when there is none."""
 
     def append(self, key: str, facts: Iterable[Event]) -> None:

@@ -44,7 +44,9 @@ def state_store(state: type[State], changelog: Topic | None = None) -> StoreSpec
     return StoreSpec(state, changelog=changelog)
 
 
-def event_sourced(aggregate: type, ledger: Topic, entries: Mapping[str, type[State]], snapshot_every: int = 500) -> StoreSpec:
+def event_sourced(
+    aggregate: type, ledger: Topic, entries: Mapping[str, type[State]], snapshot_every: int = 500
+) -> StoreSpec:
     """An aggregate behind `EventSourced[aggregate]`, rebuilt as snapshot + fold of `ledger`.
 
     `aggregate(key, sequence, **entries)` gets one read-only mapping for each name in `entries`; its pure method
@@ -67,8 +69,18 @@ class Service:
     catalogue: Catalogue
     roles: tuple[RoleSpec, ...]
     stores: tuple[StoreSpec, ...] = ()
+    http_port: int = 0
+    """Where health and metrics listen unless ENSEMBLE_HTTP_PORT says otherwise; 0: nowhere."""
 
-    def __init__(self, name: str, catalogue: Catalogue, *, roles: list[type | RoleSpec], stores: list[StoreSpec] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        catalogue: Catalogue,
+        *,
+        roles: list[type | RoleSpec],
+        stores: list[StoreSpec] | None = None,
+        http_port: int = 0,
+    ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
             raise ConfigurationError(f"service name {name!r}: lower case letters, digits, - and _ only, at most 41")
         specs = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
@@ -76,6 +88,7 @@ class Service:
         object.__setattr__(self, "catalogue", catalogue)
         object.__setattr__(self, "roles", specs)
         object.__setattr__(self, "stores", tuple(self._named(spec, name) for spec in stores or ()))
+        object.__setattr__(self, "http_port", http_port)
         self._check()
 
     def run(self) -> int:
@@ -161,17 +174,25 @@ class Service:
         return replace(spec, changelog=changelog)
 
     def _uses(self, port: str) -> bool:
-        return any(hint.__name__ == port for d in self.descriptions for hint in d.ports.values() if hasattr(hint, "__name__"))
+        return any(
+            hint.__name__ == port for d in self.descriptions for hint in d.ports.values() if hasattr(hint, "__name__")
+        )
 
     def _check(self) -> None:
         seen: dict[object, Handler] = {}
         for handler in self.handlers:
             if handler.verb == "handles" and handler.subject in seen:
-                raise ConfigurationError(f"{handler.subject} has two owners: {seen[handler.subject].name} and {handler.name}")
+                raise ConfigurationError(
+                    f"{handler.subject} has two owners: {seen[handler.subject].name} and {handler.name}"
+                )
             seen[handler.subject] = handler
         for spec, description in zip(self.roles, self.descriptions, strict=True):
             missing, unknown = description.adapters - spec.adapters.keys(), spec.adapters.keys() - description.adapters
             if missing or unknown:
-                what = f"needs {', '.join(sorted(missing))}" if missing else f"has no field {', '.join(sorted(unknown))}"
-                raise ConfigurationError(f"role {description.name} of service {self.name} {what}; give adapters with role(...)")
+                what = (
+                    f"needs {', '.join(sorted(missing))}" if missing else f"has no field {', '.join(sorted(unknown))}"
+                )
+                raise ConfigurationError(
+                    f"role {description.name} of service {self.name} {what}; give adapters with role(...)"
+                )
         _ = self.partitions

@@ -5,7 +5,7 @@ Bytes stay bytes until they are touched, so a restore costs no decoding; decoded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ensemble.codec import encoder_for, readers_for
@@ -14,7 +14,6 @@ from ensemble.errors import UndecodableRecord
 from ensemble.messages import State
 
 S = TypeVar("S", bound=State)
-Change = tuple[State | None, bytes | None]
 _MISSING: Final = object()
 _HOT_LIMIT: Final = 20_000
 
@@ -36,6 +35,9 @@ class Changelogged(Protocol):
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take one changelog record, while the partition is being assigned."""
 
+    def size(self) -> int:
+        """How many committed entries there are."""
+
 
 class StateCodec:
     """Encodes and decodes the state types of one changelog."""
@@ -54,7 +56,10 @@ class StateCodec:
     def decode(self, key: bytes, value: bytes) -> Any:
         reader = self._readers.get(value[:5])
         if reader is None:
-            raise UndecodableRecord(f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: schema {value[:5].hex()} is none that this service can read; was it written by a newer release?")
+            raise UndecodableRecord(
+                f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: schema {value[:5].hex()} "
+                "is none that this service can read; was it written by a newer release?"
+            )
         return reader(value)
 
 
@@ -65,13 +70,13 @@ class PartitionStore(Generic[S]):
         self.changelog = changelog
         self.codec = StateCodec(changelog, types)
         self.committed: dict[bytes, bytes] = {}
-        self.batch: dict[bytes, Change] = {}
+        self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         self._hot: dict[bytes, S] = {}
 
     def get(self, key: bytes) -> S | None:
         """The state as of this batch."""
         if key in self.batch:
-            return self.batch[key][0]  # type: ignore[return-value]  # a store holds S only
+            return self.batch[key][0]
         hot = self._hot.get(key)
         if hot is not None:
             return hot
@@ -81,7 +86,8 @@ class PartitionStore(Generic[S]):
     def _warm(self, key: bytes, raw: bytes) -> S:
         if len(self._hot) >= _HOT_LIMIT:
             self._hot.clear()
-        self._hot[key] = state = self.codec.decode(key, raw)
+        state: S = self.codec.decode(key, raw)
+        self._hot[key] = state
         return state
 
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
@@ -94,7 +100,7 @@ class PartitionStore(Generic[S]):
                 self._hot.pop(key, None)
             else:
                 self.committed[key] = raw
-                self._hot[key] = state  # type: ignore[assignment]  # a store holds S only
+                self._hot[key] = state
         self.batch.clear()
         if len(self._hot) > _HOT_LIMIT:
             self._hot.clear()
@@ -108,9 +114,8 @@ class PartitionStore(Generic[S]):
         else:
             self.committed[key] = value
 
-    def items(self) -> Mapping[bytes, bytes]:
-        """Everything committed, undecoded."""
-        return self.committed
+    def size(self) -> int:
+        return len(self.committed)
 
 
 class StagedState(Generic[S]):
@@ -121,7 +126,7 @@ class StagedState(Generic[S]):
     def __init__(self, store: PartitionStore[S], layer: Layer) -> None:
         self._store, self._layer = store, layer
         self._writes: dict[bytes, S | None] = {}
-        self._sealed: dict[bytes, Change] = {}
+        self._sealed: dict[bytes, tuple[S | None, bytes | None]] = {}
         layer.staged.append(self)
 
     def get(self, key: str) -> S | None:

@@ -13,14 +13,21 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from ensemble.attempts import Attempts
-from ensemble.dead_letter import DeadLetters, Failure
 from ensemble.codec import id_in
+from ensemble.dead_letter import DeadLetters, Failure
 from ensemble.effects import Layer, Output, Record, current_layer
-from ensemble.errors import AttemptTimedOut, EnsembleError, FatalError, MisplacedRecord, TerminalError, UnhandledMessage, UnknownSchema
+from ensemble.errors import (
+    AttemptTimedOut,
+    EnsembleError,
+    FatalError,
+    MisplacedRecord,
+    TerminalError,
+    UnhandledMessage,
+    UnknownSchema,
+)
 from ensemble.messages import Command, Message
 from ensemble.partitioning import partition_of
 from ensemble.plan import Input, Plan, Stores, Target
-from ensemble.stamps import rfc3339
 from ensemble.timers import DueTimer
 
 _NO_HEADERS: Final[dict[str, bytes]] = {}
@@ -46,6 +53,7 @@ class PartitionTask:
         self.stores = Stores(plan.service, plan.limits.window)
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
+        self._committed: dict[str, int] = {}
         self.outputs: list[Output] = []
         self.counts = Counts()
         self._dead_letters = DeadLetters(plan, partition)
@@ -57,9 +65,9 @@ class PartitionTask:
 
     # -- taking records -------------------------------------------------------------------------------------------
 
-    def begin_batch(self, now: int) -> None:
-        """Start a batch at `now` (epoch milliseconds); its outputs carry that time."""
-        self._now, self._time = now, rfc3339(now)
+    def begin_batch(self, now: int, stamp: str) -> None:
+        """Start a batch at `now` (epoch milliseconds, and as text); its outputs carry that time."""
+        self._now, self._time = now, stamp
         current_layer.set(self._layer)
 
     def take(self, record: Record) -> None:
@@ -144,7 +152,9 @@ class PartitionTask:
         if attempts.error is not None:
             layer.drop()
             names = ", ".join(handler.name for handler in target.handlers)
-            self._give_up(record, layer, Failure(attempts.error, "handle", names, attempts.made, _decoded(target, record)))
+            self._give_up(
+                record, layer, Failure(attempts.error, "handle", names, attempts.made, _decoded(target, record))
+            )
 
     async def _call(self, layer: Layer, target: Target, message: Message) -> None:
         limit = self.plan.limits.attempt_timeout_s
@@ -171,13 +181,17 @@ class PartitionTask:
         """Set the layer up for `record`; False when it is a duplicate."""
         key = record.key()
         if not key:
-            raise MisplacedRecord("the record has no key, so nobody can say whose order it belongs to; publish it with its key field as key")
+            raise MisplacedRecord(
+                "the record has no key, so nobody can say whose order it belongs to; publish it with its key field as key"
+            )
         self._identify(record, key, layer)
         if not inlet.topic.external:
             return True
         right = partition_of(key, self.plan.service.partitions)
         if right != self.partition:
-            raise MisplacedRecord(f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self.partition}; produce with partitioner=murmur2_random")
+            raise MisplacedRecord(
+                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self.partition}; produce with partitioner=murmur2_random"
+            )
         if self.stores.seen is not None and self.stores.seen.knows(key, layer.input_id):
             self.counts.duplicates += 1
             return False
@@ -190,7 +204,13 @@ class PartitionTask:
         raw_id = headers.get("ce_id")
         input_id = raw_id.decode(errors="replace") if raw_id else f"{topic}/{partition}/{offset}"
         correlation = headers.get("ce_correlationid")
-        layer.begin(key, input_id, correlation.decode(errors="replace") if correlation else input_id, _trace(headers, input_id), self._time)
+        layer.begin(
+            key,
+            input_id,
+            correlation.decode(errors="replace") if correlation else input_id,
+            _trace(headers, input_id),
+            self._time,
+        )
         layer.topic, layer.partition, layer.offset = topic, partition, offset  # type: ignore[assignment]  # consumed
 
     def _refuse(self, record: Record, inlet: Input, value: bytes | None) -> None:
@@ -239,7 +259,9 @@ class PartitionTask:
                 with attempts:
                     self._handle_timer(timer)
             if attempts.error is not None:
-                raise FatalError(f"timer {timer.name!r} of {timer.key!r} cannot be handled: {attempts.error!r}") from attempts.error
+                raise FatalError(
+                    f"timer {timer.name!r} of {timer.key!r} cannot be handled: {attempts.error!r}"
+                ) from attempts.error
         self.counts.timers += 1
 
     def _handle_timer(self, timer: DueTimer) -> None:
@@ -262,6 +284,36 @@ class PartitionTask:
             if store is not None:
                 store.restored()
 
+    def start_at(self, offsets: dict[str, int]) -> None:
+        """The next offset of each input, as the group has them committed."""
+        self.positions, self._committed = dict(offsets), dict(offsets)
+
+    def rewind(self) -> dict[str, int]:
+        """Go back to the last commit; returns where to read on."""
+        self.positions = dict(self._committed)
+        return self.positions
+
+    @property
+    def is_ahead(self) -> bool:
+        """It has read further than it has committed."""
+        return self.positions != self._committed
+
+    def offsets(self) -> dict[str, int]:
+        """The offsets to commit; when no input moved (a batch of timers), those there are: every transaction proves the slot."""
+        moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
+        return moved or self.positions
+
+    @property
+    def holds_state(self) -> bool:
+        """Something was restored."""
+        return any(store.size() for store in self.stores.all)
+
+    def ledger_reached(self, ledger: str, offset: int) -> None:
+        """All facts known so far lie before this offset of the ledger."""
+        for store in self.stores.by_subject.values():
+            if getattr(store, "ledger", "") == ledger:
+                store.ledger_end = offset
+
     @property
     def is_dirty(self) -> bool:
         return bool(self.outputs) or any(getattr(store, "batch", None) for store in self.stores.all)
@@ -274,6 +326,7 @@ class PartitionTask:
 
     def fold(self) -> None:
         """The transaction committed."""
+        self._committed = dict(self.positions)
         self.outputs.clear()
         self.counts = Counts()
         for store in self.stores.all:
@@ -305,7 +358,11 @@ def _decoded(target: Target, record: Record) -> Message | None:
 
 def _why_refused(inlet: Input, value: bytes | None) -> TerminalError:
     if value is None:
-        return MisplacedRecord(f"a tombstone (null value) on {inlet.topic.name}, which is not compacted; nothing can be read from it")
+        return MisplacedRecord(
+            f"a tombstone (null value) on {inlet.topic.name}, which is not compacted; nothing can be read from it"
+        )
     if value[:5] in inlet.known:
         return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
-    return UnknownSchema(f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for another topic, or by a newer release?")
+    return UnknownSchema(
+        f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for another topic, or by a newer release?"
+    )

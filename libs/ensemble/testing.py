@@ -25,6 +25,7 @@ from ensemble.messages import Command, Event, Message, State
 from ensemble.partitioning import partition_of
 from ensemble.plan import Limits, Plan
 from ensemble.service import Service
+from ensemble.stamps import rfc3339
 from ensemble.task import PartitionTask
 
 __all__ = ["ManualClock", "MemoryRecord", "ServiceTestDriver"]
@@ -166,7 +167,7 @@ class ServiceTestDriver:
 
     def state(self, kind: type[S], key: str) -> S | None:
         """The committed state of `key`."""
-        found: S | None = self._task_of(key.split("/")[0]).stores.by_subject[kind].get(key.encode())
+        found: S | None = self._task_of(key.split("/", maxsplit=1)[0]).stores.by_subject[kind].get(key.encode())
         return found
 
     def aggregate(self, kind: type, key: str) -> Any:
@@ -202,7 +203,7 @@ class ServiceTestDriver:
 
     def _begin(self) -> None:
         for task in self._tasks.values():
-            task.begin_batch(self.clock.now())
+            task.begin_batch(self.clock.now(), rfc3339(self.clock.now()))
 
     def _finish(self) -> None:
         for task in self._tasks.values():

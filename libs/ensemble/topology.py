@@ -76,7 +76,9 @@ class Catalogue:
     def homes(self, message: type[Message]) -> tuple[Topic, ...]:
         """The topics that carry `message`: one, but for the few that every owner emits (CommandFailed)."""
         if message not in self._homes:
-            raise ConfigurationError(f"{message.__name__} is on no topic of the catalogue; add it to a Topic's messages")
+            raise ConfigurationError(
+                f"{message.__name__} is on no topic of the catalogue; add it to a Topic's messages"
+            )
         return self._homes[message]
 
     def home(self, message: type[Message], owner: str) -> Topic:

@@ -116,26 +116,28 @@ class EmbeddedKafka:
             self._layout, jvm.command(self._layout, "kafka.Kafka", str(self._layout.properties)), descriptor
         )
         self._started = _Started(jvm, ports, process)
-        return self._await_ready(self._started, cluster_id)
+        try:
+            self._await_ready(self._started, cluster_id)
+        except BaseException:
+            self.stop()
+            raise
+        note = Running(f"{HOST}:{ports.clients}", process.pid, started_at(process.pid), cluster_id)
+        running.write(note, self._layout)
+        return note
 
-    def _await_ready(self, started: _Started, cluster_id: str) -> Running:
+    def _await_ready(self, started: _Started, cluster_id: str) -> None:
         limit = time.monotonic() + START_LIMIT_S
         while cluster_at(HOST, started.ports.clients) != cluster_id:
             if started.process.is_over or time.monotonic() > limit:
-                self.stop()
                 raise self._failure()
             time.sleep(STEP_S)
-        pid = started.process.pid
-        note = Running(f"{HOST}:{started.ports.clients}", pid, started_at(pid), cluster_id)
-        running.write(note, self._layout)
-        return note
 
     def _failure(self) -> EmbeddedKafkaError:
         taken = taken_address(self._layout)
         if taken:
             return PortTakenError(f"Kafka did not start: another process has taken its address {taken}.")
         return EmbeddedKafkaError(
-            f"Kafka did not start: {cause_of_end(self._layout)} Its log is {self._layout.log}; "
+            f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
             f"when its data are damaged, remove {self._layout.directory}."
         )
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from ensemble.kafka.embedded.layout import Layout
 
 TAIL = 40_000
-THROWN = re.compile(
-    r"^(?:Caused by: |Exception in thread \S+ )?[\w.$]+(?:Exception|Error): (?P<words>.+)$", re.MULTILINE
-)
+THROWN = re.compile(r"^(?:Caused by: |Exception in thread \S+ )?[\w.$]+(?:Exception|Error): (.+)$", re.MULTILINE)
 NOT_BOUND = re.compile(r"bind to (?P<address>\S+): Address already in use")
 
 
@@ -23,7 +21,7 @@ def cause_of_end(layout: Layout) -> str:
     text = _tail(layout.log) + "\n" + _tail(layout.output)
     errors = [at.start() for at in re.finditer(r" (?:ERROR|FATAL) ", text)]
     causes = THROWN.findall(text, errors[-1] if errors else 0)
-    return str(causes[-1])[:400] if causes else f"it left no error in {layout.log}"
+    return str(causes[-1])[:400].rstrip(".") if causes else f"it left no error in {layout.log}"
 
 
 def _tail(file: Path) -> str:

@@ -1,0 +1,169 @@
+"""Which partitions are ours, and how far along each task is. The rebalance callbacks end here.
+
+Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task runs once
+all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+
+from ensemble.errors import FatalError, LostState
+from ensemble.kafka.restore import Place, low_watermarks
+from ensemble.plan import Plan
+from ensemble.task import PartitionTask
+
+log = structlog.get_logger()
+
+_COMMITTED_TIMEOUT_S: Final = 20.0
+
+
+class Assignment:
+    """The tasks of the partitions that this member holds."""
+
+    def __init__(self, plan: Plan, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]) -> None:
+        self._plan, self._admin, self._incremental = plan, admin, incremental
+        self._before_revoke = before_revoke
+        self.held: set[Place] = set()
+        self.running: dict[int, PartitionTask] = {}
+        self.restoring: dict[int, PartitionTask] = {}
+        self._offsets: dict[Place, int] = {}
+        self._starts_at: dict[int, dict[str, int]] = {}
+        self.resumed: dict[int, bool] = {}
+        """Partition -> did the group have offsets for it, for tasks being restored."""
+        self.changed = False
+        """Restoring has to begin anew with the tasks there are now."""
+        self.was_assigned = False
+        self.failure: BaseException | None = None
+        """What went wrong in a callback; raised outside of it."""
+
+    # -- callbacks: run inside poll() -----------------------------------------------------------------------------
+
+    def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take partitions, paused, from where the group's stable committed offsets say."""
+        try:
+            self._take(consumer, partitions)
+        except (KafkaException, FatalError) as error:
+            self.failure = error
+
+    def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions back; what was only skipped since the last commit is committed first."""
+        try:
+            self._before_revoke()
+        except FatalError as error:
+            self.failure = error
+        self._give_up(consumer, partitions)
+
+    def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group has given our partitions to others already: forget everything, commit nothing."""
+        log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
+        self._give_up(consumer, partitions)
+
+    # -- in callbacks' service ------------------------------------------------------------------------------------
+
+    def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._check_count(partitions)
+        starts = self._starts(consumer, partitions)
+        if self._incremental:
+            consumer.incremental_assign(starts)
+        else:
+            consumer.assign(starts)
+        if starts:
+            consumer.pause(starts)
+        self.held |= {(p.topic, p.partition) for p in partitions}
+        self._open_tasks({(p.topic, p.partition): p.offset for p in starts})
+        self.was_assigned = True
+        log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
+
+    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S) if partitions else []
+        unknown = {(p.topic, p.partition) for p in committed if p.offset == OFFSET_INVALID}
+        firsts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S)
+        for place in committed:
+            known = (place.topic, place.partition) not in unknown
+            self.resumed[place.partition] = self.resumed.get(place.partition, False) or known
+        return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
+
+    def _open_tasks(self, offsets: dict[Place, int]) -> None:
+        """A task for each partition that is complete now. Inputs may come one by one; their offsets are kept until then."""
+        self._offsets.update(offsets)
+        inputs = list(self._plan.inputs)
+        for partition in {partition for _, partition in offsets}:
+            if all((topic, partition) in self.held for topic in inputs):
+                self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
+                self.restoring[partition] = self._new_task(partition)
+                self.changed = True
+
+    def _new_task(self, partition: int) -> PartitionTask:
+        task = PartitionTask(self._plan, partition)
+        task.start_at(self._starts_at[partition])
+        return task
+
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.held -= {(p.topic, p.partition) for p in partitions}
+        for partition in {p.partition for p in partitions}:
+            self.running.pop(partition, None)
+            self.resumed.pop(partition, None)
+            if self.restoring.pop(partition, None):
+                self.changed = True
+        if self._incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+
+    def _check_count(self, partitions: list[TopicPartition]) -> None:
+        beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
+        if beyond:
+            raise FatalError(
+                f"topic {beyond[0].topic} has more partitions than the catalogue's {self._plan.service.partitions}: keys would move "
+                "between partitions and lose their order; restore the partition count, or migrate to a new topic"
+            )
+
+    # -- outside of callbacks -------------------------------------------------------------------------------------
+
+    def begin_restoring(self) -> list[PartitionTask]:
+        """The tasks to restore, empty ones: a restoration that was interrupted leaves nothing half done."""
+        self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
+        return list(self.restoring.values())
+
+    def start_restored(self, consumer: Consumer) -> list[PartitionTask]:
+        """All that was restoring runs from now on."""
+        started = list(self.restoring.values())
+        for task in started:
+            task.restored()
+            self._check_offsets_exist(task)
+            self.running[task.partition] = task
+        self.restoring = {}
+        consumer.resume(self._places(started))
+        return started
+
+    def rewind(self, consumer: Consumer) -> None:
+        """Forget the batch: every task goes back to its last commit."""
+        for task in self.running.values():
+            task.drop()
+            for topic, offset in task.rewind().items():
+                consumer.seek(TopicPartition(topic, task.partition, offset))
+
+    def restore_again(self, consumer: Consumer) -> None:
+        """State and offsets of all tasks are in doubt: begin as after an assignment."""
+        places = [TopicPartition(topic, partition) for topic, partition in self.held]
+        self.running, self.restoring = {}, {}
+        consumer.pause(places)
+        starts = self._starts(consumer, places)
+        for place in starts:
+            consumer.seek(place)
+        self._open_tasks({(p.topic, p.partition): p.offset for p in starts})
+
+    def _places(self, tasks: list[PartitionTask]) -> list[TopicPartition]:
+        return [TopicPartition(topic, task.partition) for task in tasks for topic in self._plan.inputs]
+
+    def _check_offsets_exist(self, task: PartitionTask) -> None:
+        if task.holds_state and not self.resumed.get(task.partition, False):
+            raise LostState(
+                f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} has no committed offsets: "
+                "starting from the beginning would do everything twice; set the group's offsets, then start again"
+            )

@@ -1,0 +1,83 @@
+"""How the clients are configured. Every value that is not a default has its reason here."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+from ensemble.settings import KafkaSettings, RuntimeSettings
+
+CLIENT_LOG: Final = logging.getLogger("librdkafka")
+"""The client's own lines; without a logger it prints to stderr."""
+
+
+def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
+    """What every client shares."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "logger": CLIENT_LOG,
+        "reconnect.backoff.max.ms": 1000,  # a broker that restarts is met again within a second
+        "topic.metadata.refresh.interval.ms": 30_000,  # a changed partition count is noticed
+        "allow.auto.create.topics": False,
+        **kafka.client_config(),
+    }
+
+
+def group_consumer(shared: dict[str, Any], service: str, settings: RuntimeSettings) -> dict[str, Any]:
+    """The member of the service's group."""
+    classic = {
+        "partition.assignment.strategy": "range",  # co-partitioned inputs land together
+        "session.timeout.ms": round(settings.session_timeout_s * 1000),
+        "heartbeat.interval.ms": round(settings.session_timeout_s * 1000 / 4),
+    }
+    protocol = {"group.remote.assignor": "range"} if settings.group_protocol == "consumer" else classic
+    return {
+        **shared,
+        **protocol,
+        "group.id": service,
+        "group.protocol": settings.group_protocol,
+        "client.id": f"{service}-{settings.instance_id}",
+        "enable.auto.commit": False,  # offsets travel in the transaction only
+        "auto.offset.reset": "error",  # lost offsets are an incident, not a replay
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,  # deadlines are judged only when the inputs are read to their end
+        "max.poll.interval.ms": round(settings.max_poll_interval_s * 1000),
+        "queued.min.messages": 10_000,
+        "fetch.queue.backoff.ms": 10,  # the default of 1 s throttles a bounded queue
+    }
+
+
+def transactional_producer(shared: dict[str, Any], service: str, settings: RuntimeSettings) -> dict[str, Any]:
+    """The one producer of the process."""
+    return {
+        **shared,
+        "transactional.id": f"{service}-{settings.instance_id}",
+        "client.id": f"{service}-{settings.instance_id}",
+        "partitioner": "murmur2_random",  # as Java's default, so that outsiders agree on every key's partition
+        "transaction.timeout.ms": round(settings.transaction_timeout_s * 1000),
+        "retry.backoff.ms": 1,  # with flush() first: 3 to 7 ms a transaction instead of 100
+        "linger.ms": 0,  # a batch is produced in one go, waiting for more is waste
+        "message.max.bytes": 2_200_000,  # a dead letter is a whole input and its headers
+        "queue.buffering.max.messages": 500_000,
+        "queue.buffering.max.kbytes": 1_000_000,
+    }
+
+
+def plain_producer(shared: dict[str, Any], name: str) -> dict[str, Any]:
+    """An outsider's producer: the CLI, tests, load generators."""
+    return {**shared, "client.id": name, "partitioner": "murmur2_random", "acks": "all", "enable.idempotence": True}
+
+
+def assigned_reader(shared: dict[str, Any], name: str) -> dict[str, Any]:
+    """A reader that assigns its partitions by hand and never commits."""
+    return {
+        **shared,
+        "client.id": name,
+        "group.id": name,  # required by the client, never used: no subscribe, no commit
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "fetch.queue.backoff.ms": 10,
+        "queued.min.messages": 200_000,
+    }

@@ -1,0 +1,299 @@
+"""The loop of one service process: poll, handle, commit; restore when partitions come; fire timers when they are due.
+
+One thread, one consumer, one producer. A batch is what one poll finds, so it is one record when idle and many under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from ensemble.errors import FatalError, LostState
+from ensemble.kafka.assignment import Assignment
+from ensemble.kafka.deadline_gate import DeadlineGate
+from ensemble.kafka.restore import Restoration
+from ensemble.kafka.transaction import Outcome, Transactions, Work
+from ensemble.metrics import LoopMetrics
+from ensemble.plan import Plan
+from ensemble.settings import RuntimeSettings
+from ensemble.stamps import rfc3339
+from ensemble.task import PartitionTask
+
+log = structlog.get_logger()
+
+_MOST_ABORTS = 20
+
+_LAZY_OFFSETS_S = 1.0
+"""Offsets of records that had no effect are committed this often, not at once."""
+
+
+class Clients:
+    """The configurations that a loop makes its clients from."""
+
+    def __init__(
+        self, consumer: dict[str, Any], producer: dict[str, Any], reader: dict[str, Any], admin: AdminClient
+    ) -> None:
+        self.consumer, self.producer, self.reader, self.admin = consumer, producer, reader, admin
+
+
+class Loop:
+    """Runs a plan until told to stop. `beat` is when it last turned, for the watchdog and /livez."""
+
+    def __init__(self, plan: Plan, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics) -> None:
+        self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
+        self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
+        self._transactions.ledger_topics = frozenset(spec.ledger.name for spec in plan.service.stores if spec.ledger)
+        incremental = settings.group_protocol == "consumer"
+        self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_skipped)
+        self._gate = DeadlineGate(clients.admin, list(plan.inputs))
+        self._restoration: Restoration | None = None
+        self._group: Any = None
+        self._stopping = False
+        self._skipped_since: float | None = None
+        self._async = asyncio.Runner()
+        self._aborts = 0
+        self.beat = time.monotonic()
+        self.draining = False
+
+    def stop(self) -> None:
+        """Finish the batch in hand, commit, leave the group. May be called from a signal handler."""
+        self._stopping = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Assigned and restored. A member without partitions, because others hold them all, is ready too."""
+        return self.why_not_ready == ""
+
+    @property
+    def why_not_ready(self) -> str:
+        """The reason in words, or nothing."""
+        if self.draining or self._stopping:
+            return "draining"
+        if not self._assignment.was_assigned:
+            return "no partitions assigned yet"
+        return "restoring state" if self._assignment.restoring else ""
+
+    def run(self) -> None:
+        """Run until stopped; raises FatalError when this process cannot go on."""
+        self._transactions.open(self._given_up, self._settings.startup_timeout_s)
+        self._consumer = Consumer(self._clients.consumer)
+        callbacks = self._assignment
+        self._consumer.subscribe(
+            list(self._plan.inputs),
+            on_assign=callbacks.on_assign,
+            on_revoke=callbacks.on_revoke,
+            on_lost=callbacks.on_lost,
+        )
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._leave()
+
+    def _turn(self) -> None:
+        self.beat = time.monotonic()
+        records = self._poll(self._wait_s())
+        if self._assignment.failure is not None:
+            raise FatalError(f"rebalance failed: {self._assignment.failure}") from self._assignment.failure
+        if self._assignment.changed or self._restoration is not None:
+            self._restore()
+        if records or self._timers_are_due():
+            self._batch(records)
+        elif self._skipped_since is not None and time.monotonic() - self._skipped_since > _LAZY_OFFSETS_S:
+            self._commit_skipped()
+
+    # -- polling --------------------------------------------------------------------------------------------------
+
+    def _wait_s(self) -> float:
+        if self._restoration is not None:
+            return 0.0
+        due = self._next_due()
+        until_due = self._settings.poll_s if due is None else (due - self._plan.clock.now()) / 1000
+        if self._gate.is_waiting:
+            until_due = 0.02
+        return min(max(until_due, 0.001), self._settings.poll_s)
+
+    def _next_due(self) -> int | None:
+        dues = (task.next_due() for task in self._assignment.running.values())
+        return min((due for due in dues if due is not None), default=None)
+
+    def _timers_are_due(self) -> bool:
+        due = self._next_due()
+        return due is not None and due <= self._plan.clock.now()
+
+    def _poll(self, wait_s: float) -> list[Message]:
+        first = self._consumer.poll(wait_s)
+        if first is None:
+            return []
+        polled = [first, *self._consumer.consume(self._settings.batch_records - 1, 0)]
+        self._group = self._consumer.consumer_group_metadata()
+        running = self._assignment.running
+        for record in polled:
+            if record.error() is not None:
+                self._note(record, record.error())
+        return [record for record in polled if record.error() is None and record.partition() in running]
+
+    def _note(self, record: Message, error: Any) -> None:
+        """Deal with what is no record: an end reached, or an error."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._gate.reached(record.topic(), record.partition(), record.offset())
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise LostState(
+                f"{record.topic()}[{record.partition()}]: the committed offset is out of range, records are gone "
+                f"({error.str()}); set the group's offsets knowingly, then start again"
+            )
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
+            raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
+        else:
+            log.warning("consumer.error", reason=error.str())
+
+    # -- one batch ------------------------------------------------------------------------------------------------
+
+    def _batch(self, records: list[Message]) -> None:
+        started = time.perf_counter()
+        now = self._plan.clock.now()
+        tasks, stamp = self._assignment.running, rfc3339(now)
+        for task in tasks.values():
+            task.begin_batch(now, stamp)
+        for record in records:
+            tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
+        waiting = [task for task in tasks.values() if task.is_waiting]
+        if waiting:
+            self._async.get_loop().run_until_complete(_finish(waiting))
+        self._fire_timers()
+        self._end_batch(started)
+
+    def _fire_timers(self) -> None:
+        for task in self._assignment.running.values():
+            until = self._gate.open_until(task, self._plan.clock.now())
+            if until is not None:
+                task.fire_due(until)
+
+    def _end_batch(self, started: float) -> None:
+        tasks = [task for task in self._assignment.running.values() if task.is_dirty]
+        if tasks and self._commit(tasks):
+            self.metrics.batch(tasks, time.perf_counter() - started)
+            self._fold(tasks)
+        elif not tasks and self._skipped_since is None:
+            self._skipped_since = time.monotonic()
+
+    def _fold(self, tasks: list[PartitionTask]) -> None:
+        for task in tasks:
+            task.fold()
+
+    def _commit_skipped(self) -> None:
+        """Commit the offsets of records that had no effect."""
+        self._skipped_since = None
+        tasks = [task for task in self._assignment.running.values() if task.is_ahead]
+        if tasks and self._commit(tasks):
+            self._fold(tasks)
+
+    def _commit(self, tasks: list[PartitionTask]) -> bool:
+        """One transaction for all that these tasks did; True when it took effect. Otherwise their batch is gone."""
+        match self._transactions.commit(self._work(tasks)):
+            case Outcome.COMMITTED:
+                self._aborts = 0
+                return True
+            case Outcome.ABORTED:
+                self._rewind()
+                return False
+            case Outcome.UNKNOWN:
+                return self._resolve(tasks)
+
+    def _work(self, tasks: list[PartitionTask]) -> Work:
+        return Work(
+            outputs=(output for task in tasks for output in task.outputs),
+            changes=((topic, task.partition, key, value) for task in tasks for topic, key, value in task.changes()),
+            offsets=[
+                TopicPartition(topic, task.partition, offset)
+                for task in tasks
+                for topic, offset in task.offsets().items()
+            ],
+            group=self._group,
+        )
+
+    def _rewind(self) -> None:
+        self.metrics.aborted()
+        self._aborts += 1
+        if self._aborts > _MOST_ABORTS:
+            raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log says why")
+        self._gate.forget()
+        self._assignment.rewind(self._consumer)
+
+    def _resolve(self, tasks: list[PartitionTask]) -> bool:
+        """A new producer settles what was open. The offsets tell whether it was the commit; if they cannot, restore."""
+        self._transactions.open(self._given_up, self._settings.restore_timeout_s)
+        attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
+        answers = self._consumer.committed(
+            [TopicPartition(*place) for place in attempted], timeout=self._settings.commit_timeout_s
+        )
+        took_effect = all(place.offset == attempted[place.topic, place.partition] for place in answers)
+        if took_effect and all(task.is_ahead for task in tasks):
+            return True
+        self._gate.forget()
+        self._assignment.restore_again(self._consumer)
+        return False
+
+    # -- restoring ------------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        if self._assignment.changed:
+            self._begin_restoring()
+        if self._restoration is None or not self._restoration.advance(0.05, self._settings.restore_timeout_s):
+            return
+        log.info("state.restored", records=self._restoration.records, partitions=sorted(self._assignment.restoring))
+        self._end_restoration()
+        started = self._assignment.start_restored(self._consumer)
+        self._gate.forget()
+        self._prove_slot(started)
+
+    def _begin_restoring(self) -> None:
+        self._end_restoration()
+        self._assignment.changed = False
+        tasks = self._assignment.begin_restoring()
+        if tasks:
+            self._restoration = Restoration(self._plan, tasks, self._clients.reader, self._clients.admin)
+
+    def _end_restoration(self) -> None:
+        if self._restoration is not None:
+            self._restoration.close()
+            self._restoration = None
+
+    def _prove_slot(self, tasks: list[PartitionTask]) -> None:
+        """A transaction after each assignment: an older process with our slot is found out even when nothing comes in."""
+        self._group = self._consumer.consumer_group_metadata()
+        if tasks and self._commit(tasks):
+            self._fold(tasks)
+
+    # -- leaving --------------------------------------------------------------------------------------------------
+
+    def _given_up(self) -> bool:
+        self.beat = time.monotonic()
+        return self._stopping
+
+    def _leave(self) -> None:
+        self.draining = True
+        self._end_restoration()
+        self._consumer.close()
+        self._transactions.close()
+        for spec in self._plan.service.roles:
+            for adapter in spec.adapters.values():
+                if inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
+                    self._async.run(close())
+        self._async.close()
+
+    def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
+        """A fact reached the ledger: whatever is known now lies before the next offset."""
+        task = self._assignment.running.get(record.partition() or 0)
+        if error is None and task is not None:
+            task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)
+
+
+async def _finish(tasks: list[PartitionTask]) -> None:
+    await asyncio.gather(*(task.finish() for task in tasks))

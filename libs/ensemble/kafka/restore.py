@@ -1,0 +1,153 @@
+"""Restoring a partition's state: changelogs to their end, then ledgers from where a snapshot stops.
+
+The end is the *read-uncommitted* high watermark, taken after the group's stable committed offsets were fetched: so the last
+owner's commit, whose marker may still be under way, is waited for. The reader itself sees committed records only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from ensemble.errors import FatalError, UndecodableRecord
+from ensemble.plan import Plan
+from ensemble.task import PartitionTask
+
+_CHUNK: Final = 10_000
+
+Place = tuple[str, int]
+Take = Callable[[bytes, Any, int], None]
+
+
+def high_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    """The end of each partition, records of open transactions included."""
+    wanted: dict[Any, Any] = {TopicPartition(topic, partition): OffsetSpec.latest() for topic, partition in places}
+    if not wanted:
+        return {}
+    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
+    return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+
+
+def low_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    """The first offset that each partition still has."""
+    wanted: dict[Any, Any] = {TopicPartition(topic, partition): OffsetSpec.earliest() for topic, partition in places}
+    if not wanted:
+        return {}
+    answers = admin.list_offsets(wanted, request_timeout=timeout_s)
+    return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+
+
+@dataclass
+class Reading:
+    """One pass over some partitions, each from an offset to its end."""
+
+    starts: dict[Place, int]
+    takes: dict[Place, Take]
+    ends: dict[Place, int] = field(default_factory=dict)
+
+
+class Restoration:
+    """Rebuilds the state of some tasks, a little at a time, so that its caller can go on polling."""
+
+    def __init__(self, plan: Plan, tasks: list[PartitionTask], config: dict[str, Any], admin: AdminClient) -> None:
+        self._plan, self._tasks, self._admin = plan, tasks, admin
+        self._consumer = Consumer(config)
+        self.records = 0
+        self._left: dict[Place, int] = {}
+        self._takes: dict[Place, Take] = {}
+        self._phases = [self._changelogs, self._ledgers]
+        self._moved = time.monotonic()
+
+    def advance(self, timeout_s: float, stall_s: float) -> bool:
+        """Read on for a moment; True when everything is restored. FatalError when nothing moves for `stall_s`."""
+        while not self._left:
+            if not self._phases:
+                return True
+            self._begin(self._phases.pop(0)())
+        before = (self.records, len(self._left))
+        self._read(timeout_s)
+        if (self.records, len(self._left)) != before:
+            self._moved = time.monotonic()
+        elif time.monotonic() - self._moved > stall_s:
+            places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._left)
+            raise FatalError(
+                f"restore has not moved for {stall_s:g} s; an open transaction hangs, or the broker is away: {places}"
+            )
+        return False
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _changelogs(self) -> Reading:
+        reading = Reading({}, {})
+        for task in self._tasks:
+            for store in task.stores.all:
+                if store.changelog:
+                    place = (store.changelog, task.partition)
+                    reading.starts[place], reading.takes[place] = 0, _restorer(store)
+        return reading
+
+    def _ledgers(self) -> Reading:
+        reading = Reading({}, {})
+        for task in self._tasks:
+            for store in task.stores.by_subject.values():
+                if hasattr(store, "replay"):
+                    place = (store.ledger, task.partition)
+                    reading.starts[place], reading.takes[place] = store.replay_from(), self._replayer(store)
+        return reading
+
+    def _replayer(self, store: Any) -> Take:
+        readers = self._plan.fact_readers(store.ledger)
+
+        def take(key: bytes, value: Any, offset: int) -> None:
+            read = readers.get(value[:5])
+            if read is None:
+                raise UndecodableRecord(
+                    f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this service can read"
+                )
+            store.replay(key, read(value))
+            store.ledger_end = offset + 1
+
+        return take
+
+    def _begin(self, reading: Reading) -> None:
+        ends = high_watermarks(self._admin, reading.starts, 10)
+        firsts = low_watermarks(self._admin, reading.starts, 10)
+        self._left = {place: end for place, end in ends.items() if end > max(firsts[place], reading.starts[place])}
+        self._takes = reading.takes
+        self._consumer.assign(
+            [TopicPartition(topic, p, max(reading.starts[topic, p], firsts[topic, p])) for topic, p in self._left]
+        )
+
+    def _read(self, timeout_s: float) -> None:
+        takes, first = self._takes, self._consumer.poll(timeout_s)
+        if first is None:
+            return
+        for record in (first, *self._consumer.consume(_CHUNK, 0)):
+            error = record.error()
+            if error is None:
+                takes[record.topic(), record.partition()](record.key(), record.value(), record.offset())  # type: ignore[index,arg-type]  # a consumed record has them
+                self.records += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ended((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # as above
+            elif error.fatal() or not error.retriable():
+                raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
+
+    def _ended(self, place: Place, offset: int) -> None:
+        """The reader has seen all that is committed; done, unless a transaction was open before the end we need."""
+        if place in self._left and offset >= self._left[place]:
+            del self._left[place]
+
+
+def _restorer(store: Any) -> Take:
+    restore = store.restore
+
+    def take(key: bytes, value: Any, _: int) -> None:
+        restore(key, value)
+
+    return take

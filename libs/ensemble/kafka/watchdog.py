@@ -1,0 +1,30 @@
+"""Ends a process whose loop does not turn: some client calls outlive their timeouts, and a supervisor can only restart what ends."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+EXIT_STUCK = 70
+
+
+def watch(last_beat: Callable[[], float], limit_s: float) -> None:
+    """Start the watch. `last_beat` is in `time.monotonic()` seconds."""
+    threading.Thread(target=_watch, args=(last_beat, limit_s), name="watchdog", daemon=True).start()
+
+
+def _watch(last_beat: Callable[[], float], limit_s: float) -> None:
+    while (still := limit_s - (time.monotonic() - last_beat())) > 0:
+        time.sleep(min(still, 5.0) + 0.01)
+    log.critical(
+        "process.stuck",
+        seconds=round(limit_s),
+        words="the loop has not turned; ending the process so that it is started anew",
+    )
+    os._exit(EXIT_STUCK)

@@ -1,0 +1,87 @@
+"""Settings, from the environment alone: `KAFKA_...` as Kafka's clients spell them, `ENSEMBLE_...` for the runtime."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ensemble.errors import ConfigurationError
+
+T = TypeVar("T", bound=BaseSettings)
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the cluster. `KAFKA_BOOTSTRAP_SERVERS` and the usual SASL and TLS settings."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore")
+
+    bootstrap_servers: str | None = None
+    """host:port, several with commas. Without it: a running embedded cluster of this checkout."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: str | None = None
+    ssl_certificate_location: str | None = None
+    ssl_key_location: str | None = None
+    ssl_key_password: SecretStr | None = None
+
+    def client_config(self) -> dict[str, Any]:
+        """The settings as librdkafka spells them."""
+        values = self.model_dump(exclude_none=True, exclude={"bootstrap_servers"})
+        plain = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
+        }
+        return {name.replace("_", "."): value for name, value in plain.items()}
+
+
+class RuntimeSettings(BaseSettings):
+    """How one service process runs. Every one has a default that is right for a laptop."""
+
+    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
+
+    instance_id: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    """The instance's slot: the transactional id is `<service>-<instance>`. Two processes with one slot fence each other."""
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    """Kafka's classic consumer groups, or the protocol of KIP-848."""
+    batch_records: int = Field(default=500, ge=1, le=10_000)
+    """The most records of one transaction."""
+    poll_s: float = Field(default=0.25, gt=0, le=5)
+    """The longest wait for a record while idle."""
+    session_timeout_s: float = Field(default=10, ge=6, le=300)
+    """After this long without a heartbeat the group gives the partitions to others."""
+    transaction_timeout_s: float = Field(default=10, ge=1, le=300)
+    """After this long the broker aborts a transaction of a process that is gone; until then its records block readers."""
+    max_poll_interval_s: float = Field(default=120, ge=10, le=3600)
+    """A batch that takes longer loses its partitions. Must exceed attempt timeout times attempts."""
+    attempt_timeout_s: float = Field(default=5, gt=0, le=300)
+    """How long one attempt of an async handler may take."""
+    commit_timeout_s: float = Field(default=15, ge=1, le=300)
+    """How long one call of a commit may take before its outcome counts as unknown."""
+    startup_timeout_s: float = Field(default=30, ge=1, le=600)
+    """How long to wait for the broker at start."""
+    restore_timeout_s: float = Field(default=60, ge=5, le=3600)
+    """A restore that makes no progress for this long stops the process: a transaction hangs, or a changelog is gone."""
+    watchdog_s: float = Field(default=180, ge=10, le=3600)
+    """A loop that does not turn for this long ends its process, so that its supervisor starts a new one."""
+    http_host: str = "127.0.0.1"
+    """Where /livez, /readyz and /metrics listen; loopback unless told otherwise."""
+    http_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Their port; each service has its own default, 0 turns them off."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    """`auto`: pretty on a terminal, JSON lines elsewhere."""
+
+
+def load(settings: type[T], **given: Any) -> T:
+    """The settings, or a ConfigurationError that names each wrong variable and what is wrong with it."""
+    try:
+        return settings(**given)
+    except ValidationError as error:
+        prefix = settings.model_config.get("env_prefix", "")
+        wrong = "; ".join(
+            f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_url=False)
+        )
+        raise ConfigurationError(f"settings: {wrong}") from None
