@@ -10,7 +10,9 @@ from ensemble.retry import RetryPolicy
 
 
 class Attempts:
-    """Counts attempts after a first failure. Use: `while attempts.again(): with attempts: work()`, then look at `error`.
+    """Counts attempts after a first failure.
+
+    Use: `while attempts.again(): with attempts: work()`, then look at `error`.
 
     A failing `work` is swallowed and kept in `error`, except FatalError, which passes.
     """

@@ -1,4 +1,4 @@
-"""Dead letters: the record's own bytes and headers, untouched, with where it came from and why it is here behind them."""
+"""Dead letters: the record's own bytes and headers, untouched, and behind them where it came from and why."""
 
 from __future__ import annotations
 

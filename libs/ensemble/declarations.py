@@ -1,6 +1,7 @@
 """How a role says what it takes and what it may put out. Everything here is data: nothing runs, nothing registers.
 
-The decorators only mark methods; `describe_role` reads marks and type hints once, at start. Handles: one owner. Reacts to: anyone.
+The decorators only mark methods; `describe_role` reads marks and type hints once, at start. Handles: one owner.
+Reacts to: anyone.
 """
 
 from __future__ import annotations
@@ -148,11 +149,11 @@ def describe_role(role: type) -> RoleDescription:
 
 
 def _handlers_of(role: type) -> tuple[Handler, ...]:
-    found = []
-    for name, method in inspect.getmembers(role, callable):
-        for mark in getattr(method, _MARKS, ()):
-            found.append(Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method)))
-    return tuple(found)
+    return tuple(
+        Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method))
+        for name, method in inspect.getmembers(role, callable)
+        for mark in getattr(method, _MARKS, ())
+    )
 
 
 def _outputs(role: type, held: Mapping[str, Any], bus: Any, kind: type) -> list[Any]:
@@ -185,7 +186,7 @@ def subscribe_event(event: type[E], handler: Callable[[E], None]) -> type:
     `Service(..., roles=[subscribe_event(OrderPlaced, print)])`
     """
 
-    def react(self: Any, happened: E) -> None:
+    def react(_: Any, happened: E) -> None:
         handler(happened)
 
     name = getattr(handler, "__name__", "reaction")

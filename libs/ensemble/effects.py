@@ -78,7 +78,9 @@ class Layer:
         self.ports: dict[int, Any] = {}
         self.begin(b"", "", "", "", "")
 
-    def begin(self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str) -> None:
+    def begin(  # noqa: PLR0913, PLR0917  one call a record; a value object would be made only to be taken apart
+        self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str
+    ) -> None:
         """Start on the record with this identity; `time` is the batch's, as a header value."""
         self.key, self.scope = key, key + b"/"
         self.input_id, self.correlation_id, self.trace, self.time = input_id, correlation_id, trace, time
@@ -100,12 +102,16 @@ class Layer:
         raw = key.encode()
         if raw != self.key and not raw.startswith(self.scope):
             raise OutOfScope(
-                f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only that key, or keys below it, are this partition's"
+                f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only "
+                "that key, or keys below it, are this partition's"
             )
         return raw
 
     def stage(self, route: OutputRoute, message: Message) -> None:
-        """Encode `message` and stage it; its id is a hash of handler, input and ordinal, so a second run makes it again."""
+        """Encode `message` and stage it.
+
+        Its id is a hash of handler, input and ordinal, so a second run makes it again.
+        """
         value = route.encode(message)
         if len(value) > MAX_RECORD_BYTES:
             raise OversizedOutput(f"{type(message).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")

@@ -32,7 +32,8 @@ class HealthServer:
             started.result(_START_LIMIT_S)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot listen on {host}:{port} ({error.strerror}); set ENSEMBLE_HTTP_PORT to a free port, or 0 to turn health and metrics off"
+                f"cannot listen on {host}:{port} ({error.strerror}); set ENSEMBLE_HTTP_PORT to a free port, or "
+                "0 to turn health and metrics off"
             ) from None
 
     def stop(self) -> None:

@@ -1,8 +1,9 @@
 """Event sourcing: an aggregate's entries are the fold of its ledger, with a snapshot of what changed now and then.
 
-A snapshot is changelog records of single entries plus one `LedgerPosition` for each key, in the batch's own transaction.
-Restoring reads the changelog, then the ledger from the earliest offset a position names; facts that a snapshot already
-holds are known by their sequence number. So a snapshot may be taken at any time and may be old, never wrong.
+A snapshot is changelog records of single entries plus one `LedgerPosition` for each key, in the batch's own
+transaction. Restoring reads the changelog, then the ledger from the earliest offset a position names; facts that a
+snapshot already holds are known by their sequence number. So a snapshot may be taken at any time and may be old,
+never wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ensemble.effects import Layer, OutputRoute
 from ensemble.errors import TerminalError, UndeclaredOutput
 from ensemble.messages import Event, State
 from ensemble.runtime_state import LedgerPosition
+from ensemble.service import StoreSpec
 from ensemble.store import StateCodec
 
 E = TypeVar("E", bound=Event)
@@ -29,7 +31,10 @@ class Aggregate(Protocol):
 
 
 class EntryView(Mapping[str, Any]):
-    """The entries of one name under one key, read through to the store on demand. Iterating lists committed ones too."""
+    """The entries of one name under one key, read through to the store on demand.
+
+    Iterating lists committed ones too.
+    """
 
     def __init__(self, read: Callable[[bytes], Any], names: Callable[[bytes], Iterator[bytes]], prefix: bytes) -> None:
         self._read, self._names, self._prefix = read, names, prefix
@@ -50,19 +55,12 @@ class EntryView(Mapping[str, Any]):
 class LedgerStore:
     """One partition's aggregates of one kind."""
 
-    def __init__(
-        self,
-        changelog: str,
-        ledger: str,
-        make: Callable[..., Any],
-        entries: Mapping[str, type[State]],
-        snapshot_every: int,
-    ) -> None:
-        self.changelog, self.ledger = changelog, ledger
+    def __init__(self, spec: StoreSpec) -> None:
+        self.changelog, self.ledger = spec.changelog_name, spec.ledger_name
         self.ledger_end = 0
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
-        self._make, self._entry_types, self._every = make, entries, snapshot_every
-        self._codec = StateCodec(changelog, [*entries.values(), LedgerPosition])
+        self._make, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
+        self._codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition])
         self._live: dict[bytes, State | bytes] = {}
         self._dirty: set[bytes] = set()
         self._facts = 0
@@ -94,7 +92,8 @@ class LedgerStore:
         expected = self.sequence(key, read) + 1
         if fact.sequence != expected:
             raise TerminalError(
-                f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected {expected}"
+                f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected "
+                f"{expected}"
             )
         changed = self.aggregate(key, read).evolve(fact)
         writes: Writes = {
@@ -160,7 +159,8 @@ def _route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:
     route = routes.get(type(fact))
     if route is None:
         raise UndeclaredOutput(
-            f"{type(fact).__name__} is no fact of this ledger; it holds {', '.join(sorted(kind.__name__ for kind in routes))}"
+            f"{type(fact).__name__} is no fact of this ledger; it holds "
+            f"{', '.join(sorted(kind.__name__ for kind in routes))}"
         )
     return route
 
@@ -205,8 +205,8 @@ class FactStore:
 
     changelog = ""
 
-    def __init__(self, ledger: str) -> None:
-        self.ledger, self.ledger_end = ledger, 0
+    def __init__(self, spec: StoreSpec) -> None:
+        self.ledger, self.ledger_end = spec.ledger_name, 0
         self._facts: dict[bytes, list[Event]] = {}
         self.batch: dict[bytes, list[Event]] = {}
 

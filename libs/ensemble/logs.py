@@ -1,4 +1,7 @@
-"""Logs as events with fields: JSON lines for machines, pretty on a terminal. The record in hand is added to each line."""
+"""Logs as events with fields: JSON lines for machines, pretty on a terminal.
+
+The record in hand is added to each line.
+"""
 
 from __future__ import annotations
 

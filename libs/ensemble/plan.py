@@ -67,7 +67,8 @@ class StagedBus:
         route = self._routes.get(type(message))
         if route is None:
             raise UndeclaredOutput(
-                f"{type(message).__name__} is not declared on this bus; it may put out {', '.join(sorted(kind.__name__ for kind in self._routes))}"
+                f"{type(message).__name__} is not declared on this bus; it may put out "
+                f"{', '.join(sorted(kind.__name__ for kind in self._routes))}"
             )
         self._layer.stage(route, message)
 
@@ -97,15 +98,8 @@ class Stores:
 
 def _open(spec: StoreSpec) -> Any:
     if spec.ledger is None:
-        return PartitionStore(_changelog(spec), [spec.subject])
-    if not spec.entries:
-        return FactStore(spec.ledger.name)
-    return LedgerStore(_changelog(spec), spec.ledger.name, spec.subject, spec.entries, spec.snapshot_every)
-
-
-def _changelog(spec: StoreSpec) -> str:
-    assert spec.changelog is not None, "the service names every changelog"
-    return spec.changelog.name
+        return PartitionStore(spec.changelog_name, [spec.subject])
+    return LedgerStore(spec) if spec.entries else FactStore(spec)
 
 
 class Plan:
@@ -142,14 +136,15 @@ class Plan:
 
     def _bound(self, spec: RoleSpec, description: RoleDescription, stores: Stores, layer: Layer) -> Any:
         fields = {
-            name: self._port(description.role, name, hint, stores, layer) for name, hint in description.ports.items()
+            name: self._port(hint, self._buses[description.role].get(name, {}), stores, layer)
+            for name, hint in description.ports.items()
         }
         return spec.role(**spec.adapters, **fields)
 
-    def _port(self, role: type, name: str, hint: Any, stores: Stores, layer: Layer) -> Any:
+    def _port(self, hint: Any, routes: Mapping[type, OutputRoute], stores: Stores, layer: Layer) -> Any:
         port = port_of(hint)
         if port in (ports.EventBus, ports.CommandBus):
-            return StagedBus(layer, self._buses[role][name])
+            return StagedBus(layer, routes)
         if port is ports.StateStore:
             held = stores.by_subject[state_of(hint)]
             return layer.port(held, lambda: StagedState(held, layer))
@@ -218,5 +213,6 @@ class Plan:
             if port_of(hint) in (ports.StateStore, ports.EventSourced) and not subjects >= set(members(hint)):
                 asked = ", ".join(kind.__name__ for kind in members(hint))
                 raise ConfigurationError(
-                    f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} declares none; add it to stores=[...]"
+                    f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} "
+                    "declares none; add it to stores=[...]"
                 )

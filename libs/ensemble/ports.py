@@ -1,4 +1,6 @@
-"""The ports a handler works through. All of them only *stage*: nothing leaves before the record's handler has succeeded.
+"""The ports a handler works through.
+
+All of them only *stage*: nothing leaves before the record's handler has succeeded.
 
 A role declares the ports it needs as typed fields; the runtime reads the hints once, at start, and gives each partition
 its own bound role. Keys of state are confined: a handler may touch the key of the record in hand, or keys below it
@@ -27,7 +29,10 @@ class EventBus(Protocol[E_contra]):
 
 
 class CommandBus(Protocol[C_contra]):
-    """Tells the one owner of a command to do something. `CommandBus[A | B]` declares that only A and B are ever sent."""
+    """Tells the one owner of a command to do something.
+
+    `CommandBus[A | B]` declares that only A and B are ever sent.
+    """
 
     def send(self, command: C_contra) -> None:
         """Stage `command`; it becomes visible when the record's batch commits, or never."""
@@ -67,10 +72,16 @@ class EventSourced(Protocol[A_co]):
 
 
 class Timers(Protocol):
-    """Durable timers of a key, kept in Kafka: right again after a restart. The role's `@when_due(name)` method is called."""
+    """Durable timers of a key, kept in Kafka: right again after a restart.
+
+    The role's `@when_due(name)` method is called.
+    """
 
     def schedule(self, key: str, name: str, due_at: int, payload: str = "") -> None:
-        """Stage the timer `name` of `key` for `due_at` (epoch milliseconds); an earlier one of that name is replaced."""
+        """Stage the timer `name` of `key` for `due_at` (epoch milliseconds).
+
+        An earlier one of that name is replaced.
+        """
 
     def cancel(self, key: str, name: str) -> None:
         """Stage the end of a timer; no error when there is none."""

@@ -29,7 +29,7 @@ class SeenWindow(PartitionStore[SeenMessage]):
         self._leaving: list[tuple[int, bytes]] = []
 
     def knows(self, key: bytes, message_id: str) -> bool:
-        """Was this message handled before, or earlier in this batch?"""
+        """Whether this message was handled before, or earlier in this batch."""
         entry = _entry(key, message_id)
         return entry in self.batch or entry in self.committed
 

@@ -1,4 +1,7 @@
-"""What a service is made of: a name, roles, stores and a catalogue. The composition root builds one and calls `run()`."""
+"""What a service is made of: a name, roles, stores and a catalogue.
+
+The composition root builds one and calls `run()`.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,22 @@ class StoreSpec:
     entries: Mapping[str, type[State]] = field(default_factory=dict)
     snapshot_every: int = 500
 
+    @property
+    def changelog_name(self) -> str:
+        """The changelog's topic; nothing for an event log, whose ledger is one."""
+        return self.changelog.name if self.changelog else ""
+
+    @property
+    def ledger_name(self) -> str:
+        """The ledger's topic; nothing for a state store."""
+        return self.ledger.name if self.ledger else ""
+
 
 def state_store(state: type[State], changelog: Topic | None = None) -> StoreSpec:
-    """Keyed state behind `StateStore[state]`. The changelog is `<service>.<state>-changelog` unless a topic is given."""
+    """Keyed state behind `StateStore[state]`.
+
+    The changelog is `<service>.<state>-changelog` unless a topic is given.
+    """
     return StoreSpec(state, changelog=changelog)
 
 
@@ -72,7 +88,7 @@ class Service:
     http_port: int = 0
     """Where health and metrics listen unless ENSEMBLE_HTTP_PORT says otherwise; 0: nowhere."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a composition root reads best with every part named
         self,
         name: str,
         catalogue: Catalogue,

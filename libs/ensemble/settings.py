@@ -43,7 +43,10 @@ class RuntimeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
 
     instance_id: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    """The instance's slot: the transactional id is `<service>-<instance>`. Two processes with one slot fence each other."""
+    """The instance's slot: the transactional id is `<service>-<instance>`.
+
+    Two processes with one slot fence each other.
+    """
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Kafka's classic consumer groups, or the protocol of KIP-848."""
     batch_records: int = Field(default=500, ge=1, le=10_000)
@@ -53,7 +56,10 @@ class RuntimeSettings(BaseSettings):
     session_timeout_s: float = Field(default=10, ge=6, le=300)
     """After this long without a heartbeat the group gives the partitions to others."""
     transaction_timeout_s: float = Field(default=10, ge=1, le=300)
-    """After this long the broker aborts a transaction of a process that is gone; until then its records block readers."""
+    """After this long the broker aborts a transaction of a process that is gone.
+
+    Until then its records block readers.
+    """
     max_poll_interval_s: float = Field(default=120, ge=10, le=3600)
     """A batch that takes longer loses its partitions. Must exceed attempt timeout times attempts."""
     attempt_timeout_s: float = Field(default=5, gt=0, le=300)

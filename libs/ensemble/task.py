@@ -30,6 +30,7 @@ from ensemble.partitioning import partition_of
 from ensemble.plan import Input, Plan, Stores, Target
 from ensemble.timers import DueTimer
 
+_TRACEPARENT_LENGTH: Final = 55
 _NO_HEADERS: Final[dict[str, bytes]] = {}
 
 
@@ -182,7 +183,8 @@ class PartitionTask:
         key = record.key()
         if not key:
             raise MisplacedRecord(
-                "the record has no key, so nobody can say whose order it belongs to; publish it with its key field as key"
+                "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
+                "field as key"
             )
         self._identify(record, key, layer)
         if not inlet.topic.external:
@@ -190,7 +192,8 @@ class PartitionTask:
         right = partition_of(key, self.plan.service.partitions)
         if right != self.partition:
             raise MisplacedRecord(
-                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self.partition}; produce with partitioner=murmur2_random"
+                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self.partition}; "
+                "produce with partitioner=murmur2_random"
             )
         if self.stores.seen is not None and self.stores.seen.knows(key, layer.input_id):
             self.counts.duplicates += 1
@@ -299,7 +302,10 @@ class PartitionTask:
         return self.positions != self._committed
 
     def offsets(self) -> dict[str, int]:
-        """The offsets to commit; when no input moved (a batch of timers), those there are: every transaction proves the slot."""
+        """The offsets to commit.
+
+        When no input moved (a batch of timers), those there are: every transaction proves the slot.
+        """
         moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
         return moved or self.positions
 
@@ -343,7 +349,7 @@ class PartitionTask:
 
 def _trace(headers: dict[str, bytes], input_id: str) -> str:
     parent = headers.get("traceparent", b"")
-    if len(parent) == 55:
+    if len(parent) == _TRACEPARENT_LENGTH:
         return parent[3:35].decode(errors="replace")
     return blake2b(input_id.encode(), digest_size=16).hexdigest()
 
@@ -364,5 +370,6 @@ def _why_refused(inlet: Input, value: bytes | None) -> TerminalError:
     if value[:5] in inlet.known:
         return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
     return UnknownSchema(
-        f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for another topic, or by a newer release?"
+        f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for "
+        "another topic, or by a newer release?"
     )

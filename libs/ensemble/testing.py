@@ -5,8 +5,9 @@
     driver.receive(FulfilOrder(...))
     assert driver.emitted == [ReservationConfirmed(...)]
 
-It runs the very tasks that Kafka's loop runs: layers, scopes, dedupe, timers and dead letters included. Each `receive` is one
-batch that commits. `restart()` rebuilds everything from the changelogs and ledgers, as after an assignment.
+It runs the very tasks that Kafka's loop runs: layers, scopes, dedupe, timers and dead letters included. Each
+`receive` is one batch that commits. `restart()` rebuilds everything from the changelogs and ledgers, as after an
+assignment.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Topic:
     cleanup: Cleanup = "delete"
     retention: timedelta | None = timedelta(days=7)
     external: bool = False
-    """Outsiders may write here: duplicates are dropped by a window of seen ids and the record's partition is checked."""
+    """Outsiders may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
     max_bytes: int = 1_048_576
 
     def config(self, replication: int = 1) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Which partitions are ours, and how far along each task is. The rebalance callbacks end here.
 
-Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task runs once
-all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
+Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task
+runs once all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ class Assignment:
         return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
 
     def _open_tasks(self, offsets: dict[Place, int]) -> None:
-        """A task for each partition that is complete now. Inputs may come one by one; their offsets are kept until then."""
+        """A task for each partition that is complete now.
+
+        Inputs may come one by one; their offsets are kept until then.
+        """
         self._offsets.update(offsets)
         inputs = list(self._plan.inputs)
         for partition in {partition for _, partition in offsets}:
@@ -119,7 +122,8 @@ class Assignment:
         beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
         if beyond:
             raise FatalError(
-                f"topic {beyond[0].topic} has more partitions than the catalogue's {self._plan.service.partitions}: keys would move "
+                f"topic {beyond[0].topic} has more partitions than the catalogue's "
+                f"{self._plan.service.partitions}: keys would move "
                 "between partitions and lose their order; restore the partition count, or migrate to a new topic"
             )
 
@@ -164,6 +168,7 @@ class Assignment:
     def _check_offsets_exist(self, task: PartitionTask) -> None:
         if task.holds_state and not self.resumed.get(task.partition, False):
             raise LostState(
-                f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} has no committed offsets: "
+                f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} "
+                "has no committed offsets: "
                 "starting from the beginning would do everything twice; set the group's offsets, then start again"
             )

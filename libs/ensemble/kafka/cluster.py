@@ -26,7 +26,8 @@ def find_bootstrap(settings: KafkaSettings, *, quiet: bool = False) -> str:
     found = find_running(directory)
     if found is None:
         raise ConfigurationError(
-            "no Kafka cluster: start one with `./ensemble up`, or set KAFKA_BOOTSTRAP_SERVERS=host:port to use an existing one"
+            "no Kafka cluster: start one with `./ensemble up`, or set KAFKA_BOOTSTRAP_SERVERS=host:port to use "
+            "an existing one"
         )
     if not quiet:
         print(f"using the embedded Kafka of this checkout at {found} ({_short(directory)})", file=sys.stderr)
@@ -48,7 +49,8 @@ def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -
             why = errors[-1] if errors else error.args[0].str()
             if time.monotonic() > deadline or _is_refusal(why):
                 raise ConfigurationError(
-                    f"cannot reach Kafka at {shared['bootstrap.servers']}: {why}; check KAFKA_BOOTSTRAP_SERVERS and the SASL and TLS settings"
+                    f"cannot reach Kafka at {shared['bootstrap.servers']}: {why}; check KAFKA_BOOTSTRAP_SERVERS "
+                    "and the SASL and TLS settings"
                 ) from None
 
 

@@ -1,6 +1,7 @@
 """The loop of one service process: poll, handle, commit; restore when partitions come; fire timers when they are due.
 
-One thread, one consumer, one producer. A batch is what one poll finds, so it is one record when idle and many under load.
+One thread, one consumer, one producer. A batch is what one poll finds, so it is one record when idle and many under
+load.
 """
 
 from __future__ import annotations
@@ -266,7 +267,7 @@ class Loop:
             self._restoration = None
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
-        """A transaction after each assignment: an older process with our slot is found out even when nothing comes in."""
+        """A transaction after each assignment, so that an idle older process with our slot is found out."""
         self._group = self._consumer.consumer_group_metadata()
         if tasks and self._commit(tasks):
             self._fold(tasks)

@@ -1,4 +1,7 @@
-"""A service as a process: settings, logs, topics, health, signals, and the loop. Exit codes: 0 stopped, 1 failed, 2 misconfigured."""
+"""A service as a process: settings, logs, topics, health, signals, and the loop.
+
+Exit codes: 0 stopped, 1 failed, 2 misconfigured.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _LIVE_LIMIT_S = 45.0
 
 
 def run_service(service: Service) -> int:
-    """Run until SIGTERM or SIGINT. Words on stderr and an exit code, never a traceback, for what a user can put right."""
+    """Run until SIGTERM or SIGINT.
+
+    Words on stderr and an exit code, never a traceback, for what a user can put right.
+    """
     try:
         settings = load(RuntimeSettings)
         configure(service.name, settings)
@@ -41,7 +47,10 @@ def run_service(service: Service) -> int:
 
 
 def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings) -> Loop:
-    """A loop for `service`; ConfigurationError when the cluster cannot be reached or its topics are not as they must be."""
+    """A loop for `service`.
+
+    ConfigurationError when the cluster cannot be reached or its topics are not as they must be.
+    """
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
     topics.require(admin, service)
     plan = Plan(service, SystemClock(), Limits(attempt_timeout_s=settings.attempt_timeout_s))

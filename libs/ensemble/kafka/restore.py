@@ -1,7 +1,8 @@
 """Restoring a partition's state: changelogs to their end, then ledgers from where a snapshot stops.
 
-The end is the *read-uncommitted* high watermark, taken after the group's stable committed offsets were fetched: so the last
-owner's commit, whose marker may still be under way, is waited for. The reader itself sees committed records only.
+The end is the *read-uncommitted* high watermark, taken after the group's stable committed offsets were fetched: so
+the last owner's commit, whose marker may still be under way, is waited for. The reader itself sees committed records
+only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import FatalError, UndecodableRecord
 from ensemble.plan import Plan
@@ -26,19 +27,19 @@ Take = Callable[[bytes, Any, int], None]
 
 def high_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
     """The end of each partition, records of open transactions included."""
-    wanted: dict[Any, Any] = {TopicPartition(topic, partition): OffsetSpec.latest() for topic, partition in places}
-    if not wanted:
-        return {}
-    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
-    return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+    return _offsets(admin, places, OffsetSpec.latest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
 
 
 def low_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
     """The first offset that each partition still has."""
-    wanted: dict[Any, Any] = {TopicPartition(topic, partition): OffsetSpec.earliest() for topic, partition in places}
+    return _offsets(admin, places, OffsetSpec.earliest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
+
+
+def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: float) -> dict[Place, int]:
+    wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not wanted:
         return {}
-    answers = admin.list_offsets(wanted, request_timeout=timeout_s)
+    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
     return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
 
 
@@ -108,7 +109,8 @@ class Restoration:
             read = readers.get(value[:5])
             if read is None:
                 raise UndecodableRecord(
-                    f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this service can read"
+                    f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this "
+                    "service can read"
                 )
             store.replay(key, read(value))
             store.ledger_end = offset + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
 from ensemble.errors import ConfigurationError
 from ensemble.service import Service
@@ -79,7 +79,8 @@ def require(admin: AdminClient, service: Service) -> None:
     if bad:
         listed = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(
-            f"topics are not as the catalogue says: {listed}. Missing ones are made by `ensemble topics apply`; wrong ones have to be put right by hand"
+            f"topics are not as the catalogue says: {listed}. Missing ones are made by `ensemble topics apply`; "
+            "wrong ones have to be put right by hand"
         )
 
 

@@ -1,8 +1,8 @@
 """The commit. One Kafka transaction holds a batch's outputs, changelog records and offsets, or none of them.
 
 Errors are sorted in the order that the client's documentation asks for: must abort, may retry, anything else. After an
-unclear end of a commit or abort the producer is thrown away: `init_transactions` on a new one settles what was open, and
-only then is it asked whether the offsets got there (see docs/adr/0006-unclear-commits.md).
+unclear end of a commit or abort the producer is thrown away: `init_transactions` on a new one settles what was open,
+and only then is it asked whether the offsets got there (see docs/adr/0006-unclear-commits.md).
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ class Transactions:
                 time.sleep(_RETRY_PAUSE_S)
 
     def commit(self, work: Work) -> Outcome:
-        """Write and commit, as steps 1 to 5; the order is what makes it right, and flushing first what makes it fast."""
+        """Write and commit, as steps 1 to 5.
+
+        The order is what makes it right, and flushing first what makes it fast.
+        """
         producer = self._live()
         try:
             producer.begin_transaction()  # 1
@@ -167,7 +170,8 @@ class Transactions:
     def _check_fenced(self, reason: KafkaError) -> None:
         if reason.code() in _FENCED:
             raise Fenced(
-                f"another process runs as {self._slot!r} and has fenced this one; give each instance its own ENSEMBLE_INSTANCE_ID"
+                f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "
+                "ENSEMBLE_INSTANCE_ID"
             )
 
     def _discard(self) -> None:

@@ -1,4 +1,7 @@
-"""Ends a process whose loop does not turn: some client calls outlive their timeouts, and a supervisor can only restart what ends."""
+"""Ends a process whose loop does not turn.
+
+Some client calls outlive their timeouts, and a supervisor can only restart what ends.
+"""
 
 from __future__ import annotations
 
