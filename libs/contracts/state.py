@@ -20,7 +20,7 @@ Names = tuple[str, ...]
 
 
 class SeenEvent(Record):
-    """One event that reached the orchestrator, and where it lies."""
+    """One message that reached the orchestrator, and where it lies."""
 
     type: str
     message_id: MessageId
@@ -41,10 +41,12 @@ class OrderState(State):
     attempt: Attempt = 0
     begun: Names = ()
     done: Names = ()
+    failed: Names = ()
     undone: Names = ()
     expected: Names = ()
     due_at: Millis | None = None
     expires_at: Millis | None = None
+    forget_at: Millis | None = None
     reason: str | None = None
     cancel_requested: Flag = False
     paused_reason: str | None = None
@@ -52,40 +54,45 @@ class OrderState(State):
     owed: Names = ()
     order: OrderTerms | None = None
     seen: Annotated[tuple[SeenEvent, ...], Field(max_length=32)] = ()
+    terms_hash: str = ""
     placed_message_id: MessageId | None = None
     updated_at: Millis = 0
 
 
 class Order(State):
-    """An order as its owner keeps it; the fingerprint of the terms tells a repetition from a contradiction."""
+    """An order as its owner keeps it; the fingerprint of the terms tells a repetition from a contradiction.
+
+    Accepted: placed here, but its OrderPlaced was not read back yet. No terms: only the order's end is known so far.
+    """
 
     order_id: Id
-    status: Literal["accepted", "completed", "cancelled"] = "accepted"
+    status: Literal["accepted", "placed", "completed", "cancelled"] = "accepted"
     terms_hash: str = ""
     reason: str | None = None
 
 
 class Payment(State):
-    """What became of an order's payment. Closed: no charge may begin any more."""
+    """What became of an order's payment.
+
+    Charging: a charge may be under way. Refunded: no charge may begin any more, and `amount` was given back.
+    """
 
     order_id: Id
-    status: Literal["pending", "charging", "captured", "declined", "nothing_due", "refunded", "closed"] = "pending"
+    status: Literal["charging", "captured", "declined", "nothing_due", "refunded"] = "charging"
     amount: Money = 0
     currency: CurrencyOrNone = ""
     charge_id: str | None = None
     reason: str | None = None
-    closed: Flag = False
-    keep_until: Millis = 0
 
 
 class Shipment(State):
-    """What became of an order's shipment. Closed: cancelled before it was scheduled."""
+    """What became of an order's shipment. Awaited: the order is known, nothing is planned yet."""
 
     order_id: Id
-    status: Literal["scheduled", "cancelled", "closed"] = "scheduled"
+    status: Literal["awaited", "scheduled", "cancelled"] = "awaited"
     shipment_id: Id | None = None
     shipping_speed: ShippingSpeed = "standard"
-    keep_until: Millis = 0
+    packaging: Flag = False
 
 
 class StockLevel(State):
@@ -113,4 +120,3 @@ class Reservation(State):
     status: Literal["reserved", "closed", "released", "dispatched"] = "reserved"
     lines: tuple[ReservedLine, ...] = ()
     reason: str | None = None
-    keep_until: Millis = 0
