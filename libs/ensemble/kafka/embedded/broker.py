@@ -43,8 +43,8 @@ class EmbeddedKafka:
     next start continues with them. Several brokers run side by side in directories of their own.
     """
 
-    def __init__(self, directory: Path, cache: JarCache | None = None) -> None:
-        self._layout = Layout(directory.absolute())
+    def __init__(self, directory: Path, cache: JarCache | None = None, heap: str = "512m") -> None:
+        self._layout, self._heap = Layout(directory.absolute()), heap
         self._cache = cache or JarCache(cache_directory(), pinned_jars())
         self._started: _Started | None = None
 
@@ -58,7 +58,7 @@ class EmbeddedKafka:
         """Fetch what is missing, start the broker on free ports, and return when it serves clients."""
         self._layout.make()
         self._cache.fill(on_progress)
-        jvm = Jvm(find_java(), self._cache.classpath)
+        jvm = Jvm(find_java(), self._cache.classpath, self._heap)
         began = time.monotonic()
         on_progress(Step(f"Starting Apache Kafka {KAFKA_VERSION}"))
         note = self._start_on_free_ports(jvm)

@@ -19,12 +19,13 @@ class Jvm:
 
     java: Path
     classpath: str
+    heap: str = "512m"
 
     def command(self, layout: Layout, *arguments: str) -> list[str]:
         """Return the command line: a small heap, the collector that starts fastest, our log settings."""
         logging = Path(__file__).with_name("log4j2.yaml")
         return [
-            str(self.java), "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
+            str(self.java), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={logging}", f"-Densemble.log={layout.log}",
             "-cp", self.classpath, *arguments,
         ]  # fmt: skip
