@@ -17,8 +17,9 @@ class Timer(messages.State):
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     due_at: Millis
-    name: str
     payload: str = ""
+    correlation_id: str = ""
+    trace: str = ""
 
 
 class SeenMessage(messages.State):

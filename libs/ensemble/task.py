@@ -270,7 +270,7 @@ class PartitionTask:
     def _handle_timer(self, timer: DueTimer) -> None:
         layer, timer_id = self._layer, f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         layer.drop()
-        layer.begin(timer.key.encode(), timer_id, timer_id, _trace(_NO_HEADERS, timer_id), self._time)
+        layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._time)
         layer.topic = "timer"
         self.stores.timers_for(layer).cancel(timer.key, timer.name)
         for handler in self.plan.timers.get(timer.name, ()):

@@ -21,6 +21,8 @@ class DueTimer:
     name: str
     due_at: int
     payload: str
+    correlation_id: str
+    trace: str
 
 
 class TimerStore(PartitionStore[Timer]):
@@ -65,19 +67,22 @@ class TimerStore(PartitionStore[Timer]):
         owner, _, name = key.decode().rpartition("/")
         timer = self.get(key)
         assert timer is not None, "only live timers are asked for"
-        return DueTimer(owner, name, timer.due_at, timer.payload)
+        return DueTimer(owner, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)
 
 
 class StagedTimers:
     """The `Timers` port for one layer."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_layer", "_state")
 
     def __init__(self, store: TimerStore, layer: Layer) -> None:
+        self._layer = layer
         self._state: StagedState[Timer] = StagedState(store, layer)
 
     def schedule(self, key: str, name: str, due_at: int, payload: str = "") -> None:
-        self._state.set(f"{key}/{name}", Timer(name=name, due_at=due_at, payload=payload))
+        layer = self._layer
+        timer = Timer(due_at=due_at, payload=payload, correlation_id=layer.correlation_id, trace=layer.trace)
+        self._state.set(f"{key}/{name}", timer)
 
     def cancel(self, key: str, name: str) -> None:
         if self._state.get(f"{key}/{name}") is not None:
