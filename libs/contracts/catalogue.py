@@ -1,4 +1,7 @@
-"""The topic catalogue: every topic that messages travel on, its key, and how long it keeps them. There is no other list."""
+"""The topic catalogue: every topic that messages travel on, its key, and how long it keeps them.
+
+There is no other list.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,31 @@ from ensemble.topology import Catalogue, CommandFailure, Topic
 FOR_EVER = None
 """Retention of what is the truth itself: the ledger."""
 
-ORDERS_COMMANDS = Topic("orders.commands", "order", "order_id", (c.PlaceOrder, c.CompleteOrder, c.CancelOrder), external=True)
-ORDERS_EVENTS = Topic(
-    "orders.events", "order", "order_id", (e.OrderPlaced, e.OrderCompleted, e.OrderCancelled, e.CommandFailed), external=True
+ORDERS_COMMANDS = Topic(
+    "orders.commands", "order", "order_id", (c.PlaceOrder, c.CompleteOrder, c.CancelOrder), external=True
 )
-PAYMENTS_COMMANDS = Topic("payments.commands", "payment", "order_id", (c.ProcessPayment, c.AttemptCharge, c.RefundPayment))
+ORDERS_EVENTS = Topic(
+    "orders.events",
+    "order",
+    "order_id",
+    (e.OrderPlaced, e.OrderCompleted, e.OrderCancelled, e.CommandFailed),
+    external=True,
+)
+PAYMENTS_COMMANDS = Topic(
+    "payments.commands", "payment", "order_id", (c.ProcessPayment, c.AttemptCharge, c.RefundPayment)
+)
 PAYMENTS_EVENTS = Topic(
-    "payments.events", "payment", "order_id", (e.PaymentConfirmed, e.PaymentDeclined, e.PaymentRefunded, e.CommandFailed)
+    "payments.events",
+    "payment",
+    "order_id",
+    (e.PaymentConfirmed, e.PaymentDeclined, e.PaymentRefunded, e.CommandFailed),
 )
 INVENTORY_COMMANDS = Topic(
-    "inventory.commands", "inventory", "warehouse_id", (c.FulfilOrder, c.ReleaseStock, c.DispatchStock, c.ReceiveStock), external=True
+    "inventory.commands",
+    "inventory",
+    "warehouse_id",
+    (c.FulfilOrder, c.ReleaseStock, c.DispatchStock, c.ReceiveStock),
+    external=True,
 )
 INVENTORY_EVENTS = Topic(
     "inventory.events",
@@ -36,9 +54,15 @@ INVENTORY_LEDGER = Topic(
     (e.StockReceived, e.StockReserved, e.StockReleased, e.StockDispatched, e.ReservationClosed),
     retention=FOR_EVER,
 )
-SHIPPING_COMMANDS = Topic("shipping.commands", "shipping", "order_id", (c.ScheduleShipment, c.InitiatePackaging, c.CancelShipment))
-SHIPPING_EVENTS = Topic("shipping.events", "shipping", "order_id", (e.ShipmentScheduled, e.ShipmentCancelled, e.CommandFailed))
-ORCHESTRATOR_COMMANDS = Topic("orchestrator.commands", "orchestrator", "order_id", (c.RequestCancellation,), external=True)
+SHIPPING_COMMANDS = Topic(
+    "shipping.commands", "shipping", "order_id", (c.ScheduleShipment, c.InitiatePackaging, c.CancelShipment)
+)
+SHIPPING_EVENTS = Topic(
+    "shipping.events", "shipping", "order_id", (e.ShipmentScheduled, e.ShipmentCancelled, e.CommandFailed)
+)
+ORCHESTRATOR_COMMANDS = Topic(
+    "orchestrator.commands", "orchestrator", "order_id", (c.RequestCancellation,), external=True
+)
 ORCHESTRATOR_EVENTS = Topic("orchestrator.events", "orchestrator", "order_id", (e.CommandFailed,))
 ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.OrderState,), cleanup="compact")
 
@@ -56,6 +80,7 @@ def command_failed(failure: CommandFailure) -> e.CommandFailed | None:
         error=type(failure.error).__name__,
         message=str(failure.error)[:1000],
         attempts=failure.attempts,
+        command_attempt=getattr(failure.command, "attempt", 0),
     )
 
 

@@ -164,3 +164,4 @@ class CommandFailed(Event):
     error: str
     message: str
     attempts: Attempt
+    command_attempt: Attempt = 0

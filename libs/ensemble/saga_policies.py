@@ -1,0 +1,40 @@
+"""How long a saga waits and how often it asks: configuration, by the name of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
+
+
+class StepPolicy(BaseModel):
+    """One step, or one undo. A deadline that passes means that the outcome is unknown, not that it failed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deadline_s: Seconds
+    """How long one attempt may go unanswered."""
+    resends: int = Field(ge=0, le=1000)
+    """How often it is sent again before it is given up."""
+
+    @property
+    def deadline_ms(self) -> int:
+        return round(self.deadline_s * 1000)
+
+
+class SagaPolicies(BaseModel):
+    """All that is configured about one saga; `check_saga` compares the names with its table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Mapping[str, StepPolicy]
+    undos: Mapping[str, StepPolicy]
+    expiry_margin_s: Seconds = 60
+    """A command expires this long after the saga has given its step up."""
+    placeholder_s: Seconds = 3600
+    """How long events wait for the one that starts their saga."""
+    stub_s: Seconds = 7 * 86_400
+    """How long an ended saga is remembered: as long as any input of it may still come."""

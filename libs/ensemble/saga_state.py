@@ -1,0 +1,61 @@
+"""What the saga engine keeps in a state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, Self
+
+Names = tuple[str, ...]
+"""Names of steps, or of events."""
+
+
+class SagaState(Protocol):
+    """The engine's fields. A state may hold more, for the functions that build commands; pydantic states fit."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def step(self) -> str | None:
+        """The step under way or being undone, by name."""
+
+    @property
+    def attempt(self) -> int:
+        """Counts from 1; every resend is a new one."""
+
+    @property
+    def begun(self) -> Names:
+        """Steps that may have happened."""
+
+    @property
+    def done(self) -> Names: ...
+    @property
+    def failed(self) -> Names:
+        """Steps whose participant refused."""
+
+    @property
+    def undone(self) -> Names: ...
+    @property
+    def owed(self) -> Names:
+        """Steps whose undo was given up."""
+
+    @property
+    def expected(self) -> Names:
+        """Names of the events that are awaited next."""
+
+    @property
+    def due_at(self) -> int | None:
+        """When the engine wants its `Deadline`; the caller keeps one timer for it."""
+
+    @property
+    def expires_at(self) -> int | None:
+        """For the commands of the step under way: after this they must not take effect."""
+
+    @property
+    def forget_at(self) -> int | None:
+        """When the caller is to delete the state."""
+
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def cancel_requested(self) -> bool: ...
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...

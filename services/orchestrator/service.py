@@ -1,0 +1,28 @@
+"""What the orchestrator is made of. Importing it runs nothing."""
+
+from __future__ import annotations
+
+from contracts import OrderState
+from contracts.catalogue import CATALOGUE, ORDER_STATE
+from ensemble import Service, role, state_store
+from ensemble.saga import SagaPolicies
+from ensemble.saga_check import check_saga
+from services.orchestrator.fulfilment import ORDER_FULFILMENT
+from services.orchestrator.handlers import OrderOrchestrator
+from services.orchestrator.policies import Steps, Undos
+
+DEFAULT_POLICIES = SagaPolicies(steps=dict(Steps()), undos=dict(Undos()))
+
+
+def orchestrator(policies: SagaPolicies = DEFAULT_POLICIES) -> Service:
+    """The service with these policies; ConfigurationError when table, methods and policies disagree."""
+    check_saga(ORDER_FULFILMENT, OrderOrchestrator, policies)
+    return Service(
+        "orchestrator",
+        CATALOGUE,
+        roles=[role(OrderOrchestrator, policies=policies)],
+        stores=[state_store(OrderState, changelog=ORDER_STATE)],
+    )
+
+
+SERVICE = orchestrator()
