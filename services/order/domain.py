@@ -1,0 +1,96 @@
+"""An order's own life: placed once, closed once. The first OrderPlaced on the topic says what was agreed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+from contracts import CancelOrder, CompleteOrder, Order, OrderCancelled, OrderCompleted, OrderPlaced, PlaceOrder
+
+TERMS = {"customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed"}
+"""What makes two orders of one id the same order. When it was placed does not."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The order is new here, or known better than before."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Nothing new: the order is known with these terms, or closed already."""
+
+
+@dataclass(frozen=True)
+class Contradicted:
+    """The id belongs to an order with other terms."""
+
+    reason: str
+
+
+def place(known: Order | None, command: PlaceOrder) -> Accepted | Repeated | Contradicted:
+    """Whether the command begins an order."""
+    terms = fingerprint(command)
+    match known:
+        case None:
+            return Accepted(Order(order_id=command.order_id, terms_hash=terms))
+        case Order(terms_hash=held) if held in {terms, ""}:
+            return Repeated()
+        case _:
+            return _contradicted(command.order_id)
+
+
+def recognise(known: Order | None, event: OrderPlaced) -> Accepted | Repeated | Contradicted:
+    """What an OrderPlaced on the topic means, whoever put it there: the first one read wins."""
+    terms = fingerprint(event)
+    match known:
+        case None | Order(status="accepted"):
+            return Accepted(Order(order_id=event.order_id, status="placed", terms_hash=terms))
+        case Order(terms_hash=""):
+            return Accepted(known.model_copy(update={"terms_hash": terms}))
+        case Order(terms_hash=held) if held == terms:
+            return Repeated()
+        case _:
+            return _contradicted(event.order_id)
+
+
+def complete(known: Order | None, command: CompleteOrder) -> Order:
+    """The order, closed: as completed, unless it was closed before."""
+    return _closed(known or Order(order_id=command.order_id), "completed", None)
+
+
+def cancel(known: Order | None, command: CancelOrder) -> Order:
+    """The order, closed: as cancelled, unless it was closed before."""
+    return _closed(known or Order(order_id=command.order_id), "cancelled", command.reason)
+
+
+def closing_event(order: Order) -> OrderCompleted | OrderCancelled:
+    """How the closed order ended."""
+    if order.status == "completed":
+        return OrderCompleted(order_id=order.order_id)
+    return OrderCancelled(order_id=order.order_id, reason=order.reason or "")
+
+
+def placed(command: PlaceOrder, now: int) -> OrderPlaced:
+    """The event that announces the order."""
+    return OrderPlaced(**dict(command), placed_at=now)
+
+
+def fingerprint(message: PlaceOrder | OrderPlaced) -> str:
+    """Equal for equal terms, whichever message carries them."""
+    return blake2b(message.model_dump_json(include=TERMS).encode(), digest_size=16).hexdigest()
+
+
+def _closed(order: Order, status: Literal["completed", "cancelled"], reason: str | None) -> Order:
+    if order.status in {"completed", "cancelled"}:
+        return order
+    return Order(order_id=order.order_id, status=status, terms_hash=order.terms_hash, reason=reason)
+
+
+def _contradicted(order_id: str) -> Contradicted:
+    return Contradicted(
+        f"order_id: {order_id} was placed before on other terms; place a new order under an id of its own"
+    )

@@ -1,0 +1,12 @@
+"""The order service: its roles, its state, its place in the catalogue."""
+
+from contracts import Order
+from contracts.catalogue import CATALOGUE
+from ensemble import Service, state_store
+from services.order.handlers import OrderClosing, OrderDesk, OrderRegister
+
+
+def order_service() -> Service:
+    """The service as declared; nothing runs yet."""
+    roles: list[type] = [OrderDesk, OrderRegister, OrderClosing]
+    return Service("order", CATALOGUE, roles=[*roles], stores=[state_store(Order)], http_port=8101)

@@ -1,0 +1,20 @@
+"""Runs the payment service: `python -m services.payment`."""
+
+import sys
+
+from ensemble import EnsembleError
+from services.payment.service import configured_provider, payment_service
+
+
+def main() -> int:
+    """The exit code: 2 when a setting is wrong."""
+    try:
+        service = payment_service(configured_provider())
+    except EnsembleError as error:
+        sys.stderr.write(f"payment: {error}\n")
+        return 2
+    return service.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

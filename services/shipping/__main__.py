@@ -1,0 +1,8 @@
+"""Runs the shipping service: `python -m services.shipping`."""
+
+import sys
+
+from services.shipping.service import shipping_service
+
+if __name__ == "__main__":
+    sys.exit(shipping_service().run())

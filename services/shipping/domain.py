@@ -1,0 +1,72 @@
+"""An order's shipment: awaited, scheduled or cancelled. What was decided first stays decided."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from contracts import (
+    InitiatePackaging,
+    OrderPlaced,
+    ScheduleShipment,
+    Shipment,
+    ShipmentCancelled,
+    ShipmentScheduled,
+    ShippingSpeed,
+)
+
+
+def announce(known: Shipment | None, event: OrderPlaced) -> Shipment | None:
+    """The shipment of an order just placed, scheduled at once when it is express; None when the order is known here."""
+    if known is not None:
+        return None
+    if event.shipping_speed == "express":
+        return _scheduled(event.order_id, "express")
+    return Shipment(order_id=event.order_id, shipping_speed=event.shipping_speed)
+
+
+def schedule(known: Shipment | None, command: ScheduleShipment, now: int) -> Shipment:
+    """The shipment as the command leaves it: scheduled, unless it was cancelled before or the command is too old."""
+    match known:
+        case Shipment(status="scheduled" | "cancelled"):
+            return known
+        case _ if now >= command.expires_at:
+            return cancel(known, command.order_id)
+        case _:
+            return _scheduled(command.order_id, command.shipping_speed)
+
+
+def pack(known: Shipment | None, command: InitiatePackaging) -> Shipment:
+    """Packing has begun, unless the shipment is cancelled."""
+    shipment = known or Shipment(order_id=command.order_id)
+    return shipment if shipment.status == "cancelled" else shipment.model_copy(update={"packaging": True})
+
+
+def cancel(known: Shipment | None, order_id: str) -> Shipment:
+    """Nothing ships, now or later; also before anything was planned."""
+    shipment = known or Shipment(order_id=order_id)
+    return shipment.model_copy(update={"status": "cancelled"})
+
+
+def answer(shipment: Shipment) -> ShipmentScheduled | ShipmentCancelled:
+    """What was decided, as the event that tells it."""
+    if shipment.status == "cancelled" or shipment.shipment_id is None:
+        return ShipmentCancelled(order_id=shipment.order_id, shipment_id=shipment.shipment_id)
+    return scheduled(shipment)
+
+
+def scheduled(shipment: Shipment) -> ShipmentScheduled:
+    """The plan, announced."""
+    return ShipmentScheduled(
+        order_id=shipment.order_id,
+        shipment_id=shipment_id_of(shipment.order_id),
+        shipping_speed=shipment.shipping_speed,
+    )
+
+
+def shipment_id_of(order_id: str) -> str:
+    """An order has one shipment, so its id follows from the order's."""
+    return f"shp-{blake2b(order_id.encode(), digest_size=8).hexdigest()}"
+
+
+def _scheduled(order_id: str, speed: ShippingSpeed) -> Shipment:
+    return Shipment(order_id=order_id, status="scheduled", shipment_id=shipment_id_of(order_id), shipping_speed=speed)
