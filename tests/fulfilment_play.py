@@ -1,0 +1,102 @@
+"""One order and the saga engine: say what happens, look at what follows."""
+
+from __future__ import annotations
+
+from contracts import (
+    CommandFailed,
+    OrderLine,
+    OrderPlaced,
+    OrderState,
+    PaymentConfirmed,
+    PaymentDeclined,
+    PaymentRefunded,
+    RequestCancellation,
+    ReservationConfirmed,
+    ReservationRejected,
+    ReservationReleased,
+    ShipmentCancelled,
+    ShipmentScheduled,
+)
+from ensemble import Command, Message
+from ensemble.saga import Deadline, SagaPolicies, StepPolicy, advance
+from services.orchestrator.domain import placed
+from services.orchestrator.fulfilment import ORDER_FULFILMENT
+
+ONCE_MORE = StepPolicy(deadline_s=10, resends=1)
+NAMES = ("payment", "reservation", "shipment")
+POLICIES = SagaPolicies(steps=dict.fromkeys(NAMES, ONCE_MORE), undos=dict.fromkeys(NAMES, ONCE_MORE))
+
+PLACED = OrderPlaced(
+    order_id="o-1",
+    customer_id="c-1",
+    lines=(OrderLine(sku="tea", quantity=2, unit_price=450),),
+    currency="EUR",
+    payment_token="tok-approve",
+    warehouse_id="berlin",
+    shipping_speed="express",
+    placed_at=1,
+)
+PAID = PaymentConfirmed(order_id="o-1", amount=900, currency="EUR", charge_id="ch-1")
+DECLINED = PaymentDeclined(order_id="o-1", reason="card expired")
+REFUNDED = PaymentRefunded(order_id="o-1", amount=900)
+RESERVED = ReservationConfirmed(order_id="o-1", warehouse_id="berlin")
+REJECTED = ReservationRejected(order_id="o-1", warehouse_id="berlin", reason="1 of 2 tea on hand")
+RELEASED = ReservationReleased(order_id="o-1", warehouse_id="berlin")
+SCHEDULED = ShipmentScheduled(order_id="o-1", shipment_id="s-1", shipping_speed="express")
+UNSHIPPED = ShipmentCancelled(order_id="o-1", shipment_id="s-1")
+CANCEL = RequestCancellation(order_id="o-1", reason="changed my mind")
+
+
+def failed(command: str, attempt: int) -> CommandFailed:
+    """A participant has used up its attempts at a command."""
+    return CommandFailed(
+        order_id="o-1",
+        command=command,
+        command_id="m-1",
+        service="payment",
+        error="Down",
+        message="provider down",
+        attempts=5,
+        command_attempt=attempt,
+    )
+
+
+class Play:
+    """Keeps the state, the clock, and every command sent."""
+
+    def __init__(self, *triggers: Message | Deadline) -> None:
+        self.state = OrderState(order_id="o-1")
+        self.now = 1_000_000
+        self.sent: list[Command] = []
+        """What the latest trigger sent."""
+        self.all_sent: list[Command] = []
+        self.on(*triggers)
+
+    def on(self, *triggers: Message | Deadline) -> Play:
+        for trigger in triggers:
+            self._take(trigger)
+        return self
+
+    def time_out(self, times: int = 1) -> Play:
+        """Let the deadline under way pass, and the next, ..."""
+        for _ in range(times):
+            assert self.state.due_at is not None
+            self.now = self.state.due_at
+            self.on(Deadline(self.now))
+        return self
+
+    def _take(self, trigger: Message | Deadline) -> None:
+        self.now += 1
+        state = placed(self.state, trigger, "m-0") if isinstance(trigger, OrderPlaced) else self.state
+        decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=POLICIES)
+        self.state, self.sent = decision.state, list(decision.commands)
+        self.all_sent += decision.commands
+
+    @property
+    def names(self) -> list[str]:
+        """Types of the commands that the latest trigger sent."""
+        return [type(command).__name__ for command in self.sent]
+
+    @property
+    def all_names(self) -> list[str]:
+        return [type(command).__name__ for command in self.all_sent]
