@@ -69,7 +69,6 @@ class PartitionTask:
     def begin_batch(self, now: int, stamp: str) -> None:
         """Start a batch at `now` (epoch milliseconds, and as text); its outputs carry that time."""
         self._now, self._time = now, stamp
-        current_layer.set(self._layer)
 
     def take(self, record: Record) -> None:
         """Handle one record at once, or let it wait for `finish` when it, or its key, needs an async handler."""
@@ -106,6 +105,7 @@ class PartitionTask:
 
     def _handle(self, record: Record, inlet: Input, target: Target) -> None:
         layer = self._layer
+        current_layer.set(layer)
         if not self._admit(record, inlet, layer):
             return
         message = target.read(record.value())
@@ -269,6 +269,7 @@ class PartitionTask:
 
     def _handle_timer(self, timer: DueTimer) -> None:
         layer, timer_id = self._layer, f"timer/{timer.key}/{timer.name}/{timer.due_at}"
+        current_layer.set(layer)
         layer.drop()
         layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._time)
         layer.topic = "timer"

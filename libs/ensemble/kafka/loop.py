@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.effects import current_layer
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
@@ -168,6 +169,7 @@ class Loop:
         if waiting:
             self._async.get_loop().run_until_complete(_finish(waiting))
         self._fire_timers()
+        current_layer.set(None)
         self._end_batch(started)
 
     def _fire_timers(self) -> None:
