@@ -22,6 +22,7 @@ def orchestrator(policies: SagaPolicies = DEFAULT_POLICIES) -> Service:
         CATALOGUE,
         roles=[role(OrderOrchestrator, policies=policies)],
         stores=[state_store(OrderState, changelog=ORDER_STATE)],
+        http_port=8105,
     )
 
 
