@@ -6,10 +6,15 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from ensemble.effects import Layer, Record
+from ensemble.errors import TerminalError
 from ensemble.messages import Command, Message
 from ensemble.stamps import rfc3339
 from ensemble.topology import CommandFailure
+
+log = structlog.get_logger()
 
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
@@ -47,8 +52,8 @@ class DeadLetters:
         trace = "".join(traceback.format_exception(failure.error))
         return [
             ("__streams.errors.exception", type(failure.error).__qualname__),
-            ("__streams.errors.message", str(failure.error)[:TEXT_LIMIT]),
-            ("__streams.errors.stacktrace", trace[-TEXT_LIMIT:]),
+            ("__streams.errors.message", _printable(str(failure.error)[:TEXT_LIMIT])),
+            ("__streams.errors.stacktrace", _printable(trace[-TEXT_LIMIT:])),
             ("__streams.errors.topic", record.topic()),
             ("__streams.errors.partition", str(record.partition())),
             ("__streams.errors.offset", str(record.offset())),
@@ -67,8 +72,22 @@ class DeadLetters:
         tell = self._plan.service.catalogue.on_exhausted
         if tell is None or not isinstance(failure.message, Command):
             return
-        event = tell(CommandFailure(failure.message, layer.input_id, self._service, failure.error, failure.attempts))
-        route = self._plan.failures.get(type(event))
-        if event is not None and route is not None:
-            layer.seed = f"{self._service}/failed/{layer.input_id}/"
-            layer.stage(route, event)
+        error = _with_printable_words(failure.error)
+        try:
+            event = tell(CommandFailure(failure.message, layer.input_id, self._service, error, failure.attempts))
+            route = self._plan.failures.get(type(event))
+            if event is not None and route is not None:
+                layer.seed = f"{self._service}/failed/{layer.input_id}/"
+                layer.stage(route, event)
+        except Exception as unsaid:  # noqa: BLE001  the record is given up already: nothing may fail from here on
+            log.warning("command.failure_untold", command=type(failure.message).__name__, reason=repr(unsaid))
+
+
+def _printable(text: str) -> str:
+    """Without the half characters that UTF-8 has no room for."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _with_printable_words(error: BaseException) -> BaseException:
+    words = str(error)
+    return error if _printable(words) == words else TerminalError(_printable(words))

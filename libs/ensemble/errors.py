@@ -16,6 +16,7 @@
     |   +-- SchemaDrift         a message class differs from its .avsc
     +-- FatalError              this process must stop; what it had not committed is done again by the next
         +-- Fenced              another process has this instance's slot
+        +-- UnreadableState     a changelog or ledger record that this release cannot read
         +-- LostState           offsets or changelog are gone although state exists: an incident, not a replay
 
 A business refusal is an event, never an exception.
@@ -86,6 +87,10 @@ class FatalError(EnsembleError):
 
 class Fenced(FatalError):
     """Another process has taken this instance's slot."""
+
+
+class UnreadableState(FatalError):
+    """A record of a changelog or ledger cannot be read; going on without it would decide on wrong state."""
 
 
 class LostState(FatalError):

@@ -10,8 +10,9 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Layer
-from ensemble.errors import UndecodableRecord
+from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
 from ensemble.messages import State
+from ensemble.topology import MAX_RECORD_BYTES
 
 S = TypeVar("S", bound=State)
 _MISSING: Final = object()
@@ -51,16 +52,26 @@ class StateCodec:
             self._readers.update(readers_for(state))
 
     def encode(self, state: State | None) -> bytes | None:
-        return None if state is None else self._encoders[type(state)](state)
+        """The changelog record's value; OversizedOutput when the topic would not take it."""
+        if state is None:
+            return None
+        value = self._encoders[type(state)](state)
+        if len(value) > MAX_RECORD_BYTES:
+            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")
+        return value
 
     def decode(self, key: bytes, value: bytes) -> Any:
+        """The state; UnreadableState stops the process, for any decision without it could be wrong."""
         reader = self._readers.get(value[:5])
         if reader is None:
-            raise UndecodableRecord(
+            raise UnreadableState(
                 f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: schema {value[:5].hex()} "
                 "is none that this service can read; was it written by a newer release?"
             )
-        return reader(value)
+        try:
+            return reader(value)
+        except UndecodableRecord as error:
+            raise UnreadableState(f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: {error}") from error
 
 
 class PartitionStore(Generic[S]):

@@ -7,6 +7,7 @@ task writes `outputs` and `changes()` in one transaction with the positions, the
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -19,7 +20,6 @@ from ensemble.effects import Layer, Output, Record, current_layer
 from ensemble.errors import (
     AttemptTimedOut,
     EnsembleError,
-    FatalError,
     MisplacedRecord,
     TerminalError,
     UnhandledMessage,
@@ -30,7 +30,8 @@ from ensemble.partitioning import partition_of
 from ensemble.plan import Input, Plan, Stores, Target
 from ensemble.timers import DueTimer
 
-_TRACEPARENT_LENGTH: Final = 55
+_ID_LIMIT: Final = 128
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_HEADERS: Final[dict[str, bytes]] = {}
 
 
@@ -181,12 +182,12 @@ class PartitionTask:
     def _admit(self, record: Record, inlet: Input, layer: Layer) -> bool:
         """Set the layer up for `record`; False when it is a duplicate."""
         key = record.key()
+        self._identify(record, key or b"", layer)
         if not key:
             raise MisplacedRecord(
                 "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
                 "field as key"
             )
-        self._identify(record, key, layer)
         if not inlet.topic.external:
             return True
         right = partition_of(key, self.plan.service.partitions)
@@ -205,12 +206,12 @@ class PartitionTask:
         headers = dict(found) if found else _NO_HEADERS
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         raw_id = headers.get("ce_id")
-        input_id = raw_id.decode(errors="replace") if raw_id else f"{topic}/{partition}/{offset}"
+        input_id = _bounded(raw_id) if raw_id else f"{topic}/{partition}/{offset}"
         correlation = headers.get("ce_correlationid")
         layer.begin(
             key,
             input_id,
-            correlation.decode(errors="replace") if correlation else input_id,
+            _bounded(correlation) if correlation else input_id,
             _trace(headers, input_id),
             self._time,
         )
@@ -251,7 +252,8 @@ class PartitionTask:
         """Run the handlers of all timers due by `until`; each ends in the batch that its effects are part of."""
         if self.stores.timers is not None:
             for timer in self.stores.timers.due(until):
-                self._fire(timer)
+                if self.stores.timers.is_live(timer):
+                    self._fire(timer)
 
     def _fire(self, timer: DueTimer) -> None:
         try:
@@ -262,23 +264,34 @@ class PartitionTask:
                 with attempts:
                     self._handle_timer(timer)
             if attempts.error is not None:
-                raise FatalError(
-                    f"timer {timer.name!r} of {timer.key!r} cannot be handled: {attempts.error!r}"
-                ) from attempts.error
+                self._give_up_timer(timer, Failure(attempts.error, "timer", timer.name, attempts.made, None))
         self.counts.timers += 1
 
+    def _give_up_timer(self, timer: DueTimer, failure: Failure) -> None:
+        """As for a record: it costs nobody else, and somebody can look at it."""
+        self._begin_timer(timer)
+        assert self.stores.timers is not None, "a timer came from there"
+        self.counts.dead_lettered += 1
+        self._dead_letters.stage(self.stores.timers.record_of(timer, self.partition), self._layer, failure, self._now)
+        self._layer.seal()
+        self._layer.fold(self.outputs)
+
     def _handle_timer(self, timer: DueTimer) -> None:
+        layer = self._begin_timer(timer)
+        for handler in self.plan.timers.get(timer.name, ()):
+            layer.seed = f"{self.plan.service.name}/{handler.name}/{layer.input_id}/"
+            getattr(self._roles[handler.role], handler.method)(timer)
+        layer.seal()
+        layer.fold(self.outputs)
+
+    def _begin_timer(self, timer: DueTimer) -> Layer:
         layer, timer_id = self._layer, f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         current_layer.set(layer)
         layer.drop()
         layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._time)
         layer.topic = "timer"
         self.stores.timers_for(layer).cancel(timer.key, timer.name)
-        for handler in self.plan.timers.get(timer.name, ()):
-            layer.seed = f"{self.plan.service.name}/{handler.name}/{timer_id}/"
-            getattr(self._roles[handler.role], handler.method)(timer)
-        layer.seal()
-        layer.fold(self.outputs)
+        return layer
 
     # -- the batch's end ------------------------------------------------------------------------------------------
 
@@ -348,10 +361,15 @@ class PartitionTask:
             store.drop()
 
 
+def _bounded(raw: bytes) -> str:
+    """An id as text. One longer than ids are becomes its hash, or outputs that carry it would outgrow their topic."""
+    return raw.decode(errors="backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
+
+
 def _trace(headers: dict[str, bytes], input_id: str) -> str:
-    parent = headers.get("traceparent", b"")
-    if len(parent) == _TRACEPARENT_LENGTH:
-        return parent[3:35].decode(errors="replace")
+    parent = headers.get("traceparent")
+    if parent and (found := _TRACEPARENT.match(parent)):
+        return found[1].decode()
     return blake2b(input_id.encode(), digest_size=16).hexdigest()
 
 

@@ -25,6 +25,35 @@ class DueTimer:
     trace: str
 
 
+@dataclass(frozen=True)
+class TimerRecord:
+    """A timer's changelog record, in the shape of a consumed one."""
+
+    changelog: str
+    at_partition: int
+    raw_key: bytes
+    raw_value: bytes
+
+    def topic(self) -> str:
+        return self.changelog
+
+    def partition(self) -> int:
+        return self.at_partition
+
+    def offset(self) -> int:
+        """Nobody knows; a timer has none that means anything."""
+        return -1
+
+    def key(self) -> bytes:
+        return self.raw_key
+
+    def value(self) -> bytes:
+        return self.raw_value
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return []
+
+
 class TimerStore(PartitionStore[Timer]):
     """The timers of one partition. Replaced and cancelled timers leave the heap when they come up."""
 
@@ -32,11 +61,28 @@ class TimerStore(PartitionStore[Timer]):
         super().__init__(changelog, [Timer])
         self._heap: list[tuple[int, bytes]] = []
 
+    def is_live(self, timer: DueTimer) -> bool:
+        """It was neither cancelled nor replaced, in this batch included."""
+        return self._live(timer.due_at, _entry(timer.key, timer.name))
+
+    def record_of(self, timer: DueTimer, partition: int) -> TimerRecord:
+        """The timer as a record of its changelog."""
+        key = _entry(timer.key, timer.name)
+        return TimerRecord(self.changelog, partition, key, self.committed[key])
+
     def fold(self) -> None:
         added = [(state.due_at, key) for key, (state, _) in self.batch.items() if isinstance(state, Timer)]
         super().fold()
         for entry in added:
             heapq.heappush(self._heap, entry)
+
+    def drop(self) -> None:
+        """The batch is gone: timers that it ended, and `next_due` may have taken off the heap, are due again."""
+        touched = list(self.batch)
+        super().drop()
+        for key in touched:
+            if (timer := self.get(key)) is not None:
+                heapq.heappush(self._heap, (timer.due_at, key))
 
     def restored(self) -> None:
         """The changelog is read: rebuild the heap."""
@@ -87,3 +133,7 @@ class StagedTimers:
     def cancel(self, key: str, name: str) -> None:
         if self._state.get(f"{key}/{name}") is not None:
             self._state.delete(f"{key}/{name}")
+
+
+def _entry(key: str, name: str) -> bytes:
+    return f"{key}/{name}".encode()
