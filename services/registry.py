@@ -1,4 +1,4 @@
-"""Every service of the flow, by name, as the environment configures it: what is run, and what the topology is drawn from."""
+"""Every service of the flow, by name, as the environment configures it: to run them, and to draw the topology from."""
 
 from collections.abc import Callable, Mapping
 
