@@ -1,0 +1,54 @@
+"""An event and a reaction: somebody orders a coffee, and whoever cares makes it. Nobody was told to.
+
+`python examples/01_event.py` runs it in memory; `python examples/on_kafka.py 01_event` on a real Kafka.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble import Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
+from ensemble.testing import ServiceTestDriver
+
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+
+
+class CoffeeOrdered(Event):
+    __schemas__ = SCHEMAS
+    cup: str
+    drink: str
+
+
+class CoffeeServed(Event):
+    __schemas__ = SCHEMAS
+    cup: str
+    drink: str
+
+
+@dataclass(frozen=True)
+class Barista:
+    """The typed bus is the declaration: a barista serves, and can put out nothing else."""
+
+    events: EventBus[CoffeeServed]
+
+    @reacts_to(CoffeeOrdered)
+    def on_coffee_ordered(self, event: CoffeeOrdered) -> None:
+        self.events.emit(CoffeeServed(cup=event.cup, drink=event.drink))
+
+
+CATALOGUE = Catalogue(
+    topics=(
+        Topic("cafe-counter.events", "counter", key="cup", messages=(CoffeeOrdered,), external=True),
+        Topic("cafe-bar.events", "barista", key="cup", messages=(CoffeeServed,)),
+    ),
+    sent_from_outside=frozenset({CoffeeOrdered}),
+    read_outside={CoffeeServed: "for the guest"},
+)
+SERVICE = Service("barista", CATALOGUE, roles=[Barista])
+INPUTS = (CoffeeOrdered(cup="cup-1", drink="espresso"), CoffeeOrdered(cup="cup-2", drink="flat white"))
+
+
+if __name__ == "__main__":
+    driver = ServiceTestDriver(SERVICE)
+    driver.receive(*INPUTS)
+    for served in driver.emitted:
+        print(repr(served))

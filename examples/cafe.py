@@ -1,0 +1,135 @@
+"""The messages and states of examples 03 and 04, as a project's contracts hold them: one class for each .avsc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ensemble import Catalogue, Topic, messages
+from ensemble.messages import Int32, Int64, Millis, SchemaSet
+
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+Grams = Annotated[int, Field(ge=1, le=100_000)]
+Names = tuple[str, ...]
+
+
+class Command(messages.Command):
+    __schemas__ = SCHEMAS
+
+
+class Event(messages.Event):
+    __schemas__ = SCHEMAS
+
+
+class State(messages.State):
+    __schemas__ = SCHEMAS
+
+
+# -- 03: a hopper of beans ----------------------------------------------------------------------------------------
+
+
+class AddBeans(Command):
+    hopper: str
+    grams: Grams
+
+
+class GrindBeans(Command):
+    hopper: str
+    grams: Grams
+
+
+class BeansAdded(Event):
+    hopper: str
+    sequence: Int64
+    grams: Grams
+
+
+class BeansGround(Event):
+    hopper: str
+    sequence: Int64
+    grams: Grams
+
+
+class HopperTooLow(Event):
+    hopper: str
+    missing: Grams
+
+
+class HopperLevel(State):
+    hopper: str
+    grams: Int32 = 0
+
+
+# -- 04: coffee for a party ---------------------------------------------------------------------------------------
+
+
+class CateringOrdered(Event):
+    party: str
+
+
+class ReserveBeans(Command):
+    party: str
+    attempt: Int32
+    expires_at: Millis
+
+
+class BeansReserved(Event):
+    party: str
+
+
+class ReleaseBeans(Command):
+    party: str
+
+
+class BeansReleased(Event):
+    party: str
+
+
+class BookVan(Command):
+    party: str
+    attempt: Int32
+    expires_at: Millis
+
+
+class VanBooked(Event):
+    party: str
+
+
+class VanRefused(Event):
+    party: str
+    reason: str
+
+
+class Catering(State):
+    """The engine's fields (`ensemble.saga_state.SagaState`), and the saga's key."""
+
+    party: str
+    saga: str = ""
+    version: Int32 = 0
+    status: str = "placeholder"
+    step: str | None = None
+    attempt: Int32 = 0
+    begun: Names = ()
+    done: Names = ()
+    failed: Names = ()
+    undone: Names = ()
+    owed: Names = ()
+    expected: Names = ()
+    due_at: Millis | None = None
+    expires_at: Millis | None = None
+    forget_at: Millis | None = None
+    reason: str | None = None
+    cancel_requested: bool = False
+
+
+CateringCommand = ReserveBeans | ReleaseBeans | BookVan
+CATERING_EVENTS = (CateringOrdered, BeansReserved, BeansReleased, VanBooked, VanRefused)
+CATERING_CATALOGUE = Catalogue(
+    topics=(
+        Topic("cafe-catering.events", "others", key="party", messages=CATERING_EVENTS, external=True),
+        Topic("cafe-catering.commands", "others", key="party", messages=(ReserveBeans, ReleaseBeans, BookVan)),
+    ),
+    sent_from_outside=frozenset(CATERING_EVENTS),
+)

@@ -1,0 +1,112 @@
+"""Runs an example on a real Kafka: `python examples/on_kafka.py 01_event`.
+
+Its inputs are published, its service runs, and what comes out is printed. Without KAFKA_BOOTSTRAP_SERVERS a Kafka of
+its own is started for the moment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import Consumer, Producer
+
+from ensemble.codec import encoder_for, readers_for
+from ensemble.kafka import clients, topics
+from ensemble.kafka.cluster import connect
+from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
+from ensemble.kafka.process import make_loop
+from ensemble.logs import configure
+from ensemble.messages import Message
+from ensemble.service import Service
+from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from ensemble.testing import ServiceTestDriver
+
+EXAMPLES: Final = ("01_event", "02_command_with_state", "03_event_sourced", "04_saga")
+LIMIT_S: Final = 30.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when everything came out, 1 when something is missing, 2 for a name that is no example's."""
+    if len(arguments) != 1 or arguments[0] not in EXAMPLES:
+        sys.stderr.write(f"usage: python examples/on_kafka.py {{{'|'.join(EXAMPLES)}}}\n")
+        return 2
+    example = importlib.import_module(f"examples.{arguments[0]}")
+    with _cluster() as kafka:
+        missing = _run(example, kafka)
+    if missing:
+        sys.stderr.write(f"{missing} messages did not come out within {LIMIT_S:g} s\n")
+    return 1 if missing else 0
+
+
+@contextmanager
+def _cluster() -> Iterator[KafkaSettings]:
+    settings = load(KafkaSettings)
+    if settings.bootstrap_servers:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        broker = EmbeddedKafka(Path(directory))
+        try:
+            yield KafkaSettings(bootstrap_servers=broker.start(on_stderr).bootstrap_servers)
+        finally:
+            broker.stop()
+
+
+def _run(example: Any, kafka: KafkaSettings) -> int:
+    service: Service = example.SERVICE
+    configure(service.name, RuntimeSettings(log_level="error"))
+    shared, admin = connect(kafka, LIMIT_S)
+    topics.apply(admin, topics.all_topics(service.catalogue, [service]))
+    _publish(shared, service, example.INPUTS)
+    loop = make_loop(service, RuntimeSettings(), kafka)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        return _print_outputs(shared, service, _expected(example))
+    finally:
+        loop.stop()
+        thread.join(LIMIT_S)
+
+
+def _expected(example: Any) -> int:
+    """As many as come out in memory."""
+    driver = ServiceTestDriver(example.SERVICE)
+    driver.receive(*example.INPUTS)
+    return len(driver.outputs)
+
+
+def _publish(shared: dict[str, Any], service: Service, messages: Sequence[Message]) -> None:
+    producer = Producer(clients.plain_producer(shared, "example"))
+    for message in messages:
+        topic = service.catalogue.homes(type(message))[0]
+        producer.produce(topic.name, encoder_for(type(message))(message), str(attrgetter(topic.key)(message)).encode())
+    producer.flush(LIMIT_S)
+
+
+def _print_outputs(shared: dict[str, Any], service: Service, expected: int) -> int:
+    """Print what comes out; returns how many are missing at the time limit."""
+    readers = {p: read for kind in service.catalogue.message_types() for p, read in readers_for(kind).items()}
+    consumer = Consumer(clients.assigned_reader(shared, f"{service.name}-example"))
+    consumer.subscribe([topic.name for topic in service.catalogue.topics if topic not in service.inputs])
+    until = time.monotonic() + LIMIT_S
+    while expected and time.monotonic() < until:
+        record = consumer.poll(0.2)
+        if record is not None and record.error() is None:
+            value = record.value() or b""
+            sys.stdout.write(f"{record.topic()}[{record.partition()}] {readers[value[:5]](value)!r}\n")
+            expected -= 1
+    consumer.close()
+    return expected
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""A ready-made conductor, for sagas that need nothing but their table."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union, cast
+
+from ensemble import ports
+from ensemble.declarations import conducts, handles, reacts_to, when_due
+from ensemble.messages import Message, State
+from ensemble.saga import Deadline, Decision, advance
+from ensemble.saga_check import TIMERS, check_saga
+from ensemble.saga_policies import SagaPolicies
+from ensemble.saga_table import Saga
+
+S = TypeVar("S", bound=State)
+DEADLINE, RETENTION = TIMERS
+
+
+def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> type:
+    """A role that plays `saga` and does nothing else; ConfigurationError when table and policies disagree.
+
+    `key` is the field that names the saga in `state` and in every message. The service declares
+    `state_store(state)`. Write the class by hand where a message needs more than `advance`.
+    """
+    name = "".join(word.capitalize() for word in saga.name.split("-")) + "Conductor"
+    body = {"__annotations__": _ports(saga, state), **_methods(saga, state, key, policies)}
+    role: type = conducts(saga)(dataclass(frozen=True)(type(name, (), body)))
+    check_saga(saga, role, policies)
+    return role
+
+
+def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
+    commands = tuple(typing.get_type_hints(build)["return"] for build in saga.builders())
+    return {
+        "states": ports.StateStore[state],  # type: ignore[valid-type]  # known at run time only
+        "commands": ports.CommandBus[Union[commands]],  # type: ignore[valid-type]  # noqa: UP007  as above
+        "timers": ports.Timers,
+        "clock": ports.Clock,
+    }
+
+
+def _methods(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> dict[str, Callable[..., None]]:
+    def take(role: Any, owner: str, trigger: Message | Deadline) -> None:
+        before = role.states.get(owner) or state(**{key: owner})
+        decision = advance(saga, cast("Any", before), trigger, now=role.clock.now(), policies=policies)
+        _keep(role, owner, decision)
+        for timer, field in ((DEADLINE, "due_at"), (RETENTION, "forget_at")):
+            _set_timer(role.timers, (owner, timer), getattr(before, field), getattr(decision.state, field))
+
+    def on_event(role: Any, event: Message) -> None:
+        take(role, getattr(event, key), event)
+
+    def on_cancellation(role: Any, command: Message) -> None:
+        take(role, getattr(command, key), command)
+
+    def on_deadline(role: Any, timer: ports.TimerDue) -> None:
+        take(role, timer.key, Deadline(timer.due_at))
+
+    def on_retention(role: Any, timer: ports.TimerDue) -> None:
+        role.states.delete(timer.key)
+
+    _mark(saga, on_event, on_cancellation)
+    return {
+        "on_event": on_event,
+        "on_cancellation": on_cancellation,
+        "on_deadline": when_due(DEADLINE)(on_deadline),
+        "on_retention": when_due(RETENTION)(on_retention),
+    }
+
+
+def _mark(saga: Saga[S, Any], on_event: Callable[..., None], on_cancellation: Callable[..., None]) -> None:
+    for event in saga.events():
+        reacts_to(event)(on_event)
+    if saga.cancelled_by is not None:
+        handles(saga.cancelled_by)(on_cancellation)
+
+
+def _keep(role: Any, owner: str, decision: Decision[Any, Any]) -> None:
+    role.states.set(owner, decision.state)
+    for command in decision.commands:
+        role.commands.send(command)
+
+
+def _set_timer(timers: ports.Timers, timer: tuple[str, str], before: int | None, after: int | None) -> None:
+    if after is None:
+        timers.cancel(*timer)
+    elif after != before:
+        timers.schedule(*timer, due_at=after)

@@ -1,0 +1,87 @@
+import importlib
+
+import pytest
+
+from ensemble.conductor import conductor
+from ensemble.errors import ConfigurationError
+from ensemble.saga import SagaPolicies
+from ensemble.testing import ServiceTestDriver
+from examples import cafe
+
+catering = importlib.import_module("examples.04_saga")
+
+
+@pytest.fixture
+def driver() -> ServiceTestDriver:
+    return ServiceTestDriver(catering.SERVICE)
+
+
+def state_of(driver: ServiceTestDriver) -> cafe.Catering:
+    state = driver.state(cafe.Catering, "p-1")
+    assert state is not None
+    return state
+
+
+def test_steps_follow_each_other_until_the_saga_is_completed(driver: ServiceTestDriver) -> None:
+    # when
+    driver.receive(catering.ORDERED, catering.RESERVED, cafe.VanBooked(party="p-1"))
+
+    # then
+    assert [type(command) for command in driver.sent] == [cafe.ReserveBeans, cafe.BookVan]
+    assert state_of(driver).status == "completed"
+
+
+def test_a_refusal_undoes_what_was_done(driver: ServiceTestDriver) -> None:
+    # when
+    driver.receive(*catering.INPUTS)
+
+    # then
+    assert driver.sent[-1] == cafe.ReleaseBeans(party="p-1")
+    assert state_of(driver).status == "cancelled"
+
+
+def test_a_deadline_survives_a_restart_and_asks_again(driver: ServiceTestDriver) -> None:
+    # given
+    driver.receive(catering.ORDERED)
+    driver.restart()
+    driver.clear()
+
+    # when
+    driver.advance(31)
+
+    # then
+    (again,) = driver.sent
+    assert isinstance(again, cafe.ReserveBeans)
+    assert again.attempt == 2
+
+
+def test_no_deadline_is_left_when_nothing_is_awaited(driver: ServiceTestDriver) -> None:
+    # given
+    driver.receive(*catering.INPUTS)
+    driver.clear()
+
+    # when
+    driver.advance(3600)
+
+    # then
+    assert driver.sent == []
+
+
+def test_an_ended_saga_is_forgotten_in_the_end(driver: ServiceTestDriver) -> None:
+    # given
+    driver.receive(*catering.INPUTS)
+
+    # when
+    driver.advance(8 * 86_400)
+
+    # then
+    assert driver.state(cafe.Catering, "p-1") is None
+
+
+def test_a_step_without_a_policy_is_refused_at_start() -> None:
+    # given
+    policies = SagaPolicies(steps={"beans": catering.POLICY}, undos={"beans": catering.POLICY})
+
+    # then
+    with pytest.raises(ConfigurationError, match="step 'van' has no policy"):
+        conductor(catering.CATERING, cafe.Catering, "party", policies)
