@@ -107,6 +107,7 @@ class ServiceTestDriver:
         for record in records:
             self._tasks[record.partition()].take(record)
         self._finish()
+        self._commit()
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
@@ -131,6 +132,7 @@ class ServiceTestDriver:
         for message in messages:
             record = self.record_of(message, next(self._ids))
             self._tasks[record.partition()].take(record)
+        self._finish()
         self.restart()
 
     # -- then -----------------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class ServiceTestDriver:
     def aggregate(self, kind: type, key: str) -> Any:
         """The aggregate of `key`, as of its last committed fact."""
         store = self._task_of(key).stores.by_subject[kind]
-        return store.aggregate(key.encode(), store.get)
+        return store.aggregate(key.encode(), store)
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
@@ -210,7 +212,6 @@ class ServiceTestDriver:
         for task in self._tasks.values():
             if task.is_waiting:
                 asyncio.run(task.finish())
-        self._commit()
 
     def _commit(self) -> None:
         for task in self._tasks.values():
