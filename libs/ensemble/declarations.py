@@ -53,8 +53,8 @@ def reacts_to(event: type[E]) -> Callable[[Callable[[Any, E], R]], Callable[[Any
     return _mark("reacts_to", event)
 
 
-def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], R]], Callable[[Any, ports.TimerDue], R]]:
-    """Mark the method that is called when the timer of that name falls due."""
+def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Callable[[Any, ports.TimerDue], None]]:
+    """Mark the method, a plain `def`, that is called when the timer of that name falls due."""
     return _mark("when_due", timer)
 
 
@@ -149,11 +149,17 @@ def describe_role(role: type) -> RoleDescription:
 
 
 def _handlers_of(role: type) -> tuple[Handler, ...]:
-    return tuple(
+    found = tuple(
         Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method))
         for name, method in inspect.getmembers(role, callable)
         for mark in getattr(method, _MARKS, ())
     )
+    for handler in found:
+        if handler.verb == "when_due" and handler.is_async:
+            raise ConfigurationError(
+                f"{handler.name} is async; what a timer calls is a plain def: let it send a command"
+            )
+    return found
 
 
 def _outputs(role: type, held: Mapping[str, Any], bus: Any, kind: type) -> list[Any]:

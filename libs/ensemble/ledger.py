@@ -1,14 +1,14 @@
 """Event sourcing: an aggregate's entries are the fold of its ledger, with a snapshot of what changed now and then.
 
 A snapshot is changelog records of single entries plus one `LedgerPosition` for each key, in the batch's own
-transaction. Restoring reads the changelog, then the ledger from the earliest offset a position names; facts that a
-snapshot already holds are known by their sequence number. So a snapshot may be taken at any time and may be old,
-never wrong.
+transaction. Restoring reads the changelog, then the ledger from the latest offset a position names: the snapshot that
+wrote it had everything before. Facts that a snapshot already holds are known by their sequence number. So a snapshot
+may be taken at any time and may be old, never wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from ensemble.effects import Layer, OutputRoute
@@ -30,23 +30,31 @@ class Aggregate(Protocol):
         """The entries that `fact` changes, by (entry name, sub key); None removes one."""
 
 
+class Entries(Protocol):
+    """Entries as somebody sees them: committed, of this batch, and of the record in hand."""
+
+    def get(self, key: bytes) -> Any:
+        """The entry, or None."""
+
+    def known(self) -> Iterable[bytes]:
+        """Those there may be; `get` knows which of them are gone."""
+
+
 class EntryView(Mapping[str, Any]):
-    """The entries of one name under one key, read through to the store on demand.
+    """The entries of one name under one key, read through on demand. Iterating looks at every key of the partition."""
 
-    Iterating lists committed ones too.
-    """
-
-    def __init__(self, read: Callable[[bytes], Any], names: Callable[[bytes], Iterator[bytes]], prefix: bytes) -> None:
-        self._read, self._names, self._prefix = read, names, prefix
+    def __init__(self, entries: Entries, prefix: bytes) -> None:
+        self._entries, self._prefix = entries, prefix
 
     def __getitem__(self, name: str) -> Any:
-        found = self._read(self._prefix + name.encode())
+        found = self._entries.get(self._prefix + name.encode())
         if found is None:
             raise KeyError(name)
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return (key[len(self._prefix) :].decode() for key in self._names(self._prefix))
+        known = dict.fromkeys(key for key in self._entries.known() if key.startswith(self._prefix))
+        return (key[len(self._prefix) :].decode() for key in known if self._entries.get(key) is not None)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -77,33 +85,32 @@ class LedgerStore:
             held = self._live[key] = self._codec.decode(key, held)
         return held
 
-    def aggregate(self, key: bytes, read: Callable[[bytes], Any]) -> Any:
-        """The aggregate of `key` as `read` sees its entries."""
-        views = {name: EntryView(read, self._names, key + b"/" + name.encode() + b"/") for name in self._entry_types}
-        return self._make(key.decode(), self.sequence(key, read), **views)
+    def known(self) -> Iterable[bytes]:
+        return (*self._live, *self.batch)
 
-    def sequence(self, key: bytes, read: Callable[[bytes], Any]) -> int:
+    def aggregate(self, key: bytes, entries: Entries) -> Any:
+        """The aggregate of `key` as `entries` has it."""
+        views = {name: EntryView(entries, key + b"/" + name.encode() + b"/") for name in self._entry_types}
+        return self._make(key.decode(), self.sequence(key, entries), **views)
+
+    def sequence(self, key: bytes, entries: Entries) -> int:
         """The sequence number of the key's last fact, 0 before the first."""
-        position = read(key)
+        position = entries.get(key)
         return position.sequence if position is not None else 0
 
-    def fold_fact(self, key: bytes, fact: Any, read: Callable[[bytes], Any]) -> Writes:
+    def fold_fact(self, key: bytes, fact: Any, entries: Entries) -> Writes:
         """The writes that `fact` means; TerminalError when its sequence leaves a gap."""
-        expected = self.sequence(key, read) + 1
+        expected = self.sequence(key, entries) + 1
         if fact.sequence != expected:
             raise TerminalError(
                 f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected "
                 f"{expected}"
             )
-        changed = self.aggregate(key, read).evolve(fact)
+        changed = self.aggregate(key, entries).evolve(fact)
         writes: Writes = {
             b"/".join((key, name.encode(), sub.encode())): state for (name, sub), state in changed.items()
         }
         return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
-
-    def _names(self, prefix: bytes) -> Iterator[bytes]:
-        known = dict.fromkeys(key for key in (*self._live, *self.batch) if key.startswith(prefix))
-        return (key for key in known if self.get(key) is not None)
 
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
         """Nothing, until enough facts have come: then everything changed since the last snapshot."""
@@ -148,9 +155,9 @@ class LedgerStore:
 
     def replay(self, key: bytes, fact: Any) -> None:
         """Fold one fact of the ledger, unless a snapshot holds it."""
-        if fact.sequence <= self.sequence(key, self.get):
+        if fact.sequence <= self.sequence(key, self):
             return
-        self.batch.update(self.fold_fact(key, fact, self.get))
+        self.batch.update(self.fold_fact(key, fact, self))
         self.batch_facts += 1
         self.fold()
 
@@ -165,6 +172,20 @@ def _route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:
     return route
 
 
+class _Staged:
+    """A store's entries under one record's own writes."""
+
+    def __init__(self, store: LedgerStore, writes: Writes) -> None:
+        self._store, self._writes = store, writes
+
+    def get(self, key: bytes) -> Any:
+        found = self._writes.get(key, _MISSING)
+        return self._store.get(key) if found is _MISSING else found
+
+    def known(self) -> Iterable[bytes]:
+        return (*self._store.known(), *self._writes)
+
+
 class StagedAggregate:
     """`EventSourced[A]` for one layer."""
 
@@ -175,26 +196,23 @@ class StagedAggregate:
         layer.staged.append(self)
 
     def get(self, key: str) -> Any:
-        return self._store.aggregate(self._layer.scoped(key), self._read)
+        return self._store.aggregate(self._layer.scoped(key), _Staged(self._store, self._writes))
 
     def append(self, key: str, facts: Iterable[Event]) -> None:
-        raw = self._layer.scoped(key)
+        raw, seen = self._layer.scoped(key), _Staged(self._store, self._writes)
         for fact in facts:
-            self._writes.update(self._store.fold_fact(raw, fact, self._read))
+            self._writes.update(self._store.fold_fact(raw, fact, seen))
             self._layer.stage(_route(self._routes, fact), fact)
             self._facts += 1
-
-    def _read(self, key: bytes) -> Any:
-        found = self._writes.get(key, _MISSING)
-        return self._store.get(key) if found is _MISSING else found
 
     def seal(self) -> None:
         """Entries are encoded when a snapshot is taken; the facts already are."""
 
     def fold(self) -> None:
-        self._store.batch.update(self._writes)
-        self._store.batch_facts += self._facts
-        self.drop()
+        if self._facts:
+            self._store.batch.update(self._writes)
+            self._store.batch_facts += self._facts
+            self.drop()
 
     def drop(self) -> None:
         self._writes, self._facts = {}, 0

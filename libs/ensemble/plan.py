@@ -216,3 +216,11 @@ class Plan:
                     f"{description.name}.{name} wants a store of {asked}, but service {self.service.name} "
                     "declares none; add it to stores=[...]"
                 )
+        self._check_log([f"{description.name}.{name}" for description, name, hint in wanted if hint is ports.EventLog])
+
+    def _check_log(self, wanting: list[str]) -> None:
+        """The `EventLog` port names no ledger, so a service has at most one."""
+        held = [spec for spec in self.service.stores if spec.ledger is not None and not spec.entries]
+        if len(held) > 1 or (wanting and not held):
+            what = "declares two" if held else f"declares none, but {', '.join(wanting)} wants one"
+            raise ConfigurationError(f"service {self.service.name}: one event log at most, it {what}")

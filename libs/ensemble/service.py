@@ -211,4 +211,14 @@ class Service:
                 raise ConfigurationError(
                     f"role {description.name} of service {self.name} {what}; give adapters with role(...)"
                 )
-        _ = self.partitions
+        self._check_partitions()
+
+    def _check_partitions(self) -> None:
+        """State lies in the partition of the inputs that make it; its topics have as many."""
+        kept = [*(spec.changelog for spec in self.stores), *(spec.ledger for spec in self.stores)]
+        for topic in kept:
+            if topic is not None and topic.partitions != self.partitions:
+                raise ConfigurationError(
+                    f"service {self.name}: {topic.name} has {topic.partitions} partitions, but the inputs have "
+                    f"{self.partitions}; a store shares its inputs' partitions"
+                )
