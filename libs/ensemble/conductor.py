@@ -14,22 +14,23 @@ from ensemble.saga import Deadline, Decision, advance
 from ensemble.saga_check import TIMERS, check_saga
 from ensemble.saga_policies import SagaPolicies
 from ensemble.saga_table import Saga
+from ensemble.service import RoleSpec
 
 S = TypeVar("S", bound=State)
 DEADLINE, RETENTION = TIMERS
 
 
-def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> type:
+def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> RoleSpec:
     """A role that plays `saga` and does nothing else; ConfigurationError when table and policies disagree.
 
     `key` is the field that names the saga in `state` and in every message. The service declares
     `state_store(state)`. Write the class by hand where a message needs more than `advance`.
     """
     name = "".join(word.capitalize() for word in saga.name.split("-")) + "Conductor"
-    body = {"__annotations__": _ports(saga, state), **_methods(saga, state, key, policies)}
+    body = {"__annotations__": _ports(saga, state), **_methods(saga, state, key)}
     role: type = conducts(saga)(dataclass(frozen=True)(type(name, (), body)))
     check_saga(saga, role, policies)
-    return role
+    return RoleSpec(role, {"policies": policies})
 
 
 def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
@@ -39,13 +40,14 @@ def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
         "commands": ports.CommandBus[Union[commands]],  # type: ignore[valid-type]  # noqa: UP007  as above
         "timers": ports.Timers,
         "clock": ports.Clock,
+        "policies": SagaPolicies,
     }
 
 
-def _methods(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> dict[str, Callable[..., None]]:
+def _methods(saga: Saga[S, Any], state: type[S], key: str) -> dict[str, Callable[..., None]]:
     def take(role: Any, owner: str, trigger: Message | Deadline) -> None:
         before = role.states.get(owner) or state(**{key: owner})
-        decision = advance(saga, cast("Any", before), trigger, now=role.clock.now(), policies=policies)
+        decision = advance(saga, cast("Any", before), trigger, now=role.clock.now(), policies=role.policies)
         _keep(role, owner, decision)
         for timer, field in ((DEADLINE, "due_at"), (RETENTION, "forget_at")):
             _set_timer(role.timers, (owner, timer), getattr(before, field), getattr(decision.state, field))
