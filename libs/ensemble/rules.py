@@ -16,6 +16,8 @@ from ensemble.saga_policies import SagaPolicies
 from ensemble.service import Service
 from ensemble.topology import Catalogue
 
+__all__ = ["Problem", "check"]
+
 
 def check(services: Iterable[Service], catalogue: Catalogue) -> list[Problem]:
     """Every problem of the topology, in the order of the rules; empty when all is well.
@@ -38,18 +40,6 @@ def one_world(declared: Declared) -> Iterator[Problem]:
     for service in declared.services:
         if service.catalogue is not declared.catalogue:
             yield Problem("services", service.name, "is built on another catalogue; build all services on the same one")
-
-
-def equal_partitions(declared: Declared) -> Iterator[Problem]:
-    """All that one task reads and keeps has the same partitions."""
-    for service in declared.services:
-        kept = [topic for spec in service.stores for topic in (spec.changelog, spec.ledger) if topic is not None]
-        topics = dict.fromkeys([*service.inputs, *kept])
-        if len({topic.partitions for topic in topics}) > 1:
-            listed = ", ".join(f"{topic.name}={topic.partitions}" for topic in topics)
-            yield Problem(
-                "partitions", service.name, f"its topics must all have the same partition count; it has {listed}"
-            )
 
 
 def sagas(declared: Declared) -> Iterator[Problem]:
@@ -86,7 +76,7 @@ def one_owner(declared: Declared) -> Iterator[Problem]:
                 "owner", command.__name__, f"{names} handle it; keep one, or make it an event and react to it"
             )
         for service in owners:
-            if service.name != home.owner:
+            if all(topic.owner != service.name for topic in (home, *others)):
                 words = (
                     f"{service.name} handles it, but its topic {home.name} belongs to {home.owner}; move one of them"
                 )
@@ -168,6 +158,15 @@ def keys(declared: Declared) -> Iterator[Problem]:
                 )
 
 
+def equal_partitions(declared: Declared) -> Iterator[Problem]:
+    """Topics that are keyed alike are cut alike, so that what is joined lies together. A service checks its own."""
+    for key in dict.fromkeys(topic.key for topic in declared.catalogue.topics):
+        alike = [topic for topic in declared.catalogue.topics if topic.key == key]
+        if len({topic.partitions for topic in alike}) > 1:
+            listed = ", ".join(f"{topic.name}={topic.partitions}" for topic in alike)
+            yield Problem("partitions", key, f"topics with this key must have the same partition count; here {listed}")
+
+
 def cleanup(declared: Declared) -> Iterator[Problem]:
     """Messages are not compacted away, state is; a ledger keeps everything for ever."""
     for topic in declared.catalogue.topics:
@@ -225,7 +224,6 @@ def outsiders(declared: Declared) -> Iterator[Problem]:
 Rule = Callable[[Declared], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
-    equal_partitions,
     sagas,
     one_owner,
     a_sender,
@@ -234,6 +232,7 @@ RULES: tuple[Rule, ...] = (
     single_writer,
     failures_told,
     keys,
+    equal_partitions,
     cleanup,
     one_topic_one_owner,
     in_use,
