@@ -39,5 +39,5 @@ COMBINATIONS: Final = (
         "a player tells the next one, past the conductor",
         "#a8430a",
     ),
-    Combination("choreographed", "event", "Choreography with events", "a player reacts by itself", "#c97a00"),
+    Combination("choreographed", "event", "Choreography with events", "a player reacts by itself", "#b97000"),
 )
