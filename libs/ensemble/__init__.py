@@ -3,7 +3,17 @@
 from ensemble.declarations import conducts, handles, reacts_to, subscribe_event, when_due
 from ensemble.errors import EnsembleError, RetryableError, TerminalError
 from ensemble.messages import Command, Event, Message, State
-from ensemble.ports import Clock, CommandBus, CurrentRecord, EventBus, EventLog, EventSourced, StateStore, TimerDue, Timers
+from ensemble.ports import (
+    Clock,
+    CommandBus,
+    CurrentRecord,
+    EventBus,
+    EventLog,
+    EventSourced,
+    StateStore,
+    TimerDue,
+    Timers,
+)
 from ensemble.schemas import SchemaSet
 from ensemble.service import Service, event_log, event_sourced, role, state_store
 from ensemble.topology import Catalogue, Topic
