@@ -47,6 +47,8 @@ def tell(play: Play, what: Message | None) -> None:
         play.on(what)
     elif play.state.due_at is not None:
         play.time_out()
+    else:
+        play.sent = []  # nothing is due, so nothing happens
 
 
 def check_step(before: OrderState, play: Play) -> None:
