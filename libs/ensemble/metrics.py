@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -43,6 +43,6 @@ class LoopMetrics:
         """One batch was thrown away."""
         self._aborts.inc()
 
-    def running(self, partitions: int) -> None:
-        """How many partitions this process works on."""
-        self._partitions.set(partitions)
+    def running(self, partitions: Callable[[], int]) -> None:
+        """How many partitions this process works on, asked whenever somebody looks."""
+        self._partitions.set_function(partitions)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ensemble.errors import ConfigurationError
@@ -51,6 +51,8 @@ class RuntimeSettings(BaseSettings):
     """Kafka's classic consumer groups, or the protocol of KIP-848."""
     batch_records: int = Field(default=500, ge=1, le=10_000)
     """The most records of one transaction."""
+    batch_s: float = Field(default=10, gt=0, le=300)
+    """After this long a batch takes no further record; the rest is read again for the next one."""
     poll_s: float = Field(default=0.25, gt=0, le=5)
     """The longest wait for a record while idle."""
     session_timeout_s: float = Field(default=10, ge=6, le=300)
@@ -79,6 +81,13 @@ class RuntimeSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
     """`auto`: pretty on a terminal, JSON lines elsewhere."""
+
+    @model_validator(mode="after")
+    def _check_times(self) -> Self:
+        """The client refuses a member that may be silent for less time than its session lasts."""
+        if self.max_poll_interval_s < max(self.session_timeout_s, self.batch_s):
+            raise ValueError("MAX_POLL_INTERVAL_S must be at least SESSION_TIMEOUT_S and BATCH_S")
+        return self
 
 
 def load(settings: type[T], **given: Any) -> T:

@@ -19,7 +19,8 @@ from ensemble.task import PartitionTask
 
 log = structlog.get_logger()
 
-_COMMITTED_TIMEOUT_S: Final = 20.0
+_COMMITTED_TIMEOUT_S: Final = 40.0
+"""A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
 
 
 class Assignment:
@@ -37,8 +38,10 @@ class Assignment:
         """Partition -> did the group have offsets for it, for tasks being restored."""
         self.changed = False
         """Restoring has to begin anew with the tasks there are now."""
+        self.is_set_back = False
+        """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
         self.was_assigned = False
-        self.failure: BaseException | None = None
+        self.failure: KafkaException | FatalError | None = None
         """What went wrong in a callback; raised outside of it."""
 
     # -- callbacks: run inside poll() -----------------------------------------------------------------------------
@@ -54,7 +57,7 @@ class Assignment:
         """Give partitions back; what was only skipped since the last commit is committed first."""
         try:
             self._before_revoke()
-        except FatalError as error:
+        except (KafkaException, FatalError) as error:
             self.failure = error
         self._give_up(consumer, partitions)
 
@@ -75,7 +78,8 @@ class Assignment:
         if starts:
             consumer.pause(starts)
         self.held |= {(p.topic, p.partition) for p in partitions}
-        self._open_tasks({(p.topic, p.partition): p.offset for p in starts})
+        self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
+        self._open_tasks(consumer, {p.partition for p in starts})
         self.was_assigned = True
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
@@ -88,18 +92,22 @@ class Assignment:
             self.resumed[place.partition] = self.resumed.get(place.partition, False) or known
         return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
 
-    def _open_tasks(self, offsets: dict[Place, int]) -> None:
-        """A task for each partition that is complete now.
-
-        Inputs may come one by one; their offsets are kept until then.
-        """
-        self._offsets.update(offsets)
+    def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
+        """A task for each partition that is complete now; inputs may come one by one."""
         inputs = list(self._plan.inputs)
-        for partition in {partition for _, partition in offsets}:
-            if all((topic, partition) in self.held for topic in inputs):
+        for partition in partitions:
+            places = [(topic, partition) for topic in inputs]
+            if self.held.issuperset(places):
+                self._look_up(consumer, [place for place in places if place not in self._offsets])
                 self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
                 self.restoring[partition] = self._new_task(partition)
                 self.changed = True
+
+    def _look_up(self, consumer: Consumer, places: list[Place]) -> None:
+        """Where inputs that we have held for a while stand now."""
+        for place in self._starts(consumer, [TopicPartition(*place) for place in places]):
+            consumer.seek(place)
+            self._offsets[place.topic, place.partition] = place.offset
 
     def _new_task(self, partition: int) -> PartitionTask:
         task = PartitionTask(self._plan, partition)
@@ -107,8 +115,10 @@ class Assignment:
         return task
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = {p.partition for p in partitions}
         self.held -= {(p.topic, p.partition) for p in partitions}
-        for partition in {p.partition for p in partitions}:
+        self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
+        for partition in numbers:
             self.running.pop(partition, None)
             self.resumed.pop(partition, None)
             if self.restoring.pop(partition, None):
@@ -117,6 +127,8 @@ class Assignment:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
+        if staying := [TopicPartition(*place) for place in self.held if place[1] in numbers]:
+            consumer.pause(staying)  # without the input that went, the others of its partition are not read
 
     def _check_count(self, partitions: list[TopicPartition]) -> None:
         beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
@@ -145,22 +157,40 @@ class Assignment:
         consumer.resume(self._places(started))
         return started
 
-    def rewind(self, consumer: Consumer) -> None:
-        """Forget the batch: every task goes back to its last commit."""
+    def rewind(self) -> None:
+        """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""
         for task in self.running.values():
             task.drop()
-            for topic, offset in task.rewind().items():
+            task.rewind()
+        self.is_set_back = True
+
+    def seek_back(self, consumer: Consumer) -> None:
+        """Read on from where the tasks stand."""
+        self.is_set_back = False
+        for task in self.running.values():
+            for topic, offset in task.positions.items():
                 consumer.seek(TopicPartition(topic, task.partition, offset))
 
     def restore_again(self, consumer: Consumer) -> None:
         """State and offsets of all tasks are in doubt: begin as after an assignment."""
-        places = [TopicPartition(topic, partition) for topic, partition in self.held]
+        self.abandon()
+        self._offsets, self.is_set_back = {}, True
+        consumer.pause([TopicPartition(*place) for place in self.held])
+        self._open_tasks(consumer, {partition for _, partition in self.held})
+
+    def abandon(self) -> None:
+        """Forget all tasks and whatever they have not committed."""
         self.running, self.restoring = {}, {}
-        consumer.pause(places)
-        starts = self._starts(consumer, places)
-        for place in starts:
-            consumer.seek(place)
-        self._open_tasks({(p.topic, p.partition): p.offset for p in starts})
+
+    def raise_failure(self) -> None:
+        """FatalError when a callback failed."""
+        match self.failure:
+            case None:
+                return
+            case FatalError():
+                raise self.failure
+            case KafkaException():
+                raise FatalError(f"rebalance failed: {self.failure.args[0].str()}") from self.failure
 
     def _places(self, tasks: list[PartitionTask]) -> list[TopicPartition]:
         return [TopicPartition(topic, task.partition) for task in tasks for topic in self._plan.inputs]

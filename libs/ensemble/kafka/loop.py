@@ -12,14 +12,15 @@ import time
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ensemble.effects import current_layer
-from ensemble.errors import FatalError, LostState
+from ensemble.errors import FatalError
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
-from ensemble.kafka.restore import Restoration
+from ensemble.kafka.intake import Intake
+from ensemble.kafka.restore import Place, Restoration
 from ensemble.kafka.transaction import Outcome, Transactions, Work
 from ensemble.metrics import LoopMetrics
 from ensemble.plan import Plan
@@ -30,6 +31,7 @@ from ensemble.task import PartitionTask
 log = structlog.get_logger()
 
 _MOST_ABORTS = 20
+_ABORT_PAUSE_S = 0.02
 
 _LAZY_OFFSETS_S = 1.0
 """Offsets of records that had no effect are committed this often, not at once."""
@@ -52,10 +54,10 @@ class Loop:
         self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
         self._transactions.ledger_topics = frozenset(spec.ledger.name for spec in plan.service.stores if spec.ledger)
         incremental = settings.group_protocol == "consumer"
-        self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_skipped)
+        self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
+        metrics.running(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
-        self._group: Any = None
         self._stopping = False
         self._skipped_since: float | None = None
         self._async = asyncio.Runner()
@@ -84,40 +86,38 @@ class Loop:
     def run(self) -> None:
         """Run until stopped; raises FatalError when this process cannot go on."""
         self._transactions.open(self._given_up, self._settings.startup_timeout_s)
-        self._consumer = Consumer(self._clients.consumer)
-        callbacks = self._assignment
-        self._consumer.subscribe(
-            list(self._plan.inputs),
-            on_assign=callbacks.on_assign,
-            on_revoke=callbacks.on_revoke,
-            on_lost=callbacks.on_lost,
-        )
+        self._intake = Intake(self._clients.consumer, self._assignment, self._gate)
+        self._intake.subscribe(list(self._plan.inputs))
         try:
             while not self._stopping:
                 self._turn()
+        except BaseException:
+            self._assignment.abandon()  # or leaving the group would commit the offsets of a batch that is half done
+            raise
         finally:
             self._leave()
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
-        records = self._poll(self._wait_s())
-        if self._assignment.failure is not None:
-            raise FatalError(f"rebalance failed: {self._assignment.failure}") from self._assignment.failure
+        records = self._intake.poll(self._wait_s(), self._settings.batch_records)
+        self._assignment.raise_failure()
         if self._assignment.changed or self._restoration is not None:
             self._restore()
+        if self._assignment.is_set_back:
+            return  # what was polled comes again
+        started = time.perf_counter()
         if records or self._timers_are_due():
             self._batch(records)
-        elif self._skipped_since is not None and time.monotonic() - self._skipped_since > _LAZY_OFFSETS_S:
-            self._commit_skipped()
+        self._end_batch(started)
 
-    # -- polling --------------------------------------------------------------------------------------------------
+    # -- waiting --------------------------------------------------------------------------------------------------
 
     def _wait_s(self) -> float:
         if self._restoration is not None:
             return 0.0
         due = self._next_due()
         until_due = self._settings.poll_s if due is None else (due - self._plan.clock.now()) / 1000
-        if self._gate.is_waiting:
+        if self._gate.waits_for(self._assignment.running):
             until_due = 0.02
         return min(max(until_due, 0.001), self._settings.poll_s)
 
@@ -129,48 +129,24 @@ class Loop:
         due = self._next_due()
         return due is not None and due <= self._plan.clock.now()
 
-    def _poll(self, wait_s: float) -> list[Message]:
-        first = self._consumer.poll(wait_s)
-        if first is None:
-            return []
-        polled = [first, *self._consumer.consume(self._settings.batch_records - 1, 0)]
-        self._group = self._consumer.consumer_group_metadata()
-        running = self._assignment.running
-        for record in polled:
-            if record.error() is not None:
-                self._note(record, record.error())
-        return [record for record in polled if record.error() is None and record.partition() in running]
-
-    def _note(self, record: Message, error: Any) -> None:
-        """Deal with what is no record: an end reached, or an error."""
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._gate.reached(record.topic(), record.partition(), record.offset())
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise LostState(
-                f"{record.topic()}[{record.partition()}]: the committed offset is out of range, records are gone "
-                f"({error.str()}); set the group's offsets knowingly, then start again"
-            )
-        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
-            raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
-        else:
-            log.warning("consumer.error", reason=error.str())
-
     # -- one batch ------------------------------------------------------------------------------------------------
 
     def _batch(self, records: list[Message]) -> None:
-        started = time.perf_counter()
         now = self._plan.clock.now()
         tasks, stamp = self._assignment.running, rfc3339(now)
         for task in tasks.values():
             task.begin_batch(now, stamp)
-        for record in records:
+        limit = time.monotonic() + self._settings.batch_s
+        for taken, record in enumerate(records):
+            if time.monotonic() > limit:
+                self._intake.put_back(records[taken:])
+                break
             tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
         waiting = [task for task in tasks.values() if task.is_waiting]
         if waiting:
             self._async.get_loop().run_until_complete(_finish(waiting))
         self._fire_timers()
         current_layer.set(None)
-        self._end_batch(started)
 
     def _fire_timers(self) -> None:
         for task in self._assignment.running.values():
@@ -179,23 +155,29 @@ class Loop:
                 task.fire_due(until)
 
     def _end_batch(self, started: float) -> None:
-        tasks = [task for task in self._assignment.running.values() if task.is_dirty]
+        """Commit what was done, and with it what was skipped; what was only skipped may wait a moment."""
+        moved = [task for task in self._assignment.running.values() if task.is_dirty or task.is_ahead]
+        if not moved or not (any(task.is_dirty for task in moved) or self._have_waited()):
+            return
+        self._skipped_since = None
+        if self._commit(moved):
+            self.metrics.batch(moved, time.perf_counter() - started)
+            self._fold(moved)
+
+    def _have_waited(self) -> bool:
+        now = time.monotonic()
+        self._skipped_since = self._skipped_since or now
+        return now - self._skipped_since > _LAZY_OFFSETS_S
+
+    def _commit_now(self) -> None:
+        """Before partitions go: commit the offsets of records that had no effect."""
+        tasks = [task for task in self._assignment.running.values() if task.is_ahead]
         if tasks and self._commit(tasks):
-            self.metrics.batch(tasks, time.perf_counter() - started)
             self._fold(tasks)
-        elif not tasks and self._skipped_since is None:
-            self._skipped_since = time.monotonic()
 
     def _fold(self, tasks: list[PartitionTask]) -> None:
         for task in tasks:
             task.fold()
-
-    def _commit_skipped(self) -> None:
-        """Commit the offsets of records that had no effect."""
-        self._skipped_since = None
-        tasks = [task for task in self._assignment.running.values() if task.is_ahead]
-        if tasks and self._commit(tasks):
-            self._fold(tasks)
 
     def _commit(self, tasks: list[PartitionTask]) -> bool:
         """One transaction for all that these tasks did; True when it took effect. Otherwise their batch is gone."""
@@ -218,7 +200,7 @@ class Loop:
                 for task in tasks
                 for topic, offset in task.offsets().items()
             ],
-            group=self._group,
+            group=self._intake.group,
         )
 
     def _rewind(self) -> None:
@@ -226,22 +208,28 @@ class Loop:
         self._aborts += 1
         if self._aborts > _MOST_ABORTS:
             raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log says why")
-        self._gate.forget()
-        self._assignment.rewind(self._consumer)
+        self._assignment.rewind()
+        time.sleep(min(_ABORT_PAUSE_S * (self._aborts - 1), 1.0))
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """A new producer settles what was open. The offsets tell whether it was the commit; if they cannot, restore."""
         self._transactions.open(self._given_up, self._settings.restore_timeout_s)
         attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
-        answers = self._consumer.committed(
-            [TopicPartition(*place) for place in attempted], timeout=self._settings.commit_timeout_s
-        )
-        took_effect = all(place.offset == attempted[place.topic, place.partition] for place in answers)
-        if took_effect and all(task.is_ahead for task in tasks):
+        if any(task.is_ahead for task in tasks) and self._committed(list(attempted)) == attempted:
             return True
-        self._gate.forget()
-        self._assignment.restore_again(self._consumer)
+        self._assignment.restore_again(self._intake.consumer)
         return False
+
+    def _committed(self, places: list[Place]) -> dict[Place, int]:
+        """The group's offsets; FatalError when nobody can tell."""
+        asked, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
+        try:
+            answers = self._intake.consumer.committed(asked, timeout=limit_s)
+        except KafkaException as error:
+            raise FatalError(
+                f"cannot tell whether the last transaction was committed: {error.args[0].str()}"
+            ) from error
+        return {(place.topic, place.partition): place.offset for place in answers}
 
     # -- restoring ------------------------------------------------------------------------------------------------
 
@@ -252,9 +240,8 @@ class Loop:
             return
         log.info("state.restored", records=self._restoration.records, partitions=sorted(self._assignment.restoring))
         self._end_restoration()
-        started = self._assignment.start_restored(self._consumer)
-        self._gate.forget()
-        self._prove_slot(started)
+        self._gate.forget(set(self._assignment.restoring))
+        self._prove_slot(self._assignment.start_restored(self._intake.consumer))
 
     def _begin_restoring(self) -> None:
         self._end_restoration()
@@ -270,7 +257,7 @@ class Loop:
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
         """A transaction after each assignment, so that an idle older process with our slot is found out."""
-        self._group = self._consumer.consumer_group_metadata()
+        self._intake.capture_group()
         if tasks and self._commit(tasks):
             self._fold(tasks)
 
@@ -283,7 +270,7 @@ class Loop:
     def _leave(self) -> None:
         self.draining = True
         self._end_restoration()
-        self._consumer.close()
+        self._intake.consumer.close()
         self._transactions.close()
         for spec in self._plan.service.roles:
             for adapter in spec.adapters.values():

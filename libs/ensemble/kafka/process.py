@@ -10,6 +10,7 @@ import sys
 import time
 
 import structlog
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import SystemClock
@@ -88,6 +89,12 @@ def _run(service: Service, loop: Loop, settings: RuntimeSettings) -> int:
         loop.run()
     except EnsembleError as error:
         log.critical("service.failed", error=type(error).__name__, reason=str(error))
+        return 1
+    except KafkaException as error:
+        log.critical("service.failed", error="KafkaException", reason=error.args[0].str())
+        return 1
+    except Exception:
+        log.critical("service.failed", exc_info=True)
         return 1
     log.info("service.stopped")
     return 0

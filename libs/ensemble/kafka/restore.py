@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, TopicPartition
+import structlog
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
-from ensemble.errors import FatalError, UndecodableRecord
+from ensemble.errors import FatalError, TerminalError, UnreadableState
 from ensemble.plan import Plan
 from ensemble.task import PartitionTask
+
+log = structlog.get_logger()
 
 _CHUNK: Final = 10_000
 
@@ -40,7 +43,10 @@ def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: 
     if not wanted:
         return {}
     answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
-    return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+    try:
+        return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
 
 
 @dataclass
@@ -66,20 +72,27 @@ class Restoration:
 
     def advance(self, timeout_s: float, stall_s: float) -> bool:
         """Read on for a moment; True when everything is restored. FatalError when nothing moves for `stall_s`."""
-        while not self._left:
-            if not self._phases:
-                return True
-            self._begin(self._phases.pop(0)())
-        before = (self.records, len(self._left))
-        self._read(timeout_s)
-        if (self.records, len(self._left)) != before:
+        before = (self.records, len(self._left), len(self._phases))
+        try:
+            while not self._left:
+                if not self._phases:
+                    return True
+                self._begin(self._phases[0]())
+                self._phases.pop(0)
+            self._read(timeout_s)
+        except KafkaException as error:
+            log.warning("restore.waits", reason=error.args[0].str())
+        if (self.records, len(self._left), len(self._phases)) != before:
             self._moved = time.monotonic()
-        elif time.monotonic() - self._moved > stall_s:
+        self._check_moving(stall_s)
+        return False
+
+    def _check_moving(self, stall_s: float) -> None:
+        if time.monotonic() - self._moved > stall_s:
             places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._left)
             raise FatalError(
                 f"restore has not moved for {stall_s:g} s; an open transaction hangs, or the broker is away: {places}"
             )
-        return False
 
     def close(self) -> None:
         self._consumer.close()
@@ -108,11 +121,14 @@ class Restoration:
         def take(key: bytes, value: Any, offset: int) -> None:
             read = readers.get(value[:5])
             if read is None:
-                raise UndecodableRecord(
+                raise UnreadableState(
                     f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this "
                     "service can read"
                 )
-            store.replay(key, read(value))
+            try:
+                store.replay(key, read(value))
+            except TerminalError as error:
+                raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {error}") from error
             store.ledger_end = offset + 1
 
         return take
@@ -137,7 +153,7 @@ class Restoration:
                 self.records += 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ended((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # as above
-            elif error.fatal() or not error.retriable():
+            else:
                 raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
 
     def _ended(self, place: Place, offset: int) -> None:

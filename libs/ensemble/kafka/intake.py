@@ -1,0 +1,85 @@
+"""What the consumer brings: records of running partitions, ends that were reached, and errors that end the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from ensemble.errors import FatalError, LostState
+from ensemble.kafka.assignment import Assignment
+from ensemble.kafka.deadline_gate import DeadlineGate
+
+log = structlog.get_logger()
+
+_HOPELESS: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)
+
+
+class Intake:
+    """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
+
+    def __init__(self, config: Mapping[str, Any], assignment: Assignment, gate: DeadlineGate) -> None:
+        self.consumer = Consumer(dict(config))
+        self._assignment, self._gate = assignment, gate
+        self.group: Any = None
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Join the group."""
+        callbacks = self._assignment
+        self.consumer.subscribe(
+            topics, on_assign=callbacks.on_assign, on_revoke=callbacks.on_revoke, on_lost=callbacks.on_lost
+        )
+
+    def poll(self, wait_s: float, most: int) -> list[Message]:
+        """Wait for a record and take what else is there. FatalError when nothing will ever come."""
+        self._seek_back()
+        first = self.consumer.poll(wait_s)
+        polled = [] if first is None else [first, *self.consumer.consume(most - 1, 0)]
+        self.capture_group()
+        if self._assignment.is_set_back:
+            return []  # a rebalance callback had to abort: what was polled comes again
+        running = self._assignment.running
+        for record in polled:
+            if record.error() is not None:
+                self._note(record, record.error())
+        return [record for record in polled if record.error() is None and record.partition() in running]
+
+    def capture_group(self) -> None:
+        """Without the generation of this moment a transaction could commit for partitions that others have."""
+        self.group = self.consumer.consumer_group_metadata()
+
+    def put_back(self, records: list[Message]) -> None:
+        """Polled, but not to be handled now: they are read again."""
+        firsts: dict[tuple[str, int], int] = {}
+        for record in records:
+            firsts.setdefault((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # consumed
+        self._gate.forget({partition for _, partition in firsts})
+        for (topic, partition), offset in firsts.items():
+            self.consumer.seek(TopicPartition(topic, partition, offset))
+
+    def _seek_back(self) -> None:
+        if self._assignment.is_set_back:
+            self._gate.forget(set(self._assignment.running))
+            self._assignment.seek_back(self.consumer)
+
+    def _note(self, record: Message, error: Any) -> None:
+        """Deal with what is no record: an end reached, or an error."""
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._gate.reached(record.topic(), record.partition(), record.offset())
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise LostState(
+                f"{record.topic()}[{record.partition()}]: the committed offset is out of range, records are gone "
+                f"({error.str()}); set the group's offsets knowingly, then start again"
+            )
+        elif error.code() in _HOPELESS or error.fatal():
+            raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
+        else:
+            log.warning("consumer.error", reason=error.str())
