@@ -1,0 +1,94 @@
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+PAGES = sorted(
+    [CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "services").glob("*/README.md")]
+)
+DECISIONS = sorted((CHECKOUT / "docs" / "adr").glob("[0-9]*.md"))
+REFERENCE = re.compile(r"`([\w./-]+\.py):([A-Za-z_][\w.]*)`")
+LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+HOSTS = ("pypi.org", "pythonhosted", "repo1.maven", "maven.org", "docker.io", "proxy.golang", "npmjs")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(CHECKOUT))
+
+
+def symbols_of(path: Path) -> set[str]:
+    """All functions, classes, methods and module constants, as `Class.method`."""
+    return set(_symbols(ast.parse(path.read_text()).body, ""))
+
+
+def _symbols(body: list[ast.stmt], owner: str) -> list[str]:
+    found: list[str] = []
+    for node in body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.append(owner + name)
+            case ast.ClassDef(name=name, body=inner):
+                found += [owner + name, *_symbols(inner, f"{owner}{name}.")]
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                found.append(owner + name)
+            case ast.Assign(targets=targets):
+                found += [owner + target.id for target in targets if isinstance(target, ast.Name)]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_code_reference_points_to_something(page: Path) -> None:
+    references = REFERENCE.findall(page.read_text())
+    gone = [
+        f"{file}:{symbol}"
+        for file, symbol in references
+        if not (CHECKOUT / file).is_file() or symbol not in symbols_of(CHECKOUT / file)
+    ]
+    assert gone == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    targets = [target for target, _ in LINK.findall(page.read_text()) if "://" not in target]
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_names_a_registry_host_or_a_place_on_somebodys_machine(page: Path) -> None:
+    text = page.read_text()
+    assert [word for word in (*HOSTS, "/root/", "/home/", "/work/") if word in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_page_promises_more_than_is_true(page: Path) -> None:
+    """Calls to the outside may repeat: whoever says "once inside Kafka" says that too, in the same paragraph."""
+    for paragraph in page.read_text().split("\n\n"):
+        claim = re.search(r"exactly[- ]once|once inside Kafka", paragraph, re.IGNORECASE)
+        assert claim is None or "outside may repeat" in paragraph, paragraph
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_four_parts_and_is_listed(decision: Path) -> None:
+    lines = decision.read_text().splitlines()
+    assert lines[0].startswith(f"# {int(decision.name[:4])}. ")
+    assert lines[2].startswith("Status: ")
+    assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+    assert f"[{lines[0].split('. ', 1)[1]}]({decision.name})" in (decision.parent / "README.md").read_text()
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_the_tests_that_the_testing_page_shows_pass() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs" / "testing.md").read_text(), re.DOTALL)
+    assert len(shown) == 2
+    for code in shown:
+        names: dict[str, Callable[[], None]] = {}
+        exec(compile(code, "docs/testing.md", "exec"), names)  # noqa: S102  our own page
+        for name, test in names.items():
+            if name.startswith("test_"):
+                test()
