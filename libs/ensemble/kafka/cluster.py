@@ -39,7 +39,10 @@ def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -
     shared = common(find_bootstrap(settings, quiet=quiet), settings)
     errors: list[str] = []
     config: dict[str, Any] = {**shared, "error_cb": lambda error: errors.append(error.str())}
-    admin = AdminClient(config)
+    try:
+        admin = AdminClient(config)
+    except KafkaException as error:
+        raise ConfigurationError(f"the Kafka settings do not fit together: {error.args[0].str()}") from None
     deadline = time.monotonic() + timeout_s
     while True:
         try:

@@ -34,8 +34,9 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
 
 
 def used_by(service: Service) -> list[Topic]:
-    """The topics that one service reads or writes."""
-    topics = {topic.name: topic for topic in (*service.inputs, *service.own_topics)}
+    """The topics that one service reads or writes; all that it owns, for it tells there of commands that failed."""
+    owned = (topic for topic in service.catalogue.topics if topic.owner == service.name)
+    topics = {topic.name: topic for topic in (*service.inputs, *service.own_topics, *owned)}
     for message in (*service.emits, *service.sends):
         home = service.catalogue.home(message, service.name)
         topics[home.name] = home
@@ -44,8 +45,18 @@ def used_by(service: Service) -> list[Topic]:
 
 
 def compare(admin: AdminClient, topics: Iterable[Topic]) -> list[TopicState]:
-    """Each topic's state on the cluster: missing, wrong partition count or cleanup policy, or fine."""
-    wanted = list(topics)
+    """Each topic's state on the cluster: missing, wrong partition count or cleanup policy, or fine.
+
+    ConfigurationError when the cluster does not say.
+    """
+    try:
+        return _compare(admin, list(topics))
+    except (KafkaException, TimeoutError) as error:
+        why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        raise ConfigurationError(f"cannot read the cluster's topics: {why}; is the broker up, and may you?") from None
+
+
+def _compare(admin: AdminClient, wanted: list[Topic]) -> list[TopicState]:
     found = admin.list_topics(timeout=_TIMEOUT_S).topics
     present = [topic for topic in wanted if topic.name in found and found[topic.name].error is None]
     policies = _cleanup_policies(admin, present)
