@@ -45,7 +45,8 @@ class RuntimeSettings(BaseSettings):
     instance_id: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """The instance's slot: the transactional id is `<service>-<instance>`.
 
-    Two processes with one slot fence each other.
+    Two processes with one slot fence each other. `auto`: a slot of this host that no other process holds, for replicas
+    that are all configured alike.
     """
     group_protocol: Literal["classic", "consumer"] = "classic"
     """Kafka's classic consumer groups, or the protocol of KIP-848."""

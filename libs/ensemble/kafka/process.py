@@ -19,6 +19,7 @@ from ensemble.health import HealthServer
 from ensemble.kafka import clients, topics
 from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Clients, Loop
+from ensemble.kafka.slots import take_slot
 from ensemble.kafka.watchdog import watch
 from ensemble.logs import configure
 from ensemble.metrics import LoopMetrics
@@ -39,12 +40,15 @@ def run_service(service: Service) -> int:
     try:
         settings = load(RuntimeSettings)
         configure(service.name, settings)
+        slot = take_slot(service.name, settings.instance_id)
+        settings = settings.model_copy(update={"instance_id": slot.name})
         loop = make_loop(service, settings, load(KafkaSettings))
         _serve_health(service, settings, loop)
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
         return 2
-    return _run(service, loop, settings)
+    with slot:
+        return _run(service, loop, settings)
 
 
 def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings) -> Loop:
@@ -84,7 +88,7 @@ def _run(service: Service, loop: Loop, settings: RuntimeSettings) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: loop.stop())
     watch(lambda: loop.beat, settings.watchdog_s)
-    log.info("service.started", inputs=[topic.name for topic in service.inputs])
+    log.info("service.started", slot=settings.instance_id, inputs=[topic.name for topic in service.inputs])
     try:
         loop.run()
     except EnsembleError as error:
