@@ -1,0 +1,50 @@
+"""All commands in one application. Modules of commands import Typer alone; what a command needs it imports itself."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli.commands import (
+    config,
+    dead_letters,
+    demo,
+    orders,
+    publish,
+    run,
+    schemas,
+    stock,
+    tail,
+    topics,
+    topology,
+    up,
+    verify,
+)
+
+_HELP = "One order flow on Kafka: commands and events, orchestrated and choreographed."
+_EPILOG = "Begin with `ensemble demo`, or with `ensemble up` in one terminal and `ensemble orders place` in another."
+
+
+def make_app() -> typer.Typer:
+    """The application; help has colours and frames on a terminal only."""
+    style = "rich" if sys.stdout.isatty() else None
+    app = typer.Typer(
+        help=_HELP, epilog=_EPILOG, no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False
+    )
+    for module in (demo, up, run, publish, tail, verify):
+        module.add_to(app)
+    for name, group in _GROUPS.items():
+        app.add_typer(group, name=name, no_args_is_help=True)
+    return app
+
+
+_GROUPS = {
+    "orders": orders.group,
+    "stock": stock.group,
+    "dead-letters": dead_letters.group,
+    "topics": topics.group,
+    "schemas": schemas.group,
+    "topology": topology.group,
+    "config": config.group,
+}

@@ -1,0 +1,55 @@
+"""Runs a module as a child that never outlives its parent: `python -m cli.child MODULE [ARGUMENTS]`.
+
+Standard input is a pipe that the parent holds open. The child imports what it will need, waits for one line, a JSON
+object with the environment that was not known before, and runs. When the pipe closes, because the parent let go or
+died in whatever way, the child stops like after SIGTERM, and is gone at the latest after the grace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+GRACE_S = 10.0
+_ORPHANED = 70
+
+
+def main(module: str, arguments: list[str]) -> None:
+    """Run `module` as `__main__` once the parent says so; its exit code is this process's."""
+    _warm_up(module)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    os.environ.update(json.loads(line))
+    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def _warm_up(module: str) -> None:
+    """Import while nobody waits. What cannot be imported fails when it is run, in its own words."""
+    with contextlib.suppress(ImportError):
+        for name in (f"{module}.service", f"{module}.server"):
+            if importlib.util.find_spec(name):
+                importlib.import_module(name)
+        importlib.import_module("ensemble.kafka.process")
+
+
+def _end_with_the_parent() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,98 @@
+"""`ensemble publish`: any message of the catalogue, as an outsider would send it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from cli.publishing import Receipt
+    from ensemble.messages import Message
+
+_EPILOG = (
+    "Examples: `ensemble publish OrderPlaced --example`; "
+    "`ensemble publish ReceiveStock --warehouse-id main --sku grinder --quantity 5`; "
+    "`ensemble publish RequestCancellation --json '{\"order_id\": \"order-1\", \"reason\": \"changed my mind\"}'`."
+)
+
+
+def complete_type(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from cli.fields import type_names
+
+    return [name for name in type_names() if name.lower().startswith(incomplete.lower())]
+
+
+Type = Annotated[
+    str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)
+]
+JsonText = Annotated[str | None, typer.Option("--json", metavar="TEXT", help="The fields as a JSON object.")]
+File = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="A file with the fields as a JSON object.")]
+Example = Annotated[bool, typer.Option("--example", help="Fill with good values whatever is not given.")]
+OnTopic = Annotated[str | None, typer.Option("--topic", help="Where the type lives on several topics: which one.")]
+Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the receipt.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(context_settings=settings, epilog=_EPILOG)(publish)
+
+
+def publish(  # noqa: PLR0913, PLR0917  flags of a command
+    context: typer.Context,
+    type_name: Type,
+    json_text: JsonText = None,
+    file: File = None,
+    example: Example = False,  # noqa: FBT002  a flag
+    topic: OnTopic = None,
+    output: Output = "text",
+) -> None:
+    """Publish one message, validated by its model. Fields are flags as well: --order-id, --line SKU:QUANTITY:PRICE."""
+    from cli.connection import reach
+    from cli.fields import fill, make, message_type
+    from cli.publishing import publish as publish_message
+
+    kind = message_type(type_name)
+    given = _given(kind, json_text, file, context.args)
+    message = make(kind, fill(kind, given) if example else given)
+    home = _home(kind, topic)
+    _tell(publish_message(reach(), message, home), message, output)
+
+
+def _given(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
+    from cli.fields import from_file, from_flags, from_json
+    from cli.mistakes import Mistake
+
+    if json_text is not None and file is not None:
+        raise Mistake("--json and --file: give one of them")
+    fields = from_json(json_text, "--json") if json_text is not None else from_file(file) if file else {}
+    return {**fields, **from_flags(kind, arguments)}
+
+
+def _home(kind: type[Message], topic: str | None) -> Any:
+    from cli.mistakes import Mistake
+    from contracts.catalogue import CATALOGUE
+
+    homes = CATALOGUE.homes(kind)
+    if topic is None:
+        return homes[0]
+    for home in homes:
+        if home.name == topic:
+            return home
+    raise Mistake(f"--topic {topic}: {kind.__name__} lives on {', '.join(home.name for home in homes)}")
+
+
+def _tell(receipt: Receipt, message: Message, output: str) -> None:
+    from dataclasses import asdict
+
+    from cli.output import say, show_json, write
+
+    if output == "json":
+        show_json({**asdict(receipt), "fields": message.model_dump()})
+        return
+    write(f"{receipt.type} {receipt.key} is at {receipt.topic}/{receipt.partition}/{receipt.offset}, id {receipt.message_id}")
+    if order_id := getattr(message, "order_id", None):
+        say(f"follow it: ensemble orders watch {order_id}")

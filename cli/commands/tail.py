@@ -1,0 +1,48 @@
+"""`ensemble tail`: records as they come, decoded."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJsonLines
+
+_EPILOG = "Examples: `ensemble tail`; `ensemble tail orders.events --from-beginning --limit 10 --json`."
+
+
+def complete_topic(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from contracts.catalogue import CATALOGUE
+
+    return [topic.name for topic in CATALOGUE.topics if topic.name.startswith(incomplete)]
+
+
+Topics = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[TOPIC]...", help="All topics of messages unless named.", autocompletion=complete_topic),
+]
+FromBeginning = Annotated[bool, typer.Option("--from-beginning", help="Show what is there, then go on.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Stop after so many records.")]
+Order = Annotated[str | None, typer.Option("--order", metavar="ORDER_ID", help="This order's records only.")]
+Until = Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now, instead of waiting for more.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(epilog=_EPILOG)(tail)
+
+
+def tail(  # noqa: PLR0913, PLR0917  flags of a command
+    topics: Topics = None,
+    from_beginning: FromBeginning = False,  # noqa: FBT002  a flag
+    until_end: Until = False,  # noqa: FBT002  a flag
+    limit: Limit = None,
+    order: Order = None,
+    as_json: AsJsonLines = False,  # noqa: FBT002  a flag
+) -> None:
+    """Show records as they come, decoded, until Ctrl-C."""
+    from cli.connection import reach
+    from cli.tail import Selection, follow
+
+    follow(reach(), Selection(tuple(topics or ()), from_beginning or until_end, until_end, limit, order), as_json=as_json)

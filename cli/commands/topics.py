@@ -1,0 +1,42 @@
+"""`ensemble topics`: what the catalogue says, and what the cluster has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import AsJson
+
+group = typer.Typer(help="Topics of the catalogue, as the cluster has them.")
+
+Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="Replicas of each new topic.")]
+
+
+@group.command(epilog="Example: `ensemble topics apply --replication 3`.")
+def apply(replication: Replication = 1, as_json: AsJson = False) -> None:  # noqa: FBT002  a flag
+    """Create what is missing. What differs is reported and never changed; then the exit code is 1."""
+    from cli.connection import reach
+    from cli.topics import applied
+
+    _show(applied(reach(), replication), as_json=as_json)
+
+
+@group.command("list", epilog="Example: `ensemble topics list --json`.")
+def list_topics(as_json: AsJson = False) -> None:  # noqa: FBT002  a flag
+    """Every topic of the catalogue and of the services, and whether the cluster has it as it should be."""
+    from cli.connection import reach
+    from cli.topics import found
+
+    _show(found(reach()), as_json=as_json)
+
+
+def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
+    from cli.output import Sheet, show
+
+    columns = ("topic", "owner", "key", "partitions", "cleanup", "retention", "status")
+    rows = [tuple(state[name] for name in columns) for state in states]
+    styles = {"status": {"ok": "green", "created": "green", "missing": "yellow"}}
+    show(Sheet(columns, rows, styles), states, as_json=as_json)
+    if any(state["status"].startswith("wrong") for state in states):
+        raise typer.Exit(1)

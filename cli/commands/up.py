@@ -1,0 +1,22 @@
+"""`ensemble up`: everything, until Ctrl-C."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+FreePorts = Annotated[bool, typer.Option("--free-ports", help="Take any free ports instead of 8101 to 8105 and 8090.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the data of the last run first.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(epilog="Examples: `ensemble up`; `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble up`.")(up)
+
+
+def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:  # noqa: FBT002  flags
+    """Start Kafka (unless KAFKA_BOOTSTRAP_SERVERS names one), all services and the payment sandbox; Ctrl-C stops all."""
+    from cli.up import run
+
+    raise typer.Exit(run(free_ports=free_ports, fresh=fresh))

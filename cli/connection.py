@@ -1,0 +1,46 @@
+"""The cluster that a command talks to, from the environment, and patience while it is read."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+_SILENT_S = 2.0
+
+
+def reach(timeout_s: float = 8.0) -> Access:
+    """The cluster; ConfigurationError says what to do when there is none."""
+    from ensemble.kafka.outside import open_access
+    from ensemble.settings import KafkaSettings, load
+
+    keep_the_client_quiet()
+    return open_access(load(KafkaSettings), timeout_s)
+
+
+def keep_the_client_quiet() -> None:
+    """The Kafka client's own lines are no answer to a user: errors reach him in the command's words."""
+    log = logging.getLogger("librdkafka")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+
+
+def progress(what: str) -> Callable[[int, int], None]:
+    """Show on stderr how far a reading is, once it has taken more than two seconds."""
+    began, shown = time.monotonic(), [0.0]
+
+    def on_read(read: int, total: int) -> None:
+        now = time.monotonic()
+        if now - began > _SILENT_S and now - shown[0] > 1:
+            shown[0] = now
+            share = 100 * read // total if total else 100
+            end = "\r" if sys.stderr.isatty() else "\n"
+            sys.stderr.write(f"reading {what}: {min(share, 100)} % of {total} records{end}")
+            sys.stderr.flush()
+
+    return on_read

@@ -1,0 +1,69 @@
+"""Who decided that a message follows: derived from the same declarations that the diagrams are drawn from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from contracts.catalogue import CATALOGUE
+from ensemble.graph import Graph, flow_of
+from services.registry import SERVICES
+
+ORCHESTRATED: Final = "orchestrated"
+CHOREOGRAPHED: Final = "choreographed"
+BOTH: Final = "both"
+
+COLOURS: Final[Mapping[tuple[str, str], str]] = {
+    (ORCHESTRATED, "command"): "dodger_blue1",
+    (ORCHESTRATED, "event"): "cyan",
+    (CHOREOGRAPHED, "command"): "orange_red1",
+    (CHOREOGRAPHED, "event"): "orange1",
+    (BOTH, "event"): "green",
+}
+"""As in the diagrams: blues are conducted, oranges are not."""
+
+
+def control_of(message: str, sender: str) -> str:
+    """`orchestrated`, `choreographed`, `both` where some react and a conductor does too, `ledger`, or `outside`."""
+    edges = _edges()
+    found = edges.get((message, sender)) or edges.get((message, "")) or frozenset({"outside"})
+    decided = found & {ORCHESTRATED, CHOREOGRAPHED}
+    if len(decided) > 1:
+        return BOTH
+    return next(iter(decided or found))
+
+
+def colour_of(control: str, kind: str) -> str:
+    """The terminal colour of a combination; grey for what is nobody's decision."""
+    return COLOURS.get((control, kind), "bright_black")
+
+
+def receivers(message: str) -> list[str]:
+    """The services that take it."""
+    return sorted(_takers().get(message, ()))
+
+
+@cache
+def _edges() -> dict[tuple[str, str], frozenset[str]]:
+    """The controls of each message by sender; an empty sender stands for all of them."""
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for edge in _flow().edges:
+        for sender in (edge.source.service, ""):
+            found[edge.message.__name__, sender].add(edge.control)
+    return {key: frozenset(controls) for key, controls in found.items()}
+
+
+@cache
+def _takers() -> dict[str, set[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for edge in _flow().edges:
+        if edge.control != "ledger":
+            found[edge.message.__name__].add(edge.target.service)
+    return found
+
+
+@cache
+def _flow() -> Graph:
+    return flow_of([make() for make in SERVICES.values()], CATALOGUE)

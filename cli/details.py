@@ -1,0 +1,65 @@
+"""What a message says, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+_SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
+           "command_id", "receipt_id", "command_attempt", "lines", "amount"}  # fmt: skip
+
+
+def details(fields: Mapping[str, Any]) -> str:
+    """The fields that tell one message from another of its type."""
+    words = [goods(fields["lines"])] if "lines" in fields else []
+    if "amount" in fields:
+        words.append(money(fields["amount"], fields.get("currency", "")))
+    elif "lines" in fields and "currency" in fields:
+        words.append(money(total(fields["lines"]), fields["currency"]))
+    if fields.get("attempt", 1) > 1:
+        words.append(f"attempt {fields['attempt']}")
+    words += [_said(name, value) for name, value in fields.items() if name not in _SILENT and value is not None]
+    return ", ".join(words)
+
+
+def goods(lines: list[dict[str, Any]]) -> str:
+    """`1 grinder, 2 beans-1kg`, and how many more there are."""
+    shown = ", ".join(f"{line['quantity']} {line['sku']}" for line in lines[:3])
+    return shown + (f" and {len(lines) - 3} more" if len(lines) > 3 else "")  # noqa: PLR2004  what fits on a line
+
+
+def total(lines: list[dict[str, Any]]) -> int:
+    """What the lines cost, in minor units."""
+    return sum(int(line["quantity"]) * int(line["unit_price"]) for line in lines)
+
+
+def money(amount: int, currency: str) -> str:
+    """Minor units with two decimals, as most currencies have them."""
+    return f"{amount // 100}.{amount % 100:02} {currency}".rstrip()
+
+
+def clock(at: int) -> str:
+    """The time of day, UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def duration(milliseconds: int) -> str:
+    """`0.045 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
+    seconds = abs(milliseconds) / 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3f} s"  # noqa: PLR2004  below, every bit counts
+
+
+def _said(name: str, value: Any) -> str:
+    match name:
+        case "reason" | "error" | "message" | "sku" | "shipping_speed" | "shipment_id" | "charge_id":
+            return str(value)
+        case "quantity":
+            return f"{value} pieces"
+        case "warehouse_id":
+            return f"warehouse {value}"
+        case _:
+            return f"{name.replace('_', ' ')} {value}"

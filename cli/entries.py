@@ -1,0 +1,114 @@
+"""Records as people read them: what it is, who sent it, because of what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from contracts import SCHEMAS
+from ensemble import runtime_state
+from ensemble.codec import Decoded, Decoder
+from ensemble.errors import UndecodableRecord
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Received
+
+KINDS = {"commands": "command", "events": "event", "state": "state"}
+OUTSIDE = "outside"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record, decoded as far as it goes. `problem` says why it cannot be read."""
+
+    record: Received
+    type: str
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def id(self) -> str:
+        """The message id; where it lies, for records of outsiders that carry none."""
+        r = self.record
+        return self._header("ce_id") or f"{r.topic}/{r.partition}/{r.offset}"
+
+    @property
+    def sender(self) -> str:
+        """The service's name, `cli`, or `outside`."""
+        return self._header("ce_source").rpartition("/")[2] or OUTSIDE
+
+    @property
+    def causation(self) -> str:
+        return self._header("ce_causationid")
+
+    @property
+    def correlation(self) -> str:
+        return self._header("ce_correlationid")
+
+    @property
+    def trace(self) -> str:
+        """The trace id of `traceparent`, or nothing."""
+        parts = self._header("traceparent").split("-")
+        return parts[1] if len(parts) > 1 else ""
+
+    @property
+    def key(self) -> str:
+        return (self.record.key or b"").decode(errors="replace")
+
+    @property
+    def place(self) -> str:
+        return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
+
+    @property
+    def order_id(self) -> str:
+        """The order it belongs to, or nothing."""
+        return str(self.fields.get("order_id", ""))
+
+    def document(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        r = self.record
+        return {
+            "topic": r.topic,
+            "partition": r.partition,
+            "offset": r.offset,
+            "time": rfc3339(r.timestamp),
+            "key": self.key,
+            "type": self.type,
+            "kind": self.kind,
+            "sender": self.sender,
+            "id": self.id,
+            "causation_id": self.causation or None,
+            "correlation_id": self.correlation or None,
+            "trace_id": self.trace or None,
+            "fields": dict(self.fields),
+            **({"problem": self.problem} if self.problem else {}),
+        }
+
+    def _header(self, name: str) -> str:
+        return self.record.headers.get(name, b"").decode(errors="replace")
+
+
+def entry_of(record: Received) -> Entry:
+    """The record as an entry; never fails, whatever its bytes are."""
+    if record.value is None:
+        return Entry(record, "(tombstone)", "tombstone")
+    try:
+        decoded = decoder().decode(record.value)
+    except UndecodableRecord as error:
+        return Entry(record, "(unreadable)", "unreadable", problem=str(error))
+    return _readable(record, decoded)
+
+
+def _readable(record: Received, decoded: Decoded) -> Entry:
+    namespace, _, name = decoded.name.rpartition(".")
+    return Entry(record, name, KINDS.get(namespace.rpartition(".")[2], "message"), decoded.fields)
+
+
+@cache
+def decoder() -> Decoder:
+    """Reads every schema of the project."""
+    return Decoder([SCHEMAS, runtime_state.SCHEMAS])

@@ -1,0 +1,144 @@
+"""From what was typed to a message: flags, JSON text, a file or an example, each refused with the flag and the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cli.examples import example
+from cli.mistakes import Mistake
+from contracts.catalogue import CATALOGUE
+from ensemble.errors import ConfigurationError
+from ensemble.messages import Command, Event, Message
+
+Fields = dict[str, Any]
+_TEXT_TYPES = ("string", "enum")
+
+
+def message_type(name: str) -> type[Message]:
+    """The command or event called `name`."""
+    names = type_names()
+    try:
+        found = CATALOGUE.message(name)
+    except ConfigurationError:
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise Mistake(f"TYPE: no message is called {name!r}: {hint}there are {', '.join(names)}") from None
+    if found.__name__ not in names:
+        raise Mistake(f"TYPE: {name} is state that its service keeps; commands and events are published")
+    return found
+
+
+def type_names() -> list[str]:
+    """Every command and event of the catalogue, sorted."""
+    kinds = CATALOGUE.message_types()
+    return sorted(kind.__name__ for kind in kinds if issubclass(kind, Command | Event))
+
+
+def from_json(text: str, source: str) -> Fields:
+    """The object in `text`; a Mistake names `source` and where the text stops being JSON."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise Mistake(f"{source}: this is not JSON: {error}; give an object like {{\"order_id\": \"order-1\"}}") from None
+    if not isinstance(document, dict):
+        raise Mistake(f"{source}: a JSON object with the message's fields is needed, not {type(document).__name__}")
+    return document
+
+
+def from_file(path: Path) -> Fields:
+    """The object in a file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Mistake(f"--file: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Mistake(f"--file: {path} is no UTF-8 text") from None
+    return from_json(text, f"--file {path}")
+
+
+def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
+    """`--order-id order-1 --quantity=3` as fields; numbers become numbers, lists and objects are JSON."""
+    fields: Fields = {}
+    rest = list(arguments)
+    while rest:
+        flag = rest.pop(0)
+        if not flag.startswith("--"):
+            raise Mistake(f"{flag!r} belongs to no flag; fields are given as {_flags_of(kind)}")
+        flag, equals, value = flag.partition("=")
+        if not equals:
+            if not rest:
+                raise Mistake(f"{flag}: a value is missing")
+            value = rest.pop(0)
+        _put(fields, kind, flag, value)
+    return fields
+
+
+def make(kind: type[Message], fields: Mapping[str, Any]) -> Message:
+    """The validated message; a Mistake names each field that is missing or wrong."""
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        words = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
+        given = f"give it with {_flags_of(kind)}, or start from --example"
+        raise Mistake(f"{kind.__name__} is not valid: {words}; {given}") from None
+
+
+def parse_line(text: str) -> Fields:
+    """`SKU:QUANTITY` or `SKU:QUANTITY:UNIT_PRICE` (minor units) as an order line."""
+    sku, _, rest = text.partition(":")
+    quantity, _, price = rest.partition(":")
+    try:
+        return {"sku": sku, "quantity": int(quantity), "unit_price": int(price or 1_000)}
+    except ValueError:
+        raise Mistake(
+            f"--line {text}: an order line is SKU:QUANTITY or SKU:QUANTITY:UNIT_PRICE, such as grinder:1:12900"
+        ) from None
+
+
+def fill(kind: type[Message], given: Mapping[str, Any]) -> Fields:
+    """An example of this type, with the given fields in it."""
+    return {**example(kind), **given}
+
+
+def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:
+    name = flag.removeprefix("--").replace("-", "_")
+    if name == "line" and "lines" in kind.model_fields:
+        fields.setdefault("lines", []).append(parse_line(value))
+        return
+    if name not in kind.model_fields:
+        raise Mistake(f"{flag}: {kind.__name__} has no such field; it has {_flags_of(kind)}")
+    fields[name] = _typed(kind, name, value, flag)
+
+
+def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
+    """The text as the field's Avro type has it; what is no number stays text, for the model to refuse in its words."""
+    schema = next(field["type"] for field in kind.__schemas__.of(kind)["fields"] if field["name"] == name)
+    branches = schema if isinstance(schema, list) else [schema]
+    plain = [branch["type"] if isinstance(branch, dict) else branch for branch in branches]
+    if "null" in plain and text == "null":
+        return None
+    if any(each in _TEXT_TYPES for each in plain):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return _refuse_list(text, flag) if "array" in plain or "record" in plain else text
+
+
+def _refuse_list(text: str, flag: str) -> Any:
+    example_of = "" if flag != "--lines" else '; or give each line as --line SKU:QUANTITY:UNIT_PRICE'
+    raise Mistake(f"{flag}: {text!r} is not JSON, and this field is a list{example_of}")
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "the message"
+
+
+def _flags_of(kind: type[Message]) -> str:
+    return " ".join("--" + name.replace("_", "-") for name in kind.model_fields)

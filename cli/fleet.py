@@ -1,0 +1,197 @@
+"""All processes of the flow as children: started together, asked, killed and restarted one by one, stopped together."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from cli.member import SANDBOX, SERVICES, Child, Member, with_free_port
+
+__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "with_free_port"]
+
+ALL: Final = (SANDBOX, *SERVICES)
+READY_LIMIT_S: Final = 60.0
+STOP_LIMIT_S: Final = 20.0
+_STEP_S: Final = 0.05
+
+
+class FleetError(Exception):
+    """A member did not do what all rely on; the message shows the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Fallen:
+    """A member that ended although nobody stopped it."""
+
+    name: str
+    exit_code: int
+    last_lines: list[str]
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"    {line}" for line in self.last_lines) or "    (it wrote nothing)"
+        return f"{self.name} ended with exit code {self.exit_code}; its last words:\n{lines}"
+
+
+class Fleet:
+    """Processes with free ports (or those of given members), logs in `directory`/logs, the provider's ledger beside it.
+
+    They end with `stop`, at the end of the `with` block, and when this process ends in whatever way.
+    `environment` is what all of them get beside this process's own.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str | None,
+        directory: Path,
+        services: Iterable[str | Member] = ALL,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        made = [with_free_port(item) if isinstance(item, str) else item for item in services]
+        self.members: Mapping[str, Member] = {member.name: member for member in made}
+        self._bootstrap, self._directory = bootstrap, directory
+        self._environment = {**self._provider(), **(environment or {})}
+        self._children: dict[str, Child] = {}
+        self._ended: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # -- all ----------------------------------------------------------------------------------------------------------
+
+    def start(self, timeout_s: float = READY_LIMIT_S) -> Self:
+        """Start all and return when all are ready; FleetError, and all stopped, when one does not get there."""
+        try:
+            self.launch()
+            self.release()
+            self.await_ready(timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def launch(self) -> None:
+        """Start the processes; they load and then wait for `release`, so the cluster may still be on its way."""
+        for member in self.members.values():
+            if member.name not in self._children:
+                self._spawn(member)
+
+    def release(self, bootstrap: str | None = None) -> None:
+        """Let all run on this cluster, whose topics must be there."""
+        self._bootstrap = bootstrap or self._bootstrap
+        for child in self._children.values():
+            child.release(self._variables())
+
+    def await_ready(self, timeout_s: float = READY_LIMIT_S) -> None:
+        """Return when all are ready; FleetError says who is not, and why."""
+        limit = time.monotonic() + timeout_s
+        waiting = dict.fromkeys(self.members, "starting")
+        while waiting := {name: why for name in waiting if (why := self.state_of(name))}:
+            if fallen := self.fallen():
+                raise FleetError(str(fallen[0]))
+            if time.monotonic() > limit:
+                listed = ", ".join(f"{name} ({why})" for name, why in waiting.items())
+                raise FleetError(f"not ready after {timeout_s:g} s: {listed}; logs are in {self.logs}")
+            time.sleep(_STEP_S)
+
+    def stop(self, timeout_s: float = STOP_LIMIT_S) -> None:
+        """Stop all, services first, since they may still need the provider; return when all are gone."""
+        for names in ([n for n in self._children if n != SANDBOX], [SANDBOX]):
+            children = [self._children.pop(name) for name in names if name in self._children]
+            for child in children:
+                child.send(signal.SIGTERM)
+                child.send(signal.SIGCONT)
+            limit = time.monotonic() + timeout_s
+            for child in children:
+                child.wait(max(limit - time.monotonic(), 0.1))
+
+    def fallen(self) -> list[Fallen]:
+        """Who ended although nobody stopped or killed it."""
+        return [
+            Fallen(name, child.exit_code, child.last_lines(8))
+            for name, child in self._children.items()
+            if child.exit_code is not None and name not in self._ended
+        ]
+
+    # -- one ----------------------------------------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        """End one as a crash would, and return when it is gone."""
+        self._ended.add(name)
+        child = self._children[name]
+        child.send(signal.SIGKILL)
+        child.wait(STOP_LIMIT_S)
+
+    def stop_one(self, name: str) -> int:
+        """Stop one cleanly; its exit code."""
+        self._ended.add(name)
+        child = self._children[name]
+        child.send(signal.SIGTERM)
+        child.wait(STOP_LIMIT_S)
+        return child.exit_code or 0
+
+    def restart(self, name: str) -> None:
+        """Start one again on its port, after a clean stop unless it has ended before. Does not wait until it is ready."""
+        if self.is_alive(name):
+            self.stop_one(name)
+        self._spawn(self.members[name]).release(self._variables())
+        self._ended.discard(name)
+
+    def pause(self, name: str) -> None:
+        """Freeze one where it is (SIGSTOP)."""
+        self._children[name].send(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        """Let a frozen one go on."""
+        self._children[name].send(signal.SIGCONT)
+
+    def is_alive(self, name: str) -> bool:
+        return name in self._children and self._children[name].exit_code is None
+
+    def exit_code(self, name: str) -> int | None:
+        """Nothing while it runs."""
+        return self._children[name].exit_code
+
+    def state_of(self, name: str) -> str:
+        """Why it is not ready, or nothing."""
+        if not self.is_alive(name):
+            return f"ended with exit code {self.exit_code(name)}"
+        return self.members[name].why_not_ready()
+
+    def pid(self, name: str) -> int:
+        return self._children[name].process.pid
+
+    def log(self, name: str) -> Path:
+        """Where its output goes; a restart adds to it."""
+        return self.logs / f"{name}.log"
+
+    @property
+    def logs(self) -> Path:
+        return self._directory / "logs"
+
+    @property
+    def provider_url(self) -> str:
+        """Where payment finds its provider."""
+        return self._environment.get("PAYMENT_PROVIDER_URL", "")
+
+    def _spawn(self, member: Member) -> Child:
+        child = Child(member, self.log(member.name))
+        self._children[member.name] = child
+        return child
+
+    def _provider(self) -> dict[str, str]:
+        sandbox = self.members.get(SANDBOX)
+        if sandbox is None:
+            return {}
+        ledger = self._directory.absolute() / "payment-ledger.db"
+        return {"PAYMENT_PROVIDER_URL": sandbox.url, "SANDBOX_LEDGER": str(ledger)}
+
+    def _variables(self) -> dict[str, str]:
+        cluster = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap} if self._bootstrap else {}
+        return {**cluster, **self._environment}

@@ -1,0 +1,139 @@
+"""One process of a fleet: how it is started, asked and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final
+
+SANDBOX: Final = "payment-sandbox"
+SERVICES: Final = ("order", "payment", "inventory", "shipping", "orchestrator")
+HOST: Final = "127.0.0.1"
+_ASK_S: Final = 1.0
+_NOTED_BYTES: Final = 20_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """A service instance, or the payment sandbox; its HTTP port is where it is asked how it is."""
+
+    service: str
+    port: int
+    instance: int = 0
+
+    @property
+    def name(self) -> str:
+        """`payment`, and `payment-1` for a second instance."""
+        return f"{self.service}-{self.instance}" if self.instance else self.service
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def module(self) -> str:
+        """The module that runs it."""
+        return f"services.{self.service.replace('-', '_')}"
+
+    def settings(self) -> dict[str, str]:
+        """What makes it this one."""
+        if self.service == SANDBOX:
+            return {"SANDBOX_PORT": str(self.port), "SANDBOX_HOST": HOST}
+        return {
+            "ENSEMBLE_HTTP_PORT": str(self.port),
+            "ENSEMBLE_INSTANCE_ID": str(self.instance),
+            "ENSEMBLE_LOG_FORMAT": "json",
+        }
+
+    def why_not_ready(self) -> str:
+        """The reason in its own words, or nothing."""
+        connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
+        try:
+            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz")
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, HTTPException):
+            return "starting"
+        finally:
+            connection.close()
+        return "" if answer.status == 200 else _reason(body)  # noqa: PLR2004  HTTP's OK
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def with_free_port(service: str, instance: int = 0) -> Member:
+    """A member that collides with nothing."""
+    return Member(service, free_port(), instance)
+
+
+@dataclass
+class Child:
+    """The process of a member. It waits for `release` before it runs, and ends when this process does."""
+
+    member: Member
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start it; in a process group of its own, so that Ctrl-C reaches its owner alone."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "cli.child", self.member.module],
+                stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0,
+            )  # fmt: skip
+
+    def release(self, environment: Mapping[str, str]) -> None:
+        """Let it run with these variables beside ours."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps({**environment, **self.member.settings()}).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return  # it has ended already, which its exit code tells
+
+    @property
+    def exit_code(self) -> int | None:
+        """Nothing while it runs."""
+        return self.process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, if it still runs."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when it is gone: killed, if it takes longer."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def last_lines(self, count: int) -> list[str]:
+        """The end of its log."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - _NOTED_BYTES))
+            return log.read().decode(errors="replace").splitlines()[-count:]
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["reason"])
+    except (ValueError, KeyError, TypeError):
+        return "not ready"

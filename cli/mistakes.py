@@ -1,0 +1,70 @@
+"""How commands end when they cannot do what was asked: one sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+FAILED: Final = 1
+MISTAKEN: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Mistake(Exception):
+    """What the user asked for cannot be done as it stands; the message names the flag or field and what to do."""
+
+
+class Failure(Exception):
+    """What was asked for was right, and did not succeed."""
+
+
+def answer(error: BaseException) -> int:
+    """The exit code for an error that ended a command, after one sentence on stderr; unknown errors are raised on."""
+    match error:
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case BrokenPipeError():
+            _let_go_of_stdout()
+            return FAILED
+        case Mistake():
+            return _say(error, MISTAKEN)
+        case Failure():
+            return _say(error, FAILED)
+        case OSError():
+            return _say(_in_words(error), FAILED)
+    return _from_the_runtime(error)
+
+
+def _from_the_runtime(error: BaseException) -> int:
+    from pydantic import ValidationError
+
+    from ensemble.diagnosis import invalid_fields
+    from ensemble.errors import ConfigurationError, EnsembleError
+    from ensemble.kafka.embedded import EmbeddedKafkaError
+    from ensemble.kafka.outside import KafkaException
+
+    match error:
+        case ValidationError():
+            return _say(invalid_fields(error), MISTAKEN)
+        case ConfigurationError():
+            return _say(error, MISTAKEN)
+        case EnsembleError() | EmbeddedKafkaError():
+            return _say(error, FAILED)
+        case KafkaException():
+            return _say(f"Kafka: {error.args[0].str()}", FAILED)
+    raise error
+
+
+def _say(words: object, code: int) -> int:
+    sys.stderr.write(f"ensemble: {words}\n")
+    return code
+
+
+def _in_words(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+
+
+def _let_go_of_stdout() -> None:
+    """The reader has gone (`| head`): nothing more can be said, not even when the interpreter flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,61 @@
+"""One order told live: its messages as they arrive, causes before effects, until it has ended and is quiet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from cli.entries import Entry, entry_of
+from cli.story import Line, Story, in_order
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Follower, Received
+
+ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
+_HOLD_S: Final = 0.4
+_QUIET_S: Final = 0.35
+_POLL_S: Final = 0.05
+
+
+@dataclass
+class Sequencer:
+    """Topics are read side by side, so an effect may arrive first: it waits for its cause, but not for long."""
+
+    hold_s: float = _HOLD_S
+    _told: set[str] = field(default_factory=set)
+    _waiting: list[tuple[float, Entry]] = field(default_factory=list)
+
+    def put(self, entries: list[Entry], now: float) -> list[Entry]:
+        """What can be told now, in order."""
+        self._waiting += [(now, entry) for entry in entries]
+        ready: list[Entry] = []
+        while found := [item for item in self._waiting if self._is_ready(item, now)]:
+            self._waiting = [item for item in self._waiting if item not in found]
+            batch = in_order([entry for _, entry in found])
+            self._told |= {entry.id for entry in batch}
+            ready += batch
+        return ready
+
+    def _is_ready(self, item: tuple[float, Entry], now: float) -> bool:
+        since, entry = item
+        return not entry.causation or entry.causation in self._told or now - since > self.hold_s
+
+
+def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Line]:
+    """The order's messages as lines. Ends when the order has ended and nothing followed for a moment, or too late."""
+    story, sequencer = Story(), Sequencer()
+    limit = time.monotonic() + timeout_s
+    moved, ended = time.monotonic(), False
+    while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S):
+        found = [entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id]
+        for entry in sequencer.put(found, time.monotonic()):
+            moved, ended = time.monotonic(), ended or entry.type in ENDS
+            yield story.tell(entry)
+
+
+def _of(records: list[Received], order_id: str) -> list[Received]:
+    """Those whose bytes name the order: the others are not worth decoding."""
+    wanted = order_id.encode()
+    return [record for record in records if record.value is not None and wanted in record.value]

@@ -1,0 +1,68 @@
+"""Messages from the command line to their topics, as any well-behaved outsider would write them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli.mistakes import Mistake
+from contracts.catalogue import CATALOGUE
+from ensemble.codec import encoder_for
+from ensemble.messages import Message, schema_name
+from ensemble.stamps import rfc3339
+from ensemble.topology import MAX_RECORD_BYTES, Topic
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where a published message lies."""
+
+    type: str
+    message_id: str
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    trace: str
+
+
+def publish(access: Access, message: Message, topic: Topic | None = None) -> Receipt:
+    """Write the message and return when it is safe. `topic` chooses where a type lives on several."""
+    home = topic or CATALOGUE.homes(type(message))[0]
+    key, value = str(getattr(message, home.key)), encoder_for(type(message))(message)
+    if len(value) > MAX_RECORD_BYTES:
+        raise Mistake(f"{type(message).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}: shorten it")
+    message_id, trace = secrets.token_hex(16), secrets.token_hex(16)
+    headers = cloud_event(message, message_id, trace)
+    partition, offset = access.publish(home.name, key.encode(), value, headers)
+    return Receipt(type(message).__name__, message_id, key, home.name, partition, offset, trace)
+
+
+def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str, bytes]]:
+    """The headers of a message that nothing caused: it begins a trace and a correlation."""
+    named = {
+        "ce_specversion": "1.0",
+        "ce_type": schema_name(type(message)),
+        "ce_source": "/cli",
+        "content-type": "application/avro",
+        "ce_id": message_id,
+        "ce_time": rfc3339(now()),
+        "ce_correlationid": message_id,
+        "traceparent": f"00-{trace}-{message_id[:16]}-01",
+    }
+    return [(name, value.encode()) for name, value in named.items()]
+
+
+def now() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def fresh_order_id() -> str:
+    """An order id that was never used."""
+    return f"order-{secrets.token_hex(4)}"

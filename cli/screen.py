@@ -1,0 +1,141 @@
+"""What `up` shows while it runs: one live screen on a terminal, a few plain lines in a pipe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from cli.details import clock
+from cli.entries import entry_of
+from cli.fleet import Fallen, Fleet
+from cli.output import write
+from cli.publishing import now
+from cli.scoreboard import OrderView, Scoreboard
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from cli.stage import Stage
+    from ensemble.kafka.outside import Follower
+
+STATUS_COLOURS: Final = {
+    "completed": "green", "cancelled": "yellow", "compensating": "magenta", "compensation_failed": "bold red",
+    "fulfilled": "cyan", "payment_pending": "blue", "placeholder": "bright_black",
+}  # fmt: skip
+_FATES: Final = {
+    "done": ("✓", "green"), "failed": ("✗", "red"), "undone": ("↩", "yellow"), "begun": ("…", "cyan"),
+    "open": ("·", "bright_black"),
+}  # fmt: skip
+_REFRESH_S: Final = 0.25
+_SUMMARY_S: Final = 5.0
+_LATEST: Final = 10
+
+
+def screen(stage: Stage, follower: Follower) -> Fallen:
+    """Show it until a member ends; that one is returned."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console, board, pulse = Console(), Scoreboard(), Pulse(stage.fleet)
+    with Live(console=console, auto_refresh=False, screen=False) as live:
+        while not (fallen := stage.fleet.fallen()):
+            _feed(board, follower, _REFRESH_S)
+            live.update(_picture(stage, board, pulse), refresh=True)
+    return fallen[0]
+
+
+def lines(stage: Stage, follower: Follower) -> Fallen:
+    """A line when the counts have changed, at most every five seconds, until a member ends."""
+    write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
+    board, told, due = Scoreboard(), {}, time.monotonic() + _SUMMARY_S
+    while not (fallen := stage.fleet.fallen()):
+        _feed(board, follower, _REFRESH_S)
+        if board.counts != told and time.monotonic() > due:
+            told, due = board.counts, time.monotonic() + _SUMMARY_S
+            write("orders: " + ", ".join(f"{count} {status}" for status, count in told.items()))
+    return fallen[0]
+
+
+class Pulse:
+    """Asks each member how it is, beside the screen, so that one that hangs does not freeze it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self.states: dict[str, str] = dict.fromkeys(fleet.members, "starting")
+        threading.Thread(target=self._ask, name="pulse", daemon=True).start()
+
+    def _ask(self) -> None:
+        while True:
+            for name, member in self._fleet.members.items():
+                self.states[name] = member.why_not_ready()
+            time.sleep(_REFRESH_S)
+
+
+def _feed(board: Scoreboard, follower: Follower, timeout_s: float) -> None:
+    for record in follower.poll(timeout_s):
+        entry = entry_of(record)
+        if entry.type == "OrderState":
+            board.take(entry.key, entry.fields, record.timestamp)
+        elif entry.kind == "tombstone":
+            board.take(entry.key, None, record.timestamp)
+
+
+def _picture(stage: Stage, board: Scoreboard, pulse: Pulse) -> Group:
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text.assemble(("Ensemble ", "bold"), (f"on Kafka at {stage.bootstrap}   Ctrl-C stops all", "bright_black"))
+    hint = Text("try: ./ensemble orders place   ./ensemble tail   ./ensemble verify", "bright_black")
+    return Group(head, Text(), _services(stage, pulse), Text(), _totals(board), Text(), _orders(board), Text(), hint)
+
+
+def _services(stage: Stage, pulse: Pulse) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, member in stage.fleet.members.items():
+        why = pulse.states[name]
+        state = Text("● ready", "green") if not why else Text(f"○ {why}", "yellow")
+        pid = stage.fleet.pid(name) if stage.fleet.is_alive(name) else ""
+        table.add_row(Text(name, "bold"), state, Text(member.url, "bright_black"), Text(f"pid {pid}", "bright_black"))
+    return table
+
+
+def _totals(board: Scoreboard) -> Text:
+    from rich.text import Text
+
+    came, went = board.rates(now())
+    text = Text("orders  ", "bold")
+    for status, count in board.counts.items():
+        text.append(f"{count} {status}  ", STATUS_COLOURS.get(status, ""))
+    if not board.counts:
+        text.append("none yet  ", "bright_black")
+    return text.append(f"{came:.1f} placed/s, {went:.1f} ended/s", "bright_black")
+
+
+def _orders(board: Scoreboard) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black")
+    for order in board.latest(_LATEST):
+        status = Text(order.status, STATUS_COLOURS.get(order.status, ""))
+        table.add_row(Text(clock(order.updated_at)[:8], "bright_black"), order.order_id, status, _trail(order), order.reason)
+    return table
+
+
+def _trail(order: OrderView) -> Text:
+    from rich.text import Text
+
+    trail = Text()
+    for step, fate in order.steps.items():
+        mark, colour = _FATES[fate]
+        trail.append(f"{mark} {step} ", colour)
+    return trail

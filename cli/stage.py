@@ -1,0 +1,143 @@
+"""Everything one run needs: a broker unless one is given, topics, and the fleet; made side by side, taken down in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cli.connection import keep_the_client_quiet
+from cli.examples import STOCK, WAREHOUSE
+from cli.fleet import Fleet, Member
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+_HEAP = "512m"
+
+
+@dataclass
+class Times:
+    """How long each part took, in the order in which they ended."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def measured(self, what: str) -> Iterator[None]:
+        """Measure the block."""
+        began = time.monotonic()
+        yield
+        self.spent[what] = time.monotonic() - began
+
+    @property
+    def so_far(self) -> float:
+        return time.monotonic() - self.began
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to put on stage, and where its files go. Without `bootstrap`, a broker of its own in directory/kafka."""
+
+    directory: Path
+    members: Iterable[str | Member]
+    bootstrap: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stage:
+    """As a context: up when the block begins, gone when it ends."""
+
+    access: Access
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self._plan, self._say, self._closing = plan, say, ExitStack()
+        self.fleet = Fleet(plan.bootstrap, plan.directory, plan.members, plan.environment)
+        self.times = Times()
+
+    def __enter__(self) -> Self:
+        keep_the_client_quiet()
+        try:
+            self._set_up()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    @property
+    def bootstrap(self) -> str:
+        return self.access.bootstrap_servers
+
+    def _set_up(self) -> None:
+        """The services load while the broker starts: neither needs the other yet."""
+        bootstrap = self._plan.bootstrap
+        if bootstrap is None:
+            with self.times.measured("Kafka"):
+                bootstrap = self._start_broker()
+        else:
+            self._launch()
+        with self.times.measured("topics"):
+            self.access = _made_ready(bootstrap)
+        self.fleet.release(bootstrap)
+        with self.times.measured("services"):
+            self.fleet.await_ready()
+
+    def _launch(self) -> None:
+        self._closing.callback(self.fleet.stop)
+        self.fleet.launch()
+
+    def _start_broker(self) -> str:
+        from ensemble.kafka.embedded import EmbeddedKafka
+
+        broker = EmbeddedKafka(self._plan.directory / "kafka", heap=_HEAP)
+        self._closing.callback(broker.stop)
+        self._launch()
+        return broker.start(lambda step: self._say(str(step)) if _is_news(step) else None).bootstrap_servers
+
+
+def seed(access: Access) -> bool:
+    """Fill the shelves, unless something is on them already."""
+    from cli.publishing import publish
+    from contracts import ReceiveStock
+
+    if has_stock(access):
+        return False
+    for sku, quantity in STOCK.items():
+        if quantity:
+            publish(access, ReceiveStock(warehouse_id=WAREHOUSE, sku=sku, quantity=quantity))
+    return True
+
+
+def has_stock(access: Access) -> bool:
+    """Whether anything was ever received, or is about to be."""
+    places = access.places(["inventory.ledger", "inventory.commands"])
+    return any(access.ends(places).values())
+
+
+def _made_ready(bootstrap: str) -> Access:
+    from cli.mistakes import Mistake
+    from cli.topics import applied
+    from ensemble.kafka.outside import open_access
+    from ensemble.settings import KafkaSettings, load
+
+    access = open_access(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
+    wrong = [row for row in applied(access, _replication(access)) if row["status"].startswith("wrong")]
+    if wrong:
+        listed = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
+        raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {listed}")
+    return access
+
+
+def _replication(access: Access) -> int:
+    return min(3, len(access.admin.list_topics(timeout=10).brokers))
+
+
+def _is_news(step: object) -> bool:
+    """Counts are shown by their last line alone."""
+    return getattr(step, "is_complete", True) or getattr(step, "total", 0) == 0

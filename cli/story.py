@@ -1,0 +1,141 @@
+"""An order's story: its messages in the order in which they happened, each with who sent it, to whom, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli.control import BOTH, colour_of, control_of, receivers
+from cli.details import details
+from cli.entries import Entry
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+ARROWS: Mapping[str, str] = {"command": "──▶", "event": "╌╌▶"}
+_WIDE = 124
+_WORDS: Mapping[tuple[str, str], str] = {
+    ("orchestrated", "command"): "orchestration with commands",
+    ("orchestrated", "event"): "orchestration with events",
+    ("choreographed", "command"): "choreography with commands",
+    ("choreographed", "event"): "choreography with events",
+    (BOTH, "event"): "orchestration and choreography with events",
+    ("ledger", "event"): "event sourcing",
+    ("outside", "command"): "from outside",
+    ("outside", "event"): "to anyone",
+}
+_SHORT: Mapping[str, str] = {"orchestrated": "orch", "choreographed": "chor", BOTH: "both", "ledger": "fact"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One message of a story."""
+
+    entry: Entry
+    after_ms: int
+    cause: str
+    """The type of the message that caused it; empty for the first one, and where the cause is not at hand."""
+
+    @property
+    def control(self) -> str:
+        return control_of(self.entry.type, self.entry.sender)
+
+    @property
+    def meaning(self) -> str:
+        """The combination in words."""
+        return _WORDS.get((self.control, self.entry.kind), self.control)
+
+    @property
+    def receivers(self) -> str:
+        """Who takes it; `anyone` where nobody here does."""
+        names = [name for name in receivers(self.entry.type) if name != "outside"]
+        return ", ".join(names) or ("itself" if self.control == "ledger" else "anyone")
+
+    @property
+    def says(self) -> str:
+        """The message in words, or why it cannot be read."""
+        return self.entry.problem or details(self.entry.fields)
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        more = {"after_ms": self.after_ms, "caused_by": self.cause or None, "control": self.control}
+        return {**self.entry.document(), **more}
+
+
+class Story:
+    """Entries told one after the other; it knows the time of the first, and each one's cause."""
+
+    def __init__(self) -> None:
+        self._began: int | None = None
+        self._types: dict[str, str] = {}
+
+    def tell(self, entry: Entry) -> Line:
+        """The entry as the next line."""
+        self._types[entry.id] = entry.type
+        if self._began is None:
+            self._began = entry.record.timestamp
+        return Line(entry, entry.record.timestamp - self._began, self._types.get(entry.causation, ""))
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """By time; within one millisecond causes come before effects."""
+    found = {entry.id: entry for entry in entries}
+    depth: dict[str, int] = {}
+
+    def depth_of(entry: Entry) -> int:
+        if entry.id not in depth:
+            depth[entry.id] = 0  # a circle, which only forged ids can make, ends here
+            cause = found.get(entry.causation)
+            depth[entry.id] = depth_of(cause) + 1 if cause is not None else 0
+        return depth[entry.id]
+
+    return sorted(found.values(), key=lambda e: (e.record.timestamp, depth_of(e), e.record.topic, e.record.offset))
+
+
+def plain(line: Line) -> str:
+    """A line for a pipe: tab-separated, nothing left out."""
+    e = line.entry
+    because = f"because of {line.cause}" if line.cause else ""
+    cells = (f"+{line.after_ms / 1000:.3f}", e.kind, e.type, e.sender, line.receivers, line.meaning, line.says, because)
+    return "\t".join(" ".join(cell.split()) for cell in cells)
+
+
+def coloured(line: Line, width: int) -> Text:
+    """A line for a terminal of this width; what does not fit is cut, never wrapped."""
+    from rich.text import Text
+
+    e, colour = line.entry, colour_of(line.control, line.entry.kind)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{line.after_ms / 1000:>8.3f} ", "bright_black")
+    text.append(f"{e.sender:>12} ", "bold")
+    text.append(f"{ARROWS.get(e.kind, '···')} ", colour)
+    text.append(f"{e.type:<20} ", f"bold {colour}")
+    if width >= _WIDE:
+        text.append(f"{line.meaning:<28} ", colour)
+        text.append(f"{line.says}  ")
+        text.append(f"because of {line.cause}" if line.cause else "", "bright_black")
+    else:
+        text.append(f"{_SHORT.get(line.control, ''):<4} ", colour)
+        text.append(line.says)
+    text.truncate(width - 1, overflow="ellipsis")
+    return text
+
+
+def legend(width: int) -> Text:
+    """What arrows and colours mean."""
+    from rich.text import Text
+
+    text = Text("  ──▶ command  ╌╌▶ event    ", "bright_black", no_wrap=True)
+    for control, kind, words in _LEGEND:
+        text.append(f"■ {words}  ", colour_of(control, kind))
+    text.truncate(width - 1)
+    return text
+
+
+_LEGEND = (
+    ("orchestrated", "command", "orchestrated"),
+    ("orchestrated", "event", "(events)"),
+    ("choreographed", "command", "choreographed"),
+    ("choreographed", "event", "(events)"),
+)

@@ -1,0 +1,88 @@
+"""Records of topics as they come."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli.details import clock
+from cli.entries import Entry, entry_of
+from cli.output import say, show_json_line, write
+from contracts.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access, Follower
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to show."""
+
+    topics: tuple[str, ...]
+    from_beginning: bool
+    until_end: bool
+    limit: int | None
+    order: str | None
+
+    def takes(self, entry: Entry) -> bool:
+        return self.order is None or self.order in {entry.order_id, entry.key}
+
+
+def follow(access: Access, selection: Selection, *, as_json: bool) -> None:
+    """Show what is selected until there is no more of it, or until Ctrl-C."""
+    places = access.places(selection.topics or [topic.name for topic in CATALOGUE.topics])
+    shown = 0
+    with access.follow(places, from_beginning=selection.from_beginning) as follower:
+        for entry in _entries(follower, selection):
+            _show(entry, as_json=as_json)
+            shown += 1
+            if shown == selection.limit:
+                return
+
+
+def _entries(follower: Follower, selection: Selection) -> Iterator[Entry]:
+    told = ""
+    while True:
+        records = sorted(follower.poll(0.2), key=lambda record: record.timestamp)
+        yield from (entry for entry in map(entry_of, records) if selection.takes(entry))
+        if selection.until_end and follower.has_caught_up:
+            return
+        if follower.problem != told:
+            told = follower.problem
+            say(f"waiting for Kafka: {told}" if told else "Kafka is back")
+
+
+def _show(entry: Entry, *, as_json: bool) -> None:
+    if as_json:
+        show_json_line(entry.document())
+    elif sys.stdout.isatty():
+        _show_coloured(entry)
+    else:
+        write("\t".join((clock(entry.record.timestamp), entry.place, entry.sender, entry.type, entry.key, _says(entry))))
+
+
+def _show_coloured(entry: Entry) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from cli.control import colour_of, control_of
+
+    colour = colour_of(control_of(entry.type, entry.sender), entry.kind)
+    line = Text(f"{clock(entry.record.timestamp)} ", "bright_black", no_wrap=True)
+    line.append(f"{entry.place:<24} ", "bright_black").append(f"{entry.sender:>12} ", "bold")
+    line.append(f"{entry.type:<20} ", f"bold {colour}").append(f"{entry.key}  ").append(_says(entry))
+    line.truncate(shutil.get_terminal_size().columns - 1, overflow="ellipsis")
+    Console().print(line)
+
+
+def _says(entry: Entry) -> str:
+    fields = ", ".join(f"{name}={_short(value)}" for name, value in entry.fields.items() if name != "order_id")
+    return " ".join((entry.problem or fields).split())
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004  one field must not hide the others

@@ -1,0 +1,126 @@
+"""How `demo` tells what happens: in colour on a terminal, as tab-separated lines in a pipe, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cli.output import write
+from cli.story import Line, coloured, legend, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cli.scenarios import Scenario
+
+
+@dataclass
+class Played:
+    """A scenario, and how it went so far."""
+
+    scenario: Scenario
+    order_id: str
+    end: str = "open"
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def is_well(self) -> bool:
+        return self.end == self.scenario.ends
+
+    @property
+    def verdict(self) -> str:
+        """How it ended, and after how long."""
+        took = f"after {self.lines[-1].after_ms / 1000:.2f} s" if self.lines else "without a message"
+        return f"{self.end} {took}" if self.is_well else f"{self.end}, expected {self.scenario.ends}"
+
+
+class Teller(Protocol):
+    """Told what happens, as it happens."""
+
+    def begin(self, bootstrap: str) -> None: ...
+    def title(self, scenario: Scenario, order_id: str) -> None: ...
+    def line(self, line: Line) -> None: ...
+    def verdict(self, played: Played) -> None: ...
+    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None: ...
+
+
+def teller() -> Teller:
+    """The one that fits stdout."""
+    return ColouredTeller() if sys.stdout.isatty() else PlainTeller()
+
+
+class SilentTeller:
+    """For JSON, which comes as one document at the end."""
+
+    def begin(self, bootstrap: str) -> None: ...
+    def title(self, scenario: Scenario, order_id: str) -> None: ...
+    def line(self, line: Line) -> None: ...
+    def verdict(self, played: Played) -> None: ...
+    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None: ...
+
+
+class PlainTeller:
+    """Lines for a pipe."""
+
+    def begin(self, bootstrap: str) -> None:
+        write(f"ready: Kafka at {bootstrap}, five services and a payment sandbox")
+
+    def title(self, scenario: Scenario, order_id: str) -> None:
+        write(f"\n{scenario.name}: {scenario.shows} ({order_id})")
+
+    def line(self, line: Line) -> None:
+        write(plain(line))
+
+    def verdict(self, played: Played) -> None:
+        write(f"{'ok' if played.is_well else 'WRONG'}: {played.verdict}")
+
+    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None:
+        write(f"\nordered: {summary(played)}")
+        write(f"time: {times(spent)}")
+
+
+class ColouredTeller:
+    """Lines for a terminal, none longer than it is wide."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console: Console = Console(highlight=False)
+
+    def begin(self, bootstrap: str) -> None:
+        self._console.print(f"[green]●[/] ready: Kafka at {bootstrap}, five services and a payment sandbox")
+        self._console.print(legend(self._width))
+
+    def title(self, scenario: Scenario, order_id: str) -> None:
+        self._console.print(f"\n[bold reverse] {scenario.name} [/] {scenario.shows} [bright_black]{order_id}[/]")
+
+    def line(self, line: Line) -> None:
+        self._console.print(coloured(line, self._width))
+
+    def verdict(self, played: Played) -> None:
+        mark = "[bold green]✓[/]" if played.is_well else "[bold red]✗[/]"
+        self._console.print(f"         {mark} {played.verdict}")
+
+    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None:
+        colour = "green" if all(each.is_well for each in played) else "red"
+        self._console.print(f"\n[bold {colour}]{summary(played)}[/]")
+        self._console.print(f"[bright_black]time: {times(spent)}[/]")
+
+    @property
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns
+
+
+def summary(played: Sequence[Played]) -> str:
+    """How many ended as they had to."""
+    well = [each for each in played if each.is_well]
+    wrong = [each.scenario.name for each in played if not each.is_well]
+    return f"{len(well)} of {len(played)} orders ended as they must" + (f"; not {', '.join(wrong)}" if wrong else "")
+
+
+def times(spent: Mapping[str, float]) -> str:
+    """Where the time went."""
+    return ", ".join(f"{what} {seconds:.1f} s" for what, seconds in spent.items())

@@ -1,0 +1,54 @@
+"""Topics of the catalogue and of the services, compared with the cluster's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from contracts.catalogue import CATALOGUE
+from ensemble.kafka import topics
+from ensemble.topology import Topic
+from services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+def wanted() -> list[Topic]:
+    """Every topic that has to exist."""
+    return topics.all_topics(CATALOGUE, (make() for make in SERVICES.values()))
+
+
+def found(access: Access) -> list[dict[str, Any]]:
+    """Each topic and its state on the cluster."""
+    return [_row(state) for state in topics.compare(access.admin, wanted())]
+
+
+def applied(access: Access, replication: int) -> list[dict[str, Any]]:
+    """Create what is missing; the topics as they are now."""
+    states = topics.apply(access.admin, wanted(), replication)
+    return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
+
+
+def _row(state: topics.TopicState) -> dict[str, Any]:
+    topic = state.topic
+    words = f"wrong: {state.detail}" if state.status == "wrong" else state.status
+    return {
+        "topic": topic.name,
+        "owner": topic.owner,
+        "key": topic.key,
+        "partitions": topic.partitions,
+        "cleanup": topic.cleanup,
+        "retention": _kept(topic),
+        "status": words,
+    }
+
+
+def _kept(topic: Topic) -> str:
+    if topic.cleanup == "compact":
+        return "latest per key"
+    return "for ever" if topic.retention is None else _in_words(topic.retention)
+
+
+def _in_words(time: timedelta) -> str:
+    return f"{time.days} days" if time.days else f"{time.total_seconds():g} s"

@@ -1,0 +1,139 @@
+"""Everything in one terminal: broker, services, sandbox, and what happens in them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli.fleet import ALL, FleetError, Member, with_free_port
+from cli.member import HOST, SANDBOX
+from cli.mistakes import FAILED, Mistake
+from cli.output import say
+from cli.stage import Plan, Stage, seed
+from contracts.catalogue import ORDER_STATE
+from ensemble.kafka.embedded import default_directory
+from ensemble.settings import KafkaSettings, load
+
+PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
+
+
+def run(*, free_ports: bool, fresh: bool) -> int:
+    """Until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
+    home = default_directory().parent
+    kafka = load(KafkaSettings)
+    if fresh and kafka.bootstrap_servers:
+        raise Mistake("--fresh: the data of KAFKA_BOOTSTRAP_SERVERS are not ours to forget; leave it out")
+    with _only_one(home), _stop_signals():
+        if fresh:
+            _forget(home)
+        return _play(Plan(home, _members(free_ports=free_ports), kafka.bootstrap_servers))
+
+
+def _play(plan: Plan) -> int:
+    say("starting Kafka and all services" if plan.bootstrap is None else f"starting all services on {plan.bootstrap}")
+    stage = Stage(plan, say)
+    try:
+        with stage:
+            if seed(stage.access):
+                say("stock was empty: filled")
+            code = _watch(stage)
+            _hold_signals()
+            say("stopping")
+    except KeyboardInterrupt:
+        code = 0
+    except FleetError as error:
+        say(f"ensemble: {error}")
+        return FAILED
+    say(f"stopped; logs are in {stage.fleet.logs}")
+    return code
+
+
+def _watch(stage: Stage) -> int:
+    """Show what happens until interrupted, or until a member ends."""
+    from cli.screen import lines, screen
+
+    show = screen if sys.stdout.isatty() else lines
+    places = stage.access.places([ORDER_STATE.name])
+    with stage.access.follow(places, from_beginning=True) as follower:
+        try:
+            fallen = show(stage, follower)
+        except KeyboardInterrupt:
+            return 0
+    say(f"ensemble: {fallen}")
+    return FAILED
+
+
+def _members(*, free_ports: bool) -> list[Member]:
+    if free_ports:
+        return [with_free_port(name) for name in ALL]
+    for name, port in PORTS.items():
+        if _is_taken(port):
+            raise Mistake(f"port {port}, for {name}, is taken: stop what listens there, or use --free-ports")
+    return [Member(name, port) for name, port in PORTS.items()]
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+        return False
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """One `up` in a checkout: a second would fence the first one's services."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise Mistake(f"`ensemble up` runs here already (process {lock.read().strip()}): use it, or stop it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _stop_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end it like Ctrl-C does."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _hold_signals() -> None:
+    """Once stopping has begun it is not interrupted: it ends by itself within seconds, and leaves nothing behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _forget(home: Path) -> None:
+    from ensemble.kafka.embedded import EmbeddedKafka
+
+    EmbeddedKafka(home / "kafka").erase()
+    for path in home.glob("payment-ledger.db*"):
+        path.unlink()
+    shutil.rmtree(home / "logs", ignore_errors=True)
