@@ -1,0 +1,53 @@
+"""Every order that was placed ends once: completed, or cancelled, never both. The others are listed as open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cli.verify.facts import Message, Violation
+from cli.verify.snapshot import Snapshot
+
+CHECK = "endings"
+
+
+def check_endings(snapshot: Snapshot) -> list[Violation]:
+    """Orders with two ends, with one end told twice, or with an end and no beginning."""
+    ended = snapshot.completed.keys() | snapshot.cancelled.keys()
+    return [Violation(CHECK, order_id, words) for order_id in ended for words in _judge(snapshot, order_id)]
+
+
+def _judge(snapshot: Snapshot, order_id: str) -> Iterator[str]:
+    completed, cancelled = snapshot.completed.get(order_id), snapshot.cancelled.get(order_id)
+    if completed and cancelled:
+        yield f"is both completed ({completed.position}) and cancelled ({cancelled.position})"
+    yield from _told_twice(snapshot, order_id)
+    placed, first = snapshot.accepted.get(order_id), completed or cancelled
+    if placed is None:
+        if snapshot.is_whole:
+            yield f"{first} ends it, but nobody placed it"
+    elif first and first.partition == placed.partition and first.offset < placed.offset:
+        yield f"{first} comes before its {placed}"
+
+
+def _told_twice(snapshot: Snapshot, order_id: str) -> Iterator[str]:
+    """Whoever closes it again is answered again; one cause has one answer."""
+    answers: dict[str, Message] = {}
+    for kind in ("OrderCompleted", "OrderCancelled"):
+        for event in snapshot.of_order(order_id, kind):
+            first = answers.setdefault(event.causation_id, event)
+            if first.message_id != event.message_id:
+                yield f"{event} has the same cause as {first}"
+
+
+def check_expected(snapshot: Snapshot, expected: int) -> list[Violation]:
+    """So many orders were accepted, and every one of them has ended."""
+    accepted = snapshot.accepted.keys()
+    ended = sum(1 for order_id in accepted if order_id in snapshot.completed or order_id in snapshot.cancelled)
+    found = []
+    if len(accepted) != expected:
+        found.append(Violation(CHECK, "all orders", f"{expected} orders were expected, {len(accepted)} are accepted"))
+    if ended != len(accepted):
+        found.append(
+            Violation(CHECK, "all orders", f"{len(accepted) - ended} of {len(accepted)} orders have not ended")
+        )
+    return found

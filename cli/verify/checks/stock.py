@@ -1,0 +1,162 @@
+"""Stock, from an own fold of the ledger: nothing appears, disappears, or is promised twice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cli.verify.facts import Level, Message, StockSnapshot, Violation
+from cli.verify.snapshot import Snapshot
+
+CHECK = "stock"
+
+_MOVES: Mapping[str, tuple[int, int, int]] = {
+    "StockReceived": (1, 0, 0),
+    "StockReserved": (-1, 1, 0),
+    "StockReleased": (1, -1, 0),
+    "StockDispatched": (0, -1, 1),
+}
+"""What one piece does to on hand, reserved and dispatched."""
+
+
+@dataclass
+class Fold:
+    """One warehouse, fact by fact."""
+
+    levels: dict[str, Level] = field(default_factory=dict)
+    received: Counter[str] = field(default_factory=Counter)
+    receipts: set[str] = field(default_factory=set)
+    sequence: int = 0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one warehouse has held, given back and sent for one order, by sku."""
+
+    reserved: Counter[str] = field(default_factory=Counter)
+    released: Counter[str] = field(default_factory=Counter)
+    dispatched: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def held(self) -> Counter[str]:
+        return self.reserved - self.released - self.dispatched
+
+
+def check_stock(snapshot: Snapshot) -> list[Violation]:
+    """Every warehouse's ledger, and every order's reservation against its terms."""
+    warehouses = [
+        Violation(CHECK, subject, words)
+        for warehouse_id, facts in snapshot.facts.items()
+        for subject, words in _fold(warehouse_id, facts, snapshot.stock.get(warehouse_id))
+    ]
+    holdings = holdings_of(snapshot)
+    orders = [
+        Violation(CHECK, order_id, words)
+        for order_id in holdings.keys() | snapshot.completed.keys()
+        for words in _judge(snapshot, order_id, holdings.get(order_id, Holding()))
+    ]
+    return warehouses + orders
+
+
+def holdings_of(snapshot: Snapshot) -> Mapping[str, Holding]:
+    """The reservations of the ledger by order, all warehouses together."""
+    kinds = {"StockReserved": "reserved", "StockReleased": "released", "StockDispatched": "dispatched"}
+    found: dict[str, Holding] = defaultdict(Holding)
+    for facts in snapshot.facts.values():
+        for fact in facts:
+            if (kind := kinds.get(fact.type)) is not None:
+                getattr(found[fact.order_id], kind)[fact.fields["sku"]] += fact.fields["quantity"]
+    return dict(found)
+
+
+# -- warehouses ---------------------------------------------------------------------------------------------------
+
+
+def _fold(warehouse_id: str, facts: list[Message], claimed: StockSnapshot | None) -> Iterator[tuple[str, str]]:
+    fold = Fold()
+    for fact in facts:
+        sequence = fact.fields["sequence"]
+        if sequence != fold.sequence + 1:
+            yield warehouse_id, f"{fact} has sequence {sequence} after {fold.sequence}"
+        fold.sequence = sequence
+        if fact.type in _MOVES:
+            yield from ((f"{warehouse_id}/{fact.fields['sku']}", words) for words in _moved(fold, fact))
+        if claimed is not None and claimed.sequence == sequence:
+            yield from _compare(warehouse_id, fold, claimed)
+    yield from _balance(warehouse_id, fold)
+
+
+def _moved(fold: Fold, fact: Message) -> Iterator[str]:
+    sku, quantity = fact.fields["sku"], fact.fields["quantity"]
+    before = fold.levels.get(sku, Level())
+    after = Level(*(was + sign * quantity for was, sign in zip(before, _MOVES[fact.type], strict=True)))
+    fold.levels[sku] = after
+    for name, pieces in after._asdict().items():
+        if pieces < 0 and pieces < getattr(before, name):
+            yield f"{fact} leaves {pieces} pieces {name.replace('_', ' ')}"
+    if fact.type == "StockReceived":
+        fold.received[sku] += quantity
+        receipt = fact.fields["receipt_id"]
+        if receipt in fold.receipts:
+            yield f"{fact} books receipt {receipt} once more"
+        fold.receipts.add(receipt)
+
+
+def _compare(warehouse_id: str, fold: Fold, claimed: StockSnapshot) -> Iterator[tuple[str, str]]:
+    for sku in fold.levels.keys() | claimed.levels.keys():
+        ours, theirs = fold.levels.get(sku), claimed.levels.get(sku)
+        if ours != theirs:
+            yield f"{warehouse_id}/{sku}", f"the ledger says {ours} after {fold.sequence} facts, the snapshot {theirs}"
+
+
+def _balance(warehouse_id: str, fold: Fold) -> Iterator[tuple[str, str]]:
+    for sku, level in fold.levels.items():
+        if fold.received[sku] != sum(level):
+            yield f"{warehouse_id}/{sku}", f"{fold.received[sku]} pieces received, but {sum(level)} accounted for"
+
+
+# -- orders -------------------------------------------------------------------------------------------------------
+
+
+def _judge(snapshot: Snapshot, order_id: str, holding: Holding) -> Iterator[str]:
+    placed = snapshot.accepted.get(order_id)
+    if placed is None:
+        if any(snapshot.in_cut(fact) for fact in snapshot.of_order(order_id, "StockReserved")):
+            yield "stock is reserved for it, but nobody placed it"
+        return
+    ordered = _ordered(placed)
+    if holding.reserved and holding.reserved != ordered:
+        yield f"was reserved {_words(holding.reserved)}, ordered {_words(ordered)}"
+    if order_id in snapshot.completed:
+        yield from _of_completed(snapshot, order_id, holding, ordered)
+    elif order_id in snapshot.cancelled:
+        yield from _of_cancelled(holding)
+
+
+def _of_completed(snapshot: Snapshot, order_id: str, holding: Holding, ordered: Counter[str]) -> Iterator[str]:
+    waiting = [c for c in snapshot.of_order(order_id, "DispatchStock") if not snapshot.was_read("inventory", c)]
+    if waiting and holding.held == ordered:
+        return
+    if holding.dispatched != ordered:
+        yield f"is completed, but {_words(holding.dispatched)} was dispatched of {_words(ordered)}"
+    if holding.held:
+        yield f"is completed, but {_words(holding.held)} is still reserved"
+
+
+def _of_cancelled(holding: Holding) -> Iterator[str]:
+    if holding.held:
+        yield f"is cancelled, but {_words(holding.held)} is still reserved"
+    if holding.dispatched:
+        yield f"is cancelled, but {_words(holding.dispatched)} was dispatched"
+
+
+def _ordered(placed: Message) -> Counter[str]:
+    ordered: Counter[str] = Counter()
+    for line in placed.fields["lines"]:
+        ordered[line["sku"]] += line["quantity"]
+    return ordered
+
+
+def _words(pieces: Counter[str]) -> str:
+    return ", ".join(f"{count} {sku}" for sku, count in sorted(pieces.items())) or "nothing"

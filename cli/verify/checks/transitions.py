@@ -1,0 +1,62 @@
+"""Each order moves forward only: in its state, and in the events that each topic tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from cli.verify.facts import Message, StateRecord, Violation
+from cli.verify.flow import FIRST, FOLLOWERS, NEXT_STATUSES
+from cli.verify.snapshot import Snapshot
+
+CHECK = "transitions"
+_GROWING = ("begun", "done", "failed", "undone")
+
+
+def check_transitions(snapshot: Snapshot) -> list[Violation]:
+    """Steps that no order can take, in what is left of its state's history and on the topics."""
+    states = [
+        Violation(CHECK, order_id, words)
+        for order_id, history in snapshot.states.items()
+        for before, after in pairwise(history)
+        for words in _between(before, after)
+    ]
+    events = [
+        Violation(CHECK, order_id, words)
+        for topic, followers in FOLLOWERS.items()
+        for order_id, words in _told(snapshot, topic, followers)
+    ]
+    return states + events
+
+
+def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
+    if not before.status:
+        return
+    if after.status not in NEXT_STATUSES.get(before.status, {after.status}):
+        yield f"went from {before.status} to {after.status or 'nothing'} at offset {after.offset}"
+    if after.status:
+        for name in _GROWING:
+            lost = [step for step in getattr(before, name) if step not in getattr(after, name)]
+            if lost:
+                yield f"{', '.join(lost)} is no longer {name} at offset {after.offset}"
+
+
+def _told(snapshot: Snapshot, topic: str, followers: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    last: dict[str, Message] = {}
+    for message in snapshot.on(topic):
+        if message.fault or message.type not in followers or not message.order_id:
+            continue
+        words = _follows(snapshot, message, last.get(message.order_id), followers)
+        if words:
+            yield message.order_id, words
+        last[message.order_id] = message
+
+
+def _follows(
+    snapshot: Snapshot, message: Message, before: Message | None, followers: Mapping[str, frozenset[str]]
+) -> str:
+    if before is None:
+        firsts = FIRST.get(message.topic)
+        is_wrong = firsts is not None and message.type not in firsts and snapshot.is_whole
+        return f"{message} comes first, which no order begins with" if is_wrong else ""
+    return "" if message.type in followers[before.type] else f"{message} follows {before}"

@@ -1,0 +1,144 @@
+"""What the check works on: plain frozen values, as they were read, nothing concluded yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Place = tuple[str, int]
+"""A topic and a partition."""
+
+
+class Position(NamedTuple):
+    """Where one record lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class Message(NamedTuple):
+    """One record of a message topic. Ids that its headers do not give are empty, its message id excepted."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    type: str
+    """Short type name; empty when its schema is not known."""
+    fields: Mapping[str, Any]
+    message_id: str
+    """From its header, else topic/partition/offset."""
+    source: str
+    """Who wrote it, as the header says: `/services/payment`, `/cli`."""
+    correlation_id: str
+    causation_id: str
+    trace: str
+    """The trace id alone, 32 hexadecimal digits."""
+    fault: str = ""
+    """Why it cannot be read as a message of its topic; empty when it can."""
+
+    @property
+    def position(self) -> Position:
+        return Position(self.topic, self.partition, self.offset)
+
+    @property
+    def order_id(self) -> str:
+        """The order it belongs to; empty when it belongs to none."""
+        found: str = self.fields.get("order_id", "")
+        return found
+
+    @property
+    def service(self) -> str:
+        """The service that wrote it; empty when it came from outside."""
+        return self.source.removeprefix("/services/") if self.source.startswith("/services/") else ""
+
+    def __str__(self) -> str:
+        return f"{self.type or 'record'} {self.position}"
+
+
+class StateRecord(NamedTuple):
+    """One record of `orchestrator.order-state`."""
+
+    partition: int
+    offset: int
+    status: str
+    """Empty: the state was deleted."""
+    step: str | None
+    attempt: int
+    begun: tuple[str, ...]
+    done: tuple[str, ...]
+    failed: tuple[str, ...]
+    undone: tuple[str, ...]
+    owed: tuple[str, ...]
+    expected: tuple[str, ...]
+    due_at: int | None
+    paused_reason: str | None
+    is_full: bool
+    """It remembers no more messages: the ones in the middle are gone."""
+
+
+class Seen(NamedTuple):
+    """A message that the orchestrator says it has received."""
+
+    type: str
+    message_id: str
+    position: Position
+
+
+class Raw(NamedTuple):
+    """A record's bytes, untouched."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class DeadLetter(NamedTuple):
+    """A record that a service has given up, and the record that it says it was."""
+
+    position: Position
+    service: str
+    source: Position | None
+    """None: its headers do not say."""
+    raw: Raw
+
+
+class Booking(NamedTuple):
+    """One entry of the payment provider's ledger."""
+
+    kind: str
+    key: str
+    order_id: str
+    amount: int
+    currency: str | None
+    status: str
+    entry_id: str
+    charge_key: str | None
+
+
+class Level(NamedTuple):
+    """Pieces of one sku in one warehouse."""
+
+    on_hand: int = 0
+    reserved: int = 0
+    dispatched: int = 0
+
+
+class StockSnapshot(NamedTuple):
+    """What inventory's own snapshots say of one warehouse after `sequence` facts."""
+
+    sequence: int
+    levels: Mapping[str, Level]
+
+
+class Violation(NamedTuple):
+    """Something that must not be."""
+
+    check: str
+    subject: str
+    """The order, the warehouse and sku, or where the record lies."""
+    words: str

@@ -1,0 +1,177 @@
+"""What the check knows of the flow: who reads what, and what has to follow. Written down here, not taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from contracts.catalogue import CATALOGUE
+
+ORDER_STATE: Final = "orchestrator.order-state"
+LEDGER: Final = "inventory.ledger"
+ORDER_EVENTS: Final = "orders.events"
+ORDER_CHANGELOG: Final = "order.order-changelog"
+SHIPMENT_CHANGELOG: Final = "shipping.shipment-changelog"
+WAREHOUSE_CHANGELOG: Final = "inventory.warehouse-changelog"
+DEAD_LETTER: Final = ".dead-letter"
+REDRIVE: Final = ".redrive"
+
+MESSAGE_TOPICS: Final = tuple(topic.name for topic in CATALOGUE.topics if topic.name != ORDER_STATE)
+EXTERNAL_TOPICS: Final = frozenset(topic.name for topic in CATALOGUE.topics if topic.external)
+"""Outsiders write here as well: the same message may come more than once."""
+TYPES_OF: Final[Mapping[str, frozenset[str]]] = {
+    topic.name: frozenset(message.__name__ for message in topic.messages) for topic in CATALOGUE.topics
+}
+KEY_OF: Final[Mapping[str, str]] = {topic.name: topic.key for topic in CATALOGUE.topics}
+FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.sent_from_outside)
+"""Types that need no cause."""
+
+
+class Duty(NamedTuple):
+    """What one service owes a message that it has read: one of these effects, or a reason for silence."""
+
+    reader: str
+    effects: frozenset[str] = frozenset()
+    """Types of messages; one of them, caused by the input, is enough."""
+    silence: str = ""
+    """Name of the rule in `silences` that says when no message has to follow; empty: one always has to."""
+    together: tuple[tuple[str, str], ...] = ()
+    """Effects that come in one transaction: when the first is there, so is the second."""
+
+
+def _owes(reader: str, *effects: str, silence: str = "", together: tuple[tuple[str, str], ...] = ()) -> Duty:
+    return Duty(reader, frozenset(effects), silence, together)
+
+
+_NOTED: Final = (_owes("orchestrator", silence="noted"),)
+
+DUTIES: Final[Mapping[str, tuple[Duty, ...]]] = {
+    "PlaceOrder": (_owes("order", "OrderPlaced", silence="placed_before"),),
+    "CompleteOrder": (_owes("order", "OrderCompleted", "OrderCancelled"),),
+    "CancelOrder": (_owes("order", "OrderCancelled", "OrderCompleted"),),
+    "OrderPlaced": (
+        *_NOTED,
+        _owes("order", silence="order_known"),
+        _owes(
+            "shipping",
+            "ShipmentScheduled",
+            silence="shipment_known",
+            together=(("ShipmentScheduled", "InitiatePackaging"), ("InitiatePackaging", "ShipmentScheduled")),
+        ),
+    ),
+    "ProcessPayment": (_owes("payment", "AttemptCharge", "PaymentConfirmed", "PaymentDeclined"),),
+    "AttemptCharge": (_owes("payment", "PaymentConfirmed", "PaymentDeclined", silence="refunded_before"),),
+    "RefundPayment": (_owes("payment", "PaymentRefunded"),),
+    "FulfilOrder": (
+        _owes(
+            "inventory",
+            "ReservationConfirmed",
+            "ReservationRejected",
+            together=(("ReservationConfirmed", "ScheduleShipment"), ("ScheduleShipment", "ReservationConfirmed")),
+        ),
+    ),
+    "ReleaseStock": (_owes("inventory", "ReservationReleased"),),
+    "DispatchStock": (_owes("inventory", "StockDispatched", silence="dispatched_before"),),
+    "ReceiveStock": (_owes("inventory", "StockReceived"),),
+    "ScheduleShipment": (_owes("shipping", "ShipmentScheduled", "ShipmentCancelled"),),
+    "InitiatePackaging": (_owes("shipping", silence="packing_begun"),),
+    "CancelShipment": (_owes("shipping", "ShipmentCancelled"),),
+    "RequestCancellation": _NOTED,
+    "PaymentConfirmed": _NOTED,
+    "PaymentDeclined": _NOTED,
+    "PaymentRefunded": _NOTED,
+    "ReservationConfirmed": _NOTED,
+    "ReservationRejected": _NOTED,
+    "ReservationReleased": _NOTED,
+    "ShipmentScheduled": _NOTED,
+    "ShipmentCancelled": _NOTED,
+    "CommandFailed": _NOTED,
+}
+"""Every input there is. What is not listed is read by nobody here, such as OrderCompleted, and owes nothing."""
+
+SERVICES: Final = tuple(sorted({duty.reader for duties in DUTIES.values() for duty in duties}))
+"""The consumer groups, named like the services."""
+
+READERS_OF: Final[Mapping[str, frozenset[str]]] = {
+    topic: frozenset(duty.reader for name in types for duty in DUTIES.get(name, ()))
+    for topic, types in TYPES_OF.items()
+}
+"""The groups that read a topic, and so meet every record on it."""
+
+
+class StepTraces(NamedTuple):
+    """What a step of the order saga leaves on the topics."""
+
+    command: str
+    succeeded: str
+    failed: str
+    undo: str
+    undone: str
+
+
+STEPS: Final[Mapping[str, StepTraces]] = {
+    "payment": StepTraces("ProcessPayment", "PaymentConfirmed", "PaymentDeclined", "RefundPayment", "PaymentRefunded"),
+    "reservation": StepTraces(
+        "FulfilOrder", "ReservationConfirmed", "ReservationRejected", "ReleaseStock", "ReservationReleased"
+    ),
+    "shipment": StepTraces("", "ShipmentScheduled", "", "CancelShipment", "ShipmentCancelled"),
+}
+"""The shipment is commanded past the orchestrator, and nobody refuses it."""
+
+FOLLOWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    "payments.events": {
+        "PaymentConfirmed": frozenset({"PaymentConfirmed", "PaymentRefunded"}),
+        "PaymentDeclined": frozenset({"PaymentDeclined", "PaymentRefunded"}),
+        "PaymentRefunded": frozenset({"PaymentRefunded", "PaymentDeclined"}),
+    },
+    "inventory.events": {
+        "ReservationConfirmed": frozenset({"ReservationConfirmed", "ReservationReleased"}),
+        "ReservationRejected": frozenset({"ReservationRejected", "ReservationReleased"}),
+        "ReservationReleased": frozenset({"ReservationReleased", "ReservationRejected"}),
+    },
+    "shipping.events": {
+        "ShipmentScheduled": frozenset({"ShipmentScheduled", "ShipmentCancelled"}),
+        "ShipmentCancelled": frozenset({"ShipmentCancelled"}),
+    },
+    ORDER_EVENTS: {
+        "OrderPlaced": frozenset({"OrderPlaced", "OrderCompleted", "OrderCancelled"}),
+        "OrderCompleted": frozenset({"OrderPlaced", "OrderCompleted"}),
+        "OrderCancelled": frozenset({"OrderPlaced", "OrderCancelled"}),
+    },
+    LEDGER: {
+        "StockReserved": frozenset({"StockReserved", "StockReleased", "StockDispatched"}),
+        "StockReleased": frozenset({"StockReleased"}),
+        "StockDispatched": frozenset({"StockDispatched"}),
+        "ReservationClosed": frozenset(),
+    },
+}
+"""What may come next on a topic, for one order, after each type. The repeat of an answer is legal."""
+
+FIRST: Final[Mapping[str, frozenset[str]]] = {
+    LEDGER: frozenset({"StockReserved", "ReservationClosed"}),
+}
+"""What an order may begin with on a topic, where that is not everything."""
+
+NEXT_STATUSES: Final[Mapping[str, frozenset[str]]] = {
+    "placeholder": frozenset(
+        {
+            "placeholder",
+            "payment_pending",
+            "fulfilled",
+            "completed",
+            "compensating",
+            "cancelled",
+            "compensation_failed",
+            "",
+        }
+    ),
+    "payment_pending": frozenset(
+        {"payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed"}
+    ),
+    "fulfilled": frozenset({"fulfilled", "completed", "compensating", "cancelled", "compensation_failed"}),
+    "compensating": frozenset({"compensating", "cancelled", "compensation_failed"}),
+    "compensation_failed": frozenset({"compensation_failed", "compensating", "cancelled"}),
+    "completed": frozenset({"completed", ""}),
+    "cancelled": frozenset({"cancelled", ""}),
+}
+"""What may follow a status; several steps may lie in one transaction, which writes one record. Empty: deleted."""

@@ -1,0 +1,223 @@
+"""Turns records, one by one as they are read, into the facts of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cli.verify.facts import DeadLetter, Level, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
+from cli.verify.flow import (
+    DEAD_LETTER,
+    EXTERNAL_TOPICS,
+    MESSAGE_TOPICS,
+    ORDER_CHANGELOG,
+    ORDER_STATE,
+    SHIPMENT_CHANGELOG,
+    TYPES_OF,
+    WAREHOUSE_CHANGELOG,
+)
+from cli.verify.placement import partition_of
+from ensemble.codec import Decoder
+from ensemble.errors import EnsembleError
+
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
+_TRACEPARENT_LENGTH: Final = 55
+_UNUSED: Final = ("customer_id", "lines", "payment_token", "expires_at")
+"""Fields of commands that no check looks at; an order's terms are compared where it is placed."""
+
+
+class Gathering:
+    """What has been read so far."""
+
+    def __init__(self, decoder: Decoder, partitions: Mapping[str, int], cut: Mapping[Place, int]) -> None:
+        self._decoder, self._partitions, self._cut = decoder, partitions, cut
+        self._pool: dict[Any, Any] = {}
+        self.messages: dict[Place, list[Message]] = {
+            (topic, partition): [] for topic in MESSAGE_TOPICS for partition in range(partitions.get(topic, 0))
+        }
+        self.states: dict[str, list[StateRecord]] = {}
+        self.noted: dict[str, dict[str, Seen]] = {}
+        self.kept: dict[str, dict[str, Mapping[str, Any]]] = {ORDER_CHANGELOG: {}, SHIPMENT_CHANGELOG: {}}
+        self.dead_letters: list[DeadLetter] = []
+        self.originals: dict[Position, Raw] = {}
+        self.unreadable: list[str] = []
+        """Records of changelogs that cannot be read, in words."""
+        self._wanted: frozenset[Position] = frozenset()
+        self._sequences: dict[str, int] = {}
+        self._levels: dict[str, dict[str, Level]] = {}
+
+    def stock(self) -> Mapping[str, StockSnapshot]:
+        """Inventory's own snapshots, each warehouse's latest."""
+        return {name: StockSnapshot(number, self._levels.get(name, {})) for name, number in self._sequences.items()}
+
+    def want_originals(self) -> None:
+        """All dead letters are read: keep the bytes of the records that they name."""
+        self._wanted = frozenset(letter.source for letter in self.dead_letters if letter.source is not None)
+
+    def take(self, record: Any) -> None:
+        """One record of any topic that the check reads."""
+        topic, position = record.topic(), Position(record.topic(), record.partition(), record.offset())
+        if self._wanted and position in self._wanted:
+            self.originals[position] = _raw(record)
+        if topic.endswith(DEAD_LETTER):
+            self.dead_letters.append(_dead_letter(position, _raw(record)))
+        elif topic == ORDER_STATE:
+            if position.offset < self._cut.get((topic, position.partition), 0):
+                self._take_state(record, position)
+        elif topic in self.kept:
+            self._keep(record, position)
+        elif topic == WAREHOUSE_CHANGELOG:
+            self._take_level(record, position)
+        elif (place := (topic, position.partition)) in self.messages:
+            self.messages[place].append(self._message(record, position))
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def _message(self, record: Any, position: Position) -> Message:
+        headers = dict(record.headers() or ())
+        fallback = f"{position.topic}/{position.partition}/{position.offset}"
+        kind, fields, fault = self._content(record.value(), position.topic)
+        return Message(
+            *position,
+            record.key(),
+            kind,
+            fields,
+            self._text(headers, "ce_id") or fallback,
+            self._text(headers, "ce_source"),
+            self._text(headers, "ce_correlationid"),
+            self._text(headers, "ce_causationid"),
+            self._trace(headers),
+            fault or self._fault_of_key(record.key(), position),
+        )
+
+    def _content(self, value: bytes | None, topic: str) -> tuple[str, Mapping[str, Any], str]:
+        """Type, fields, and what is wrong."""
+        if value is None:
+            return "", _NO_FIELDS, "it is a tombstone, on a topic that holds messages"
+        try:
+            decoded = self._decoder.decode(value)
+        except EnsembleError as error:
+            return self._claimed(value), _NO_FIELDS, str(error)
+        kind = self._shared(decoded.name.rpartition(".")[2])
+        if kind not in TYPES_OF[topic]:
+            return kind, _NO_FIELDS, f"{kind} does not belong on {topic}"
+        return kind, self._fields(kind, decoded.fields), ""
+
+    def _claimed(self, value: bytes) -> str:
+        """The type that a broken record says it is, when its schema is known."""
+        try:
+            return self._decoder.describe(value).rpartition(" ")[0].rpartition(".")[2]
+        except EnsembleError:
+            return ""
+
+    def _fields(self, kind: str, fields: dict[str, Any]) -> Mapping[str, Any]:
+        if kind not in {"OrderPlaced", "PlaceOrder"}:
+            for name in _UNUSED:
+                fields.pop(name, None)
+        for name, value in fields.items():
+            if type(value) is str:
+                fields[name] = self._shared(value)
+        return fields
+
+    def _fault_of_key(self, key: bytes | None, position: Position) -> str:
+        if not key:
+            return "it has no key"
+        right = partition_of(key, self._partitions[position.topic])
+        if right != position.partition and position.topic in EXTERNAL_TOPICS:
+            return f"its key belongs to partition {right}"
+        return ""
+
+    def _text(self, headers: Mapping[str, Any], name: str) -> str:
+        value = headers.get(name)
+        return self._shared(value.decode(errors="replace")) if isinstance(value, bytes) else ""
+
+    def _trace(self, headers: Mapping[str, Any]) -> str:
+        parent = self._text(headers, "traceparent")
+        return self._shared(parent[3:35]) if len(parent) == _TRACEPARENT_LENGTH else ""
+
+    def _shared(self, value: Any) -> Any:
+        """The same object for equal values: ids appear many times."""
+        return self._pool.setdefault(value, value)
+
+    # -- state --------------------------------------------------------------------------------------------------------
+
+    def _decoded(self, record: Any, position: Position) -> tuple[str, Mapping[str, Any]] | None:
+        """Short type name and fields; nothing for a tombstone, or for what cannot be read, which is noted."""
+        if record.value() is None:
+            return None
+        try:
+            decoded = self._decoder.decode(record.value())
+        except EnsembleError as error:
+            self.unreadable.append(f"{position}: {error}")
+            return None
+        return decoded.name.rpartition(".")[2], decoded.fields
+
+    def _take_state(self, record: Any, position: Position) -> None:
+        key, found = record.key(), self._decoded(record, position)
+        if key is None or (found is None and record.value() is not None):
+            return
+        order_id, fields = key.decode(errors="replace"), found[1] if found else {}
+        self.states.setdefault(order_id, []).append(self._state(fields, position))
+        noted = self.noted.setdefault(order_id, {})
+        for seen in fields.get("seen", ()):
+            if seen["message_id"] not in noted:
+                message_id = self._shared(seen["message_id"])
+                at = Position(self._shared(seen["topic"]), seen["partition"], seen["offset"])
+                noted[message_id] = Seen(self._shared(seen["type"]), message_id, at)
+
+    def _state(self, fields: Mapping[str, Any], position: Position) -> StateRecord:
+        def names(field: str) -> tuple[str, ...]:
+            found: tuple[str, ...] = self._shared(tuple(fields.get(field, ())))
+            return found
+
+        return StateRecord(
+            position.partition,
+            position.offset,
+            self._shared(fields.get("status", "")),
+            self._shared(fields.get("step")),
+            fields.get("attempt", 0),
+            names("begun"),
+            names("done"),
+            names("failed"),
+            names("undone"),
+            names("owed"),
+            names("expected"),
+            fields.get("due_at"),
+            fields.get("paused_reason"),
+            len(fields.get("seen", ())) >= MOST_SEEN,
+        )
+
+    def _keep(self, record: Any, position: Position) -> None:
+        found = self._decoded(record, position)
+        if found is not None and record.key() is not None:
+            self.kept[position.topic][record.key().decode(errors="replace")] = found[1]
+
+    def _take_level(self, record: Any, position: Position) -> None:
+        match self._decoded(record, position):
+            case ("StockLevel", fields):
+                level = Level(fields["on_hand"], fields["reserved"], fields["dispatched"])
+                self._levels.setdefault(fields["warehouse_id"], {})[fields["sku"]] = level
+            case ("LedgerPosition", fields):
+                self._sequences[record.key().decode(errors="replace")] = fields["sequence"]
+
+
+MOST_SEEN: Final = 32
+"""An order's state remembers the first 16 and the latest 16 messages."""
+
+
+def _raw(record: Any) -> Raw:
+    return Raw(record.key(), record.value(), tuple(record.headers() or ()))
+
+
+def _dead_letter(position: Position, raw: Raw) -> DeadLetter:
+    return DeadLetter(position, position.topic.removesuffix(DEAD_LETTER), _source(dict(raw.headers)), raw)
+
+
+def _source(headers: Mapping[str, bytes | None]) -> Position | None:
+    """Where the record lay that was given up, from the headers that Kafka Streams gives its dead letters too."""
+    names = ("topic", "partition", "offset")
+    try:
+        topic, partition, offset = ((headers[f"__streams.errors.{name}"] or b"").decode() for name in names)
+        return Position(topic, int(partition), int(offset))
+    except (KeyError, ValueError):
+        return None

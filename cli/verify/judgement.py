@@ -1,0 +1,109 @@
+"""All checks over one snapshot, and what was counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from cli.verify.checks.dead_letters import check_dead_letters
+from cli.verify.checks.endings import check_endings, check_expected
+from cli.verify.checks.inputs import check_inputs
+from cli.verify.checks.money import check_money
+from cli.verify.checks.records import check_records
+from cli.verify.checks.state import check_state
+from cli.verify.checks.stock import check_stock
+from cli.verify.checks.traces import check_traces
+from cli.verify.checks.transitions import check_transitions
+from cli.verify.facts import Violation
+from cli.verify.flow import DUTIES, MESSAGE_TOPICS, TYPES_OF
+from cli.verify.progress import owing_orders
+from cli.verify.snapshot import Snapshot
+
+CHECKS: Final[Mapping[str, Callable[[Snapshot], list[Violation]]]] = {
+    "money": check_money,
+    "stock": check_stock,
+    "endings": check_endings,
+    "inputs": check_inputs,
+    "order state": check_state,
+    "transitions": check_transitions,
+    "traces": check_traces,
+    "records": check_records,
+    "dead letters": check_dead_letters,
+}
+
+ASKED: Final[Mapping[str, str]] = {
+    "money": "what is held is what is due, and nobody was charged twice",
+    "stock": "received = on hand + reserved + dispatched, never negative, no gap",
+    "endings": "every order ends once",
+    "inputs": "every input has an effect or is a dead letter",
+    "order state": "the order state agrees with the topics",
+    "transitions": "orders only move forward",
+    "traces": "one trace from the first message to the last",
+    "records": "each record can be read, where its key belongs, once",
+    "dead letters": "dead letters are the untouched originals",
+}
+"""What each check asks, for people."""
+
+
+class Counted(NamedTuple):
+    """What was looked at."""
+
+    orders: int
+    completed: int
+    cancelled: int
+    compensation_failed: int
+    messages: Mapping[str, int]
+    """By topic."""
+    captures: int
+    refunds: int
+    """Those that gave money back."""
+    stock_lines_reserved: int
+    stock_lines_released: int
+    stock_lines_dispatched: int
+    warehouses: int
+    dead_letters: Mapping[str, int]
+    """By service."""
+
+
+def judge(snapshot: Snapshot, expect_orders: int | None = None) -> tuple[Violation, ...]:
+    """Everything that must not be, check by check, in the order of their subjects."""
+    found = [violation for check in CHECKS.values() for violation in sorted(check(snapshot))]
+    return (*found, *(check_expected(snapshot, expect_orders) if expect_orders is not None else ()))
+
+
+def count(snapshot: Snapshot) -> Counted:
+    """What the snapshot holds."""
+    accepted = snapshot.accepted.keys()
+    facts = Counter(fact.type for facts in snapshot.facts.values() for fact in facts)
+    bookings = snapshot.bookings or ()
+    messages = Counter(dict.fromkeys(MESSAGE_TOPICS, 0))
+    for (topic, _), found in snapshot.messages.items():
+        messages[topic] += len(found)
+    return Counted(
+        orders=len(accepted),
+        completed=len(accepted & snapshot.completed.keys()),
+        cancelled=len(accepted & snapshot.cancelled.keys()),
+        compensation_failed=len(owing_orders(snapshot)),
+        messages=messages,
+        captures=sum(1 for booking in bookings if booking.status == "captured"),
+        refunds=sum(1 for booking in bookings if booking.kind == "refund" and booking.amount),
+        stock_lines_reserved=facts["StockReserved"],
+        stock_lines_released=facts["StockReleased"],
+        stock_lines_dispatched=facts["StockDispatched"],
+        warehouses=len(snapshot.facts),
+        dead_letters=dict(Counter(letter.service for letter in snapshot.dead_letters)),
+    )
+
+
+def notes(snapshot: Snapshot) -> tuple[str, ...]:
+    """What limits this check, in words."""
+    found = []
+    if not snapshot.is_whole:
+        lost = sorted({place[0] for place, first in snapshot.firsts.items() if first and place in snapshot.messages})
+        found.append(f"retention has removed the beginning of {', '.join(lost)}: what lay there was not checked")
+    events = {"OrderCompleted", "OrderCancelled"}
+    known = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
+    if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - known):
+        found.append(f"this check knows no effects of {', '.join(unknown)}: add them to cli/verify/flow.py")
+    return tuple(found)

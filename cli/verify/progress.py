@@ -1,0 +1,79 @@
+"""Orders that have not ended, what they wait for, and how far behind the groups are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from cli.verify.facts import Message, StateRecord
+from cli.verify.flow import READERS_OF
+from cli.verify.snapshot import Snapshot
+
+
+class OpenOrder(NamedTuple):
+    """An accepted order that has neither ended nor been given up."""
+
+    order_id: str
+    status: str
+    step: str | None
+    waits_for: str
+    due_at: int | None
+    """Epoch milliseconds; None: nothing is due."""
+
+
+def open_orders(snapshot: Snapshot) -> tuple[OpenOrder, ...]:
+    """Accepted orders without an end, and orders that wait to be accepted."""
+    ended = snapshot.completed.keys() | snapshot.cancelled.keys() | owing_orders(snapshot).keys()
+    begun = [_open(snapshot, order_id) for order_id in snapshot.accepted if order_id not in ended]
+    return (*begun, *_waiting(snapshot))
+
+
+def owing_orders(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
+    """Orders whose compensation has failed, with the steps that are still owed."""
+    states = {order_id: snapshot.state_of(order_id) for order_id in snapshot.states}
+    return {
+        order_id: state.owed
+        for order_id, state in states.items()
+        if state is not None and state.status == "compensation_failed"
+    }
+
+
+def lags(snapshot: Snapshot) -> Mapping[str, Mapping[str, int]]:
+    """For each group and topic it reads, the records before the cut that it has not read yet."""
+    found: dict[str, Counter[str]] = {}
+    for topic, readers in READERS_OF.items():
+        for group in readers:
+            behind = sum(1 for m in snapshot.on(topic) if snapshot.in_cut(m) and not snapshot.was_read(group, m))
+            found.setdefault(group, Counter())[topic] = behind
+    return found
+
+
+def _open(snapshot: Snapshot, order_id: str) -> OpenOrder:
+    state = snapshot.state_of(order_id)
+    if state is None:
+        return OpenOrder(order_id, "placed", None, _unread(snapshot, "orchestrator", snapshot.accepted[order_id]), None)
+    if state.status in {"completed", "cancelled"}:
+        return OpenOrder(order_id, state.status, None, "the order service, which has yet to close it", None)
+    return OpenOrder(order_id, state.status, state.step, _awaited(state), state.due_at)
+
+
+def _awaited(state: StateRecord) -> str:
+    awaited = " or ".join(state.expected) or "nothing"
+    return f"{awaited} (paused: {state.paused_reason})" if state.paused_reason else awaited
+
+
+def _waiting(snapshot: Snapshot) -> list[OpenOrder]:
+    """PlaceOrder commands that nobody has taken up yet."""
+    found = {
+        message.order_id: OpenOrder(message.order_id, "requested", None, _unread(snapshot, "order", message), None)
+        for message in snapshot.on("orders.commands")
+        if message.type == "PlaceOrder" and not message.fault and not snapshot.was_read("order", message)
+    }
+    return [order for order_id, order in found.items() if order_id not in snapshot.accepted]
+
+
+def _unread(snapshot: Snapshot, group: str, message: Message) -> str:
+    if snapshot.was_read(group, message):
+        return f"nothing known: {group} has read {message}"
+    return f"{group} to read {message}"

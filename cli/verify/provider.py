@@ -1,0 +1,55 @@
+"""Reads the payment provider's ledger over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from cli.verify.facts import Booking
+from cli.verify.reader import CannotCheck
+
+_PAGE: Final = 10_000
+
+
+def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
+    """Every entry, in order; CannotCheck when the provider does not answer as one."""
+    if not url.startswith(("http://", "https://")):
+        raise CannotCheck(f"the payment provider's address {url!r} is no http:// or https:// address")
+    found: list[Booking] = []
+    after: int | None = 0
+    while after is not None:
+        page = _page(f"{url.rstrip('/')}/v1/ledger?after={after}&limit={_PAGE}", timeout_s)
+        try:
+            found += [_booking(entry) for entry in page["entries"]]
+            after = page["next"]
+        except (KeyError, TypeError):
+            raise CannotCheck(f"what answers at {url} is no payment provider: its ledger has no entries") from None
+    return tuple(found)
+
+
+def _page(url: str, timeout_s: float) -> Any:
+    try:
+        with urlopen(url, timeout=timeout_s) as answer:  # noqa: S310  its scheme was checked
+            return json.load(answer)
+    except URLError as error:
+        why = error.reason if hasattr(error, "reason") else error
+        raise CannotCheck(f"the payment provider's ledger at {url} cannot be read: {why}; is the sandbox up?") from None
+    except (OSError, ValueError) as error:
+        raise CannotCheck(
+            f"the payment provider's ledger at {url} cannot be read: {error}; is the sandbox up?"
+        ) from None
+
+
+def _booking(entry: dict[str, Any]) -> Booking:
+    return Booking(
+        kind=entry["kind"],
+        key=entry["key"],
+        order_id=entry["order_id"],
+        amount=entry["amount"],
+        currency=entry["currency"],
+        status=entry["status"],
+        entry_id=entry["id"],
+        charge_key=entry["charge_key"],
+    )

@@ -1,0 +1,139 @@
+"""The check's own reader: everything that is committed, up to ends that are taken in a certain order.
+
+1. the groups' positions, stable ones only  2. the cut: what is committed now  3. the payment provider's ledger
+4. the ends to read to, open transactions included: whatever 1 to 3 refer to lies before them
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as At
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+
+from cli.verify.facts import Place
+from ensemble.kafka.clients import assigned_reader
+
+Take = Callable[[Any], None]
+Tell = Callable[[str], None]
+
+_ANSWER_S: Final = 15.0
+_CHUNK: Final = 10_000
+_TELL_EVERY_S: Final = 2.0
+
+
+class CannotCheck(Exception):
+    """The check could not be made; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster to read from."""
+
+    shared: Mapping[str, Any]
+    admin: AdminClient
+    tell: Tell
+    stall_s: float = 60.0
+    """Without any progress for so long, reading is given up."""
+
+    def partitions(self) -> dict[str, int]:
+        """Every topic with its partition count."""
+        topics = self.admin.list_topics(timeout=_ANSWER_S).topics
+        return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+    def committed(self, group: str) -> dict[Place, int]:
+        """Where the group reads on, transactions that are under way waited for."""
+        asked = ConsumerGroupTopicPartitions(group)
+        deadline = time.monotonic() + self.stall_s
+        while True:
+            answer = self.admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_ANSWER_S)
+            try:
+                found = answer[group].result(_ANSWER_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT or time.monotonic() > deadline:
+                    raise CannotCheck(f"cannot read the positions of group {group}: {error.args[0].str()}") from None
+                time.sleep(0.05)
+                continue
+            return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+
+    def committed_ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The end of what is committed, for each partition."""
+        return self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]  # the client's
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The end of each partition, records of open transactions included."""
+        return self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # as above
+
+    def firsts(self, places: Iterable[Place]) -> dict[Place, int]:
+        """The first offset that each partition still has."""
+        return self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # as above
+
+    def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:
+        """Hand over every committed record, each partition in order, up to these ends or a little beyond.
+
+        Each partition is read to the end of a transaction, so that none is seen in part.
+        """
+        left = {place: end for place, end in ends.items() if end > firsts[place]}
+        if not left:
+            return
+        consumer = Consumer(assigned_reader(dict(self.shared), "ensemble-verify"))
+        try:
+            consumer.assign([At(topic, partition, firsts[topic, partition]) for topic, partition in left])
+            self._read(consumer, left, take, sum(left[place] - firsts[place] for place in left))
+        finally:
+            consumer.close()
+
+    def _read(self, consumer: Consumer, left: dict[Place, int], take: Take, total: int) -> None:
+        read, moved, told = 0, time.monotonic(), time.monotonic()
+        while left:
+            records = self._next(consumer)
+            before = (read, len(left))
+            for record in records:
+                read += _taken(record, left, take)
+            now = time.monotonic()
+            if (read, len(left)) != before:
+                moved = now
+            elif now - moved > self.stall_s:
+                raise CannotCheck(_stalled(left, self.stall_s))
+            if now - told > _TELL_EVERY_S:
+                told = now
+                self.tell(f"verify: {min(read, total)} of {total} records read")
+
+    def _next(self, consumer: Consumer) -> list[Any]:
+        first = consumer.poll(0.5)
+        return [] if first is None else [first, *consumer.consume(_CHUNK, 0)]
+
+    def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
+        asked = {At(topic, partition): spec for topic, partition in places}
+        if not asked:
+            return {}
+        answers = self.admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ANSWER_S)
+        return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
+
+
+def _taken(record: Any, left: dict[Place, int], take: Take) -> int:
+    """1 when the record was taken; partitions end where the committed records end, once that is far enough."""
+    place, error = (record.topic(), record.partition()), record.error()
+    if error is None:
+        if place not in left:
+            return 0
+        take(record)
+        return 1
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own spelling
+        if record.offset() >= left.get(place, 0):
+            left.pop(place, None)
+    elif error.fatal() or not (error.retriable() or error.code() == KafkaError._TRANSPORT):  # noqa: SLF001  as above
+        raise CannotCheck(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
+    return 0
+
+
+def _stalled(left: Mapping[Place, int], seconds: float) -> str:
+    places = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(left)[:5])
+    return (
+        f"nothing could be read for {seconds:g} s from {places}: a transaction hangs open there, or the broker is "
+        "away; check again once the services run"
+    )

@@ -1,0 +1,193 @@
+"""The check from end to end: find the cluster, read, judge, report."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from cli.verify.facts import Booking, Place, Violation
+from cli.verify.flow import (
+    DEAD_LETTER,
+    MESSAGE_TOPICS,
+    ORDER_CHANGELOG,
+    ORDER_STATE,
+    SERVICES,
+    SHIPMENT_CHANGELOG,
+    WAREHOUSE_CHANGELOG,
+)
+from cli.verify.gather import Gathering
+from cli.verify.judgement import count, judge, notes
+from cli.verify.progress import lags, open_orders, owing_orders
+from cli.verify.provider import read_ledger
+from cli.verify.reader import CannotCheck, Cluster, Tell
+from cli.verify.report import Report
+from cli.verify.snapshot import Snapshot
+from contracts import SCHEMAS
+from ensemble import runtime_state
+from ensemble.codec import Decoder
+from ensemble.kafka.cluster import connect
+from ensemble.settings import KafkaSettings
+
+DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
+_STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
+_CONNECT_S: Final = 10.0
+_QUIET_S: Final = 1.0
+_LOOK_EVERY_S: Final = 0.25
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of one check."""
+
+    expect_orders: int | None = None
+    """So many orders must be accepted, and all of them ended."""
+    provider_url: str = DEFAULT_PROVIDER_URL
+    provider_timeout_s: float = 10.0
+    settle_s: float = 0.0
+    """First wait until nothing is written any more, for so long at most."""
+    stall_s: float = 60.0
+    """Give up reading when nothing comes for so long."""
+
+
+def on_stderr(words: str) -> None:
+    """Where progress is told unless somebody else listens."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
+
+
+def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:
+    """The report; ConfigurationError when there is no cluster to talk to. It writes nothing anywhere."""
+    asked = options or Options()
+    shared, admin = connect(kafka, _CONNECT_S)
+    cluster = Cluster(shared, admin, tell, asked.stall_s)
+    try:
+        with _few_collections():
+            return _reported(cluster, asked)
+    except CannotCheck as error:
+        return Report(problems=(str(error),))
+
+
+def _reported(cluster: Cluster, options: Options) -> Report:
+    partitions = _partitions(cluster)
+    if options.settle_s:
+        _settle(cluster, _places(MESSAGE_TOPICS, partitions), options.settle_s)
+    snapshot, problems, broken = _taken(cluster, partitions, options)
+    if not snapshot.orders and options.expect_orders is None:
+        problems = (
+            *problems,
+            "there is no order on this cluster: nothing was checked, so nothing is known to be right",
+        )
+    return Report(
+        read_at=snapshot.read_at,
+        counted=count(snapshot),
+        violations=(*broken, *judge(snapshot, options.expect_orders)),
+        open_orders=open_orders(snapshot),
+        owing=owing_orders(snapshot),
+        lags=lags(snapshot),
+        cut=snapshot.cut,
+        problems=problems,
+        notes=notes(snapshot),
+    )
+
+
+def _partitions(cluster: Cluster) -> Mapping[str, int]:
+    """The topics to read, with their partition counts."""
+    found = cluster.partitions()
+    needed = (*MESSAGE_TOPICS, ORDER_STATE)
+    missing = [name for name in needed if name not in found]
+    if len(missing) == len(needed):
+        raise CannotCheck(
+            "this cluster is empty: it has none of the catalogue's topics, so there is nothing to check; "
+            "`ensemble topics apply` makes them, KAFKA_BOOTSTRAP_SERVERS chooses another cluster"
+        )
+    if missing:
+        raise CannotCheck(f"topics are missing: {', '.join(missing)}; `ensemble topics apply` makes them")
+    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith(DEAD_LETTER))}
+    return {name: found[name] for name in sorted(wanted & found.keys())}
+
+
+def _places(topics: tuple[str, ...], partitions: Mapping[str, int]) -> list[Place]:
+    return [(topic, partition) for topic in topics for partition in range(partitions.get(topic, 0))]
+
+
+def _settle(cluster: Cluster, places: list[Place], limit_s: float) -> None:
+    """Return once nothing has been written for a second, or the limit is over."""
+    began = changed = time.monotonic()
+    ends = cluster.ends(places)
+    while time.monotonic() - changed < _QUIET_S and time.monotonic() - began < limit_s:
+        time.sleep(_LOOK_EVERY_S)
+        before, ends = ends, cluster.ends(places)
+        changed = changed if ends == before else time.monotonic()
+
+
+def _taken(
+    cluster: Cluster, partitions: Mapping[str, int], options: Options
+) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
+    """The snapshot, what could not be read at all, and state that is no state. The order of these steps matters."""
+    places = _places(tuple(partitions), partitions)
+    committed = {service: cluster.committed(service) for service in SERVICES}
+    read_at = time.time_ns() // 1_000_000
+    cut = cluster.committed_ends(places)
+    bookings, problems = _bookings(options)
+    firsts, ends = cluster.firsts(places), cluster.ends(places)
+    gathering = _gathered(cluster, partitions, (firsts, ends, cut))
+    snapshot = Snapshot(
+        read_at=read_at,
+        partitions=partitions,
+        messages={place: tuple(messages) for place, messages in gathering.messages.items()},
+        cut=cut,
+        firsts=firsts,
+        committed=committed,
+        states={order_id: tuple(history) for order_id, history in gathering.states.items()},
+        noted=gathering.noted,
+        kept=gathering.kept,
+        stock=gathering.stock(),
+        dead_letters=tuple(gathering.dead_letters),
+        originals=gathering.originals,
+        bookings=bookings,
+    )
+    return snapshot, problems, tuple(_broken(words) for words in gathering.unreadable)
+
+
+def _gathered(
+    cluster: Cluster,
+    partitions: Mapping[str, int],
+    offsets: tuple[Mapping[Place, int], Mapping[Place, int], Mapping[Place, int]],
+) -> Gathering:
+    """Dead letters first: they name the records whose bytes have to be kept."""
+    firsts, ends, cut = offsets
+    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
+    letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
+    cluster.read(firsts, letters, gathering.take)
+    gathering.want_originals()
+    cluster.read(firsts, {place: end for place, end in ends.items() if place not in letters}, gathering.take)
+    return gathering
+
+
+def _bookings(options: Options) -> tuple[tuple[Booking, ...] | None, tuple[str, ...]]:
+    try:
+        return read_ledger(options.provider_url, options.provider_timeout_s), ()
+    except CannotCheck as error:
+        return None, (f"money was not checked: {error}",)
+
+
+def _broken(words: str) -> Violation:
+    where, _, why = words.partition(": ")
+    return Violation("records", where, f"state that cannot be read: {why}")
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Millions of values are made and none is garbage: looking for some takes longer than reading."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

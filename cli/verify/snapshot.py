@@ -1,0 +1,155 @@
+"""Everything that was read, with the lookups that the checks share. Nothing in here judges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from cli.verify.facts import Booking, DeadLetter, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
+from cli.verify.flow import LEDGER, ORDER_EVENTS
+
+Messages = tuple[Message, ...]
+ByType = Mapping[str, list[Message]]
+NONE: ByType = {}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All committed records up to a cut, and a little more, so that whatever the cut refers to is there as well.
+
+    The groups' positions were taken first, then the cut, then the provider's ledger, then the ends to read to. So the
+    effects of every input that a group has read are here, and the causes of every record before the cut.
+    """
+
+    read_at: int
+    """Epoch milliseconds."""
+    partitions: Mapping[str, int]
+    messages: Mapping[Place, Messages]
+    """The message topics, each partition in order."""
+    cut: Mapping[Place, int] = field(default_factory=dict)
+    firsts: Mapping[Place, int] = field(default_factory=dict)
+    """The first offset that each partition still had."""
+    committed: Mapping[str, Mapping[Place, int]] = field(default_factory=dict)
+    """For each consumer group, the next offset that it will read."""
+    states: Mapping[str, tuple[StateRecord, ...]] = field(default_factory=dict)
+    """For each order, what is left of its history in the compacted order state, up to the cut."""
+    noted: Mapping[str, Mapping[str, Seen]] = field(default_factory=dict)
+    """For each order, what the orchestrator says it has received, by message id."""
+    kept: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """For each changelog, the latest state of each key."""
+    stock: Mapping[str, StockSnapshot] = field(default_factory=dict)
+    """For each warehouse, inventory's own latest snapshot."""
+    dead_letters: tuple[DeadLetter, ...] = ()
+    originals: Mapping[Position, Raw] = field(default_factory=dict)
+    """The records that the dead letters name."""
+    bookings: tuple[Booking, ...] | None = ()
+    """The payment provider's ledger; None: it could not be read."""
+
+    def all_messages(self) -> Iterator[Message]:
+        for messages in self.messages.values():
+            yield from messages
+
+    def on(self, topic: str) -> Iterator[Message]:
+        """The messages of one topic, each partition in order."""
+        for place, messages in self.messages.items():
+            if place[0] == topic:
+                yield from messages
+
+    def in_cut(self, message: Message) -> bool:
+        """Whether everything that this message refers to is known."""
+        place = (message.topic, message.partition)
+        return message.offset < self.cut.get(place, 0)
+
+    def was_read(self, group: str, message: Message) -> bool:
+        """Whether the group has committed beyond this message."""
+        return self.committed.get(group, {}).get((message.topic, message.partition), 0) > message.offset
+
+    def was_given_up(self, service: str, message: Message) -> bool:
+        """Whether the message lies in the service's dead letters."""
+        return (service, message.position) in self._given_up
+
+    @cached_property
+    def _given_up(self) -> frozenset[tuple[str, Position]]:
+        return frozenset((letter.service, letter.source) for letter in self.dead_letters if letter.source)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether no message topic has lost its beginning to retention."""
+        return not any(first for place, first in self.firsts.items() if place in self.messages)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Message]:
+        """The first message with each id."""
+        found: dict[str, Message] = {}
+        for message in self.all_messages():
+            found.setdefault(message.message_id, message)
+        return found
+
+    @cached_property
+    def caused(self) -> Mapping[str, list[Message]]:
+        """What each message id has caused."""
+        found: dict[str, list[Message]] = defaultdict(list)
+        for message in self.all_messages():
+            if message.causation_id:
+                found[message.causation_id].append(message)
+        return dict(found)
+
+    @cached_property
+    def orders(self) -> Mapping[str, ByType]:
+        """For each order id that any message names, its messages by type, in the order of their topic."""
+        found: dict[str, dict[str, list[Message]]] = {}
+        for message in self.all_messages():
+            order_id = message.order_id
+            if order_id and not message.fault:
+                found.setdefault(order_id, {}).setdefault(message.type, []).append(message)
+        return found
+
+    def of_order(self, order_id: str, kind: str) -> list[Message]:
+        """The order's messages of one type."""
+        return list(self.orders.get(order_id, NONE).get(kind, ()))
+
+    @cached_property
+    def accepted(self) -> Mapping[str, Message]:
+        """The OrderPlaced that counts, for each order: the first that the orchestrator has not given up."""
+        found: dict[str, Message] = {}
+        for message in self.on(ORDER_EVENTS):
+            if message.type == "OrderPlaced" and message.order_id not in found and self._may_count(message):
+                found[message.order_id] = message
+        return found
+
+    def _may_count(self, message: Message) -> bool:
+        return not message.fault and not self.was_given_up("orchestrator", message)
+
+    @cached_property
+    def completed(self) -> Mapping[str, Message]:
+        """The first OrderCompleted of each order, before the cut."""
+        return self._first("OrderCompleted")
+
+    @cached_property
+    def cancelled(self) -> Mapping[str, Message]:
+        """The first OrderCancelled of each order, before the cut."""
+        return self._first("OrderCancelled")
+
+    def _first(self, kind: str) -> Mapping[str, Message]:
+        found: dict[str, Message] = {}
+        for message in self.on(ORDER_EVENTS):
+            if message.type == kind and not message.fault and self.in_cut(message):
+                found.setdefault(message.order_id, message)
+        return found
+
+    @cached_property
+    def facts(self) -> Mapping[str, list[Message]]:
+        """The ledger's facts by warehouse, in order."""
+        found: dict[str, list[Message]] = defaultdict(list)
+        for message in self.on(LEDGER):
+            if not message.fault:
+                found[message.fields["warehouse_id"]].append(message)
+        return dict(found)
+
+    def state_of(self, order_id: str) -> StateRecord | None:
+        """The latest state of the order; None when there is none, or it was deleted."""
+        history = self.states.get(order_id)
+        return history[-1] if history and history[-1].status else None
