@@ -26,8 +26,10 @@ from ensemble.saga_table import (
     COMPENSATION_FAILED,
     COMPLETED,
     IRREVERSIBLE,
+    NO_EFFECT,
     PLACEHOLDER,
     Irreversible,
+    NoEffect,
     Saga,
     Step,
     Undo,
@@ -36,9 +38,11 @@ from ensemble.saga_table import (
 
 __all__ = [
     "IRREVERSIBLE",
+    "NO_EFFECT",
     "Deadline",
     "Decision",
     "Irreversible",
+    "NoEffect",
     "Saga",
     "SagaPolicies",
     "SagaState",

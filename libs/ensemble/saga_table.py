@@ -35,6 +35,16 @@ IRREVERSIBLE: Final = Irreversible.IRREVERSIBLE
 """In place of an `Undo`: from this step on the saga can no longer be cancelled, and what fails later leaves it owed."""
 
 
+class NoEffect(Enum):
+    """The type of `NO_EFFECT`."""
+
+    NO_EFFECT = "no_effect"
+
+
+NO_EFFECT: Final = NoEffect.NO_EFFECT
+"""In place of an `Undo`: the step only asks, so there is nothing to take back."""
+
+
 @dataclass(frozen=True)
 class Undo(Generic[S, C]):
     """How a step is taken back: the command to its participant, sent again `until` this event says that it is."""
@@ -51,7 +61,7 @@ class Step(Generic[S, C]):
     name: str
     _: KW_ONLY
     succeeds_on: type[Event]
-    undo: Undo[S, C] | Irreversible
+    undo: Undo[S, C] | Irreversible | NoEffect
     status: str | None = None
     """The saga's status from here on; None keeps the one it has."""
     send: Callable[[S], C] | None = None

@@ -1,10 +1,12 @@
 import importlib
+from dataclasses import replace
 
 import pytest
 
+from ensemble import Service, state_store
 from ensemble.conductor import conductor
 from ensemble.errors import ConfigurationError
-from ensemble.saga import SagaPolicies
+from ensemble.saga import NO_EFFECT, SagaPolicies
 from ensemble.testing import ServiceTestDriver
 from examples import cafe
 
@@ -85,3 +87,21 @@ def test_a_step_without_a_policy_is_refused_at_start() -> None:
     # then
     with pytest.raises(ConfigurationError, match="step 'van' has no policy"):
         conductor(catering.CATERING, cafe.Catering, "party", policies)
+
+
+def test_a_step_that_only_asked_is_not_taken_back() -> None:
+    # given
+    van = replace(catering.CATERING.steps[1], undo=NO_EFFECT, status="asking")
+    saga = replace(catering.CATERING, steps=(van, catering.CATERING.steps[0]))
+    role = conductor(saga, cafe.Catering, "party", catering.POLICIES)
+    service = Service("caterer", cafe.CATERING_CATALOGUE, roles=[role], stores=[state_store(cafe.Catering)])
+    driver = ServiceTestDriver(service)
+    driver.receive(catering.ORDERED, cafe.VanBooked(party="p-1"))
+    driver.advance(91)
+
+    # when
+    driver.receive(catering.RELEASED)
+
+    # then
+    assert driver.sent[-1] == cafe.ReleaseBeans(party="p-1")
+    assert (state_of(driver).status, state_of(driver).owed) == ("cancelled", ())
