@@ -1,0 +1,199 @@
+"""The whole order flow as it runs: its own broker, every service and the provider as processes, and an outsider."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import Producer
+
+from cli.fleet import ALL, Fleet, Member
+from cli.publishing import Receipt, publish
+from contracts.catalogue import CATALOGUE
+from ensemble.codec import encoder_for
+from ensemble.kafka import clients, topics
+from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
+from ensemble.kafka.outside import Access, open_access
+from ensemble.messages import Message
+from ensemble.settings import KafkaSettings
+from services.registry import SERVICES
+from tests.end_to_end.watcher import LIMIT_S, Watcher
+from tests.order_messages import receive_stock
+
+ENDINGS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
+PIECES: Final = 1_000_000
+_FLUSH_S: Final = 30.0
+_STEP_S: Final = 0.05
+
+
+def policies(*, deadline_s: float, resends: int) -> dict[str, str]:
+    """Settings that make the saga wait `deadline_s` for a step; undos are asked for much longer."""
+    steps = ("PAYMENT", "RESERVATION", "SHIPMENT")
+    prefix = "ENSEMBLE_FULFILMENT_"
+    patience = {"STEPS": resends, "UNDOS": 40}
+    return {
+        f"{prefix}{kind}__{step}__{name}": str(value)
+        for kind, count in patience.items()
+        for step in steps
+        for name, value in (("DEADLINE_S", deadline_s), ("RESENDS", count))
+    }
+
+
+QUICK: Final[Mapping[str, str]] = {
+    **policies(deadline_s=3, resends=5),
+    "PAYMENT_ATTEMPT_TIMEOUT_S": "1",
+    "ENSEMBLE_SESSION_TIMEOUT_S": "6",
+}
+"""Settings with which tests of silence do not take minutes."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A running flow. Every order has an id of its own, so tests share it."""
+
+    fleet: Fleet
+    access: Access
+    watcher: Watcher
+    outsider: Producer
+    log_sizes: dict[str, int] = field(default_factory=dict)
+    """How long each log was when the test in hand began."""
+
+    # -- what is put in -----------------------------------------------------------------------------------------------
+
+    def publish(self, message: Message) -> Receipt:
+        """As the command line does it: with all headers."""
+        return publish(self.access, message)
+
+    def publish_from_outside(self, message: Message) -> None:
+        """As somebody does it who only knows Avro and Kafka's default partitioner: no headers at all."""
+        home = CATALOGUE.homes(type(message))[0]
+        self.put(home.name, str(getattr(message, home.key)), encoder_for(type(message))(message))
+
+    def put(self, topic: str, key: str, value: bytes | None) -> None:
+        """Any bytes, or none."""
+        self.outsider.produce(topic, value, key.encode())
+        assert self.outsider.flush(_FLUSH_S) == 0, f"{topic} takes no record"
+
+    # -- what comes out -----------------------------------------------------------------------------------------------
+
+    def await_end(self, order_id: str, limit_s: float = LIMIT_S) -> str:
+        """`completed` or `cancelled`, as soon as the order's topic and the public state both say so."""
+        self.watcher.until(lambda: self.ending(order_id) != "", f"{order_id} has ended", limit_s)
+        return self.ending(order_id)
+
+    def ending(self, order_id: str) -> str:
+        """How the order ended; empty as long as it has not."""
+        told = self.watcher.entries(order_id, *ENDINGS)
+        state = self.watcher.state(order_id)
+        status = state.fields["status"] if state else ""
+        return ENDINGS[told[0].type] if told and status == ENDINGS[told[0].type] else ""
+
+    def await_message(self, order_id: str, kind: str, count: int = 1) -> None:
+        """Return when the order has so many messages of this type."""
+        self.watcher.until(lambda: self.watcher.counts(order_id)[kind] >= count, f"{order_id} has {count} {kind}")
+
+    def await_dead_letter(self, key: str, count: int = 1) -> list[tuple[str, str]]:
+        """(service, error) of the dead letters with this key."""
+        found = partial(self.watcher.dead_letters, key)
+        self.watcher.until(lambda: len(found()) >= count, f"{key} has {count} dead letters")
+        return found()
+
+    def reason(self, order_id: str) -> str:
+        """Why the order was cancelled, as everybody is told."""
+        return str(self.watcher.entries(order_id, "OrderCancelled")[0].fields["reason"])
+
+    def seen_ids(self, order_id: str) -> set[str]:
+        """The messages of which the orchestrator says that they have come."""
+        state = self.watcher.state(order_id)
+        return {seen["message_id"] for seen in state.fields["seen"]} if state else set()
+
+    def entries_at_provider(self, order_id: str) -> list[tuple[str, int]]:
+        """(kind, amount) of what the provider has booked for the order."""
+        return [(entry["kind"], entry["amount"]) for entry in self._booked(order_id) if entry["amount"]]
+
+    def held_by_provider(self, order_id: str) -> int:
+        """What is captured and not given back."""
+        signs = {"captured": 1, "refunded": -1, "declined": 0}
+        return sum(signs[entry["status"]] * entry["amount"] for entry in self._booked(order_id))
+
+    def _booked(self, order_id: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.fleet.provider_url}/v1/ledger?limit=10000", timeout=LIMIT_S) as answer:
+            page = json.load(answer)
+        assert page["next"] is None, "more entries than one page holds"
+        return [entry for entry in page["entries"] if entry["order_id"] == order_id]
+
+    # -- who runs -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """The member is stopped cleanly for the block, and started again after it."""
+        assert self.fleet.stop_one(name) == 0
+        try:
+            yield
+        finally:
+            self.fleet.restart(name)
+
+    def make_whole(self) -> None:
+        """Whoever an earlier test has ended runs again."""
+        for name in self.fleet.members:
+            if not self.fleet.is_alive(name):
+                self.fleet.restart(name)
+        self.fleet.await_ready()
+
+    def begin_test(self) -> None:
+        self.log_sizes.update({name: _size(self.fleet.log(name)) for name in self.fleet.members})
+
+    def logs(self) -> list[tuple[str, str]]:
+        """What each member has written since the test began."""
+        return [(name, _from(self.fleet.log(name), self.log_sizes.get(name, 0))) for name in self.fleet.members]
+
+
+@contextmanager
+def running_system(
+    directory: Path, settings: Mapping[str, str] = QUICK, members: tuple[str | Member, ...] = ALL
+) -> Iterator[System]:
+    """A system on a fresh broker, with stock of `bolt` in warehouse w-1."""
+    broker = EmbeddedKafka(directory / "kafka")
+    try:
+        access = open_access(KafkaSettings(bootstrap_servers=broker.start(on_stderr).bootstrap_servers), 30, quiet=True)
+        wanted = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
+        topics.apply(access.admin, wanted)
+        with (
+            Fleet(access.bootstrap_servers, directory, members, settings) as fleet,
+            Watcher(access, [topic.name for topic in wanted if _is_watched(topic.name)]) as watcher,
+        ):
+            system = System(fleet, access, watcher, Producer(clients.plain_producer(access.shared, "outsider")))
+            system.publish(receive_stock(quantity=PIECES))
+            yield system
+    finally:
+        broker.stop()
+        broker.erase()
+
+
+def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
+    """For what leaves no trace on the topics."""
+    limit = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < limit, f"within {limit_s:g} s it did not come to this: {words}"
+        time.sleep(_STEP_S)
+
+
+def _is_watched(topic: str) -> bool:
+    return not topic.endswith("-changelog")
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _from(log: Path, offset: int) -> str:
+    with log.open("rb") as file:
+        file.seek(offset)
+        return file.read().decode(errors="replace")

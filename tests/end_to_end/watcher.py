@@ -1,0 +1,81 @@
+"""All that is committed to the topics, read along in a thread of its own: to be asked, and to be waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Self
+
+from cli.entries import Entry, entry_of
+from ensemble.kafka.outside import Access
+
+LIMIT_S = 60.0
+"""How long a test waits for what has to come. Generous: the machine may have other things to do."""
+_POLL_S = 0.1
+
+
+class Watcher:
+    """What every order went through so far. Each topic is in order; between topics, nothing is promised."""
+
+    def __init__(self, access: Access, topics: Iterable[str]) -> None:
+        self._follower = access.follow(access.places(topics), from_beginning=True)
+        self._entries: dict[str, list[Entry]] = defaultdict(list)
+        self._changed = threading.Condition()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="watcher", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join(LIMIT_S)
+        self._follower.close()
+
+    def entries(self, key: str, *types: str) -> list[Entry]:
+        """What has the order's, or the warehouse's, id in it: messages only, no dead letters, no state."""
+        with self._changed:
+            found = list(self._entries.get(key, ()))
+        return [entry for entry in found if _is_message(entry) and (not types or entry.type in types)]
+
+    def counts(self, order_id: str) -> Counter[str]:
+        """How many messages of each type there are."""
+        return Counter(entry.type for entry in self.entries(order_id))
+
+    def state(self, order_id: str) -> Entry | None:
+        """The order's latest record in the orchestrator's public state."""
+        with self._changed:
+            found = [entry for entry in self._entries.get(order_id, ()) if entry.type == "OrderState"]
+        return found[-1] if found else None
+
+    def dead_letters(self, key: str) -> list[tuple[str, str]]:
+        """(service, error) of every dead letter with this key."""
+        with self._changed:
+            found = list(self._entries.get(key, ()))
+        return [_service_and_error(entry) for entry in found if entry.record.topic.endswith(".dead-letter")]
+
+    def until(self, condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
+        """Return when the condition holds; it is asked again whenever something has come."""
+        with self._changed:
+            held = self._changed.wait_for(condition, limit_s)
+        assert held, f"within {limit_s:g} s it did not come to this: {words}"
+
+    def _read(self) -> None:
+        while not self._is_over.is_set():
+            entries = [entry_of(record) for record in self._follower.poll(_POLL_S)]
+            with self._changed:
+                for entry in entries:
+                    for key in {entry.key, entry.order_id} - {""}:
+                        self._entries[key].append(entry)
+                self._changed.notify_all()
+
+
+def _is_message(entry: Entry) -> bool:
+    return entry.kind in {"command", "event"} and not entry.record.topic.endswith(".dead-letter")
+
+
+def _service_and_error(entry: Entry) -> tuple[str, str]:
+    service = entry.record.headers["ensemble.service"].decode()
+    return service, entry.record.headers["__streams.errors.exception"].decode()
