@@ -13,7 +13,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from ensemble.clock import SystemClock
+from ensemble.clock import RuntimeClock, SystemClock
 from ensemble.errors import ConfigurationError, EnsembleError
 from ensemble.health import HealthServer
 from ensemble.kafka import clients, topics
@@ -51,14 +51,16 @@ def run_service(service: Service) -> int:
         return _run(service, loop, settings)
 
 
-def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings) -> Loop:
-    """A loop for `service`.
+def make_loop(
+    service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: RuntimeClock | None = None
+) -> Loop:
+    """A loop for `service`, on the machine's clock unless another is given.
 
     ConfigurationError when the cluster cannot be reached or its topics are not as they must be.
     """
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
     topics.require(admin, service)
-    plan = Plan(service, SystemClock(), Limits(attempt_timeout_s=settings.attempt_timeout_s))
+    plan = Plan(service, clock or SystemClock(), Limits(attempt_timeout_s=settings.attempt_timeout_s))
     metrics = LoopMetrics(service.name)
     return Loop(plan, settings, _clients(service, settings, shared, admin), metrics)
 

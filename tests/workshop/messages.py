@@ -1,0 +1,72 @@
+"""The messages of a service that tests drive: most of them are scripts, see clerk.py."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from ensemble import messages
+from ensemble.messages import Int64
+from ensemble.schemas import SchemaSet
+
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+
+
+class Script(messages.Command):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    steps: tuple[str, ...]
+
+
+class SlowScript(messages.Command):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    steps: tuple[str, ...]
+
+
+class Forwarded(messages.Command):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    text: str
+
+
+class Announced(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    text: str
+
+
+class Told(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    text: str
+
+
+class Refused(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    command_id: str
+    reason: str
+
+
+class Booked(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    sequence: Int64
+    label: str
+    amount: Int64
+
+
+class Jotted(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    account_id: str
+    text: str
+
+
+class Account(messages.State):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    value: Int64
+    text: str
+
+
+class Line(messages.State):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    amount: Int64

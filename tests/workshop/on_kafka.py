@@ -1,0 +1,251 @@
+"""A service on a real Kafka, as a thread or a process, and everybody else on that cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from ensemble import Message, Service
+from ensemble.clock import RuntimeClock
+from ensemble.codec import encoder_for, readers_for
+from ensemble.effects import Headers
+from ensemble.kafka import clients, topics
+from ensemble.kafka.cluster import connect
+from ensemble.kafka.loop import Loop
+from ensemble.kafka.process import make_loop
+from ensemble.kafka.restore import Place, high_watermarks
+from ensemble.settings import KafkaSettings, RuntimeSettings
+from tests.workshop.messages import Told
+
+LIMIT_S = 30.0
+CHECKOUT = Path(__file__).parents[2]
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
+    """Ask until the answer is truthy."""
+    limit = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < limit, f"waited {limit_s:g} s for {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Outsider:
+    """Writes a service's inputs and reads what became of them. Makes its topics."""
+
+    def __init__(self, bootstrap: str, service: Service) -> None:
+        self.bootstrap, self.service = bootstrap, service
+        self.shared, self.admin = connect(KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True)
+        self.topics = topics.all_topics(service.catalogue, [service])
+        topics.apply(self.admin, self.topics)
+        self._exit = ExitStack()
+        self.producer = Producer(clients.plain_producer(self.shared, "outsider"))
+        self._reader = self._open({})
+        self._group = self._open({"group.id": service.name})
+        self._read: dict[Place, list[KafkaMessage]] = {}
+        self._at: dict[Place, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._exit.close()
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def send(self, *messages: Message, message_id: str | None = None) -> None:
+        """Publish messages as their senders would, the first one under `message_id`."""
+        for number, message in enumerate(messages):
+            topic = self.service.catalogue.homes(type(message))[0]
+            key, value = str(getattr(message, topic.key)).encode(), encoder_for(type(message))(message)
+            headers: Headers = [("ce_id", message_id)] if message_id and number == 0 else []
+            self.producer.produce(topic.name, value, key, headers=headers)
+        self.flush()
+
+    def flush(self) -> None:
+        assert self.producer.flush(LIMIT_S) == 0
+
+    def topic(self, suffix: str) -> str:
+        return f"{self.service.name}.{suffix}"
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def records(self, suffix: str) -> list[KafkaMessage]:
+        """The committed records that the topic has now, partition by partition."""
+        topic = self.topic(suffix)
+        places = [(topic, partition) for partition in range(self.service.partitions)]
+        ends = self.ends(places)
+        for place in places:
+            self._drain(place, ends[place])
+        return [record for place in places for record in self._read.get(place, [])]
+
+    def told(self, key: str) -> list[str]:
+        """What the service told about `key`, in order."""
+        readers = readers_for(Told)
+        records = [record for record in self.records("events") if record.key() == key.encode()]
+        return [readers[value[:5]](value).text for value in map(_value, records) if value[:5] in readers]
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        """The messages of one type on a topic."""
+        readers = readers_for(kind)
+        values = [_value(record) for record in self.records(suffix)]
+        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+
+    def until_told(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
+        """Wait until exactly these were told about `key`."""
+        limit = time.monotonic() + limit_s
+        while (found := self.told(key)) != list(texts):
+            assert time.monotonic() < limit, f"{key}: told {found}, expected {list(texts)}"
+            time.sleep(0.02)
+
+    def until_done(self, limit_s: float = LIMIT_S) -> None:
+        """Wait until the group has committed all there is in its inputs."""
+        wait_for(lambda: self.committed() == self.ends(self.inputs), "all inputs to be committed", limit_s)
+
+    @property
+    def inputs(self) -> list[Place]:
+        return [(topic.name, partition) for topic in self.service.inputs for partition in range(topic.partitions)]
+
+    def committed(self) -> dict[Place, int]:
+        """The group's offsets; an input that it never committed stands at 0."""
+        found = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
+        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        return high_watermarks(self.admin, places, LIMIT_S)
+
+    def _drain(self, place: Place, end: int) -> None:
+        held, at = self._read.setdefault(place, []), self._at.get(place, 0)
+        self._reader.assign([TopicPartition(*place, at)])
+        limit = time.monotonic() + LIMIT_S
+        while at < end:
+            assert time.monotonic() < limit, f"{place} cannot be read to {end}, only to {at}"
+            record = self._reader.poll(0.05)
+            if record is None:
+                continue
+            at = int(record.offset() or 0) + (0 if record.error() else 1)
+            if record.error() is None:
+                held.append(record)
+            elif at < end:
+                break  # an open transaction hides the rest
+        self._at[place] = at
+
+    def _open(self, more: dict[str, Any]) -> Consumer:
+        consumer = Consumer({**clients.assigned_reader(self.shared, "outsider"), **more})
+        self._exit.callback(consumer.close)
+        return consumer
+
+
+def _value(record: KafkaMessage) -> bytes:
+    return bytes(record.value() or b"")
+
+
+class ServiceThread:
+    """A service's loop in a thread of this process."""
+
+    def __init__(self, service: Service, bootstrap: str, clock: RuntimeClock | None = None, **settings: Any) -> None:
+        kafka = KafkaSettings(bootstrap_servers=bootstrap)
+        self.loop: Loop = make_loop(service, RuntimeSettings(poll_s=0.05, **settings), kafka, clock)
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready")
+        assert self.error is None, self.error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.stop()
+        if kind is None and self.error is not None:
+            raise self.error
+
+    def stop(self) -> None:
+        self.loop.stop()
+        self.join()
+
+    def join(self) -> None:
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive(), "the service did not stop"
+
+    def _run(self) -> None:
+        try:
+            self.loop.run()
+        except BaseException as error:  # noqa: BLE001  the test asks for it
+            self.error = error
+
+
+class ServiceProcess:
+    """A service in a process of its own, to be killed."""
+
+    def __init__(self, name: str, flags: Path, bootstrap: str, **settings: object) -> None:
+        self.flags = flags
+        self._log = flags / f"{name}-{time.monotonic_ns()}.log"
+        given = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "ENSEMBLE_POLL_S": "0.05",
+            **given,
+        }
+        self._command = [sys.executable, "-m", "tests.workshop", name, str(flags)]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment, cwd=CHECKOUT)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def until_logged(self, words: str, limit_s: float = LIMIT_S) -> None:
+        wait_for(lambda: words in self.log or self._has_ended(), f"{words!r} in the log", limit_s)
+        assert words in self.log, self.log[-3000:]
+
+    def until_flag(self, name: str) -> None:
+        """Wait until a handler has reached the step `wait NAME`."""
+        wait_for((self.flags / f"{name}.reached").exists, f"a handler to reach {name}")
+
+    def go(self, name: str) -> None:
+        (self.flags / f"{name}.go").touch()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        if not self._has_ended():
+            self.send_signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> int:
+        self.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """The exit code."""
+        assert self.process is not None
+        return self.process.wait(limit_s)
+
+    def _has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
