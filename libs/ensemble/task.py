@@ -100,6 +100,7 @@ class PartitionTask:
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
             attempts = self._attempts_after(error, self._layer)
             while attempts.again():
+                self._layer.drop()
                 with attempts:
                     self._handle(record, inlet, target)
             self._settle(record, target, self._layer, attempts)
