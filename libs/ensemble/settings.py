@@ -18,7 +18,7 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore")
 
     bootstrap_servers: str | None = None
-    """host:port, several with commas. Without it: a running embedded cluster of this checkout."""
+    """host:port, several with commas. Without it: a running embedded cluster of this checkout, then one of compose."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
@@ -35,6 +35,15 @@ class KafkaSettings(BaseSettings):
             name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
         }
         return {name.replace("_", "."): value for name, value in plain.items()}
+
+
+class ComposeSettings(BaseSettings):
+    """Where docker-compose.yml puts its Kafka on this machine; compose reads the same variable."""
+
+    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
+
+    kafka_port: int = Field(default=9092, ge=1, le=65_535)
+    """The broker's port on loopback."""
 
 
 class RuntimeSettings(BaseSettings):

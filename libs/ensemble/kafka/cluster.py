@@ -1,11 +1,11 @@
-"""Which cluster to talk to: the explicit setting, then a running embedded one of this checkout."""
+"""Which cluster to talk to: the explicit setting, then a running embedded one of this checkout, then a compose one."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -13,25 +13,34 @@ from confluent_kafka.admin import AdminClient
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.clients import common
 from ensemble.kafka.embedded import default_directory, find_running
-from ensemble.settings import KafkaSettings
+from ensemble.kafka.embedded.layout import HOST
+from ensemble.kafka.embedded.probe import cluster_at
+from ensemble.settings import ComposeSettings, KafkaSettings, load
+
+COMPOSE_CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"
+"""The CLUSTER_ID of docker-compose.yml: "ensemble-compose" as Kafka spells ids."""
 
 _PROBE_S: Final = 2.0
+
+
+class _Found(NamedTuple):
+    bootstrap: str
+    what: str
 
 
 def find_bootstrap(settings: KafkaSettings, *, quiet: bool = False) -> str:
     """host:port of the cluster; says on stderr which one it is when it is not the explicit one."""
     if settings.bootstrap_servers:
         return settings.bootstrap_servers
-    directory = default_directory()
-    found = find_running(directory)
+    found = _embedded() or _composed()
     if found is None:
         raise ConfigurationError(
-            "no Kafka cluster: start one with `./ensemble up`, or set KAFKA_BOOTSTRAP_SERVERS=host:port to use "
-            "an existing one"
+            "no Kafka cluster: start one with `./ensemble up` or `make up`, or set KAFKA_BOOTSTRAP_SERVERS=host:port "
+            "to use an existing one"
         )
     if not quiet:
-        print(f"using the embedded Kafka of this checkout at {found} ({_short(directory)})", file=sys.stderr)
-    return found
+        print(f"using the {found.what} at {found.bootstrap}", file=sys.stderr)
+    return found.bootstrap
 
 
 def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -> tuple[dict[str, Any], AdminClient]:
@@ -60,6 +69,20 @@ def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -
 def _is_refusal(why: str) -> bool:
     """Wrong credentials do not get better by waiting."""
     return "uthentication" in why
+
+
+def _embedded() -> _Found | None:
+    directory = default_directory()
+    bootstrap = find_running(directory)
+    return _Found(bootstrap, f"embedded Kafka of this checkout ({_short(directory)})") if bootstrap else None
+
+
+def _composed() -> _Found | None:
+    """The Kafka of docker-compose.yml, known by its cluster id: another one on that port is left alone."""
+    port = load(ComposeSettings).kafka_port
+    if cluster_at(HOST, port) != COMPOSE_CLUSTER_ID:
+        return None
+    return _Found(f"{HOST}:{port}", "Kafka of docker-compose.yml")
 
 
 def _short(directory: Path) -> str:
