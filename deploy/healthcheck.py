@@ -1,0 +1,22 @@
+"""What the engine asks a container: `healthcheck.py [PORT [PATH]]`, 8100 and /readyz by default. Prints the reason."""
+
+import os
+import sys
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+
+
+def main(port: str = os.environ.get("ENSEMBLE_HTTP_PORT", "8100"), path: str = "/readyz") -> int:
+    try:
+        connection = HTTPConnection("127.0.0.1", int(port), timeout=2)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        sys.stdout.write(answer.read(1000).decode(errors="replace"))
+        return 0 if answer.status == HTTPStatus.OK else 1
+    except (OSError, HTTPException) as error:
+        sys.stdout.write(f"{type(error).__name__}: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
