@@ -145,15 +145,15 @@ def _account(value: int, text: str = "") -> Account:
     return Account(value=value, text=text)
 
 
-def _get(clerk: Clerk, key: str, _: str) -> None:
-    account = clerk.accounts.get(key)
+def _tell_value(clerk: Clerk, key: str, of: str) -> None:
+    account = clerk.accounts.get(of)
     clerk._tell(key, "nothing" if account is None else account.value)
 
 
 def _add(clerk: Clerk, key: str, number: str) -> None:
     account = clerk.accounts.get(key) or _account(0)
     clerk.accounts.set(key, _account(account.value + int(number)))
-    _get(clerk, key, "")
+    _tell_value(clerk, key, key)
 
 
 def _book(clerk: Clerk, key: str, rest: str) -> None:
@@ -194,11 +194,11 @@ def _raise(error: type[Exception]) -> Callable[[Clerk, str, str], None]:
 
 
 STEPS: Mapping[str, Callable[[Clerk, str, str], None]] = {
-    "get": _get,
-    "get-of": lambda clerk, key, other: clerk._tell(key, clerk.accounts.get(other)),
+    "get": lambda clerk, key, _: _tell_value(clerk, key, key),
+    "get-of": _tell_value,
     "set": lambda clerk, key, number: clerk.accounts.set(key, _account(int(number))),
     "set-below": lambda clerk, key, number: clerk.accounts.set(f"{key}/below", _account(int(number))),
-    "get-below": lambda clerk, key, _: clerk._tell(key, clerk.accounts.get(f"{key}/below")),
+    "get-below": lambda clerk, key, _: _tell_value(clerk, key, f"{key}/below"),
     "delete": lambda clerk, key, _: clerk.accounts.delete(key),
     "add": _add,
     "fatten": lambda clerk, key, _: clerk.accounts.set(key, _account(0, "x" * MEGABYTE)),

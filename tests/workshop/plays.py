@@ -1,0 +1,118 @@
+"""One way to drive the workshop's service, in memory and on Kafka: what a port promises is tested once, on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from ensemble.clock import ManualClock
+from ensemble.codec import readers_for
+from ensemble.messages import Message
+from ensemble.testing import ServiceTestDriver
+from tests.workshop.messages import Script, SlowScript, Told
+from tests.workshop.on_kafka import Outsider, ServiceThread
+from tests.workshop.service import workshop
+
+
+def script(key: str, *steps: str) -> Script:
+    return Script(account_id=key, steps=steps)
+
+
+def slow(key: str, *steps: str) -> SlowScript:
+    return SlowScript(account_id=key, steps=steps)
+
+
+class Play(Protocol):
+    """A running service."""
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        """Deliver, and wait until all is committed."""
+
+    def told(self, key: str) -> list[str]:
+        """What was told about `key`, in order."""
+
+    def until_told(self, key: str, *texts: str) -> None:
+        """Wait until exactly these were told."""
+
+    def given_up(self, key: str) -> list[str]:
+        """Why records of `key` were dead-lettered."""
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        """The messages of one type on one topic."""
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock on."""
+
+    def restart(self) -> None:
+        """Forget all local state."""
+
+
+class MemoryPlay:
+    """In memory: the test driver."""
+
+    def __init__(self, name: str, flags: Path) -> None:
+        self.driver = ServiceTestDriver(workshop(name, flags))
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        self.driver.receive(*messages, message_id=message_id)
+
+    def told(self, key: str) -> list[str]:
+        return [told.text for told in self.messages("events", Told) if told.account_id == key]
+
+    def until_told(self, key: str, *texts: str) -> None:
+        assert self.told(key) == list(texts)
+
+    def given_up(self, key: str) -> list[str]:
+        letters = [letter for letter in self.driver.dead_letters if letter.key() == key.encode()]
+        return [dict(letter.headers())["__streams.errors.message"].decode() for letter in letters]
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        readers = readers_for(kind)
+        values = [record.raw_value or b"" for record in self.driver.records(f"{self.driver.service.name}.{suffix}")]
+        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+
+    def advance(self, seconds: float) -> None:
+        self.driver.advance(seconds)
+
+    def restart(self) -> None:
+        self.driver.restart()
+
+
+class KafkaPlay:
+    """On Kafka: a loop in a thread, with a clock that the test turns."""
+
+    def __init__(self, name: str, flags: Path, bootstrap: str) -> None:
+        self.service = workshop(name, flags)
+        self.outsider = Outsider(bootstrap, self.service)
+        self.clock = ManualClock()
+        self._start: Callable[[], ServiceThread] = lambda: ServiceThread(self.service, bootstrap, self.clock)
+        self._thread = self._start().__enter__()
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        self.outsider.send(*messages, message_id=message_id)
+        self.outsider.until_done()
+
+    def told(self, key: str) -> list[str]:
+        return self.outsider.told(key)
+
+    def until_told(self, key: str, *texts: str) -> None:
+        self.outsider.until_told(key, *texts)
+
+    def given_up(self, key: str) -> list[str]:
+        letters = [letter for letter in self.outsider.records("dead-letter") if letter.key() == key.encode()]
+        return [dict(letter.headers() or ())["__streams.errors.message"].decode() for letter in letters]
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        return self.outsider.messages(suffix, kind)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def restart(self) -> None:
+        self._thread.stop()
+        self._thread = self._start().__enter__()
+
+    def close(self) -> None:
+        self._thread.stop()
+        self.outsider.__exit__()
