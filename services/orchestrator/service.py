@@ -24,6 +24,3 @@ def orchestrator(policies: SagaPolicies = DEFAULT_POLICIES) -> Service:
         stores=[state_store(OrderState, changelog=ORDER_STATE)],
         http_port=8105,
     )
-
-
-SERVICE = orchestrator()

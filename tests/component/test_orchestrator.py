@@ -16,7 +16,7 @@ from contracts import (
     ProcessPayment,
 )
 from ensemble.testing import ServiceTestDriver
-from services.orchestrator.service import SERVICE
+from services.orchestrator.service import orchestrator
 from tests.fulfilment_play import (
     CANCEL,
     DECLINED,
@@ -33,7 +33,7 @@ STATE_TOPIC = "orchestrator.order-state"
 
 @pytest.fixture
 def driver() -> ServiceTestDriver:
-    return ServiceTestDriver(SERVICE)
+    return ServiceTestDriver(orchestrator())
 
 
 def state_of(driver: ServiceTestDriver) -> OrderState:

@@ -10,7 +10,7 @@ from ensemble.settings import load
 from ensemble.testing import ServiceTestDriver
 from services.orchestrator.__main__ import main
 from services.orchestrator.policies import FulfilmentSettings
-from services.orchestrator.service import DEFAULT_POLICIES, SERVICE, orchestrator
+from services.orchestrator.service import DEFAULT_POLICIES, orchestrator
 from tests.fulfilment_play import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
 
 TIMERS = "orchestrator.timers-changelog"
@@ -131,7 +131,7 @@ def test_all_deadlines_together_undo_what_may_have_happened(driver: ServiceTestD
 
 
 def test_the_service_conducts_with_the_default_policies() -> None:
-    assert SERVICE.roles[0].adapters == {"policies": DEFAULT_POLICIES}
+    assert orchestrator().roles[0].adapters == {"policies": DEFAULT_POLICIES}
 
 
 def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
