@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tutorial import Block, Checkout, blocks_of, copy_of_tree, patched
+
+CHECKOUT = Path(__file__).parents[2]
+PAGE = CHECKOUT / "docs" / "tutorial.md"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    copy = copy_of_tree(CHECKOUT, tmp_path / "checkout")
+    yield copy
+    copy.stop()
+
+
+@pytest.mark.timeout(400)
+def test_whoever_follows_the_tutorial_gets_what_it_says(checkout: Checkout) -> None:
+    for block in blocks_of(PAGE.read_text()):
+        try:
+            checkout.follow(block)
+        except AssertionError as error:
+            raise AssertionError(f"{PAGE.name}, line {block.line}: {error}") from error
+
+
+def test_a_change_whose_place_is_not_found_is_told() -> None:
+    with pytest.raises(AssertionError, match="these lines are there 0 times"):
+        patched("a = 1\n", " b = 2\n+c = 3\n")
+
+
+def test_blocks_know_the_file_they_are_about() -> None:
+    # given
+    page = "New file `a.py`:\n\n```python\nx\n```\n\nIn `b.py`:\n\n```diff\n+y\n```\n\n```diff\n+z\n```\n"
+
+    # when
+    blocks = list(blocks_of(page))
+
+    # then
+    assert [(block.kind, block.path) for block in blocks] == [("new", "a.py"), ("diff", "b.py"), ("diff", "b.py")]
+    assert blocks[0] == Block("new", "x\n", "a.py", 1)

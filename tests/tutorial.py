@@ -1,0 +1,156 @@
+"""Follows a page of documentation: makes its files, applies its changes, runs its commands, compares what they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIMIT_S = 90.0
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv*", ".ensemble", ".*_cache", ".hypothesis", "__pycache__", "benchmarks", "build", "dist"
+)
+WORDS_OF_BACKGROUND = {"./ensemble up": "ready", ".venv/bin/python -m services.fraud": "partitions.assigned"}
+"""Commands that run on, and what they print once they are up."""
+
+_BLOCK = re.compile(
+    r"(?:^New file `(?P<new>[^`]+)`:\n\n|^In `(?P<edited>[^`]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One code block of the page, and the file that it is about."""
+
+    kind: str
+    text: str
+    path: str
+    line: int
+
+
+def blocks_of(page: str) -> Iterator[Block]:
+    """The blocks in order. A diff without a heading of its own is about the file of the one before."""
+    path = ""
+    for found in _BLOCK.finditer(page):
+        path = found["new"] or found["edited"] or path
+        kind = "new" if found["new"] else found["kind"]
+        yield Block(kind, found["text"], path, page.count("\n", 0, found.start()) + 1)
+
+
+def patched(content: str, diff: str) -> str:
+    """`content` with one change: the lines marked with a blank or a minus are found in it, exactly once."""
+    lines = diff.splitlines(keepends=True)
+    before = "".join(line[1:] or "\n" for line in lines if line[0] in " -\n")
+    after = "".join(line[1:] or "\n" for line in lines if line[0] in " +\n")
+    found = len(re.findall("^" + re.escape(before), content, re.MULTILINE))
+    assert found == 1, f"these lines are there {found} times:\n{before}"
+    return re.sub("^" + re.escape(before), lambda _: after, content, flags=re.MULTILINE)
+
+
+@dataclass
+class Checkout:
+    """A copy of the tree that may be changed, and the processes that run in it."""
+
+    root: Path
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def follow(self, block: Block) -> None:
+        path = self.root / block.path
+        match block.kind:
+            case "new":
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text)
+            case "diff":
+                path.write_text(patched(path.read_text(), block.text))
+            case "console":
+                self._play(block)
+
+    def stop(self) -> None:
+        """End what runs on, the last first."""
+        for process in reversed(self.running):
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _play(self, block: Block) -> None:
+        command, expected = "", list[str]()
+        for line in [*block.text.splitlines(), "$ "]:
+            if not line.startswith("$ "):
+                expected.append(line)
+                continue
+            if command:
+                self._run(command, expected)
+            command, expected = line[2:], []
+
+    def _run(self, command: str, expected: list[str]) -> None:
+        if command in WORDS_OF_BACKGROUND:
+            self._start(command)
+            return
+        done = subprocess.run(
+            self._arguments(command),
+            cwd=self.root,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        missing = [line for line in expected if not _is_in(line, done.stdout)]
+        assert missing == [], f"$ {command}\n{done.stdout}"
+        assert expected or done.returncode == 0, f"$ {command}\n{done.stdout}"
+
+    def _start(self, command: str) -> None:
+        output = self.root / f"background-{len(self.running)}.log"
+        with output.open("w") as log:
+            process = subprocess.Popen(
+                self._arguments(command), cwd=self.root, env=self._environment(), stdout=log, stderr=log, text=True
+            )
+        self.running.append(process)
+        limit = time.monotonic() + LIMIT_S
+        while WORDS_OF_BACKGROUND[command] not in output.read_text():
+            assert process.poll() is None and time.monotonic() < limit, f"$ {command}\n{output.read_text()}"
+            time.sleep(0.1)
+
+    def _arguments(self, command: str) -> Sequence[str]:
+        """The same command, with this test's Python in place of the copy's, which would have to be made first."""
+        import shlex
+
+        match shlex.split(command):
+            case ["./ensemble", "up", *rest]:
+                return [sys.executable, "-m", "cli", "up", "--free-ports", *rest]
+            case ["./ensemble", *rest]:
+                return [sys.executable, "-m", "cli", *rest]
+            case [".venv/bin/python", *rest]:
+                return [sys.executable, *rest]
+            case ["make", "test-unit", arguments]:
+                return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", arguments.removeprefix("ARGS=")]
+            case other:
+                raise AssertionError(f"the page runs {other}, which this test does not know")
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "PYTEST_"))}
+        return {**kept, "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'libs'}", "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def _is_in(expected: str, output: str) -> bool:
+    """Whether a line of the page is in the output; `...` stands for anything."""
+    parts = (re.escape(part) for part in expected.split("..."))
+    return re.search(".*".join(parts), output) is not None
+
+
+def copy_of_tree(source: Path, target: Path) -> Checkout:
+    """The tree without what is made in it."""
+    shutil.copytree(source, target, ignore=LEFT_OUT)
+    return Checkout(target)
