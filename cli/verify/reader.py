@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as At
@@ -20,10 +21,14 @@ from ensemble.kafka.clients import assigned_reader
 
 Take = Callable[[Any], None]
 Tell = Callable[[str], None]
+T = TypeVar("T")
 
 _ANSWER_S: Final = 15.0
 _CHUNK: Final = 10_000
+_POSITIONS: Final = "__consumer_offsets"
+"""Kafka makes it when a group first asks; until then no group has read anything."""
 _TELL_EVERY_S: Final = 2.0
+_PATIENCE_S: Final = 20.0
 
 
 class CannotCheck(Exception):
@@ -45,20 +50,19 @@ class Cluster:
         topics = self.admin.list_topics(timeout=_ANSWER_S).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
-    def committed(self, group: str) -> dict[Place, int]:
-        """Where the group reads on, transactions that are under way waited for."""
-        asked = ConsumerGroupTopicPartitions(group)
-        deadline = time.monotonic() + self.stall_s
-        while True:
-            answer = self.admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_ANSWER_S)
-            try:
-                found = answer[group].result(_ANSWER_S)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNSTABLE_OFFSET_COMMIT or time.monotonic() > deadline:
-                    raise CannotCheck(f"cannot read the positions of group {group}: {error.args[0].str()}") from None
-                time.sleep(0.05)
-                continue
-            return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+    def committed(self, groups: Iterable[str]) -> dict[str, dict[Place, int]]:
+        """Where each group reads on, transactions that are under way waited for."""
+        if _POSITIONS not in self.partitions():
+            return {group: {} for group in groups}
+        return {
+            group: _patiently(f"the positions of group {group}", partial(self._committed, group)) for group in groups
+        }
+
+    def _committed(self, group: str) -> dict[Place, int]:
+        asked = [ConsumerGroupTopicPartitions(group)]
+        answer = self.admin.list_consumer_group_offsets(asked, require_stable=True, request_timeout=_ANSWER_S)
+        found = answer[group].result(_ANSWER_S)
+        return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
 
     def committed_ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The end of what is committed, for each partition."""
@@ -109,10 +113,24 @@ class Cluster:
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
         asked = {At(topic, partition): spec for topic, partition in places}
-        if not asked:
-            return {}
+        return _patiently("offsets", partial(self._listed, asked, isolation)) if asked else {}
+
+    def _listed(self, asked: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
         answers = self.admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ANSWER_S)
         return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
+
+
+def _patiently(what: str, ask: Callable[[], T]) -> T:
+    """The answer; asked again for a while, since leaders and coordinators move and commits are under way."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except (KafkaException, TimeoutError) as error:
+            why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            if "uthoriz" in why or time.monotonic() > deadline:
+                raise CannotCheck(f"cannot read {what}: {why}") from None
+        time.sleep(0.1)
 
 
 def _taken(record: Any, left: dict[Place, int], take: Take) -> int:

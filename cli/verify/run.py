@@ -130,7 +130,7 @@ def _taken(
 ) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
     """The snapshot, what could not be read at all, and state that is no state. The order of these steps matters."""
     places = _places(tuple(partitions), partitions)
-    committed = {service: cluster.committed(service) for service in SERVICES}
+    committed = cluster.committed(SERVICES)
     read_at = time.time_ns() // 1_000_000
     cut = cluster.committed_ends(places)
     bookings, problems = _bookings(options)

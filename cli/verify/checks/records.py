@@ -21,7 +21,7 @@ def check_records(snapshot: Snapshot) -> list[Violation]:
 def _wrong_records(snapshot: Snapshot) -> Iterator[Violation]:
     for message in snapshot.all_messages():
         words = message.fault if message.fault and not duties_of(message) else _misplaced(snapshot, message)
-        if words and not _is_put_aside(snapshot, message):
+        if words and not is_put_aside(snapshot, message):
             yield Violation(CHECK, str(message), words)
 
 
@@ -35,8 +35,8 @@ def _misplaced(snapshot: Snapshot, message: Message) -> str:
     return f"its key belongs to partition {right}" if right != message.partition else ""
 
 
-def _is_put_aside(snapshot: Snapshot, message: Message) -> bool:
-    """A dead letter, or still to be met by the service that will make it one."""
+def is_put_aside(snapshot: Snapshot, message: Message) -> bool:
+    """Whether it is a dead letter, or still to be met by the service that may make it one."""
     if any(snapshot.was_given_up(service, message) for service in SERVICES):
         return True
     waiting = [duty.reader for duty in duties_of(message) if not snapshot.was_read(duty.reader, message)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cli.verify.checks.records import is_put_aside
 from cli.verify.facts import Message, Violation
-from cli.verify.flow import FROM_OUTSIDE, SERVICES
+from cli.verify.flow import FROM_OUTSIDE
 from cli.verify.snapshot import NONE, Snapshot
 
 CHECK = "traces"
@@ -41,7 +42,7 @@ def _judge(snapshot: Snapshot, message: Message, adopted: dict[str, str]) -> Ite
 
 
 def _from_outside(snapshot: Snapshot, message: Message) -> Iterator[str]:
-    if message.type in FROM_OUTSIDE or any(snapshot.was_given_up(service, message) for service in SERVICES):
+    if message.type in FROM_OUTSIDE or is_put_aside(snapshot, message):
         return
     source = message.source or "not given"
     yield f"no service of this flow wrote it (source {source!r}), and outsiders do not send it"
