@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 
 from cli.fleet import ALL, Fleet, Member
 from cli.publishing import Receipt, publish
+from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
 from ensemble.codec import encoder_for
 from ensemble.kafka import clients, topics
@@ -27,7 +28,6 @@ from services.registry import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.order_messages import receive_stock
 
-ENDINGS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 PIECES: Final = 1_000_000
 _FLUSH_S: Final = 30.0
 _STEP_S: Final = 0.05
@@ -73,13 +73,23 @@ class System:
 
     def publish_from_outside(self, message: Message) -> None:
         """As somebody does it who only knows Avro and Kafka's default partitioner: no headers at all."""
-        home = CATALOGUE.homes(type(message))[0]
-        self.put(home.name, str(getattr(message, home.key)), encoder_for(type(message))(message))
+        self.publish_soon(message)
+        self.flush()
 
     def put(self, topic: str, key: str, value: bytes | None) -> None:
         """Any bytes, or none."""
         self.outsider.produce(topic, value, key.encode())
-        assert self.outsider.flush(_FLUSH_S) == 0, f"{topic} takes no record"
+        self.flush()
+
+    def publish_soon(self, message: Message, headers: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Without waiting until it is safe; `flush` does that for all."""
+        home = CATALOGUE.homes(type(message))[0]
+        key, value = str(getattr(message, home.key)), _encoder(type(message))(message)
+        self.outsider.produce(home.name, value, key.encode(), headers=list(headers))
+        self.outsider.poll(0)
+
+    def flush(self) -> None:
+        assert self.outsider.flush(_FLUSH_S) == 0, "the broker takes no records"
 
     # -- what comes out -----------------------------------------------------------------------------------------------
 
@@ -90,10 +100,7 @@ class System:
 
     def ending(self, order_id: str) -> str:
         """How the order ended; empty as long as it has not."""
-        told = self.watcher.entries(order_id, *ENDINGS)
-        state = self.watcher.state(order_id)
-        status = state.fields["status"] if state else ""
-        return ENDINGS[told[0].type] if told and status == ENDINGS[told[0].type] else ""
+        return self.watcher.ending(order_id)
 
     def await_message(self, order_id: str, kind: str, count: int = 1) -> None:
         """Return when the order has so many messages of this type."""
@@ -177,12 +184,23 @@ def running_system(
         broker.erase()
 
 
+def verified(system: System, expect_orders: int | None = None) -> Report:
+    """What `ensemble verify` says, once nothing is written any more."""
+    options = Options(expect_orders=expect_orders, provider_url=system.fleet.provider_url, settle_s=LIMIT_S)
+    return run_verify(KafkaSettings(bootstrap_servers=system.access.bootstrap_servers), options)
+
+
 def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
     """For what leaves no trace on the topics."""
     limit = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < limit, f"within {limit_s:g} s it did not come to this: {words}"
         time.sleep(_STEP_S)
+
+
+@cache
+def _encoder(kind: type[Message]) -> Callable[[Message], bytes]:
+    return encoder_for(kind)
 
 
 def _is_watched(topic: str) -> bool:

@@ -12,6 +12,7 @@ from ensemble.kafka.outside import Access
 
 LIMIT_S = 60.0
 """How long a test waits for what has to come. Generous: the machine may have other things to do."""
+ENDINGS = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 _POLL_S = 0.1
 
 
@@ -21,6 +22,8 @@ class Watcher:
     def __init__(self, access: Access, topics: Iterable[str]) -> None:
         self._follower = access.follow(access.places(topics), from_beginning=True)
         self._entries: dict[str, list[Entry]] = defaultdict(list)
+        self._told: dict[str, str] = {}
+        self._status: dict[str, str] = {}
         self._changed = threading.Condition()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="watcher", daemon=True)
@@ -43,6 +46,11 @@ class Watcher:
     def counts(self, order_id: str) -> Counter[str]:
         """How many messages of each type there are."""
         return Counter(entry.type for entry in self.entries(order_id))
+
+    def ending(self, order_id: str) -> str:
+        """`completed` or `cancelled`, once order's event and orchestrator's state agree on it; else empty."""
+        told = self._told.get(order_id, "")
+        return told if told == self._status.get(order_id) else ""
 
     def state(self, order_id: str) -> Entry | None:
         """The order's latest record in the orchestrator's public state."""
@@ -67,9 +75,16 @@ class Watcher:
             entries = [entry_of(record) for record in self._follower.poll(_POLL_S)]
             with self._changed:
                 for entry in entries:
-                    for key in {entry.key, entry.order_id} - {""}:
-                        self._entries[key].append(entry)
+                    self._take(entry)
                 self._changed.notify_all()
+
+    def _take(self, entry: Entry) -> None:
+        for key in {entry.key, entry.order_id} - {""}:
+            self._entries[key].append(entry)
+        if entry.type == "OrderState":
+            self._status[entry.order_id] = entry.fields["status"]
+        elif entry.type in ENDINGS:
+            self._told[entry.order_id] = ENDINGS[entry.type]
 
 
 def _is_message(entry: Entry) -> bool:

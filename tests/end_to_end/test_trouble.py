@@ -1,0 +1,83 @@
+"""Orders by the thousand while services are killed at random: each ends as it has to, and the check is content."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.system import QUICK, System, policies, running_system, verified
+from tests.end_to_end.trouble import Order, Trouble, crowd, run, stock
+
+LIMIT_S = 240
+"""How long after the last order all of them must have ended."""
+
+
+@pytest.fixture
+def system(tmp_path: Path, patience: dict[str, str]) -> Iterator[System]:
+    """A flow of its own, with a saga as patient as the test says."""
+    with running_system(tmp_path, {**QUICK, **patience}) as system:
+        yield system
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("patience", [policies(deadline_s=5, resends=30)], ids=["patient"])
+def test_orders_outlive_services_that_are_killed(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    # given orders of every kind, and stock for most of them
+    trouble = Trouble.from_environment(orders=2000, kills=15)
+    orders = _prepared(system, trouble, capsys)
+
+    # when they are placed while services are killed and started again
+    run(system, trouble, orders)
+
+    # then every order ends as its kind says
+    _await_all(system, orders)
+    endings = {order.order_id: (system.ending(order.order_id), order.kind.ends) for order in orders}
+    assert {key: pair for key, pair in endings.items() if pair[1] and pair[0] != pair[1]} == {}
+    _assert_clean(system, trouble)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("patience", [policies(deadline_s=2, resends=1)], ids=["impatient"])
+def test_orders_that_are_given_up_are_undone_whatever_had_happened(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a saga that gives up before a killed service is back
+    trouble = Trouble.from_environment(orders=300, kills=5)
+    orders = _prepared(system, trouble, capsys)
+
+    # when orders are placed while services are killed and started again
+    run(system, trouble, orders)
+
+    # then every order ends one way or the other
+    _await_all(system, orders)
+    _assert_clean(system, trouble)
+
+
+def _prepared(system: System, trouble: Trouble, capsys: pytest.CaptureFixture[str]) -> list[Order]:
+    with capsys.disabled():
+        print(f"\n{trouble}: ENSEMBLE_CHAOS_SEED={trouble.seed} gives the same again")  # noqa: T201
+    for receipt in stock():
+        system.publish_soon(receipt)
+    system.flush()
+    return crowd(trouble)
+
+
+def _await_all(system: System, orders: list[Order]) -> None:
+    open_ids = {order.order_id for order in orders}
+
+    def all_ended() -> bool:
+        open_ids.difference_update([order_id for order_id in open_ids if system.ending(order_id)])
+        return not open_ids
+
+    try:
+        system.watcher.until(all_ended, "all orders have ended", LIMIT_S)
+    except AssertionError as error:
+        states = [system.watcher.state(order_id) for order_id in sorted(open_ids)[:20]]
+        raise AssertionError(f"{error}; {len(open_ids)} are open: {[s and s.fields for s in states]}") from None
+
+
+def _assert_clean(system: System, trouble: Trouble) -> None:
+    report = verified(system, expect_orders=trouble.orders)
+    assert report.violations == ()
+    assert report.problems == ()
+    assert report.open_orders == ()
