@@ -1,4 +1,4 @@
-"""Follows a page of documentation: makes its files, applies its changes, runs its commands, compares what they print."""
+"""Follows a page of documentation: makes its files, applies its changes, runs its commands, compares the answers."""
 
 from __future__ import annotations
 
@@ -120,7 +120,8 @@ class Checkout:
         self.running.append(process)
         limit = time.monotonic() + LIMIT_S
         while WORDS_OF_BACKGROUND[command] not in output.read_text():
-            assert process.poll() is None and time.monotonic() < limit, f"$ {command}\n{output.read_text()}"
+            is_hopeless = process.poll() is not None or time.monotonic() > limit
+            assert not is_hopeless, f"$ {command}\n{output.read_text()}"
             time.sleep(0.1)
 
     def _arguments(self, command: str) -> Sequence[str]:
