@@ -92,3 +92,31 @@ def test_the_tests_that_the_testing_page_shows_pass() -> None:
         for name, test in names.items():
             if name.startswith("test_"):
                 test()
+
+
+WORDS = [
+    *("command", "event", "fact", "handles", "reacts to", "send", "emit", "conducts"),
+    *("record", "envelope", "payload", "message id", "correlation id", "causation id", "tombstone"),
+    *("topic", "partition", "offset", "consumer group", "partition key", "parking key", "compacted topic"),
+    *("batch", "unit of work", "transaction", "state store", "changelog", "restore", "event log", "snapshot"),
+    *("dead-letter topic", "redrive", "retryable error", "terminal error", "timer", "due"),
+    *("saga", "step", "participant", "undo", "compensation", "aggregate", "port", "adapter", "in-memory"),
+    *("fenced", "assigned", "revoked", "lost"),
+]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_glossary_has_each_word_once(word: str) -> None:
+    entries = re.findall(r"^\| (.+?) \|", (CHECKOUT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+    assert sum(f"**{word}**" in entry for entry in entries) == 1
+
+
+def test_code_uses_none_of_the_words_that_say_nothing() -> None:
+    saying_nothing = re.compile(r"util|helper|manager|^base|^common$|^Abstract|Impl$|^Mock", re.IGNORECASE)
+    files = [path for folder in ("libs", "services", "cli") for path in (CHECKOUT / folder).rglob("*.py")]
+    names = {path.stem for path in files} | {symbol.rpartition(".")[2] for path in files for symbol in classes_of(path)}
+    assert sorted(name for name in names if saying_nothing.search(name)) == []
+
+
+def classes_of(path: Path) -> list[str]:
+    return [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
