@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException
 from pydantic import BaseModel, ValidationError
 
 from ensemble.diagnosis import invalid_fields, unreadable_field, unwritable_field
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import Message, schema_name
 from ensemble.plain_values import Plain, plain_for
-from ensemble.schemas import Schema, SchemaSource, SchemaVersion, fingerprint, without_logical_types
+from ensemble.schemas import Schema, SchemaSource, SchemaSources, SchemaVersion, fingerprint, without_logical_types
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], bytes]
@@ -52,6 +53,20 @@ def readers_for(message_type: type[M], source: SchemaSource | None = None) -> di
     """For each version that records of this type may be written in: its prefix, and the function that reads it."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
     return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
+
+
+def late_reader(prefix: bytes, types: Iterable[type[M]], sources: SchemaSources) -> tuple[type[M], Reader[M]] | None:
+    """For a prefix that came up after start: whose it is of these types, and its reader; None when it is no one's."""
+    if len(prefix) < PREFIX_LENGTH or prefix[0] != 0:
+        return None
+    version = sources.find(int.from_bytes(prefix[1:], "big"))
+    owner = next((each for each in types if version and schema_name(each) == version.name), None)
+    if version is None or owner is None:
+        return None
+    try:
+        return owner, reader_for(owner, version.schema)
+    except SchemaParseException:
+        return None
 
 
 def reader_for(message_type: type[M], written: Schema) -> Reader[M]:

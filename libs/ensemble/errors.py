@@ -3,6 +3,7 @@
     EnsembleError
     +-- RetryableError          could not be processed now: tried again, then dead-lettered
     |   +-- AttemptTimedOut     an async handler outlived its attempt
+    |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
     +-- TerminalError           will never be processed: dead-lettered at once
     |   +-- UndecodableRecord   the bytes are no record of ours
     |   |   +-- UnknownSchema   the schema id is in no registry we know
@@ -35,6 +36,10 @@ class RetryableError(EnsembleError):
 
 class AttemptTimedOut(RetryableError):
     """An async handler did not finish within its attempt's time."""
+
+
+class SchemasUnavailable(RetryableError):
+    """The schema registry does not answer, or does not know a schema of ours yet. Who needs it waits until it does."""
 
 
 class TerminalError(EnsembleError):

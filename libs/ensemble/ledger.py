@@ -15,6 +15,7 @@ from ensemble.effects import Layer, OutputRoute
 from ensemble.errors import TerminalError, UndeclaredOutput
 from ensemble.messages import Event, State
 from ensemble.runtime_state import LedgerPosition
+from ensemble.schemas import SchemaSources
 from ensemble.service import StoreSpec
 from ensemble.store import StateCodec
 
@@ -63,12 +64,12 @@ class EntryView(Mapping[str, Any]):
 class LedgerStore:
     """One partition's aggregates of one kind."""
 
-    def __init__(self, spec: StoreSpec) -> None:
+    def __init__(self, spec: StoreSpec, sources: SchemaSources | None = None) -> None:
         self.changelog, self.ledger = spec.changelog_name, spec.ledger_name
         self.ledger_end = 0
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
         self._make, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
-        self._codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition])
+        self.codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition], sources)
         self._live: dict[bytes, State | bytes] = {}
         self._dirty: set[bytes] = set()
         self._facts = 0
@@ -82,7 +83,7 @@ class LedgerStore:
             return self.batch[key]
         held = self._live.get(key)
         if isinstance(held, bytes):
-            held = self._live[key] = self._codec.decode(key, held)
+            held = self._live[key] = self.codec.decode(key, held)
         return held
 
     def known(self) -> Iterable[bytes]:
@@ -117,7 +118,7 @@ class LedgerStore:
         self._taking = self._facts + self.batch_facts >= self._every
         if not self._taking:
             return []
-        return [(key, self._codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
+        return [(key, self.codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
 
     def _stamped(self, state: Any) -> State | None:
         """A position takes the ledger offset known now."""

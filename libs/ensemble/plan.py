@@ -9,13 +9,14 @@ from typing import Any, cast
 
 from ensemble import ports
 from ensemble.clock import RuntimeClock
-from ensemble.codec import encoder_for, readers_for
+from ensemble.codec import encoder_for, late_reader, readers_for
 from ensemble.declarations import Handler, RoleDescription, members, port_of, state_of
 from ensemble.effects import Layer, OutputRoute
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.ledger import FactStore, LedgerStore, StagedAggregate, StagedLog
 from ensemble.messages import Message, schema_name
 from ensemble.retry import RetryPolicy
+from ensemble.schemas import Directories, SchemaSources
 from ensemble.seen import SeenWindow, WindowLimits
 from ensemble.service import RoleSpec, Service, StoreSpec
 from ensemble.store import Changelogged, PartitionStore, StagedState
@@ -50,8 +51,8 @@ class Input:
     """One consumed topic: its targets by the five bytes that every value starts with."""
 
     topic: Topic
-    targets: Mapping[bytes, Target]
-    known: frozenset[bytes]
+    targets: dict[bytes, Target]
+    known: set[bytes]
     """Prefixes of messages that travel here but that this service does not take."""
 
 
@@ -78,12 +79,12 @@ class StagedBus:
 class Stores:
     """The stores of one partition, by what the roles' hints name."""
 
-    def __init__(self, service: Service, window: WindowLimits) -> None:
+    def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:
         self.by_subject: dict[Any, Any] = {}
         for spec in service.stores:
-            self.by_subject[spec.subject] = _open(spec)
-        self.timers = TimerStore(service.timers.name) if service.timers else None
-        self.seen = SeenWindow(service.seen.name, window) if service.seen else None
+            self.by_subject[spec.subject] = _open(spec, sources)
+        self.timers = TimerStore(service.timers.name, sources) if service.timers else None
+        self.seen = SeenWindow(service.seen.name, window, sources) if service.seen else None
 
     def timers_for(self, layer: Layer) -> StagedTimers:
         """The layer's `Timers` port."""
@@ -96,22 +97,37 @@ class Stores:
         return [*self.by_subject.values(), *(store for store in (self.timers, self.seen) if store is not None)]
 
 
-def _open(spec: StoreSpec) -> Any:
+def _open(spec: StoreSpec, sources: SchemaSources | None) -> Any:
     if spec.ledger is None:
-        return PartitionStore(spec.changelog_name, [spec.subject])
-    return LedgerStore(spec) if spec.entries else FactStore(spec)
+        return PartitionStore(spec.changelog_name, [spec.subject], sources)
+    return LedgerStore(spec, sources) if spec.entries else FactStore(spec)
 
 
 class Plan:
-    """Routes in, routes out, and how roles are bound. Raises ConfigurationError for what cannot work."""
+    """Routes in, routes out, and how roles are bound.
 
-    def __init__(self, service: Service, clock: RuntimeClock, limits: Limits | None = None) -> None:
+    Raises ConfigurationError for what cannot work, and SchemasUnavailable while `sources` cannot give every id.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        clock: RuntimeClock,
+        limits: Limits | None = None,
+        sources: SchemaSources | None = None,
+    ) -> None:
         self.service, self.clock, self.limits = service, clock, limits or Limits()
+        self.sources = sources or Directories()
         self._buses = {d.role: self._bus_routes(d) for d in service.descriptions}
         self.inputs: Mapping[str, Input] = {topic.name: self._input(topic) for topic in service.inputs}
         self.timers: Mapping[str, tuple[Handler, ...]] = self._timer_handlers()
         self.failures = self._failure_routes()
         self._check_ports()
+        self.open_stores()  # now, so that all their ids are known: a registry may be away when partitions come
+
+    def open_stores(self) -> Stores:
+        """Empty stores for one partition."""
+        return Stores(self.service, self.limits.window, self.sources)
 
     def bind(self, stores: Stores, layer: Layer) -> dict[type, Any]:
         """One instance of every role, its ports bound to `layer`."""
@@ -132,7 +148,23 @@ class Plan:
             ("ce_source", f"/services/{self.service.name}".encode()),
             ("content-type", b"application/avro"),
         ]
-        return OutputRoute(topic.name, attrgetter(topic.key), encoder_for(message), headers)
+        encode = encoder_for(message, self.sources.on(topic.name, message.__schemas__))
+        return OutputRoute(topic.name, attrgetter(topic.key), encode, headers)
+
+    def late_target(self, inlet: Input, prefix: bytes) -> Target | None:
+        """Where records of a schema go that came up after start; None when they go nowhere.
+
+        The answer is kept in `inlet`. SchemasUnavailable when nobody can say now.
+        """
+        if (found := late_reader(prefix, inlet.topic.messages, self.sources)) is None:
+            return None
+        message, read = found
+        handlers = self._handlers_of(message)
+        if not handlers:
+            inlet.known.add(prefix)
+            return None
+        target = inlet.targets[prefix] = self._target(message, read, handlers)
+        return target
 
     def _bound(self, spec: RoleSpec, description: RoleDescription, stores: Stores, layer: Layer) -> Any:
         fields = {
@@ -168,9 +200,17 @@ class Plan:
         topic = self.service.catalogue.topic(ledger)
         return {fact: self.output_route(fact, topic) for fact in topic.messages}
 
-    def fact_readers(self, ledger: str) -> Mapping[bytes, Reader]:
+    def fact_readers(self, ledger: str) -> dict[bytes, Reader]:
         topic = self.service.catalogue.topic(ledger)
-        return {prefix: read for fact in topic.messages for prefix, read in readers_for(fact).items()}
+        return {prefix: read for fact in topic.messages for prefix, read in self._readers(fact, topic).items()}
+
+    def late_fact_reader(self, ledger: str, prefix: bytes) -> Reader | None:
+        """The reader of a fact's schema that came up after start. SchemasUnavailable when nobody can say now."""
+        found = late_reader(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
+        return found and found[1]
+
+    def _readers(self, message: type[Message], topic: Topic) -> dict[bytes, Reader]:
+        return readers_for(message, self.sources.on(topic.name, message.__schemas__))
 
     def _bus_routes(self, description: RoleDescription) -> dict[str, dict[type, OutputRoute]]:
         return {
@@ -186,13 +226,15 @@ class Plan:
         targets: dict[bytes, Target] = {}
         known: set[bytes] = set()
         for message in topic.messages:
-            handlers = tuple(h for h in self.service.handlers if h.subject is message)
-            readers = readers_for(message)
+            handlers, readers = self._handlers_of(message), self._readers(message, topic)
             if handlers:
                 targets.update({prefix: self._target(message, read, handlers) for prefix, read in readers.items()})
             else:
                 known |= readers.keys()
-        return Input(topic, targets, frozenset(known))
+        return Input(topic, targets, known)
+
+    def _handlers_of(self, message: type[Message]) -> tuple[Handler, ...]:
+        return tuple(handler for handler in self.service.handlers if handler.subject is message)
 
     def _target(self, message: type[Message], read: Reader, handlers: tuple[Handler, ...]) -> Target:
         seeds = tuple(f"{self.service.name}/{handler.name}/" for handler in handlers)

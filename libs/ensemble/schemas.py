@@ -55,6 +55,27 @@ class SchemaSource(Protocol):
         """The schema behind an id, or None when it is unknown."""
 
 
+class SchemaSources(Protocol):
+    """Gives each topic its source of ids. Both methods may raise SchemasUnavailable."""
+
+    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
+        """The source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id that came up after start, or None when nobody knows it."""
+
+
+@dataclass(frozen=True)
+class Directories:
+    """`SchemaSources` without a registry: each directory gives its own ids, and none come up later."""
+
+    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
+        return schemas
+
+    def find(self, schema_id: int) -> SchemaVersion | None:  # noqa: ARG002  all are known from the start
+        return None
+
+
 @dataclass(frozen=True)
 class SchemaSet:
     """The schemas of one directory, read when first asked for."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ensemble.runtime_state import SeenMessage
+from ensemble.schemas import SchemaSources
 from ensemble.store import PartitionStore
 
 
@@ -21,8 +22,8 @@ class WindowLimits:
 class SeenWindow(PartitionStore[SeenMessage]):
     """One partition's window. An id that was dead-lettered is not in it, so a redrive can still take effect."""
 
-    def __init__(self, changelog: str, limits: WindowLimits) -> None:
-        super().__init__(changelog, [SeenMessage])
+    def __init__(self, changelog: str, limits: WindowLimits, sources: SchemaSources | None = None) -> None:
+        super().__init__(changelog, [SeenMessage], sources)
         self._limits = limits
         self._order: deque[tuple[int, bytes]] = deque()
         self._mark: tuple[SeenMessage, bytes] | None = None

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ensemble.codec import encoder_for, readers_for
+from ensemble.codec import encoder_for, late_reader, readers_for
 from ensemble.effects import Layer
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
 from ensemble.messages import State
+from ensemble.schemas import Directories, SchemaSources
 from ensemble.topology import MAX_RECORD_BYTES
 
 S = TypeVar("S", bound=State)
@@ -43,13 +44,20 @@ class Changelogged(Protocol):
 class StateCodec:
     """Encodes and decodes the state types of one changelog."""
 
-    def __init__(self, changelog: str, types: Iterable[type[State]]) -> None:
-        self._changelog = changelog
+    def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
+        self._changelog, self._types, self._sources = changelog, tuple(types), sources or Directories()
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._readers: dict[bytes, Callable[[bytes], Any]] = {}
-        for state in types:
-            self._encoders[state] = encoder_for(state)
-            self._readers.update(readers_for(state))
+        for state in self._types:
+            source = self._sources.on(changelog, state.__schemas__)
+            self._encoders[state] = encoder_for(state, source)
+            self._readers.update(readers_for(state, source))
+
+    def learn(self, value: bytes) -> None:
+        """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
+        prefix = value[:5]
+        if prefix not in self._readers and (found := late_reader(prefix, self._types, self._sources)):
+            self._readers[prefix] = found[1]
 
     def encode(self, state: State | None) -> bytes | None:
         """The changelog record's value; OversizedOutput when the topic would not take it."""
@@ -66,20 +74,23 @@ class StateCodec:
         if reader is None:
             raise UnreadableState(
                 f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: schema {value[:5].hex()} "
-                "is none that this service can read; was it written by a newer release?"
+                "is none that this service can read; was it written by a newer release, or under a registry's id "
+                "while SCHEMA_REGISTRY_URL is not set?"
             )
         try:
             return reader(value)
         except UndecodableRecord as error:
-            raise UnreadableState(f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: {error}") from error
+            raise UnreadableState(
+                f"changelog {self._changelog}, key {key.decode(errors='replace')!r}: {error}"
+            ) from error
 
 
 class PartitionStore(Generic[S]):
     """One partition of one state store."""
 
-    def __init__(self, changelog: str, types: Iterable[type[State]]) -> None:
+    def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
         self.changelog = changelog
-        self.codec = StateCodec(changelog, types)
+        self.codec = StateCodec(changelog, types, sources)
         self.committed: dict[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         self._hot: dict[bytes, S] = {}

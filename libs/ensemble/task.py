@@ -21,13 +21,14 @@ from ensemble.errors import (
     AttemptTimedOut,
     EnsembleError,
     MisplacedRecord,
+    SchemasUnavailable,
     TerminalError,
     UnhandledMessage,
     UnknownSchema,
 )
 from ensemble.messages import Command, Message
 from ensemble.partitioning import partition_of
-from ensemble.plan import Input, Plan, Stores, Target
+from ensemble.plan import Input, Plan, Target
 from ensemble.timers import DueTimer
 
 _ID_LIMIT: Final = 128
@@ -52,7 +53,7 @@ class PartitionTask:
 
     def __init__(self, plan: Plan, partition: int) -> None:
         self.plan, self.partition = plan, partition
-        self.stores = Stores(plan.service, plan.limits.window)
+        self.stores = plan.open_stores()
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
@@ -78,12 +79,22 @@ class PartitionTask:
         inlet = self.plan.inputs[topic]  # type: ignore[index]  # a consumed record has a topic
         value = record.value()
         target = inlet.targets.get(value[:5]) if value is not None else None
+        if target is None and value is not None and value[:5] not in inlet.known:
+            target = self._late_target(record, inlet)
         if target is None:
             self._refuse(record, inlet, value)
         elif target.is_async or (self._waiting and record.key() in self._waiting):
             self._waiting.setdefault(record.key() or b"", []).append((record, target))
         else:
             self._run(record, inlet, target)
+
+    def _late_target(self, record: Record, inlet: Input) -> Target | None:
+        """For a schema id never met so far. SchemasUnavailable leaves the record untaken."""
+        try:
+            return self.plan.late_target(inlet, record.value()[:5])
+        except SchemasUnavailable:
+            self.positions[inlet.topic.name] = record.offset()  # type: ignore[assignment]  # a consumed record has one
+            raise
 
     async def finish(self) -> None:
         """Run what waits: keys side by side, each key's records in order."""
@@ -391,5 +402,5 @@ def _why_refused(inlet: Input, value: bytes | None) -> TerminalError:
         return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
     return UnknownSchema(
         f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for "
-        "another topic, or by a newer release?"
+        "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ensemble.effects import Layer
 from ensemble.runtime_state import Timer
+from ensemble.schemas import SchemaSources
 from ensemble.store import PartitionStore, StagedState
 
 
@@ -57,8 +58,8 @@ class TimerRecord:
 class TimerStore(PartitionStore[Timer]):
     """The timers of one partition. Replaced and cancelled timers leave the heap when they come up."""
 
-    def __init__(self, changelog: str) -> None:
-        super().__init__(changelog, [Timer])
+    def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
+        super().__init__(changelog, [Timer], sources)
         self._heap: list[tuple[int, bytes]] = []
 
     def is_live(self, timer: DueTimer) -> bool:
