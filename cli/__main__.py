@@ -21,7 +21,7 @@ def run(arguments: Sequence[str]) -> int:
         make_app()(args=list(arguments), prog_name="ensemble")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  `answer` raises on what it does not know
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  every error is answered in words
         return answer(error)
     return 0
 

@@ -10,18 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from cli.checking import check, show_report
 from cli.fleet import ALL, FleetError
 from cli.mistakes import FAILED, Failure, Mistake
 from cli.narration import ENDS, narrate
-from cli.output import say, show_json
+from cli.output import say, show_json, write
 from cli.publishing import fresh_order_id, publish
 from cli.scenarios import SCENARIOS, Scenario
 from cli.stage import Plan, Stage, seed
 from cli.teller import Played, SilentTeller, Teller, teller
+from cli.verify import as_document
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
+from ensemble.settings import KafkaSettings
 
 _PATIENCE_S: Final = 60.0
+_SETTLE_S: Final = 10.0
 
 
 def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
@@ -67,11 +71,16 @@ def _play(stage: Stage, scenarios: list[Scenario], *, as_json: bool) -> int:
     with stage.times.measured("all orders"):
         played = [_play_one(stage, scenario, tell) for scenario in scenarios]
     with stage.times.measured("verify"):
-        clean, report = _verified(stage, len(played), as_json=as_json)
+        kafka = KafkaSettings(bootstrap_servers=stage.bootstrap)
+        report = check(kafka, stage.fleet.provider_url, len(played), _SETTLE_S)
     if as_json:
-        show_json({"orders": [_document(each) for each in played], "verify": report, "seconds": stage.times.spent})
+        document = [_document(each) for each in played]
+        show_json({"orders": document, "verify": as_document(report), "seconds": stage.times.spent})
+    else:
+        write()
+        show_report(report, as_json=False)
     tell.end(played, stage.times.spent)
-    return 0 if clean and all(each.is_well for each in played) else FAILED
+    return FAILED if report.exit_code or not all(each.is_well for each in played) else 0
 
 
 def _play_one(stage: Stage, scenario: Scenario, tell: Teller) -> Played:
@@ -89,10 +98,6 @@ def _play_one(stage: Stage, scenario: Scenario, tell: Teller) -> Played:
     stage.times.spent.setdefault("from start to first order's end", stage.times.so_far)
     tell.verdict(played)
     return played
-
-
-def _verified(stage: Stage, orders: int, *, as_json: bool) -> tuple[bool, Any]:
-    return True, None
 
 
 def _document(played: Played) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From what was typed to a message: flags, JSON text, a file or an example, each refused with the flag and the reason."""
+"""From what was typed to a message: flags, JSON text, a file or an example; what is wrong is named by its flag."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def from_json(text: str, source: str) -> Fields:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise Mistake(f"{source}: this is not JSON: {error}; give an object like {{\"order_id\": \"order-1\"}}") from None
+        raise Mistake(f'{source}: this is not JSON: {error}; give an object like {{"order_id": "order-1"}}') from None
     if not isinstance(document, dict):
         raise Mistake(f"{source}: a JSON object with the message's fields is needed, not {type(document).__name__}")
     return document
@@ -132,7 +132,7 @@ def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
 
 
 def _refuse_list(text: str, flag: str) -> Any:
-    example_of = "" if flag != "--lines" else '; or give each line as --line SKU:QUANTITY:UNIT_PRICE'
+    example_of = "" if flag != "--lines" else "; or give each line as --line SKU:QUANTITY:UNIT_PRICE"
     raise Mistake(f"{flag}: {text!r} is not JSON, and this field is a list{example_of}")
 
 

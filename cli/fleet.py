@@ -137,7 +137,7 @@ class Fleet:
         return child.exit_code or 0
 
     def restart(self, name: str) -> None:
-        """Start one again on its port, after a clean stop unless it has ended before. Does not wait until it is ready."""
+        """Start one again on its port, after a clean stop unless it has ended; does not wait until it is ready."""
         if self.is_alive(name):
             self.stop_one(name)
         self._spawn(self.members[name]).release(self._variables())

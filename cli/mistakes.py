@@ -20,7 +20,7 @@ class Failure(Exception):
 
 
 def answer(error: BaseException) -> int:
-    """The exit code for an error that ended a command, after one sentence on stderr; unknown errors are raised on."""
+    """The exit code for an error that ended a command, after one sentence on stderr."""
     match error:
         case KeyboardInterrupt():
             return INTERRUPTED
@@ -53,7 +53,10 @@ def _from_the_runtime(error: BaseException) -> int:
             return _say(error, FAILED)
         case KafkaException():
             return _say(f"Kafka: {error.args[0].str()}", FAILED)
-    raise error
+    if os.environ.get("ENSEMBLE_TRACEBACK"):
+        raise error
+    kind = type(error).__name__
+    return _say(f"unexpected {kind}: {error}; with ENSEMBLE_TRACEBACK=1 it says where", FAILED)
 
 
 def _say(words: object, code: int) -> int:

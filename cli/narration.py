@@ -48,7 +48,7 @@ def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Lin
     story, sequencer = Story(), Sequencer()
     limit = time.monotonic() + timeout_s
     moved, ended = time.monotonic(), False
-    while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S):
+    while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S and follower.has_caught_up):
         found = [entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id]
         for entry in sequencer.put(found, time.monotonic()):
             moved, ended = time.monotonic(), ended or entry.type in ENDS

@@ -85,3 +85,22 @@ def _show_table(sheet: Sheet) -> None:
 
 def _shown(cell: Cell) -> str:
     return "" if cell is None else str(cell)
+
+
+def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing with its properties: a name and a value a line, or JSON."""
+    if as_json:
+        show_json(document)
+        return
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            write(f"{name}:")
+            for inner, text in value.items():
+                write(f"  {inner}\t{_lines(text)}")
+        elif value is not None:
+            write(f"{name}\t{_lines(value)}")
+
+
+def _lines(value: Any) -> str:
+    """Text of several lines, indented under its name."""
+    return str(value).rstrip("\n").replace("\n", "\n    ")

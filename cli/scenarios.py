@@ -42,7 +42,9 @@ _A_GIFT: Final = [{"sku": "beans-1kg", "quantity": 1, "unit_price": 0}]
 
 SCENARIOS: Final = (
     Scenario("paid", "the conductor commands payment and stock; inventory tells shipping by itself", "completed"),
-    Scenario("declined", "the payment is refused, so nothing else begins", "cancelled", {"payment_token": "tok_declined"}),
+    Scenario(
+        "declined", "the payment is refused, so nothing else begins", "cancelled", {"payment_token": "tok_declined"}
+    ),
     Scenario("out-of-stock", "paid, but not on the shelf: the money goes back", "cancelled", {"lines": _TOO_MANY}),
     Scenario("express", "shipping begins as soon as it hears of the order", "completed", {"shipping_speed": "express"}),
     Scenario(

@@ -50,7 +50,8 @@ def screen(stage: Stage, follower: Follower) -> Fallen:
 def lines(stage: Stage, follower: Follower) -> Fallen:
     """A line when the counts have changed, at most every five seconds, until a member ends."""
     write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
-    board, told, due = Scoreboard(), {}, time.monotonic() + _SUMMARY_S
+    board, due = Scoreboard(), time.monotonic() + _SUMMARY_S
+    told: dict[str, int] = {}
     while not (fallen := stage.fleet.fallen()):
         _feed(board, follower, _REFRESH_S)
         if board.counts != told and time.monotonic() > due:
@@ -127,7 +128,8 @@ def _orders(board: Scoreboard) -> Table:
     table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black")
     for order in board.latest(_LATEST):
         status = Text(order.status, STATUS_COLOURS.get(order.status, ""))
-        table.add_row(Text(clock(order.updated_at)[:8], "bright_black"), order.order_id, status, _trail(order), order.reason)
+        time_of_day = Text(clock(order.updated_at)[:8], "bright_black")
+        table.add_row(time_of_day, order.order_id, status, _trail(order), order.reason)
     return table
 
 

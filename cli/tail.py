@@ -61,7 +61,8 @@ def _show(entry: Entry, *, as_json: bool) -> None:
     elif sys.stdout.isatty():
         _show_coloured(entry)
     else:
-        write("\t".join((clock(entry.record.timestamp), entry.place, entry.sender, entry.type, entry.key, _says(entry))))
+        at = clock(entry.record.timestamp)
+        write("\t".join((at, entry.place, entry.sender, entry.type, entry.key, _says(entry))))
 
 
 def _show_coloured(entry: Entry) -> None:

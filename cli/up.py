@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cli.checking import note_of_up
 from cli.fleet import ALL, FleetError, Member, with_free_port
 from cli.member import HOST, SANDBOX
 from cli.mistakes import FAILED, Mistake
@@ -44,7 +46,8 @@ def _play(plan: Plan) -> int:
         with stage:
             if seed(stage.access):
                 say("stock was empty: filled")
-            code = _watch(stage)
+            with _noted(stage, plan.directory):
+                code = _watch(stage)
             _hold_signals()
             say("stopping")
     except KeyboardInterrupt:
@@ -54,6 +57,17 @@ def _play(plan: Plan) -> int:
         return FAILED
     say(f"stopped; logs are in {stage.fleet.logs}")
     return code
+
+
+@contextmanager
+def _noted(stage: Stage, home: Path) -> Iterator[None]:
+    """Leave word of what runs here, for `ensemble verify`."""
+    note = note_of_up(home)
+    note.write_text(json.dumps({"pid": os.getpid(), "provider_url": stage.fleet.provider_url}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 def _watch(stage: Stage) -> int:
@@ -99,7 +113,8 @@ def _only_one(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Mistake(f"`ensemble up` runs here already (process {lock.read().strip()}): use it, or stop it") from None
+            process = lock.read().strip()
+            raise Mistake(f"`ensemble up` runs here already (process {process}): use it, or stop it") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

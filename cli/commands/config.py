@@ -1,10 +1,21 @@
+"""`ensemble config`: the settings that hold here."""
+
 from __future__ import annotations
 
 import typer
 
-group = typer.Typer()
+from cli.options import AsJson
+
+group = typer.Typer(help="The settings that hold here.")
 
 
-@group.command()
-def show() -> None:
-    pass
+@group.command(epilog="Example: `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble config show`.")
+def show(as_json: AsJson = False) -> None:
+    """Every setting with its variable and value; secrets are masked. Exit code 2 when one is wrong."""
+    from cli.configuration import settings
+    from cli.output import Sheet
+    from cli.output import show as show_sheet
+
+    found = settings()
+    rows = [(row["variable"], row["value"], row["source"]) for row in found]
+    show_sheet(Sheet(("variable", "value", "source"), rows), found, as_json=as_json)

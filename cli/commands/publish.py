@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from cli.publishing import Receipt
     from ensemble.messages import Message
 
 _EPILOG = (
     "Examples: `ensemble publish OrderPlaced --example`; "
     "`ensemble publish ReceiveStock --warehouse-id main --sku grinder --quantity 5`; "
-    "`ensemble publish RequestCancellation --json '{\"order_id\": \"order-1\", \"reason\": \"changed my mind\"}'`."
+    '`ensemble publish RequestCancellation --json \'{"order_id": "order-1", "reason": "changed my mind"}\'`.'
 )
 
 
@@ -25,9 +24,7 @@ def complete_type(incomplete: str) -> list[str]:
     return [name for name in type_names() if name.lower().startswith(incomplete.lower())]
 
 
-Type = Annotated[
-    str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)
-]
+Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)]
 JsonText = Annotated[str | None, typer.Option("--json", metavar="TEXT", help="The fields as a JSON object.")]
 File = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="A file with the fields as a JSON object.")]
 Example = Annotated[bool, typer.Option("--example", help="Fill with good values whatever is not given.")]
@@ -41,12 +38,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(context_settings=settings, epilog=_EPILOG)(publish)
 
 
-def publish(  # noqa: PLR0913, PLR0917  flags of a command
+def publish(
     context: typer.Context,
     type_name: Type,
     json_text: JsonText = None,
     file: File = None,
-    example: Example = False,  # noqa: FBT002  a flag
+    example: Example = False,
     topic: OnTopic = None,
     output: Output = "text",
 ) -> None:
@@ -54,12 +51,13 @@ def publish(  # noqa: PLR0913, PLR0917  flags of a command
     from cli.connection import reach
     from cli.fields import fill, make, message_type
     from cli.publishing import publish as publish_message
+    from cli.receipts import tell
 
     kind = message_type(type_name)
     given = _given(kind, json_text, file, context.args)
     message = make(kind, fill(kind, given) if example else given)
     home = _home(kind, topic)
-    _tell(publish_message(reach(), message, home), message, output)
+    tell(publish_message(reach(), message, home), message.model_dump(), as_json=output == "json")
 
 
 def _given(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
@@ -83,16 +81,3 @@ def _home(kind: type[Message], topic: str | None) -> Any:
         if home.name == topic:
             return home
     raise Mistake(f"--topic {topic}: {kind.__name__} lives on {', '.join(home.name for home in homes)}")
-
-
-def _tell(receipt: Receipt, message: Message, output: str) -> None:
-    from dataclasses import asdict
-
-    from cli.output import say, show_json, write
-
-    if output == "json":
-        show_json({**asdict(receipt), "fields": message.model_dump()})
-        return
-    write(f"{receipt.type} {receipt.key} is at {receipt.topic}/{receipt.partition}/{receipt.offset}, id {receipt.message_id}")
-    if order_id := getattr(message, "order_id", None):
-        say(f"follow it: ensemble orders watch {order_id}")

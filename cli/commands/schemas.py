@@ -1,10 +1,55 @@
+"""`ensemble schemas`: the gate between schema versions."""
+
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import typer
 
-group = typer.Typer()
+from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from ensemble.schemas import SchemaSet
+
+group = typer.Typer(help="The gate between versions of the message schemas.")
 
 
-@group.command()
-def show() -> None:
-    pass
+@group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")
+def check(as_json: AsJson = False) -> None:
+    """Compare each schema with the versions released before it, and say what breaks whom.
+
+    Exit code 1 if anything does.
+    """
+    from cli.output import Sheet, say, show
+    from ensemble.schema_gate import check as problems_of
+
+    sets = _sets()
+    problems = [problem for schemas in sets for problem in problems_of(schemas)]
+    count = sum(len(schemas.names()) for schemas in sets)
+    document = {"schemas": count, "problems": [{"schema": p.schema, "problem": p.words} for p in problems]}
+    rows = [(p.schema, p.words) for p in problems]
+    clean = f"{count} schemas are compatible with all their released versions, in both directions"
+    if not rows and not as_json:
+        say(clean)
+    else:
+        show(Sheet(("schema", "problem"), rows), document, as_json=as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@group.command(epilog="Example: `ensemble schemas release`, once `ensemble schemas check` finds nothing else.")
+def release(as_json: AsJson = False) -> None:
+    """Give each changed schema its next version and id, on disk."""
+    from cli.output import Sheet, show
+    from ensemble.schema_gate import release as released_of
+
+    released = [version for schemas in _sets() for version in released_of(schemas)]
+    document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
+    rows = [(v.name, v.version, v.id) for v in released]
+    show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, as_json=as_json)
+
+
+def _sets() -> list[SchemaSet]:
+    from contracts import SCHEMAS
+    from ensemble.runtime_state import SCHEMAS as RUNTIME
+
+    return [SCHEMAS, RUNTIME]

@@ -33,16 +33,18 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_EPILOG)(tail)
 
 
-def tail(  # noqa: PLR0913, PLR0917  flags of a command
+def tail(
     topics: Topics = None,
-    from_beginning: FromBeginning = False,  # noqa: FBT002  a flag
-    until_end: Until = False,  # noqa: FBT002  a flag
+    from_beginning: FromBeginning = False,
+    until_end: Until = False,
     limit: Limit = None,
     order: Order = None,
-    as_json: AsJsonLines = False,  # noqa: FBT002  a flag
+    as_json: AsJsonLines = False,
 ) -> None:
     """Show records as they come, decoded, until Ctrl-C."""
     from cli.connection import reach
     from cli.tail import Selection, follow
 
-    follow(reach(), Selection(tuple(topics or ()), from_beginning or until_end, until_end, limit, order), as_json=as_json)
+    follow(
+        reach(), Selection(tuple(topics or ()), from_beginning or until_end, until_end, limit, order), as_json=as_json
+    )

@@ -14,7 +14,7 @@ Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="R
 
 
 @group.command(epilog="Example: `ensemble topics apply --replication 3`.")
-def apply(replication: Replication = 1, as_json: AsJson = False) -> None:  # noqa: FBT002  a flag
+def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
     """Create what is missing. What differs is reported and never changed; then the exit code is 1."""
     from cli.connection import reach
     from cli.topics import applied
@@ -23,7 +23,7 @@ def apply(replication: Replication = 1, as_json: AsJson = False) -> None:  # noq
 
 
 @group.command("list", epilog="Example: `ensemble topics list --json`.")
-def list_topics(as_json: AsJson = False) -> None:  # noqa: FBT002  a flag
+def list_topics(as_json: AsJson = False) -> None:
     """Every topic of the catalogue and of the services, and whether the cluster has it as it should be."""
     from cli.connection import reach
     from cli.topics import found

@@ -1,10 +1,64 @@
+"""`ensemble topology`: the flow, as the services declare it."""
+
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-group = typer.Typer()
+from cli.options import AsJson
+
+if TYPE_CHECKING:
+    from ensemble.service import Service
+
+group = typer.Typer(help="The flow, as the services declare it.")
+
+Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "-f", help="How to draw it.")]
 
 
-@group.command()
-def show() -> None:
-    pass
+@group.command(epilog="Example: `ensemble topology check`.")
+def check(as_json: AsJson = False) -> None:
+    """Hold what the services declare against the catalogue and each other. Exit code 1 when a rule is broken."""
+    from cli.output import Sheet, say
+    from cli.output import show as show_sheet
+    from contracts.catalogue import CATALOGUE
+    from ensemble.rules import check as problems_of
+
+    services = _services()
+    problems = problems_of(services, CATALOGUE)
+    document = {
+        "services": [service.name for service in services],
+        "problems": [{"rule": p.rule, "subject": p.subject, "problem": p.words} for p in problems],
+    }
+    rows = [(p.rule, p.subject, p.words) for p in problems]
+    if not rows and not as_json:
+        say(f"{len(services)} services, {len(CATALOGUE.topics)} topics: every rule holds")
+    else:
+        show_sheet(Sheet(("rule", "subject", "problem"), rows), document, as_json=as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@group.command(epilog="Example: `ensemble topology show --format svg > flow.svg`.")
+def show(form: Format = "text", as_json: AsJson = False) -> None:
+    """Draw who sends what to whom, in the four combinations."""
+    from cli.output import show_json
+    from contracts.catalogue import CATALOGUE
+    from ensemble import diagram
+    from ensemble.graph import flow_of
+
+    flow = flow_of(_services(), CATALOGUE)
+    if as_json:
+        edges = [
+            {"from": e.source.name, "to": e.target.name, "message": e.message.__name__, "kind": e.kind,
+             "topic": e.topic, "control": e.control} for e in flow.edges
+        ]  # fmt: skip
+        show_json({"services": flow.services, "edges": edges})
+        return
+    draw = {"text": diagram.text, "mermaid": diagram.mermaid, "svg": diagram.svg}[form]
+    typer.echo(draw(flow), nl=False)
+
+
+def _services() -> list[Service]:
+    from services.registry import SERVICES
+
+    return [make() for make in SERVICES.values()]

@@ -15,8 +15,11 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Examples: `ensemble up`; `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble up`.")(up)
 
 
-def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:  # noqa: FBT002  flags
-    """Start Kafka (unless KAFKA_BOOTSTRAP_SERVERS names one), all services and the payment sandbox; Ctrl-C stops all."""
+def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:
+    """Start Kafka, all services and the payment sandbox, and show what happens; Ctrl-C stops all.
+
+    With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead of one of its own.
+    """
     from cli.up import run
 
     raise typer.Exit(run(free_ports=free_ports, fresh=fresh))

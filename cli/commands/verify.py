@@ -1,11 +1,38 @@
+"""`ensemble verify`: the independent check."""
+
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
+from cli.options import AsJson
+
+Expect = Annotated[int | None, typer.Option("--expect-orders", min=0, help="So many orders must be there, all ended.")]
+Provider = Annotated[
+    str | None, typer.Option("--provider", metavar="URL", help="The payment provider; its ledger is read as well.")
+]
+Settle = Annotated[float, typer.Option("--settle", min=0, help="First wait up to so many seconds for quiet.")]
+
 
 def add_to(app: typer.Typer) -> None:
-    app.command()(verify)
+    """Register the command."""
+    app.command(epilog="Examples: `ensemble verify`; `ensemble verify --expect-orders 2000 --json`.")(verify)
 
 
-def verify() -> None:
-    pass
+def verify(
+    expect_orders: Expect = None,
+    provider: Provider = None,
+    settle: Settle = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Check from the raw topics and the provider's ledger that nothing was lost or done twice.
+
+    Exit code 0: clean. 1: violations. 2: it could not be checked.
+    """
+    from cli.checking import check, show_report
+    from ensemble.settings import KafkaSettings, load
+
+    report = check(load(KafkaSettings), provider, expect_orders, settle)
+    show_report(report, as_json=as_json)
+    raise typer.Exit(report.exit_code)

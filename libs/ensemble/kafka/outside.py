@@ -1,13 +1,22 @@
-"""What an outsider does with a cluster: publish a record, read topics to their end, follow them. No group, no commit."""
+"""What an outsider does with a cluster: publish a record, read topics to their end, follow them. It commits nothing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import ConfigurationError, EnsembleError
@@ -64,7 +73,8 @@ class Access:
         wanted, there = list(topics), self.topics()
         if missing := [name for name in wanted if name not in there]:
             raise ConfigurationError(
-                f"no topic {', '.join(missing)} on {self.bootstrap_servers}; `ensemble topics apply` makes what is missing"
+                f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
+                "`ensemble topics apply` makes what is missing"
             )
         return [(name, partition) for name in wanted for partition in range(there[name])]
 
@@ -94,17 +104,28 @@ class Access:
         """What is committed from now on, or from the beginning; close it."""
         return Follower(self, self.starts(places) if from_beginning else self.ends(places))
 
-    def publish(self, topic: str, key: bytes, value: bytes, headers: Headers) -> Place:
-        """Write one record and wait until it is safe; returns partition and offset with its topic's."""
+    def publish(self, topic: str, key: bytes, value: bytes, headers: Headers) -> tuple[int, int]:
+        """Write one record and wait until it is safe; its partition and offset."""
         reports: list[Any] = []
-        config = {**clients.plain_producer(self.shared, "ensemble-cli"), "message.timeout.ms": round(_ANSWER_S * 1000)}
-        producer = Producer(config)
+        producer = Producer(_one_record_producer(self.shared))
         try:
             producer.produce(topic, value, key, headers=headers, on_delivery=lambda *report: reports.append(report))
         except KafkaException as error:
             raise ClusterError(f"{topic}: {error.args[0].str()}") from None
         producer.flush(_ANSWER_S + 2)
         return _delivered(topic, reports)
+
+    def wake_coordinators(self) -> None:
+        """Make a fresh cluster create the internal topics of transactions and groups, so that nobody waits later.
+
+        Says nothing when it does not work: whoever needs them is told.
+        """
+        asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions("ensemble-cli")])
+        with suppress(KafkaException):
+            Producer({**self.shared, "transactional.id": "ensemble-cli"}).init_transactions(_ANSWER_S)
+        for future in asked.values():
+            with suppress(KafkaException):
+                future.result(_ANSWER_S)
 
     def _offsets(self, places: Collection[Place], spec: Any) -> dict[Place, int]:
         wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
@@ -168,6 +189,15 @@ class Follower:
         self.problem = error.str()
 
 
+def _one_record_producer(shared: dict[str, Any]) -> dict[str, Any]:
+    """Without idempotence, whose producer id costs half a second: if a retry writes a record twice, its id tells."""
+    return {
+        **clients.plain_producer(shared, "ensemble-cli"),
+        "enable.idempotence": False,
+        "message.timeout.ms": round(_ANSWER_S * 1000),
+    }
+
+
 def open_access(kafka: KafkaSettings, timeout_s: float = 8.0, *, quiet: bool = False) -> Access:
     """The cluster that the settings name; ConfigurationError when it cannot be reached."""
     shared, admin = connect(kafka, timeout_s, quiet=quiet)
@@ -224,7 +254,7 @@ def _received(record: Any) -> Received:
     )
 
 
-def _delivered(topic: str, reports: list[Any]) -> Place:
+def _delivered(topic: str, reports: list[Any]) -> tuple[int, int]:
     if not reports:
         raise ClusterError(f"{topic}: Kafka did not confirm the record within {_ANSWER_S:g} s; it may yet be written")
     error, record = reports[0]

@@ -1,0 +1,54 @@
+"""The independent check, with the provider of the run it is about, and its report as it is printed here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.connection import keep_the_client_quiet
+from cli.output import show_json, write
+from cli.verify import DEFAULT_PROVIDER_URL, Options, Report, as_document, as_plain, as_table, run_verify
+
+if TYPE_CHECKING:
+    from ensemble.settings import KafkaSettings
+
+
+def check(kafka: KafkaSettings, provider: str | None, expect_orders: int | None, settle_s: float) -> Report:
+    """The report of a check."""
+    keep_the_client_quiet()
+    options = Options(expect_orders=expect_orders, provider_url=provider or provider_url(), settle_s=settle_s)
+    return run_verify(kafka, options)
+
+
+def provider_url() -> str:
+    """The configured provider, else that of the `up` that runs here, else the sandbox's default."""
+    return os.environ.get("PAYMENT_PROVIDER_URL") or _of_up() or DEFAULT_PROVIDER_URL
+
+
+def note_of_up(home: Path) -> Path:
+    """Where `up` notes what it runs."""
+    return home / "up.json"
+
+
+def show_report(report: Report, *, as_json: bool) -> None:
+    """A document, tables, or plain lines."""
+    if as_json:
+        show_json(as_document(report))
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(as_table(report))
+    else:
+        write(as_plain(report).rstrip("\n"))
+
+
+def _of_up() -> str:
+    from ensemble.kafka.embedded import default_directory
+
+    try:
+        return str(json.loads(note_of_up(default_directory().parent).read_text(encoding="utf-8"))["provider_url"])
+    except (OSError, ValueError, KeyError):
+        return ""

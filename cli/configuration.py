@@ -1,0 +1,42 @@
+"""Settings as they hold here: variable, value, and whether it was set."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from pydantic import BaseModel, SecretStr
+from pydantic_settings import BaseSettings
+
+from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from services.orchestrator.policies import FulfilmentSettings
+from services.payment.settings import PaymentSettings
+
+_ALL: Final[tuple[type[BaseSettings], ...]] = (KafkaSettings, RuntimeSettings, PaymentSettings, FulfilmentSettings)
+
+
+def settings() -> list[dict[str, Any]]:
+    """One row for each; ConfigurationError names those that are wrong."""
+    return [row for kind in _ALL for row in _rows(load(kind), kind.model_config.get("env_prefix", ""))]
+
+
+def _rows(values: BaseModel, prefix: str) -> list[dict[str, Any]]:
+    rows = []
+    for name in type(values).model_fields:
+        value, variable = getattr(values, name), f"{prefix}{name}".upper()
+        if isinstance(value, BaseModel):
+            rows += _rows(value, f"{variable}__")
+        else:
+            source = "environment" if variable in os.environ else "default"
+            rows.append({"variable": variable, "value": _shown(value), "source": source})
+    return rows
+
+
+def _shown(value: Any) -> Any:
+    match value:
+        case SecretStr():
+            return "********"
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)

@@ -1,0 +1,160 @@
+"""Orders as the orchestrator's state and the topics tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.connection import progress
+from cli.details import clock, duration, money, total
+from cli.entries import Entry, entry_of
+from cli.mistakes import Mistake
+from cli.publishing import now
+from cli.story import Line, Story, in_order
+from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
+from ensemble.partitioning import partition_of
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access, Place
+
+STATUSES: Final = (
+    "placeholder", "payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed",
+)  # fmt: skip
+ENDED: Final = frozenset({"completed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One order: its state, if the orchestrator knows it, its messages, and those that were given up."""
+
+    order_id: str
+    state: Mapping[str, Any]
+    lines: list[Line]
+    dead: list[Entry]
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "order_id": self.order_id,
+            "state": dict(self.state) or None,
+            "waits_for": waits_for(self.state, now()) or None,
+            "messages": [line.document() for line in self.lines],
+            "dead_letters": [entry.document() for entry in self.dead],
+        }
+
+
+def all_states(access: Access) -> dict[str, dict[str, Any]]:
+    """The newest state of each order, oldest change first."""
+    states: dict[str, dict[str, Any]] = {}
+    for record in access.read(access.places([ORDER_STATE.name]), progress("orders")):
+        entry = entry_of(record)
+        states.pop(entry.key, None)
+        if entry.type == "OrderState":
+            states[entry.key] = dict(entry.fields)
+    return dict(sorted(states.items(), key=lambda item: int(item[1]["updated_at"])))
+
+
+def state_of(access: Access, order_id: str) -> dict[str, Any]:
+    """The newest state of one order; empty when the orchestrator does not know it."""
+    state: dict[str, Any] = {}
+    for record in access.read(_own(access, [ORDER_STATE.name], order_id)):
+        if record.key == order_id.encode():
+            state = dict(entry_of(record).fields)
+    return state
+
+
+def listed(access: Access, statuses: Iterable[str], limit: int) -> list[dict[str, Any]]:
+    """One row for each order, the latest change first; terms come from OrderPlaced where the state has let them go."""
+    wanted = frozenset(statuses)
+    found = {key: state for key, state in all_states(access).items() if not wanted or state["status"] in wanted}
+    shown = dict(list(found.items())[: -limit - 1 : -1])
+    terms = _terms(access, shown)
+    return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
+
+
+def whole(access: Access, order_id: str) -> Whole:
+    """Everything about one order; a Mistake when there is nothing."""
+    names = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
+    entries = _entries(access, places_of(access, names, order_id), order_id)
+    dead = _entries(access, access.places(dead_letter_topics(access)), order_id)
+    state = state_of(access, order_id)
+    if not entries and not state and not dead:
+        raise Mistake(
+            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; "
+            "`ensemble orders list` shows those there are"
+        )
+    story = Story()
+    return Whole(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
+
+
+def places_of(access: Access, topics: Iterable[str], order_id: str) -> list[Place]:
+    """Where records of this order can lie: its own partition where the topic is keyed by order, else all of them."""
+    by_order = {topic.name for topic in CATALOGUE.topics if topic.key == "order_id"}
+    names = list(topics)
+    others = [name for name in names if name not in by_order]
+    return [*_own(access, [name for name in names if name in by_order], order_id), *access.places(others)]
+
+
+def dead_letter_topics(access: Access) -> list[str]:
+    """Those that the cluster has."""
+    return sorted(name for name in access.topics() if name.endswith(".dead-letter"))
+
+
+def waits_for(state: Mapping[str, Any], at: int) -> str:
+    """What is expected next, by when, and whether it is late; nothing when nothing is."""
+    if not state or not state.get("expected"):
+        return ""
+    words = " or ".join(state["expected"])
+    if state.get("paused_reason"):
+        return f"{words}; paused since {clock(state['paused_since'])}: {state['paused_reason']}"
+    due = state.get("due_at")
+    if due is None:
+        return words
+    left = due - at
+    when = f"in {duration(left)}" if left >= 0 else f"overdue by {duration(left)}"
+    return f"{words} by {clock(due)[:8]} ({when})"
+
+
+def _own(access: Access, topics: list[str], order_id: str) -> list[Place]:
+    counts: dict[str, int] = {}
+    for topic, _ in access.places(topics):
+        counts[topic] = counts.get(topic, 0) + 1
+    return [(topic, partition_of(order_id.encode(), count)) for topic, count in counts.items()]
+
+
+def _entries(access: Access, places: list[Place], order_id: str) -> list[Entry]:
+    """Records whose bytes name the order, and that are about it or keyed by it."""
+    wanted, found = order_id.encode(), []
+    for record in access.read(places, progress(f"the story of {order_id}")):
+        if record.key == wanted or (record.value is not None and wanted in record.value):
+            entry = entry_of(record)
+            if order_id in {entry.order_id, entry.key}:
+                found.append(entry)
+    return found
+
+
+def _terms(access: Access, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    terms = {order_id: dict(state["order"]) for order_id, state in states.items() if state.get("order")}
+    missing = {order_id.encode() for order_id in states.keys() - terms.keys()}
+    if missing:
+        for record in access.read(access.places([ORDERS_EVENTS.name]), progress("orders")):
+            if record.key in missing and (entry := entry_of(record)).type == "OrderPlaced":
+                terms.setdefault(entry.key, dict(entry.fields))
+    return terms
+
+
+def _row(order_id: str, state: Mapping[str, Any], terms: Mapping[str, Any]) -> dict[str, Any]:
+    lines = terms.get("lines") or []
+    return {
+        "order": order_id,
+        "status": state["status"],
+        "step": state.get("step"),
+        "customer": terms.get("customer_id"),
+        "total": money(total(lines), terms["currency"]) if lines else None,
+        "speed": terms.get("shipping_speed"),
+        "changed": rfc3339(state["updated_at"]),
+        "waits_for": waits_for(state, now()) or None,
+        "reason": state.get("reason"),
+    }

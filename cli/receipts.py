@@ -1,0 +1,21 @@
+"""What is said after a message was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from cli.output import say, show_json, write
+from cli.publishing import Receipt
+
+
+def tell(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
+    """Where the message lies, and how to follow its order."""
+    if as_json:
+        show_json({**asdict(receipt), "fields": fields})
+        return
+    place = f"{receipt.topic}/{receipt.partition}/{receipt.offset}"
+    write(f"{receipt.type} {receipt.key} is at {place}, id {receipt.message_id}")
+    if "order_id" in fields:
+        say(f"follow it: ensemble orders watch {fields['order_id']}")

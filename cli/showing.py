@@ -1,0 +1,99 @@
+"""One order on the screen: its state, its story, and what comes next; and the same live."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cli.details import goods, money, total
+from cli.entries import Entry
+from cli.narration import ENDS, narrate
+from cli.orders import Whole, places_of, waits_for
+from cli.output import say, show_json, show_json_line, write
+from cli.publishing import now
+from cli.story import Line, coloured, plain
+from contracts.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+def show_whole(whole: Whole, *, as_json: bool) -> None:
+    """The order's story from its first message to what is awaited now."""
+    if as_json:
+        show_json(whole.document())
+        return
+    for line in _head(whole):
+        write(line)
+    tell(whole.lines)
+    for entry in whole.dead:
+        write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
+    if awaited := waits_for(whole.state, now()):
+        write(f"waits for {awaited}")
+
+
+def tell(lines: Iterable[Line]) -> None:
+    """Lines of a story: in colour on a terminal, with tabs in a pipe."""
+    if not sys.stdout.isatty():
+        for line in lines:
+            write(plain(line))
+        return
+    from rich.console import Console
+
+    console, width = Console(highlight=False), shutil.get_terminal_size().columns
+    for line in lines:
+        console.print(coloured(line, width))
+
+
+def watch(access: Access, order_id: str, timeout_s: float, *, as_json: bool) -> int:
+    """Tell the order's story until it has ended: exit code 0, or 1 when that takes longer than the timeout."""
+    topics = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
+    began, end = time.monotonic(), ""
+    with access.follow(places_of(access, topics, order_id), from_beginning=True) as follower:
+        for line in narrate(follower, order_id, timeout_s):
+            end = ENDS.get(line.entry.type, end)
+            if as_json:
+                show_json_line(line.document())
+            else:
+                tell([line])
+    if end:
+        say(f"{order_id} is {end}")
+        return 0
+    from cli.orders import state_of
+
+    waiting = waits_for(state_of(access, order_id), now())
+    seen = f"it waits for {waiting}" if waiting else "nothing of it was seen"
+    say(f"{order_id} has not ended after {time.monotonic() - began:.0f} s (--timeout): {seen}")
+    return 1
+
+
+def _head(whole: Whole) -> list[str]:
+    state, terms = whole.state, _terms(whole)
+    step = f", step {state['step']}" if state.get("step") else ""
+    attempt = f", attempt {state['attempt']}" if state.get("attempt", 0) > 1 else ""
+    why = f": {state['reason']}" if state.get("reason") else ""
+    head = [f"{whole.order_id}  {state.get('status', 'not known to the orchestrator')}{step}{attempt}{why}"]
+    if terms:
+        price = money(total(terms["lines"]), terms["currency"])
+        head.append(f"{goods(terms['lines'])} for {terms['customer_id']}, {price}, {terms['shipping_speed']}")
+    if state.get("owed"):
+        head.append(f"still owed: {', '.join(state['owed'])}")
+    return head
+
+
+def _terms(whole: Whole) -> dict[str, Any]:
+    """What was ordered: from the state while it keeps it, else from the first message that says so."""
+    if whole.state.get("order"):
+        return dict(whole.state["order"])
+    return next((dict(line.entry.fields) for line in whole.lines if "shipping_speed" in line.entry.fields
+                 and "currency" in line.entry.fields), {})  # fmt: skip
+
+
+def _cause(entry: Entry) -> str:
+    headers = entry.record.headers
+    error = headers.get("__streams.errors.exception", b"").decode(errors="replace")
+    message = headers.get("__streams.errors.message", b"").decode(errors="replace")
+    return f"{error}: {message}"

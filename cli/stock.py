@@ -1,0 +1,127 @@
+"""Stock as the ledger tells it: folded anew from the facts, not asked of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cli.connection import progress
+from cli.entries import Entry, entry_of
+from contracts.catalogue import INVENTORY_LEDGER
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+Shelf = tuple[str, str]
+"""Warehouse and sku."""
+
+_MOVES: Mapping[str, tuple[int, int, int]] = {
+    "StockReceived": (1, 0, 0),
+    "StockReserved": (-1, 1, 0),
+    "StockReleased": (1, -1, 0),
+    "StockDispatched": (0, -1, 1),
+}
+"""What a fact does to on hand, reserved and dispatched."""
+
+
+@dataclass
+class Level:
+    """One sku in one warehouse."""
+
+    received: int = 0
+    on_hand: int = 0
+    reserved: int = 0
+    dispatched: int = 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Nothing negative, nothing lost."""
+        held = (self.on_hand, self.reserved, self.dispatched)
+        return min(held) >= 0 and self.received == sum(held)
+
+
+@dataclass
+class Ledger:
+    """The facts in their order, folded so far."""
+
+    levels: dict[Shelf, Level] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> dict[str, Any]:
+        """The fact, what it left on its shelf, and what is wrong with it."""
+        fields = entry.fields
+        warehouse = str(fields.get("warehouse_id", entry.key))
+        wrong = [entry.problem] if entry.problem else self._gap(warehouse, fields.get("sequence"))
+        level = self._moved(entry, (warehouse, str(fields.get("sku", ""))))
+        if level is not None and not level.is_sound:
+            wrong.append(f"{fields['sku']} does not add up: {level}")
+        return {
+            "time": rfc3339(entry.record.timestamp),
+            "warehouse": warehouse,
+            "sequence": fields.get("sequence"),
+            "fact": entry.type,
+            "sku": fields.get("sku"),
+            "quantity": fields.get("quantity"),
+            "order": fields.get("order_id"),
+            "on_hand": level.on_hand if level else None,
+            "reserved": level.reserved if level else None,
+            "dispatched": level.dispatched if level else None,
+            "wrong": "; ".join(wrong) or None,
+            "place": entry.place,
+        }
+
+    def _gap(self, warehouse: str, sequence: int | None) -> list[str]:
+        expected = self.sequences.get(warehouse, 0) + 1
+        self.sequences[warehouse] = sequence if sequence is not None else expected
+        return [] if sequence == expected else [f"sequence {sequence} where {expected} is due"]
+
+    def _moved(self, entry: Entry, shelf: Shelf) -> Level | None:
+        if entry.type not in _MOVES:
+            return None
+        on_hand, reserved, dispatched = _MOVES[entry.type]
+        quantity, level = int(entry.fields["quantity"]), self.levels.setdefault(shelf, Level())
+        level.received += quantity if entry.type == "StockReceived" else 0
+        level.on_hand += on_hand * quantity
+        level.reserved += reserved * quantity
+        level.dispatched += dispatched * quantity
+        return level
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which shelves are asked for; all unless named."""
+
+    warehouse: str | None = None
+    sku: str | None = None
+
+    def takes(self, row: dict[str, Any]) -> bool:
+        return self.warehouse in {None, row["warehouse"]} and self.sku in {None, row["sku"]}
+
+
+def audit(access: Access, chosen: Chosen) -> list[dict[str, Any]]:
+    """Every fact of the ledger with what it left behind, in the order of its warehouse."""
+    return [row for row in audited(_facts(access)) if chosen.takes(row)]
+
+
+def audited(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+    """The facts one by one."""
+    ledger = Ledger()
+    for entry in entries:
+        yield ledger.take(entry)
+
+
+def levels(access: Access, chosen: Chosen) -> list[dict[str, Any]]:
+    """What each shelf holds."""
+    ledger = Ledger()
+    for entry in _facts(access):
+        ledger.take(entry)
+    rows = [{"warehouse": shelf[0], "sku": shelf[1], **vars(level)} for shelf, level in sorted(ledger.levels.items())]
+    return [row for row in rows if chosen.takes(row)]
+
+
+def _facts(access: Access) -> Iterator[Entry]:
+    """Partition by partition: within one they are in order, and a warehouse never leaves its own."""
+    for place in access.places([INVENTORY_LEDGER.name]):
+        yield from map(entry_of, access.read([place], progress("the ledger")))
