@@ -186,6 +186,11 @@ def _flaky(clerk: Clerk, key: str, times: str) -> None:
         raise RetryableError("not yet")
 
 
+def _die_once(clerk: Clerk, key: str, _: str) -> None:
+    if clerk.flags.count(f"{key}-dies") == 1:
+        raise FatalError("told to die")
+
+
 def _raise(error: type[Exception]) -> Callable[[Clerk, str, str], None]:
     def step(clerk: Clerk, key: str, text: str) -> None:
         raise error(text.replace("<half>", "\ud800") or "told to")
@@ -220,6 +225,6 @@ STEPS: Mapping[str, Callable[[Clerk, str, str], None]] = {
     "fail": _raise(TerminalError),
     "retry": _raise(RetryableError),
     "stumble": _raise(ValueError),
-    "die": _raise(FatalError),
+    "die-once": _die_once,
     "hang": lambda clerk, key, _: None,
 }

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +23,7 @@ from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers
 from ensemble.kafka import clients, topics
 from ensemble.kafka.cluster import connect
+from ensemble.kafka.embedded import EmbeddedKafka
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import make_loop
 from ensemble.kafka.restore import Place, high_watermarks
@@ -42,6 +43,17 @@ def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) ->
         assert time.monotonic() < limit, f"waited {limit_s:g} s for {what}"
         time.sleep(0.02)
     return found
+
+
+@contextmanager
+def paused(broker: EmbeddedKafka) -> Iterator[None]:
+    """The broker stands still, as after a long garbage collection."""
+    pid = broker._running().process.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 class Outsider:
@@ -105,6 +117,15 @@ class Outsider:
         values = [_value(record) for record in self.records(suffix)]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 
+    def letters(self, key: str | None = None) -> list[KafkaMessage]:
+        """The dead letters of `key`, or all."""
+        letters = self.records("dead-letter")
+        return [letter for letter in letters if key is None or letter.key() == key.encode()]
+
+    def given_up(self, key: str) -> list[str]:
+        """Why records of `key` were given up."""
+        return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
+
     def until_told(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
         """Wait until exactly these were told about `key`."""
         limit = time.monotonic() + limit_s
@@ -148,6 +169,11 @@ class Outsider:
         consumer = Consumer({**clients.assigned_reader(self.shared, "outsider"), **more})
         self._exit.callback(consumer.close)
         return consumer
+
+
+def headers_of(record: KafkaMessage) -> dict[str, bytes]:
+    found: Any = record.headers()
+    return dict(found or ())
 
 
 def _value(record: KafkaMessage) -> bytes:

@@ -100,8 +100,7 @@ class KafkaPlay:
         self.outsider.until_told(key, *texts)
 
     def given_up(self, key: str) -> list[str]:
-        letters = [letter for letter in self.outsider.records("dead-letter") if letter.key() == key.encode()]
-        return [dict(letter.headers() or ())["__streams.errors.message"].decode() for letter in letters]
+        return self.outsider.given_up(key)
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         return self.outsider.messages(suffix, kind)

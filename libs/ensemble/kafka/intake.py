@@ -43,6 +43,7 @@ class Intake:
         self._seek_back()
         first = self.consumer.poll(wait_s)
         polled = [] if first is None else [first, *self.consumer.consume(most - 1, 0)]
+        self._assignment.raise_failure()
         self.capture_group()
         if self._assignment.is_set_back:
             return []  # a rebalance callback had to abort: what was polled comes again

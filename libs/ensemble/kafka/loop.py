@@ -100,7 +100,6 @@ class Loop:
     def _turn(self) -> None:
         self.beat = time.monotonic()
         records = self._intake.poll(self._wait_s(), self._settings.batch_records)
-        self._assignment.raise_failure()
         if self._assignment.changed or self._restoration is not None:
             self._restore()
         if self._assignment.is_set_back:

@@ -23,6 +23,17 @@ from ensemble.task import PartitionTask
 log = structlog.get_logger()
 
 _CHUNK: Final = 10_000
+_PAUSE_S: Final = 0.1
+_PASSING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
+"""What a broker answers while a partition is new, or changes its leader."""
 
 Place = tuple[str, int]
 Take = Callable[[bytes, Any, int], None]
@@ -39,9 +50,19 @@ def low_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float
 
 
 def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: float) -> dict[Place, int]:
-    wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
-    if not wanted:
-        return {}
+    """KafkaException when the broker does not tell in time; a partition may be without a leader for a moment."""
+    wanted, limit = {TopicPartition(*place): spec for place in places}, time.monotonic() + timeout_s
+    while wanted:
+        try:
+            return _asked(admin, wanted, timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in _PASSING or time.monotonic() > limit:
+                raise
+            time.sleep(_PAUSE_S)
+    return {}
+
+
+def _asked(admin: AdminClient, wanted: dict[TopicPartition, Any], timeout_s: float) -> dict[Place, int]:
     answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
     try:
         return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}

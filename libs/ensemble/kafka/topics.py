@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -81,6 +82,7 @@ def apply(admin: AdminClient, topics: Iterable[Topic], replication: int = 1) -> 
         )
         for name, future in made.items():
             _created(name, future)
+        _await_visible(admin, {topic.name for topic in missing})
     return states
 
 
@@ -110,6 +112,15 @@ def _cleanup_policies(admin: AdminClient, topics: list[Topic]) -> dict[str, str]
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
     answers = admin.describe_configs(asked, request_timeout=_TIMEOUT_S)
     return {resource.name: future.result(_TIMEOUT_S)["cleanup.policy"].value for resource, future in answers.items()}
+
+
+def _await_visible(admin: AdminClient, names: set[str]) -> None:
+    """The broker answers before it shows new topics to everybody."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while not_seen := names - admin.list_topics(timeout=_TIMEOUT_S).topics.keys():
+        if time.monotonic() > deadline:
+            raise ConfigurationError(f"the cluster made {', '.join(sorted(not_seen))}, but does not show them")
+        time.sleep(0.05)
 
 
 def _created(name: str, future: Any) -> None:

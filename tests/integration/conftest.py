@@ -1,0 +1,37 @@
+"""A service of its own for each test: unique names, topics made, everything stopped at the end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ensemble import Service
+from ensemble.clock import RuntimeClock
+from tests.cluster import Cluster
+from tests.workshop.on_kafka import Outsider, ServiceProcess, ServiceThread
+from tests.workshop.service import workshop
+
+
+class Shop:
+    """The workshop's service under a name of its own. Processes that it starts are killed at the test's end."""
+
+    def __init__(self, name: str, flags: Path, bootstrap: str, at_end: ExitStack) -> None:
+        self.name, self.flags, self.bootstrap, self._at_end = name, flags, bootstrap, at_end
+        self.service: Service = workshop(name, flags)
+        self.outsider = at_end.enter_context(Outsider(bootstrap, self.service))
+
+    def thread(self, clock: RuntimeClock | None = None, **settings: Any) -> ServiceThread:
+        """The service in a thread; use it in a `with`."""
+        return ServiceThread(self.service, self.bootstrap, clock, **settings)
+
+    def process(self, **settings: object) -> ServiceProcess:
+        """The service as a process that has started."""
+        return self._at_end.enter_context(ServiceProcess(self.name, self.flags, self.bootstrap, **settings))
+
+
+@pytest.fixture
+def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Shop]:
+    with ExitStack() as at_end:
+        yield Shop(unique("shop"), tmp_path, kafka.bootstrap_servers, at_end)

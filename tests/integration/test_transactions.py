@@ -1,0 +1,127 @@
+"""One commit holds a batch's outputs, state and offsets, or none of them."""
+
+from typing import Any
+
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re-exports
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from ensemble.kafka.transaction import Outcome, Work
+from tests.cluster import Cluster
+from tests.integration.conftest import Shop
+from tests.workshop.on_kafka import ServiceThread, paused, wait_for
+from tests.workshop.plays import script
+
+
+def limit_record_size(admin: AdminClient, topic: str, size: int) -> None:
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(10)
+
+
+def count(thread: ServiceThread, shop: Shop, metric: str) -> float:
+    return thread.loop.metrics.registry.get_sample_value(metric, {"service": shop.name}) or 0.0
+
+
+def test_an_aborted_batch_leaves_nothing_behind_and_is_done_again(shop: Shop) -> None:
+    """Rule 7: after an abort the batch is dropped and read again from the committed offsets."""
+    limit_record_size(shop.outsider.admin, shop.outsider.topic("events"), 1000)
+    with shop.thread() as thread:
+        shop.outsider.send(script("a", "add 1", "forward once", "tell " + "x" * 2000))
+        wait_for(lambda: count(thread, shop, "ensemble_transaction_aborts_total"), "an abort")
+        assert shop.outsider.told("a") == []
+        assert shop.outsider.records("outbox") == []
+        assert shop.outsider.records("account-changelog") == []
+
+        limit_record_size(shop.outsider.admin, shop.outsider.topic("events"), 1_000_000)
+        shop.outsider.until_done()
+
+        shop.outsider.until_told("a", "1", "x" * 2000)
+        assert len(shop.outsider.records("outbox")) == 1
+
+
+class Forgetful:
+    """The real transactions, but the first commit with outputs ends without an answer: done, or not."""
+
+    def __init__(self, real: Any, *, commits: bool) -> None:
+        self._real, self._commits, self.forgot = real, commits, False
+
+    def commit(self, work: Work) -> Outcome:
+        outputs = list(work.outputs)
+        if self.forgot or not outputs:
+            return self._real.commit(Work(outputs, work.changes, work.offsets, work.group))  # type: ignore[no-any-return]
+        self.forgot = True
+        if self._commits:
+            assert self._real.commit(Work(outputs, work.changes, work.offsets, work.group)) is Outcome.COMMITTED
+        return Outcome.UNKNOWN
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def test_a_commit_without_an_answer_that_took_effect_is_not_done_again(shop: Shop) -> None:
+    """Rule 7: a new producer settles what was open, and the group's offsets tell that it was the commit."""
+    thread = shop.thread()
+    thread.loop._transactions = Forgetful(thread.loop._transactions, commits=True)  # type: ignore[assignment]
+    with thread:
+        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.until_done()
+        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.until_told("a", "1", "2")
+
+
+def test_a_commit_without_an_answer_that_did_not_take_effect_is_done_again(shop: Shop) -> None:
+    """Rule 7: offsets that differ mean that it did not happen; state is restored and the batch read again."""
+    thread = shop.thread()
+    thread.loop._transactions = Forgetful(thread.loop._transactions, commits=False)  # type: ignore[assignment]
+    with thread:
+        shop.outsider.send(script("a", "add 1"), script("b", "add 1"))
+        shop.outsider.until_done()
+        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.until_told("a", "1", "2")
+        shop.outsider.until_told("b", "1")
+
+
+def test_timers_whose_commit_has_no_answer_fire_once(shop: Shop) -> None:
+    """Rule 7: a batch of timers moves no offset, so nothing tells whether it was committed: state is restored."""
+    thread = shop.thread()
+    with thread:
+        shop.outsider.send(script("a", "remind alarm 0.5 tell once; add 1"))
+        shop.outsider.until_done()
+        thread.loop._transactions = Forgetful(thread.loop._transactions, commits=True)  # type: ignore[assignment]
+        shop.outsider.until_told("a", "once", "1")
+        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.until_told("a", "once", "1", "2")
+
+
+def test_a_broker_that_is_silent_for_a_while_costs_nothing(shop: Shop, kafka: Cluster) -> None:
+    """Rule 7: a commit that times out is settled by a new producer, whatever had become of it."""
+    with shop.thread(commit_timeout_s=1) as thread:
+        shop.outsider.send(script("a", "add 1", "wait here"))
+        wait_for((shop.flags / "here.reached").exists, "the handler to start")
+        first = thread.loop._transactions._producer
+        with paused(kafka.broker):
+            (shop.flags / "here.go").touch()
+            wait_for(lambda: thread.loop._transactions._producer is not first, "the producer to be thrown away")
+        shop.outsider.until_done()
+        shop.outsider.until_told("a", "1")
+
+
+def test_a_fatal_error_commits_nothing_of_the_record_that_met_it(shop: Shop) -> None:
+    """Rule 7: leaving the group must not commit the offset of a record whose effects were never written."""
+    outsider = shop.outsider
+    dying = shop.thread()
+    with_error = dying.__enter__()
+    outsider.send(script("a", "tell before"))
+    outsider.until_told("a", "before")
+    outsider.send(script("a", "die-once", "tell after"))
+    with_error.join()
+    assert "told to die" in str(dying.error)
+
+    with shop.thread():
+        outsider.until_told("a", "before", "after")
