@@ -127,6 +127,9 @@ class Level(NamedTuple):
     reserved: int = 0
     dispatched: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.on_hand} on hand, {self.reserved} reserved, {self.dispatched} dispatched"
+
 
 class StockSnapshot(NamedTuple):
     """What inventory's own snapshots say of one warehouse after `sequence` facts."""

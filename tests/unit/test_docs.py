@@ -120,3 +120,8 @@ def test_code_uses_none_of_the_words_that_say_nothing() -> None:
 
 def classes_of(path: Path) -> list[str]:
     return [node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+
+
+def test_the_service_that_the_readme_shows_is_the_real_one() -> None:
+    (shown,) = re.findall(r"```python\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    assert shown in (CHECKOUT / "services" / "inventory" / "handlers.py").read_text()

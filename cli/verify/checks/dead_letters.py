@@ -43,10 +43,10 @@ def _judge(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
 
 def _differences(original: Raw, now: Raw, source_words: str) -> Iterator[str]:
     parts = {
-        "key": original.key == now.key,
-        "value": original.value == now.value,
-        "headers": original.headers == now.headers[: len(original.headers)],
+        "key is not that": original.key == now.key,
+        "value is not that": original.value == now.value,
+        "headers are not those": original.headers == now.headers[: len(original.headers)],
     }
-    for part, is_equal in parts.items():
+    for words, is_equal in parts.items():
         if not is_equal:
-            yield f"its {part} differs from that of {source_words}"
+            yield f"its {words} of {source_words}"

@@ -77,8 +77,8 @@ def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: l
         return
     if duty.silence and RULES[duty.silence](snapshot, message):
         return
-    wanted = " or ".join(sorted(duty.effects)) or "state"
-    yield _violation(message, f"{duty.reader} has read it, but there is neither {wanted} from it nor a dead letter")
+    wanted = " or ".join(sorted(duty.effects)) or "trace in its state"
+    yield _violation(message, f"{duty.reader} has read it, but there is no {wanted} from it, and no dead letter")
 
 
 def _torn(message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:

@@ -56,7 +56,7 @@ def check_stock(snapshot: Snapshot) -> list[Violation]:
         for order_id in holdings.keys() | snapshot.completed.keys()
         for words in _judge(snapshot, order_id, holdings.get(order_id, Holding()))
     ]
-    return warehouses + orders
+    return warehouses + orders + [Violation(CHECK, str(fact), words) for fact, words in _receipts(snapshot)]
 
 
 def holdings_of(snapshot: Snapshot) -> Mapping[str, Holding]:
@@ -105,15 +105,26 @@ def _moved(fold: Fold, fact: Message) -> Iterator[str]:
 
 def _compare(warehouse_id: str, fold: Fold, claimed: StockSnapshot) -> Iterator[tuple[str, str]]:
     for sku in fold.levels.keys() | claimed.levels.keys():
-        ours, theirs = fold.levels.get(sku), claimed.levels.get(sku)
+        ours, theirs = fold.levels.get(sku, Level()), claimed.levels.get(sku, Level())
         if ours != theirs:
-            yield f"{warehouse_id}/{sku}", f"the ledger says {ours} after {fold.sequence} facts, the snapshot {theirs}"
+            words = f"after {fold.sequence} facts the ledger says {ours}; inventory's own snapshot {theirs}"
+            yield f"{warehouse_id}/{sku}", words
 
 
 def _balance(warehouse_id: str, fold: Fold) -> Iterator[tuple[str, str]]:
     for sku, level in fold.levels.items():
         if fold.received[sku] != sum(level):
             yield f"{warehouse_id}/{sku}", f"{fold.received[sku]} pieces received, but {sum(level)} accounted for"
+
+
+def _receipts(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
+    """What was booked as received is what was sent."""
+    for facts in snapshot.facts.values():
+        for fact in facts:
+            sent = snapshot.by_id.get(fact.fields.get("receipt_id", ""))
+            for name in ("warehouse_id", "sku", "quantity") if sent and sent.type == "ReceiveStock" else ():
+                if sent and fact.fields[name] != sent.fields[name]:
+                    yield fact, f"books {name} {fact.fields[name]}, but {sent} says {sent.fields[name]}"
 
 
 # -- orders -------------------------------------------------------------------------------------------------------

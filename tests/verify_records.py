@@ -1,0 +1,117 @@
+"""Records as Kafka would hand them over, and the check's own reading of them, without Kafka."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fastavro import parse_schema, schemaless_writer
+
+from cli.verify.facts import Place
+from cli.verify.flow import DEAD_LETTER, MESSAGE_TOPICS, ORDER_STATE, SERVICES
+from cli.verify.gather import Gathering
+from contracts import SCHEMAS
+from ensemble import runtime_state
+from ensemble.codec import Decoder, prefix_of
+from ensemble.schemas import SchemaSet, without_logical_types
+
+PARTITIONS = 4
+STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")
+DEAD_LETTERS = tuple(f"{service}{DEAD_LETTER}" for service in SERVICES)
+TOPICS = (*MESSAGE_TOPICS, *STATE_TOPICS, *DEAD_LETTERS)
+
+
+@dataclass
+class Written:
+    """One record; tests may change anything about it before the snapshot is taken."""
+
+    at: tuple[str, int, int]
+    type: str
+    fields: dict[str, Any]
+    raw_key: bytes | None
+    headers_now: dict[str, bytes]
+    raw_value: bytes | None = None
+    """Instead of the encoded fields."""
+    is_tombstone: bool = False
+
+    def topic(self) -> str:
+        return self.at[0]
+
+    def partition(self) -> int:
+        return self.at[1]
+
+    def offset(self) -> int:
+        return self.at[2]
+
+    def key(self) -> bytes | None:
+        return self.raw_key
+
+    def value(self) -> bytes | None:
+        if self.is_tombstone:
+            return None
+        return encoded(self.type, self.fields) if self.raw_value is None else self.raw_value
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return list(self.headers_now.items())
+
+    @property
+    def message_id(self) -> str:
+        return self.headers_now["ce_id"].decode()
+
+    def set_header(self, name: str, value: str) -> None:
+        self.headers_now[name] = value.encode()
+
+
+def gathered(records: Iterable[Written], partitions: dict[str, int], cut: dict[Place, int]) -> Gathering:
+    """Read as the check reads: dead letters first."""
+    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
+    ordered = sorted(records, key=lambda record: record.at)
+    for record in (record for record in ordered if record.topic() in DEAD_LETTERS):
+        gathering.take(record)
+    gathering.want_originals()
+    for record in (record for record in ordered if record.topic() not in DEAD_LETTERS):
+        gathering.take(record)
+    return gathering
+
+
+def encoded(kind: str, fields: dict[str, Any]) -> bytes:
+    """The record value, with whatever the fields do not mention at its default."""
+    prefix, schema = _prefix_and_schema(kind)
+    out = io.BytesIO()
+    out.write(prefix)
+    schemaless_writer(out, schema, fields)
+    return out.getvalue()
+
+
+@cache
+def _prefix_and_schema(kind: str) -> tuple[bytes, Any]:
+    source, name = _home_of(kind)
+    schema = parse_schema(without_logical_types(source.working[name]), named_schemas={})
+    return prefix_of(source.id_of(name)), schema
+
+
+def _home_of(kind: str) -> tuple[SchemaSet, str]:
+    for source in (SCHEMAS, runtime_state.SCHEMAS):
+        for name in source.names():
+            if name.endswith(f".{kind}"):
+                return source, name
+    raise KeyError(kind)
+
+
+def traceparent(trace: str, message_id: str) -> str:
+    return f"00-{trace}-{message_id[:16]}-01"
+
+
+def as_seen(record: Written) -> dict[str, Any]:
+    topic, partition, offset = record.at
+    return {
+        "type": record.type,
+        "message_id": record.message_id,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "at": 1,
+    }
