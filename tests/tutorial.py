@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -110,6 +111,8 @@ class Checkout:
         missing = [line for line in expected if not _is_in(line, done.stdout)]
         assert missing == [], f"$ {command}\n{done.stdout}"
         assert expected or done.returncode == 0, f"$ {command}\n{done.stdout}"
+        if " > " in command:
+            (self.root / command.rpartition(" > ")[2]).write_text(done.stdout)
 
     def _start(self, command: str) -> None:
         output = self.root / f"background-{len(self.running)}.log"
@@ -126,9 +129,7 @@ class Checkout:
 
     def _arguments(self, command: str) -> Sequence[str]:
         """The same command, with this test's Python in place of the copy's, which would have to be made first."""
-        import shlex
-
-        match shlex.split(command):
+        match shlex.split(command.partition(" > ")[0]):
             case ["./ensemble", "up", *rest]:
                 return [sys.executable, "-m", "cli", "up", "--free-ports", *rest]
             case ["./ensemble", *rest]:
