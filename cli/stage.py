@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
 
 _HEAP = "512m"
-_WAKE_S = 3.0
 
 
 @dataclass
@@ -132,13 +130,10 @@ def _made_ready(bootstrap: str) -> Access:
     from ensemble.settings import KafkaSettings, load
 
     access = open_access(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
-    waking = threading.Thread(target=access.wake_coordinators, daemon=True)
-    waking.start()
     wrong = [row for row in applied(access, _replication(access)) if row["status"].startswith("wrong")]
     if wrong:
         listed = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
         raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {listed}")
-    waking.join(_WAKE_S)
     return access
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -114,18 +112,6 @@ class Access:
             raise ClusterError(f"{topic}: {error.args[0].str()}") from None
         producer.flush(_ANSWER_S + 2)
         return _delivered(topic, reports)
-
-    def wake_coordinators(self) -> None:
-        """Make a fresh cluster create the internal topics of transactions and groups, so that nobody waits later.
-
-        Says nothing when it does not work: whoever needs them is told.
-        """
-        asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions("ensemble-cli")])
-        with suppress(KafkaException):
-            Producer({**self.shared, "transactional.id": "ensemble-cli"}).init_transactions(_ANSWER_S)
-        for future in asked.values():
-            with suppress(KafkaException):
-                future.result(_ANSWER_S)
 
     def _offsets(self, places: Collection[Place], spec: Any) -> dict[Place, int]:
         wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
