@@ -7,6 +7,7 @@ runs once all inputs' partition p are assigned and its state is restored; until 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 
 _COMMITTED_TIMEOUT_S: Final = 40.0
 """A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
+_WAKE_TIMEOUT_S: Final = 1.0
 
 
 class Assignment:
@@ -155,7 +157,14 @@ class Assignment:
             self.running[task.partition] = task
         self.restoring = {}
         consumer.resume(self._places(started))
+        self._wake(consumer, self._places(started))
         return started
+
+    def _wake(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """The client looks at resumed partitions once a second, or when it has anything else to ask their brokers."""
+        if places:
+            with suppress(KafkaException):
+                consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)
 
     def rewind(self) -> None:
         """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""

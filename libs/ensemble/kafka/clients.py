@@ -44,6 +44,7 @@ def group_consumer(shared: dict[str, Any], service: str, settings: RuntimeSettin
         "max.poll.interval.ms": round(settings.max_poll_interval_s * 1000),
         "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,  # the default of 1 s throttles a bounded queue
+        "fetch.wait.max.ms": 100,  # what is asked of the broker waits behind a fetch, half a second by default
     }
 
 
