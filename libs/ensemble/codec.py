@@ -105,7 +105,7 @@ class Decoded(NamedTuple):
 class Decoder:
     """Reads any record whose schema one of its sources knows, without models: for tools and independent checks."""
 
-    def __init__(self, sources: Iterable[SchemaSource]) -> None:
+    def __init__(self, sources: Iterable[SchemaSource | SchemaSources]) -> None:
         self._sources = tuple(sources)
         self._known: dict[int, tuple[SchemaVersion, Any]] = {}
 

@@ -69,7 +69,8 @@ class LedgerStore:
         self.ledger_end = 0
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
         self._make, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
-        self.codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition], sources)
+        self._codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition], sources)
+        self.types, self.learn = self._codec.types, self._codec.learn
         self._live: dict[bytes, State | bytes] = {}
         self._dirty: set[bytes] = set()
         self._facts = 0
@@ -83,7 +84,7 @@ class LedgerStore:
             return self.batch[key]
         held = self._live.get(key)
         if isinstance(held, bytes):
-            held = self._live[key] = self.codec.decode(key, held)
+            held = self._live[key] = self._codec.decode(key, held)
         return held
 
     def known(self) -> Iterable[bytes]:
@@ -118,7 +119,7 @@ class LedgerStore:
         self._taking = self._facts + self.batch_facts >= self._every
         if not self._taking:
             return []
-        return [(key, self.codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
+        return [(key, self._codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
 
     def _stamped(self, state: Any) -> State | None:
         """A position takes the ledger offset known now."""
@@ -222,7 +223,7 @@ class StagedAggregate:
 class FactStore:
     """One partition of an event log: the whole history of each key. It has no changelog, the ledger is one."""
 
-    changelog = ""
+    changelog, types = "", ()
 
     def __init__(self, spec: StoreSpec) -> None:
         self.ledger, self.ledger_end = spec.ledger_name, 0
@@ -242,6 +243,9 @@ class FactStore:
 
     def drop(self) -> None:
         self.batch = {}
+
+    def learn(self, value: bytes) -> None:
+        """There is no changelog to learn from."""
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Nothing is ever written to a changelog."""

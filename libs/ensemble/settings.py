@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ensemble.errors import ConfigurationError
@@ -31,10 +32,7 @@ class KafkaSettings(BaseSettings):
     def client_config(self) -> dict[str, Any]:
         """The settings as librdkafka spells them."""
         values = self.model_dump(exclude_none=True, exclude={"bootstrap_servers"})
-        plain = {
-            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
-        }
-        return {name.replace("_", "."): value for name, value in plain.items()}
+        return {name.replace("_", "."): _revealed(value) for name, value in values.items()}
 
 
 class ComposeSettings(BaseSettings):
@@ -44,6 +42,39 @@ class ComposeSettings(BaseSettings):
 
     kafka_port: int = Field(default=9092, ge=1, le=65_535)
     """The broker's port on loopback."""
+
+
+class RegistrySettings(BaseSettings):
+    """A Confluent-compatible schema registry. Without `SCHEMA_REGISTRY_URL` ids come from the files in schemas/."""
+
+    model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
+
+    url: str | None = None
+    """http(s)://host:port/path; Apicurio's path is /apis/ccompat/v7. Credentials have settings of their own."""
+    ids: Literal["registry", "files"] = "registry"
+    """Whose ids new records get. `files` while some service is not given the registry yet: all read both."""
+    basic_auth_user_info: SecretStr | None = None
+    """user:password"""
+    ssl_ca_location: str | None = None
+    ssl_certificate_location: str | None = None
+    ssl_key_location: str | None = None
+    ssl_key_password: SecretStr | None = None
+    timeout_s: float = Field(default=3, gt=0, le=60)
+    """How long one request may take."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        """A variable that is there and empty, as compose files make them, is not set."""
+        if url and not re.fullmatch(r"(https?|mock)://[^@\s]+", url):
+            raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
+        return url or None
+
+    def client_config(self) -> dict[str, Any]:
+        """The settings as confluent-kafka spells them. Who asks decides about asking again."""
+        values = self.model_dump(exclude_none=True, exclude={"ids", "timeout_s"})
+        config = {name.replace("_", "."): _revealed(value) for name, value in values.items()}
+        return {**config, "timeout": self.timeout_s, "max.retries": 0}
 
 
 class RuntimeSettings(BaseSettings):
@@ -98,6 +129,10 @@ class RuntimeSettings(BaseSettings):
         if self.max_poll_interval_s < max(self.session_timeout_s, self.batch_s):
             raise ValueError("MAX_POLL_INTERVAL_S must be at least SESSION_TIMEOUT_S and BATCH_S")
         return self
+
+
+def _revealed(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def load(settings: type[T], **given: Any) -> T:

@@ -25,6 +25,13 @@ class Changelogged(Protocol):
 
     @property
     def changelog(self) -> str: ...
+    @property
+    def types(self) -> tuple[type[State], ...]:
+        """What its changelog holds."""
+
+    def learn(self, value: bytes) -> None:
+        """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
+
     def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
         """The changelog records of this batch, one for each key."""
 
@@ -45,18 +52,18 @@ class StateCodec:
     """Encodes and decodes the state types of one changelog."""
 
     def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
-        self._changelog, self._types, self._sources = changelog, tuple(types), sources or Directories()
+        self._changelog, self.types, self._sources = changelog, tuple(types), sources or Directories()
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._readers: dict[bytes, Callable[[bytes], Any]] = {}
-        for state in self._types:
+        for state in self.types:
             source = self._sources.on(changelog, state.__schemas__)
             self._encoders[state] = encoder_for(state, source)
             self._readers.update(readers_for(state, source))
 
     def learn(self, value: bytes) -> None:
-        """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
+        """Look the schema of this value up if it came up after start. May raise SchemasUnavailable."""
         prefix = value[:5]
-        if prefix not in self._readers and (found := late_reader(prefix, self._types, self._sources)):
+        if prefix not in self._readers and (found := late_reader(prefix, self.types, self._sources)):
             self._readers[prefix] = found[1]
 
     def encode(self, state: State | None) -> bytes | None:
@@ -91,6 +98,7 @@ class PartitionStore(Generic[S]):
     def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
         self.changelog = changelog
         self.codec = StateCodec(changelog, types, sources)
+        self.types, self.learn = self.codec.types, self.codec.learn
         self.committed: dict[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         self._hot: dict[bytes, S] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ensemble.errors import FatalError, LostState
+from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
 
@@ -23,6 +24,10 @@ _HOPELESS: Final = frozenset(
 )
 
 
+_HELD_PAUSE_S: Final = 0.05
+"""A record that waits is read again this often; the other partitions' batches go on between."""
+
+
 class Intake:
     """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
 
@@ -30,6 +35,7 @@ class Intake:
         self.consumer = Consumer(dict(config))
         self._assignment, self._gate = assignment, gate
         self.group: Any = None
+        self._told = ""
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
@@ -65,6 +71,16 @@ class Intake:
         self._gate.forget({partition for _, partition in firsts})
         for (topic, partition), offset in firsts.items():
             self.consumer.seek(TopicPartition(topic, partition, offset))
+
+    def hold(self, records: list[Message], reason: SchemasUnavailable) -> list[Message]:
+        """The first of these has to wait, and so has all of its partition behind it. Returns the others."""
+        first = (records[0].topic(), records[0].partition())
+        if str(reason) != self._told:
+            log.warning("record.waits", topic=first[0], partition=first[1], offset=records[0].offset(), why=str(reason))
+            self._told = str(reason)
+        self.put_back([record for record in records if (record.topic(), record.partition()) == first])
+        time.sleep(_HELD_PAUSE_S)
+        return [record for record in records if (record.topic(), record.partition()) != first]
 
     def _seek_back(self) -> None:
         if self._assignment.is_set_back:

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ensemble.effects import current_layer
-from ensemble.errors import FatalError
+from ensemble.errors import FatalError, SchemasUnavailable
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
 from ensemble.kafka.intake import Intake
@@ -136,16 +136,26 @@ class Loop:
         for task in tasks.values():
             task.begin_batch(now, stamp)
         limit = time.monotonic() + self._settings.batch_s
-        for taken, record in enumerate(records):
-            if time.monotonic() > limit:
-                self._intake.put_back(records[taken:])
-                break
-            tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
+        while records:
+            records = self._take(records, limit)
         waiting = [task for task in tasks.values() if task.is_waiting]
         if waiting:
             self._async.get_loop().run_until_complete(_finish(waiting))
         self._fire_timers()
         current_layer.set(None)
+
+    def _take(self, records: list[Message], limit: float) -> list[Message]:
+        """Hand records to their tasks; returns what is left when one of them has to wait for its schema."""
+        tasks = self._assignment.running
+        for taken, record in enumerate(records):
+            if time.monotonic() > limit:
+                self._intake.put_back(records[taken:])
+                break
+            try:
+                tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
+            except SchemasUnavailable as reason:
+                return self._intake.hold(records[taken:], reason)
+        return []
 
     def _fire_timers(self) -> None:
         for task in self._assignment.running.values():

@@ -16,13 +16,14 @@ import structlog
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
-from ensemble.errors import FatalError, TerminalError, UnreadableState
+from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UnreadableState
 from ensemble.plan import Plan
 from ensemble.task import PartitionTask
 
 log = structlog.get_logger()
 
 _CHUNK: Final = 10_000
+_HELD_PAUSE_S: Final = 0.05
 _PAUSE_S: Final = 0.1
 _PASSING: Final = frozenset(
     {
@@ -86,6 +87,9 @@ class Restoration:
         self._plan, self._tasks, self._admin = plan, tasks, admin
         self._consumer = Consumer(config)
         self.records = 0
+        self._held: list[Any] = []
+        """Polled, and waiting for a schema."""
+        self._told = ""
         self._left: dict[Place, int] = {}
         self._takes: dict[Place, Take] = {}
         self._phases = [self._changelogs, self._ledgers]
@@ -103,16 +107,25 @@ class Restoration:
             self._read(timeout_s)
         except KafkaException as error:
             log.warning("restore.waits", reason=error.args[0].str())
+        except SchemasUnavailable as error:
+            self._wait(str(error))
         if (self.records, len(self._left), len(self._phases)) != before:
             self._moved = time.monotonic()
         self._check_moving(stall_s)
         return False
 
+    def _wait(self, reason: str) -> None:
+        if reason != self._told:
+            log.warning("restore.waits", reason=reason)
+            self._told = reason
+        time.sleep(_HELD_PAUSE_S)
+
     def _check_moving(self, stall_s: float) -> None:
         if time.monotonic() - self._moved > stall_s:
             places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._left)
             raise FatalError(
-                f"restore has not moved for {stall_s:g} s; an open transaction hangs, or the broker is away: {places}"
+                f"restore has not moved for {stall_s:g} s; an open transaction hangs, the broker is away, or the "
+                f"schema registry: {places}"
             )
 
     def close(self) -> None:
@@ -137,10 +150,12 @@ class Restoration:
         return reading
 
     def _replayer(self, store: Any) -> Take:
-        readers = self._plan.fact_readers(store.ledger)
+        readers: dict[bytes, Any] = dict(self._plan.fact_readers(store.ledger))
 
         def take(key: bytes, value: Any, offset: int) -> None:
             read = readers.get(value[:5])
+            if read is None:
+                read = readers[value[:5]] = self._plan.late_fact_reader(store.ledger, value[:5])
             if read is None:
                 raise UnreadableState(
                     f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this "
@@ -164,18 +179,25 @@ class Restoration:
         )
 
     def _read(self, timeout_s: float) -> None:
-        takes, first = self._takes, self._consumer.poll(timeout_s)
-        if first is None:
-            return
-        for record in (first, *self._consumer.consume(_CHUNK, 0)):
+        takes, records = self._takes, self._held or self._polled(timeout_s)
+        self._held = []
+        for taken, record in enumerate(records):
             error = record.error()
             if error is None:
-                takes[record.topic(), record.partition()](record.key(), record.value(), record.offset())  # type: ignore[index,arg-type]  # a consumed record has them
+                try:
+                    takes[record.topic(), record.partition()](record.key(), record.value(), record.offset())
+                except SchemasUnavailable:
+                    self._held = records[taken:]
+                    raise
                 self.records += 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._ended((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # as above
+                self._ended((record.topic(), record.partition()), record.offset())
             else:
                 raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
+
+    def _polled(self, timeout_s: float) -> list[Any]:
+        first = self._consumer.poll(timeout_s)
+        return [] if first is None else [first, *self._consumer.consume(_CHUNK, 0)]
 
     def _ended(self, place: Place, offset: int) -> None:
         """The reader has seen all that is committed; done, unless a transaction was open before the end we need."""
@@ -184,9 +206,12 @@ class Restoration:
 
 
 def _restorer(store: Any) -> Take:
-    restore = store.restore
+    restore, learn, met = store.restore, store.learn, set[bytes]()
 
     def take(key: bytes, value: Any, _: int) -> None:
+        if value is not None and value[:5] not in met:
+            learn(value)
+            met.add(value[:5])
         restore(key, value)
 
     return take
