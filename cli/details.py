@@ -58,7 +58,7 @@ def _said(name: str, value: Any) -> str:
         case "reason" | "error" | "message" | "sku" | "shipping_speed" | "shipment_id" | "charge_id":
             return str(value)
         case "quantity":
-            return f"{value} pieces"
+            return "1 piece" if value == 1 else f"{value} pieces"
         case "warehouse_id":
             return f"warehouse {value}"
         case _:

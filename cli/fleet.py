@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cli.member import SANDBOX, SERVICES, Child, Member, with_free_port
+from cli.member import SANDBOX, SERVICES, Child, Member, free_ports
 
-__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "with_free_port"]
+__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "free_ports"]
 
 ALL: Final = (SANDBOX, *SERVICES)
 READY_LIMIT_S: Final = 60.0
@@ -32,8 +33,28 @@ class Fallen:
     last_lines: list[str]
 
     def __str__(self) -> str:
-        lines = "\n".join(f"    {line}" for line in self.last_lines) or "    (it wrote nothing)"
-        return f"{self.name} ended with exit code {self.exit_code}; its last words:\n{lines}"
+        lines = "\n".join(f"    {in_words(line)}" for line in self.last_lines) or "    (it wrote nothing)"
+        return f"{self.name} {how_it_ended(self.exit_code)}; its last words:\n{lines}"
+
+
+def how_it_ended(exit_code: int | None) -> str:
+    """`ended with exit code 2`, or `was ended by SIGKILL`."""
+    if exit_code is None or exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    return f"was ended by {signal.Signals(-exit_code).name}"
+
+
+def in_words(line: str) -> str:
+    """A JSON line of a log as a person reads it; any other line as it is."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(fields, dict):
+        return line
+    head = [str(fields.pop(name)) for name in ("timestamp", "level", "event") if name in fields]
+    fields.pop("service", None)
+    return " ".join([*head, *(f"{name}={value}" for name, value in fields.items())])
 
 
 class Fleet:
@@ -50,7 +71,9 @@ class Fleet:
         services: Iterable[str | Member] = ALL,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        made = [with_free_port(item) if isinstance(item, str) else item for item in services]
+        asked = list(services)
+        ports = iter(free_ports(len(asked)))
+        made = [Member(item, next(ports)) if isinstance(item, str) else item for item in asked]
         self.members: Mapping[str, Member] = {member.name: member for member in made}
         self._bootstrap, self._directory = bootstrap, directory
         self._environment = {**self._provider(), **(environment or {})}
@@ -161,7 +184,7 @@ class Fleet:
     def state_of(self, name: str) -> str:
         """Why it is not ready, or nothing."""
         if not self.is_alive(name):
-            return f"ended with exit code {self.exit_code(name)}"
+            return how_it_ended(self.exit_code(name))
         return self.members[name].why_not_ready()
 
     def pid(self, name: str) -> int:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -67,16 +68,11 @@ class Member:
         return "" if answer.status == 200 else _reason(body)  # noqa: PLR2004  HTTP's OK
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def with_free_port(service: str, instance: int = 0) -> Member:
-    """A member that collides with nothing."""
-    return Member(service, free_port(), instance)
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on now."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
+        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 @dataclass

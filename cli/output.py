@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 Cell = str | int | float | None
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows under column names. `styles` colours a cell by its column and text, on a terminal only."""
+    """Rows under column names."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     styles: Mapping[str, Mapping[str, str]] | None = None
+    """The colour of a cell by its column and text, on a terminal."""
+    spare: Sequence[str] = ()
+    """Columns that give way, the first one first, on a terminal that is too narrow for all."""
     nothing: str = "nothing there"
 
 
@@ -72,19 +78,53 @@ def _show_table(sheet: Sheet) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    names = fitting(sheet, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for place, name in enumerate(sheet.columns):
-        numbers = all(isinstance(row[place], int | float) for row in sheet.rows)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
-    styles = sheet.styles or {}
+    for place, name in enumerate(names):
+        width = _width(sheet, name) if place == 0 else None
+        table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", min_width=width)
     for row in sheet.rows:
-        cells = zip(sheet.columns, row, strict=True)
-        table.add_row(*(Text(_shown(cell), style=styles.get(name, {}).get(str(cell), "")) for name, cell in cells))
-    Console().print(table)
+        cells = dict(zip(sheet.columns, row, strict=True))
+        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in names))
+    console.print(table)
 
 
-def _shown(cell: Cell) -> str:
-    return "" if cell is None else str(cell)
+def fitting(sheet: Sheet, width: int) -> list[str]:
+    """The columns to show: none that is empty, and no spare one that there is no room for."""
+    names = [name for name in sheet.columns if any(_cells(sheet, name))]
+    for spare in sheet.spare:
+        if sum(_width(sheet, name) + 3 for name in names) - 3 <= width:
+            break
+        names = [name for name in names if name != spare]
+    return names
+
+
+def shown(cell: Cell) -> str:
+    """A cell as a person reads it: of a time today, the time of day is enough."""
+    text = "" if cell is None else str(cell)
+    if not _TIME.fullmatch(text):
+        return text
+    date, _, time = text.rstrip("Z").partition("T")
+    return time[:8] if date == datetime.now(UTC).date().isoformat() else f"{date[5:]} {time[:5]}"
+
+
+def _cells(sheet: Sheet, name: str) -> list[str]:
+    place = list(sheet.columns).index(name)
+    return [shown(row[place]) for row in sheet.rows]
+
+
+def _width(sheet: Sheet, name: str) -> int:
+    return max(len(name), *map(len, _cells(sheet, name)))
+
+
+def _side(sheet: Sheet, name: str) -> Literal["left", "right"]:
+    place = list(sheet.columns).index(name)
+    return "right" if all(isinstance(row[place], int | float | None) for row in sheet.rows) else "left"
+
+
+def _style(sheet: Sheet, name: str, cell: Cell) -> str:
+    return (sheet.styles or {}).get(name, {}).get(str(cell), "")
 
 
 def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:

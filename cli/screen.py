@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ _FATES: Final = {
     "done": ("✓", "green"), "failed": ("✗", "red"), "undone": ("↩", "yellow"), "begun": ("…", "cyan"),
     "open": ("·", "bright_black"),
 }  # fmt: skip
+_SHORT: Final = {"payment": "pay", "reservation": "stock", "shipment": "ship"}
+_WIDE: Final = 110
 _REFRESH_S: Final = 0.25
 _SUMMARY_S: Final = 5.0
 _LATEST: Final = 10
@@ -122,22 +125,23 @@ def _orders(board: Scoreboard) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black")
+    wide = shutil.get_terminal_size().columns >= _WIDE
+    table = Table.grid(padding=(0, 2), expand=True)
+    for width in (8, 14, 15, 32 if wide else 17):
+        table.add_column(no_wrap=True, min_width=width, max_width=max(width, 24), overflow="ellipsis")
+    table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black", ratio=1)
     for order in board.latest(_LATEST):
         status = Text(order.status, STATUS_COLOURS.get(order.status, ""))
         time_of_day = Text(clock(order.updated_at)[:8], "bright_black")
-        table.add_row(time_of_day, order.order_id, status, _trail(order), order.reason)
+        table.add_row(time_of_day, order.order_id, status, _trail(order, wide=wide), order.reason)
     return table
 
 
-def _trail(order: OrderView) -> Text:
+def _trail(order: OrderView, *, wide: bool) -> Text:
     from rich.text import Text
 
     trail = Text()
     for step, fate in order.steps.items():
         mark, colour = _FATES[fate]
-        trail.append(f"{mark} {step} ", colour)
+        trail.append(f"{mark} {step} " if wide else f"{mark}{_SHORT.get(step, step)} ", colour)
     return trail

@@ -20,7 +20,7 @@ _WORDS: Mapping[tuple[str, str], str] = {
     ("orchestrated", "event"): "orchestration with events",
     ("choreographed", "command"): "choreography with commands",
     ("choreographed", "event"): "choreography with events",
-    (BOTH, "event"): "orchestration and choreography with events",
+    (BOTH, "event"): "both, with events",
     ("ledger", "event"): "event sourcing",
     ("outside", "command"): "from outside",
     ("outside", "event"): "to anyone",

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ensemble.kafka.outside import Access, Follower
 
 
+_WIDE = 110
+"""Columns of a terminal that has room for the place of each record."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What to show."""
@@ -73,9 +77,12 @@ def _show_coloured(entry: Entry) -> None:
 
     colour = colour_of(control_of(entry.type, entry.sender), entry.kind)
     line = Text(f"{clock(entry.record.timestamp)} ", "bright_black", no_wrap=True)
-    line.append(f"{entry.place:<24} ", "bright_black").append(f"{entry.sender:>12} ", "bold")
-    line.append(f"{entry.type:<20} ", f"bold {colour}").append(f"{entry.key}  ").append(_says(entry))
-    line.truncate(shutil.get_terminal_size().columns - 1, overflow="ellipsis")
+    width = shutil.get_terminal_size().columns
+    if width >= _WIDE:
+        line.append(f"{entry.place:<24} ", "bright_black")
+    line.append(f"{entry.sender:>12} ", "bold").append(f"{entry.type:<20} ", f"bold {colour}")
+    line.append(f"{entry.key:<14} ").append(_says(entry))
+    line.truncate(width - 1, overflow="ellipsis")
     Console().print(line)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.checking import note_of_up
-from cli.fleet import ALL, FleetError, Member, with_free_port
+from cli.fleet import ALL, FleetError, Member, free_ports
 from cli.member import HOST, SANDBOX
 from cli.mistakes import FAILED, Mistake
 from cli.output import say
@@ -27,7 +27,7 @@ from ensemble.settings import KafkaSettings, load
 PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
 
 
-def run(*, free_ports: bool, fresh: bool) -> int:
+def run(*, on_free_ports: bool, fresh: bool) -> int:
     """Until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
     home = default_directory().parent
     kafka = load(KafkaSettings)
@@ -36,7 +36,7 @@ def run(*, free_ports: bool, fresh: bool) -> int:
     with _only_one(home), _stop_signals():
         if fresh:
             _forget(home)
-        return _play(Plan(home, _members(free_ports=free_ports), kafka.bootstrap_servers))
+        return _play(Plan(home, _members(on_free_ports=on_free_ports), kafka.bootstrap_servers))
 
 
 def _play(plan: Plan) -> int:
@@ -85,9 +85,9 @@ def _watch(stage: Stage) -> int:
     return FAILED
 
 
-def _members(*, free_ports: bool) -> list[Member]:
-    if free_ports:
-        return [with_free_port(name) for name in ALL]
+def _members(*, on_free_ports: bool) -> list[Member]:
+    if on_free_ports:
+        return [Member(name, port) for name, port in zip(ALL, free_ports(len(ALL)), strict=True)]
     for name, port in PORTS.items():
         if _is_taken(port):
             raise Mistake(f"port {port}, for {name}, is taken: stop what listens there, or use --free-ports")

@@ -18,4 +18,4 @@ def show(as_json: AsJson = False) -> None:
 
     found = settings()
     rows = [(row["variable"], row["value"], row["source"]) for row in found]
-    show_sheet(Sheet(("variable", "value", "source"), rows), found, as_json=as_json)
+    show_sheet(Sheet(("variable", "value", "source"), rows, spare=("source",)), found, as_json=as_json)

@@ -25,7 +25,8 @@ def list_dead_letters(service: Service = None, limit: Limit = 50, as_json: AsJso
     found = listed(reach(), service, limit)
     columns = ("place", "failed_at", "type", "key", "error", "message", "attempts")
     rows = [tuple(row[name] for name in columns) for row in found]
-    show(Sheet(columns, rows, nothing="no dead letters"), found, as_json=as_json)
+    spare = ("attempts", "failed_at", "key", "type")
+    show(Sheet(columns, rows, spare=spare, nothing="no dead letters"), found, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")

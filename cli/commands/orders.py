@@ -83,7 +83,8 @@ def list_orders(status: Status = None, limit: Limit = 50, as_json: AsJson = Fals
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason")
     rows = [tuple(row[name] for name in columns) for row in found]
     nothing = "no orders; place one: ensemble orders place"
-    show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, nothing), found, as_json=as_json)
+    spare = ("speed", "customer", "total", "changed", "step")
+    show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), found, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")

@@ -57,6 +57,7 @@ def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = 
     moved = ("time", "warehouse", "sequence", "fact", "sku", "quantity", "order")
     columns = (*moved, "on_hand", "reserved", "dispatched", "wrong")
     rows = [tuple(row[name] for name in columns) for row in found]
-    show(Sheet(columns, rows, nothing="the ledger is empty"), found, as_json=as_json)
+    spare = ("warehouse", "dispatched", "reserved", "sequence", "time")
+    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), found, as_json=as_json)
     if any(row["wrong"] for row in found):
         raise typer.Exit(1)

@@ -37,6 +37,6 @@ def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
     columns = ("topic", "owner", "key", "partitions", "cleanup", "retention", "status")
     rows = [tuple(state[name] for name in columns) for state in states]
     styles = {"status": {"ok": "green", "created": "green", "missing": "yellow"}}
-    show(Sheet(columns, rows, styles), states, as_json=as_json)
+    show(Sheet(columns, rows, styles, spare=("owner", "key", "partitions")), states, as_json=as_json)
     if any(state["status"].startswith("wrong") for state in states):
         raise typer.Exit(1)

@@ -22,4 +22,4 @@ def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:
     """
     from cli.up import run
 
-    raise typer.Exit(run(free_ports=free_ports, fresh=fresh))
+    raise typer.Exit(run(on_free_ports=free_ports, fresh=fresh))
