@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cli.member import SANDBOX, SERVICES, Child, Member, free_ports
+from cli.member import SANDBOX, SERVICES, Child, Member, free_ports, with_free_port
 
-__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "free_ports"]
+__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "free_ports", "with_free_port"]
 
 ALL: Final = (SANDBOX, *SERVICES)
 READY_LIMIT_S: Final = 60.0

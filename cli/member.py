@@ -75,6 +75,11 @@ def free_ports(count: int) -> list[int]:
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
+def with_free_port(service: str, instance: int = 0) -> Member:
+    """A member that collides with nothing."""
+    return Member(service, free_ports(1)[0], instance)
+
+
 @dataclass
 class Child:
     """The process of a member. It waits for `release` before it runs, and ends when this process does."""
