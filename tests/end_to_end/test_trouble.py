@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.fleet import ALL, with_free_port
 from tests.end_to_end.system import QUICK, System, policies, running_system, verified
 from tests.end_to_end.trouble import Order, Trouble, crowd, run, stock
 
@@ -12,15 +13,21 @@ LIMIT_S = 240
 """How long after the last order all of them must have ended."""
 
 
+PATIENT = policies(deadline_s=5, resends=30)
+IMPATIENT = policies(deadline_s=2, resends=1)
+TWICE = ("payment", "inventory", "orchestrator")
+
+
 @pytest.fixture
-def system(tmp_path: Path, patience: dict[str, str]) -> Iterator[System]:
-    """A flow of its own, with a saga as patient as the test says."""
-    with running_system(tmp_path, {**QUICK, **patience}) as system:
+def system(tmp_path: Path, patience: dict[str, str], seconds: tuple[str, ...]) -> Iterator[System]:
+    """A flow of its own, with a saga as patient as the test says, and some services with a second instance."""
+    members = (*(with_free_port(name) for name in ALL), *(with_free_port(name, 1) for name in seconds))
+    with running_system(tmp_path, {**QUICK, **patience}, members) as system:
         yield system
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("patience", [policies(deadline_s=5, resends=30)], ids=["patient"])
+@pytest.mark.parametrize(("patience", "seconds"), [(PATIENT, ())], ids=["alone"])
 def test_orders_outlive_services_that_are_killed(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     # given orders of every kind, and stock for most of them
     trouble = Trouble.from_environment(orders=2000, kills=15)
@@ -31,13 +38,30 @@ def test_orders_outlive_services_that_are_killed(system: System, capsys: pytest.
 
     # then every order ends as its kind says
     _await_all(system, orders)
-    endings = {order.order_id: (system.ending(order.order_id), order.kind.ends) for order in orders}
-    assert {key: pair for key, pair in endings.items() if pair[1] and pair[0] != pair[1]} == {}
+    _assert_ends(system, orders)
     _assert_clean(system, trouble)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("patience", [policies(deadline_s=2, resends=1)], ids=["impatient"])
+@pytest.mark.parametrize(("patience", "seconds"), [(PATIENT, TWICE)], ids=["shared"])
+def test_orders_outlive_members_that_are_killed_and_members_that_freeze(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given services of two instances each, so that one takes over what the other seems to have left
+    trouble = Trouble.from_environment(orders=600, kills=4, freezes=4)
+    orders = _prepared(system, trouble, capsys)
+
+    # when some are killed, and others freeze for longer than the group waits, and go on as if nothing were
+    run(system, trouble, orders)
+
+    # then every order ends as its kind says
+    _await_all(system, orders)
+    _assert_ends(system, orders)
+    _assert_clean(system, trouble)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("patience", "seconds"), [(IMPATIENT, ())], ids=["impatient"])
 def test_orders_that_are_given_up_are_undone_whatever_had_happened(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +100,13 @@ def _await_all(system: System, orders: list[Order]) -> None:
         raise AssertionError(f"{error}; {len(open_ids)} are open: {[s and s.fields for s in states]}") from None
 
 
+def _assert_ends(system: System, orders: list[Order]) -> None:
+    endings = {order.order_id: (system.ending(order.order_id), order.kind.ends) for order in orders}
+    assert {order_id: pair for order_id, pair in endings.items() if pair[1] and pair[0] != pair[1]} == {}
+
+
 def _assert_clean(system: System, trouble: Trouble) -> None:
+    assert [str(member) for member in system.fleet.fallen()] == []
     report = verified(system, expect_orders=trouble.orders)
     assert report.violations == ()
     assert report.problems == ()

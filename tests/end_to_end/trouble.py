@@ -6,8 +6,9 @@ import os
 import random
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ SCARCE: Final = 100
 BY_COMMAND: Final = 0.3
 WITHOUT_HEADERS: Final = 0.3
 TWICE: Final = 0.05
+FROZEN_S: Final = 8.0
+"""Longer than a session: the group gives the partitions to others meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,18 @@ class Trouble:
     seed: int
     orders: int
     kills: int
+    freezes: int
     per_second: float
 
     @staticmethod
-    def from_environment(orders: int, kills: int) -> Trouble:
-        """ENSEMBLE_CHAOS_SEED, _ORDERS, _KILLS and _RATE; a fresh seed every time without the first."""
+    def from_environment(orders: int, kills: int, freezes: int = 0) -> Trouble:
+        """ENSEMBLE_CHAOS_SEED, _ORDERS, _KILLS, _FREEZES and _RATE; a fresh seed every time without the first."""
         given = os.environ.get
         return Trouble(
             seed=int(given("ENSEMBLE_CHAOS_SEED") or secrets.randbelow(10**6)),
             orders=int(given("ENSEMBLE_CHAOS_ORDERS") or orders),
             kills=int(given("ENSEMBLE_CHAOS_KILLS") or kills),
+            freezes=int(given("ENSEMBLE_CHAOS_FREEZES") or freezes),
             per_second=float(given("ENSEMBLE_CHAOS_RATE") or 60),
         )
 
@@ -112,29 +117,46 @@ def stock() -> Iterator[ReceiveStock]:
             yield ReceiveStock(warehouse_id=warehouse_id, sku=sku, quantity=quantity)
 
 
-def run(system: System, trouble: Trouble, orders: list[Order]) -> list[str]:
-    """Publish at the orders' times while services are killed; return whom that hit, in order."""
+def run(system: System, trouble: Trouble, orders: list[Order]) -> None:
+    """Publish at the orders' times, while members are killed and started again, and others freeze for a while."""
     dice = random.Random(trouble.seed + 1)
-    kills = [
-        (dice.uniform(0, trouble.lasts_s), dice.choice(sorted(system.fleet.members))) for _ in range(trouble.kills)
-    ]
-    publications = [publication for order in orders for publication in order.publications]
-    plan: list[tuple[float, str | Publication]] = [*kills, *((each.at_s, each) for each in publications)]
     began = time.monotonic()
-    for at_s, action in sorted(plan, key=itemgetter(0)):
+    plan = [*_publishing(system, orders), *_killing(system, trouble, dice), *_freezing(system, trouble, dice)]
+    for at_s, act in sorted(plan, key=itemgetter(0)):
         time.sleep(max(0.0, began + at_s - time.monotonic()))
-        _act(system, action)
+        act()
     system.flush()
-    return [name for _, name in sorted(kills)]
 
 
-def _act(system: System, action: str | Publication) -> None:
-    match action:
-        case Publication(message=message, headers=headers):
-            system.publish_soon(message, headers)
-        case str(name):
-            system.fleet.kill(name)
-            system.fleet.restart(name)
+Plan = Iterator[tuple[float, Callable[[], None]]]
+"""What is done so many seconds after the beginning."""
+
+
+def _publishing(system: System, orders: list[Order]) -> Plan:
+    for order in orders:
+        for publication in order.publications:
+            yield publication.at_s, partial(system.publish_soon, publication.message, publication.headers)
+
+
+def _killing(system: System, trouble: Trouble, dice: random.Random) -> Plan:
+    for _ in range(trouble.kills):
+        yield dice.uniform(0, trouble.lasts_s), partial(_crash, system, _somebody(system, dice))
+
+
+def _freezing(system: System, trouble: Trouble, dice: random.Random) -> Plan:
+    for _ in range(trouble.freezes):
+        at_s, name = dice.uniform(0, trouble.lasts_s), _somebody(system, dice)
+        yield at_s, partial(system.fleet.pause, name)
+        yield at_s + FROZEN_S, partial(system.fleet.resume, name)
+
+
+def _crash(system: System, name: str) -> None:
+    system.fleet.kill(name)
+    system.fleet.restart(name)
+
+
+def _somebody(system: System, dice: random.Random) -> str:
+    return dice.choice(sorted(system.fleet.members))
 
 
 def _publications(order_id: str, kind: Kind, at_s: float, dice: random.Random) -> Iterator[Publication]:
