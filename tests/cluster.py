@@ -1,14 +1,41 @@
-"""Which Kafka the tests run on: an existing one that the environment names, else an embedded one of their own."""
+"""Which Kafka the tests run on. This is the one place that chooses; `pytest --kafka=...` forces it."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 import pytest
 
+from ensemble.containers import DEFAULT_IMAGE, ApacheKafkaContainer
 from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
+
+Choice = Literal["env", "containers", "embedded"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+SOCKET = Path("/var/run/docker.sock")
+
+
+class Engine(Enum):
+    """What there is to run containers with."""
+
+    NONE = "no engine answers"
+    ANSWERS = "an engine answers"
+    HAS_IMAGE = "an engine answers, and has the broker's image"
+
+
+class Broker(Protocol):
+    """A broker of our own, to be ill-treated."""
+
+    def kill(self) -> None: ...
+    def restart(self) -> object: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -16,31 +43,106 @@ class Cluster:
     """The Kafka of this test session."""
 
     bootstrap_servers: str
-    embedded: EmbeddedKafka | None = None
+    own: Broker | None = None
 
     @property
-    def broker(self) -> EmbeddedKafka:
+    def broker(self) -> Broker:
         """Return the broker to kill and restart; the test is skipped where it is not ours."""
-        if self.embedded is None:
-            pytest.skip("needs an embedded Kafka: this one is not ours to kill")
-        return self.embedded
+        if self.own is None:
+            pytest.skip("needs a Kafka of its own: this one is not ours to kill")
+        return self.own
 
 
-def description(environment: Mapping[str, str] = os.environ) -> str:
+@dataclass(frozen=True)
+class Chosen:
+    """Which Kafka, and the words for it. `or_embedded`: the image may turn out not to be had."""
+
+    kafka: Choice
+    words: str
+    or_embedded: bool = False
+
+    def __str__(self) -> str:
+        return f"kafka: {self.words}"
+
+
+def image() -> str:
+    return os.environ.get("KAFKA_IMAGE") or DEFAULT_IMAGE
+
+
+def choose(forced: Choice | None, environment: Mapping[str, str], engine: Callable[[], Engine]) -> Chosen:
+    """What the environment names, else a container where an engine answers, else an embedded one; `forced` wins."""
     named = environment.get("KAFKA_BOOTSTRAP_SERVERS")
-    return f"kafka: {named} (KAFKA_BOOTSTRAP_SERVERS)" if named else "kafka: embedded, started when a test asks for it"
+    match forced or ("env" if named else engine()):
+        case "env":
+            if not named:
+                raise pytest.UsageError("--kafka=env needs KAFKA_BOOTSTRAP_SERVERS=host:port")
+            return Chosen("env", f"{named} (KAFKA_BOOTSTRAP_SERVERS)")
+        case "containers":
+            return Chosen("containers", f"{image()} in a container (--kafka=containers)")
+        case Engine.HAS_IMAGE:
+            return Chosen("containers", f"{image()} in a container; --kafka=embedded for the embedded one")
+        case Engine.ANSWERS:
+            return Chosen("containers", f"{image()} in a container, embedded if it cannot be pulled", or_embedded=True)
+    return Chosen("embedded", "embedded, started when a test asks for it")
 
 
 @contextmanager
-def cluster_for_tests(directory: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Cluster]:
-    """Give the session its Kafka. This is the one place that chooses."""
-    named = environment.get("KAFKA_BOOTSTRAP_SERVERS")
-    if named:
-        yield Cluster(named)
-        return
+def cluster_for_tests(chosen: Chosen, directory: Path) -> Iterator[Cluster]:
+    """Give the session its Kafka."""
+    if chosen.kafka == "env":
+        yield Cluster(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+    elif chosen.kafka == "containers" and (not chosen.or_embedded or pull()):
+        with container() as kafka:
+            yield Cluster(kafka.bootstrap_servers, kafka)
+    else:
+        yield from _embedded(directory)
+
+
+def _embedded(directory: Path) -> Iterator[Cluster]:
     broker = EmbeddedKafka(directory)
     try:
         yield Cluster(broker.start(on_stderr).bootstrap_servers, broker)
     finally:
         broker.stop()
         broker.erase()
+
+
+@contextmanager
+def container(**more: Any) -> Iterator[ApacheKafkaContainer]:
+    """A broker in a container that is removed at the end."""
+    leave_the_cleaning_to_us()
+    with ApacheKafkaContainer(**more) as kafka:
+        yield kafka
+
+
+def leave_the_cleaning_to_us() -> None:
+    """testcontainers cleans up after killed runs by an image of its own; without that it would refuse to start."""
+    from testcontainers.core.config import testcontainers_config
+
+    if not testcontainers_config.ryuk_disabled and not _images_do("get", testcontainers_config.ryuk_image):
+        testcontainers_config.ryuk_disabled = True
+
+
+def engine_here() -> Engine:
+    """Ask for an engine. Machines without one pay nothing for the question."""
+    if not (os.environ.get("DOCKER_HOST") or SOCKET.exists() or shutil.which("docker")):
+        return Engine.NONE
+    if _images_do("get", image()):
+        return Engine.HAS_IMAGE
+    return Engine.ANSWERS if _images_do("list") else Engine.NONE
+
+
+def pull() -> bool:
+    """Tell whether the broker's image is here now."""
+    return _images_do("get", image()) or _images_do("pull", image())
+
+
+def _images_do(what: Literal["get", "list", "pull"], *names: str) -> bool:
+    import docker
+
+    try:
+        with closing(docker.from_env(timeout=60 if what == "pull" else 5)) as client:
+            getattr(client.images, what)(*names)
+    except (docker.errors.DockerException, OSError):
+        return False
+    return True

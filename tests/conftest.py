@@ -1,19 +1,29 @@
 """Markers by folder, and the Kafka that all tests share."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster, cluster_for_tests, description
+from tests.cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, engine_here
 
-FOLDERS = ("unit", "component", "contract", "integration", "end_to_end")
+FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
+CHOSEN = pytest.StashKey[Chosen]()
 
 
-def pytest_report_header() -> str:
-    return description()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kafka", choices=CHOICES, help="Which Kafka the tests run on; the report's header says which.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[CHOSEN] = choose(config.getoption("--kafka"), os.environ, engine_here)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return str(config.stash[CHOSEN])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,9 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kafka for the whole session: `.bootstrap_servers`, and `.broker` for tests that kill and restart it."""
-    with cluster_for_tests(tmp_path_factory.mktemp("kafka")) as cluster:
+    with cluster_for_tests(pytestconfig.stash[CHOSEN], tmp_path_factory.mktemp("kafka")) as cluster:
         yield cluster
 
 

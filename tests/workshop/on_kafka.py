@@ -23,11 +23,12 @@ from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers
 from ensemble.kafka import clients, topics
 from ensemble.kafka.cluster import connect
-from ensemble.kafka.embedded import EmbeddedKafka
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import make_loop
 from ensemble.kafka.restore import Place, high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
+from tests.cluster import Broker
+from tests.cluster import Broker
 from tests.workshop.messages import Told
 
 LIMIT_S = 30.0
@@ -46,14 +47,13 @@ def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) ->
 
 
 @contextmanager
-def paused(broker: EmbeddedKafka) -> Iterator[None]:
+def paused(broker: Broker) -> Iterator[None]:
     """The broker stands still, as after a long garbage collection."""
-    pid = broker._running().process.pid
-    os.kill(pid, signal.SIGSTOP)
+    broker.pause()
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        broker.resume()
 
 
 class Outsider:

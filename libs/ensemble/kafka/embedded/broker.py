@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -74,6 +75,14 @@ class EmbeddedKafka:
     def kill(self) -> None:
         """End the broker as a crash would: no shutdown, data as they were. `restart` brings it back."""
         self._running().process.kill()
+
+    def pause(self) -> None:
+        """Let it stand still, as after a long garbage collection. `resume` lets it go on."""
+        os.kill(self._running().process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._running().process.pid, signal.SIGCONT)
 
     def restart(self) -> Running:
         """Start it again on its data and its ports, after a clean stop unless it was killed before."""

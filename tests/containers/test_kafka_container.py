@@ -1,0 +1,106 @@
+"""A broker in a container, as users of the runtime start it for their own tests."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
+from pydantic import SecretStr
+
+from ensemble.containers import ApacheKafkaContainer, ContainerError
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.cluster import connect
+from ensemble.kafka.outside import open_access
+from ensemble.settings import KafkaSettings
+from tests.cluster import container, leave_the_cleaning_to_us
+from tests.workshop.on_kafka import wait_for
+
+PASSWORD = 'not "so" simple\\'
+STOCK_IMAGE = os.environ.get("CP_KAFKA_IMAGE", "confluentinc/cp-kafka:8.3.0")
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[ApacheKafkaContainer]:
+    with container() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[ApacheKafkaContainer]:
+    with container(users={"alice": PASSWORD, "bob": "b"}) as broker:
+        yield broker
+
+
+def make_topic(bootstrap: str, name: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+
+
+def commit_one(bootstrap: str, topic: str) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": topic})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, b"value")
+    producer.commit_transaction(30)
+
+
+def values(bootstrap: str, topic: str) -> list[bytes | None]:
+    access = open_access(KafkaSettings(bootstrap_servers=bootstrap), 20, quiet=True)
+    return [record.value for record in access.read([(topic, 0)])]
+
+
+def login(environment: dict[str, str], **changes: Any) -> KafkaSettings:
+    given = {name.removeprefix("KAFKA_").lower(): value for name, value in environment.items()}
+    return KafkaSettings(**{**given, **changes})
+
+
+def test_transactions_commit(broker: ApacheKafkaContainer, topic_name: str) -> None:
+    make_topic(broker.bootstrap_servers, topic_name)
+    commit_one(broker.bootstrap_servers, topic_name)
+    assert values(broker.bootstrap_servers, topic_name) == [b"value"]
+
+
+def test_a_killed_broker_comes_back_with_its_address_and_data(broker: ApacheKafkaContainer, topic_name: str) -> None:
+    before = broker.bootstrap_servers
+    make_topic(before, topic_name)
+    commit_one(before, topic_name)
+    broker.kill()
+    assert broker.restart().bootstrap_servers == before
+    wait_for(lambda: values(before, topic_name) == [b"value"], "the transaction to be ended by its coordinator")
+
+
+def test_it_listens_on_loopback_alone(broker: ApacheKafkaContainer) -> None:
+    bindings = broker._wrapped().attrs["HostConfig"]["PortBindings"]
+    assert {at["HostIp"] for port in bindings.values() for at in port} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("user", ["alice", "bob"])
+def test_users_log_in_by_the_environment_that_it_gives(guarded: ApacheKafkaContainer, user: str) -> None:
+    _, admin = connect(login(guarded.environment(user)), 20, quiet=True)
+    assert len(admin.list_topics(timeout=20).brokers) == 1
+
+
+def test_a_wrong_password_is_refused(guarded: ApacheKafkaContainer) -> None:
+    with pytest.raises(ConfigurationError, match="uthentication"):
+        connect(login(guarded.environment("alice"), sasl_password=SecretStr("wrong")), 20, quiet=True)
+
+
+def test_an_image_that_is_no_broker_is_refused_with_its_name() -> None:
+    leave_the_cleaning_to_us()
+    image = os.environ.get("BASE", "python:3.12-slim")
+    with pytest.raises(ContainerError, match=image):
+        ApacheKafkaContainer(image).start()
+
+
+def test_the_stock_container_of_testcontainers_serves_as_well(topic_name: str, unique: Callable[[str], str]) -> None:
+    from testcontainers.community.kafka import KafkaContainer
+
+    leave_the_cleaning_to_us()
+    stock = KafkaContainer(STOCK_IMAGE).with_kraft()
+    stock.with_envs(KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1", KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1")
+    with stock:
+        make_topic(stock.get_bootstrap_server(), topic_name)
+        commit_one(stock.get_bootstrap_server(), topic_name)
+        assert values(stock.get_bootstrap_server(), topic_name) == [b"value"]
