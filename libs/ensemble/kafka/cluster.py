@@ -58,7 +58,8 @@ def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -
             admin.list_topics(timeout=min(_PROBE_S, timeout_s))
             return shared, admin
         except KafkaException as error:
-            why = errors[-1] if errors else error.args[0].str()
+            admin.poll(0)  # errors are told here
+            why = next(filter(_is_refusal, errors), errors[-1] if errors else error.args[0].str())
             if time.monotonic() > deadline or _is_refusal(why):
                 raise ConfigurationError(
                     f"cannot reach Kafka at {shared['bootstrap.servers']}: {why}; check KAFKA_BOOTSTRAP_SERVERS "
