@@ -28,7 +28,8 @@ class Shop:
 
     def process(self, **settings: object) -> ServiceProcess:
         """The service as a process that has started."""
-        return self._at_end.enter_context(ServiceProcess(self.name, self.flags, self.bootstrap, **settings))
+        quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed
+        return self._at_end.enter_context(ServiceProcess(self.name, self.flags, self.bootstrap, **quick))
 
 
 @pytest.fixture

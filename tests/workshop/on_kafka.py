@@ -28,7 +28,6 @@ from ensemble.kafka.process import make_loop
 from ensemble.kafka.restore import Place, high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
-from tests.cluster import Broker
 from tests.workshop.messages import Told
 
 LIMIT_S = 30.0

@@ -1,0 +1,110 @@
+"""A service that dies, in whatever way, has done each message once when another has taken over."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from tests.integration.conftest import Shop
+from tests.workshop.on_kafka import wait_for
+from tests.workshop.plays import script, slow
+
+KEYS = [f"k-{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize("make", [script, slow], ids=["plain", "async"])
+def test_killed_in_the_middle_of_a_batch(shop: Shop, make: type) -> None:
+    """Nothing of the batch is visible; after a restart each record of it takes effect once, in order."""
+    outsider = shop.outsider
+    first = shop.process()
+    outsider.send(
+        make("a", "add 1"), make("a", "add 1", "forward x", "book x 1", "jot x", "wait here"), make("a", "add 1")
+    )
+    first.until_flag("here")
+    first.kill()
+    seen_at_death = outsider.told("a")
+    first.go("here")
+    with shop.thread():
+        outsider.until_done()
+        outsider.send(make("a", "lines", "read"))
+        outsider.until_told("a", "1", "2", "3", "x=1", "x")
+    assert seen_at_death in ([], ["1"])
+    assert len(outsider.records("outbox")) == 1
+
+
+def test_killed_again_and_again_under_load(shop: Shop) -> None:
+    """Whatever moment it dies at: each key's effects are there once, in order."""
+    outsider, each = shop.outsider, 25
+    dice = random.Random(20)
+    process = shop.process()
+    for number in range(each):
+        outsider.send(*(script(key, "add 1", f"book x {number}", f"jot {number}") for key in KEYS))
+        if number % 8 == 7:
+            enough = dice.randrange(number * len(KEYS))
+            wait_for(lambda least=enough: sum(outsider.committed().values()) > least, "some progress")  # type: ignore[misc]
+            process.kill()
+            process = shop.process()
+    outsider.until_done()
+    outsider.send(*(script(key, "lines", "read") for key in KEYS))
+    total, history = sum(range(each)), " ".join(map(str, range(each)))
+    for key in KEYS:
+        outsider.until_told(key, *map(str, range(1, each + 1)), f"x={total}", history)
+
+
+def test_state_timers_and_ids_are_there_again_after_a_kill(shop: Shop) -> None:
+    """Rule 3 and rule 10: the window of ids and the timers are state like any other."""
+    outsider = shop.outsider
+    first = shop.process()
+    outsider.send(script("a", "set 5", "set-below 7", "remind alarm 2 tell ding", "remind bell 3600 tell never"))
+    outsider.send(script("a", "add 1"), message_id="one")
+    outsider.until_told("a", "6")
+    first.kill()
+    with shop.thread():
+        outsider.send(script("a", "add 1"), message_id="one")
+        outsider.send(script("a", "get-below"))
+        outsider.until_told("a", *(["6", "7", "ding"] if outsider_is_quick(shop) else ["6", "ding", "7"]))
+
+
+def outsider_is_quick(shop: Shop) -> bool:
+    """Whether the answer came before the timer."""
+    wait_for(lambda: len(shop.outsider.told("a")) == 3, "answer and timer")
+    return shop.outsider.told("a")[1] == "7"
+
+
+def test_stopped_gracefully_it_finishes_commits_and_leaves_the_group(shop: Shop) -> None:
+    outsider = shop.outsider
+    process = shop.process()
+    outsider.send(script("a", "add 1", "wait here", "add 1"), script("a", "add 1"))
+    process.until_flag("here")
+    process.send_signal(signal.SIGTERM)
+    process.go("here")
+    assert process.wait() == 0
+    assert "service.stopped" in process.log
+
+    members = outsider.admin.describe_consumer_groups([shop.name])[shop.name].result(10).members
+    assert members == []
+    assert outsider.told("a")[:2] == ["1", "2"]
+    started = time.monotonic()
+    with shop.thread():
+        outsider.until_done()
+        outsider.until_told("a", "1", "2", "3")
+    assert time.monotonic() - started < 10, "the group waited for a member that had left"
+
+
+def test_records_that_were_only_skipped_or_dropped_are_committed_too(shop: Shop) -> None:
+    """Nobody reads them again, and the lag does not lie."""
+    with shop.thread():
+        shop.outsider.send(script("a", "add 1"), message_id="one")
+        shop.outsider.until_told("a", "1")
+        shop.outsider.send(script("a", "add 1"), message_id="one")
+        shop.outsider.until_done(limit_s=10)
+
+
+def test_a_process_whose_loop_hangs_ends_itself(shop: Shop) -> None:
+    """Rule 7: some client calls outlive their timeouts; a supervisor can only restart what ends."""
+    process = shop.process(watchdog_s=10)
+    shop.outsider.send(script("a", "wait for-ever"))
+    process.until_flag("for-ever")
+    assert process.wait(limit_s=25) == 70
+    assert "process.stuck" in process.log

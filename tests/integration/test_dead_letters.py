@@ -1,0 +1,134 @@
+"""A record that cannot be processed is dead-lettered in its batch's transaction, and costs no other record anything."""
+
+from typing import Any
+
+import pytest
+
+from ensemble.codec import encoder_for
+from ensemble.partitioning import partition_of
+from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced, Forwarded, Refused, Script
+from tests.workshop.on_kafka import headers_of, wait_for
+from tests.workshop.plays import script
+from tests.workshop.service import PARTITIONS
+
+GOOD = encoder_for(Script)(script("a", "tell never"))
+Case = tuple[bytes | None, bytes | None, str]
+"""Key, value, and what the reason says."""
+
+POISON: dict[str, Case] = {
+    "no record of ours": (b"a", b"not Avro", "not the magic 0x00"),
+    "too short": (b"a", b"\0\0", "too short for a record"),
+    "empty": (b"a", b"", "too short for a record"),
+    "unknown schema": (b"a", b"\0\0\0\0\x07" + GOOD[5:], "schema id 7 is none of those"),
+    "of another topic": (b"a", encoder_for(Forwarded)(Forwarded(account_id="a", text="x")), "is none of those"),
+    "cut off": (b"a", GOOD[:-3], "Script"),
+    "too long": (b"a", GOOD + b"more", "4 bytes are left over"),
+    "tombstone": (b"a", None, "tombstone"),
+    "no key": (None, GOOD, "has no key"),
+    "empty key": (b"", GOOD, "has no key"),
+    "keys differ": (b"a", encoder_for(Script)(script("b", "get")), "only that key"),
+}
+
+
+def test_poison_between_good_records(shop: Shop) -> None:
+    outsider, topic = shop.outsider, shop.outsider.topic("commands")
+    for key, value, _ in POISON.values():
+        outsider.send(script("a", "add 1"))
+        outsider.producer.produce(topic, value, key, partition_of(b"a", PARTITIONS), headers=[("kept", b"\xff\x00")])
+    outsider.send(script("a", "add 1"))
+
+    with shop.thread():
+        outsider.until_done()
+
+    outsider.until_told("a", *(str(number + 1) for number in range(len(POISON) + 1)))
+    letters = outsider.letters()
+    assert len(letters) == len(POISON)
+    for letter, (key, value, reason) in zip(letters, POISON.values(), strict=True):
+        headers = headers_of(letter)
+        assert (letter.key(), letter.value(), headers["kept"]) == (key, value, b"\xff\x00")
+        assert reason in headers["__streams.errors.message"].decode()
+        assert letter.partition() == partition_of(b"a", PARTITIONS)
+
+
+def test_a_dead_letter_says_where_it_came_from_and_why(shop: Shop) -> None:
+    with shop.thread():
+        shop.outsider.send(script("a", "fail no money"), message_id="command-1")
+        shop.outsider.until_done()
+    (letter,) = shop.outsider.letters("a")
+    headers = headers_of(letter)
+    failed_at = headers.pop("ensemble.failed-at").decode()
+    assert failed_at.endswith("Z")
+    assert b"TerminalError" in headers.pop("__streams.errors.stacktrace")
+    assert headers == {
+        "ce_id": b"command-1",
+        "__streams.errors.exception": b"TerminalError",
+        "__streams.errors.message": b"no money",
+        "__streams.errors.topic": shop.outsider.topic("commands").encode(),
+        "__streams.errors.partition": str(partition_of(b"a", PARTITIONS)).encode(),
+        "__streams.errors.offset": b"0",
+        "ensemble.service": shop.name.encode(),
+        "ensemble.handler": b"Clerk.on_script",
+        "ensemble.stage": b"handle",
+        "ensemble.attempts": b"1",
+    }
+
+
+def test_a_commands_sender_is_told_in_the_same_transaction(shop: Shop) -> None:
+    with shop.thread():
+        shop.outsider.send(script("a", "retry later"), message_id="command-1")
+        shop.outsider.until_done()
+    (refused,) = shop.outsider.messages("events", Refused)
+    assert refused == Refused(account_id="a", command_id="command-1", reason="later")
+    assert headers_of(shop.outsider.letters("a")[0])["ensemble.attempts"] == b"5"
+
+
+def test_a_record_as_large_as_its_topic_takes_fits_into_the_dead_letters(shop: Shop) -> None:
+    topic = shop.outsider.topic("commands")
+    value = b"?" * 880_000
+    with shop.thread():
+        shop.outsider.producer.produce(topic, value, b"a", headers=[("large", b"h" * 100_000)])
+        shop.outsider.flush()
+        shop.outsider.until_done()
+    (letter,) = shop.outsider.letters("a")
+    assert letter.value() == value
+    assert headers_of(letter)["large"] == b"h" * 100_000
+
+
+HOSTILE: list[list[tuple[str, str | bytes | None]]] = [
+    [("ce_id", None), ("traceparent", None), ("ce_correlationid", None)],
+    [("ce_id", b"\xff\xfe"), ("ce_correlationid", b"\x00\x01\xff"), ("traceparent", b"\xff" * 55)],
+    [("ce_id", b"i" * 400_000), ("ce_correlationid", b"c" * 400_000)],
+    [("ce_id", b"1"), ("ce_id", b"2"), ("ce_type", b"nonsense"), ("content-type", b"text/plain")],
+    [("", b"no name"), ("ce_id", b"")],
+]
+
+
+@pytest.mark.parametrize("headers", HOSTILE, ids=["null", "no text", "huge", "twice", "empty"])
+def test_headers_that_nobody_should_write_stop_nobody(
+    shop: Shop, headers: list[tuple[str, str | bytes | None]]
+) -> None:
+    """Good and bad records with such headers are handled and dead-lettered; what they cause carries clean ids."""
+    topic = shop.outsider.topic("commands")
+    with shop.thread():
+        for value in (encoder_for(Script)(script("a", "tell fine")), b"garbage"):
+            shop.outsider.producer.produce(topic, value, b"a", headers=headers)
+        shop.outsider.flush()
+        shop.outsider.until_done()
+
+    shop.outsider.until_told("a", "fine")
+    (letter,) = shop.outsider.letters("a")
+    found: Any = letter.headers()
+    assert found[: len(headers)] == headers
+    (told,) = shop.outsider.records("events")
+    given = headers_of(told)
+    assert all(len(value) <= 600 for value in given.values())
+    assert all(part.isalnum() for part in given["traceparent"].decode().split("-"))
+
+
+def test_a_record_on_two_topics_of_one_service_fails_alone(shop: Shop) -> None:
+    """The same key on the other input: what fails on one is no hindrance on the other."""
+    with shop.thread():
+        shop.outsider.send(script("a", "fail"), Announced(account_id="a", text="news"))
+        shop.outsider.until_told("a", "heard news")
+        wait_for(lambda: shop.outsider.letters("a"), "the dead letter")

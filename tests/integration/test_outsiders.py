@@ -1,0 +1,84 @@
+"""Records that somebody else's program wrote: another client, another partitioner, no headers, twice the same."""
+
+import pytest
+from confluent_kafka import Producer
+
+from ensemble.codec import encoder_for
+from ensemble.partitioning import partition_of
+from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced, Script
+from tests.workshop.on_kafka import headers_of
+from tests.workshop.plays import script
+from tests.workshop.service import PARTITIONS
+
+KEYS = [f"k-{number}" for number in range(16)]
+
+
+def produce_all(shop: Shop, partitioner: str) -> None:
+    producer = Producer({"bootstrap.servers": shop.bootstrap, "partitioner": partitioner})
+    for key in KEYS:
+        producer.produce(shop.outsider.topic("commands"), encoder_for(Script)(script(key, "tell hello")), key.encode())
+    assert producer.flush(10) == 0
+
+
+@pytest.mark.parametrize("partitioner", ["murmur2_random", "murmur2"])
+def test_a_producer_that_partitions_as_java_does_is_understood(shop: Shop, partitioner: str) -> None:
+    """Rule 1: murmur2 everywhere. Rule 2: without headers the id is topic, partition and offset."""
+    produce_all(shop, partitioner)
+    with shop.thread():
+        shop.outsider.until_done()
+    for key in KEYS:
+        shop.outsider.until_told(key, "hello")
+    assert shop.outsider.letters() == []
+    causes = {headers_of(record)["ce_causationid"].decode() for record in shop.outsider.records("events")}
+    topic = shop.outsider.topic("commands")
+    assert causes == {f"{record.topic()}/{record.partition()}/{record.offset()}" for record in
+                      shop.outsider.records("commands")}  # fmt: skip
+    assert all(cause.startswith(topic) for cause in causes)
+
+
+def test_what_another_partitioner_misplaced_is_refused_with_words(shop: Shop) -> None:
+    """Rule 1: a record found in the wrong partition is refused; state of its key lives elsewhere."""
+    produce_all(shop, "consistent_random")
+    with shop.thread():
+        shop.outsider.until_done()
+    at = {record.key(): record.partition() for record in shop.outsider.records("commands")}
+    misplaced = [key for key in KEYS if at[key.encode()] != partition_of(key.encode(), PARTITIONS)]
+    assert misplaced, "the partitioners agree on all keys: take others"
+    for key in KEYS:
+        if key in misplaced:
+            assert "produce with partitioner=murmur2_random" in shop.outsider.given_up(key)[0]
+            assert shop.outsider.told(key) == []
+        else:
+            shop.outsider.until_told(key, "hello")
+
+
+def test_the_same_record_twice_takes_effect_once(shop: Shop) -> None:
+    """Rule 3: topics that outsiders write can hold duplicates; a window of ids drops them, also after a restart."""
+    with shop.thread():
+        shop.outsider.send(script("a", "add 1"), message_id="one")
+        shop.outsider.send(script("a", "add 1"), message_id="one")
+        shop.outsider.send(script("a", "add 1"), message_id="two")
+        shop.outsider.until_done()
+    with shop.thread():
+        shop.outsider.send(script("a", "add 1"), message_id="one")
+        shop.outsider.send(script("a", "add 1"), message_id="three")
+        shop.outsider.until_done()
+    shop.outsider.until_told("a", "1", "2", "3")
+
+
+def test_an_id_that_was_dead_lettered_is_not_done(shop: Shop) -> None:
+    """Rule 3: what was given up may come again under the same id, and then takes effect."""
+    with shop.thread():
+        shop.outsider.send(script("a", "fail"), message_id="one")
+        shop.outsider.until_done()
+        shop.outsider.send(script("a", "tell now it works"), message_id="one")
+        shop.outsider.until_told("a", "now it works")
+
+
+def test_the_same_id_of_another_key_is_another_message(shop: Shop) -> None:
+    with shop.thread():
+        shop.outsider.send(script("a", "tell mine"), message_id="one")
+        shop.outsider.send(Announced(account_id="b", text="yours"), message_id="one")
+        shop.outsider.until_told("a", "mine")
+        shop.outsider.until_told("b", "heard yours")
