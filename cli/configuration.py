@@ -8,11 +8,17 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings
 from services.payment.settings import PaymentSettings
 
-_ALL: Final[tuple[type[BaseSettings], ...]] = (KafkaSettings, RuntimeSettings, PaymentSettings, FulfilmentSettings)
+_ALL: Final[tuple[type[BaseSettings], ...]] = (
+    KafkaSettings,
+    RegistrySettings,
+    RuntimeSettings,
+    PaymentSettings,
+    FulfilmentSettings,
+)
 
 
 def settings() -> list[dict[str, Any]]:

@@ -18,17 +18,18 @@ group = typer.Typer(help="The gate between versions of the message schemas.")
 def check(as_json: AsJson = False) -> None:
     """Compare each schema with the versions released before it, and say what breaks whom.
 
-    Exit code 1 if anything does.
+    With SCHEMA_REGISTRY_URL also say what that registry lacks. Exit code 1 if there is anything.
     """
     from cli.output import Sheet, say, show
+    from cli.schemas import clean_registry, lacking
     from ensemble.schema_gate import check as problems_of
 
     sets = _sets()
-    problems = [problem for schemas in sets for problem in problems_of(schemas)]
+    problems = [problem for schemas in sets for problem in problems_of(schemas)] or lacking()
     count = sum(len(schemas.names()) for schemas in sets)
     document = {"schemas": count, "problems": [{"schema": p.schema, "problem": p.words} for p in problems]}
     rows = [(p.schema, p.words) for p in problems]
-    clean = f"{count} schemas are compatible with all their released versions, in both directions"
+    clean = f"{count} schemas are compatible with all their released versions, in both directions{clean_registry()}"
     if not rows and not as_json:
         say(clean)
     else:
@@ -46,6 +47,23 @@ def release(as_json: AsJson = False) -> None:
     document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
     rows = [(v.name, v.version, v.id) for v in released]
     show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, as_json=as_json)
+
+
+@group.command(epilog="Example: `SCHEMA_REGISTRY_URL=http://registry:8080/apis/ccompat/v7 ensemble schemas register`.")
+def register(as_json: AsJson = False) -> None:
+    """Register every released version that the registry lacks, and set each subject's compatibility level.
+
+    Exit code 2 when the registry refuses one.
+    """
+    from cli.output import Sheet, say, show
+    from cli.schemas import registered
+
+    found = registered()
+    new = [registration for registration in found if registration.is_new]
+    rows = [(r.subject, r.version, r.id) for r in (found if as_json else new)]
+    document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in found]
+    show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, as_json=as_json)
+    say(f"{len(new)} registered, {len(found) - len(new)} were there")
 
 
 def _sets() -> list[SchemaSet]:

@@ -1,0 +1,44 @@
+"""The schemas of the project, and the registry that the environment names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.catalogue import CATALOGUE
+from ensemble.schema_gate import Problem
+from ensemble.settings import RegistrySettings, load
+from ensemble.subjects import Subject, subjects
+from services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from ensemble.kafka.registration import Registration
+
+
+def registered() -> list[Registration]:
+    """Make the registry hold every released version; ConfigurationError without a registry, or when it refuses."""
+    from ensemble.kafka.registration import register, registry_of_the_environment
+
+    return register(registry_of_the_environment(), _subjects())
+
+
+def lacking() -> list[Problem]:
+    """What the registry lacks; nothing without a registry."""
+    if not _has_registry():
+        return []
+    from ensemble.kafka.registration import check, registry_of_the_environment
+
+    found = (words.partition(": ") for words in check(registry_of_the_environment(), _subjects()))
+    return [Problem(subject, words) for subject, _, words in found]
+
+
+def clean_registry() -> str:
+    """What to say of a registry that lacks nothing."""
+    return "; the registry has them all" if _has_registry() else ""
+
+
+def _has_registry() -> bool:
+    return load(RegistrySettings).url is not None
+
+
+def _subjects() -> list[Subject]:
+    return subjects(CATALOGUE, [make() for make in SERVICES.values()])
