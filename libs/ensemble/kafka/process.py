@@ -144,7 +144,7 @@ def _stop_on_signals(shown: Shown) -> None:
 
 
 def calm_collector() -> None:
-    """Let Python look for reference cycles seldom: a batch makes thousands of objects, and reference counts free them all.
+    """Let Python look for reference cycles seldom: a batch makes thousands of objects, and reference counts free them.
 
     With its defaults the collector takes a quarter of a loaded service's time.
     """

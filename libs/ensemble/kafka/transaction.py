@@ -113,20 +113,27 @@ class Transactions:
         produce, ledgers = producer.produce, self.ledger_topics
         for topic, value, key, headers, partition in work.outputs:
             report = self._on_ledger if topic in ledgers else None
-            self._put(produce, topic, value, key, partition, on_delivery=report, headers=headers)
-        for topic, partition, key, value in work.changes:
-            self._put(produce, topic, value, key, partition)
-
-    def _put(self, produce: Any, *record: Any, **more: Any) -> None:
-        deadline = time.monotonic() + self._timeout_s
-        while True:
             try:
-                produce(*record, **more)
-                return
+                produce(topic, value, key, partition, on_delivery=report, headers=headers)
             except BufferError:
-                if time.monotonic() > deadline:
-                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker takes no records")) from None
-                self._live().poll(_RETRY_PAUSE_S)
+                self._produce_later(producer, topic, value, key, partition, on_delivery=report, headers=headers)
+        for topic, partition, key, value in work.changes:
+            try:
+                produce(topic, value, key, partition)
+            except BufferError:
+                self._produce_later(producer, topic, value, key, partition)
+
+    def _produce_later(self, producer: Producer, *record: Any, **more: Any) -> None:
+        """The client's buffer is full: wait until the broker has taken some of it."""
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            producer.poll(_RETRY_PAUSE_S)
+            try:
+                producer.produce(*record, **more)
+            except BufferError:
+                continue
+            return
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker takes no records"))
 
     def _flush(self, producer: Producer) -> None:
         if producer.flush(self._timeout_s):
