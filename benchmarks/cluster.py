@@ -1,0 +1,58 @@
+"""The Kafka that is measured on, its topics, and the records put there beforehand."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from ensemble import Topic
+from ensemble.kafka import topics
+from ensemble.kafka.clients import common, plain_producer
+from ensemble.kafka.embedded import EmbeddedKafka
+from ensemble.settings import KafkaSettings
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A broker, and what clients need to reach it."""
+
+    bootstrap: str
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        return common(self.bootstrap, KafkaSettings(bootstrap_servers=self.bootstrap))
+
+    @property
+    def admin(self) -> AdminClient:
+        return AdminClient(self.shared)
+
+    def make(self, wanted: Iterable[Topic]) -> None:
+        """Create these topics."""
+        topics.apply(self.admin, wanted)
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Delete topics, so that the broker's disk and memory stay as they were."""
+        for future in self.admin.delete_topics(list(names), operation_timeout=30).values():
+            future.exception(30)
+
+    def producer(self, linger_ms: float) -> Producer:
+        """An outsider's producer with room for a whole load."""
+        room = {"queue.buffering.max.messages": 2_000_000, "linger.ms": linger_ms}
+        return Producer({**plain_producer(self.shared, "benchmark"), **room})
+
+
+@contextmanager
+def broker(heap: str) -> Iterator[Cluster]:
+    """A broker of its own in a directory that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ensemble-bench-") as directory,
+        EmbeddedKafka(Path(directory), heap=heap) as running,
+    ):
+        yield Cluster(running.bootstrap_servers)

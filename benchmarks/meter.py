@@ -1,0 +1,65 @@
+"""What a process spent between two counts of messages: CPU of all its threads, start-up left out."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class HopRun:
+    """What a hop is told, as one JSON argument."""
+
+    bootstrap: str
+    topic_in: str
+    run: str
+    messages: int
+    warm: int
+    commit_ms: float
+    """The hand-written loop's commit interval; 0 commits whenever the poll is drained."""
+    limit_s: float
+
+    def argument(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def told() -> HopRun:
+    """The run that this process was started for."""
+    return HopRun(**json.loads(sys.argv[1]))
+
+
+class Meter:
+    """Counts messages; measures from `warm` to `messages`."""
+
+    def __init__(self, run: HopRun) -> None:
+        self._run, self._count = run, 0
+        self._start: tuple[float, float, int] | None = None
+        self._born = time.monotonic()
+        self.is_done = False
+
+    def tick(self, messages: int) -> None:
+        """So many more were handled. At the last one, prints what was measured as a line of JSON."""
+        self._count += messages
+        if self._start is None:
+            if self._count >= self._run.warm:
+                self._start = self._now()
+        elif self._count >= self._run.messages and not self.is_done:
+            self.is_done = True
+            self._report(*self._start)
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() - self._born > self._run.limit_s
+
+    def _now(self) -> tuple[float, float, int]:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return time.monotonic(), used.ru_utime + used.ru_stime, self._count
+
+    def _report(self, began: float, cpu: float, count: int) -> None:
+        ended, cpu_now, count_now = self._now()
+        done = count_now - count
+        report = {"cpu_us": 1e6 * (cpu_now - cpu) / done, "per_s": done / (ended - began), "messages": done}
+        print(json.dumps(report), flush=True)

@@ -1,0 +1,65 @@
+"""The hop on the runtime, as a service process runs it; only the settings come as an argument, and a meter counts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from typing import cast
+
+from benchmarks.meter import Meter, told
+from benchmarks.workload import service
+from ensemble.kafka.loop import Loop
+from ensemble.kafka.process import calm_collector, make_loop
+from ensemble.logs import configure
+from ensemble.metrics import LoopMetrics
+from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.task import PartitionTask
+
+
+class MeteredMetrics:
+    """The loop's metrics, which also tell the meter how many records each batch had."""
+
+    def __init__(self, metrics: LoopMetrics, meter: Meter) -> None:
+        self._metrics, self._meter = metrics, meter
+
+    def batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
+        self._metrics.batch(tasks, seconds)
+        self._meter.tick(sum(task.counts.handled for task in tasks))
+
+    def aborted(self) -> None:
+        self._metrics.aborted()
+
+
+def main() -> None:
+    run = told()
+    meter = Meter(run)
+    settings = RuntimeSettings(http_port=0, log_level="warning")
+    hop = service(run.run, run.topic_in)
+    configure(hop.name, settings)
+    loop = make_loop(hop, settings, KafkaSettings(bootstrap_servers=run.bootstrap))
+    loop.metrics = cast("LoopMetrics", MeteredMetrics(loop.metrics, meter))
+    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+    calm_collector()
+    threading.Thread(target=_stop_at_the_end, args=(loop, meter), daemon=True).start()
+    if os.environ.get("BENCH_PROFILE"):
+        import cProfile
+        import pstats
+
+        profile = cProfile.Profile()
+        profile.runcall(loop.run)
+        pstats.Stats(profile).sort_stats("tottime").print_stats(45)
+        return
+    loop.run()
+
+
+def _stop_at_the_end(loop: Loop, meter: Meter) -> None:
+    while not meter.is_done and not meter.is_late:
+        time.sleep(0.05)
+    loop.stop()
+
+
+if __name__ == "__main__":
+    main()
