@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -23,10 +24,17 @@ def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
         page = _page(f"{url.rstrip('/')}/v1/ledger?after={after}&limit={_PAGE}", timeout_s)
         try:
             found += [_booking(entry) for entry in page["entries"]]
-            after = page["next"]
-        except (KeyError, TypeError):
+            after = _following(page["next"], after)
+        except (KeyError, TypeError, ValueError):
             raise CannotCheck(f"what answers at {url} is no payment provider: its ledger has no entries") from None
     return tuple(found)
+
+
+def _following(following: int | None, after: int) -> int | None:
+    """Where the next page begins, further on than this one; None: this was the last."""
+    if following is not None and following <= after:
+        raise ValueError(following)
+    return following
 
 
 def _page(url: str, timeout_s: float) -> Any:
@@ -36,7 +44,7 @@ def _page(url: str, timeout_s: float) -> Any:
     except URLError as error:
         why = error.reason if hasattr(error, "reason") else error
         raise CannotCheck(f"the payment provider's ledger at {url} cannot be read: {why}; is the sandbox up?") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise CannotCheck(
             f"the payment provider's ledger at {url} cannot be read: {error}; is the sandbox up?"
         ) from None

@@ -1,0 +1,220 @@
+"""The check on a real Kafka: a broker of its own, since its topics have the names of the catalogue."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
+
+from cli.verify import Options, Report, run_verify
+from cli.verify.facts import Booking
+from cli.verify.flow import MESSAGE_TOPICS, SERVICES
+from ensemble.kafka.embedded import EmbeddedKafka, silent
+from ensemble.settings import KafkaSettings
+from tests.verify_orders import TERMS, clean_story
+from tests.verify_records import PARTITIONS, TOPICS
+from tests.verify_story import Story
+
+LIMIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    kafka = EmbeddedKafka(tmp_path_factory.mktemp("verified"), heap="384m")
+    try:
+        yield kafka.start(silent).bootstrap_servers
+    finally:
+        kafka.stop()
+
+
+@pytest.fixture
+def empty(broker: str) -> str:
+    """The broker without any topic of the catalogue."""
+    admin = AdminClient({"bootstrap.servers": broker})
+    there = [name for name in admin.list_topics(timeout=LIMIT_S).topics if not name.startswith("__")]
+    for future in admin.delete_topics(there).values() if there else ():
+        future.result(LIMIT_S)
+    wait_for_topics(admin, 0)
+    return broker
+
+
+@pytest.fixture
+def cluster(empty: str) -> str:
+    """The broker with every topic, all of them empty."""
+    admin = AdminClient({"bootstrap.servers": empty})
+    for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in TOPICS]).values():
+        future.result(LIMIT_S)
+    wait_for_topics(admin, len(TOPICS))
+    return empty
+
+
+def wait_for_topics(admin: AdminClient, count: int) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while len([name for name in admin.list_topics(timeout=LIMIT_S).topics if not name.startswith("__")]) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def publish(cluster: str, story: Story) -> None:
+    """Write the story, each record at its offset, and let every group have read what it has read there."""
+    producer = Producer({"bootstrap.servers": cluster})
+    for record in sorted(story.records, key=lambda record: record.at[2]):
+        topic, partition, _ = record.at
+        headers: list[tuple[str, str | bytes | None]] = [*record.headers()]
+        producer.produce(topic, record.value(), record.key(), partition, headers=headers)
+    assert producer.flush(LIMIT_S) == 0
+    for group in SERVICES:
+        consumer = Consumer({"bootstrap.servers": cluster, "group.id": group})
+        read = {**story.ends, **story.committed.get(group, {})}
+        offsets = [TopicPartition(topic, p, end) for (topic, p), end in read.items() if topic in MESSAGE_TOPICS]
+        consumer.commit(offsets=offsets, asynchronous=False)
+        consumer.close()
+
+
+@contextmanager
+def provider(bookings: list[Booking]) -> Iterator[str]:
+    entries = [{**booking._asdict(), "id": booking.entry_id} for booking in bookings]
+    body = json.dumps({"entries": entries, "next": None}).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def verified(cluster: str, story: Story, **options: Any) -> Report:
+    with provider(story.bookings) as url:
+        asked = Options(provider_url=url, **options)
+        return run_verify(KafkaSettings(bootstrap_servers=cluster), asked, tell=lambda _: None)
+
+
+def test_an_empty_cluster_is_not_clean(empty: str) -> None:
+    report = verified(empty, Story())
+
+    assert report.exit_code == 2
+    assert "this cluster is empty" in report.problems[0]
+
+
+def test_topics_without_any_order_are_not_clean(cluster: str) -> None:
+    report = verified(cluster, Story())
+
+    assert report.exit_code == 2
+    assert "there is no order" in report.problems[0]
+
+
+def test_a_missing_topic_is_named(cluster: str) -> None:
+    admin = AdminClient({"bootstrap.servers": cluster})
+    admin.delete_topics(["shipping.events"])["shipping.events"].result(LIMIT_S)
+    wait_for_topics(admin, len(TOPICS) - 1)
+
+    assert "topics are missing: shipping.events" in verified(cluster, Story()).problems[0]
+
+
+def test_a_clean_story_is_clean_and_counted(cluster: str) -> None:
+    story = clean_story()
+    publish(cluster, story)
+
+    report = verified(cluster, story, expect_orders=4)
+
+    assert (report.exit_code, report.violations, report.problems) == (0, (), ())
+    assert report.counted is not None
+    assert sum(report.counted.messages.values()) == sum(1 for r in story.records if r.topic() in MESSAGE_TOPICS)
+
+
+def test_what_is_planted_is_found(cluster: str) -> None:
+    story = clean_story()
+    story.by("order", "orders.events", "OrderCompleted", story.last("CompleteOrder", "o-done"), order_id="o-done")
+    story.last("StockReserved", "o-fast").fields["quantity"] += 1
+    story.last("OrderState", "o-undone").fields["owed"] = ["payment"]
+    story.outside("payments.commands", "ProcessPayment", "o-bad").raw_value = b"garbage"
+    next(record for record in story.records if record.topic() == "order.dead-letter").raw_value = b"altered"
+    story.bookings.append(story.bookings[0]._replace(key="again"))
+    publish(cluster, story)
+
+    report = verified(cluster, story)
+
+    assert report.exit_code == 1
+    assert {violation.check for violation in report.violations} == {
+        "endings",
+        "stock",
+        "order state",
+        "inputs",
+        "dead letters",
+        "money",
+    }
+
+
+def test_an_order_under_way_is_listed_with_the_lag(cluster: str) -> None:
+    story = clean_story()
+    placed = story.outside("orders.events", "OrderPlaced", "o-open", **TERMS, order_id="o-open", placed_at=1)
+    for group in ("order", "orchestrator", "shipping"):
+        story.unread(group, placed)
+    publish(cluster, story)
+
+    report = verified(cluster, story)
+
+    assert (report.exit_code, [order.order_id for order in report.open_orders]) == (0, ["o-open"])
+    assert report.lags["orchestrator"]["orders.events"] == 1
+
+
+def test_aborted_records_do_not_count(cluster: str) -> None:
+    story = clean_story()
+    publish(cluster, story)
+    with_open_transaction(cluster).abort_transaction(LIMIT_S)
+
+    assert verified(cluster, story, expect_orders=4).violations == ()
+
+
+def test_a_transaction_that_hangs_ends_the_check_in_words(cluster: str) -> None:
+    story = clean_story()
+    publish(cluster, story)
+    hanging = with_open_transaction(cluster)
+    try:
+        report = verified(cluster, story, stall_s=2)
+    finally:
+        hanging.abort_transaction(LIMIT_S)
+
+    assert report.exit_code == 2
+    assert "a transaction hangs open there" in report.problems[0]
+
+
+def test_without_the_provider_all_but_the_money_is_checked(cluster: str) -> None:
+    publish(cluster, clean_story())
+
+    report = run_verify(
+        KafkaSettings(bootstrap_servers=cluster), Options(provider_url="http://127.0.0.1:1"), tell=print
+    )
+
+    assert (report.exit_code, report.violations) == (2, ())
+    assert report.problems[0].startswith("money was not checked")
+
+
+def with_open_transaction(cluster: str) -> Producer:
+    """A producer whose record lies on orders.events and is not decided."""
+    producer = Producer({"bootstrap.servers": cluster, "transactional.id": f"t-{time.monotonic_ns()}"})
+    producer.init_transactions(LIMIT_S)
+    producer.begin_transaction()
+    producer.produce("orders.events", b"undecided", b"o-done")
+    assert producer.flush(LIMIT_S) == 0
+    return producer
