@@ -221,7 +221,7 @@ class ServiceProcess:
         self.flags = flags
         self._log = flags / f"{name}-{time.monotonic_ns()}.log"
         given = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
-        self._environment = {
+        self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "ENSEMBLE_POLL_S": "0.05",
@@ -232,7 +232,7 @@ class ServiceProcess:
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment, cwd=CHECKOUT)
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self.environment, cwd=CHECKOUT)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -1,0 +1,54 @@
+"""One slot, one process: a second one makes the older exit and say why. Who stood still for too long does no harm."""
+
+import signal
+
+from tests.integration.conftest import Shop
+from tests.workshop.on_kafka import wait_for
+from tests.workshop.plays import script
+
+KEYS = [f"k-{number}" for number in range(8)]
+
+
+def test_a_second_process_with_the_same_slot_makes_the_older_exit_and_say_why(shop: Shop) -> None:
+    """Rule 6: found out at once, though nothing comes in: every assignment is followed by a transaction."""
+    outsider = shop.outsider
+    older = shop.process(instance_id="7")
+    older.until_logged("state.restored")
+    outsider.send(*(script(key, "add 1") for key in KEYS))
+    outsider.until_done()
+
+    newer = shop.process(instance_id="7")
+
+    assert older.wait() == 1
+    assert f"another process runs as '{shop.name}-7'" in older.log
+    assert "ENSEMBLE_INSTANCE_ID" in older.log
+    assert "Traceback" not in older.log
+    outsider.send(*(script(key, "add 1") for key in KEYS))
+    outsider.until_done()
+    for key in KEYS:
+        outsider.until_told(key, "1", "2")
+    assert newer.stop() == 0
+
+
+def test_a_process_that_stood_still_beyond_its_session_does_nothing_twice(shop: Shop) -> None:
+    """Rules 6 and 7: it woke up with a batch in hand, but its partitions belong to another: its commit is refused."""
+    outsider = shop.outsider
+    zombie = shop.process(instance_id="0", session_timeout_s=6, transaction_timeout_s=6)
+    outsider.send(script("a", "add 1"))
+    outsider.until_told("a", "1")
+    outsider.send(script("a", "add 1", "wait here"))
+    zombie.until_flag("here")
+    zombie.send_signal(signal.SIGSTOP)
+    zombie.go("here")
+    with shop.thread(instance_id="1", session_timeout_s=6):
+        outsider.until_done()
+        outsider.until_told("a", "1", "2")
+        zombie.send_signal(signal.SIGCONT)
+        outsider.send(script("a", "add 1"))
+        zombie.until_logged("transaction.aborted")
+        outsider.until_told("a", "1", "2", "3")
+        wait_for(lambda: "partitions.assigned" in zombie.log.partition("transaction.aborted")[2], "it to join again")
+        outsider.send(*(script(key, "add 1") for key in KEYS))
+        outsider.until_done()
+    for key in KEYS:
+        outsider.until_told(key, "1")

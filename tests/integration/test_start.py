@@ -1,0 +1,136 @@
+"""What keeps a service from starting: exit code 2, words that say what to do, no traceback, no hang."""
+
+import socket
+import urllib.error
+import urllib.request
+from contextlib import closing
+
+import pytest
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
+
+from ensemble import Service
+from tests.integration.conftest import Shop
+from tests.workshop.on_kafka import ServiceProcess, wait_for
+from tests.workshop.plays import script
+from tests.workshop.service import workshop
+
+
+def refusal(process: ServiceProcess) -> str:
+    """What the process says when it will not start."""
+    assert process.wait() == 2
+    assert "Traceback" not in process.log
+    return process.log
+
+
+def rename(shop: Shop) -> Service:
+    """A service whose topics nobody has made."""
+    shop.name = f"{shop.name}-new"
+    return workshop(shop.name, shop.flags)
+
+
+def make(shop: Shop, topic: NewTopic) -> None:
+    for future in shop.outsider.admin.create_topics([topic], operation_timeout=10).values():
+        future.result(10)
+
+
+def test_topics_that_do_not_exist(shop: Shop) -> None:
+    rename(shop)
+    said = refusal(shop.process())
+    assert f"{shop.name}.commands does not exist" in said
+    assert "ensemble topics apply" in said
+
+
+def test_a_topic_with_the_wrong_partition_count(shop: Shop) -> None:
+    """Rule 1: a changed partition count is fatal, with words."""
+    rename(shop)
+    make(shop, NewTopic(f"{shop.name}.commands", 3, 1))
+    assert f"{shop.name}.commands has 3 partitions, not 2" in refusal(shop.process())
+
+
+def test_a_topic_with_the_wrong_cleanup(shop: Shop) -> None:
+    rename(shop)
+    make(shop, NewTopic(f"{shop.name}.account-changelog", 2, 1))
+    assert f"{shop.name}.account-changelog has cleanup.policy delete, not compact" in refusal(shop.process())
+
+
+def unused_port() -> int:
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_a_broker_that_is_down(shop: Shop) -> None:
+    shop.bootstrap = f"127.0.0.1:{unused_port()}"
+    said = refusal(shop.process(startup_timeout_s=2))
+    assert f"cannot reach Kafka at {shop.bootstrap}" in said
+    assert "KAFKA_BOOTSTRAP_SERVERS" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/nowhere/ca.pem"}, "ssl.ca.location"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM": "PLAIN"}, "sasl.username"),
+        ({"KAFKA_SECURITY_PROTOCOL": "TELEPATHY"}, "KAFKA_SECURITY_PROTOCOL"),
+        ({"ENSEMBLE_BATCH_RECORDS": "0"}, "ENSEMBLE_BATCH_RECORDS"),
+        ({"ENSEMBLE_INSTANCE_ID": "not a name"}, "ENSEMBLE_INSTANCE_ID"),
+        ({"ENSEMBLE_SESSION_TIMEOUT_S": "200"}, "MAX_POLL_INTERVAL_S must be at least SESSION_TIMEOUT_S"),
+    ],
+    ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
+)
+def test_settings_that_cannot_work(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+) -> None:
+    process = ServiceProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
+    process.environment |= variables
+    with process:
+        assert words in refusal(process)
+
+
+def test_credentials_where_none_are_spoken(shop: Shop) -> None:
+    """A SASL client at a plain listener gets no answer that it understands."""
+    process = ServiceProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
+    process.environment |= {
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_SASL_USERNAME": "me",
+        "KAFKA_SASL_PASSWORD": "wrong",
+    }
+    with process:
+        said = refusal(process)
+    assert f"cannot reach Kafka at {shop.bootstrap}" in said
+    assert "wrong" not in said
+
+
+def test_a_health_port_that_is_taken(shop: Shop) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refusal(shop.process(http_port=port))
+    assert f"cannot listen on 127.0.0.1:{port}" in said
+    assert "ENSEMBLE_HTTP_PORT" in said
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_health_and_metrics_tell_what_the_loop_does(shop: Shop) -> None:
+    port = unused_port()
+    process = shop.process(http_port=port)
+    wait_for(lambda: get(port, "/readyz")[0] == 200, "the service to be ready")
+    assert get(port, "/livez")[0] == 200
+    shop.outsider.send(script("a", "tell hello"), script("a", "fail"))
+    shop.outsider.until_done()
+    metrics = get(port, "/metrics")[1]
+    assert f'ensemble_partitions{{service="{shop.name}"}} 2.0' in metrics
+    assert f'ensemble_records_total{{outcome="handled",service="{shop.name}"}} 1.0' in metrics
+    assert f'ensemble_records_total{{outcome="dead_lettered",service="{shop.name}"}} 1.0' in metrics
+    assert process.stop() == 0
