@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.fields import make
 from cli.mistakes import Mistake
 from cli.orders import ENDED, state_of
 from cli.publishing import Receipt, publish
-from contracts import RequestCancellation
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
     from ensemble.messages import Message
 
 
-def request(access: Access, order_id: str, reason: str) -> tuple[Receipt, Message]:
+def request(access: Access, order_id: str, command: Message) -> Receipt:
     """Send it; a Mistake when the order is not known or has ended."""
-    command = make(RequestCancellation, {"order_id": order_id, "reason": reason})
     state = state_of(access, order_id)
     if not state:
         raise Mistake(f"ORDER_ID: no order {order_id!r} is known; `ensemble orders list` shows those there are")
     if state["status"] in ENDED:
         raise Mistake(f"ORDER_ID: {order_id} is {state['status']} already, so there is nothing left to cancel")
-    return publish(access, command), command
+    return publish(access, command)

@@ -6,10 +6,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
+    from ensemble.schemas import SchemaSources
 
 _SILENT_S = 2.0
 
@@ -21,6 +23,14 @@ def reach(timeout_s: float = 8.0) -> Access:
 
     keep_the_client_quiet()
     return open_access(load(KafkaSettings), timeout_s)
+
+
+@cache
+def sources() -> SchemaSources:
+    """Where schema ids come from; asked once for all that this process does."""
+    from ensemble.kafka.schema_sources import schema_sources
+
+    return schema_sources()
 
 
 def keep_the_client_quiet() -> None:

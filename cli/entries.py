@@ -111,6 +111,6 @@ def _readable(record: Received, decoded: Decoded) -> Entry:
 @cache
 def decoder() -> Decoder:
     """Reads every schema of the project, under the ids of its files and of the registry that is named."""
-    from ensemble.kafka.schema_sources import schema_sources
+    from cli.connection import sources
 
-    return Decoder([SCHEMAS, runtime_state.SCHEMAS, schema_sources()])
+    return Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()])

@@ -37,6 +37,12 @@ class Fallen:
         return f"{self.name} {how_it_ended(self.exit_code)}; its last words:\n{lines}"
 
 
+def _check_port(member: Member) -> None:
+    """Else whoever listens there would answer for it."""
+    if member.port_is_taken:
+        raise FleetError(f"port {member.port}, for {member.name}, is taken: stop what listens there, or choose another")
+
+
 def how_it_ended(exit_code: int | None) -> str:
     """`ended with exit code 2`, or `was ended by SIGKILL`."""
     if exit_code is None or exit_code >= 0:
@@ -103,6 +109,7 @@ class Fleet:
         """Start the processes; they load and then wait for `release`, so the cluster may still be on its way."""
         for member in self.members.values():
             if member.name not in self._children:
+                _check_port(member)
                 self._spawn(member)
 
     def release(self, bootstrap: str | None = None) -> None:

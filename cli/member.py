@@ -54,6 +54,17 @@ class Member:
             "ENSEMBLE_LOG_FORMAT": "json",
         }
 
+    @property
+    def port_is_taken(self) -> bool:
+        """Whether somebody listens on its port."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, self.port))
+            except OSError:
+                return True
+            return False
+
     def why_not_ready(self) -> str:
         """The reason in its own words, or nothing."""
         connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
@@ -94,7 +105,7 @@ class Child:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cli.child", self.member.module],
-                stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0,
+                stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, bufsize=0,
             )  # fmt: skip
 
     def release(self, environment: Mapping[str, str]) -> None:

@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cli.connection import sources
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.codec import encoder_for
-from ensemble.kafka.schema_sources import schema_sources
 from ensemble.messages import Message, schema_name
 from ensemble.stamps import rfc3339
 from ensemble.topology import MAX_RECORD_BYTES, Topic
@@ -35,7 +35,7 @@ class Receipt:
 def publish(access: Access, message: Message, topic: Topic | None = None) -> Receipt:
     """Write the message and return when it is safe. `topic` chooses where a type lives on several."""
     home = topic or CATALOGUE.homes(type(message))[0]
-    encode = encoder_for(type(message), schema_sources().on(home.name, message.__schemas__))
+    encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
     key, value = str(getattr(message, home.key)), encode(message)
     if len(value) > MAX_RECORD_BYTES:
         raise Mistake(f"{type(message).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}: shorten it")

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 
 from cli.checking import note_of_up
 from cli.fleet import ALL, FleetError, Member, free_ports
-from cli.member import HOST, SANDBOX
+from cli.member import SANDBOX
 from cli.mistakes import FAILED, Mistake
 from cli.output import say
 from cli.stage import Plan, Stage, seed
@@ -88,20 +87,13 @@ def _watch(stage: Stage) -> int:
 def _members(*, on_free_ports: bool) -> list[Member]:
     if on_free_ports:
         return [Member(name, port) for name, port in zip(ALL, free_ports(len(ALL)), strict=True)]
-    for name, port in PORTS.items():
-        if _is_taken(port):
-            raise Mistake(f"port {port}, for {name}, is taken: stop what listens there, or use --free-ports")
-    return [Member(name, port) for name, port in PORTS.items()]
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-        return False
+    members = [Member(name, port) for name, port in PORTS.items()]
+    for member in members:
+        if member.port_is_taken:
+            raise Mistake(
+                f"port {member.port}, for {member.name}, is taken: stop what listens there, or use --free-ports"
+            )
+    return members
 
 
 @contextmanager

@@ -116,9 +116,12 @@ def cancel(
     """Ask the orchestrator to undo an order that has not ended."""
     from cli.cancelling import request
     from cli.connection import reach
+    from cli.fields import make
+    from contracts import RequestCancellation
 
+    command = make(RequestCancellation, {"order_id": order_id, "reason": reason})
     access = reach()
-    receipt, command = request(access, order_id, reason)
+    receipt = request(access, order_id, command)
     if watch:
         raise typer.Exit(_watch(access, order_id, timeout, as_json=as_json))
     _tell(receipt, command, as_json=as_json)

@@ -1,0 +1,76 @@
+"""From flags to messages, and records to words."""
+
+import pytest
+
+from cli.entries import entry_of
+from cli.examples import example
+from cli.fields import fill, from_flags, make, message_type, type_names
+from cli.publishing import cloud_event
+from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
+from ensemble.codec import encoder_for
+from ensemble.kafka.outside import Received
+from ensemble.messages import Message
+
+GOOD = "a good one"
+
+
+def received(value: bytes | None, headers: dict[str, bytes] | None = None, key: bytes = b"o-1") -> Received:
+    return Received("orders.events", 2, 7, 1_000, key, value, headers or {})
+
+
+@pytest.mark.parametrize("name", type_names())
+def test_there_is_a_valid_example_of_every_type(name: str) -> None:
+    kind = message_type(name)
+    message = make(kind, example(kind))
+    assert entry_of(received(encoder_for(kind)(message))).type == name
+
+
+def test_examples_have_fresh_order_ids() -> None:
+    assert example(OrderPlaced)["order_id"] != example(OrderPlaced)["order_id"]
+
+
+def test_flags_become_fields_of_their_types() -> None:
+    arguments = ["--warehouse-id", "main", "--sku=42", "--quantity", "3"]
+    assert from_flags(ReceiveStock, arguments) == {"warehouse_id": "main", "sku": "42", "quantity": 3}
+
+
+def test_lines_are_given_one_by_one() -> None:
+    fields = from_flags(FulfilOrder, ["--line", "grinder:1:12900", "--line", "beans-1kg:2"])
+    assert fields["lines"] == [
+        {"sku": "grinder", "quantity": 1, "unit_price": 12_900},
+        {"sku": "beans-1kg", "quantity": 2, "unit_price": 1_000},
+    ]
+
+
+def test_lines_may_be_json() -> None:
+    line = '{"sku": "grinder", "quantity": 1, "unit_price": 5}'
+    message = make(FulfilOrder, fill(FulfilOrder, from_flags(FulfilOrder, ["--lines", f"[{line}]"])))
+    assert isinstance(message, FulfilOrder)
+    assert message.lines[0].unit_price == 5
+
+
+def test_null_is_null_where_the_field_may_be_absent() -> None:
+    assert from_flags(PaymentConfirmed, ["--charge-id", "null"]) == {"charge_id": None}
+
+
+def test_what_is_given_wins_over_the_example() -> None:
+    assert fill(ReceiveStock, {"quantity": 7})["quantity"] == 7
+
+
+def test_a_published_message_is_a_cloud_event_that_begins_a_trace() -> None:
+    message: Message = make(ReceiveStock, example(ReceiveStock))
+    headers = dict(cloud_event(message, "0a" * 16, "0b" * 16))
+    entry = entry_of(received(encoder_for(ReceiveStock)(ReceiveStock.model_validate(message.model_dump())), headers))
+    assert (entry.sender, entry.id, entry.correlation, entry.trace) == ("cli", "0a" * 16, "0a" * 16, "0b" * 16)
+    assert headers["ce_type"] == b"ensemble.commands.ReceiveStock"
+
+
+def test_a_record_without_headers_is_known_by_its_place() -> None:
+    entry = entry_of(received(None))
+    assert (entry.type, entry.id, entry.sender) == ("(tombstone)", "orders.events/2/7", "outside")
+
+
+def test_garbage_is_an_entry_with_a_reason() -> None:
+    entry = entry_of(received(b"garbage"))
+    assert entry.type == "(unreadable)"
+    assert "0x67" in entry.problem

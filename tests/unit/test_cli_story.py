@@ -1,0 +1,72 @@
+"""The order in which a story is told, and how a line of it looks."""
+
+from cli.control import control_of, receivers
+from cli.entries import Entry
+from cli.narration import Sequencer
+from cli.story import Story, coloured, in_order, plain
+from ensemble.kafka.outside import Received
+
+
+def entry(name: str, at: int, cause: str = "", sender: str = "order") -> Entry:
+    headers = {"ce_id": name.encode(), "ce_causationid": cause.encode(), "ce_source": f"/services/{sender}".encode()}
+    kind = "event" if name.startswith("Order") else "command"
+    return Entry(Received("t", 0, at, at, b"o-1", b"", headers), name, kind, {"order_id": "o-1"})
+
+
+PLACED, PAY, CHARGE = (
+    entry("OrderPlaced", 5),
+    entry("ProcessPayment", 5, "OrderPlaced"),
+    entry("AttemptCharge", 5, "ProcessPayment"),
+)
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [each.type for each in entries]
+
+
+def test_causes_come_before_effects_of_the_same_millisecond() -> None:
+    assert names(in_order([CHARGE, PAY, PLACED])) == ["OrderPlaced", "ProcessPayment", "AttemptCharge"]
+
+
+def test_a_circle_of_causes_ends() -> None:
+    assert len(in_order([entry("A", 1, "B"), entry("B", 1, "A")])) == 2
+
+
+def test_an_effect_waits_for_its_cause() -> None:
+    sequencer = Sequencer(hold_s=1)
+    assert sequencer.put([PAY], now=0) == []
+    assert names(sequencer.put([PLACED], now=0.5)) == ["OrderPlaced", "ProcessPayment"]
+
+
+def test_an_effect_does_not_wait_for_ever() -> None:
+    sequencer = Sequencer(hold_s=1)
+    assert sequencer.put([PAY], now=0) == []
+    assert names(sequencer.put([], now=2)) == ["ProcessPayment"]
+
+
+def test_a_plain_line_says_everything() -> None:
+    story = Story()
+    story.tell(PLACED)
+    line = plain(story.tell(entry("ProcessPayment", 30, "OrderPlaced", "orchestrator")))
+    assert line.split("\t") == [
+        "+0.025", "command", "ProcessPayment", "orchestrator", "payment", "orchestration with commands", "",
+        "because of OrderPlaced",
+    ]  # fmt: skip
+
+
+def test_a_line_on_a_terminal_is_never_too_long() -> None:
+    line = Story().tell(Entry(PLACED.record, "OrderPlaced", "event", {"reason": "why " * 100}))
+    assert all(coloured(line, width).cell_len < width for width in (60, 80, 200))
+
+
+def test_control_is_derived_from_the_declarations() -> None:
+    assert control_of("ProcessPayment", "orchestrator") == "orchestrated"
+    assert control_of("AttemptCharge", "payment") == "orchestrated"
+    assert control_of("ScheduleShipment", "inventory") == "choreographed"
+    assert control_of("OrderPlaced", "cli") == "both"
+    assert control_of("StockReserved", "inventory") == "ledger"
+    assert control_of("NeverHeardOf", "cli") == "outside"
+
+
+def test_receivers_are_derived_too() -> None:
+    assert receivers("OrderPlaced") == ["orchestrator", "order", "shipping"]

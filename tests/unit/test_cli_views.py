@@ -1,0 +1,126 @@
+"""Stock, the scoreboard of `up`, tables, and what an order waits for."""
+
+import json
+
+import pytest
+
+from cli.entries import Entry
+from cli.fleet import Fallen
+from cli.orders import waits_for
+from cli.output import Sheet, fitting, show, shown
+from cli.scoreboard import Scoreboard
+from cli.stock import audited
+from ensemble.kafka.outside import Received
+
+
+def fact(name: str, sequence: int, quantity: int = 5) -> Entry:
+    fields = {"warehouse_id": "main", "sequence": sequence, "sku": "grinder", "quantity": quantity, "order_id": "o-1"}
+    return Entry(Received("inventory.ledger", 0, sequence, 0, b"main", b"", {}), name, "event", fields)
+
+
+def test_each_fact_shows_what_it_left() -> None:
+    facts = [
+        fact("StockReceived", 1),
+        fact("StockReserved", 2, 3),
+        fact("StockReleased", 3, 1),
+        fact("StockDispatched", 4, 2),
+    ]
+    rows = list(audited(facts))
+    assert [(row["on_hand"], row["reserved"], row["dispatched"]) for row in rows] == [
+        (5, 0, 0), (2, 3, 0), (3, 2, 0), (3, 0, 2),
+    ]  # fmt: skip
+    assert not any(row["wrong"] for row in rows)
+
+
+def test_a_gap_in_the_ledger_is_told() -> None:
+    assert (
+        "sequence 3 where 2 is due" in list(audited([fact("StockReceived", 1), fact("StockReserved", 3)]))[1]["wrong"]
+    )
+
+
+def test_more_than_there_is_does_not_add_up() -> None:
+    assert "does not add up" in next(audited([fact("StockReserved", 1)]))["wrong"]
+
+
+def order(status: str, **more: object) -> dict[str, object]:
+    return {"status": status, "done": (), "failed": (), "undone": (), "begun": (), "updated_at": 1, **more}
+
+
+def test_orders_are_counted_where_they_stand() -> None:
+    board = Scoreboard()
+    board.take("o-1", order("payment_pending"), 1_000)
+    board.take("o-2", order("payment_pending"), 1_000)
+    board.take("o-1", order("completed"), 2_000)
+    assert board.counts == {"completed": 1, "payment_pending": 1}
+    assert board.rates(2_000) == (0.2, 0.1)
+    assert board.rates(60_000) == (0.0, 0.0)
+
+
+def test_a_forgotten_order_is_counted_no_more() -> None:
+    board = Scoreboard()
+    board.take("o-1", order("completed"), 1_000)
+    board.take("o-1", None, 2_000)
+    assert board.counts == {}
+
+
+def test_the_latest_orders_come_first_with_the_fate_of_each_step() -> None:
+    board = Scoreboard()
+    board.take("o-1", order("completed"), 1)
+    board.take("o-2", order("compensating", failed=["payment"], begun=["payment", "shipment"], undone=["shipment"]), 2)
+    latest = board.latest(1)[0]
+    assert latest.order_id == "o-2"
+    assert latest.steps == {"payment": "failed", "reservation": "open", "shipment": "undone"}
+
+
+def test_an_order_waits_for_what_is_expected() -> None:
+    state = {"expected": ["PaymentConfirmed", "PaymentDeclined"], "due_at": 20_000}
+    assert waits_for(state, 5_000) == "PaymentConfirmed or PaymentDeclined by 00:00:20 (in 15 s)"
+    assert waits_for(state, 80_000) == "PaymentConfirmed or PaymentDeclined by 00:00:20 (overdue by 60 s)"
+    assert waits_for({"expected": []}, 0) == ""
+
+
+def test_a_paused_order_says_since_when() -> None:
+    state = {"expected": ["PaymentConfirmed"], "paused_reason": "audit", "paused_since": 1_000}
+    assert waits_for(state, 5_000) == "PaymentConfirmed; paused since 00:00:01.000: audit"
+
+
+SHEET = Sheet(
+    ("order", "status", "reason", "empty"), [("o-1", "completed", None, None), ("o-2", "cancelled", "a\tb\nc", None)]
+)
+
+
+def test_in_a_pipe_a_sheet_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
+    show(SHEET, [], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "order\tstatus\treason\tempty", "o-1\tcompleted\t\t", "o-2\tcancelled\ta b c\t",
+    ]  # fmt: skip
+
+
+def test_as_json_it_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    show(SHEET, [{"order": "o-1"}], as_json=True)
+    assert json.loads(capsys.readouterr().out) == [{"order": "o-1"}]
+
+
+def test_an_empty_sheet_says_so_beside_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Sheet(("order",), [], nothing="no orders"), [], as_json=False)
+    assert capsys.readouterr() == ("", "no orders\n")
+
+
+def test_empty_and_spare_columns_give_way() -> None:
+    assert fitting(SHEET, 200) == ["order", "status", "reason"]
+    narrow = Sheet(SHEET.columns, SHEET.rows, spare=("status", "reason"))
+    assert fitting(narrow, 16) == ["order", "reason"]
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    assert shown("2001-02-03T04:05:06.789Z") == "02-03 04:05"
+
+
+def test_a_fallen_member_says_how_it_ended() -> None:
+    line = '{"event": "failed", "level": "critical", "reason": "no topics", "timestamp": "12:00", "service": "order"}'
+    assert str(Fallen("order", 2, [line, "plain"])).splitlines() == [
+        "order ended with exit code 2; its last words:",
+        "    12:00 critical failed reason=no topics",
+        "    plain",
+    ]
+    assert "was ended by SIGKILL" in str(Fallen("order", -9, []))
