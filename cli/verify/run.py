@@ -16,6 +16,7 @@ from cli.verify.flow import (
     MESSAGE_TOPICS,
     ORDER_CHANGELOG,
     ORDER_STATE,
+    REDRIVE,
     SERVICES,
     SHIPMENT_CHANGELOG,
     WAREHOUSE_CHANGELOG,
@@ -108,7 +109,7 @@ def _partitions(cluster: Cluster) -> Mapping[str, int]:
         )
     if missing:
         raise CannotCheck(f"topics are missing: {', '.join(missing)}; `ensemble topics apply` makes them")
-    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith(DEAD_LETTER))}
+    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith((DEAD_LETTER, REDRIVE)))}
     return {name: found[name] for name in sorted(wanted & found.keys())}
 
 

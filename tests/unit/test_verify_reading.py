@@ -18,6 +18,7 @@ from cli.verify.provider import read_ledger
 from cli.verify.reader import CannotCheck
 from ensemble import partitioning
 from tests.verify_orders import clean_story, place
+from tests.verify_records import PARTITIONS, TOPICS, gathered
 from tests.verify_story import Story
 
 ENTRY = {
@@ -97,4 +98,7 @@ def test_state_that_cannot_be_read_is_told() -> None:
     place(story, "o-new")
     story.last("OrderState").raw_value = b"\0garbage"
 
-    assert story.snapshot().states == {}
+    read = gathered(story.records, dict.fromkeys(TOPICS, PARTITIONS), story.ends)
+
+    assert read.states == {}
+    assert "orchestrator.order-state" in read.unreadable[0]
