@@ -27,10 +27,11 @@ def reach(timeout_s: float = 8.0) -> Access:
 
 @cache
 def sources() -> SchemaSources:
-    """Where schema ids come from; asked once for all that this process does."""
+    """Where schema ids come from; asked once for all that this process does. An unknown id is not waited for."""
     from ensemble.kafka.schema_sources import schema_sources
+    from ensemble.settings import RegistrySettings, load
 
-    return schema_sources()
+    return schema_sources(load(RegistrySettings, settle_s=0))
 
 
 def keep_the_client_quiet() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from cli.connection import sources
 from cli.verify.facts import Booking, Place, Violation
 from cli.verify.flow import (
     DEAD_LETTER,
@@ -32,7 +33,6 @@ from contracts import SCHEMAS
 from ensemble import runtime_state
 from ensemble.codec import Decoder
 from ensemble.kafka.cluster import connect
-from ensemble.kafka.schema_sources import schema_sources
 from ensemble.settings import KafkaSettings
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
@@ -163,7 +163,7 @@ def _gathered(
 ) -> Gathering:
     """Dead letters first: they name the records whose bytes have to be kept."""
     firsts, ends, cut = offsets
-    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS, schema_sources()]), partitions, cut)
+    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
     cluster.read(firsts, letters, gathering.take)
     gathering.want_originals()

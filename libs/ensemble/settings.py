@@ -61,6 +61,9 @@ class RegistrySettings(BaseSettings):
     ssl_key_password: SecretStr | None = None
     timeout_s: float = Field(default=3, gt=0, le=60)
     """How long one request may take."""
+    settle_s: float = Field(default=10, ge=0, le=600)
+    """A registry that has just come up may still be reading its own records. When it does not know an id, a record
+    waits until it has answered for so long."""
 
     @field_validator("url")
     @classmethod
@@ -72,7 +75,7 @@ class RegistrySettings(BaseSettings):
 
     def client_config(self) -> dict[str, Any]:
         """The settings as confluent-kafka spells them. Who asks decides about asking again."""
-        values = self.model_dump(exclude_none=True, exclude={"ids", "timeout_s"})
+        values = self.model_dump(exclude_none=True, exclude={"ids", "timeout_s", "settle_s"})
         config = {name.replace("_", "."): _revealed(value) for name, value in values.items()}
         return {**config, "timeout": self.timeout_s, "max.retries": 0}
 

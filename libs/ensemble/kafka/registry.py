@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx2
 from cachetools import TTLCache
@@ -25,8 +25,10 @@ from ensemble.settings import RegistrySettings
 
 T = TypeVar("T")
 
-_SILENCE_S: Final = 1.0
+_PAUSE_S: Final = 1.0
 """After a failed request nothing is asked for this long, or for twice as long as the failure took."""
+_SILENCE_IS_S: Final = 5.0
+"""When the last answer is older than this, the registry may have been restarted since."""
 _UNKNOWN_FOR_S: Final = 60.0
 """An id that the registry does not know is not asked for again within this time."""
 
@@ -34,7 +36,7 @@ _UNKNOWN_FOR_S: Final = 60.0
 def open_registry(settings: RegistrySettings) -> Registry:
     """The registry that the settings name. Nothing is asked yet."""
     assert settings.url is not None, "without a URL there is no registry"
-    return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings.url, settings.ids)
+    return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings)
 
 
 def subject_of(topic: str, name: str) -> str:
@@ -51,12 +53,14 @@ def wire_schema(schema: Schema) -> WireSchema:
 class Registry:
     """`SchemaSources` behind a registry's client. `ids` says whose ids new records get; all are read in any case."""
 
-    def __init__(self, client: SchemaRegistryClient, url: str, ids: Literal["registry", "files"] = "registry") -> None:
-        self.client, self.ids, self._url = client, ids, url
+    def __init__(self, client: SchemaRegistryClient, settings: RegistrySettings) -> None:
+        self.client, self.ids = client, settings.ids
+        self._url, self._settle_s = settings.url, settings.settle_s
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(maxsize=10_000, ttl=_UNKNOWN_FOR_S)
         self._silent_until, self._reason = 0.0, ""
+        self._answered, self._answers_since = 0.0, 0.0
 
     def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
         """The source for records of `schemas` on `topic`."""
@@ -71,6 +75,7 @@ class Registry:
         found = self.ask(lambda: self.client.get_schema(schema_id))
         schema = _record(found)
         if schema is None:
+            self._check_settled(schema_id)
             self._unknown[schema_id] = True
             return None
         return self._by_id.setdefault(schema_id, SchemaVersion(schema_id, full_name(schema), 0, schema, released=True))
@@ -96,6 +101,10 @@ class Registry:
         )  # it may write them its own way
         return found.schema_id if found else None
 
+    def close(self) -> None:
+        """Let go of the connection; what is known stays known."""
+        self.client.close()
+
     def forget(self, subject: str) -> None:
         """Ask for this subject anew: something was, or is to be, registered."""
         self._subjects.pop(subject, None)
@@ -105,13 +114,15 @@ class Registry:
         began = time.monotonic()
         if began < self._silent_until:
             raise SchemasUnavailable(self._reason)
+        answer = None
         try:
-            return question()
+            answer = question()
         except SchemaRegistryError as error:
             self._check_missing(error, began)
-            return None
         except (httpx2.HTTPError, ValueError) as error:
             raise self._unavailable(_words(error), began) from None
+        self._note_answer()
+        return answer
 
     def _version(self, subject: str, number: int) -> SchemaVersion | None:
         registered = self.ask(lambda: self.client.get_version(subject, number))
@@ -121,6 +132,20 @@ class Registry:
         version = SchemaVersion(registered.schema_id or 0, full_name(schema), number, schema, released=True)
         self._by_id[version.id] = version
         return version
+
+    def _note_answer(self) -> None:
+        """A longer silence may have been a restart."""
+        now = time.monotonic()
+        if now - self._answered > _SILENCE_IS_S:
+            self._answers_since = now
+        self._answered = now
+
+    def _check_settled(self, schema_id: int) -> None:
+        """SchemasUnavailable while an id that is unknown may be one that the registry has yet to read."""
+        now = time.monotonic()
+        if now - self._answers_since < self._settle_s:
+            words = f"id {schema_id} is unknown; it is asked again for {self._settle_s:g} s, as after a restart"
+            raise self._wait(words, now)
 
     def _check_missing(self, error: SchemaRegistryError, began: float) -> None:
         """Nothing, when the error says "not found" and nothing else."""
@@ -137,8 +162,12 @@ class Registry:
                 raise self._unavailable(f"{status}: {error.error_message}", began)
 
     def _unavailable(self, words: str, began: float) -> SchemasUnavailable:
+        self._answered = 0.0
+        return self._wait(words, began)
+
+    def _wait(self, words: str, began: float) -> SchemasUnavailable:
         now = time.monotonic()
-        self._silent_until = now + max(_SILENCE_S, 2 * (now - began))
+        self._silent_until = now + max(_PAUSE_S, 2 * (now - began))
         self._reason = f"schema registry {self._url}: {words}"
         return SchemasUnavailable(self._reason)
 
