@@ -215,10 +215,11 @@ class Service:
 
     def _check_partitions(self) -> None:
         """State lies in the partition of the inputs that make it; its topics have as many."""
+        right = self.partitions
         kept = [*(spec.changelog for spec in self.stores), *(spec.ledger for spec in self.stores)]
         for topic in kept:
-            if topic is not None and topic.partitions != self.partitions:
+            if topic is not None and topic.partitions != right:
                 raise ConfigurationError(
                     f"service {self.name}: {topic.name} has {topic.partitions} partitions, but the inputs have "
-                    f"{self.partitions}; a store shares its inputs' partitions"
+                    f"{right}; a store shares its inputs' partitions"
                 )
