@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, engine_here
 
@@ -19,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("shared machine", deadline=None)  # how long an example takes is the neighbours' affair
+    settings.load_profile("shared machine")
     config.stash[CHOSEN] = choose(config.getoption("--kafka"), os.environ, engine_here)
 
 
