@@ -18,14 +18,16 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Message, Service
-from ensemble.clock import RuntimeClock
+from ensemble.clock import RuntimeClock, SystemClock
 from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers
 from ensemble.kafka import clients, topics
 from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Loop
-from ensemble.kafka.process import make_loop
+from ensemble.kafka.process import loop_of
 from ensemble.kafka.restore import Place, high_watermarks
+from ensemble.plan import Plan
+from ensemble.schemas import SchemaSources
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
 from tests.workshop.messages import Told
@@ -182,9 +184,17 @@ def _value(record: KafkaMessage) -> bytes:
 class ServiceThread:
     """A service's loop in a thread of this process."""
 
-    def __init__(self, service: Service, bootstrap: str, clock: RuntimeClock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        service: Service,
+        bootstrap: str,
+        clock: RuntimeClock | None = None,
+        sources: SchemaSources | None = None,
+        **settings: Any,
+    ) -> None:
+        plan = Plan(service, clock or SystemClock(), sources=sources)
         kafka = KafkaSettings(bootstrap_servers=bootstrap)
-        self.loop: Loop = make_loop(service, RuntimeSettings(poll_s=0.05, **settings), kafka, clock)
+        self.loop: Loop = loop_of(plan, RuntimeSettings(poll_s=0.05, **settings), kafka)
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -198,6 +208,11 @@ class ServiceThread:
         self.stop()
         if kind is None and self.error is not None:
             raise self.error
+
+    @property
+    def partitions(self) -> list[int]:
+        """Those it works on now."""
+        return sorted(self.loop._assignment.running)
 
     def stop(self) -> None:
         self.loop.stop()

@@ -53,8 +53,10 @@ def wire_schema(schema: Schema) -> WireSchema:
 class Registry:
     """`SchemaSources` behind a registry's client. `ids` says whose ids new records get; all are read in any case."""
 
-    def __init__(self, client: SchemaRegistryClient, settings: RegistrySettings) -> None:
-        self.client, self.ids = client, settings.ids
+    def __init__(
+        self, client: SchemaRegistryClient, settings: RegistrySettings, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.client, self.ids, self._now = client, settings.ids, now
         self._url, self._settle_s = settings.url, settings.settle_s
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
@@ -111,7 +113,7 @@ class Registry:
 
     def ask(self, question: Callable[[], T]) -> T | None:
         """The answer; None for "not found". ConfigurationError for a refused schema, else SchemasUnavailable."""
-        began = time.monotonic()
+        began = self._now()
         if began < self._silent_until:
             raise SchemasUnavailable(self._reason)
         answer = None
@@ -135,14 +137,14 @@ class Registry:
 
     def _note_answer(self) -> None:
         """A longer silence may have been a restart."""
-        now = time.monotonic()
+        now = self._now()
         if now - self._answered > _SILENCE_IS_S:
             self._answers_since = now
         self._answered = now
 
     def _check_settled(self, schema_id: int) -> None:
         """SchemasUnavailable while an id that is unknown may be one that the registry has yet to read."""
-        now = time.monotonic()
+        now = self._now()
         if now - self._answers_since < self._settle_s:
             words = f"id {schema_id} is unknown; it is asked again for {self._settle_s:g} s, as after a restart"
             raise self._wait(words, now)
@@ -166,7 +168,7 @@ class Registry:
         return self._wait(words, began)
 
     def _wait(self, words: str, began: float) -> SchemasUnavailable:
-        now = time.monotonic()
+        now = self._now()
         self._silent_until = now + max(_PAUSE_S, 2 * (now - began))
         self._reason = f"schema registry {self._url}: {words}"
         return SchemasUnavailable(self._reason)

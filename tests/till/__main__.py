@@ -1,0 +1,8 @@
+"""The first release as a process: `python -m tests.till NAME`, settings from the environment."""
+
+import sys
+
+from tests.till.v1 import service
+
+if __name__ == "__main__":
+    sys.exit(service(sys.argv[1]).run())
