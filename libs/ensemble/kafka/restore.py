@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 _CHUNK: Final = 10_000
 _HELD_PAUSE_S: Final = 0.05
 _PAUSE_S: Final = 0.1
+_ATTEMPT_S: Final = 2.0
 _PASSING: Final = frozenset(
     {
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -32,9 +34,10 @@ _PASSING: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError._TIMED_OUT,
     }
 )
-"""What a broker answers while a partition is new, or changes its leader."""
+"""What a broker answers while a partition is new, or changes its leader, or while it is restarting."""
 
 Place = tuple[str, int]
 Take = Callable[[bytes, Any, int], None]
@@ -55,12 +58,19 @@ def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: 
     wanted, limit = {TopicPartition(*place): spec for place in places}, time.monotonic() + timeout_s
     while wanted:
         try:
-            return _asked(admin, wanted, timeout_s)
+            return _asked(admin, wanted, min(_ATTEMPT_S, timeout_s))
         except KafkaException as error:
             if error.args[0].code() not in _PASSING or time.monotonic() > limit:
                 raise
-            time.sleep(_PAUSE_S)
+            _look_again(admin)
     return {}
+
+
+def _look_again(admin: AdminClient) -> None:
+    """Left alone, the client asks with the leader epoch that it remembers until its metadata are a minute old."""
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=_ATTEMPT_S)
+    time.sleep(_PAUSE_S)
 
 
 def _asked(admin: AdminClient, wanted: dict[TopicPartition, Any], timeout_s: float) -> dict[Place, int]:
