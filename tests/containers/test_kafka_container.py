@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 from pydantic import SecretStr
 
@@ -13,6 +13,7 @@ from ensemble.containers import ApacheKafkaContainer, ContainerError
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.cluster import connect
 from ensemble.kafka.outside import open_access
+from ensemble.kafka.restore import high_watermarks
 from ensemble.settings import KafkaSettings
 from tests.cluster import container, leave_the_cleaning_to_us
 from tests.workshop.on_kafka import wait_for
@@ -51,6 +52,13 @@ def values(bootstrap: str, topic: str) -> list[bytes | None]:
     return [record.value for record in access.read([(topic, 0)])]
 
 
+def told(admin: AdminClient, topic: str) -> bool:
+    try:
+        return high_watermarks(admin, [(topic, 0)], 10) == {(topic, 0): 0}
+    except KafkaException:
+        return False
+
+
 def login(environment: dict[str, str], **changes: Any) -> KafkaSettings:
     given = {name.removeprefix("KAFKA_").lower(): value for name, value in environment.items()}
     return KafkaSettings(**{**given, **changes})
@@ -69,6 +77,15 @@ def test_a_killed_broker_comes_back_with_its_address_and_data(broker: ApacheKafk
     broker.kill()
     assert broker.restart().bootstrap_servers == before
     wait_for(lambda: values(before, topic_name) == [b"value"], "the transaction to be ended by its coordinator")
+
+
+def test_offsets_are_told_soon_after_the_broker_was_killed(broker: ApacheKafkaContainer, topic_name: str) -> None:
+    make_topic(broker.bootstrap_servers, topic_name)
+    _, admin = connect(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), 20, quiet=True)
+    assert high_watermarks(admin, [(topic_name, 0)], 20) == {(topic_name, 0): 0}
+    broker.kill()
+    broker.restart()
+    wait_for(lambda: told(admin, topic_name), "the client to forget the old leader's epoch", limit_s=20)
 
 
 def test_it_listens_on_loopback_alone(broker: ApacheKafkaContainer) -> None:

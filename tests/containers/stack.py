@@ -1,0 +1,133 @@
+"""The system of docker-compose.yml under a name and on ports of its own, and the command line beside it on the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+from tests.cluster import image
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "ensemble-test"
+SERVICES = ("order", "payment", "inventory", "shipping", "orchestrator")
+BUILD_LIMIT_S = 400.0
+LIMIT_S = 120.0
+STEP_S = 0.5
+METRICS = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8100/metrics').read().decode())"
+
+
+def compose_command() -> list[str]:
+    """Compose v2 where the engine's client has it, else docker-compose."""
+    docker = shutil.which("docker") or "docker"
+    v2 = subprocess.run([docker, "compose", "version"], check=False, capture_output=True)
+    return [docker, "compose"] if v2.returncode == 0 else [shutil.which("docker-compose") or "docker-compose"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running system."""
+
+    compose: list[str]
+    environment: dict[str, str]
+
+    @property
+    def provider(self) -> str:
+        return f"http://127.0.0.1:{self.environment['ENSEMBLE_SANDBOX_PORT']}"
+
+    def run(self, *arguments: str, limit_s: float = LIMIT_S) -> str:
+        """Run a command of compose and return what it printed."""
+        return _said([*self.compose, "-p", PROJECT, *arguments], self.environment, limit_s)
+
+    def ensemble(self, *arguments: str) -> str:
+        """Run the command line on the host, with no setting that names the cluster; return all that it said."""
+        done = _done([sys.executable, "-m", "cli", *arguments], self.environment, LIMIT_S)
+        return done.stdout + done.stderr
+
+    def containers(self, service: str) -> list[dict[str, Any]]:
+        """What the engine knows about each replica."""
+        ids = self.run("ps", "-q", service).split()
+        documents = json.loads(_said(["docker", "inspect", *ids], self.environment, LIMIT_S)) if ids else []
+        return [dict(document) for document in documents]
+
+    def await_healthy(self, *services: str) -> None:
+        states: dict[str, list[str]] = {}
+
+        def healthy() -> bool:
+            states.update({name: [c["State"]["Health"]["Status"] for c in self.containers(name)] for name in services})
+            return all(found and set(found) == {"healthy"} for found in states.values())
+
+        wait_until(healthy, lambda: f"all to be healthy: {states}; {self.run('logs', '--tail', '20')}")
+
+    def crash(self, container: dict[str, Any]) -> None:
+        """End its process as a fault would: from outside, so that the engine's restart policy has to see to it."""
+        kill = f"import os; os.kill({container['State']['Pid']}, 9)"
+        options = ("--rm", "--pid=host", "--user=0", "--cap-add=KILL", "--entrypoint=python")
+        _said(["docker", "run", *options, container["Config"]["Image"], "-c", kill], self.environment, LIMIT_S)
+
+    def partitions_of(self, service: str) -> list[int]:
+        """How many partitions each replica works on, as its metrics say."""
+        pages = [_metrics(container["Id"], self.environment) for container in self.containers(service)]
+        lines = [line for page in pages for line in page.splitlines() if line.startswith("ensemble_partitions{")]
+        return sorted(int(float(line.split()[-1])) for line in lines)
+
+
+@contextmanager
+def running_stack(directory: Path) -> Iterator[Stack]:
+    """Build, start, and take down again with all data."""
+    stack = Stack(compose_command(), _environment(directory))
+    stack.run("down", "--volumes", "--remove-orphans")
+    try:
+        stack.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
+        stack.await_healthy("payment-sandbox", *SERVICES)
+        yield stack
+    finally:
+        stack.run("down", "--volumes", "--remove-orphans")
+
+
+def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
+    limit = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < limit, f"waited {limit_s:g} s for {what()}"
+        time.sleep(STEP_S)
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    foreign = ("ENSEMBLE_", "KAFKA_", "COMPOSE_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    with closing(create_server(("127.0.0.1", 0))) as one, closing(create_server(("127.0.0.1", 0))) as other:
+        ports = one.getsockname()[1], other.getsockname()[1]
+    return {
+        **kept,
+        "KAFKA_IMAGE": image(),
+        "ENSEMBLE_IMAGE": "ensemble:test",
+        "ENSEMBLE_DATA_DIR": str(directory),  # no embedded Kafka of this checkout stands before compose's
+        "ENSEMBLE_KAFKA_PORT": str(ports[0]),
+        "ENSEMBLE_SANDBOX_PORT": str(ports[1]),
+    }
+
+
+def _metrics(container: str, environment: dict[str, str]) -> str:
+    return _said(["docker", "exec", container, "python", "-c", METRICS], environment, LIMIT_S)
+
+
+def _said(command: list[str], environment: dict[str, str], limit_s: float) -> str:
+    return _done(command, environment, limit_s).stdout
+
+
+def _done(command: list[str], environment: dict[str, str], limit_s: float) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s
+    )
+    shown = " ".join(command[-6:])
+    assert done.returncode == 0, f"{shown}: exit code {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done

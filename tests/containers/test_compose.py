@@ -1,0 +1,109 @@
+"""`docker compose up`, orders from the host, containers that are killed. The tests share one system, in this order."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from cli.publishing import publish
+from ensemble.kafka.outside import Access, open_access
+from ensemble.settings import KafkaSettings
+from tests.containers.stack import LIMIT_S, SERVICES, Stack, running_stack, wait_until
+from tests.order_messages import order_placed
+
+pytestmark = pytest.mark.timeout(600)
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running_stack(tmp_path_factory.mktemp("host")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def access(stack: Stack) -> Access:
+    where = f"127.0.0.1:{stack.environment['ENSEMBLE_KAFKA_PORT']}"
+    return open_access(KafkaSettings(bootstrap_servers=where), LIMIT_S, quiet=True)
+
+
+def publish_orders(access: Access, number: int) -> list[str]:
+    placed = [f"order-{next(NUMBERS)}" for _ in range(number)]
+    for order_id in placed:
+        publish(access, order_placed(order_id=order_id, warehouse_id="main"))
+    return placed
+
+
+def await_completed(stack: Stack, order_ids: list[str]) -> None:
+    for order_id in order_ids:
+        assert "completed" in stack.ensemble("orders", "watch", order_id, "--timeout", str(LIMIT_S / 2))
+
+
+def await_shares(stack: Stack, shares: list[int]) -> None:
+    def words() -> str:
+        return f"{shares}: {stack.partitions_of('payment')}\n{stack.run('logs', '--tail', '50', 'payment')}"
+
+    wait_until(lambda: stack.partitions_of("payment") == shares, words)
+
+
+def test_an_order_from_the_host_completes_and_the_command_says_where_it_went(stack: Stack) -> None:
+    stock = ("--warehouse-id", "main", "--sku", "bolt", "--quantity", "1000")
+    order = ("--order-id", f"order-{next(NUMBERS)}", "--warehouse-id", "main", "--line", "bolt:2:250")
+    stack.ensemble("publish", "ReceiveStock", *stock)
+    said = stack.ensemble("publish", "OrderPlaced", "--example", *order)
+    assert "using the Kafka of docker-compose.yml" in said
+    await_completed(stack, [order[1]])
+
+
+def test_orders_complete_while_a_container_is_killed(stack: Stack, access: Access) -> None:
+    before = publish_orders(access, 5)
+    stack.crash(stack.containers("payment")[0])
+    after = publish_orders(access, 5)
+    await_completed(stack, [*before, *after])
+    assert stack.containers("payment")[0]["RestartCount"] == 1
+
+
+def test_orders_complete_when_the_broker_is_killed(stack: Stack, access: Access) -> None:
+    before = publish_orders(access, 3)
+    stack.crash(stack.containers("kafka")[0])
+    stack.await_healthy("kafka", *SERVICES)
+    await_completed(stack, before)
+
+
+def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:
+    stack.run("up", "--detach", "--no-recreate", "--scale", "payment=3")
+    await_shares(stack, [1, 1, 2])
+    placed = publish_orders(access, 10)
+    stack.crash(stack.containers("payment")[1])
+    await_completed(stack, placed)
+    stack.await_healthy("payment")
+    await_shares(stack, [1, 1, 2])
+
+
+def test_nothing_was_lost_or_done_twice(stack: Stack) -> None:
+    wanted = ("--expect-orders", str(next(NUMBERS) - 1), "--settle", "60", "--provider", stack.provider)
+    assert "clean" in stack.ensemble("verify", *wanted)
+
+
+def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
+    bindings = [
+        binding
+        for service in ("kafka", "payment-sandbox", *SERVICES)
+        for container in stack.containers(service)
+        for bound in (container["HostConfig"]["PortBindings"] or {}).values()
+        for binding in bound
+    ]
+    assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}
+
+
+def test_no_service_runs_as_root_or_can_become_it(stack: Stack) -> None:
+    for container in (found for service in SERVICES for found in stack.containers(service)):
+        assert container["Config"]["User"] == "10001:10001"
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        assert container["HostConfig"]["ReadonlyRootfs"]
+
+
+def test_a_service_that_is_stopped_leaves_cleanly(stack: Stack) -> None:
+    stack.run("stop", "order")
+    assert "service.stopped" in stack.run("logs", "order")
