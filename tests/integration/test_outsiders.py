@@ -82,3 +82,19 @@ def test_the_same_id_of_another_key_is_another_message(shop: Shop) -> None:
         shop.outsider.send(Announced(account_id="b", text="yours"), message_id="one")
         shop.outsider.until_told("a", "mine")
         shop.outsider.until_told("b", "heard yours")
+
+
+def test_what_its_sender_took_back_was_never_sent(shop: Shop) -> None:
+    """Rule 12: read_committed everywhere; records of an aborted transaction take no effect."""
+    sender = Producer(
+        {"bootstrap.servers": shop.bootstrap, "transactional.id": f"{shop.name}-x", "partitioner": "murmur2_random"}
+    )
+    sender.init_transactions(30)
+    with shop.thread():
+        for text, ends in (("taken back", sender.abort_transaction), ("meant", sender.commit_transaction)):
+            sender.begin_transaction()
+            sender.produce(shop.outsider.topic("commands"), encoder_for(Script)(script("a", f"tell {text}")), b"a")
+            sender.flush()
+            ends(30)
+        shop.outsider.send(script("a", "tell last"))
+        shop.outsider.until_told("a", "meant", "last")
