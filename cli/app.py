@@ -8,6 +8,8 @@ from typing import Literal
 import typer
 
 from cli.commands import (
+    acls,
+    certificates,
     config,
     dead_letters,
     demo,
@@ -46,6 +48,8 @@ _GROUPS = {
     "dead-letters": dead_letters.group,
     "topics": topics.group,
     "schemas": schemas.group,
+    "acls": acls.group,
+    "certificates": certificates.group,
     "topology": topology.group,
     "config": config.group,
 }

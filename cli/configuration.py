@@ -33,9 +33,14 @@ def _rows(values: BaseModel, prefix: str) -> list[dict[str, Any]]:
         if isinstance(value, BaseModel):
             rows += _rows(value, f"{variable}__")
         else:
-            source = "environment" if variable in os.environ else "default"
-            rows.append({"variable": variable, "value": _shown(value), "source": source})
+            rows.append({"variable": variable, "value": _shown(value), "source": _source(variable, value)})
     return rows
+
+
+def _source(variable: str, value: Any) -> str:
+    if isinstance(value, SecretStr) and os.environ.get(f"{variable}_FILE"):
+        return "file"
+    return "environment" if variable in os.environ else "default"
 
 
 def _shown(value: Any) -> Any:

@@ -69,7 +69,7 @@ class Member:
         """The reason in its own words, or nothing."""
         connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
         try:
-            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz")
+            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz", headers=_token())
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, HTTPException):
@@ -142,6 +142,13 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _NOTED_BYTES))
             return log.read().decode(errors="replace").splitlines()[-count:]
+
+
+def _token() -> dict[str, str]:
+    """What the members ask for, when this process's environment, which is theirs, has a token."""
+    path = os.environ.get("ENSEMBLE_HTTP_TOKEN_FILE")
+    token = Path(path).read_text(encoding="utf-8").strip() if path else os.environ.get("ENSEMBLE_HTTP_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _reason(body: bytes) -> str:

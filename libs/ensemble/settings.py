@@ -1,8 +1,14 @@
-"""Settings, from the environment alone: `KAFKA_...` as Kafka's clients spell them, `ENSEMBLE_...` for the runtime."""
+"""Settings, from the environment alone: `KAFKA_...` as Kafka's clients spell them, `ENSEMBLE_...` for the runtime.
+
+Each secret may lie in a file instead, which its variable with `_FILE` behind it names: KAFKA_SASL_PASSWORD_FILE.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -122,6 +128,10 @@ class RuntimeSettings(BaseSettings):
     """Where /livez, /readyz and /metrics listen; loopback unless told otherwise."""
     http_port: int | None = Field(default=None, ge=0, le=65_535)
     """Their port; each service has its own default, 0 turns them off."""
+    http_token: SecretStr | None = None
+    """Who asks for /readyz or /metrics must send it (`Authorization: Bearer ...`); /livez stays open."""
+    http_requests_per_s: float = Field(default=50, gt=0, le=10_000)
+    """Requests beyond that are answered 429, twice as many in a burst; /livez does not count."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
     """`auto`: pretty on a terminal, JSON lines elsewhere."""
@@ -138,10 +148,34 @@ def _revealed(value: Any) -> Any:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
+def secret_file(settings: type[BaseSettings], name: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The file that holds the setting `name`, when it is a secret and the environment names one."""
+    variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+    is_secret = "SecretStr" in str(settings.model_fields[name].annotation)
+    path = environment.get(f"{variable}_FILE") if is_secret else None
+    if path and environment.get(variable):
+        raise ConfigurationError(f"settings: {variable} and {variable}_FILE are both set; keep one")
+    return path or None
+
+
+def _from_files(settings: type[BaseSettings]) -> dict[str, str]:
+    paths = {name: secret_file(settings, name) for name in settings.model_fields}
+    return {name: _content(settings, name, path) for name, path in paths.items() if path}
+
+
+def _content(settings: type[BaseSettings], name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        variable = f"{settings.model_config.get('env_prefix', '')}{name}_file".upper()
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"settings: {variable}: cannot read {path} ({why})") from None
+
+
 def load(settings: type[T], **given: Any) -> T:
     """The settings, or a ConfigurationError that names each wrong variable and what is wrong with it."""
     try:
-        return settings(**given)
+        return settings(**{**_from_files(settings), **given})
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
         wrong = "; ".join(

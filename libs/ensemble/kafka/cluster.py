@@ -15,6 +15,7 @@ from ensemble.kafka.clients import common
 from ensemble.kafka.embedded import default_directory, find_running
 from ensemble.kafka.embedded.layout import HOST
 from ensemble.kafka.embedded.probe import cluster_at
+from ensemble.kafka.permissions import principal
 from ensemble.settings import ComposeSettings, KafkaSettings, load
 
 COMPOSE_CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"
@@ -60,11 +61,20 @@ def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -
         except KafkaException as error:
             admin.poll(0)  # errors are told here
             why = next(filter(_is_refusal, errors), errors[-1] if errors else error.args[0].str())
+            if _is_refusal(why) and "sasl.username" in shared:
+                raise ConfigurationError(_not_let_in(shared, why)) from None
             if time.monotonic() > deadline or _is_refusal(why):
                 raise ConfigurationError(
                     f"cannot reach Kafka at {shared['bootstrap.servers']}: {why}; check KAFKA_BOOTSTRAP_SERVERS "
                     "and the SASL and TLS settings"
                 ) from None
+
+
+def _not_let_in(shared: dict[str, Any], why: str) -> str:
+    return (
+        f"{principal(shared)} may not log in to the cluster at {shared['bootstrap.servers']}: {why}; check "
+        "KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD (or the file in KAFKA_SASL_PASSWORD_FILE) and KAFKA_SASL_MECHANISM"
+    )
 
 
 def _is_refusal(why: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -12,16 +12,9 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
+from ensemble.kafka.permissions import REFUSALS
 
 log = structlog.get_logger()
-
-_HOPELESS: Final = frozenset(
-    {
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-    }
-)
 
 
 _HELD_PAUSE_S: Final = 0.05
@@ -36,6 +29,8 @@ class Intake:
         self._assignment, self._gate = assignment, gate
         self.group: Any = None
         self._told = ""
+        self.explain: Callable[[KafkaError], str] = KafkaError.str
+        """Words for what the broker does not allow."""
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
@@ -96,7 +91,9 @@ class Intake:
                 f"{record.topic()}[{record.partition()}]: the committed offset is out of range, records are gone "
                 f"({error.str()}); set the group's offsets knowingly, then start again"
             )
-        elif error.code() in _HOPELESS or error.fatal():
+        elif error.code() in REFUSALS:
+            raise FatalError(self.explain(error))
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
             raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
         else:
             log.warning("consumer.error", reason=error.str())

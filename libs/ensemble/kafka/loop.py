@@ -20,6 +20,7 @@ from ensemble.errors import FatalError, SchemasUnavailable
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
 from ensemble.kafka.intake import Intake
+from ensemble.kafka.permissions import Permissions, principal
 from ensemble.kafka.restore import Place, Restoration
 from ensemble.kafka.transaction import Outcome, Transactions, Work
 from ensemble.metrics import LoopMetrics
@@ -53,6 +54,7 @@ class Loop:
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
         self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
         self._transactions.ledger_topics = frozenset(spec.ledger.name for spec in plan.service.stores if spec.ledger)
+        self._transactions.explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
@@ -87,6 +89,7 @@ class Loop:
         """Run until stopped; raises FatalError when this process cannot go on."""
         self._transactions.open(self._given_up, self._settings.startup_timeout_s)
         self._intake = Intake(self._clients.consumer, self._assignment, self._gate)
+        self._intake.explain = self._transactions.explain
         self._intake.subscribe(list(self._plan.inputs))
         try:
             while not self._stopping:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from ensemble.errors import ConfigurationError, EnsembleError
 from ensemble.kafka import clients
 from ensemble.kafka.cluster import connect
+from ensemble.kafka.permissions import REFUSALS, hidden, principal, refused
 from ensemble.settings import KafkaSettings
 
 __all__ = ["Access", "ClusterError", "Follower", "KafkaException", "Received", "open_access"]
@@ -70,6 +71,8 @@ class Access:
         """All partitions of these topics; ConfigurationError names those that do not exist."""
         wanted, there = list(topics), self.topics()
         if missing := [name for name in wanted if name not in there]:
+            if unseen := hidden(self.admin, missing):
+                raise ConfigurationError(refused(principal(self.shared), "READ topic", ", ".join(unseen)))
             raise ConfigurationError(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
                 "`ensemble topics apply` makes what is missing"
@@ -111,6 +114,8 @@ class Access:
         except KafkaException as error:
             raise ClusterError(f"{topic}: {error.args[0].str()}") from None
         producer.flush(_ANSWER_S + 2)
+        if reports and reports[0][0] is not None and reports[0][0].code() in REFUSALS:
+            raise ConfigurationError(refused(principal(self.shared), "WRITE topic", topic))
         return _delivered(topic, reports)
 
     def _offsets(self, places: Collection[Place], spec: Any) -> dict[Place, int]:

@@ -18,10 +18,11 @@ from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import RuntimeClock, SystemClock
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
-from ensemble.health import HealthServer
+from ensemble.health import Guard, HealthServer
 from ensemble.kafka import clients, topics
 from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Clients, Loop
+from ensemble.kafka.permissions import Permissions, principal
 from ensemble.kafka.schema_sources import schema_sources
 from ensemble.kafka.slots import take_slot
 from ensemble.kafka.watchdog import watch
@@ -113,6 +114,8 @@ def make_loop(
 def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
     """A loop that runs `plan`. ConfigurationError as for `make_loop`."""
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
+    if kafka.security_protocol != "PLAINTEXT":
+        Permissions(plan.service, admin, principal(shared)).require()
     topics.require(admin, plan.service)
     metrics = metrics or LoopMetrics(plan.service.name)
     return Loop(plan, settings, _clients(plan.service, settings, shared, admin), metrics)
@@ -134,7 +137,8 @@ def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, obje
 def _serve_health(service: Service, settings: RuntimeSettings, shown: Shown) -> None:
     port = settings.http_port if settings.http_port is not None else service.http_port
     if port:
-        server = HealthServer(lambda: shown.why_not_live, lambda: shown.why_not_ready, shown.metrics.registry)
+        guard = Guard(settings.http_token, settings.http_requests_per_s)
+        server = HealthServer(lambda: shown.why_not_live, lambda: shown.why_not_ready, shown.metrics.registry, guard)
         server.start(settings.http_host, port)
 
 

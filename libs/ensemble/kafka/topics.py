@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
 from ensemble.errors import ConfigurationError
+from ensemble.kafka.permissions import hidden
 from ensemble.service import Service
 from ensemble.topology import Catalogue, Topic
 
@@ -61,8 +62,12 @@ def _compare(admin: AdminClient, wanted: list[Topic]) -> list[TopicState]:
     found = admin.list_topics(timeout=_TIMEOUT_S).topics
     present = [topic for topic in wanted if topic.name in found and found[topic.name].error is None]
     policies = _cleanup_policies(admin, present)
+    unseen = hidden(admin, [topic.name for topic in wanted if topic not in present])
     states = []
     for topic in wanted:
+        if topic.name in unseen:
+            states.append(TopicState(topic, "wrong", "cannot be seen: this user may not DESCRIBE it"))
+            continue
         if topic not in present:
             states.append(TopicState(topic, "missing", "does not exist"))
             continue

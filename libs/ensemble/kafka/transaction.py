@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from ensemble.effects import Output
 from ensemble.errors import FatalError, Fenced
+from ensemble.kafka.permissions import REFUSALS
 
 log = structlog.get_logger()
 
@@ -56,6 +57,8 @@ class Transactions:
         self._slot = str(config["transactional.id"])
         self._producer: Producer | None = None
         self.ledger_topics: frozenset[str] = frozenset()
+        self.explain: Callable[[KafkaError], str] = KafkaError.str
+        """Words for what the broker does not allow."""
 
     def open(self, give_up: Callable[[], bool], limit_s: float) -> None:
         """Start a producer and take the slot; FatalError when the broker cannot be had in time."""
@@ -69,7 +72,7 @@ class Transactions:
             except KafkaException as error:
                 self._discard()
                 reason = error.args[0]
-                self._check_fenced(reason)
+                self._check_final(reason)
                 if (
                     time.monotonic() > deadline
                     or give_up()
@@ -154,7 +157,7 @@ class Transactions:
     def _abort(self, error: KafkaException) -> Outcome:
         """Before the commit call nothing can have taken effect: abort, or let a new producer's start abort it."""
         reason = error.args[0]
-        self._check_fenced(reason)
+        self._check_final(reason)
         log.warning("transaction.aborted", reason=reason.str(), slot=self._slot)
         if not reason.txn_requires_abort():
             self._discard()
@@ -167,14 +170,17 @@ class Transactions:
 
     def _unclear(self, error: KafkaException) -> Outcome:
         reason = error.args[0]
-        self._check_fenced(reason)
+        self._check_final(reason)
         if reason.txn_requires_abort():
             return self._abort(error)
         log.warning("transaction.outcome_unknown", reason=reason.str(), slot=self._slot)
         self._discard()
         return Outcome.UNKNOWN
 
-    def _check_fenced(self, reason: KafkaError) -> None:
+    def _check_final(self, reason: KafkaError) -> None:
+        """FatalError for what trying again would not mend."""
+        if reason.code() in REFUSALS:
+            raise FatalError(self.explain(reason))
         if reason.code() in _FENCED:
             raise Fenced(
                 f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "

@@ -20,6 +20,7 @@ from ensemble.kafka.embedded.probe import cluster_at
 from ensemble.kafka.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.kafka.embedded.progress import OnProgress, Step, on_stderr
 from ensemble.kafka.embedded.running import Running, started_at
+from ensemble.kafka.embedded.security import Security
 from ensemble.kafka.embedded.storage import Jvm, formatted
 
 START_LIMIT_S = 60.0
@@ -41,11 +42,14 @@ class EmbeddedKafka:
     """The broker of one directory.
 
     It stops with `stop`, when the `with` block ends, and when this process ends in whatever way. Its data stay, so the
-    next start continues with them. Several brokers run side by side in directories of their own.
+    next start continues with them. Several brokers run side by side in directories of their own. With `security`
+    clients have to log in, and may do what ACLs allow; a directory is secure from its first start on, or never.
     """
 
-    def __init__(self, directory: Path, cache: JarCache | None = None, heap: str = "512m") -> None:
-        self._layout, self._heap = Layout(directory.absolute()), heap
+    def __init__(
+        self, directory: Path, cache: JarCache | None = None, heap: str = "512m", security: Security | None = None
+    ) -> None:
+        self._layout, self._heap, self._security = Layout(directory.absolute()), heap, security
         self._cache = cache or JarCache(cache_directory(), pinned_jars())
         self._started: _Started | None = None
 
@@ -116,8 +120,8 @@ class EmbeddedKafka:
     def _launch(self, jvm: Jvm, ports: Ports) -> Running:
         descriptor = lock(self._layout)
         try:
-            self._layout.properties.write_text(broker_settings(self._layout, ports), encoding="utf-8")
-            cluster_id = formatted(self._layout, jvm)
+            self._write_settings(ports)
+            cluster_id = formatted(self._layout, jvm, self._security)
         except BaseException:
             os.close(descriptor)
             raise
@@ -134,9 +138,18 @@ class EmbeddedKafka:
         running.write(note, self._layout)
         return note
 
+    def _write_settings(self, ports: Ports) -> None:
+        settings, properties = broker_settings(self._layout, ports), self._layout.properties
+        if self._security:
+            self._security.prepare()
+            settings += self._security.settings(ports)
+            properties.touch(mode=0o600)  # the administrator's password is in it
+        properties.write_text(settings, encoding="utf-8")
+
     def _await_ready(self, started: _Started, cluster_id: str) -> None:
         limit = time.monotonic() + START_LIMIT_S
-        while cluster_at(HOST, started.ports.clients) != cluster_id:
+        probe = self._security.cluster_at if self._security else cluster_at
+        while probe(HOST, started.ports.clients) != cluster_id:
             if started.process.is_over or time.monotonic() > limit:
                 raise self._failure()
             time.sleep(STEP_S)

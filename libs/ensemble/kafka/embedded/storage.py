@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ensemble.kafka.embedded.errors import EmbeddedKafkaError
 from ensemble.kafka.embedded.layout import Layout
+from ensemble.kafka.embedded.security import Security
 
 FORMAT_LIMIT_S = 60.0
 
@@ -31,13 +32,23 @@ class Jvm:
         ]  # fmt: skip
 
 
-def formatted(layout: Layout, jvm: Jvm) -> str:
-    """Return the cluster id of the storage, formatting it first when it is new or was left half done."""
+def formatted(layout: Layout, jvm: Jvm, security: Security | None = None) -> str:
+    """Return the cluster id of the storage, formatting it first when it is new or was left half done.
+
+    With `security` the storage begins with its first user.
+    """
     if layout.cluster_id.exists():
         return layout.cluster_id.read_text(encoding="utf-8").strip()
     shutil.rmtree(layout.data, ignore_errors=True)
     cluster_id = new_cluster_id()
-    _format(layout, jvm, cluster_id)
+    if security is None:
+        _format(layout, jvm, cluster_id)
+    else:
+        first_user = security.first_user(layout)
+        try:
+            _format(layout, jvm, cluster_id, f"@{first_user}")
+        finally:
+            first_user.unlink()
     layout.cluster_id.write_text(cluster_id + "\n", encoding="utf-8")
     return cluster_id
 
@@ -47,9 +58,9 @@ def new_cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
 
 
-def _format(layout: Layout, jvm: Jvm, cluster_id: str) -> None:
+def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str) -> None:
     arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(layout.properties))
-    command = jvm.command(layout, *arguments)
+    command = jvm.command(layout, *arguments, *more)
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=FORMAT_LIMIT_S)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,0 +1,53 @@
+"""`ensemble acls`: what each service must be allowed to do, and what the cluster allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import AsJson
+
+group = typer.Typer(help="The permissions that each service needs, from its declarations.")
+
+Passwords = Annotated[
+    Path | None,
+    typer.Option("--passwords", metavar="DIR", help="Make SCRAM users too; DIR gets a password file for each."),
+]
+OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with what the cluster allows.")]
+
+
+@group.command(epilog="Examples: `ensemble acls show --json`; `ensemble acls show --cluster`.")
+def show(of_cluster: OfCluster = False, as_json: AsJson = False) -> None:
+    """Every permission, and nothing else, that the services need. With --cluster, exit code 1 when some are missing."""
+    from cli.acls import found, wanted
+
+    if not of_cluster:
+        _show(wanted(), as_json=as_json)
+        return
+    from cli.connection import reach
+
+    rows = found(reach())
+    _show(rows, as_json=as_json)
+    if any(row["status"] == "missing" for row in rows):
+        raise typer.Exit(1)
+
+
+@group.command(epilog="Example: `ensemble acls apply --passwords secrets`.")
+def apply(passwords: Passwords = None, as_json: AsJson = False) -> None:
+    """Grant what is missing. What a service has beyond its needs is shown as `extra` and left alone."""
+    from cli.acls import applied
+    from cli.connection import reach
+
+    _show(applied(reach(), passwords), as_json=as_json)
+
+
+def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    from cli.output import Sheet
+    from cli.output import show as show_sheet
+
+    columns = ("principal", "operation", "resource", "name", "pattern", "status")
+    table = [tuple(row.get(name) for name in columns) for row in rows]
+    styles = {"status": {"ok": "green", "granted": "green", "missing": "yellow", "extra": "yellow"}}
+    show_sheet(Sheet(columns, table, styles), rows, as_json=as_json)

@@ -1,0 +1,30 @@
+"""`ensemble certificates`: an authority of one's own, for a laptop and a staging cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+group = typer.Typer(help="Certificates for a secure cluster of one's own.")
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; they must not be there yet.")]
+Hosts = Annotated[
+    list[str] | None, typer.Option("--host", help="A name or address that clients reach the broker by; repeatable.")
+]
+
+
+@group.callback()
+def _commands() -> None:
+    """Certificates for a secure cluster of one's own."""
+
+
+@group.command(epilog="Example: `ensemble certificates make secrets --host kafka --host 127.0.0.1`.")
+def make(directory: Directory, hosts: Hosts = None) -> None:
+    """Make ca.pem (clients trust it), ca.key (keep it away) and broker.pem (the broker's key and certificate)."""
+    from cli.output import say
+    from ensemble.kafka.certificates import make as make_files
+
+    files = make_files(directory, hosts or ["localhost", "127.0.0.1"])
+    say(f"made {files.authority} and {files.broker}; clients set KAFKA_SSL_CA_LOCATION={files.authority}")

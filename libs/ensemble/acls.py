@@ -1,0 +1,96 @@
+"""The least that each service must be allowed to do, read from its declarations and nothing else.
+
+    topic             its inputs, changelogs, ledgers      READ, DESCRIBE (their ends are asked for)
+                      what it emits, sends and keeps       WRITE, DESCRIBE
+                      all of these                         DESCRIBE_CONFIGS (compared with the catalogue at start)
+    group             its own                              READ, DESCRIBE
+    transactional id  `<service>-...`, one for each slot   WRITE, DESCRIBE
+
+A service's principal is `User:<service>`. Nothing of it may create, alter or delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ensemble.graph import failure_event
+from ensemble.service import Service
+from ensemble.topology import Topic
+
+Resource = Literal["topic", "group", "transactional id"]
+Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+
+
+class Need(NamedTuple):
+    """One permission."""
+
+    resource: Resource
+    name: str
+    operation: Operation
+    prefixed: bool = False
+    """The permission is for all names that begin so."""
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.resource} {self.name}{'*' if self.prefixed else ''}"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A permission and whose it is."""
+
+    principal: str
+    need: Need
+
+
+def principal_of(service: Service) -> str:
+    """As Kafka names the user that the service logs in as."""
+    return f"User:{service.name}"
+
+
+def grants(services: Iterable[Service]) -> list[Grant]:
+    """All that these services need, by principal and resource."""
+    return [Grant(principal_of(service), need) for service in services for need in needs(service)]
+
+
+def needs(service: Service) -> list[Need]:
+    """What one service needs, each permission once, in order."""
+    found = {Need("topic", topic.name, "READ") for topic in read_topics(service)}
+    found |= {Need("topic", topic.name, "WRITE") for topic in written_topics(service)}
+    for name in {need.name for need in found}:
+        found |= {Need("topic", name, "DESCRIBE"), Need("topic", name, "DESCRIBE_CONFIGS")}
+    return [
+        *sorted(found),
+        Need("group", service.name, "READ"),
+        Need("group", service.name, "DESCRIBE"),
+        Need("transactional id", f"{service.name}-", "WRITE", prefixed=True),
+        Need("transactional id", f"{service.name}-", "DESCRIBE", prefixed=True),
+    ]
+
+
+def read_topics(service: Service) -> list[Topic]:
+    """Inputs, and what state is restored from."""
+    return _by_name([*service.inputs, *service.changelogs, *_ledgers(service)])
+
+
+def written_topics(service: Service) -> list[Topic]:
+    """Outputs, state, facts, dead letters, and where it tells of commands that it gave up."""
+    outputs = [service.catalogue.home(message, service.name) for message in (*service.emits, *service.sends)]
+    return _by_name([*outputs, *service.changelogs, *_ledgers(service), service.dead_letter, *_failures(service)])
+
+
+def _ledgers(service: Service) -> list[Topic]:
+    return [spec.ledger for spec in service.stores if spec.ledger is not None]
+
+
+def _failures(service: Service) -> list[Topic]:
+    event = failure_event(service.catalogue)
+    if event is None or not service.handled:
+        return []
+    return [topic for topic in service.catalogue.homes(event) if topic.owner == service.name]
+
+
+def _by_name(topics: Iterable[Topic]) -> list[Topic]:
+    found = {topic.name: topic for topic in topics}
+    return [found[name] for name in sorted(found)]
