@@ -39,7 +39,7 @@ class Apicurio:
 
     def start(self) -> None:
         """Return when it is ready: it answers earlier, and then knows only the schemas that it has read so far."""
-        self.begin()
+        self._launch()
         limit = time.monotonic() + START_S
         while not self._answers():
             assert self._process is not None
@@ -47,8 +47,7 @@ class Apicurio:
             assert time.monotonic() < limit, f"Apicurio did not answer within {START_S:g} s; see {self._log}"
             time.sleep(0.1)
 
-    def begin(self) -> None:
-        """Start it, and let others wait for it."""
+    def _launch(self) -> None:
         command = [str(find_java()), "-Xmx512m", "-XX:TieredStopAtLevel=1", "-jar", RUNNER]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -76,9 +75,16 @@ class Apicurio:
 @contextmanager
 def running_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
     """A registry that serves, and is gone when the block ends. Without one: skip, in CI fail."""
+    with coming_apicurio(bootstrap, directory) as registry:
+        registry.start()
+        yield registry
+
+
+@contextmanager
+def coming_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
+    """A registry that is still to be started, and is gone when the block ends."""
     registry = Apicurio(_installed(), bootstrap, directory / "apicurio.log")
     try:
-        registry.start()
         yield registry
     finally:
         registry.stop()
