@@ -1,0 +1,207 @@
+"""The whole flow as it runs: broker, sandbox and five services as processes, orders from an outsider at a steady rate.
+
+Latency is from before the produce of OrderPlaced to its OrderCompleted in the hands of a read_committed consumer; both are
+read on one clock. Orders come by the clock, not by answers, so a queue shows as latency.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from benchmarks.cluster import Cluster
+from cli.fleet import Fleet
+from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
+from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
+from ensemble.codec import encoder_for, readers_for
+from ensemble.kafka.clients import assigned_reader, plain_producer
+from ensemble.kafka.topics import all_topics
+from services.registry import SERVICES
+
+WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))
+"""Several, so that inventory has keys on every partition."""
+_SKU: Final = "lamp"
+_PREFIXES: Final = frozenset(readers_for(OrderCompleted))
+_STEP_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What was asked for, and what came of it. Times in milliseconds."""
+
+    rate: float
+    sent: int
+    completed: int
+    per_s: float
+    p50: float
+    p90: float
+    p99: float
+    cpu_ms_per_order: Mapping[str, float]
+
+    @property
+    def holds(self) -> bool:
+        """All completed, without a queue that grew to seconds."""
+        return self.completed == self.sent and self.p99 < 3_000 and self.per_s > 0.9 * self.rate
+
+
+class Arrivals:
+    """Notes when each order's OrderCompleted came, on a thread of its own."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.at: dict[bytes, float] = {}
+        patient = {"fetch.wait.max.ms": 500}  # asking an idle broker 50 times a second would be a load of its own
+        self._consumer = Consumer({**assigned_reader(cluster.shared, "benchmark-arrivals"), **patient})
+        partitions = [TopicPartition(ORDERS_EVENTS.name, number) for number in range(ORDERS_EVENTS.partitions)]
+        self._consumer.assign(partitions)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._thread.join(10)
+        self._consumer.close()
+
+    def _read(self) -> None:
+        while not self._stopping:
+            first = self._consumer.poll(0.1)
+            for record in [first, *self._consumer.consume(1000, 0)] if first else []:
+                if record.error() is None and record.value()[:5] in _PREFIXES:
+                    self.at[record.key()] = time.perf_counter()
+
+
+@dataclass
+class Running:
+    """The system under load."""
+
+    cluster: Cluster
+    fleet: Fleet
+    arrivals: Arrivals
+    producer: Producer
+    _orders: int = field(default=0)
+
+    def offer(self, rate: float, seconds: float, settle_s: float = 15) -> Offered:
+        """Send orders at `rate` for `seconds`, then wait up to `settle_s` for those under way."""
+        before = self._cpu()
+        began = time.perf_counter()
+        sent = self._send(rate, seconds)
+        self._await(sent, settle_s)
+        return self._offered(rate, began, sent, before)
+
+    def _send(self, rate: float, seconds: float) -> dict[bytes, float]:
+        encode, sent, began = encoder_for(OrderPlaced), {}, time.perf_counter()
+        for number in range(int(rate * seconds)):
+            wait = began + number / rate - time.perf_counter()
+            if wait > 0:
+                time.sleep(wait)
+            order = self._order()
+            key = order.order_id.encode()
+            sent[key] = time.perf_counter()
+            self.producer.produce(ORDERS_EVENTS.name, encode(order), key)
+            self.producer.poll(0)
+        self.producer.flush(10)
+        return sent
+
+    def _order(self) -> OrderPlaced:
+        self._orders += 1
+        return OrderPlaced(
+            order_id=f"bench-{self._orders}",
+            customer_id="c-1",
+            lines=(OrderLine(sku=_SKU, quantity=1, unit_price=500),),
+            currency="EUR",
+            payment_token="tok_approve",  # noqa: S106  a token of the sandbox
+            warehouse_id=WAREHOUSES[self._orders % len(WAREHOUSES)],
+            shipping_speed="standard",
+            placed_at=time.time_ns() // 1_000_000,
+        )
+
+    def _await(self, sent: Mapping[bytes, float], settle_s: float) -> None:
+        limit = time.monotonic() + settle_s
+        while time.monotonic() < limit and not sent.keys() <= self.arrivals.at.keys():
+            time.sleep(_STEP_S)
+
+    def _offered(self, rate: float, began: float, sent: Mapping[bytes, float], before: Mapping[str, float]) -> Offered:
+        arrived = {key: self.arrivals.at[key] for key in sent if key in self.arrivals.at}
+        took = sorted(1000 * (at - sent[key]) for key, at in arrived.items())
+        seconds = max(arrived.values(), default=began) - began
+        spent = {name: 1000 * (cpu - before.get(name, 0.0)) / max(len(sent), 1) for name, cpu in self._cpu().items()}
+        quantiles = (_quantile(took, share) for share in (0.5, 0.9, 0.99))
+        return Offered(rate, len(sent), len(took), len(took) / seconds if seconds else 0.0, *quantiles, spent)
+
+    def _cpu(self) -> dict[str, float]:
+        """CPU seconds so far of each process, the broker's among them."""
+        pids = {name: self.fleet.pid(name) for name in self.fleet.members}
+        brokers = [p.pid for p in psutil.Process().children(recursive=True) if p.name() == "java"]
+        pids |= {"broker": pid for pid in brokers}
+        return {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
+
+
+def _quantile(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("inf")
+
+
+@contextmanager
+def running(cluster: Cluster, directory: Path) -> Iterator[Running]:
+    """Topics, all processes, and shelves that do not run empty; warmed up by some orders."""
+    cluster.make(all_topics(CATALOGUE, [make() for make in SERVICES.values()]))
+    producer = Producer({**plain_producer(cluster.shared, "benchmark"), "linger.ms": 0})
+    environment = {"ENSEMBLE_LOG_LEVEL": "warning"}
+    with Fleet(cluster.bootstrap, directory, environment=environment) as fleet:
+        for warehouse in WAREHOUSES:
+            stock = ReceiveStock(warehouse_id=warehouse, sku=_SKU, quantity=1_000_000)
+            producer.produce(INVENTORY_COMMANDS.name, encoder_for(ReceiveStock)(stock), warehouse.encode())
+        producer.flush(10)
+        arrivals = Arrivals(cluster)
+        system = Running(cluster, fleet, arrivals, producer)
+        try:
+            system.offer(50, 10)
+            yield system
+        finally:
+            arrivals.stop()
+
+
+def measure(system: Running, *, quick: bool) -> dict[str, Any]:
+    """20 orders/s, then faster and faster until it no longer holds."""
+    seconds = 8 if quick else 20
+    calm = system.offer(20, seconds)
+    fastest, tried = calm, []
+    for rate in (100, 200, 300, 400, 500, 600, 800):
+        offered = system.offer(rate, seconds / 2)
+        tried.append(offered)
+        if not offered.holds:
+            break
+        fastest = offered
+    return {"calm": vars(calm), "fastest": vars(fastest), "tried": [vars(offered) for offered in tried]}
+
+
+def rolling_restart(system: Running, rate: float = 20) -> dict[str, float]:
+    """The longest gap between two completions, in seconds, while each service is stopped and started in turn."""
+    done = threading.Event()
+    pauses: dict[str, float] = {}
+
+    def restart_all() -> None:
+        for name in SERVICES:
+            began = time.perf_counter()
+            system.fleet.restart(name)
+            system.fleet.await_ready()
+            time.sleep(2)
+            times = sorted(at for at in list(system.arrivals.at.values()) if at > began)
+            steps = zip([began, *times], [*times, time.perf_counter()], strict=True)
+            pauses[name] = max(later - earlier for earlier, later in steps)
+        done.set()
+
+    worker = threading.Thread(target=restart_all, daemon=True)
+    worker.start()
+    limit = time.monotonic() + 120
+    while not done.is_set() and time.monotonic() < limit:
+        system.offer(rate, 1, settle_s=0)
+    worker.join(10)
+    return pauses
