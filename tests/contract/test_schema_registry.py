@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from confluent_kafka.schema_registry import topic_record_subject_name_strategy
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
 from ensemble import Event, SchemaSet
 from ensemble.clock import ManualClock
+from ensemble.codec import encoder_for
 from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registration import check, register
 from ensemble.kafka.registry import Registry, open_registry, wire_schema
@@ -169,6 +173,18 @@ def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
     assert check(connect(), subjects(CATALOGUE, services)) == []
     for service in services:
         Plan(service, ManualClock(), None, connect())
+
+
+def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, subject: Subject) -> None:
+    register(connect(), [subject])
+    source = connect().on(subject.topic, subject.message.__schemas__)
+    context = SerializationContext(subject.topic, MessageField.VALUE)
+    settings = {"auto.register.schemas": False, "subject.name.strategy": topic_record_subject_name_strategy}
+    text = json.dumps(subject.message.__schemas__.of(subject.message))
+    theirs = AvroSerializer(connect().client, text, conf=settings)({"id": "1"}, context)
+    assert theirs == encoder_for(subject.message, source)(subject.message.model_validate({"id": "1"}))
+    reading = {"subject.name.strategy": topic_record_subject_name_strategy}
+    assert AvroDeserializer(connect().client, conf=reading)(theirs, context) == {"id": "1"}
 
 
 def test_an_incompatible_schema_is_refused_with_its_subject(real: Registry, subject: Subject) -> None:
