@@ -12,6 +12,8 @@ _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "paymen
 
 def details(fields: Mapping[str, Any]) -> str:
     """The fields that tell one message from another of its type."""
+    if {"command", "error", "attempts"} <= fields.keys():
+        return f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
     words = [goods(fields["lines"])] if "lines" in fields else []
     if "amount" in fields:
         words.append(money(fields["amount"], fields.get("currency", "")))

@@ -55,7 +55,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         "cancelled-in-flight",
-        "the customer cancels while the provider is still thinking: what it took goes back",
+        "the customer cancels while the provider still thinks: whatever it takes is given back",
         "cancelled",
         {"payment_token": "tok_late"},
         cancel_after="AttemptCharge",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.control import BOTH, colour_of, control_of, receivers
+from cli.control import BOTH, CHOREOGRAPHED, COLOURS, ORCHESTRATED, colour_of, control_of, receivers
 from cli.details import details
 from cli.entries import Entry
 
@@ -126,16 +126,11 @@ def legend(width: int) -> Text:
     """What arrows and colours mean."""
     from rich.text import Text
 
-    text = Text("  ──▶ command  ╌╌▶ event    ", "bright_black", no_wrap=True)
-    for control, kind, words in _LEGEND:
-        text.append(f"■ {words}  ", colour_of(control, kind))
+    text = Text("  ──▶ command  ╌╌▶ event", "bright_black", no_wrap=True)
+    for control, words in ((ORCHESTRATED, "orchestrated"), (CHOREOGRAPHED, "choreographed"), (BOTH, "both")):
+        text.append("    ")
+        for kind in ("command", "event"):
+            text.append("■" if (control, kind) in COLOURS else "", colour_of(control, kind))
+        text.append(f" {words}", "bright_black")
     text.truncate(width - 1)
     return text
-
-
-_LEGEND = (
-    ("orchestrated", "command", "orchestrated"),
-    ("orchestrated", "event", "(events)"),
-    ("choreographed", "command", "choreographed"),
-    ("choreographed", "event", "(events)"),
-)

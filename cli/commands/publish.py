@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ensemble.messages import Message
+    from ensemble.topology import Topic
 
 _EPILOG = (
     "Examples: `ensemble publish OrderPlaced --example`; "
@@ -28,6 +29,7 @@ Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of a command or 
 JsonText = Annotated[str | None, typer.Option("--json", metavar="TEXT", help="The fields as a JSON object.")]
 File = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="A file with the fields as a JSON object.")]
 Example = Annotated[bool, typer.Option("--example", help="Fill with good values whatever is not given.")]
+Force = Annotated[bool, typer.Option("--force", help="Even facts that a service alone writes to its ledger.")]
 OnTopic = Annotated[str | None, typer.Option("--topic", help="Where the type lives on several topics: which one.")]
 Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the receipt.")]
 
@@ -45,6 +47,7 @@ def publish(
     file: File = None,
     example: Example = False,
     topic: OnTopic = None,
+    force: Force = False,
     output: Output = "text",
 ) -> None:
     """Publish one message, validated by its model. Fields are flags as well: --order-id, --line SKU:QUANTITY:PRICE."""
@@ -57,6 +60,7 @@ def publish(
     given = _given(kind, json_text, file, context.args)
     message = make(kind, fill(kind, given) if example else given)
     home = _home(kind, topic)
+    _check_ledger(kind, home, force=force)
     tell(publish_message(reach(), message, home), message.model_dump(), as_json=output == "json")
 
 
@@ -70,7 +74,7 @@ def _given(kind: type[Message], json_text: str | None, file: Path | None, argume
     return {**fields, **from_flags(kind, arguments)}
 
 
-def _home(kind: type[Message], topic: str | None) -> Any:
+def _home(kind: type[Message], topic: str | None) -> Topic:
     from cli.mistakes import Mistake
     from contracts.catalogue import CATALOGUE
 
@@ -81,3 +85,15 @@ def _home(kind: type[Message], topic: str | None) -> Any:
         if home.name == topic:
             return home
     raise Mistake(f"--topic {topic}: {kind.__name__} lives on {', '.join(home.name for home in homes)}")
+
+
+def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
+    """A stranger's fact makes a gap or a second truth in the ledger, and the service stops at it."""
+    from cli.mistakes import Mistake
+    from contracts.catalogue import INVENTORY_LEDGER
+
+    if home == INVENTORY_LEDGER and not force:
+        raise Mistake(
+            f"TYPE: {kind.__name__} is a fact that {home.owner} alone writes to its ledger; send it a command, such as "
+            "ReceiveStock, or use --force to damage the ledger on purpose"
+        )

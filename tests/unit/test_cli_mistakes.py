@@ -39,6 +39,7 @@ PUBLISH = {
     "amount overflow": (["ProcessPayment", "--example", "--amount", str(2**63)], ["amount"]),
     "total overflow": (["OrderPlaced", "--example", "--line", "gold:1000000:9999999999"], ["lines", "total"]),
     "wrong topic": (["OrderPlaced", "--example", "--topic", "payments.events"], ["--topic", "orders.events"]),
+    "fact of a ledger": (["StockReceived", "--example"], ["StockReceived", "inventory", "--force"]),
     "wrong output": (["OrderPlaced", "--example", "-o", "xml"], ["xml"]),
 }
 
