@@ -69,12 +69,15 @@ def plain_producer(shared: dict[str, Any], name: str) -> dict[str, Any]:
     return {**shared, "client.id": name, "partitioner": "murmur2_random", "acks": "all", "enable.idempotence": True}
 
 
-def assigned_reader(shared: dict[str, Any], name: str) -> dict[str, Any]:
-    """A reader that assigns its partitions by hand and never commits."""
+def assigned_reader(shared: dict[str, Any], name: str, group: str = "") -> dict[str, Any]:
+    """A reader that assigns its partitions by hand and never commits.
+
+    The client looks its group up all the same, so the group must be one that the user may describe.
+    """
     return {
         **shared,
         "client.id": name,
-        "group.id": name,  # required by the client, never used: no subscribe, no commit
+        "group.id": group or name,  # required by the client, never used: no subscribe, no commit
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",

@@ -129,7 +129,7 @@ def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, obje
     return Clients(
         consumer=clients.group_consumer(shared, service.name, settings),
         producer=clients.transactional_producer(shared, service.name, settings),
-        reader=clients.assigned_reader(shared, f"{service.name}-{settings.instance_id}-restore"),
+        reader=clients.assigned_reader(shared, f"{service.name}-{settings.instance_id}-restore", service.name),
         admin=admin,
     )
 
