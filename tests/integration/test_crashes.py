@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced
 from tests.workshop.on_kafka import wait_for
 from tests.workshop.plays import script, slow
 
@@ -39,7 +40,8 @@ def test_killed_again_and_again_under_load(shop: Shop) -> None:
     dice = random.Random(20)
     process = shop.process()
     for number in range(each):
-        outsider.send(*(script(key, "add 1", f"book x {number}", f"jot {number}") for key in KEYS))
+        text = f"add 1; book x {number}; jot {number}"
+        outsider.send(*(Announced(account_id=key, text=text) for key in KEYS))
         if number % 8 == 7:
             enough = dice.randrange(number * len(KEYS))
             wait_for(lambda least=enough: sum(outsider.committed().values()) > least, "some progress")  # type: ignore[misc]

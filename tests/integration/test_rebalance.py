@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced
 from tests.workshop.on_kafka import ServiceThread, wait_for
 from tests.workshop.plays import script
 
@@ -17,7 +18,7 @@ def test_two_instances_share_the_work_and_take_over_from_each_other(shop: Shop, 
     def send_rounds(number: int) -> None:
         for _ in range(number):
             text = str(next(rounds))
-            outsider.send(*(script(key, "add 1", f"jot {text}") for key in KEYS))
+            outsider.send(*(Announced(account_id=key, text=f"add 1; jot {text}") for key in KEYS))
 
     first = shop.thread(instance_id="0", group_protocol=protocol)
     with first:

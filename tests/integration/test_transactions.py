@@ -13,8 +13,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 from ensemble.kafka.transaction import Outcome, Work
 from tests.cluster import Cluster
 from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced
 from tests.workshop.on_kafka import ServiceThread, paused, wait_for
 from tests.workshop.plays import script
+
+ADD = "add 1; jot x"
+"""Steps of an event: on its topic no window of ids would drop a second run."""
 
 
 def limit_record_size(admin: AdminClient, topic: str, size: int) -> None:
@@ -32,7 +36,7 @@ def test_an_aborted_batch_leaves_nothing_behind_and_is_done_again(shop: Shop) ->
     """Rule 7: after an abort the batch is dropped and read again from the committed offsets."""
     limit_record_size(shop.outsider.admin, shop.outsider.topic("events"), 1000)
     with shop.thread() as thread:
-        shop.outsider.send(script("a", "add 1", "forward once", "tell " + "x" * 2000))
+        shop.outsider.send(Announced(account_id="a", text="add 1; forward once; tell " + "x" * 2000))
         wait_for(lambda: count(thread, shop, "ensemble_transaction_aborts_total"), "an abort")
         assert shop.outsider.told("a") == []
         assert shop.outsider.records("outbox") == []
@@ -69,9 +73,9 @@ def test_a_commit_without_an_answer_that_took_effect_is_not_done_again(shop: Sho
     thread = shop.thread()
     thread.loop._transactions = Forgetful(thread.loop._transactions, commits=True)  # type: ignore[assignment]
     with thread:
-        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.send(Announced(account_id="a", text=ADD))
         shop.outsider.until_done()
-        shop.outsider.send(script("a", "add 1"))
+        shop.outsider.send(Announced(account_id="a", text=ADD))
         shop.outsider.until_told("a", "1", "2")
 
 
@@ -80,7 +84,7 @@ def test_a_commit_without_an_answer_that_did_not_take_effect_is_done_again(shop:
     thread = shop.thread()
     thread.loop._transactions = Forgetful(thread.loop._transactions, commits=False)  # type: ignore[assignment]
     with thread:
-        shop.outsider.send(script("a", "add 1"), script("b", "add 1"))
+        shop.outsider.send(*(Announced(account_id=key, text=ADD) for key in ("a", "b")))
         shop.outsider.until_done()
         shop.outsider.send(script("a", "add 1"))
         shop.outsider.until_told("a", "1", "2")
@@ -101,11 +105,12 @@ def test_timers_whose_commit_has_no_answer_fire_once(shop: Shop) -> None:
 
 def test_a_broker_that_is_silent_for_a_while_costs_nothing(shop: Shop, kafka: Cluster) -> None:
     """Rule 7: a commit that times out is settled by a new producer, whatever had become of it."""
+    broker = kafka.broker
     with shop.thread(commit_timeout_s=1) as thread:
-        shop.outsider.send(script("a", "add 1", "wait here"))
+        shop.outsider.send(Announced(account_id="a", text="add 1; wait here"))
         wait_for((shop.flags / "here.reached").exists, "the handler to start")
         first = thread.loop._transactions._producer
-        with paused(kafka.broker):
+        with paused(broker):
             (shop.flags / "here.go").touch()
             wait_for(lambda: thread.loop._transactions._producer is not first, "the producer to be thrown away")
         shop.outsider.until_done()

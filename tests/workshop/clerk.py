@@ -114,7 +114,8 @@ class Clerk:
 
     @reacts_to(Announced)
     def on_announced(self, event: Announced) -> None:
-        self._tell(event.account_id, f"heard {event.text}")
+        steps = event.text.split("; ")
+        self._follow(event.account_id, steps if len(steps) > 1 else [f"tell heard {event.text}"])
 
     @when_due("alarm")
     def on_alarm(self, timer: TimerDue) -> None:

@@ -43,7 +43,7 @@ def catalogue_of(name: str) -> Catalogue:
     return Catalogue(
         topics=(
             topic("commands", Script, SlowScript, external=True),
-            topic("news", Announced, owner="elsewhere", external=True),
+            topic("news", Announced, owner="elsewhere"),  # no outsider writes here: no window of ids
             topic("events", Told, Refused),
             topic("outbox", Forwarded, owner="elsewhere"),
             topic("ledger", Booked, keep=FOR_EVER),
