@@ -1,7 +1,7 @@
 """The whole flow as it runs: broker, sandbox and five services as processes, orders from an outsider at a steady rate.
 
-Latency is from before the produce of OrderPlaced to its OrderCompleted in the hands of a read_committed consumer; both are
-read on one clock. Orders come by the clock, not by answers, so a queue shows as latency.
+Latency is from before the produce of OrderPlaced to its OrderCompleted in the hands of a read_committed consumer,
+both read on one clock. Orders come by the clock, not by answers, so a queue shows as latency.
 """
 
 from __future__ import annotations
@@ -139,8 +139,7 @@ class Running:
     def _cpu(self) -> dict[str, float]:
         """CPU seconds so far of each process, the broker's among them."""
         pids = {name: self.fleet.pid(name) for name in self.fleet.members}
-        brokers = [p.pid for p in psutil.Process().children(recursive=True) if p.name() == "java"]
-        pids |= {"broker": pid for pid in brokers}
+        pids["broker"] = next(p.pid for p in psutil.Process().children(recursive=True) if p.name() == "java")
         return {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
 
 
