@@ -5,8 +5,6 @@ There is no other list.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from contracts import commands as c
 from contracts import events as e
 from contracts import state as s
