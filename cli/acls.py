@@ -21,7 +21,8 @@ def found(access: Access) -> list[dict[str, Any]]:
     """What they need and what they have."""
     from ensemble.kafka import acls
 
-    return [_row(state.grant) | {"status": state.status} for state in acls.compare(access.admin, _needed())]
+    states = acls.compare(access.admin, _needed(), _who(access))
+    return [_row(state.grant) | {"status": state.status} for state in states]
 
 
 def applied(access: Access, passwords: Path | None) -> list[dict[str, Any]]:
@@ -29,10 +30,16 @@ def applied(access: Access, passwords: Path | None) -> list[dict[str, Any]]:
     from ensemble.kafka import acls, users
 
     if passwords is not None:
-        users.apply(access.admin, SERVICES, passwords)
-    states = acls.apply(access.admin, _needed())
+        users.apply(access.admin, SERVICES, passwords, _who(access))
+    states = acls.apply(access.admin, _needed(), _who(access))
     words = {"missing": "granted"}
     return [_row(state.grant) | {"status": words.get(state.status, state.status)} for state in states]
+
+
+def _who(access: Access) -> str:
+    from ensemble.kafka.permissions import principal
+
+    return principal(access.shared)
 
 
 def _needed() -> list[Grant]:

@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 
 from ensemble.acls import Grant, Need
 from ensemble.errors import ConfigurationError
+from ensemble.kafka.permissions import require_on_cluster
 
 _TIMEOUT_S: Final = 30.0
 _KINDS: Final = {
@@ -37,8 +38,12 @@ class AclState:
     status: Literal["ok", "missing", "extra"]
 
 
-def compare(admin: AdminClient, wanted: Iterable[Grant]) -> list[AclState]:
-    """What is needed, and what these principals have beyond it. ConfigurationError when the cluster does not say."""
+def compare(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user") -> list[AclState]:
+    """What is needed, and what these principals have beyond it.
+
+    ConfigurationError when the cluster does not say, or does not let `who`, who asks, know.
+    """
+    require_on_cluster(admin, "DESCRIBE", who)
     grants = list(wanted)
     there = _granted(admin, {grant.principal for grant in grants})
     states = [AclState(grant, "ok" if grant in there else "missing") for grant in grants]
@@ -46,9 +51,10 @@ def compare(admin: AdminClient, wanted: Iterable[Grant]) -> list[AclState]:
     return [*states, *(AclState(grant, "extra") for grant in extra)]
 
 
-def apply(admin: AdminClient, wanted: Iterable[Grant]) -> list[AclState]:
+def apply(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user") -> list[AclState]:
     """Grant what is missing; what is more than needed is reported, never taken away. The states as they were found."""
-    states = compare(admin, wanted)
+    require_on_cluster(admin, "ALTER", who)
+    states = compare(admin, wanted, who)
     missing = [_binding(state.grant) for state in states if state.status == "missing"]
     if missing:
         for future in admin.create_acls(missing, request_timeout=_TIMEOUT_S).values():
@@ -85,6 +91,4 @@ def _answer(future: Any, failed: str) -> Any:
         return future.result(_TIMEOUT_S)
     except (KafkaException, TimeoutError) as error:
         why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(
-            f"{failed}: {why}; log in as an administrator (ALTER on the cluster), of a cluster that has an authorizer"
-        ) from None
+        raise ConfigurationError(f"{failed}: {why}; does the cluster have an authorizer?") from None

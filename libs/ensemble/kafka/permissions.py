@@ -25,6 +25,7 @@ REFUSALS: Final = frozenset(
 """The broker knows who we are, and says no."""
 
 _TIMEOUT_S: Final = 10.0
+_ANYBODY: Final = "this user"
 _REMEDY: Final = "an administrator grants what a service needs with `ensemble acls apply`"
 
 
@@ -89,6 +90,18 @@ class Permissions:
             return set(_allowed("group", name, answers[name]))
         except KafkaException:
             return {need for need in needs(self.service) if need.resource == "group"}
+
+
+def require_on_cluster(admin: AdminClient, operation: str, who: str = _ANYBODY) -> None:
+    """ConfigurationError unless we may DESCRIBE or ALTER the cluster: who may not is shown no ACLs, without a word."""
+    try:
+        future = admin.describe_cluster(include_authorized_operations=True, request_timeout=_TIMEOUT_S)
+        allowed = {each.name for each in future.result(_TIMEOUT_S).authorized_operations or []}
+    except (KafkaException, TimeoutError) as error:
+        why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        raise ConfigurationError(f"cannot ask the cluster what {who} may do: {why}") from None
+    if operation not in allowed:
+        raise ConfigurationError(f"{who} may not {operation} cluster; log in as an administrator")
 
 
 def hidden(admin: AdminClient, names: Iterable[str]) -> list[str]:

@@ -17,13 +17,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.credentials import password
+from ensemble.kafka.permissions import require_on_cluster
 
 _TIMEOUT_S: Final = 30.0
 _ITERATIONS: Final = 8192
 
 
-def apply(admin: AdminClient, users: Iterable[str], directory: Path) -> None:
-    """Each user can log in with the password in its file, whatever it was before."""
+def apply(admin: AdminClient, users: Iterable[str], directory: Path, who: str = "this user") -> None:
+    """Each user can log in with the password in its file, whatever it was before. ConfigurationError as for ACLs."""
+    require_on_cluster(admin, "ALTER", who)
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
     wanted: list[UserScramCredentialAlteration] = [
         UserScramCredentialUpsertion(user, info, password(directory, user).encode()) for user in users
@@ -33,4 +35,4 @@ def apply(admin: AdminClient, users: Iterable[str], directory: Path) -> None:
             future.result(_TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-            raise ConfigurationError(f"cannot make user {user!r}: {why}; log in as an administrator") from None
+            raise ConfigurationError(f"cannot make user {user!r}: {why}") from None

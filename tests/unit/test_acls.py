@@ -1,0 +1,62 @@
+"""The least that each service needs, from its declarations."""
+
+import pytest
+
+from ensemble.acls import Need, grants, needs, principal_of, read_topics, written_topics
+from ensemble.kafka.topics import used_by
+from services.registry import SERVICES
+
+MAKERS = pytest.mark.parametrize("name", SERVICES)
+
+
+def names(topics: object) -> set[str]:
+    return {topic.name for topic in topics}  # type: ignore[attr-defined]  # topics of either function
+
+
+def test_inventory_needs_exactly_this() -> None:
+    inventory = SERVICES["inventory"]()
+    own = {"inventory.warehouse-changelog", "inventory.seen-changelog"}
+    assert names(read_topics(inventory)) - own == {"inventory.commands", "inventory.ledger"}
+    assert names(written_topics(inventory)) - own == {
+        "inventory.dead-letter", "inventory.events", "inventory.ledger", "shipping.commands",
+    }  # fmt: skip
+
+
+@MAKERS
+def test_a_service_sees_every_topic_that_it_checks_at_start(name: str) -> None:
+    service = SERVICES[name]()
+    described = {need.name for need in needs(service) if need.operation == "DESCRIBE_CONFIGS"}
+    assert described == names(used_by(service))
+
+
+@MAKERS
+def test_no_service_may_do_more_than_read_write_and_look(name: str) -> None:
+    service = SERVICES[name]()
+    wanted = needs(service)
+    assert {need.operation for need in wanted} == {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
+    assert [need for need in wanted if need.prefixed] == [
+        Need("transactional id", f"{name}-", "WRITE", prefixed=True),
+        Need("transactional id", f"{name}-", "DESCRIBE", prefixed=True),
+    ]
+    assert [need.name for need in wanted if need.resource == "group"] == [name, name]
+    assert len(set(wanted)) == len(wanted)
+
+
+def test_only_its_owner_reads_a_command_topic() -> None:
+    services = [make() for make in SERVICES.values()]
+    readers = {
+        (grant.need.name, grant.principal)
+        for grant in grants(services)
+        if grant.need.operation == "READ" and grant.need.name.endswith(".commands")
+    }
+    assert readers == {
+        (topic.name, principal_of(service))
+        for service in services
+        for topic in service.inputs
+        if topic.name.endswith(".commands") and topic.owner == service.name
+    }
+
+
+def test_one_slot_prefix_never_covers_another_service() -> None:
+    prefixes = [f"{name}-" for name in SERVICES]
+    assert not [(one, other) for one in prefixes for other in prefixes if one != other and other.startswith(one)]

@@ -1,0 +1,78 @@
+"""Who may ask for health and metrics, how much, and how often."""
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from ensemble.health import Guard, HealthServer
+from ensemble.settings import RuntimeSettings
+
+Ask = Callable[..., tuple[int, str]]
+Serve = Callable[[Guard], Ask]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as at_end:
+
+        def start(guard: Guard) -> Ask:
+            server = HealthServer(str, lambda: "restoring state", CollectorRegistry(), guard)
+            with closing(socket.create_server(("127.0.0.1", 0))) as free:
+                port = free.getsockname()[1]
+            server.start("127.0.0.1", port)
+            at_end.callback(server.stop)
+            return lambda path, **more: ask(port, path, **more)
+
+        yield start
+
+
+def ask(port: int, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_without_a_token_all_three_are_open_on_loopback(serve: Serve) -> None:
+    get = serve(Guard())
+    assert [get(path)[0] for path in ("/livez", "/readyz", "/metrics", "/other")] == [200, 503, 200, 404]
+    assert RuntimeSettings().http_host == "127.0.0.1"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer wrong", "Basic s3cret", "Bearer s3cre\u0301t"])
+def test_with_a_token_nothing_is_told_without_it(serve: Serve, header: str) -> None:
+    get = serve(Guard(SecretStr("s3cret")))
+    headers = {"Authorization": header.encode().decode("latin-1")} if header else {}
+    for path in ("/readyz", "/metrics", "/other"):
+        status, said = get(path, headers=headers)
+        assert status == 401
+        assert "ENSEMBLE_HTTP_TOKEN" in said
+        assert "s3cret" not in said
+        assert "restoring" not in said
+
+
+def test_the_token_opens_them_and_livez_needs_none(serve: Serve) -> None:
+    get = serve(Guard(SecretStr("s3cret")))
+    headers = {"Authorization": "Bearer s3cret"}
+    assert [get(path, headers=headers)[0] for path in ("/readyz", "/metrics")] == [503, 200]
+    assert get("/livez")[0] == 200
+
+
+def test_too_many_questions_are_turned_away_but_livez_answers(serve: Serve) -> None:
+    get = serve(Guard(requests_per_s=2))
+    answers = [get("/metrics")[0] for _ in range(8)]
+    assert answers[:4] == [200] * 4
+    assert 429 in answers[4:]
+    assert [get("/livez")[0] for _ in range(10)] == [200] * 10
+
+
+def test_what_is_too_large_is_not_read(serve: Serve) -> None:
+    get = serve(Guard())
+    assert get("/metrics", body=b"x" * 2000)[0] == 413
+    assert get("/metrics", headers={"X-Large": "x" * 10_000})[0] == 400
+    assert get("/" + "x" * 10_000)[0] == 400
