@@ -118,7 +118,8 @@ class PartitionTask:
 
     def _handle(self, record: Record, inlet: Input, target: Target) -> None:
         layer = self._layer
-        current_layer.set(layer)
+        if current_layer.get() is not layer:
+            current_layer.set(layer)
         if not self._admit(record, inlet, layer):
             return
         message = target.read(record.value())

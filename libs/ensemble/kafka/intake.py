@@ -48,11 +48,18 @@ class Intake:
         self.capture_group()
         if self._assignment.is_set_back:
             return []  # a rebalance callback had to abort: what was polled comes again
-        running = self._assignment.running
+        return self._sorted_out(polled)
+
+    def _sorted_out(self, polled: list[Message]) -> list[Message]:
+        """The records of running partitions; what is no record is dealt with."""
+        running, wanted = self._assignment.running, []
         for record in polled:
-            if record.error() is not None:
-                self._note(record, record.error())
-        return [record for record in polled if record.error() is None and record.partition() in running]
+            error = record.error()
+            if error is not None:
+                self._note(record, error)
+            elif record.partition() in running:
+                wanted.append(record)
+        return wanted
 
     def capture_group(self) -> None:
         """Without the generation of this moment a transaction could commit for partitions that others have."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,12 +19,17 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from ensemble.effects import Output
 from ensemble.errors import FatalError, Fenced
+from ensemble.kafka.bounded import BoundedCalls
 from ensemble.kafka.permissions import REFUSALS
 
 log = structlog.get_logger()
 
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
 _RETRY_PAUSE_S: Final = 0.05
+_GRACE_S: Final = 1.0
+"""A call is left behind so long after the time that it was given."""
+_NOW: Final = 0
+"""As a record's timestamp: the client takes the time."""
 
 
 class Outcome(Enum):
@@ -56,6 +62,7 @@ class Transactions:
         self._config, self._timeout_s, self._on_ledger = config, timeout_s, ledgers
         self._slot = str(config["transactional.id"])
         self._producer: Producer | None = None
+        self._calls = BoundedCalls()
         self.ledger_topics: frozenset[str] = frozenset()
         self.explain: Callable[[KafkaError], str] = KafkaError.str
         """Words for what the broker does not allow."""
@@ -92,9 +99,7 @@ class Transactions:
             self._produce(producer, work)  # 2
             self._flush(producer)  # 3
             if work.offsets:
-                self._retrying(
-                    lambda: producer.send_offsets_to_transaction(work.offsets, work.group, self._timeout_s)
-                )  # 4
+                self._retrying(lambda: self._send_offsets(producer, work))  # 4
         except KafkaException as error:
             return self._abort(error)
         try:
@@ -106,6 +111,7 @@ class Transactions:
     def close(self) -> None:
         """Give the producer back."""
         self._discard()
+        self._calls.close()
 
     def _live(self) -> Producer:
         if self._producer is None:
@@ -117,22 +123,22 @@ class Transactions:
         for topic, value, key, headers, partition in work.outputs:
             report = self._on_ledger if topic in ledgers else None
             try:
-                produce(topic, value, key, partition, on_delivery=report, headers=headers)
+                produce(topic, value, key, partition, report, None, _NOW, headers)
             except BufferError:
-                self._produce_later(producer, topic, value, key, partition, on_delivery=report, headers=headers)
+                self._produce_later(producer, topic, value, key, partition, report, None, _NOW, headers)
         for topic, partition, key, value in work.changes:
             try:
                 produce(topic, value, key, partition)
             except BufferError:
                 self._produce_later(producer, topic, value, key, partition)
 
-    def _produce_later(self, producer: Producer, *record: Any, **more: Any) -> None:
+    def _produce_later(self, producer: Producer, *record: Any) -> None:
         """The client's buffer is full: wait until the broker has taken some of it."""
         deadline = time.monotonic() + self._timeout_s
         while time.monotonic() < deadline:
             producer.poll(_RETRY_PAUSE_S)
             try:
-                producer.produce(*record, **more)
+                producer.produce(*record)
             except BufferError:
                 continue
             return
@@ -141,6 +147,10 @@ class Transactions:
     def _flush(self, producer: Producer) -> None:
         if producer.flush(self._timeout_s):
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records could not be delivered in time"))
+
+    def _send_offsets(self, producer: Producer, work: Work) -> None:
+        call = partial(producer.send_offsets_to_transaction, work.offsets, work.group, self._timeout_s)
+        self._calls.make(call, self._timeout_s + _GRACE_S)
 
     def _retrying(self, call: Callable[[], None]) -> None:
         deadline = time.monotonic() + self._timeout_s
