@@ -74,8 +74,9 @@ class Arrivals:
         while not self._stopping:
             first = self._consumer.poll(0.1)
             for record in [first, *self._consumer.consume(1000, 0)] if first else []:
-                if record.error() is None and record.value()[:5] in _PREFIXES:
-                    self.at[record.key()] = time.perf_counter()
+                key, value = record.key(), record.value()
+                if key and value and value[:5] in _PREFIXES:
+                    self.at[key] = time.perf_counter()
 
 
 @dataclass
@@ -133,8 +134,16 @@ class Running:
         took = sorted(1000 * (at - sent[key]) for key, at in arrived.items())
         seconds = max(arrived.values(), default=began) - began
         spent = {name: 1000 * (cpu - before.get(name, 0.0)) / max(len(sent), 1) for name, cpu in self._cpu().items()}
-        quantiles = (_quantile(took, share) for share in (0.5, 0.9, 0.99))
-        return Offered(rate, len(sent), len(took), len(took) / seconds if seconds else 0.0, *quantiles, spent)
+        return Offered(
+            rate=rate,
+            sent=len(sent),
+            completed=len(took),
+            per_s=len(took) / seconds if seconds else 0.0,
+            p50=_quantile(took, 0.5),
+            p90=_quantile(took, 0.9),
+            p99=_quantile(took, 0.99),
+            cpu_ms_per_order=spent,
+        )
 
     def _cpu(self) -> dict[str, float]:
         """CPU seconds so far of each process, the broker's among them."""
