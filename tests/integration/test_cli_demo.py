@@ -51,10 +51,12 @@ def test_demo_tells_stories_and_checks_them(tmp_path: Path) -> None:
 @contextmanager
 def running_up(directory: Path) -> Iterator["subprocess.Popen[str]"]:
     """`ensemble up` that is ready; ended by force should the test not have done it."""
-    with subprocess.Popen(
-        [*ENSEMBLE, "up", "--free-ports"], env=environment(directory), stdout=subprocess.PIPE,
-        stderr=(directory / "stderr").open("w"), text=True,
-    ) as up:  # fmt: skip
+    said = (directory / "stderr").open("w")
+    command = [*ENSEMBLE, "up", "--free-ports"]
+    with (
+        said,
+        subprocess.Popen(command, env=environment(directory), stdout=subprocess.PIPE, stderr=said, text=True) as up,
+    ):
         try:
             assert up.stdout is not None
             assert "ready: Kafka at" in up.stdout.readline(), (directory / "stderr").read_text()
