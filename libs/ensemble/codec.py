@@ -1,5 +1,6 @@
 """Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is found once.
 
+Avro itself is fastavro's, on purpose: a codec of our own is not written here, not even a faster one.
 Times stay integers: schemas lose their logical types before they get here.
 """
 
