@@ -1,0 +1,63 @@
+"""`python -m benchmarks [--quick] [NAME...]`: measure, print a table, and write it to benchmarks/results/."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from benchmarks import flow, hop, restore, start
+from benchmarks.cluster import Cluster, broker
+from benchmarks.report import Row, rows_of, show, write
+
+NAMES: Final = ("hop", "latency", "restore", "flow", "start")
+
+
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"What to measure: {', '.join(NAMES)}. All by default.")
+    ] = None,
+    *,
+    quick: Annotated[bool, typer.Option(help="Smaller loads and fewer rounds: some three minutes in all.")] = False,
+) -> None:
+    """Measure on a broker of its own. Figures move with the machine's neighbours: look at the ratios."""
+    wanted = names or list(NAMES)
+    if unknown := set(wanted) - set(NAMES):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    found: dict[str, Any] = {}
+    with broker("1g") as cluster:
+        for name in wanted:
+            typer.echo(f"measuring {name} ...", err=True)
+            found[name] = _measure(name, cluster, quick=quick)
+    rows: list[Row] = rows_of(found)
+    show(rows)
+    write(rows, found)
+
+
+def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
+    rounds = 1 if quick else 3
+    match name:
+        case "hop":
+            return hop.cpu(cluster, messages=100_000 if quick else 300_000, rounds=rounds)
+        case "latency":
+            return hop.latency(cluster, seconds=8 if quick else 15, rounds=rounds)
+        case "restore":
+            return restore.measure(cluster, keys=200_000 if quick else 1_000_000)
+        case "flow":
+            return _flow(cluster, quick=quick)
+        case _:
+            return start.measure()
+
+
+def _flow(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
+    with (
+        tempfile.TemporaryDirectory(prefix="ensemble-flow-") as directory,
+        flow.running(cluster, Path(directory)) as system,
+    ):
+        return {**flow.measure(system, quick=quick), "pauses": flow.rolling_restart(system)}
+
+
+if __name__ == "__main__":
+    typer.run(main)

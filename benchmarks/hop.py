@@ -1,0 +1,153 @@
+"""One hop, ours beside the hand-written loop in the same run: CPU for each message, and latency at a steady rate."""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.cluster import Cluster
+from benchmarks.meter import HopRun
+from benchmarks.workload import PARTITIONS, input_headers, input_topic, output_topic, placed_orders, service
+from ensemble.codec import encoder_for
+from ensemble.kafka.clients import assigned_reader
+
+OURS: Final = "our_hop"
+BY_HAND: Final = "hand_written"
+_RATE: Final = 200
+_LIMIT_S: Final = 180.0
+
+
+def cpu(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
+    """CPU of the client process for each message, in microseconds: each round measures both, one after the other."""
+    topic = f"bench-in-{messages}"
+    cluster.make([input_topic(topic)])
+    _load(cluster, topic, messages)
+    told = HopRun(cluster.bootstrap, topic, "", messages, messages // 4, 100, _LIMIT_S)
+    found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
+    for number in range(rounds):
+        for program in (BY_HAND, OURS) if number % 2 == 0 else (OURS, BY_HAND):
+            found[program].append(_measured(cluster, program, replace(told, run=_run_name())))
+    ratios = [ours["cpu_us"] / hand["cpu_us"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
+    return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
+
+
+def latency(cluster: Cluster, *, seconds: float, rounds: int) -> dict[str, Any]:
+    """From produce to a read_committed consumer at 200 messages/s, in milliseconds."""
+    found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
+    for _ in range(rounds):
+        for program in (BY_HAND, OURS):
+            found[program].append(_latency(cluster, program, seconds))
+    ratios = [ours["p50"] / hand["p50"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
+    return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
+
+
+def _run_name() -> str:
+    return format(time.time_ns() // 1_000_000 % 10**10, "x")
+
+
+def _load(cluster: Cluster, topic: str, messages: int) -> None:
+    producer, encode = cluster.producer(linger_ms=20), encoder_for(type(next(placed_orders(1))))
+    for number, order in enumerate(placed_orders(messages)):
+        producer.produce(topic, encode(order), order.order_id, headers=input_headers(number))
+        if number % 10_000 == 0:
+            producer.poll(0)
+    producer.flush(60)
+
+
+def _measured(cluster: Cluster, program: str, run: HopRun) -> dict[str, float]:
+    with _process(cluster, program, run) as process:
+        out, _ = process.communicate(timeout=_LIMIT_S + 30)
+    measured: dict[str, float] = json.loads(out)
+    return measured
+
+
+@contextmanager
+def _process(cluster: Cluster, program: str, run: HopRun) -> Iterator[subprocess.Popen[str]]:
+    """The hop as a process, with topics of its own that are gone afterwards."""
+    topics = [output_topic(run.run), *service(run.run, run.topic_in).own_topics]
+    cluster.make(topics)
+    command = [sys.executable, "-m", f"benchmarks.{program}", run.argument()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        cluster.drop(topic.name for topic in topics)
+
+
+def _latency(cluster: Cluster, program: str, seconds: float) -> dict[str, float]:
+    name = _run_name()
+    topic = f"bench-lat-{name}"
+    cluster.make([input_topic(topic)])
+    run = HopRun(cluster.bootstrap, topic, name, 10**9, 10**9, 0, seconds + 60)
+    with _process(cluster, program, run):
+        took = _Probe(cluster, topic, output_topic(name).name).measure(seconds)
+    cluster.drop([topic])
+    return {"p50": _at(took, 0.5), "p90": _at(took, 0.9), "p99": _at(took, 0.99), "messages": len(took)}
+
+
+def _at(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+class _Probe:
+    """Sends by the clock and reads what comes out, on one thread: at this rate both have time."""
+
+    def __init__(self, cluster: Cluster, topic: str, out: str) -> None:
+        self._topic, self._encode = topic, encoder_for(type(next(placed_orders(1))))
+        self._orders = placed_orders(10**6)
+        self._producer = cluster.producer(linger_ms=0)
+        patient = {"fetch.wait.max.ms": 500, "enable.partition.eof": False}
+        self._consumer = Consumer({**assigned_reader(cluster.shared, "benchmark-latency"), **patient})
+        self._consumer.assign([TopicPartition(out, number, 0) for number in range(PARTITIONS)])
+        self._sent: dict[bytes, float] = {}
+        self._took: dict[bytes, float] = {}
+
+    def measure(self, seconds: float) -> list[float]:
+        """Latencies in milliseconds, sorted, after a warm-up of a few seconds."""
+        limit = time.monotonic() + 60
+        while not self._took and time.monotonic() < limit:
+            self._send()
+            self._read_until(time.perf_counter() + 0.05)
+        self._offer(4)
+        self._took.clear()
+        warm = len(self._sent)
+        self._offer(seconds)
+        self._read_until(time.perf_counter() + 1)
+        self._consumer.close()
+        counted = list(self._sent)[warm:]
+        return sorted(self._took[key] for key in counted if key in self._took)
+
+    def _offer(self, seconds: float) -> None:
+        began = time.perf_counter()
+        for number in range(int(_RATE * seconds)):
+            self._read_until(began + number / _RATE)
+            self._send()
+
+    def _send(self) -> None:
+        order = next(self._orders)
+        key = order.order_id.encode()
+        self._sent[key] = time.perf_counter()
+        self._producer.produce(self._topic, self._encode(order), key, headers=input_headers(len(self._sent)))
+        self._producer.poll(0)
+
+    def _read_until(self, end: float) -> None:
+        while (left := end - time.perf_counter()) > 0:
+            record = self._consumer.poll(left)
+            key = record.key() if record is not None and record.error() is None else None
+            if key in self._sent:
+                self._took[key] = 1000 * (time.perf_counter() - self._sent[key])

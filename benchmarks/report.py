@@ -1,0 +1,130 @@
+"""What was measured, as a table on the screen and as files: figures, limits, the machine and the versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+RESULTS: Final = Path(__file__).parent / "results"
+_PACKAGES: Final = ("confluent-kafka", "fastavro", "pydantic", "aiohttp", "structlog")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure, and what it should be."""
+
+    what: str
+    figure: str
+    aim: str = ""
+
+
+def rows_of(found: Mapping[str, Any]) -> list[Row]:
+    """The figures worth a line."""
+    tell: Mapping[str, Callable[[Any], list[Row]]] = {
+        "hop": _hop,
+        "latency": _latency,
+        "restore": _restore,
+        "flow": _flow,
+        "start": _start,
+    }
+    return [row for name, figures in found.items() for row in tell[name](figures)]
+
+
+def show(rows: list[Row]) -> None:
+    """The table on the terminal."""
+    table = Table("what", "figure", "aim")
+    for row in rows:
+        table.add_row(row.what, row.figure, row.aim)
+    Console().print(table)
+
+
+def write(rows: list[Row], found: Mapping[str, Any]) -> None:
+    """results/latest.json with everything, results/latest.md with the table."""
+    RESULTS.mkdir(exist_ok=True)
+    document = {"machine": _machine(), "versions": _versions(), "measured": found}
+    (RESULTS / "latest.json").write_text(json.dumps(document, indent=2) + "\n")
+    lines = [f"- {name}: {said}" for name, said in {**_machine(), **_versions()}.items()]
+    table = [
+        "| what | figure | aim |",
+        "|---|---|---|",
+        *(f"| {row.what} | {row.figure} | {row.aim} |" for row in rows),
+    ]
+    (RESULTS / "latest.md").write_text("\n".join([*lines, "", *table, ""]))
+
+
+def _hop(found: Any) -> list[Row]:
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in found["ratios"])
+    median = {name: sorted(r["cpu_us"] for r in rounds)[len(rounds) // 2] for name, rounds in found["rounds"].items()}
+    return [
+        Row("one hop, CPU a message: ours", f"{median['our_hop']:.1f} us"),
+        Row("one hop, CPU a message: by hand", f"{median['hand_written']:.1f} us"),
+        Row("ratio, median (each round)", f"{found['ratio']:.2f} ({ratios})", "at most 1.4, aim 1.25"),
+    ]
+
+
+def _latency(found: Any) -> list[Row]:
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in found["ratios"])
+    rows = [
+        Row(f"latency at 200/s, {name}", " / ".join(f"{one[q]:.1f}" for q in ("p50", "p90", "p99")) + " ms p50/p90/p99")
+        for name, rounds in found["rounds"].items()
+        for one in rounds
+    ]
+    return [*rows, Row("ratio of p50, median (each round)", f"{found['ratio']:.2f} ({ratios})", "at most 1.3")]
+
+
+def _restore(found: Any) -> list[Row]:
+    ours, by_hand = found["ours"], found["by_hand"]
+    return [
+        Row(f"restore of {found['keys']:,} keys: ours", f"{ours['keys_per_s']:,.0f} keys/s", "at least 250,000"),
+        Row("the same into a dict, by hand", f"{by_hand['keys_per_s']:,.0f} keys/s"),
+        Row("ratio of CPU a key", f"{found['ratio']:.2f}"),
+    ]
+
+
+def _flow(found: Any) -> list[Row]:
+    calm, fastest = found["calm"], found["fastest"]
+    cpu = ", ".join(f"{name} {spent:.1f}" for name, spent in fastest["cpu_ms_per_order"].items())
+    pauses = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["pauses"].items())
+    return [
+        Row("whole flow at 20 orders/s", _quantiles(calm), "p50 within 75 ms"),
+        Row(
+            "whole flow, highest rate that held",
+            f"{fastest['rate']:.0f} orders/s, {_quantiles(fastest)}",
+            "500 orders/s",
+        ),
+        Row("CPU an order at that rate, ms", f"{cpu}; sum {sum(fastest['cpu_ms_per_order'].values()):.1f}"),
+        Row("longest pause in a rolling restart, s", pauses),
+    ]
+
+
+def _quantiles(offered: Any) -> str:
+    return f"p50 {offered['p50']:.0f} ms, p99 {offered['p99']:.0f} ms"
+
+
+def _start(found: Any) -> list[Row]:
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["parts_s"].items())
+    return [Row("from a command to the first completed order, s", parts, "within 15 s")]
+
+
+def _machine() -> dict[str, str]:
+    memory = psutil.virtual_memory().total // 2**30
+    return {"cpu": _cpu_model(), "cores": str(os.cpu_count()), "memory": f"{memory} GiB", "system": platform.system()}
+
+
+def _cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
