@@ -3,7 +3,7 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit lint format bench lock clean venv
+.PHONY: help demo up down logs ps test test-unit lint audit format bench lock clean venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff format --check
 	$(PYTHON_OF_VENV) -m mypy
 	.venv/bin/lint-imports
+
+audit: venv ## Look the pinned packages up among known vulnerabilities (needs the network; fails when it cannot ask)
+	$(PYTHON_OF_VENV) -m venv build/audit
+	build/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	build/audit/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict
 
 format: venv ## Put all code into its format, and mend what can be mended
 	$(PYTHON_OF_VENV) -m ruff format

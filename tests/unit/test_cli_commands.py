@@ -20,7 +20,7 @@ COMMANDS = [
     ["orders", "list"], ["orders", "show"], ["orders", "watch"], ["orders", "cancel"], ["stock"], ["stock", "receive"],
     ["stock", "show"], ["stock", "audit"], ["topics"], ["topics", "apply"], ["topics", "list"], ["dead-letters"],
     ["dead-letters", "list"], ["dead-letters", "show"], ["schemas"], ["schemas", "check"], ["topology", "check"],
-    ["topology", "show"], ["config", "show"],
+    ["topology", "show"], ["config", "show"], ["acls", "show"], ["acls", "apply"], ["certificates", "make"],
 ]  # fmt: skip
 
 
