@@ -62,6 +62,7 @@ class System:
     access: Access
     watcher: Watcher
     outsider: Producer
+    broker: EmbeddedKafka
     log_sizes: dict[str, int] = field(default_factory=dict)
     """How long each log was when the test in hand began."""
 
@@ -176,7 +177,8 @@ def running_system(
             Fleet(access.bootstrap_servers, directory, members, settings) as fleet,
             Watcher(access, [topic.name for topic in wanted if _is_watched(topic.name)]) as watcher,
         ):
-            system = System(fleet, access, watcher, Producer(clients.plain_producer(access.shared, "outsider")))
+            outsider = Producer(clients.plain_producer(access.shared, "outsider"))
+            system = System(fleet, access, watcher, outsider, broker)
             system.publish(receive_stock(quantity=PIECES))
             yield system
     finally:

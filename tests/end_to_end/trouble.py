@@ -80,17 +80,19 @@ class Trouble:
     orders: int
     kills: int
     freezes: int
+    broker_kills: int
     per_second: float
 
     @staticmethod
-    def from_environment(orders: int, kills: int, freezes: int = 0) -> Trouble:
-        """ENSEMBLE_CHAOS_SEED, _ORDERS, _KILLS, _FREEZES and _RATE; a fresh seed every time without the first."""
+    def from_environment(orders: int, *, kills: int = 0, freezes: int = 0, broker_kills: int = 0) -> Trouble:
+        """ENSEMBLE_CHAOS_SEED, _ORDERS, _KILLS, _FREEZES, _BROKER_KILLS, _RATE; without the first, a fresh seed."""
         given = os.environ.get
         return Trouble(
             seed=int(given("ENSEMBLE_CHAOS_SEED") or secrets.randbelow(10**6)),
             orders=int(given("ENSEMBLE_CHAOS_ORDERS") or orders),
             kills=int(given("ENSEMBLE_CHAOS_KILLS") or kills),
             freezes=int(given("ENSEMBLE_CHAOS_FREEZES") or freezes),
+            broker_kills=int(given("ENSEMBLE_CHAOS_BROKER_KILLS") or broker_kills),
             per_second=float(given("ENSEMBLE_CHAOS_RATE") or 60),
         )
 
@@ -121,8 +123,12 @@ def run(system: System, trouble: Trouble, orders: list[Order]) -> None:
     """Publish at the orders' times, while members are killed and started again, and others freeze for a while."""
     dice = random.Random(trouble.seed + 1)
     began = time.monotonic()
-    plan = [*_publishing(system, orders), *_killing(system, trouble, dice), *_freezing(system, trouble, dice)]
-    for at_s, act in sorted(plan, key=itemgetter(0)):
+    harm = (
+        *_killing(system, trouble, dice),
+        *_freezing(system, trouble, dice),
+        *_broker_killing(system, trouble, dice),
+    )
+    for at_s, act in sorted([*_publishing(system, orders), *harm], key=itemgetter(0)):
         time.sleep(max(0.0, began + at_s - time.monotonic()))
         act()
     system.flush()
@@ -148,6 +154,16 @@ def _freezing(system: System, trouble: Trouble, dice: random.Random) -> Plan:
         at_s, name = dice.uniform(0, trouble.lasts_s), _somebody(system, dice)
         yield at_s, partial(system.fleet.pause, name)
         yield at_s + FROZEN_S, partial(system.fleet.resume, name)
+
+
+def _broker_killing(system: System, trouble: Trouble, dice: random.Random) -> Plan:
+    for _ in range(trouble.broker_kills):
+        yield dice.uniform(0, trouble.lasts_s), partial(_crash_broker, system)
+
+
+def _crash_broker(system: System) -> None:
+    system.broker.kill()
+    system.broker.restart()
 
 
 def _crash(system: System, name: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from cli.entries import Entry, entry_of
+from ensemble.errors import EnsembleError
 from ensemble.kafka.outside import Access
 
 LIMIT_S = 60.0
@@ -24,6 +25,7 @@ class Watcher:
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         self._told: dict[str, str] = {}
         self._status: dict[str, str] = {}
+        self._failure = ""
         self._changed = threading.Condition()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._read, name="watcher", daemon=True)
@@ -67,16 +69,25 @@ class Watcher:
     def until(self, condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
         """Return when the condition holds; it is asked again whenever something has come."""
         with self._changed:
-            held = self._changed.wait_for(condition, limit_s)
+            held = self._changed.wait_for(lambda: self._failure or condition(), limit_s)
+        assert not self._failure, self._failure
         assert held, f"within {limit_s:g} s it did not come to this: {words}"
 
     def _read(self) -> None:
         while not self._is_over.is_set():
-            entries = [entry_of(record) for record in self._follower.poll(_POLL_S)]
+            entries = self._polled()
             with self._changed:
                 for entry in entries:
                     self._take(entry)
                 self._changed.notify_all()
+
+    def _polled(self) -> list[Entry]:
+        try:
+            return [entry_of(record) for record in self._follower.poll(_POLL_S)]
+        except EnsembleError as error:
+            self._failure = f"the watcher can read no more: {error}"
+            self._is_over.set()
+            return []
 
     def _take(self, entry: Entry) -> None:
         for key in {entry.key, entry.order_id} - {""}:

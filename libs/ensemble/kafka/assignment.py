@@ -43,6 +43,8 @@ class Assignment:
         self.is_set_back = False
         """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
         self.was_assigned = False
+        self.was_lost = False
+        """The group could not be reached for a while: nor could whoever coordinates the transactions."""
         self.failure: KafkaException | FatalError | None = None
         """What went wrong in a callback; raised outside of it."""
 
@@ -66,6 +68,7 @@ class Assignment:
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group has given our partitions to others already: forget everything, commit nothing."""
         log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
+        self.was_lost = True
         self._give_up(consumer, partitions)
 
     # -- in callbacks' service ------------------------------------------------------------------------------------

@@ -269,6 +269,9 @@ class Loop:
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
         """A transaction after each assignment, so that an idle older process with our slot is found out."""
+        if self._assignment.was_lost:
+            self._assignment.was_lost = False
+            self._transactions.open(self._given_up, self._settings.restore_timeout_s)
         self._intake.capture_group()
         if tasks and self._commit(tasks):
             self._fold(tasks)

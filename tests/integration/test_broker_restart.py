@@ -1,0 +1,39 @@
+"""A broker that was killed and is back: the same processes go on, nothing is lost or done twice."""
+
+from tests.cluster import Cluster
+from tests.integration.conftest import Shop
+from tests.workshop.messages import Announced
+from tests.workshop.on_kafka import wait_for
+
+LONG_S = 60.0
+"""A broker takes its time to come back, on a busy machine more."""
+ADD = "add 1; jot x"
+
+
+def test_a_service_goes_on_after_an_outage_longer_than_its_session(shop: Shop, kafka: Cluster) -> None:
+    """Rule 7: what was lost is begun anew, with a producer that has met the broker that is there now."""
+    broker = kafka.broker
+    with shop.thread(session_timeout_s=6) as thread:
+        shop.outsider.send(Announced(account_id="a", text=ADD))
+        shop.outsider.until_told("a", "1")
+
+        broker.kill()
+        wait_for(lambda: thread.partitions == [], "the session to end", LONG_S)
+        broker.restart()
+
+        shop.outsider.send(Announced(account_id="a", text=ADD))
+        shop.outsider.until_told("a", "1", "2", limit_s=LONG_S)
+
+
+def test_a_service_goes_on_after_an_outage_that_its_group_did_not_notice(shop: Shop, kafka: Cluster) -> None:
+    """Rule 7: a client call that would wait for ever for the broker of before is left behind."""
+    broker = kafka.broker
+    with shop.thread(session_timeout_s=120, commit_timeout_s=2):
+        shop.outsider.send(Announced(account_id="a", text=ADD))
+        shop.outsider.until_told("a", "1")
+
+        broker.kill()
+        broker.restart()
+
+        shop.outsider.send(Announced(account_id="a", text=ADD))
+        shop.outsider.until_told("a", "1", "2", limit_s=LONG_S)
