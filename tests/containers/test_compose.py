@@ -68,7 +68,7 @@ def test_orders_complete_when_the_broker_is_killed(stack: Stack, access: Access)
     before = publish_orders(access, 3)
     stack.crash(stack.containers("kafka")[0])
     stack.await_healthy("kafka", *SERVICES)
-    await_completed(stack, before)
+    await_completed(stack, [*before, *publish_orders(access, 3)])
 
 
 def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:

@@ -1,20 +1,22 @@
 """A broker in a container, as users of the runtime start it for their own tests."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 from pydantic import SecretStr
 
 from ensemble.containers import ApacheKafkaContainer, ContainerError
 from ensemble.errors import ConfigurationError
+from ensemble.kafka import clients
 from ensemble.kafka.cluster import connect
 from ensemble.kafka.outside import open_access
 from ensemble.kafka.restore import high_watermarks
-from ensemble.settings import KafkaSettings
+from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import container, leave_the_cleaning_to_us
 from tests.workshop.on_kafka import wait_for
 
@@ -45,6 +47,14 @@ def commit_one(bootstrap: str, topic: str) -> None:
     producer.begin_transaction()
     producer.produce(topic, b"value")
     producer.commit_transaction(30)
+
+
+def commit_offset(producer: Producer, topic: str) -> None:
+    """As a group that nobody is a member of: any metadata will do."""
+    group = Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": topic}).consumer_group_metadata()
+    producer.begin_transaction()
+    producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], group, 20)
+    producer.commit_transaction(20)
 
 
 def values(bootstrap: str, topic: str) -> list[bytes | None]:
@@ -86,6 +96,21 @@ def test_offsets_are_told_soon_after_the_broker_was_killed(broker: ApacheKafkaCo
     broker.kill()
     broker.restart()
     wait_for(lambda: told(admin, topic_name), "the client to forget the old leader's epoch", limit_s=20)
+
+
+def test_a_producer_goes_on_after_the_only_broker_was_away(broker: ApacheKafkaContainer, topic_name: str) -> None:
+    """With the client's default, the second call that sends offsets never returns."""
+    make_topic(broker.bootstrap_servers, topic_name)
+    shared, _ = connect(KafkaSettings(bootstrap_servers=broker.bootstrap_servers), 20, quiet=True)
+    producer = Producer(clients.transactional_producer(shared, topic_name, RuntimeSettings()))
+    producer.init_transactions(30)
+    commit_offset(producer, topic_name)
+    broker.kill()
+    broker.restart()
+    committing = threading.Thread(target=commit_offset, args=(producer, topic_name), daemon=True)
+    committing.start()
+    committing.join(60)
+    assert not committing.is_alive()
 
 
 def test_it_listens_on_loopback_alone(broker: ApacheKafkaContainer) -> None:

@@ -17,6 +17,8 @@ def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
         "bootstrap.servers": bootstrap,
         "logger": CLIENT_LOG,
         "reconnect.backoff.max.ms": 1000,  # a broker that restarts is met again within a second
+        # `rebootstrap` forgets the transactions' coordinator once all brokers are away: the next commit never returns
+        "metadata.recovery.strategy": "none",
         "topic.metadata.refresh.interval.ms": 30_000,  # a changed partition count is noticed
         "allow.auto.create.topics": False,
         **kafka.client_config(),
