@@ -7,6 +7,7 @@ import pytest
 from ensemble.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
+from tests.workshop import raw_client
 from tests.workshop.messages import Announced, Forwarded, Refused, Script
 from tests.workshop.on_kafka import headers_of, wait_for
 from tests.workshop.plays import script
@@ -132,3 +133,14 @@ def test_a_record_on_two_topics_of_one_service_fails_alone(shop: Shop) -> None:
         shop.outsider.send(script("a", "fail"), Announced(account_id="a", text="news"))
         shop.outsider.until_told("a", "heard news")
         wait_for(lambda: shop.outsider.letters("a"), "the dead letter")
+
+
+def test_header_names_that_are_no_text_stop_nobody(shop: Shop) -> None:
+    """The client cannot read them, and would end the process at a second look: they count as no headers at all."""
+    topic, partition = shop.outsider.topic("commands"), partition_of(b"a", PARTITIONS)
+    with shop.thread():
+        for value in (encoder_for(Script)(script("a", "tell fine")), b"garbage"):
+            raw_client.produce(shop.bootstrap, topic, partition, (b"a", value, b"\xff\xfe"))
+        shop.outsider.until_done()
+    shop.outsider.until_told("a", "fine")
+    assert [letter.value() for letter in shop.outsider.letters("a")] == [b"garbage"]

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
+from ensemble.kafka.headers import readable
 from ensemble.kafka.permissions import REFUSALS
 
 log = structlog.get_logger()
@@ -58,7 +59,7 @@ class Intake:
             if error is not None:
                 self._note(record, error)
             elif record.partition() in running:
-                wanted.append(record)
+                wanted.append(readable(record))
         return wanted
 
     def capture_group(self) -> None:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from ensemble.errors import ConfigurationError, EnsembleError
 from ensemble.kafka import clients
 from ensemble.kafka.cluster import connect
+from ensemble.kafka.headers import readable
 from ensemble.kafka.permissions import REFUSALS, hidden, principal, refused
 from ensemble.settings import KafkaSettings
 
@@ -233,7 +234,7 @@ def _finish(place: Place, offset: int, left: dict[Place, int]) -> None:
 
 
 def _received(record: Any) -> Received:
-    headers = {name: value if value is not None else b"" for name, value in record.headers() or ()}
+    headers = {name: value if value is not None else b"" for name, value in readable(record).headers() or ()}
     return Received(
         record.topic(),
         record.partition(),
