@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 
-class Problem(Exception):  # noqa: N818 -- the word of RFC 9457
+class Problem(Exception):
     """A request that was not carried out; the middleware answers it as a problem document."""
 
     def __init__(self, status: int, title: str, detail: str, field: str | None = None) -> None:
