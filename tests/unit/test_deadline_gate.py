@@ -32,7 +32,7 @@ class Ends:
     def _answer(self, offset: int) -> Future[Any]:
         answer: Future[Any] = Future()
         if self.is_silent:
-            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+            answer.set_exception(KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)))
         else:
             answer.set_result(type("Result", (), {"offset": offset}))
         return answer

@@ -18,7 +18,7 @@ from ensemble.task import PartitionTask
 
 log = structlog.get_logger()
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 1.0
 
 
