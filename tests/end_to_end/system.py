@@ -1,4 +1,4 @@
-"""The whole order flow as it runs: its own broker, every service and the provider as processes, and an outsider."""
+"""The whole order flow as it runs: a Kafka of its own, every service and the provider as processes, and an outsider."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
 from ensemble.codec import encoder_for
 from ensemble.kafka import clients, topics
-from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
 from ensemble.kafka.outside import Access, open_access
 from ensemble.messages import Message
 from ensemble.settings import KafkaSettings
 from services.registry import SERVICES
+from tests.cluster import Broker, Chosen, Cluster, cluster_for_tests
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.order_messages import receive_stock
 
 PIECES: Final = 1_000_000
+READY_S: Final = 150.0
 _FLUSH_S: Final = 30.0
+_REACH_S: Final = 30.0
 _STEP_S: Final = 0.05
 
 
@@ -62,7 +64,7 @@ class System:
     access: Access
     watcher: Watcher
     outsider: Producer
-    broker: EmbeddedKafka
+    broker: Broker
     log_sizes: dict[str, int] = field(default_factory=dict)
     """How long each log was when the test in hand began."""
 
@@ -153,7 +155,7 @@ class System:
         for name in self.fleet.members:
             if not self.fleet.is_alive(name):
                 self.fleet.restart(name)
-        self.fleet.await_ready()
+        self.fleet.await_ready(READY_S)
 
     def begin_test(self) -> None:
         self.log_sizes.update({name: _size(self.fleet.log(name)) for name in self.fleet.members})
@@ -165,31 +167,38 @@ class System:
 
 @contextmanager
 def running_system(
-    directory: Path, settings: Mapping[str, str] = QUICK, members: tuple[str | Member, ...] = ALL
+    cluster: Cluster, directory: Path, settings: Mapping[str, str] = QUICK, members: tuple[str | Member, ...] = ALL
 ) -> Iterator[System]:
-    """A system on a fresh broker, with stock of `bolt` in warehouse w-1."""
-    broker = EmbeddedKafka(directory / "kafka")
+    """A system on a fresh cluster, with stock of `bolt` in warehouse w-1."""
+    access = open_access(_plain(cluster.bootstrap_servers), _REACH_S, quiet=True)
+    wanted = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
+    topics.apply(access.admin, wanted)
+    watched = [topic.name for topic in wanted if not topic.name.endswith("-changelog")]
+    environment = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", **settings}
+    fleet = Fleet(access.bootstrap_servers, directory, members, environment)
     try:
-        access = open_access(KafkaSettings(bootstrap_servers=broker.start(on_stderr).bootstrap_servers), 30, quiet=True)
-        wanted = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
-        topics.apply(access.admin, wanted)
-        with (
-            Fleet(access.bootstrap_servers, directory, members, settings) as fleet,
-            Watcher(access, [topic.name for topic in wanted if _is_watched(topic.name)]) as watcher,
-        ):
+        fleet.start(READY_S)
+        with Watcher(access, watched) as watcher:
             outsider = Producer(clients.plain_producer(access.shared, "outsider"))
-            system = System(fleet, access, watcher, outsider, broker)
+            system = System(fleet, access, watcher, outsider, cluster.broker)
             system.publish(receive_stock(quantity=PIECES))
             yield system
     finally:
-        broker.stop()
-        broker.erase()
+        fleet.stop()
+
+
+@contextmanager
+def fresh_cluster(chosen: Chosen, directory: Path) -> Iterator[Cluster]:
+    """A Kafka of its own: the services' topics have fixed names, so no two systems share one."""
+    own = chosen if chosen.kafka != "env" else Chosen("embedded", "embedded, since the flow needs a Kafka of its own")
+    with cluster_for_tests(own, directory / "kafka") as cluster:
+        yield cluster
 
 
 def verified(system: System, expect_orders: int | None = None) -> Report:
     """What `ensemble verify` says, once nothing is written any more."""
     options = Options(expect_orders=expect_orders, provider_url=system.fleet.provider_url, settle_s=LIMIT_S)
-    return run_verify(KafkaSettings(bootstrap_servers=system.access.bootstrap_servers), options)
+    return run_verify(_plain(system.access.bootstrap_servers), options)
 
 
 def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
@@ -205,8 +214,9 @@ def _encoder(kind: type[Message]) -> Callable[[Message], bytes]:
     return encoder_for(kind)
 
 
-def _is_watched(topic: str) -> bool:
-    return not topic.endswith("-changelog")
+def _plain(bootstrap: str) -> KafkaSettings:
+    """Whatever the environment says of another cluster."""
+    return KafkaSettings(bootstrap_servers=bootstrap, security_protocol="PLAINTEXT")
 
 
 def _size(log: Path) -> int:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli.fleet import ALL, with_free_port
-from tests.end_to_end.system import QUICK, System, policies, running_system, verified
+from tests.cluster import Cluster
+from tests.conftest import CHOSEN
+from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system, verified
 from tests.end_to_end.trouble import Order, Trouble, crowd, run, stock
 
 LIMIT_S = 150
@@ -19,10 +21,16 @@ TWICE = ("payment", "inventory", "orchestrator")
 
 
 @pytest.fixture
-def system(tmp_path: Path, patience: dict[str, str], seconds: tuple[str, ...]) -> Iterator[System]:
+def cluster(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[Cluster]:
+    with fresh_cluster(pytestconfig.stash[CHOSEN], tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def system(cluster: Cluster, tmp_path: Path, patience: dict[str, str], seconds: tuple[str, ...]) -> Iterator[System]:
     """A flow of its own, with a saga as patient as the test says, and some services with a second instance."""
     members = (*(with_free_port(name) for name in ALL), *(with_free_port(name, 1) for name in seconds))
-    with running_system(tmp_path, {**QUICK, **patience}, members) as system:
+    with running_system(cluster, tmp_path, {**QUICK, **patience}, members) as system:
         yield system
 
 
