@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from cli.verify.facts import Place
 from ensemble.kafka.clients import assigned_reader
+from ensemble.kafka.headers import readable
 
 Take = Callable[[Any], None]
 Tell = Callable[[str], None]
@@ -109,7 +110,7 @@ class Cluster:
 
     def _next(self, consumer: Consumer) -> list[Any]:
         first = consumer.poll(0.5)
-        return [] if first is None else [first, *consumer.consume(_CHUNK, 0)]
+        return [] if first is None else [readable(record) for record in (first, *consumer.consume(_CHUNK, 0))]
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
         asked = {At(topic, partition): spec for topic, partition in places}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from operator import methodcaller
 from typing import Any, Final
 
-import structlog
 from confluent_kafka import Message
-
-log = structlog.get_logger()
 
 _headers_of: Final = methodcaller("headers")
 """Python itself does not look for the client's error when it has called a method often; this always does."""
@@ -33,6 +30,5 @@ def readable(record: Message) -> Any:
     try:
         _headers_of(record)
     except (SystemError, UnicodeError):
-        log.warning("record.headers_unreadable", at=f"{record.topic()}[{record.partition()}]@{record.offset()}")
         return WithoutHeaders(record)
     return record

@@ -59,7 +59,9 @@ class Intake:
             if error is not None:
                 self._note(record, error)
             elif record.partition() in running:
-                wanted.append(readable(record))
+                wanted.append(found := readable(record))
+                if found is not record:
+                    log.warning("record.headers_unreadable", topic=record.topic(), offset=record.offset())
         return wanted
 
     def capture_group(self) -> None:
