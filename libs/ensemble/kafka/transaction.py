@@ -194,7 +194,8 @@ class Transactions:
         if reason.code() in _FENCED:
             raise Fenced(
                 f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "
-                "ENSEMBLE_INSTANCE_ID"
+                "ENSEMBLE_INSTANCE_ID. (If there is none, this process stood still for longer than a transaction "
+                "may take, and the broker has ended it.)"
             )
 
     def _discard(self) -> None:
