@@ -139,6 +139,7 @@ def test_releases_what_is_held_once(stocked: ServiceTestDriver) -> None:
 
 
 def test_a_release_before_its_order_meets_the_late_order(stocked: ServiceTestDriver) -> None:
+    """Rule 4: an undo without its command leaves a marker that the late command meets."""
     stocked.receive(release_stock(reason="timed out"))
     stocked.restart()
     stocked.receive(fulfil_order())

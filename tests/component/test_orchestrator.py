@@ -134,6 +134,7 @@ def test_an_order_placed_again_on_other_terms_is_dead_lettered(driver: ServiceTe
 
 
 def test_an_ended_order_leaves_a_stub_that_no_late_order_starts(driver: ServiceTestDriver) -> None:
+    """Rule 5: a finished order leaves a stub, so that a late OrderPlaced never starts it again."""
     finish(driver)
     driver.receive(PLACED.model_copy(update={"placed_at": 2}), PAID, CANCEL)
     state = state_of(driver)

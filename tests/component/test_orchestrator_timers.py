@@ -91,6 +91,7 @@ def test_an_undo_that_nobody_answers_leaves_the_order_owed(driver: ServiceTestDr
 
 
 def test_forgets_an_order_that_was_never_placed(driver: ServiceTestDriver) -> None:
+    """Rule 5: an event of an unknown order makes a placeholder, which expires."""
     driver.receive(SCHEDULED)
     driver.restart()
     driver.advance(3599)
@@ -116,6 +117,7 @@ def test_forgets_an_ended_order_after_its_retention(driver: ServiceTestDriver) -
 
 
 def test_all_deadlines_together_undo_what_may_have_happened(driver: ServiceTestDriver) -> None:
+    """Rule 4: a deadline means unknown, not failed: sent again, then given up and undone too."""
     driver.receive(PLACED, PAID)
     driver.advance(20.1)
     driver.receive(UNSHIPPED)

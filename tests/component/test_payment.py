@@ -79,6 +79,7 @@ def test_commands_the_charge_again_while_its_outcome_is_unknown(driver: ServiceT
 
 
 def test_declines_an_expired_payment_for_good(driver: ServiceTestDriver) -> None:
+    """Rule 4: an expired command is answered as expired, and stays so."""
     driver.receive(process_payment(expires_at=1))
     driver.receive(process_payment(attempt=2))
 
@@ -168,6 +169,7 @@ def test_an_expired_charge_is_closed_at_the_provider(
 def test_expired_gives_back_what_an_unseen_attempt_captured(
     driver: ServiceTestDriver, gateway: InMemoryPaymentGateway
 ) -> None:
+    """Rule 4: the outcome was unknown, so the provider is asked by key until it is final."""
     driver.crash(attempt_charge())
     assert gateway.captured == {"o-1:charge": 500}
 

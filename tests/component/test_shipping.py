@@ -54,6 +54,7 @@ def test_a_repeated_command_is_answered_again(driver: ServiceTestDriver) -> None
 
 
 def test_an_expired_command_cancels_what_was_never_planned(driver: ServiceTestDriver) -> None:
+    """Rule 4: an expired command is answered as expired, and stays so."""
     driver.receive(schedule_shipment(expires_at=1))
     driver.receive(schedule_shipment())
 
@@ -116,6 +117,7 @@ def test_cancels_what_was_planned(driver: ServiceTestDriver) -> None:
 
 
 def test_a_cancellation_before_its_order_meets_whatever_comes_late(driver: ServiceTestDriver) -> None:
+    """Rule 4: an undo without its command leaves a marker that the late command meets."""
     driver.receive(cancel_shipment())
     driver.restart()
     driver.receive(EXPRESS)
