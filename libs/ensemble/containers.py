@@ -192,7 +192,7 @@ def _docker_container(image: str) -> DockerContainer:
         from testcontainers.core.container import DockerContainer
     except ImportError:
         raise ConfigurationError(
-            "ApacheKafkaContainer needs the package testcontainers: pip install 'ensemble-kafka[containers]'"
+            "ApacheKafkaContainer needs the package testcontainers: pip install 'testcontainers>=4.13'"
         ) from None
     try:
         return DockerContainer(image)
