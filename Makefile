@@ -3,10 +3,10 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit lint audit format bench lock clean venv
+.PHONY: help demo up down logs ps test test-unit test-containers lint audit format bench lock clean venv
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run orders through all services on a real Kafka, then check that nothing was lost or done twice
 	@./ensemble demo
@@ -28,6 +28,9 @@ test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses)
 
 test-unit: venv ## Run the tests that need no broker
 	$(PYTHON_OF_VENV) -m pytest -m "unit or component" $(ARGS)
+
+test-containers: venv ## Run the tests that need a container engine: the image, compose, a broker in a container
+	$(PYTHON_OF_VENV) -m pytest tests/containers --kafka=containers $(ARGS)
 
 lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff check

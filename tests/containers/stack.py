@@ -18,7 +18,8 @@ from typing import Any
 from tests.cluster import image
 
 ROOT = Path(__file__).parents[2]
-PROJECT = "ensemble-test"
+PROJECT = f"ensemble-test-{os.getpid()}"
+IMAGE = f"ensemble:test-{os.getpid()}"
 SERVICES = ("order", "payment", "inventory", "shipping", "orchestrator")
 BUILD_LIMIT_S = 400.0
 LIMIT_S = 120.0
@@ -85,13 +86,13 @@ class Stack:
 def running_stack(directory: Path) -> Iterator[Stack]:
     """Build, start, and take down again with all data."""
     stack = Stack(compose_command(), _environment(directory))
-    stack.run("down", "--volumes", "--remove-orphans")
     try:
         stack.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
         stack.await_healthy("payment-sandbox", *SERVICES)
         yield stack
     finally:
         stack.run("down", "--volumes", "--remove-orphans")
+        _said(["docker", "rmi", IMAGE], stack.environment, LIMIT_S)
 
 
 def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
@@ -109,7 +110,7 @@ def _environment(directory: Path) -> dict[str, str]:
     return {
         **kept,
         "KAFKA_IMAGE": image(),
-        "ENSEMBLE_IMAGE": "ensemble:test",
+        "ENSEMBLE_IMAGE": IMAGE,
         "ENSEMBLE_DATA_DIR": str(directory),  # no embedded Kafka of this checkout stands before compose's
         "ENSEMBLE_KAFKA_PORT": str(ports[0]),
         "ENSEMBLE_SANDBOX_PORT": str(ports[1]),
