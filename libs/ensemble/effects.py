@@ -17,6 +17,8 @@ from ensemble.topology import MAX_RECORD_BYTES
 Headers = list[tuple[str, Any]]
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
 """Topic, value, key, headers, partition (-1: by the key)."""
+Change = tuple[bytes, bytes | None]
+"""A changelog record: key and value."""
 
 current_layer: ContextVar[Layer | None] = ContextVar("current_layer", default=None)
 """The layer at work, for log lines."""
@@ -64,7 +66,6 @@ class Layer:
         "outputs",
         "partition",
         "ports",
-        "scope",
         "seed",
         "staged",
         "time",
@@ -76,16 +77,20 @@ class Layer:
         self.outputs: list[Output] = []
         self.staged: list[Staging] = []
         self.ports: dict[int, Any] = {}
+        self.seed = ""
+        self.place("", -1, -1)
         self.begin(b"", "", "", "", "")
 
     def begin(  # noqa: PLR0913, PLR0917  one call a record; a value object would be made only to be taken apart
         self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str
     ) -> None:
         """Start on the record with this identity; `time` is the batch's, as a header value."""
-        self.key, self.scope = key, key + b"/"
-        self.input_id, self.correlation_id, self.trace, self.time = input_id, correlation_id, trace, time
-        self.seed, self.ordinal = "", 0
-        self.topic, self.partition, self.offset = "", -1, -1
+        self.key, self.input_id, self.correlation_id, self.trace, self.time = key, input_id, correlation_id, trace, time
+        self.ordinal = 0
+
+    def place(self, topic: str, partition: int, offset: int) -> None:
+        """Where the record lies."""
+        self.topic, self.partition, self.offset = topic, partition, offset
 
     def port(self, store: object, make: Callable[[], Any]) -> Any:
         """The layer's one port over `store`, so that all roles see each other's writes."""
@@ -100,7 +105,7 @@ class Layer:
     def scoped(self, key: str) -> bytes:
         """`key` in bytes, when it is the record's own or below it; OutOfScope otherwise."""
         raw = key.encode()
-        if raw != self.key and not raw.startswith(self.scope):
+        if raw != self.key and not raw.startswith(self.key + b"/"):
             raise OutOfScope(
                 f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only "
                 "that key, or keys below it, are this partition's"

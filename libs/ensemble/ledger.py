@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from ensemble.effects import Layer, OutputRoute
+from ensemble.effects import Change, Layer, OutputRoute
 from ensemble.errors import TerminalError, UndeclaredOutput
 from ensemble.messages import Event, State
 from ensemble.runtime_state import LedgerPosition
@@ -114,7 +114,7 @@ class LedgerStore:
         }
         return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
 
-    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+    def changes(self) -> Sequence[Change]:
         """Nothing, until enough facts have come: then everything changed since the last snapshot."""
         self._taking = self._facts + self.batch_facts >= self._every
         if not self._taking:
@@ -233,7 +233,7 @@ class FactStore:
     def facts(self, key: bytes) -> list[Event]:
         return self._facts.get(key, []) + self.batch.get(key, [])
 
-    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+    def changes(self) -> Sequence[Change]:
         return ()
 
     def fold(self) -> None:

@@ -212,8 +212,21 @@ def draft_id(schema: Schema) -> int:
 
 def without_logical_types(schema: Schema) -> Schema:
     """The same schema with times as plain numbers, as the hot path reads and writes them."""
-    plain: Schema = _without(schema, "logicalType")
+    plain: Schema = _in_short(_without(schema, "logicalType"))
     return plain
+
+
+def _in_short(node: Any) -> Any:
+    """`{"type": "long"}` as `"long"`, which a codec looks through faster."""
+    match node:
+        case {"type": str(name)} if len(node) == 1:
+            return name
+        case dict():
+            return {name: _in_short(value) for name, value in node.items()}
+        case list():
+            return [_in_short(item) for item in node]
+        case _:
+            return node
 
 
 def _without(node: Any, key: str) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ensemble.effects import Change
 from ensemble.runtime_state import SeenMessage
 from ensemble.schemas import SchemaSources
 from ensemble.store import PartitionStore
@@ -41,7 +42,7 @@ class SeenWindow(PartitionStore[SeenMessage]):
             self._mark = (mark, self.codec.encode(mark) or b"")
         self.batch[_entry(key, message_id)] = self._mark
 
-    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+    def changes(self) -> Sequence[Change]:
         """The ids of this batch, and tombstones for as many old ones as the window is over its limits."""
         self._leaving = self._outgrown()
         for _, key in self._leaving:

@@ -5,11 +5,11 @@ Bytes stay bytes until they are touched, so a restore costs no decoding; decoded
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ensemble.codec import encoder_for, late_reader, readers_for
-from ensemble.effects import Layer
+from ensemble.effects import Change, Layer
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
 from ensemble.messages import State
 from ensemble.schemas import Directories, SchemaSources
@@ -32,7 +32,7 @@ class Changelogged(Protocol):
     def learn(self, value: bytes) -> None:
         """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
 
-    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+    def changes(self) -> Sequence[Change]:
         """The changelog records of this batch, one for each key."""
 
     def fold(self) -> None:
@@ -120,7 +120,7 @@ class PartitionStore(Generic[S]):
         self._hot[key] = state
         return state
 
-    def changes(self) -> Iterable[tuple[bytes, bytes | None]]:
+    def changes(self) -> Sequence[Change]:
         return [(key, change[1]) for key, change in self.batch.items()]
 
     def fold(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 from ensemble.attempts import Attempts
 from ensemble.codec import id_in
 from ensemble.dead_letter import DeadLetters, Failure
-from ensemble.effects import Layer, Output, Record, current_layer
+from ensemble.effects import Change, Layer, Output, Record, current_layer
 from ensemble.errors import (
     AttemptTimedOut,
     EnsembleError,
@@ -221,14 +221,9 @@ class PartitionTask:
         raw_id = headers.get("ce_id")
         input_id = _bounded(raw_id) if raw_id else f"{topic}/{partition}/{offset}"
         correlation = headers.get("ce_correlationid")
-        layer.begin(
-            key,
-            input_id,
-            _bounded(correlation) if correlation else input_id,
-            _trace(headers, input_id),
-            self._time,
-        )
-        layer.topic, layer.partition, layer.offset = topic, partition, offset  # type: ignore[assignment]  # consumed
+        correlation_id = _bounded(correlation) if correlation else input_id
+        layer.begin(key, input_id, correlation_id, _trace(headers, input_id), self._time)
+        layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
 
     def _refuse(self, record: Record, inlet: Input, value: bytes | None) -> None:
         """A record that no handler takes: skip it when that is normal, dead-letter it when it is not."""
@@ -302,7 +297,7 @@ class PartitionTask:
         current_layer.set(layer)
         layer.drop()
         layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._time)
-        layer.topic = "timer"
+        layer.place("timer", -1, -1)
         self.stores.timers_for(layer).cancel(timer.key, timer.name)
         return layer
 
@@ -351,11 +346,11 @@ class PartitionTask:
     def is_dirty(self) -> bool:
         return bool(self.outputs) or any(getattr(store, "batch", None) for store in self.stores.all)
 
-    def changes(self) -> Iterator[tuple[str, bytes, bytes | None]]:
-        """Changelog records of the batch: topic, key, value."""
+    def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
+        """The batch's changelog records, by topic."""
         for store in self.stores.all:
-            for key, value in store.changes():
-                yield store.changelog, key, value
+            if changes := store.changes():
+                yield store.changelog, changes
 
     def fold(self) -> None:
         """The transaction committed."""
@@ -376,7 +371,7 @@ class PartitionTask:
 
 def _bounded(raw: bytes) -> str:
     """An id as text. One longer than ids are becomes its hash, or outputs that carry it would outgrow their topic."""
-    return raw.decode(errors="backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
+    return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
 
 
 def _trace(headers: dict[str, bytes], input_id: str) -> str:

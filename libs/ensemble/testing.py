@@ -217,8 +217,9 @@ class ServiceTestDriver:
         for task in self._tasks.values():
             for output in task.outputs:
                 self._append(output)
-            for topic, key, value in task.changes():
-                self._append((topic, value, key, [], task.partition))
+            for topic, changes in task.changes():
+                for key, value in changes:
+                    self._append((topic, value, key, [], task.partition))
             task.fold()
 
     def _append(self, output: Output) -> None:

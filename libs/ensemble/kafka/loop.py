@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -205,8 +206,8 @@ class Loop:
 
     def _work(self, tasks: list[PartitionTask]) -> Work:
         return Work(
-            outputs=(output for task in tasks for output in task.outputs),
-            changes=((topic, task.partition, key, value) for task in tasks for topic, key, value in task.changes()),
+            outputs=chain.from_iterable(task.outputs for task in tasks),
+            changes=((topic, task.partition, changes) for task in tasks for topic, changes in task.changes()),
             offsets=[
                 TopicPartition(topic, task.partition, offset)
                 for task in tasks

@@ -8,7 +8,7 @@ and only then is it asked whether the offsets got there (see docs/adr/0006-uncle
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from ensemble.effects import Output
+from ensemble.effects import Change, Output
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.bounded import BoundedCalls
 from ensemble.kafka.permissions import REFUSALS
@@ -46,8 +46,8 @@ class Work:
     """Everything that one transaction holds."""
 
     outputs: Iterable[Output]
-    changes: Iterable[tuple[str, int, bytes, bytes | None]]
-    """Changelog records: topic, partition, key, value."""
+    changes: Iterable[tuple[str, int, Sequence[Change]]]
+    """Changelog records, by topic and partition."""
     offsets: list[TopicPartition]
     group: Any
     """The group metadata captured at the batch's poll."""
@@ -126,11 +126,12 @@ class Transactions:
                 produce(topic, value, key, partition, report, None, _NOW, headers)
             except BufferError:
                 self._produce_later(producer, topic, value, key, partition, report, None, _NOW, headers)
-        for topic, partition, key, value in work.changes:
-            try:
-                produce(topic, value, key, partition)
-            except BufferError:
-                self._produce_later(producer, topic, value, key, partition)
+        for topic, partition, changes in work.changes:
+            for key, value in changes:
+                try:
+                    produce(topic, value, key, partition)
+                except BufferError:
+                    self._produce_later(producer, topic, value, key, partition)
 
     def _produce_later(self, producer: Producer, *record: Any) -> None:
         """The client's buffer is full: wait until the broker has taken some of it."""
