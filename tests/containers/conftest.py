@@ -1,4 +1,4 @@
-"""These tests build images and run for minutes, so they are asked for: `--kafka=containers`. Then none may be skipped."""
+"""These build images and run for minutes, so they are asked for: `--kafka=containers`. Then none may be skipped."""
 
 import pytest
 

@@ -55,8 +55,10 @@ class Stack:
         return done.stdout + done.stderr
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What the engine knows about each replica."""
-        ids = self.run("ps", "-q", service).split()
+        """What the engine knows about each replica that runs."""
+        labels = (f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={service}")
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
+        ids = _said(["docker", "ps", "--quiet", *filters], self.environment, LIMIT_S).split()
         documents = json.loads(_said(["docker", "inspect", *ids], self.environment, LIMIT_S)) if ids else []
         return [dict(document) for document in documents]
 
@@ -118,7 +120,11 @@ def _environment(directory: Path) -> dict[str, str]:
 
 
 def _metrics(container: str, environment: dict[str, str]) -> str:
-    return _said(["docker", "exec", container, "python", "-c", METRICS], environment, LIMIT_S)
+    """Nothing while it is starting."""
+    try:
+        return _said(["docker", "exec", container, "python", "-c", METRICS], environment, LIMIT_S)
+    except AssertionError:
+        return ""
 
 
 def _said(command: list[str], environment: dict[str, str], limit_s: float) -> str:
