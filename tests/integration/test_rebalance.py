@@ -55,8 +55,10 @@ def test_state_moves_with_its_partition(shop: Shop) -> None:
                 outsider.until_told(key, "5", "x=2", "hi")
 
 
-def test_a_member_without_partitions_is_ready_and_takes_over(shop: Shop) -> None:
-    with shop.thread(instance_id="0") as first, shop.thread(instance_id="1"), shop.thread(instance_id="2") as third:
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_member_without_partitions_is_ready_and_takes_over(shop: Shop, protocol: str) -> None:
+    first, second, third = (shop.thread(instance_id=str(number), group_protocol=protocol) for number in range(3))
+    with first, second, third:
         wait_for(lambda: third.loop.is_ready, "the third to be ready")
         first.stop()
         shop.outsider.send(*(script(key, "add 1") for key in KEYS))

@@ -112,7 +112,7 @@ def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:
     consumer: Any = NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
     started(members, consumer, (COMMANDS, 0), (NEWS, 0))
     members.on_lost(consumer, places((COMMANDS, 0), (NEWS, 0)))
-    assert (commits, list(members.running)) == ([], [])
+    assert (commits, list(members.running), members.was_assigned) == ([], [], False)
     members.on_revoke(consumer, [])
     assert commits == ["commit"]
 

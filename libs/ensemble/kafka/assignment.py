@@ -69,6 +69,7 @@ class Assignment:
         """The group has given our partitions to others already: forget everything, commit nothing."""
         log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
         self.was_lost = True
+        self.was_assigned = False
         self._give_up(consumer, partitions)
 
     # -- in callbacks' service ------------------------------------------------------------------------------------
