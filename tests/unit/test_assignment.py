@@ -1,7 +1,9 @@
 """Which tasks run while partitions come and go, with a consumer that only notes what it is told."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +46,9 @@ class NotingConsumer:
 
     def resume(self, places: list[TopicPartition]) -> None:
         self.paused -= {(p.topic, p.partition) for p in places}
+
+    def memberid(self) -> str:
+        return "me"
 
     def offsets_for_times(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return places
@@ -123,3 +128,28 @@ def test_a_partition_beyond_the_catalogues_count_is_fatal() -> None:
     members.on_assign(NotingConsumer({}), places((COMMANDS, 2)))  # type: ignore[arg-type]  # it has all that is called
     with pytest.raises(FatalError, match="more partitions than the catalogue's 2"):
         members.raise_failure()
+
+
+class Group:
+    """An admin client that describes a group with one member."""
+
+    def __init__(self, member_id: str, *targets: Place) -> None:
+        target = SimpleNamespace(topic_partitions=places(*targets))
+        self._members = [SimpleNamespace(member_id=member_id, target_assignment=target)]
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        described: Future[Any] = Future()
+        described.set_result(SimpleNamespace(members=self._members))
+        return {names[0]: described}
+
+
+@pytest.mark.parametrize(
+    ("group", "known"),
+    [(Group("me"), True), (Group("me", (COMMANDS, 0)), False), (Group("somebody else"), False)],
+    ids=["gets nothing", "gets something", "not joined"],
+)
+def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Group, known: bool) -> None:
+    members, consumer = assignment(), NotingConsumer({})
+    members._admin = group
+    members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
+    assert members.was_assigned is known

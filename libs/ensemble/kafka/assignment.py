@@ -6,6 +6,7 @@ runs once all inputs' partition p are assigned and its state is restored; until 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 _COMMITTED_TIMEOUT_S: Final = 40.0
 """A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
 _WAKE_TIMEOUT_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
+_LOOK_TIMEOUT_S: Final = 2.0
 
 
 class Assignment:
@@ -43,6 +46,7 @@ class Assignment:
         self.is_set_back = False
         """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
         self.was_assigned = False
+        self._looks_again_at = 0.0
         self.was_lost = False
         """The group could not be reached for a while: nor could whoever coordinates the transactions."""
         self.failure: KafkaException | FatalError | None = None
@@ -169,6 +173,19 @@ class Assignment:
         if places:
             with suppress(KafkaException):
                 consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)
+
+    def look_for_group(self, consumer: Consumer) -> None:
+        """Whether the group knows us: with the `consumer` protocol, a member that gets nothing may never be told so."""
+        now = time.monotonic()
+        if not self._incremental or self.was_assigned or now < self._looks_again_at:
+            return
+        self._looks_again_at = now + _LOOK_EVERY_S
+        name, own = self._plan.service.name, consumer.memberid()
+        with suppress(KafkaException, TimeoutError):
+            group = self._admin.describe_consumer_groups([name], request_timeout=_LOOK_TIMEOUT_S)[name]
+            members = {member.member_id: member for member in group.result(_LOOK_TIMEOUT_S).members}
+            target = members[own].target_assignment if own in members else None
+            self.was_assigned = target is not None and not target.topic_partitions
 
     def rewind(self) -> None:
         """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""

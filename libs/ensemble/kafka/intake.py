@@ -47,6 +47,7 @@ class Intake:
         polled = [] if first is None else [first, *self.consumer.consume(most - 1, 0)]
         self._assignment.raise_failure()
         self.capture_group()
+        self._assignment.look_for_group(self.consumer)
         if self._assignment.is_set_back:
             return []  # a rebalance callback had to abort: what was polled comes again
         return self._sorted_out(polled)
