@@ -1,7 +1,7 @@
 """The runtime's public vocabulary: what a service author imports. Kafka itself stays behind `Service.run()`."""
 
 from ensemble.declarations import conducts, handles, reacts_to, subscribe_event, when_due
-from ensemble.errors import EnsembleError, RetryableError, TerminalError
+from ensemble.errors import EnsembleError, RejectedInput, RetryableError, TerminalError
 from ensemble.messages import Command, Event, Message, State
 from ensemble.ports import (
     Clock,
@@ -10,6 +10,7 @@ from ensemble.ports import (
     EventBus,
     EventLog,
     EventSourced,
+    Pauses,
     StateStore,
     TimerDue,
     Timers,
@@ -30,6 +31,8 @@ __all__ = [
     "EventLog",
     "EventSourced",
     "Message",
+    "Pauses",
+    "RejectedInput",
     "RetryableError",
     "SchemaSet",
     "Service",

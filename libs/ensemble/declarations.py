@@ -112,6 +112,7 @@ RUNTIME_PORTS: frozenset[Any] = frozenset(
         ports.Timers,
         ports.Clock,
         ports.CurrentRecord,
+        ports.Pauses,
     }
 )
 

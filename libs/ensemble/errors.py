@@ -5,11 +5,12 @@
     |   +-- AttemptTimedOut     an async handler outlived its attempt
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
     +-- TerminalError           will never be processed: dead-lettered at once
-    |   +-- UndecodableRecord   the bytes are no record of ours
-    |   |   +-- UnknownSchema   the schema id is in no registry we know
+    |   +-- RejectedInput       the input itself is wrong, nothing behind it depends on it: its key goes on
+    |   |   +-- UndecodableRecord  the bytes are no record of ours
+    |   |   |   +-- UnknownSchema  the schema id is in no registry we know
+    |   |   +-- UnhandledMessage   a command of this service that no handler takes
+    |   |   +-- MisplacedRecord    no key, a tombstone, or a record in another partition than its key's
     |   +-- UnencodableMessage  a message holds a value that its schema has no room for
-    |   +-- UnhandledMessage    a command of this service that no handler takes
-    |   +-- MisplacedRecord     no key, a tombstone, or a record in another partition than its key's
     |   +-- OutOfScope          a handler touched state of another key than its record's
     |   +-- UndeclaredOutput    a handler emitted or sent what its bus does not declare
     |   +-- OversizedOutput     an output is larger than its topic takes
@@ -46,7 +47,14 @@ class TerminalError(EnsembleError):
     """Raise it when an input can *never* be processed. It is dead-lettered at once."""
 
 
-class UndecodableRecord(TerminalError):
+class RejectedInput(TerminalError):
+    """Raise it when an input is wrong in itself, and nothing that follows under its key depends on it.
+
+    It is dead-lettered and skipped, whatever the policy.
+    """
+
+
+class UndecodableRecord(RejectedInput):
     """The record's bytes cannot be read as the message they claim to be."""
 
 
@@ -58,11 +66,11 @@ class UnencodableMessage(TerminalError):
     """A message holds a value that its schema has no room for."""
 
 
-class UnhandledMessage(TerminalError):
+class UnhandledMessage(RejectedInput):
     """A readable message arrived on a command topic of this service, but no handler takes it."""
 
 
-class MisplacedRecord(TerminalError):
+class MisplacedRecord(RejectedInput):
     """The record has no key, no value, or lies in another partition than its key belongs to."""
 
 

@@ -28,6 +28,8 @@ class Message(Record):
 
     __schemas__: ClassVar[SchemaSet]
     __folder__: ClassVar[str]
+    __parking_key__: ClassVar[str] = ""
+    """The field whose value is held back together when one of its records fails; without it, the record key."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

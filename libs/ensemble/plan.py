@@ -14,7 +14,8 @@ from ensemble.declarations import Handler, RoleDescription, members, port_of, st
 from ensemble.effects import Layer, OutputRoute
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.ledger import FactStore, LedgerStore, StagedAggregate, StagedLog
-from ensemble.messages import Message, schema_name
+from ensemble.messages import Command, Message, schema_name
+from ensemble.pauses import PauseBoard
 from ensemble.retry import RetryPolicy
 from ensemble.schemas import Directories, SchemaSources
 from ensemble.seen import SeenWindow, WindowLimits
@@ -80,6 +81,7 @@ class Stores:
     """The stores of one partition, by what the roles' hints name."""
 
     def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:
+        self.pauses = PauseBoard(lambda command: _owner_of(service, command))
         self.by_subject: dict[Any, Any] = {}
         for spec in service.stores:
             self.by_subject[spec.subject] = _open(spec, sources)
@@ -95,6 +97,10 @@ class Stores:
     @property
     def all(self) -> list[Changelogged]:
         return [*self.by_subject.values(), *(store for store in (self.timers, self.seen) if store is not None)]
+
+
+def _owner_of(service: Service, command: type[Command]) -> str:
+    return service.catalogue.home(command, service.name).owner
 
 
 def _open(spec: StoreSpec, sources: SchemaSources | None) -> Any:
@@ -184,8 +190,14 @@ class Plan:
             return self._aggregate(members(hint)[0], stores, layer)
         if port is ports.EventLog:
             return self._log(stores, layer)
+        return self._plain_port(port, stores, layer)
+
+    def _plain_port(self, port: Any, stores: Stores, layer: Layer) -> Any:
+        """The ports that are the same whatever their hint says."""
         if port is ports.Timers:
             return stores.timers_for(layer)
+        if port is ports.Pauses:
+            return stores.pauses
         return self.clock if port is ports.Clock else layer
 
     def _aggregate(self, subject: Any, stores: Stores, layer: Layer) -> Any:

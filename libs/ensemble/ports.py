@@ -110,6 +110,16 @@ class CurrentRecord(Protocol):
     def offset(self) -> int: ...
 
 
+class Pauses(Protocol):
+    """What operators have paused, wider than one key. A conductor asks before it sends."""
+
+    def of(self, step: str, *commands: type[Command]) -> str | None:
+        """Words for the pause that forbids these commands at this step, or None.
+
+        It may name the step, one of the commands, or the service that owns one.
+        """
+
+
 class TimerDue(Protocol):
     """What a `@when_due` method receives."""
 

@@ -24,6 +24,7 @@ from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers, Output
 from ensemble.messages import Command, Event, Message, State
 from ensemble.partitioning import partition_of
+from ensemble.pauses import Scope
 from ensemble.plan import Limits, Plan
 from ensemble.service import Service
 from ensemble.stamps import rfc3339
@@ -119,6 +120,16 @@ class ServiceTestDriver:
                 task.fire_due(self.clock.now())
             self._commit()
         self.clock.advance(max(0, target - self.clock.now()) / 1000)
+
+    def pause(self, scope: Scope, name: str, words: str = "paused by a test") -> None:
+        """As an operator's pause of a service, a saga's step or a command type."""
+        for task in self._tasks.values():
+            task.stores.pauses.paused[scope, name] = words
+
+    def resume(self, scope: Scope, name: str) -> None:
+        """The end of that pause."""
+        for task in self._tasks.values():
+            task.stores.pauses.paused.pop((scope, name), None)
 
     def restart(self) -> None:
         """Forget all local state and rebuild it from changelogs and ledgers."""

@@ -1,0 +1,34 @@
+"""What operators have paused, as one partition knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, get_args
+
+from ensemble.messages import Command
+
+Scope = Literal["service", "step", "command"]
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+
+
+class PauseBoard:
+    """The `Pauses` port: (scope, name) of everything that is paused, each with the operator's words."""
+
+    def __init__(self, owner_of: Callable[[type[Command]], str]) -> None:
+        self._owner_of = owner_of
+        self.paused: dict[tuple[str, str], str] = {}
+
+    def of(self, step: str, *commands: type[Command]) -> str | None:
+        """As the port promises."""
+        if not self.paused:
+            return None
+        return next((self._words(place) for place in self._places(step, commands) if place in self.paused), None)
+
+    def _places(self, step: str, commands: Iterable[type[Command]]) -> Iterable[tuple[str, str]]:
+        yield "step", step
+        for command in commands:
+            yield "command", command.__name__
+            yield "service", self._owner_of(command)
+
+    def _words(self, place: tuple[str, str]) -> str:
+        return f"{' '.join(place)}: {self.paused[place]}"
