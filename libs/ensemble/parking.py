@@ -1,0 +1,250 @@
+"""What is held back, as state of the partition: parked keys, their records in order, pauses, and what was resolved.
+
+Everything in here changes with the batch and is committed with it, so no key can stay locked by a process that died.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ensemble.effects import Headers, Record
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution
+from ensemble.schemas import SchemaSources
+from ensemble.store import PartitionStore
+
+_KEY, _RECORD, _PAUSE, _MARK = b"key/", b"record/", b"pause/", b"mark/"
+_MARKS_KEPT_MS: Final = 14 * 86_400_000
+"""Twice as long as dead letters: until then a redrive, asked for again, is known to be done."""
+_LEAVING_AT_ONCE: Final = 10
+
+Place = tuple[str, int, int]
+"""Topic, partition and offset that a record was consumed from."""
+
+
+@dataclass(frozen=True)
+class HeldRecord:
+    """A parked record, in the shape of a consumed one."""
+
+    parked: ParkedRecord
+
+    def topic(self) -> str:
+        return self.parked.topic
+
+    def partition(self) -> int:
+        return self.parked.partition
+
+    def offset(self) -> int:
+        return self.parked.offset
+
+    def key(self) -> bytes | None:
+        return self.parked.key
+
+    def value(self) -> bytes | None:
+        return self.parked.value
+
+    def headers(self) -> Headers:
+        return [(header.name, header.value) for header in self.parked.headers]
+
+
+def parked_record(record: Record, message: str, message_id: str, now: int) -> ParkedRecord:
+    """`record` as it is kept."""
+    headers = tuple(RecordHeader(name=name, value=value) for name, value in record.headers() or ())
+    return ParkedRecord(
+        topic=record.topic() or "",
+        partition=record.partition() or 0,
+        offset=-1 if (offset := record.offset()) is None else offset,
+        key=record.key(),
+        value=record.value(),
+        headers=headers,
+        message=message,
+        message_id=message_id,
+        parked_at=now,
+    )
+
+
+class ParkingStore(PartitionStore[Any]):
+    """One partition's parked keys. Reads see the batch; `fold` and `drop` end it as for any store."""
+
+    def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
+        super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution], sources)
+        self.keys: set[bytes] = set()
+        """The parking keys that are held back, as of this batch."""
+        self.records = 0
+        """How many records are parked, as of this batch."""
+        self.on_pauses: Callable[[], None] = lambda: None
+        """Called when pauses may be others than before."""
+        self._heap: list[tuple[int, bytes]] = []
+        self._marks: deque[tuple[int, bytes]] = deque()
+
+    # -- parked keys ----------------------------------------------------------------------------------------------
+
+    def entry(self, key: bytes) -> ParkedKey | None:
+        """Why `key` is held back; None when it is not."""
+        found: ParkedKey | None = self.get(_KEY + key) if key in self.keys else None
+        return found
+
+    def head(self, key: bytes) -> ParkedRecord | None:
+        """The record that has to succeed first."""
+        entry = self.entry(key)
+        return self.get(_numbered(key, entry.first)) if entry else None
+
+    def waiting(self, key: bytes) -> Iterator[tuple[int, ParkedRecord]]:
+        """The records parked under `key`, numbered, in order."""
+        entry = self.entry(key)
+        for number in range(entry.first, entry.next) if entry else ():
+            yield number, self.get(_numbered(key, number))
+
+    def find(self, key: bytes, place: Place) -> int | None:
+        """The number of the record that was consumed from `place`."""
+        held = ((number, (r.topic, r.partition, r.offset)) for number, r in self.waiting(key))
+        return next((number for number, at in held if at == place), None)
+
+    def depth(self, key: bytes) -> int:
+        """How many records are parked under `key`."""
+        entry = self.entry(key)
+        return entry.next - entry.first if entry else 0
+
+    def open(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
+        """Hold `key` back; `head` is its first record."""
+        self._put(_numbered(key, entry.first), head)
+        self.records += 1
+        self.update(key, entry)
+
+    def append(self, key: bytes, record: ParkedRecord) -> None:
+        """Let `record` wait behind the others of its key."""
+        entry = self._held(key)
+        self._put(_numbered(key, entry.next), record)
+        self.records += 1
+        self.update(key, entry.model_copy(update={"next": entry.next + 1}))
+
+    def replace(self, key: bytes, number: int, record: ParkedRecord) -> None:
+        """Put `record` in the place of another one."""
+        self._put(_numbered(key, number), record)
+
+    def update(self, key: bytes, entry: ParkedKey) -> None:
+        """Change why `key` is held back, or until when."""
+        self.keys.add(key)
+        self._put(_KEY + key, entry)
+        if entry.due_at is not None:
+            heapq.heappush(self._heap, (entry.due_at, key))
+
+    def pop(self, key: bytes) -> bool:
+        """Its head is done with. True when the key is free: nothing waited behind it."""
+        entry = self._held(key)
+        self._put(_numbered(key, entry.first), None)
+        self.records -= 1
+        if entry.first + 1 == entry.next:
+            self._free(key)
+            return True
+        fresh = ParkedKey(status="retrying", first=entry.first + 1, next=entry.next, since=entry.since)
+        self.update(key, fresh)
+        return False
+
+    def close(self, key: bytes) -> None:
+        """All its records are moot."""
+        for number, _ in list(self.waiting(key)):
+            self._put(_numbered(key, number), None)
+            self.records -= 1
+        self._free(key)
+
+    def _free(self, key: bytes) -> None:
+        self.keys.discard(key)
+        self._put(_KEY + key, None)
+
+    def _held(self, key: bytes) -> ParkedKey:
+        entry = self.entry(key)
+        assert entry is not None, "only asked for parked keys"
+        return entry
+
+    def _put(self, key: bytes, state: Any) -> None:
+        self.batch[key] = (state, self.codec.encode(state))
+
+    # -- what is due ----------------------------------------------------------------------------------------------
+
+    def next_due(self) -> int | None:
+        """When the next head is to be tried again, epoch milliseconds."""
+        while self._heap and not self._is_current(*self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: int, most: int) -> list[bytes]:
+        """Up to `most` keys whose heads are due, the longest due first. They are not due again until updated."""
+        taken: list[bytes] = []
+        while len(taken) < most and (due := self.next_due()) is not None and due <= now:
+            taken.append(heapq.heappop(self._heap)[1])
+        return taken
+
+    def blocked_on(self, what: str) -> list[bytes]:
+        """The keys that wait for `what` to end."""
+        return [key for key in self.keys if (entry := self.entry(key)) and entry.blocked_on == what]
+
+    def _is_current(self, due_at: int, key: bytes) -> bool:
+        entry = self.entry(key)
+        return entry is not None and entry.due_at == due_at
+
+    # -- pauses and resolutions -----------------------------------------------------------------------------------
+
+    def pauses(self) -> dict[tuple[str, str], Pause]:
+        """What is paused, by scope and name."""
+        known = {key for key in (*self.committed, *self.batch) if key.startswith(_PAUSE)}
+        held = {key: self.get(key) for key in known}
+        return {_scope_and_name(key): pause for key, pause in held.items() if pause is not None}
+
+    def set_pause(self, scope: str, name: str, pause: Pause | None) -> None:
+        """Begin a pause, or end it."""
+        self._put(_PAUSE + f"{scope}/{name}".encode(), pause)
+        self.on_pauses()
+
+    def resolution(self, key: bytes, place: Place) -> Resolution | None:
+        """What became of the record from `place`, when it had been given up."""
+        found: Resolution | None = self.get(_mark(key, place))
+        return found
+
+    def resolve(self, key: bytes, place: Place, resolution: Resolution) -> None:
+        """Remember what became of it, for as long as its dead letter may be looked at."""
+        self._put(_mark(key, place), resolution)
+        for _ in range(_LEAVING_AT_ONCE):
+            if not self._marks or self._marks[0][0] > resolution.at - _MARKS_KEPT_MS:
+                return
+            self._put(self._marks.popleft()[1], None)
+
+    # -- the batch's end ------------------------------------------------------------------------------------------
+
+    def fold(self) -> None:
+        self._marks.extend((mark.at, key) for key, (mark, _) in self.batch.items() if isinstance(mark, Resolution))
+        super().fold()
+
+    def drop(self) -> None:
+        touched = bool(self.batch)
+        super().drop()
+        if touched:
+            self.restored()
+
+    def restored(self) -> None:
+        """Everything as of the last commit."""
+        self.keys = {key[len(_KEY) :] for key in self.committed if key.startswith(_KEY)}
+        self.records = sum(self.depth(key) for key in self.keys)
+        dues = ((entry.due_at, key) for key in self.keys if (entry := self.entry(key)))
+        self._heap = [(due, key) for due, key in dues if due is not None]
+        heapq.heapify(self._heap)
+        marks = ((self.get(key).at, key) for key in self.committed if key.startswith(_MARK))
+        self._marks = deque(sorted(marks))
+        self.on_pauses()
+
+
+def _numbered(key: bytes, number: int) -> bytes:
+    return _RECORD + key + b"/%012d" % number
+
+
+def _mark(key: bytes, place: Place) -> bytes:
+    topic, partition, offset = place
+    return _MARK + f"{topic}/{partition}/{offset}/".encode() + key
+
+
+def _scope_and_name(key: bytes) -> tuple[str, str]:
+    scope, _, name = key[len(_PAUSE) :].decode().partition("/")
+    return scope, name
