@@ -1,25 +1,93 @@
-"""Retry policy as a value: how often, how long apart, and within what time in all."""
+"""How a failing input is tried again, as a value: how often, how far apart, how long in all, and what follows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
 
-from ensemble.errors import FatalError, TerminalError
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from ensemble.errors import FatalError, RejectedInput, RetryableError, TerminalError
+
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
+
+NEVER_AGAIN: Final = (RejectedInput, FatalError)
+"""No policy makes these worth another attempt."""
+_HIGHEST_POWER: Final = 300
+"""10 to this power is still a float; every cap is far below."""
 
 
-@dataclass(frozen=True)
+class OnExhaustion(StrEnum):
+    """What follows when the attempts at an input are used up, or its error is terminal."""
+
+    DEAD_LETTER = "dead_letter"
+    """Dead-lettered; its parking key waits until an operator redrives or discards it."""
+    PAUSE = "pause"
+    """Not dead-lettered: its parking key is paused as it is, until an operator resumes it."""
+    COMPENSATE = "compensate"
+    """As `dead_letter`, and the conductor that sent the command is told to turn back at once."""
+    SKIP = "skip"
+    """Dead-lettered; its parking key goes on without it."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class RetryPolicy:
-    """Exponential backoff within a batch. Times are seconds; `attempts` counts the first one."""
+    """One policy; times are seconds. Impossible values are refused when it is made (pydantic's ValidationError)."""
 
-    attempts: int = 5
-    initial_s: float = 0.05
-    multiplier: float = 2.0
-    cap_s: float = 1.0
-    budget_s: float = 10.0
+    strategy: Literal["exponential", "fixed"] = "exponential"
+    """`fixed` waits `initial_s` each time; `multiplier` and `cap_s` do not count then."""
+    initial_s: Seconds = 0.2
+    multiplier: Annotated[float, Field(ge=1, le=10)] = 2.0
+    cap_s: Seconds = 30.0
+    """No delay is longer."""
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The share of each delay that chance may take off: 0 none, 1 all of it."""
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 8
+    """How often in all, the first time included."""
+    budget_s: Seconds = 300.0
+    """No attempt begins later than this after the first failure."""
+    attempt_timeout_s: Seconds = 5.0
+    """How long one attempt of an async handler may take."""
+    terminal: frozenset[str] = frozenset()
+    """Names of error classes that are not worth another attempt; their subclasses are not either."""
+    retryable: frozenset[str] = frozenset()
+    """Names of error classes that are, though a base of theirs is terminal."""
+    on_exhaustion: OnExhaustion = OnExhaustion.DEAD_LETTER
+    origin: str = "default"
+    """What made it so: a file with its fingerprint and section, or `default`."""
 
-    def delay_after(self, attempt: int, error: BaseException, spent_s: float) -> float | None:
-        """Seconds to wait before the next attempt, or None when there must be no further one."""
-        if isinstance(error, TerminalError | FatalError) or attempt >= self.attempts:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.strategy == "exponential" and self.initial_s > self.cap_s:
+            raise ValueError(f"initial_s ({self.initial_s:g}) is above cap_s ({self.cap_s:g})")
+        if both := sorted(self.terminal & self.retryable):
+            raise ValueError(f"{', '.join(both)}: both terminal and retryable; keep one")
+        return self
+
+    def delay_after(self, attempt: int, error: BaseException, spent_s: float, dice: float = 0.0) -> float | None:
+        """Seconds until the next attempt, or None when there must be no further one.
+
+        `attempt` have been made, the last one ended with `error`, the first one failed `spent_s` ago. `dice`, at least
+        0 and below 1, is the caller's chance: the policy itself has none.
+        """
+        if attempt >= self.attempts or self.is_terminal(error):
             return None
-        delay = min(self.initial_s * self.multiplier ** (attempt - 1), self.cap_s)
+        delay = self._longest_after(attempt) * (1 - self.jitter * dice)
         return delay if spent_s + delay <= self.budget_s else None
+
+    def is_terminal(self, error: BaseException) -> bool:
+        """Whether `error` forbids another attempt. The nearest of its classes that is named anywhere decides."""
+        if isinstance(error, NEVER_AGAIN):
+            return True
+        for kind in type(error).__mro__:
+            if kind.__name__ in self.terminal | self.retryable:
+                return kind.__name__ in self.terminal
+            if kind in {TerminalError, RetryableError}:
+                return kind is TerminalError
+        return False
+
+    def _longest_after(self, attempt: int) -> float:
+        if self.strategy == "fixed":
+            return self.initial_s
+        return min(self.initial_s * self.multiplier ** min(attempt - 1, _HIGHEST_POWER), self.cap_s)

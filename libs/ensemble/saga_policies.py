@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
+from ensemble.retry import Seconds
 
 
 class StepPolicy(BaseModel):

@@ -7,8 +7,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ensemble.retry import Seconds
 from ensemble.saga import SagaPolicies, StepPolicy
-from ensemble.saga_policies import Seconds
 
 STEP: Final = StepPolicy(deadline_s=20, resends=3)
 UNDO: Final = StepPolicy(deadline_s=20, resends=10)
