@@ -12,10 +12,14 @@ from ensemble.effects import Layer, Record
 from ensemble.errors import TerminalError
 from ensemble.messages import Command, Message
 from ensemble.stamps import rfc3339
+from ensemble.plan import Duty
+from ensemble.retry import OnExhaustion
 from ensemble.topology import CommandFailure
 
 log = structlog.get_logger()
 
+REDRIVEN_FROM: Final = "ensemble.redriven-from"
+"""The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
 
@@ -27,10 +31,12 @@ class Failure:
     error: BaseException
     stage: str
     """`decode`, `handle` or `timer`."""
-    handler: str
+    duty: Duty
     attempts: int
     message: Message | None
     """The decoded message, when it could be decoded."""
+    disposition: OnExhaustion = OnExhaustion.SKIP
+    parking_key: bytes = b""
 
 
 class DeadLetters:
@@ -45,15 +51,15 @@ class DeadLetters:
         """Stage everything that follows from giving `record` up."""
         headers = [*(record.headers() or ()), *self._origin(record, failure), *self._own(failure, now)]
         layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
-        self._tell_sender(layer, failure)
+        self.tell_sender(record, layer, failure)
 
     def _origin(self, record: Record, failure: Failure) -> list[tuple[str, Any]]:
         """The names that Kafka Streams (KIP-1034) gives them, so that its tools read ours."""
         trace = "".join(traceback.format_exception(failure.error))
         return [
             ("__streams.errors.exception", type(failure.error).__qualname__),
-            ("__streams.errors.message", _printable(str(failure.error)[:TEXT_LIMIT])),
-            ("__streams.errors.stacktrace", _printable(trace[-TEXT_LIMIT:])),
+            ("__streams.errors.message", printable(str(failure.error)[:TEXT_LIMIT])),
+            ("__streams.errors.stacktrace", printable(trace[-TEXT_LIMIT:])),
             ("__streams.errors.topic", record.topic()),
             ("__streams.errors.partition", str(record.partition())),
             ("__streams.errors.offset", str(record.offset())),
@@ -62,32 +68,44 @@ class DeadLetters:
     def _own(self, failure: Failure, now: int) -> list[tuple[str, Any]]:
         return [
             ("ensemble.service", self._service),
-            ("ensemble.handler", failure.handler),
+            ("ensemble.handler", failure.duty.handler),
             ("ensemble.stage", failure.stage),
             ("ensemble.attempts", str(failure.attempts)),
+            ("ensemble.policy", failure.duty.policy.origin),
+            ("ensemble.disposition", failure.disposition.value),
+            ("ensemble.parking-key", failure.parking_key),
             ("ensemble.failed-at", rfc3339(now)),
         ]
 
-    def _tell_sender(self, layer: Layer, failure: Failure) -> None:
+    def tell_sender(self, record: Record, layer: Layer, failure: Failure) -> None:
+        """Stage CommandFailed, when it was a command and somebody can be told."""
         tell = self._plan.service.catalogue.on_exhausted
         if tell is None or not isinstance(failure.message, Command):
             return
-        error = _with_printable_words(failure.error)
         try:
-            event = tell(CommandFailure(failure.message, layer.input_id, self._service, error, failure.attempts))
+            event = tell(self._command_failure(failure.message, layer.input_id, failure))
             route = self._plan.failures.get(type(event))
             if event is not None and route is not None:
-                layer.seed = f"{self._service}/failed/{layer.input_id}/"
+                layer.seed = f"{self._service}/failed/{layer.input_id}/{redrives_of(record) or ''}"
                 layer.stage(route, event)
         except Exception as unsaid:  # noqa: BLE001  the record is given up already: nothing may fail from here on
             log.warning("command.failure_untold", command=type(failure.message).__name__, reason=repr(unsaid))
 
+    def _command_failure(self, command: Command, message_id: str, failure: Failure) -> CommandFailure:
+        error = _with_printable_words(failure.error)
+        return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)
 
-def _printable(text: str) -> str:
+
+def redrives_of(record: Record) -> int:
+    """How often an operator has had it tried again after it was given up."""
+    return sum(name == REDRIVEN_FROM for name, _ in record.headers() or ())
+
+
+def printable(text: str) -> str:
     """Without the half characters that UTF-8 has no room for."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def _with_printable_words(error: BaseException) -> BaseException:
     words = str(error)
-    return error if _printable(words) == words else TerminalError(_printable(words))
+    return error if printable(words) == words else TerminalError(printable(words))

@@ -33,19 +33,28 @@ class Mark:
 
     verb: Verb
     subject: type[Message] | str
+    overtakes: tuple[type[Command], ...] = ()
 
 
-def _mark(verb: Verb, subject: type[Message] | str) -> Callable[[Any], Any]:
+def _mark(
+    verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Command], ...] = ()
+) -> Callable[[Any], Any]:
     def put(method: Any) -> Any:
-        setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject)))
+        setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject, overtakes)))
         return method
 
     return put
 
 
-def handles(command: type[C]) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
-    """Mark the method that owns `command`. A second owner anywhere is refused."""
-    return _mark("handles", command)
+def handles(
+    command: type[C], *, overtakes: tuple[type[Command], ...] = ()
+) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
+    """Mark the method that owns `command`. A second owner anywhere is refused.
+
+    An undo `overtakes` the commands that it makes moot: when only those are parked under its key, it closes them and
+    is handled at once. The state it leaves must answer them should they come after all.
+    """
+    return _mark("handles", command, overtakes)
 
 
 def reacts_to(event: type[E]) -> Callable[[Callable[[Any, E], R]], Callable[[Any, E], R]]:
@@ -77,6 +86,7 @@ class Handler:
     verb: Verb
     subject: type[Message] | str
     is_async: bool
+    overtakes: tuple[type[Command], ...] = ()
 
     @property
     def name(self) -> str:
@@ -151,7 +161,7 @@ def describe_role(role: type) -> RoleDescription:
 
 def _handlers_of(role: type) -> tuple[Handler, ...]:
     found = tuple(
-        Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method))
+        Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method), mark.overtakes)
         for name, method in inspect.getmembers(role, callable)
         for mark in getattr(method, _MARKS, ())
     )

@@ -3,6 +3,7 @@
     EnsembleError
     +-- RetryableError          could not be processed now: tried again, then dead-lettered
     |   +-- AttemptTimedOut     an async handler outlived its attempt
+    |   +-- Stopped             a partition takes no records now: paused, or no room for more parked ones
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
     +-- TerminalError           will never be processed: dead-lettered at once
     |   +-- RejectedInput       the input itself is wrong, nothing behind it depends on it: its key goes on
@@ -37,6 +38,10 @@ class RetryableError(EnsembleError):
 
 class AttemptTimedOut(RetryableError):
     """An async handler did not finish within its attempt's time."""
+
+
+class Stopped(RetryableError):
+    """A partition takes no records now: its service is paused, or there is no room for more parked ones."""
 
 
 class SchemasUnavailable(RetryableError):

@@ -40,12 +40,13 @@ class ResumeWork(Operation):
 
 
 class RecordOperation(Operation):
-    """Names one record that was given up, or is held: by where it was consumed from."""
+    """Names one record that was given up, or is held: where it was consumed from, and how often it was redriven."""
 
     parking_key: str
     topic: str
     partition: Int32
     offset: Int64
+    generation: Int32
 
     @property
     def place(self) -> tuple[str, int, int]:

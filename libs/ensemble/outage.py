@@ -115,6 +115,11 @@ class Outages:
         return None if watched is None or watched.outage is None or watched.probe is not None else watched.probe_at
 
     @property
+    def is_watching(self) -> bool:
+        """Some handler has failed since it last succeeded."""
+        return bool(self._watched)
+
+    @property
     def lasting(self) -> tuple[Outage, ...]:
         """The outages of now, with their counts so far."""
         return tuple(watched.outage for watched in self._watched.values() if watched.outage is not None)

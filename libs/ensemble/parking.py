@@ -15,6 +15,7 @@ from ensemble.effects import Headers, Record
 from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution
 from ensemble.schemas import SchemaSources
 from ensemble.store import PartitionStore
+from ensemble.topology import MAX_RECORD_BYTES
 
 _KEY, _RECORD, _PAUSE, _MARK = b"key/", b"record/", b"pause/", b"mark/"
 _MARKS_KEPT_MS: Final = 14 * 86_400_000
@@ -71,12 +72,14 @@ class ParkingStore(PartitionStore[Any]):
 
     def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
         super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution], sources)
+        self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
         """The parking keys that are held back, as of this batch."""
         self.records = 0
         """How many records are parked, as of this batch."""
         self.on_pauses: Callable[[], None] = lambda: None
         """Called when pauses may be others than before."""
+        self._blocked: dict[str, set[bytes]] = {}
         self._heap: list[tuple[int, bytes]] = []
         self._marks: deque[tuple[int, bytes]] = deque()
 
@@ -96,7 +99,9 @@ class ParkingStore(PartitionStore[Any]):
         """The records parked under `key`, numbered, in order."""
         entry = self.entry(key)
         for number in range(entry.first, entry.next) if entry else ():
-            yield number, self.get(_numbered(key, number))
+            held: ParkedRecord | None = self.get(_numbered(key, number))
+            assert held is not None, "numbers have no gaps"
+            yield number, held
 
     def find(self, key: bytes, place: Place) -> int | None:
         """The number of the record that was consumed from `place`."""
@@ -127,8 +132,14 @@ class ParkingStore(PartitionStore[Any]):
 
     def update(self, key: bytes, entry: ParkedKey) -> None:
         """Change why `key` is held back, or until when."""
+        self._unblock(key)
         self.keys.add(key)
         self._put(_KEY + key, entry)
+        self._index(key, entry)
+
+    def _index(self, key: bytes, entry: ParkedKey) -> None:
+        if entry.blocked_on:
+            self._blocked.setdefault(entry.blocked_on, set()).add(key)
         if entry.due_at is not None:
             heapq.heappush(self._heap, (entry.due_at, key))
 
@@ -151,7 +162,17 @@ class ParkingStore(PartitionStore[Any]):
             self.records -= 1
         self._free(key)
 
+    def _unblock(self, key: bytes) -> None:
+        """Out of the index; called before its entry changes."""
+        entry = self.entry(key)
+        if entry is not None and entry.blocked_on:
+            waiting = self._blocked[entry.blocked_on]
+            waiting.discard(key)
+            if not waiting:
+                del self._blocked[entry.blocked_on]
+
     def _free(self, key: bytes) -> None:
+        self._unblock(key)
         self.keys.discard(key)
         self._put(_KEY + key, None)
 
@@ -178,9 +199,14 @@ class ParkingStore(PartitionStore[Any]):
             taken.append(heapq.heappop(self._heap)[1])
         return taken
 
+    @property
+    def blockers(self) -> list[str]:
+        """What keys wait for: pauses, and outages of handlers."""
+        return list(self._blocked)
+
     def blocked_on(self, what: str) -> list[bytes]:
-        """The keys that wait for `what` to end."""
-        return [key for key in self.keys if (entry := self.entry(key)) and entry.blocked_on == what]
+        """The keys that wait for `what` to end, in the order of their parking."""
+        return sorted(self._blocked.get(what, ()), key=lambda key: self._held(key).since)
 
     def _is_current(self, due_at: int, key: bytes) -> bool:
         entry = self.entry(key)
@@ -199,14 +225,14 @@ class ParkingStore(PartitionStore[Any]):
         self._put(_PAUSE + f"{scope}/{name}".encode(), pause)
         self.on_pauses()
 
-    def resolution(self, key: bytes, place: Place) -> Resolution | None:
-        """What became of the record from `place`, when it had been given up."""
-        found: Resolution | None = self.get(_mark(key, place))
+    def resolution(self, key: bytes, place: Place, generation: int) -> Resolution | None:
+        """What became of the dead letter of the record from `place`, written after so many redrives."""
+        found: Resolution | None = self.get(_mark(key, place, generation))
         return found
 
-    def resolve(self, key: bytes, place: Place, resolution: Resolution) -> None:
+    def resolve(self, key: bytes, place: Place, generation: int, resolution: Resolution) -> None:
         """Remember what became of it, for as long as its dead letter may be looked at."""
-        self._put(_mark(key, place), resolution)
+        self._put(_mark(key, place, generation), resolution)
         for _ in range(_LEAVING_AT_ONCE):
             if not self._marks or self._marks[0][0] > resolution.at - _MARKS_KEPT_MS:
                 return
@@ -228,10 +254,10 @@ class ParkingStore(PartitionStore[Any]):
         """Everything as of the last commit."""
         self.keys = {key[len(_KEY) :] for key in self.committed if key.startswith(_KEY)}
         self.records = sum(self.depth(key) for key in self.keys)
-        dues = ((entry.due_at, key) for key in self.keys if (entry := self.entry(key)))
-        self._heap = [(due, key) for due, key in dues if due is not None]
-        heapq.heapify(self._heap)
-        marks = ((self.get(key).at, key) for key in self.committed if key.startswith(_MARK))
+        self._heap, self._blocked = [], {}
+        for key in self.keys:
+            self._index(key, self._held(key))
+        marks = ((mark.at, key) for key in self.committed if key.startswith(_MARK) and (mark := self.get(key)))
         self._marks = deque(sorted(marks))
         self.on_pauses()
 
@@ -240,9 +266,9 @@ def _numbered(key: bytes, number: int) -> bytes:
     return _RECORD + key + b"/%012d" % number
 
 
-def _mark(key: bytes, place: Place) -> bytes:
+def _mark(key: bytes, place: Place, generation: int) -> bytes:
     topic, partition, offset = place
-    return _MARK + f"{topic}/{partition}/{offset}/".encode() + key
+    return _MARK + f"{topic}/{partition}/{offset}/{generation}/".encode() + key
 
 
 def _scope_and_name(key: bytes) -> tuple[str, str]:

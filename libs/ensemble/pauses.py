@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Literal, get_args
 
 from ensemble.messages import Command
+from ensemble.parking import ParkingStore
 
 Scope = Literal["service", "step", "command"]
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
@@ -14,9 +15,13 @@ SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 class PauseBoard:
     """The `Pauses` port: (scope, name) of everything that is paused, each with the operator's words."""
 
-    def __init__(self, owner_of: Callable[[type[Command]], str]) -> None:
-        self._owner_of = owner_of
+    def __init__(self, owner_of: Callable[[type[Command]], str], store: ParkingStore) -> None:
+        self._owner_of, self._store = owner_of, store
         self.paused: dict[tuple[str, str], str] = {}
+        store.on_pauses = self._look_again
+
+    def _look_again(self) -> None:
+        self.paused = {place: f"{pause.reason} ({pause.requested_by})" for place, pause in self._store.pauses().items()}
 
     def of(self, step: str, *commands: type[Command]) -> str | None:
         """As the port promises."""

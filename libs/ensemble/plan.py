@@ -15,7 +15,11 @@ from ensemble.effects import Layer, OutputRoute
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.ledger import FactStore, LedgerStore, StagedAggregate, StagedLog
 from ensemble.messages import Command, Message, schema_name
+from ensemble.operations import EVENTS
+from ensemble.outage import Outages
+from ensemble.parking import ParkingStore
 from ensemble.pauses import PauseBoard
+from ensemble.policies import ServicePolicies
 from ensemble.retry import RetryPolicy
 from ensemble.schemas import Directories, SchemaSources
 from ensemble.seen import SeenWindow, WindowLimits
@@ -31,9 +35,18 @@ Reader = Callable[[bytes], Message]
 class Limits:
     """What a service may take before it gives up or forgets."""
 
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    attempt_timeout_s: float = 5.0
+    policies: ServicePolicies = field(default_factory=ServicePolicies)
     window: WindowLimits = field(default_factory=WindowLimits)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """One kind of input, as those see it that deal with its failures."""
+
+    name: str
+    """The message's type, or the timer's name."""
+    handler: str
+    policy: RetryPolicy
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,16 @@ class Target:
     handlers: tuple[Handler, ...]
     seeds: tuple[str, ...]
     is_async: bool
+    duty: Duty
+    parking_key: Callable[[Any], str] | None
+    """The key that its records are parked under; None: the record's own."""
+    overtakes: frozenset[str]
+    """Types of parked messages of its key that it makes moot."""
+
+    @property
+    def collapses(self) -> bool:
+        """A later one of its key says the same again, as a new attempt."""
+        return issubclass(self.message, Command) and "attempt" in self.message.model_fields
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,8 @@ class Input:
     targets: dict[bytes, Target]
     known: set[bytes]
     """Prefixes of messages that travel here but that this service does not take."""
+    is_control: bool = False
+    """Operators' commands, which the runtime itself carries out."""
 
 
 class StagedBus:
@@ -81,7 +106,8 @@ class Stores:
     """The stores of one partition, by what the roles' hints name."""
 
     def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:
-        self.pauses = PauseBoard(lambda command: _owner_of(service, command))
+        self.parking = ParkingStore(service.parked.name, sources)
+        self.pauses = PauseBoard(lambda command: _owner_of(service, command), self.parking)
         self.by_subject: dict[Any, Any] = {}
         for spec in service.stores:
             self.by_subject[spec.subject] = _open(spec, sources)
@@ -96,7 +122,8 @@ class Stores:
 
     @property
     def all(self) -> list[Changelogged]:
-        return [*self.by_subject.values(), *(store for store in (self.timers, self.seen) if store is not None)]
+        own = (self.timers, self.seen, self.parking)
+        return [*self.by_subject.values(), *(store for store in own if store is not None)]
 
 
 def _owner_of(service: Service, command: type[Command]) -> str:
@@ -125,7 +152,12 @@ class Plan:
         self.service, self.clock, self.limits = service, clock, limits or Limits()
         self.sources = sources or Directories()
         self._buses = {d.role: self._bus_routes(d) for d in service.descriptions}
+        self.outages = Outages(self.limits.policies.outage)
         self.inputs: Mapping[str, Input] = {topic.name: self._input(topic) for topic in service.inputs}
+        self.inputs = {**self.inputs, service.control.name: Input(service.control, {}, set(), is_control=True)}
+        self.operations = {p: r for op in service.control.messages for p, r in self._readers(op, service.control).items()}
+        self.operation_routes: Mapping[type[Message], OutputRoute] = {event: self.output_route(event, service.operations) for event in EVENTS}
+        self.asks_for_pauses = any(hint is ports.Pauses for d in service.descriptions for hint in d.ports.values())
         self.timers: Mapping[str, tuple[Handler, ...]] = self._timer_handlers()
         self.failures = self._failure_routes()
         self._check_ports()
@@ -250,7 +282,28 @@ class Plan:
 
     def _target(self, message: type[Message], read: Reader, handlers: tuple[Handler, ...]) -> Target:
         seeds = tuple(f"{self.service.name}/{handler.name}/" for handler in handlers)
-        return Target(message, read, handlers, seeds, any(handler.is_async for handler in handlers))
+        is_async = any(handler.is_async for handler in handlers)
+        overtakes = frozenset(kind.__name__ for handler in handlers for kind in handler.overtakes)
+        duty = self.duty(message.__name__, handlers)
+        parking_key = self._parking_key(message, handlers, is_async=is_async)
+        return Target(message, read, handlers, seeds, is_async, duty, parking_key, overtakes)
+
+    def duty(self, name: str, handlers: tuple[Handler, ...]) -> Duty:
+        """How failures of the message type, or timer, `name` are dealt with."""
+        return Duty(name, ", ".join(handler.name for handler in handlers), self.limits.policies.for_message(name))
+
+    def _parking_key(
+        self, message: type[Message], handlers: tuple[Handler, ...], *, is_async: bool
+    ) -> Callable[[Any], str] | None:
+        field_name, topics = message.__parking_key__, self.service.catalogue.homes(message)
+        if field_name not in message.model_fields or all(topic.key == field_name for topic in topics):
+            return None
+        if is_async:
+            raise ConfigurationError(
+                f"{handlers[0].name} is async, but {message.__name__} parks by {field_name} and is keyed by "
+                f"{topics[0].key}: two calls of one record key could run at once; give it a topic keyed by {field_name}"
+            )
+        return attrgetter(field_name)
 
     def _timer_handlers(self) -> Mapping[str, tuple[Handler, ...]]:
         names = {h.subject for h in self.service.handlers if isinstance(h.subject, str)}

@@ -94,7 +94,10 @@ class Pause(messages.State):
 
 
 class Resolution(messages.State):
-    """What became of a record that was given up. Its key is `mark/<topic>/<partition>/<offset>/<parking key>`."""
+    """What became of a dead letter.
+
+    Its key is `mark/<topic>/<partition>/<offset>/<generation>/<parking key>`.
+    """
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     how: Literal["redriven", "discarded", "closed"]

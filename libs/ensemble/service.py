@@ -14,6 +14,7 @@ from typing import Any
 from ensemble.declarations import Handler, RoleDescription, describe_role
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command, Event, Message, State
+from ensemble.operations import COMMANDS, EVENTS
 from ensemble.topology import Catalogue, Topic
 
 
@@ -161,14 +162,29 @@ class Service:
         return self._own("seen-changelog") if any(topic.external for topic in self.inputs) else None
 
     @property
+    def parked(self) -> Topic:
+        """What is held back; as large records as dead letters."""
+        return self._own("parked-changelog", max_bytes=2_200_000)
+
+    @cached_property
+    def control(self) -> Topic:
+        """Where operators' commands come from, for ever: the audit trail."""
+        return self._own("control", cleanup="delete", retention=None, messages=COMMANDS, max_bytes=4_400_000)
+
+    @cached_property
+    def operations(self) -> Topic:
+        """What it answers operators, and its incidents."""
+        return self._own("operations", key="service", cleanup="delete", messages=EVENTS)
+
+    @property
     def changelogs(self) -> tuple[Topic, ...]:
-        own = [spec.changelog for spec in self.stores] + [self.timers, self.seen]
+        own = [spec.changelog for spec in self.stores] + [self.timers, self.seen, self.parked]
         return tuple(topic for topic in own if topic is not None)
 
     @property
     def own_topics(self) -> tuple[Topic, ...]:
         """Topics that exist because of this service alone."""
-        return (*self.changelogs, self.dead_letter)
+        return (*self.changelogs, self.dead_letter, self.control, self.operations)
 
     @cached_property
     def partitions(self) -> int:
@@ -180,7 +196,8 @@ class Service:
         return counts.pop()
 
     def _own(self, suffix: str, cleanup: Any = "compact", **more: Any) -> Topic:
-        return Topic(f"{self.name}.{suffix}", self.name, key="", partitions=self.partitions, cleanup=cleanup, **more)
+        kept = {"key": "", "partitions": self.partitions, "cleanup": cleanup}
+        return Topic(f"{self.name}.{suffix}", self.name, **(kept | more))
 
     def _named(self, spec: StoreSpec, name: str) -> StoreSpec:
         if spec.changelog is not None or (spec.ledger is not None and not spec.entries):

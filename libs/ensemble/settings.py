@@ -114,6 +114,8 @@ class RuntimeSettings(BaseSettings):
     """
     max_poll_interval_s: float = Field(default=120, ge=10, le=3600)
     """A batch that takes longer loses its partitions. Must exceed attempt timeout times attempts."""
+    call_wait_s: float = Field(default=0.2, gt=0, le=60)
+    """How long a batch waits for async handlers; what takes longer stays in flight, and delays its own key only."""
     attempt_timeout_s: float = Field(default=5, gt=0, le=300)
     """How long one attempt of an async handler may take."""
     commit_timeout_s: float = Field(default=15, ge=1, le=300)

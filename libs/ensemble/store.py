@@ -51,6 +51,8 @@ class Changelogged(Protocol):
 class StateCodec:
     """Encodes and decodes the state types of one changelog."""
 
+    limit = MAX_RECORD_BYTES
+
     def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
         self._changelog, self.types, self._sources = changelog, tuple(types), sources or Directories()
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
@@ -71,8 +73,8 @@ class StateCodec:
         if state is None:
             return None
         value = self._encoders[type(state)](state)
-        if len(value) > MAX_RECORD_BYTES:
-            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")
+        if len(value) > self.limit:
+            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {self.limit}")
         return value
 
     def decode(self, key: bytes, value: bytes) -> Any:

@@ -23,6 +23,8 @@ def subjects(catalogue: Catalogue, services: Iterable[Service]) -> list[Subject]
     """Every one, each once: the catalogue's messages, and the state in the services' changelogs."""
     found = dict.fromkeys(Subject(topic.name, message) for topic in catalogue.topics for message in topic.messages)
     for service in services:
+        own = (service.control, service.operations)
+        found.update(dict.fromkeys(Subject(topic.name, message) for topic in own for message in topic.messages))
         for store in Stores(service, WindowLimits()).all:
             found.update(dict.fromkeys(Subject(store.changelog, kind) for kind in store.types))
     return sorted(found, key=lambda subject: (subject.topic, subject.message.__name__))

@@ -23,6 +23,7 @@ from ensemble.clock import ManualClock
 from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers, Output
 from ensemble.messages import Command, Event, Message, State
+from ensemble.operations import Operation, PauseWork, RecordOperation, ResumeWork
 from ensemble.partitioning import partition_of
 from ensemble.pauses import Scope
 from ensemble.plan import Limits, Plan
@@ -103,12 +104,20 @@ class ServiceTestDriver:
         self.receive_records([self.record_of(message, next(ids)) for message in messages])
 
     def receive_records(self, records: Iterable[MemoryRecord]) -> None:
-        """Deliver raw records as one batch."""
+        """Deliver raw records as one batch. Stopped when a partition takes none now."""
         self._begin()
         for record in records:
             self._tasks[record.partition()].take(record)
         self._finish()
         self._commit()
+
+    def operate(self, operation: Operation) -> None:
+        """Deliver an operator's command to every partition that it is for."""
+        control, value = self.service.control.name, encoder_for(type(operation))(operation)
+        only = operation.partition if isinstance(operation, RecordOperation) else None
+        partitions = range(self.service.partitions) if only is None else [only]
+        offset = sum(1 for record in self.log if record.at_topic == control)
+        self.receive_records(MemoryRecord(control, p, offset, b"operator", value) for p in partitions)
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
@@ -117,19 +126,23 @@ class ServiceTestDriver:
             self.clock.advance(max(0, due - self.clock.now()) / 1000)
             self._begin()
             for task in self._tasks.values():
+                task.parked.retry_due(self.clock.now())
+            self._finish()
+            for task in self._tasks.values():
                 task.fire_due(self.clock.now())
             self._commit()
         self.clock.advance(max(0, target - self.clock.now()) / 1000)
 
     def pause(self, scope: Scope, name: str, words: str = "paused by a test") -> None:
         """As an operator's pause of a service, a saga's step or a command type."""
-        for task in self._tasks.values():
-            task.stores.pauses.paused[scope, name] = words
+        self.operate(PauseWork(scope=scope, name=name, **self._asked(words)))
 
     def resume(self, scope: Scope, name: str) -> None:
         """The end of that pause."""
-        for task in self._tasks.values():
-            task.stores.pauses.paused.pop((scope, name), None)
+        self.operate(ResumeWork(scope=scope, name=name, **self._asked("resumed by a test")))
+
+    def _asked(self, reason: str) -> dict[str, Any]:
+        return {"operation_id": next(self._ids), "requested_by": "test", "reason": reason, "at": self.clock.now()}
 
     def restart(self) -> None:
         """Forget all local state and rebuild it from changelogs and ledgers."""

@@ -61,6 +61,20 @@ class TimerStore(PartitionStore[Timer]):
     def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
         super().__init__(changelog, [Timer], sources)
         self._heap: list[tuple[int, bytes]] = []
+        self._held: dict[bytes, set[tuple[int, bytes]]] = {}
+        """Due, but their owners are parked; out of the heap meanwhile."""
+
+    def hold(self, timer: DueTimer) -> None:
+        """Its owner is parked: it is not due before the owner is released."""
+        entry = (timer.due_at, _entry(timer.key, timer.name))
+        self._heap.remove(entry)
+        heapq.heapify(self._heap)
+        self._held.setdefault(timer.key.encode(), set()).add(entry)
+
+    def release(self, owner: bytes) -> None:
+        """The owner is free again, and its timers fall due as they would have."""
+        for entry in self._held.pop(owner, ()):
+            heapq.heappush(self._heap, entry)
 
     def is_live(self, timer: DueTimer) -> bool:
         """It was neither cancelled nor replaced, in this batch included."""
@@ -68,8 +82,16 @@ class TimerStore(PartitionStore[Timer]):
 
     def record_of(self, timer: DueTimer, partition: int) -> TimerRecord:
         """The timer as a record of its changelog."""
-        key = _entry(timer.key, timer.name)
-        return TimerRecord(self.changelog, partition, key, self.committed[key])
+        kept = Timer(
+            due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace
+        )
+        value = self.codec.encode(kept)
+        assert value is not None, "a timer is no tombstone"
+        return TimerRecord(self.changelog, partition, _entry(timer.key, timer.name), value)
+
+    def timer_in(self, key: bytes, value: bytes) -> DueTimer:
+        """The timer that a record of its changelog holds."""
+        return _due_timer(key, self.codec.decode(key, value))
 
     def fold(self) -> None:
         added = [(state.due_at, key) for key, (state, _) in self.batch.items() if isinstance(state, Timer)]
@@ -87,6 +109,7 @@ class TimerStore(PartitionStore[Timer]):
 
     def restored(self) -> None:
         """The changelog is read: rebuild the heap."""
+        self._held = {}
         self._heap = [(timer.due_at, key) for key in self.committed if (timer := self.get(key))]
         heapq.heapify(self._heap)
 
@@ -111,10 +134,9 @@ class TimerStore(PartitionStore[Timer]):
         return timer is not None and timer.due_at == due_at
 
     def _timer(self, key: bytes) -> DueTimer:
-        owner, _, name = key.decode().rpartition("/")
         timer = self.get(key)
         assert timer is not None, "only live timers are asked for"
-        return DueTimer(owner, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)
+        return _due_timer(key, timer)
 
 
 class StagedTimers:
@@ -134,6 +156,11 @@ class StagedTimers:
     def cancel(self, key: str, name: str) -> None:
         if self._state.get(f"{key}/{name}") is not None:
             self._state.delete(f"{key}/{name}")
+
+
+def _due_timer(key: bytes, timer: Timer) -> DueTimer:
+    owner, _, name = key.decode().rpartition("/")
+    return DueTimer(owner, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)
 
 
 def _entry(key: str, name: str) -> bytes:

@@ -7,6 +7,7 @@ import pytest
 
 from ensemble.errors import FatalError
 from ensemble.plan import Limits
+from ensemble.policies import ServicePolicies
 from ensemble.retry import RetryPolicy
 from ensemble.task import PartitionTask
 from ensemble.testing import ServiceTestDriver
@@ -69,7 +70,7 @@ def test_an_abort_sets_everything_back_to_the_last_commit(driver: ServiceTestDri
 
 
 def test_handlers_run_again_and_again_but_only_so_often(tmp_path: Path) -> None:
-    limits = Limits(retry=RetryPolicy(attempts=3))
+    limits = Limits(ServicePolicies(RetryPolicy(attempts=3)))
     driver = ServiceTestDriver(workshop("shop", tmp_path), limits=limits)
     driver.receive(script("a", "flaky 2", "tell in time"), script("b", "flaky 3", "tell too late"))
     assert (told(driver), told(driver, "b")) == (["in time"], [])
@@ -93,7 +94,7 @@ def test_a_fatal_error_in_one_handler_ends_the_batch(driver: ServiceTestDriver, 
 
 def test_async_handlers_of_several_keys_run_side_by_side(tmp_path: Path) -> None:
     """Rule 9: each attempt is bounded, and what hangs for one key holds up no other."""
-    limits = Limits(retry=RetryPolicy(attempts=1), attempt_timeout_s=0.2)
+    limits = Limits(ServicePolicies(RetryPolicy(attempts=1, attempt_timeout_s=0.2)))
     driver = ServiceTestDriver(workshop("shop", tmp_path), limits=limits)
     started = asyncio.new_event_loop()
     began = started.time()

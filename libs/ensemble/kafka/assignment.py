@@ -129,7 +129,8 @@ class Assignment:
         self.held -= {(p.topic, p.partition) for p in partitions}
         self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
         for partition in numbers:
-            self.running.pop(partition, None)
+            if (task := self.running.pop(partition, None)) is not None:
+                task.close()
             self.resumed.pop(partition, None)
             if self.restoring.pop(partition, None):
                 self.changed = True
@@ -164,9 +165,13 @@ class Assignment:
             self._check_offsets_exist(task)
             self.running[task.partition] = task
         self.restoring = {}
-        consumer.resume(self._places(started))
-        self._wake(consumer, self._places(started))
+        self.read_on(consumer, self._places(started))
         return started
+
+    def read_on(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Read partitions that were paused, at once."""
+        consumer.resume(places)
+        self._wake(consumer, places)
 
     def _wake(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """The client looks at resumed partitions once a second, or when it has anything else to ask their brokers."""
@@ -210,6 +215,8 @@ class Assignment:
 
     def abandon(self) -> None:
         """Forget all tasks and whatever they have not committed."""
+        for task in self.running.values():
+            task.close()
         self.running, self.restoring = {}, {}
 
     def raise_failure(self) -> None:

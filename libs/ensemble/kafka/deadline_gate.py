@@ -46,7 +46,7 @@ class DeadlineGate:
 
     def open_until(self, task: PartitionTask, now: int) -> int | None:
         """The time until which the task's timers may be judged now; None when none is due, or not yet."""
-        due = task.next_due()
+        due = task.next_timer()
         if due is None or due > now:
             self._asked.pop(task.partition, None)
             return None

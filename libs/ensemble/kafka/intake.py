@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ensemble.errors import FatalError, LostState, SchemasUnavailable
+from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
 from ensemble.kafka.headers import readable
@@ -29,6 +29,10 @@ class Intake:
         self.consumer = Consumer(dict(config))
         self._assignment, self._gate = assignment, gate
         self.group: Any = None
+        self.inputs: list[str] = []
+        """What stops with a partition: all that is read but operators' commands."""
+        self.stopped: set[int] = set()
+        """Partitions that take no records now."""
         self._told = ""
         self.explain: Callable[[KafkaError], str] = KafkaError.str
         """Words for what the broker does not allow."""
@@ -87,6 +91,31 @@ class Intake:
         self.put_back([record for record in records if (record.topic(), record.partition()) == first])
         time.sleep(_HELD_PAUSE_S)
         return [record for record in records if (record.topic(), record.partition()) != first]
+
+    def stop(self, records: list[Message], reason: Stopped) -> list[Message]:
+        """The first one's partition takes none now: stop reading its inputs. Returns the records of others.
+
+        Operators' commands are read all the same, or nobody could let it go on.
+        """
+        partition = records[0].partition()
+        stopped = [record for record in records if record.partition() == partition and record.topic() in self.inputs]
+        self.put_back(stopped)
+        if partition is not None and partition not in self.stopped:
+            log.warning("partition.stopped", partition=partition, why=str(reason))
+            self.consumer.pause([TopicPartition(topic, partition) for topic in self.inputs])
+            self.stopped.add(partition)
+        return [record for record in records if record.partition() != partition or record.topic() not in self.inputs]
+
+    def start_again(self) -> None:
+        """Read on where there is room again, or a pause has ended."""
+        for partition in list(self.stopped):
+            task = self._assignment.running.get(partition)
+            if task is None:
+                self.stopped.discard(partition)
+            elif not task.parked.why_stopped():
+                self.stopped.discard(partition)
+                self._assignment.read_on(self.consumer, [TopicPartition(topic, partition) for topic in self.inputs])
+                log.info("partition.reads_on", partition=partition)
 
     def _seek_back(self) -> None:
         if self._assignment.is_set_back:

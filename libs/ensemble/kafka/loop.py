@@ -16,8 +16,9 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.calls import Call, first_landing
 from ensemble.effects import current_layer
-from ensemble.errors import FatalError, SchemasUnavailable
+from ensemble.errors import FatalError, SchemasUnavailable, Stopped
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.deadline_gate import DeadlineGate
 from ensemble.kafka.intake import Intake
@@ -35,6 +36,8 @@ log = structlog.get_logger()
 _MOST_ABORTS = 20
 _ABORT_PAUSE_S = 0.02
 
+_FLIGHT_WAIT_S = 0.01
+"""While calls are in flight, nobody polls for so long at a time."""
 _LAZY_OFFSETS_S = 1.0
 """Offsets of records that had no effect are committed this often, not at once."""
 
@@ -90,6 +93,7 @@ class Loop:
         """Run until stopped; raises FatalError when this process cannot go on."""
         self._transactions.open(self._given_up, self._settings.startup_timeout_s)
         self._intake = Intake(self._clients.consumer, self._assignment, self._gate)
+        self._intake.inputs = [topic.name for topic in self._plan.service.inputs]
         self._intake.explain = self._transactions.explain
         self._intake.subscribe(list(self._plan.inputs))
         try:
@@ -108,15 +112,17 @@ class Loop:
             self._restore()
         if self._assignment.is_set_back:
             return  # what was polled comes again
+        self._run_flights(0.0 if records else _FLIGHT_WAIT_S)
         started = time.perf_counter()
-        if records or self._timers_are_due():
+        if records or self._something_is_due():
             self._batch(records)
         self._end_batch(started)
+        self._intake.start_again()
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
     def _wait_s(self) -> float:
-        if self._restoration is not None:
+        if self._restoration is not None or self._flights():
             return 0.0
         due = self._next_due()
         until_due = self._settings.poll_s if due is None else (due - self._plan.clock.now()) / 1000
@@ -128,9 +134,19 @@ class Loop:
         dues = (task.next_due() for task in self._assignment.running.values())
         return min((due for due in dues if due is not None), default=None)
 
-    def _timers_are_due(self) -> bool:
+    def _something_is_due(self) -> bool:
+        """A timer, a retry, or the end of a call that had been left in flight."""
         due = self._next_due()
-        return due is not None and due <= self._plan.clock.now()
+        has_landed = any(task.calls.have_landed for task in self._assignment.running.values())
+        return has_landed or (due is not None and due <= self._plan.clock.now())
+
+    def _flights(self) -> list[Call]:
+        return [call for task in self._assignment.running.values() for call in task.calls.flights.values()]
+
+    def _run_flights(self, wait_s: float) -> None:
+        """Let the calls in flight go on; between polls nobody else does."""
+        if flights := self._flights():
+            self._async.get_loop().run_until_complete(first_landing(flights, wait_s))
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
@@ -140,11 +156,15 @@ class Loop:
         for task in tasks.values():
             task.begin_batch(now, stamp)
         limit = time.monotonic() + self._settings.batch_s
+        for task in tasks.values():
+            task.calls.land()
         while records:
             records = self._take(records, limit)
+        for task in tasks.values():
+            task.parked.retry_due(now)
         waiting = [task for task in tasks.values() if task.is_waiting]
         if waiting:
-            self._async.get_loop().run_until_complete(_finish(waiting))
+            self._async.get_loop().run_until_complete(_finish(waiting, self._settings.call_wait_s))
         self._fire_timers()
         current_layer.set(None)
 
@@ -159,6 +179,8 @@ class Loop:
                 tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
             except SchemasUnavailable as reason:
                 return self._intake.hold(records[taken:], reason)
+            except Stopped as reason:
+                return self._intake.stop(records[taken:], reason)
         return []
 
     def _fire_timers(self) -> None:
@@ -301,5 +323,5 @@ class Loop:
             task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)
 
 
-async def _finish(tasks: list[PartitionTask]) -> None:
-    await asyncio.gather(*(task.finish() for task in tasks))
+async def _finish(tasks: list[PartitionTask], wait_s: float) -> None:
+    await asyncio.gather(*(task.finish(wait_s) for task in tasks))

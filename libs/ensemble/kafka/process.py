@@ -29,6 +29,8 @@ from ensemble.kafka.watchdog import watch
 from ensemble.logs import configure
 from ensemble.metrics import LoopMetrics
 from ensemble.plan import Limits, Plan
+from ensemble.policies import ServicePolicies
+from ensemble.retry import RetryPolicy
 from ensemble.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
 
@@ -122,7 +124,7 @@ def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics
 
 
 def _limits(settings: RuntimeSettings) -> Limits:
-    return Limits(attempt_timeout_s=settings.attempt_timeout_s)
+    return Limits(ServicePolicies(RetryPolicy(attempt_timeout_s=settings.attempt_timeout_s)))
 
 
 def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, object], admin: AdminClient) -> Clients:

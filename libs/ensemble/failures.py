@@ -1,0 +1,219 @@
+"""What becomes of an input that could not be handled: held back, tried again later, or given up.
+
+One that fails parks its key, so nothing of the key overtakes it and nothing else waits for it. All of it is staged in
+the batch: the parked record, why it is parked, dead letter and offset are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+import structlog
+
+from ensemble.admission import message_id
+from ensemble.batch import Batch
+from ensemble.dead_letter import DeadLetters, Failure, printable
+from ensemble.effects import Layer, Record
+from ensemble.errors import FatalError, RejectedInput
+from ensemble.messages import Message
+from ensemble.operations import IncidentClosed, IncidentOpened
+from ensemble.outage import Outage, cause_of
+from ensemble.parking import parked_record
+from ensemble.plan import Duty
+from ensemble.retry import OnExhaustion
+from ensemble.runtime_state import ParkedKey, ParkedStatus
+
+log = structlog.get_logger()
+
+OUTAGE: Final = "outage"
+POLICY: Final = "policy"
+_DICE_BYTES: Final = 8
+_WORDS_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An input, and what went wrong with it."""
+
+    key: bytes
+    """Its parking key; empty when it can have none."""
+    record: Record
+    duty: Duty
+    error: Exception
+    layer: Layer
+    read: Callable[[], Message | None]
+    """The message, when it was readable: its sender is to be told."""
+    stage: str = "handle"
+
+
+class Failures:
+    """Decides, by the policies, what follows from a failure in one partition."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch, self._parking = batch, batch.stores.parking
+        self._dead_letters = DeadLetters(batch.plan, batch.partition)
+        self._outages = batch.plan.outages
+        self._probes: list[tuple[str, str]] = []
+
+    def settle(self, failed: Failed) -> bool:
+        """Deal with it. True when its key may go on, for the record was skipped; a FatalError is raised again."""
+        failed.layer.drop()
+        self._batch.counts.failures += 1
+        if isinstance(failed.error, FatalError):
+            raise failed.error
+        if isinstance(failed.error, RejectedInput) or not failed.key:
+            self._outages.forget(failed.duty.handler, _text(failed.key))
+            return self._skip(failed, self._attempts(failed))
+        if failed.duty.policy.is_terminal(failed.error):
+            self._outages.forget(failed.duty.handler, _text(failed.key))
+            return self._exhausted(failed, self._attempts(failed))
+        self._count(failed)
+        if self._outages.is_open(failed.duty.handler):
+            self._hold(failed, "outage", blocked_on=f"{OUTAGE}/{failed.duty.handler}")
+            return False
+        return self._by_policy(failed)
+
+    def succeeded(self, handler: str) -> None:
+        """Something was handled: a streak of failures ends, and so does an outage."""
+        if (outage := self._outages.succeeded(handler, self._batch.now)) is not None:
+            self._tell_closed(outage)
+
+    # -- what the policy says -------------------------------------------------------------------------------------
+
+    def _by_policy(self, failed: Failed) -> bool:
+        attempts, policy, now = self._attempts(failed), failed.duty.policy, self._batch.now
+        entry = self._parking.entry(failed.key)
+        first = entry.first_failed_at if entry and entry.first_failed_at is not None else now
+        delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _dice(failed, attempts))
+        if delay is not None:
+            self._hold(failed, "retrying", due_at=now + round(delay * 1000))
+            return False
+        return self._exhausted(failed, attempts)
+
+    def _exhausted(self, failed: Failed, attempts: int) -> bool:
+        match failed.duty.policy.on_exhaustion:
+            case OnExhaustion.SKIP:
+                return self._skip(failed, attempts)
+            case OnExhaustion.PAUSE:
+                self._dead_letters.tell_sender(failed.record, failed.layer, self._failure(failed, attempts))
+                self._hold(failed, "paused", blocked_on=POLICY)
+            case _:
+                self._give_up(failed, attempts)
+                self._hold(failed, "dead_lettered", dead_letter=True)
+        failed.layer.fold(self._batch.outputs)
+        return False
+
+    def _skip(self, failed: Failed, attempts: int) -> bool:
+        self._give_up(failed, attempts)
+        failed.layer.fold(self._batch.outputs)
+        return True
+
+    def _give_up(self, failed: Failed, attempts: int) -> None:
+        self._batch.counts.dead_lettered += 1
+        self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
+
+    def answer_again(self, failed: Failed, entry: ParkedKey) -> None:
+        """A command was sent again that is given up already: its sender is told once more."""
+        self._dead_letters.tell_sender(failed.record, failed.layer, self._failure(failed, entry.attempts))
+        failed.layer.fold(self._batch.outputs)
+
+    def _failure(self, failed: Failed, attempts: int) -> Failure:
+        rejected = isinstance(failed.error, RejectedInput) or not failed.key
+        disposition = OnExhaustion.SKIP if rejected else failed.duty.policy.on_exhaustion
+        return Failure(failed.error, failed.stage, failed.duty, attempts, failed.read(), disposition, failed.key)
+
+    # -- parking --------------------------------------------------------------------------------------------------
+
+    def _attempts(self, failed: Failed) -> int:
+        entry = self._parking.entry(failed.key)
+        return (entry.attempts if entry else 0) + 1
+
+    def _hold(self, failed: Failed, status: ParkedStatus, **changes: Any) -> None:
+        """Park the record, or keep it parked, with what is known of its failures."""
+        entry, now = self._parking.entry(failed.key), self._batch.now
+        known = {
+            "status": status,
+            "attempts": self._attempts(failed),
+            "first_failed_at": (entry and entry.first_failed_at) or now,
+            "last_failed_at": now,
+            "error": type(failed.error).__qualname__,
+            "words": printable(str(failed.error))[:_WORDS_LIMIT],
+            "handler": failed.duty.handler,
+            "policy": failed.duty.policy.origin,
+            "due_at": None,
+            "blocked_on": "",
+            **changes,
+        }
+        if entry is not None:
+            self._parking.update(failed.key, entry.model_copy(update=known))
+        else:
+            self.park(failed.key, failed.record, failed.duty, **known)
+
+    def park(self, key: bytes, record: Record, duty: Duty, **known: Any) -> None:
+        """Hold `key` back with `record` at its head."""
+        held = parked_record(record, duty.name, message_id(record), self._batch.now)
+        entry = ParkedKey(first=0, next=1, since=self._batch.now, **{"handler": duty.handler, **known})
+        self._parking.open(key, entry, held)
+        self._batch.counts.parked += 1
+
+    # -- outages --------------------------------------------------------------------------------------------------
+
+    def may_try(self, handler: str, key: bytes) -> bool:
+        """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
+        if not self._outages.is_open(handler):
+            return True
+        if not self._outages.may_try(handler, _text(key), self._batch.now):
+            return False
+        self._probes.append((handler, _text(key)))
+        return True
+
+    def forget(self, handler: str, key: bytes) -> None:
+        """An attempt was given up without a result: somebody else may be the probe."""
+        self._outages.forget(handler, _text(key))
+
+    def commit(self) -> None:
+        """The batch is committed: what its probes showed stands."""
+        self._probes.clear()
+
+    def drop(self) -> None:
+        """The batch is gone, and so is what its probes would have shown."""
+        for probe in self._probes:
+            self._outages.forget(*probe)
+        self._probes.clear()
+
+    def _count(self, failed: Failed) -> None:
+        cause = cause_of(failed.error)
+        outage = self._outages.failed(failed.duty.handler, _text(failed.key), cause, self._batch.now)
+        if outage is not None:
+            log.warning("incident.opened", handler=outage.handler, cause=outage.cause, failures=outage.count)
+            self._tell_opened(outage)
+
+    def _tell_opened(self, outage: Outage) -> None:
+        service, now = self._batch.plan.service.name, self._batch.now
+        names = {"incident_id": _incident(service, outage), "service": service}
+        what = {"handler": outage.handler, "cause": outage.cause, "failures": outage.count}
+        self._batch.tell(IncidentOpened(**names, **what, at=now))
+
+    def _tell_closed(self, outage: Outage) -> None:
+        service, now = self._batch.plan.service.name, self._batch.now
+        log.info("incident.closed", handler=outage.handler, cause=outage.cause, failures=outage.count)
+        names = {"incident_id": _incident(service, outage), "service": service}
+        what = {"handler": outage.handler, "cause": outage.cause, "since": outage.since}
+        self._batch.tell(IncidentClosed(**names, **what, at=now))
+
+
+def _incident(service: str, outage: Outage) -> str:
+    return blake2b(f"{service}/{outage.handler}/{outage.since}".encode(), digest_size=8).hexdigest()
+
+
+def _dice(failed: Failed, attempts: int) -> float:
+    """Chance, but the same whenever this attempt is judged again after an abort."""
+    raw = blake2b(f"{failed.layer.input_id}/{attempts}".encode(), digest_size=_DICE_BYTES).digest()
+    return int.from_bytes(raw, "big") / float(1 << 8 * _DICE_BYTES)
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="backslashreplace")
