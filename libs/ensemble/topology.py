@@ -109,3 +109,5 @@ class CommandFailure:
     service: str
     error: BaseException
     attempts: int
+    disposition: Literal["dead_letter", "skip", "pause", "compensate"] = "dead_letter"
+    """What the service did with it."""

@@ -8,8 +8,13 @@ import structlog
 
 from contracts import (
     CommandFailed,
+    CompensateOrder,
+    OrderCompensationFailed,
+    OrderPaused,
     OrderPlaced,
+    OrderResumed,
     OrderState,
+    PauseOrder,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -17,7 +22,10 @@ from contracts import (
     ReservationConfirmed,
     ReservationRejected,
     ReservationReleased,
+    ResumeOrder,
+    RetryOrder,
     SeenEvent,
+    SettleOrder,
     ShipmentCancelled,
     ShipmentScheduled,
 )
@@ -25,6 +33,7 @@ from ensemble import (
     Clock,
     CommandBus,
     CurrentRecord,
+    EventBus,
     Message,
     StateStore,
     TerminalError,
@@ -49,6 +58,7 @@ class OrderOrchestrator:
 
     orders: StateStore[OrderState]
     commands: CommandBus[FulfilmentCommand]
+    events: EventBus[OrderPaused | OrderResumed | OrderCompensationFailed]
     timers: Timers
     clock: Clock
     record: CurrentRecord
@@ -100,6 +110,26 @@ class OrderOrchestrator:
 
     @handles(RequestCancellation)
     def cancel(self, command: RequestCancellation) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(PauseOrder)
+    def pause(self, command: PauseOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(ResumeOrder)
+    def resume(self, command: ResumeOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(RetryOrder)
+    def retry(self, command: RetryOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(CompensateOrder)
+    def compensate(self, command: CompensateOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(SettleOrder)
+    def settle(self, command: SettleOrder) -> None:
         self._take(self._order(command.order_id), command)
 
     @when_due("deadline")
