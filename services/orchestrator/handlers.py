@@ -35,8 +35,8 @@ from ensemble import (
     CurrentRecord,
     EventBus,
     Message,
+    RejectedInput,
     StateStore,
-    TerminalError,
     TimerDue,
     Timers,
     conducts,
@@ -69,7 +69,7 @@ class OrderOrchestrator:
         """The first terms of an order count; the same again are noted, others are refused."""
         state = self._order(event.order_id)
         if domain.contradicts(state, event):
-            raise TerminalError(f"order {event.order_id} was placed before, on other terms; give a new order a new id")
+            raise RejectedInput(f"order {event.order_id} was placed before, on other terms; give a new order a new id")
         self._take(domain.placed(state, event, self.record.message_id), event)
 
     @reacts_to(PaymentConfirmed)
