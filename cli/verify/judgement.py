@@ -102,7 +102,7 @@ def notes(snapshot: Snapshot) -> tuple[str, ...]:
     if not snapshot.is_whole:
         lost = sorted({place[0] for place, first in snapshot.firsts.items() if first and place in snapshot.messages})
         found.append(f"retention has removed the beginning of {', '.join(lost)}: what lay there was not checked")
-    events = {"OrderCompleted", "OrderCancelled"}
+    events = {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
     known = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
     if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - known):
         found.append(f"this check knows no effects of {', '.join(unknown)}: add them to cli/verify/flow.py")

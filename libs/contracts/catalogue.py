@@ -59,9 +59,18 @@ SHIPPING_EVENTS = Topic(
     "shipping.events", "shipping", "order_id", (e.ShipmentScheduled, e.ShipmentCancelled, e.CommandFailed)
 )
 ORCHESTRATOR_COMMANDS = Topic(
-    "orchestrator.commands", "orchestrator", "order_id", (c.RequestCancellation,), external=True
+    "orchestrator.commands",
+    "orchestrator",
+    "order_id",
+    (c.RequestCancellation, c.PauseOrder, c.ResumeOrder, c.RetryOrder, c.CompensateOrder, c.SettleOrder),
+    external=True,
 )
-ORCHESTRATOR_EVENTS = Topic("orchestrator.events", "orchestrator", "order_id", (e.CommandFailed,))
+ORCHESTRATOR_EVENTS = Topic(
+    "orchestrator.events",
+    "orchestrator",
+    "order_id",
+    (e.OrderPaused, e.OrderResumed, e.OrderCompensationFailed, e.CommandFailed),
+)
 ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.OrderState,), cleanup="compact")
 
 
@@ -79,6 +88,7 @@ def command_failed(failure: CommandFailure) -> e.CommandFailed | None:
         message=str(failure.error)[:1000],
         attempts=failure.attempts,
         command_attempt=getattr(failure.command, "attempt", 0),
+        disposition=failure.disposition,
     )
 
 
@@ -97,10 +107,13 @@ CATALOGUE = Catalogue(
         ORCHESTRATOR_EVENTS,
         ORDER_STATE,
     ),
-    sent_from_outside=frozenset({c.PlaceOrder, e.OrderPlaced, c.RequestCancellation, c.ReceiveStock}),
+    sent_from_outside=frozenset({c.PlaceOrder, e.OrderPlaced, c.ReceiveStock, *ORCHESTRATOR_COMMANDS.messages}),
     read_outside={
         e.OrderCompleted: "for customers' notifications and other teams",
         e.OrderCancelled: "for customers' notifications and other teams",
+        e.OrderPaused: "for notifications: somebody, or a policy, holds an order back",
+        e.OrderResumed: "for notifications: it goes on",
+        e.OrderCompensationFailed: "for notifications: somebody has to settle what is owed",
     },
     on_exhausted=command_failed,
 )

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from contracts.kinds import Command
-from contracts.terms import Attempt, Currency, Id, Lines, Money, PaymentToken, Quantity, ShippingSpeed, Sku
+from contracts.terms import (
+    Attempt,
+    Currency,
+    Flag,
+    Id,
+    Lines,
+    Money,
+    Names,
+    Operator,
+    PaymentToken,
+    Quantity,
+    ShippingSpeed,
+    Sku,
+    Why,
+)
 from ensemble.messages import Millis
 
 
@@ -127,3 +145,69 @@ class RequestCancellation(Command):
 
     order_id: Id
     reason: str
+    requested_by: str = ""
+
+
+class PauseOrder(Command):
+    """To the orchestrator, from an operator: send no command for the order until it is resumed.
+
+    Answers are recorded meanwhile, and the deadline under way stops. Of a paused or ended order it changes nothing.
+    """
+
+    order_id: Id
+    requested_by: Operator
+    reason: Why
+    operation_id: str = ""
+
+
+class ResumeOrder(Command):
+    """To the orchestrator, from an operator: go on with a paused order. Of any other it changes nothing.
+
+    `past_pause`: the next command leaves although its step, its type or its service is paused, as a probe.
+    """
+
+    order_id: Id
+    requested_by: Operator
+    reason: Why
+    operation_id: str = ""
+    past_pause: Flag = False
+
+
+class RetryOrder(Command):
+    """To the orchestrator, from an operator: send what is under way, or owed, again now, as a new attempt.
+
+    Its policy's resends count from there. With `step` and `after_attempt` it holds only while they are the latest, so
+    that asking twice is asking once. Of a paused order it changes nothing: resume it.
+    """
+
+    order_id: Id
+    requested_by: Operator
+    reason: Why
+    operation_id: str = ""
+    step: str = ""
+    after_attempt: Attempt = 0
+
+
+class CompensateOrder(Command):
+    """To the orchestrator, from an operator: turn back now and undo what may have happened.
+
+    Unlike RequestCancellation it also holds after an irreversible step, which then stays owed.
+    """
+
+    order_id: Id
+    requested_by: Operator
+    reason: Why
+    operation_id: str = ""
+
+
+class SettleOrder(Command):
+    """To the orchestrator, from an operator: what these steps still owed is settled by hand.
+
+    Steps that are not owed are ignored. Once nothing is owed any more, the order is cancelled.
+    """
+
+    order_id: Id
+    requested_by: Operator
+    reason: Why
+    operation_id: str = ""
+    steps: Annotated[Names, Field(min_length=1, max_length=100)]

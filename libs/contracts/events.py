@@ -7,10 +7,12 @@ from contracts.terms import (
     Attempt,
     Count,
     Currency,
+    Disposition,
     Id,
     Lines,
     MessageId,
     Money,
+    Names,
     PaymentToken,
     Quantity,
     ShippingSpeed,
@@ -154,8 +156,41 @@ class ShipmentCancelled(Event):
     shipment_id: Id | None = None
 
 
+class OrderPaused(Event):
+    """No command is sent for the order until it is resumed; answers are recorded.
+
+    `paused_by` is `operator NAME`, `policy`, or the wider pause: `step NAME`, `command TYPE`, `service NAME`.
+    """
+
+    order_id: Id
+    paused_by: str
+    reason: str
+    step: str | None = None
+
+
+class OrderResumed(Event):
+    """The order goes on; its deadline has moved by the length of the pause."""
+
+    order_id: Id
+    resumed_by: str
+    reason: str
+    paused_ms: Count
+
+
+class OrderCompensationFailed(Event):
+    """An undo was given up: what these steps owe is for a person to settle."""
+
+    order_id: Id
+    owed: Names
+    reason: str
+
+
 class CommandFailed(Event):
-    """A service has used up its attempts at a command: the outcome is unknown, the command lies in its dead letters."""
+    """A service has used up its attempts at a command: the outcome is unknown.
+
+    `disposition` says where the command is: in the dead letters, or kept by the service (`pause`).
+    `compensate`: the saga is to turn back at once.
+    """
 
     order_id: Id
     command: str
@@ -165,3 +200,4 @@ class CommandFailed(Event):
     message: str
     attempts: Attempt
     command_attempt: Attempt = 0
+    disposition: Disposition = "dead_letter"

@@ -1,8 +1,9 @@
-"""The markers that this project's messages carry: they say where the schemas are."""
+"""The markers that this project's messages carry: where the schemas are, and what waits together."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from ensemble import messages
 
@@ -14,18 +15,22 @@ def _directory() -> Path:
 
 
 SCHEMAS = messages.SchemaSet(_directory())
+PARKING_KEY = "order_id"
+"""A record that fails holds back its order, not its whole warehouse."""
 
 
 class Command(messages.Command):
     """A command of the order flow. One service owns it."""
 
     __schemas__ = SCHEMAS
+    __parking_key__: ClassVar[str] = PARKING_KEY
 
 
 class Event(messages.Event):
     """An event of the order flow. Anyone may react to it."""
 
     __schemas__ = SCHEMAS
+    __parking_key__: ClassVar[str] = PARKING_KEY
 
 
 class State(messages.State):

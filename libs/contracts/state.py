@@ -7,7 +7,20 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contracts.kinds import State
-from contracts.terms import Attempt, Count, Flag, Id, MessageId, Money, OrderTerms, Quantity, ShippingSpeed, Sku
+from contracts.terms import (
+    Attempt,
+    Count,
+    Currency,
+    Flag,
+    Id,
+    MessageId,
+    Money,
+    Names,
+    OrderTerms,
+    Quantity,
+    ShippingSpeed,
+    Sku,
+)
 from ensemble.messages import Int32, Int64, Millis, Record
 
 SagaStatus = Literal[
@@ -16,11 +29,14 @@ SagaStatus = Literal[
 CurrencyOrNone = Annotated[str, Field(pattern=r"^([A-Z]{3})?$")]
 """Empty while no amount is known."""
 
-Names = tuple[str, ...]
-
 
 class SeenEvent(Record):
-    """One message that reached the orchestrator, and where it lies."""
+    """One message or deadline that reached the orchestrator, where it lies, and what it led to.
+
+    A deadline has the topic `timer`, partition and offset -1. `decided` holds the types of the commands sent upon it,
+    and `pause` or `resume`. `step` and `attempt` are those that it began, `policy` says where the policy came from
+    that ruled the attempt begun or ended. `by` and `why` are an operator's.
+    """
 
     type: str
     message_id: MessageId
@@ -28,6 +44,22 @@ class SeenEvent(Record):
     partition: Int32
     offset: Int64
     at: Millis
+    decided: Names = ()
+    status: str = ""
+    step: str = ""
+    attempt: Attempt = 0
+    policy: str = ""
+    late: Flag = False
+    by: str = ""
+    why: str = ""
+
+
+class Charge(Record):
+    """What payment said that it has captured."""
+
+    amount: Money
+    currency: Currency
+    charge_id: str | None = None
 
 
 class OrderState(State):
@@ -39,22 +71,30 @@ class OrderState(State):
     status: SagaStatus = "placeholder"
     step: str | None = None
     attempt: Attempt = 0
+    attempts_before: Attempt = 0
+    exhausted: str = ""
     begun: Names = ()
     done: Names = ()
     failed: Names = ()
     undone: Names = ()
+    settled: Names = ()
     expected: Names = ()
     due_at: Millis | None = None
+    remaining_ms: Int64 | None = None
     expires_at: Millis | None = None
     forget_at: Millis | None = None
     reason: str | None = None
     cancel_requested: Flag = False
+    compensation_requested: Flag = False
     paused_reason: str | None = None
     paused_since: Millis | None = None
+    paused_by: str | None = None
     owed: Names = ()
     order: OrderTerms | None = None
     seen: Annotated[tuple[SeenEvent, ...], Field(max_length=32)] = ()
     terms_hash: str = ""
+    charge: Charge | None = None
+    shipment_id: Id | None = None
     placed_message_id: MessageId | None = None
     updated_at: Millis = 0
 

@@ -27,6 +27,14 @@ Attempt = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 Count = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
 Flag = Annotated[bool, Field(strict=True)]
 ShippingSpeed = Literal["standard", "express"]
+Disposition = Literal["dead_letter", "skip", "pause", "compensate"]
+"""What a service does with a command that it has given up."""
+
+Names = tuple[str, ...]
+Operator = Annotated[str, Field(min_length=1, max_length=200)]
+"""A person, or what acts for one."""
+
+Why = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class OrderLine(Record):

@@ -70,14 +70,15 @@ def needs(service: Service) -> list[Need]:
 
 
 def read_topics(service: Service) -> list[Topic]:
-    """Inputs, and what state is restored from."""
-    return _by_name([*service.inputs, *service.changelogs, *_ledgers(service)])
+    """Inputs, operators' commands, and what state is restored from."""
+    return _by_name([*service.inputs, service.control, *service.changelogs, *_ledgers(service)])
 
 
 def written_topics(service: Service) -> list[Topic]:
-    """Outputs, state, facts, dead letters, and where it tells of commands that it gave up."""
+    """Outputs, state, facts, dead letters, and where it tells operators, and senders of commands that it gave up."""
     outputs = [service.catalogue.home(message, service.name) for message in (*service.emits, *service.sends)]
-    return _by_name([*outputs, *service.changelogs, *_ledgers(service), service.dead_letter, *_failures(service)])
+    told = (service.dead_letter, service.operations, *_failures(service))
+    return _by_name([*outputs, *service.changelogs, *_ledgers(service), *told])
 
 
 def _ledgers(service: Service) -> list[Topic]:

@@ -109,5 +109,5 @@ class CommandFailure:
     service: str
     error: BaseException
     attempts: int
-    disposition: str = "dead_letter"
-    """What was done with it: `dead_letter`, `skip`, `pause` or `compensate` (see `OnExhaustion`)."""
+    disposition: Literal["dead_letter", "skip", "pause", "compensate"] = "dead_letter"
+    """What the service did with it."""

@@ -14,7 +14,7 @@ from contracts import (
     ReservationReleased,
     ScheduleShipment,
 )
-from ensemble import Clock, CommandBus, CurrentRecord, EventBus, EventSourced, TerminalError, handles
+from ensemble import Clock, CommandBus, CurrentRecord, EventBus, EventSourced, RejectedInput, TerminalError, handles
 from services.inventory.domain import Impossible, Recorded, Refused, Reserved, Warehouse
 
 
@@ -67,19 +67,18 @@ class StockKeeper:
     @handles(ReceiveStock)
     def receive_stock(self, command: ReceiveStock) -> None:
         """Each message is one receipt; the same message again is dropped before it comes here."""
-        self._book(
-            command.warehouse_id,
-            self.warehouses.get(command.warehouse_id).receive(command, self.record.message_id),
-        )
+        match self.warehouses.get(command.warehouse_id).receive(command, self.record.message_id):
+            case Recorded(facts):
+                self.warehouses.append(command.warehouse_id, facts)
+            case Impossible(reason):
+                raise RejectedInput(reason)
 
     @handles(DispatchStock)
     def dispatch_stock(self, command: DispatchStock) -> None:
-        self._book(command.warehouse_id, self.warehouses.get(command.warehouse_id).dispatch(command))
-
-    def _book(self, warehouse_id: str, outcome: Recorded | Impossible) -> None:
-        match outcome:
+        """What cannot leave is the order's trouble: it stays in hand until somebody looks at it."""
+        match self.warehouses.get(command.warehouse_id).dispatch(command):
             case Recorded(facts):
-                self.warehouses.append(warehouse_id, facts)
+                self.warehouses.append(command.warehouse_id, facts)
             case Impossible(reason):
                 raise TerminalError(reason)
 

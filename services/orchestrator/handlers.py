@@ -8,8 +8,13 @@ import structlog
 
 from contracts import (
     CommandFailed,
+    CompensateOrder,
+    OrderCompensationFailed,
+    OrderPaused,
     OrderPlaced,
+    OrderResumed,
     OrderState,
+    PauseOrder,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -17,7 +22,10 @@ from contracts import (
     ReservationConfirmed,
     ReservationRejected,
     ReservationReleased,
+    ResumeOrder,
+    RetryOrder,
     SeenEvent,
+    SettleOrder,
     ShipmentCancelled,
     ShipmentScheduled,
 )
@@ -25,9 +33,10 @@ from ensemble import (
     Clock,
     CommandBus,
     CurrentRecord,
+    EventBus,
     Message,
+    RejectedInput,
     StateStore,
-    TerminalError,
     TimerDue,
     Timers,
     conducts,
@@ -49,6 +58,7 @@ class OrderOrchestrator:
 
     orders: StateStore[OrderState]
     commands: CommandBus[FulfilmentCommand]
+    events: EventBus[OrderPaused | OrderResumed | OrderCompensationFailed]
     timers: Timers
     clock: Clock
     record: CurrentRecord
@@ -59,7 +69,7 @@ class OrderOrchestrator:
         """The first terms of an order count; the same again are noted, others are refused."""
         state = self._order(event.order_id)
         if domain.contradicts(state, event):
-            raise TerminalError(f"order {event.order_id} was placed before, on other terms; give a new order a new id")
+            raise RejectedInput(f"order {event.order_id} was placed before, on other terms; give a new order a new id")
         self._take(domain.placed(state, event, self.record.message_id), event)
 
     @reacts_to(PaymentConfirmed)
@@ -100,6 +110,26 @@ class OrderOrchestrator:
 
     @handles(RequestCancellation)
     def cancel(self, command: RequestCancellation) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(PauseOrder)
+    def pause(self, command: PauseOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(ResumeOrder)
+    def resume(self, command: ResumeOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(RetryOrder)
+    def retry(self, command: RetryOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(CompensateOrder)
+    def compensate(self, command: CompensateOrder) -> None:
+        self._take(self._order(command.order_id), command)
+
+    @handles(SettleOrder)
+    def settle(self, command: SettleOrder) -> None:
         self._take(self._order(command.order_id), command)
 
     @when_due("deadline")

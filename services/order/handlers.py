@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contracts import CancelOrder, CompleteOrder, Order, OrderCancelled, OrderCompleted, OrderPlaced, PlaceOrder
-from ensemble import Clock, EventBus, StateStore, TerminalError, handles, reacts_to
+from ensemble import Clock, EventBus, RejectedInput, StateStore, handles, reacts_to
 from services.order import domain
 from services.order.domain import Accepted, Contradicted
 
@@ -26,7 +26,7 @@ class OrderDesk:
                 self.orders.set(command.order_id, order)
                 self.events.emit(domain.placed(command, self.clock.now()))
             case Contradicted(reason):
-                raise TerminalError(reason)
+                raise RejectedInput(reason)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class OrderRegister:
             case Accepted(order):
                 self.orders.set(event.order_id, order)
             case Contradicted(reason):
-                raise TerminalError(reason)
+                raise RejectedInput(reason)
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,7 @@ def test_gives_up_a_receipt_beyond_what_can_be_counted(stocked: ServiceTestDrive
 
     assert stocked.outputs == []
     assert reasons(stocked)[0].startswith("quantity: warehouse w-1 would have received")
+    assert dict(stocked.dead_letters[0].headers())["__streams.errors.exception"] == b"RejectedInput"
 
 
 def test_nothing_is_left_of_a_reservation_whose_commit_did_not_happen(stocked: ServiceTestDriver) -> None:

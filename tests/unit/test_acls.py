@@ -15,10 +15,10 @@ def names(topics: object) -> set[str]:
 
 def test_inventory_needs_exactly_this() -> None:
     inventory = SERVICES["inventory"]()
-    own = {"inventory.warehouse-changelog", "inventory.seen-changelog"}
-    assert names(read_topics(inventory)) - own == {"inventory.commands", "inventory.ledger"}
+    own = {"inventory.warehouse-changelog", "inventory.seen-changelog", "inventory.parked-changelog"}
+    assert names(read_topics(inventory)) - own == {"inventory.commands", "inventory.control", "inventory.ledger"}
     assert names(written_topics(inventory)) - own == {
-        "inventory.dead-letter", "inventory.events", "inventory.ledger", "shipping.commands",
+        "inventory.dead-letter", "inventory.events", "inventory.ledger", "inventory.operations", "shipping.commands",
     }  # fmt: skip
 
 

@@ -44,10 +44,10 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_shell_completes_types() -> None:
     began = time.monotonic()
     environment = {
-        **os.environ, "_ENSEMBLE_COMPLETE": "complete_bash", "COMP_WORDS": "ensemble publish Order", "COMP_CWORD": "2",
+        **os.environ, "_ENSEMBLE_COMPLETE": "complete_bash", "COMP_WORDS": "ensemble publish OrderC", "COMP_CWORD": "2",
     }  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "cli"], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["OrderCancelled", "OrderCompleted", "OrderPlaced"]
+    assert done.stdout.split() == ["OrderCancelled", "OrderCompensationFailed", "OrderCompleted"]
     assert time.monotonic() - began < 30
 
 
