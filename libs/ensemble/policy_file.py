@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -110,24 +109,6 @@ def policy_file_of(service: str, directory: Path | None) -> PolicyFile | None:
         raise ConfigurationError(f"policies: ENSEMBLE_POLICIES_DIR names {directory}, which is no directory")
     path = directory / f"{service}.toml"
     return read_policy_file(path) if path.exists() else None
-
-
-def unknown_names(where: Where, found: Collection[str], allowed: Collection[str], what: str) -> Iterator[Fault]:
-    """A fault for each name below `where` that is not among the allowed ones; `what` says what these are."""
-    listed = ", ".join(sorted(allowed)) or "none"
-    for name in found:
-        if name not in allowed:
-            close = get_close_matches(name, allowed, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            yield Fault((*where, name), f"unknown; {hint}{what}: {listed}")
-
-
-def not_tables(where: Where, found: Mapping[str, Any]) -> Iterator[Fault]:
-    """A fault for each entry below `where` that is not a table."""
-    for name, value in found.items():
-        if not isinstance(value, Mapping):
-            header = ".".join((*where, name))
-            yield Fault((*where, name), f"must be a table: write [{header}] and its keys below")
 
 
 def _called(tables: Mapping[str, Any], where: Where) -> str:

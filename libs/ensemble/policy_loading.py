@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from ensemble.error_names import wrong_error_names
 from ensemble.messages import Command, Message
 from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
-from ensemble.policy_file import Fault, PolicyFile, Where, not_tables, policy_file_of, unknown_names
+from ensemble.policy_file import Fault, PolicyFile, Where, policy_file_of
+from ensemble.policy_values import DEFAULT, PolicyValue, not_tables, origin_of, unknown_names, validated
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.saga_table import Saga
 from ensemble.service import Service
@@ -20,22 +18,8 @@ from ensemble.settings import RuntimeSettings
 
 T = TypeVar("T", bound=RetryPolicy | ParkingLimits | OutagePolicy)
 
-DEFAULT: Final = "default"
 _RETRY: Final = ("retry",)
 _SECTIONS: Final = ("retry", "handlers", "parking", "outage")
-
-
-@dataclass(frozen=True)
-class PolicyValue:
-    """One value in force."""
-
-    section: str
-    """The table that it belongs to: `retry`, `handlers.AttemptCharge`."""
-    key: str
-    value: Any
-    """As JSON has it."""
-    origin: str
-    """`default`, a file with its line, or an environment variable."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +53,6 @@ def read_policies(service: Service, settings: RuntimeSettings, file: PolicyFile 
 def conducts_saga(service: Service) -> bool:
     """Whether its file may have [saga] tables."""
     return any(isinstance(description.conducts, Saga) for description in service.descriptions)
-
-
-def faults_of(error: ValidationError, where: Where) -> Iterator[Fault]:
-    """What pydantic found wrong with the table at `where`."""
-    for entry in error.errors(include_url=False):
-        key = tuple(part for part in entry["loc"] if isinstance(part, str))
-        yield Fault((*where, *key), entry["msg"].removeprefix("Value error, "))
-
-
-def as_json(value: Any) -> str:
-    """What was read from TOML, for strict validation: a number is no text, and a date is text."""
-    return json.dumps(value, default=str)
 
 
 @dataclass
@@ -136,17 +108,13 @@ class _Reading:
         ]
         plain = {key: value.value for key, value in values.items()}
         origin = {"origin": self._origin(where)} if kind is RetryPolicy else {}
-        try:
-            return TypeAdapter(kind).validate_json(as_json({**plain, **origin}), strict=True)
-        except ValidationError as error:
-            self.faults += faults_of(error, where)
-            return kind()
+        made, faults = validated(kind, {**plain, **origin}, where)
+        self.faults += faults
+        return made or kind()
 
     def _origin(self, where: Where) -> str:
-        """What is recorded with an attempt: which table, of which content, and what the environment adds."""
-        of_file = f"{self.file.origin} {'.'.join(where)}" if self.file and self._table(*where) else DEFAULT
         added = self._from_environment("").values()
-        return ", ".join([of_file, *(f"{value.origin}={value.value:g}" for value in added)])
+        return origin_of(self.file, where, [f"{value.origin}={value.value:g}" for value in added])
 
     def _from_environment(self, section: str) -> dict[str, PolicyValue]:
         """One setting is older than policy files, and rules every handler."""
@@ -159,7 +127,7 @@ class _Reading:
         tables, handlers = self.file.tables if self.file else {}, self._table("handlers")
         allowed = [*_SECTIONS, *(["saga"] if conducts_saga(self.service) else [])]
         self.faults += unknown_names((), tables, allowed, "its sections are")
-        self.faults += not_tables((), {name: table for name, table in tables.items() if name in allowed})
+        self.faults += not_tables((), {name: table for name, table in tables.items() if name in _SECTIONS})
         self.faults += unknown_names(("handlers",), handlers, self._subjects(), f"{self.service.name} takes")
         self.faults += not_tables(("handlers",), handlers)
 

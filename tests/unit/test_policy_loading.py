@@ -11,7 +11,8 @@ from ensemble import Service, handles, reacts_to
 from ensemble.errors import ConfigurationError, RetryableError
 from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policy_file import policy_file_of, read_policy_file
-from ensemble.policy_loading import PolicyValue, load_policies, read_policies
+from ensemble.policy_loading import load_policies, read_policies
+from ensemble.policy_values import PolicyValue
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.settings import RuntimeSettings, load
 
