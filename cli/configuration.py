@@ -8,8 +8,9 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
+from ensemble.policy_file import policy_file_of
 from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
-from services.orchestrator.policies import FulfilmentSettings
+from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
 from services.payment.settings import PaymentSettings
 
 _ALL: Final[tuple[type[BaseSettings], ...]] = (
@@ -17,13 +18,24 @@ _ALL: Final[tuple[type[BaseSettings], ...]] = (
     RegistrySettings,
     RuntimeSettings,
     PaymentSettings,
-    FulfilmentSettings,
 )
 
 
 def settings() -> list[dict[str, Any]]:
     """One row for each; ConfigurationError names those that are wrong."""
-    return [row for kind in _ALL for row in _rows(load(kind), kind.model_config.get("env_prefix", ""))]
+    rows = [row for kind in _ALL for row in _rows(load(kind), kind.model_config.get("env_prefix", ""))]
+    return rows + _rows_of_the_saga()
+
+
+def _rows_of_the_saga() -> list[dict[str, Any]]:
+    """The one group of settings that a policy file may hold as well."""
+    prefix, rows = FulfilmentSettings.model_config["env_prefix"], []
+    for value in fulfilment_values(policy_file_of("orchestrator", load(RuntimeSettings).policies_dir)):
+        _, *tables = value.section.split(".")
+        variable = f"{prefix}{'__'.join([*tables, value.key])}".upper()
+        source = "environment" if value.origin == variable else value.origin
+        rows.append({"variable": variable, "value": value.value, "source": source})
+    return rows
 
 
 def _rows(values: BaseModel, prefix: str) -> list[dict[str, Any]]:

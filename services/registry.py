@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from ensemble import Service
-from ensemble.settings import load
 
 
 def _order() -> Service:
@@ -31,10 +30,10 @@ def _shipping() -> Service:
 
 
 def _orchestrator() -> Service:
-    from services.orchestrator.policies import FulfilmentSettings
+    from services.orchestrator.policies import fulfilment_policies
     from services.orchestrator.service import orchestrator
 
-    return orchestrator(load(FulfilmentSettings).policies())
+    return orchestrator(fulfilment_policies())
 
 
 SERVICES: Mapping[str, Callable[[], Service]] = {

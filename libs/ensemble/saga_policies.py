@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +19,10 @@ class StepPolicy(BaseModel):
     """How long one attempt may go unanswered."""
     resends: int = Field(ge=0, le=1000)
     """How often it is sent again before it is given up."""
+    on_exhaustion: Literal["compensate", "pause"] = "compensate"
+    """Then: turn back (an undo: leave it owed), or pause the saga until somebody resumes it, with resends anew."""
+    origin: str = "default"
+    """Where these values come from, for the record."""
 
     @property
     def deadline_ms(self) -> int:

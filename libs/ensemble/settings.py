@@ -134,9 +134,17 @@ class RuntimeSettings(BaseSettings):
     """Who asks for /readyz or /metrics must send it (`Authorization: Bearer ...`); /livez stays open."""
     http_requests_per_s: float = Field(default=50, gt=0, le=10_000)
     """Requests beyond that are answered 429, twice as many in a burst; /livez does not count."""
+    policies_dir: Path | None = None
+    """A directory with policy files, `<service>.toml`; a service without one has the defaults."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
     """`auto`: pretty on a terminal, JSON lines elsewhere."""
+
+    @field_validator("policies_dir", mode="before")
+    @classmethod
+    def _check_policies_dir(cls, directory: Any) -> Any:
+        """Empty is not set, as compose files make it; else it would be the working directory."""
+        return directory or None
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 
 from ensemble.errors import ConfigurationError
-from ensemble.settings import load
-from services.orchestrator.policies import FulfilmentSettings
+from services.orchestrator.policies import fulfilment_policies
 from services.orchestrator.service import orchestrator
 
 
 def main() -> int:
     """The exit code: 0 after a stop, 2 for wrong settings."""
     try:
-        service = orchestrator(load(FulfilmentSettings).policies())
+        service = orchestrator(fulfilment_policies())
     except ConfigurationError as error:
         sys.stderr.write(f"orchestrator: {error}\n")
         return 2

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from ensemble.policy_file import PolicyFile, policy_file_of
+from ensemble.policy_values import PolicyValue
 from ensemble.retry import Seconds
 from ensemble.saga import SagaPolicies, StepPolicy
+from ensemble.saga_policy_file import SagaSources, saga_table
+from ensemble.settings import RuntimeSettings, load
 
 STEP: Final = StepPolicy(deadline_s=20, resends=3)
 UNDO: Final = StepPolicy(deadline_s=20, resends=10)
@@ -34,9 +38,16 @@ class Undos(BaseModel):
     reservation: StepPolicy = UNDO
     shipment: StepPolicy = UNDO
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, policy in self:
+            if policy.on_exhaustion != UNDO.on_exhaustion:
+                raise ValueError(f"{name}: on_exhaustion is for steps; an undo that is given up is owed")
+        return self
+
 
 class FulfilmentSettings(BaseSettings):
-    """From the environment, such as `ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S=5`."""
+    """From the environment, such as `ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S=5`; else what it is made with."""
 
     model_config = SettingsConfigDict(
         env_prefix="ENSEMBLE_FULFILMENT_",
@@ -55,7 +66,44 @@ class FulfilmentSettings(BaseSettings):
     stub_s: Seconds = 7 * 86_400
     """How long an ended order is remembered: as long as orders.events may still bring it back."""
 
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0913, PLR0917  what pydantic calls it with
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment rules over the policy file, whose values this is made with."""
+        return env_settings, init_settings
+
     def policies(self) -> SagaPolicies:
         """The policies by step name, as the engine reads them."""
         times = self.model_dump(exclude={"steps", "undos"})
         return SagaPolicies(steps=dict(self.steps), undos=dict(self.undos), **times)
+
+
+DEFAULT_POLICIES: Final = SagaPolicies(steps=dict(Steps()), undos=dict(Undos()))
+
+
+def fulfilment_policies() -> SagaPolicies:
+    """What holds here: the environment over the orchestrator's policy file over the defaults.
+
+    ConfigurationError names the variable, or file, line and key.
+    """
+    file = policy_file_of("orchestrator", load(RuntimeSettings).policies_dir)
+    return _sources(file).marked(_policies(file))
+
+
+def fulfilment_values(file: PolicyFile | None) -> tuple[PolicyValue, ...]:
+    """Every value that holds with this file, and where it comes from."""
+    return _sources(file).values(_policies(file))
+
+
+def _policies(file: PolicyFile | None) -> SagaPolicies:
+    return load(FulfilmentSettings, **saga_table(file, DEFAULT_POLICIES)).policies()
+
+
+def _sources(file: PolicyFile | None) -> SagaSources:
+    return SagaSources(file, EnvSettingsSource(FulfilmentSettings)(), FulfilmentSettings.model_config["env_prefix"])

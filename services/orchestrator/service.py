@@ -9,9 +9,7 @@ from ensemble.saga import SagaPolicies
 from ensemble.saga_check import check_saga
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from services.orchestrator.handlers import OrderOrchestrator
-from services.orchestrator.policies import Steps, Undos
-
-DEFAULT_POLICIES = SagaPolicies(steps=dict(Steps()), undos=dict(Undos()))
+from services.orchestrator.policies import DEFAULT_POLICIES
 
 
 def orchestrator(policies: SagaPolicies = DEFAULT_POLICIES) -> Service:

@@ -9,8 +9,8 @@ from ensemble.errors import ConfigurationError
 from ensemble.settings import load
 from ensemble.testing import ServiceTestDriver
 from services.orchestrator.__main__ import main
-from services.orchestrator.policies import FulfilmentSettings
-from services.orchestrator.service import DEFAULT_POLICIES, orchestrator
+from services.orchestrator.policies import DEFAULT_POLICIES, FulfilmentSettings
+from services.orchestrator.service import orchestrator
 from tests.fulfilment_play import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
 
 TIMERS = "orchestrator.timers-changelog"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,15 @@ def test_secrets_are_masked(ensemble: CommandLine, monkeypatch: pytest.MonkeyPat
         "variable": "KAFKA_SASL_PASSWORD", "value": "********", "source": "environment",
     }  # fmt: skip
     assert "open sesame" not in ran.out + ran.err
+
+
+def test_settings_that_a_policy_file_holds_name_it(
+    ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[saga.steps.payment]\nresends = 9\n")
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", str(tmp_path))
+    monkeypatch.setenv("ENSEMBLE_FULFILMENT_STUB_S", "60")
+    rows = {row["variable"]: (row["value"], row["source"]) for row in ensemble("config", "show", "--json").document}
+    assert rows["ENSEMBLE_FULFILMENT_STEPS__PAYMENT__RESENDS"] == (9, "orchestrator.toml:2")
+    assert rows["ENSEMBLE_FULFILMENT_STUB_S"] == (60, "environment")
+    assert rows["ENSEMBLE_FULFILMENT_UNDOS__PAYMENT__RESENDS"] == (10, "default")

@@ -1,0 +1,188 @@
+"""From files to policies: precedence, origins, and words for what is wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from contracts import AttemptCharge, OrderPlaced, RefundPayment
+from contracts.catalogue import CATALOGUE
+from ensemble import Service, handles, reacts_to
+from ensemble.errors import ConfigurationError, RetryableError
+from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.policy_file import policy_file_of, read_policy_file
+from ensemble.policy_loading import load_policies, read_policies
+from ensemble.policy_values import PolicyValue
+from ensemble.retry import OnExhaustion, RetryPolicy
+from ensemble.settings import RuntimeSettings, load
+
+
+class ProviderBusy(RetryableError): ...
+
+
+@dataclass(frozen=True)
+class Charger:
+    @handles(AttemptCharge)
+    def charge(self, command: AttemptCharge) -> None: ...
+
+    @handles(RefundPayment)
+    def refund(self, command: RefundPayment) -> None: ...
+
+    @reacts_to(OrderPlaced)
+    def on_order_placed(self, event: OrderPlaced) -> None: ...
+
+
+PAYMENT = Service("payment", CATALOGUE, roles=[Charger])
+
+
+def loaded(directory: Path, text: str, name: str = "payment.toml") -> ServicePolicies:
+    (directory / name).write_text(text)
+    return load_policies(PAYMENT, RuntimeSettings(policies_dir=directory))
+
+
+def values(directory: Path, settings: RuntimeSettings | None = None) -> dict[tuple[str, str], PolicyValue]:
+    found = read_policies(PAYMENT, settings or RuntimeSettings(), policy_file_of("payment", directory))
+    return {(value.section, value.key): value for value in found.values}
+
+
+def test_without_a_directory_or_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    assert load_policies(PAYMENT, RuntimeSettings()) == ServicePolicies()
+    assert load_policies(PAYMENT, RuntimeSettings(policies_dir=tmp_path)) == ServicePolicies()
+    assert {value.origin for value in values(tmp_path).values()} == {"default"}
+
+
+def test_a_file_rules_over_the_defaults(tmp_path: Path) -> None:
+    policies = loaded(tmp_path, "[retry]\nattempts = 3\n[parking]\nper_key = 7\n[outage]\nafter = 0\nprobe_s = 1.5\n")
+    assert policies.for_message("AttemptCharge").attempts == 3
+    assert policies.for_message("AttemptCharge").cap_s == RetryPolicy().cap_s
+    assert (policies.parking, policies.outage) == (ParkingLimits(per_key=7), OutagePolicy(after=0, probe_s=1.5))
+
+
+def test_a_handler_inherits_what_it_does_not_say(tmp_path: Path) -> None:
+    policies = loaded(
+        tmp_path,
+        '[retry]\nattempts = 3\nterminal = ["KeyError"]\n[handlers.RefundPayment]\nattempts = 50\n'
+        'on_exhaustion = "pause"\nretryable = ["ProviderBusy"]\n',
+    )
+    refund = policies.for_message("RefundPayment")
+    assert (refund.attempts, refund.on_exhaustion) == (50, OnExhaustion.PAUSE)
+    assert (list(refund.terminal), list(refund.retryable)) == (["KeyError"], ["ProviderBusy"])
+    assert policies.for_message("AttemptCharge").attempts == 3
+
+
+def test_what_rules_an_attempt_names_the_file_its_content_and_the_table(tmp_path: Path) -> None:
+    policies = loaded(tmp_path, "[handlers.AttemptCharge]\nattempts = 3\n[handlers.RefundPayment]\n")
+    origin = policies.for_message("AttemptCharge").origin
+    assert origin == f"payment.toml#{read_policy_file(tmp_path / 'payment.toml').fingerprint} handlers.AttemptCharge"
+    assert policies.for_message("RefundPayment").origin == "default"
+    changed = loaded(tmp_path, "[handlers.AttemptCharge]\nattempts = 4\n").for_message("AttemptCharge").origin
+    assert changed != origin
+
+
+def test_the_environment_rules_over_every_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_ATTEMPT_TIMEOUT_S", "2")
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", str(tmp_path))
+    (tmp_path / "payment.toml").write_text("[retry]\nattempt_timeout_s = 7\n[handlers.AttemptCharge]\nattempts = 2\n")
+    policies = load_policies(PAYMENT, load(RuntimeSettings))
+    assert (policies.retry.attempt_timeout_s, policies.for_message("AttemptCharge").attempt_timeout_s) == (2, 2)
+    assert policies.retry.origin.endswith(" retry, ENSEMBLE_ATTEMPT_TIMEOUT_S=2")
+
+
+def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "payment.toml").write_text("[retry]\ncap_s = 9\n\n[handlers.AttemptCharge]\nattempts = 2\n")
+    found = values(tmp_path, RuntimeSettings(attempt_timeout_s=2))
+    section = "handlers.AttemptCharge"
+    assert found[section, "attempts"] == PolicyValue(section, "attempts", 2, "payment.toml:5")
+    assert found[section, "cap_s"] == PolicyValue(section, "cap_s", 9, "payment.toml:2")
+    assert found[section, "jitter"] == PolicyValue(section, "jitter", 0.2, "default")
+    assert found[section, "attempt_timeout_s"].origin == "ENSEMBLE_ATTEMPT_TIMEOUT_S"
+    assert ("handlers.RefundPayment", "attempts") not in found
+
+
+WRONG = {
+    "no TOML": ("[retry\n", ["payment.toml", "not TOML", "line 1"]),
+    "the same twice": ("[retry]\nattempts = 1\nattempts = 2\n", ["not TOML", "line 3"]),
+    "unknown section": ("[retyr]\n", ["line 1", "[retyr]", "did you mean retry", "handlers", "outage", "parking"]),
+    "another's section": ("[saga]\nstub_s = 1\n", ["line 1", "[saga]", "unknown"]),
+    "outside a section": ("attempts = 3\n", ["line 1", "attempts", "its sections are: handlers, outage"]),
+    "no section": ("retry = 3\n", ["line 1", "retry", "must be a table", "[retry]"]),
+    "unknown key": ("[retry]\n\natempts = 3\n", ["line 3", "[retry] atempts", "did you mean attempts?", "cap_s"]),
+    "what only the loader says": ('[retry]\norigin = "me"\n', ["line 2", "[retry] origin", "unknown"]),
+    "unknown type": (
+        "[handlers.AttemptChrge]\nattempts = 3\n",
+        ["line 1", "[handlers.AttemptChrge]", "did you mean AttemptCharge?", "payment takes", "RefundPayment"],
+    ),
+    "no table": ("[handlers]\nAttemptCharge = 3\n", ["line 2", "[handlers] AttemptCharge", "must be a table"]),
+    "too few": ("[retry]\nattempts = 0\n", ["line 2", "[retry] attempts", "greater than or equal to 1"]),
+    "text": ('[retry]\nattempts = "3"\n', ["line 2", "[retry] attempts", "integer"]),
+    "word": ("[retry]\njitter = true\n", ["line 2", "[retry] jitter", "number"]),
+    "date": ("[retry]\nbudget_s = 2025-01-01\n", ["line 2", "[retry] budget_s", "number"]),
+    "not a number": ("[retry]\nbudget_s = nan\n", ["line 2", "[retry] budget_s"]),
+    "strategy": ('[retry]\nstrategy = "linear"\n', ["line 2", "'exponential' or 'fixed'"]),
+    "exhaustion": (
+        '[handlers.RefundPayment]\nattempts = 3\non_exhaustion = "give_up"\n',
+        ["line 3", "[handlers.RefundPayment] on_exhaustion", "'dead_letter', 'pause', 'compensate' or 'skip'"],
+    ),
+    "an event turns nobody back": (
+        '[handlers.OrderPlaced]\non_exhaustion = "compensate"\n',
+        ["line 2", "[handlers.OrderPlaced] on_exhaustion", "compensate is for commands"],
+    ),
+    "cap below the first": (
+        "[retry]\ninitial_s = 60\n\n[handlers.AttemptCharge]\n",
+        ["line 1", "[retry]", "initial_s (60) is above cap_s (30)"],
+    ),
+    "unknown error": (
+        '[retry]\nterminal = ["ProviderBsy"]\n',
+        ["line 2", "'ProviderBsy'", "did you mean ProviderBusy"],
+    ),
+    "never again": ('[retry]\nretryable = ["UndecodableRecord"]\n', ["line 2", "never tried again"]),
+    "errors that are no list": ('[retry]\nterminal = "KeyError"\n', ["line 2", "[retry] terminal", "array"]),
+    "no limit": ("[parking]\nper_key = 0\n", ["line 2", "[parking] per_key", "greater"]),
+    "probe": ("[outage]\nprobe_s = -1\n", ["line 2", "[outage] probe_s", "greater"]),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_named_by_file_line_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        loaded(tmp_path, text)
+    said = str(refused.value)
+    assert str(tmp_path / "payment.toml") in said
+    assert [word for word in words if word not in said] == [], said
+
+
+def test_all_that_is_wrong_is_said_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        loaded(tmp_path, "[retry]\nattempts = 0\njitter = 2\n[handlers.AttemptCharge]\ncap_s = 1\n[outage]\naftr = 1\n")
+    lines = [line.partition(", line ")[2].partition(":")[0] for line in str(refused.value).splitlines()]
+    assert lines == ["2", "3", "7"]
+
+
+SPELLINGS = {
+    "quoted": "# [handlers.AttemptCharge]\n[ handlers . 'AttemptCharge' ]\n\n  attempts=0\n",
+    "dotted": "\n[handlers]\n\nAttemptCharge.attempts = 0\n",
+    "bare": "[retry]\ncap_s = 3 # attempts = 1\n[handlers.AttemptCharge]\nattempts = 0\n",
+    "inline": "\n\n[handlers]\nAttemptCharge = { cap_s = 1, attempts = 0 }\n",
+}
+
+
+@pytest.mark.parametrize("text", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_the_line_is_right_however_toml_is_written(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"line 4: \[handlers.AttemptCharge\] attempts"):
+        loaded(tmp_path, text)
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"ENSEMBLE_POLICIES_DIR names .*nowhere, which is no directory"):
+        load_policies(PAYMENT, RuntimeSettings(policies_dir=tmp_path / "nowhere"))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "payment.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"payment\.toml is not UTF-8 text"):
+        load_policies(PAYMENT, RuntimeSettings(policies_dir=tmp_path))
+
+
+def test_an_empty_variable_names_no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", "")
+    assert load(RuntimeSettings).policies_dir is None
