@@ -158,5 +158,3 @@ async def first_landing(flights: list[Call], wait_s: float) -> None:
     running = [call.running for call in flights if call.running is not None]
     if running:
         await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-
-

@@ -114,7 +114,10 @@ class Control:
         if command.redriven_from:
             self._resolve(key, command, "redriven")
         if number != entry.first:
-            return "done" if command.edited is not None else "nothing_to_do", "it waits behind another record of its key"
+            return (
+                "done" if command.edited is not None else "nothing_to_do",
+                "it waits behind another record of its key",
+            )
         if entry.status in {"retrying", "in_flight"}:
             return "nothing_to_do", "it is being tried already"
         fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": "", "attempts": 0}

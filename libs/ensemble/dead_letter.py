@@ -93,7 +93,7 @@ class DeadLetters:
 
     def _command_failure(self, command: Command, message_id: str, failure: Failure) -> CommandFailure:
         error = _with_printable_words(failure.error)
-        return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)  # type: ignore[arg-type]  # the same words
+        return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)
 
 
 def redrives_of(record: Record) -> int:

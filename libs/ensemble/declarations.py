@@ -36,9 +36,7 @@ class Mark:
     overtakes: tuple[type[Command], ...] = ()
 
 
-def _mark(
-    verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Command], ...] = ()
-) -> Callable[[Any], Any]:
+def _mark(verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Command], ...] = ()) -> Callable[[Any], Any]:
     def put(method: Any) -> Any:
         setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject, overtakes)))
         return method

@@ -155,8 +155,12 @@ class Plan:
         self.outages = Outages(self.limits.policies.outage)
         self.inputs: Mapping[str, Input] = {topic.name: self._input(topic) for topic in service.inputs}
         self.inputs = {**self.inputs, service.control.name: Input(service.control, {}, set(), is_control=True)}
-        self.operations = {p: r for op in service.control.messages for p, r in self._readers(op, service.control).items()}
-        self.operation_routes: Mapping[type[Message], OutputRoute] = {event: self.output_route(event, service.operations) for event in EVENTS}
+        self.operations = {
+            p: r for op in service.control.messages for p, r in self._readers(op, service.control).items()
+        }
+        self.operation_routes: Mapping[type[Message], OutputRoute] = {
+            event: self.output_route(event, service.operations) for event in EVENTS
+        }
         self.asks_for_pauses = any(hint is ports.Pauses for d in service.descriptions for hint in d.ports.values())
         self.timers: Mapping[str, tuple[Handler, ...]] = self._timer_handlers()
         self.failures = self._failure_routes()

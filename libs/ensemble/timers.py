@@ -82,9 +82,7 @@ class TimerStore(PartitionStore[Timer]):
 
     def record_of(self, timer: DueTimer, partition: int) -> TimerRecord:
         """The timer as a record of its changelog."""
-        kept = Timer(
-            due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace
-        )
+        kept = Timer(due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace)
         value = self.codec.encode(kept)
         assert value is not None, "a timer is no tombstone"
         return TimerRecord(self.changelog, partition, _entry(timer.key, timer.name), value)
