@@ -11,9 +11,9 @@ import structlog
 from ensemble.effects import Layer, Record
 from ensemble.errors import TerminalError
 from ensemble.messages import Command, Message
-from ensemble.stamps import rfc3339
 from ensemble.plan import Duty
 from ensemble.retry import OnExhaustion
+from ensemble.stamps import rfc3339
 from ensemble.topology import CommandFailure
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from ensemble.failures import OUTAGE, POLICY, Failures
 from ensemble.messages import Command
 from ensemble.parking import HeldRecord, parked_record
 from ensemble.plan import Input, Target
-from ensemble.runtime_state import ParkedKey, ParkedRecord, ParkedStatus, Resolution
+from ensemble.runtime_state import ParkedRecord, ParkedStatus, Resolution
 from ensemble.timers import DueTimer
 
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +17,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ensemble.errors import ConfigurationError
 
 T = TypeVar("T", bound=BaseSettings)
+
+CRASH_POINTS: Final = (
+    "after-poll",
+    "in-batch",
+    "after-produce",
+    "after-flush",
+    "after-offsets",
+    "after-commit",
+    "after-fold",
+)
+"""The moments of a batch that `crash_at` may name. `in-batch`: handlers have run, nothing was produced yet."""
 
 
 class KafkaSettings(BaseSettings):
@@ -126,6 +137,9 @@ class RuntimeSettings(BaseSettings):
     """A restore that makes no progress for this long stops the process: a transaction hangs, or a changelog is gone."""
     watchdog_s: float = Field(default=180, ge=10, le=3600)
     """A loop that does not turn for this long ends its process, so that its supervisor starts a new one."""
+    crash_at: str = Field(default="", pattern=f"^$|^({'|'.join(CRASH_POINTS)})(:[1-9][0-9]{{0,6}})?$")
+    """For fault tests: the process kills itself when it reaches this point of a batch, `after-flush:3` for the third
+    time. Points: after-poll, in-batch, after-produce, after-flush, after-offsets, after-commit, after-fold."""
     http_host: str = "127.0.0.1"
     """Where /livez, /readyz and /metrics listen; loopback unless told otherwise."""
     http_port: int | None = Field(default=None, ge=0, le=65_535)

@@ -20,6 +20,7 @@ from ensemble.calls import Call, first_landing
 from ensemble.effects import current_layer
 from ensemble.errors import FatalError, SchemasUnavailable, Stopped
 from ensemble.kafka.assignment import Assignment
+from ensemble.kafka.crash_points import crash_points
 from ensemble.kafka.deadline_gate import DeadlineGate
 from ensemble.kafka.intake import Intake
 from ensemble.kafka.permissions import Permissions, principal
@@ -59,6 +60,7 @@ class Loop:
         self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
         self._transactions.ledger_topics = frozenset(spec.ledger.name for spec in plan.service.stores if spec.ledger)
         self._transactions.explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
+        self._reached = self._transactions.reached = crash_points(settings.crash_at)
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
@@ -108,6 +110,8 @@ class Loop:
     def _turn(self) -> None:
         self.beat = time.monotonic()
         records = self._intake.poll(self._wait_s(), self._settings.batch_records)
+        if records:
+            self._reached("after-poll")
         if self._assignment.changed or self._restoration is not None:
             self._restore()
         if self._assignment.is_set_back:
@@ -167,6 +171,7 @@ class Loop:
             self._async.get_loop().run_until_complete(_finish(waiting, self._settings.call_wait_s))
         self._fire_timers()
         current_layer.set(None)
+        self._reached("in-batch")
 
     def _take(self, records: list[Message], limit: float) -> list[Message]:
         """Hand records to their tasks; returns what is left when one of them has to wait for its schema."""
@@ -198,6 +203,7 @@ class Loop:
         if self._commit(moved):
             self.metrics.batch(moved, time.perf_counter() - started)
             self._fold(moved)
+            self._reached("after-fold")
 
     def _have_waited(self) -> bool:
         now = time.monotonic()

@@ -29,8 +29,7 @@ from ensemble.kafka.watchdog import watch
 from ensemble.logs import configure
 from ensemble.metrics import LoopMetrics
 from ensemble.plan import Limits, Plan
-from ensemble.policies import ServicePolicies
-from ensemble.retry import RetryPolicy
+from ensemble.policy_loading import load_policies
 from ensemble.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
 
@@ -53,10 +52,10 @@ def run_service(service: Service) -> int:
         kafka, sources = load(KafkaSettings), schema_sources()
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})
-        shown = Shown(LoopMetrics(service.name))
+        shown, limits = Shown(LoopMetrics(service.name)), _limits(service, settings)
         _stop_on_signals(shown)
         _serve_health(service, settings, shown)
-        plan = _awaited(lambda: Plan(service, SystemClock(), _limits(settings), sources), shown)
+        plan = _awaited(lambda: Plan(service, SystemClock(), limits, sources), shown)
         shown.loop = loop_of(plan, settings, kafka, shown.metrics) if plan else None
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
@@ -110,7 +109,7 @@ def make_loop(
 
     ConfigurationError when the cluster cannot be reached or its topics are not as they must be.
     """
-    return loop_of(Plan(service, clock or SystemClock(), _limits(settings)), settings, kafka)
+    return loop_of(Plan(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
 
 
 def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
@@ -123,8 +122,8 @@ def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics
     return Loop(plan, settings, _clients(plan.service, settings, shared, admin), metrics)
 
 
-def _limits(settings: RuntimeSettings) -> Limits:
-    return Limits(ServicePolicies(RetryPolicy(attempt_timeout_s=settings.attempt_timeout_s)))
+def _limits(service: Service, settings: RuntimeSettings) -> Limits:
+    return Limits(load_policies(service, settings))
 
 
 def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, object], admin: AdminClient) -> Clients:

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from ensemble.effects import Change, Output
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.bounded import BoundedCalls
+from ensemble.kafka.crash_points import Reached, nothing_happens
 from ensemble.kafka.permissions import REFUSALS
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ class Transactions:
         self._producer: Producer | None = None
         self._calls = BoundedCalls()
         self.ledger_topics: frozenset[str] = frozenset()
+        self.reached: Reached = nothing_happens
         self.explain: Callable[[KafkaError], str] = KafkaError.str
         """Words for what the broker does not allow."""
 
@@ -97,15 +99,19 @@ class Transactions:
         try:
             producer.begin_transaction()  # 1
             self._produce(producer, work)  # 2
+            self.reached("after-produce")
             self._flush(producer)  # 3
+            self.reached("after-flush")
             if work.offsets:
                 self._retrying(lambda: self._send_offsets(producer, work))  # 4
+            self.reached("after-offsets")
         except KafkaException as error:
             return self._abort(error)
         try:
             self._retrying(lambda: producer.commit_transaction(self._timeout_s))  # 5
         except KafkaException as error:
             return self._unclear(error)
+        self.reached("after-commit")
         return Outcome.COMMITTED
 
     def close(self) -> None:
