@@ -9,7 +9,7 @@ from typing import Final
 from ensemble.batch import Batch
 from ensemble.codec import id_in
 from ensemble.effects import Layer, Record
-from ensemble.errors import MisplacedRecord, TerminalError, UnhandledMessage, UnknownSchema
+from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.partitioning import partition_of
 from ensemble.plan import Input
 
@@ -80,8 +80,12 @@ def why_refused(inlet: Input, value: bytes | None) -> TerminalError:
         )
     if value[:5] in inlet.known:
         return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
+    try:
+        schema_id = id_in(value)
+    except UndecodableRecord as error:
+        return error
     return UnknownSchema(
-        f"schema id {id_in(value)} is none of those that {inlet.topic.name} carries; was it produced for "
+        f"schema id {schema_id} is none of those that {inlet.topic.name} carries; was it produced for "
         "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
     )
 

@@ -204,10 +204,10 @@ class ServiceThread:
         assert self.error is None, self.error
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self.stop()
-        if kind is None and self.error is not None:
-            raise self.error
+        if self.error is not None:
+            raise self.error from error
 
     @property
     def partitions(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""Named moments of the loop at which a fault test has the process die, as by kill -9. Off unless a setting names one."""
+"""Named moments of the loop at which a fault test has the process die, as by kill -9."""
 
 from __future__ import annotations
 
