@@ -90,11 +90,3 @@ def test_check_does_not_mind_the_files_in_use(ensemble: CommandLine, directory: 
     better = tmp_path / "better.toml"
     better.write_text("[saga]\nstub_s = 1\n")
     assert ensemble("policies", "check", str(better), "--service", "orchestrator").code == 0
-
-
-def test_a_service_does_not_start_with_a_wrong_file(ensemble: CommandLine, directory: Path) -> None:
-    (directory / "orchestrator.toml").write_text("[saga.steps.payment]\ndeadline_s = 0\n")
-    ran = ensemble("run", "orchestrator")
-    assert ran.code == 2
-    assert "orchestrator: policies:" in ran.err
-    assert "line 2: [saga.steps.payment] deadline_s" in ran.err
