@@ -14,6 +14,7 @@ from cli.commands import (
     dead_letters,
     demo,
     orders,
+    policies,
     publish,
     run,
     schemas,
@@ -51,5 +52,6 @@ _GROUPS = {
     "acls": acls.group,
     "certificates": certificates.group,
     "topology": topology.group,
+    "policies": policies.group,
     "config": config.group,
 }
