@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,10 @@ class StepPolicy(BaseModel):
     """How long one attempt may go unanswered."""
     resends: int = Field(ge=0, le=1000)
     """How often it is sent again before it is given up."""
+    on_exhaustion: Literal["compensate", "pause"] = "compensate"
+    """Then: turn back (an undo: leave it owed), or pause the saga until somebody resumes it, with resends anew."""
+    origin: str = "default"
+    """Where these values come from, for the record."""
 
     @property
     def deadline_ms(self) -> int:
@@ -38,3 +42,7 @@ class SagaPolicies(BaseModel):
     """How long events wait for the one that starts their saga."""
     stub_s: Seconds = 7 * 86_400
     """How long an ended saga is remembered: as long as any input of it may still come."""
+
+    def ruling(self, step: str, *, undoing: bool) -> StepPolicy:
+        """The policy of a step, or of its undo."""
+        return (self.undos if undoing else self.steps)[step]
