@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from ensemble.messages import Command, Message
 from ensemble.ports import Pauses
-from ensemble.saga_facts import Deadline, Happening, due_back, with_steps
+from ensemble.saga_facts import Deadline, Happening, due_back, to_undo, with_steps
 from ensemble.saga_pause import BY_POLICY, held, paused, resumed
 from ensemble.saga_policies import SagaPolicies, StepPolicy
 from ensemble.saga_state import Names, SagaState
@@ -62,7 +62,6 @@ __all__ = [
     "to_undo",
 ]
 
-ENDED: Final = frozenset({COMPLETED, CANCELLED})
 _NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
     "step": None,
     "attempt": 0,
@@ -98,15 +97,10 @@ def advance(  # noqa: PLR0913  pure: all that it depends on is an argument
 
     UnknownSaga when the state belongs to another saga, or to a version that this table cannot go on with.
     """
-    if state.status in ENDED:
+    if state.status in {COMPLETED, CANCELLED}:
         return Decision(state)
     refuse_unknown(saga, state)
     return _Turn(saga, Happening(saga, trigger), now, policies, pauses).take(state)
-
-
-def to_undo(saga: Saga[S, C], state: SagaState) -> Names:
-    """The steps that would be undone if the saga turned back now, in that order; without those already owed."""
-    return tuple(step.name for step in due_back(saga, state) if isinstance(step.undo, Undo))
 
 
 @dataclass(frozen=True)

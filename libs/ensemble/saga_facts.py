@@ -127,6 +127,11 @@ def due_back(saga: Saga[S, C], state: SagaState) -> list[Step[S, C]]:
     return [step for step in reversed(saga.steps) if _is_due_back(step, state)]
 
 
+def to_undo(saga: Saga[S, C], state: SagaState) -> Names:
+    """The steps that would be undone if the saga turned back now, in that order; without those already owed."""
+    return tuple(step.name for step in due_back(saga, state) if isinstance(step.undo, Undo))
+
+
 def _is_due_back(step: Step[S, C], state: SagaState) -> bool:
     """Whether the step may have happened, and neither was refused nor is undone, owed or settled."""
     if step.name in state.failed and step.name not in state.done:

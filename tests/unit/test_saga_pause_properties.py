@@ -41,6 +41,11 @@ ANSWERS: Final = {
     "ReleaseStock": (RELEASED,),
     "RefundPayment": (REFUNDED,),
 }
+SENT_BY: Final[dict[object, tuple[str, ...]]] = {
+    ("step", "payment"): ("ProcessPayment", "RefundPayment"),
+    ("step", "shipment"): ("CancelShipment",),
+    ("command", "FulfilOrder"): ("FulfilOrder",),
+}
 INPUTS: Final = [
     *(PLACED, PAID, DECLINED, RESERVED, REJECTED, SCHEDULED, UNSHIPPED, RELEASED, REFUNDED, CANCEL),
     *(failed("ProcessPayment", 1), failed("ProcessPayment", 2), failed("FulfilOrder", 1, "compensate")),
@@ -49,7 +54,7 @@ INPUTS: Final = [
 OPERATIONS: Final = [PAUSE, RESUME, PROBE, RETRY, COMPENSATE, settle(*NAMES), retry("payment", 1)]
 inputs = st.lists(st.sampled_from([*INPUTS, TIME_OUT, TIME_OUT, TIME_OUT]), max_size=20)
 anything = st.lists(st.sampled_from([*INPUTS, *OPERATIONS, PAUSE, RESUME, TIME_OUT, TIME_OUT]), max_size=30)
-boards = st.sets(st.sampled_from([("step", "payment"), ("step", "shipment"), ("command", "FulfilOrder")]), max_size=2)
+boards = st.sets(st.sampled_from(list(SENT_BY)), max_size=2)
 
 
 def tell(play: Play, *story: Message | None) -> Play:
@@ -80,6 +85,16 @@ def test_no_command_leaves_while_paused(story: list[Message | None], board: set[
             assert play.state.due_at is None
         if before.paused_since is not None and what not in {RESUME, PROBE}:
             assert (play.sent, play.state.status, play.state.paused_since) == ([], before.status, before.paused_since)
+
+
+@given(anything, boards)
+def test_what_is_paused_for_all_never_leaves(story: list[Message | None], board: set[object]) -> None:
+    forbidden = {name for place in board for name in SENT_BY[place]}
+    play = Play()
+    for place in board:
+        play.paused_for_all(*place)  # type: ignore[misc]  # a scope and a name
+    tell(play, PLACED, *(what for what in story if what is not PROBE))
+    assert forbidden.isdisjoint(play.all_names)
 
 
 @given(inputs, inputs)
