@@ -70,7 +70,7 @@ def kept(state: OrderState, now: int) -> OrderState:
 
 @dataclass(frozen=True)
 class ChargeOwed:
-    """Money taken and not given back, in minor units. Not certain: payment never said, so it may have been taken."""
+    """Money taken and not given back, in minor units. Not certain: payment never said that it was taken."""
 
     amount: int
     currency: str
@@ -80,7 +80,7 @@ class ChargeOwed:
 
 @dataclass(frozen=True)
 class StockOwed:
-    """Pieces that a warehouse holds for the order. Not certain: inventory never said, so it may hold them."""
+    """Pieces that a warehouse holds for the order. Not certain: inventory never said that it does."""
 
     warehouse_id: str
     lines: tuple[ReservedLine, ...]
@@ -89,7 +89,7 @@ class StockOwed:
 
 @dataclass(frozen=True)
 class ShipmentOwed:
-    """A shipment that was booked. Without an id it is not certain: shipping never said, so it may have been."""
+    """A shipment that was booked. Not certain: shipping never said that it was."""
 
     shipment_id: str | None
     is_certain: bool
@@ -117,15 +117,16 @@ def debts(state: OrderState, steps: Iterable[str]) -> tuple[Debt, ...]:
 
 
 def _debt(state: OrderState, step: str) -> Debt:
+    is_certain = step in state.done
     match step, state.order:
         case "payment", OrderTerms() as order:
             charge = state.charge or Charge(amount=total_of(order.lines), currency=order.currency)
-            return ChargeOwed(charge.amount, charge.currency, charge.charge_id, state.charge is not None)
+            return ChargeOwed(charge.amount, charge.currency, charge.charge_id, is_certain)
         case "reservation", OrderTerms() as order:
             lines = tuple(ReservedLine(sku=line.sku, quantity=line.quantity) for line in order.lines)
-            return StockOwed(order.warehouse_id, lines, "reservation" in state.done)
+            return StockOwed(order.warehouse_id, lines, is_certain)
         case "shipment", _:
-            return ShipmentOwed(state.shipment_id, state.shipment_id is not None)
+            return ShipmentOwed(state.shipment_id, is_certain)
         case _:
             return StepOwed(step)
 

@@ -44,4 +44,4 @@ def test_an_order_that_cost_nothing_owes_no_money() -> None:
 
 
 def test_shows_what_an_undo_would_give_back() -> None:
-    assert debts(state(PAID), ("payment",)) == (ChargeOwed(900, "EUR", "ch-1", is_certain=True),)
+    assert debts(state(PAID, done=("payment",)), ("payment",)) == (ChargeOwed(900, "EUR", "ch-1", is_certain=True),)
