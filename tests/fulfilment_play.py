@@ -24,7 +24,7 @@ from contracts import (
     ShipmentScheduled,
 )
 from ensemble import Command, Message
-from ensemble.pauses import PauseBoard, Scope
+from ensemble.pauses import Scope
 from ensemble.saga import Deadline, SagaPolicies, StepPolicy, advance
 from services.orchestrator.domain import placed
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
@@ -84,6 +84,23 @@ def failed(command: str, attempt: int, disposition: Disposition = "dead_letter")
     )
 
 
+class Board:
+    """What is paused for all, in words."""
+
+    def __init__(self) -> None:
+        self.paused: dict[tuple[Scope, str], str] = {}
+
+    def of(self, step: str, *commands: type[Command]) -> str | None:
+        """As the port `Pauses` promises."""
+        names = {command.__name__ for command in commands}
+        places = {
+            ("step", step),
+            *(("command", name) for name in names),
+            *(("service", f"owner of {n}") for n in names),
+        }
+        return next((f"{' '.join(place)}: {why}" for place, why in self.paused.items() if place in places), None)
+
+
 class Play:
     """Keeps the state, the clock, and every command sent."""
 
@@ -91,7 +108,7 @@ class Play:
         self.state = OrderState(order_id="o-1")
         self.now = 1_000_000
         self.policies = policies
-        self.board = PauseBoard(lambda command: f"owner of {command.__name__}")
+        self.board = Board()
         self.sent: list[Command] = []
         """What the latest trigger sent."""
         self.all_sent: list[Command] = []
