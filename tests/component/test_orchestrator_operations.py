@@ -104,9 +104,10 @@ def test_an_order_pauses_with_its_step_until_a_probe_passes(driver: ServiceTestD
     driver.clear()
     driver.pause("step", "reservation", "inventory is being counted")
     driver.receive(PAID)
-    assert driver.outputs == [
-        OrderPaused(order_id="o-1", paused_by="step reservation", reason="inventory is being counted", step="payment")
-    ]
+    (paused,) = driver.outputs
+    assert isinstance(paused, OrderPaused)
+    assert (paused.paused_by, paused.step) == ("step reservation", "payment")
+    assert "inventory is being counted" in paused.reason
     driver.clear()
     driver.receive(RESUME)
     assert (names(driver), last_seen(driver).decided) == ([], ())
@@ -164,11 +165,8 @@ def test_remembers_who_decided_and_why(driver: ServiceTestDriver) -> None:
 def test_remembers_why_an_order_paused_by_itself(driver: ServiceTestDriver) -> None:
     driver.pause("command", "ProcessPayment", "provider down")
     driver.receive(PLACED)
-    assert (last_seen(driver).decided, last_seen(driver).why, last_seen(driver).by) == (
-        ("pause",),
-        "provider down",
-        "",
-    )
+    assert (last_seen(driver).decided, last_seen(driver).by) == (("pause",), "")
+    assert "provider down" in last_seen(driver).why
 
 
 def test_remembers_what_came_late_as_late(driver: ServiceTestDriver) -> None:
