@@ -227,14 +227,17 @@ class _Turn(Generic[S, C]):
         """Silence, and attempts that failed, against the policy."""
         is_last = state.attempt - state.attempts_before > task.policy.resends
         is_over = self._is_overdue(state)
+        words = self._barring(task.step, _built((task.again,) if task.again else (), state)) if is_over else None
+        if words is not None:  # who is paused cannot answer: that silence is not judged
+            return self._barred(state.model_copy(update={"due_at": None}), words)
         if is_over and not is_last:
             return self._attempted(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
         if not (is_over or (is_last and state.exhausted)):
             return Decision(state)
-        words = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
+        silence = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
         if task.policy.on_exhaustion == "pause":
-            return self._paused_by_policy(state, f"{task.step}: {words}")
-        return self._given_up(state, task, words)
+            return self._paused_by_policy(state, f"{task.step}: {silence}")
+        return self._given_up(state, task, silence)
 
     def _attempted(self, state: S, task: _Task[S, C], attempt: int) -> Decision[S, C]:
         build = task.first if attempt == 1 else task.again
@@ -262,10 +265,11 @@ class _Turn(Generic[S, C]):
     def _sent(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
         """The decision to send, or to pause where sending is paused."""
         words = self._barring(step, commands)
-        if words is None:
-            return Decision(after, commands)
+        return Decision(after, commands) if words is None else self._barred(before, words)
+
+    def _barred(self, state: S, words: str) -> Decision[S, C]:
         by, _, reason = words.partition(": ")
-        return Decision(held(paused(before, by, reason, self.now)))
+        return Decision(held(paused(state, by, reason, self.now)))
 
     def _barring(self, step: str, commands: tuple[C, ...]) -> str | None:
         """The wider pause that bars them, unless this is a probe."""
