@@ -63,6 +63,7 @@ class ServiceTestDriver:
         self._call_wait_s = call_wait_s
         self._loop = asyncio.new_event_loop()
         weakref.finalize(self, _close, self._loop)
+        self._offsets = itertools.count()
         self._ids = (f"{number:032x}" for number in itertools.count(1))
         self._tasks: dict[int, PartitionTask] = {}
         self._seen_outputs = 0
@@ -111,7 +112,7 @@ class ServiceTestDriver:
         control, value = self.service.control.name, encoder_for(type(operation))(operation)
         only = operation.partition if isinstance(operation, RecordOperation) else None
         partitions = range(self.service.partitions) if only is None else [only]
-        offset = sum(1 for record in self.log if record.at_topic == control)
+        offset = next(self._offsets)
         self.receive_records(MemoryRecord(control, p, offset, b"operator", value) for p in partitions)
 
     def redrive(self, letter: MemoryRecord, edited: Message | None = None) -> None:
@@ -229,7 +230,7 @@ class ServiceTestDriver:
         """`message` as its producer would have written it."""
         topic = self._inlet(type(message))
         key = str(attrgetter(topic.key)(message)).encode()
-        offset = sum(1 for record in self.log if record.at_topic == topic.name)
+        offset = next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
         return MemoryRecord(topic.name, self._partition(key), offset, key, encoder_for(type(message))(message), headers)
 
