@@ -16,6 +16,7 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Iterable
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -168,10 +169,14 @@ class ServiceTestDriver:
 
     # -- then -----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _readers(self) -> dict[bytes, Any]:
+        return {p: read for kind in self.service.catalogue.message_types() for p, read in readers_for(kind).items()}
+
     @property
     def outputs(self) -> list[Message]:
         """Every message put out since the last `clear()`, in order."""
-        readers = {p: read for kind in self.service.catalogue.message_types() for p, read in readers_for(kind).items()}
+        readers = self._readers
         names = {topic.name for topic in self.service.catalogue.topics if topic.cleanup == "delete"}
         fresh = [record for record in self.log[self._seen_outputs :] if record.at_topic in names and record.raw_value]
         return [readers[record.raw_value[:5]](record.raw_value) for record in fresh if record.raw_value]
