@@ -16,6 +16,7 @@ from cli.commands import (
     incidents,
     orders,
     parked,
+    policies,
     publish,
     run,
     schemas,
@@ -55,5 +56,6 @@ _GROUPS = {
     "acls": acls.group,
     "certificates": certificates.group,
     "topology": topology.group,
+    "policies": policies.group,
     "config": config.group,
 }

@@ -90,6 +90,10 @@ class ParkingStore(PartitionStore[Any]):
         found: ParkedKey | None = self.get(_KEY + key) if key in self.keys else None
         return found
 
+    def entries(self) -> Iterator[ParkedKey]:
+        """Why each key is held back."""
+        return (entry for key in self.keys if (entry := self.entry(key)) is not None)
+
     def head(self, key: bytes) -> ParkedRecord | None:
         """The record that has to succeed first."""
         entry = self.entry(key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from contracts import FulfilOrder, OrderState, ProcessPayment
@@ -165,3 +167,12 @@ def test_a_wrong_setting_ends_the_process_with_words(
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_PLACEHOLDER_S", "soon")
     assert main() == 2
     assert "ENSEMBLE_FULFILMENT_PLACEHOLDER_S: Input should be a valid number" in capsys.readouterr().err
+
+
+def test_a_wrong_policy_file_ends_the_process_with_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[saga.steps.payment]\ndeadline_s = 0\n")
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", str(tmp_path))
+    assert main() == 2
+    assert "line 2: [saga.steps.payment] deadline_s: Input should be greater than 0" in capsys.readouterr().err

@@ -57,9 +57,9 @@ def test_another_order_under_the_same_id_is_dead_lettered(system: System, order_
     # then the first one counts, and the others lie in the dead letters of those who decide about them
     assert system.await_end(order_id) == "completed"
     assert sorted(system.await_dead_letter(order_id, 3)) == [
-        ("orchestrator", "TerminalError"),
-        ("order", "TerminalError"),
-        ("order", "TerminalError"),
+        ("orchestrator", "RejectedInput"),
+        ("order", "RejectedInput"),
+        ("order", "RejectedInput"),
     ]
     assert system.held_by_provider(order_id) == 500
 

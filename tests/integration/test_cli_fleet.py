@@ -68,6 +68,13 @@ def test_a_member_that_cannot_start_says_why(tmp_path: Path) -> None:
         Fleet(None, tmp_path, [SANDBOX], wrong).start()
 
 
+def test_members_read_the_policy_files_of_their_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[saga.steps.payment]\ndeadline_s = 0\n")
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", str(tmp_path))
+    with pytest.raises(FleetError, match=r"(?s)orchestrator ended with exit code 2.*line 2: \[saga.steps.payment\]"):
+        Fleet(None, tmp_path, ["orchestrator"]).start()
+
+
 def test_a_frozen_member_is_not_ready_and_goes_on(tmp_path: Path) -> None:
     with Fleet(None, tmp_path, [SANDBOX]) as fleet:
         fleet.pause(SANDBOX)

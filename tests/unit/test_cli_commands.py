@@ -22,6 +22,7 @@ COMMANDS = [
     ["stock", "show"], ["stock", "audit"], ["topics"], ["topics", "apply"], ["topics", "list"], ["dead-letters"],
     ["dead-letters", "list"], ["dead-letters", "show"], ["schemas"], ["schemas", "check"], ["topology", "check"],
     ["topology", "show"], ["config", "show"], ["acls", "show"], ["acls", "apply"], ["certificates", "make"],
+    ["policies", "show"], ["policies", "check"],
 ]  # fmt: skip
 
 

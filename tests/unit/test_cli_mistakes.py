@@ -97,6 +97,12 @@ OTHERS = {
     "dead letters flag": (["dead-letters", "list", "--all"], ["--all"]),
     "config flag": (["config", "show", "--secrets"], ["--secrets"]),
     "up flag": (["up", "--port", "1"], ["--port"]),
+    "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),
+    "the provider has none": (["policies", "show", "payment-sandbox"], ["SERVICE", "payment-sandbox"]),
+    "no policy file": (["policies", "check"], ["FILE"]),
+    "policy file that is not there": (["policies", "check", "/no/such/payment.toml"], ["/no/such/payment.toml"]),
+    "nobody's policy file": (["policies", "check", "kitchen.toml"], ["kitchen.toml", "--service", "orchestrator"]),
+    "policies for nobody": (["policies", "check", "x.toml", "--service", "kitchen"], ["--service", "orchestrator"]),
 }
 
 

@@ -5,10 +5,21 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from confluent_kafka.admin import AdminClient
+
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 CLIENT_LOG: Final = logging.getLogger("librdkafka")
 """The client's own lines; without a logger it prints to stderr."""
+
+
+class Clients:
+    """The configurations that a loop makes its clients from."""
+
+    def __init__(
+        self, consumer: dict[str, Any], producer: dict[str, Any], reader: dict[str, Any], admin: AdminClient
+    ) -> None:
+        self.consumer, self.producer, self.reader, self.admin = consumer, producer, reader, admin
 
 
 def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:

@@ -10,18 +10,18 @@ import asyncio
 import inspect
 import time
 from itertools import chain
-from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from ensemble.calls import Call, first_landing
 from ensemble.effects import current_layer
 from ensemble.errors import FatalError, SchemasUnavailable, Stopped
 from ensemble.kafka.assignment import Assignment
+from ensemble.kafka.clients import Clients
 from ensemble.kafka.crash_points import crash_points
 from ensemble.kafka.deadline_gate import DeadlineGate
+from ensemble.kafka.gauges import Gauges
 from ensemble.kafka.intake import Intake
 from ensemble.kafka.permissions import Permissions, principal
 from ensemble.kafka.restore import Place, Restoration
@@ -43,15 +43,6 @@ _LAZY_OFFSETS_S = 1.0
 """Offsets of records that had no effect are committed this often, not at once."""
 
 
-class Clients:
-    """The configurations that a loop makes its clients from."""
-
-    def __init__(
-        self, consumer: dict[str, Any], producer: dict[str, Any], reader: dict[str, Any], admin: AdminClient
-    ) -> None:
-        self.consumer, self.producer, self.reader, self.admin = consumer, producer, reader, admin
-
-
 class Loop:
     """Runs a plan until told to stop. `beat` is when it last turned, for the watchdog and /livez."""
 
@@ -64,6 +55,7 @@ class Loop:
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
+        self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
         metrics.running(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
         self._stopping = False
@@ -122,6 +114,7 @@ class Loop:
             self._batch(records)
         self._end_batch(started)
         self._intake.start_again()
+        self._gauges.measure(len(self._intake.stopped))
 
     # -- waiting --------------------------------------------------------------------------------------------------
 

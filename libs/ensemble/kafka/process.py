@@ -20,8 +20,9 @@ from ensemble.clock import RuntimeClock, SystemClock
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
 from ensemble.health import Guard, HealthServer
 from ensemble.kafka import clients, topics
+from ensemble.kafka.clients import Clients
 from ensemble.kafka.cluster import connect
-from ensemble.kafka.loop import Clients, Loop
+from ensemble.kafka.loop import Loop
 from ensemble.kafka.permissions import Permissions, principal
 from ensemble.kafka.schema_sources import schema_sources
 from ensemble.kafka.slots import take_slot

@@ -1,0 +1,69 @@
+"""`ensemble policies`: what rules each service when something fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.run import NAMES, SANDBOX
+from cli.options import AsJson
+
+group = typer.Typer(help="What rules each service when something fails.")
+
+SERVICES = tuple(name for name in NAMES if name != SANDBOX)
+
+
+def complete_service(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    return [name for name in SERVICES if name.startswith(incomplete)]
+
+
+Service = Annotated[
+    str | None, typer.Argument(metavar="[SERVICE]", help=", ".join(SERVICES), autocompletion=complete_service)
+]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")]
+For = Annotated[
+    str | None,
+    typer.Option(
+        "--service", help="Which service it is for, unless its name says it.", autocompletion=complete_service
+    ),
+]
+
+
+@group.command(epilog="Example: `ENSEMBLE_POLICIES_DIR=policies ensemble policies show payment`.")
+def show(service: Service = None, as_json: AsJson = False) -> None:
+    """Every value in force, and where it comes from: the environment, a file and its line, or the default."""
+    from cli.mistakes import Mistake
+    from cli.output import Sheet, say
+    from cli.output import show as show_sheet
+    from cli.policies import in_force, stray_files
+
+    if service is not None and service not in SERVICES:
+        raise Mistake(f"SERVICE: no service is called {service!r}: there are {', '.join(SERVICES)}")
+    found = in_force([service] if service else [])
+    columns = ("service", "section", "key", "value", "origin")
+    rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in found for v in one.values]
+    show_sheet(Sheet(columns, rows), [one.document() for one in found], as_json=as_json)
+    for path in stray_files():
+        say(f"{path} is read by nobody: no service has its name ({', '.join(SERVICES)})")
+
+
+@group.command(epilog="Example: `ensemble policies check policies/payment.toml`.")
+def check(file: File, service: For = None, as_json: AsJson = False) -> None:
+    """Hold a policy file against its service. Exit code 2 when anything is wrong: file, line, key, what is allowed."""
+    from cli.output import say, show_json
+    from cli.policies import checked
+
+    found = checked(file, service)
+    if as_json:
+        show_json(found.document())
+    else:
+        say(f"{file}: {found.service} can run by it")
+
+
+def _cell(value: object) -> str | int | float:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value if isinstance(value, str | int | float) else str(value)

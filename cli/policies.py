@@ -1,0 +1,67 @@
+"""Policies as they hold here, service by service, and a policy file held against the service that it is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cli.mistakes import Mistake
+from ensemble.policy_file import PolicyFile, policy_file_of, read_policy_file
+from ensemble.policy_loading import read_policies
+from ensemble.policy_values import PolicyValue
+from ensemble.saga_policy_file import saga_faults
+from ensemble.service import Service
+from ensemble.settings import RuntimeSettings, load
+from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_values
+from services.orchestrator.service import orchestrator
+from services.registry import SERVICES
+
+_CONDUCTOR: Final = "orchestrator"
+
+
+@dataclass(frozen=True)
+class InForce:
+    """All policies of one service."""
+
+    service: str
+    file: PolicyFile | None
+    values: tuple[PolicyValue, ...]
+
+    def document(self) -> dict[str, Any]:
+        file = {"path": str(self.file.path), "fingerprint": self.file.fingerprint} if self.file else None
+        return {"service": self.service, "file": file, "values": [vars(value) for value in self.values]}
+
+
+def in_force(names: list[str]) -> list[InForce]:
+    """What holds for these services; ConfigurationError names what is wrong in a file or variable."""
+    directory = load(RuntimeSettings).policies_dir
+    return [_in_force(name, policy_file_of(name, directory)) for name in names or SERVICES]
+
+
+def stray_files() -> list[str]:
+    """Files in the directory that no service reads, since none has such a name."""
+    directory = load(RuntimeSettings).policies_dir
+    found = sorted(directory.glob("*.toml")) if directory else []
+    return [str(path) for path in found if path.stem not in SERVICES]
+
+
+def checked(path: Path, service: str | None) -> InForce:
+    """What would hold with this file; ConfigurationError names everything that is wrong with it."""
+    name = service or path.stem
+    if name not in SERVICES:
+        listed = ", ".join(SERVICES)
+        raise Mistake(f"FILE: {path.name} is named after no service; give --service, one of {listed}")
+    return _in_force(name, read_policy_file(path))
+
+
+def _in_force(name: str, file: PolicyFile | None) -> InForce:
+    loaded, saga = read_policies(_declared(name), load(RuntimeSettings), file), name == _CONDUCTOR
+    if file is not None:
+        file.refuse([*loaded.faults, *(saga_faults(file, DEFAULT_POLICIES) if saga else [])])
+    return InForce(name, file, (*loaded.values, *(fulfilment_values(file) if saga else ())))
+
+
+def _declared(name: str) -> Service:
+    """The service, free of any policy file: it is what a file is held against."""
+    return orchestrator() if name == _CONDUCTOR else SERVICES[name]()

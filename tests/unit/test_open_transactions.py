@@ -1,0 +1,51 @@
+"""How long readers have been kept from records that are there."""
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+from confluent_kafka import IsolationLevel, TopicPartition
+
+from ensemble.kafka.open_transactions import EVERY_S, OpenTransactions
+
+PLACE = ("payments.events", 0)
+
+
+class Ends:
+    """An admin client that knows one partition's two ends, and a clock."""
+
+    def __init__(self) -> None:
+        self.now, self.stable, self.high = 0.0, 5, 5
+
+    def list_offsets(self, wanted: Any, isolation_level: IsolationLevel, request_timeout: float) -> Any:
+        end = self.stable if isolation_level is IsolationLevel.READ_COMMITTED else self.high
+        answer: Future[Any] = Future()
+        answer.set_result(SimpleNamespace(offset=end))
+        return {TopicPartition(*PLACE): answer}
+
+
+def looked(ends: Ends, watch: OpenTransactions, seconds: float) -> float:
+    ends.now += seconds
+    for _ in range(2):  # one look asks, the next one takes the answer
+        watch.look([PLACE])
+    return watch.longest_s()
+
+
+def test_an_open_transaction_is_seen_and_its_age_grows_until_it_ends() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    assert looked(ends, watch, 0) == 0
+    ends.high = 8
+    assert (looked(ends, watch, EVERY_S), watch.records) == (0, {PLACE: 3})
+    assert looked(ends, watch, 3 * EVERY_S) == 3 * EVERY_S
+    ends.stable = 9
+    ends.high = 9
+    assert (looked(ends, watch, EVERY_S), watch.records) == (0, {})
+
+
+def test_transactions_that_follow_each_other_are_no_hanging_one() -> None:
+    ends = Ends()
+    watch = OpenTransactions(ends, lambda: ends.now)  # type: ignore[arg-type]  # all that is called
+    for number in range(5):
+        ends.stable, ends.high = 5 + number, 8 + number
+        assert looked(ends, watch, EVERY_S) == 0
