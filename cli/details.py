@@ -7,13 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
-           "command_id", "receipt_id", "command_attempt", "lines", "amount"}  # fmt: skip
+           "command_id", "receipt_id", "command_attempt", "lines", "amount",
+           "operation_id", "after_attempt"}  # fmt: skip
+_PLAIN = {"reason", "error", "message", "sku", "shipping_speed", "shipment_id", "charge_id"}
+_PREFIXES = {"requested_by": "by", "paused_by": "by", "resumed_by": "by", "warehouse_id": "warehouse"}
 
 
 def details(fields: Mapping[str, Any]) -> str:
     """The fields that tell one message from another of its type."""
     if {"command", "error", "attempts"} <= fields.keys():
-        return f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
+        failed = f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
+        disposition = fields.get("disposition", "dead_letter")
+        return failed if disposition == "dead_letter" else f"{failed} ({disposition})"
     words = [goods(fields["lines"])] if "lines" in fields else []
     if "amount" in fields:
         words.append(money(fields["amount"], fields.get("currency", "")))
@@ -21,7 +26,7 @@ def details(fields: Mapping[str, Any]) -> str:
         words.append(money(total(fields["lines"]), fields["currency"]))
     if fields.get("attempt", 1) > 1:
         words.append(f"attempt {fields['attempt']}")
-    words += [_said(name, value) for name, value in fields.items() if name not in _SILENT and value is not None]
+    words += [_said(name, value) for name, value in fields.items() if name not in _SILENT and _is_said(value)]
     return ", ".join(words)
 
 
@@ -55,13 +60,19 @@ def duration(milliseconds: int) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3f} s"  # noqa: PLR2004  below, every bit counts
 
 
+def _is_said(value: Any) -> bool:
+    return value is not None and value is not False and value != ""
+
+
 def _said(name: str, value: Any) -> str:
     match name:
-        case "reason" | "error" | "message" | "sku" | "shipping_speed" | "shipment_id" | "charge_id":
+        case _ if name in _PLAIN:
             return str(value)
+        case "paused_ms":
+            return f"after {duration(value)}"
+        case "owed" | "steps":
+            return f"{name} {', '.join(value)}"
         case "quantity":
             return "1 piece" if value == 1 else f"{value} pieces"
-        case "warehouse_id":
-            return f"warehouse {value}"
         case _:
-            return f"{name.replace('_', ' ')} {value}"
+            return f"{_PREFIXES.get(name, name.replace('_', ' '))} {value}".removesuffix(" True")

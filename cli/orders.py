@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.connection import progress
+from cli.debts import debts_of, document
 from cli.details import clock, duration, money, total
 from cli.entries import Entry, entry_of
 from cli.mistakes import Mistake
@@ -40,6 +41,7 @@ class Whole:
             "order_id": self.order_id,
             "state": dict(self.state) or None,
             "waits_for": waits_for(self.state, now()) or None,
+            "owed": [document(debt) for debt in debts_of(self.state)],
             "messages": [line.document() for line in self.lines],
             "dead_letters": [entry.document() for entry in self.dead],
         }
@@ -103,18 +105,37 @@ def dead_letter_topics(access: Access) -> list[str]:
 
 
 def waits_for(state: Mapping[str, Any], at: int) -> str:
-    """What is expected next, by when, and whether it is late; nothing when nothing is."""
-    if not state or not state.get("expected"):
-        return ""
-    words = " or ".join(state["expected"])
-    if state.get("paused_reason"):
-        return f"{words}; paused since {clock(state['paused_since'])}: {state['paused_reason']}"
+    """What is expected next, from whom, by when, how late it is, since when it is paused; nothing when nothing is."""
+    words = _expected(state.get("expected") or ())
+    if state.get("paused_since") is not None:
+        return "; ".join(filter(None, (words, _pause(state))))
     due = state.get("due_at")
-    if due is None:
+    if not words or due is None:
         return words
     left = due - at
     when = f"in {duration(left)}" if left >= 0 else f"overdue by {duration(left)}"
     return f"{words} by {clock(due)[:8]} ({when})"
+
+
+def _expected(events: Iterable[str]) -> str:
+    """`A or B from payment`: the events with the service that owns them."""
+    by_owner: dict[str, list[str]] = {}
+    for event in events:
+        by_owner.setdefault(_owner_of(event), []).append(event)
+    return " or ".join(f"{' or '.join(names)} from {owner}" for owner, names in by_owner.items())
+
+
+def _owner_of(event: str) -> str:
+    """Nobody's, for an event that only another release knows."""
+    homes = [topic.owner for topic in CATALOGUE.topics if event in {message.__name__ for message in topic.messages}]
+    return homes[0] if homes else "nobody here"
+
+
+def _pause(state: Mapping[str, Any]) -> str:
+    by = f" by {state['paused_by']}" if state.get("paused_by") else ""
+    left = state.get("remaining_ms")
+    then = f"; {duration(left)} are left when it is resumed" if left is not None else "; it sends when it is resumed"
+    return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
 
 
 def _own(access: Access, topics: list[str], order_id: str) -> list[Place]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cli import decisions
+from cli.debts import debts_of, in_words
 from cli.details import goods, money, total
 from cli.entries import Entry
 from cli.narration import ENDS, narrate
@@ -29,6 +31,7 @@ def show_whole(whole: Whole, *, as_json: bool) -> None:
     for line in _head(whole):
         write(line)
     tell(whole.lines)
+    tell_decisions(whole.state)
     for entry in whole.dead:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
     if awaited := waits_for(whole.state, now()):
@@ -46,6 +49,18 @@ def tell(lines: Iterable[Line]) -> None:
     console, width = Console(highlight=False), shutil.get_terminal_size().columns
     for line in lines:
         console.print(coloured(line, width))
+
+
+def tell_decisions(state: Mapping[str, Any]) -> None:
+    """What the orchestrator decided, entry by entry: the messages that it took, and its deadlines."""
+    rows = list(decisions.decisions(state))
+    if not sys.stdout.isatty():
+        for row in rows:
+            write(decisions.plain(row))
+    elif rows:
+        write("what the orchestrator decided:")
+        for line in decisions.aligned(rows):
+            write(f"  {line}")
 
 
 def watch(access: Access, order_id: str, timeout_s: float, *, as_json: bool) -> int:
@@ -79,9 +94,7 @@ def _head(whole: Whole) -> list[str]:
     if terms:
         price = money(total(terms["lines"]), terms["currency"])
         head.append(f"{goods(terms['lines'])} for {terms['customer_id']}, {price}, {terms['shipping_speed']}")
-    if state.get("owed"):
-        head.append(f"still owed: {', '.join(state['owed'])}")
-    return head
+    return head + [f"still owed: {in_words(debt)}" for debt in debts_of(state)]
 
 
 def _terms(whole: Whole) -> dict[str, Any]:

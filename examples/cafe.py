@@ -111,17 +111,25 @@ class Catering(State):
     status: str = "placeholder"
     step: str | None = None
     attempt: Int32 = 0
+    attempts_before: Int32 = 0
+    exhausted: str = ""
     begun: Names = ()
     done: Names = ()
     failed: Names = ()
     undone: Names = ()
+    settled: Names = ()
     owed: Names = ()
     expected: Names = ()
     due_at: Millis | None = None
+    remaining_ms: Int64 | None = None
     expires_at: Millis | None = None
     forget_at: Millis | None = None
     reason: str | None = None
     cancel_requested: bool = False
+    compensation_requested: bool = False
+    paused_since: Millis | None = None
+    paused_by: str | None = None
+    paused_reason: str | None = None
 
 
 CateringCommand = ReserveBeans | ReleaseBeans | BookVan

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contracts import (
     CommandFailed,
+    CompensateOrder,
+    Disposition,
     OrderLine,
     OrderPlaced,
     OrderState,
+    PauseOrder,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -14,10 +17,14 @@ from contracts import (
     ReservationConfirmed,
     ReservationRejected,
     ReservationReleased,
+    ResumeOrder,
+    RetryOrder,
+    SettleOrder,
     ShipmentCancelled,
     ShipmentScheduled,
 )
 from ensemble import Command, Message
+from ensemble.pauses import Scope
 from ensemble.saga import Deadline, SagaPolicies, StepPolicy, advance
 from services.orchestrator.domain import placed
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
@@ -45,9 +52,24 @@ RELEASED = ReservationReleased(order_id="o-1", warehouse_id="berlin")
 SCHEDULED = ShipmentScheduled(order_id="o-1", shipment_id="s-1", shipping_speed="express")
 UNSHIPPED = ShipmentCancelled(order_id="o-1", shipment_id="s-1")
 CANCEL = RequestCancellation(order_id="o-1", reason="changed my mind")
+PAUSE = PauseOrder(order_id="o-1", requested_by="anna", reason="audit")
+RESUME = ResumeOrder(order_id="o-1", requested_by="ben", reason="audited")
+PROBE = ResumeOrder(order_id="o-1", requested_by="ben", reason="try one", past_pause=True)
+RETRY = RetryOrder(order_id="o-1", requested_by="anna", reason="provider is back")
+COMPENSATE = CompensateOrder(order_id="o-1", requested_by="anna", reason="fraud")
 
 
-def failed(command: str, attempt: int) -> CommandFailed:
+def settle(*steps: str) -> SettleOrder:
+    """Somebody has paid back, or freed, by hand what these steps owe."""
+    return SettleOrder(order_id="o-1", requested_by="anna", reason="wired the money", steps=steps)
+
+
+def retry(step: str, after_attempt: int = 0) -> RetryOrder:
+    """Somebody saw this attempt, and waits for it no longer."""
+    return RETRY.model_copy(update={"step": step, "after_attempt": after_attempt})
+
+
+def failed(command: str, attempt: int, disposition: Disposition = "dead_letter") -> CommandFailed:
     """A participant has used up its attempts at a command."""
     return CommandFailed(
         order_id="o-1",
@@ -58,15 +80,35 @@ def failed(command: str, attempt: int) -> CommandFailed:
         message="provider down",
         attempts=5,
         command_attempt=attempt,
+        disposition=disposition,
     )
+
+
+class Board:
+    """What is paused for all, in words."""
+
+    def __init__(self) -> None:
+        self.paused: dict[tuple[Scope, str], str] = {}
+
+    def of(self, step: str, *commands: type[Command]) -> str | None:
+        """As the port `Pauses` promises."""
+        names = {command.__name__ for command in commands}
+        places = {
+            ("step", step),
+            *(("command", name) for name in names),
+            *(("service", f"owner of {n}") for n in names),
+        }
+        return next((f"{' '.join(place)}: {why}" for place, why in self.paused.items() if place in places), None)
 
 
 class Play:
     """Keeps the state, the clock, and every command sent."""
 
-    def __init__(self, *triggers: Message | Deadline) -> None:
+    def __init__(self, *triggers: Message | Deadline, policies: SagaPolicies = POLICIES) -> None:
         self.state = OrderState(order_id="o-1")
         self.now = 1_000_000
+        self.policies = policies
+        self.board = Board()
         self.sent: list[Command] = []
         """What the latest trigger sent."""
         self.all_sent: list[Command] = []
@@ -85,10 +127,19 @@ class Play:
             self.on(Deadline(self.now))
         return self
 
+    def paused_for_all(self, scope: Scope, name: str) -> Play:
+        """A pause wider than this order, from now on."""
+        self.board.paused[scope, name] = "provider down"
+        return self
+
+    def wait(self, seconds: float) -> Play:
+        self.now += round(seconds * 1000)
+        return self
+
     def _take(self, trigger: Message | Deadline) -> None:
         self.now += 1
         state = placed(self.state, trigger, "m-0") if isinstance(trigger, OrderPlaced) else self.state
-        decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=POLICIES)
+        decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=self.policies, pauses=self.board)
         self.state, self.sent = decision.state, list(decision.commands)
         self.all_sent += decision.commands
 

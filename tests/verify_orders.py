@@ -15,6 +15,7 @@ TERMS = {
 }
 PAYMENT = {"amount": DUE, "currency": "EUR", "payment_token": "tok_approve", "expires_at": 9}
 UNDO = {"reason": "asked to", "attempt": 1}
+BY_HAND = {"requested_by": "anna", "reason": "audit"}
 
 
 def receive(story: Story, quantity: int = 100) -> None:
@@ -173,6 +174,38 @@ def cancelled(story: Story, cause: Written, *late: Written) -> None:
     story.state(order_id, "cancelled", *late, step=None, due_at=None, expected=[])
     closing = story.by("orchestrator", "orders.commands", "CancelOrder", cause, order_id=order_id, reason="asked to")
     story.by("order", "orders.events", "OrderCancelled", closing, order_id=order_id, reason="asked to")
+
+
+def asked_for_payment(story: Story, cause: Written) -> Written:
+    """Sent, and not read yet."""
+    fields = {"order_id": cause.fields["order_id"], "attempt": 1, **PAYMENT}
+    asked = story.by("orchestrator", "payments.commands", "ProcessPayment", cause, **fields)
+    if "payment" not in story.committed:
+        story.unread("payment", asked)
+    return asked
+
+
+def decide(story: Story, order_id: str, entry: int, *decided: str) -> None:
+    """What the order's states say that it decided upon one of the entries of the latest."""
+    message_id = story.last("OrderState", order_id).fields["seen"][entry]["message_id"]
+    for state in story.all("OrderState", order_id):
+        state.fields["seen"] = [
+            {**seen, "decided": list(decided)} if seen["message_id"] == message_id else seen
+            for seen in state.fields["seen"]
+        ]
+
+
+def settle_by_hand(story: Story, order_id: str) -> None:
+    """The refund of an order that was cancelled is given up after all, and somebody paid back without the provider."""
+    gone = ("RefundPayment", "PaymentRefunded", "CancelOrder", "OrderCancelled", "OrderState", "OrderState")
+    for kind in gone:
+        story.drop(story.last(kind, order_id))
+    story.bookings = [booking for booking in story.bookings if booking.kind != "refund"]
+    story.seen[order_id] = [record for record in story.seen[order_id] if record in story.records]
+    fields = {"order_id": order_id, "steps": ["payment"], **BY_HAND}
+    command = story.outside("orchestrator.commands", "SettleOrder", order_id, **fields)
+    story.states[order_id] |= {"undone": ["shipment", "reservation"], "settled": ["payment"]}
+    cancelled(story, command, command)
 
 
 def clean_story() -> Story:

@@ -115,3 +115,9 @@ def as_seen(record: Written) -> dict[str, Any]:
         "offset": offset,
         "at": 1,
     }
+
+
+def as_deadline(order_id: str) -> dict[str, Any]:
+    """What an order's state remembers of a timer."""
+    seen = {"type": "Deadline", "message_id": f"timer/{order_id}/deadline/5", "topic": "timer"}
+    return {**seen, "partition": -1, "offset": -1, "at": 1}

@@ -8,7 +8,9 @@ import typer
 
 from cli.options import AsJson
 
-Expect = Annotated[int | None, typer.Option("--expect-orders", min=0, help="So many orders must be there, all ended.")]
+Expect = Annotated[
+    int | None, typer.Option("--expect-orders", min=0, help="So many orders must be there, all ended or paused.")
+]
 Provider = Annotated[
     str | None, typer.Option("--provider", metavar="URL", help="The payment provider; its ledger is read as well.")
 ]

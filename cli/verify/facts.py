@@ -73,10 +73,12 @@ class StateRecord(NamedTuple):
     done: tuple[str, ...]
     failed: tuple[str, ...]
     undone: tuple[str, ...]
+    settled: tuple[str, ...]
     owed: tuple[str, ...]
     expected: tuple[str, ...]
     due_at: int | None
-    paused_reason: str | None
+    paused: str
+    """Who or what pauses the order, and why; empty: it is not paused."""
     is_full: bool
     """It remembers no more messages: the ones in the middle are gone."""
 
@@ -87,6 +89,9 @@ class Seen(NamedTuple):
     type: str
     message_id: str
     position: Position
+    """Of a deadline: the topic `timer`, partition and offset -1."""
+    decided: tuple[str, ...] = ()
+    """Types of the commands that were sent upon it; `pause` or `resume`."""
 
 
 class Raw(NamedTuple):

@@ -163,7 +163,8 @@ class Gathering:
             if seen["message_id"] not in noted:
                 message_id = self._shared(seen["message_id"])
                 at = Position(self._shared(seen["topic"]), seen["partition"], seen["offset"])
-                noted[message_id] = Seen(self._shared(seen["type"]), message_id, at)
+                decided = self._shared(tuple(seen.get("decided", ())))
+                noted[message_id] = Seen(self._shared(seen["type"]), message_id, at, decided)
 
     def _state(self, fields: Mapping[str, Any], position: Position) -> StateRecord:
         def names(field: str) -> tuple[str, ...]:
@@ -180,10 +181,11 @@ class Gathering:
             names("done"),
             names("failed"),
             names("undone"),
+            names("settled"),
             names("owed"),
             names("expected"),
             fields.get("due_at"),
-            fields.get("paused_reason"),
+            self._shared(_pause(fields)),
             len(fields.get("seen", ())) >= MOST_SEEN,
         )
 
@@ -203,6 +205,13 @@ class Gathering:
 
 MOST_SEEN: Final = 32
 """An order's state remembers the first 16 and the latest 16 messages."""
+
+
+def _pause(fields: Mapping[str, Any]) -> str:
+    """Who pauses the order and why; empty while nobody does."""
+    if fields.get("paused_since") is None:
+        return ""
+    return f"{fields.get('paused_by') or 'nobody known'}: {fields.get('paused_reason') or 'no reason given'}"
 
 
 def _raw(record: Any) -> Raw:

@@ -10,6 +10,7 @@ from cli.verify.checks.dead_letters import check_dead_letters
 from cli.verify.checks.endings import check_endings, check_expected
 from cli.verify.checks.inputs import check_inputs
 from cli.verify.checks.money import check_money
+from cli.verify.checks.pauses import check_pauses
 from cli.verify.checks.records import check_records
 from cli.verify.checks.state import check_state
 from cli.verify.checks.stock import check_stock
@@ -27,6 +28,7 @@ CHECKS: Final[Mapping[str, Callable[[Snapshot], list[Violation]]]] = {
     "inputs": check_inputs,
     "order state": check_state,
     "transitions": check_transitions,
+    "pauses": check_pauses,
     "traces": check_traces,
     "records": check_records,
     "dead letters": check_dead_letters,
@@ -39,6 +41,7 @@ ASKED: Final[Mapping[str, str]] = {
     "inputs": "every input has an effect or is a dead letter",
     "order state": "the order state agrees with the topics",
     "transitions": "orders only move forward",
+    "pauses": "no command leaves a paused order",
     "traces": "one trace from the first message to the last",
     "records": "each record can be read, where its key belongs, once",
     "dead letters": "dead letters are the untouched originals",

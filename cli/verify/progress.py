@@ -20,6 +20,8 @@ class OpenOrder(NamedTuple):
     waits_for: str
     due_at: int | None
     """Epoch milliseconds; None: nothing is due."""
+    paused: str = ""
+    """Who or what pauses it, and why; empty: it is not paused."""
 
 
 def open_orders(snapshot: Snapshot) -> tuple[OpenOrder, ...]:
@@ -55,12 +57,12 @@ def _open(snapshot: Snapshot, order_id: str) -> OpenOrder:
         return OpenOrder(order_id, "placed", None, _unread(snapshot, "orchestrator", snapshot.accepted[order_id]), None)
     if state.status in {"completed", "cancelled"}:
         return OpenOrder(order_id, state.status, None, "the order service, which has yet to close it", None)
-    return OpenOrder(order_id, state.status, state.step, _awaited(state), state.due_at)
+    return OpenOrder(order_id, state.status, state.step, _awaited(state), state.due_at, state.paused)
 
 
 def _awaited(state: StateRecord) -> str:
     awaited = " or ".join(state.expected) or "nothing"
-    return f"{awaited} (paused: {state.paused_reason})" if state.paused_reason else awaited
+    return f"{awaited} (paused by {state.paused})" if state.paused else awaited
 
 
 def _waiting(snapshot: Snapshot) -> list[OpenOrder]:

@@ -52,7 +52,13 @@ class Report:
         if self.problems:
             return "not checked"
         still_open = f", {len(self.open_orders)} still open" if self.open_orders else ""
+        still_open += f" ({self.paused} paused)" if self.paused else ""
         return f"clean: {self.counted.orders if self.counted else 0} orders{still_open}"
+
+    @property
+    def paused(self) -> int:
+        """How many of the open orders do not go on before somebody resumes them."""
+        return sum(1 for order in self.open_orders if order.paused)
 
     def found(self, check: str) -> int:
         """How many violations one check has found."""
@@ -92,6 +98,7 @@ def counted_rows(report: Report) -> list[tuple[str, int]]:
         ("cancelled", counted.cancelled),
         ("compensation failed", counted.compensation_failed),
         ("open", len(report.open_orders)),
+        ("paused", report.paused),
         ("messages", sum(counted.messages.values())),
         ("captures", counted.captures),
         ("refunds", counted.refunds),

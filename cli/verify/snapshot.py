@@ -149,6 +149,13 @@ class Snapshot:
                 found[message.fields["warehouse_id"]].append(message)
         return dict(found)
 
+    def was_settled(self, order_id: str, step: str) -> bool:
+        """Whether what the step owed was settled by hand; an order whose state is gone is believed its commands."""
+        state = self.state_of(order_id)
+        if state is not None:
+            return step in state.settled
+        return any(step in command.fields["steps"] for command in self.of_order(order_id, "SettleOrder"))
+
     def state_of(self, order_id: str) -> StateRecord | None:
         """The latest state of the order; None when there is none, or it was deleted."""
         history = self.states.get(order_id)

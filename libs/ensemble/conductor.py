@@ -40,6 +40,7 @@ def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
         "commands": ports.CommandBus[Union[commands]],  # type: ignore[valid-type]  # noqa: UP007  as above
         "timers": ports.Timers,
         "clock": ports.Clock,
+        "pauses": ports.Pauses,
         "policies": SagaPolicies,
     }
 
@@ -47,7 +48,8 @@ def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
 def _methods(saga: Saga[S, Any], state: type[S], key: str) -> dict[str, Callable[..., None]]:
     def take(role: Any, owner: str, trigger: Message | Deadline) -> None:
         before = role.states.get(owner) or state(**{key: owner})
-        decision = advance(saga, cast("Any", before), trigger, now=role.clock.now(), policies=role.policies)
+        given = {"now": role.clock.now(), "policies": role.policies, "pauses": role.pauses}
+        decision = advance(saga, cast("Any", before), trigger, **given)
         _keep(role, owner, decision)
         for timer, field in ((DEADLINE, "due_at"), (RETENTION, "forget_at")):
             _set_timer(role.timers, (owner, timer), getattr(before, field), getattr(decision.state, field))
@@ -55,7 +57,7 @@ def _methods(saga: Saga[S, Any], state: type[S], key: str) -> dict[str, Callable
     def on_event(role: Any, event: Message) -> None:
         take(role, getattr(event, key), event)
 
-    def on_cancellation(role: Any, command: Message) -> None:
+    def on_command(role: Any, command: Message) -> None:
         take(role, getattr(command, key), command)
 
     def on_deadline(role: Any, timer: ports.TimerDue) -> None:
@@ -64,20 +66,20 @@ def _methods(saga: Saga[S, Any], state: type[S], key: str) -> dict[str, Callable
     def on_retention(role: Any, timer: ports.TimerDue) -> None:
         role.states.delete(timer.key)
 
-    _mark(saga, on_event, on_cancellation)
+    _mark(saga, on_event, on_command)
     return {
         "on_event": on_event,
-        "on_cancellation": on_cancellation,
+        "on_command": on_command,
         "on_deadline": when_due(DEADLINE)(on_deadline),
         "on_retention": when_due(RETENTION)(on_retention),
     }
 
 
-def _mark(saga: Saga[S, Any], on_event: Callable[..., None], on_cancellation: Callable[..., None]) -> None:
+def _mark(saga: Saga[S, Any], on_event: Callable[..., None], on_command: Callable[..., None]) -> None:
     for event in saga.events():
         reacts_to(event)(on_event)
-    if saga.cancelled_by is not None:
-        handles(saga.cancelled_by)(on_cancellation)
+    for command in saga.commands():
+        handles(command)(on_command)
 
 
 def _keep(role: Any, owner: str, decision: Decision[Any, Any]) -> None:

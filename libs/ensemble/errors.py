@@ -5,6 +5,7 @@
     |   +-- AttemptTimedOut     an async handler outlived its attempt
     |   +-- Stopped             a partition takes no records now: paused, or no room for more parked ones
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
+    |   +-- UnknownSaga         a state of a saga, or of a version of it, that this release cannot go on with
     +-- TerminalError           will never be processed: dead-lettered at once
     |   +-- RejectedInput       the input itself is wrong, nothing behind it depends on it: its key goes on
     |   |   +-- UndecodableRecord  the bytes are no record of ours
@@ -46,6 +47,13 @@ class Stopped(RetryableError):
 
 class SchemasUnavailable(RetryableError):
     """The schema registry does not answer, or does not know a schema of ours yet. Who needs it waits until it does."""
+
+
+class UnknownSaga(RetryableError):
+    """A running saga was begun or moved by a release that this one knows nothing of.
+
+    Retryable, because while a release is rolled out the partition may go back to a process that can.
+    """
 
 
 class TerminalError(EnsembleError):

@@ -3,11 +3,14 @@
     decision = advance(ORDER_FULFILMENT, state, event, now=clock.now(), policies=policies)
 
 - Answers may come early, late, twice, or in any order: each is noted, and a step that is done when reached is skipped.
-- A deadline that passes means *unknown*: the step is sent again as a new attempt; once given up it is undone as well.
+- A deadline that passes means *unknown*: the step is sent again as a new attempt; once given up it is undone as well,
+  unless its policy pauses the saga instead.
 - A refusal, a request to cancel, or a step given up turns the saga back. Every step that may have happened is undone,
   the latest first, one at a time; an undo that is given up stays `owed`, and is settled when its answer comes after
-  all. An undo's answer that comes unasked says that the step does not stand: it turns the saga back as well.
+  all, or by a person. An undo's answer that comes unasked says that the step does not stand: it turns the saga back.
 - A step's first answer counts, but a success is believed over an earlier refusal: at worst it costs an idle undo.
+- A paused saga notes what comes and sends nothing (`saga_pause`). It pauses by itself rather than send what is paused
+  for all.
 - `completed` and `cancelled` are final: nothing that comes later changes the state or sends anything.
 """
 
@@ -15,9 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ensemble.messages import Command, Message
+from ensemble.ports import Pauses
+from ensemble.saga_facts import Deadline, Happening, due_back, to_undo, with_steps
+from ensemble.saga_pause import BY_POLICY, held, paused, resumed
 from ensemble.saga_policies import SagaPolicies, StepPolicy
 from ensemble.saga_state import Names, SagaState
 from ensemble.saga_table import (
@@ -30,11 +36,13 @@ from ensemble.saga_table import (
     PLACEHOLDER,
     Irreversible,
     NoEffect,
+    Operations,
     Saga,
     Step,
     Undo,
     answers_of,
 )
+from ensemble.saga_version import refuse_unknown
 
 __all__ = [
     "IRREVERSIBLE",
@@ -43,6 +51,7 @@ __all__ = [
     "Decision",
     "Irreversible",
     "NoEffect",
+    "Operations",
     "Saga",
     "SagaPolicies",
     "SagaState",
@@ -50,19 +59,21 @@ __all__ = [
     "StepPolicy",
     "Undo",
     "advance",
+    "to_undo",
 ]
 
-_REASON_LIMIT: Final = 500
+_NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
+    "step": None,
+    "attempt": 0,
+    "attempts_before": 0,
+    "exhausted": "",
+    "expected": (),
+    "due_at": None,
+    "expires_at": None,
+}
 
 S = TypeVar("S", bound=SagaState)
 C = TypeVar("C", bound=Command)
-
-
-@dataclass(frozen=True)
-class Deadline:
-    """The time `due_at` has come. One that is older than the state's own is ignored."""
-
-    due_at: int
 
 
 @dataclass(frozen=True)
@@ -74,12 +85,22 @@ class Decision(Generic[S, C]):
 
 
 def advance(  # noqa: PLR0913  pure: all that it depends on is an argument
-    saga: Saga[S, C], state: S, trigger: Message | Deadline, *, now: int, policies: SagaPolicies
+    saga: Saga[S, C],
+    state: S,
+    trigger: Message | Deadline,
+    *,
+    now: int,
+    policies: SagaPolicies,
+    pauses: Pauses | None = None,
 ) -> Decision[S, C]:
-    """What follows from `trigger`. A saga that nobody has heard of is a state with status `placeholder`."""
+    """What follows from `trigger`. A saga that nobody has heard of is a state with status `placeholder`.
+
+    UnknownSaga when the state belongs to another saga, or to a version that this table cannot go on with.
+    """
     if state.status in {COMPLETED, CANCELLED}:
         return Decision(state)
-    return _Turn(saga, trigger, now, policies).take(state)
+    refuse_unknown(saga, state)
+    return _Turn(saga, Happening(saga, trigger), now, policies, pauses).take(state)
 
 
 @dataclass(frozen=True)
@@ -94,63 +115,50 @@ class _Task(Generic[S, C]):
     policy: StepPolicy
 
 
-class _Failure(Protocol):
-    """The fields of `Saga.exhausted_on`."""
-
-    command: str
-    command_attempt: int
-
-
 @dataclass(frozen=True)
 class _Turn(Generic[S, C]):
     """One call of `advance`: first what happened is noted, then the noted state says what is next."""
 
     saga: Saga[S, C]
-    trigger: Message | Deadline
+    what: Happening[S, C]
     now: int
     policies: SagaPolicies
+    pauses: Pauses | None
 
     def take(self, state: S) -> Decision[S, C]:
-        noted = state.model_copy(update=self._facts(state))
+        decision = self._decided(self._operated(self._started(self.what.noted(state))))
+        if state.paused_by is None or state.paused_by != decision.state.paused_by:
+            return decision
+        since = {"paused_since": state.paused_since}  # a resume that met the same pause has ended nothing
+        return Decision(decision.state.model_copy(update=since), decision.commands)
+
+    def _decided(self, noted: S) -> Decision[S, C]:
+        if noted.status == PLACEHOLDER:
+            return Decision(self._waiting(noted))
+        if noted.paused_since is not None:
+            return Decision(held(noted))
         if noted.status in {COMPENSATING, COMPENSATION_FAILED}:
             return self._backward(noted)
-        if noted.status != PLACEHOLDER:
-            return self._forward(noted)
-        return self._forward(self._started(noted)) if self._is(self.saga.starts_on) else Decision(self._waiting(noted))
+        return self._forward(noted)
 
-    # -- what happened --------------------------------------------------------------------------------------------
-
-    def _is(self, kind: type[Message] | None) -> bool:
-        return type(self.trigger) is kind
-
-    def _facts(self, state: S) -> dict[str, Any]:
-        steps, asked = self.saga.steps, self._is(self.saga.cancelled_by)
-        undos = [step for step in steps if isinstance(step.undo, Undo) and self._is(step.undo.until)]
-        refused = [step for step in steps if self._is(step.fails_on) and step.name not in state.done]
-        done = [step for step in steps if self._is(step.succeeds_on)]
-        started = [step for step in steps if any(map(self._is, step.may_start_on))]
-        undone = _with(state.undone, undos)
-        return {
-            "begun": _with(state.begun, [*started, *done]),
-            "done": _with(state.done, done),
-            "failed": _with(state.failed, refused),
-            "undone": undone,
-            "owed": () if asked else tuple(name for name in state.owed if name not in undone),
-            "cancel_requested": state.cancel_requested or asked,
-            "reason": state.reason or (self._words() if undos or refused or asked else None),
-        }
-
-    def _words(self) -> str:
-        """The trigger as a reason: its type, and the reason that it gives itself."""
-        given = getattr(self.trigger, "reason", "")
-        return ": ".join(filter(None, (type(self.trigger).__name__, given)))[:_REASON_LIMIT]
+    # -- begun, paused, resumed -----------------------------------------------------------------------------------
 
     def _waiting(self, state: S) -> S:
         forget_at = state.forget_at or self._after(self.policies.placeholder_s)
         return state.model_copy(update={"expected": (self.saga.starts_on.__name__,), "forget_at": forget_at})
 
     def _started(self, state: S) -> S:
-        return state.model_copy(update={"saga": self.saga.name, "version": self.saga.version, "forget_at": None})
+        if state.status != PLACEHOLDER or not self.what.is_a(self.saga.starts_on):
+            is_older = bool(state.saga) and state.version != self.saga.version
+            return state.model_copy(update={"version": self.saga.version}) if is_older else state
+        begun = {"saga": self.saga.name, "version": self.saga.version, "status": self.saga.steps[0].status}
+        return state.model_copy(update={**begun, "expected": (), "forget_at": None})
+
+    def _operated(self, state: S) -> S:
+        if self.what.is_operation("pause"):
+            asked = cast("Any", self.what.trigger)
+            return paused(state, f"operator {asked.requested_by}", asked.reason, self.now)
+        return resumed(state, self.now) if self.what.is_operation("resume") else state
 
     # -- onward ---------------------------------------------------------------------------------------------------
 
@@ -160,34 +168,42 @@ class _Turn(Generic[S, C]):
         step = next((step for step in self.saga.steps if step.name not in state.done), None)
         if step is None:
             ended = self._ended(state.model_copy(update={"reason": None}), COMPLETED)
-            return Decision(ended, _built(self.saga.completes_with, state))
+            return self._sent(state, ended, COMPLETED, _built(self.saga.completes_with, state))
         return self._pursue(state, self._task_of(step))
 
     def _must_turn_back(self, state: S) -> bool:
+        if state.failed or state.undone or state.compensation_requested:
+            return True
         pivots = (step.name for step in self.saga.steps if step.undo is IRREVERSIBLE)
-        return bool(state.failed or state.undone) or (state.cancel_requested and not _any_in(pivots, state.begun))
+        return state.cancel_requested and not any(name in state.begun for name in pivots)
 
     def _task_of(self, step: Step[S, C]) -> _Task[S, C]:
         awaits = tuple(event.__name__ for event in (step.succeeds_on, step.fails_on) if event is not None)
-        policy = self.policies.steps[step.name]
+        policy = self.policies.ruling(step.name, undoing=False)
         return _Task(step.name, self.saga.status_at(step), awaits, step.send, step.again, policy)
 
     # -- back -----------------------------------------------------------------------------------------------------
 
     def _turned_back(self, state: S) -> Decision[S, C]:
-        return self._backward(state.model_copy(update={"status": COMPENSATING, "step": None}))
+        return self._backward(state.model_copy(update={**_NOTHING_UNDER_WAY, "status": COMPENSATING}))
 
     def _backward(self, state: S) -> Decision[S, C]:
-        due = [step for step in reversed(self.saga.steps) if _is_due(step, state)]
-        state = state.model_copy(update={"owed": _with(state.owed, [s for s in due if s.undo is IRREVERSIBLE])})
-        undos = [_undo_of(step, step.undo, self.policies) for step in due if isinstance(step.undo, Undo)]
+        due = due_back(self.saga, state)
+        owed = with_steps(state.owed, [step for step in due if step.undo is IRREVERSIBLE])
+        state = state.model_copy(update={"owed": owed})
+        undos = [self._undo_of(step, step.undo) for step in due if isinstance(step.undo, Undo)]
         if not undos:
             return self._settled(state)
         return self._pursue(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
 
+    def _undo_of(self, step: Step[S, C], undo: Undo[S, C]) -> _Task[S, C]:
+        policy = self.policies.ruling(step.name, undoing=True)
+        return _Task(step.name, COMPENSATING, (undo.until.__name__,), undo.command, undo.command, policy)
+
     def _settled(self, state: S) -> Decision[S, C]:
         if not state.owed:
-            return Decision(self._ended(state, CANCELLED), _built(self.saga.cancels_with, state))
+            ended = self._ended(state, CANCELLED)
+            return self._sent(state, ended, CANCELLED, _built(self.saga.cancels_with, state))
         owed = [step for step in self.saga.steps if step.name in state.owed and isinstance(step.undo, Undo)]
         expected = tuple(answers_of(step)[-1].__name__ for step in owed)
         return Decision(self._ended(state, COMPENSATION_FAILED).model_copy(update={"expected": expected}))
@@ -197,75 +213,88 @@ class _Turn(Generic[S, C]):
     def _pursue(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
         if state.step != task.step:
             return self._attempted(state, task, 1)
-        is_last = state.attempt > task.policy.resends
-        if self._is_overdue(state) and not is_last:
+        if self.what.asks_again(state):
+            state = _counted_anew(state)
+        if state.due_at is None:
             return self._attempted(state, task, state.attempt + 1)
-        if is_last and (self._is_overdue(state) or self._is_refused(state, task)):
-            return self._given_up(state, task)
-        return Decision(state)
+        if state.exhausted == "pause":
+            return self._paused_by_policy(state, f"{task.step}: its participant keeps attempt {state.attempt}")
+        if state.exhausted == "compensate" and task.status != COMPENSATING:
+            return self._given_up(state, task, f"given up by its participant at attempt {state.attempt}")
+        return self._judged(state, task)
+
+    def _judged(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+        """Silence, and attempts that failed, against the policy."""
+        is_last = state.attempt - state.attempts_before > task.policy.resends
+        is_over = self._is_overdue(state)
+        if is_over and not is_last:
+            return self._attempted(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
+        if not (is_over or (is_last and state.exhausted)):
+            return Decision(state)
+        words = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
+        if task.policy.on_exhaustion == "pause":
+            return self._paused_by_policy(state, f"{task.step}: {words}")
+        return self._given_up(state, task, words)
 
     def _attempted(self, state: S, task: _Task[S, C], attempt: int) -> Decision[S, C]:
         build = task.first if attempt == 1 else task.again
-        attempts_left = task.policy.resends + 2 - attempt
-        given_up_after_s = task.policy.deadline_s * attempts_left
+        before = 0 if attempt == 1 else state.attempts_before
         changes = {
             "status": task.status,
             "step": task.step,
             "attempt": attempt,
+            "attempts_before": before,
+            "exhausted": "",
             "begun": state.begun if task.step in state.begun else (*state.begun, task.step),
             "expected": task.awaits,
             "due_at": self._after(task.policy.deadline_s),
-            "expires_at": self._after(given_up_after_s + self.policies.expiry_margin_s),
+            "expires_at": self._expiry(task.policy, attempt - before),
         }
         attempted = state.model_copy(update=changes)
-        return Decision(attempted, _built((build,) if build else (), attempted))
+        return self._sent(state, attempted, task.step, _built((build,) if build else (), attempted))
 
-    def _given_up(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+    def _expiry(self, policy: StepPolicy, attempt: int) -> int:
+        """A while after the step is given up; where that is left to a person, as late as anything may come."""
+        given_up_after_s = policy.deadline_s * (policy.resends + 2 - attempt)
+        is_left = policy.on_exhaustion == "pause"
+        return self._after(given_up_after_s + (self.policies.stub_s if is_left else self.policies.expiry_margin_s))
+
+    def _sent(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
+        """The decision to send, or to pause where sending is paused."""
+        words = self.pauses.of(step, *map(type, commands)) if self.pauses and not self._may_pass() else None
+        if words is None:
+            return Decision(after, commands)
+        by, _, reason = words.partition(": ")
+        return Decision(held(paused(before, by, reason, self.now)))
+
+    def _may_pass(self) -> bool:
+        return self.what.is_operation("resume") and bool(cast("Any", self.what.trigger).past_pause)
+
+    def _paused_by_policy(self, state: S, reason: str) -> Decision[S, C]:
+        return Decision(paused(_counted_anew(state), BY_POLICY, reason, self.now))
+
+    def _given_up(self, state: S, task: _Task[S, C], words: str) -> Decision[S, C]:
         if task.status == COMPENSATING:
-            return self._backward(state.model_copy(update={"step": None, "owed": (*state.owed, task.step)}))
-        reason = f"{task.step}: no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
-        return self._turned_back(state.model_copy(update={"reason": state.reason or reason}))
+            owed = (*state.owed, task.step)
+            return self._backward(state.model_copy(update={**_NOTHING_UNDER_WAY, "owed": owed}))
+        return self._turned_back(state.model_copy(update={"reason": state.reason or f"{task.step}: {words}"}))
 
     def _is_overdue(self, state: S) -> bool:
-        at = state.due_at
-        return isinstance(self.trigger, Deadline) and at is not None and self.trigger.due_at >= at
-
-    def _is_refused(self, state: S, task: _Task[S, C]) -> bool:
-        """Whether the participant says that it cannot process the very command that was sent last."""
-        if not self._is(self.saga.exhausted_on):
-            return False
-        failure = cast("_Failure", self.trigger)
-        build = task.first if state.attempt == 1 else task.again
-        sent = build and type(build(state)).__name__
-        return (failure.command, failure.command_attempt) == (sent, state.attempt)
+        at, trigger = state.due_at, self.what.trigger
+        return isinstance(trigger, Deadline) and at is not None and trigger.due_at >= at
 
     def _ended(self, state: S, status: str) -> S:
         forget_at = None if status == COMPENSATION_FAILED else self._after(self.policies.stub_s)
-        nothing_due = {"step": None, "attempt": 0, "expected": (), "due_at": None, "expires_at": None}
-        return state.model_copy(update={**nothing_due, "status": status, "forget_at": forget_at})
+        return state.model_copy(update={**_NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at})
 
     def _after(self, seconds: float) -> int:
         return self.now + round(seconds * 1000)
 
 
-def _is_due(step: Step[S, C], state: SagaState) -> bool:
-    """Whether the step's undo is due: it may have happened, and neither was refused nor is undone or owed."""
-    if step.name in state.failed and step.name not in state.done:
-        return False
-    return step.name in state.begun and step.name not in (*state.undone, *state.owed)
-
-
-def _undo_of(step: Step[S, C], undo: Undo[S, C], policies: SagaPolicies) -> _Task[S, C]:
-    return _Task(step.name, COMPENSATING, (undo.until.__name__,), undo.command, undo.command, policies.undos[step.name])
+def _counted_anew(state: S) -> S:
+    """The next attempt is due, and the policy's resends count from there."""
+    return state.model_copy(update={"attempts_before": state.attempt, "exhausted": "", "due_at": None})
 
 
 def _built(builders: Iterable[Callable[[S], C]], state: S) -> tuple[C, ...]:
     return tuple(build(state) for build in builders)
-
-
-def _with(names: Names, steps: Iterable[Step[S, C]]) -> Names:
-    return (*names, *(step.name for step in steps if step.name not in names))
-
-
-def _any_in(names: Iterable[str], among: Names) -> bool:
-    return any(name in among for name in names)

@@ -10,7 +10,7 @@ from ensemble.declarations import RoleDescription, describe_role
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command
 from ensemble.saga_policies import SagaPolicies, StepPolicy
-from ensemble.saga_table import Saga, Undo
+from ensemble.saga_table import IRREVERSIBLE, Saga, Undo
 
 TIMERS = ("deadline", "retention")
 """The timers that a conductor keeps: for `due_at` and `forget_at` of its state."""
@@ -38,8 +38,8 @@ def _faults_of_role(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterato
         yield f"the table names {event}, but no method of {name} has @reacts_to({event})"
     for event in _names(marked.get("reacts_to", set()) - saga.events()):
         yield f"{name} reacts to {event}, which the table does not name"
-    if saga.cancelled_by is not None and saga.cancelled_by not in marked.get("handles", set()):
-        yield f"no method of {name} has @handles({saga.cancelled_by.__name__})"
+    for command in _names(saga.commands() - marked.get("handles", set())):
+        yield f"no method of {name} has @handles({command})"
     for timer in sorted(set(TIMERS) - marked.get("when_due", set())):
         yield f'no method of {name} has @when_due("{timer}")'
 
@@ -57,6 +57,9 @@ def _faults_of(saga: Saga[Any, Any], policies: SagaPolicies) -> Iterator[str]:
     undone = {step.name for step in saga.steps if isinstance(step.undo, Undo)}
     yield from _disagreement("step", {step.name for step in saga.steps}, policies.steps)
     yield from _disagreement("undo of step", undone, policies.undos)
+    for step in saga.steps[:-1]:
+        if step.undo is IRREVERSIBLE and not step.acknowledged:
+            yield f"step {step.name!r} is irreversible, but not the last; move it, or say why in its acknowledged="
     for step in saga.steps:
         policy = policies.steps.get(step.name)
         if policy is not None and policy.resends and step.again is None:

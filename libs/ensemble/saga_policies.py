@@ -42,3 +42,7 @@ class SagaPolicies(BaseModel):
     """How long events wait for the one that starts their saga."""
     stub_s: Seconds = 7 * 86_400
     """How long an ended saga is remembered: as long as any input of it may still come."""
+
+    def ruling(self, step: str, *, undoing: bool) -> StepPolicy:
+        """The policy of a step, or of its undo."""
+        return (self.undos if undoing else self.steps)[step]

@@ -23,6 +23,14 @@ class SagaState(Protocol):
         """Counts from 1; every resend is a new one."""
 
     @property
+    def attempts_before(self) -> int:
+        """Attempts that the policy counts no more."""
+
+    @property
+    def exhausted(self) -> str:
+        """How the participant gave up the attempt under way; empty: it did not."""
+
+    @property
     def begun(self) -> Names:
         """Steps that may have happened."""
 
@@ -35,6 +43,10 @@ class SagaState(Protocol):
     @property
     def undone(self) -> Names: ...
     @property
+    def settled(self) -> Names:
+        """Steps that were owed until a person settled them."""
+
+    @property
     def owed(self) -> Names:
         """Steps whose undo was given up."""
 
@@ -44,7 +56,11 @@ class SagaState(Protocol):
 
     @property
     def due_at(self) -> int | None:
-        """When the engine wants its `Deadline`; the caller keeps one timer for it."""
+        """When the engine wants its `Deadline`; the caller keeps one timer for it. None while paused."""
+
+    @property
+    def remaining_ms(self) -> int | None:
+        """While paused: what is left until then. None: the next attempt is due as soon as the pause ends."""
 
     @property
     def expires_at(self) -> int | None:
@@ -58,4 +74,22 @@ class SagaState(Protocol):
     def reason(self) -> str | None: ...
     @property
     def cancel_requested(self) -> bool: ...
+    @property
+    def compensation_requested(self) -> bool: ...
+    @property
+    def paused_since(self) -> int | None:
+        """None: it is not paused."""
+
+    @property
+    def paused_by(self) -> str | None:
+        """`operator NAME`, `policy`, or the wider pause: `step NAME`, `command TYPE`, `service NAME`."""
+
+    @property
+    def paused_reason(self) -> str | None: ...
+    @property
+    def saga(self) -> str:
+        """The saga's name; empty: not started."""
+
+    @property
+    def version(self) -> int: ...
     def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...

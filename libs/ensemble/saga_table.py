@@ -55,6 +55,24 @@ class Undo(Generic[S, C]):
 
 
 @dataclass(frozen=True)
+class Operations:
+    """The commands by which people intervene. Each says in `requested_by` and `reason` who does, and why."""
+
+    _: KW_ONLY
+    pause: type[Command]
+    resume: type[Command]
+    """Its flag `past_pause` lets the next command leave although its step or type is paused."""
+    retry: type[Command]
+    """Its fields `step` and `after_attempt` say what is to be sent again; an empty step: whatever is under way."""
+    compensate: type[Command]
+    settle: type[Command]
+    """Its field `steps` names what is owed no longer."""
+
+    def __iter__(self) -> Iterator[type[Command]]:
+        return iter((self.pause, self.resume, self.retry, self.compensate, self.settle))
+
+
+@dataclass(frozen=True)
 class Step(Generic[S, C]):
     """One row of the table. Without `send`, somebody else sets the step going and it is awaited."""
 
@@ -71,6 +89,8 @@ class Step(Generic[S, C]):
     """The participant's refusal: nothing of the step happened, so it is the one that is not undone."""
     may_start_on: tuple[type[Event], ...] = ()
     """What may set the step going before it is reached; its undo is due from then on."""
+    acknowledged: str = ""
+    """Why an irreversible step may stand before others, whose failure then leaves it owed."""
 
     @property
     def again(self) -> Callable[[S], C] | None:
@@ -85,11 +105,18 @@ class Saga(Generic[S, C]):
     name: str
     _: KW_ONLY
     version: int
+    """Goes up when the states of running sagas mean something else to the new table."""
+    oldest: int = 1
+    """The oldest version whose states this table can go on with."""
     starts_on: type[Event]
     steps: tuple[Step[S, C], ...]
     cancelled_by: type[Command] | None = None
     exhausted_on: type[Event] | None = None
-    """The event of a participant that could not process a command: fields `command` (type name), `command_attempt`."""
+    """The event of a participant that could not process a command: fields `command` (type name), `command_attempt`.
+
+    A field `disposition` may say more: `compensate` turns the saga back at once, `pause` pauses it.
+    """
+    operated_by: Operations | None = None
     completes_with: tuple[Callable[[S], C], ...] = ()
     cancels_with: tuple[Callable[[S], C], ...] = ()
 
@@ -119,6 +146,11 @@ class Saga(Generic[S, C]):
         """Every event that the table names, which its conductor must react to."""
         named = {self.starts_on} | ({self.exhausted_on} if self.exhausted_on else set())
         return frozenset(named.union(*({*answers_of(step), *step.may_start_on} for step in self.steps)))
+
+    def commands(self) -> frozenset[type[Command]]:
+        """Every command by which others intervene, which its conductor must handle."""
+        cancelled_by = {self.cancelled_by} if self.cancelled_by else set()
+        return frozenset({*cancelled_by, *(self.operated_by or ())})
 
     def builders(self) -> Iterator[Callable[[S], C]]:
         """Every function of the table that makes a command."""

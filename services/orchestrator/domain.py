@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
 
 from contracts import (
     CancelOrder,
     CancelShipment,
+    Charge,
     CompleteOrder,
     DispatchStock,
+    Event,
     FulfilOrder,
     OrderPlaced,
     OrderState,
     OrderTerms,
+    PaymentConfirmed,
     ProcessPayment,
     RefundPayment,
     ReleaseStock,
-    SeenEvent,
+    ReservedLine,
+    ShipmentScheduled,
     total_of,
 )
-
-FIRST_SEEN: Final = 16
-LAST_SEEN: Final = 16
-"""How many messages are remembered from an order's beginning, and how many of the latest."""
 
 # -- the state ----------------------------------------------------------------------------------------------------
 
@@ -46,25 +47,88 @@ def fingerprint(event: OrderPlaced) -> str:
     return blake2b(event.model_dump_json(exclude={"placed_at"}).encode(), digest_size=16).hexdigest()
 
 
-def has_seen(state: OrderState, message_id: str) -> bool:
-    """Whether this very message is remembered."""
-    return any(seen.message_id == message_id for seen in state.seen)
-
-
-def with_seen(state: OrderState, seen: SeenEvent) -> OrderState:
-    """The state that remembers one message more; the first and the latest ones stay."""
-    kept = state.seen if len(state.seen) < FIRST_SEEN + LAST_SEEN else _without_the_middle(state.seen)
-    return state.model_copy(update={"seen": (*kept, seen)})
-
-
-def _without_the_middle(seen: tuple[SeenEvent, ...]) -> tuple[SeenEvent, ...]:
-    return (*seen[:FIRST_SEEN], *seen[FIRST_SEEN + 1 :])
+def informed(state: OrderState, event: Event) -> OrderState:
+    """The state with what the event says that somebody may have to give back by hand."""
+    match event:
+        case PaymentConfirmed(amount=amount, currency=currency, charge_id=charge_id) if state.charge is None:
+            charge = Charge(amount=amount, currency=currency, charge_id=charge_id)
+            return state.model_copy(update={"charge": charge})
+        case ShipmentScheduled(shipment_id=shipment_id) if state.shipment_id is None:
+            return state.model_copy(update={"shipment_id": shipment_id})
+        case _:
+            return state
 
 
 def kept(state: OrderState, now: int) -> OrderState:
     """The state as it is stored: a stub, without the terms, once the order has ended."""
     order = None if state.status in {"completed", "cancelled"} else state.order
     return state.model_copy(update={"order": order, "updated_at": now})
+
+
+# -- what is owed -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChargeOwed:
+    """Money taken and not given back, in minor units. Not certain: payment never said that it was taken."""
+
+    amount: int
+    currency: str
+    charge_id: str | None
+    is_certain: bool
+
+
+@dataclass(frozen=True)
+class StockOwed:
+    """Pieces that a warehouse holds for the order. Not certain: inventory never said that it does."""
+
+    warehouse_id: str
+    lines: tuple[ReservedLine, ...]
+    is_certain: bool
+
+
+@dataclass(frozen=True)
+class ShipmentOwed:
+    """A shipment that was booked. Not certain: shipping never said that it was."""
+
+    shipment_id: str | None
+    is_certain: bool
+
+
+@dataclass(frozen=True)
+class StepOwed:
+    """Whatever another step has left."""
+
+    step: str
+
+
+Debt = ChargeOwed | StockOwed | ShipmentOwed | StepOwed
+
+
+def owed(state: OrderState) -> tuple[Debt, ...]:
+    """What is for a person to give back, free or cancel, because its undo was given up. An idle charge owes nothing."""
+    return debts(state, state.owed)
+
+
+def debts(state: OrderState, steps: Iterable[str]) -> tuple[Debt, ...]:
+    """What these steps have taken, or may have: for `owed`, and to show what an undo would give back."""
+    found = (_debt(state, step) for step in steps)
+    return tuple(debt for debt in found if not isinstance(debt, ChargeOwed) or debt.amount)
+
+
+def _debt(state: OrderState, step: str) -> Debt:
+    is_certain = step in state.done
+    match step, state.order:
+        case "payment", OrderTerms() as order:
+            charge = state.charge or Charge(amount=total_of(order.lines), currency=order.currency)
+            return ChargeOwed(charge.amount, charge.currency, charge.charge_id, is_certain)
+        case "reservation", OrderTerms() as order:
+            lines = tuple(ReservedLine(sku=line.sku, quantity=line.quantity) for line in order.lines)
+            return StockOwed(order.warehouse_id, lines, is_certain)
+        case "shipment", _:
+            return ShipmentOwed(state.shipment_id, is_certain)
+        case _:
+            return StepOwed(step)
 
 
 # -- the commands -------------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ from contracts import (
     CancelOrder,
     CancelShipment,
     CommandFailed,
+    CompensateOrder,
     CompleteOrder,
     DispatchStock,
     FulfilOrder,
     OrderPlaced,
     OrderState,
+    PauseOrder,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -21,10 +23,13 @@ from contracts import (
     ReservationConfirmed,
     ReservationRejected,
     ReservationReleased,
+    ResumeOrder,
+    RetryOrder,
+    SettleOrder,
     ShipmentCancelled,
     ShipmentScheduled,
 )
-from ensemble.saga import Saga, Step, Undo
+from ensemble.saga import Operations, Saga, Step, Undo
 from services.orchestrator.domain import (
     cancel_order,
     cancel_shipment,
@@ -53,6 +58,9 @@ ORDER_FULFILMENT: Saga[OrderState, FulfilmentCommand] = Saga(
     starts_on=OrderPlaced,
     cancelled_by=RequestCancellation,
     exhausted_on=CommandFailed,
+    operated_by=Operations(
+        pause=PauseOrder, resume=ResumeOrder, retry=RetryOrder, compensate=CompensateOrder, settle=SettleOrder
+    ),
     steps=(
         Step(
             "payment",

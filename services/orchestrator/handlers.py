@@ -31,10 +31,12 @@ from contracts import (
 )
 from ensemble import (
     Clock,
+    Command,
     CommandBus,
     CurrentRecord,
     EventBus,
     Message,
+    Pauses,
     RejectedInput,
     StateStore,
     TimerDue,
@@ -45,7 +47,7 @@ from ensemble import (
     when_due,
 )
 from ensemble.saga import Deadline, Decision, SagaPolicies, advance
-from services.orchestrator import domain
+from services.orchestrator import domain, memory
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand
 
 log = structlog.get_logger()
@@ -63,6 +65,7 @@ class OrderOrchestrator:
     clock: Clock
     record: CurrentRecord
     policies: SagaPolicies
+    pauses: Pauses
 
     @reacts_to(OrderPlaced)
     def handle(self, event: OrderPlaced) -> None:
@@ -74,7 +77,7 @@ class OrderOrchestrator:
 
     @reacts_to(PaymentConfirmed)
     def on_payment_confirmed(self, event: PaymentConfirmed) -> None:
-        self._take(self._order(event.order_id), event)
+        self._take(domain.informed(self._order(event.order_id), event), event)
 
     @reacts_to(PaymentDeclined)
     def on_payment_declined(self, event: PaymentDeclined) -> None:
@@ -98,7 +101,7 @@ class OrderOrchestrator:
 
     @reacts_to(ShipmentScheduled)
     def on_shipment_scheduled(self, event: ShipmentScheduled) -> None:
-        self._take(self._order(event.order_id), event)
+        self._take(domain.informed(self._order(event.order_id), event), event)
 
     @reacts_to(ShipmentCancelled)
     def on_shipment_cancelled(self, event: ShipmentCancelled) -> None:
@@ -138,7 +141,7 @@ class OrderOrchestrator:
         state = self.orders.get(timer.key)
         if state is not None:
             spent = state.model_copy(update={"due_at": None})
-            self._keep(self._advance(state, Deadline(timer.due_at)), before=spent)
+            self._keep(state, self._advance(state, Deadline(timer.due_at)), self._seen("Deadline"), timers=spent)
 
     @when_due("retention")
     def on_retention(self, timer: TimerDue) -> None:
@@ -153,33 +156,48 @@ class OrderOrchestrator:
         return self.orders.get(order_id) or OrderState(order_id=order_id)
 
     def _take(self, state: OrderState, message: Message) -> None:
-        if not domain.has_seen(state, self.record.message_id):
-            before = self._order(state.order_id)
-            self._keep(self._advance(domain.with_seen(state, self._seen(message)), message), before)
+        if memory.has_seen(state, self.record.message_id):
+            return
+        before = self._order(state.order_id)
+        decision = self._advance(state, message)
+        self._keep(before, decision, self._seen(type(message).__name__, message), timers=before)
 
-    def _seen(self, message: Message) -> SeenEvent:
+    def _seen(self, name: str, message: Message | None = None) -> SeenEvent:
         record = self.record
         return SeenEvent(
-            type=type(message).__name__,
+            type=name,
             message_id=record.message_id,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             at=self.clock.now(),
+            by=getattr(message, "requested_by", ""),
+            why=getattr(message, "reason", "")[: memory.WHY_LIMIT] if isinstance(message, Command) else "",
         )
 
     def _advance(self, state: OrderState, trigger: Message | Deadline) -> Decision[OrderState, FulfilmentCommand]:
-        return advance(ORDER_FULFILMENT, state, trigger, now=self.clock.now(), policies=self.policies)
+        now = self.clock.now()
+        return advance(ORDER_FULFILMENT, state, trigger, now=now, policies=self.policies, pauses=self.pauses)
 
-    def _keep(self, decision: Decision[OrderState, FulfilmentCommand], before: OrderState) -> None:
+    def _keep(
+        self,
+        before: OrderState,
+        decision: Decision[OrderState, FulfilmentCommand],
+        seen: SeenEvent,
+        *,
+        timers: OrderState,
+    ) -> None:
+        """Remember, send and announce what was decided; `timers` says which of them are set."""
         after = decision.state
-        self.orders.set(after.order_id, domain.kept(after, self.clock.now()))
+        told = memory.led_to(seen, before, decision, memory.ruling(self.policies, before, after))
+        self.orders.set(after.order_id, domain.kept(memory.with_seen(after, told), self.clock.now()))
         for command in decision.commands:
             self.commands.send(command)
-        self._set_timer(after.order_id, "deadline", before.due_at, after.due_at)
-        self._set_timer(after.order_id, "retention", before.forget_at, after.forget_at)
-        if after.status != before.status:
-            _tell(before, after)
+        for event in memory.announcements(before, after, told):
+            self.events.emit(event)
+        self._set_timer(after.order_id, "deadline", timers.due_at, after.due_at)
+        self._set_timer(after.order_id, "retention", timers.forget_at, after.forget_at)
+        _tell(before, after)
 
     def _set_timer(self, order_id: str, name: str, was: int | None, at: int | None) -> None:
         """One timer record for each change, none when nothing changed."""
@@ -190,6 +208,14 @@ class OrderOrchestrator:
 
 
 def _tell(before: OrderState, after: OrderState) -> None:
-    """One log line for each change of status."""
-    change = {"status": after.status, "was": before.status, "step": after.step, "reason": after.reason}
-    log.info("order changed", order_id=after.order_id, **{name: said for name, said in change.items() if said})
+    """One log line for each change of status, each pause and each resume."""
+    if (after.status, after.paused_by) != (before.status, before.paused_by):
+        change = {
+            "status": after.status,
+            "was": before.status,
+            "step": after.step,
+            "reason": after.reason,
+            "paused_by": after.paused_by,
+            "paused_reason": after.paused_reason,
+        }
+        log.info("order changed", order_id=after.order_id, **{name: said for name, said in change.items() if said})

@@ -70,7 +70,7 @@ def test_an_orders_story_is_told_from_the_topics(ensemble: CommandLine, access: 
     assert shown.code == 0
     assert f"{order_id}  payment_pending, step payment" in shown.out
     assert "OrderPlaced\tcli\torchestrator, order, shipping" in shown.out
-    assert "waits for PaymentConfirmed by 00:00:00 (overdue by" in shown.out
+    assert "waits for PaymentConfirmed from payment by 00:00:00 (overdue by" in shown.out
 
 
 def test_an_order_is_listed_with_its_terms(ensemble: CommandLine, access: Access, order_id: str) -> None:

@@ -74,14 +74,30 @@ def test_the_latest_orders_come_first_with_the_fate_of_each_step() -> None:
 
 def test_an_order_waits_for_what_is_expected() -> None:
     state = {"expected": ["PaymentConfirmed", "PaymentDeclined"], "due_at": 20_000}
-    assert waits_for(state, 5_000) == "PaymentConfirmed or PaymentDeclined by 00:00:20 (in 15 s)"
-    assert waits_for(state, 80_000) == "PaymentConfirmed or PaymentDeclined by 00:00:20 (overdue by 60 s)"
+    assert waits_for(state, 5_000) == "PaymentConfirmed or PaymentDeclined from payment by 00:00:20 (in 15 s)"
+    assert waits_for(state, 80_000) == "PaymentConfirmed or PaymentDeclined from payment by 00:00:20 (overdue by 60 s)"
     assert waits_for({"expected": []}, 0) == ""
 
 
-def test_a_paused_order_says_since_when() -> None:
-    state = {"expected": ["PaymentConfirmed"], "paused_reason": "audit", "paused_since": 1_000}
-    assert waits_for(state, 5_000) == "PaymentConfirmed; paused since 00:00:01.000: audit"
+SINCE = "paused since 00:00:01.000 by operator anna: audit"
+PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operator anna"}
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (
+            {**PAUSED, "expected": ["PaymentConfirmed"], "remaining_ms": 12_000},
+            f"PaymentConfirmed from payment; {SINCE}; 12 s are left when it is resumed",
+        ),
+        (
+            {**PAUSED, "expected": [], "remaining_ms": None},
+            f"{SINCE}; it sends when it is resumed",
+        ),
+    ],
+)
+def test_a_paused_order_says_since_when_by_whom_and_what_its_resume_does(state: dict[str, object], words: str) -> None:
+    assert waits_for(state, 5_000) == words
 
 
 SHEET = Sheet(

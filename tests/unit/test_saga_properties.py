@@ -12,6 +12,7 @@ from ensemble import Command, Message
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import (
     CANCEL,
+    COMPENSATE,
     DECLINED,
     NAMES,
     PAID,
@@ -24,10 +25,15 @@ from tests.fulfilment_play import (
     UNSHIPPED,
     Play,
     failed,
+    retry,
+    settle,
 )
 
 REPLIES: Final = {
-    "ProcessPayment": (PAID, DECLINED, failed("ProcessPayment", 1), failed("ProcessPayment", 2)),
+    "ProcessPayment": (
+        *(PAID, DECLINED, failed("ProcessPayment", 1), failed("ProcessPayment", 2)),
+        failed("ProcessPayment", 1, "compensate"),
+    ),
     "FulfilOrder": (RESERVED, REJECTED, SCHEDULED, failed("FulfilOrder", 1), failed("FulfilOrder", 2)),
     "CancelShipment": (UNSHIPPED, failed("CancelShipment", 2)),
     "ReleaseStock": (RELEASED, failed("ReleaseStock", 2)),
@@ -38,7 +44,8 @@ FORWARD: Final = {"ProcessPayment", "FulfilOrder"}
 UNDER_WAY: Final = {"payment_pending", "fulfilled", "compensating"}
 TIME_OUT: Final = None
 
-ANYTHING: Final = [PLACED, CANCEL, *(reply for replies in REPLIES.values() for reply in replies)]
+OPERATIONS: Final = [COMPENSATE, settle("shipment", "payment"), retry("payment", 1), retry("reservation")]
+ANYTHING: Final = [PLACED, CANCEL, *OPERATIONS, *(reply for replies in REPLIES.values() for reply in replies)]
 anything = st.lists(st.sampled_from([*ANYTHING, TIME_OUT, TIME_OUT, TIME_OUT]), max_size=30)
 
 
@@ -87,10 +94,10 @@ def check_end(state: OrderState) -> None:
         assert not state.failed
         assert not state.undone
     if state.status == "cancelled":
-        assert may_have_happened <= set(state.undone)
+        assert may_have_happened <= {*state.undone, *state.settled}
     if state.status == "compensation_failed":
         assert state.owed
-        assert may_have_happened <= {*state.undone, *state.owed}
+        assert may_have_happened <= {*state.undone, *state.settled, *state.owed}
 
 
 @given(st.sampled_from(ANYTHING), anything)

@@ -23,9 +23,10 @@ from contracts import (
 )
 from ensemble import Command, CommandBus, Message, TimerDue, conducts, handles, reacts_to, when_due
 from ensemble.errors import ConfigurationError
-from ensemble.saga import IRREVERSIBLE, Saga, SagaPolicies, Step, StepPolicy, Undo, advance
+from ensemble.saga import IRREVERSIBLE, NO_EFFECT, Saga, SagaPolicies, Step, StepPolicy, Undo, advance
 from ensemble.saga_check import check_saga
 from services.orchestrator.domain import cancel_order, complete_order, refund_payment
+from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import CANCEL, PAID, PLACED, REFUNDED, REJECTED, RESERVED
 
 POLICY = StepPolicy(deadline_s=10, resends=0)
@@ -119,6 +120,22 @@ def test_a_refused_irreversible_step_is_not_owed() -> None:
 def test_refuses_a_table_that_cannot_be_played(steps: tuple[Any, ...], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         saga(*steps)
+
+
+def test_an_irreversible_step_is_the_last_or_acknowledged() -> None:
+    last = Step[OrderState, Command]("pack", succeeds_on=ShipmentScheduled, undo=NO_EFFECT)
+    policies = POLICIES.model_copy(update={"steps": dict.fromkeys(("pay", "pick", "pack"), POLICY)})
+    with pytest.raises(ConfigurationError, match="step 'pick' is irreversible, but not the last"):
+        check_saga(saga(PAY, PICK, last), Conductor, policies)
+    with pytest.raises(ConfigurationError) as error:
+        check_saga(saga(PAY, replace(PICK, acknowledged="goods leave before papers"), last), Conductor, policies)
+    assert "irreversible" not in str(error.value)
+
+
+def test_names_each_operation_that_nobody_handles() -> None:
+    operated = replace(SMALL, operated_by=ORDER_FULFILMENT.operated_by)
+    with pytest.raises(ConfigurationError, match=r"no method of Conductor has @handles\(PauseOrder\)"):
+        check_saga(operated, Conductor, POLICIES)
 
 
 def test_names_each_event_that_nobody_reacts_to() -> None:

@@ -9,8 +9,18 @@ import pytest
 
 from cli.verify.judgement import judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
-from tests.verify_orders import PAYMENT, TERMS, clean_story, pay, place
-from tests.verify_records import Written
+from tests.verify_orders import (
+    BY_HAND,
+    PAYMENT,
+    TERMS,
+    asked_for_payment,
+    clean_story,
+    decide,
+    pay,
+    place,
+    settle_by_hand,
+)
+from tests.verify_records import Written, as_deadline
 from tests.verify_story import Story
 
 
@@ -107,6 +117,27 @@ def cancelled_before_anything_was_captured(story: Story) -> None:
     )
 
 
+def deadline_in_the_order_state(story: Story) -> None:
+    command_of_a_timer(story)
+    state = story.last("OrderState", "o-done").fields
+    state["seen"] = [{**as_deadline("o-done"), "decided": ["ProcessPayment"]}, *state["seen"]]
+
+
+def paused_and_resumed(story: Story) -> None:
+    """What came meanwhile led to nothing; the resume led to what follows."""
+    paused = story.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
+    place(story, "o-new")
+    asked_for_payment(story, story.last("OrderPlaced", "o-new"))
+    story.state("o-new", "payment_pending", paused)
+    decide(story, "o-new", -1, "pause")
+    repeated = story.outside("orders.events", "OrderPlaced", "o-new", **TERMS, order_id="o-new", placed_at=7)
+    resumed = story.outside("orchestrator.commands", "ResumeOrder", "o-new", order_id="o-new", **BY_HAND)
+    asked_for_payment(story, resumed)
+    story.state("o-new", "payment_pending", repeated, resumed, attempt=2)
+    decide(story, "o-new", -3, "pause")
+    decide(story, "o-new", -1, "resume", "ProcessPayment")
+
+
 @pytest.mark.parametrize(
     "happens",
     [
@@ -118,6 +149,8 @@ def cancelled_before_anything_was_captured(story: Story) -> None:
         dispatched_again,
         answered_again,
         command_of_a_timer,
+        deadline_in_the_order_state,
+        paused_and_resumed,
         garbage_put_aside,
         failed_command,
         cancelled_before_anything_was_captured,
@@ -192,6 +225,30 @@ def test_an_order_whose_compensation_has_failed_is_owing_and_neither_open_nor_wr
     assert judge(snapshot) == ()
     assert owing_orders(snapshot) == {"o-undone": ("payment",)}
     assert open_orders(snapshot) == ()
+
+
+def test_an_order_that_is_paused_is_open_and_says_by_whom_and_is_expected_to_end_later() -> None:
+    story = clean_story()
+    asked_for_payment(story, place(story, "o-new"))
+    paused = story.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
+    pause = {"paused_by": "operator anna", "paused_reason": "audit", "paused_since": 5, "due_at": None}
+    story.state("o-new", "payment_pending", paused, **pause)
+
+    snapshot = story.snapshot()
+
+    assert judge(snapshot, expect_orders=5) == ()
+    (order,) = open_orders(snapshot)
+    assert (order.paused, order.waits_for) == (
+        "operator anna: audit",
+        "PaymentConfirmed (paused by operator anna: audit)",
+    )
+
+
+def test_what_was_settled_by_hand_may_stay_with_the_provider_and_in_the_warehouse() -> None:
+    story = clean_story()
+    settle_by_hand(story, "o-undone")
+
+    assert judge(story.snapshot()) == ()
 
 
 def test_what_retention_has_removed_is_noted_and_not_judged() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.verify_orders import clean_story, place
+from tests.verify_orders import clean_story, decide, place, settle_by_hand
 from tests.verify_story import Story
 
 
@@ -86,6 +86,19 @@ def scheduled_after_cancellation(story: Story) -> None:
     story.by("shipping", "shipping.events", "ShipmentScheduled", story.last("ScheduleShipment", "o-undone"), **shipped)
 
 
+def sent_while_paused(story: Story) -> None:
+    decide(story, "o-done", 0, "pause")
+
+
+def decided_what_is_on_no_topic(story: Story) -> None:
+    decide(story, "o-done", 0, "ProcessPayment", "RefundPayment")
+
+
+def settled_by_nobody(story: Story) -> None:
+    settle_by_hand(story, "o-undone")
+    story.last("SettleOrder", "o-undone").fields["steps"] = ["shipment"]
+
+
 @pytest.mark.parametrize(
     ("plant", "check", "words"),
     [
@@ -100,6 +113,9 @@ def scheduled_after_cancellation(story: Story) -> None:
         (state_without_a_command, "order state", "ProcessPayment was never sent"),
         (seen_what_never_was, "order state", "has seen ShipmentScheduled never-was"),
         (failed_but_nothing_owed, "order state", "nothing is owed"),
+        (sent_while_paused, "pauses", "was paused when PaymentConfirmed"),
+        (decided_what_is_on_no_topic, "pauses", "says that it sent RefundPayment upon OrderPlaced"),
+        (settled_by_nobody, "order state", "no SettleOrder names it"),
         (backwards, "transitions", "went from completed to fulfilled"),
         (forgets_a_step, "transitions", "shipment is no longer done"),
         (confirmed_after_refund, "transitions", "follows PaymentRefunded"),

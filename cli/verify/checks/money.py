@@ -90,7 +90,7 @@ def _against_terms(snapshot: Snapshot, order_id: str, account: Account, owed: in
         if account.net != owed:
             yield f"is completed: {owed} is due, but {account.net} is held"
     elif order_id in snapshot.cancelled or _is_settled(snapshot, order_id):
-        if account.net:
+        if account.net and not snapshot.was_settled(order_id, "payment"):
             yield f"is cancelled, but {account.net} is held"
     elif account.net > owed:
         yield f"{owed} is due, but {account.net} is held"

@@ -27,6 +27,7 @@ def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[st
     there = frozenset(snapshot.orders.get(order_id, NONE))
     if snapshot.is_whole:
         yield from _steps(state, there)
+        yield from _settled(snapshot, order_id, state)
     match state.status:
         case "completed":
             yield from _of_completed(state, there)
@@ -59,6 +60,14 @@ def _steps(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
             yield f"is {state.status} at step {name}, but {command} was never sent"
 
 
+def _settled(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
+    """What is owed no longer, somebody has settled."""
+    asked = {name for command in snapshot.of_order(order_id, "SettleOrder") for name in command.fields["steps"]}
+    for name in state.settled:
+        if name not in asked:
+            yield f"says that step {name} was settled by hand, but no SettleOrder names it"
+
+
 def _of_completed(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
     if missing := sorted(STEPS.keys() - set(state.done)):
         yield f"is completed without {', '.join(missing)}"
@@ -71,7 +80,7 @@ def _of_completed(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
 def _of_cancelled(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
     for name in state.begun:
         was_refused = name in state.failed and name not in state.done
-        if not was_refused and name not in state.undone:
+        if not was_refused and name not in (*state.undone, *state.settled):
             yield f"is cancelled, but step {name} was begun and never undone"
     if state.owed:
         yield f"is cancelled, although {', '.join(state.owed)} is owed"

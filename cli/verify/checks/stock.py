@@ -141,7 +141,7 @@ def _judge(snapshot: Snapshot, order_id: str, holding: Holding) -> Iterator[str]
         yield f"was reserved {_words(holding.reserved)}, ordered {_words(ordered)}"
     if order_id in snapshot.completed:
         yield from _of_completed(snapshot, order_id, holding, ordered)
-    elif order_id in snapshot.cancelled:
+    elif order_id in snapshot.cancelled and not snapshot.was_settled(order_id, "reservation"):
         yield from _of_cancelled(holding)
 
 

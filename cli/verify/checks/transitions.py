@@ -10,7 +10,7 @@ from cli.verify.flow import FIRST, FOLLOWERS, NEXT_STATUSES
 from cli.verify.snapshot import Snapshot
 
 CHECK = "transitions"
-_GROWING = ("begun", "done", "failed", "undone")
+_GROWING = ("begun", "done", "failed", "undone", "settled")
 
 
 def check_transitions(snapshot: Snapshot) -> list[Violation]:

@@ -1,0 +1,49 @@
+"""What the orchestrator decided on each message and deadline of an order, and who asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from cli.details import clock
+
+_COLUMNS: Final = ("at", "upon", "decided", "now", "by")
+
+
+def decisions(state: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """A row for each entry of a decoded OrderState: when, upon what, what was decided, where that led, by whom."""
+    for seen in state.get("seen", ()):
+        yield clock(seen["at"]), seen["type"], _decided(seen), _led_to(seen), _by(seen)
+
+
+def plain(row: tuple[str, ...]) -> str:
+    """A row for a pipe: tab-separated, nothing left out."""
+    return "\t".join(("decision", *row))
+
+
+def aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """The rows for a terminal, in columns."""
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_COLUMNS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _decided(seen: Mapping[str, Any]) -> str:
+    if seen.get("late"):
+        return "noted: it came late"
+    return ", ".join(seen.get("decided", ())) or "noted"
+
+
+def _led_to(seen: Mapping[str, Any]) -> str:
+    words = [seen["status"]] if seen.get("status") else []
+    if seen.get("step"):
+        words.append(f"{seen['step']} attempt {seen['attempt']}")
+    return ", ".join(words)
+
+
+def _by(seen: Mapping[str, Any]) -> str:
+    """A person with their reason, or the policy that ruled."""
+    why = f": {seen['why']}" if seen.get("why") else ""
+    if seen.get("by"):
+        return f"{seen['by']}{why}"
+    return f"policy {seen['policy']}{why}" if seen.get("policy") else why.removeprefix(": ")
