@@ -27,3 +27,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the p
 Answer = Annotated[
     float, typer.Option("--wait", min=0.1, max=86_400, help="Wait so many seconds for what comes of it.")
 ]
+Probe = Annotated[int, typer.Option("--probe", min=0, help="So many go first, alone; 0: no probe.")]
+WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Then so many at a time.")]
+FailureLimit = Annotated[
+    float, typer.Option("--failure-limit", min=0, max=1, help="Stop when a larger share of a wave fails again.")
+]
+WaveWait = Annotated[
+    float, typer.Option("--wait", min=0.1, max=86_400, help="What has not gone on by then (seconds) counts as failed.")
+]

@@ -11,21 +11,24 @@ from structlog.testing import capture_logs
 
 from ensemble import TerminalError
 from ensemble.kafka.outside import Access
-from services.payment.ports import Captured, ChargeRequest, Refunded, RefundRequest
+from services.orchestrator.service import orchestrator
+from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 from services.payment.service import payment_service
 from tests.command_line import CommandLine
-from tests.order_messages import process_payment
+from tests.order_messages import order_placed, process_payment
 from tests.workshop.on_kafka import ServiceThread, wait_for
 
 
 @dataclass
 class Provider:
-    """Refuses for good what `refuses` holds, and captures everything else."""
+    """Refuses for good what `refuses` holds, declines tok_declined, and captures everything else."""
 
     refuses: set[str] = field(default_factory=set)
     charged: list[str] = field(default_factory=list)
 
-    async def charge(self, request: ChargeRequest) -> Captured:
+    async def charge(self, request: ChargeRequest) -> Captured | Declined:
+        if request.payment_token == "tok_declined":
+            return Declined("no money")
         if request.order_id in self.refuses:
             raise TerminalError(f"the vault is locked for {request.key}")
         self.charged.append(request.order_id)
@@ -47,6 +50,24 @@ class Desk:
         """Its log lines would mix with what commands print."""
         with capture_logs(), ServiceThread(payment_service(self.provider), self.bootstrap):
             yield
+
+    @contextmanager
+    def conducted(self) -> Iterator[None]:
+        """The orchestrator beside it."""
+        with self.at_work(), ServiceThread(orchestrator(), self.bootstrap):
+            yield
+
+    def place(self, *orders: str, card: str = "tok_approve") -> None:
+        """As if these orders had been placed."""
+        from cli.publishing import publish
+
+        for order_id in orders:
+            publish(self.access, order_placed(order_id=order_id, payment_token=card))
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """The order's row, or nothing."""
+        rows = self.ensemble("orders", "list", "--where", f"order={order_id}", "--json").document
+        return dict(rows[0]) if rows else {}
 
     def refuse(self, *orders: str) -> None:
         """Have these orders' charges given up."""

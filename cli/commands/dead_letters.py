@@ -19,7 +19,7 @@ AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="So man
 Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
 Places = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[DEAD_LETTER]...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
+    typer.Argument(metavar="DEAD_LETTER...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
 ]
 Type = Annotated[str | None, typer.Option("--type", help="Of this message type only.")]
 Error = Annotated[str | None, typer.Option("--error", help="With this class of error only.")]

@@ -1,24 +1,12 @@
 """Dead letters of a real service: shown, rehearsed, redriven and discarded from the command line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ensemble.kafka.outside import open_access
-from ensemble.settings import KafkaSettings
-from tests.cluster import Cluster
-from tests.command_line import CommandLine
-from tests.payment_desk import Desk, Provider
-
-
-@pytest.fixture
-def desk(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
-    ensemble = CommandLine(capsys)
-    assert ensemble("topics", "apply").code == 0
-    access = open_access(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
-    return Desk(ensemble, access, Provider(), kafka.bootstrap_servers)
+from tests.payment_desk import Desk
 
 
 @pytest.fixture
@@ -74,8 +62,6 @@ def test_an_edited_message_is_taken_instead_of_the_original(desk: Desk, order_id
         edited.write_text('{"order_id": "x"}')
         redrive = ("dead-letters", "redrive", letter["place"], "--reason", "fixed", "--edit", str(edited), "--json")
         desk.ensemble(*redrive).assert_is_a_mistake("amount")
-        import json
-
         desk.provider.refuses.clear()
         edited.write_text(json.dumps({**letter["fields"], "amount": 123}))
         assert [row["outcome"] for row in desk.ensemble(*redrive).document] == ["succeeded"]

@@ -15,7 +15,7 @@ from ensemble.parking import ParkingStore
 from ensemble.runtime_state import ParkedKey, ParkedRecord, Resolution
 
 
-def letter(offset: int = 0, redriven: int = 0, **headers: str) -> Letter:
+def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> Letter:
     own = [("kept", b"1"), *[("ensemble.redriven-from", b"payment.dead-letter/1/%d" % n) for n in range(redriven)]]
     said = {
         "__streams.errors.exception": "TerminalError",
@@ -27,7 +27,7 @@ def letter(offset: int = 0, redriven: int = 0, **headers: str) -> Letter:
         "ensemble.disposition": "dead_letter",
         "ensemble.parking-key": "order-1",
         "ensemble.failed-at": "2026-01-31T12:00:00.000Z",
-        **headers,
+        **(headers or {}),
     }
     pairs = (*own, *((name, text.encode()) for name, text in said.items()))
     return Letter(entry_of(Received("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)))
@@ -64,7 +64,7 @@ def test_one_that_was_settled_says_by_whom_and_why() -> None:
 
 def test_one_that_nothing_waits_for_was_skipped_or_is_gone() -> None:
     empty = ParkingStore("payment.parked-changelog")
-    assert fate_of(letter(**{"ensemble.disposition": "skip"}), empty).status == "skipped"
+    assert fate_of(letter(headers={"ensemble.disposition": "skip"}), empty).status == "skipped"
     assert fate_of(letter(), empty).status == "gone"
 
 
@@ -83,7 +83,7 @@ def test_each_filter_leaves_out_what_it_does_not_name(wanted: Selection) -> None
 def test_one_cause_reads_the_same_whatever_order_it_was() -> None:
     words = "order 'o-1' took 12.5 s, id 0123456789abcdef, key order-77"
     assert normalised(words, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
-    groups = grouped([letter(0), letter(1, **{"__streams.errors.message": "no card"}), letter(2)])
+    groups = grouped([letter(0), letter(1, headers={"__streams.errors.message": "no card"}), letter(2)])
     assert [len(group.letters) for group in groups] == [2, 1]
 
 
