@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if folder in FOLDERS:
             item.add_marker(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Who asks for containers wants them tried: a test that is skipped then has failed."""
+    report = yield
+    if report.skipped and item.config.getoption("--kafka") == "containers":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although --kafka=containers asks for it: {report.longreprtext}"
+    return report
 
 
 @pytest.fixture(scope="session")

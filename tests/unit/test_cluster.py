@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.cluster import COMPOSE_CLUSTER_ID, find_bootstrap
-from ensemble.settings import KafkaSettings
+from ensemble.kafka.cluster import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
+from ensemble.settings import KafkaSettings, RegistrySettings
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 
@@ -67,3 +67,26 @@ def test_another_kafka_on_that_port_is_left_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_compose_gives_its_kafka_the_id_that_it_is_known_by() -> None:
     assert f"CLUSTER_ID: {COMPOSE_CLUSTER_ID}\n" in COMPOSE.read_text(encoding="utf-8")
+
+
+def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_REGISTRY_PORT", "18081")
+    with broker_of(COMPOSE_CLUSTER_ID) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        found = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
+    assert found.url == "http://127.0.0.1:18081/apis/ccompat/v7"
+
+
+@pytest.mark.parametrize("cluster_id", [COMPOSE_CLUSTER_ID, "5L6g3nShT-eMCtK--X86sw"])
+def test_no_registry_comes_with_a_kafka_that_is_named_or_is_another(
+    cluster_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with broker_of(cluster_id) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        named = f"127.0.0.1:{port}" if cluster_id == COMPOSE_CLUSTER_ID else None
+        assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=named)).url is None
+
+
+def test_a_registry_that_is_named_stays() -> None:
+    named = RegistrySettings(url="http://registry.example:8081")
+    assert find_registry(named, KafkaSettings(bootstrap_servers=None)) is named
