@@ -8,13 +8,14 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
+from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings
 from services.payment.settings import PaymentSettings
 
 _ALL: Final[tuple[type[BaseSettings], ...]] = (
     KafkaSettings,
     RegistrySettings,
+    ComposeSettings,
     RuntimeSettings,
     PaymentSettings,
     FulfilmentSettings,

@@ -45,6 +45,13 @@ class Stack:
         """Where a published port is: KAFKA, REGISTRY, SANDBOX, PROMETHEUS."""
         return f"127.0.0.1:{self.environment[f'ENSEMBLE_{what}_PORT']}"
 
+    def start(self) -> None:
+        """Build and start; what did not come up tells why."""
+        try:
+            self.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.run('logs', '--no-color', '--tail', '15')}") from None
+
     def run(self, *arguments: str, limit_s: float = LIMIT_S) -> str:
         """Run a command of compose and return what it printed."""
         return _said([*self.compose, *arguments], self.environment, limit_s)
@@ -104,7 +111,7 @@ def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
     files = [word for file in ("docker-compose.yml", *more_files) for word in ("-f", file)]
     stack = Stack([*compose_command(), *files, "-p", PROJECT], _environment(directory))
     try:
-        stack.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
+        stack.start()
         stack.await_healthy("payment-sandbox", "schema-registry", *SERVICES)
         yield stack
     finally:

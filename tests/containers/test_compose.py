@@ -117,7 +117,7 @@ def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:
 
 def test_prometheus_asks_every_replica_and_fills_the_dashboard(stack: Stack) -> None:
     prometheus = Prometheus(stack.address("PROMETHEUS"))
-    stack.run("--profile", "observability", "up", "--detach", "--no-recreate", "--scale", "payment=3", "prometheus")
+    stack.run("--profile", "observability", "up", "--detach", "prometheus")
     wanted = {**dict.fromkeys(SERVICES, 1), "payment": 3}
     wait_until(lambda: prometheus.replicas() == wanted, lambda: f"{wanted}: {prometheus.replicas()}")
     answers = {expression: prometheus.query(expression) for expression in EXPRESSIONS}

@@ -77,14 +77,15 @@ def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.Monkey
     assert found.url == "http://127.0.0.1:18081/apis/ccompat/v7"
 
 
-@pytest.mark.parametrize("cluster_id", [COMPOSE_CLUSTER_ID, "5L6g3nShT-eMCtK--X86sw"])
-def test_no_registry_comes_with_a_kafka_that_is_named_or_is_another(
-    cluster_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with broker_of(cluster_id) as port:
+def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with broker_of("5L6g3nShT-eMCtK--X86sw") as port:
         monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
-        named = f"127.0.0.1:{port}" if cluster_id == COMPOSE_CLUSTER_ID else None
-        assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=named)).url is None
+        assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None)).url is None
+
+
+def test_who_names_the_kafka_names_the_registry() -> None:
+    named = KafkaSettings(bootstrap_servers="kafka.example:9092")
+    assert find_registry(RegistrySettings(url=None), named).url is None
 
 
 def test_a_registry_that_is_named_stays() -> None:
