@@ -115,7 +115,7 @@ def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
         stack.await_healthy("payment-sandbox", "schema-registry", *SERVICES)
         yield stack
     finally:
-        stack.run("down", "--volumes", "--remove-orphans")
+        stack.run("--profile", "observability", "down", "--volumes", "--remove-orphans")
 
 
 def remove_image() -> None:
