@@ -12,6 +12,7 @@ from tests.cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, e
 
 FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
+NOWHERE = "1"
 CHOSEN = pytest.StashKey[Chosen]()
 
 
@@ -22,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("shared machine", deadline=None)  # how long an example takes is the neighbours' affair
     settings.load_profile("shared machine")
+    os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
     config.stash[CHOSEN] = choose(config.getoption("--kafka"), os.environ, engine_here)
 
 

@@ -1,6 +1,7 @@
 """A running Prometheus, asked through its API."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -20,6 +21,10 @@ class Prometheus:
         except OSError:
             return {}
         return {series["metric"]["service"]: int(series["value"][1]) for series in found}
+
+    def empty(self, expressions: Iterable[str]) -> list[str]:
+        """Which of a dashboard's panels show nothing. That there are no dead letters is no gap."""
+        return [each for each in expressions if not self.query(each) and "dead_lettered" not in each]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """What a panel of Grafana would get."""

@@ -131,7 +131,7 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    foreign = ("ENSEMBLE_", "KAFKA_", "COMPOSE_")
+    foreign = ("ENSEMBLE_", "KAFKA_", "SCHEMA_REGISTRY_", "COMPOSE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
