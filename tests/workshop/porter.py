@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from ensemble import Clock, EventBus, Service, StateStore, TimerDue, Timers, handles, reacts_to, role, state_store, when_due
+from ensemble import (
+    Clock,
+    EventBus,
+    Service,
+    StateStore,
+    TimerDue,
+    Timers,
+    handles,
+    reacts_to,
+    role,
+    state_store,
+    when_due,
+)
 from ensemble.codec import readers_for
 from ensemble.plan import Limits
 from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
@@ -124,5 +136,3 @@ def letter_of(driver: ServiceTestDriver, key: str = "a") -> MemoryRecord:
 def header(letter: MemoryRecord, name: str) -> str:
     value: bytes = dict(letter.headers())[name]
     return value.decode()
-
-
