@@ -64,7 +64,7 @@ def test_a_call_that_was_not_made_leaves_the_copy_as_it_was(rehearsal: Rehearsal
 
 def test_each_sees_what_those_before_it_did(rehearsal: Rehearsal) -> None:
     rehearsal.of(redrive(process_payment()))
-    again = rehearsal.of(redrive(process_payment()))
+    again = rehearsal.of(redrive(process_payment()).model_copy(update={"operation_id": "another"}))
     assert (again.outcome, again.words) == ("nothing_to_do", "it was redriven already")
 
 
