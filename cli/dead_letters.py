@@ -1,67 +1,119 @@
-"""Dead letters: what was given up, by whom, and why; the original bytes as far as they can be read."""
+"""Dead letters: what was given up, by whom, why, and what became of it; the bytes as far as they can be read."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
+from cli import services
 from cli.connection import progress
-from cli.entries import Entry, entry_of
+from cli.entries import entry_of
+from cli.held import Held
+from cli.letters import Group, Letter, Selection, fate_of, grouped
 from cli.mistakes import Mistake
-from cli.orders import dead_letter_topics
+from cli.notes import notes
+from cli.reading import reading
+from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
 
-_SHOWN_BYTES = 2_000
-_ERROR, _OWN = "__streams.errors.", "ensemble."
+_SHOWN_BYTES: Final = 2_000
 
 
-def listed(access: Access, service: str | None, limit: int) -> list[dict[str, Any]]:
-    """The latest dead letters, newest first."""
-    topics = dead_letter_topics(access)
-    if service is not None:
-        topics = [_topic_of(service, topics)]
-    records = access.read(access.places(topics), progress("dead letters"))
-    entries = sorted(map(entry_of, records), key=lambda entry: entry.record.timestamp)
-    return [summary(entry) for entry in entries[: -limit - 1 : -1]]
+def found(access: Access, selection: Selection) -> list[Letter]:
+    """The dead letters that are meant, newest first."""
+    names = services.chosen(access, selection.service)
+    records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
+    with Held(access, names) as held:
+        letters = [_with_fate(Letter(entry_of(record)), held) for record in records]
+    meant = [letter for letter in letters if selection.takes(letter)]
+    return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
 
 
-def one(access: Access, place: str) -> dict[str, Any]:
+def listed(access: Access, selection: Selection, limit: int) -> list[dict[str, Any]]:
+    """The latest of them, one row each."""
+    return [summary(letter) for letter in found(access, selection)[:limit]]
+
+
+def groups(access: Access, selection: Selection) -> list[dict[str, Any]]:
+    """By cause, one row each."""
+    noted = notes(access)
+    rows = [group.document(noted.get(group.id)) for group in grouped(found(access, selection))]
+    return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
+
+
+def group_of(access: Access, name: str) -> Group:
+    """The group called `name`; a Mistake when there is none, whatever became of its dead letters."""
+    for group in grouped(found(access, Selection(open_only=False))):
+        if group.id == name:
+            return group
+    raise Mistake(f"GROUP: no group {name!r}; `ensemble dead-letters group --all` shows those there are")
+
+
+def one(access: Access, place: str) -> Letter:
     """The dead letter that lies at TOPIC/PARTITION/OFFSET; a Mistake when there is none."""
     topic, partition, offset = _parsed(place)
     if (topic, partition) not in access.places([topic]):
         raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}")
     for record in access.read([(topic, partition)], progress(topic)):
         if record.offset == offset:
-            return whole(entry_of(record))
+            letter = Letter(entry_of(record))
+            with Held(access, [letter.service]) as held:
+                return _with_fate(letter, held)
     raise Mistake(f"DEAD_LETTER: nothing lies at {place}; `ensemble dead-letters list` shows what there is")
 
 
-def summary(entry: Entry) -> dict[str, Any]:
+def these(access: Access, places: Sequence[str], selection: Selection) -> list[Letter]:
+    """Those that are named, else those that the filters take; a Mistake when neither says which."""
+    if places and not selection.is_everything:
+        raise Mistake("DEAD_LETTER and filters: name dead letters, or give filters, not both")
+    if places:
+        return [one(access, place) for place in dict.fromkeys(places)]
+    if selection.is_everything:
+        raise Mistake("DEAD_LETTER: say which: places as `ensemble dead-letters list` shows them, --group, or a filter")
+    return found(access, selection)
+
+
+def summary(letter: Letter) -> dict[str, Any]:
     """One row."""
     return {
-        "place": entry.place,
-        "service": _header(entry, _OWN + "service"),
-        "failed_at": _header(entry, _OWN + "failed-at"),
-        "type": entry.type,
-        "key": entry.key,
-        "error": _header(entry, _ERROR + "exception"),
-        "message": _header(entry, _ERROR + "message"),
-        "attempts": _header(entry, _OWN + "attempts"),
-        "stage": _header(entry, _OWN + "stage"),
+        "place": letter.place,
+        "service": letter.service,
+        "failed_at": rfc3339(letter.failed_at),
+        "type": letter.type,
+        "key": letter.key,
+        "status": letter.fate.status,
+        "behind": letter.fate.behind,
+        "error": letter.error,
+        "message": letter.words,
+        "attempts": letter.header("ensemble.attempts"),
+        "stage": letter.header("ensemble.stage"),
+        "group": letter.group,
+        "redriven": letter.generation,
+        "by": letter.fate.by or None,
+        "why": letter.fate.why or None,
+        "decided_at": None if letter.fate.at is None else rfc3339(letter.fate.at),
     }
 
 
-def whole(entry: Entry) -> dict[str, Any]:
-    """Everything about it."""
-    came_from = "/".join(_header(entry, _ERROR + name) for name in ("topic", "partition", "offset"))
-    value = entry.record.value or b""
+def whole(letter: Letter) -> dict[str, Any]:
+    """Everything about it: how it reads by the schema it was written with, and to the classes of today."""
+    entry, value = letter.entry, letter.entry.record.value or b""
     return {
-        **summary(entry),
-        "came_from": came_from,
-        "handler": _header(entry, _OWN + "handler"),
+        **summary(letter),
+        "came_from": "/".join(map(str, letter.origin)),
+        "parking_key": letter.parking_key.decode(errors="replace"),
+        "handler": letter.handler,
+        "policy": letter.header("ensemble.policy") or None,
+        "disposition": letter.header("ensemble.disposition") or None,
+        "redriven_from": letter.lineage or None,
         "sender": entry.sender,
         "id": entry.id,
+        **reading(letter),
         "fields": dict(entry.fields) or None,
         "unreadable_because": entry.problem or None,
         "bytes": value[:_SHOWN_BYTES].hex() if entry.problem else None,
@@ -69,11 +121,24 @@ def whole(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _topic_of(service: str, topics: list[str]) -> str:
-    if f"{service}.dead-letter" not in topics:
-        names = ", ".join(topic.removesuffix(".dead-letter") for topic in topics) or "none: `ensemble topics apply`"
-        raise Mistake(f"--service {service}: no such service has dead letters; there are {names}")
-    return f"{service}.dead-letter"
+def exported(letters: Iterable[Letter]) -> list[dict[str, Any]]:
+    """Everything about each, the original value as hexadecimal digits."""
+    return [{**whole(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
+
+
+def as_csv(letters: Iterable[Letter]) -> str:
+    """One line each, without what has a structure of its own."""
+    rows = [{**summary(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def _with_fate(letter: Letter, held: Held) -> Letter:
+    return replace(letter, fate=fate_of(letter, held.store(letter.service, letter.partition)))
 
 
 def _parsed(place: str) -> tuple[str, int, int]:
@@ -83,7 +148,3 @@ def _parsed(place: str) -> tuple[str, int, int]:
             f"DEAD_LETTER: {place!r} is no place; it is TOPIC/PARTITION/OFFSET as `ensemble dead-letters list` shows it"
         )
     return parts[0], int(parts[1]), int(parts[2])
-
-
-def _header(entry: Entry, name: str) -> str:
-    return entry.record.headers.get(name, b"").decode(errors="replace")

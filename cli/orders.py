@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.connection import progress
-from cli.debts import debts_of, document
+from cli.debts import debts_of, document, in_words
 from cli.details import clock, duration, money, total
 from cli.entries import Entry, entry_of
 from cli.mistakes import Mistake
 from cli.publishing import now
 from cli.story import Line, Story, in_order
+from cli.where import Where
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
 from ensemble.partitioning import partition_of
 from ensemble.stamps import rfc3339
@@ -20,9 +21,6 @@ from ensemble.stamps import rfc3339
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access, Place
 
-STATUSES: Final = (
-    "placeholder", "payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed",
-)  # fmt: skip
 ENDED: Final = frozenset({"completed", "cancelled"})
 
 
@@ -67,10 +65,10 @@ def state_of(access: Access, order_id: str) -> dict[str, Any]:
     return state
 
 
-def listed(access: Access, statuses: Iterable[str], limit: int) -> list[dict[str, Any]]:
+def listed(access: Access, wanted: Where, limit: int) -> list[dict[str, Any]]:
     """One row for each order, the latest change first; terms come from OrderPlaced where the state has let them go."""
-    wanted = frozenset(statuses)
-    found = {key: state for key, state in all_states(access).items() if not wanted or state["status"] in wanted}
+    at = now()
+    found = {key: state for key, state in all_states(access).items() if wanted.takes(state, at)}
     shown = dict(list(found.items())[: -limit - 1 : -1])
     terms = _terms(access, shown)
     return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
@@ -178,4 +176,6 @@ def _row(order_id: str, state: Mapping[str, Any], terms: Mapping[str, Any]) -> d
         "changed": rfc3339(state["updated_at"]),
         "waits_for": waits_for(state, now()) or None,
         "reason": state.get("reason"),
+        "paused_by": state.get("paused_by"),
+        "owed": "; ".join(map(in_words, debts_of(state))) or None,
     }

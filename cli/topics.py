@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.catalogue import CATALOGUE
 from ensemble.kafka import topics
+from ensemble.operator_notes import NOTES
 from ensemble.topology import Topic
 from services.registry import SERVICES
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def wanted() -> list[Topic]:
     """Every topic that has to exist."""
-    return topics.all_topics(CATALOGUE, (make() for make in SERVICES.values()))
+    return [*topics.all_topics(CATALOGUE, (make() for make in SERVICES.values())), NOTES]
 
 
 def found(access: Access) -> list[dict[str, Any]]:

@@ -1,39 +1,232 @@
-"""`ensemble dead-letters`: what was given up, and why."""
+"""`ensemble dead-letters`: what was given up, and why; and to have it tried again, or to do without it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.options import AsJson
+from cli.options import Answer, AsJson, By, OfService, Why, Yes
 
-group = typer.Typer(help="Records that a service has given up, and why.")
+if TYPE_CHECKING:
+    from cli.letters import Selection
 
-Service = Annotated[str | None, typer.Option("--service", help="This service's only.")]
+group = typer.Typer(help="Records that a service has given up: why, and what becomes of them.")
+
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The latest so many.")]
+AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="So many at most, the oldest first.")]
 Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
+Places = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DEAD_LETTER...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
+]
+Type = Annotated[str | None, typer.Option("--type", help="Of this message type only.")]
+Error = Annotated[str | None, typer.Option("--error", help="With this class of error only.")]
+Key = Annotated[str | None, typer.Option("--key", help="With this key, or parking key, only.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Given up since: 10m, 2h, 2026-01-31T12:00.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Given up until then.")]
+OfGroup = Annotated[str | None, typer.Option("--group", help="Of this group only, as `group` shows it.")]
+All = Annotated[bool, typer.Option("--all/--open", help="Also those that are settled; else what is still open.")]
+GroupName = Annotated[str, typer.Argument(metavar="GROUP", help="As `ensemble dead-letters group` shows it.")]
+Note = Annotated[str, typer.Argument(metavar="TEXT", help="What there is to say about it.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="At most so many a second.")]
+StopOnError = Annotated[bool, typer.Option("--stop-on-error", help="One by one, until one does not succeed.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, tried on a copy of the state.")]
+Force = Annotated[bool, typer.Option("--force", help="Even what was redriven five times and failed.")]
+Edit = Annotated[
+    Path | None, typer.Option("--edit", metavar="FILE", help="JSON with other fields; the original is kept beside.")
+]
+Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="In which form.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; stdout unless given.")]
+
+_STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
+_SPARE = ("attempts", "why", "by", "group", "failed_at", "key", "type")
 
 
-@group.command("list", epilog="Example: `ensemble dead-letters list --service payment`.")
-def list_dead_letters(service: Service = None, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """The latest dead letters."""
+@group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
+def list_dead_letters(
+    service: OfService = None,
+    type_name: Type = None,
+    error: Error = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    group_name: OfGroup = None,
+    everything: All = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """The latest dead letters, and what became of each."""
     from cli.connection import reach
     from cli.dead_letters import listed
     from cli.output import Sheet, show
 
-    found = listed(reach(), service, limit)
-    columns = ("place", "failed_at", "type", "key", "error", "message", "attempts")
+    chosen = (service, type_name, error, key, since, until, group_name)
+    found = listed(reach(), _selection(chosen, open_only=not everything), limit)
+    columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
+               "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in found]
-    spare = ("attempts", "failed_at", "key", "type")
-    show(Sheet(columns, rows, spare=spare, nothing="no dead letters"), found, as_json=as_json)
+    nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
+    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), found, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
 def show(place: Place, as_json: AsJson = False) -> None:
-    """One dead letter: where it came from, why it was given up, and the original record."""
+    """One dead letter: where it came from, why it was given up, and how it reads, then and today."""
     from cli.connection import reach
-    from cli.dead_letters import one
+    from cli.dead_letters import one, whole
     from cli.output import show_document
 
-    show_document(one(reach(), place), as_json=as_json)
+    show_document(whole(one(reach(), place)), as_json=as_json)
+
+
+@group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
+def group_dead_letters(
+    service: OfService = None,
+    type_name: Type = None,
+    error: Error = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Dead letters by cause: service, handler, error, and the message without ids and numbers."""
+    from cli.connection import reach
+    from cli.dead_letters import groups
+    from cli.output import Sheet
+    from cli.output import show as show_sheet
+
+    chosen = (service, type_name, error, key, since, until, None)
+    found = groups(reach(), _selection(chosen, open_only=not everything))
+    columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
+    rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in found]
+    nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
+    spare = ("oldest", "handler", "newest", "open")
+    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), found, as_json=as_json)
+
+
+@group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
+def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
+    """Leave a note on a group, for whoever looks at it next; it replaces the one before."""
+    from cli.connection import reach
+    from cli.dead_letters import group_of
+    from cli.notes import put_note
+    from cli.operators import operator
+    from cli.output import show_document
+
+    asked, access = operator(by, text), reach()
+    noted = group_of(access, name)
+    put_note(access, noted.id, asked)
+    show_document({"group": noted.id, "count": len(noted.letters), "note": asked.reason, "by": asked.by},
+                  as_json=as_json)  # fmt: skip
+
+
+@group.command(epilog="Example: `ensemble dead-letters export --all --format csv --output dead-letters.csv`.")
+def export(
+    service: OfService = None,
+    type_name: Type = None,
+    error: Error = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    group_name: OfGroup = None,
+    everything: All = False,
+    form: Format = "json",
+    output: Output = None,
+) -> None:
+    """Dead letters with their bytes, for other programs: JSON has everything, CSV a line each."""
+    import json
+
+    from cli.connection import reach
+    from cli.dead_letters import as_csv, exported, found
+    from cli.files import put
+
+    chosen = (service, type_name, error, key, since, until, group_name)
+    letters = found(reach(), _selection(chosen, open_only=not everything))
+    text = as_csv(letters) if form == "csv" else json.dumps(exported(letters), indent=2, ensure_ascii=False) + "\n"
+    put(text, output, f"{len(letters)} dead letters")
+
+
+@group.command(
+    epilog="Examples: `ensemble dead-letters redrive --group 5f2c81aa --dry-run`; "
+    "`ensemble dead-letters redrive payment.dead-letter/2/0 --reason 'provider is back'`."
+)
+def redrive(
+    places: Places = None,
+    service: OfService = None,
+    type_name: Type = None,
+    error: Error = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    group_name: OfGroup = None,
+    limit: AtMost = None,
+    rate: Rate = None,
+    stop_on_error: StopOnError = False,
+    dry_run: DryRun = False,
+    edit: Edit = None,
+    force: Force = False,
+    by: By = None,
+    reason: Why = None,
+    yes: Yes = False,
+    wait: Answer = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Deliver dead letters again, in order, to the service that gave them up. Exit code 1 when one does not succeed."""
+    from cli.connection import reach
+    from cli.redrive import Manner, Wanted, redrive_these, rehearse
+    from cli.redriving import Pace
+
+    chosen = (service, type_name, error, key, since, until, group_name)
+    wanted = Wanted(tuple(places or ()), _selection(chosen), limit, edit, force=force)
+    if dry_run:
+        raise typer.Exit(rehearse(reach(), wanted, as_json=as_json))
+    from cli.operators import operator
+
+    asked, pace = operator(by, reason), Pace(rate, stop_on_error, wait)
+    raise typer.Exit(redrive_these(reach(), wanted, Manner(asked, pace, yes, as_json)))
+
+
+@group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
+def discard(
+    places: Places = None,
+    service: OfService = None,
+    type_name: Type = None,
+    error: Error = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+    group_name: OfGroup = None,
+    limit: AtMost = None,
+    by: By = None,
+    reason: Why = None,
+    yes: Yes = False,
+    wait: Answer = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Do without dead letters: what waits behind a parked one goes on. Exit code 1 when one is refused."""
+    from cli.connection import reach
+    from cli.operators import operator
+    from cli.redrive import Manner, Wanted, discard_these
+    from cli.redriving import Pace
+
+    asked, chosen = operator(by, reason), (service, type_name, error, key, since, until, group_name)
+    wanted = Wanted(tuple(places or ()), _selection(chosen), limit)
+    raise typer.Exit(discard_these(reach(), wanted, Manner(asked, Pace(wait_s=wait), yes, as_json)))
+
+
+def _selection(chosen: tuple[str | None, ...], *, open_only: bool = True) -> Selection:
+    from cli.letters import Selection
+    from cli.publishing import now
+    from cli.times import moment_ms
+
+    service, type_name, error, key, since, until, group_name = chosen
+    times: dict[str, Any] = {
+        "since": None if since is None else moment_ms(since, "--since", now()),
+        "until": None if until is None else moment_ms(until, "--until", now()),
+    }
+    return Selection(service, type_name, error, key, **times, group=group_name, open_only=open_only)

@@ -1,4 +1,4 @@
-"""`ensemble orders`: place, find, follow and cancel orders."""
+"""`ensemble orders`: place, find, follow, steer and cancel orders."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.options import AsJson, AsJsonLines, OrderId, Timeout
+from cli.commands import order_actions
+from cli.commands.order_actions import OneOrder, Preview, Where
+from cli.options import AsJson, AsJsonLines, By, OrderId, Timeout, Yes
 
 if TYPE_CHECKING:
+    from cli.acting import Manner
+    from cli.operators import Operator
     from cli.publishing import Receipt
     from ensemble.kafka.outside import Access
     from ensemble.messages import Message
 
-group = typer.Typer(help="Place, find, follow and cancel orders.")
+group = typer.Typer(help="Place, find, follow, steer and cancel orders.")
+order_actions.add_to(group)
 
 Line = Annotated[
     list[str] | None,
@@ -28,6 +33,9 @@ Speed = Annotated[Literal["standard", "express"], typer.Option("--speed", help="
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended.")]
 Status = Annotated[list[str] | None, typer.Option("--status", help="Orders with this status only; repeatable.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The latest so many.")]
+Owed = Annotated[bool, typer.Option("--owed", help="Those that still owe something, and what.")]
+Paused = Annotated[bool, typer.Option("--paused", help="Those that are paused.")]
+Overdue = Annotated[bool, typer.Option("--overdue", help="Those whose deadline has passed.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why.")]
 
 _STATUS_COLOURS = {"completed": "green", "cancelled": "yellow", "compensation_failed": "bold red", "fulfilled": "cyan"}
@@ -69,20 +77,32 @@ def place(
     _tell(receipt, command, as_json=as_json)
 
 
-@group.command("list", epilog="Example: `ensemble orders list --status compensating`.")
-def list_orders(status: Status = None, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """The orders that changed last, and where each stands."""
+@group.command("list", epilog="Examples: `ensemble orders list --status compensating`; `ensemble orders list --owed`.")
+def list_orders(
+    status: Status = None,
+    owed: Owed = False,
+    paused: Paused = False,
+    overdue: Overdue = False,
+    where: Where = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """The orders that changed last, and where each stands; what they owe, or why they are paused, where asked for."""
     from cli.connection import reach
     from cli.mistakes import Mistake
-    from cli.orders import STATUSES, listed
+    from cli.orders import listed
     from cli.output import Sheet, show
+    from cli.where import STATUSES
+    from cli.where import where as conditions
 
     if unknown := [name for name in status or () if name not in STATUSES]:
         raise Mistake(f"--status {unknown[0]}: there is no such status; there are {', '.join(STATUSES)}")
-    found = listed(reach(), status or (), limit)
-    columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason")
+    flags = {"owed": owed, "paused": paused, "overdue": overdue}
+    texts = [*(f"status={name}" for name in status or ()), *(f"{name}=true" for name, given in flags.items() if given)]
+    found = listed(reach(), conditions([*texts, *(where or ())]), limit)
+    columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in found]
-    nothing = "no orders; place one: ensemble orders place"
+    nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
     spare = ("speed", "customer", "total", "changed", "step")
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), found, as_json=as_json)
 
@@ -105,26 +125,46 @@ def watch(order_id: OrderId, timeout: Timeout = 60.0, as_json: AsJsonLines = Fal
     raise typer.Exit(_watch(reach(), order_id, timeout, as_json=as_json))
 
 
-@group.command(epilog="Example: `ensemble orders cancel order-1 --reason 'changed my mind'`.")
+@group.command(epilog="Examples: `ensemble orders cancel order-1 --preview`; `ensemble orders cancel order-1`.")
 def cancel(
-    order_id: OrderId,
+    order_id: OneOrder = None,
+    where: Where = None,
     reason: Reason = "cancelled by hand",
+    by: By = None,
+    preview: Preview = False,
+    yes: Yes = False,
     watch: Watch = False,
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the orchestrator to undo an order that has not ended."""
+    """Ask the orchestrator to undo orders that have not ended; --preview says what would be taken back."""
     from cli.cancelling import request
     from cli.connection import reach
+    from cli.operators import operator
+
+    if where or preview:
+        raise typer.Exit(_cancel_these(order_id, where, order_actions.made((by, reason), (yes, preview, as_json), 10)))
+    order_actions.parsed(order_id, where).check()
+    command, access = _cancellation(order_id, operator(by, reason)), reach()
+    receipt = request(access, order_id or "", command)
+    if watch:
+        raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
+    _tell(receipt, command, as_json=as_json)
+
+
+def _cancellation(order_id: str | None, asked: Operator) -> Message:
     from cli.fields import make
     from contracts import RequestCancellation
 
-    command = make(RequestCancellation, {"order_id": order_id, "reason": reason})
-    access = reach()
-    receipt = request(access, order_id, command)
-    if watch:
-        raise typer.Exit(_watch(access, order_id, timeout, as_json=as_json))
-    _tell(receipt, command, as_json=as_json)
+    return make(RequestCancellation, {"order_id": order_id, "reason": asked.reason, "requested_by": asked.by})
+
+
+def _cancel_these(order_id: str | None, where: list[str] | None, manner: Manner) -> int:
+    from cli.acting import act
+    from cli.connection import reach
+    from cli.order_actions import CANCEL
+
+    return act(reach(), CANCEL, order_actions.parsed(order_id, where), manner)
 
 
 def _watch(access: Access, order_id: str, timeout: float, *, as_json: bool) -> int:

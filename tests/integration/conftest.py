@@ -9,7 +9,11 @@ import pytest
 
 from ensemble import Service
 from ensemble.clock import RuntimeClock
+from ensemble.kafka.outside import open_access
+from ensemble.settings import KafkaSettings
 from tests.cluster import Cluster
+from tests.command_line import CommandLine
+from tests.payment_desk import Desk, Provider
 from tests.workshop.on_kafka import Outsider, ServiceProcess, ServiceThread
 from tests.workshop.service import workshop
 
@@ -52,3 +56,12 @@ class Shop:
 def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Shop]:
     with ExitStack() as at_end:
         yield Shop(unique("shop"), tmp_path, kafka.bootstrap_servers, at_end)
+
+
+@pytest.fixture
+def desk(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    ensemble = CommandLine(capsys)
+    assert ensemble("topics", "apply").code == 0
+    access = open_access(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
+    return Desk(ensemble, access, Provider(), kafka.bootstrap_servers)

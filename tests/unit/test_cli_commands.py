@@ -4,10 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
+from cli.app import make_app
 from tests.command_line import CommandLine
 
 
@@ -21,6 +25,11 @@ COMMANDS = [
     ["orders", "list"], ["orders", "show"], ["orders", "watch"], ["orders", "cancel"], ["stock"], ["stock", "receive"],
     ["stock", "show"], ["stock", "audit"], ["topics"], ["topics", "apply"], ["topics", "list"], ["dead-letters"],
     ["dead-letters", "list"], ["dead-letters", "show"], ["schemas"], ["schemas", "check"], ["topology", "check"],
+    ["dead-letters", "group"], ["dead-letters", "note"], ["dead-letters", "export"], ["dead-letters", "redrive"],
+    ["dead-letters", "discard"], ["parked"], ["parked", "list"], ["parked", "show"], ["parked", "retry"],
+    ["parked", "discard"], ["incidents", "list"], ["orders", "pause"], ["orders", "resume"], ["orders", "retry"],
+    ["orders", "compensate"], ["orders", "settle"], ["steps"], ["steps", "pause"], ["steps", "resume"],
+    ["commands", "pause"], ["commands", "resume"], ["services", "pause"], ["services", "resume"], ["pauses", "list"],
     ["topology", "show"], ["config", "show"], ["acls", "show"], ["acls", "apply"], ["certificates", "make"],
     ["policies", "show"], ["policies", "check"],
 ]  # fmt: skip
@@ -32,6 +41,19 @@ def test_every_command_has_short_help(ensemble: CommandLine, command: list[str])
     assert ran.code == 0
     assert f"Usage: ensemble {' '.join(command)}".rstrip() in ran.out
     assert len(ran.out.splitlines()) < 45
+
+
+def commands_of(group: click.Command, name: str = "ensemble") -> Iterator[tuple[str, click.Command]]:
+    for child, command in getattr(group, "commands", {}).items():
+        yield from (
+            commands_of(command, f"{name} {child}") if hasattr(command, "commands") else [(f"{name} {child}", command)]
+        )
+
+
+def test_every_command_ends_with_an_example_of_itself() -> None:
+    found = dict(commands_of(typer.main.get_command(make_app())))
+    assert len(found) > 40
+    assert [name for name, command in found.items() if name not in (command.epilog or "")] == []
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -94,7 +94,7 @@ OTHERS = {
     "schemas extra": (["schemas", "release", "Order"], ["Order"]),
     "dead letter limit": (["dead-letters", "list", "-n", "-1"], ["-n"]),
     "no dead letter": (["dead-letters", "show"], ["DEAD_LETTER"]),
-    "dead letters flag": (["dead-letters", "list", "--all"], ["--all"]),
+    "dead letters flag": (["dead-letters", "list", "--every"], ["--every"]),
     "config flag": (["config", "show", "--secrets"], ["--secrets"]),
     "up flag": (["up", "--port", "1"], ["--port"]),
     "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),

@@ -50,6 +50,8 @@ class Received(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: dict[str, bytes]
+    pairs: tuple[tuple[str, bytes | None], ...] = ()
+    """All headers in their order, those included that come more than once."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class Follower:
             error = record.error()
             if error is None:
                 self.problem = ""
-                found.append(_received(record))
+                found.append(received(record))
             elif error.code() not in {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
                 raise ClusterError(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
             self._behind -= self._passed(record)
@@ -225,7 +227,7 @@ def _taken(record: Any, left: dict[Place, int]) -> Received | None:
         left.pop(place, None)
         return None
     _finish(place, record.offset() + 1, left)
-    return _received(record)
+    return received(record)
 
 
 def _finish(place: Place, offset: int, left: dict[Place, int]) -> None:
@@ -233,8 +235,10 @@ def _finish(place: Place, offset: int, left: dict[Place, int]) -> None:
         left.pop(place, None)
 
 
-def _received(record: Any) -> Received:
-    headers = {name: value if value is not None else b"" for name, value in readable(record).headers() or ()}
+def received(record: Any) -> Received:
+    """A record of the client's, as it lies on its topic."""
+    pairs = tuple(readable(record).headers() or ())
+    headers = {name: value if value is not None else b"" for name, value in pairs}
     return Received(
         record.topic(),
         record.partition(),
@@ -243,6 +247,7 @@ def _received(record: Any) -> Received:
         record.key(),
         record.value(),
         headers,
+        pairs,
     )
 
 

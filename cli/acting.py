@@ -1,0 +1,165 @@
+"""From what an operator typed to commands about orders: which are meant, the preview, the question, the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.mistakes import Mistake
+from cli.operators import Operator, confirm
+from cli.order_actions import Action
+from cli.order_states import OrderStates, State
+from cli.output import Sheet, say, show
+from cli.publishing import now
+from cli.resuming import ResumedOrders, in_waves, why_stopped
+from cli.waves import Fate, Pace, Wave
+from cli.where import Where
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+_PREVIEWED: Final = 20
+
+
+@dataclass(frozen=True)
+class Target:
+    """One order by its id, or all that conditions take."""
+
+    order_id: str | None
+    where: Where
+
+    def check(self) -> None:
+        """A Mistake unless it is one of both."""
+        if self.order_id is None and not self.where.conditions:
+            raise Mistake("ORDER_ID: say which: an order's id, or conditions such as --where status=fulfilled")
+        if self.order_id is not None and self.where.conditions:
+            raise Mistake("ORDER_ID and --where: give one of them")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is to be done."""
+
+    operator: Operator
+    yes: bool = False
+    preview: bool = False
+    wait_s: float = 10.0
+    pace: Pace | None = None
+    """In waves."""
+    as_json: bool = False
+
+
+def act(access: Access, action: Action, target: Target, manner: Manner) -> int:
+    """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
+    target.check()
+    with OrderStates(access) as states:
+        meant = chosen(states.now, action, target)
+        if manner.preview or not meant:
+            _show_preview(action, meant, as_json=manner.as_json)
+            return 0
+        if target.order_id is None:
+            _ask(action, meant, manner)
+        if manner.pace is not None and target.order_id is None:
+            return resume_in_waves(states, (action, list(meant)), manner, manner.pace)
+        return _carry_out(states, action, meant, manner)
+
+
+def chosen(states: Mapping[str, State], action: Action, target: Target) -> dict[str, State]:
+    """The orders that it would change; a Mistake when the only one that is named would not be."""
+    if target.order_id is None:
+        at = now()
+        return {name: s for name, s in states.items() if target.where.takes(s, at) and not action.why_not(s)}
+    state = states.get(target.order_id)
+    if state is None:
+        raise Mistake(f"ORDER_ID: no order {target.order_id!r} is known; `ensemble orders list` shows those there are")
+    if why_not := action.why_not(state):
+        raise Mistake(f"ORDER_ID: nothing to {action.verb} at {target.order_id}: {why_not}")
+    return {target.order_id: state}
+
+
+def _row(action: Action, order_id: str, state: State) -> dict[str, Any]:
+    terms = state.get("order") or {}
+    return {
+        "order": order_id,
+        "status": state["status"],
+        "step": state.get("step"),
+        "paused_by": state.get("paused_by"),
+        "customer": terms.get("customer_id"),
+        "would": action.does(state),
+    }
+
+
+def _show_preview(action: Action, meant: Mapping[str, State], *, as_json: bool) -> None:
+    rows = [_row(action, order_id, state) for order_id, state in meant.items()]
+    columns = ("order", "status", "step", "paused_by", "customer", "would")
+    table = [tuple(row[name] for name in columns) for row in rows]
+    nothing = f"no order matches that there is anything to {action.verb} at"
+    show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, as_json=as_json)
+
+
+def _ask(action: Action, meant: Mapping[str, State], manner: Manner) -> None:
+    for order_id, state in list(meant.items())[:_PREVIEWED]:
+        row = _row(action, order_id, state)
+        say(f"{order_id}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
+    if len(meant) > _PREVIEWED:
+        say(f"and {len(meant) - _PREVIEWED} more")
+    orders = "1 order" if len(meant) == 1 else f"{len(meant)} orders"
+    confirm(f"{action.verb} {orders}?", yes=manner.yes)
+
+
+def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: Manner) -> int:
+    ids = states.send({name: action.command(state, manner.operator) for name, state in meant.items()})
+    late = states.wait(ids, manner.wait_s)
+    rows = [_outcome(order_id, state, states, order_id in late) for order_id, state in meant.items()]
+    _show_outcome(rows, as_json=manner.as_json)
+    if late:
+        say(
+            f"{len(late)} not taken within {manner.wait_s:g} s (--wait): is the orchestrator running? The command holds"
+        )
+    return int(bool(late))
+
+
+def _outcome(order_id: str, before: State, states: OrderStates, is_late: bool) -> dict[str, Any]:  # noqa: FBT001  a private last word
+    after = states.now.get(order_id, before)
+    return {"order": order_id, "was": standing(before), "is": standing(after), "taken": not is_late}
+
+
+def _show_outcome(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    columns = ("order", "was", "is", "taken")
+    table = [(row["order"], row["was"], row["is"], "yes" if row["taken"] else "not yet") for row in rows]
+    show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, as_json=as_json)
+
+
+def standing(state: State) -> str:
+    """`fulfilled, shipment, paused by operator ann`."""
+    paused = f"paused by {state['paused_by']}" if state.get("paused_since") is not None else None
+    return ", ".join(filter(None, (state["status"], state.get("step"), paused)))
+
+
+def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manner: Manner, pace: Pace) -> int:
+    """Resume them in waves; exit code 1 when these stopped by themselves."""
+    action, names = orders
+    done = in_waves(names, pace, ResumedOrders(states, action, manner.operator))
+    if words := why_stopped(done, pace, len(names)):
+        say(words)
+    show_waves(done, names, states, as_json=manner.as_json)
+    return int(bool(words))
+
+
+def show_waves(done: Sequence[Wave], names: Sequence[str], states: OrderStates, *, as_json: bool) -> None:
+    """One row an order: in which wave it was resumed, and what became of it."""
+    rows: list[dict[str, Any]] = [
+        {"order": name, "wave": wave.number, "outcome": wave.fates[name].value, "is": standing(states.now[name])}
+        for wave in done
+        for name in wave.names
+    ]
+    resumed = {row["order"] for row in rows}
+    rows += [
+        {"order": name, "wave": None, "outcome": "left paused", "is": standing(states.now[name])}
+        for name in names
+        if name not in resumed
+    ]
+    columns = ("order", "wave", "outcome", "is")
+    colours = {"outcome": {Fate.PROGRESSED.value: "green", Fate.FAILED.value: "bold red", "left paused": "yellow"}}
+    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows], colours), rows, as_json=as_json)

@@ -1,0 +1,33 @@
+"""`ensemble incidents`: outages, as services have told of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import AsJson, OfService
+
+group = typer.Typer(help="Outages: handlers that failed so often for one cause that their service stopped trying.")
+
+Open = Annotated[bool, typer.Option("--open", help="Those that are not over.")]
+
+
+@group.callback()
+def _commands() -> None:
+    """Outages: handlers that failed so often for one cause that their service stopped trying."""
+
+
+@group.command("list", epilog="Example: `ensemble incidents list --open`.")
+def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
+    """Every incident that is remembered, the latest first, and whether it is over."""
+    from cli.connection import reach
+    from cli.details import duration
+    from cli.incidents import listed
+    from cli.output import Sheet, show
+
+    found = listed(reach(), service, open_only=only_open)
+    columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
+    rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in found]
+    nothing = "no incident is open" if only_open else "no incidents"
+    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), found, as_json=as_json)

@@ -1,0 +1,80 @@
+"""`ensemble parked`: keys that are held back, and what is held back under them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from cli.options import Answer, AsJson, By, OfService, Why
+
+group = typer.Typer(help="Keys that a service holds back, in order, and why.")
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The parking key, as `list` shows it: mostly an order's id.")]
+OneKey = Annotated[str | None, typer.Option("--key", help="This key only.")]
+Status = Annotated[
+    Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"] | None,
+    typer.Option("--status", help="With this status only."),
+]
+
+_COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow", "outage": "magenta"}
+
+
+@group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
+def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
+    """Every parked key, the longest parked first: its status, how much waits, when it is tried next, and its error."""
+    from cli.connection import reach
+    from cli.details import duration
+    from cli.output import Sheet, show
+    from cli.parked import Filter, found, summary
+
+    rows = [summary(parked) for parked in found(reach(), Filter(service, status, key))]
+    columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
+    table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
+    spare = ("attempts", "waits_for", "head", "next_try")
+    sheet = Sheet((*columns, "age"), table, {"status": _COLOURS}, spare, "no key is parked")
+    show(sheet, rows, as_json=as_json)
+
+
+@group.command(epilog="Example: `ensemble parked show order-1`.")
+def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
+    """One parked key and its records, in the order in which they will be handled."""
+    from cli.connection import reach
+    from cli.output import show_document, write
+    from cli.parked import one, whole
+
+    document = whole(one(reach(), key, service))
+    records = [] if as_json else document.pop("records")
+    show_document(document, as_json=as_json)
+    for number, record in enumerate(records):
+        write(f"{number}\t{record['type']}\t{record['came_from']}\t{record['unreadable_because'] or record['fields']}")
+
+
+@group.command(epilog="Example: `ensemble parked retry order-1 --reason 'the provider is back'`.")
+def retry(
+    key: Key, service: OfService = None, by: By = None, reason: Why = None, wait: Answer = 30.0, as_json: AsJson = False
+) -> None:
+    """Try the head of a parked key now, with its attempts anew. Exit code 1 when it fails again."""
+    from cli.connection import reach
+    from cli.operators import operator
+    from cli.parked import one, retry_of
+    from cli.redrive import Manner, carry_out
+    from cli.redriving import Pace
+
+    manner, access = Manner(operator(by, reason), Pace(wait_s=wait), as_json=as_json), reach()
+    raise typer.Exit(carry_out(access, [retry_of(one(access, key, service), manner.operator)], manner))
+
+
+@group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
+def discard(
+    key: Key, service: OfService = None, by: By = None, reason: Why = None, wait: Answer = 30.0, as_json: AsJson = False
+) -> None:
+    """Do without the head of a parked key: what waits behind it goes on."""
+    from cli.connection import reach
+    from cli.operators import operator
+    from cli.parked import discard_of, one
+    from cli.redrive import Manner, carry_out
+    from cli.redriving import Pace
+
+    manner, access = Manner(operator(by, reason), Pace(wait_s=wait), as_json=as_json), reach()
+    raise typer.Exit(carry_out(access, [discard_of(one(access, key, service), manner.operator)], manner))

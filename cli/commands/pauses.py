@@ -1,0 +1,161 @@
+"""`ensemble steps|commands|services pause|resume`, and `ensemble pauses list`: what is paused for all orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from cli.options import AsJson, By, FailureLimit, Probe, WaveSize, WaveWait, Why, Yes, complete_service
+
+if TYPE_CHECKING:
+    from ensemble.pauses import Scope
+
+steps = typer.Typer(help="Steps of the saga, paused and resumed for all orders.")
+commands = typer.Typer(help="Command types, paused and resumed for all orders.")
+services = typer.Typer(help="Services, paused and resumed.")
+group = typer.Typer(help="What is paused for all orders.")
+
+
+def complete_step(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from cli.wider import step_names
+
+    return [name for name in step_names() if name.startswith(incomplete)]
+
+
+def complete_command(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from cli.wider import command_names
+
+    return [name for name in command_names() if name.lower().startswith(incomplete.lower())]
+
+
+Step = Annotated[str, typer.Argument(metavar="STEP", help="Of the saga: payment, ...", autocompletion=complete_step)]
+Type = Annotated[str, typer.Argument(metavar="TYPE", help="A command's name.", autocompletion=complete_command)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The service.", autocompletion=complete_service)]
+Acknowledged = Annotated[float, typer.Option("--ack", min=0.1, help="Wait so many seconds for all partitions.")]
+
+
+class Words(NamedTuple):
+    """What a command says of itself."""
+
+    help: str
+    example: str
+
+
+def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Words]) -> None:
+    """`pause` and `resume` for one kind of wider pause."""
+
+    def pause(
+        name: str, acknowledged: Acknowledged = 15.0, by: By = None, reason: Why = None, as_json: AsJson = False
+    ) -> None:
+        from cli.connection import reach
+        from cli.operators import operator
+        from cli.pausing import Manner
+        from cli.pausing import pause as carry_out
+        from cli.wider import wider
+
+        manner = Manner(operator(by, reason), acknowledged, as_json=as_json)
+        raise typer.Exit(carry_out(reach(), wider(scope, name), manner))
+
+    def resume(
+        name: str,
+        probe: Probe = 1,
+        wave: WaveSize = 10,
+        failure_limit: FailureLimit = 0.2,
+        wait: WaveWait = 60.0,
+        acknowledged: Acknowledged = 15.0,
+        by: By = None,
+        reason: Why = None,
+        yes: Yes = False,
+        as_json: AsJson = False,
+    ) -> None:
+        from cli.connection import reach
+        from cli.operators import operator
+        from cli.pausing import Manner
+        from cli.pausing import resume as carry_out
+        from cli.waves import Pace
+        from cli.wider import wider
+
+        pace = Pace(probe, wave, failure_limit, wait)
+        manner = Manner(operator(by, reason), acknowledged, yes, pace, as_json)
+        raise typer.Exit(carry_out(reach(), wider(scope, name), manner))
+
+    for command, said in zip((pause, resume), words, strict=True):
+        command.__annotations__["name"] = argument
+        register: Callable[[Any], Any] = app.command(help=said.help, epilog=f"Example: `ensemble {said.example}`.")
+        register(command)
+
+
+_add(
+    steps,
+    "step",
+    Step,
+    (
+        Words(
+            "Have no command of a step, or of its undo, sent; orders that come to it are paused there.",
+            "steps pause payment --reason 'the provider is down'",
+        ),
+        Words(
+            "Let the orders held at a step go on in waves, past the pause, then end it. Exit code 1 when they do not.",
+            "steps resume payment --probe 1 --wave 20 --reason 'works again'",
+        ),
+    ),
+)
+_add(
+    commands,
+    "command",
+    Type,
+    (
+        Words(
+            "Have no command of a type sent or tried; those on their way wait at their owner.",
+            "commands pause AttemptCharge --reason 'wrong release'",
+        ),
+        Words(
+            "End the pause of a command type: what its owner holds goes on, then the orders held, in waves.",
+            "commands resume AttemptCharge --reason 'rolled back'",
+        ),
+    ),
+)
+_add(
+    services,
+    "service",
+    Name,
+    (
+        Words(
+            "Have a service take nothing, and nothing sent to it. A conductor goes on recording answers.",
+            "services pause inventory --reason 'moving house'",
+        ),
+        Words(
+            "End a service's pause: it goes on where it stood, then the orders held, in waves.",
+            "services resume inventory --reason 'moved'",
+        ),
+    ),
+)
+
+
+@group.callback()
+def _commands() -> None:
+    """What is paused for all orders."""
+
+
+@group.command("list", epilog="Example: `ensemble pauses list`; for single orders, `ensemble orders list --paused`.")
+def list_pauses(as_json: AsJson = False) -> None:
+    """Every pause of a step, a command type or a service, and whether all partitions know of it."""
+    from cli.connection import reach
+    from cli.output import Sheet, show
+    from cli.wider import in_force
+
+    found = in_force(reach())
+    columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
+    rows = [tuple(_in_words(row[name]) for name in columns) for row in found]
+    nothing = "nothing is paused for all orders; for single ones: ensemble orders list --paused"
+    show(Sheet(columns, rows, spare=("known_to",), nothing=nothing), found, as_json=as_json)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {text}" for name, text in value.items())
+    return {True: "yes", False: "no"}.get(value, str(value))

@@ -1,0 +1,21 @@
+"""Text to a file that a flag names, or to stdout."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cli.mistakes import Mistake
+from cli.output import say
+
+
+def put(text: str, path: Path | None, what: str) -> None:
+    """Write it, and say beside the result how much it was; a Mistake when the file cannot be written."""
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Mistake(f"--output: {path} cannot be written: {error.strerror}") from None
+    say(f"{what} in {path}")

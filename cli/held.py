@@ -1,0 +1,100 @@
+"""What services hold back, as their own parked-changelogs say: parked keys, pauses, and what became of dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from cli.connection import sources
+from cli.services import PARKED, topics
+from ensemble.parking import ParkingStore
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+@dataclass(frozen=True)
+class Parked:
+    """One parked key."""
+
+    service: str
+    partition: int
+    key: bytes
+    entry: ParkedKey
+    waiting: tuple[ParkedRecord, ...]
+
+    @property
+    def head(self) -> ParkedRecord:
+        return self.waiting[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.decode(errors="backslashreplace")
+
+
+class Shelf:
+    """The parking stores of some services, by service and partition."""
+
+    def __init__(self) -> None:
+        self._stores: dict[tuple[str, int], ParkingStore] = {}
+
+    def store(self, service: str, partition: int) -> ParkingStore:
+        """An empty one where nothing was ever held back."""
+        place = (service, partition)
+        if place not in self._stores:
+            self._stores[place] = ParkingStore(service + PARKED, sources())
+        return self._stores[place]
+
+    def take(self, records: Iterable[Any]) -> None:
+        """Records of the changelogs, in order; UnreadableState for what a newer release has written."""
+        touched = {}
+        for record in records:
+            store = self.store(record.topic.removesuffix(PARKED), record.partition)
+            touched[id(store)] = store
+            if record.value is not None:
+                store.learn(record.value)
+            state = None if record.value is None else store.codec.decode(record.key, record.value)
+            store.batch[record.key] = (state, record.value)
+        for store in touched.values():
+            store.fold()
+            store.restored()
+
+    def parked(self) -> Iterator[Parked]:
+        """Every parked key, the longest parked first."""
+        found = []
+        for (service, partition), store in self._stores.items():
+            for key in store.keys:
+                entry = store.entry(key)
+                if entry is not None:
+                    waiting = tuple(record for _, record in store.waiting(key))
+                    found.append(Parked(service, partition, key, entry, waiting))
+        yield from sorted(found, key=lambda parked: (parked.entry.since, parked.service, parked.key))
+
+    def pauses(self) -> Iterator[tuple[str, int, tuple[str, str], Pause]]:
+        """Service, partition, (scope, name), and who paused it."""
+        for (service, partition), store in sorted(self._stores.items()):
+            for place, pause in sorted(store.pauses().items()):
+                yield service, partition, place, pause
+
+
+class Held(Shelf):
+    """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
+
+    def __init__(self, access: Access, services: Iterable[str]) -> None:
+        from ensemble.kafka.tail import Tail
+
+        super().__init__()
+        self._tail = Tail.from_beginning(access, topics(access, services, PARKED))
+        self.read_on()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tail.close()
+
+    def read_on(self) -> None:
+        """As of now."""
+        self.take(self._tail.read_on())

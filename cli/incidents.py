@@ -1,0 +1,55 @@
+"""Incidents: handlers that failed so often for one cause that their service stopped trying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from cli import services
+from cli.connection import progress
+from cli.entries import Entry, entry_of
+from cli.publishing import now
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+def listed(access: Access, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
+    """One row each, the latest first."""
+    names = services.topics(access, services.chosen(access, service), services.OPERATIONS)
+    entries = map(entry_of, access.read(access.places(names), progress("incidents")))
+    rows = told(entries, now())
+    return [row for row in rows if not open_only or row["closed"] is None]
+
+
+def told(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
+    """The incidents that these records tell of. Pure."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.record.timestamp):
+        fields = entry.fields
+        if entry.type in {"IncidentOpened", "IncidentClosed"}:
+            found.setdefault(fields["incident_id"], _row(fields))
+        if entry.type == "IncidentClosed":
+            found[fields["incident_id"]]["closed"] = fields["at"]
+    rows = sorted(found.values(), key=lambda row: -int(row["opened"]))
+    return [_with_times(row, at) for row in rows]
+
+
+def _row(fields: Any) -> dict[str, Any]:
+    """As its opening tells, or its end where the opening is not kept any more."""
+    return {
+        "incident": fields["incident_id"],
+        "service": fields["service"],
+        "handler": fields["handler"],
+        "cause": fields["cause"],
+        "failures": fields.get("failures"),
+        "opened": fields.get("since", fields["at"]),
+        "closed": None,
+    }
+
+
+def _with_times(row: dict[str, Any], at: int) -> dict[str, Any]:
+    end = row["closed"] or at
+    times = {"opened": rfc3339(row["opened"]), "closed": row["closed"] and rfc3339(row["closed"])}
+    return {**row, **times, "lasted_ms": end - row["opened"]}

@@ -1,0 +1,40 @@
+"""Notes on groups of dead letters: kept on a topic, by whom and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cli.connection import sources
+from cli.entries import entry_of
+from cli.operators import Operator
+from cli.publishing import cloud_event
+from ensemble.codec import encoder_for
+from ensemble.operator_notes import NOTES, GroupNote
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+def notes(access: Access) -> dict[str, dict[str, Any]]:
+    """The note of each group that has one."""
+    if NOTES.name not in access.topics():
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for record in access.read(access.places([NOTES.name])):
+        entry = entry_of(record)
+        found.pop(entry.key, None)
+        if entry.type == "GroupNote":
+            at = rfc3339(entry.fields["at"])
+            found[entry.key] = {"text": entry.fields["note"], "by": entry.fields["requested_by"], "at": at}
+    return found
+
+
+def put_note(access: Access, group: str, operator: Operator) -> None:
+    """Note the operator's words; the topic has to exist. They replace what was noted before."""
+    access.places([NOTES.name])
+    asked = operator.operation()
+    note = GroupNote(note=asked.pop("reason"), **asked)
+    value = encoder_for(GroupNote, sources().on(NOTES.name, GroupNote.__schemas__))(note)
+    headers = list(cloud_event(note, asked["operation_id"], asked["operation_id"]))
+    access.publish(NOTES.name, group.encode(), value, headers)

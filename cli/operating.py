@@ -1,0 +1,93 @@
+"""Operators' commands to services, partition by partition, and what these answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from cli.connection import sources
+from cli.publishing import cloud_event
+from cli.services import CONTROL, OPERATIONS, topics
+from ensemble.codec import encoder_for, readers_for
+from ensemble.operations import EVENTS, Operation, OperationDone
+
+if TYPE_CHECKING:
+    from ensemble.effects import Output
+    from ensemble.kafka.outside import Access
+    from ensemble.messages import Event
+
+Ask = tuple[str, int, str]
+"""Service, partition and operation id: one answer is due for each."""
+
+_LOOK_EVERY_S = 0.1
+
+
+def record_of(service: str, partition: int, operation: Operation, key: bytes) -> Output:
+    """The command as a record of the service's control topic."""
+    topic = service + CONTROL
+    kind = type(operation)
+    value = encoder_for(kind, sources().on(topic, kind.__schemas__))(operation)
+    headers: list[tuple[str, Any]] = list(cloud_event(operation, operation.operation_id, operation.operation_id))
+    return topic, value, key, headers, partition
+
+
+@dataclass
+class Answers:
+    """The answers that came so far. Pure: records are given to it."""
+
+    done: dict[Ask, OperationDone] = field(default_factory=dict)
+    read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
+
+    def take(self, records: Iterable[Any]) -> None:
+        """Records of `<service>.operations`."""
+        self.read = self.read or _readers()
+        for record in records:
+            read = self.read.get((record.value or b"")[:5])
+            answer = read(record.value) if read else None
+            if isinstance(answer, OperationDone):
+                self.done[answer.service, answer.partition, answer.operation_id] = answer
+
+    def missing(self, asks: Iterable[Ask]) -> list[Ask]:
+        """Who has not answered."""
+        return [ask for ask in asks if ask not in self.done]
+
+
+class Hearing(Answers):
+    """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
+
+    def __init__(self, access: Access, services: Iterable[str]) -> None:
+        from ensemble.kafka.tail import Tail
+
+        super().__init__()
+        self._tail = Tail.from_now(access, topics(access, services, OPERATIONS))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tail.close()
+
+    def listen(self) -> None:
+        """What was answered up to now."""
+        self.take(self._tail.read_on())
+
+    def wait(self, asks: Sequence[Ask], limit_s: float) -> list[Ask]:
+        """Until all have answered, or the time is up: returns who has not."""
+        limit = time.monotonic() + limit_s
+        while True:
+            self.listen()
+            missing = self.missing(asks)
+            if not missing or time.monotonic() > limit:
+                return missing
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _readers() -> dict[bytes, Callable[[bytes], Event]]:
+    return {prefix: read for event in EVENTS for prefix, read in _of(event).items()}
+
+
+def _of(event: type[Event]) -> dict[bytes, Callable[[bytes], Event]]:
+    """By the ids of the files, and those of a registry where one is named."""
+    return {**readers_for(event), **readers_for(event, sources().on(OPERATIONS, event.__schemas__))}

@@ -1,0 +1,64 @@
+"""Who asks for something to be done, and why: every operator's command says so, and its topic keeps it."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import sys
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.mistakes import Mistake
+from cli.publishing import now
+
+_REASON_LIMIT: Final = 500
+_NAME_LIMIT: Final = 200
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A person, or what acts for one, with a reason."""
+
+    by: str
+    reason: str
+    operation_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    def operation(self) -> dict[str, Any]:
+        """The fields that commands to the runtime share. Each call begins a new operation."""
+        who = {"requested_by": self.by, "reason": self.reason}
+        return {"operation_id": secrets.token_hex(16), **who, "at": now()}
+
+    def request(self) -> dict[str, str]:
+        """The fields that commands to the orchestrator share: one operation, however many orders it is about."""
+        return {"operation_id": self.operation_id, "requested_by": self.by, "reason": self.reason}
+
+
+def operator(by: str | None, reason: str | None) -> Operator:
+    """The one who asks; a Mistake without a reason."""
+    if not reason or not reason.strip():
+        raise Mistake("--reason: say why; it is kept with the command, for whoever looks at it later")
+    if len(reason) > _REASON_LIMIT:
+        raise Mistake(f"--reason: {len(reason)} characters, and {_REASON_LIMIT} are kept: shorten it")
+    name = by or _user()
+    if len(name) > _NAME_LIMIT:
+        raise Mistake(f"--by: {len(name)} characters, and {_NAME_LIMIT} are kept: shorten it")
+    return Operator(name, reason.strip())
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on when the answer is yes; a Mistake where nobody can be asked."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Mistake(f"--yes: {question} There is no terminal to ask on; give --yes once the preview is right")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise Mistake("nothing was done")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        raise Mistake("--by: this system does not say who you are; give your name") from None

@@ -1,0 +1,84 @@
+"""The orchestrator's states of all orders, kept up to date, and commands to it that are followed until it took them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from cli.connection import sources
+from cli.entries import entry_of
+from cli.publishing import cloud_event
+from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
+from ensemble.codec import encoder_for
+
+if TYPE_CHECKING:
+    from ensemble.effects import Output
+    from ensemble.kafka.outside import Access
+    from ensemble.messages import Command
+
+State = Mapping[str, Any]
+_LOOK_EVERY_S: Final = 0.1
+
+
+class OrderStates:
+    """Use it in a `with`."""
+
+    def __init__(self, access: Access) -> None:
+        from ensemble.kafka.operating import Writer
+        from ensemble.kafka.tail import Tail
+
+        self._exit = ExitStack()
+        self._tail = self._exit.enter_context(Tail.from_beginning(access, [ORDER_STATE.name]))
+        self._writer = self._exit.enter_context(Writer(access))
+        self.now: dict[str, State] = {}
+        """By order id, the oldest change first."""
+        self.read_on()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def read_on(self) -> None:
+        """As of now."""
+        for record in self._tail.read_on():
+            entry = entry_of(record)
+            self.now.pop(entry.key, None)
+            if entry.type == "OrderState":
+                self.now[entry.key] = entry.fields
+
+    def send(self, commands: Mapping[str, Command]) -> dict[str, str]:
+        """Write one command for each order; returns their message ids."""
+        ids = {order_id: secrets.token_hex(16) for order_id in commands}
+        self._writer.write([_record(command, ids[order_id]) for order_id, command in commands.items()])
+        return ids
+
+    def took(self, order_id: str, message_id: str) -> bool:
+        """Whether the orchestrator says that it has handled this message."""
+        return any(seen["message_id"] == message_id for seen in self.now.get(order_id, {}).get("seen", ()))
+
+    def wait(self, ids: Mapping[str, str], limit_s: float) -> list[str]:
+        """Until all were handled, or the time is up: returns the orders whose command was not."""
+        limit = time.monotonic() + limit_s
+        while True:
+            self.read_on()
+            late = [order_id for order_id, message_id in ids.items() if not self.took(order_id, message_id)]
+            if not late or time.monotonic() > limit:
+                return late
+            time.sleep(_LOOK_EVERY_S)
+
+    def of(self, order_ids: Iterable[str]) -> dict[str, State]:
+        """The states of these orders."""
+        wanted: Collection[str] = set(order_ids)
+        return {order_id: state for order_id, state in self.now.items() if order_id in wanted}
+
+
+def _record(command: Command, message_id: str) -> Output:
+    kind, home = type(command), ORCHESTRATOR_COMMANDS
+    value = encoder_for(kind, sources().on(home.name, kind.__schemas__))(command)
+    headers: list[tuple[str, Any]] = list(cloud_event(command, message_id, message_id))
+    return home.name, value, str(getattr(command, home.key)).encode(), headers, -1

@@ -1,0 +1,135 @@
+"""Parked keys: what each waits for, what waits behind it, and to have its head tried now or done without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli import services
+from cli.entries import Entry, entry_of
+from cli.held import Held, Parked
+from cli.letters import Fate, Letter
+from cli.mistakes import Mistake
+from cli.operators import Operator
+from cli.publishing import now
+from cli.redriving import Sent
+from ensemble.dead_letter import REDRIVEN_FROM
+from ensemble.operations import DiscardRecord, RedriveRecord
+from ensemble.runtime_state import ParkedRecord
+from ensemble.stamps import rfc3339
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which parked keys."""
+
+    service: str | None = None
+    status: str | None = None
+    key: str | None = None
+
+    def takes(self, parked: Parked) -> bool:
+        """Whether it is meant."""
+        return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
+
+
+def found(access: Access, wanted: Filter) -> list[Parked]:
+    """The keys that are meant, the longest parked first."""
+    with Held(access, services.chosen(access, wanted.service)) as held:
+        return [parked for parked in held.parked() if wanted.takes(parked)]
+
+
+def one(access: Access, key: str, service: str | None) -> Parked:
+    """The parked key; a Mistake when there is none, or when several services have one of that name."""
+    there = found(access, Filter(service, key=key))
+    if not there:
+        where = f" in {service}" if service else ""
+        raise Mistake(f"KEY: {key!r} is not parked{where}; `ensemble parked list` shows what is")
+    if len({parked.service for parked in there}) > 1:
+        names = ", ".join(parked.service for parked in there)
+        raise Mistake(f"--service: {key!r} is parked in {names}; say in which")
+    return there[0]
+
+
+def summary(parked: Parked) -> dict[str, Any]:
+    """One row."""
+    entry = parked.entry
+    return {
+        "service": parked.service,
+        "key": parked.name,
+        "status": entry.status,
+        "depth": len(parked.waiting),
+        "since": rfc3339(entry.since),
+        "age_ms": now() - entry.since,
+        "head": parked.head.message,
+        "attempts": entry.attempts,
+        "next_try": _time(entry.due_at),
+        "waits_for": entry.blocked_on or None,
+        "error": entry.error or None,
+        "message": entry.words or None,
+        "handler": entry.handler or None,
+        "policy": entry.policy or None,
+        "partition": parked.partition,
+    }
+
+
+def whole(parked: Parked) -> dict[str, Any]:
+    """The key and its records, in the order in which they will be handled."""
+    return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
+
+
+def retry_of(parked: Parked, operator: Operator) -> Sent:
+    """The command to try its head now. Its service has the record's bytes already."""
+    place = _place(parked)
+    record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
+    return Sent(_as_letter(parked), record)
+
+
+def discard_of(parked: Parked, operator: Operator) -> Sent:
+    """The command to do without its head."""
+    return Sent(_as_letter(parked), DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key))
+
+
+def _place(parked: Parked) -> dict[str, Any]:
+    head = parked.head
+    place = {"topic": head.topic, "partition": head.partition, "offset": head.offset}
+    generation = sum(header.name == REDRIVEN_FROM for header in head.headers)
+    return {"parking_key": parked.name, **place, "generation": generation}
+
+
+def _as_letter(parked: Parked) -> Letter:
+    """What is delivered is looked after as a dead letter is, one that lies in the parked key's partition."""
+    from ensemble.kafka.outside import Received
+
+    topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
+    received = Received(topic, parked.partition, -1, parked.entry.since, parked.head.key, None,
+                        {"ensemble.parking-key": parked.key})  # fmt: skip
+    return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))
+
+
+def _record(parked: Parked, held: ParkedRecord) -> dict[str, Any]:
+    entry = _entry(parked, held)
+    return {
+        "came_from": f"{held.topic}/{held.partition}/{held.offset}",
+        "type": entry.type if not entry.problem else held.message or entry.type,
+        "id": held.message_id,
+        "parked_at": rfc3339(held.parked_at),
+        "edited": held.original is not None,
+        "fields": dict(entry.fields) or None,
+        "unreadable_because": entry.problem or None,
+    }
+
+
+def _entry(parked: Parked, held: ParkedRecord) -> Entry:
+    from ensemble.kafka.outside import Received
+
+    pairs = tuple((header.name, header.value) for header in held.headers)
+    headers = {name: value or b"" for name, value in pairs}
+    at = parked.entry.since
+    return entry_of(Received(held.topic, held.partition, held.offset, at, held.key, held.value, headers, pairs))
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)

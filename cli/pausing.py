@@ -1,0 +1,144 @@
+"""To pause a step, a command type or a service, and to let it go on: what it holds goes on in waves, a probe first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.operators import Operator, confirm
+from cli.order_actions import resuming
+from cli.order_states import OrderStates
+from cli.output import Sheet, say, show
+from cli.resuming import ResumedOrders, in_waves, why_stopped
+from cli.waves import Pace, Wave
+from cli.wider import Spread, Wider, spread
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+_ROUNDS: Final = 20
+"""How often orders are looked for that were held while the last ones went on."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is to be done."""
+
+    operator: Operator
+    wait_s: float = 15.0
+    yes: bool = False
+    pace: Pace = field(default_factory=Pace)
+    as_json: bool = False
+
+
+def pause(access: Access, what: Wider, manner: Manner) -> int:
+    """Pause it everywhere; exit code 1 when a partition has not acknowledged it in time."""
+    done = spread(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
+    _show_spread(done, as_json=manner.as_json)
+    return _told(done, manner)
+
+
+def resume(access: Access, what: Wider, manner: Manner) -> int:
+    """Let it go on, and the orders that it holds; exit code 1 when waves stopped, or a partition has not answered."""
+    with OrderStates(access) as states:
+        held = held_by(states, what)
+        if held:
+            confirm(f"resume {what}, and {_counted(len(held))} held at it?", yes=manner.yes)
+        return _Resuming(access, states, what, manner).run()
+
+
+def held_by(states: OrderStates, what: Wider) -> list[str]:
+    """The orders that are paused because of it, those that have waited longest first."""
+    states.read_on()
+    held = [state for state in states.now.values() if state.get("paused_by") == str(what)]
+    return [state["order_id"] for state in sorted(held, key=lambda state: int(state["paused_since"]))]
+
+
+@dataclass
+class _Resuming:
+    """One pause's end."""
+
+    access: Access
+    states: OrderStates
+    what: Wider
+    manner: Manner
+
+    def run(self) -> int:
+        """A step's orders go first, past the pause; it ends when they went on. Others would be held by their owner."""
+        done: list[Wave] = []
+        is_step = self.what.scope == "step"
+        if is_step and self._waves(done, self.manner.pace, past_pause=True):
+            return self._ended(done, None)
+        ended = spread(self.access, self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s)
+        for _ in range(_ROUNDS):
+            pace = self.manner.pace if not done else Pace(0, *_without_probe(self.manner.pace))
+            if not held_by(self.states, self.what) or self._waves(done, pace, past_pause=False):
+                break
+        return self._ended(done, ended)
+
+    def _waves(self, done: list[Wave], pace: Pace, *, past_pause: bool) -> bool:
+        """True when they stopped by themselves."""
+        names = held_by(self.states, self.what)
+        world = ResumedOrders(self.states, resuming(past_pause=past_pause), self.manner.operator)
+        fresh = in_waves(names, pace, world)
+        done += fresh
+        if words := why_stopped(fresh, pace, len(names)):
+            say(words)
+        return bool(words)
+
+    def _ended(self, done: Sequence[Wave], ended: Spread | None) -> int:
+        left = held_by(self.states, self.what)
+        document = {
+            "what": str(self.what),
+            "lifted": ended is not None,
+            "services": ended.rows() if ended else [],
+            "waves": [{"orders": list(wave.names), "failed": wave.failed} for wave in done],
+            "left_paused": left,
+        }
+        self._show(document, ended)
+        if ended is None:
+            say(f"{self.what} stays paused")
+            return 1
+        stopped = bool(done) and done[-1].stops(self.manner.pace)
+        return int(bool(_told(ended, self.manner)) or stopped)
+
+    def _show(self, document: dict[str, Any], ended: Spread | None) -> None:
+        rows = [] if ended is None else [_line(row) for row in ended.rows()]
+        gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
+        show(Sheet(_COLUMNS, rows, nothing=f"{self.what} was not resumed"), document, as_json=self.manner.as_json)
+        if document["waves"]:
+            say(f"{_counted(gone_on)} went on, {_counted(len(document['left_paused']))} still held")
+
+
+_COLUMNS: Final = ("service", "acknowledged", "missing", "words")
+
+
+def _without_probe(pace: Pace) -> tuple[int, float, float]:
+    return pace.wave, pace.failure_limit, pace.wait_s
+
+
+def _show_spread(done: Spread, *, as_json: bool) -> None:
+    rows = [_line(row) for row in done.rows()]
+    document = {"what": str(done.what), "services": done.rows()}
+    show(Sheet(_COLUMNS, rows), document, as_json=as_json)
+
+
+def _line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
+    missing = ", ".join(map(str, row["missing"]))
+    return row["service"], f"{row['acknowledged']} of {row['partitions']}", missing, row["words"]
+
+
+def _told(done: Spread, manner: Manner) -> int:
+    if not done.missing:
+        return 0
+    waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)
+    say(
+        f"not acknowledged within {manner.wait_s:g} s (--ack) by {waiting}: are they running? It is written, and holds "
+        "from its place on; `ensemble pauses list` shows who knows"
+    )
+    return 1
+
+
+def _counted(number: int) -> str:
+    return "1 order" if number == 1 else f"{number} orders"

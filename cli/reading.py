@@ -1,0 +1,76 @@
+"""How a record's bytes read: by the schema that they were written with, and to the class that its reader has today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cli.connection import sources
+from cli.entries import decoder
+from cli.letters import Letter
+from cli.mistakes import Mistake
+from contracts.catalogue import CATALOGUE
+from ensemble import runtime_state
+from ensemble.codec import PREFIX_LENGTH, encoder_for, late_reader, readers_for
+from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
+from ensemble.messages import Message
+
+
+def reading(letter: Letter) -> dict[str, Any]:
+    """`written_as`: the schema's name and version. `reads_today`: yes, or why not."""
+    value = letter.entry.record.value
+    if value is None:
+        return {"written_as": None, "reads_today": "no: it has no value"}
+    try:
+        written = decoder().describe(value).rpartition(".")[2]
+    except UndecodableRecord:
+        written = None
+    return {"written_as": written, "reads_today": f"no: {why}" if (why := why_unreadable(letter)) else "yes"}
+
+
+def why_unreadable(letter: Letter) -> str:
+    """Why today's class cannot read it; nothing when it can."""
+    value = letter.entry.record.value
+    if value is None:
+        return "it has no value"
+    try:
+        read(letter, value)
+    except EnsembleError as error:
+        return str(error)
+    return ""
+
+
+def read(letter: Letter, value: bytes) -> Message:
+    """The message; UndecodableRecord in words."""
+    topic = letter.origin[0]
+    types = _types_on(topic)
+    if not types:
+        raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
+    for kind in types:
+        found = readers_for(kind, sources().on(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
+        if found is not None:
+            return found(value)
+    late = late_reader(value[:PREFIX_LENGTH], types, sources())
+    if late is None:
+        raise UndecodableRecord(letter.entry.problem or f"{letter.entry.type} is none of the messages of {topic}")
+    return late[1](value)
+
+
+def edited(letter: Letter, fields: dict[str, Any]) -> bytes:
+    """The message with other fields, in today's schema; a Mistake names what is wrong with them."""
+    from cli.fields import make
+
+    kind = next((each for each in _types_on(letter.origin[0]) if each.__name__ == letter.type), None)
+    if kind is None:
+        raise Mistake(f"--edit: {letter.place} does not say which message it is, so its fields cannot be edited")
+    source = sources().on(letter.origin[0], kind.__schemas__)
+    return encoder_for(kind, source)(make(kind, fields))
+
+
+def _types_on(topic: str) -> tuple[type[Message], ...]:
+    """What travels on a topic today; a timer that was given up lay on its changelog."""
+    if topic.endswith(".timers-changelog"):
+        return (runtime_state.Timer,)
+    try:
+        return CATALOGUE.topic(topic).messages
+    except ConfigurationError:
+        return ()

@@ -1,0 +1,156 @@
+"""From what an operator typed to redrives and discards, with a preview before and an account after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.dead_letters import these
+from cli.fields import from_json
+from cli.letters import OPEN, Letter, Selection
+from cli.mistakes import Mistake
+from cli.operators import Operator, confirm
+from cli.outcomes import Outcome
+from cli.output import Sheet, say, show
+from cli.reading import edited
+from cli.redriving import Delivery, Pace, Sent, check_generations, discard_of, in_order, redrive_of
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+_PREVIEWED: Final = 20
+_REHEARSING: Final = Operator("nobody", "a rehearsal")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which dead letters, and how they are changed."""
+
+    places: tuple[str, ...]
+    selection: Selection
+    limit: int | None = None
+    edit: Path | None = None
+    force: bool = False
+
+    def letters(self, access: Access) -> list[Letter]:
+        """In the order in which they are to be delivered."""
+        return in_order(these(access, self.places, self.selection))[: self.limit]
+
+    def redrives(self, access: Access, operator: Operator) -> list[Sent]:
+        """The commands; a Mistake for an edit that is not about one, or does not fit."""
+        letters = self.letters(access)
+        content = self._edited(letters)
+        return [Sent(letter, redrive_of(letter, operator, content)) for letter in letters]
+
+    def _edited(self, letters: Sequence[Letter]) -> bytes | None:
+        if self.edit is None:
+            return None
+        if len(letters) != 1:
+            raise Mistake(f"--edit: it is for one dead letter, and these are {len(letters)}")
+        try:
+            text = self.edit.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Mistake(f"--edit: {self.edit} cannot be read: {error}") from None
+        return edited(letters[0], from_json(text, f"--edit {self.edit}"))
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How it is to be done."""
+
+    operator: Operator
+    pace: Pace
+    yes: bool = False
+    as_json: bool = False
+
+
+def rehearse(access: Access, wanted: Wanted, *, as_json: bool) -> int:
+    """Say what redriving would come to; exit code 0."""
+    from cli.rehearsing import rehearsed
+
+    found = rehearsed(access, wanted.redrives(access, _REHEARSING))
+    columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
+    rows = [tuple(row[name] for name in columns) for row in found]
+    spare = ("left_parked", "key", "handler")
+    show(Sheet(columns, rows, spare=spare, nothing="no open dead letters match"), found, as_json=as_json)
+    return 0
+
+
+def redrive_these(access: Access, wanted: Wanted, manner: Manner) -> int:
+    """Deliver them again; exit code 1 when one does not succeed."""
+    sent = wanted.redrives(access, manner.operator)
+    check_generations([one.letter for one in sent], force=wanted.force)
+    _preview("redrive", wanted, sent, yes=manner.yes)
+    return carry_out(access, sent, manner)
+
+
+def discard_these(access: Access, wanted: Wanted, manner: Manner) -> int:
+    """Do without them; exit code 1 when one is refused."""
+    sent = [Sent(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
+    _preview("discard", wanted, sent, yes=manner.yes)
+    return carry_out(access, sent, manner)
+
+
+def _preview(verb: str, wanted: Wanted, sent: Sequence[Sent], *, yes: bool) -> None:
+    """What filters have found is shown and asked for; what was named one by one is not."""
+    if wanted.places or not sent:
+        return
+    for one in sent[:_PREVIEWED]:
+        letter = one.letter
+        behind = f", {letter.fate.behind} behind it" if letter.fate.behind else ""
+        say(f"{letter.place}  {letter.type} {letter.key}  {letter.error}{behind}")
+    if len(sent) > _PREVIEWED:
+        say(f"and {len(sent) - _PREVIEWED} more")
+    confirm(f"{verb} {_counted(len(sent))}?", yes=yes)
+
+
+def carry_out(access: Access, sent: Sequence[Sent], manner: Manner) -> int:
+    settled = [one for one in sent if one.letter.fate.status not in OPEN]
+    if settled:
+        say(
+            f"{_counted(len(settled))} of these are {settled[0].letter.fate.status}: the service knows, and will say so"
+        )
+    found: list[tuple[Sent, Outcome]] = []
+    with Delivery(access, sorted({one.letter.service for one in sent})) as delivery:
+        counting = _progress(len(sent))
+        for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
+            found.append((one, outcome))
+            counting(found)
+    _account(found, as_json=manner.as_json)
+    left = len(sent) - len(found)
+    if left:
+        say(f"stopped (--stop-on-error): {_counted(left)} left as they were")
+    return int(not all(outcome.is_good for _, outcome in found) or left > 0)
+
+
+def _account(found: Sequence[tuple[Sent, Outcome]], *, as_json: bool) -> None:
+    rows = [
+        {"place": one.letter.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
+         "words": outcome.words or None, "operation_id": one.operation.operation_id}
+        for one, outcome in found
+    ]  # fmt: skip
+    columns = ("place", "type", "key", "outcome", "words")
+    table = [tuple(row[name] for name in columns) for row in rows]
+    styles = {"outcome": {"succeeded": "green", "failed again": "bold red", "refused": "red", "no answer": "red"}}
+    show(Sheet(columns, table, styles, ("type", "key"), "no open dead letters match"), rows, as_json=as_json)
+
+
+def _progress(total: int) -> Callable[[Sequence[tuple[Sent, Outcome]]], None]:
+    """A line on a terminal, written over and over."""
+
+    def show_count(found: Sequence[tuple[Sent, Any]]) -> None:
+        if not sys.stderr.isatty() or total == 1:
+            return
+        good = sum(outcome.is_good for _, outcome in found)
+        end = "\n" if len(found) == total else "\r"
+        sys.stderr.write(f"{len(found)} of {total}: {good} well, {len(found) - good} not {end}")
+        sys.stderr.flush()
+
+    return show_count
+
+
+def _counted(number: int) -> str:
+    return "1 dead letter" if number == 1 else f"{number} dead letters"

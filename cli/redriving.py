@@ -1,0 +1,162 @@
+"""Dead letters delivered again to the service that gave them up, in order, each watched until its outcome is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from cli.entries import entry_of
+from cli.held import Held
+from cli.letters import Letter
+from cli.mistakes import Mistake
+from cli.operating import Ask, Hearing, record_of
+from cli.operators import Operator
+from cli.outcomes import Outcome, judged
+from cli.services import DEAD_LETTER
+from ensemble.operations import DiscardRecord, RecordOperation, RedriveRecord
+from ensemble.runtime_state import RecordHeader
+
+if TYPE_CHECKING:
+    from ensemble.kafka.outside import Access
+
+MOST_GENERATIONS: Final = 5
+"""What failed so often again is not redriven without force: another time will not help."""
+_AT_ONCE: Final = 100
+_LOOK_EVERY_S: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast, and when to stop."""
+
+    rate: float | None = None
+    """At most so many a second."""
+    stop_on_error: bool = False
+    wait_s: float = 30.0
+    """How long to wait for the outcome of each."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command on its way."""
+
+    letter: Letter
+    operation: RecordOperation
+
+    @property
+    def ask(self) -> Ask:
+        return self.letter.service, self.letter.partition, self.operation.operation_id
+
+
+def in_order(letters: Sequence[Letter]) -> list[Letter]:
+    """As they were given up, partition by partition: so the order of each key is kept. One record appears once."""
+    by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
+    latest = {(letter.service, letter.parking_key, letter.origin, letter.generation): letter for letter in by_place}
+    return list(latest.values())
+
+
+def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
+    """A Mistake where one has been redriven too often, unless forced."""
+    worn = [letter for letter in letters if letter.generation >= MOST_GENERATIONS]
+    if worn and not force:
+        raise Mistake(
+            f"--force: {worn[0].place} was redriven {worn[0].generation} times and failed each time "
+            f"({len(worn)} such); put the cause right, discard it, or give --force"
+        )
+
+
+def redrive_of(letter: Letter, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
+    """The command that redrives one dead letter."""
+    headers = tuple(RecordHeader(name=name, value=value) for name, value in letter.headers)
+    record, operation = letter.entry.record, operator.operation()
+    return RedriveRecord(
+        **operation, **_place(letter), key=record.key, value=record.value, headers=headers, edited=edited,
+        redriven_from=letter.place,
+    )  # fmt: skip
+
+
+def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
+    """The command that does without one."""
+    return DiscardRecord(**operator.operation(), **_place(letter), key=letter.entry.record.key)
+
+
+def _place(letter: Letter) -> dict[str, Any]:
+    topic, partition, offset = letter.origin
+    key = letter.parking_key.decode(errors="backslashreplace")
+    return {
+        "parking_key": key, "topic": topic, "partition": partition, "offset": offset, "generation": letter.generation,
+    }  # fmt: skip
+
+
+class Delivery:
+    """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
+
+    def __init__(self, access: Access, services: Sequence[str]) -> None:
+        from ensemble.kafka.operating import Writer
+        from ensemble.kafka.tail import Tail
+
+        self._exit = ExitStack()
+        self._hearing = self._exit.enter_context(Hearing(access, services))
+        fresh = Tail.from_now(access, [name + DEAD_LETTER for name in services])
+        self._fresh, self._letters = self._exit.enter_context(fresh), list[Letter]()
+        self._held = self._exit.enter_context(Held(access, services))
+        self._writer = self._exit.enter_context(Writer(access))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def deliver(self, sent: Sequence[Sent], pace: Pace) -> Iterator[tuple[Sent, Outcome]]:
+        """Each with its outcome, in order. Ends at the first bad one where the pace says so."""
+        size = 1 if pace.stop_on_error else _AT_ONCE
+        for start in range(0, len(sent), size):
+            chunk = sent[start : start + size]
+            self._write(chunk, pace)
+            for one, outcome in self._watched(chunk, pace.wait_s):
+                yield one, outcome
+                if pace.stop_on_error and not outcome.is_good:
+                    return
+
+    def _write(self, chunk: Sequence[Sent], pace: Pace) -> None:
+        for one in chunk:
+            began = time.monotonic()
+            service, partition, _ = one.ask
+            self._writer.write([record_of(service, partition, one.operation, one.letter.parking_key)])
+            if pace.rate is not None:
+                time.sleep(max(0.0, 1 / pace.rate - (time.monotonic() - began)))
+
+    def _watched(self, chunk: Sequence[Sent], wait_s: float) -> list[tuple[Sent, Outcome]]:
+        limit, outcomes = time.monotonic() + wait_s, dict[str, Outcome]()
+        while len(outcomes) < len(chunk) and time.monotonic() < limit:
+            self._look()
+            for one in chunk:
+                if (outcome := self._judge(one)) is not None:
+                    outcomes.setdefault(one.operation.operation_id, outcome)
+            time.sleep(_LOOK_EVERY_S)
+        return [(one, outcomes.get(one.operation.operation_id) or self._late(one, wait_s)) for one in chunk]
+
+    def _look(self) -> None:
+        """Answers first: what belongs to them is then known as well."""
+        self._hearing.listen()
+        self._letters += [Letter(entry_of(record)) for record in self._fresh.read_on()]
+        self._held.read_on()
+
+    def _judge(self, one: Sent) -> Outcome | None:
+        service, partition, _ = one.ask
+        done, store = self._hearing.done.get(one.ask), self._held.store(service, partition)
+        return judged(one.operation, done, store, [each for each in self._letters if each.service == service])
+
+    def _late(self, one: Sent, wait_s: float) -> Outcome:
+        if one.ask not in self._hearing.done:
+            return Outcome("no answer", f"{one.letter.service} has not answered within {wait_s:g} s: is it running?")
+        return Outcome("not known yet", f"it was still being tried after {wait_s:g} s")
+
+
+def with_edit(letters: Sequence[Letter], content: bytes | None, operator: Operator) -> list[Sent]:
+    """The commands, the value of the only one replaced where `content` is given."""
+    return [Sent(letter, redrive_of(letter, operator, content)) for letter in letters]

@@ -1,0 +1,146 @@
+"""Redrives tried on throw-away copies of services' state: what would happen, without anything leaving this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cli.connection import progress, sources
+from cli.entries import decoder
+from cli.letters import Letter
+from cli.publishing import now
+from cli.reading import why_unreadable
+from cli.redriving import Sent
+from cli.services import made
+from ensemble.errors import EnsembleError
+from ensemble.rehearsal import Rehearsal, Rehearsed, staged
+
+if TYPE_CHECKING:
+    from ensemble.effects import Output
+    from ensemble.kafka.outside import Access
+    from ensemble.plan import Plan
+
+
+def rehearsed(access: Access, sent: Sequence[Sent]) -> list[dict[str, Any]]:
+    """One row for each, in order: what its redrive would come to."""
+    tried: list[tuple[Sent, str, Rehearsed]] = []
+    with _silence():
+        for service in dict.fromkeys(one.letter.service for one in sent):
+            tried += _on_copies(access, service, [one for one in sent if one.letter.service == service])
+    there = _found_on_topics(access, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
+    return [_row(one, handler, rehearsal, there) for one, handler, rehearsal in tried]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The copy's log lines are about nothing that happened."""
+    import structlog
+
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(*_: Any) -> NoReturn:
+    import structlog
+
+    raise structlog.DropEvent
+
+
+def _on_copies(access: Access, service: str, sent: Sequence[Sent]) -> list[tuple[Sent, str, Rehearsed]]:
+    from ensemble.kafka.copying import copy_of, planned
+    from ensemble.policy_loading import load_policies
+    from ensemble.settings import RuntimeSettings, load
+
+    declared = made(service)
+    stage = staged(declared)
+    plan = planned(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
+    found = []
+    for partition in sorted({one.letter.partition for one in sent}):
+        rehearsal = Rehearsal(copy_of(plan, partition, access), stage.calls, now())
+        here = [one for one in sent if one.letter.partition == partition]
+        found += [(one, _handler(plan, one.letter), rehearsal.of(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
+    return found
+
+
+def _handler(plan: Plan, letter: Letter) -> str:
+    """Who would take it today; nothing when nobody would."""
+    inlet = plan.inputs.get(letter.origin[0])
+    value = letter.entry.record.value or b""
+    if inlet is None:
+        return letter.handler
+    target = inlet.targets.get(value[:5])
+    return target.duty.handler if target else ""
+
+
+def _row(one: Sent, handler: str, tried: Rehearsed, there: dict[str, str]) -> dict[str, Any]:
+    letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(one.letter)
+    return {
+        "place": letter.place,
+        "type": letter.type,
+        "key": letter.key,
+        "reads_today": f"no: {why}" if why else "yes",
+        "handler": handler or None,
+        "happened": _happened(tried, there),
+        "would": _would(tried),
+        "puts_out": [_said(output) for output in tried.outputs],
+        "changes": [f"{topic} {key.decode(errors='replace')}" for topic, key in tried.changes],
+        "stops_at": [str(call) for call in tried.calls],
+        "fails_with": tried.failure or None,
+        "left_parked": tried.left,
+    }
+
+
+def _happened(tried: Rehearsed, there: dict[str, str]) -> str:
+    """Whether its effect is there already: what it would put out lies on its topic, or its state says so."""
+    places = [there[found] for output in tried.outputs if (found := _id_of(output)) in there]
+    if places:
+        return f"yes: {places[0]}"
+    if tried.is_idle:
+        return "yes: no state would change"
+    return "not known: the outside is not asked" if tried.calls else "no"
+
+
+def _would(tried: Rehearsed) -> str:
+    if tried.outcome != "done":
+        return f"{tried.outcome.replace('_', ' ')}: {tried.words}"
+    if tried.calls:
+        return f"stop at {tried.calls[0]}; what follows depends on its answer"
+    if tried.failure:
+        return f"fail again: {tried.failure}"
+    said = [_said(output) for output in tried.outputs] or ["put out nothing"]
+    return "; ".join([*said, *([f"change {len(tried.changes)} states"] if tried.changes else [])])
+
+
+def _said(output: Output) -> str:
+    """`send AttemptCharge order-1 to payments.commands`."""
+    topic, value, key, *_ = output
+    try:
+        name = decoder().describe(value or b"").rpartition(" ")[0]
+    except EnsembleError:
+        name = "a record"
+    kind = "send" if ".commands." in name else "emit"
+    return f"{kind} {name.rpartition('.')[2]} {(key or b'').decode(errors='replace')} to {topic}"
+
+
+def _id_of(output: Output) -> str:
+    found = dict(output[3]).get("ce_id", "")
+    return found if isinstance(found, str) else found.decode(errors="replace")
+
+
+def _found_on_topics(access: Access, outputs: Iterable[Output]) -> dict[str, str]:
+    """Where messages with these ids lie already: ids follow from what caused a message, so the same work makes them."""
+    wanted = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
+    topics = sorted(set(wanted.values()))
+    if not topics:
+        return {}
+    found = {}
+    for record in access.read(access.places(topics), progress("what was put out")):
+        message_id = record.headers.get("ce_id", b"")
+        if message_id in wanted:
+            found[message_id.decode()] = f"{record.topic}/{record.partition}/{record.offset}"
+    return found

@@ -1,0 +1,85 @@
+"""Waves on a cluster: orders that are resumed, and whether each goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cli.operators import Operator
+from cli.order_actions import Action
+from cli.order_states import OrderStates, State
+from cli.output import say
+from cli.waves import Fate, Pace, Wave, waves
+
+_LOOK_EVERY_S: Final = 0.2
+_GROWING: Final = ("done", "undone", "settled")
+
+
+class ResumedOrders:
+    """The world of waves: orders are resumed by command, and their states say how it went."""
+
+    def __init__(self, states: OrderStates, action: Action, operator: Operator) -> None:
+        self._states, self._action, self._operator = states, action, operator
+        self._before: dict[str, State] = {}
+        self._ids: dict[str, str] = {}
+
+    def resume(self, names: Sequence[str]) -> None:
+        """Ask for it; the states as they are now are what progress is measured by."""
+        self._states.read_on()
+        found = self._states.of(names)
+        self._before |= found
+        self._ids |= self._states.send({name: self._action.command(found[name], self._operator) for name in names})
+
+    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+        self._states.read_on()
+        return {name: self._fate(name) for name in names}
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def pause(self) -> None:
+        time.sleep(_LOOK_EVERY_S)
+
+    def _fate(self, name: str) -> Fate:
+        if not self._states.took(name, self._ids[name]):
+            return Fate.WAITING
+        return fate_of(self._before[name], self._states.now[name])
+
+
+def fate_of(before: State, after: State) -> Fate:
+    """What became of an order since it was resumed: an answer moves it on, turning back or a new pause does not."""
+    was_turning = before["status"] in {"compensating", "compensation_failed"}
+    if len(after.get("failed", ())) > len(before.get("failed", ())) or after["status"] == "compensation_failed":
+        return Fate.FAILED
+    if after["status"] == "compensating" and not was_turning:
+        return Fate.FAILED
+    if after["status"] in {"completed", "cancelled"} or _size(after) > _size(before):
+        return Fate.PROGRESSED
+    return Fate.FAILED if after.get("paused_since") is not None else Fate.WAITING
+
+
+def _size(state: State) -> int:
+    return sum(len(state.get(name, ())) for name in _GROWING)
+
+
+def in_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wave]:
+    """Resume them, telling of each wave beside the result."""
+    done: list[Wave] = []
+    for wave in waves(names, pace, world):
+        done.append(wave)
+        what = "probe" if wave.is_probe else f"wave {wave.number}"
+        say(f"{what}: {len(wave.names) - len(wave.failed)} of {len(wave.names)} went on")
+    return done
+
+
+def why_stopped(done: Sequence[Wave], pace: Pace, total: int) -> str:
+    """Words when waves ended before everything was resumed, or with too many failures; else nothing."""
+    if not done or not done[-1].stops(pace):
+        return ""
+    left, last = total - sum(len(wave.names) for wave in done), done[-1]
+    share = len(last.failed) / len(last.names)
+    return (
+        f"stopped: {len(last.failed)} of {len(last.names)} ({share:.0%}) failed or did not go on, more than "
+        f"--failure-limit {pace.failure_limit:g} allows ({', '.join(last.failed[:3])}); {left} stay paused"
+    )

@@ -1,0 +1,47 @@
+"""The services that operators' commands may go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from cli.mistakes import Mistake
+from services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from ensemble import Service
+    from ensemble.kafka.outside import Access
+
+DEAD_LETTER: Final = ".dead-letter"
+CONTROL: Final = ".control"
+OPERATIONS: Final = ".operations"
+PARKED: Final = ".parked-changelog"
+
+
+def chosen(access: Access, name: str | None, flag: str = "--service") -> list[str]:
+    """The service called `name`, or all that the cluster has topics of; a Mistake lists those there are."""
+    names = named_by(access, DEAD_LETTER)
+    if name is None:
+        return names
+    if name not in names:
+        there = ", ".join(names) or "none: `ensemble topics apply`"
+        raise Mistake(f"{flag} {name}: no such service; there are {there}")
+    return [name]
+
+
+def named_by(access: Access, suffix: str) -> list[str]:
+    """The services that have a topic with this suffix."""
+    return sorted(name.removesuffix(suffix) for name in access.topics() if name.endswith(suffix))
+
+
+def topics(access: Access, services: Iterable[str], suffix: str) -> list[str]:
+    """Those topics of these services that the cluster has."""
+    there = access.topics()
+    return [name for service in services if (name := service + suffix) in there]
+
+
+def made(name: str) -> Service:
+    """The service as this checkout declares it; a Mistake when it does not."""
+    if name not in SERVICES:
+        raise Mistake(f"--service {name}: its code is not here; here are {', '.join(SERVICES)}")
+    return SERVICES[name]()

@@ -1,0 +1,33 @@
+"""Times and durations as operators type them: `10m`, `2h`, `2026-01-31T12:00`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+
+from cli.mistakes import Mistake
+
+_UNITS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def duration_ms(text: str, flag: str) -> int:
+    """`30s`, `10m`, `2h`, `1.5d` in milliseconds; a Mistake names `flag`."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise Mistake(f"{flag}: {text!r} is no duration; give one such as 30s, 10m, 2h or 1d")
+    return round(float(found[1]) * _UNITS[found[2]])
+
+
+def moment_ms(text: str, flag: str, now: int) -> int:
+    """So long ago (`10m`), or a date and time (UTC unless it says otherwise), in epoch milliseconds."""
+    if _DURATION.fullmatch(text.strip()):
+        return now - duration_ms(text, flag)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Mistake(
+            f"{flag}: {text!r} is no time; give how long ago (10m, 2h, 1d) or a date such as 2026-01-31T12:00"
+        ) from None
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

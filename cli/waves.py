@@ -1,0 +1,89 @@
+"""Resuming in waves: a probe first, then so many at a time, until all go on or too many of a wave fail again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Fate(StrEnum):
+    """What became of one that was resumed."""
+
+    WAITING = "waiting"
+    PROGRESSED = "progressed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many at a time, and when to stop."""
+
+    probe: int = 1
+    """How many go first; 0: no probe."""
+    wave: int = 10
+    failure_limit: float = 0.2
+    """The share of a wave that may fail; beyond it nothing more is resumed."""
+    wait_s: float = 60.0
+    """What has not moved by then counts as failed."""
+
+
+class World(Protocol):
+    """What a wave acts on: orders on a cluster, or a test's own."""
+
+    def resume(self, names: Sequence[str]) -> None:
+        """Let these go on."""
+
+    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+        """What became of them so far."""
+
+    def now(self) -> float:
+        """Seconds."""
+
+    def pause(self) -> None:
+        """Let a moment pass."""
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One group, and what became of each."""
+
+    number: int
+    names: tuple[str, ...]
+    fates: Mapping[str, Fate] = field(default_factory=dict)
+    is_probe: bool = False
+
+    @property
+    def failed(self) -> list[str]:
+        """Those that failed, or did not move in time."""
+        return [name for name in self.names if self.fates.get(name) is not Fate.PROGRESSED]
+
+    def stops(self, pace: Pace) -> bool:
+        """Whether too many failed for going on."""
+        return len(self.failed) > pace.failure_limit * len(self.names)
+
+
+def split(names: Sequence[str], pace: Pace) -> list[tuple[str, ...]]:
+    """The groups, the probe first."""
+    rest = range(pace.probe, len(names), pace.wave)
+    return [group for group in (tuple(names[: pace.probe]), *(tuple(names[n : n + pace.wave]) for n in rest)) if group]
+
+
+def waves(names: Sequence[str], pace: Pace, world: World) -> Iterator[Wave]:
+    """Resume them group by group; each group is given out once its outcome is known. Ends at the first that stops."""
+    for number, group in enumerate(split(names, pace)):
+        world.resume(group)
+        wave = Wave(number, group, _settled(group, pace, world), is_probe=number == 0 and pace.probe > 0)
+        yield wave
+        if wave.stops(pace):
+            return
+
+
+def _settled(group: Sequence[str], pace: Pace, world: World) -> Mapping[str, Fate]:
+    limit = world.now() + pace.wait_s
+    while True:
+        fates = world.fates(group)
+        if all(fates[name] is not Fate.WAITING for name in group) or world.now() >= limit:
+            return fates
+        world.pause()

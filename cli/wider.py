@@ -1,0 +1,165 @@
+"""Wider pauses: of a saga's step, a command type or a service. Written to every partition that has to know, as one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cli import services
+from cli.held import Held
+from cli.mistakes import Mistake
+from cli.operating import Ask, Hearing, record_of
+from cli.operators import Operator
+from contracts.catalogue import CATALOGUE
+from ensemble import ports
+from ensemble.errors import ConfigurationError
+from ensemble.messages import Command
+from ensemble.operations import OperationDone, PauseWork, ResumeWork
+from ensemble.pauses import Scope
+from ensemble.runtime_state import Pause
+from ensemble.saga_table import Saga
+from ensemble.stamps import rfc3339
+from services.registry import SERVICES
+
+if TYPE_CHECKING:
+    from ensemble import Service
+    from ensemble.kafka.outside import Access
+
+
+@dataclass(frozen=True)
+class Wider:
+    """What is paused, and the services that have to know: its owner, and those that conduct."""
+
+    scope: Scope
+    name: str
+    services: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.name}"
+
+
+def wider(scope: Scope, name: str) -> Wider:
+    """The pause of that name; a Mistake lists what there is when there is no such step, command or service."""
+    made = [make() for make in SERVICES.values()]
+    conductors = [service.name for service in made if conducts(service)]
+    owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](made, name)
+    return Wider(scope, name, tuple(dict.fromkeys([*owner, *conductors])))
+
+
+def conducts(service: Service) -> bool:
+    """Whether it leads others by a saga, or asks what is paused before it sends."""
+    asks = (hint is ports.Pauses for description in service.descriptions for hint in description.ports.values())
+    return any(asks) or bool(_steps(service))
+
+
+def step_names() -> list[str]:
+    """Every step of every saga here."""
+    return sorted({name for make in SERVICES.values() for name in _steps(make())})
+
+
+def command_names() -> list[str]:
+    """Every command type of the catalogue."""
+    return sorted(kind.__name__ for kind in CATALOGUE.message_types() if issubclass(kind, Command))
+
+
+def _steps(service: Service) -> list[str]:
+    sagas = [description.conducts for description in service.descriptions]
+    return [step.name for saga in sagas if isinstance(saga, Saga) for step in saga.steps]
+
+
+def _step_owners(made: Sequence[Service], name: str) -> list[str]:
+    if name not in step_names():
+        raise Mistake(f"STEP: no saga here has a step {name!r}; there are {', '.join(step_names())}")
+    return [service.name for service in made if name in _steps(service)]
+
+
+def _command_owner(_: Sequence[Service], name: str) -> list[str]:
+    if name not in command_names():
+        raise Mistake(f"TYPE: no command is called {name!r}; there are {', '.join(command_names())}")
+    return [CATALOGUE.homes(CATALOGUE.message(name))[0].owner]
+
+
+def _service_owner(made: Sequence[Service], name: str) -> list[str]:
+    if name not in SERVICES:
+        raise Mistake(f"NAME: no service is called {name!r}; there are {', '.join(SERVICES)}")
+    return [service.name for service in made if service.name == name]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far a pause, or its end, has got."""
+
+    what: Wider
+    answers: tuple[OperationDone, ...]
+    missing: tuple[Ask, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One for each service."""
+        return [self._row(service) for service in self.what.services]
+
+    def _row(self, service: str) -> dict[str, Any]:
+        answers = [answer for answer in self.answers if answer.service == service]
+        words = {answer.words for answer in answers if answer.words}
+        return {
+            "service": service,
+            "acknowledged": len([answer for answer in answers if answer.outcome != "refused"]),
+            "partitions": len(answers) + len([ask for ask in self.missing if ask[0] == service]),
+            "missing": [partition for name, partition, _ in self.missing if name == service],
+            "words": "; ".join(sorted(words)) or None,
+        }
+
+
+def spread(access: Access, what: Wider, operator: Operator, *, pause: bool, wait_s: float) -> Spread:  # noqa: PLR0913
+    """Write the pause, or its end, to all partitions in one transaction, and wait until they have answered."""
+    from ensemble.kafka.operating import write_together
+
+    places = access.places([name + services.CONTROL for name in what.services])
+    kind = PauseWork if pause else ResumeWork
+    command = kind(scope=what.scope, name=what.name, **operator.operation())
+    asks = [(topic.removesuffix(services.CONTROL), partition, command.operation_id) for topic, partition in places]
+    key = f"{what.scope}/{what.name}".encode()
+    with Hearing(access, what.services) as hearing:
+        write_together(access, [record_of(service, partition, command, key) for service, partition, _ in asks])
+        missing = hearing.wait(asks, wait_s)
+        return Spread(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
+
+
+def in_force(access: Access) -> list[dict[str, Any]]:
+    """Every wider pause that any partition knows of, with how many know."""
+    names = services.chosen(access, None)
+    counts = access.topics()
+    with Held(access, names) as held:
+        found = list(held.pauses())
+    return _rows(found, {name: counts.get(name + services.CONTROL, 0) for name in names})
+
+
+def _rows(found: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]) -> list[dict[str, Any]]:
+    by_place: defaultdict[tuple[str, str], list[tuple[str, int, Pause]]] = defaultdict(list)
+    for service, partition, place, pause in found:
+        by_place[place].append((service, partition, pause))
+    return [_row(place, known, counts) for place, known in sorted(by_place.items())]
+
+
+def _row(place: tuple[str, str], known: list[tuple[str, int, Pause]], counts: dict[str, int]) -> dict[str, Any]:
+    first = min((pause for _, _, pause in known), key=lambda pause: pause.at)
+    told = {service: [p for name, p, _ in known if name == service] for service in sorted({name for name, *_ in known})}
+    return {
+        "scope": place[0],
+        "name": place[1],
+        "since": rfc3339(first.at),
+        "by": first.requested_by,
+        "reason": first.reason,
+        "known_to": {service: f"{len(partitions)} of {counts[service]}" for service, partitions in told.items()},
+        "everywhere": all(len(p) == counts[name] for name, p in told.items()) and _all_told(place, told),
+    }
+
+
+def _all_told(place: tuple[str, str], told: Iterable[str]) -> bool:
+    """Whether all services know that have to; of one that this checkout does not have, nobody can say."""
+    scope: Any = place[0]
+    try:
+        return set(wider(scope, place[1]).services) <= set(told)
+    except (Mistake, ConfigurationError):
+        return True

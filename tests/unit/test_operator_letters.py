@@ -1,0 +1,120 @@
+"""Dead letters as operators see them: what became of each, which are meant, and what they have in common."""
+
+from typing import Any
+
+import pytest
+
+from cli.entries import entry_of
+from cli.letters import Letter, Selection, fate_of, grouped, normalised
+from cli.mistakes import Mistake
+from cli.operators import Operator, operator
+from cli.redriving import check_generations, in_order, redrive_of
+from cli.times import moment_ms
+from ensemble.kafka.outside import Received
+from ensemble.parking import ParkingStore
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Resolution
+
+
+def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> Letter:
+    own = [("kept", b"1"), *[("ensemble.redriven-from", b"payment.dead-letter/1/%d" % n) for n in range(redriven)]]
+    said = {
+        "__streams.errors.exception": "TerminalError",
+        "__streams.errors.message": "no card for order-1",
+        "__streams.errors.topic": "payments.commands",
+        "__streams.errors.partition": "1",
+        "__streams.errors.offset": "7",
+        "ensemble.handler": "Charger.attempt_charge",
+        "ensemble.disposition": "dead_letter",
+        "ensemble.parking-key": "order-1",
+        "ensemble.failed-at": "2026-01-31T12:00:00.000Z",
+        **(headers or {}),
+    }
+    pairs = (*own, *((name, text.encode()) for name, text in said.items()))
+    return Letter(entry_of(Received("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)))
+
+
+def parked(**changes: Any) -> ParkingStore:
+    """A partition that holds the letter's record at the head of its key, one more behind it."""
+    store = ParkingStore("payment.parked-changelog")
+    place: dict[str, Any] = {"topic": "payments.commands", "partition": 1, "key": b"order-1", "value": b"?"}
+    more: dict[str, Any] = {"headers": (), "message": "AttemptCharge", "message_id": "m", "parked_at": 1}
+    entry = ParkedKey(**{"status": "dead_lettered", "first": 0, "next": 1, "since": 1} | changes)
+    store.open(b"order-1", entry, ParkedRecord(offset=7, **place, **more))
+    store.append(b"order-1", ParkedRecord(offset=8, **place, **more))
+    return store
+
+
+def test_a_parked_dead_letter_says_how_many_wait_behind_it() -> None:
+    fate = fate_of(letter(), parked())
+    assert (fate.status, fate.behind) == ("parked", 1)
+
+
+def test_one_that_is_being_tried_again_is_not_open() -> None:
+    assert fate_of(letter(), parked(status="retrying")).status == "retrying"
+
+
+def test_one_that_was_settled_says_by_whom_and_why() -> None:
+    store = parked()
+    done = Resolution(how="redriven", operation_id="1", requested_by="ann", reason="fixed", at=5)
+    store.resolve(b"order-1", ("payments.commands", 1, 7), 0, done)
+    fate = fate_of(letter(), store)
+    assert (fate.status, fate.by, fate.why, fate.at) == ("redriven", "ann", "fixed", 5)
+    assert fate_of(letter(redriven=1), store).status == "parked"
+
+
+def test_one_that_nothing_waits_for_was_skipped_or_is_gone() -> None:
+    empty = ParkingStore("payment.parked-changelog")
+    assert fate_of(letter(headers={"ensemble.disposition": "skip"}), empty).status == "skipped"
+    assert fate_of(letter(), empty).status == "gone"
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Selection(error="ValueError"), Selection(type="OrderPlaced"), Selection(key="order-2"), Selection(group="x"),
+        Selection(since=1_800_000_000_000), Selection(until=1_700_000_000_000),
+    ],
+)  # fmt: skip
+def test_each_filter_leaves_out_what_it_does_not_name(wanted: Selection) -> None:
+    assert Selection(error="TerminalError", key="order-1").takes(letter())
+    assert not wanted.takes(letter())
+
+
+def test_one_cause_reads_the_same_whatever_order_it_was() -> None:
+    words = "order 'o-1' took 12.5 s, id 0123456789abcdef, key order-77"
+    assert normalised(words, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
+    groups = grouped([letter(0), letter(1, headers={"__streams.errors.message": "no card"}), letter(2)])
+    assert [len(group.letters) for group in groups] == [2, 1]
+
+
+def test_a_redrive_carries_the_original_record_and_its_lineage() -> None:
+    command = redrive_of(letter(offset=9, redriven=2), Operator("ann", "fixed"))
+    names = [header.name for header in command.headers]
+    assert names == ["kept", "ensemble.redriven-from", "ensemble.redriven-from"]
+    assert (command.generation, command.redriven_from) == (2, "payment.dead-letter/1/9")
+    assert (command.place, command.parking_key, command.value) == (("payments.commands", 1, 7), "order-1", b"?")
+
+
+def test_redrives_go_in_the_order_of_their_failing_and_each_once() -> None:
+    again = [letter(5), letter(2, redriven=1), letter(3)]
+    assert [each.entry.record.offset for each in in_order(again)] == [2, 5]
+
+
+def test_what_failed_five_times_is_left_alone_unless_forced() -> None:
+    with pytest.raises(Mistake, match=r"--force: payment\.dead-letter/1/0 was redriven 5 times"):
+        check_generations([letter(redriven=5)], force=False)
+    check_generations([letter(redriven=5)], force=True)
+
+
+def test_who_acts_says_why() -> None:
+    asked = operator("ann", " fixed ")
+    assert (asked.by, asked.reason) == ("ann", "fixed")
+    with pytest.raises(Mistake, match="--reason"):
+        operator("ann", " ")
+
+
+def test_times_are_ages_or_dates() -> None:
+    assert moment_ms("10m", "--since", 1_000_000) == 400_000
+    assert moment_ms("1970-01-01T00:01:00", "--since", 0) == 60_000
+    with pytest.raises(Mistake, match="--since: 'soon'"):
+        moment_ms("soon", "--since", 0)

@@ -1,0 +1,100 @@
+"""Waves: a probe, then so many at a time, until too many fail. A world with a clock that a test turns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from cli.resuming import fate_of, why_stopped
+from cli.waves import Fate, Pace, waves
+from ensemble.clock import ManualClock
+
+ORDERS = [f"o-{number}" for number in range(25)]
+
+
+@dataclass
+class World:
+    """Orders go on after two seconds, but for those that are bad or silent."""
+
+    bad: Sequence[str] = ()
+    silent: Sequence[str] = ()
+    clock: ManualClock = field(default_factory=lambda: ManualClock(0))
+    resumed: dict[str, float] = field(default_factory=dict)
+    together: list[int] = field(default_factory=list)
+
+    def resume(self, names: Sequence[str]) -> None:
+        self.together.append(len(names))
+        self.resumed |= dict.fromkeys(names, self.now())
+
+    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+        return {name: self._fate(name) for name in names}
+
+    def _fate(self, name: str) -> Fate:
+        if name in self.silent or self.now() < self.resumed[name] + 2:
+            return Fate.WAITING
+        return Fate.FAILED if name in self.bad else Fate.PROGRESSED
+
+    def now(self) -> float:
+        return self.clock.now() / 1000
+
+    def pause(self) -> None:
+        self.clock.advance(1)
+
+
+def test_a_probe_goes_first_and_the_next_wave_waits_for_the_last() -> None:
+    world = World()
+    assert [len(wave.names) for wave in waves(ORDERS, Pace(probe=1, wave=10), world)] == [1, 10, 10, 4]
+    assert world.together == [1, 10, 10, 4]
+    assert world.now() == 8
+
+
+def test_a_probe_that_fails_leaves_all_others_paused() -> None:
+    world = World(bad=["o-0"])
+    done = list(waves(ORDERS, Pace(), world))
+    assert world.together == [1]
+    assert "24 stay paused" in why_stopped(done, Pace(), len(ORDERS))
+
+
+def test_failures_within_the_limit_do_not_stop() -> None:
+    world = World(bad=["o-1", "o-2"])
+    assert len(list(waves(ORDERS, Pace(failure_limit=0.2), world))) == 4
+
+
+def test_failures_beyond_the_limit_stop_behind_their_wave() -> None:
+    world = World(bad=["o-1", "o-2", "o-3"])
+    done = list(waves(ORDERS, Pace(failure_limit=0.2), world))
+    assert world.together == [1, 10]
+    assert done[-1].failed == ["o-1", "o-2", "o-3"]
+
+
+def test_what_does_not_move_in_time_counts_as_failed() -> None:
+    world = World(silent=["o-0"])
+    (probe,) = waves(ORDERS, Pace(wait_s=60), world)
+    assert (probe.failed, world.now()) == (["o-0"], 60)
+
+
+def test_without_a_probe_waves_begin_at_once() -> None:
+    world = World()
+    list(waves(ORDERS[:3], Pace(probe=0, wave=2), world))
+    assert world.together == [2, 1]
+
+
+BEFORE: dict[str, Any] = {"status": "payment_pending", "step": "payment", "done": [], "paused_since": 5}
+
+
+@pytest.mark.parametrize(
+    ("after", "fate"),
+    [
+        ({"paused_since": None}, Fate.WAITING),
+        ({"paused_since": None, "attempt": 2}, Fate.WAITING),
+        ({"paused_since": None, "done": ["payment"], "step": "reservation"}, Fate.PROGRESSED),
+        ({"paused_since": None, "status": "cancelled"}, Fate.PROGRESSED),
+        ({"paused_since": 9}, Fate.FAILED),
+        ({"paused_since": None, "failed": ["payment"]}, Fate.FAILED),
+        ({"paused_since": None, "status": "compensating"}, Fate.FAILED),
+    ],
+    ids=["sent", "resent", "answered", "ended", "paused again", "refused", "turned back"],
+)
+def test_an_answer_moves_an_order_on(after: dict[str, Any], fate: Fate) -> None:
+    assert fate_of(BEFORE, {**BEFORE, **after}) is fate
