@@ -173,14 +173,14 @@ class Campaign:
 
     def _is_held(self) -> bool:
         self._held.look()
-        return any(True for _ in self._held.heads())
+        return any(True for _ in self._held.parked())
 
     def _free(self, poisoned: set[str]) -> None:
         """What was given up is redriven once more; what can never succeed is discarded."""
         self._held.look()
-        for head in self._held.heads():
-            if head.entry["status"] == "dead_lettered":
-                (self.operator.discard if head.key in poisoned else self.operator.redrive)(head)
+        for parked in self._held.parked():
+            if parked.entry.status == "dead_lettered":
+                (self.operator.discard if parked.name in poisoned else self.operator.redrive)(parked)
         self.system.flush()
 
     # -- the verdict ----------------------------------------------------------------------------------------------

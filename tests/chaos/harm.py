@@ -12,15 +12,26 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from cli.fleet import SANDBOX
+from ensemble.pauses import Scope
 from ensemble.settings import CRASH_POINTS
 from tests.chaos.amounts import Amounts
-from tests.chaos.operator import OWNERS, STEPS, Operator, WorkPause
+from tests.chaos.operator import Operator, WorkPause
 from tests.end_to_end.system import System
 
 FROZEN_S: Final = (8.0, 14.0)
 """Longer than a session: the group gives the partitions to others. Longer than a transaction: it is aborted."""
 PAUSED_S: Final = (3.0, 10.0)
 OUTAGE_S: Final = (3.0, 8.0)
+STEPS: Final = ("payment", "reservation", "shipment")
+COMMANDS: Final = (
+    "ProcessPayment",
+    "AttemptCharge",
+    "FulfilOrder",
+    "ReleaseStock",
+    "ScheduleShipment",
+    "CancelShipment",
+)
+PAUSABLE: Final = ("payment", "inventory", "shipping")
 OUTAGES: Final = ("down", "error", "hang")
 ORDERS_AT_ONCE: Final = 5
 _ASK_S: Final = 5.0
@@ -92,10 +103,9 @@ class Harm:
             case 1:
                 yield from self._pause_work(act.at_s, lasts, "step", self.dice.choice(STEPS))
             case 2:
-                yield from self._pause_work(act.at_s, lasts, "command", self.dice.choice(list(OWNERS)))
+                yield from self._pause_work(act.at_s, lasts, "command", self.dice.choice(COMMANDS))
             case _:
-                service = self.dice.choice(sorted(set(OWNERS.values())))
-                yield from self._pause_work(act.at_s, lasts, "service", service)
+                yield from self._pause_work(act.at_s, lasts, "service", self.dice.choice(PAUSABLE))
 
     def _pause_orders(self, at_s: float, lasts: float, order_ids: list[str]) -> Iterator[Act]:
         """Some of those that are placed about then."""
@@ -105,9 +115,9 @@ class Harm:
             yield Act(at_s, partial(self.operator.pause_order, order_id))
             yield Act(at_s + lasts, partial(self.operator.resume_order, order_id))
 
-    def _pause_work(self, at_s: float, lasts: float, scope: str, name: str) -> Iterator[Act]:
+    def _pause_work(self, at_s: float, lasts: float, scope: Scope, name: str) -> Iterator[Act]:
         made: list[WorkPause] = []
-        yield Act(at_s, lambda: made.append(self.operator.pause_work(scope, name)))  # type: ignore[arg-type]  # one of the scopes
+        yield Act(at_s, lambda: made.append(self.operator.pause_work(scope, name)))
         yield Act(at_s + lasts, lambda: self.operator.resume_work(made[0]))
 
     def _tending(self) -> Iterator[Act]:

@@ -1,78 +1,68 @@
-"""What services hold back, and what they answer to operators, as their topics say it."""
+"""What services hold back, what they gave up, and what they answer to operators, as their topics say it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from cli.entries import entry_of
+from cli.held import Parked, Shelf
+from cli.letters import Letter
 from cli.member import SERVICES
+from cli.operating import Answers, Ask
+from cli.services import DEAD_LETTER, OPERATIONS, PARKED
+from ensemble.dead_letter import redrives_of
 from ensemble.errors import EnsembleError
 from ensemble.kafka.outside import Access, Received
+from ensemble.parking import HeldRecord, Place
 
-PARKED: Final = ".parked-changelog"
-OPERATIONS: Final = ".operations"
-DEAD_LETTER: Final = ".dead-letter"
-REDRIVEN_FROM: Final = "ensemble.redriven-from"
+Named = tuple[str, bytes, Place, int]
+"""Service, parking key, where the record was consumed from, how often it had been redriven."""
 _POLL_S: Final = 0.2
-
-
-class Place(NamedTuple):
-    """Where a record was consumed from, and how often it had been redriven."""
-
-    topic: str
-    partition: int
-    offset: int
-    generation: int
-
-
-class Head(NamedTuple):
-    """The first record of a parked key."""
-
-    service: str
-    key: str
-    entry: Mapping[str, Any]
-    record: Mapping[str, Any]
-
-    @property
-    def place(self) -> Place:
-        record = self.record
-        redrives = sum(header["name"] == REDRIVEN_FROM for header in record["headers"])
-        return Place(record["topic"], record["partition"], record["offset"], redrives)
-
-
-class Answer(NamedTuple):
-    """One partition has carried a command out; epoch milliseconds."""
-
-    service: str
-    partition: int
-    operation_id: str
-    outcome: str
-    at: int
 
 
 @dataclass
 class Held:
-    """Read along with `look`."""
+    """Read along with `look`. It waits for nobody: what an open transaction hides comes later."""
 
     access: Access
-    answers: list[Answer] = field(default_factory=list)
-    letters: dict[tuple[str, Place], Received] = field(default_factory=dict)
-    _state: dict[tuple[str, bytes], Mapping[str, Any]] = field(default_factory=dict)
+    letters: dict[Named, Letter] = field(default_factory=dict)
+    answered: dict[Ask, int] = field(default_factory=dict)
+    """When the answer was written, epoch milliseconds."""
 
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
+        self._shelf, self._answers = Shelf(), Answers()
         self._follower = self.access.follow(self.access.places(topics), from_beginning=True)
 
     def close(self) -> None:
         self._follower.close()
 
     def look(self) -> None:
-        """Take in what has come; what cannot be read just now comes later."""
+        """Take in what has come."""
         while records := self._polled():
+            self._shelf.take(record for record in records if record.topic.endswith(PARKED))
             for record in records:
                 self._take(record)
+
+    def parked(self) -> Iterator[Parked]:
+        """Every parked key."""
+        return self._shelf.parked()
+
+    def pauses(self) -> list[str]:
+        """The wider pauses that some partition still knows of."""
+        return [f"{service}[{partition}] {' '.join(place)}" for service, partition, place, _ in self._shelf.pauses()]
+
+    def letter_of(self, parked: Parked) -> Letter | None:
+        """The dead letter of a key's head."""
+        head = parked.head
+        place = (head.topic, head.partition, head.offset)
+        return self.letters.get((parked.service, parked.key, place, redrives_of(HeldRecord(head))))
+
+    def unreadable(self) -> list[Letter]:
+        """What nobody could read, and nobody has redriven."""
+        return [each for each in self.letters.values() if each.error == "UndecodableRecord" and not each.generation]
 
     def _polled(self) -> list[Received]:
         try:
@@ -80,41 +70,11 @@ class Held:
         except EnsembleError:
             return []  # the broker is away, which is what this is about
 
-    def heads(self) -> Iterator[Head]:
-        """The head of every parked key."""
-        for (service, key), entry in list(self._state.items()):
-            if key.startswith(b"key/"):
-                parked = key.removeprefix(b"key/")
-                record = self._state.get((service, b"record/%b/%012d" % (parked, entry["first"])))
-                if record is not None:
-                    yield Head(service, parked.decode(errors="replace"), entry, record)
-
-    def pauses(self) -> list[str]:
-        """The wider pauses that some partition still knows of."""
-        return [f"{service} {key.decode()}" for service, key in self._state if key.startswith(b"pause/")]
-
     def _take(self, record: Received) -> None:
-        service, _, kind = record.topic.rpartition(".")
-        if kind == DEAD_LETTER[1:]:
-            self.letters[service, _place(record)] = record
-        elif kind == OPERATIONS[1:]:
-            self._answer(service, record)
-        elif record.value is None:
-            self._state.pop((service, record.key or b""), None)
-        else:
-            self._state[service, record.key or b""] = entry_of(record).fields
-
-    def _answer(self, service: str, record: Received) -> None:
-        entry = entry_of(record)
-        if entry.type == "OperationDone":
-            fields = entry.fields
-            answer = (fields["partition"], fields["operation_id"], fields["outcome"], record.timestamp)
-            self.answers.append(Answer(service, *answer))
-
-
-def _place(letter: Received) -> Place:
-    topic, partition, offset = (letter.headers[f"__streams.errors.{name}"].decode() for name in _NAMES)
-    return Place(topic, int(partition), int(offset), int(REDRIVEN_FROM in letter.headers))
-
-
-_NAMES: Final = ("topic", "partition", "offset")
+        if record.topic.endswith(DEAD_LETTER):
+            letter = Letter(entry_of(record))
+            self.letters[letter.service, letter.parking_key, letter.origin, letter.generation] = letter
+        elif record.topic.endswith(OPERATIONS):
+            known = set(self._answers.done)
+            self._answers.take([record])
+            self.answered.update(dict.fromkeys(self._answers.done.keys() - known, record.timestamp))

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from cli.entries import Entry
+from contracts.catalogue import CATALOGUE
 from ensemble.partitioning import partition_of
 from tests.chaos.crowd import Order
-from tests.chaos.held import Answer, Held
-from tests.chaos.operator import CONDUCTOR, OWNERS, Operator, WorkPause, now
+from tests.chaos.held import Held
+from tests.chaos.operator import Operator, WorkPause, now
 from tests.end_to_end.system import System
 
+CONDUCTOR: Final = "orchestrator"
 COMMANDS_OF_STEP: Final = {"payment": ("ProcessPayment",), "reservation": ("FulfilOrder",), "shipment": ()}
 SENT: Final = ("ProcessPayment", "FulfilOrder", "ReleaseStock", "CancelShipment", "RefundPayment")
 """What the conductor sends while an order is under way."""
@@ -31,9 +33,9 @@ def judge(system: System, operator: Operator, held: Held, orders: list[Order]) -
     for order in orders:
         yield from _ends(system, order)
         yield from _order_pauses(system, operator, order.order_id)
-    for head in held.heads():
-        words = f"is still parked, {head.entry['status']}: {head.record['message']}, {head.entry['words']}"
-        yield Finding("parked", f"{head.service} {head.key}", words)
+    for parked in held.parked():
+        words = f"is still parked, {parked.entry.status}: {parked.head.message}, {parked.entry.words}"
+        yield Finding("parked", f"{parked.service} {parked.name}", words)
     for words in held.pauses():
         yield Finding("pauses", words, "is still in force, though it was resumed")
     for pause in operator.pauses:
@@ -67,32 +69,27 @@ def _order_pauses(system: System, operator: Operator, order_id: str) -> Iterator
 
 def _work_pauses(system: System, held: Held, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:
     """Once a partition of the conductor has said that it holds, nothing of the kind leaves it until the end."""
-    holds = {answer.partition: answer.at for answer in _answers(held, pause)}
+    asks = [(CONDUCTOR, partition, pause.operation_id) for partition in range(_PARTITIONS)]
+    holds = [held.answered.get(ask) for ask in asks]
+    if None in holds:
+        yield Finding("pauses", str(pause.what), "not every partition of the conductor has answered")
     names = _names(pause)
-    if len(holds) < _PARTITIONS:
-        yield Finding("pauses", f"{pause.scope} {pause.name}", f"only {len(holds)} partitions have answered")
     for order in orders if names else ():
-        since = holds.get(partition_of(order.order_id.encode(), _PARTITIONS), now())
+        since = holds[partition_of(order.order_id.encode(), _PARTITIONS)] or now()
         for entry in system.watcher.entries(order.order_id, *names):
             if entry.sender == CONDUCTOR and since < entry.record.timestamp < (pause.resumed_at or 0):
-                words = f"{entry.type} at {entry.place} left while {pause.scope} {pause.name} was paused"
-                yield Finding("pauses", order.order_id, words)
-
-
-def _answers(held: Held, pause: WorkPause) -> list[Answer]:
-    return [
-        answer for answer in held.answers if (answer.service, answer.operation_id) == (CONDUCTOR, pause.operation_id)
-    ]
+                yield Finding("pauses", order.order_id, f"{entry.type} at {entry.place} left in spite of {pause.what}")
 
 
 def _names(pause: WorkPause) -> tuple[str, ...]:
-    match pause.scope:
+    """What the conductor sends that the pause holds back."""
+    match pause.what.scope:
         case "step":
-            return COMMANDS_OF_STEP[pause.name]
+            return COMMANDS_OF_STEP[pause.what.name]
         case "command":
-            return (pause.name,)
+            return (pause.what.name,)
         case _:
-            return tuple(name for name, owner in OWNERS.items() if owner == pause.name)
+            return tuple(name for name in SENT if CATALOGUE.homes(CATALOGUE.message(name))[0].owner == pause.what.name)
 
 
 def _sent(system: System, order_id: str) -> list[Entry]:

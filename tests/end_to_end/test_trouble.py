@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.trouble import Order, Trouble, crowd, run, stock
 
 from cli.fleet import ALL, with_free_port
 from tests.cluster import Cluster
 from tests.conftest import CHOSEN
 from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system, verified
-from tests.end_to_end.trouble import Order, Trouble, crowd, run, stock
 
 LIMIT_S = 150
 """How long after the last order all of them must have ended."""
