@@ -39,11 +39,12 @@ class Amounts:
     def fresh_seed() -> int:
         return secrets.randbelow(10**6)
 
-    def with_environment(self) -> Self:
-        """ENSEMBLE_CHAOS_SEED, _ORDERS, _SECONDS, _KILLS and so on take the place of what is here."""
+    def seeded_from_environment(self) -> Self:
+        """ENSEMBLE_CHAOS_SEED, or a fresh seed; _ORDERS, _SECONDS, _KILLS and so on take the place of what is here."""
         kinds: dict[str, Any] = {each.name: type(getattr(self, each.name)) for each in fields(self)}
         given = {name: os.environ.get(f"{_PREFIX}{name.upper()}") for name in kinds}
-        return replace(self, **{name: kinds[name](value) for name, value in given.items() if value})
+        found = {name: kinds[name](value) for name, value in given.items() if value}
+        return replace(self, **{"seed": self.fresh_seed(), **found})
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())

@@ -52,6 +52,9 @@ KINDS: Final = (
     Kind(1, "cancelled", {"payment_token": POISONED_CHARGE}),
 )
 
+ANY: Final = Kind(0, None, {})
+"""An order of which nobody says how it has to end."""
+
 
 @dataclass(frozen=True)
 class Publication:
