@@ -23,6 +23,8 @@ class Parked:
     """The records that wait now."""
     once: set[Source] = field(default_factory=set)
     """Those that waited at some time, as far as the changelogs still say."""
+    held_keys: set[tuple[str, str]] = field(default_factory=set)
+    """Service and key of everything that waited at some time."""
     resolved: dict[tuple[str, Position, int], str] = field(default_factory=dict)
     """What became of a dead letter, by how often it had been redriven before."""
     cleaned: set[str] = field(default_factory=set)
@@ -39,6 +41,10 @@ class Parked:
     def was_ever(self, service: str, position: Position) -> bool:
         """Whether the record has waited; where nobody can tell any more, it may have."""
         return (service, position) in self.once or service in self.cleaned
+
+    def was_held(self, service: str, key: str) -> bool:
+        """Whether anything of the key has waited; where nobody can tell any more, it may have."""
+        return (service, key) in self.held_keys or service in self.cleaned
 
     def fate(self, letter: DeadLetter) -> str:
         """`redriven`, `discarded` or `closed`; empty while nobody has decided."""
@@ -99,6 +105,7 @@ class Parked:
             self._numbered[place] = source
             self.waiting[source] = Waiting(service, key.decode(errors="replace"), source[1], fields["message"])
             self.once.add(source)
+            self.held_keys.add((service, key.decode(errors="replace")))
 
     def _ask(self, service: str, position: Position, kind: str, fields: Mapping[str, Any]) -> None:
         if not kind:

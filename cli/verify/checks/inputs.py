@@ -107,10 +107,11 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """A later attempt has taken its place where it waited; in one batch, only the later one is seen to wait."""
-    same = snapshot.of_order(message.order_id, message.type) if message.type in SENT_AGAIN else []
-    later = [other for other in same if other.fields["attempt"] > message.fields["attempt"]]
-    return any(snapshot.parked.was_ever(reader, each.position) for each in (message, *later)) if later else False
+    """A later attempt has taken its place where it waited; within one batch, nobody sees either of them wait."""
+    if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
+        return False
+    same = snapshot.of_order(message.order_id, message.type)
+    return any(other.fields["attempt"] > message.fields["attempt"] for other in same)
 
 
 def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
