@@ -1,4 +1,4 @@
-"""What operators tell a service: pause, resume, redrive, discard. Each is answered, and the same again changes nothing."""
+"""Operators pause, resume, redrive and discard. Each command is answered, and the same again changes nothing."""
 
 from __future__ import annotations
 

@@ -38,9 +38,7 @@ def closed(driver: ServiceTestDriver) -> int:
 
 
 @pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
-def test_records_park_unattempted_once_the_handler_is_out(
-    driver: ServiceTestDriver, world: World, make: type
-) -> None:
+def test_records_park_unattempted_once_the_handler_is_out(driver: ServiceTestDriver, world: World, make: type) -> None:
     for key in KEYS:
         driver.receive(make(key, key))
     assert world.calls == KEYS[:3]

@@ -19,6 +19,7 @@ from contracts import (
     Shipment,
     ShipmentCancelled,
 )
+from ensemble.messages import Event
 from ensemble.operations import OperationDone
 from ensemble.testing import ServiceTestDriver
 from services.inventory.domain import Warehouse
@@ -67,7 +68,7 @@ def payment(gateway: InMemoryPaymentGateway) -> ServiceTestDriver:
     return ServiceTestDriver(payment_service(gateway))
 
 
-def kinds(driver: ServiceTestDriver) -> list[type]:
+def kinds(driver: ServiceTestDriver) -> list[type[Event]]:
     return [type(event) for event in driver.emitted]
 
 
@@ -129,7 +130,9 @@ def test_a_charge_that_comes_after_the_refund_meets_its_marker(payment: ServiceT
     assert kinds(payment) == [PaymentRefunded, PaymentDeclined]
 
 
-def test_an_undo_waits_behind_what_it_does_not_undo(payment: ServiceTestDriver, gateway: InMemoryPaymentGateway) -> None:
+def test_an_undo_waits_behind_what_it_does_not_undo(
+    payment: ServiceTestDriver, gateway: InMemoryPaymentGateway
+) -> None:
     gateway.available = False
     payment.receive(refund_payment())
     payment.receive(AWAY)
@@ -144,7 +147,7 @@ def test_a_dead_letter_that_an_undo_closed_cannot_be_redriven(
     payment.advance(3600)
     payment.receive(refund_payment())
     payment.clear()
-    payment.redrive(*payment.dead_letters)
+    payment.redrive(payment.dead_letters[0])
     assert payment.outputs == []
     assert payment.answers(OperationDone)[-1].words == "it was closed already"
 
@@ -184,7 +187,7 @@ def test_the_dead_letter_still_redrives_after_a_resend(
     payment.advance(3600)
     payment.receive(refund_payment(attempt=2))
     gateway.available = True
-    payment.redrive(*payment.dead_letters)
+    payment.redrive(payment.dead_letters[0])
     assert kinds(payment)[-1] is PaymentRefunded
     assert payment.parked("o-1") is None
 

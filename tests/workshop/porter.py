@@ -91,8 +91,8 @@ class Porter:
 
 
 def porter(world: World) -> Service:
-    roles = [role(Porter, world=world)]
-    return Service("shop", catalogue_of("shop"), roles=roles, stores=[state_store(Account)])
+    carrier = role(Porter, world=world)
+    return Service("shop", catalogue_of("shop"), roles=[carrier], stores=[state_store(Account)])
 
 
 def limits(retry: RetryPolicy = THRICE, parking: ParkingLimits | None = None, outage: OutagePolicy = QUIET) -> Limits:
