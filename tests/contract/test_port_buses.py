@@ -34,7 +34,7 @@ def test_an_undeclared_message_is_refused_by_name(play: Play, key: str) -> None:
 
 
 def test_a_retryable_error_is_tried_again(play: Play, key: str) -> None:
-    play.receive(script(key, "tell once", "flaky 2"))
+    play.receive(script(key, "tell once", "flaky 1"))
     play.advance(60)
     play.until_told(key, "once")
     assert play.given_up(key) == []

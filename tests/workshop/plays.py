@@ -118,7 +118,11 @@ class KafkaPlay:
         return self.outsider.given_up(key)
 
     def until_given_up(self, key: str) -> None:
-        wait_for(lambda: self.clock.advance(30) or self.given_up(key), f"{key} to be given up")
+        wait_for(lambda: self._given_up_later(key), f"{key} to be given up")
+
+    def _given_up_later(self, key: str) -> list[str]:
+        self.clock.advance(30)
+        return self.given_up(key)
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         return self.outsider.messages(suffix, kind)
