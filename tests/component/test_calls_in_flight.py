@@ -147,6 +147,9 @@ def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: World) -> Non
     world.calls.clear()
     driver.advance(20)
     assert len(world.calls) == 1
+    probe = driver.parked(world.calls[0])
+    assert probe is not None
+    assert (probe.status, probe.blocked_on) == ("in_flight", "")
     for key in ("a", "b", "c"):
         world.let_go(key)
     driver.land()

@@ -274,13 +274,40 @@ def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: World) 
     assert told(driver) == []
 
 
-def test_a_head_that_is_being_retried_can_be_discarded(world: World) -> None:
+def discard_of(held: ParkedRecord) -> DiscardRecord:
+    place = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
+    return DiscardRecord.model_validate(
+        {"operation_id": "op-1", "at": 1, "generation": 0, "key": held.key, **WHO, **place}
+    )
+
+
+@pytest.fixture
+def flying(world: World) -> ServiceTestDriver:
+    """The call of `a1` hangs; `a2` and `a3` wait behind it."""
     driver = ServiceTestDriver(porter(world), limits=limits(THRICE), call_wait_s=0.01)
     world.hang("a1")
-    driver.receive(slow("a", "a1"), quick("a", "a2"))
-    held = driver.waiting("a")[0]
-    place = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
-    driver.operate(DiscardRecord(operation_id="op-1", at=1, generation=0, key=held.key, **WHO, **place))
+    driver.receive(slow("a", "a1"), slow("a", "a2"), slow("a", "a3"))
+    return driver
+
+
+def test_a_head_in_flight_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+    flying.operate(discard_of(flying.waiting("a")[0]))
     world.let_go("a1")
-    driver.advance(0)
-    assert told(driver) == ["a2"]
+    flying.advance(0)
+    assert told(flying) == ["a2", "a3"]
+
+
+def test_a_head_that_is_about_to_be_called_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+    """In the batch in which the call before it lands."""
+    second = flying.waiting("a")[1]
+    world.let_go("a1")
+    flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
+    flying.operate(discard_of(second))
+    flying.advance(0)
+    assert (told(flying), "a2" in world.calls) == (["a1", "a3"], False)
+
+
+def test_a_head_in_flight_is_not_redriven_beside_itself(flying: ServiceTestDriver, world: World) -> None:
+    flying.operate(redrive_of(flying.waiting("a")[0]))
+    assert answers(flying) == [("RedriveRecord", "refused")]
+    assert world.calls == ["a1"]
