@@ -15,7 +15,7 @@ up: ## Build the image and run everything in containers (ARGS="--scale payment=3
 	$(COMPOSE) up --detach --build $(ARGS)
 
 down: ## Stop the containers and keep their data (ARGS=--volumes forgets them)
-	$(COMPOSE) down $(ARGS)
+	$(COMPOSE) --profile observability --profile ui down $(ARGS)
 
 logs: ## Follow the logs of the containers (ARGS=payment for one service)
 	$(COMPOSE) logs --follow --tail 100 $(ARGS)

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from benchmarks import flow, hop, restore, start
+from benchmarks import flow, hop, poison, restore, start, timers
 from benchmarks.cluster import Cluster, broker
 from benchmarks.report import Row, rows_of, show, write
 
-NAMES: Final = ("hop", "latency", "restore", "flow", "start")
+NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "start")
 
 
 def main(
@@ -38,17 +38,15 @@ def main(
 
 def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
     rounds = 1 if quick else 3
-    match name:
-        case "hop":
-            return hop.cpu(cluster, messages=100_000 if quick else 300_000, rounds=rounds)
-        case "latency":
-            return hop.latency(cluster, seconds=8 if quick else 15, rounds=rounds)
-        case "restore":
-            return restore.measure(cluster, keys=200_000 if quick else 1_000_000)
-        case "flow":
-            return _flow(cluster, quick=quick)
-        case _:
-            return start.measure()
+    return {
+        "hop": lambda: hop.cpu(cluster, messages=100_000 if quick else 300_000, rounds=rounds),
+        "latency": lambda: hop.latency(cluster, seconds=8 if quick else 15, rounds=rounds),
+        "restore": lambda: restore.measure(cluster, keys=200_000 if quick else 1_000_000),
+        "poison": lambda: poison.measure(cluster, messages=60_000 if quick else 200_000, rounds=rounds),
+        "timers": lambda: timers.measure(cluster, timers=100 if quick else 400),
+        "flow": lambda: _flow(cluster, quick=quick),
+        "start": start.measure,
+    }[name]()
 
 
 def _flow(cluster: Cluster, *, quick: bool) -> dict[str, Any]:

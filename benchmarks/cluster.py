@@ -39,8 +39,8 @@ class Cluster:
 
     def drop(self, names: Iterable[str]) -> None:
         """Delete topics, so that the broker's disk and memory stay as they were."""
-        for future in self.admin.delete_topics(list(names), operation_timeout=30).values():
-            future.exception(30)
+        for future in self.admin.delete_topics(list(names), operation_timeout=90).values():
+            future.exception(120)
 
     def producer(self, linger_ms: float) -> Producer:
         """An outsider's producer with room for a whole load."""

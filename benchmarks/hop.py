@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -36,7 +36,7 @@ def cpu(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for number in range(rounds):
         for program in (BY_HAND, OURS) if number % 2 == 0 else (OURS, BY_HAND):
-            found[program].append(_measured(cluster, program, replace(told, run=_run_name())))
+            found[program].append(_measured(cluster, program, replace(told, run=run_name())))
     ratios = [ours["cpu_us"] / hand["cpu_us"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
     return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
 
@@ -51,7 +51,8 @@ def latency(cluster: Cluster, *, seconds: float, rounds: int) -> dict[str, Any]:
     return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
 
 
-def _run_name() -> str:
+def run_name() -> str:
+    """A name that no earlier run has."""
     return format(time.time_ns() // 1_000_000 % 10**10, "x")
 
 
@@ -90,17 +91,18 @@ def _process(cluster: Cluster, program: str, run: HopRun) -> Iterator[subprocess
 
 
 def _latency(cluster: Cluster, program: str, seconds: float) -> dict[str, float]:
-    name = _run_name()
+    name = run_name()
     topic = f"bench-lat-{name}"
     cluster.make([input_topic(topic)])
     run = HopRun(cluster.bootstrap, topic, name, 10**9, 10**9, 0, seconds + 60)
     with _process(cluster, program, run):
         took = _Probe(cluster, topic, output_topic(name).name).measure(seconds)
     cluster.drop([topic])
-    return {"p50": _at(took, 0.5), "p90": _at(took, 0.9), "p99": _at(took, 0.99), "messages": len(took)}
+    return {"p50": at_share(took, 0.5), "p90": at_share(took, 0.9), "p99": at_share(took, 0.99), "messages": len(took)}
 
 
-def _at(values: list[float], share: float) -> float:
+def at_share(values: Sequence[float], share: float) -> float:
+    """Of sorted values the one that so many are not above."""
     return values[min(len(values) - 1, int(len(values) * share))]
 
 

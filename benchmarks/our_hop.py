@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable
 from typing import cast
 
-from benchmarks.meter import Meter, told
+from benchmarks.meter import HopRun, Meter, told
 from benchmarks.workload import service
+from ensemble import Service
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import calm_collector, make_loop
 from ensemble.logs import configure
@@ -33,16 +34,20 @@ class MeteredMetrics:
         self._metrics.aborted()
 
 
-def main() -> None:
-    run = told()
-    meter = Meter(run)
-    settings = RuntimeSettings(http_port=0, log_level="warning")
-    hop = service(run.run, run.topic_in)
+def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:
+    """A loop as a service process has it, that tells the meter; SIGTERM stops it."""
+    meter, settings = Meter(run), RuntimeSettings(http_port=0, log_level="warning")
     configure(hop.name, settings)
     loop = make_loop(hop, settings, KafkaSettings(bootstrap_servers=run.bootstrap))
     loop.metrics = cast("LoopMetrics", MeteredMetrics(loop.metrics, meter))
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     calm_collector()
+    return loop, meter
+
+
+def main() -> None:
+    run = told()
+    loop, meter = metered(service(run.run, run.topic_in), run)
     threading.Thread(target=_stop_at_the_end, args=(loop, meter), daemon=True).start()
     if os.environ.get("BENCH_PROFILE"):
         import cProfile

@@ -34,6 +34,8 @@ def rows_of(found: Mapping[str, Any]) -> list[Row]:
         "hop": _hop,
         "latency": _latency,
         "restore": _restore,
+        "poison": _poison,
+        "timers": _timers,
         "flow": _flow,
         "start": _start,
     }
@@ -89,6 +91,29 @@ def _restore(found: Any) -> list[Row]:
         Row("the same into a dict, by hand", f"{by_hand['keys_per_s']:,.0f} keys/s"),
         Row("ratio of CPU a key", f"{found['ratio']:.2f}"),
     ]
+
+
+def _poison(found: Any) -> list[Row]:
+    throughput, cpu = (", ".join(f"{ratio:.2f}" for ratio in found[name]) for name in ("ratios", "cpu_ratios"))
+    rates = [
+        Row(f"1,000 keys, {name}", ", ".join(f"{one['per_s']:,.0f}" for one in rounds) + " messages/s")
+        for name, rounds in found["rounds"].items()
+    ]
+    return [
+        *rates,
+        Row(
+            "throughput kept beside a poisoned key, median (each round)",
+            f"{found['ratio']:.2f} ({throughput})",
+            "at least 0.9",
+        ),
+        Row("the same by CPU a message", f"{found['cpu_ratio']:.2f} ({cpu})"),
+        Row("the poisoned key, once mended", f"{found['in_order']} of {found['in_order']} in exact order", "all"),
+    ]
+
+
+def _timers(found: Any) -> list[Row]:
+    words = f"p50 {found['p50']:.0f} ms, p99 {found['p99']:.0f} ms, worst {found['worst']:.0f} ms"
+    return [Row(f"{found['timers']} timers while idle, seen after they were due", words, "p99 below 200 ms")]
 
 
 def _flow(found: Any) -> list[Row]:

@@ -9,13 +9,14 @@ from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
 from ensemble.policy_file import policy_file_of
-from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
+from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
 from services.payment.settings import PaymentSettings
 
 _ALL: Final[tuple[type[BaseSettings], ...]] = (
     KafkaSettings,
     RegistrySettings,
+    ComposeSettings,
     RuntimeSettings,
     PaymentSettings,
 )

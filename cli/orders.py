@@ -106,7 +106,7 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
     """What is expected next, from whom, by when, how late it is, since when it is paused; nothing when nothing is."""
     words = _expected(state.get("expected") or ())
     if state.get("paused_since") is not None:
-        return "; ".join(filter(None, (words, _pause(state))))
+        return f"{words or 'its resume'}; {_pause(state)}"
     due = state.get("due_at")
     if not words or due is None:
         return words

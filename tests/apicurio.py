@@ -83,7 +83,7 @@ def running_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
 @contextmanager
 def coming_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
     """A registry that is still to be started, and is gone when the block ends."""
-    registry = Apicurio(_installed(), bootstrap, directory / "apicurio.log")
+    registry = Apicurio(installed(), bootstrap, directory / "apicurio.log")
     try:
         yield registry
     finally:
@@ -106,7 +106,7 @@ def _settings(port: int, bootstrap: str, name: str) -> dict[str, str]:
     }
 
 
-def _installed() -> Path:
+def installed() -> Path:
     """Its directory in this user's cache; fetched once, 109 MB, and refused unless it is the pinned one."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ensemble")
     home = cache / f"apicurio-{VERSION}"

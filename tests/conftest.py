@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from tests.cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, e
 
 FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
+NOWHERE = "1"
 CHOSEN = pytest.StashKey[Chosen]()
 
 
@@ -22,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("shared machine", deadline=None)  # how long an example takes is the neighbours' affair
     settings.load_profile("shared machine")
+    os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
     config.stash[CHOSEN] = choose(config.getoption("--kafka"), os.environ, engine_here)
 
 
@@ -34,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if folder in FOLDERS:
             item.add_marker(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Who asks for containers wants them tried: a test that is skipped then has failed."""
+    report = yield
+    if report.skipped and item.config.getoption("--kafka") == "containers":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although --kafka=containers asks for it: {report.longreprtext}"
+    return report
 
 
 @pytest.fixture(scope="session")

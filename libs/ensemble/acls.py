@@ -6,7 +6,8 @@
     group             its own                              READ, DESCRIBE
     transactional id  `<service>-...`, one for each slot   WRITE, DESCRIBE
 
-A service's principal is `User:<service>`. Nothing of it may create, alter or delete.
+A service's principal is `User:<service>`. Nothing of it may create, alter or delete. A schema registry that keeps its
+schemas in this Kafka has topics and groups of its own, by prefix, and makes its topics itself.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ensemble.service import Service
 from ensemble.topology import Topic
 
 Resource = Literal["topic", "group", "transactional id"]
-Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 
 
 class Need(NamedTuple):
@@ -52,6 +53,15 @@ def principal_of(service: Service) -> str:
 def grants(services: Iterable[Service]) -> list[Grant]:
     """All that these services need, by principal and resource."""
     return [Grant(principal_of(service), need) for service in services for need in needs(service)]
+
+
+def registry_grants(user: str) -> list[Grant]:
+    """What a schema registry needs that logs in as `user`: topics `<user>.…` and groups `<user>-…`."""
+    topics: list[Operation] = ["CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE"]
+    groups: list[Operation] = ["DESCRIBE", "READ"]
+    wanted = [Need("topic", f"{user}.", operation, prefixed=True) for operation in topics]
+    wanted += [Need("group", f"{user}-", operation, prefixed=True) for operation in groups]
+    return [Grant(f"User:{user}", need) for need in wanted]
 
 
 def needs(service: Service) -> list[Need]:

@@ -34,6 +34,8 @@ class Admission:
                 "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
                 "field as key"
             )
+        if not key.isascii():
+            _check_text(key)
         if not inlet.topic.external:
             return True
         right = partition_of(key, self._partitions)
@@ -64,6 +66,15 @@ class Admission:
         self._batch.counts.handled += 1
         if inlet.topic.external and self._seen is not None:
             self._seen.add(record.key(), layer.input_id, self._batch.now)
+
+
+def _check_text(key: bytes) -> None:
+    try:
+        key.decode()
+    except UnicodeDecodeError as error:
+        raise MisplacedRecord(
+            f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
+        ) from error
 
 
 def message_id(record: Record) -> str:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ensemble.effects import Layer, Record
+from ensemble.errors import AttemptTimedOut
+from ensemble.messages import Message
 from ensemble.plan import Target
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One record in the hands of its handlers."""
 
@@ -36,6 +39,9 @@ class Call:
 
 class Owner(Protocol):
     """What `Calls` asks of the partition's task."""
+
+    def holds_back(self, call: Call) -> bool:
+        """True when it must not begin now: its record is parked instead."""
 
     async def call(self, call: Call) -> None:
         """Run the handlers; effects stay on the call's layer."""
@@ -70,6 +76,10 @@ class Calls:
         """Let it run after what this batch has of its key already."""
         self.lines.setdefault(call.key, deque()).append(call)
 
+    def has(self, key: bytes) -> bool:
+        """Something of this key waits to be called, or is in flight."""
+        return bool(self.lines.get(key)) or key in self.flights
+
     async def finish(self, wait_s: float | None) -> None:
         """Run what this batch has, for `wait_s` at most; what is not back then stays in flight."""
         workers = [asyncio.create_task(self._work(key)) for key in self.lines]
@@ -92,8 +102,11 @@ class Calls:
         return any(call.running and call.running.done() for call in self.flights.values())
 
     def cancel(self, key: bytes) -> None:
-        """Its outcome is not wanted any more."""
-        self._cancel([call] if (call := self.flights.pop(key, None)) else [])
+        """The outcome of its parked head is not wanted any more, whether in flight or about to be called."""
+        heads = [call for call in self.lines.get(key, ()) if call.is_parked]
+        for head in heads:
+            self.lines[key].remove(head)
+        self._cancel([*heads, *([self.flights.pop(key)] if key in self.flights else [])])
 
     def commit(self) -> None:
         """The batch is committed, and with it the entries of what it left in flight."""
@@ -117,17 +130,22 @@ class Calls:
         line = self.lines[key]
         while line:
             call = line.popleft()
-            call.running, self._at_work[key] = asyncio.current_task(), call
-            try:
-                await self._owner.call(call)
-            except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the owner
-                call.error = error
-            if call.in_flight:
-                return
-            del self._at_work[key]
-            self._owner.ended(call)
+            if call.is_parked or not self._owner.holds_back(call):
+                await self._make(key, call)
+                if call.in_flight:
+                    return
+                self._owner.ended(call)
             self._park_rest(key)
         self.lines.pop(key, None)
+
+    async def _make(self, key: bytes, call: Call) -> None:
+        call.running, self._at_work[key] = asyncio.current_task(), call
+        try:
+            await self._owner.call(call)
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the owner
+            call.error = error
+        if not call.in_flight:
+            del self._at_work[key]
 
     def _leave(self, key: bytes, call: Call) -> None:
         del self._at_work[key]
@@ -158,3 +176,17 @@ async def first_landing(flights: list[Call], wait_s: float) -> None:
     running = [call.running for call in flights if call.running is not None]
     if running:
         await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def attempted(target: Target, layer: Layer, message: Message, bind: Callable[[type], Any]) -> None:
+    """Run the handlers of one message, in order; AttemptTimedOut when they take longer than their policy says."""
+    limit = target.duty.policy.attempt_timeout_s
+    try:
+        async with asyncio.timeout(limit):
+            for seed, handler in zip(target.seeds, target.handlers, strict=True):
+                layer.seed = f"{seed}{layer.input_id}/"
+                result = getattr(bind(handler.role), handler.method)(message)
+                if isinstance(result, Awaitable):
+                    await result
+    except TimeoutError as error:
+        raise AttemptTimedOut(f"no answer within {limit} s") from error

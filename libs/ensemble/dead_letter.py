@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from ensemble.errors import TerminalError
 from ensemble.messages import Command, Message
 from ensemble.plan import Duty
 from ensemble.retry import OnExhaustion
+from ensemble.runtime_state import RecordHeader
 from ensemble.stamps import rfc3339
 from ensemble.topology import CommandFailure
 
@@ -99,6 +101,11 @@ class DeadLetters:
 def redrives_of(record: Record) -> int:
     """How often an operator has had it tried again after it was given up."""
     return sum(name == REDRIVEN_FROM for name, _ in record.headers() or ())
+
+
+def lineage_of(headers: Iterable[RecordHeader]) -> tuple[RecordHeader, ...]:
+    """The headers that redrives have added."""
+    return tuple(header for header in headers if header.name == REDRIVEN_FROM)
 
 
 def printable(text: str) -> str:

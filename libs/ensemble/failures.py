@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import structlog
 
-from ensemble.admission import message_id
+from ensemble.admission import Admission, message_id
 from ensemble.batch import Batch
 from ensemble.dead_letter import DeadLetters, Failure, printable
 from ensemble.effects import Layer, Record
-from ensemble.errors import FatalError, RejectedInput
+from ensemble.errors import EnsembleError, FatalError, RejectedInput, TerminalError
 from ensemble.messages import Message
 from ensemble.operations import IncidentClosed, IncidentOpened
 from ensemble.outage import Outage, cause_of
 from ensemble.parking import parked_record
-from ensemble.plan import Duty
+from ensemble.plan import Duty, Target
 from ensemble.retry import OnExhaustion
 from ensemble.runtime_state import ParkedKey, ParkedStatus
 
@@ -48,15 +48,24 @@ class Failed:
     """The message, when it was readable: its sender is to be told."""
     stage: str = "handle"
 
+    @classmethod
+    def of(  # noqa: PLR0913, PLR0917  the fields, but for what the target knows
+        cls, key: bytes, record: Record, target: Target, error: Exception, layer: Layer
+    ) -> Failed:
+        """A record that its handlers could not handle."""
+        return cls(key, record, target.duty, error, layer, lambda: _decoded(target, record))
+
 
 class Failures:
     """Decides, by the policies, what follows from a failure in one partition."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._parking = batch, batch.stores.parking
+    def __init__(self, batch: Batch, admission: Admission) -> None:
+        self._batch, self._admission, self._parking = batch, admission, batch.stores.parking
         self._dead_letters = DeadLetters(batch.plan, batch.partition)
         self._outages = batch.plan.outages
         self._probes: list[tuple[str, str]] = []
+        self._incidents: list[IncidentOpened | IncidentClosed] = []
+        """Those of this batch, and of batches before it that were dropped."""
 
     def settle(self, failed: Failed) -> bool:
         """Deal with it. True when its key may go on, for the record was skipped; a FatalError is raised again."""
@@ -115,10 +124,15 @@ class Failures:
         self._batch.counts.dead_lettered += 1
         self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
 
-    def answer_again(self, failed: Failed, entry: ParkedKey) -> None:
-        """A command was sent again that is given up already: its sender is told once more."""
-        self._dead_letters.tell_sender(failed.record, failed.layer, self._failure(failed, entry.attempts))
-        failed.layer.fold(self._batch.outputs)
+    def answer_again(self, record: Record, target: Target, entry: ParkedKey) -> None:
+        """A command came again that is given up, or held by policy: its sender is told once more."""
+        if entry.status != "dead_lettered" and entry.blocked_on != POLICY:
+            return
+        layer, error = Layer(), type(entry.error, (TerminalError,), {})(entry.words)
+        self._admission.identify(record, layer)
+        failed = Failed.of(record.key() or b"", record, target, error, layer)
+        self._dead_letters.tell_sender(record, layer, self._failure(failed, entry.attempts))
+        layer.fold(self._batch.outputs)
 
     def _failure(self, failed: Failed, attempts: int) -> Failure:
         rejected = isinstance(failed.error, RejectedInput) or not failed.key
@@ -145,6 +159,7 @@ class Failures:
             "policy": failed.duty.policy.origin,
             "due_at": None,
             "blocked_on": "",
+            "dead_letter": False,
             **changes,
         }
         if entry is not None:
@@ -174,9 +189,15 @@ class Failures:
         """An attempt was given up without a result: somebody else may be the probe."""
         self._outages.forget(handler, _text(key))
 
+    def begin(self) -> None:
+        """A batch begins: it tells the incidents that dropped ones could not."""
+        for incident in self._incidents:
+            self._batch.tell(incident)
+
     def commit(self) -> None:
         """The batch is committed: what its probes showed stands."""
         self._probes.clear()
+        self._incidents.clear()
 
     def drop(self) -> None:
         """The batch is gone, and so is what its probes would have shown."""
@@ -195,14 +216,26 @@ class Failures:
         service, now = self._batch.plan.service.name, self._batch.now
         names = {"incident_id": _incident(service, outage), "service": service}
         what = {"handler": outage.handler, "cause": outage.cause, "failures": outage.count}
-        self._batch.tell(IncidentOpened(**names, **what, at=now))
+        self._tell(IncidentOpened(**names, **what, at=now))
 
     def _tell_closed(self, outage: Outage) -> None:
         service, now = self._batch.plan.service.name, self._batch.now
         log.info("incident.closed", handler=outage.handler, cause=outage.cause, failures=outage.count)
         names = {"incident_id": _incident(service, outage), "service": service}
         what = {"handler": outage.handler, "cause": outage.cause, "since": outage.since}
-        self._batch.tell(IncidentClosed(**names, **what, at=now))
+        self._tell(IncidentClosed(**names, **what, at=now))
+
+    def _tell(self, incident: IncidentOpened | IncidentClosed) -> None:
+        self._incidents.append(incident)
+        self._batch.tell(incident)
+
+
+def _decoded(target: Target, record: Record) -> Message | None:
+    """The message, when it is readable."""
+    try:
+        return target.read(record.value())
+    except EnsembleError:
+        return None
 
 
 def _incident(service: str, outage: Outage) -> str:

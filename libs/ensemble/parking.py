@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ensemble.effects import Headers, Record
-from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution, SeenMessage
 from ensemble.schemas import SchemaSources
 from ensemble.store import PartitionStore
 from ensemble.topology import MAX_RECORD_BYTES
 
-_KEY, _RECORD, _PAUSE, _MARK = b"key/", b"record/", b"pause/", b"mark/"
+_KEY, _RECORD, _PAUSE, _MARK, _DONE = b"key/", b"record/", b"pause/", b"mark/", b"done/"
 _MARKS_KEPT_MS: Final = 14 * 86_400_000
 """Twice as long as dead letters: until then a redrive, asked for again, is known to be done."""
 _LEAVING_AT_ONCE: Final = 10
+_MARKS: Final = (Resolution, SeenMessage)
 
 Place = tuple[str, int, int]
 """Topic, partition and offset that a record was consumed from."""
@@ -71,7 +72,7 @@ class ParkingStore(PartitionStore[Any]):
     """One partition's parked keys. Reads see the batch; `fold` and `drop` end it as for any store."""
 
     def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
-        super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution], sources)
+        super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage], sources)
         self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
         """The parking keys that are held back, as of this batch."""
@@ -159,12 +160,14 @@ class ParkingStore(PartitionStore[Any]):
         self.update(key, fresh)
         return False
 
-    def close(self, key: bytes) -> None:
-        """All its records are moot."""
-        for number, _ in list(self.waiting(key)):
+    def close(self, key: bytes, count: int) -> None:
+        """The first `count` of its records are moot; another one follows."""
+        entry = self._held(key)
+        assert entry.first + count < entry.next, "what closes them waits behind them"
+        for number in range(entry.first, entry.first + count):
             self._put(_numbered(key, number), None)
-            self.records -= 1
-        self._free(key)
+        self.records -= count
+        self.update(key, ParkedKey(status="retrying", first=entry.first + count, next=entry.next, since=entry.since))
 
     def _unblock(self, key: bytes) -> None:
         """Out of the index; called before its entry changes."""
@@ -198,10 +201,10 @@ class ParkingStore(PartitionStore[Any]):
 
     def take_due(self, now: int, most: int) -> list[bytes]:
         """Up to `most` keys whose heads are due, the longest due first. They are not due again until updated."""
-        taken: list[bytes] = []
+        taken: dict[bytes, None] = {}
         while len(taken) < most and (due := self.next_due()) is not None and due <= now:
-            taken.append(heapq.heappop(self._heap)[1])
-        return taken
+            taken[heapq.heappop(self._heap)[1]] = None
+        return list(taken)
 
     @property
     def blockers(self) -> list[str]:
@@ -237,22 +240,33 @@ class ParkingStore(PartitionStore[Any]):
     def resolve(self, key: bytes, place: Place, generation: int, resolution: Resolution) -> None:
         """Remember what became of it, for as long as its dead letter may be looked at."""
         self._put(_mark(key, place, generation), resolution)
+        self._forget_older_than(resolution.at - _MARKS_KEPT_MS)
+
+    def was_done(self, operation: str) -> bool:
+        """Whether an operator's command was carried out before."""
+        return self.get(_DONE + operation.encode()) is not None
+
+    def done(self, operation: str, now: int) -> None:
+        """Remember an operator's command, as long as what became of dead letters."""
+        self._put(_DONE + operation.encode(), SeenMessage(at=now))
+        self._forget_older_than(now - _MARKS_KEPT_MS)
+
+    def _forget_older_than(self, limit: int) -> None:
         for _ in range(_LEAVING_AT_ONCE):
-            if not self._marks or self._marks[0][0] > resolution.at - _MARKS_KEPT_MS:
+            if not self._marks or self._marks[0][0] > limit:
                 return
             self._put(self._marks.popleft()[1], None)
 
     # -- the batch's end ------------------------------------------------------------------------------------------
 
     def fold(self) -> None:
-        self._marks.extend((mark.at, key) for key, (mark, _) in self.batch.items() if isinstance(mark, Resolution))
+        self._marks.extend((mark.at, key) for key, (mark, _) in self.batch.items() if isinstance(mark, _MARKS))
         super().fold()
 
     def drop(self) -> None:
-        touched = bool(self.batch)
+        """The batch is gone: what is due, and what waits for what, is as it was."""
         super().drop()
-        if touched:
-            self.restored()
+        self.restored()
 
     def restored(self) -> None:
         """Everything as of the last commit."""
@@ -261,7 +275,7 @@ class ParkingStore(PartitionStore[Any]):
         self._heap, self._blocked = [], {}
         for key in self.keys:
             self._index(key, self._held(key))
-        marks = ((mark.at, key) for key in self.committed if key.startswith(_MARK) and (mark := self.get(key)))
+        marks = ((mark.at, key) for key in self.committed if key.startswith((_MARK, _DONE)) and (mark := self.get(key)))
         self._marks = deque(sorted(marks))
         self.on_pauses()
 

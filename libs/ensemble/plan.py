@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 from ensemble import ports
+from ensemble.buses import StagedBus
 from ensemble.clock import RuntimeClock
 from ensemble.codec import encoder_for, late_reader, readers_for
 from ensemble.declarations import Handler, RoleDescription, members, port_of, state_of
 from ensemble.effects import Layer, OutputRoute
-from ensemble.errors import ConfigurationError, UndeclaredOutput
-from ensemble.ledger import FactStore, LedgerStore, StagedAggregate, StagedLog
+from ensemble.errors import ConfigurationError
+from ensemble.ledger import FactStore, StagedAggregate, StagedLog
 from ensemble.messages import Command, Message, schema_name
 from ensemble.operations import EVENTS
 from ensemble.outage import Outages
-from ensemble.parking import ParkingStore
-from ensemble.pauses import PauseBoard
 from ensemble.policies import ServicePolicies
 from ensemble.retry import RetryPolicy
 from ensemble.schemas import Directories, SchemaSources
-from ensemble.seen import SeenWindow, WindowLimits
-from ensemble.service import RoleSpec, Service, StoreSpec
-from ensemble.store import Changelogged, PartitionStore, StagedState
-from ensemble.timers import StagedTimers, TimerStore
+from ensemble.seen import WindowLimits
+from ensemble.service import RoleSpec, Service
+from ensemble.store import StagedState
+from ensemble.stores import Stores
 from ensemble.topology import Topic
 
 Reader = Callable[[bytes], Message]
@@ -82,60 +81,6 @@ class Input:
     """Operators' commands, which the runtime itself carries out."""
 
 
-class StagedBus:
-    """`EventBus` and `CommandBus` for one layer: a declared message is encoded and staged, any other is refused."""
-
-    __slots__ = ("_layer", "_routes")
-
-    def __init__(self, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
-        self._layer, self._routes = layer, routes
-
-    def emit(self, message: Message) -> None:
-        route = self._routes.get(type(message))
-        if route is None:
-            raise UndeclaredOutput(
-                f"{type(message).__name__} is not declared on this bus; it may put out "
-                f"{', '.join(sorted(kind.__name__ for kind in self._routes))}"
-            )
-        self._layer.stage(route, message)
-
-    send = emit
-
-
-class Stores:
-    """The stores of one partition, by what the roles' hints name."""
-
-    def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:
-        self.parking = ParkingStore(service.parked.name, sources)
-        self.pauses = PauseBoard(lambda command: _owner_of(service, command), self.parking)
-        self.by_subject: dict[Any, Any] = {}
-        for spec in service.stores:
-            self.by_subject[spec.subject] = _open(spec, sources)
-        self.timers = TimerStore(service.timers.name, sources) if service.timers else None
-        self.seen = SeenWindow(service.seen.name, window, sources) if service.seen else None
-
-    def timers_for(self, layer: Layer) -> StagedTimers:
-        """The layer's `Timers` port."""
-        timers = self.timers
-        assert timers is not None, "a role with timers makes the service keep some"
-        return cast("StagedTimers", layer.port(timers, lambda: StagedTimers(timers, layer)))
-
-    @property
-    def all(self) -> list[Changelogged]:
-        own = (self.timers, self.seen, self.parking)
-        return [*self.by_subject.values(), *(store for store in own if store is not None)]
-
-
-def _owner_of(service: Service, command: type[Command]) -> str:
-    return service.catalogue.home(command, service.name).owner
-
-
-def _open(spec: StoreSpec, sources: SchemaSources | None) -> Any:
-    if spec.ledger is None:
-        return PartitionStore(spec.changelog_name, [spec.subject], sources)
-    return LedgerStore(spec, sources) if spec.entries else FactStore(spec)
-
-
 class Plan:
     """Routes in, routes out, and how roles are bound.
 
@@ -163,8 +108,10 @@ class Plan:
         }
         self.asks_for_pauses = any(hint is ports.Pauses for d in service.descriptions for hint in d.ports.values())
         self.timers: Mapping[str, tuple[Handler, ...]] = self._timer_handlers()
+        self.undos = {t.duty.name: t.overtakes for i in self.inputs.values() for t in i.targets.values() if t.overtakes}
         self.failures = self._failure_routes()
         self._check_ports()
+        self._check_parking_keys()
         self.open_stores()  # now, so that all their ids are known: a registry may be away when partitions come
 
     def open_stores(self) -> Stores:
@@ -289,25 +236,34 @@ class Plan:
         is_async = any(handler.is_async for handler in handlers)
         overtakes = frozenset(kind.__name__ for handler in handlers for kind in handler.overtakes)
         duty = self.duty(message.__name__, handlers)
-        parking_key = self._parking_key(message, handlers, is_async=is_async)
+        parking_key = self._parking_key(message)
         return Target(message, read, handlers, seeds, is_async, duty, parking_key, overtakes)
 
     def duty(self, name: str, handlers: tuple[Handler, ...]) -> Duty:
         """How failures of the message type, or timer, `name` are dealt with."""
         return Duty(name, ", ".join(handler.name for handler in handlers), self.limits.policies.for_message(name))
 
-    def _parking_key(
-        self, message: type[Message], handlers: tuple[Handler, ...], *, is_async: bool
-    ) -> Callable[[Any], str] | None:
+    def timer_duty(self, name: str) -> Duty:
+        """As `duty`, of a timer."""
+        return self.duty(name, self.timers.get(name, ()))
+
+    def _parking_key(self, message: type[Message]) -> Callable[[Any], str] | None:
         field_name, topics = message.__parking_key__, self.service.catalogue.homes(message)
         if field_name not in message.model_fields or all(topic.key == field_name for topic in topics):
             return None
-        if is_async:
-            raise ConfigurationError(
-                f"{handlers[0].name} is async, but {message.__name__} parks by {field_name} and is keyed by "
-                f"{topics[0].key}: two calls of one record key could run at once; give it a topic keyed by {field_name}"
-            )
         return attrgetter(field_name)
+
+    def _check_parking_keys(self) -> None:
+        """While a call is in flight, its key waits; nothing else may touch the state of that key meanwhile."""
+        targets = {t.duty.name: t for inlet in self.inputs.values() for t in inlet.targets.values()}
+        slow = next((target for target in targets.values() if target.is_async), None)
+        apart = next((target for target in targets.values() if target.parking_key is not None), None)
+        if slow is not None and apart is not None:
+            raise ConfigurationError(
+                f"{slow.duty.handler} is async, but {apart.duty.name} parks by {apart.message.__parking_key__}, which "
+                "is not its topic's key: two records could change one state at once; key the topic by that field, or "
+                "let another service make the calls"
+            )
 
     def _timer_handlers(self) -> Mapping[str, tuple[Handler, ...]]:
         names = {h.subject for h in self.service.handlers if isinstance(h.subject, str)}

@@ -23,7 +23,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from ensemble.messages import Command, Message
 from ensemble.ports import Pauses
 from ensemble.saga_facts import Deadline, Happening, due_back, to_undo, with_steps
-from ensemble.saga_pause import BY_POLICY, held, paused, resumed
+from ensemble.saga_pause import BY_POLICY, counted_anew, held, paused, resumed
 from ensemble.saga_policies import SagaPolicies, StepPolicy
 from ensemble.saga_state import Names, SagaState
 from ensemble.saga_table import (
@@ -214,10 +214,10 @@ class _Turn(Generic[S, C]):
         if state.step != task.step:
             return self._attempted(state, task, 1)
         if self.what.asks_again(state):
-            state = _counted_anew(state)
+            state = counted_anew(state)
         if state.due_at is None:
             return self._attempted(state, task, state.attempt + 1)
-        if state.exhausted == "pause":
+        if state.exhausted == "pause" and self.saga.operated_by:
             return self._paused_by_policy(state, f"{task.step}: its participant keeps attempt {state.attempt}")
         if state.exhausted == "compensate" and task.status != COMPENSATING:
             return self._given_up(state, task, f"given up by its participant at attempt {state.attempt}")
@@ -227,14 +227,17 @@ class _Turn(Generic[S, C]):
         """Silence, and attempts that failed, against the policy."""
         is_last = state.attempt - state.attempts_before > task.policy.resends
         is_over = self._is_overdue(state)
+        words = self._barring(task.step, _built((task.again,) if task.again else (), state)) if is_over else None
+        if words is not None:  # who is paused cannot answer: that silence is not judged
+            return self._barred(state.model_copy(update={"due_at": None}), words)
         if is_over and not is_last:
             return self._attempted(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
         if not (is_over or (is_last and state.exhausted)):
             return Decision(state)
-        words = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
+        silence = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
         if task.policy.on_exhaustion == "pause":
-            return self._paused_by_policy(state, f"{task.step}: {words}")
-        return self._given_up(state, task, words)
+            return self._paused_by_policy(state, f"{task.step}: {silence}")
+        return self._given_up(state, task, silence)
 
     def _attempted(self, state: S, task: _Task[S, C], attempt: int) -> Decision[S, C]:
         build = task.first if attempt == 1 else task.again
@@ -261,17 +264,22 @@ class _Turn(Generic[S, C]):
 
     def _sent(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
         """The decision to send, or to pause where sending is paused."""
-        words = self.pauses.of(step, *map(type, commands)) if self.pauses and not self._may_pass() else None
-        if words is None:
-            return Decision(after, commands)
-        by, _, reason = words.partition(": ")
-        return Decision(held(paused(before, by, reason, self.now)))
+        words = self._barring(step, commands)
+        return Decision(after, commands) if words is None else self._barred(before, words)
 
-    def _may_pass(self) -> bool:
-        return self.what.is_operation("resume") and bool(cast("Any", self.what.trigger).past_pause)
+    def _barred(self, state: S, words: str) -> Decision[S, C]:
+        by, _, reason = words.partition(": ")
+        return Decision(held(paused(state, by, reason, self.now)))
+
+    def _barring(self, step: str, commands: tuple[C, ...]) -> str | None:
+        """The wider pause that bars them, unless this is a probe."""
+        passes = self.what.is_operation("resume") and bool(cast("Any", self.what.trigger).past_pause)
+        if self.pauses is None or self.saga.operated_by is None or passes:
+            return None
+        return self.pauses.of(step, *map(type, commands))
 
     def _paused_by_policy(self, state: S, reason: str) -> Decision[S, C]:
-        return Decision(paused(_counted_anew(state), BY_POLICY, reason, self.now))
+        return Decision(paused(counted_anew(state), BY_POLICY, reason, self.now))
 
     def _given_up(self, state: S, task: _Task[S, C], words: str) -> Decision[S, C]:
         if task.status == COMPENSATING:
@@ -289,11 +297,6 @@ class _Turn(Generic[S, C]):
 
     def _after(self, seconds: float) -> int:
         return self.now + round(seconds * 1000)
-
-
-def _counted_anew(state: S) -> S:
-    """The next attempt is due, and the policy's resends count from there."""
-    return state.model_copy(update={"attempts_before": state.attempt, "exhausted": "", "due_at": None})
 
 
 def _built(builders: Iterable[Callable[[S], C]], state: S) -> tuple[C, ...]:

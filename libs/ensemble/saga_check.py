@@ -64,6 +64,13 @@ def _faults_of(saga: Saga[Any, Any], policies: SagaPolicies) -> Iterator[str]:
         policy = policies.steps.get(step.name)
         if policy is not None and policy.resends and step.again is None:
             yield f"step {step.name!r} has {policy.resends} resends but nothing to send; give it a nudge, or no resends"
+    pausing = [name for name, policy in (*policies.steps.items(), *policies.undos.items()) if _pauses(policy)]
+    if pausing and saga.operated_by is None:
+        yield f"{', '.join(pausing)} would pause on exhaustion, but nobody could resume it; give the saga operated_by"
+
+
+def _pauses(policy: StepPolicy) -> bool:
+    return policy.on_exhaustion == "pause"
 
 
 def _disagreement(what: str, named: set[str], policies: typing.Mapping[str, StepPolicy]) -> Iterator[str]:

@@ -40,3 +40,8 @@ def held(state: S) -> S:
     if not any(state.step in names for names in answered):
         return state
     return state.model_copy(update={"expected": (), "remaining_ms": None})
+
+
+def counted_anew(state: S) -> S:
+    """The next attempt is due, and the policy's resends count from there."""
+    return state.model_copy(update={"attempts_before": state.attempt, "exhausted": "", "due_at": None})

@@ -117,6 +117,7 @@ class Saga(Generic[S, C]):
     A field `disposition` may say more: `compensate` turns the saga back at once, `pause` pauses it.
     """
     operated_by: Operations | None = None
+    """Without it nobody could resume the saga, so it never pauses; the owners of its commands hold what is paused."""
     completes_with: tuple[Callable[[S], C], ...] = ()
     cancels_with: tuple[Callable[[S], C], ...] = ()
 

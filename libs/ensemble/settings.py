@@ -53,12 +53,14 @@ class KafkaSettings(BaseSettings):
 
 
 class ComposeSettings(BaseSettings):
-    """Where docker-compose.yml puts its Kafka on this machine; compose reads the same variable."""
+    """Where docker-compose.yml puts its Kafka and its registry on this machine; compose reads the same variables."""
 
     model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
 
     kafka_port: int = Field(default=9092, ge=1, le=65_535)
     """The broker's port on loopback."""
+    registry_port: int = Field(default=8081, ge=1, le=65_535)
+    """The schema registry's."""
 
 
 class RegistrySettings(BaseSettings):
@@ -67,7 +69,9 @@ class RegistrySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
 
     url: str | None = None
-    """http(s)://host:port/path; Apicurio's path is /apis/ccompat/v7. Credentials have settings of their own."""
+    """http(s)://host:port/path; Apicurio's path is /apis/ccompat/v7. Credentials have settings of their own.
+
+    Without it: compose's registry where its Kafka is the one that is found, else none."""
     ids: Literal["registry", "files"] = "registry"
     """Whose ids new records get. `files` while some service is not given the registry yet: all read both."""
     basic_auth_user_info: SecretStr | None = None

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ensemble.messages import Message
-from ensemble.plan import Stores
 from ensemble.seen import WindowLimits
 from ensemble.service import Service
+from ensemble.stores import Stores
 from ensemble.topology import Catalogue
 
 

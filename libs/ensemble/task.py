@@ -6,21 +6,21 @@ task writes `outputs` and `changes()` in one transaction with the positions, the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ensemble.admission import Admission, why_refused
 from ensemble.batch import Batch, Counts
-from ensemble.calls import Call, Calls
+from ensemble.calls import Call, Calls, attempted
 from ensemble.control import Control
 from ensemble.effects import Change, Layer, Output, Record, current_layer
-from ensemble.errors import AttemptTimedOut, EnsembleError, SchemasUnavailable, Stopped
+from ensemble.errors import SchemasUnavailable, Stopped, UnhandledMessage
 from ensemble.failures import Failed, Failures
-from ensemble.messages import Command, Message
+from ensemble.messages import Command
 from ensemble.parked import ParkedKeys
-from ensemble.plan import Duty, Input, Plan, Target
-from ensemble.timers import DueTimer
+from ensemble.plan import Input, Plan, Target
+from ensemble.timed import Timed
 
 
 class PartitionTask:
@@ -35,12 +35,16 @@ class PartitionTask:
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
         self._admission = Admission(self._batch)
-        self._failures = Failures(self._batch)
+        self._failures = Failures(self._batch, self._admission)
         self.calls = Calls(self)
         self.parked = ParkedKeys(self._batch, self._failures, self)
-        self._control = Control(self._batch, self.parked)
-        self._layer = Layer()
-        self._roles = plan.bind(self.stores, self._layer)
+        self.holds_back, self.left = self.parked.holds_back, self.parked.hold_flight
+        self._control = Control(self._batch, self.parked, self.take_again)
+        self.layer = Layer()
+        self.roles = plan.bind(self.stores, self.layer)
+        self._timed = Timed(self._batch, self._failures, self)
+        self.next_timer, self.fire_due = self._timed.next_due, self._timed.fire_due
+        self.run_timer, self.end_timer = self._timed.run, self._timed.end
         self._bound: dict[int, tuple[tuple[str, Callable[[Any], None]], ...]] = {}
 
     @property
@@ -53,6 +57,7 @@ class PartitionTask:
     def begin_batch(self, now: int, stamp: str) -> None:
         """Start a batch at `now` (epoch milliseconds, and as text); its outputs carry that time."""
         self._batch.begin(now, stamp)
+        self._failures.begin()
 
     def take(self, record: Record) -> None:
         """Handle one record at once, or let it wait for `finish` when it, or its key, needs an async handler.
@@ -92,15 +97,29 @@ class PartitionTask:
         self.refuse(record, inlet)
         return None
 
-    def refuse(self, record: Record, inlet: Input) -> None:
+    def refuse(self, record: Record, inlet: Input | None) -> None:
         """A record that no handler takes: skip it when that is normal, dead-letter it when it is not."""
         value = record.value()
-        if value is not None and value[:5] in inlet.known and not self._owns_commands(inlet):
+        if inlet is not None and value is not None and value[:5] in inlet.known and not self._owns_commands(inlet):
             self.counts.skipped += 1
             return
-        self._admission.identify(record, self._layer)
-        error, duty = why_refused(inlet, value), self.plan.duty("", ())
-        self._failures.settle(Failed(b"", record, duty, error, self._layer, lambda: None, "decode"))
+        self._admission.identify(record, self.layer)
+        error = (
+            why_refused(inlet, value) if inlet is not None else UnhandledMessage(f"{record.topic()} is not read here")
+        )
+        duty = self.plan.duty("", ())
+        self._failures.settle(Failed(b"", record, duty, error, self.layer, lambda: None, "decode"))
+
+    def take_again(self, record: Record) -> str:
+        """Handle a record that had been skipped, as if it came now; words when it cannot be taken now."""
+        inlet = self.plan.inputs.get(record.topic() or "")
+        try:
+            if inlet is None or inlet.is_control:
+                return self._timed.take_again(record)
+            self.route(record, inlet)
+        except (SchemasUnavailable, Stopped) as reason:
+            return str(reason)
+        return ""
 
     def _owns_commands(self, inlet: Input) -> bool:
         return inlet.topic.owner == self.plan.service.name and issubclass(inlet.topic.messages[0], Command)
@@ -118,31 +137,34 @@ class PartitionTask:
     def run(self, record: Record, inlet: Input, target: Target) -> bool:
         """Handle a record now. False when it failed, and its failure was settled."""
         try:
-            self._handle(record, inlet, target)
+            is_new = self._handle(record, inlet, target)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            return self.settle(record, target, error, self._layer)
+            key = self.parked.key_of(record, target)
+            return self._failures.settle(Failed.of(key, record, target, error, self.layer))
         if self.plan.outages.is_watching:
-            self._failures.succeeded(target.duty.handler)
+            self._went_well(self.parked.key_of(record, target), target, is_new=is_new)
         return True
 
-    def settle(self, record: Record, target: Target, error: Exception, layer: Layer) -> bool:
-        """Deal with a failure; True when the record was skipped, so that its key may go on."""
-        layer.drop()
-        key = self.parked.key_of(record, target)
-        return self._failures.settle(Failed(key, record, target.duty, error, layer, lambda: _decoded(target, record)))
+    def _went_well(self, key: bytes, target: Target, *, is_new: bool) -> None:
+        """A duplicate says nothing of its handler."""
+        if is_new:
+            self._failures.succeeded(target.duty.handler)
+        else:
+            self._failures.forget(target.duty.handler, key)
 
-    def _handle(self, record: Record, inlet: Input, target: Target) -> None:
-        layer = self._layer
+    def _handle(self, record: Record, inlet: Input, target: Target) -> bool:
+        layer = self.layer
         if current_layer.get() is not layer:
             current_layer.set(layer)
         if not self._admission.admit(record, inlet, layer):
-            return
+            return False
         message = target.read(record.value())
         input_id = layer.input_id
         for seed, call in self._bound.get(id(target)) or self._bind(target):
             layer.seed = f"{seed}{input_id}/"
             call(message)
         self._keep(record, inlet, layer)
+        return True
 
     def _keep(self, record: Record, inlet: Input, layer: Layer) -> None:
         layer.seal()
@@ -151,7 +173,7 @@ class PartitionTask:
 
     def _bind(self, target: Target) -> tuple[tuple[str, Callable[[Any], None]], ...]:
         pairs = zip(target.seeds, target.handlers, strict=True)
-        calls = tuple((seed, getattr(self._roles[handler.role], handler.method)) for seed, handler in pairs)
+        calls = tuple((seed, getattr(self.roles[handler.role], handler.method)) for seed, handler in pairs)
         self._bound[id(target)] = calls
         return calls
 
@@ -163,44 +185,27 @@ class PartitionTask:
         current_layer.set(layer)
         call.is_duplicate = not self._admission.admit(call.record, inlet, layer)
         if not call.is_duplicate:
-            await self._called(layer, call.target, call.target.read(call.record.value()))
-
-    async def _called(self, layer: Layer, target: Target, message: Message) -> None:
-        limit = target.duty.policy.attempt_timeout_s
-        try:
-            async with asyncio.timeout(limit):
-                for seed, handler in zip(target.seeds, target.handlers, strict=True):
-                    layer.seed = f"{seed}{layer.input_id}/"
-                    role = self.plan.bind_one(handler.role, self.stores, layer)
-                    result = getattr(role, handler.method)(message)
-                    if isinstance(result, Awaitable):
-                        await result
-        except TimeoutError as error:
-            raise AttemptTimedOut(f"no answer within {limit} s") from error
+            bind = partial(self.plan.bind_one, stores=self.stores, layer=layer)
+            await attempted(call.target, layer, call.target.read(call.record.value()), bind)
 
     def ended(self, call: Call) -> None:
         """It has come back: keep its effects, or deal with its error."""
-        goes_on = call.error is None and self._ended_well(call)
+        goes_on = self._ended_well(call)
         if call.error is not None:
-            goes_on = self.settle(call.record, call.target, call.error, call.layer)
+            goes_on = self._failures.settle(Failed.of(call.key, call.record, call.target, call.error, call.layer))
         is_held = call.is_parked or call.in_flight
         if goes_on and is_held and not self.parked.pop(call.key):
             self.parked.attempt(call.key)
 
     def _ended_well(self, call: Call) -> bool:
         try:
-            if not call.is_duplicate:
+            if call.error is None and not call.is_duplicate:
                 self._keep(call.record, self.plan.inputs[call.record.topic() or ""], call.layer)
-        except EnsembleError as error:  # what it wrote cannot be encoded
+        except Exception as error:  # noqa: BLE001  what it wrote cannot be encoded
             call.error = error
-            return False
-        if self.plan.outages.is_watching:
-            self._failures.succeeded(call.target.duty.handler)
-        return True
-
-    def left(self, call: Call) -> None:
-        """It stays in flight: park its record."""
-        self.parked.hold_flight(call)
+        if call.error is None and self.plan.outages.is_watching:
+            self._went_well(call.key, call.target, is_new=not call.is_duplicate)
+        return call.error is None
 
     def behind(self, call: Call) -> None:
         """It was not begun and its key is parked: let its record wait there."""
@@ -213,71 +218,10 @@ class PartitionTask:
     def is_parked(self, key: bytes) -> bool:
         return key in self.stores.parking.keys
 
-    # -- timers and retries ---------------------------------------------------------------------------------------
-
     def next_due(self) -> int | None:
         """When its next timer or retry falls due, epoch milliseconds."""
         dues = (self.next_timer(), self.parked.next_due())
         return min((due for due in dues if due is not None), default=None)
-
-    def next_timer(self) -> int | None:
-        """When its next timer falls due, epoch milliseconds; none does while the service is paused."""
-        if self.parked.is_paused:
-            return None
-        return self.stores.timers.next_due() if self.stores.timers is not None else None
-
-    def fire_due(self, until: int) -> None:
-        """Run the handlers of all timers due by `until`; each ends in the batch that its effects are part of."""
-        if self.stores.timers is not None:
-            for timer in self.stores.timers.due(until):
-                if self.stores.timers.is_live(timer):
-                    self._fire(timer)
-
-    def _fire(self, timer: DueTimer) -> None:
-        timers, key = self.stores.timers, timer.key.encode()
-        assert timers is not None, "a timer came from there"
-        if key in self.stores.parking.keys:
-            timers.hold(timer)
-        elif self.run_timer(timer):
-            self.counts.timers += 1
-
-    def run_timer(self, timer: DueTimer) -> bool:
-        """Run a timer's handlers. False when they failed, and the failure was settled."""
-        handlers = self.plan.timers.get(timer.name, ())
-        layer = self._begin_timer(timer)
-        try:
-            for handler in handlers:
-                layer.seed = f"{self.plan.service.name}/{handler.name}/{layer.input_id}/"
-                getattr(self._roles[handler.role], handler.method)(timer)
-            layer.seal()
-        except Exception as error:  # noqa: BLE001  as in run
-            return self._settle_timer(timer, self.plan.duty(timer.name, handlers), error)
-        layer.fold(self.outputs)
-        return True
-
-    def _settle_timer(self, timer: DueTimer, duty: Duty, error: Exception) -> bool:
-        """As for a record. The timer itself stays, for the parked key it belongs to, unless it is skipped."""
-        assert self.stores.timers is not None, "a timer came from there"
-        record, key = self.stores.timers.record_of(timer, self.partition), timer.key.encode()
-        skipped = self._failures.settle(Failed(key, record, duty, error, self._layer, lambda: None, "timer"))
-        if skipped:
-            self.end_timer(timer)
-        return skipped
-
-    def end_timer(self, timer: DueTimer) -> None:
-        """Do without it."""
-        layer = self._begin_timer(timer)
-        layer.seal()
-        layer.fold(self.outputs)
-
-    def _begin_timer(self, timer: DueTimer) -> Layer:
-        layer, timer_id = self._layer, f"timer/{timer.key}/{timer.name}/{timer.due_at}"
-        current_layer.set(layer)
-        layer.drop()
-        layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._batch.time)
-        layer.place("timer", -1, -1)
-        self.stores.timers_for(layer).cancel(timer.key, timer.name)
-        return layer
 
     # -- the batch's end ------------------------------------------------------------------------------------------
 
@@ -352,11 +296,3 @@ class PartitionTask:
     def close(self) -> None:
         """The partition is not ours any more: calls that are under way are cancelled."""
         self.calls.close()
-
-
-def _decoded(target: Target, record: Record) -> Message | None:
-    """The message, when it was readable: its sender is to be told."""
-    try:
-        return target.read(record.value())
-    except EnsembleError:
-        return None

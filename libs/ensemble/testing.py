@@ -5,28 +5,35 @@
     driver.receive(FulfilOrder(...))
     assert driver.emitted == [ReservationConfirmed(...)]
 
-It runs the very tasks that Kafka's loop runs: layers, scopes, dedupe, timers and dead letters included. Each
-`receive` is one batch that commits. `restart()` rebuilds everything from the changelogs and ledgers, as after an
-assignment.
+It runs the very tasks that Kafka's loop runs: layers, scopes, dedupe, timers, parked keys and dead letters included.
+Each `receive` is one batch that commits. `restart()` rebuilds everything from the changelogs and ledgers, as after an
+assignment. What failed is tried again when `advance` reaches its due time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from ensemble.calls import Call, first_landing
 from ensemble.clock import ManualClock
 from ensemble.codec import encoder_for, readers_for
-from ensemble.effects import Headers, Output
+from ensemble.effects import Headers
+from ensemble.errors import Stopped
+from ensemble.memory import MemoryRecord, MemoryTopics
 from ensemble.messages import Command, Event, Message, State
 from ensemble.operations import Operation, PauseWork, RecordOperation, ResumeWork
+from ensemble.outage import Outages
 from ensemble.partitioning import partition_of
 from ensemble.pauses import Scope
 from ensemble.plan import Limits, Plan
+from ensemble.redrive import Asked, discard, redrive
+from ensemble.runtime_state import ParkedKey, ParkedRecord
 from ensemble.service import Service
 from ensemble.stamps import rfc3339
 from ensemble.task import PartitionTask
@@ -34,47 +41,30 @@ from ensemble.task import PartitionTask
 __all__ = ["ManualClock", "MemoryRecord", "ServiceTestDriver"]
 
 S = TypeVar("S", bound=State)
-
-
-@dataclass(frozen=True)
-class MemoryRecord:
-    """A consumed record, in the shape of the client's."""
-
-    at_topic: str
-    at_partition: int
-    at_offset: int
-    raw_key: bytes | None
-    raw_value: bytes | None
-    raw_headers: Headers = field(default_factory=list)
-
-    def topic(self) -> str:
-        return self.at_topic
-
-    def partition(self) -> int:
-        return self.at_partition
-
-    def offset(self) -> int:
-        return self.at_offset
-
-    def key(self) -> bytes | None:
-        return self.raw_key
-
-    def value(self) -> bytes | None:
-        return self.raw_value
-
-    def headers(self) -> Headers:
-        return [(name, value.encode() if isinstance(value, str) else value) for name, value in self.raw_headers]
+E = TypeVar("E", bound=Event)
 
 
 class ServiceTestDriver:
     """One service over in-memory topics. Outputs are not fed back: `receive` what the next step should see."""
 
-    def __init__(self, service: Service, clock: ManualClock | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        clock: ManualClock | None = None,
+        limits: Limits | None = None,
+        call_wait_s: float | None = None,
+    ) -> None:
+        """`call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever."""
         self.service = service
         self.clock = clock or ManualClock()
         self.plan = Plan(service, self.clock, limits)
-        self.log: list[MemoryRecord] = []
+        self._topics = MemoryTopics(service.partitions)
+        self.log = self._topics.log
         """Everything that was committed, on any topic, in order."""
+        self._call_wait_s = call_wait_s
+        self._loop = asyncio.new_event_loop()
+        weakref.finalize(self, _close, self._loop)
+        self._offsets = itertools.count()
         self._ids = (f"{number:032x}" for number in itertools.count(1))
         self._tasks: dict[int, PartitionTask] = {}
         self._seen_outputs = 0
@@ -87,13 +77,13 @@ class ServiceTestDriver:
         for fact in facts:
             topic = self.service.catalogue.home(type(fact), self.service.name)
             key = attrgetter(topic.key)(fact).encode()
-            self._append((topic.name, encoder_for(type(fact))(fact), key, [], -1))
+            self._topics.append((topic.name, encoder_for(type(fact))(fact), key, [], -1))
         self.restart()
 
     def given_state(self, key: str, state: State) -> None:
         """A state that the service's store already holds."""
         topic = self.plan_store(type(state)).changelog
-        self._append((topic, encoder_for(type(state))(state), key.encode(), [], self._partition(key.encode())))
+        self._topics.append((topic, encoder_for(type(state))(state), key.encode(), [], self._partition(key.encode())))
         self.restart()
 
     # -- when -----------------------------------------------------------------------------------------------------
@@ -104,34 +94,53 @@ class ServiceTestDriver:
         self.receive_records([self.record_of(message, next(ids)) for message in messages])
 
     def receive_records(self, records: Iterable[MemoryRecord]) -> None:
-        """Deliver raw records as one batch. Stopped when a partition takes none now."""
-        self._begin()
-        for record in records:
-            self._tasks[record.partition()].take(record)
-        self._finish()
+        """Deliver raw records as one batch. Stopped when a partition takes none now; those before it are committed."""
+        stopped = self._handle(records)
         self._commit()
+        if stopped is not None:
+            raise stopped
+
+    def abort(self, *messages: Message, message_id: str | None = None) -> None:
+        """Handle messages in a batch whose transaction is aborted: nothing of it may be left."""
+        ids = itertools.chain([message_id] if message_id else [], self._ids)
+        self._handle([self.record_of(message, next(ids)) for message in messages])
+        for task in self._tasks.values():
+            list(task.changes())
+            task.drop()
 
     def operate(self, operation: Operation) -> None:
         """Deliver an operator's command to every partition that it is for."""
         control, value = self.service.control.name, encoder_for(type(operation))(operation)
         only = operation.partition if isinstance(operation, RecordOperation) else None
         partitions = range(self.service.partitions) if only is None else [only]
-        offset = sum(1 for record in self.log if record.at_topic == control)
+        offset = next(self._offsets)
         self.receive_records(MemoryRecord(control, p, offset, b"operator", value) for p in partitions)
+
+    def redrive(self, letter: MemoryRecord, edited: Message | None = None) -> None:
+        """As an operator's redrive of a dead letter, with another message if one is given."""
+        value = None if edited is None else encoder_for(type(edited))(edited)
+        self.operate(redrive(letter, Asked(**self._asked("redriven by a test")), value))
+
+    def discard(self, letter: MemoryRecord) -> None:
+        """As an operator's discard of a dead letter."""
+        self.operate(discard(letter, Asked(**self._asked("discarded by a test"))))
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
         target = self.clock.now() + round(seconds * 1000)
         while (due := self._next_due()) is not None and due <= target:
             self.clock.advance(max(0, due - self.clock.now()) / 1000)
-            self._begin()
-            for task in self._tasks.values():
-                task.parked.retry_due(self.clock.now())
-            self._finish()
+            self._handle([])
             for task in self._tasks.values():
                 task.fire_due(self.clock.now())
             self._commit()
         self.clock.advance(max(0, target - self.clock.now()) / 1000)
+
+    def land(self, limit_s: float = 5.0) -> None:
+        """Wait until a call in flight is back, and run the batch that its end is part of."""
+        self._loop.run_until_complete(first_landing(self._flights(), limit_s))
+        self._handle([])
+        self._commit()
 
     def pause(self, scope: Scope, name: str, words: str = "paused by a test") -> None:
         """As an operator's pause of a service, a saga's step or a command type."""
@@ -145,26 +154,29 @@ class ServiceTestDriver:
         return {"operation_id": next(self._ids), "requested_by": "test", "reason": reason, "at": self.clock.now()}
 
     def restart(self) -> None:
-        """Forget all local state and rebuild it from changelogs and ledgers."""
+        """Forget all that a process knows and rebuild it from changelogs and ledgers."""
+        for task in self._tasks.values():
+            task.close()
+        self.plan.outages = Outages(self.plan.limits.policies.outage)
         self._tasks = {p: PartitionTask(self.plan, p) for p in range(self.service.partitions)}
         for task in self._tasks.values():
-            self._restore(task)
+            self._topics.restore(task, self.plan)
 
     def crash(self, *messages: Message) -> None:
         """Handle messages, then die before the commit: nothing of it may be left."""
-        self._begin()
-        for message in messages:
-            record = self.record_of(message, next(self._ids))
-            self._tasks[record.partition()].take(record)
-        self._finish()
+        self._handle([self.record_of(message, next(self._ids)) for message in messages])
         self.restart()
 
     # -- then -----------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _readers(self) -> dict[bytes, Any]:
+        return {p: read for kind in self.service.catalogue.message_types() for p, read in readers_for(kind).items()}
+
     @property
     def outputs(self) -> list[Message]:
         """Every message put out since the last `clear()`, in order."""
-        readers = {p: read for kind in self.service.catalogue.message_types() for p, read in readers_for(kind).items()}
+        readers = self._readers
         names = {topic.name for topic in self.service.catalogue.topics if topic.cleanup == "delete"}
         fresh = [record for record in self.log[self._seen_outputs :] if record.at_topic in names and record.raw_value]
         return [readers[record.raw_value[:5]](record.raw_value) for record in fresh if record.raw_value]
@@ -192,6 +204,21 @@ class ServiceTestDriver:
         """Forget the outputs so far, so that the next assertion is about what comes next."""
         self._seen_outputs = len(self.log)
 
+    def parked(self, key: str) -> ParkedKey | None:
+        """Why the parking key is held back; None when it is not."""
+        found = (task.stores.parking.entry(key.encode()) for task in self._tasks.values())
+        return next((entry for entry in found if entry is not None), None)
+
+    def waiting(self, key: str) -> list[ParkedRecord]:
+        """What is parked under the key, in order."""
+        return [held for task in self._tasks.values() for _, held in task.stores.parking.waiting(key.encode())]
+
+    def answers(self, kind: type[E]) -> list[E]:
+        """What the service told operators, of one type."""
+        readers = readers_for(kind)
+        values = [record.raw_value or b"" for record in self.records(self.service.operations.name)]
+        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+
     def state(self, kind: type[S], key: str) -> S | None:
         """The committed state of `key`."""
         found: S | None = self._task_of(key.split("/", maxsplit=1)[0]).stores.by_subject[kind].get(key.encode())
@@ -208,7 +235,7 @@ class ServiceTestDriver:
         """`message` as its producer would have written it."""
         topic = self._inlet(type(message))
         key = str(attrgetter(topic.key)(message)).encode()
-        offset = sum(1 for record in self.log if record.at_topic == topic.name)
+        offset = next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
         return MemoryRecord(topic.name, self._partition(key), offset, key, encoder_for(type(message))(message), headers)
 
@@ -228,47 +255,45 @@ class ServiceTestDriver:
     def _next_due(self) -> int | None:
         return min((due for task in self._tasks.values() if (due := task.next_due()) is not None), default=None)
 
-    def _begin(self) -> None:
+    def _handle(self, records: Iterable[MemoryRecord]) -> Stopped | None:
+        """A batch up to its commit, as Kafka's loop does it; what made it stop taking records, if anything did."""
         for task in self._tasks.values():
             task.begin_batch(self.clock.now(), rfc3339(self.clock.now()))
-
-    def _finish(self) -> None:
+            task.calls.land()
+        stopped = self._take(records)
         for task in self._tasks.values():
-            if task.is_waiting:
-                asyncio.run(task.finish())
+            task.parked.retry_due(self.clock.now())
+        self._loop.run_until_complete(self._finish())
+        return stopped
+
+    def _take(self, records: Iterable[MemoryRecord]) -> Stopped | None:
+        try:
+            for record in records:
+                self._tasks[record.partition()].take(record)
+        except Stopped as stopped:
+            return stopped
+        return None
+
+    async def _finish(self) -> None:
+        waiting = [task for task in self._tasks.values() if task.is_waiting]
+        await asyncio.gather(*(task.finish(self._call_wait_s) for task in waiting))
+
+    def _flights(self) -> list[Call]:
+        return [call for task in self._tasks.values() for call in task.calls.flights.values()]
 
     def _commit(self) -> None:
         for task in self._tasks.values():
             for output in task.outputs:
-                self._append(output)
+                self._topics.append(output)
             for topic, changes in task.changes():
                 for key, value in changes:
-                    self._append((topic, value, key, [], task.partition))
+                    self._topics.append((topic, value, key, [], task.partition))
             task.fold()
 
-    def _append(self, output: Output) -> None:
-        topic, value, key, headers, partition = output
-        where = partition if partition >= 0 else self._partition(key or b"")
-        offset = sum(1 for record in self.log if (record.at_topic, record.at_partition) == (topic, where))
-        self.log.append(MemoryRecord(topic, where, offset, key, value, headers))
 
-    def _restore(self, task: PartitionTask) -> None:
-        stores = task.stores
-        for store in stores.all:
-            for record in self._of_partition(store.changelog, task.partition):
-                store.restore(record.raw_key or b"", record.raw_value)
-        for store in stores.by_subject.values():
-            self._replay(store, task.partition)
-        task.restored()
-
-    def _replay(self, store: Any, partition: int) -> None:
-        if not hasattr(store, "replay"):
-            return
-        readers, start = self.plan.fact_readers(store.ledger), store.replay_from()
-        for record in self._of_partition(store.ledger, partition)[start:]:
-            assert record.raw_value is not None, "a ledger holds no tombstones"
-            store.replay(record.raw_key, readers[record.raw_value[:5]](record.raw_value))
-            store.ledger_end = record.at_offset + 1
-
-    def _of_partition(self, topic: str, partition: int) -> list[MemoryRecord]:
-        return [record for record in self.log if (record.at_topic, record.at_partition) == (topic, partition)]
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """End what is still in flight, then the loop."""
+    for left in asyncio.all_tasks(loop):
+        left.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()

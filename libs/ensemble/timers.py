@@ -34,6 +34,7 @@ class TimerRecord:
     at_partition: int
     raw_key: bytes
     raw_value: bytes
+    due_at: int
 
     def topic(self) -> str:
         return self.changelog
@@ -42,8 +43,8 @@ class TimerRecord:
         return self.at_partition
 
     def offset(self) -> int:
-        """Nobody knows; a timer has none that means anything."""
-        return -1
+        """When it was due: a timer has no place, and this tells it from others of its name."""
+        return self.due_at
 
     def key(self) -> bytes:
         return self.raw_key
@@ -62,14 +63,11 @@ class TimerStore(PartitionStore[Timer]):
         super().__init__(changelog, [Timer], sources)
         self._heap: list[tuple[int, bytes]] = []
         self._held: dict[bytes, set[tuple[int, bytes]]] = {}
-        """Due, but their owners are parked; out of the heap meanwhile."""
+        """Due, but their owners are parked: they leave the heap when they come up."""
 
     def hold(self, timer: DueTimer) -> None:
         """Its owner is parked: it is not due before the owner is released."""
-        entry = (timer.due_at, _entry(timer.key, timer.name))
-        self._heap.remove(entry)
-        heapq.heapify(self._heap)
-        self._held.setdefault(timer.key.encode(), set()).add(entry)
+        self._held.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry(timer.key, timer.name)))
 
     def release(self, owner: bytes) -> None:
         """The owner is free again, and its timers fall due as they would have."""
@@ -85,7 +83,7 @@ class TimerStore(PartitionStore[Timer]):
         kept = Timer(due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace)
         value = self.codec.encode(kept)
         assert value is not None, "a timer is no tombstone"
-        return TimerRecord(self.changelog, partition, _entry(timer.key, timer.name), value)
+        return TimerRecord(self.changelog, partition, _entry(timer.key, timer.name), value, timer.due_at)
 
     def timer_in(self, key: bytes, value: bytes) -> DueTimer:
         """The timer that a record of its changelog holds."""
@@ -98,8 +96,10 @@ class TimerStore(PartitionStore[Timer]):
             heapq.heappush(self._heap, entry)
 
     def drop(self) -> None:
-        """The batch is gone: timers that it ended, and `next_due` may have taken off the heap, are due again."""
+        """The batch is gone: timers that it ended or held, which may have left the heap, are due again."""
         touched = list(self.batch)
+        for owner in list(self._held):
+            self.release(owner)
         super().drop()
         for key in touched:
             if (timer := self.get(key)) is not None:
@@ -113,7 +113,7 @@ class TimerStore(PartitionStore[Timer]):
 
     def next_due(self) -> int | None:
         """When the earliest live timer falls due, epoch milliseconds."""
-        while self._heap and not self._live(*self._heap[0]):
+        while self._heap and not self._counts(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -126,6 +126,12 @@ class TimerStore(PartitionStore[Timer]):
         for entry in taken:
             heapq.heappush(self._heap, entry)
         return list(taken.values())
+
+    def _counts(self, due_at: int, key: bytes) -> bool:
+        return not self._is_held(due_at, key) and self._live(due_at, key)
+
+    def _is_held(self, due_at: int, key: bytes) -> bool:
+        return bool(self._held) and (due_at, key) in self._held.get(key.rpartition(b"/")[0], ())
 
     def _live(self, due_at: int, key: bytes) -> bool:
         timer = self.get(key)

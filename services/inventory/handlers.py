@@ -47,7 +47,7 @@ class StockReleaser:
     warehouses: EventSourced[Warehouse]
     events: EventBus[ReservationReleased]
 
-    @handles(ReleaseStock)
+    @handles(ReleaseStock, overtakes=(FulfilOrder,))
     def release_stock(self, command: ReleaseStock) -> None:
         match self.warehouses.get(command.warehouse_id).release(command):
             case Recorded(facts):

@@ -88,7 +88,7 @@ class Refunder:
     events: EventBus[PaymentRefunded]
     gateway: PaymentGateway
 
-    @handles(RefundPayment)
+    @handles(RefundPayment, overtakes=(ProcessPayment, AttemptCharge))
     async def refund_payment(self, command: RefundPayment) -> None:
         """The provider is asked even where nothing is known to be charged: it alone knows for certain."""
         payment = self.payments.get(command.order_id)

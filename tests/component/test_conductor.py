@@ -80,6 +80,17 @@ def test_an_ended_saga_is_forgotten_in_the_end(driver: ServiceTestDriver) -> Non
     assert driver.state(cafe.Catering, "p-1") is None
 
 
+def test_a_saga_that_nobody_could_resume_does_not_pause(driver: ServiceTestDriver) -> None:
+    # given
+    driver.pause("command", "BookVan")
+
+    # when
+    driver.receive(catering.ORDERED, catering.RESERVED)
+
+    # then
+    assert [type(command) for command in driver.sent] == [cafe.ReserveBeans, cafe.BookVan]
+
+
 def test_a_step_without_a_policy_is_refused_at_start() -> None:
     # given
     policies = SagaPolicies(steps={"beans": catering.POLICY}, undos={"beans": catering.POLICY})

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
@@ -41,13 +41,34 @@ class Stack:
     compose: list[str]
     environment: dict[str, str]
 
-    @property
-    def provider(self) -> str:
-        return f"http://127.0.0.1:{self.environment['ENSEMBLE_SANDBOX_PORT']}"
+    def address(self, what: str) -> str:
+        """Where a published port is: KAFKA, REGISTRY, SANDBOX, PROMETHEUS."""
+        return f"127.0.0.1:{self.environment[f'ENSEMBLE_{what}_PORT']}"
+
+    def start(self) -> None:
+        """Build and start; what did not come up tells why."""
+        try:
+            self.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.run('logs', '--no-color', '--tail', '15')}") from None
 
     def run(self, *arguments: str, limit_s: float = LIMIT_S) -> str:
         """Run a command of compose and return what it printed."""
-        return _said([*self.compose, "-p", PROJECT, *arguments], self.environment, limit_s)
+        return _said([*self.compose, *arguments], self.environment, limit_s)
+
+    def inside(self, service: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line in a service's container, as that service's user, whatever its exit code will be."""
+        return self.execute(service, "python", "-m", "cli", *arguments, **environment)
+
+    def execute(self, service: str, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a service's container."""
+        given = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+        where = self.containers(service)[0]["Id"]
+        return _ran(["docker", "exec", *given, where, *command], self.environment, LIMIT_S)
+
+    def administer(self, *command: str) -> str:
+        """Run a command in a container that may do everything; return what it printed."""
+        return self.run("run", "--rm", "-T", "--no-deps", "topics", *command)
 
     def ensemble(self, *arguments: str) -> str:
         """Run the command line on the host, with no setting that names the cluster; return all that it said."""
@@ -85,16 +106,21 @@ class Stack:
 
 
 @contextmanager
-def running_stack(directory: Path) -> Iterator[Stack]:
+def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
     """Build, start, and take down again with all data."""
-    stack = Stack(compose_command(), _environment(directory))
+    files = [word for file in ("docker-compose.yml", *more_files) for word in ("-f", file)]
+    stack = Stack([*compose_command(), *files, "-p", PROJECT], _environment(directory))
     try:
-        stack.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
-        stack.await_healthy("payment-sandbox", *SERVICES)
+        stack.start()
+        stack.await_healthy("payment-sandbox", "schema-registry", *SERVICES)
         yield stack
     finally:
-        stack.run("down", "--volumes", "--remove-orphans")
-        _said(["docker", "rmi", IMAGE], stack.environment, LIMIT_S)
+        stack.run("--profile", "observability", "down", "--volumes", "--remove-orphans")
+
+
+def remove_image() -> None:
+    """The image of this run; stacks share it, so it goes with the last of them."""
+    _ran(["docker", "rmi", IMAGE], dict(os.environ), LIMIT_S)
 
 
 def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s: float = LIMIT_S) -> None:
@@ -105,18 +131,23 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    foreign = ("ENSEMBLE_", "KAFKA_", "COMPOSE_")
+    foreign = ("ENSEMBLE_", "KAFKA_", "SCHEMA_REGISTRY_", "COMPOSE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    with closing(create_server(("127.0.0.1", 0))) as one, closing(create_server(("127.0.0.1", 0))) as other:
-        ports = one.getsockname()[1], other.getsockname()[1]
     return {
         **kept,
+        **_ports("KAFKA", "REGISTRY", "SANDBOX", "PROMETHEUS"),
         "KAFKA_IMAGE": image(),
         "ENSEMBLE_IMAGE": IMAGE,
         "ENSEMBLE_DATA_DIR": str(directory),  # no embedded Kafka of this checkout stands before compose's
-        "ENSEMBLE_KAFKA_PORT": str(ports[0]),
-        "ENSEMBLE_SANDBOX_PORT": str(ports[1]),
     }
+
+
+def _ports(*names: str) -> dict[str, str]:
+    """Free ones, all at once, so that they differ."""
+    with ExitStack() as open_until_all_are_chosen:
+        chosen = [open_until_all_are_chosen.enter_context(closing(create_server(("127.0.0.1", 0)))) for _ in names]
+        ports = [str(server.getsockname()[1]) for server in chosen]
+    return {f"ENSEMBLE_{name}_PORT": port for name, port in zip(names, ports, strict=True)}
 
 
 def _metrics(container: str, environment: dict[str, str]) -> str:
@@ -131,10 +162,14 @@ def _said(command: list[str], environment: dict[str, str], limit_s: float) -> st
     return _done(command, environment, limit_s).stdout
 
 
-def _done(command: list[str], environment: dict[str, str], limit_s: float) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
+def _ran(command: list[str], environment: dict[str, str], limit_s: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s
     )
+
+
+def _done(command: list[str], environment: dict[str, str], limit_s: float) -> subprocess.CompletedProcess[str]:
+    done = _ran(command, environment, limit_s)
     shown = " ".join(command[-6:])
     assert done.returncode == 0, f"{shown}: exit code {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done

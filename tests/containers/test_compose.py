@@ -1,14 +1,19 @@
 """`docker compose up`, orders from the host, containers that are killed. The tests share one system, in this order."""
 
+import json
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
 from cli.publishing import publish
+from ensemble.codec import id_in
 from ensemble.kafka.outside import Access, open_access
+from ensemble.schemas import DRAFT_IDS
 from ensemble.settings import KafkaSettings
+from tests.containers.prometheus import Prometheus
 from tests.containers.stack import LIMIT_S, SERVICES, Stack, running_stack, wait_until
+from tests.dashboard import EXPRESSIONS
 from tests.order_messages import order_placed
 
 pytestmark = pytest.mark.timeout(600)
@@ -24,20 +29,34 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def access(stack: Stack) -> Access:
-    where = f"127.0.0.1:{stack.environment['ENSEMBLE_KAFKA_PORT']}"
-    return open_access(KafkaSettings(bootstrap_servers=where), LIMIT_S, quiet=True)
+    return open_access(KafkaSettings(bootstrap_servers=stack.address("KAFKA")), LIMIT_S, quiet=True)
 
 
 def publish_orders(access: Access, number: int) -> list[str]:
+    """From a process that knows no registry: their ids are those of the files."""
     placed = [f"order-{next(NUMBERS)}" for _ in range(number)]
     for order_id in placed:
         publish(access, order_placed(order_id=order_id, warehouse_id="main"))
     return placed
 
 
-def await_completed(stack: Stack, order_ids: list[str]) -> None:
-    for order_id in order_ids:
-        assert "completed" in stack.ensemble("orders", "watch", order_id, "--timeout", str(LIMIT_S / 2))
+def await_completed(access: Access, order_ids: list[str]) -> None:
+    def waiting() -> set[str]:
+        found = access.read(access.places(["orders.events"]))
+        return set(order_ids) - {
+            (r.key or b"").decode() for r in found if r.headers["ce_type"].endswith(b".OrderCompleted")
+        }
+
+    wait_until(lambda: not waiting(), lambda: f"orders to complete: {sorted(waiting())}")
+
+
+def ids_on(access: Access, topic: str) -> dict[str, set[bool]]:
+    """Whether the schema ids on a topic are the files', by who wrote."""
+    found: dict[str, set[bool]] = {}
+    for record in access.read(access.places([topic])):
+        source = record.headers["ce_source"].decode()
+        found.setdefault(source, set()).add(id_in(record.value or b"") >= DRAFT_IDS)
+    return found
 
 
 def await_shares(stack: Stack, shares: list[int]) -> None:
@@ -53,14 +72,29 @@ def test_an_order_from_the_host_completes_and_the_command_says_where_it_went(sta
     stack.ensemble("publish", "ReceiveStock", *stock)
     said = stack.ensemble("publish", "OrderPlaced", "--example", *order)
     assert "using the Kafka of docker-compose.yml" in said
-    await_completed(stack, [order[1]])
+    assert "completed" in stack.ensemble("orders", "watch", order[1], "--timeout", str(LIMIT_S / 2))
+
+
+def test_records_of_files_and_of_the_registry_are_right_together(stack: Stack, access: Access) -> None:
+    await_completed(access, publish_orders(access, 3))
+    assert ids_on(access, "orders.events") == {"/cli": {True, False}, "/services/order": {False}}
+
+
+def test_orders_complete_while_the_registry_is_away(stack: Stack, access: Access) -> None:
+    stack.run("stop", "schema-registry")
+    await_completed(access, publish_orders(access, 3))
+    stack.run("start", "schema-registry")
+    stack.await_healthy("schema-registry", *SERVICES)
+    register = ("python", "-m", "cli", "schemas", "register", "--json")
+    there = json.loads(stack.run("run", "--rm", "-T", "--no-deps", "schemas", *register))
+    assert {registration["new"] for registration in there} == {False}
 
 
 def test_orders_complete_while_a_container_is_killed(stack: Stack, access: Access) -> None:
     before = publish_orders(access, 5)
     stack.crash(stack.containers("payment")[0])
     after = publish_orders(access, 5)
-    await_completed(stack, [*before, *after])
+    await_completed(access, [*before, *after])
     assert stack.containers("payment")[0]["RestartCount"] == 1
 
 
@@ -68,7 +102,7 @@ def test_orders_complete_when_the_broker_is_killed(stack: Stack, access: Access)
     before = publish_orders(access, 3)
     stack.crash(stack.containers("kafka")[0])
     stack.await_healthy("kafka", *SERVICES)
-    await_completed(stack, [*before, *publish_orders(access, 3)])
+    await_completed(access, [*before, *publish_orders(access, 3)])
 
 
 def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:
@@ -76,20 +110,28 @@ def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:
     await_shares(stack, [1, 1, 2])
     placed = publish_orders(access, 10)
     stack.crash(stack.containers("payment")[1])
-    await_completed(stack, placed)
+    await_completed(access, placed)
     stack.await_healthy("payment")
     await_shares(stack, [1, 1, 2])
 
 
+def test_prometheus_asks_every_replica_and_fills_the_dashboard(stack: Stack) -> None:
+    prometheus = Prometheus(stack.address("PROMETHEUS"))
+    stack.run("--profile", "observability", "up", "--detach", "prometheus")
+    wanted = {**dict.fromkeys(SERVICES, 1), "payment": 3}
+    wait_until(lambda: prometheus.replicas() == wanted, lambda: f"{wanted}: {prometheus.replicas()}")
+    wait_until(lambda: not prometheus.empty(EXPRESSIONS), lambda: f"data: {prometheus.empty(EXPRESSIONS)}")
+
+
 def test_nothing_was_lost_or_done_twice(stack: Stack) -> None:
-    wanted = ("--expect-orders", str(next(NUMBERS) - 1), "--settle", "60", "--provider", stack.provider)
-    assert "clean" in stack.ensemble("verify", *wanted)
+    wanted = ("--expect-orders", str(next(NUMBERS) - 1), "--settle", "60")
+    assert "clean" in stack.ensemble("verify", *wanted, "--provider", f"http://{stack.address('SANDBOX')}")
 
 
 def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
     bindings = [
         binding
-        for service in ("kafka", "payment-sandbox", *SERVICES)
+        for service in ("kafka", "schema-registry", "payment-sandbox", "prometheus", *SERVICES)
         for container in stack.containers(service)
         for bound in (container["HostConfig"]["PortBindings"] or {}).values()
         for binding in bound

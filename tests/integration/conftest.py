@@ -30,6 +30,22 @@ class Shop:
         """The service in a thread; use it in a `with`."""
         return ServiceThread(self.service, self.bootstrap, clock, **settings)
 
+    def policies(self, text: str) -> Path:
+        """A directory with this policy file of the service, for `policies_dir`."""
+        directory = self.flags / "policies"
+        directory.mkdir(exist_ok=True)
+        (directory / f"{self.name}.toml").write_text(text)
+        return directory
+
+    def flag(self, name: str) -> None:
+        """Let handlers go on that wait for it."""
+        (self.flags / name).touch()
+
+    def read_count(self, name: str) -> int:
+        """How often handlers did the step `call NAME`."""
+        path = self.flags / f"{name}.count"
+        return int(path.read_text() or 0) if path.exists() else 0
+
     def process(self, **settings: object) -> ServiceProcess:
         """The service as a process that has started."""
         quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ensemble.acls import Need, grants, needs, principal_of, read_topics, written_topics
+from ensemble.acls import Need, grants, needs, principal_of, read_topics, registry_grants, written_topics
 from ensemble.kafka.topics import used_by
 from services.registry import SERVICES
 
@@ -60,3 +60,11 @@ def test_only_its_owner_reads_a_command_topic() -> None:
 def test_one_slot_prefix_never_covers_another_service() -> None:
     prefixes = [f"{name}-" for name in SERVICES]
     assert not [(one, other) for one in prefixes for other in prefixes if one != other and other.startswith(one)]
+
+
+def test_a_schema_registry_touches_no_topic_and_no_group_of_a_service() -> None:
+    services = [make() for make in SERVICES.values()]
+    reached = [grant.need.name for grant in registry_grants("schema-registry") if grant.need.prefixed]
+    assert len(reached) == len(registry_grants("schema-registry"))
+    needed = [grant.need.name for grant in grants(services)]
+    assert not [name for name in needed if name.startswith(tuple(reached))]

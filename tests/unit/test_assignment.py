@@ -16,7 +16,7 @@ from ensemble.plan import Plan
 from tests.workshop.service import workshop
 
 Place = tuple[str, int]
-COMMANDS, NEWS = "shop.commands", "shop.news"
+COMMANDS, NEWS, CONTROL = "shop.commands", "shop.news", "shop.control"
 
 
 class NotingConsumer:
@@ -72,37 +72,37 @@ def started(members: Assignment, consumer: Any, *wanted: Place) -> None:
 
 def test_a_task_runs_only_while_all_inputs_of_its_partition_are_assigned() -> None:
     """Rule 1: the task of partition p runs only while all inputs' p are assigned."""
-    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
-    started(members, consumer, (COMMANDS, 0))
+    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (CONTROL, 0))
     assert list(members.running) == []
     started(members, consumer, (NEWS, 0))
-    assert members.running[0].positions == {COMMANDS: 5, NEWS: 7}
+    assert members.running[0].positions == {COMMANDS: 5, NEWS: 7, CONTROL: 1}
     assert consumer.paused == set()
 
 
 def test_an_input_that_stays_while_another_goes_is_not_read_meanwhile() -> None:
-    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
-    started(members, consumer, (COMMANDS, 0), (NEWS, 0))
+    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
     members.on_revoke(consumer, places((NEWS, 0)))  # type: ignore[arg-type]  # it has all that is called
     assert list(members.running) == []
-    assert consumer.paused == {(COMMANDS, 0)}
+    assert consumer.paused == {(COMMANDS, 0), (CONTROL, 0)}
 
 
 def test_an_input_that_stayed_goes_on_from_where_the_group_stands_then() -> None:
     """Not from where it stood when it was first assigned: offsets would go back, records would be done twice."""
-    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
-    started(members, consumer, (COMMANDS, 0), (NEWS, 0))
+    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
     consumer.offsets |= {(COMMANDS, 0): 50, (NEWS, 0): 70}
     members.on_revoke(consumer, places((NEWS, 0)))  # type: ignore[arg-type]  # it has all that is called
     started(members, consumer, (NEWS, 0))
-    assert members.running[0].positions == {COMMANDS: 50, NEWS: 70}
-    assert consumer.at == {(COMMANDS, 0): 50, (NEWS, 0): 70}
+    assert members.running[0].positions == {COMMANDS: 50, NEWS: 70, CONTROL: 1}
+    assert consumer.at == {(COMMANDS, 0): 50, (NEWS, 0): 70, (CONTROL, 0): 1}
 
 
 def test_what_was_set_back_is_sought_before_anything_else_is_read() -> None:
     """Rule 7: after an abort every task reads on from its committed offsets."""
-    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
-    started(members, consumer, (COMMANDS, 0), (NEWS, 0))
+    members, consumer = assignment(), NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
     members.running[0].positions[COMMANDS] = 9
     members.rewind()
     assert members.is_set_back
@@ -114,9 +114,9 @@ def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:
     """Rule 7: lost means that others have them already."""
     commits: list[str] = []
     members = assignment(lambda: commits.append("commit"))
-    consumer: Any = NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7})
-    started(members, consumer, (COMMANDS, 0), (NEWS, 0))
-    members.on_lost(consumer, places((COMMANDS, 0), (NEWS, 0)))
+    consumer: Any = NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
+    members.on_lost(consumer, places((COMMANDS, 0), (NEWS, 0), (CONTROL, 0)))
     assert (commits, list(members.running), members.was_assigned) == ([], [], False)
     members.on_revoke(consumer, [])
     assert commits == ["commit"]

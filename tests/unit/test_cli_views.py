@@ -92,7 +92,7 @@ PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operato
         ),
         (
             {**PAUSED, "expected": [], "remaining_ms": None},
-            f"{SINCE}; it sends when it is resumed",
+            f"its resume; {SINCE}; it sends when it is resumed",
         ),
     ],
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.cluster import COMPOSE_CLUSTER_ID, find_bootstrap
-from ensemble.settings import KafkaSettings
+from ensemble.kafka.cluster import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
+from ensemble.settings import KafkaSettings, RegistrySettings
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"
 
@@ -67,3 +67,27 @@ def test_another_kafka_on_that_port_is_left_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_compose_gives_its_kafka_the_id_that_it_is_known_by() -> None:
     assert f"CLUSTER_ID: {COMPOSE_CLUSTER_ID}\n" in COMPOSE.read_text(encoding="utf-8")
+
+
+def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_REGISTRY_PORT", "18081")
+    with broker_of(COMPOSE_CLUSTER_ID) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        found = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
+    assert found.url == "http://127.0.0.1:18081/apis/ccompat/v7"
+
+
+def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with broker_of("5L6g3nShT-eMCtK--X86sw") as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None)).url is None
+
+
+def test_who_names_the_kafka_names_the_registry() -> None:
+    named = KafkaSettings(bootstrap_servers="kafka.example:9092")
+    assert find_registry(RegistrySettings(url=None), named).url is None
+
+
+def test_a_registry_that_is_named_stays() -> None:
+    named = RegistrySettings(url="http://registry.example:8081")
+    assert find_registry(named, KafkaSettings(bootstrap_servers=None)) is named

@@ -18,8 +18,9 @@ from contracts import SCHEMAS, OrderLine, OrderPlaced, OrderState, PaymentConfir
 from ensemble.codec import Decoder, encoder_for, prefix_of, readers_for
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import Event, Message, SchemaSet, schema_name
+from ensemble.operations import COMMANDS, EVENTS
 from ensemble.runtime_state import SCHEMAS as RUNTIME_SCHEMAS
-from ensemble.runtime_state import LedgerPosition, SeenMessage, Timer
+from ensemble.runtime_state import LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage, Timer
 from tests.arbitrary import message
 
 MARKERS = (contracts.Command, contracts.Event, contracts.State)
@@ -27,7 +28,7 @@ MESSAGES: list[type[Message]] = [
     found
     for found in vars(contracts).values()
     if isinstance(found, type) and issubclass(found, Message) and found not in MARKERS
-] + [Timer, SeenMessage, LedgerPosition]
+] + [Timer, SeenMessage, LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, *COMMANDS, *EVENTS]
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAYMENT = ProcessPayment(

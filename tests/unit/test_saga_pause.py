@@ -206,6 +206,14 @@ def test_a_resend_that_is_paused_for_all_leaves_at_the_resume() -> None:
     assert command.attempt == 2
 
 
+def test_the_silence_of_somebody_who_is_paused_is_not_judged() -> None:
+    """Its last deadline passes meanwhile: the order is not given up for want of an answer that nobody could give."""
+    play = Play(PLACED).time_out().paused_for_all("service", "owner of ProcessPayment").time_out()
+    assert (play.state.status, play.state.paused_by) == ("payment_pending", "service owner of ProcessPayment")
+    play.board.paused.clear()
+    assert play.on(RESUME).names == ["ProcessPayment"]
+
+
 def test_a_step_that_others_set_going_pauses_as_well() -> None:
     play = Play(PLACED, PAID).paused_for_all("step", "shipment").on(RESERVED)
     assert (play.state.paused_by, play.state.due_at) == ("step shipment", None)

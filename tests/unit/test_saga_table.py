@@ -180,6 +180,7 @@ def test_names_a_builder_that_does_not_say_what_it_makes() -> None:
         ({"undos": {}}, "undo of step 'pay' has no policy"),
         ({"undos": {"pay": POLICY, "pick": POLICY}}, "policy for undo of step 'pick'"),
         ({"steps": {"pay": StepPolicy(deadline_s=1, resends=2), "pick": POLICY}}, "2 resends but nothing to send"),
+        ({"steps": {"pay": POLICY.model_copy(update={"on_exhaustion": "pause"}), "pick": POLICY}}, "pay would pause"),
     ],
 )
 def test_names_the_policy_that_is_missing_or_too_much(change: dict[str, Any], words: str) -> None:

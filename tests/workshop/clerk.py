@@ -126,11 +126,16 @@ class Clerk:
         self._follow(timer.key, timer.payload.split("; "))
 
     async def _reach(self, step: str) -> None:
-        """`hang` never comes back by itself."""
+        """`hang` never comes back by itself; `await NAME` does when the test lets it, and holds nobody up meanwhile."""
         import asyncio
 
         if step == "hang":
             await asyncio.Event().wait()
+        verb, _, name = step.partition(" ")
+        if verb == "await":
+            self.flags.raise_flag(f"{name}.reached")
+            while not self.flags.is_raised(f"{name}.go"):  # noqa: ASYNC110  raised by another process
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0)
 
     def _follow(self, key: str, steps: Sequence[str]) -> None:
@@ -187,6 +192,16 @@ def _flaky(clerk: Clerk, key: str, times: str) -> None:
         raise RetryableError("not yet")
 
 
+def _call(clerk: Clerk, key: str, name: str) -> None:
+    """What the outside would see of it."""
+    clerk.flags.count(name)
+
+
+def _need(clerk: Clerk, key: str, name: str) -> None:
+    if not clerk.flags.is_raised(name):
+        raise RetryableError(f"{name} is yet to come")
+
+
 def _die_once(clerk: Clerk, key: str, _: str) -> None:
     if clerk.flags.count(f"{key}-dies") == 1:
         raise FatalError("told to die")
@@ -222,7 +237,10 @@ STEPS: Mapping[str, Callable[[Clerk, str, str], None]] = {
     "forget": lambda clerk, key, name: clerk.timers.cancel(key, name),
     "where": _where,
     "wait": lambda clerk, key, name: clerk.flags.wait(name),
+    "await": lambda clerk, key, name: None,
+    "call": _call,
     "flaky": _flaky,
+    "need": _need,
     "fail": _raise(TerminalError),
     "retry": _raise(RetryableError),
     "stumble": _raise(ValueError),

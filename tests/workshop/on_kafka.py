@@ -26,7 +26,8 @@ from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import loop_of
 from ensemble.kafka.restore import Place, high_watermarks
-from ensemble.plan import Plan
+from ensemble.plan import Limits, Plan
+from ensemble.policy_loading import load_policies
 from ensemble.schemas import SchemaSources
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
@@ -136,7 +137,12 @@ class Outsider:
 
     def until_done(self, limit_s: float = LIMIT_S) -> None:
         """Wait until the group has committed all there is in its inputs."""
-        wait_for(lambda: self.committed() == self.ends(self.inputs), "all inputs to be committed", limit_s)
+        wait_for(lambda: self.all_committed, "all inputs to be committed", limit_s)
+
+    @property
+    def all_committed(self) -> bool:
+        """The group has committed all there is now."""
+        return self.committed() == self.ends(self.inputs)
 
     @property
     def inputs(self) -> list[Place]:
@@ -192,9 +198,9 @@ class ServiceThread:
         sources: SchemaSources | None = None,
         **settings: Any,
     ) -> None:
-        plan = Plan(service, clock or SystemClock(), sources=sources)
-        kafka = KafkaSettings(bootstrap_servers=bootstrap)
-        self.loop: Loop = loop_of(plan, RuntimeSettings(poll_s=0.05, **settings), kafka)
+        runtime = RuntimeSettings(poll_s=0.05, **settings)
+        plan = Plan(service, clock or SystemClock(), Limits(load_policies(service, runtime)), sources)
+        self.loop: Loop = loop_of(plan, runtime, KafkaSettings(bootstrap_servers=bootstrap))
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -258,7 +264,7 @@ class ServiceProcess:
         return self._log.read_text(errors="replace")
 
     def until_logged(self, words: str, limit_s: float = LIMIT_S) -> None:
-        wait_for(lambda: words in self.log or self._has_ended(), f"{words!r} in the log", limit_s)
+        wait_for(lambda: words in self.log or self.has_ended, f"{words!r} in the log", limit_s)
         assert words in self.log, self.log[-3000:]
 
     def until_flag(self, name: str) -> None:
@@ -274,7 +280,7 @@ class ServiceProcess:
 
     def kill(self) -> None:
         """As `kill -9`."""
-        if not self._has_ended():
+        if not self.has_ended:
             self.send_signal(signal.SIGKILL)
         self.wait()
 
@@ -287,5 +293,6 @@ class ServiceProcess:
         assert self.process is not None
         return self.process.wait(limit_s)
 
-    def _has_ended(self) -> bool:
+    @property
+    def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None

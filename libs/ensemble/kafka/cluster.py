@@ -16,7 +16,7 @@ from ensemble.kafka.embedded import default_directory, find_running
 from ensemble.kafka.embedded.layout import HOST
 from ensemble.kafka.embedded.probe import cluster_at
 from ensemble.kafka.permissions import principal
-from ensemble.settings import ComposeSettings, KafkaSettings, load
+from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, load
 
 COMPOSE_CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"
 """The CLUSTER_ID of docker-compose.yml: "ensemble-compose" as Kafka spells ids."""
@@ -42,6 +42,14 @@ def find_bootstrap(settings: KafkaSettings, *, quiet: bool = False) -> str:
     if not quiet:
         print(f"using the {found.what} at {found.bootstrap}", file=sys.stderr)
     return found.bootstrap
+
+
+def find_registry(settings: RegistrySettings, kafka: KafkaSettings) -> RegistrySettings:
+    """The settings; those that name no registry get compose's, where compose's Kafka is what `find_bootstrap` finds."""
+    if settings.url or kafka.bootstrap_servers or _embedded() or not _composed():
+        return settings
+    url = f"http://{HOST}:{load(ComposeSettings).registry_port}/apis/ccompat/v7"
+    return settings.model_copy(update={"url": url})
 
 
 def connect(settings: KafkaSettings, timeout_s: float, *, quiet: bool = False) -> tuple[dict[str, Any], AdminClient]:

