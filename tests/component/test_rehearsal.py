@@ -36,11 +36,11 @@ def rehearsal(stage: Stage) -> Rehearsal:
 
 
 def redrive(message: Message, **changes: Any) -> RedriveRecord:
-    who: dict[str, Any] = {"operation_id": "1", "requested_by": "ann", "reason": "a test", "at": NOW}
+    who = {"operation_id": "1", "requested_by": "ann", "reason": "a test", "at": NOW}
     place: dict[str, Any] = {"topic": "payments.commands", "partition": 0, "offset": 7, "generation": 0}
     value = encoder_for(type(message))(message)
     told: dict[str, Any] = {"parking_key": "o-1", "key": KNOWN, "value": value, "headers": (), "redriven_from": "x/0/1"}
-    return RedriveRecord(**who | place | told | changes)
+    return RedriveRecord(**who, **place | told | changes)
 
 
 def test_it_says_what_would_be_sent_and_which_state_would_change(rehearsal: Rehearsal) -> None:
@@ -64,7 +64,7 @@ def test_a_call_that_was_not_made_leaves_the_copy_as_it_was(rehearsal: Rehearsal
 
 def test_each_sees_what_those_before_it_did(rehearsal: Rehearsal) -> None:
     rehearsal.of(redrive(process_payment()))
-    again = rehearsal.of(redrive(process_payment(), operation_id="2"))
+    again = rehearsal.of(redrive(process_payment()).model_copy(update={"operation_id": "another"}))
     assert (again.outcome, again.words) == ("nothing_to_do", "it was redriven already")
 
 

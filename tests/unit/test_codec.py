@@ -19,6 +19,7 @@ from ensemble.codec import Decoder, encoder_for, prefix_of, readers_for
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import Event, Message, SchemaSet, schema_name
 from ensemble.operations import COMMANDS, EVENTS
+from ensemble.operator_notes import GroupNote
 from ensemble.runtime_state import SCHEMAS as RUNTIME_SCHEMAS
 from ensemble.runtime_state import LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage, Timer
 from tests.arbitrary import message
@@ -28,7 +29,7 @@ MESSAGES: list[type[Message]] = [
     found
     for found in vars(contracts).values()
     if isinstance(found, type) and issubclass(found, Message) and found not in MARKERS
-] + [Timer, SeenMessage, LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, *COMMANDS, *EVENTS]
+] + [Timer, SeenMessage, LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, GroupNote, *COMMANDS, *EVENTS]
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PAYMENT = ProcessPayment(
