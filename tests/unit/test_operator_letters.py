@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from cli.entries import entry_of
-from cli.letters import Letter, Selection, fate_of, grouped, normalised
+from cli.letters import Letter, fate_of, normalised
 from cli.mistakes import Mistake
 from cli.operators import Operator, operator
 from cli.redriving import check_generations, in_order, redrive_of
+from cli.selecting import Selection, grouped
 from cli.times import moment_ms
 from ensemble.kafka.outside import Received
 from ensemble.parking import ParkingStore
