@@ -142,7 +142,7 @@ class System:
 
     @contextmanager
     def disconnected(self) -> Iterator[None]:
-        """No client of the tests has a connection for the block, so the broker may be killed in it, and started again."""
+        """No client of the tests has a connection for the block: the broker may be killed and started in it."""
         self.flush()
         with self.watcher.reading.put_away():
             del self.outsider  # its connection ends with it
