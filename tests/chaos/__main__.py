@@ -45,7 +45,7 @@ def main(  # noqa: PLR0913  one flag for each kind of harm
         )
     with chaos_system(EMBEDDED, directory) as system:
         report = Campaign(system, amounts, typer.echo).run()
-    (directory / "report.json").write_text(json.dumps(report, indent=2))
+    (directory / "report.json").write_text(json.dumps(report, indent=2, default=str))
     _show(report, directory)
     raise typer.Exit(0 if report["clean"] else 1)
 
