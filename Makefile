@@ -3,7 +3,7 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit test-containers lint audit format bench lock clean venv
+.PHONY: help demo up down logs ps test test-unit test-containers chaos lint audit format bench lock clean venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-unit: venv ## Run the tests that need no broker
 
 test-containers: venv ## Run the tests that need a container engine: the image, compose, a broker in a container
 	$(PYTHON_OF_VENV) -m pytest tests/containers --kafka=containers $(ARGS)
+
+chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 3000 --minutes 10 --seed 7 --kills 60")
+	$(PYTHON_OF_VENV) -m tests.chaos $(ARGS)
 
 lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff check

@@ -12,10 +12,11 @@ from cli import services
 from cli.connection import progress
 from cli.entries import entry_of
 from cli.held import Held
-from cli.letters import Group, Letter, Selection, fate_of, grouped
+from cli.letters import Letter, fate_of
 from cli.mistakes import Mistake
 from cli.notes import notes
 from cli.reading import reading
+from cli.selecting import Group, Selection, grouped
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def whole(letter: Letter) -> dict[str, Any]:
     return {
         **summary(letter),
         "came_from": "/".join(map(str, letter.origin)),
-        "parking_key": letter.parking_key.decode(errors="replace"),
+        "parking_key": letter.parking_name,
         "handler": letter.handler,
         "policy": letter.header("ensemble.policy") or None,
         "disposition": letter.header("ensemble.disposition") or None,

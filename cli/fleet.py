@@ -171,11 +171,14 @@ class Fleet:
         child.wait(STOP_LIMIT_S)
         return child.exit_code or 0
 
-    def restart(self, name: str) -> None:
-        """Start one again on its port, after a clean stop unless it has ended; does not wait until it is ready."""
+    def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start one again on its port, after a clean stop unless it has ended; does not wait until it is ready.
+
+        `environment` is for this start alone.
+        """
         if self.is_alive(name):
             self.stop_one(name)
-        self._spawn(self.members[name]).release(self._variables())
+        self._spawn(self.members[name]).release({**self._variables(), **(environment or {})})
         self._ended.discard(name)
 
     def put_in_place(self, member: Member) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from cli.entries import Entry
 from cli.services import DEAD_LETTER
@@ -71,6 +71,11 @@ class Letter:
         return self.entry.record.headers.get(_OWN + "parking-key") or self.entry.record.key or b""
 
     @property
+    def parking_name(self) -> str:
+        """The same as operators' commands spell it."""
+        return self.parking_key.decode(errors="backslashreplace")
+
+    @property
     def origin(self) -> Place:
         """Where the record was consumed from. A record without that lies where its dead letter lies."""
         topic, partition, offset = (self.header(_ERROR + name) for name in ("topic", "partition", "offset"))
@@ -120,12 +125,8 @@ class Letter:
     @property
     def cause(self) -> tuple[str, str, str, str]:
         """Service, handler, error and message without what is particular to this record."""
-        return (
-            self.service,
-            self.handler,
-            self.error,
-            normalised(self.words, (self.key, self.parking_key.decode("utf-8", "replace"))),
-        )
+        keys = (self.key, self.parking_name)
+        return self.service, self.handler, self.error, normalised(self.words, keys)
 
     @property
     def group(self) -> str:
@@ -140,7 +141,8 @@ class Letter:
 def fate_of(letter: Letter, store: ParkingStore) -> Fate:
     """What became of it, as the parked keys of its partition say."""
     key = letter.parking_key
-    if (known := store.resolution(key, letter.origin, letter.generation)) is not None:
+    known = store.resolution(letter.parking_name.encode(), letter.origin, letter.generation)
+    if known is not None:
         return Fate(known.how, by=known.requested_by, why=known.reason, at=known.at)
     entry, number = store.entry(key), store.find(key, letter.origin)
     if entry is not None and number is not None:
@@ -164,72 +166,6 @@ def normalised(words: str, keys: Iterable[str] = ()) -> str:
     for pattern, stand_in in _PARTICULARS:
         words = pattern.sub(stand_in, words)
     return words
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which dead letters are meant: all that every given filter takes."""
-
-    service: str | None = None
-    type: str | None = None
-    error: str | None = None
-    key: str | None = None
-    since: int | None = None
-    until: int | None = None
-    group: str | None = None
-    open_only: bool = True
-
-    def takes(self, letter: Letter) -> bool:
-        """Whether it is meant."""
-        if self.open_only and letter.fate.status not in OPEN:
-            return False
-        same = ((self.type, letter.type), (self.error, letter.error), (self.group, letter.group))
-        if any(wanted is not None and wanted != found for wanted, found in same):
-            return False
-        return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
-
-    def _takes_key(self, letter: Letter) -> bool:
-        return self.key is None or self.key in {letter.key, letter.parking_key.decode(errors="replace")}
-
-    @property
-    def is_everything(self) -> bool:
-        """Nothing narrows it."""
-        return all(value is None for name, value in vars(self).items() if name != "open_only")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Dead letters with one cause."""
-
-    id: str
-    cause: tuple[str, str, str, str]
-    letters: tuple[Letter, ...]
-
-    def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
-        """One row."""
-        service, handler, error, words = self.cause
-        times = [letter.failed_at for letter in self.letters]
-        return {
-            "group": self.id,
-            "service": service,
-            "handler": handler,
-            "error": error,
-            "message": words,
-            "count": len(self.letters),
-            "open": sum(letter.fate.status in OPEN for letter in self.letters),
-            "oldest": min(times),
-            "newest": max(times),
-            "note": note,
-        }
-
-
-def grouped(letters: Iterable[Letter]) -> list[Group]:
-    """By cause, the largest group first."""
-    found: dict[tuple[str, str, str, str], list[Letter]] = {}
-    for letter in letters:
-        found.setdefault(letter.cause, []).append(letter)
-    groups = [Group(each[0].group, cause, tuple(each)) for cause, each in found.items()]
-    return sorted(groups, key=lambda group: (-len(group.letters), group.id))
 
 
 def _number(text: str, otherwise: int) -> int:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.mistakes import Mistake
+from cli.mistakes import Failure, Mistake
 from cli.publishing import now
 
 _REASON_LIMIT: Final = 500
@@ -46,7 +46,7 @@ def operator(by: str | None, reason: str | None) -> Operator:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on when the answer is yes; a Mistake where nobody can be asked."""
+    """Go on when the answer is yes; a Failure when it is no, a Mistake where nobody can be asked."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -54,7 +54,7 @@ def confirm(question: str, *, yes: bool) -> None:
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Mistake("nothing was done")
+        raise Failure("nothing was done")
 
 
 def _user() -> str:

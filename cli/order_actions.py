@@ -89,7 +89,9 @@ def _why_no_settlement(state: State) -> str:
 
 
 def _resumes(state: State) -> str:
-    doing = f"with {state['step']}" if state.get("step") else "with what is next"
+    step = state.get("step")
+    is_answered = step in (*state.get("done", ()), *state.get("undone", ()))
+    doing = f"with {step}" if step and not is_answered else "with what is next"
     return f"go on {doing}; paused by {state.get('paused_by')}: {state.get('paused_reason')}"
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.dead_letters import these
 from cli.fields import from_json
-from cli.letters import OPEN, Letter, Selection
+from cli.letters import OPEN, Letter
 from cli.mistakes import Mistake
 from cli.operators import Operator, confirm
 from cli.outcomes import Outcome
 from cli.output import Sheet, say, show
 from cli.reading import edited
 from cli.redriving import Delivery, Pace, Sent, check_generations, discard_of, in_order, redrive_of
+from cli.selecting import Selection
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cli.entries import entry_of
@@ -52,10 +54,11 @@ class Sent:
 
 
 def in_order(letters: Sequence[Letter]) -> list[Letter]:
-    """As they were given up, partition by partition: so the order of each key is kept. One record appears once."""
+    """The oldest first, and in each partition as they were given up: so each key keeps its order. Each record once."""
     by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
     latest = {(letter.service, letter.parking_key, letter.origin, letter.generation): letter for letter in by_place}
-    return list(latest.values())
+    lines = groupby(latest.values(), key=lambda letter: (letter.service, letter.partition))
+    return list(merge(*(list(line) for _, line in lines), key=lambda letter: letter.failed_at))
 
 
 def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
@@ -85,10 +88,8 @@ def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
 
 def _place(letter: Letter) -> dict[str, Any]:
     topic, partition, offset = letter.origin
-    key = letter.parking_key.decode(errors="backslashreplace")
-    return {
-        "parking_key": key, "topic": topic, "partition": partition, "offset": offset, "generation": letter.generation,
-    }  # fmt: skip
+    place = {"topic": topic, "partition": partition, "offset": offset}
+    return {"parking_key": letter.parking_name, **place, "generation": letter.generation}
 
 
 class Delivery:
@@ -123,12 +124,14 @@ class Delivery:
                     return
 
     def _write(self, chunk: Sequence[Sent], pace: Pace) -> None:
-        for one in chunk:
+        records = [record_of(*one.ask[:2], one.operation, one.letter.parking_key) for one in chunk]
+        if pace.rate is None:
+            self._writer.write(records)
+            return
+        for record in records:
             began = time.monotonic()
-            service, partition, _ = one.ask
-            self._writer.write([record_of(service, partition, one.operation, one.letter.parking_key)])
-            if pace.rate is not None:
-                time.sleep(max(0.0, 1 / pace.rate - (time.monotonic() - began)))
+            self._writer.write([record])
+            time.sleep(max(0.0, 1 / pace.rate - (time.monotonic() - began)))
 
     def _watched(self, chunk: Sequence[Sent], wait_s: float) -> list[tuple[Sent, Outcome]]:
         limit, outcomes = time.monotonic() + wait_s, dict[str, Outcome]()

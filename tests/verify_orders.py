@@ -14,6 +14,7 @@ TERMS = {
     "shipping_speed": "standard",
 }
 PAYMENT = {"amount": DUE, "currency": "EUR", "payment_token": "tok_approve", "expires_at": 9}
+EVENTS_OF = {"order": "orders.events", "payment": "payments.events", "inventory": "inventory.events"}
 UNDO = {"reason": "asked to", "attempt": 1}
 BY_HAND = {"requested_by": "anna", "reason": "audit"}
 
@@ -137,9 +138,9 @@ def cancel(story: Story, order_id: str) -> None:
     )
     scheduling = story.last("ScheduleShipment", order_id)
     story.state(order_id, "compensating", asked, step="shipment")
+    told = {"order_id": order_id, "shipment_id": None}
+    late = story.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, **told)
     released = release(story, unship(story, asked))
-    story.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, order_id=order_id, shipment_id=None)
-    late = story.records[-1]
     cancelled(story, refund(story, released), late)
 
 
@@ -220,4 +221,15 @@ def clean_story() -> Story:
     story.outside("orders.commands", "PlaceOrder", "o-done", **again.fields)
     other = story.outside("orders.commands", "PlaceOrder", "o-done", **{**again.fields, "customer_id": "c-2"})
     story.given_up("order", other)
+    told_of(story, "order", other, "completed")
     return story
+
+
+def told_of(story: Story, service: str, command: Written, status: str) -> Written:
+    """Its sender is told that a command has failed; the orchestrator notes it."""
+    order_id = command.fields["order_id"]
+    said = {"command": command.type, "command_id": command.message_id, "error": "E", "message": "m", "attempts": 1}
+    failed = story.by(service, EVENTS_OF[service], "CommandFailed", command, order_id=order_id, **said)
+    failed.fields["service"] = service
+    story.state(order_id, status, failed)
+    return failed

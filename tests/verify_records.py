@@ -11,7 +11,7 @@ from typing import Any
 from fastavro import parse_schema, schemaless_writer
 
 from cli.verify.facts import Place
-from cli.verify.flow import DEAD_LETTER, MESSAGE_TOPICS, ORDER_STATE, SERVICES
+from cli.verify.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
 from cli.verify.gather import Gathering
 from contracts import SCHEMAS
 from ensemble import runtime_state
@@ -21,7 +21,8 @@ from ensemble.schemas import SchemaSet, without_logical_types
 PARTITIONS = 4
 STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")
 DEAD_LETTERS = tuple(f"{service}{DEAD_LETTER}" for service in SERVICES)
-TOPICS = (*MESSAGE_TOPICS, *STATE_TOPICS, *DEAD_LETTERS)
+RUNTIMES_OWN = tuple(f"{service}{suffix}" for service in SERVICES for suffix in (PARKED, CONTROL, OPERATIONS))
+TOPICS = (*MESSAGE_TOPICS, *STATE_TOPICS, *DEAD_LETTERS, *RUNTIMES_OWN)
 
 
 @dataclass

@@ -31,6 +31,8 @@ class Story:
     """Overrides of where a group reads on; by default every group has read everything."""
     ends: dict[Place, int] = field(default_factory=dict)
     sequence: int = 0
+    named: int = 0
+    """How many ids were given."""
     seen: dict[str, list[Written]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -38,7 +40,10 @@ class Story:
 
     def write(self, topic: str, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
         """Append a record to its key's partition."""
-        place = (topic, partition_of(key.encode(), PARTITIONS))
+        return self.write_at((topic, partition_of(key.encode(), PARTITIONS)), kind, key, fields, **headers)
+
+    def write_at(self, place: Place, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
+        """The same on a partition that is told."""
         offset = self.ends.get(place, 0)
         self.ends[place] = offset + 1
         record = Written(
@@ -77,8 +82,8 @@ class Story:
             traceparent=traceparent(trace, message_id),
         )
 
-    def given_up(self, service: str, record: Written) -> Written:
-        """A dead letter of `record`, as the runtime writes it."""
+    def given_up(self, service: str, record: Written, **own: str) -> Written:
+        """A dead letter of `record`, as the runtime writes it; `own` are headers such as disposition."""
         letter = Written(
             (f"{service}{DEAD_LETTER}", record.partition(), 0),
             record.type,
@@ -93,6 +98,8 @@ class Story:
         self.ends[place] = letter.at[2] + 1
         for name, value in zip(("topic", "partition", "offset"), record.at, strict=True):
             letter.set_header(f"__streams.errors.{name}", str(value))
+        for name, text in own.items():
+            letter.set_header(f"ensemble.{name.replace('_', '-')}", text)
         self.records.append(letter)
         return letter
 
@@ -130,7 +137,8 @@ class Story:
         return booking
 
     def _id(self) -> str:
-        return blake2b(str(len(self.records)).encode(), digest_size=16).hexdigest()
+        self.named += 1
+        return blake2b(str(self.named).encode(), digest_size=16).hexdigest()
 
     # -- looking and planting -------------------------------------------------------------------------------------
 
@@ -171,6 +179,7 @@ class Story:
             stock=gathering.stock(),
             dead_letters=tuple(gathering.dead_letters),
             originals=gathering.originals,
+            parked=gathering.parked,
             bookings=tuple(self.bookings),
         )
 

@@ -10,7 +10,7 @@ import typer
 from cli.options import Answer, AsJson, By, OfService, Why, Yes
 
 if TYPE_CHECKING:
-    from cli.letters import Selection
+    from cli.selecting import Selection
 
 group = typer.Typer(help="Records that a service has given up: why, and what becomes of them.")
 
@@ -220,8 +220,8 @@ def discard(
 
 
 def _selection(chosen: tuple[str | None, ...], *, open_only: bool = True) -> Selection:
-    from cli.letters import Selection
     from cli.publishing import now
+    from cli.selecting import Selection
     from cli.times import moment_ms
 
     service, type_name, error, key, since, until, group_name = chosen

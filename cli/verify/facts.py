@@ -110,6 +110,34 @@ class DeadLetter(NamedTuple):
     source: Position | None
     """None: its headers do not say."""
     raw: Raw
+    generation: int = 0
+    """How often it had been redriven before."""
+    disposition: str = "skip"
+    """`dead_letter` and `compensate` hold its key back until somebody decides."""
+
+    @property
+    def holds_back(self) -> bool:
+        return self.disposition in {"dead_letter", "compensate"}
+
+
+class Asked(NamedTuple):
+    """A command of an operator, on a service's control topic."""
+
+    position: Position
+    service: str
+    operation: str
+    operation_id: str
+
+
+class Waiting(NamedTuple):
+    """A record that waits parked."""
+
+    service: str
+    key: str
+    source: Position
+    type: str
+    status: str = ""
+    """Why its key is held back; of the key's first record alone."""
 
 
 class Booking(NamedTuple):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from contracts.catalogue import CATALOGUE
+from ensemble.messages import Command
 
 ORDER_STATE: Final = "orchestrator.order-state"
 LEDGER: Final = "inventory.ledger"
@@ -14,7 +15,9 @@ ORDER_CHANGELOG: Final = "order.order-changelog"
 SHIPMENT_CHANGELOG: Final = "shipping.shipment-changelog"
 WAREHOUSE_CHANGELOG: Final = "inventory.warehouse-changelog"
 DEAD_LETTER: Final = ".dead-letter"
-REDRIVE: Final = ".redrive"
+PARKED: Final = ".parked-changelog"
+CONTROL: Final = ".control"
+OPERATIONS: Final = ".operations"
 
 MESSAGE_TOPICS: Final = tuple(topic.name for topic in CATALOGUE.topics if topic.name != ORDER_STATE)
 EXTERNAL_TOPICS: Final = frozenset(topic.name for topic in CATALOGUE.topics if topic.external)
@@ -151,6 +154,22 @@ FOLLOWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     },
 }
 """What may come next on a topic, for one order, after each type. The repeat of an answer is legal."""
+
+UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "ProcessPayment": ("RefundPayment",),
+    "AttemptCharge": ("RefundPayment",),
+    "FulfilOrder": ("ReleaseStock",),
+    "ScheduleShipment": ("CancelShipment",),
+    "InitiatePackaging": ("CancelShipment",),
+}
+"""An undo passes the commands of its order that wait parked, and makes them moot."""
+
+SENT_AGAIN: Final = frozenset({"ProcessPayment", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"})
+"""Commands that count their attempts: a later one takes the place of one that waits parked."""
+
+COMMANDS: Final = frozenset(
+    message.__name__ for topic in CATALOGUE.topics for message in topic.messages if issubclass(message, Command)
+)
 
 FIRST: Final[Mapping[str, frozenset[str]]] = {
     LEDGER: frozenset({"StockReserved", "ReservationClosed"}),

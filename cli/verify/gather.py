@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cli.verify.facts import DeadLetter, Level, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
 from cli.verify.flow import (
+    CONTROL,
     DEAD_LETTER,
     EXTERNAL_TOPICS,
     MESSAGE_TOPICS,
+    OPERATIONS,
     ORDER_CHANGELOG,
     ORDER_STATE,
+    PARKED,
     SHIPMENT_CHANGELOG,
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
+from cli.verify.parked import Parked
 from cli.verify.placement import partition_of
 from ensemble.codec import Decoder
 from ensemble.errors import EnsembleError
 
+RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _TRACEPARENT_LENGTH: Final = 55
 _UNUSED: Final = ("customer_id", "lines", "payment_token", "expires_at")
@@ -42,6 +47,7 @@ class Gathering:
         self.originals: dict[Position, Raw] = {}
         self.unreadable: list[str] = []
         """Records of changelogs that cannot be read, in words."""
+        self.parked = Parked()
         self._wanted: frozenset[Position] = frozenset()
         self._sequences: dict[str, int] = {}
         self._levels: dict[str, dict[str, Level]] = {}
@@ -61,15 +67,22 @@ class Gathering:
             self.originals[position] = _raw(record)
         if topic.endswith(DEAD_LETTER):
             self.dead_letters.append(_dead_letter(position, _raw(record)))
-        elif topic == ORDER_STATE:
-            if position.offset < self._cut.get((topic, position.partition), 0):
-                self._take_state(record, position)
-        elif topic in self.kept:
-            self._keep(record, position)
-        elif topic == WAREHOUSE_CHANGELOG:
-            self._take_level(record, position)
+        elif (take := self._taker(topic)) is not None:
+            take(record, position)
         elif (place := (topic, position.partition)) in self.messages:
             self.messages[place].append(self._message(record, position))
+
+    def _taker(self, topic: str) -> Callable[[Any, Position], None] | None:
+        """Who takes records of a topic that holds no messages."""
+        if topic.endswith(RUNTIMES_OWN):
+            return self._take_runtimes_own
+        if topic in self.kept:
+            return self._keep
+        return {ORDER_STATE: self._take_state, WAREHOUSE_CHANGELOG: self._take_level}.get(topic)
+
+    def _is_known(self, position: Position) -> bool:
+        """It lies before the cut, so whatever it was written with is there."""
+        return position.offset < self._cut.get((position.topic, position.partition), 0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -139,6 +152,16 @@ class Gathering:
         """The same object for equal values: ids appear many times."""
         return self._pool.setdefault(value, value)
 
+    # -- what the runtime keeps ---------------------------------------------------------------------------------------
+
+    def _take_runtimes_own(self, record: Any, position: Position) -> None:
+        """Up to the cut, so that whatever a change of it went with is known."""
+        if not self._is_known(position):
+            return
+        found = self._decoded(record, position)
+        if found is not None or record.value() is None:
+            self.parked.take(position, record.key() or b"", *(found or ("", _NO_FIELDS)))
+
     # -- state --------------------------------------------------------------------------------------------------------
 
     def _decoded(self, record: Any, position: Position) -> tuple[str, Mapping[str, Any]] | None:
@@ -153,6 +176,8 @@ class Gathering:
         return decoded.name.rpartition(".")[2], decoded.fields
 
     def _take_state(self, record: Any, position: Position) -> None:
+        if not self._is_known(position):
+            return
         key, found = record.key(), self._decoded(record, position)
         if key is None or (found is None and record.value() is not None):
             return
@@ -219,7 +244,11 @@ def _raw(record: Any) -> Raw:
 
 
 def _dead_letter(position: Position, raw: Raw) -> DeadLetter:
-    return DeadLetter(position, position.topic.removesuffix(DEAD_LETTER), _source(dict(raw.headers)), raw)
+    headers = dict(raw.headers)
+    generation = sum(name == "ensemble.redriven-from" for name, _ in raw.headers)
+    disposition = (headers.get("ensemble.disposition") or b"skip").decode(errors="replace")
+    service = position.topic.removesuffix(DEAD_LETTER)
+    return DeadLetter(position, service, _source(headers), raw, generation, disposition)
 
 
 def _source(headers: Mapping[str, bytes | None]) -> Position | None:

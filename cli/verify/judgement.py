@@ -10,8 +10,10 @@ from cli.verify.checks.dead_letters import check_dead_letters
 from cli.verify.checks.endings import check_endings, check_expected
 from cli.verify.checks.inputs import check_inputs
 from cli.verify.checks.money import check_money
+from cli.verify.checks.operations import check_operations
 from cli.verify.checks.pauses import check_pauses
 from cli.verify.checks.records import check_records
+from cli.verify.checks.sequence import check_sequence
 from cli.verify.checks.state import check_state
 from cli.verify.checks.stock import check_stock
 from cli.verify.checks.traces import check_traces
@@ -32,19 +34,23 @@ CHECKS: Final[Mapping[str, Callable[[Snapshot], list[Violation]]]] = {
     "traces": check_traces,
     "records": check_records,
     "dead letters": check_dead_letters,
+    "order per key": check_sequence,
+    "operations": check_operations,
 }
 
 ASKED: Final[Mapping[str, str]] = {
     "money": "what is held is what is due, and nobody was charged twice",
     "stock": "received = on hand + reserved + dispatched, never negative, no gap",
     "endings": "every order ends once",
-    "inputs": "every input has an effect or is a dead letter",
+    "inputs": "every input has an effect, waits parked, or is a dead letter",
     "order state": "the order state agrees with the topics",
     "transitions": "orders only move forward",
     "pauses": "no command leaves a paused order",
     "traces": "one trace from the first message to the last",
     "records": "each record can be read, where its key belongs, once",
-    "dead letters": "dead letters are the untouched originals",
+    "dead letters": "dead letters are the untouched originals, and their senders know",
+    "order per key": "nothing of a key overtakes what failed",
+    "operations": "operators' commands are carried out",
 }
 """What each check asks, for people."""
 
@@ -67,6 +73,8 @@ class Counted(NamedTuple):
     warehouses: int
     dead_letters: Mapping[str, int]
     """By service."""
+    parked: int = 0
+    """Records that wait."""
 
 
 def judge(snapshot: Snapshot, expect_orders: int | None = None) -> tuple[Violation, ...]:
@@ -96,6 +104,7 @@ def count(snapshot: Snapshot) -> Counted:
         stock_lines_dispatched=facts["StockDispatched"],
         warehouses=len(snapshot.facts),
         dead_letters=dict(Counter(letter.service for letter in snapshot.dead_letters)),
+        parked=len(snapshot.parked.waiting),
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from cli.verify.facts import Message, StateRecord
+from cli.verify.facts import Message, StateRecord, Waiting
 from cli.verify.flow import READERS_OF
 from cli.verify.snapshot import Snapshot
 
@@ -57,11 +57,14 @@ def _open(snapshot: Snapshot, order_id: str) -> OpenOrder:
         return OpenOrder(order_id, "placed", None, _unread(snapshot, "orchestrator", snapshot.accepted[order_id]), None)
     if state.status in {"completed", "cancelled"}:
         return OpenOrder(order_id, state.status, None, "the order service, which has yet to close it", None)
-    return OpenOrder(order_id, state.status, state.step, _awaited(state), state.due_at, state.paused)
+    parked = snapshot.parked_heads.get(order_id, [])
+    return OpenOrder(order_id, state.status, state.step, _awaited(state, parked), state.due_at, state.paused)
 
 
-def _awaited(state: StateRecord) -> str:
+def _awaited(state: StateRecord, parked: list[Waiting]) -> str:
     awaited = " or ".join(state.expected) or "nothing"
+    for head in parked:
+        awaited += f"; {head.service} has {head.type} parked ({head.status})"
     return f"{awaited} (paused by {state.paused})" if state.paused else awaited
 
 

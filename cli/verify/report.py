@@ -106,6 +106,7 @@ def counted_rows(report: Report) -> list[tuple[str, int]]:
         ("stock lines released", counted.stock_lines_released),
         ("stock lines dispatched", counted.stock_lines_dispatched),
         ("dead letters", sum(counted.dead_letters.values())),
+        ("records parked", counted.parked),
     ]
 
 

@@ -17,12 +17,11 @@ from cli.verify.flow import (
     MESSAGE_TOPICS,
     ORDER_CHANGELOG,
     ORDER_STATE,
-    REDRIVE,
     SERVICES,
     SHIPMENT_CHANGELOG,
     WAREHOUSE_CHANGELOG,
 )
-from cli.verify.gather import Gathering
+from cli.verify.gather import RUNTIMES_OWN, Gathering
 from cli.verify.judgement import count, judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
 from cli.verify.provider import read_ledger
@@ -109,7 +108,7 @@ def _partitions(cluster: Cluster) -> Mapping[str, int]:
         )
     if missing:
         raise CannotCheck(f"topics are missing: {', '.join(missing)}; `ensemble topics apply` makes them")
-    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith((DEAD_LETTER, REDRIVE)))}
+    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
     return {name: found[name] for name in sorted(wanted & found.keys())}
 
 
@@ -151,6 +150,7 @@ def _taken(
         stock=gathering.stock(),
         dead_letters=tuple(gathering.dead_letters),
         originals=gathering.originals,
+        parked=gathering.parked,
         bookings=bookings,
     )
     return snapshot, problems, tuple(_broken(words) for words in gathering.unreadable)

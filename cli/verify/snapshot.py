@@ -8,8 +8,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cli.verify.facts import Booking, DeadLetter, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
+from cli.verify.facts import (
+    Booking,
+    DeadLetter,
+    Message,
+    Place,
+    Position,
+    Raw,
+    Seen,
+    StateRecord,
+    StockSnapshot,
+    Waiting,
+)
 from cli.verify.flow import LEDGER, ORDER_EVENTS
+from cli.verify.parked import Parked
 
 Messages = tuple[Message, ...]
 ByType = Mapping[str, list[Message]]
@@ -45,6 +57,8 @@ class Snapshot:
     dead_letters: tuple[DeadLetter, ...] = ()
     originals: Mapping[Position, Raw] = field(default_factory=dict)
     """The records that the dead letters name."""
+    parked: Parked = field(default_factory=Parked)
+    """What the services hold back, up to the cut."""
     bookings: tuple[Booking, ...] | None = ()
     """The payment provider's ledger; None: it could not be read."""
 
@@ -71,9 +85,41 @@ class Snapshot:
         """Whether the message lies in the service's dead letters."""
         return (service, message.position) in self._given_up
 
+    def has_settled(self, letter: DeadLetter) -> bool:
+        """Whether all that was written with this dead letter is known."""
+        position = letter.position
+        return position.offset < self.cut.get((position.topic, position.partition), 0)
+
+    def waits(self, service: str, message: Message) -> bool:
+        """Whether the message waits parked at the service."""
+        return (service, message.position) in self.parked.waiting
+
+    def latest_letter(self, service: str, message: Message) -> DeadLetter | None:
+        """The service's dead letter of the message; of several, the one that was redriven most."""
+        return self._latest_letters.get((service, message.position))
+
+    @cached_property
+    def skipped(self) -> frozenset[tuple[str, Position]]:
+        """What services gave up without holding anything back."""
+        letters = (letter for letter in self.dead_letters if letter.source and not letter.holds_back)
+        return frozenset((letter.service, letter.source) for letter in letters if letter.source)
+
+    @cached_property
+    def _latest_letters(self) -> Mapping[tuple[str, Position], DeadLetter]:
+        by_generation = sorted(self.dead_letters, key=lambda letter: letter.generation)
+        return {(letter.service, letter.source): letter for letter in by_generation if letter.source}
+
     @cached_property
     def _given_up(self) -> frozenset[tuple[str, Position]]:
         return frozenset((letter.service, letter.source) for letter in self.dead_letters if letter.source)
+
+    @cached_property
+    def parked_heads(self) -> Mapping[str, list[Waiting]]:
+        """The first record of each parked key, wherever it is parked."""
+        found: dict[str, list[Waiting]] = defaultdict(list)
+        for head in self.parked.heads():
+            found[head.key].append(head)
+        return dict(found)
 
     @cached_property
     def is_whole(self) -> bool:

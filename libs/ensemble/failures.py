@@ -7,7 +7,7 @@ the batch: the parked record, why it is parked, dead letter and offset are one t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from ensemble.admission import Admission, message_id
 from ensemble.batch import Batch
 from ensemble.dead_letter import DeadLetters, Failure, printable
 from ensemble.effects import Layer, Record
-from ensemble.errors import EnsembleError, FatalError, RejectedInput, TerminalError
+from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
 from ensemble.messages import Message
 from ensemble.operations import IncidentClosed, IncidentOpened
 from ensemble.outage import Outage, cause_of
@@ -73,6 +73,8 @@ class Failures:
         self._batch.counts.failures += 1
         if isinstance(failed.error, FatalError):
             raise failed.error
+        if isinstance(failed.error, OutOfScope):
+            failed = self._rightly_blamed(failed, failed.error)
         if isinstance(failed.error, RejectedInput) or not failed.key:
             self._outages.forget(failed.duty.handler, _text(failed.key))
             return self._skip(failed, self._attempts(failed))
@@ -89,6 +91,13 @@ class Failures:
         """Something was handled: a streak of failures ends, and so does an outage."""
         if (outage := self._outages.succeeded(handler, self._batch.now)) is not None:
             self._tell_closed(outage)
+
+    def _rightly_blamed(self, failed: Failed, error: OutOfScope) -> Failed:
+        """A message under another key than its own is its sender's mistake, not its handler's."""
+        inlet, message = self._batch.plan.inputs.get(failed.record.topic() or ""), failed.read()
+        if inlet is None or message is None or failed.record.key() == str(getattr(message, inlet.topic.key)).encode():
+            return failed
+        return replace(failed, error=MisplacedRecord(f"{error}; the record's key is not its {inlet.topic.key}"))
 
     # -- what the policy says -------------------------------------------------------------------------------------
 

@@ -292,8 +292,11 @@ class ServiceTestDriver:
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """End what is still in flight, then the loop."""
+    """End what is still in flight, then the loop. A driver may be collected while another one's loop runs."""
     for left in asyncio.all_tasks(loop):
         left.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        loop.run_until_complete(asyncio.sleep(0))
     loop.close()

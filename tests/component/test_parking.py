@@ -160,16 +160,16 @@ def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: World) 
 
 
 @pytest.mark.parametrize(
-    ("word", "status", "letters", "goes_on"),
+    ("word", "left"),
     [
-        (OnExhaustion.DEAD_LETTER, "dead_lettered", 1, []),
-        (OnExhaustion.COMPENSATE, "dead_lettered", 1, []),
-        (OnExhaustion.PAUSE, "paused", 0, []),
-        (OnExhaustion.SKIP, None, 1, ["a2"]),
+        (OnExhaustion.DEAD_LETTER, ("dead_lettered", 1, [])),
+        (OnExhaustion.COMPENSATE, ("dead_lettered", 1, [])),
+        (OnExhaustion.PAUSE, ("paused", 0, [])),
+        (OnExhaustion.SKIP, (None, 1, ["a2"])),
     ],
 )
 def test_exhaustion_follows_the_policys_word(
-    world: World, word: OnExhaustion, status: str | None, letters: int, goes_on: list[str]
+    world: World, word: OnExhaustion, left: tuple[str | None, int, list[str]]
 ) -> None:
     policy = RetryPolicy(strategy="fixed", initial_s=1, attempts=2, on_exhaustion=word)
     driver = ServiceTestDriver(porter(world), limits=limits(policy))
@@ -177,7 +177,7 @@ def test_exhaustion_follows_the_policys_word(
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     driver.advance(3600)
     parked = driver.parked("a")
-    assert (parked and parked.status, len(driver.dead_letters), told(driver)) == (status, letters, goes_on)
+    assert (parked and parked.status, len(driver.dead_letters), told(driver)) == left
     assert [type(event) for event in driver.emitted if isinstance(event, Refused)] == [Refused]
 
 

@@ -149,7 +149,7 @@ def test_a_provider_that_stays_away_leaves_the_outcome_open(
     gateway.available = True
     driver.clear()
     driver.receive(process_payment(attempt=2))
-    driver.redrive(*driver.dead_letters)
+    driver.redrive(driver.dead_letters[0])
     assert driver.outputs == [CONFIRMED, CONFIRMED]
 
 
@@ -250,7 +250,7 @@ def test_a_refund_that_the_provider_cannot_answer_is_given_up_and_may_be_asked_a
     paid.advance(400)
     gateway.available = True
     paid.receive(refund_payment(attempt=2))
-    paid.redrive(*paid.dead_letters)
+    paid.redrive(paid.dead_letters[0])
 
     assert [type(event) for event in paid.emitted] == [CommandFailed, CommandFailed, PaymentRefunded]
     payment = paid.state(Payment, "o-1")

@@ -20,6 +20,9 @@ def test_a_reaction_to_an_event_emits_as_a_handler_does(play: Play, key: str) ->
 @pytest.mark.parametrize("end", ["fail", "retry", "stumble", "stray", "shout", "get-of another"])
 def test_nothing_that_a_failed_record_staged_is_ever_visible(play: Play, key: str, end: str) -> None:
     play.receive(script(key, "tell before"), script(key, "tell no", "forward no", end), script(key, "tell after"))
+    play.until_told(key, "before")
+    play.until_given_up(key)
+    play.discard(key)
     play.until_told(key, "before", "after")
     assert [sent for sent in play.messages("outbox", Forwarded) if sent.account_id == key] == []
     assert len(play.given_up(key)) == 1
@@ -31,7 +34,8 @@ def test_an_undeclared_message_is_refused_by_name(play: Play, key: str) -> None:
 
 
 def test_a_retryable_error_is_tried_again(play: Play, key: str) -> None:
-    play.receive(script(key, "tell once", "flaky 2"))
+    play.receive(script(key, "tell once", "flaky 1"))
+    play.advance(60)
     play.until_told(key, "once")
     assert play.given_up(key) == []
 
@@ -50,4 +54,6 @@ def test_words_that_utf_8_cannot_hold_are_told_all_the_same(play: Play, key: str
 
 def test_async_handlers_stage_as_plain_ones_do_and_keep_a_keys_order(play: Play, key: str) -> None:
     play.receive(slow(key, "tell a"), script(key, "tell b"), slow(key, "tell no", "fail"), script(key, "tell c"))
+    play.until_told(key, "a", "b")
+    play.discard(key)
     play.until_told(key, "a", "b", "c")

@@ -15,6 +15,7 @@ def test_a_key_reads_its_own_history_only(play: Play, key: str) -> None:
 
 def test_what_a_failed_record_appended_is_no_history(play: Play, key: str) -> None:
     play.receive(script(key, "jot a"), script(key, "jot b", "fail"), script(key, "read"))
+    play.discard(key)
     play.until_told(key, "a")
 
 

@@ -22,6 +22,7 @@ def test_facts_reach_the_ledger_in_sequence(play: Play, key: str) -> None:
 
 def test_facts_of_a_failed_record_never_happened(play: Play, key: str) -> None:
     play.receive(script(key, "book x 1"), script(key, "book x 1", "fail"), script(key, "lines", "sequence"))
+    play.discard(key)
     play.until_told(key, "x=1", "1")
 
 

@@ -31,6 +31,7 @@ def test_keys_below_the_records_key_are_its_own(play: Play, key: str) -> None:
 
 def test_what_a_failed_record_wrote_was_never_written(play: Play, key: str) -> None:
     play.receive(script(key, "set 5"), script(key, "set 6", "fail"), script(key, "get"))
+    play.discard(key)
     play.until_told(key, "5")
 
 
@@ -49,5 +50,6 @@ def test_state_and_its_end_survive_a_restart(play: Play, key: str) -> None:
 
 def test_state_too_large_for_its_changelog_fails_its_own_record_only(play: Play, key: str) -> None:
     play.receive(script(key, "fatten"), script(key, "get"))
+    play.discard(key)
     play.until_told(key, "nothing")
     assert "the limit is" in play.given_up(key)[0]

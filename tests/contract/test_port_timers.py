@@ -45,6 +45,7 @@ def test_a_timer_cancelled_by_another_that_falls_due_with_it_does_not_fire(play:
 
 def test_a_timer_set_by_a_failed_record_was_never_set(play: Play, key: str) -> None:
     play.receive(script(key, "remind alarm 5 tell no", "fail"), script(key, "remind bell 5 tell yes"))
+    play.discard(key)
     play.advance(10)
     play.until_told(key, "yes")
 
@@ -64,7 +65,10 @@ def test_timers_survive_a_restart_and_fire_once(play: Play, key: str) -> None:
 
 def test_a_timer_that_cannot_be_handled_is_dead_lettered_and_costs_nobody_else(play: Play, key: str) -> None:
     play.receive(script(key, "remind alarm 5 tell no; fail it", "remind bell 6 tell yes"))
+    play.receive(script(f"{key}-z", "remind alarm 5 tell other"))
     play.advance(10)
+    play.until_told(f"{key}-z", "other")
+    play.discard(key)
     play.until_told(key, "yes")
     assert play.given_up(f"{key}/alarm") == ["it"]
 

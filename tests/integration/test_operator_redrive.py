@@ -119,3 +119,16 @@ def test_a_parked_key_is_shown_with_what_waits_and_its_head_is_tried_again(desk:
 def test_an_unknown_service_lists_those_there_are(desk: Desk) -> None:
     for command in (["parked", "list"], ["incidents", "list"], ["dead-letters", "group"]):
         desk.ensemble(*command, "--service", "kitchen").assert_is_a_mistake("--service kitchen", "payment")
+
+
+def test_a_dry_run_finds_the_effect_that_happened_already(desk: Desk, order_id: str) -> None:
+    with desk.at_work():
+        desk.refuse(order_id)
+        place = desk.letters(order_id)[0]["place"]
+        desk.provider.refuses.clear()
+        assert desk.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
+        assert [letter["status"] for letter in desk.letters(order_id, "--all")] == ["gone"]
+        (row,) = desk.ensemble("dead-letters", "redrive", place, "--dry-run", "--json").document
+        assert row["happened"].startswith("yes: payments.events/")
+        assert (row["stops_at"], row["changes"]) == ([], [])
+        assert desk.provider.charged == [order_id]

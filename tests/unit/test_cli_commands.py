@@ -6,8 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -43,7 +43,7 @@ def test_every_command_has_short_help(ensemble: CommandLine, command: list[str])
     assert len(ran.out.splitlines()) < 45
 
 
-def commands_of(group: click.Command, name: str = "ensemble") -> Iterator[tuple[str, click.Command]]:
+def commands_of(group: Any, name: str = "ensemble") -> Iterator[tuple[str, Any]]:
     for child, command in getattr(group, "commands", {}).items():
         yield from (
             commands_of(command, f"{name} {child}") if hasattr(command, "commands") else [(f"{name} {child}", command)]

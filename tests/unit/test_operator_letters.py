@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from cli.entries import entry_of
-from cli.letters import Letter, Selection, fate_of, grouped, normalised
+from cli.letters import Letter, fate_of, normalised
 from cli.mistakes import Mistake
-from cli.operators import Operator, operator
+from cli.operators import Operator, confirm, operator
 from cli.redriving import check_generations, in_order, redrive_of
+from cli.selecting import Selection, grouped
 from cli.times import moment_ms
 from ensemble.kafka.outside import Received
 from ensemble.parking import ParkingStore
@@ -118,3 +119,9 @@ def test_times_are_ages_or_dates() -> None:
     assert moment_ms("1970-01-01T00:01:00", "--since", 0) == 60_000
     with pytest.raises(Mistake, match="--since: 'soon'"):
         moment_ms("soon", "--since", 0)
+
+
+def test_where_nobody_can_be_asked_nothing_is_done_without_yes() -> None:
+    confirm("go on?", yes=True)
+    with pytest.raises(Mistake, match="--yes: go on"):
+        confirm("go on?", yes=False)

@@ -65,3 +65,74 @@ def test_an_abort_does_not_make_a_timer_due_twice() -> None:
     stage(timers, "a", None)
     timers.fold()
     assert timers.next_due() is None
+
+
+def held(timers: TimerStore, owner: str, now: int) -> None:
+    for timer in timers.due(now):
+        if timer.key == owner:
+            timers.hold(timer)
+
+
+def test_a_held_timer_is_not_due_before_its_owner_is_released() -> None:
+    timers = store(a=1, b=2)
+    held(timers, "a", now=5)
+    assert names(timers, now=5) == ["b"]
+    timers.release(b"a")
+    assert names(timers, now=5) == ["a", "b"]
+
+
+def test_a_timer_held_in_an_aborted_batch_is_due_again() -> None:
+    """Rule 7: what parked its owner never happened."""
+    timers = store(a=1)
+    held(timers, "a", now=5)
+    assert timers.next_due() is None
+    timers.drop()
+    assert names(timers, now=5) == ["a"]
+
+
+def test_a_timer_cancelled_while_it_was_held_does_not_come_back() -> None:
+    timers = store(a=1)
+    held(timers, "a", now=5)
+    stage(timers, "a", None)
+    timers.fold()
+    timers.release(b"a")
+    assert timers.next_due() is None
+
+
+def test_a_timer_moved_while_its_owner_is_parked_is_due_once_at_the_new_time() -> None:
+    timers = store(a=1)
+    held(timers, "a", now=5)
+    stage(timers, "a", 100)
+    timers.fold()
+    timers.release(b"a")
+    assert (timers.next_due(), names(timers, now=100)) == (100, ["a"])
+
+
+class CountingStore(TimerStore):
+    """Counts what is read of it."""
+
+    reads = 0
+
+    def get(self, key: bytes) -> Timer | None:
+        self.reads += 1
+        return super().get(key)
+
+
+def tick(pending: int) -> int:
+    """How many reads a tick takes that finds three timers due, one of them of a parked key."""
+    timers = CountingStore("timers-changelog")
+    far = Timer(due_at=10**12)
+    raw = timers.codec.encode(far)
+    timers.batch = {f"k{number}/alarm".encode(): (far, raw) for number in range(pending)}
+    for key in ("a", "b", "c"):
+        stage(timers, key, 1)
+    timers.fold()
+    timers.reads = 0
+    held(timers, "b", now=5)
+    assert names(timers, now=5) == ["a", "c"]
+    assert timers.next_due() == 1
+    return timers.reads
+
+
+def test_a_tick_reads_as_little_of_a_hundred_thousand_timers_as_of_a_hundred() -> None:
+    assert tick(100) == tick(100_000)

@@ -19,6 +19,7 @@ from tests.verify_orders import (
     pay,
     place,
     settle_by_hand,
+    told_of,
 )
 from tests.verify_records import Written, as_deadline
 from tests.verify_story import Story
@@ -98,17 +99,7 @@ def failed_command(story: Story) -> None:
     """The dead letter's own CommandFailed is no effect of it."""
     command = story.outside("payments.commands", "ProcessPayment", "o-done", order_id="o-done", attempt=1, **PAYMENT)
     story.given_up("payment", command)
-    said = {
-        "order_id": "o-done",
-        "command": "ProcessPayment",
-        "command_id": "x",
-        "error": "E",
-        "message": "m",
-        "attempts": 1,
-    }
-    failed = story.by("payment", "payments.events", "CommandFailed", command, **said)
-    failed.fields["service"] = "payment"
-    story.state("o-done", "completed", failed)
+    told_of(story, "payment", command, "completed")
 
 
 def cancelled_before_anything_was_captured(story: Story) -> None:

@@ -50,7 +50,7 @@ def state_without_a_command(story: Story) -> None:
 
 def seen_what_never_was(story: Story) -> None:
     seen = story.last("OrderState", "o-done").fields["seen"]
-    seen[-1] = {**seen[-1], "message_id": "never-was"}
+    seen[-2] = {**seen[-2], "message_id": "never-was"}
 
 
 def failed_but_nothing_owed(story: Story) -> None:

@@ -246,4 +246,5 @@ STEPS: Mapping[str, Callable[[Clerk, str, str], None]] = {
     "stumble": _raise(ValueError),
     "die-once": _die_once,
     "hang": lambda clerk, key, _: None,
+    "idle": lambda clerk, key, seconds: time.sleep(float(seconds)),
 }

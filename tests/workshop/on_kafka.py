@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,8 +27,10 @@ from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import loop_of
 from ensemble.kafka.restore import Place, high_watermarks
+from ensemble.operations import OperationDone, RecordOperation
 from ensemble.plan import Limits, Plan
 from ensemble.policy_loading import load_policies
+from ensemble.redrive import Asked, discard
 from ensemble.schemas import SchemaSources
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
@@ -92,6 +95,24 @@ class Outsider:
 
     def flush(self) -> None:
         assert self.producer.flush(LIMIT_S) == 0
+
+    def discard(self, key: str) -> None:
+        """Do without the record that holds `key` back, as an operator, and wait until that is done."""
+        letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
+        self.operate(discard(letter, Asked(uuid.uuid4().hex, "test", "discarded by a test", 1)))
+
+    def operate(self, operation: RecordOperation) -> None:
+        """Tell the service something about one record, and wait for its answer."""
+        value = encoder_for(type(operation))(operation)
+        self.producer.produce(self.topic("control"), value, b"operator", operation.partition)
+        self.flush()
+        wait_for(
+            lambda: operation.operation_id in [a.operation_id for a in self.messages("operations", OperationDone)],
+            f"{type(operation).__name__} to be done",
+        )
+
+    def _letters_of(self, key: str) -> list[KafkaMessage]:
+        return [letter for letter in self.letters() if headers_of(letter)["ensemble.parking-key"] == key.encode()]
 
     def topic(self, suffix: str) -> str:
         return f"{self.service.name}.{suffix}"

@@ -11,7 +11,8 @@ from ensemble.codec import readers_for
 from ensemble.messages import Message
 from ensemble.testing import ServiceTestDriver
 from tests.workshop.messages import Script, SlowScript, Told
-from tests.workshop.on_kafka import Outsider, ServiceThread
+from tests.workshop.on_kafka import Outsider, ServiceThread, wait_for
+from tests.workshop.porter import letter_of
 from tests.workshop.service import workshop
 
 
@@ -38,6 +39,9 @@ class Play(Protocol):
     def given_up(self, key: str) -> list[str]:
         """Why records of `key` were dead-lettered."""
 
+    def until_given_up(self, key: str) -> None:
+        """Wait until a record of `key` is dead-lettered, however often it is tried before."""
+
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         """The messages of one type on one topic."""
 
@@ -46,6 +50,9 @@ class Play(Protocol):
 
     def restart(self) -> None:
         """Forget all local state."""
+
+    def discard(self, key: str) -> None:
+        """Do without the record of `key` that was given up last, as an operator; wait until it is done."""
 
 
 class MemoryPlay:
@@ -67,6 +74,10 @@ class MemoryPlay:
         letters = [letter for letter in self.driver.dead_letters if letter.key() == key.encode()]
         return [dict(letter.headers())["__streams.errors.message"].decode() for letter in letters]
 
+    def until_given_up(self, key: str) -> None:
+        self.driver.advance(400)
+        assert self.given_up(key)
+
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         readers = readers_for(kind)
         values = [record.raw_value or b"" for record in self.driver.records(f"{self.driver.service.name}.{suffix}")]
@@ -77,6 +88,10 @@ class MemoryPlay:
 
     def restart(self) -> None:
         self.driver.restart()
+
+    def discard(self, key: str) -> None:
+        self.driver.discard(letter_of(self.driver, key))
+        self.driver.advance(0)
 
 
 class KafkaPlay:
@@ -102,6 +117,13 @@ class KafkaPlay:
     def given_up(self, key: str) -> list[str]:
         return self.outsider.given_up(key)
 
+    def until_given_up(self, key: str) -> None:
+        wait_for(lambda: self._given_up_later(key), f"{key} to be given up")
+
+    def _given_up_later(self, key: str) -> list[str]:
+        self.clock.advance(30)
+        return self.given_up(key)
+
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         return self.outsider.messages(suffix, kind)
 
@@ -111,6 +133,9 @@ class KafkaPlay:
     def restart(self) -> None:
         self._thread.stop()
         self._thread = self._start().__enter__()
+
+    def discard(self, key: str) -> None:
+        self.outsider.discard(key)
 
     def close(self) -> None:
         self._thread.stop()

@@ -83,16 +83,16 @@ class Porter:
 
     def _carry(self, key: str, label: str) -> None:
         self.world.calls.append(label)
-        if label in self.world.errors:
-            raise self.world.errors[label]
+        if (error := self.world.errors.get(label)) is not None:
+            raise type(error)(*error.args)
         account = self.accounts.get(key) or Account(value=0, text="")
         self.accounts.set(key, Account(value=account.value + 1, text=label))
         self.events.emit(Told(account_id=key, text=label))
 
 
 def porter(world: World) -> Service:
-    roles = [role(Porter, world=world)]
-    return Service("shop", catalogue_of("shop"), roles=roles, stores=[state_store(Account)])
+    carrier = role(Porter, world=world)
+    return Service("shop", catalogue_of("shop"), roles=[carrier], stores=[state_store(Account)])
 
 
 def limits(retry: RetryPolicy = THRICE, parking: ParkingLimits | None = None, outage: OutagePolicy = QUIET) -> Limits:

@@ -1,11 +1,13 @@
-"""A dead letter names the record that it was, and has that record's bytes and headers untouched."""
+"""A dead letter names the record that it was, untouched; whoever sent a command is told when it is given up."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from cli.verify.facts import DeadLetter, Raw, Violation
+from cli.verify.checks.inputs import duties_of
+from cli.verify.facts import DeadLetter, Message, Raw, Violation
+from cli.verify.flow import COMMANDS
 from cli.verify.snapshot import Snapshot
 
 CHECK = "dead letters"
@@ -13,17 +15,21 @@ CHECK = "dead letters"
 
 def check_dead_letters(snapshot: Snapshot) -> list[Violation]:
     """Dead letters that are not what they say, or are there twice."""
-    times = Counter((letter.service, letter.source) for letter in snapshot.dead_letters)
+    times = Counter((letter.service, letter.source, letter.generation) for letter in snapshot.dead_letters)
     twice = [
         Violation(CHECK, str(source), f"lies {count} times in the dead letters of {service}")
-        for (service, source), count in times.items()
+        for (service, source, _), count in times.items()
         if source is not None and count > 1
     ]
-    return twice + [
-        Violation(CHECK, str(letter.position), words)
-        for letter in snapshot.dead_letters
-        for words in _judge(snapshot, letter)
-    ]
+    return (
+        twice
+        + [
+            Violation(CHECK, str(letter.position), words)
+            for letter in snapshot.dead_letters
+            for words in (*_judge(snapshot, letter), *_redriven_by_nobody(snapshot, letter))
+        ]
+        + [Violation(CHECK, str(message), words) for message, words in _untold(snapshot)]
+    )
 
 
 def _judge(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
@@ -38,15 +44,49 @@ def _judge(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
     if original is None:
         yield f"it says that it was {source}, where no record lies"
     else:
-        yield from _differences(original, letter.raw, source_words=str(source))
+        edited = snapshot.parked.edited.get((letter.service, source), set()) if letter.generation else set()
+        yield from _differences(original, letter.raw, edited, source_words=str(source))
 
 
-def _differences(original: Raw, now: Raw, source_words: str) -> Iterator[str]:
+def _differences(original: Raw, now: Raw, edited: set[bytes], source_words: str) -> Iterator[str]:
     parts = {
         "key is not that": original.key == now.key,
-        "value is not that": original.value == now.value,
+        "value is not that": now.value in {original.value, *edited},
         "headers are not those": original.headers == now.headers[: len(original.headers)],
     }
     for words, is_equal in parts.items():
         if not is_equal:
             yield f"its {words} of {source_words}"
+
+
+def _redriven_by_nobody(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
+    """A record that comes again does so because an operator has asked for it."""
+    if letter.source is None or not letter.generation or letter.service in snapshot.parked.cleaned:
+        return
+    before = (letter.service, letter.source, letter.generation - 1)
+    if snapshot.has_settled(letter) and snapshot.parked.resolved.get(before) != "redriven":
+        yield f"it says that it was redriven {letter.generation} times, which nobody has asked for"
+
+
+def _untold(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
+    """Whoever sent a command is told each time that it is given up, and is told nothing else."""
+    letters = Counter((each.service, each.source) for each in snapshot.dead_letters if snapshot.has_settled(each))
+    for message in snapshot.all_messages():
+        if message.fault or message.type not in COMMANDS or not message.order_id:
+            continue
+        for duty in duties_of(message):
+            told = [each for each in snapshot.caused.get(message.message_id, ()) if _tells(each, duty.reader)]
+            times = letters[duty.reader, message.position]
+            if len(told) < times:
+                yield message, f"{duty.reader} gave it up {times} times, and told its sender {len(told)} times"
+            if told and not _has_failed(snapshot, message, duty.reader):
+                yield message, f"{told[0]} says that it failed, but {duty.reader} has not given it up"
+
+
+def _tells(message: Message, service: str) -> bool:
+    return message.type == "CommandFailed" and message.service == service
+
+
+def _has_failed(snapshot: Snapshot, message: Message, service: str) -> bool:
+    """It is a dead letter, or waits behind one, or did."""
+    return snapshot.was_given_up(service, message) or snapshot.parked.was_ever(service, message.position)

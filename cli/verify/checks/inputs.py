@@ -1,11 +1,11 @@
-"""Every input is accounted for: it has an effect, or it is a dead letter, or it is known to need neither."""
+"""Every input is accounted for: it has an effect, waits parked, is a dead letter, or is known to need none of these."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from cli.verify.facts import Message, Position, Violation
-from cli.verify.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, TYPES_OF, Duty
+from cli.verify.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, TYPES_OF, UNDONE_BY, Duty
 from cli.verify.silences import RULES
 from cli.verify.snapshot import Snapshot
 
@@ -55,21 +55,63 @@ def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool)
                 message, f"{duty.reader} has passed over it, but it is no dead letter of {duty.reader}: {message.fault}"
             )
         return
-    effects = [
-        effect
-        for effect in snapshot.caused.get(message.message_id, ())
-        if effect.service == duty.reader and effect.type != "CommandFailed"
-    ]
-    if given_up:
-        yield from _taken_twice(message, duty, [] if is_repeat else effects)
-    elif not is_repeat:
+    effects = [] if is_repeat else effects_of(snapshot, message, duty)
+    if snapshot.waits(duty.reader, message):
+        yield from _too_early(message, duty, effects)
+    elif given_up and not _was_redriven(snapshot, message, duty):
+        yield from _taken_twice(message, duty, effects)
+        yield from _let_go(snapshot, message, duty)
+    elif not is_repeat and not (not effects and is_moot(snapshot, message, duty.reader)):
         yield from _without_effect(snapshot, message, duty, effects)
         yield from _torn(message, duty, effects)
+
+
+def effects_of(snapshot: Snapshot, message: Message, duty: Duty) -> list[Message]:
+    """What the reader has put out because of it, but for the news that it failed."""
+    caused = snapshot.caused.get(message.message_id, ())
+    return [effect for effect in caused if effect.service == duty.reader and effect.type != "CommandFailed"]
+
+
+def _too_early(message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
+    if effects:
+        yield _violation(message, f"waits parked at {duty.reader}, and yet {effects[0]} follows from it")
+
+
+def _was_redriven(snapshot: Snapshot, message: Message, duty: Duty) -> bool:
+    letter = snapshot.latest_letter(duty.reader, message)
+    return letter is not None and snapshot.parked.fate(letter) == "redriven"
 
 
 def _taken_twice(message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
     if effects:
         yield _violation(message, f"is a dead letter of {duty.reader}, and yet {effects[0]} follows from it")
+
+
+def _let_go(snapshot: Snapshot, message: Message, duty: Duty) -> Iterator[Violation]:
+    """What holds its key back waits until somebody has decided about it."""
+    letter = snapshot.latest_letter(duty.reader, message)
+    if letter is None or not letter.holds_back or not snapshot.has_settled(letter):
+        return
+    if not snapshot.parked.fate(letter) and duty.reader not in snapshot.parked.cleaned:
+        yield _violation(
+            message, f"{duty.reader} gave it up and held its key back; it waits no longer, and nobody has decided so"
+        )
+
+
+def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
+    """It waited parked, and was done without: discarded, sent again, or undone, perhaps all in one batch."""
+    if snapshot.parked.resolved.get((reader, message.position, 0), "") in {"discarded", "closed"}:
+        return True
+    undos = [undo for kind in UNDONE_BY.get(message.type, ()) for undo in snapshot.of_order(message.order_id, kind)]
+    return _was_sent_again(snapshot, message, reader) or any(snapshot.was_read(reader, undo) for undo in undos)
+
+
+def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
+    """A later attempt has taken its place where it waited; within one batch, nobody sees either of them wait."""
+    if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
+        return False
+    same = snapshot.of_order(message.order_id, message.type)
+    return any(other.fields["attempt"] > message.fields["attempt"] for other in same)
 
 
 def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:

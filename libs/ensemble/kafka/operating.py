@@ -46,20 +46,22 @@ class Writer:
 
 
 def write_together(access: Access, records: Sequence[Output]) -> None:
-    """All of them in one transaction, or none. ClusterError when it cannot be committed."""
+    """All of them in one transaction, or none. ClusterError when it failed, or when nobody can say whether it did."""
     transactional_id = f"{TRANSACTIONAL_IDS}{secrets.token_hex(8)}"
     producer = Producer({**_config(access), "transactional.id": transactional_id, "retry.backoff.ms": 1})
+    known = "nothing was written"
     try:
         producer.init_transactions(_LIMIT_S)
         producer.begin_transaction()
         _produce(producer, records, principal(access.shared))
+        known = "it is not known whether it was written"
         producer.commit_transaction(_LIMIT_S)
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
             needed = f"WRITE transactional id {TRANSACTIONAL_IDS}*"
             raise ConfigurationError(refused(principal(access.shared), needed, reason.str())) from None
-        raise ClusterError(f"nothing was written: the transaction failed: {reason.str()}") from None
+        raise ClusterError(f"{known}: the transaction failed: {reason.str()}") from None
 
 
 def _config(access: Access) -> dict[str, Any]:

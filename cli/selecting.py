@@ -1,0 +1,75 @@
+"""Which dead letters are meant, and those of one cause together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cli.letters import OPEN, Letter
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which dead letters are meant: all that every given filter takes."""
+
+    service: str | None = None
+    type: str | None = None
+    error: str | None = None
+    key: str | None = None
+    since: int | None = None
+    until: int | None = None
+    group: str | None = None
+    open_only: bool = True
+
+    def takes(self, letter: Letter) -> bool:
+        """Whether it is meant."""
+        if self.open_only and letter.fate.status not in OPEN:
+            return False
+        same = ((self.type, letter.type), (self.error, letter.error), (self.group, letter.group))
+        if any(wanted is not None and wanted != found for wanted, found in same):
+            return False
+        return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
+
+    def _takes_key(self, letter: Letter) -> bool:
+        return self.key is None or self.key in {letter.key, letter.parking_name}
+
+    @property
+    def is_everything(self) -> bool:
+        """Nothing narrows it."""
+        return all(value is None for name, value in vars(self).items() if name != "open_only")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Dead letters with one cause."""
+
+    id: str
+    cause: tuple[str, str, str, str]
+    letters: tuple[Letter, ...]
+
+    def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
+        """One row."""
+        service, handler, error, words = self.cause
+        times = [letter.failed_at for letter in self.letters]
+        return {
+            "group": self.id,
+            "service": service,
+            "handler": handler,
+            "error": error,
+            "message": words,
+            "count": len(self.letters),
+            "open": sum(letter.fate.status in OPEN for letter in self.letters),
+            "oldest": min(times),
+            "newest": max(times),
+            "note": note,
+        }
+
+
+def grouped(letters: Iterable[Letter]) -> list[Group]:
+    """By cause, the largest group first."""
+    found: dict[tuple[str, str, str, str], list[Letter]] = {}
+    for letter in letters:
+        found.setdefault(letter.cause, []).append(letter)
+    groups = [Group(each[0].group, cause, tuple(each)) for cause, each in found.items()]
+    return sorted(groups, key=lambda group: (-len(group.letters), group.id))

@@ -1,0 +1,36 @@
+"""The records of one key take effect in the order in which they lie: what failed holds the later ones back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cli.verify.facts import Message, Violation
+from cli.verify.snapshot import Snapshot
+
+CHECK = "order per key"
+
+
+def check_sequence(snapshot: Snapshot) -> list[Violation]:
+    """Effects on one topic, of one order, whose causes lie the other way round on one input."""
+    return [Violation(CHECK, order_id, words) for order_id, words in _overtaken(snapshot)]
+
+
+def _overtaken(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    latest: dict[tuple[str, ...], Message] = {}
+    for effect in snapshot.all_messages():
+        cause = snapshot.by_id.get(effect.causation_id)
+        if cause is None or not _counts(snapshot, effect, cause):
+            continue
+        line = (effect.service, effect.order_id, effect.topic, str(effect.partition), cause.topic, str(cause.partition))
+        before = latest.get(line)
+        if before is not None and before.offset > cause.offset:
+            yield effect.order_id, f"{effect} follows from {cause}, after {before} that lies behind it took effect"
+        else:
+            latest[line] = cause
+
+
+def _counts(snapshot: Snapshot, effect: Message, cause: Message) -> bool:
+    """News of a failure waits for nobody; what was skipped, and redriven later, comes out of its turn by intention."""
+    if not effect.service or not effect.order_id or effect.fault or effect.type == "CommandFailed":
+        return False
+    return cause.order_id == effect.order_id and (effect.service, cause.position) not in snapshot.skipped

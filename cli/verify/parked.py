@@ -1,0 +1,116 @@
+"""What services hold back, as their parked-changelogs say, and what operators asked them and were answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.verify.facts import Asked, DeadLetter, Position, Waiting
+from cli.verify.flow import CONTROL, OPERATIONS, PARKED
+
+RESOLVED: Final = frozenset({"redriven", "discarded", "closed"})
+Source = tuple[str, Position]
+"""A service, and where a record lay that it consumed."""
+
+
+@dataclass
+class Parked:
+    """Folded record by record, in order; a changelog's only up to the cut."""
+
+    waiting: dict[Source, Waiting] = field(default_factory=dict)
+    """The records that wait now."""
+    once: set[Source] = field(default_factory=set)
+    """Those that waited at some time, as far as the changelogs still say."""
+    held_keys: set[tuple[str, str]] = field(default_factory=set)
+    """Service and key of everything that waited at some time."""
+    resolved: dict[tuple[str, Position, int], str] = field(default_factory=dict)
+    """What became of a dead letter, by how often it had been redriven before."""
+    cleaned: set[str] = field(default_factory=set)
+    """Services whose changelogs have lost their beginning."""
+    asked: list[Asked] = field(default_factory=list)
+    answered: set[tuple[str, int, str]] = field(default_factory=set)
+    """Service, partition and operation id."""
+    edited: dict[Source, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """The values that operators gave a record instead of its own."""
+    _numbered: dict[tuple[str, int, bytes], Source] = field(default_factory=dict)
+    _keys: dict[tuple[str, int, bytes], Mapping[str, Any]] = field(default_factory=dict)
+    _places: set[tuple[str, int]] = field(default_factory=set)
+
+    def was_ever(self, service: str, position: Position) -> bool:
+        """Whether the record has waited; where nobody can tell any more, it may have."""
+        return (service, position) in self.once or service in self.cleaned
+
+    def was_held(self, service: str, key: str) -> bool:
+        """Whether anything of the key has waited; where nobody can tell any more, it may have."""
+        return (service, key) in self.held_keys or service in self.cleaned
+
+    def fate(self, letter: DeadLetter) -> str:
+        """`redriven`, `discarded` or `closed`; empty while nobody has decided."""
+        return self.resolved.get((letter.service, letter.source, letter.generation), "") if letter.source else ""
+
+    def heads(self) -> Iterator[Waiting]:
+        """The first record of every parked key."""
+        for (service, partition, key), entry in self._keys.items():
+            place = (service, partition, b"record/%b/%012d" % (key, entry["first"]))
+            if (source := self._numbered.get(place)) is not None:
+                yield self.waiting[source]._replace(status=entry["status"])
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def take(self, position: Position, key: bytes, kind: str, fields: Mapping[str, Any]) -> None:
+        """A record of a runtime's own topic; an empty `kind` is a tombstone."""
+        service, _, suffix = position.topic.rpartition(".")
+        match f".{suffix}":
+            case topic if topic == PARKED:
+                self._note_beginning(service, position)
+                self._change(service, position.partition, key, fields if kind else None)
+            case topic if topic == CONTROL:
+                self._ask(service, position, kind, fields)
+            case topic if topic == OPERATIONS and kind == "OperationDone":
+                self.answered.add((service, fields["partition"], fields["operation_id"]))
+
+    def _note_beginning(self, service: str, position: Position) -> None:
+        place = (service, position.partition)
+        if place not in self._places:
+            self._places.add(place)
+            if position.offset:
+                self.cleaned.add(service)
+
+    def _change(self, service: str, partition: int, key: bytes, fields: Mapping[str, Any] | None) -> None:
+        sort, _, name = key.partition(b"/")
+        place = (service, partition)
+        if sort == b"key":
+            self._set_key((*place, name), fields)
+        elif sort == b"record":
+            self._set_record((*place, key), fields)
+        elif sort == b"mark" and fields is not None:
+            topic, from_partition, offset, generation, _ = name.decode(errors="replace").split("/", 4)
+            source = Position(topic, int(from_partition), int(offset))
+            self.resolved[service, source, int(generation)] = fields["how"]
+
+    def _set_key(self, place: tuple[str, int, bytes], fields: Mapping[str, Any] | None) -> None:
+        if fields is None:
+            self._keys.pop(place, None)
+        else:
+            self._keys[place] = fields
+
+    def _set_record(self, place: tuple[str, int, bytes], fields: Mapping[str, Any] | None) -> None:
+        if (before := self._numbered.pop(place, None)) is not None:
+            self.waiting.pop(before, None)
+        if fields is not None:
+            service, key = place[0], place[2].split(b"/", 1)[1].rpartition(b"/")[0]
+            source = (service, Position(fields["topic"], fields["partition"], fields["offset"]))
+            self._numbered[place] = source
+            self.waiting[source] = Waiting(service, key.decode(errors="replace"), source[1], fields["message"])
+            self.once.add(source)
+            self.held_keys.add((service, key.decode(errors="replace")))
+
+    def _ask(self, service: str, position: Position, kind: str, fields: Mapping[str, Any]) -> None:
+        if not kind:
+            return
+        self.asked.append(Asked(position, service, kind, fields["operation_id"]))
+        if kind == "RedriveRecord" and fields["edited"] is not None:
+            source = Position(fields["topic"], fields["partition"], fields["offset"])
+            self.edited[service, source].add(fields["edited"])

@@ -1,0 +1,50 @@
+"""How much of everything, as a value. The same amounts and the same seed give the same plan."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+_PREFIX = "ENSEMBLE_CHAOS_"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How many orders come within how many seconds, and how often each kind of harm is done meanwhile."""
+
+    seed: int
+    orders: int = 400
+    seconds: float = 60.0
+    kills: int = 0
+    """`kill -9` of any member, at random."""
+    crashes: int = 0
+    """Members that are started again so that they die at a named point of a batch; points and services take turns."""
+    freezes: int = 0
+    """Members that stand still for longer than a session, every other one for longer than a transaction."""
+    broker_kills: int = 0
+    outages: int = 0
+    """The provider answers nothing useful for some seconds."""
+    pauses: int = 0
+    """Of a step, a command type, a service or a few orders, each with its resume."""
+    tended_every_s: float = 0.0
+    """So often an operator redrives and discards what was given up; 0: never."""
+
+    @property
+    def per_second(self) -> float:
+        return self.orders / self.seconds
+
+    @staticmethod
+    def fresh_seed() -> int:
+        return secrets.randbelow(10**6)
+
+    def seeded_from_environment(self) -> Self:
+        """ENSEMBLE_CHAOS_SEED, or a fresh seed; _ORDERS, _SECONDS, _KILLS and so on take the place of what is here."""
+        kinds: dict[str, Any] = {each.name: type(getattr(self, each.name)) for each in fields(self)}
+        given = {name: os.environ.get(f"{_PREFIX}{name.upper()}") for name in kinds}
+        found = {name: kinds[name](value) for name, value in given.items() if value}
+        return replace(self, **{"seed": self.fresh_seed(), **found})
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())

@@ -1,0 +1,174 @@
+"""What is done to the system, and when: a plan by chance that follows from the seed."""
+
+from __future__ import annotations
+
+import json
+import random
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple
+
+from cli.fleet import SANDBOX
+from ensemble.pauses import Scope
+from ensemble.settings import CRASH_POINTS
+from tests.chaos.amounts import Amounts
+from tests.chaos.operator import Operator, WorkPause
+from tests.end_to_end.system import System
+
+FROZEN_S: Final = (8.0, 14.0)
+"""Longer than a session: the group gives the partitions to others. Longer than a transaction: it is aborted."""
+PAUSED_S: Final = (3.0, 10.0)
+OUTAGE_S: Final = (3.0, 8.0)
+STEPS: Final = ("payment", "reservation", "shipment")
+COMMANDS: Final = (
+    "ProcessPayment",
+    "AttemptCharge",
+    "FulfilOrder",
+    "ReleaseStock",
+    "ScheduleShipment",
+    "CancelShipment",
+)
+PAUSABLE: Final = ("payment", "inventory", "shipping")
+OUTAGES: Final = ("down", "error", "hang")
+ORDERS_AT_ONCE: Final = 5
+_ASK_S: Final = 5.0
+
+
+class Act(NamedTuple):
+    """Something that is done so many seconds after the beginning."""
+
+    at_s: float
+    do: Callable[[], None]
+
+
+@dataclass
+class Harm:
+    """Plans it, does it, and remembers what it has to explain later."""
+
+    system: System
+    operator: Operator
+    amounts: Amounts
+    dice: random.Random
+    frozen: set[str] = field(default_factory=set)
+    """Members that stand still now."""
+    may_fall: set[str] = field(default_factory=set)
+    """Members that have stood still, or lost their broker: they may end themselves, if they say why."""
+    crashing: dict[str, str] = field(default_factory=dict)
+    """Members that will die at a point, and which."""
+
+    def plan(self, order_ids: list[str]) -> Iterator[Act]:
+        """Everything, in no order."""
+        amounts = self.amounts
+        for _ in range(amounts.kills):
+            yield self._at(partial(self.kill, self._anybody()))
+        for turn in range(amounts.crashes):
+            yield self._at(partial(self.crash, self._service(turn), CRASH_POINTS[turn % len(CRASH_POINTS)]))
+        for turn in range(amounts.freezes):
+            yield from self._freeze(turn)
+        for _ in range(amounts.broker_kills):
+            yield self._at(self.kill_broker)
+        for turn in range(amounts.outages):
+            yield self._at(partial(self.outage, OUTAGES[turn % len(OUTAGES)], self.dice.uniform(*OUTAGE_S)))
+        for turn in range(amounts.pauses):
+            yield from self._pause(turn, order_ids)
+        yield from self._tending()
+
+    # -- plans ----------------------------------------------------------------------------------------------------
+
+    def _at(self, do: Callable[[], None]) -> Act:
+        return Act(self.dice.uniform(0, self.amounts.seconds), do)
+
+    def _anybody(self) -> str:
+        return self.dice.choice(sorted(self.system.fleet.members))
+
+    def _service(self, turn: int) -> str:
+        """Each in turn, so that every one of them meets every point."""
+        names = sorted(name for name in self.system.fleet.members if name != SANDBOX)
+        return names[turn // len(CRASH_POINTS) % len(names)]
+
+    def _freeze(self, turn: int) -> Iterator[Act]:
+        name = self._anybody()
+        act = self._at(partial(self.freeze, name))
+        yield act
+        yield Act(act.at_s + FROZEN_S[turn % len(FROZEN_S)], partial(self.thaw, name))
+
+    def _pause(self, turn: int, order_ids: list[str]) -> Iterator[Act]:
+        act, lasts = self._at(lambda: None), self.dice.uniform(*PAUSED_S)
+        match turn % 4:
+            case 0:
+                yield from self._pause_orders(act.at_s, lasts, order_ids)
+            case 1:
+                yield from self._pause_work(act.at_s, lasts, "step", self.dice.choice(STEPS))
+            case 2:
+                yield from self._pause_work(act.at_s, lasts, "command", self.dice.choice(COMMANDS))
+            case _:
+                yield from self._pause_work(act.at_s, lasts, "service", self.dice.choice(PAUSABLE))
+
+    def _pause_orders(self, at_s: float, lasts: float, order_ids: list[str]) -> Iterator[Act]:
+        """Some of those that are placed about then."""
+        here = int(at_s * self.amounts.per_second)
+        near = order_ids[max(0, here - 20) : here + 20] or order_ids[:20]
+        for order_id in self.dice.sample(near, min(ORDERS_AT_ONCE, len(near))):
+            yield Act(at_s, partial(self.operator.pause_order, order_id))
+            yield Act(at_s + lasts, partial(self.operator.resume_order, order_id))
+
+    def _pause_work(self, at_s: float, lasts: float, scope: Scope, name: str) -> Iterator[Act]:
+        made: list[WorkPause] = []
+        yield Act(at_s, lambda: made.append(self.operator.pause_work(scope, name)))
+        yield Act(at_s + lasts, lambda: self.operator.resume_work(made[0]))
+
+    def _tending(self) -> Iterator[Act]:
+        every = self.amounts.tended_every_s
+        for number in range(int(self.amounts.seconds / every) if every else 0):
+            yield Act((number + 1) * every, self.operator.tend)
+            yield Act((number + 0.5) * every, self.operator.redrive_unreadable)
+
+    # -- acts -----------------------------------------------------------------------------------------------------
+
+    def kill(self, name: str) -> None:
+        self.system.fleet.kill(name)
+        self._start(name)
+        self.operator.did["kill -9"] += 1
+
+    def crash(self, name: str, point: str) -> None:
+        """Started again, it will die there, sooner or later; `watch` then starts it once more."""
+        self.system.fleet.kill(name)
+        self._start(name, {"ENSEMBLE_CRASH_AT": f"{point}:{self.dice.randint(2, 12)}"})
+        self.crashing[name] = point
+        self.operator.did["kill -9"] += 1
+
+    def freeze(self, name: str) -> None:
+        self.system.fleet.pause(name)
+        self.frozen.add(name)
+        self.may_fall.add(name)
+        self.operator.did["frozen"] += 1
+
+    def thaw(self, name: str) -> None:
+        self.system.fleet.resume(name)
+        self.frozen.discard(name)
+
+    def kill_broker(self) -> None:
+        self.system.broker.kill()
+        self.system.broker.restart()
+        self.may_fall |= set(self.system.fleet.members)
+        self.operator.did["broker killed"] += 1
+
+    def outage(self, mode: str, lasts_s: float) -> None:
+        self.order_provider({"mode": mode, "for_s": lasts_s})
+        self.operator.did[f"provider {mode}"] += 1
+
+    def order_provider(self, outage: dict[str, object]) -> None:
+        """What the provider is to do; nothing, when it has just been killed."""
+        request = urllib.request.Request(
+            f"{self.system.fleet.provider_url}/admin/outage", json.dumps(outage).encode(), method="POST"
+        )
+        with suppress(OSError):
+            urllib.request.urlopen(request, timeout=_ASK_S).close()
+
+    def _start(self, name: str, environment: dict[str, str] | None = None) -> None:
+        self.crashing.pop(name, None)
+        self.frozen.discard(name)
+        self.system.fleet.restart(name, environment)

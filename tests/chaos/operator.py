@@ -1,0 +1,151 @@
+"""Somebody at the controls: pauses, resumes, redrives and discards, through the very messages of those who may."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from cli import operators
+from cli.held import Parked
+from cli.operating import record_of
+from cli.redriving import discard_of, redrive_of
+from cli.services import CONTROL
+from cli.wider import Wider, wider
+from contracts import CompensateOrder, PauseOrder, ResumeOrder
+from ensemble.effects import Output
+from ensemble.kafka.operating import write_together
+from ensemble.kafka.outside import ClusterError
+from ensemble.operations import PauseWork, ResumeWork
+from ensemble.pauses import Scope
+from tests.chaos.held import Held
+from tests.end_to_end.system import System
+
+WHO: Final = operators.Operator("chaos", "to see what happens")
+WHY: Final = {"requested_by": WHO.by, "reason": WHO.reason}
+REDRIVEN: Final = 0.7
+"""The share of what was given up that one round redrives."""
+DISCARDED: Final = 0.1
+_PATIENCE_S: Final = 60.0
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class WorkPause:
+    """A wider pause: when its end was asked for, epoch milliseconds; None: not yet."""
+
+    what: Wider
+    operation_id: str
+    resumed_at: int | None = None
+
+
+@dataclass
+class Operator:
+    """Acts by chance; all that it did can be asked for."""
+
+    system: System
+    held: Held
+    dice: random.Random
+    did: Counter[str] = field(default_factory=Counter)
+    pauses: list[WorkPause] = field(default_factory=list)
+    resumed_orders: dict[str, list[int]] = field(default_factory=dict)
+    """For each order, when a resume was asked for."""
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def pause_work(self, scope: Scope, name: str) -> WorkPause:
+        """In every partition of all who have to know."""
+        what, command = wider(scope, name), PauseWork(scope=scope, name=name, **WHO.operation())
+        self.pauses.append(pause := WorkPause(what, command.operation_id))
+        self._tell_all(what, command)
+        self.did[f"{scope} paused"] += 1
+        return pause
+
+    def resume_work(self, pause: WorkPause) -> None:
+        pause.resumed_at = pause.resumed_at or now()
+        self._tell_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **WHO.operation()))
+
+    def _tell_all(self, what: Wider, command: PauseWork | ResumeWork) -> None:
+        """As one; again, when the broker is away. The same command twice is the same as once."""
+        limit, write = time.monotonic() + _PATIENCE_S, partial(self._write_together, what, command)
+        while (refusal := write()) and time.monotonic() < limit:
+            self.did["commands written again"] += 1
+        assert not refusal, refusal
+
+    def _write_together(self, what: Wider, command: PauseWork | ResumeWork) -> str:
+        try:
+            places = self.system.access.places([service + CONTROL for service in what.services])
+            write_together(
+                self.system.access,
+                [record_of(topic.removesuffix(CONTROL), number, command, b"chaos") for topic, number in places],
+            )
+        except ClusterError as error:
+            return str(error)
+        return ""
+
+    # -- orders ---------------------------------------------------------------------------------------------------
+
+    def pause_order(self, order_id: str) -> None:
+        self.system.publish_soon(PauseOrder(order_id=order_id, **WHY))
+        self.did["order paused"] += 1
+
+    def resume_order(self, order_id: str) -> None:
+        self.resumed_orders.setdefault(order_id, []).append(now())
+        self.system.publish_soon(ResumeOrder(order_id=order_id, **WHY))
+
+    def resume_paused(self, orders: Iterable[str]) -> None:
+        """All of these that their state says are paused."""
+        for order_id in orders:
+            state = self.system.watcher.state(order_id)
+            if state is not None and state.fields["paused_since"] is not None:
+                self.resume_order(order_id)
+        self.system.flush()
+
+    def turn_back(self, order_id: str) -> None:
+        self.system.publish_soon(CompensateOrder(order_id=order_id, **WHY))
+        self.did["order turned back"] += 1
+
+    # -- parked keys ----------------------------------------------------------------------------------------------
+
+    def tend(self) -> None:
+        """Look at what was given up: redrive most of it, sometimes twice, discard some, leave the rest."""
+        self.held.look()
+        for parked in self.held.parked():
+            chance = self.dice.random()
+            if parked.entry.status == "dead_lettered" and chance < DISCARDED + REDRIVEN:
+                (self.discard if chance < DISCARDED else self.redrive)(parked)
+        self.system.flush()
+
+    def redrive(self, parked: Parked) -> None:
+        """Asked for once or twice, which has to be the same; not before its dead letter is seen."""
+        if (letter := self.held.letter_of(parked)) is not None:
+            command = record_of(parked.service, parked.partition, redrive_of(letter, WHO), parked.key)
+            for _ in range(self.dice.choice((1, 1, 2))):
+                self._tell(command)
+            self.did["redriven"] += 1
+
+    def discard(self, parked: Parked) -> None:
+        if (letter := self.held.letter_of(parked)) is not None:
+            self._tell(record_of(parked.service, parked.partition, discard_of(letter, WHO), parked.key))
+            self.did["discarded"] += 1
+
+    def redrive_unreadable(self) -> None:
+        """Bytes that nobody can read come again, and are put aside again."""
+        if unreadable := self.held.unreadable():
+            letter = self.dice.choice(unreadable)
+            key = letter.entry.record.key or b""
+            self._tell(record_of(letter.service, letter.partition, redrive_of(letter, WHO), key))
+            self.system.flush()
+            self.did["unreadable redriven"] += 1
+
+    def _tell(self, record: Output) -> None:
+        topic, value, key, headers, partition = record
+        self.system.outsider.produce(topic, value, key, partition, headers=headers)
+        self.system.outsider.poll(0)

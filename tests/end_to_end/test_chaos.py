@@ -1,0 +1,59 @@
+"""Orders by the hundred while everything around them breaks, by a seeded plan; then all of it is judged."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos.amounts import Amounts
+from tests.chaos.campaign import Campaign
+from tests.chaos.flow import IMPATIENT, PATIENT, chaos_system
+from tests.conftest import CHOSEN
+from tests.end_to_end.system import System
+
+SHORT: dict[str, Any] = {
+    "kills": 5,
+    "crashes": 7,
+    "freezes": 2,
+    "broker_kills": 1,
+    "outages": 3,
+    "pauses": 8,
+    "tended_every_s": 5,
+}
+
+
+@pytest.fixture
+def system(pytestconfig: pytest.Config, tmp_path: Path, patience: dict[str, str]) -> Iterator[System]:
+    """A flow of its own, with a saga as patient as the test says."""
+    with chaos_system(pytestconfig.stash[CHOSEN], tmp_path, patience) as system:
+        yield system
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("patience", "amounts"),
+    [
+        pytest.param(PATIENT, Amounts(0, orders=400, seconds=60, **SHORT), id="everything"),
+        pytest.param(IMPATIENT, Amounts(0, orders=200, seconds=20, kills=5), id="given-up-before-it-is-back"),
+    ],
+)
+def test_every_order_ends_whatever_breaks(
+    system: System, capsys: pytest.CaptureFixture[str], patience: dict[str, str], amounts: Amounts
+) -> None:
+    # given orders of every kind, and a plan of harm; the seed that is printed gives the same again
+    planned = amounts.seeded_from_environment()
+    with capsys.disabled():
+        print(f"\nENSEMBLE_CHAOS_SEED={planned.seed}: {planned}")  # noqa: T201
+
+    # when it is carried out, and then everything is healed
+    report = Campaign(system, planned, print, ends_as_kinds=patience is PATIENT).run()
+
+    # then every order has ended as it had to, nothing is held back, and the independent check finds nothing
+    assert report["clean"], readable(report)
+
+
+def readable(report: dict[str, Any]) -> str:
+    verify = report.pop("verify")
+    return json.dumps({**report, "violations": verify["violations"][:20], "problems": verify["problems"]}, indent=2)

@@ -1,0 +1,150 @@
+from ensemble.parking import ParkingStore, parked_record
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, Resolution
+from ensemble.testing import MemoryRecord
+
+DAY = 86_400_000
+
+
+def held(label: str, offset: int = 0) -> ParkedRecord:
+    record = MemoryRecord("shop.commands", 0, offset, b"a", label.encode(), [("ce_id", b"one")])
+    return parked_record(record, "Script", label, 1)
+
+
+def parked(*labels: str, due_at: int | None = None) -> ParkingStore:
+    """Committed: the key `a` with these records."""
+    store = ParkingStore("parked-changelog")
+    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=due_at), held(labels[0]))
+    for offset, label in enumerate(labels[1:], start=1):
+        store.append(b"a", held(label, offset))
+    store.fold()
+    return store
+
+
+def restored(store: ParkingStore) -> ParkingStore:
+    fresh = ParkingStore("parked-changelog")
+    for key, value in store.committed.items():
+        fresh.restore(key, value)
+    fresh.restored()
+    return fresh
+
+
+def labels(store: ParkingStore, key: bytes = b"a") -> list[str]:
+    return [(record.value or b"").decode() for _, record in store.waiting(key)]
+
+
+def test_records_of_a_key_keep_their_order() -> None:
+    store = parked("x", "y", "z")
+    assert labels(restored(store)) == ["x", "y", "z"]
+    assert not store.pop(b"a")
+    assert (labels(store), store.records, store.depth(b"a")) == (["y", "z"], 2, 2)
+
+
+def test_a_record_is_kept_byte_by_byte() -> None:
+    record = MemoryRecord("t", 1, 7, None, None, [("ce_id", b"\xff"), ("ce_id", b"2")])
+    kept = parked_record(record, "", "", 1)
+    assert (kept.key, kept.value) == (None, None)
+    assert [(header.name, header.value) for header in kept.headers] == [("ce_id", b"\xff"), ("ce_id", b"2")]
+
+
+def test_the_last_pop_frees_the_key_and_leaves_nothing() -> None:
+    store = parked("x", "y")
+    assert [store.pop(b"a"), store.pop(b"a")] == [False, True]
+    store.fold()
+    assert (store.committed, store.keys, store.records) == ({}, set(), 0)
+
+
+def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() -> None:
+    store = parked("x", "y")
+    store.pop(b"a")
+    store.pop(b"a")
+    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), held("z"))
+    store.fold()
+    assert (labels(store), store.records) == (["z"], 1)
+    assert len(store.committed) == 2
+
+
+def test_closing_leaves_what_waits_behind() -> None:
+    store = parked("x", "y", "undo")
+    store.close(b"a", 2)
+    store.fold()
+    assert (labels(restored(store)), store.records) == (["undo"], 1)
+
+
+def test_a_dropped_batch_leaves_all_as_it_was() -> None:
+    store = parked("x", "y", due_at=5)
+    assert store.take_due(9, 10) == [b"a"]
+    store.drop()
+    assert store.take_due(9, 10) == [b"a"]
+    store.pop(b"a")
+    store.pop(b"a")
+    store.drop()
+    assert (labels(store), store.records, store.next_due()) == (["x", "y"], 2, 5)
+
+
+def test_a_key_is_taken_once_however_often_its_due_time_was_set() -> None:
+    store = parked("x", due_at=5)
+    for _ in range(3):
+        store.update(b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=5))
+    assert store.take_due(9, 10) == [b"a"]
+    assert store.next_due() is None
+
+
+def test_a_due_time_that_was_changed_counts_no_more() -> None:
+    store = parked("x", due_at=5)
+    store.update(b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=50))
+    assert (store.take_due(9, 10), store.next_due()) == ([], 50)
+
+
+def test_keys_are_known_by_what_they_wait_for() -> None:
+    store = parked("x")
+    store.update(b"a", ParkedKey(status="paused", first=0, next=1, since=1, blocked_on="command/Script"))
+    store.fold()
+    assert restored(store).blocked_on("command/Script") == [b"a"]
+    store.pop(b"a")
+    assert store.blockers == []
+    store.drop()
+    assert store.blockers == ["command/Script"]
+
+
+def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None:
+    store = parked("x")
+    entry = ParkedKey(status="retrying", first=0, next=1, since=1)
+    for key in (b"a/000000000000", b"a/", b"key/a"):
+        store.open(key, entry, held(key.decode()))
+    store.pop(b"a")
+    store.fold()
+    assert [labels(restored(store), key) for key in (b"a", b"a/000000000000", b"a/", b"key/a")] == [
+        [], ["a/000000000000"], ["a/"], ["key/a"],
+    ]  # fmt: skip
+
+
+def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
+    store = ParkingStore("parked-changelog")
+    for day in (0, 1, 20):
+        said = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
+        store.resolve(b"a", ("t", 0, day), 0, said)
+        store.done(f"op-{day}", day * DAY)
+        store.fold()
+    fresh = restored(store)
+    assert [fresh.resolution(b"a", ("t", 0, day), 0) is not None for day in (0, 1, 20)] == [False, False, True]
+    assert [fresh.was_done(f"op-{day}") for day in (0, 1, 20)] == [False, False, True]
+
+
+def test_each_redrive_of_a_record_has_a_mark_of_its_own() -> None:
+    store = ParkingStore("parked-changelog")
+    said = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=1)
+    store.resolve(b"a", ("t", 0, 7), 0, said)
+    assert store.resolution(b"a", ("t", 0, 7), 1) is None
+    assert store.resolution(b"a", ("t", 0, 8), 0) is None
+
+
+def test_pauses_are_what_was_committed_last() -> None:
+    store = ParkingStore("parked-changelog")
+    pause = Pause(operation_id="o", requested_by="ann", reason="r", at=1)
+    store.set_pause("command", "A", pause)
+    store.fold()
+    store.set_pause("command", "A", None)
+    store.set_pause("service", "b", pause)
+    assert store.pauses().keys() == {("service", "b")}
+    store.drop()
+    assert restored(store).pauses().keys() == {("command", "A")}
