@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -83,6 +83,9 @@ def _show_table(sheet: Sheet) -> None:
     from rich.text import Text
 
     console = Console()
+    if len(sheet.rows) == 1 and not fits(sheet, console.width):
+        show_document(only_row(sheet), as_json=False)
+        return
     names = fitting(sheet, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name, width in widths(sheet, names, console.width).items():
@@ -91,6 +94,17 @@ def _show_table(sheet: Sheet) -> None:
         cells = dict(zip(sheet.columns, row, strict=True))
         table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in names))
     console.print(table)
+
+
+def fits(sheet: Sheet, width: int) -> bool:
+    """Whether there is room for everything."""
+    names = [name for name in sheet.columns if any(_cells(sheet, name))]
+    return sum(_width(sheet, name) for name in names) <= _room(names, width)
+
+
+def only_row(sheet: Sheet) -> dict[str, str]:
+    """The only row, by column, without what is empty."""
+    return {name: text for name in sheet.columns if (text := _cells(sheet, name)[0])}
 
 
 def fitting(sheet: Sheet, width: int) -> list[str]:
@@ -152,13 +166,23 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_json(document)
         return
+    label = _label(document)
     for name, value in document.items():
         if isinstance(value, Mapping):
             write(f"{name}:")
+            inner_label = _label(value)
             for inner, text in value.items():
-                write(f"  {inner}\t{_lines(text)}")
+                write(f"  {inner_label(inner)}{_lines(text)}")
         elif value is not None:
-            write(f"{name}\t{_lines(value)}")
+            write(f"{label(name)}{_lines(value)}")
+
+
+def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
+    """How a name is put before its value: a tab in a pipe, values under each other on a terminal."""
+    if not sys.stdout.isatty():
+        return lambda name: f"{name}\t"
+    width = max((len(name) for name, value in document.items() if not isinstance(value, Mapping)), default=0)
+    return lambda name: name.ljust(width + 2)
 
 
 def _lines(value: Any) -> str:

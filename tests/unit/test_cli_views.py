@@ -7,7 +7,7 @@ import pytest
 from cli.entries import Entry
 from cli.fleet import Fallen
 from cli.orders import waits_for
-from cli.output import Sheet, fitting, show, shown, widths
+from cli.output import Sheet, fits, fitting, only_row, show, shown, widths
 from cli.scoreboard import Scoreboard
 from cli.stock import audited
 from ensemble.kafka.outside import Received
@@ -134,6 +134,13 @@ def test_a_long_text_is_cut_before_what_is_short_beside_it() -> None:
     assert fitting(long, 60) == ["order", "status", "message"]
     assert widths(long, ["order", "status", "message"], 60) == {"order": 8, "status": 6, "message": 40}
     assert sum(widths(long, ["order", "message"], 20).values()) == 17
+
+
+def test_the_only_row_is_a_list_of_lines_when_it_is_too_wide() -> None:
+    sheet = Sheet(("order", "empty", "would"), [("order-1", None, "x" * 70)], spare=("would",))
+    assert fits(sheet, 80)
+    assert not fits(sheet, 60)
+    assert only_row(sheet) == {"order": "order-1", "would": "x" * 70}
 
 
 def test_a_time_of_another_day_has_its_date() -> None:
