@@ -41,7 +41,7 @@ def _begun(scene: Scene) -> Producer:
 
 def _job(scene: Scene) -> Producer:
     """The job as it starts: whatever it had left open is aborted."""
-    settings = {"bootstrap.servers": scene.stage.bootstrap, "transactional.id": _JOB}
+    settings = {"bootstrap.servers": scene.stage.bootstrap, "transactional.id": _JOB, "log_level": 0}
     producer = Producer({**settings, "transaction.timeout.ms": _TIMEOUT_MS})
     producer.init_transactions(_LIMIT_S)
     return producer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -54,18 +53,16 @@ def _looked_at(scene: Scene) -> None:
     scene.tell("Why?")
     scene.type("./ensemble dead-letters group")
     scene.type("./ensemble dead-letters list")
-    scene.type(f"./ensemble dead-letters show {_letter(scene)['place']}")
+    scene.type(f"./ensemble dead-letters show {_letter(scene)}", shows=24)
     scene.tell("A rehearsal stops where it would call the provider, who would refuse it again.")
     scene.type(f"./ensemble dead-letters redrive --key {_POISONED} --dry-run")
 
 
-def _letter(scene: Scene) -> Mapping[str, Any]:
-    from cli.dead_letters import listed
-    from cli.letters import Selection
-
-    found = listed(scene.access, Selection(open_only=True), 10)
+def _letter(scene: Scene) -> str:
+    """Where the only one lies."""
+    found = scene.watch.letters()
     must(len(found) == 1, f"there are {len(found)} open dead letters, not one")
-    return found[0]
+    return str(found[0]["place"])
 
 
 def _put_right(scene: Scene) -> None:
@@ -73,7 +70,7 @@ def _put_right(scene: Scene) -> None:
     file = scene.home / "charge.json"
     file.write_text(json.dumps(_mended(scene)) + "\n", encoding="utf-8")
     scene.type(f"cat {from_here(file)}")
-    place = _letter(scene)["place"]
+    place = _letter(scene)
     scene.type(
         f"./ensemble dead-letters redrive {place} --edit {from_here(file)} --reason 'the shop has sent a wrong token'"
     )
@@ -100,18 +97,11 @@ def _unreadable(scene: Scene) -> None:
     producer = Producer({"bootstrap.servers": scene.stage.bootstrap})
     producer.produce(ORDERS_COMMANDS.name, b'{"order": "as JSON"}', b"order-json")
     must(producer.flush(_LIMIT_S) == 0, "the broker takes no records")
-    scene.until(lambda: _open_letters(scene), "it is a dead letter")
+    scene.until(scene.watch.letters, "it is a dead letter")
     scene.type("./ensemble dead-letters list")
     scene.type("./ensemble dead-letters discard --key order-json --reason 'not for us: told the other team' --yes")
     scene.type("./ensemble dead-letters list")
     scene.type("./ensemble dead-letters list --all")
-
-
-def _open_letters(scene: Scene) -> list[dict[str, Any]]:
-    from cli.dead_letters import listed
-    from cli.letters import Selection
-
-    return listed(scene.access, Selection(open_only=True), 10)
 
 
 DRILL: Final = Drill("poison", "a message that can never be handled", _act, {"orchestrator": _POLICY})

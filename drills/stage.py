@@ -109,7 +109,7 @@ class Scene:
         self.transcript.add(sentence)
 
     def type(self, line: str, *, shows: int | None = None, code: int = 0) -> str:
-        """Run a command; what it printed, of which `shows` lines are kept. DrillFailed when its exit code is another."""
+        """Run a command; what it printed. `shows` lines of it are kept. DrillFailed when its exit code is another."""
         ran = run(line, self._environment())
         self.transcript.add(f"$ {line}\n{ran.head(shows)}")
         must(ran.code == code, f"`{line}` ended with exit code {ran.code}, not {code}:\n{ran.text}")

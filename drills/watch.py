@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from cli.dead_letters import listed
 from cli.held import Held, Parked
 from cli.order_states import OrderStates
+from cli.selecting import Selection
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
+
+_MOST: Final = 100_000
 
 
 class Watch:
     """Use it in a `with`."""
 
     def __init__(self, access: Access, services: Iterable[str]) -> None:
-        self._exit = ExitStack()
+        self._access, self._exit = access, ExitStack()
         self._orders = self._exit.enter_context(OrderStates(access))
         self._held = self._exit.enter_context(Held(access, services))
 
@@ -48,3 +52,7 @@ class Watch:
         """The keys that a service holds back."""
         self._held.read_on()
         return [parked for parked in self._held.parked() if parked.service == service]
+
+    def letters(self) -> list[dict[str, Any]]:
+        """The dead letters that nobody has settled, the latest first."""
+        return listed(self._access, Selection(open_only=True), _MOST)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from cli.dead_letters import groups, listed
 from cli.fleet import Member
-from cli.letters import Selection
 from drills.stage import Drill, Scene, must
 from drills.wrong_release_of_inventory import REFUSED
 
@@ -38,7 +36,7 @@ def _act(scene: Scene) -> None:
     scene.tell("A new release of inventory goes live, under load.")
     with scene.load.steady(scene.size.rate):
         _released(scene, _WrongRelease(right.service, right.port))
-        scene.until(lambda: len(_open(scene)) >= _LETTERS, f"{_LETTERS} commands are given up")
+        scene.until(lambda: len(scene.watch.letters()) >= _LETTERS, f"{_LETTERS} commands are given up")
         _looked_at(scene)
         scene.tell("It is rolled back. What comes from now on is well; what was given up stays where it is.")
         _released(scene, right)
@@ -60,9 +58,11 @@ def _looked_at(scene: Scene) -> None:
 
 
 def _redriven(scene: Scene) -> None:
-    scene.until(lambda: len(scene.watch.paused()) == len(_open(scene)), "every order that was given up is paused")
-    group, count = _group(scene), len(_open(scene))
-    place = _open(scene)[-1]["place"]
+    scene.until(
+        lambda: len(scene.watch.paused()) == len(scene.watch.letters()), "every order that was given up is paused"
+    )
+    group, count = _group(scene), len(scene.watch.letters())
+    place = scene.watch.letters()[-1]["place"]
     scene.tell(f"{count} commands were given up in all. One is rehearsed, and redriven as a sample.")
     scene.type("./ensemble dead-letters group")
     scene.type(f"./ensemble dead-letters redrive {place} --dry-run")
@@ -70,7 +70,7 @@ def _redriven(scene: Scene) -> None:
     scene.tell("It is well. The rest follows, slowly, and would stop at the first that fails again.")
     how = "--rate 20 --stop-on-error --reason 'rolled back' --yes"
     scene.type(f"./ensemble dead-letters redrive --group {group} {how}", shows=3 * _SHOWN)
-    must(not _open(scene), f"{len(_open(scene))} dead letters are still open")
+    must(not scene.watch.letters(), f"{len(scene.watch.letters())} dead letters are still open")
 
 
 def _resumed(scene: Scene) -> None:
@@ -81,13 +81,9 @@ def _resumed(scene: Scene) -> None:
 
 
 def _group(scene: Scene) -> str:
-    found = groups(scene.access, Selection(open_only=True))
+    found = {str(letter["group"]) for letter in scene.watch.letters()}
     must(len(found) == 1, f"there are {len(found)} groups of dead letters, not one")
-    return str(found[0]["group"])
-
-
-def _open(scene: Scene) -> list[dict[str, Any]]:
-    return listed(scene.access, Selection(open_only=True), 10_000)
+    return found.pop()
 
 
 DRILL: Final = Drill(
