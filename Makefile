@@ -3,8 +3,12 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
+<<<<<<< HEAD
 .PHONY: help demo up down logs ps test test-unit test-containers chaos lint audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
+=======
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv
+>>>>>>> main
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +39,9 @@ test-containers: venv ## Run the tests that need a container engine: the image, 
 
 chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 3000 --minutes 10 --seed 7 --kills 60")
 	$(PYTHON_OF_VENV) -m tests.chaos $(ARGS)
+
+mutants: venv ## Plant each known mistake in a copy of the tree, and show the test that finds it (ARGS="parked" chooses)
+	$(PYTHON_OF_VENV) -m mutants $(ARGS)
 
 lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff check

@@ -21,11 +21,20 @@ def command(story: Story, attempt: int = 1) -> Written:
     )
 
 
-def park(story: Story, record: Written, number: int = 0, status: str = "retrying") -> None:
-    """Payment lets it wait; the first one says why."""
-    topic, partition, offset = record.at
-    held = {"topic": topic, "partition": partition, "offset": offset, "key": record.raw_key, "value": record.value()}
-    held |= {"headers": [], "message": record.type, "message_id": record.message_id, "parked_at": 1}
+def park(story: Story, record: Written, status: str = "retrying", newer: Written | None = None) -> None:
+    """Payment lets it wait, or a newer attempt in its place; the first of its key."""
+    _hold(story, record, newer or record, (0, status))
+
+
+def park_behind(story: Story, record: Written) -> None:
+    """The second of its key."""
+    _hold(story, record, record, (1, "retrying"))
+
+
+def _hold(story: Story, place: Written, inside: Written, said: tuple[int, str]) -> None:
+    (topic, partition, offset), (number, status) = place.at, said
+    held = {"topic": topic, "partition": partition, "offset": offset, "key": inside.raw_key, "value": inside.value()}
+    held |= {"headers": [], "message": inside.type, "message_id": inside.message_id, "parked_at": 1}
     _change(story, partition, f"record/{ORDER}/{number:012d}", ("ParkedRecord", held))
     entry = {"status": status, "first": 0, "next": number + 1, "since": 1}
     _change(story, partition, f"key/{ORDER}", ("ParkedKey", entry))

@@ -19,6 +19,11 @@ class Position(NamedTuple):
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
+    @property
+    def as_id(self) -> str:
+        """The id of a message that has none of its own."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
 
 class Message(NamedTuple):
     """One record of a message topic. Ids that its headers do not give are empty, its message id excepted."""
@@ -112,6 +117,8 @@ class DeadLetter(NamedTuple):
     raw: Raw
     generation: int = 0
     """How often it had been redriven before."""
+    message_id: str = ""
+    """Of what it holds: the newest attempt at a command, where the record that it names is an older one."""
     disposition: str = "skip"
     """`dead_letter` and `compensate` hold its key back until somebody decides."""
 
@@ -136,6 +143,7 @@ class Waiting(NamedTuple):
     key: str
     source: Position
     type: str
+    message_id: str
     status: str = ""
     """Why its key is held back; of the key's first record alone."""
 

@@ -88,14 +88,13 @@ class Gathering:
 
     def _message(self, record: Any, position: Position) -> Message:
         headers = dict(record.headers() or ())
-        fallback = f"{position.topic}/{position.partition}/{position.offset}"
         kind, fields, fault = self._content(record.value(), position.topic)
         return Message(
             *position,
             record.key(),
             kind,
             fields,
-            self._text(headers, "ce_id") or fallback,
+            self._text(headers, "ce_id") or position.as_id,
             self._text(headers, "ce_source"),
             self._text(headers, "ce_correlationid"),
             self._text(headers, "ce_causationid"),
@@ -247,8 +246,9 @@ def _dead_letter(position: Position, raw: Raw) -> DeadLetter:
     headers = dict(raw.headers)
     generation = sum(name == "ensemble.redriven-from" for name, _ in raw.headers)
     disposition = (headers.get("ensemble.disposition") or b"skip").decode(errors="replace")
-    service = position.topic.removesuffix(DEAD_LETTER)
-    return DeadLetter(position, service, _source(headers), raw, generation, disposition)
+    service, source = position.topic.removesuffix(DEAD_LETTER), _source(headers)
+    message_id = (headers.get("ce_id") or b"").decode(errors="replace") or source.as_id if source else ""
+    return DeadLetter(position, service, source, raw, generation, message_id, disposition)
 
 
 def _source(headers: Mapping[str, bytes | None]) -> Position | None:

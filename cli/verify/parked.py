@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.verify.facts import Asked, DeadLetter, Position, Waiting
+from cli.verify.facts import Asked, DeadLetter, Message, Position, Waiting
 from cli.verify.flow import CONTROL, OPERATIONS, PARKED
 
 RESOLVED: Final = frozenset({"redriven", "discarded", "closed"})
@@ -34,13 +34,20 @@ class Parked:
     """Service, partition and operation id."""
     edited: dict[Source, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     """The values that operators gave a record instead of its own."""
+    _waiting_ids: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _once_ids: set[tuple[str, str]] = field(default_factory=set)
     _numbered: dict[tuple[str, int, bytes], Source] = field(default_factory=dict)
     _keys: dict[tuple[str, int, bytes], Mapping[str, Any]] = field(default_factory=dict)
     _places: set[tuple[str, int]] = field(default_factory=set)
 
-    def was_ever(self, service: str, position: Position) -> bool:
-        """Whether the record has waited; where nobody can tell any more, it may have."""
-        return (service, position) in self.once or service in self.cleaned
+    def holds(self, service: str, message: Message) -> bool:
+        """Whether the message waits, in its own place or in that of an older attempt."""
+        return (service, message.position) in self.waiting or (service, message.message_id) in self._waiting_ids
+
+    def was_ever(self, service: str, message: Message) -> bool:
+        """Whether the message has waited; where nobody can tell any more, it may have."""
+        known = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
+        return known or service in self.cleaned
 
     def was_held(self, service: str, key: str) -> bool:
         """Whether anything of the key has waited; where nobody can tell any more, it may have."""
@@ -98,12 +105,16 @@ class Parked:
 
     def _set_record(self, place: tuple[str, int, bytes], fields: Mapping[str, Any] | None) -> None:
         if (before := self._numbered.pop(place, None)) is not None:
-            self.waiting.pop(before, None)
+            gone = self.waiting.pop(before, None)
+            self._waiting_ids -= Counter([(place[0], gone.message_id)] if gone else [])
         if fields is not None:
             service, key = place[0], place[2].split(b"/", 1)[1].rpartition(b"/")[0]
             source = (service, Position(fields["topic"], fields["partition"], fields["offset"]))
             self._numbered[place] = source
-            self.waiting[source] = Waiting(service, key.decode(errors="replace"), source[1], fields["message"])
+            what = (source[1], fields["message"], fields["message_id"])
+            self.waiting[source] = Waiting(service, key.decode(errors="replace"), *what)
+            self._waiting_ids[service, fields["message_id"]] += 1
+            self._once_ids.add((service, fields["message_id"]))
             self.once.add(source)
             self.held_keys.add((service, key.decode(errors="replace")))
 

@@ -20,7 +20,7 @@ from cli.verify.facts import (
     StockSnapshot,
     Waiting,
 )
-from cli.verify.flow import LEDGER, ORDER_EVENTS
+from cli.verify.flow import LEDGER, ORDER_EVENTS, SENT_AGAIN
 from cli.verify.parked import Parked
 
 Messages = tuple[Message, ...]
@@ -92,7 +92,7 @@ class Snapshot:
 
     def waits(self, service: str, message: Message) -> bool:
         """Whether the message waits parked at the service."""
-        return (service, message.position) in self.parked.waiting
+        return self.parked.holds(service, message)
 
     def latest_letter(self, service: str, message: Message) -> DeadLetter | None:
         """The service's dead letter of the message; of several, the one that was redriven most."""
@@ -107,11 +107,21 @@ class Snapshot:
     @cached_property
     def _latest_letters(self) -> Mapping[tuple[str, Position], DeadLetter]:
         by_generation = sorted(self.dead_letters, key=lambda letter: letter.generation)
-        return {(letter.service, letter.source): letter for letter in by_generation if letter.source}
+        return {(letter.service, place): letter for letter in by_generation for place in self._meant(letter)}
+
+    def holds_newer(self, letter: DeadLetter) -> bool:
+        """Whether a newer attempt at the command lies in it than the record that it names."""
+        return len(self._meant(letter)) > 1
+
+    def _meant(self, letter: DeadLetter) -> list[Position]:
+        """The record that it names, and the newer attempt at the same command that has taken its place."""
+        inside = self.by_id.get(letter.message_id) if letter.message_id else None
+        is_newer = inside is not None and inside.type in SENT_AGAIN and inside.position != letter.source
+        return [place for place in (letter.source, inside.position if inside and is_newer else None) if place]
 
     @cached_property
     def _given_up(self) -> frozenset[tuple[str, Position]]:
-        return frozenset((letter.service, letter.source) for letter in self.dead_letters if letter.source)
+        return frozenset((letter.service, place) for letter in self.dead_letters for place in self._meant(letter))
 
     @cached_property
     def parked_heads(self) -> Mapping[str, list[Waiting]]:

@@ -115,14 +115,14 @@ class Calls:
 
     def drop(self) -> None:
         """The batch is gone: so are the entries of what it left in flight, and their records come again."""
-        self.lines.clear()
         lost = [key for key, call in self.flights.items() if not call.is_committed]
         self._cancel([self.flights.pop(key) for key in lost])
+        self._clear_lines()
 
     def close(self) -> None:
         """The partition is gone."""
-        self.lines.clear()
         self._cancel([self.flights.pop(key) for key in list(self.flights)])
+        self._clear_lines()
 
     # -- one key --------------------------------------------------------------------------------------------------
 
@@ -163,6 +163,10 @@ class Calls:
             for call in waiting:
                 line.remove(call)
                 self._owner.behind(call)
+
+    def _clear_lines(self) -> None:
+        self._cancel([call for line in self.lines.values() for call in line])
+        self.lines.clear()
 
     def _cancel(self, calls: list[Call]) -> None:
         for call in calls:

@@ -63,7 +63,6 @@ class Failures:
         self._batch, self._admission, self._parking = batch, admission, batch.stores.parking
         self._dead_letters = DeadLetters(batch.plan, batch.partition)
         self._outages = batch.plan.outages
-        self._probes: list[tuple[str, str]] = []
         self._incidents: list[IncidentOpened | IncidentClosed] = []
         """Those of this batch, and of batches before it that were dropped."""
 
@@ -187,12 +186,7 @@ class Failures:
 
     def may_try(self, handler: str, key: bytes) -> bool:
         """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
-        if not self._outages.is_open(handler):
-            return True
-        if not self._outages.may_try(handler, _text(key), self._batch.now):
-            return False
-        self._probes.append((handler, _text(key)))
-        return True
+        return self._outages.may_try(handler, _text(key), self._batch.now)
 
     def forget(self, handler: str, key: bytes) -> None:
         """An attempt was given up without a result: somebody else may be the probe."""
@@ -204,15 +198,8 @@ class Failures:
             self._batch.tell(incident)
 
     def commit(self) -> None:
-        """The batch is committed: what its probes showed stands."""
-        self._probes.clear()
+        """The batch is committed, and its incidents are told."""
         self._incidents.clear()
-
-    def drop(self) -> None:
-        """The batch is gone, and so is what its probes would have shown."""
-        for probe in self._probes:
-            self._outages.forget(*probe)
-        self._probes.clear()
 
     def _count(self, failed: Failed) -> None:
         cause = cause_of(failed.error)

@@ -65,6 +65,7 @@ def parked_record(record: Record, message: str, message_id: str, now: int) -> Pa
         message=message,
         message_id=message_id,
         parked_at=now,
+        original=record.parked.original if isinstance(record, HeldRecord) else None,
     )
 
 

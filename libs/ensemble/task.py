@@ -287,7 +287,6 @@ class PartitionTask:
     def drop(self) -> None:
         """The transaction did not happen."""
         self._batch.end()
-        self._failures.drop()
         self.calls.drop()
         for store in self.stores.all:
             store.drop()

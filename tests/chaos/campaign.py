@@ -6,12 +6,13 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 from cli.verify import as_document
 from tests.chaos.amounts import Amounts
-from tests.chaos.crowd import ANY, Order, crowd, stock
+from tests.chaos.crowd import ANY, Garbage, Order, crowd, stock
 from tests.chaos.harm import Act, Harm
 from tests.chaos.held import Held
 from tests.chaos.judgement import Finding, judge
@@ -43,6 +44,8 @@ _TEND_EVERY_S: Final = 2.0
 _TELL_EVERY_S: Final = 10.0
 _ENDED_BY_ITSELF: Final = 1
 _SIGKILL: Final = -9
+_SIGSEGV: Final = -11
+"""The client's library may crash when its broker restarts: see tests/end_to_end/reading.py."""
 
 Tell = Callable[[str], None]
 
@@ -91,13 +94,14 @@ class Campaign:
         self.system.flush()
 
     def _publishing(self) -> Iterator[Act]:
-        publish, outsider = self.system.publish_soon, self.system.outsider
         for order in self.orders:
             for each in order.publications:
-                yield Act(each.at_s, lambda each=each: publish(each.message, each.headers))  # type: ignore[misc]
+                yield Act(each.at_s, partial(self.system.publish_soon, each.message, each.headers))
             for bad in order.garbage:
-                key = order.order_id.encode()
-                yield Act(bad.at_s, lambda bad=bad, key=key: outsider.produce(bad.topic, bad.value, key))  # type: ignore[misc]
+                yield Act(bad.at_s, partial(self._put, bad, order.order_id.encode()))
+
+    def _put(self, bad: Garbage, key: bytes) -> None:
+        self.system.outsider.produce(bad.topic, bad.value, key)
 
     def _watch(self) -> None:
         """Who has ended is started again, as by a supervisor; whoever had no reason to end is a finding."""
@@ -113,6 +117,8 @@ class Campaign:
         point = self._harm.crashing.pop(name, "")
         if point and code == _SIGKILL:
             self.operator.did[f"died at {point}"] += 1
+        elif name in self._harm.may_fall and code == _SIGSEGV:
+            self.operator.did["crashed in the client's library"] += 1
         elif name in self._harm.may_fall and code == _ENDED_BY_ITSELF and (words := self._last_words(name)):
             self.operator.did["fenced, and said so" if "fenced" in words else "ended itself, and said why"] += 1
         else:

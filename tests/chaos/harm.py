@@ -151,8 +151,9 @@ class Harm:
         self.frozen.discard(name)
 
     def kill_broker(self) -> None:
-        self.system.broker.kill()
-        self.system.broker.restart()
+        with self.operator.held.reading.put_away(), self.system.disconnected():
+            self.system.broker.kill()
+            self.system.broker.restart()
         self.may_fall |= set(self.system.fleet.members)
         self.operator.did["broker killed"] += 1
 

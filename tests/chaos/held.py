@@ -16,6 +16,7 @@ from ensemble.dead_letter import redrives_of
 from ensemble.errors import EnsembleError
 from ensemble.kafka.outside import Access, Received
 from ensemble.parking import HeldRecord, Place
+from tests.end_to_end.reading import Reading
 
 Named = tuple[str, bytes, Place, int]
 """Service, parking key, where the record was consumed from, how often it had been redriven."""
@@ -34,10 +35,10 @@ class Held:
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
         self._shelf, self._answers = Shelf(), Answers()
-        self._follower = self.access.follow(self.access.places(topics), from_beginning=True)
+        self.reading = Reading(self.access, topics)
 
     def close(self) -> None:
-        self._follower.close()
+        self.reading.close()
 
     def look(self) -> None:
         """Take in what has come."""
@@ -66,7 +67,7 @@ class Held:
 
     def _polled(self) -> list[Received]:
         try:
-            return self._follower.poll(_POLL_S)
+            return self.reading.poll(_POLL_S)
         except EnsembleError:
             return []  # the broker is away, which is what this is about
 

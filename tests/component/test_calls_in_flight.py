@@ -157,6 +157,20 @@ def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: World) -> Non
     assert [told(driver, key) for key in ("a", "b", "c")] == [["a"], ["b"], ["c"]]
 
 
+def test_a_probe_that_an_aborted_batch_made_is_given_back(world: World) -> None:
+    policy = limits(PATIENT, outage=OutagePolicy(after=2, probe_s=5))
+    driver = ServiceTestDriver(porter(world), limits=policy, call_wait_s=0.01)
+    world.errors |= dict.fromkeys(("a", "b", "c"), RetryableError("down"))
+    driver.receive(*(slow(key, key) for key in ("a", "b", "c")))
+    for key in ("a", "b", "c"):
+        world.hang(key)
+    driver.clock.advance(6)
+    world.calls.clear()
+    driver.abort()
+    driver.advance(0)
+    assert world.calls == ["a", "a"]
+
+
 def test_many_calls_may_be_in_flight_at_once(world: World) -> None:
     driver = ServiceTestDriver(porter(world), limits=limits(PATIENT, outage=QUIET), call_wait_s=0.01)
     keys = [f"k{number}" for number in range(50)]

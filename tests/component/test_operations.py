@@ -190,6 +190,14 @@ def test_a_skipped_record_is_redriven_as_if_it_came_now(driver: ServiceTestDrive
     assert told(driver) == ["a2", "a1"]
 
 
+def test_a_skipped_record_that_was_edited_keeps_what_it_was(driver: ServiceTestDriver, world: World) -> None:
+    world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    letter = driver.dead_letters[0]
+    driver.redrive(letter, edited=quick("a", "fixed"))
+    assert (waiting(driver), driver.waiting("a")[1].original) == (["a2", "fixed"], letter.value())
+
+
 def test_a_skipped_record_waits_behind_its_parked_key(driver: ServiceTestDriver, world: World) -> None:
     world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
     driver.receive(quick("a", "a1"), quick("a", "a2"))

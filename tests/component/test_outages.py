@@ -81,20 +81,15 @@ def test_a_duplicate_says_nothing_of_the_handler(driver: ServiceTestDriver, worl
     assert (closed(driver), len(world.calls)) == (0, 1)
 
 
-@pytest.mark.parametrize("error", [TerminalError("never"), None], ids=["terminal", "aborted"])
-def test_a_probe_without_a_result_is_given_back(
-    driver: ServiceTestDriver, world: World, error: Exception | None
-) -> None:
+def test_a_probe_whose_input_is_wrong_is_given_back(driver: ServiceTestDriver, world: World) -> None:
+    """It says nothing of the handler, and the next record may be the probe at once."""
     driver.receive(*(quick(key, key) for key in KEYS[:5]))
     driver.clock.advance(6)
-    if error is None:
-        driver.abort(quick("new", "new"))
-    else:
-        world.errors["new"] = error
-        driver.receive(quick("new", "new"))
+    world.errors["new"] = TerminalError("never")
     world.calls.clear()
-    driver.advance(5)
-    assert len(world.calls) == 1
+    driver.receive(quick("new", "new"))
+    driver.advance(0)
+    assert len(world.calls) == 2
 
 
 def test_timers_are_part_of_it(driver: ServiceTestDriver, world: World) -> None:

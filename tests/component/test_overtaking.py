@@ -21,6 +21,7 @@ from contracts import (
 )
 from ensemble.messages import Event
 from ensemble.operations import OperationDone
+from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.testing import ServiceTestDriver
 from services.inventory.domain import Warehouse
 from services.inventory.service import inventory_service
@@ -37,6 +38,7 @@ from tests.order_messages import (
     release_stock,
     schedule_shipment,
 )
+from tests.workshop.porter import limits
 
 AWAY = attempt_charge(payment_token="tok_error")
 
@@ -192,6 +194,19 @@ def test_the_dead_letter_still_redrives_after_a_resend(
     payment.redrive(payment.dead_letters[0])
     assert kinds(payment)[-1] is PaymentRefunded
     assert payment.parked("o-1") is None
+
+
+def test_an_old_attempt_that_is_redriven_does_not_replace_a_newer_one(gateway: InMemoryPaymentGateway) -> None:
+    skip = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.SKIP)
+    payment = ServiceTestDriver(payment_service(gateway), limits=limits(skip))
+    gateway.available = False
+    payment.receive(refund_payment())
+    payment.pause("command", "RefundPayment")
+    payment.receive(refund_payment(attempt=2))
+    payment.redrive(payment.dead_letters[0])
+    payment.resume("command", "RefundPayment")
+    attempts = [event.command_attempt for event in payment.emitted if isinstance(event, CommandFailed)]
+    assert attempts == [1, 2]
 
 
 # -- the other participants -----------------------------------------------------------------------------------------

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
 
-from contracts import CommandFailed, DispatchStock, ReservationConfirmed
-from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
+from contracts import CommandFailed, DispatchStock, FulfilOrder, ReceiveStock, ReservationConfirmed
+from contracts.catalogue import CATALOGUE
+from ensemble import Service, handles
+from ensemble.clock import ManualClock
+from ensemble.errors import ConfigurationError, RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble.plan import Plan
 from ensemble.policies import ParkingLimits
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.testing import MemoryRecord, ServiceTestDriver
@@ -220,6 +225,37 @@ def test_a_poisoned_order_does_not_block_its_warehouse() -> None:
     confirmed = [event.order_id for event in driver.emitted if isinstance(event, ReservationConfirmed)]
     assert confirmed == ["o-2"]
     assert (driver.parked("w-1"), len(driver.waiting("o-1"))) == (None, 2)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Async, keyed by the warehouse."""
+
+    @handles(ReceiveStock)
+    async def receive(self, command: ReceiveStock) -> None: ...
+
+
+@dataclass(frozen=True)
+class Reserver:
+    """Plain, parked by the order."""
+
+    @handles(FulfilOrder)
+    def reserve(self, command: FulfilOrder) -> None: ...
+
+
+def test_a_service_that_makes_calls_parks_by_its_record_keys_only() -> None:
+    """Else a record of the warehouse could change what a call in flight for it has read."""
+    service = Service("inventory", CATALOGUE, roles=[Caller, Reserver])
+    with pytest.raises(ConfigurationError, match=r"Caller.receive is async, but FulfilOrder parks by order_id"):
+        Plan(service, ManualClock())
+
+
+def test_a_message_under_another_key_than_its_own_is_skipped(driver: ServiceTestDriver) -> None:
+    """Its sender's mistake: outsiders must not be able to stop a key."""
+    other = driver.record_of(quick("b", "b1"), "one").value()
+    good = driver.record_of(quick("a", "a1"), "two")
+    driver.receive_records([MemoryRecord(good.topic(), good.partition(), 100, b"a", other), good])
+    assert (told(driver), len(driver.dead_letters), driver.parked("a")) == (["a1"], 1, None)
 
 
 # -- aborts, crashes and restarts ------------------------------------------------------------------------------------

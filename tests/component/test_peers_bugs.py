@@ -9,7 +9,9 @@ from __future__ import annotations
 import pytest
 
 from contracts import FulfilOrder, OrderState
+from ensemble.codec import encoder_for
 from ensemble.errors import RetryableError, TerminalError
+from ensemble.runtime_state import Timer
 from ensemble.testing import MemoryRecord, ServiceTestDriver
 from services.orchestrator.service import orchestrator
 from tests.fulfilment_play import PAID, PLACED, RESERVED, SCHEDULED
@@ -133,12 +135,18 @@ def test_two_stories_with_one_correlation_id_are_two(driver: ServiceTestDriver, 
 
 
 def test_a_timeout_that_comes_after_the_end_does_nothing() -> None:
+    """Even one that was left behind, as by an older release."""
     driver = ServiceTestDriver(orchestrator())
     for event in (PLACED, PAID, RESERVED, SCHEDULED):
         driver.receive(event)
     driver.clear()
+    left = encoder_for(Timer)(Timer(due_at=driver.clock.now() + 1000))
+    partition = driver._partition(b"o-1")
+    driver.log.append(MemoryRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", left))
+    driver.restart()
+    assert driver._task_of("o-1").next_timer() == driver.clock.now() + 1000
     driver.advance(3600)
-    assert driver.outputs == []
+    assert (driver.outputs, driver.dead_letters, driver.parked("o-1")) == ([], [], None)
 
 
 def test_a_reply_that_comes_before_its_request_is_recorded_is_not_lost() -> None:

@@ -12,7 +12,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from cli.fleet import ALL, Fleet, Member
 from cli.publishing import Receipt, publish
@@ -56,7 +57,7 @@ QUICK: Final[Mapping[str, str]] = {
 """Settings with which tests of silence do not take minutes."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class System:
     """A running flow. Every order has an id of its own, so tests share it."""
 
@@ -139,6 +140,23 @@ class System:
         assert page["next"] is None, "more entries than one page holds"
         return [entry for entry in page["entries"] if entry["order_id"] == order_id]
 
+    @contextmanager
+    def disconnected(self) -> Iterator[None]:
+        """No client of the tests has a connection for the block: the broker may be killed and started in it."""
+        self.flush()
+        with self.watcher.reading.put_away():
+            del self.outsider  # its connection ends with it
+            yield
+            self._await_leaders()
+        self.outsider = _outsider(self.access)
+
+    def _await_leaders(self) -> None:
+        admin = self.access.admin
+        limit = time.monotonic() + READY_S
+        while not (found := _partitions(admin)) or any(at.leader < 0 for at in found):
+            assert time.monotonic() < limit, "the broker's partitions have no leader"
+            time.sleep(_STEP_S)
+
     # -- who runs -----------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -179,8 +197,7 @@ def running_system(
     try:
         fleet.start(READY_S)
         with Watcher(access, watched) as watcher:
-            outsider = Producer(clients.plain_producer(access.shared, "outsider"))
-            system = System(fleet, access, watcher, outsider, cluster.broker)
+            system = System(fleet, access, watcher, _outsider(access), cluster.broker)
             system.publish(receive_stock(quantity=PIECES))
             yield system
     finally:
@@ -207,6 +224,18 @@ def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT
     while not condition():
         assert time.monotonic() < limit, f"within {limit_s:g} s it did not come to this: {words}"
         time.sleep(_STEP_S)
+
+
+def _outsider(access: Access) -> Producer:
+    return Producer(clients.plain_producer(access.shared, "outsider"))
+
+
+def _partitions(admin: AdminClient) -> list[Any]:
+    try:
+        topics = admin.list_topics(timeout=_FLUSH_S).topics
+    except KafkaException:
+        return []
+    return [at for topic in topics.values() for at in topic.partitions.values()]
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Self
 from cli.entries import Entry, entry_of
 from ensemble.errors import EnsembleError
 from ensemble.kafka.outside import Access
+from tests.end_to_end.reading import Reading
 
 LIMIT_S = 60.0
 """How long a test waits for what has to come. Generous: the machine may have other things to do."""
@@ -21,7 +22,7 @@ class Watcher:
     """What every order went through so far. Each topic is in order; between topics, nothing is promised."""
 
     def __init__(self, access: Access, topics: Iterable[str]) -> None:
-        self._follower = access.follow(access.places(topics), from_beginning=True)
+        self.reading = Reading(access, topics)
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         self._told: dict[str, str] = {}
         self._status: dict[str, str] = {}
@@ -37,7 +38,7 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         self._thread.join(LIMIT_S)
-        self._follower.close()
+        self.reading.close()
 
     def entries(self, key: str, *types: str) -> list[Entry]:
         """What has the order's, or the warehouse's, id in it: messages only, no dead letters, no state."""
@@ -83,7 +84,7 @@ class Watcher:
 
     def _polled(self) -> list[Entry]:
         try:
-            return [entry_of(record) for record in self._follower.poll(_POLL_S)]
+            return [entry_of(record) for record in self.reading.poll(_POLL_S)]
         except EnsembleError as error:
             self._failure = f"the watcher can read no more: {error}"
             self._is_over.set()

@@ -9,7 +9,7 @@ import pytest
 from cli.verify.judgement import count
 from cli.verify.progress import open_orders
 from tests.verify_orders import UNDO, clean_story, told_of
-from tests.verify_parking import ORDER, answer, ask, command, free, given_up, park, resolve, succeed
+from tests.verify_parking import ORDER, answer, ask, command, free, given_up, park, park_behind, resolve, succeed
 from tests.verify_story import Story
 
 
@@ -19,7 +19,7 @@ def waits(story: Story) -> None:
 
 def waits_behind_another(story: Story) -> None:
     park(story, command(story))
-    park(story, command(story, attempt=2), number=1)
+    park_behind(story, command(story, attempt=2))
 
 
 def given_up_and_waits(story: Story) -> None:
@@ -70,6 +70,18 @@ def sent_again_in_one_batch(story: Story) -> None:
     free(story, later)
 
 
+def newer_attempt_in_its_place(story: Story) -> None:
+    """What was given up is the older one; what waits, and is redriven and given up again, the newer one."""
+    given_up_and_waits(story)
+    older, newer = story.last("ProcessPayment", ORDER), command(story, attempt=2)
+    park(story, older, status="dead_lettered", newer=newer)
+    told_of(story, "payment", newer, "payment_pending")
+    resolve(story, older, "redriven")
+    letter = given_up(story, newer)
+    letter.set_header("__streams.errors.offset", str(older.offset()))
+    letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
+
+
 def undone_while_it_waited(story: Story) -> None:
     record = command(story)
     park(story, record)
@@ -106,6 +118,7 @@ def not_read_yet(story: Story) -> None:
         discarded,
         sent_again_while_it_waited,
         sent_again_in_one_batch,
+        newer_attempt_in_its_place,
         undone_while_it_waited,
         paused_by_policy,
         carried_out,

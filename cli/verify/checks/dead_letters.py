@@ -44,6 +44,8 @@ def _judge(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
     if original is None:
         yield f"it says that it was {source}, where no record lies"
     else:
+        if snapshot.holds_newer(letter):
+            return
         edited = snapshot.parked.edited.get((letter.service, source), set()) if letter.generation else set()
         yield from _differences(original, letter.raw, edited, source_words=str(source))
 
@@ -70,13 +72,13 @@ def _redriven_by_nobody(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]
 
 def _untold(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
     """Whoever sent a command is told each time that it is given up, and is told nothing else."""
-    letters = Counter((each.service, each.source) for each in snapshot.dead_letters if snapshot.has_settled(each))
+    letters = Counter((each.service, each.message_id) for each in snapshot.dead_letters if snapshot.has_settled(each))
     for message in snapshot.all_messages():
         if message.fault or message.type not in COMMANDS or not message.order_id:
             continue
         for duty in duties_of(message):
             told = [each for each in snapshot.caused.get(message.message_id, ()) if _tells(each, duty.reader)]
-            times = letters[duty.reader, message.position]
+            times = letters[duty.reader, message.message_id]
             if len(told) < times:
                 yield message, f"{duty.reader} gave it up {times} times, and told its sender {len(told)} times"
             if told and not _has_failed(snapshot, message, duty.reader):
@@ -89,4 +91,4 @@ def _tells(message: Message, service: str) -> bool:
 
 def _has_failed(snapshot: Snapshot, message: Message, service: str) -> bool:
     """It is a dead letter, or waits behind one, or did."""
-    return snapshot.was_given_up(service, message) or snapshot.parked.was_ever(service, message.position)
+    return snapshot.was_given_up(service, message) or snapshot.parked.was_ever(service, message)

@@ -1,0 +1,42 @@
+"""Reading along with topics, by a client that can be put away while the broker is killed.
+
+The client's library (2.16.0) reads beyond its memory when it learns, on an open connection, that a partition has no
+leader for a moment, and may take its process with it (librdkafka issue 5280). Services are started again by whoever
+supervises them; a test has nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from ensemble.kafka.outside import Access, Follower, Place, Received
+
+
+class Reading:
+    """All records of some topics, from the beginning on."""
+
+    def __init__(self, access: Access, topics: Iterable[str]) -> None:
+        self._access = access
+        self._next: dict[Place, int] = access.starts(access.places(topics))
+        self._in_use = threading.Lock()
+        self._follower = Follower(access, self._next)
+
+    def poll(self, timeout_s: float) -> list[Received]:
+        """As the follower's; waits while the client is put away."""
+        with self._in_use:
+            records = self._follower.poll(timeout_s)
+            self._next.update({(record.topic, record.partition): record.offset + 1 for record in records})
+        return records
+
+    @contextmanager
+    def put_away(self) -> Iterator[None]:
+        """No connection for the block."""
+        with self._in_use:
+            self._follower.close()
+            yield
+            self._follower = Follower(self._access, self._next)
+
+    def close(self) -> None:
+        self._follower.close()
