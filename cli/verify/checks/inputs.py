@@ -107,11 +107,14 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """A later attempt has taken its place where it waited; within one batch, nobody sees either of them wait."""
+    """A later one has taken its place where it waited; within one batch, nobody sees either of them wait.
+
+    Its attempt need not be higher: what a person has sent anew counts from one.
+    """
     if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
         return False
     same = snapshot.of_order(message.order_id, message.type)
-    return any(other.fields["attempt"] > message.fields["attempt"] for other in same)
+    return any(other.partition == message.partition and other.offset > message.offset for other in same)
 
 
 def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
