@@ -73,6 +73,16 @@ def sent_again_while_it_waited(story: Story) -> None:
     free(story, later)
 
 
+def sent_anew_while_it_waited(story: Story) -> None:
+    """By a person: its attempts count from the first again."""
+    record = command(story)
+    park(story, record)
+    later = command(story, attempt=1)
+    park(story, record, newer=later)
+    succeed(story, later)
+    free(story, record)
+
+
 def sent_again_in_one_batch(story: Story) -> None:
     """Only the later one was ever seen to wait."""
     command(story)
@@ -150,6 +160,7 @@ def not_read_yet(story: Story) -> None:
         redriven_and_given_up_again,
         discarded,
         sent_again_while_it_waited,
+        sent_anew_while_it_waited,
         sent_again_in_one_batch,
         newer_attempt_in_its_place,
         swallowed_by_the_attempt_under_way,

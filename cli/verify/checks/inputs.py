@@ -107,17 +107,16 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """A later attempt has taken its place where it waited, or an earlier one that was under way answers for both.
+    """A later one has taken its place where it waited, or an earlier one that was under way answers for both.
 
-    Within one batch, nobody sees either of them wait.
+    Within one batch, nobody sees either of them wait. What a person has sent anew counts its attempts from one.
     """
     if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
         return False
-    attempt = message.fields["attempt"]
-    return any(
-        other.fields["attempt"] > attempt or (other.fields["attempt"] < attempt and effects_of(snapshot, other, reader))
-        for other in snapshot.of_order(message.order_id, message.type)
-    )
+    same = [each for each in snapshot.of_order(message.order_id, message.type) if each.partition == message.partition]
+    if any(other.offset > message.offset for other in same):
+        return True
+    return any(other.offset < message.offset and effects_of(snapshot, other, reader) for other in same)
 
 
 def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
