@@ -3,12 +3,8 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-<<<<<<< HEAD
-.PHONY: help demo up down logs ps test test-unit test-containers chaos lint audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
-=======
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv
->>>>>>> main
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
