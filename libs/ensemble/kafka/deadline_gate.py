@@ -32,7 +32,7 @@ class DeadlineGate:
         self._silent_until = 0.0
 
     def waits_for(self, partitions: Container[int]) -> bool:
-        """Timers of one of these are due, but their inputs are not read far enough, or the broker does not tell how far."""
+        """Timers of one of these are due, but their inputs are not read far enough, or nobody tells how far."""
         is_silent = time.monotonic() < self._silent_until
         return is_silent or any(partition in partitions for partition in self._asked)
 
