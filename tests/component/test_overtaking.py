@@ -257,8 +257,13 @@ class BrokenSubscriber(ShippingSubscriber):
 
 def test_a_cancellation_passes_an_order_that_shipping_could_not_take() -> None:
     """An event that failed holds back no undo either."""
-    roles = [ShippingService, BrokenSubscriber, PackingFloor, ShipmentCancellation]
-    driver = ServiceTestDriver(Service("shipping", CATALOGUE, roles=roles, stores=[state_store(Shipment)]))
+    broken = Service(
+        "shipping",
+        CATALOGUE,
+        roles=[ShippingService, BrokenSubscriber, PackingFloor, ShipmentCancellation],
+        stores=[state_store(Shipment)],
+    )
+    driver = ServiceTestDriver(broken)
     driver.receive(order_placed(shipping_speed="express"), schedule_shipment())
     driver.advance(3600)
     driver.receive(cancel_shipment())

@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from ensemble import Message, Service
-from ensemble.clock import RuntimeClock, SystemClock
+from ensemble import Clock, Message, Service
+from ensemble.clock import SystemClock
 from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers
 from ensemble.kafka import clients, topics
@@ -238,7 +238,7 @@ class ServiceThread:
         self,
         service: Service,
         bootstrap: str,
-        clock: RuntimeClock | None = None,
+        clock: Clock | None = None,
         sources: SchemaSources | None = None,
         **settings: Any,
     ) -> None:
