@@ -48,7 +48,7 @@ class Blocks:
 
     def try_now(self, key: bytes) -> None:
         """Its head is due, as if it had never failed."""
-        fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": "", "dead_letter": False}
+        fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": ""}
         self._change(key, **fresh, attempts=0, first_failed_at=None)
 
     def _change(self, key: bytes, **changes: Any) -> None:

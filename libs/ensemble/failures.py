@@ -167,7 +167,6 @@ class Failures:
             "policy": failed.duty.policy.origin,
             "due_at": None,
             "blocked_on": "",
-            "dead_letter": False,
             **changes,
         }
         if entry is not None:
