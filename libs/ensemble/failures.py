@@ -186,7 +186,7 @@ class Failures:
 
     def may_try(self, handler: str, key: bytes) -> bool:
         """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
-        return self._outages.may_try(handler, _text(key), self._batch.now)
+        return not self._outages.is_watching or self._outages.may_try(handler, _text(key), self._batch.now)
 
     def forget(self, handler: str, key: bytes) -> None:
         """An attempt was given up without a result: somebody else may be the probe."""
