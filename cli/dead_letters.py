@@ -106,12 +106,12 @@ def whole(letter: Letter) -> dict[str, Any]:
     entry, value = letter.entry, letter.entry.record.value or b""
     return {
         **summary(letter),
-        "came_from": "/".join(map(str, letter.origin)),
-        "parking_key": letter.parking_name,
+        "came_from": "/".join(map(str, letter.given_up.origin)),
+        "parking_key": letter.given_up.parking_name,
         "handler": letter.handler,
         "policy": letter.header("ensemble.policy") or None,
         "disposition": letter.header("ensemble.disposition") or None,
-        "redriven_from": letter.lineage or None,
+        "redriven_from": letter.given_up.lineage or None,
         "sender": entry.sender,
         "id": entry.id,
         **reading(letter),

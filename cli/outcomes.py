@@ -47,7 +47,7 @@ def judged(
 
 
 def _is_of(letter: Letter, operation: RecordOperation) -> bool:
-    return letter.origin == operation.place and letter.parking_name == operation.parking_key
+    return letter.given_up.origin == operation.place and letter.given_up.parking_name == operation.parking_key
 
 
 def _as_parked(operation: RecordOperation, done: OperationDone, store: ParkingStore) -> Outcome | None:

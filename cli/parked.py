@@ -13,7 +13,7 @@ from cli.mistakes import Mistake
 from cli.operators import Operator
 from cli.publishing import now
 from cli.redriving import Sent
-from ensemble.dead_letter import REDRIVEN_FROM
+from ensemble.dead_letter import lineage_of
 from ensemble.operations import DiscardRecord, RedriveRecord
 from ensemble.runtime_state import ParkedRecord
 from ensemble.stamps import rfc3339
@@ -95,8 +95,7 @@ def discard_of(parked: Parked, operator: Operator) -> Sent:
 def _place(parked: Parked) -> dict[str, Any]:
     head = parked.head
     place = {"topic": head.topic, "partition": head.partition, "offset": head.offset}
-    generation = sum(header.name == REDRIVEN_FROM for header in head.headers)
-    return {"parking_key": parked.name, **place, "generation": generation}
+    return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
 
 
 def _as_letter(parked: Parked) -> Letter:
@@ -104,8 +103,9 @@ def _as_letter(parked: Parked) -> Letter:
     from ensemble.kafka.outside import Received
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
-    received = Received(topic, parked.partition, -1, parked.entry.since, parked.head.key, None,
-                        {"ensemble.parking-key": parked.key})  # fmt: skip
+    said = {"ensemble.parking-key": parked.key}
+    at, pairs = parked.entry.since, tuple(said.items())
+    received = Received(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
     return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))
 
 
