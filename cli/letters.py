@@ -89,6 +89,11 @@ class Letter:
         return self.header(_OWN + "handler")
 
     @property
+    def attempts(self) -> int | None:
+        text = self.header(_OWN + "attempts")
+        return int(text) if text.isdigit() else None
+
+    @property
     def disposition(self) -> str:
         return self.header(_OWN + "disposition") or "skip"
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from cli.widths import fitted, kept
+
 Cell = str | int | float | None
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
@@ -23,7 +25,7 @@ class Sheet:
     styles: Mapping[str, Mapping[str, str]] | None = None
     """The colour of a cell by its column and text, on a terminal."""
     spare: Sequence[str] = ()
-    """Columns that give way, the first one first, on a terminal that is too narrow for all."""
+    """Columns that give way, the first one first, on a terminal that is too narrow for all to be read."""
     nothing: str = "nothing there"
 
 
@@ -79,25 +81,20 @@ def _show_table(sheet: Sheet) -> None:
     from rich.text import Text
 
     console = Console()
-    names = fitting(sheet, console.width)
+    widths = fitting(sheet, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for place, name in enumerate(names):
-        width = _width(sheet, name) if place == 0 else None
-        table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", min_width=width)
+    for name, width in widths.items():
+        table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", width=width)
     for row in sheet.rows:
         cells = dict(zip(sheet.columns, row, strict=True))
-        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in names))
+        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in widths))
     console.print(table)
 
 
-def fitting(sheet: Sheet, width: int) -> list[str]:
-    """The columns to show: none that is empty, and no spare one that there is no room for."""
-    names = [name for name in sheet.columns if any(_cells(sheet, name))]
-    for spare in sheet.spare:
-        if sum(_width(sheet, name) + 3 for name in names) - 3 <= width:
-            break
-        names = [name for name in names if name != spare]
-    return names
+def fitting(sheet: Sheet, room: int) -> dict[str, int]:
+    """The columns to show with their widths: none that is empty, and no spare one that there is no room for."""
+    widths = {name: _width(sheet, name) for name in sheet.columns if any(_cells(sheet, name))}
+    return fitted({name: widths[name] for name in kept(widths, sheet.spare, room)}, room)
 
 
 def shown(cell: Cell) -> str:

@@ -63,7 +63,8 @@ def edited(letter: Letter, fields: dict[str, Any]) -> bytes:
     if kind is None:
         raise Mistake(f"--edit: {letter.place} does not say which message it is, so its fields cannot be edited")
     source = sources().on(letter.given_up.origin[0], kind.__schemas__)
-    return encoder_for(kind, source)(make(kind, fields))
+    advice = f"put it right in the --edit file: `dead-letters show {letter.place} --json` has all of its fields"
+    return encoder_for(kind, source)(make(kind, fields, advice))
 
 
 def _types_on(topic: str) -> tuple[type[Message], ...]:

@@ -49,6 +49,12 @@ class Sent:
     operation: RecordOperation
 
     @property
+    def place(self) -> str:
+        """Where its dead letter lies; of what is parked without one, where the record itself does."""
+        lies = self.letter.entry.record.offset >= 0
+        return self.letter.place if lies else "/".join(map(str, self.operation.place))
+
+    @property
     def ask(self) -> Ask:
         return self.letter.service, self.letter.partition, self.operation.operation_id
 

@@ -43,7 +43,7 @@ Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; stdout unless given.")]
 
 _STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
-_SPARE = ("attempts", "why", "by", "group", "failed_at", "key", "type")
+_SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")
 
 
 @group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
@@ -105,7 +105,7 @@ def group_dead_letters(
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in found]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
-    spare = ("oldest", "handler", "newest", "open")
+    spare = ("oldest", "handler", "newest", "open", "error", "service")
     show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), found, as_json=as_json)
 
 
@@ -118,7 +118,7 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
     from cli.operators import operator
     from cli.output import show_document
 
-    asked, access = operator(by, text), reach()
+    asked, access = operator(by, text, "TEXT"), reach()
     noted = group_of(access, name)
     put_note(access, noted.id, asked)
     show_document({"group": noted.id, "count": len(noted.letters), "note": asked.reason, "by": asked.by},

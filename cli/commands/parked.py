@@ -31,7 +31,7 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
     rows = [summary(parked) for parked in found(reach(), Filter(service, status, key))]
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
-    spare = ("attempts", "waits_for", "head", "next_try")
+    spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
     sheet = Sheet((*columns, "age"), table, {"status": _COLOURS}, spare, "no key is parked")
     show(sheet, rows, as_json=as_json)
 
@@ -54,7 +54,7 @@ def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
 def retry(
     key: Key, service: OfService = None, by: By = None, reason: Why = None, wait: Answer = 30.0, as_json: AsJson = False
 ) -> None:
-    """Try the head of a parked key now, with its attempts anew. Exit code 1 when it fails again."""
+    """Try the head of a parked key now, its attempts anew; a dead letter is redriven. Exit code 1 when it fails."""
     from cli.connection import reach
     from cli.operators import operator
     from cli.parked import one, retry_of
@@ -62,7 +62,7 @@ def retry(
     from cli.redriving import Pace
 
     manner, access = Manner(operator(by, reason), Pace(wait_s=wait), as_json=as_json), reach()
-    raise typer.Exit(carry_out(access, [retry_of(one(access, key, service), manner.operator)], manner))
+    raise typer.Exit(carry_out(access, [retry_of(access, one(access, key, service), manner.operator)], manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")

@@ -149,14 +149,14 @@ class ParkedKeys:
     def _close(self, key: bytes, count: int, undo: str) -> None:
         self._owner.calls.cancel(key)
         entry, head = self._parking.entry(key), self._parking.head(key)
-        if entry is not None and head is not None and entry.dead_letter:
+        if entry is not None and head is not None and (entry.dead_letter or redrives_of(HeldRecord(head))):
             self._mark_closed(key, head, undo)
         self._parking.close(key, count)
         self.blocks.try_now(key)
         log.info("parked.closed", key=key.decode(errors="replace"), by=undo, records=count)
 
     def _mark_closed(self, key: bytes, head: ParkedRecord, by: str) -> None:
-        """Its dead letter is not to be redriven any more."""
+        """Its dead letter is not to be redriven any more; a redrive under way learns what became of it."""
         place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
         closed = Resolution(how="closed", reason="undone", at=self._batch.now, **who)
         self._parking.resolve(key, place, redrives_of(HeldRecord(head)), closed)

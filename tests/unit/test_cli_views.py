@@ -123,9 +123,17 @@ def test_an_empty_sheet_says_so_beside_stdout(capsys: pytest.CaptureFixture[str]
 
 
 def test_empty_and_spare_columns_give_way() -> None:
-    assert fitting(SHEET, 200) == ["order", "status", "reason"]
+    assert fitting(SHEET, 200) == {"order": 5, "status": 9, "reason": 6}
     narrow = Sheet(SHEET.columns, SHEET.rows, spare=("status", "reason"))
-    assert fitting(narrow, 16) == ["order", "reason"]
+    assert list(fitting(narrow, 16)) == ["order", "reason"]
+
+
+def test_where_room_is_short_sentences_are_cut_before_names() -> None:
+    words = "PaymentConfirmed or PaymentDeclined from payment by 23:36:48 (in 18 s)"
+    row = ("order-0123456789abcdef-17", "payment_pending", words, "payment: no answer after four attempts")
+    widths = fitting(Sheet(("order", "status", "waits_for", "reason"), [row]), 80)
+    assert widths == {"order": 25, "status": 15, "waits_for": 15, "reason": 16}
+    assert sum(widths.values()) + 3 * 3 == 80
 
 
 def test_a_time_of_another_day_has_its_date() -> None:
