@@ -3,10 +3,11 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv \
+	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run orders through all services on a real Kafka, then check that nothing was lost or done twice
 	@./ensemble demo
@@ -55,6 +56,15 @@ format: venv ## Put all code into its format, and mend what can be mended
 
 bench: venv ## Measure speed and write the table to benchmarks/results/
 	$(PYTHON_OF_VENV) -m benchmarks $(ARGS)
+
+drill-provider-down: ## Act out and write down: the payment provider is down under load (ARGS="--minutes 10 --rate 5")
+drill-poison: ## Act out and write down: a message that can never be handled
+drill-wrong-release: ## Act out and write down: a release with a mistake gives up good commands
+drill-refund-fails: ## Act out and write down: a refund fails for good
+drill-hung-transaction: ## Act out and write down: somebody's transaction hangs on a topic that services read
+
+drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction: venv
+	$(PYTHON_OF_VENV) -m drills $(@:drill-%=%) $(ARGS)
 
 lock: ## Pin the newest versions that pyproject.toml allows, for .venv and for the image (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \

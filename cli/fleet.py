@@ -80,7 +80,7 @@ class Fleet:
         asked = list(services)
         ports = iter(free_ports(len(asked)))
         made = [Member(item, next(ports)) if isinstance(item, str) else item for item in asked]
-        self.members: Mapping[str, Member] = {member.name: member for member in made}
+        self._members = {member.name: member for member in made}
         self._bootstrap, self._directory = bootstrap, directory
         self._environment = {**self._provider(), **(environment or {})}
         self._children: dict[str, Child] = {}
@@ -91,6 +91,11 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """Everybody, by name."""
+        return self._members
 
     # -- all ----------------------------------------------------------------------------------------------------------
 
@@ -175,6 +180,11 @@ class Fleet:
             self.stop_one(name)
         self._spawn(self.members[name]).release({**self._variables(), **(environment or {})})
         self._ended.discard(name)
+
+    def put_in_place(self, member: Member) -> None:
+        """Start it instead of whoever has its name now, as a new release does; does not wait until it is ready."""
+        self._members[member.name] = member
+        self.restart(member.name)
 
     def pause(self, name: str) -> None:
         """Freeze one where it is (SIGSTOP)."""

@@ -8,14 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cli.connection import sources
 from cli.entries import entry_of
-from cli.publishing import cloud_event
+from cli.publishing import record_of
 from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
-from ensemble.codec import encoder_for
 
 if TYPE_CHECKING:
-    from ensemble.effects import Output
     from ensemble.kafka.outside import Access
     from ensemble.messages import Command
 
@@ -54,7 +51,9 @@ class OrderStates:
     def send(self, commands: Mapping[str, Command]) -> dict[str, str]:
         """Write one command for each order; returns their message ids."""
         ids = {order_id: secrets.token_hex(16) for order_id in commands}
-        self._writer.write([_record(command, ids[order_id]) for order_id, command in commands.items()])
+        self._writer.write(
+            [record_of(command, ORCHESTRATOR_COMMANDS, ids[order_id]) for order_id, command in commands.items()]
+        )
         return ids
 
     def took(self, order_id: str, message_id: str) -> bool:
@@ -75,10 +74,3 @@ class OrderStates:
         """The states of these orders."""
         wanted: Collection[str] = set(order_ids)
         return {order_id: state for order_id, state in self.now.items() if order_id in wanted}
-
-
-def _record(command: Command, message_id: str) -> Output:
-    kind, home = type(command), ORCHESTRATOR_COMMANDS
-    value = encoder_for(kind, sources().on(home.name, kind.__schemas__))(command)
-    headers: list[tuple[str, Any]] = list(cloud_event(command, message_id, message_id))
-    return home.name, value, str(getattr(command, home.key)).encode(), headers, -1

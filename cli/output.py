@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from cli.widths import fitted, kept
-
 Cell = str | int | float | None
+_GAP: Final = 3
+_NARROWEST: Final = 4
+_TEXT: Final = 40
+"""So much of a long text has to be seen; for more of it no other column gives way."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -25,7 +27,7 @@ class Sheet:
     styles: Mapping[str, Mapping[str, str]] | None = None
     """The colour of a cell by its column and text, on a terminal."""
     spare: Sequence[str] = ()
-    """Columns that give way, the first one first, on a terminal that is too narrow for all to be read."""
+    """Columns that give way, the first one first, on a terminal that is too narrow for all."""
     nothing: str = "nothing there"
 
 
@@ -81,20 +83,55 @@ def _show_table(sheet: Sheet) -> None:
     from rich.text import Text
 
     console = Console()
-    widths = fitting(sheet, console.width)
+    if len(sheet.rows) == 1 and not fits(sheet, console.width):
+        show_document(only_row(sheet), as_json=False)
+        return
+    names = fitting(sheet, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
-    for name, width in widths.items():
+    for name, width in widths(sheet, names, console.width).items():
         table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", width=width)
     for row in sheet.rows:
         cells = dict(zip(sheet.columns, row, strict=True))
-        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in widths))
+        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in names))
     console.print(table)
 
 
-def fitting(sheet: Sheet, room: int) -> dict[str, int]:
-    """The columns to show with their widths: none that is empty, and no spare one that there is no room for."""
-    widths = {name: _width(sheet, name) for name in sheet.columns if any(_cells(sheet, name))}
-    return fitted({name: widths[name] for name in kept(widths, sheet.spare, room)}, room)
+def fits(sheet: Sheet, width: int) -> bool:
+    """Whether there is room for everything."""
+    names = [name for name in sheet.columns if any(_cells(sheet, name))]
+    return sum(_width(sheet, name) for name in names) <= _room(names, width)
+
+
+def only_row(sheet: Sheet) -> dict[str, str]:
+    """The only row, by column, without what is empty."""
+    return {name: text for name in sheet.columns if (text := _cells(sheet, name)[0])}
+
+
+def fitting(sheet: Sheet, width: int) -> list[str]:
+    """The columns to show: none that is empty, and no spare one that there is no room for."""
+    names = [name for name in sheet.columns if any(_cells(sheet, name))]
+    for spare in sheet.spare:
+        if sum(min(_width(sheet, name), _TEXT) for name in names) <= _room(names, width):
+            break
+        names = [name for name in names if name != spare]
+    return names
+
+
+def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
+    """How wide each column is shown: where there is no room for all, the widest gives way first."""
+    found = {name: _width(sheet, name) for name in names}
+    while (excess := sum(found.values()) - _room(names, width)) > 0:
+        largest, second, *_ = [*sorted(found.values(), reverse=True), 0]
+        widest = next(name for name in found if found[name] == largest)
+        found[widest] -= min(excess, max(1, largest - second))
+        if largest <= _NARROWEST:
+            break
+    return found
+
+
+def _room(names: Sequence[str], width: int) -> int:
+    """What the gaps between columns leave."""
+    return width - _GAP * (len(names) - 1)
 
 
 def shown(cell: Cell) -> str:
@@ -129,13 +166,23 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         show_json(document)
         return
+    label = _label(document)
     for name, value in document.items():
         if isinstance(value, Mapping):
             write(f"{name}:")
+            inner_label = _label(value)
             for inner, text in value.items():
-                write(f"  {inner}\t{_lines(text)}")
+                write(f"  {inner_label(inner)}{_lines(text)}")
         elif value is not None:
-            write(f"{name}\t{_lines(value)}")
+            write(f"{label(name)}{_lines(value)}")
+
+
+def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
+    """How a name is put before its value: a tab in a pipe, values under each other on a terminal."""
+    if not sys.stdout.isatty():
+        return lambda name: f"{name}\t"
+    width = max((len(name) for name, value in document.items() if not isinstance(value, Mapping)), default=0)
+    return lambda name: name.ljust(width + 2)
 
 
 def _lines(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.connection import sources
 from cli.mistakes import Mistake
@@ -16,6 +16,7 @@ from ensemble.stamps import rfc3339
 from ensemble.topology import MAX_RECORD_BYTES, Topic
 
 if TYPE_CHECKING:
+    from ensemble.effects import Output
     from ensemble.kafka.outside import Access
 
 
@@ -43,6 +44,13 @@ def publish(access: Access, message: Message, topic: Topic | None = None) -> Rec
     headers = cloud_event(message, message_id, trace)
     partition, offset = access.publish(home.name, key.encode(), value, headers)
     return Receipt(type(message).__name__, message_id, key, home.name, partition, offset, trace)
+
+
+def record_of(message: Message, home: Topic, message_id: str) -> Output:
+    """The message as a record for a writer of many, beginning a trace under its own id (32 hexadecimal digits)."""
+    encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
+    headers: list[tuple[str, Any]] = list(cloud_event(message, message_id, message_id))
+    return home.name, encode(message), str(getattr(message, home.key)).encode(), headers, -1
 
 
 def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str, bytes]]:

@@ -78,6 +78,12 @@ def succeed(story: Story, record: Written) -> None:
     story.state(ORDER, "payment_pending", declined)
 
 
+def answer_again(story: Story, cause: Written) -> None:
+    """The outcome is known: it is told once more."""
+    told = story.by("payment", "payments.events", "PaymentDeclined", cause, order_id=ORDER, reason="card")
+    story.state(ORDER, "payment_pending", told)
+
+
 def _change(story: Story, partition: int, key: str, state: tuple[str, dict[str, Any]]) -> Written:
     kind, fields = state
     return story.write_at((f"payment{PARKED}", partition), kind, key, fields)

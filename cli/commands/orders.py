@@ -103,7 +103,7 @@ def list_orders(
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in found]
     nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
-    spare = ("speed", "customer", "total", "changed", "step")
+    spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), found, as_json=as_json)
 
 

@@ -283,12 +283,7 @@ class ServiceTestDriver:
 
     def _commit(self) -> None:
         for task in self._tasks.values():
-            for output in task.outputs:
-                self._topics.append(output)
-            for topic, changes in task.changes():
-                for key, value in changes:
-                    self._topics.append((topic, value, key, [], task.partition))
-            task.fold()
+            self._topics.commit(task)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

@@ -50,7 +50,7 @@ class OutageOrder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Literal["up", "down", "hang", "error"]
+    mode: Literal["up", "down", "hang", "error", "no_refunds"]
     for_s: float | None = Field(default=None, gt=0, le=86_400)
 
 

@@ -16,6 +16,7 @@ from services.payment_sandbox.settings import SandboxSettings
 from services.payment_sandbox.tokens import Script, script_of
 
 Document = dict[str, Any]
+_REFUNDS = "/v1/refunds"
 
 
 def create_app(settings: SandboxSettings, ledger: Ledger) -> web.Application:
@@ -25,7 +26,7 @@ def create_app(settings: SandboxSettings, ledger: Ledger) -> web.Application:
     app.add_routes(
         [
             web.post("/v1/charges", sandbox.guarded(sandbox.post_charge)),
-            web.post("/v1/refunds", sandbox.guarded(sandbox.post_refund)),
+            web.post(_REFUNDS, sandbox.guarded(sandbox.post_refund)),
             web.get("/v1/charges/{key}", sandbox.guarded(sandbox.get_charge)),
             web.get("/v1/ledger", sandbox.get_ledger),
             web.get("/livez", sandbox.get_livez),
@@ -60,6 +61,8 @@ class Sandbox:
                     raise Problem(500, "Internal error", "an ordered outage: mode error")
                 case "down":
                     raise Problem(503, "Service unavailable", "an ordered outage: mode down")
+                case "no_refunds" if request.path == _REFUNDS:
+                    raise Problem(422, "Refund refused", "an ordered outage: mode no_refunds")
             return await handler(request)
 
         return guard

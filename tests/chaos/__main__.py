@@ -39,9 +39,13 @@ def main(  # noqa: PLR0913  one flag for each kind of harm
     typer.echo(f"seed {chosen}: {amounts}")
     directory = keep or Path(tempfile.mkdtemp(prefix="ensemble-chaos-"))
     directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise typer.BadParameter(
+            f"{directory} is not empty: an older ledger would be judged with this run", param_hint="--keep"
+        )
     with chaos_system(EMBEDDED, directory) as system:
         report = Campaign(system, amounts, typer.echo).run()
-    (directory / "report.json").write_text(json.dumps(report, indent=2))
+    (directory / "report.json").write_text(json.dumps(report, indent=2, default=str))
     _show(report, directory)
     raise typer.Exit(0 if report["clean"] else 1)
 

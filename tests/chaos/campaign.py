@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 from cli.verify import as_document
+from cli.verify.facts import Violation
 from tests.chaos.amounts import Amounts
 from tests.chaos.crowd import ANY, Garbage, Order, crowd, stock
 from tests.chaos.harm import Act, Harm
@@ -20,7 +21,7 @@ from tests.chaos.operator import Operator
 from tests.end_to_end.system import READY_S, System, verified
 
 HEAL_LIMIT_S: Final = 180.0
-"""How long after the last order all of them must have ended."""
+"""How long after the last harm all of them must have ended, and a tenth of a second more for each order."""
 POLICIES: Final = {
     "payment": """
 [handlers.AttemptCharge]
@@ -39,6 +40,8 @@ probe_s = 1.0
 """
 }
 """A charge is given up soon, so that there is something to redrive; a refund never."""
+_EVIDENCE: Final = 40
+"""Findings of which the report keeps what lies on the topics."""
 _STEP_S: Final = 0.05
 _TEND_EVERY_S: Final = 2.0
 _TELL_EVERY_S: Final = 10.0
@@ -161,7 +164,7 @@ class Campaign:
 
     def _await_ends(self) -> list[Order]:
         """Resume, redrive or discard until every order has ended; returns those that have not in time."""
-        limit, left = time.monotonic() + HEAL_LIMIT_S, list(self.orders)
+        limit, left = time.monotonic() + HEAL_LIMIT_S + len(self.orders) / 10, list(self.orders)
         poisoned = [order.order_id for order in self.orders if order.is_poisoned]
         for order_id in poisoned:
             self.operator.turn_back(order_id)
@@ -209,7 +212,20 @@ class Campaign:
             "findings": [finding._asdict() for finding in findings],
             "still_open": [order.order_id for order in open_orders],
             "verify": document,
+            "evidence": self._evidence([*findings, *report.violations]),
         }
+
+    def _evidence(self, found: Sequence[Finding | Violation]) -> dict[str, Any]:
+        """Everything about the first orders of which something was found: the cluster is gone afterwards."""
+        watcher = self.system.watcher
+        named = (each.subject.rpartition(" ")[2] for each in found[:_EVIDENCE])
+        orders = dict.fromkeys(watcher.order_at(_as_place(name)) or name for name in named)
+        return {order_id: [entry.document() for entry in watcher.everything(order_id)] for order_id in orders}
+
+
+def _as_place(position: str) -> str:
+    """`topic[1]@2` as `topic/1/2`."""
+    return position.replace("[", "/").replace("]@", "/")
 
 
 def fallen_lines(system: System, name: str) -> list[str]:

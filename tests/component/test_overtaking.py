@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,6 +11,7 @@ from contracts import (
     CancelShipment,
     CommandFailed,
     InitiatePackaging,
+    OrderPlaced,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -19,6 +21,8 @@ from contracts import (
     Shipment,
     ShipmentCancelled,
 )
+from contracts.catalogue import CATALOGUE
+from ensemble import Service, reacts_to, state_store
 from ensemble.messages import Event
 from ensemble.operations import OperationDone
 from ensemble.redrive import Asked, GivenUp, redrive
@@ -29,10 +33,13 @@ from services.inventory.service import inventory_service
 from services.payment.ports import Captured, ChargeRequest, Declined
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
+from services.shipping.handlers import PackingFloor, ShipmentCancellation, ShippingService, ShippingSubscriber
 from services.shipping.service import shipping_service
 from tests.order_messages import (
     attempt_charge,
+    cancel_shipment,
     fulfil_order,
+    order_placed,
     process_payment,
     receive_stock,
     refund_payment,
@@ -248,6 +255,32 @@ def test_a_cancellation_passes_a_shipment_that_waits() -> None:
     shipment = driver.state(Shipment, "o-1")
     assert shipment is not None
     assert (shipment.status, shipment.packaging) == ("cancelled", False)
+
+
+@dataclass(frozen=True)
+class BrokenSubscriber(ShippingSubscriber):
+    """A release with a bug."""
+
+    @reacts_to(OrderPlaced)
+    def on_order_placed(self, event: OrderPlaced) -> None:
+        raise RuntimeError(f"cannot take {event.order_id}")
+
+
+def test_a_cancellation_passes_an_order_that_shipping_could_not_take() -> None:
+    """An event that failed holds back no undo either."""
+    broken = Service(
+        "shipping",
+        CATALOGUE,
+        roles=[ShippingService, BrokenSubscriber, PackingFloor, ShipmentCancellation],
+        stores=[state_store(Shipment)],
+    )
+    driver = ServiceTestDriver(broken)
+    driver.receive(order_placed(shipping_speed="express"), schedule_shipment())
+    driver.advance(3600)
+    driver.receive(cancel_shipment())
+    assert (kinds(driver), driver.parked("o-1")) == ([ShipmentCancelled], None)
+    driver.redrive(driver.dead_letters[0])
+    assert driver.answers(OperationDone)[-1].words == "it was closed already"
 
 
 def test_a_paused_undo_closes_what_it_undoes_and_then_waits_itself(payment: ServiceTestDriver) -> None:

@@ -290,6 +290,7 @@ def test_a_restart_keeps_the_line_and_its_order(driver: ServiceTestDriver, world
         driver.restart()
         driver.receive(quick("a", label))
     driver.restart()
+    assert told(driver) == []
     driver.discard(letter_of(driver))
     assert told(driver) == ["a2", "a3", "a4"]
 

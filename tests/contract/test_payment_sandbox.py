@@ -239,6 +239,15 @@ def test_an_outage_books_nothing_and_can_be_ended(
     assert sandbox.charge(order_id).status == 201
 
 
+def test_refunds_alone_can_be_refused_for_good(sandbox: SandboxProcess, order_id: str) -> None:
+    sandbox.send("POST", "/admin/outage", body={"mode": "no_refunds"})
+    assert sandbox.charge(order_id).status == 201
+    assert_problem(sandbox.refund(order_id), 422, None)
+    assert [kind for kind, *_ in sandbox.entries_of(order_id)] == ["charge"]
+    sandbox.send("POST", "/admin/outage", body={"mode": "up"})
+    assert sandbox.refund(order_id).status == 201
+
+
 def test_a_limited_outage_ends_by_itself(sandbox: SandboxProcess) -> None:
     ordered = sandbox.send("POST", "/admin/outage", body={"mode": "down", "for_s": 0.2}).document
     assert 0 < ordered["for_s"] <= 0.2

@@ -8,10 +8,18 @@ supervises them; a test has nobody.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from confluent_kafka import KafkaException
 
 from ensemble.kafka.outside import Access, Follower, Place, Received
+
+_LIMIT_S: Final = 60.0
+_ASK_S: Final = 5.0
+_PAUSE_S: Final = 0.2
 
 
 class Reading:
@@ -36,7 +44,20 @@ class Reading:
         with self._in_use:
             self._follower.close()
             yield
-            self._follower = Follower(self._access, self._next)
+            self._follower = self._opened()
+
+    def _opened(self) -> Follower:
+        """The admin client may ask with a leader epoch that the broker has forgotten, until it has looked again."""
+        limit = time.monotonic() + _LIMIT_S
+        while True:
+            try:
+                return Follower(self._access, self._next)
+            except KafkaException:
+                if time.monotonic() > limit:
+                    raise
+            with suppress(KafkaException):
+                self._access.admin.list_topics(timeout=_ASK_S)
+            time.sleep(_PAUSE_S)
 
     def close(self) -> None:
         self._follower.close()

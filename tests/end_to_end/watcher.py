@@ -46,6 +46,17 @@ class Watcher:
             found = list(self._entries.get(key, ()))
         return [entry for entry in found if _is_message(entry) and (not types or entry.type in types)]
 
+    def everything(self, key: str) -> list[Entry]:
+        """Dead letters and states as well, in the order in which they came here."""
+        with self._changed:
+            return list(self._entries.get(key, ()))
+
+    def order_at(self, place: str) -> str:
+        """The order of the record that lies at topic/partition/offset; empty when it belongs to none."""
+        with self._changed:
+            known = {entry.place: entry.order_id for entries in self._entries.values() for entry in entries}
+        return known.get(place, "")
+
     def counts(self, order_id: str) -> Counter[str]:
         """How many messages of each type there are."""
         return Counter(entry.type for entry in self.entries(order_id))

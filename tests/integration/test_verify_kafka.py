@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 
 from cli.verify import Options, Report, run_verify
@@ -75,8 +75,22 @@ def publish(cluster: str, story: Story) -> None:
         consumer = Consumer({"bootstrap.servers": cluster, "group.id": group})
         read = {**story.ends, **story.committed.get(group, {})}
         offsets = [TopicPartition(topic, p, end) for (topic, p), end in read.items() if topic in MESSAGE_TOPICS]
-        consumer.commit(offsets=offsets, asynchronous=False)
+        commit(consumer, offsets)
         consumer.close()
+
+
+def commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
+    """As soon as the broker's coordinator has loaded what it has to."""
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        try:
+            consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 @contextmanager

@@ -45,6 +45,11 @@ def test_every_panel_asks_for_a_metric_that_a_service_has() -> None:
         assert set(re.findall(r"ensemble_\w+", expression)) <= exposed
 
 
+def test_every_metric_has_a_panel() -> None:
+    asked = " ".join(EXPRESSIONS)
+    assert [metric.name for metric in LoopMetrics("payment").registry.collect() if metric.name not in asked] == []
+
+
 def test_outcomes_are_spelled_as_they_are_counted() -> None:
     asked = {name for expression in EXPRESSIONS for name in re.findall(r'outcome="(\w+)"', expression)}
     assert asked

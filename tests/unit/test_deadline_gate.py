@@ -102,3 +102,4 @@ def test_a_broker_that_does_not_answer_is_asked_again_later(task: PartitionTask)
     assert deadlines.open_until(task, NOW) is None
     assert deadlines.open_until(task, NOW) is None
     assert ends.asked == 1, "not with every turn of the loop"
+    assert deadlines.waits_for({0}), "nor need the loop turn as fast as it can"

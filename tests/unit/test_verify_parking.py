@@ -9,7 +9,19 @@ import pytest
 from cli.verify.judgement import count
 from cli.verify.progress import open_orders
 from tests.verify_orders import UNDO, clean_story, told_of
-from tests.verify_parking import ORDER, answer, ask, command, free, given_up, park, park_behind, resolve, succeed
+from tests.verify_parking import (
+    ORDER,
+    answer,
+    answer_again,
+    ask,
+    command,
+    free,
+    given_up,
+    park,
+    park_behind,
+    resolve,
+    succeed,
+)
 from tests.verify_story import Story
 
 
@@ -61,6 +73,16 @@ def sent_again_while_it_waited(story: Story) -> None:
     free(story, later)
 
 
+def sent_anew_while_it_waited(story: Story) -> None:
+    """By a person: its attempts count from the first again."""
+    record = command(story)
+    park(story, record)
+    later = command(story, attempt=1)
+    park(story, record, newer=later)
+    succeed(story, later)
+    free(story, record)
+
+
 def sent_again_in_one_batch(story: Story) -> None:
     """Only the later one was ever seen to wait."""
     command(story)
@@ -80,6 +102,27 @@ def newer_attempt_in_its_place(story: Story) -> None:
     letter = given_up(story, newer)
     letter.set_header("__streams.errors.offset", str(older.offset()))
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
+
+
+def swallowed_by_the_attempt_under_way(story: Story) -> None:
+    """The earlier one was called when the later one came; its answer holds for both."""
+    older = command(story)
+    park(story, older, "in_flight")
+    park(story, older, "in_flight", newer=command(story, attempt=2))
+    succeed(story, older)
+    free(story, older)
+
+
+def moved_to_the_front(story: Story) -> None:
+    """A later attempt took the place of one that waited before the charge."""
+    first = command(story)
+    succeed(story, first)
+    charge = story.last("AttemptCharge", ORDER)
+    second, third = command(story, attempt=2), command(story, attempt=3)
+    park(story, second, "paused", newer=third)
+    for cause in (third, charge):
+        answer_again(story, cause)
+    free(story, second)
 
 
 def undone_while_it_waited(story: Story) -> None:
@@ -117,8 +160,11 @@ def not_read_yet(story: Story) -> None:
         redriven_and_given_up_again,
         discarded,
         sent_again_while_it_waited,
+        sent_anew_while_it_waited,
         sent_again_in_one_batch,
         newer_attempt_in_its_place,
+        swallowed_by_the_attempt_under_way,
+        moved_to_the_front,
         undone_while_it_waited,
         paused_by_policy,
         carried_out,

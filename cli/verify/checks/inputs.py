@@ -55,7 +55,7 @@ def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool)
                 message, f"{duty.reader} has passed over it, but it is no dead letter of {duty.reader}: {message.fault}"
             )
         return
-    effects = [] if is_repeat else effects_of(snapshot, message, duty)
+    effects = [] if is_repeat else effects_of(snapshot, message, duty.reader)
     if snapshot.waits(duty.reader, message):
         yield from _too_early(message, duty, effects)
     elif given_up and not _was_redriven(snapshot, message, duty):
@@ -66,10 +66,10 @@ def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool)
         yield from _torn(message, duty, effects)
 
 
-def effects_of(snapshot: Snapshot, message: Message, duty: Duty) -> list[Message]:
+def effects_of(snapshot: Snapshot, message: Message, reader: str) -> list[Message]:
     """What the reader has put out because of it, but for the news that it failed."""
     caused = snapshot.caused.get(message.message_id, ())
-    return [effect for effect in caused if effect.service == duty.reader and effect.type != "CommandFailed"]
+    return [effect for effect in caused if effect.service == reader and effect.type != "CommandFailed"]
 
 
 def _too_early(message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
@@ -107,11 +107,16 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """A later attempt has taken its place where it waited; within one batch, nobody sees either of them wait."""
+    """A later one has taken its place where it waited, or an earlier one that was under way answers for both.
+
+    Within one batch, nobody sees either of them wait. What a person has sent anew counts its attempts from one.
+    """
     if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
         return False
-    same = snapshot.of_order(message.order_id, message.type)
-    return any(other.fields["attempt"] > message.fields["attempt"] for other in same)
+    same = [each for each in snapshot.of_order(message.order_id, message.type) if each.partition == message.partition]
+    if any(other.offset > message.offset for other in same):
+        return True
+    return any(other.offset < message.offset and effects_of(snapshot, other, reader) for other in same)
 
 
 def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:

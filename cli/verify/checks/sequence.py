@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cli.verify.facts import Message, Violation
+from cli.verify.flow import SENT_AGAIN
 from cli.verify.snapshot import Snapshot
 
 CHECK = "order per key"
@@ -33,4 +34,14 @@ def _counts(snapshot: Snapshot, effect: Message, cause: Message) -> bool:
     """News of a failure waits for nobody; what was skipped, and redriven later, comes out of its turn by intention."""
     if not effect.service or not effect.order_id or effect.fault or effect.type == "CommandFailed":
         return False
+    if _may_have_moved(snapshot, effect.service, cause):
+        return False
     return cause.order_id == effect.order_id and (effect.service, cause.position) not in snapshot.skipped
+
+
+def _may_have_moved(snapshot: Snapshot, service: str, cause: Message) -> bool:
+    """A later attempt at a command takes the place of an earlier one that waits."""
+    if cause.type not in SENT_AGAIN or not snapshot.parked.was_held(service, cause.order_id):
+        return False
+    same = snapshot.of_order(cause.order_id, cause.type)
+    return any(other.partition == cause.partition and other.offset < cause.offset for other in same)

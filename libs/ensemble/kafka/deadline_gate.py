@@ -32,8 +32,9 @@ class DeadlineGate:
         self._silent_until = 0.0
 
     def waits_for(self, partitions: Container[int]) -> bool:
-        """Timers of one of these are due, but their inputs are not read far enough."""
-        return any(partition in partitions for partition in self._asked)
+        """Timers of one of these are due, but their inputs are not read far enough, or nobody tells how far."""
+        is_silent = time.monotonic() < self._silent_until
+        return is_silent or any(partition in partitions for partition in self._asked)
 
     def reached(self, topic: str | None, partition: int | None, offset: int | None) -> None:
         """The consumer has read the partition to its present end, which is before `offset`."""
