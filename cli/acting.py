@@ -54,7 +54,6 @@ class Manner:
 
 def act(access: Access, action: Action, target: Target, manner: Manner) -> int:
     """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
-    target.check()
     with OrderStates(access) as states:
         meant = chosen(states.now, action, target)
         if action.sends_again:
