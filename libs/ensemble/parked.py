@@ -154,12 +154,15 @@ class ParkedKeys:
         log.info("parked.closed", key=key.decode(errors="replace"), by=undo, records=count)
 
     def _resolve_head(self, key: bytes, how: Literal["redriven", "closed"], *, by: str, reason: str) -> None:
-        """Where the head lies in the dead letters as well, it is not to be redriven from there any more."""
+        """Its dead letter is not to be redriven any more; a redrive under way learns what became of it."""
         entry, head = self._parking.entry(key), self._parking.head(key)
-        if entry is not None and head is not None and entry.dead_letter:
+        if entry is None or head is None:
+            return
+        generation = redrives_of(HeldRecord(head))
+        if entry.dead_letter or generation:
             place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
             resolution = Resolution(how=how, reason=reason, at=self._batch.now, **who)
-            self._parking.resolve(key, place, redrives_of(HeldRecord(head)), resolution)
+            self._parking.resolve(key, place, generation, resolution)
 
     # -- heads that are due ---------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble import Service, reacts_to, state_store
 from ensemble.messages import Event
 from ensemble.operations import OperationDone
+from ensemble.redrive import Asked, GivenUp, redrive
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.testing import ServiceTestDriver
 from services.inventory.domain import Warehouse
@@ -160,6 +161,16 @@ def test_a_dead_letter_that_an_undo_closed_cannot_be_redriven(
     payment.clear()
     payment.redrive(payment.dead_letters[0])
     assert payment.outputs == []
+    assert payment.answers(OperationDone)[-1].words == "it was closed already"
+
+
+def test_a_redrive_that_an_undo_closes_leaves_word_of_it(payment: ServiceTestDriver) -> None:
+    payment.receive(AWAY)
+    payment.advance(3600)
+    payment.redrive(payment.dead_letters[0])
+    payment.receive(refund_payment())
+    command = redrive(GivenUp.of(payment.dead_letters[0]), Asked("op-2", "ann", "once more", 1))
+    payment.operate(command.model_copy(update={"generation": 1}))
     assert payment.answers(OperationDone)[-1].words == "it was closed already"
 
 

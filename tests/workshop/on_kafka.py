@@ -30,7 +30,7 @@ from ensemble.kafka.restore import Place, high_watermarks
 from ensemble.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
 from ensemble.plan import Limits, Plan
 from ensemble.policy_loading import load_policies
-from ensemble.redrive import Asked, discard
+from ensemble.redrive import Asked, GivenUp, discard
 from ensemble.schemas import SchemaSources
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
@@ -99,7 +99,7 @@ class Outsider:
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(letter, Asked(**_asked("discarded"))))
+        self.operate(discard(GivenUp.of(letter), Asked(**_asked("discarded"))))
 
     def operate(self, operation: RecordOperation) -> None:
         """Tell the service something about one record, and wait for its answer."""
