@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.cluster import Cluster
 from benchmarks.meter import HopRun
+from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, input_headers, input_topic, output_topic, placed_orders, service
 from ensemble.codec import encoder_for
 from ensemble.kafka.clients import assigned_reader
@@ -35,8 +34,8 @@ def cpu(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     told = HopRun(cluster.bootstrap, topic, "", messages, messages // 4, 100, _LIMIT_S)
     found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for number in range(rounds):
-        for program in (BY_HAND, OURS) if number % 2 == 0 else (OURS, BY_HAND):
-            found[program].append(_measured(cluster, program, replace(told, run=run_name())))
+        for name in (BY_HAND, OURS) if number % 2 == 0 else (OURS, BY_HAND):
+            found[name].append(_measured(cluster, name, replace(told, run=run_name())))
     ratios = [ours["cpu_us"] / hand["cpu_us"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
     return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
 
@@ -45,8 +44,8 @@ def latency(cluster: Cluster, *, seconds: float, rounds: int) -> dict[str, Any]:
     """From produce to a read_committed consumer at 200 messages/s, in milliseconds."""
     found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for _ in range(rounds):
-        for program in (BY_HAND, OURS):
-            found[program].append(_latency(cluster, program, seconds))
+        for name in (BY_HAND, OURS):
+            found[name].append(_latency(cluster, name, seconds))
     ratios = [ours["p50"] / hand["p50"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
     return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
 
@@ -65,38 +64,25 @@ def _load(cluster: Cluster, topic: str, messages: int) -> None:
     producer.flush(60)
 
 
-def _measured(cluster: Cluster, program: str, run: HopRun) -> dict[str, float]:
-    with _process(cluster, program, run) as process:
+def _measured(cluster: Cluster, name: str, run: HopRun) -> dict[str, float]:
+    with _hop(cluster, name, run) as process:
         out, _ = process.communicate(timeout=_LIMIT_S + 30)
     measured: dict[str, float] = json.loads(out)
     return measured
 
 
-@contextmanager
-def _process(cluster: Cluster, program: str, run: HopRun) -> Iterator[subprocess.Popen[str]]:
-    """The hop as a process, with topics of its own that are gone afterwards."""
+def _hop(cluster: Cluster, name: str, run: HopRun) -> AbstractContextManager[subprocess.Popen[str]]:
     topics = [output_topic(run.run), *service(run.run, run.topic_in).own_topics]
-    cluster.make(topics)
-    command = [sys.executable, "-m", f"benchmarks.{program}", run.argument()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        cluster.drop(topic.name for topic in topics)
+    return program(cluster, topics, [f"benchmarks.{name}", run.argument()])
 
 
-def _latency(cluster: Cluster, program: str, seconds: float) -> dict[str, float]:
-    name = run_name()
-    topic = f"bench-lat-{name}"
+def _latency(cluster: Cluster, name: str, seconds: float) -> dict[str, float]:
+    unique = run_name()
+    topic = f"bench-lat-{unique}"
     cluster.make([input_topic(topic)])
-    run = HopRun(cluster.bootstrap, topic, name, 10**9, 10**9, 0, seconds + 60)
-    with _process(cluster, program, run):
-        took = _Probe(cluster, topic, output_topic(name).name).measure(seconds)
+    run = HopRun(cluster.bootstrap, topic, unique, 10**9, 10**9, 0, seconds + 60)
+    with _hop(cluster, name, run):
+        took = _Probe(cluster, topic, output_topic(unique).name).measure(seconds)
     cluster.drop([topic])
     return {"p50": at_share(took, 0.5), "p90": at_share(took, 0.9), "p99": at_share(took, 0.99), "messages": len(took)}
 

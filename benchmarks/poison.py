@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +18,7 @@ from benchmarks.cluster import Cluster
 from benchmarks.hop import run_name
 from benchmarks.meter import HopRun
 from benchmarks.poisoned_hop import MENDED, POISONED, poisoned_service
+from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, ProcessPayment, input_headers, input_topic, output_topic, placed_orders
 from ensemble.codec import encoder_for, readers_for
 from ensemble.kafka.clients import assigned_reader
@@ -83,26 +80,11 @@ class Run:
                 self._await_order()
         return figures
 
-    @contextmanager
-    def _process(self, directory: Path) -> Iterator[subprocess.Popen[str]]:
-        topics = [
-            output_topic(self.told.run),
-            *poisoned_service(self.told.run, self.told.topic_in, directory).own_topics,
-        ]
-        self.cluster.make(topics)
+    def _process(self, directory: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+        own = poisoned_service(self.told.run, self.told.topic_in, directory).own_topics
         settings = {"ENSEMBLE_POLICIES_DIR": str(directory), MENDED: str(directory / "mended")}
-        command = [sys.executable, "-m", "benchmarks.poisoned_hop", self.told.argument()]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings})
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            process.communicate()
-            self.cluster.drop(topic.name for topic in topics)
+        command = ["benchmarks.poisoned_hop", self.told.argument()]
+        return program(self.cluster, [output_topic(self.told.run), *own], command, settings)
 
     def _check_nothing_came(self, *, is_poisoned: bool) -> None:
         if is_poisoned and (came := self._payments(wait_s=0)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from cli import services
+from cli.held import Held, Parked
 from cli.mistakes import Mistake
 from cli.operators import Operator, confirm
 from cli.order_actions import Action
@@ -52,9 +54,10 @@ class Manner:
 
 def act(access: Access, action: Action, target: Target, manner: Manner) -> int:
     """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
-    target.check()
     with OrderStates(access) as states:
         meant = chosen(states.now, action, target)
+        if action.sends_again:
+            _say_what_is_stuck(access, meant)
         if manner.preview or not meant:
             _show_preview(action, meant, as_json=manner.as_json)
             return 0
@@ -76,6 +79,24 @@ def chosen(states: Mapping[str, State], action: Action, target: Target) -> dict[
     if why_not := action.why_not(state):
         raise Mistake(f"ORDER_ID: nothing to {action.verb} at {target.order_id}: {why_not}")
     return {target.order_id: state}
+
+
+def _say_what_is_stuck(access: Access, meant: Mapping[str, State]) -> None:
+    """What is sent again waits behind what its participant has given up, and no sending moves that."""
+    with Held(access, services.chosen(access, None)) as held:
+        heads = stuck(held.parked(), meant)
+    for head in heads[:_PREVIEWED]:
+        say(
+            f"{head.name}: {head.service} has given up {head.head.message}, and what is sent again waits behind it; "
+            f"only a redrive moves it: ensemble dead-letters redrive --service {head.service} --key {head.name}"
+        )
+    if len(heads) > _PREVIEWED:
+        say(f"and {len(heads) - _PREVIEWED} more: ensemble parked list --status dead_lettered")
+
+
+def stuck(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:
+    """The keys of these orders whose head is a dead letter."""
+    return [each for each in parked if each.entry.status == "dead_lettered" and each.name in orders]
 
 
 def _row(action: Action, order_id: str, state: State) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cli.mistakes import Mistake
 from cli.notes import notes
 from cli.reading import reading
 from cli.selecting import Group, Selection, grouped
+from contracts.catalogue import CATALOGUE
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ def found(access: Access, selection: Selection) -> list[Letter]:
     records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
     with Held(access, names) as held:
         letters = [_with_fate(Letter(entry_of(record)), held) for record in records]
+    _check_names(selection, letters)
     meant = [letter for letter in letters if selection.takes(letter)]
     return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
+
+
+def _check_names(selection: Selection, letters: Sequence[Letter]) -> None:
+    """A Mistake for a group or a type that nothing has: the filter would leave out everything, and say nothing."""
+    if selection.group is not None and all(letter.group != selection.group for letter in letters):
+        raise Mistake(f"--group: no group {selection.group!r}; `ensemble dead-letters group --all` shows what there is")
+    known = {kind.__name__ for kind in CATALOGUE.message_types()} | {letter.type for letter in letters}
+    if selection.type is not None and selection.type not in known:
+        raise Mistake(f"--type: no message is called {selection.type!r}; there are {', '.join(sorted(known))}")
 
 
 def listed(access: Access, selection: Selection, limit: int) -> list[dict[str, Any]]:
@@ -58,8 +69,8 @@ def group_of(access: Access, name: str) -> Group:
 def one(access: Access, place: str) -> Letter:
     """The dead letter that lies at TOPIC/PARTITION/OFFSET; a Mistake when there is none."""
     topic, partition, offset = _parsed(place)
-    if (topic, partition) not in access.places([topic]):
-        raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}")
+    if (count := access.topics().get(topic, 0)) <= partition:
+        raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}" if count else _no_such(topic, access))
     for record in access.read([(topic, partition)], progress(topic)):
         if record.offset == offset:
             letter = Letter(entry_of(record))
@@ -91,7 +102,7 @@ def summary(letter: Letter) -> dict[str, Any]:
         "behind": letter.fate.behind,
         "error": letter.error,
         "message": letter.words,
-        "attempts": letter.header("ensemble.attempts"),
+        "attempts": letter.attempts,
         "stage": letter.header("ensemble.stage"),
         "group": letter.group,
         "redriven": letter.generation,
@@ -106,12 +117,12 @@ def whole(letter: Letter) -> dict[str, Any]:
     entry, value = letter.entry, letter.entry.record.value or b""
     return {
         **summary(letter),
-        "came_from": "/".join(map(str, letter.origin)),
-        "parking_key": letter.parking_name,
+        "came_from": "/".join(map(str, letter.given_up.origin)),
+        "parking_key": letter.given_up.parking_name,
         "handler": letter.handler,
         "policy": letter.header("ensemble.policy") or None,
         "disposition": letter.header("ensemble.disposition") or None,
-        "redriven_from": letter.lineage or None,
+        "redriven_from": letter.given_up.lineage or None,
         "sender": entry.sender,
         "id": entry.id,
         **reading(letter),
@@ -144,8 +155,15 @@ def _with_fate(letter: Letter, held: Held) -> Letter:
 
 def _parsed(place: str) -> tuple[str, int, int]:
     parts = place.split("/")
-    if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):  # noqa: PLR2004  topic, partition, offset
+    is_place = len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit()  # noqa: PLR2004  topic, partition, offset
+    if not is_place or not parts[0].endswith(services.DEAD_LETTER):
         raise Mistake(
-            f"DEAD_LETTER: {place!r} is no place; it is TOPIC/PARTITION/OFFSET as `ensemble dead-letters list` shows it"
+            f"DEAD_LETTER: {place!r} is no place of a dead letter, such as payment.dead-letter/2/0; "
+            "`ensemble dead-letters list` shows them"
         )
     return parts[0], int(parts[1]), int(parts[2])
+
+
+def _no_such(topic: str, access: Access) -> str:
+    names = ", ".join(services.named_by(access, services.DEAD_LETTER))
+    return f"DEAD_LETTER: there is no topic {topic}; services with dead letters are {names or 'none'}"

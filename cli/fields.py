@@ -51,15 +51,15 @@ def from_json(text: str, source: str) -> Fields:
     return document
 
 
-def from_file(path: Path) -> Fields:
-    """The object in a file."""
+def from_file(path: Path, flag: str = "--file") -> Fields:
+    """The object in a file that `flag` names."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise Mistake(f"--file: {path} cannot be read: {error.strerror}") from None
+        raise Mistake(f"{flag}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Mistake(f"--file: {path} is no UTF-8 text") from None
-    return from_json(text, f"--file {path}")
+        raise Mistake(f"{flag}: {path} is no UTF-8 text") from None
+    return from_json(text, f"{flag} {path}")
 
 
 def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
@@ -79,14 +79,14 @@ def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
     return fields
 
 
-def make(kind: type[Message], fields: Mapping[str, Any]) -> Message:
-    """The validated message; a Mistake names each field that is missing or wrong."""
+def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Message:
+    """The validated message; a Mistake names each field that is missing or wrong, and says what to do about it."""
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
         words = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
         given = f"give it with {_flags_of(kind)}, or start from --example"
-        raise Mistake(f"{kind.__name__} is not valid: {words}; {given}") from None
+        raise Mistake(f"{kind.__name__} is not valid: {words}; {advice or given}") from None
 
 
 def parse_line(text: str) -> Fields:

@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from cli.entries import Entry
 from cli.services import DEAD_LETTER
-from ensemble.dead_letter import REDRIVEN_FROM
 from ensemble.parking import ParkingStore, Place
+from ensemble.redrive import GivenUp
 
 _ERROR, _OWN = "__streams.errors.", "ensemble."
 _FIRST: Final = _ERROR + "exception"
@@ -65,21 +65,16 @@ class Letter:
     def key(self) -> str:
         return self.entry.key
 
-    @property
-    def parking_key(self) -> bytes:
-        """The key that it is, or was, parked under."""
-        return self.entry.record.headers.get(_OWN + "parking-key") or self.entry.record.key or b""
+    @cached_property
+    def given_up(self) -> GivenUp:
+        """The record behind it, as its service knows it."""
+        record = self.entry.record
+        return GivenUp((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
 
     @property
-    def parking_name(self) -> str:
-        """The same as operators' commands spell it."""
-        return self.parking_key.decode(errors="backslashreplace")
-
-    @property
-    def origin(self) -> Place:
-        """Where the record was consumed from. A record without that lies where its dead letter lies."""
-        topic, partition, offset = (self.header(_ERROR + name) for name in ("topic", "partition", "offset"))
-        return topic, _number(partition, self.partition), _number(offset, -1)
+    def identity(self) -> tuple[str, bytes, Place, int]:
+        """What tells its record, and the time it was given up, from others."""
+        return self.service, self.given_up.parking_key, self.given_up.origin, self.generation
 
     @property
     def error(self) -> str:
@@ -94,25 +89,18 @@ class Letter:
         return self.header(_OWN + "handler")
 
     @property
-    def disposition(self) -> str:
-        return self.header(_OWN + "disposition") or "skip"
-
-    @cached_property
-    def headers(self) -> tuple[tuple[str, bytes | None], ...]:
-        """The record's own, without those that the dead letter adds."""
-        pairs = self.entry.record.pairs
-        added = [number for number, (name, _) in enumerate(pairs) if name == _FIRST]
-        return pairs[: added[-1]] if added else pairs
+    def attempts(self) -> int | None:
+        text = self.header(_OWN + "attempts")
+        return int(text) if text.isdigit() else None
 
     @property
-    def lineage(self) -> list[str]:
-        """The dead letters that it was redriven from, the first one first."""
-        return [(value or b"").decode(errors="replace") for name, value in self.headers if name == REDRIVEN_FROM]
+    def disposition(self) -> str:
+        return self.header(_OWN + "disposition") or "skip"
 
     @property
     def generation(self) -> int:
         """How often it had been redriven before it was given up."""
-        return len(self.lineage)
+        return len(self.given_up.lineage)
 
     @property
     def failed_at(self) -> int:
@@ -125,7 +113,7 @@ class Letter:
     @property
     def cause(self) -> tuple[str, str, str, str]:
         """Service, handler, error and message without what is particular to this record."""
-        keys = (self.key, self.parking_name)
+        keys = (self.key, self.given_up.parking_name)
         return self.service, self.handler, self.error, normalised(self.words, keys)
 
     @property
@@ -140,11 +128,11 @@ class Letter:
 
 def fate_of(letter: Letter, store: ParkingStore) -> Fate:
     """What became of it, as the parked keys of its partition say."""
-    key = letter.parking_key
-    known = store.resolution(letter.parking_name.encode(), letter.origin, letter.generation)
+    behind, origin = letter.given_up, letter.given_up.origin
+    known = store.resolution(behind.parking_name.encode(), origin, letter.generation)
     if known is not None:
         return Fate(known.how, by=known.requested_by, why=known.reason, at=known.at)
-    entry, number = store.entry(key), store.find(key, letter.origin)
+    entry, number = store.entry(behind.parking_key), store.find(behind.parking_key, origin)
     if entry is not None and number is not None:
         is_held = number == entry.first and entry.status == "dead_lettered"
         return Fate("parked" if is_held else "retrying", behind=entry.next - number - 1)
@@ -166,7 +154,3 @@ def normalised(words: str, keys: Iterable[str] = ()) -> str:
     for pattern, stand_in in _PARTICULARS:
         words = pattern.sub(stand_in, words)
     return words
-
-
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.lstrip("-").isdigit() else otherwise

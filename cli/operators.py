@@ -33,12 +33,12 @@ class Operator:
         return {"operation_id": self.operation_id, "requested_by": self.by, "reason": self.reason}
 
 
-def operator(by: str | None, reason: str | None) -> Operator:
-    """The one who asks; a Mistake without a reason."""
+def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Operator:
+    """The one who asks; a Mistake without a reason, which `flag` gives."""
     if not reason or not reason.strip():
-        raise Mistake("--reason: say why; it is kept with the command, for whoever looks at it later")
+        raise Mistake(f"{flag}: say why; it is kept with the command, for whoever looks at it later")
     if len(reason) > _REASON_LIMIT:
-        raise Mistake(f"--reason: {len(reason)} characters, and {_REASON_LIMIT} are kept: shorten it")
+        raise Mistake(f"{flag}: {len(reason)} characters, and {_REASON_LIMIT} are kept: shorten it")
     name = by or _user()
     if len(name) > _NAME_LIMIT:
         raise Mistake(f"--by: {len(name)} characters, and {_NAME_LIMIT} are kept: shorten it")

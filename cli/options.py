@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cli.operators import Operator
+    from cli.waves import Pace
 
 
 def complete_service(incomplete: str) -> list[str]:
@@ -35,3 +40,32 @@ FailureLimit = Annotated[
 WaveWait = Annotated[
     float, typer.Option("--wait", min=0.1, max=86_400, help="What has not gone on by then (seconds) counts as failed.")
 ]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks for something to be done, and why."""
+
+    by: By = None
+    reason: Why = None
+
+    def operator(self) -> Operator:
+        """A Mistake without a reason."""
+        from cli.operators import operator
+
+        return operator(self.by, self.reason)
+
+
+@dataclass(frozen=True)
+class Waves:
+    """How what was paused goes on."""
+
+    probe: Probe = 1
+    wave: WaveSize = 10
+    failure_limit: FailureLimit = 0.2
+    wait: WaveWait = 60.0
+
+    def pace(self) -> Pace:
+        from cli.waves import Pace
+
+        return Pace(self.probe, self.wave, self.failure_limit, self.wait)

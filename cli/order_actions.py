@@ -40,6 +40,8 @@ class Action:
     """What would follow, in words."""
     more: Callable[[State], Mapping[str, Any]] = lambda _: {}
     """The command's own fields."""
+    sends_again: bool = False
+    """Whether it is done by sending once more what was sent before."""
 
     def command(self, state: State, operator: Operator) -> Command:
         """The command for one order; a Mistake for what its contract does not allow."""
@@ -133,6 +135,6 @@ def resuming(*, past_pause: bool) -> Action:
 
 
 PAUSE: Final = Action("pause", PauseOrder, _why_no_pause, lambda _: "send nothing of it until it is resumed")
-RETRY: Final = Action("retry", RetryOrder, _why_no_retry, _retries, _retried)
+RETRY: Final = Action("retry", RetryOrder, _why_no_retry, _retries, _retried, sends_again=True)
 COMPENSATE: Final = Action("compensate", CompensateOrder, _why_no_compensation, _turns_back)
 CANCEL: Final = Action("cancel", RequestCancellation, _why_no_compensation, _turns_back)

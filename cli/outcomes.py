@@ -1,4 +1,4 @@
-"""What became of a record that was redriven: it succeeded, it failed again, or it is not known yet."""
+"""What became of a record that was redriven or discarded: it succeeded, it failed again, or it is not known yet."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cli.letters import Letter
-from ensemble.operations import OperationDone, RecordOperation
+from ensemble.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation
 from ensemble.parking import ParkingStore
 from ensemble.runtime_state import ParkedKey
 
-Result = Literal["succeeded", "failed again", "nothing to do", "refused", "waits", "no answer", "not known yet"]
-GOOD: Final = frozenset({"succeeded", "nothing to do"})
+Result = Literal[
+    "succeeded", "discarded", "failed again", "closed", "in flight", "nothing to do", "refused", "waits", "no answer",
+    "not known yet",
+]  # fmt: skip
+GOOD: Final = frozenset({"succeeded", "discarded", "closed", "in flight", "nothing to do"})
+"""Nothing is left to do about it, or it is under way without this command."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One redrive's end."""
+    """One operation's end."""
 
     result: Result
     words: str = ""
@@ -37,17 +41,36 @@ def judged(
     if done is None:
         return None
     if done.outcome == "refused":
-        return Outcome("refused", done.words)
+        return _refused(operation, done)
     if done.outcome == "nothing_to_do":
         return Outcome("nothing to do", done.words)
+    if isinstance(operation, DiscardRecord):
+        return Outcome("discarded")
     failed = next((each for each in letters if _is_of(each, operation)), None)
     if failed is not None:
         return Outcome("failed again", f"{failed.error}: {failed.words}")
-    return _as_parked(operation, done, store)
+    return _closed(operation, store) or _as_parked(operation, done, store)
+
+
+def _refused(operation: RecordOperation, done: OperationDone) -> Outcome:
+    """What is being tried already needs no redrive; but an edit of it was not taken."""
+    is_edit = getattr(operation, "edited", None) is not None
+    return Outcome("in flight" if done.words == IN_FLIGHT and not is_edit else "refused", done.words)
 
 
 def _is_of(letter: Letter, operation: RecordOperation) -> bool:
-    return letter.origin == operation.place and letter.parking_name == operation.parking_key
+    behind = letter.given_up
+    return behind.origin == operation.place and behind.parking_name == operation.parking_key
+
+
+def _closed(operation: RecordOperation, store: ParkingStore) -> Outcome | None:
+    """Its order was undone while it was tried: that closes the record, as it is now or as it was."""
+    key, generation = operation.parking_key.encode(), operation.generation
+    for each in (generation, generation + 1):
+        known = store.resolution(key, operation.place, each)
+        if known is not None and known.how == "closed":
+            return Outcome("closed", f"{known.requested_by} made it moot")
+    return None
 
 
 def _as_parked(operation: RecordOperation, done: OperationDone, store: ParkingStore) -> Outcome | None:

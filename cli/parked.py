@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli import services
+from cli.dead_letters import found as dead_letters
 from cli.entries import Entry, entry_of
 from cli.held import Held, Parked
 from cli.letters import Fate, Letter
 from cli.mistakes import Mistake
 from cli.operators import Operator
 from cli.publishing import now
-from cli.redriving import Sent
-from ensemble.dead_letter import REDRIVEN_FROM
+from cli.redriving import Sent, redrive_of
+from cli.selecting import Selection
+from ensemble.dead_letter import lineage_of
 from ensemble.operations import DiscardRecord, RedriveRecord
 from ensemble.runtime_state import ParkedRecord
 from ensemble.stamps import rfc3339
@@ -80,8 +82,14 @@ def whole(parked: Parked) -> dict[str, Any]:
     return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
 
 
-def retry_of(parked: Parked, operator: Operator) -> Sent:
-    """The command to try its head now. Its service has the record's bytes already."""
+def retry_of(access: Access, parked: Parked, operator: Operator) -> Sent:
+    """The command to try its head now; where that is a dead letter, its redrive, so that its fate is known."""
+    letter = _letter_of(access, parked)
+    return try_now(parked, operator) if letter is None else Sent(letter, redrive_of(letter, operator))
+
+
+def try_now(parked: Parked, operator: Operator) -> Sent:
+    """The command to try a head that was not given up. Its service has the bytes already."""
     place = _place(parked)
     record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
     return Sent(_as_letter(parked), record)
@@ -92,11 +100,19 @@ def discard_of(parked: Parked, operator: Operator) -> Sent:
     return Sent(_as_letter(parked), DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key))
 
 
+def _letter_of(access: Access, parked: Parked) -> Letter | None:
+    """The dead letter of its head; None where there is none, or none any more."""
+    if not parked.entry.dead_letter:
+        return None
+    letters = dead_letters(access, Selection(service=parked.service, key=parked.name))
+    place = (parked.head.topic, parked.head.partition, parked.head.offset)
+    return next((each for each in letters if each.given_up.origin == place and each.fate.status == "parked"), None)
+
+
 def _place(parked: Parked) -> dict[str, Any]:
     head = parked.head
     place = {"topic": head.topic, "partition": head.partition, "offset": head.offset}
-    generation = sum(header.name == REDRIVEN_FROM for header in head.headers)
-    return {"parking_key": parked.name, **place, "generation": generation}
+    return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
 
 
 def _as_letter(parked: Parked) -> Letter:
@@ -104,8 +120,9 @@ def _as_letter(parked: Parked) -> Letter:
     from ensemble.kafka.outside import Received
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
-    received = Received(topic, parked.partition, -1, parked.entry.since, parked.head.key, None,
-                        {"ensemble.parking-key": parked.key})  # fmt: skip
+    said = {"ensemble.parking-key": parked.key}
+    at, pairs = parked.entry.since, tuple(said.items())
+    received = Received(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
     return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))
 
 

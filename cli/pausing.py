@@ -98,7 +98,6 @@ class _Resuming:
         }
         self._show(document, ended)
         if ended is None:
-            say(f"{self.what} stays paused")
             return 1
         stopped = bool(done) and done[-1].stops(self.manner.pace)
         return int(bool(_told(ended, self.manner)) or stopped)
@@ -106,9 +105,10 @@ class _Resuming:
     def _show(self, document: dict[str, Any], ended: Spread | None) -> None:
         rows = [] if ended is None else [_line(row) for row in ended.rows()]
         gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
-        show(Sheet(_COLUMNS, rows, nothing=f"{self.what} was not resumed"), document, as_json=self.manner.as_json)
+        show(Sheet(_COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
         if document["waves"]:
-            say(f"{_counted(gone_on)} went on, {_counted(len(document['left_paused']))} still held")
+            asked = sum(len(wave["orders"]) for wave in document["waves"])
+            say(f"{gone_on} of {_counted(asked)} went on, {len(document['left_paused'])} are held at it")
 
 
 _COLUMNS: Final = ("service", "acknowledged", "missing", "words")

@@ -41,7 +41,7 @@ def why_unreadable(letter: Letter) -> str:
 
 def read(letter: Letter, value: bytes) -> Message:
     """The message; UndecodableRecord in words."""
-    topic = letter.origin[0]
+    topic = letter.given_up.origin[0]
     types = _types_on(topic)
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
@@ -59,11 +59,12 @@ def edited(letter: Letter, fields: dict[str, Any]) -> bytes:
     """The message with other fields, in today's schema; a Mistake names what is wrong with them."""
     from cli.fields import make
 
-    kind = next((each for each in _types_on(letter.origin[0]) if each.__name__ == letter.type), None)
+    kind = next((each for each in _types_on(letter.given_up.origin[0]) if each.__name__ == letter.type), None)
     if kind is None:
         raise Mistake(f"--edit: {letter.place} does not say which message it is, so its fields cannot be edited")
-    source = sources().on(letter.origin[0], kind.__schemas__)
-    return encoder_for(kind, source)(make(kind, fields))
+    source = sources().on(letter.given_up.origin[0], kind.__schemas__)
+    advice = f"put it right in the --edit file: `dead-letters show {letter.place} --json` has all of its fields"
+    return encoder_for(kind, source)(make(kind, fields, advice))
 
 
 def _types_on(topic: str) -> tuple[type[Message], ...]:

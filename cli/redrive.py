@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.dead_letters import these
-from cli.fields import from_json
+from cli.fields import from_file
 from cli.letters import OPEN, Letter
 from cli.mistakes import Mistake
 from cli.operators import Operator, confirm
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
 
 _PREVIEWED: Final = 20
+_STYLES: Final = {
+    "outcome": {
+        "succeeded": "green",
+        "failed again": "bold red",
+        "refused": "red",
+        "no answer": "red",
+        "waits": "yellow",
+    }
+}
 _REHEARSING: Final = Operator("nobody", "a rehearsal")
 
 
@@ -51,11 +60,7 @@ class Wanted:
             return None
         if len(letters) != 1:
             raise Mistake(f"--edit: it is for one dead letter, and these are {len(letters)}")
-        try:
-            text = self.edit.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Mistake(f"--edit: {self.edit} cannot be read: {error}") from None
-        return edited(letters[0], from_json(text, f"--edit {self.edit}"))
+        return edited(letters[0], from_file(self.edit, "--edit"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def rehearse(access: Access, wanted: Wanted, *, as_json: bool) -> int:
     found = rehearsed(access, wanted.redrives(access, _REHEARSING))
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
     rows = [tuple(row[name] for name in columns) for row in found]
-    spare = ("left_parked", "key", "handler")
+    spare = ("left_parked", "handler", "key", "type", "reads_today")
     show(Sheet(columns, rows, spare=spare, nothing="no open dead letters match"), found, as_json=as_json)
     return 0
 
@@ -111,9 +116,8 @@ def _preview(verb: str, wanted: Wanted, sent: Sequence[Sent], *, yes: bool) -> N
 def carry_out(access: Access, sent: Sequence[Sent], manner: Manner) -> int:
     settled = [one for one in sent if one.letter.fate.status not in OPEN]
     if settled:
-        say(
-            f"{_counted(len(settled))} of these are {settled[0].letter.fate.status}: the service knows, and will say so"
-        )
+        how = ", ".join(sorted({one.letter.fate.status for one in settled}))
+        say(f"{len(settled)} of {_counted(len(sent))}: {how} already; the service knows, and will say so")
     found: list[tuple[Sent, Outcome]] = []
     with Delivery(access, sorted({one.letter.service for one in sent})) as delivery:
         counting = _progress(len(sent))
@@ -129,14 +133,13 @@ def carry_out(access: Access, sent: Sequence[Sent], manner: Manner) -> int:
 
 def _account(found: Sequence[tuple[Sent, Outcome]], *, as_json: bool) -> None:
     rows = [
-        {"place": one.letter.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
+        {"place": one.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
          "words": outcome.words or None, "operation_id": one.operation.operation_id}
         for one, outcome in found
     ]  # fmt: skip
     columns = ("place", "type", "key", "outcome", "words")
     table = [tuple(row[name] for name in columns) for row in rows]
-    styles = {"outcome": {"succeeded": "green", "failed again": "bold red", "refused": "red", "no answer": "red"}}
-    show(Sheet(columns, table, styles, ("type", "key"), "no open dead letters match"), rows, as_json=as_json)
+    show(Sheet(columns, table, _STYLES, ("type", "key"), "no open dead letters match"), rows, as_json=as_json)
 
 
 def _progress(total: int) -> Callable[[Sequence[tuple[Sent, Outcome]]], None]:

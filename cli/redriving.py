@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from cli.entries import entry_of
 from cli.held import Held
@@ -19,7 +19,7 @@ from cli.operators import Operator
 from cli.outcomes import Outcome, judged
 from cli.services import DEAD_LETTER
 from ensemble.operations import DiscardRecord, RecordOperation, RedriveRecord
-from ensemble.runtime_state import RecordHeader
+from ensemble.redrive import Asked, discard, redrive
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
@@ -49,6 +49,12 @@ class Sent:
     operation: RecordOperation
 
     @property
+    def place(self) -> str:
+        """Where its dead letter lies; of what is parked without one, where the record itself does."""
+        lies = self.letter.entry.record.offset >= 0
+        return self.letter.place if lies else "/".join(map(str, self.operation.place))
+
+    @property
     def ask(self) -> Ask:
         return self.letter.service, self.letter.partition, self.operation.operation_id
 
@@ -56,7 +62,7 @@ class Sent:
 def in_order(letters: Sequence[Letter]) -> list[Letter]:
     """The oldest first, and in each partition as they were given up: so each key keeps its order. Each record once."""
     by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
-    latest = {(letter.service, letter.parking_key, letter.origin, letter.generation): letter for letter in by_place}
+    latest = {letter.identity: letter for letter in by_place}
     lines = groupby(latest.values(), key=lambda letter: (letter.service, letter.partition))
     return list(merge(*(list(line) for _, line in lines), key=lambda letter: letter.failed_at))
 
@@ -73,23 +79,12 @@ def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
 
 def redrive_of(letter: Letter, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
     """The command that redrives one dead letter."""
-    headers = tuple(RecordHeader(name=name, value=value) for name, value in letter.headers)
-    record, operation = letter.entry.record, operator.operation()
-    return RedriveRecord(
-        **operation, **_place(letter), key=record.key, value=record.value, headers=headers, edited=edited,
-        redriven_from=letter.place,
-    )  # fmt: skip
+    return redrive(letter.given_up, Asked(**operator.operation()), edited)
 
 
 def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
     """The command that does without one."""
-    return DiscardRecord(**operator.operation(), **_place(letter), key=letter.entry.record.key)
-
-
-def _place(letter: Letter) -> dict[str, Any]:
-    topic, partition, offset = letter.origin
-    place = {"topic": topic, "partition": partition, "offset": offset}
-    return {"parking_key": letter.parking_name, **place, "generation": letter.generation}
+    return discard(letter.given_up, Asked(**operator.operation()))
 
 
 class Delivery:
@@ -124,7 +119,7 @@ class Delivery:
                     return
 
     def _write(self, chunk: Sequence[Sent], pace: Pace) -> None:
-        records = [record_of(*one.ask[:2], one.operation, one.letter.parking_key) for one in chunk]
+        records = [record_of(*one.ask[:2], one.operation, one.letter.given_up.parking_key) for one in chunk]
         if pace.rate is None:
             self._writer.write(records)
             return
@@ -158,8 +153,3 @@ class Delivery:
         if one.ask not in self._hearing.done:
             return Outcome("no answer", f"{one.letter.service} has not answered within {wait_s:g} s: is it running?")
         return Outcome("not known yet", f"it was still being tried after {wait_s:g} s")
-
-
-def with_edit(letters: Sequence[Letter], content: bytes | None, operator: Operator) -> list[Sent]:
-    """The commands, the value of the only one replaced where `content` is given."""
-    return [Sent(letter, redrive_of(letter, operator, content)) for letter in letters]

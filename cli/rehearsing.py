@@ -69,7 +69,7 @@ def _on_copies(access: Access, service: str, sent: Sequence[Sent]) -> list[tuple
 
 def _handler(plan: Plan, letter: Letter) -> str:
     """Who would take it today; nothing when nobody would."""
-    inlet = plan.inputs.get(letter.origin[0])
+    inlet = plan.inputs.get(letter.given_up.origin[0])
     value = letter.entry.record.value or b""
     if inlet is None:
         return letter.handler

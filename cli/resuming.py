@@ -68,7 +68,7 @@ def in_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wav
     done: list[Wave] = []
     for wave in waves(names, pace, world):
         done.append(wave)
-        what = "probe" if wave.is_probe else f"wave {wave.number}"
+        what = f"wave {wave.number}" if wave.number else "probe"
         say(f"{what}: {len(wave.names) - len(wave.failed)} of {len(wave.names)} went on")
     return done
 
@@ -78,8 +78,9 @@ def why_stopped(done: Sequence[Wave], pace: Pace, total: int) -> str:
     if not done or not done[-1].stops(pace):
         return ""
     left, last = total - sum(len(wave.names) for wave in done), done[-1]
+    rest = f"; {left} stay paused" if left else ""
     share = len(last.failed) / len(last.names)
     return (
         f"stopped: {len(last.failed)} of {len(last.names)} ({share:.0%}) failed or did not go on, more than "
-        f"--failure-limit {pace.failure_limit:g} allows ({', '.join(last.failed[:3])}); {left} stay paused"
+        f"--failure-limit {pace.failure_limit:g} allows ({', '.join(last.failed[:3])}){rest}"
     )

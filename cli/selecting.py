@@ -32,7 +32,7 @@ class Selection:
         return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
 
     def _takes_key(self, letter: Letter) -> bool:
-        return self.key is None or self.key in {letter.key, letter.parking_name}
+        return self.key is None or self.key in {letter.key, letter.given_up.parking_name}
 
     @property
     def is_everything(self) -> bool:

@@ -50,9 +50,9 @@ class Wave:
     """One group, and what became of each."""
 
     number: int
+    """0: the probe."""
     names: tuple[str, ...]
     fates: Mapping[str, Fate] = field(default_factory=dict)
-    is_probe: bool = False
 
     @property
     def failed(self) -> list[str]:
@@ -72,9 +72,9 @@ def split(names: Sequence[str], pace: Pace) -> list[tuple[str, ...]]:
 
 def waves(names: Sequence[str], pace: Pace, world: World) -> Iterator[Wave]:
     """Resume them group by group; each group is given out once its outcome is known. Ends at the first that stops."""
-    for number, group in enumerate(split(names, pace)):
+    for number, group in enumerate(split(names, pace), start=0 if pace.probe else 1):
         world.resume(group)
-        wave = Wave(number, group, _settled(group, pace, world), is_probe=number == 0 and pace.probe > 0)
+        wave = Wave(number, group, _settled(group, pace, world))
         yield wave
         if wave.stops(pace):
             return

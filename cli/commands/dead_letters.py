@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.options import Answer, AsJson, By, OfService, Why, Yes
+from cli.flags import spelled_out
+from cli.options import Answer, AsJson, Asker, By, OfService, Yes
 
 if TYPE_CHECKING:
     from cli.selecting import Selection
@@ -43,18 +45,39 @@ Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; stdout unless given.")]
 
 _STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
-_SPARE = ("attempts", "why", "by", "group", "failed_at", "key", "type")
+_SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which dead letters: all that every given flag takes."""
+
+    service: OfService = None
+    type_name: Type = None
+    error: Error = None
+    key: Key = None
+    since: Since = None
+    until: Until = None
+    group: OfGroup = None
+
+    def selection(self, *, open_only: bool = True) -> Selection:
+        """A Mistake for a time that is none."""
+        from cli.publishing import now
+        from cli.selecting import Selection
+        from cli.times import moment_ms
+
+        times: dict[str, Any] = {
+            flag: None if text is None else moment_ms(text, f"--{flag}", now())
+            for flag, text in (("since", self.since), ("until", self.until))
+        }
+        chosen = (self.service, self.type_name, self.error, self.key)
+        return Selection(*chosen, **times, group=self.group, open_only=open_only)
 
 
 @group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
+@spelled_out
 def list_dead_letters(
-    service: OfService = None,
-    type_name: Type = None,
-    error: Error = None,
-    key: Key = None,
-    since: Since = None,
-    until: Until = None,
-    group_name: OfGroup = None,
+    filters: Filters,
     everything: All = False,
     limit: Limit = 50,
     as_json: AsJson = False,
@@ -64,8 +87,8 @@ def list_dead_letters(
     from cli.dead_letters import listed
     from cli.output import Sheet, show
 
-    chosen = (service, type_name, error, key, since, until, group_name)
-    found = listed(reach(), _selection(chosen, open_only=not everything), limit)
+    selection = filters.selection(open_only=not everything)
+    found = listed(reach(), selection, limit)
     columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
                "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in found]
@@ -84,13 +107,9 @@ def show(place: Place, as_json: AsJson = False) -> None:
 
 
 @group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
+@spelled_out
 def group_dead_letters(
-    service: OfService = None,
-    type_name: Type = None,
-    error: Error = None,
-    key: Key = None,
-    since: Since = None,
-    until: Until = None,
+    filters: Filters,
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
@@ -100,12 +119,11 @@ def group_dead_letters(
     from cli.output import Sheet
     from cli.output import show as show_sheet
 
-    chosen = (service, type_name, error, key, since, until, None)
-    found = groups(reach(), _selection(chosen, open_only=not everything))
+    found = groups(reach(), filters.selection(open_only=not everything))
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in found]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
-    spare = ("oldest", "handler", "newest", "open")
+    spare = ("oldest", "handler", "newest", "open", "error", "service")
     show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), found, as_json=as_json)
 
 
@@ -118,7 +136,7 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
     from cli.operators import operator
     from cli.output import show_document
 
-    asked, access = operator(by, text), reach()
+    asked, access = operator(by, text, "TEXT"), reach()
     noted = group_of(access, name)
     put_note(access, noted.id, asked)
     show_document({"group": noted.id, "count": len(noted.letters), "note": asked.reason, "by": asked.by},
@@ -126,14 +144,9 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
 
 
 @group.command(epilog="Example: `ensemble dead-letters export --all --format csv --output dead-letters.csv`.")
+@spelled_out
 def export(
-    service: OfService = None,
-    type_name: Type = None,
-    error: Error = None,
-    key: Key = None,
-    since: Since = None,
-    until: Until = None,
-    group_name: OfGroup = None,
+    filters: Filters,
     everything: All = False,
     form: Format = "json",
     output: Output = None,
@@ -145,8 +158,7 @@ def export(
     from cli.dead_letters import as_csv, exported, found
     from cli.files import put
 
-    chosen = (service, type_name, error, key, since, until, group_name)
-    letters = found(reach(), _selection(chosen, open_only=not everything))
+    letters = found(reach(), filters.selection(open_only=not everything))
     text = as_csv(letters) if form == "csv" else json.dumps(exported(letters), indent=2, ensure_ascii=False) + "\n"
     put(text, output, f"{len(letters)} dead letters")
 
@@ -155,23 +167,17 @@ def export(
     epilog="Examples: `ensemble dead-letters redrive --group 5f2c81aa --dry-run`; "
     "`ensemble dead-letters redrive payment.dead-letter/2/0 --reason 'provider is back'`."
 )
+@spelled_out
 def redrive(
+    filters: Filters,
+    asker: Asker,
     places: Places = None,
-    service: OfService = None,
-    type_name: Type = None,
-    error: Error = None,
-    key: Key = None,
-    since: Since = None,
-    until: Until = None,
-    group_name: OfGroup = None,
     limit: AtMost = None,
     rate: Rate = None,
     stop_on_error: StopOnError = False,
     dry_run: DryRun = False,
     edit: Edit = None,
     force: Force = False,
-    by: By = None,
-    reason: Why = None,
     yes: Yes = False,
     wait: Answer = 30.0,
     as_json: AsJson = False,
@@ -181,52 +187,28 @@ def redrive(
     from cli.redrive import Manner, Wanted, redrive_these, rehearse
     from cli.redriving import Pace
 
-    chosen = (service, type_name, error, key, since, until, group_name)
-    wanted = Wanted(tuple(places or ()), _selection(chosen), limit, edit, force=force)
+    wanted = Wanted(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
         raise typer.Exit(rehearse(reach(), wanted, as_json=as_json))
-    from cli.operators import operator
-
-    asked, pace = operator(by, reason), Pace(rate, stop_on_error, wait)
+    asked, pace = asker.operator(), Pace(rate, stop_on_error, wait)
     raise typer.Exit(redrive_these(reach(), wanted, Manner(asked, pace, yes, as_json)))
 
 
 @group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
+@spelled_out
 def discard(
+    filters: Filters,
+    asker: Asker,
     places: Places = None,
-    service: OfService = None,
-    type_name: Type = None,
-    error: Error = None,
-    key: Key = None,
-    since: Since = None,
-    until: Until = None,
-    group_name: OfGroup = None,
     limit: AtMost = None,
-    by: By = None,
-    reason: Why = None,
     yes: Yes = False,
     wait: Answer = 30.0,
     as_json: AsJson = False,
 ) -> None:
     """Do without dead letters: what waits behind a parked one goes on. Exit code 1 when one is refused."""
     from cli.connection import reach
-    from cli.operators import operator
     from cli.redrive import Manner, Wanted, discard_these
     from cli.redriving import Pace
 
-    asked, chosen = operator(by, reason), (service, type_name, error, key, since, until, group_name)
-    wanted = Wanted(tuple(places or ()), _selection(chosen), limit)
+    asked, wanted = asker.operator(), Wanted(tuple(places or ()), filters.selection(), limit)
     raise typer.Exit(discard_these(reach(), wanted, Manner(asked, Pace(wait_s=wait), yes, as_json)))
-
-
-def _selection(chosen: tuple[str | None, ...], *, open_only: bool = True) -> Selection:
-    from cli.publishing import now
-    from cli.selecting import Selection
-    from cli.times import moment_ms
-
-    service, type_name, error, key, since, until, group_name = chosen
-    times: dict[str, Any] = {
-        "since": None if since is None else moment_ms(since, "--since", now()),
-        "until": None if until is None else moment_ms(until, "--until", now()),
-    }
-    return Selection(service, type_name, error, key, **times, group=group_name, open_only=open_only)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Answer, AsJson, By, FailureLimit, Probe, WaveSize, WaveWait, Why, Yes
+from cli.flags import spelled_out
+from cli.options import Answer, AsJson, By, Waves, Why, Yes
 
 if TYPE_CHECKING:
     from cli.acting import Manner, Target
+    from cli.order_actions import Action
 
 OneOrder = Annotated[str | None, typer.Argument(metavar="ORDER_ID", help="The order; or say which by --where.")]
 
@@ -35,134 +38,92 @@ Steps = Annotated[list[str] | None, typer.Option("--step", help="This step's deb
 PastPause = Annotated[bool, typer.Option("--past-pause", help="Even where its step is paused for all: a probe.")]
 
 
+@dataclass(frozen=True)
+class Orders:
+    """Which orders."""
+
+    order_id: OneOrder = None
+    where: Where = None
+
+    def target(self) -> Target:
+        """A Mistake unless it is one of both."""
+        from cli.acting import Target
+        from cli.where import where as conditions
+
+        target = Target(self.order_id, conditions(self.where or ()))
+        target.check()
+        return target
+
+
+@dataclass(frozen=True)
+class Doing:
+    """Who asks, why, and whether anything is to be done at all."""
+
+    by: By = None
+    reason: Why = None
+    yes: Yes = False
+    preview: Preview = False
+
+    def manner(self, wait: float, *, as_json: bool) -> Manner:
+        """A preview needs no reason."""
+        from cli.acting import Manner
+        from cli.operators import operator
+
+        asked = operator(self.by, self.reason or ("a preview" if self.preview else None))
+        return Manner(asked, self.yes, self.preview, wait, as_json=as_json)
+
+
 def add_to(group: typer.Typer) -> None:
     """Register the commands."""
-    group.command(epilog="Example: `ensemble orders pause order-1 --reason audit`.")(pause)
-    group.command(epilog="Example: `ensemble orders resume --where paused_by='step payment' --reason 'works again'`.")(
-        resume
-    )
-    group.command(epilog="Example: `ensemble orders retry order-1 --reason 'the provider is back'`.")(retry)
-    group.command(epilog="Example: `ensemble orders compensate order-1 --preview`.")(compensate)
-    group.command(epilog="Example: `ensemble orders settle order-1 --step payment --reason 'wired the money'`.")(settle)
+    for command, example in (
+        (pause, "orders pause order-1 --reason audit"),
+        (resume, "orders resume --where paused_by='step payment' --reason 'works again'"),
+        (retry, "orders retry order-1 --reason 'the provider is back'"),
+        (compensate, "orders compensate order-1 --preview"),
+        (settle, "orders settle order-1 --step payment --reason 'wired the money'"),
+    ):
+        group.command(epilog=f"Example: `ensemble {example}`.")(spelled_out(command))
 
 
-def pause(
-    order_id: OneOrder = None,
-    where: Where = None,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    preview: Preview = False,
-    wait: Answer = 10.0,
-    as_json: AsJson = False,
-) -> None:
+def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Have no command of an order sent until it is resumed. Answers are recorded, and its deadline stops."""
-    from cli.acting import act
-    from cli.connection import reach
     from cli.order_actions import PAUSE
 
-    target, manner = parsed(order_id, where), made((by, reason), (yes, preview, as_json), wait)
-    raise typer.Exit(act(reach(), PAUSE, target, manner))
+    _carry_out(PAUSE, orders, doing.manner(wait, as_json=as_json))
 
 
-def resume(
-    order_id: OneOrder = None,
-    where: Where = None,
-    past_pause: PastPause = False,
-    probe: Probe = 1,
-    wave: WaveSize = 10,
-    failure_limit: FailureLimit = 0.2,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    preview: Preview = False,
-    wait: WaveWait = 60.0,
-    as_json: AsJson = False,
-) -> None:
+def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = False, as_json: AsJson = False) -> None:
     """Go on with paused orders: several in waves, a probe first. Exit code 1 when too many of a wave fail again."""
-    from dataclasses import replace
-
-    from cli.acting import act
-    from cli.connection import reach
     from cli.order_actions import resuming
-    from cli.waves import Pace
 
-    target, manner = parsed(order_id, where), made((by, reason), (yes, preview, as_json), wait)
-    manner = replace(manner, pace=Pace(probe, wave, failure_limit, wait))
-    raise typer.Exit(act(reach(), resuming(past_pause=past_pause), target, manner))
+    manner = replace(doing.manner(waves.wait, as_json=as_json), pace=waves.pace())
+    _carry_out(resuming(past_pause=past_pause), orders, manner)
 
 
-def retry(
-    order_id: OneOrder = None,
-    where: Where = None,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    preview: Preview = False,
-    wait: Answer = 10.0,
-    as_json: AsJson = False,
-) -> None:
+def retry(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Have what is under way, or owed, sent again now, as a new attempt."""
-    from cli.acting import act
-    from cli.connection import reach
     from cli.order_actions import RETRY
 
-    target, manner = parsed(order_id, where), made((by, reason), (yes, preview, as_json), wait)
-    raise typer.Exit(act(reach(), RETRY, target, manner))
+    _carry_out(RETRY, orders, doing.manner(wait, as_json=as_json))
 
 
-def compensate(
-    order_id: OneOrder = None,
-    where: Where = None,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    preview: Preview = False,
-    wait: Answer = 10.0,
-    as_json: AsJson = False,
-) -> None:
+def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Have an order turn back now, and undo what may have happened; also after a step that cannot be undone."""
-    from cli.acting import act
-    from cli.connection import reach
     from cli.order_actions import COMPENSATE
 
-    target, manner = parsed(order_id, where), made((by, reason), (yes, preview, as_json), wait)
-    raise typer.Exit(act(reach(), COMPENSATE, target, manner))
+    _carry_out(COMPENSATE, orders, doing.manner(wait, as_json=as_json))
 
 
-def settle(
-    order_id: OneOrder = None,
-    steps: Steps = None,
-    where: Where = None,
-    by: By = None,
-    reason: Why = None,
-    yes: Yes = False,
-    preview: Preview = False,
-    wait: Answer = 10.0,
-    as_json: AsJson = False,
-) -> None:
+def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Say that what an order still owes was given back, freed or cancelled by hand."""
-    from cli.acting import act
-    from cli.connection import reach
     from cli.order_actions import settling
 
-    target, manner = parsed(order_id, where), made((by, reason), (yes, preview, as_json), wait)
-    raise typer.Exit(act(reach(), settling(tuple(steps or ())), target, manner))
+    _carry_out(settling(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
 
 
-def parsed(order_id: str | None, where: list[str] | None) -> Target:
-    """Which orders."""
-    from cli.acting import Target
-    from cli.where import where as conditions
+def _carry_out(action: Action, orders: Orders, manner: Manner) -> None:
+    from cli.acting import act
+    from cli.connection import reach
 
-    return Target(order_id, conditions(where or ()))
-
-
-def made(who: tuple[str | None, str | None], flags: tuple[bool, bool, bool], wait: float) -> Manner:
-    """How; a preview needs no reason."""
-    from cli.acting import Manner
-    from cli.operators import operator
-
-    (by, reason), (yes, preview, as_json) = who, flags
-    asked = operator(by, reason or "a preview") if preview else operator(by, reason)
-    return Manner(asked, yes, preview, wait, as_json=as_json)
+    target = orders.target()
+    raise typer.Exit(act(reach(), action, target, manner))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cli.commands import order_actions
-from cli.commands.order_actions import OneOrder, Preview, Where
+from cli.commands.order_actions import Doing, Orders, Preview, Where
+from cli.flags import spelled_out
 from cli.options import AsJson, AsJsonLines, By, OrderId, Timeout, Yes
 
 if TYPE_CHECKING:
-    from cli.acting import Manner
+    from cli.acting import Manner, Target
     from cli.operators import Operator
     from cli.publishing import Receipt
     from ensemble.kafka.outside import Access
@@ -99,7 +100,8 @@ def list_orders(
         raise Mistake(f"--status {unknown[0]}: there is no such status; there are {', '.join(STATUSES)}")
     flags = {"owed": owed, "paused": paused, "overdue": overdue}
     texts = [*(f"status={name}" for name in status or ()), *(f"{name}=true" for name, given in flags.items() if given)]
-    found = listed(reach(), conditions([*texts, *(where or ())]), limit)
+    wanted = conditions([*texts, *(where or ())])
+    found = listed(reach(), wanted, limit)
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in found]
     nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
@@ -126,9 +128,9 @@ def watch(order_id: OrderId, timeout: Timeout = 60.0, as_json: AsJsonLines = Fal
 
 
 @group.command(epilog="Examples: `ensemble orders cancel order-1 --preview`; `ensemble orders cancel order-1`.")
+@spelled_out
 def cancel(
-    order_id: OneOrder = None,
-    where: Where = None,
+    orders: Orders,
     reason: Reason = "cancelled by hand",
     by: By = None,
     preview: Preview = False,
@@ -140,31 +142,30 @@ def cancel(
     """Ask the orchestrator to undo orders that have not ended; --preview says what would be taken back."""
     from cli.cancelling import request
     from cli.connection import reach
-    from cli.operators import operator
 
-    if where or preview:
-        raise typer.Exit(_cancel_these(order_id, where, order_actions.made((by, reason), (yes, preview, as_json), 10)))
-    order_actions.parsed(order_id, where).check()
-    command, access = _cancellation(order_id, operator(by, reason)), reach()
-    receipt = request(access, order_id or "", command)
+    target, manner = orders.target(), Doing(by, reason, yes, preview).manner(10, as_json=as_json)
+    if target.order_id is None or preview:
+        raise typer.Exit(_cancel_these(target, manner))
+    command, access = _cancellation(target.order_id, manner.operator), reach()
+    receipt = request(access, target.order_id, command)
     if watch:
         raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
     _tell(receipt, command, as_json=as_json)
 
 
-def _cancellation(order_id: str | None, asked: Operator) -> Message:
+def _cancellation(order_id: str, asked: Operator) -> Message:
     from cli.fields import make
     from contracts import RequestCancellation
 
     return make(RequestCancellation, {"order_id": order_id, "reason": asked.reason, "requested_by": asked.by})
 
 
-def _cancel_these(order_id: str | None, where: list[str] | None, manner: Manner) -> int:
+def _cancel_these(target: Target, manner: Manner) -> int:
     from cli.acting import act
     from cli.connection import reach
     from cli.order_actions import CANCEL
 
-    return act(reach(), CANCEL, order_actions.parsed(order_id, where), manner)
+    return act(reach(), CANCEL, target, manner)
 
 
 def _watch(access: Access, order_id: str, timeout: float, *, as_json: bool) -> int:

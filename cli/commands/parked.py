@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.options import Answer, AsJson, By, OfService, Why
+from cli.flags import spelled_out
+from cli.options import Answer, AsJson, Asker, OfService
+
+if TYPE_CHECKING:
+    from cli.redrive import Manner
 
 group = typer.Typer(help="Keys that a service holds back, in order, and why.")
 
@@ -31,7 +35,7 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
     rows = [summary(parked) for parked in found(reach(), Filter(service, status, key))]
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
-    spare = ("attempts", "waits_for", "head", "next_try")
+    spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
     sheet = Sheet((*columns, "age"), table, {"status": _COLOURS}, spare, "no key is parked")
     show(sheet, rows, as_json=as_json)
 
@@ -51,30 +55,31 @@ def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
 
 
 @group.command(epilog="Example: `ensemble parked retry order-1 --reason 'the provider is back'`.")
-def retry(
-    key: Key, service: OfService = None, by: By = None, reason: Why = None, wait: Answer = 30.0, as_json: AsJson = False
-) -> None:
-    """Try the head of a parked key now, with its attempts anew. Exit code 1 when it fails again."""
+@spelled_out
+def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
+    """Try the head of a parked key now, its attempts anew; a dead letter is redriven. Exit code 1 when it fails."""
     from cli.connection import reach
-    from cli.operators import operator
     from cli.parked import one, retry_of
-    from cli.redrive import Manner, carry_out
-    from cli.redriving import Pace
+    from cli.redrive import carry_out
 
-    manner, access = Manner(operator(by, reason), Pace(wait_s=wait), as_json=as_json), reach()
-    raise typer.Exit(carry_out(access, [retry_of(one(access, key, service), manner.operator)], manner))
+    manner, access = _manner(asker, wait, as_json=as_json), reach()
+    raise typer.Exit(carry_out(access, [retry_of(access, one(access, key, service), manner.operator)], manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
-def discard(
-    key: Key, service: OfService = None, by: By = None, reason: Why = None, wait: Answer = 30.0, as_json: AsJson = False
-) -> None:
+@spelled_out
+def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
     """Do without the head of a parked key: what waits behind it goes on."""
     from cli.connection import reach
-    from cli.operators import operator
     from cli.parked import discard_of, one
-    from cli.redrive import Manner, carry_out
+    from cli.redrive import carry_out
+
+    manner, access = _manner(asker, wait, as_json=as_json), reach()
+    raise typer.Exit(carry_out(access, [discard_of(one(access, key, service), manner.operator)], manner))
+
+
+def _manner(asker: Asker, wait: float, *, as_json: bool) -> Manner:
+    from cli.redrive import Manner
     from cli.redriving import Pace
 
-    manner, access = Manner(operator(by, reason), Pace(wait_s=wait), as_json=as_json), reach()
-    raise typer.Exit(carry_out(access, [discard_of(one(access, key, service), manner.operator)], manner))
+    return Manner(asker.operator(), Pace(wait_s=wait), as_json=as_json)

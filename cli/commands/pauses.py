@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cli.options import AsJson, By, FailureLimit, Probe, WaveSize, WaveWait, Why, Yes, complete_service
+from cli.flags import spelled_out
+from cli.options import AsJson, Asker, Waves, Yes, complete_service
 
 if TYPE_CHECKING:
     from ensemble.pauses import Scope
@@ -35,7 +36,9 @@ def complete_command(incomplete: str) -> list[str]:
 Step = Annotated[str, typer.Argument(metavar="STEP", help="Of the saga: payment, ...", autocompletion=complete_step)]
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="A command's name.", autocompletion=complete_command)]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The service.", autocompletion=complete_service)]
-Acknowledged = Annotated[float, typer.Option("--ack", min=0.1, help="Wait so many seconds for all partitions.")]
+Acknowledged = Annotated[
+    float, typer.Option("--ack", min=0.1, max=86_400, help="Wait so many seconds for all partitions.")
+]
 
 
 class Words(NamedTuple):
@@ -48,45 +51,36 @@ class Words(NamedTuple):
 def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Words]) -> None:
     """`pause` and `resume` for one kind of wider pause."""
 
-    def pause(
-        name: str, acknowledged: Acknowledged = 15.0, by: By = None, reason: Why = None, as_json: AsJson = False
-    ) -> None:
+    def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
         from cli.connection import reach
-        from cli.operators import operator
         from cli.pausing import Manner
         from cli.pausing import pause as carry_out
         from cli.wider import wider
 
-        manner = Manner(operator(by, reason), acknowledged, as_json=as_json)
-        raise typer.Exit(carry_out(reach(), wider(scope, name), manner))
+        what, manner = wider(scope, name), Manner(asker.operator(), acknowledged, as_json=as_json)
+        raise typer.Exit(carry_out(reach(), what, manner))
 
     def resume(
         name: str,
-        probe: Probe = 1,
-        wave: WaveSize = 10,
-        failure_limit: FailureLimit = 0.2,
-        wait: WaveWait = 60.0,
+        waves: Waves,
+        asker: Asker,
         acknowledged: Acknowledged = 15.0,
-        by: By = None,
-        reason: Why = None,
         yes: Yes = False,
         as_json: AsJson = False,
     ) -> None:
         from cli.connection import reach
-        from cli.operators import operator
         from cli.pausing import Manner
         from cli.pausing import resume as carry_out
-        from cli.waves import Pace
         from cli.wider import wider
 
-        pace = Pace(probe, wave, failure_limit, wait)
-        manner = Manner(operator(by, reason), acknowledged, yes, pace, as_json)
-        raise typer.Exit(carry_out(reach(), wider(scope, name), manner))
+        what, manner = wider(scope, name), Manner(asker.operator(), acknowledged, yes, waves.pace(), as_json)
+        raise typer.Exit(carry_out(reach(), what, manner))
 
     for command, said in zip((pause, resume), words, strict=True):
         command.__annotations__["name"] = argument
         register: Callable[[Any], Any] = app.command(help=said.help, epilog=f"Example: `ensemble {said.example}`.")
-        register(command)
+        spelled: Callable[..., None] = spelled_out(command)  # type: ignore[arg-type]  # two signatures, one loop
+        register(spelled)
 
 
 _add(

@@ -1,19 +1,8 @@
-"""Time as the runtime uses it: the wall clock for deadlines, and waits that a test can skip."""
+"""Time as the runtime uses it: the wall clock, and one that a test turns. Nobody waits on either."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import Protocol
-
-from ensemble.ports import Clock
-
-
-class RuntimeClock(Clock, Protocol):
-    """A clock that can also wait."""
-
-    def sleep(self, seconds: float) -> None: ...
-    async def sleep_async(self, seconds: float) -> None: ...
 
 
 class SystemClock:
@@ -22,15 +11,9 @@ class SystemClock:
     def now(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
 
 class ManualClock:
-    """A clock that moves when told, and when somebody waits on it."""
+    """A clock that moves when told."""
 
     def __init__(self, now: int = 1_750_000_000_000) -> None:
         self._now = now
@@ -41,9 +24,3 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move on."""
         self._now += round(seconds * 1000)
-
-    def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.advance(seconds)

@@ -14,6 +14,7 @@ from ensemble.dead_letter import REDRIVEN_FROM
 from ensemble.effects import Record
 from ensemble.errors import OversizedOutput, UndecodableRecord
 from ensemble.operations import (
+    IN_FLIGHT,
     DiscardRecord,
     Operation,
     OperationDone,
@@ -128,7 +129,7 @@ class Control:
         entry, held = self._parking.entry(key), dict(self._parking.waiting(key))[number]
         assert entry is not None, "it was found there"
         if number == entry.first and entry.status == "in_flight":
-            return "refused", "it is in flight; wait until its handler comes back, or discard it"
+            return "refused", IN_FLIGHT
         if number != entry.first and command.edited is None:
             return "nothing_to_do", "it waits behind another record of its key"
         self._parking.replace(key, number, _redriven(held, command))

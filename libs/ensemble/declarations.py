@@ -23,6 +23,8 @@ R = TypeVar("R", None, Awaitable[None])
 Role = TypeVar("Role", bound=type)
 
 Verb = Literal["handles", "reacts_to", "when_due"]
+Overtaken = tuple[type[Message], ...]
+"""Message types that an undo makes moot."""
 _MARKS = "__ensemble_marks__"
 _CONDUCTS = "__ensemble_conducts__"
 
@@ -33,10 +35,10 @@ class Mark:
 
     verb: Verb
     subject: type[Message] | str
-    overtakes: tuple[type[Command], ...] = ()
+    overtakes: Overtaken = ()
 
 
-def _mark(verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Command], ...] = ()) -> Callable[[Any], Any]:
+def _mark(verb: Verb, subject: type[Message] | str, overtakes: Overtaken = ()) -> Callable[[Any], Any]:
     def put(method: Any) -> Any:
         setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject, overtakes)))
         return method
@@ -44,13 +46,11 @@ def _mark(verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Comman
     return put
 
 
-def handles(
-    command: type[C], *, overtakes: tuple[type[Command], ...] = ()
-) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
+def handles(command: type[C], *, overtakes: Overtaken = ()) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
     """Mark the method that owns `command`. A second owner anywhere is refused.
 
-    An undo `overtakes` the commands that it makes moot: when only those are parked under its key, it closes them and
-    is handled at once. The state it leaves must answer them should they come after all.
+    An undo `overtakes` the messages that it makes moot, events included: when only those are parked under its key, it
+    closes them and is handled at once. The state it leaves must answer them should they come after all.
     """
     return _mark("handles", command, overtakes)
 
@@ -84,7 +84,7 @@ class Handler:
     verb: Verb
     subject: type[Message] | str
     is_async: bool
-    overtakes: tuple[type[Command], ...] = ()
+    overtakes: Overtaken = ()
 
     @property
     def name(self) -> str:

@@ -54,6 +54,15 @@ class MemoryTopics:
         where = partition if partition >= 0 else partition_of(key or b"", self._partitions)
         self.log.append(MemoryRecord(topic, where, len(self._of_partition(topic, where)), key, value, headers))
 
+    def commit(self, task: PartitionTask) -> None:
+        """Write all that the task's batch did, and let the batch become its state."""
+        for output in task.outputs:
+            self.append(output)
+        for topic, changes in task.changes():
+            for key, value in changes:
+                self.append((topic, value, key, [], task.partition))
+        task.fold()
+
     def restore(self, task: PartitionTask, plan: Plan) -> None:
         """Rebuild a task's stores from its changelogs and ledgers."""
         for store in task.stores.all:

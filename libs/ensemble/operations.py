@@ -108,5 +108,7 @@ class IncidentClosed(messages.Event):
     at: Millis
 
 
+IN_FLIGHT: Final = "it is in flight; wait until its handler comes back, or discard it"
+"""Why a redrive is refused whose record is being tried right now."""
 COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord)
 EVENTS: Final = (OperationDone, IncidentOpened, IncidentClosed)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, get_args
+from typing import Literal
 
 from ensemble.messages import Command
 from ensemble.parking import ParkingStore
 
 Scope = Literal["service", "step", "command"]
-SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 
 class PauseBoard:

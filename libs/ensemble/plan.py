@@ -9,7 +9,6 @@ from typing import Any
 
 from ensemble import ports
 from ensemble.buses import StagedBus
-from ensemble.clock import RuntimeClock
 from ensemble.codec import encoder_for, late_reader, readers_for
 from ensemble.declarations import Handler, RoleDescription, members, port_of, state_of
 from ensemble.effects import Layer, OutputRoute
@@ -90,7 +89,7 @@ class Plan:
     def __init__(
         self,
         service: Service,
-        clock: RuntimeClock,
+        clock: ports.Clock,
         limits: Limits | None = None,
         sources: SchemaSources | None = None,
     ) -> None:

@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from ensemble.messages import Command, Message
 from ensemble.ports import Pauses
 from ensemble.saga_facts import Deadline, Happening, due_back, to_undo, with_steps
 from ensemble.saga_pause import BY_POLICY, counted_anew, held, paused, resumed
 from ensemble.saga_policies import SagaPolicies, StepPolicy
-from ensemble.saga_state import Names, SagaState
+from ensemble.saga_state import NOTHING_UNDER_WAY, Names, SagaState
 from ensemble.saga_table import (
     CANCELLED,
     COMPENSATING,
@@ -61,16 +61,6 @@ __all__ = [
     "advance",
     "to_undo",
 ]
-
-_NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
-    "step": None,
-    "attempt": 0,
-    "attempts_before": 0,
-    "exhausted": "",
-    "expected": (),
-    "due_at": None,
-    "expires_at": None,
-}
 
 S = TypeVar("S", bound=SagaState)
 C = TypeVar("C", bound=Command)
@@ -185,7 +175,7 @@ class _Turn(Generic[S, C]):
     # -- back -----------------------------------------------------------------------------------------------------
 
     def _turned_back(self, state: S) -> Decision[S, C]:
-        return self._backward(state.model_copy(update={**_NOTHING_UNDER_WAY, "status": COMPENSATING}))
+        return self._backward(state.model_copy(update={**NOTHING_UNDER_WAY, "status": COMPENSATING}))
 
     def _backward(self, state: S) -> Decision[S, C]:
         due = due_back(self.saga, state)
@@ -284,7 +274,7 @@ class _Turn(Generic[S, C]):
     def _given_up(self, state: S, task: _Task[S, C], words: str) -> Decision[S, C]:
         if task.status == COMPENSATING:
             owed = (*state.owed, task.step)
-            return self._backward(state.model_copy(update={**_NOTHING_UNDER_WAY, "owed": owed}))
+            return self._backward(state.model_copy(update={**NOTHING_UNDER_WAY, "owed": owed}))
         return self._turned_back(state.model_copy(update={"reason": state.reason or f"{task.step}: {words}"}))
 
     def _is_overdue(self, state: S) -> bool:
@@ -293,7 +283,7 @@ class _Turn(Generic[S, C]):
 
     def _ended(self, state: S, status: str) -> S:
         forget_at = None if status == COMPENSATION_FAILED else self._after(self.policies.stub_s)
-        return state.model_copy(update={**_NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at})
+        return state.model_copy(update={**NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at})
 
     def _after(self, seconds: float) -> int:
         return self.now + round(seconds * 1000)

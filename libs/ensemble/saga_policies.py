@@ -24,10 +24,6 @@ class StepPolicy(BaseModel):
     origin: str = "default"
     """Where these values come from, for the record."""
 
-    @property
-    def deadline_ms(self) -> int:
-        return round(self.deadline_s * 1000)
-
 
 class SagaPolicies(BaseModel):
     """All that is configured about one saga; `check_saga` compares the names with its table."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 Names = tuple[str, ...]
 """Names of steps, or of events."""
@@ -93,3 +93,15 @@ class SagaState(Protocol):
     @property
     def version(self) -> int: ...
     def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...
+
+
+NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
+    "step": None,
+    "attempt": 0,
+    "attempts_before": 0,
+    "exhausted": "",
+    "expected": (),
+    "due_at": None,
+    "expires_at": None,
+}
+"""The fields that tell of a step or an undo under way, when there is none."""

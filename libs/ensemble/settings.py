@@ -128,11 +128,11 @@ class RuntimeSettings(BaseSettings):
     Until then its records block readers.
     """
     max_poll_interval_s: float = Field(default=120, ge=10, le=3600)
-    """A batch that takes longer loses its partitions. Must exceed attempt timeout times attempts."""
+    """A batch that takes longer loses its partitions. For async handlers it waits CALL_WAIT_S at most."""
     call_wait_s: float = Field(default=0.2, gt=0, le=60)
     """How long a batch waits for async handlers; what takes longer stays in flight, and delays its own key only."""
     attempt_timeout_s: float = Field(default=5, gt=0, le=300)
-    """How long one attempt of an async handler may take."""
+    """How long one attempt of an async handler may take. When set, it rules over every policy file."""
     commit_timeout_s: float = Field(default=15, ge=1, le=300)
     """How long one call of a commit may take before its outcome counts as unknown."""
     startup_timeout_s: float = Field(default=30, ge=1, le=600)

@@ -32,7 +32,7 @@ from ensemble.outage import Outages
 from ensemble.partitioning import partition_of
 from ensemble.pauses import Scope
 from ensemble.plan import Limits, Plan
-from ensemble.redrive import Asked, discard, redrive
+from ensemble.redrive import Asked, GivenUp, discard, redrive
 from ensemble.runtime_state import ParkedKey, ParkedRecord
 from ensemble.service import Service
 from ensemble.stamps import rfc3339
@@ -119,11 +119,11 @@ class ServiceTestDriver:
     def redrive(self, letter: MemoryRecord, edited: Message | None = None) -> None:
         """As an operator's redrive of a dead letter, with another message if one is given."""
         value = None if edited is None else encoder_for(type(edited))(edited)
-        self.operate(redrive(letter, Asked(**self._asked("redriven by a test")), value))
+        self.operate(redrive(GivenUp.of(letter), Asked(**self._asked("redriven by a test")), value))
 
     def discard(self, letter: MemoryRecord) -> None:
         """As an operator's discard of a dead letter."""
-        self.operate(discard(letter, Asked(**self._asked("discarded by a test"))))
+        self.operate(discard(GivenUp.of(letter), Asked(**self._asked("discarded by a test"))))
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
@@ -283,12 +283,7 @@ class ServiceTestDriver:
 
     def _commit(self) -> None:
         for task in self._tasks.values():
-            for output in task.outputs:
-                self._topics.append(output)
-            for topic, changes in task.changes():
-                for key, value in changes:
-                    self._topics.append((topic, value, key, [], task.partition))
-            task.fold()
+            self._topics.commit(task)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

@@ -70,7 +70,7 @@ class ShipmentCancellation:
     shipments: StateStore[Shipment]
     events: EventBus[ShipmentCancelled]
 
-    @handles(CancelShipment, overtakes=(ScheduleShipment, InitiatePackaging))
+    @handles(CancelShipment, overtakes=(OrderPlaced, ScheduleShipment, InitiatePackaging))
     def cancel_shipment(self, command: CancelShipment) -> None:
         shipment = domain.cancel(self.shipments.get(command.order_id), command.order_id)
         self.shipments.set(command.order_id, shipment)

@@ -74,7 +74,7 @@ class Held:
     def _take(self, record: Received) -> None:
         if record.topic.endswith(DEAD_LETTER):
             letter = Letter(entry_of(record))
-            self.letters[letter.service, letter.parking_key, letter.origin, letter.generation] = letter
+            self.letters[letter.identity] = letter
         elif record.topic.endswith(OPERATIONS):
             known = set(self._answers.done)
             self._answers.take([record])

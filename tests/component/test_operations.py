@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
 from ensemble.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
-from ensemble.redrive import Asked, redrive
+from ensemble.redrive import Asked, GivenUp, redrive
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.runtime_state import ParkedRecord, Pause
 from ensemble.testing import MemoryRecord, ServiceTestDriver
@@ -141,7 +141,7 @@ def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
 
 def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
     letter, task = letter_of(stuck), stuck._task_of("a")
-    command = redrive(letter, Asked("op-1", "ann", "release 7", 1))
+    command = redrive(GivenUp.of(letter), Asked("op-1", "ann", "release 7", 1))
     task.begin_batch(stuck.clock.now(), "")
     task.stores.parking.done("op-1", 1)
     task.parked.redrive_head(b"a")
@@ -229,6 +229,15 @@ def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: World) ->
     assert world.calls == ["a1"]
     driver.operate(redrive_of(driver.waiting("a")[0]))
     assert told(driver) == ["a1"]
+
+
+def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: ServiceTestDriver) -> None:
+    """Its key went on by `parked retry`: doing it again would do it twice."""
+    letter = letter_of(stuck)
+    stuck.operate(redrive_of(stuck.waiting("a")[0]))
+    assert told(stuck) == ["a1", "a2"]
+    stuck.redrive(letter)
+    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
 
 
 def redrive_of(held: ParkedRecord, **more: object) -> RedriveRecord:

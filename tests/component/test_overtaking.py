@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,6 +11,7 @@ from contracts import (
     CancelShipment,
     CommandFailed,
     InitiatePackaging,
+    OrderPlaced,
     PaymentConfirmed,
     PaymentDeclined,
     PaymentRefunded,
@@ -19,8 +21,11 @@ from contracts import (
     Shipment,
     ShipmentCancelled,
 )
+from contracts.catalogue import CATALOGUE
+from ensemble import Service, reacts_to, state_store
 from ensemble.messages import Event
 from ensemble.operations import OperationDone
+from ensemble.redrive import Asked, GivenUp, redrive
 from ensemble.retry import OnExhaustion, RetryPolicy
 from ensemble.testing import ServiceTestDriver
 from services.inventory.domain import Warehouse
@@ -28,10 +33,13 @@ from services.inventory.service import inventory_service
 from services.payment.ports import Captured, ChargeRequest, Declined
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
+from services.shipping.handlers import PackingFloor, ShipmentCancellation, ShippingService, ShippingSubscriber
 from services.shipping.service import shipping_service
 from tests.order_messages import (
     attempt_charge,
+    cancel_shipment,
     fulfil_order,
+    order_placed,
     process_payment,
     receive_stock,
     refund_payment,
@@ -156,6 +164,16 @@ def test_a_dead_letter_that_an_undo_closed_cannot_be_redriven(
     assert payment.answers(OperationDone)[-1].words == "it was closed already"
 
 
+def test_a_redrive_that_an_undo_closes_leaves_word_of_it(payment: ServiceTestDriver) -> None:
+    payment.receive(AWAY)
+    payment.advance(3600)
+    payment.redrive(payment.dead_letters[0])
+    payment.receive(refund_payment())
+    command = redrive(GivenUp.of(payment.dead_letters[0]), Asked("op-2", "ann", "once more", 1))
+    payment.operate(command.model_copy(update={"generation": 1}))
+    assert payment.answers(OperationDone)[-1].words == "it was closed already"
+
+
 def test_resends_collapse_into_the_one_that_is_parked(payment: ServiceTestDriver) -> None:
     payment.receive(AWAY)
     payment.receive(*(process_payment(attempt=number) for number in range(2, 6)))
@@ -237,6 +255,32 @@ def test_a_cancellation_passes_a_shipment_that_waits() -> None:
     shipment = driver.state(Shipment, "o-1")
     assert shipment is not None
     assert (shipment.status, shipment.packaging) == ("cancelled", False)
+
+
+@dataclass(frozen=True)
+class BrokenSubscriber(ShippingSubscriber):
+    """A release with a bug."""
+
+    @reacts_to(OrderPlaced)
+    def on_order_placed(self, event: OrderPlaced) -> None:
+        raise RuntimeError(f"cannot take {event.order_id}")
+
+
+def test_a_cancellation_passes_an_order_that_shipping_could_not_take() -> None:
+    """An event that failed holds back no undo either."""
+    broken = Service(
+        "shipping",
+        CATALOGUE,
+        roles=[ShippingService, BrokenSubscriber, PackingFloor, ShipmentCancellation],
+        stores=[state_store(Shipment)],
+    )
+    driver = ServiceTestDriver(broken)
+    driver.receive(order_placed(shipping_speed="express"), schedule_shipment())
+    driver.advance(3600)
+    driver.receive(cancel_shipment())
+    assert (kinds(driver), driver.parked("o-1")) == ([ShipmentCancelled], None)
+    driver.redrive(driver.dead_letters[0])
+    assert driver.answers(OperationDone)[-1].words == "it was closed already"
 
 
 def test_a_paused_undo_closes_what_it_undoes_and_then_waits_itself(payment: ServiceTestDriver) -> None:

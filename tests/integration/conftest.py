@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from ensemble import Service
-from ensemble.clock import RuntimeClock
+from ensemble import Clock, Service
 from ensemble.kafka.outside import open_access
 from ensemble.settings import KafkaSettings
 from tests.cluster import Cluster
@@ -26,7 +25,7 @@ class Shop:
         self.service: Service = workshop(name, flags)
         self.outsider = at_end.enter_context(Outsider(bootstrap, self.service))
 
-    def thread(self, clock: RuntimeClock | None = None, **settings: Any) -> ServiceThread:
+    def thread(self, clock: Clock | None = None, **settings: Any) -> ServiceThread:
         """The service in a thread; use it in a `with`."""
         return ServiceThread(self.service, self.bootstrap, clock, **settings)
 

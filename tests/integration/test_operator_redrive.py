@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.operators import Operator
+from cli.parked import one, try_now
+from cli.redriving import Delivery, Pace
 from tests.payment_desk import Desk
 
 
@@ -113,6 +116,8 @@ def test_a_parked_key_is_shown_with_what_waits_and_its_head_is_tried_again(desk:
         desk.provider.refuses.clear()
         done = desk.ensemble("parked", "retry", order_id, "--reason", "the vault is open", "--json")
         assert (done.code, [row["outcome"] for row in done.document]) == (0, ["succeeded"])
+        fates = {(letter["redriven"], letter["status"]) for letter in desk.letters(order_id, "--all")}
+        assert fates == {(0, "redriven"), (1, "redriven")}
         desk.ensemble("parked", "show", order_id).assert_is_a_mistake(order_id, "ensemble parked list")
 
 
@@ -126,7 +131,8 @@ def test_a_dry_run_finds_the_effect_that_happened_already(desk: Desk, order_id: 
         desk.refuse(order_id)
         place = desk.letters(order_id)[0]["place"]
         desk.provider.refuses.clear()
-        assert desk.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
+        with Delivery(desk.access, ["payment"]) as delivery:
+            list(delivery.deliver([try_now(one(desk.access, order_id, None), Operator("ann", "no redrive"))], Pace()))
         assert [letter["status"] for letter in desk.letters(order_id, "--all")] == ["gone"]
         (row,) = desk.ensemble("dead-letters", "redrive", place, "--dry-run", "--json").document
         assert row["happened"].startswith("yes: payments.events/")

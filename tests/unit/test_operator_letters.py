@@ -8,6 +8,7 @@ from cli.entries import entry_of
 from cli.letters import Letter, fate_of, normalised
 from cli.mistakes import Mistake
 from cli.operators import Operator, confirm, operator
+from cli.reading import edited
 from cli.redriving import check_generations, in_order, redrive_of
 from cli.selecting import Selection, grouped
 from cli.times import moment_ms
@@ -105,6 +106,12 @@ def test_what_failed_five_times_is_left_alone_unless_forced() -> None:
     with pytest.raises(Mistake, match=r"--force: payment\.dead-letter/1/0 was redriven 5 times"):
         check_generations([letter(redriven=5)], force=False)
     check_generations([letter(redriven=5)], force=True)
+
+
+def test_an_edit_names_its_flag_and_where_the_fields_are() -> None:
+    typed = letter(headers={"ce_type": "ensemble.commands.AttemptCharge"})
+    with pytest.raises(Mistake, match=r"amount.*--edit file: `dead-letters show payment.dead-letter/1/0 --json`"):
+        edited(typed, {"amount": "many"})
 
 
 def test_who_acts_says_why() -> None:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from cli.acting import stuck
+from cli.held import Parked
 from cli.mistakes import Mistake
 from cli.operators import Operator
 from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resuming, settling
 from cli.where import where
 from contracts import OrderState, PaymentConfirmed
+from ensemble.runtime_state import ParkedKey
 from ensemble.saga import advance
 from services.orchestrator.domain import informed, placed
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
@@ -96,3 +99,12 @@ def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
     owing = state(owed=("payment", "shipment"))
     assert settling(()).command(owing, ANN).model_dump()["steps"] == ("payment", "shipment")
     assert settling(("payment",)).command(owing, ANN).model_dump()["steps"] == ("payment",)
+
+
+def test_what_is_sent_again_is_stuck_behind_its_own_dead_letter_only() -> None:
+    def parked(key: str, status: str) -> Parked:
+        entry = ParkedKey.model_validate({"status": status, "first": 0, "next": 1, "since": 1})
+        return Parked("payment", 0, key.encode(), entry, ())
+
+    shelf = [parked("o-1", "dead_lettered"), parked("o-2", "dead_lettered"), parked("o-3", "retrying")]
+    assert [each.name for each in stuck(shelf, {"o-1", "o-3"})] == ["o-1"]

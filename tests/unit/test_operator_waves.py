@@ -53,6 +53,7 @@ def test_a_probe_that_fails_leaves_all_others_paused() -> None:
     world = World(bad=["o-0"])
     done = list(waves(ORDERS, Pace(), world))
     assert world.together == [1]
+    assert done[-1].number == 0, "the probe"
     assert "24 stay paused" in why_stopped(done, Pace(), len(ORDERS))
 
 
@@ -76,7 +77,8 @@ def test_what_does_not_move_in_time_counts_as_failed() -> None:
 
 def test_without_a_probe_waves_begin_at_once() -> None:
     world = World()
-    list(waves(ORDERS[:3], Pace(probe=0, wave=2), world))
+    done = waves(ORDERS[:3], Pace(probe=0, wave=2), world)
+    assert [wave.number for wave in done] == [1, 2]
     assert world.together == [2, 1]
 
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,8 @@ from typing import Any, Self, TypeVar
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from ensemble import Message, Service
-from ensemble.clock import RuntimeClock, SystemClock
+from ensemble import Clock, Message, Service
+from ensemble.clock import SystemClock
 from ensemble.codec import encoder_for, readers_for
 from ensemble.effects import Headers
 from ensemble.kafka import clients, topics
@@ -27,10 +27,10 @@ from ensemble.kafka.cluster import connect
 from ensemble.kafka.loop import Loop
 from ensemble.kafka.process import loop_of
 from ensemble.kafka.restore import Place, high_watermarks
-from ensemble.operations import OperationDone, RecordOperation
+from ensemble.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
 from ensemble.plan import Limits, Plan
 from ensemble.policy_loading import load_policies
-from ensemble.redrive import Asked, discard
+from ensemble.redrive import Asked, GivenUp, discard
 from ensemble.schemas import SchemaSources
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from tests.cluster import Broker
@@ -99,17 +99,36 @@ class Outsider:
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(letter, Asked(uuid.uuid4().hex, "test", "discarded by a test", 1)))
+        self.operate(discard(GivenUp.of(letter), Asked(**_asked("discarded"))))
 
     def operate(self, operation: RecordOperation) -> None:
         """Tell the service something about one record, and wait for its answer."""
+        self._operate(operation, [operation.partition])
+
+    def pause_service(self) -> None:
+        """As an operator's pause of the whole service, known to each partition."""
+        self._operate(PauseWork(scope="service", name=self.service.name, **_asked("paused")), self._partitions)
+
+    def resume_service(self) -> None:
+        """The end of that pause."""
+        self._operate(ResumeWork(scope="service", name=self.service.name, **_asked("resumed")), self._partitions)
+
+    def _operate(self, operation: Operation, partitions: Collection[int]) -> None:
         value = encoder_for(type(operation))(operation)
-        self.producer.produce(self.topic("control"), value, b"operator", operation.partition)
+        for partition in partitions:
+            self.producer.produce(self.topic("control"), value, b"operator", partition)
         self.flush()
         wait_for(
-            lambda: operation.operation_id in [a.operation_id for a in self.messages("operations", OperationDone)],
-            f"{type(operation).__name__} to be done",
+            lambda: len(self._answers_to(operation)) == len(partitions), f"{type(operation).__name__} to be carried out"
         )
+
+    def _answers_to(self, operation: Operation) -> list[OperationDone]:
+        answers = self.messages("operations", OperationDone)
+        return [answer for answer in answers if answer.operation_id == operation.operation_id]
+
+    @property
+    def _partitions(self) -> range:
+        return range(self.service.partitions)
 
     def _letters_of(self, key: str) -> list[KafkaMessage]:
         return [letter for letter in self.letters() if headers_of(letter)["ensemble.parking-key"] == key.encode()]
@@ -204,6 +223,10 @@ def headers_of(record: KafkaMessage) -> dict[str, bytes]:
     return dict(found or ())
 
 
+def _asked(what: str) -> dict[str, Any]:
+    return {"operation_id": uuid.uuid4().hex, "requested_by": "test", "reason": f"{what} by a test", "at": 1}
+
+
 def _value(record: KafkaMessage) -> bytes:
     return bytes(record.value() or b"")
 
@@ -215,7 +238,7 @@ class ServiceThread:
         self,
         service: Service,
         bootstrap: str,
-        clock: RuntimeClock | None = None,
+        clock: Clock | None = None,
         sources: SchemaSources | None = None,
         **settings: Any,
     ) -> None:

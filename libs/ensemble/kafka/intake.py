@@ -78,7 +78,7 @@ class Intake:
         firsts: dict[tuple[str, int], int] = {}
         for record in records:
             firsts.setdefault((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # consumed
-        self._gate.forget({partition for _, partition in firsts})
+        self._gate.put_back(firsts)
         for (topic, partition), offset in firsts.items():
             self.consumer.seek(TopicPartition(topic, partition, offset))
 
@@ -97,13 +97,13 @@ class Intake:
 
         Operators' commands are read all the same, or nobody could let it go on.
         """
-        partition = records[0].partition()
+        partition = records[0].partition() or 0
         stopped = [record for record in records if record.partition() == partition and record.topic() in self.inputs]
         self.put_back(stopped)
-        if partition is not None and partition not in self.stopped:
+        if partition not in self.stopped:
             log.warning("partition.stopped", partition=partition, why=str(reason))
-            self.consumer.pause([TopicPartition(topic, partition) for topic in self.inputs])
-            self.stopped.add(partition)
+        self.stopped.add(partition)
+        self.consumer.pause(self._inputs_of(partition))  # though it was: it may have gone and come back since
         return [record for record in records if record.partition() != partition or record.topic() not in self.inputs]
 
     def start_again(self) -> None:
@@ -114,8 +114,11 @@ class Intake:
                 self.stopped.discard(partition)
             elif not task.parked.why_stopped():
                 self.stopped.discard(partition)
-                self._assignment.read_on(self.consumer, [TopicPartition(topic, partition) for topic in self.inputs])
+                self._assignment.read_on(self.consumer, self._inputs_of(partition))
                 log.info("partition.reads_on", partition=partition)
+
+    def _inputs_of(self, partition: int) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition) for topic in self.inputs]
 
     def _seek_back(self) -> None:
         if self._assignment.is_set_back:

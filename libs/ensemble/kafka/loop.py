@@ -14,9 +14,10 @@ from itertools import chain
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from ensemble.calls import Call, first_landing
+from ensemble.calls import first_landing
 from ensemble.effects import current_layer
 from ensemble.errors import FatalError, SchemasUnavailable, Stopped
+from ensemble.kafka.agenda import Agenda
 from ensemble.kafka.assignment import Assignment
 from ensemble.kafka.clients import Clients
 from ensemble.kafka.crash_points import crash_points
@@ -36,7 +37,6 @@ log = structlog.get_logger()
 
 _MOST_ABORTS = 20
 _ABORT_PAUSE_S = 0.02
-
 _FLIGHT_WAIT_S = 0.01
 """While calls are in flight, nobody polls for so long at a time."""
 _LAZY_OFFSETS_S = 1.0
@@ -55,6 +55,7 @@ class Loop:
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
+        self._agenda = Agenda(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
         metrics.running(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
@@ -101,7 +102,8 @@ class Loop:
 
     def _turn(self) -> None:
         self.beat = time.monotonic()
-        records = self._intake.poll(self._wait_s(), self._settings.batch_records)
+        wait_s = 0.0 if self._restoration is not None else self._agenda.wait_s()
+        records = self._intake.poll(wait_s, self._settings.batch_records)
         if records:
             self._reached("after-poll")
         if self._assignment.changed or self._restoration is not None:
@@ -110,39 +112,15 @@ class Loop:
             return  # what was polled comes again
         self._run_flights(0.0 if records else _FLIGHT_WAIT_S)
         started = time.perf_counter()
-        if records or self._something_is_due():
+        if records or self._agenda.has_something:
             self._batch(records)
         self._end_batch(started)
         self._intake.start_again()
         self._gauges.measure(len(self._intake.stopped))
 
-    # -- waiting --------------------------------------------------------------------------------------------------
-
-    def _wait_s(self) -> float:
-        if self._restoration is not None or self._flights():
-            return 0.0
-        due = self._next_due()
-        until_due = self._settings.poll_s if due is None else (due - self._plan.clock.now()) / 1000
-        if self._gate.waits_for(self._assignment.running):
-            until_due = 0.02
-        return min(max(until_due, 0.001), self._settings.poll_s)
-
-    def _next_due(self) -> int | None:
-        dues = (task.next_due() for task in self._assignment.running.values())
-        return min((due for due in dues if due is not None), default=None)
-
-    def _something_is_due(self) -> bool:
-        """A timer, a retry, or the end of a call that had been left in flight."""
-        due = self._next_due()
-        has_landed = any(task.calls.have_landed for task in self._assignment.running.values())
-        return has_landed or (due is not None and due <= self._plan.clock.now())
-
-    def _flights(self) -> list[Call]:
-        return [call for task in self._assignment.running.values() for call in task.calls.flights.values()]
-
     def _run_flights(self, wait_s: float) -> None:
         """Let the calls in flight go on; between polls nobody else does."""
-        if flights := self._flights():
+        if flights := self._agenda.flights():
             self._async.get_loop().run_until_complete(first_landing(flights, wait_s))
 
     # -- one batch ------------------------------------------------------------------------------------------------
@@ -162,7 +140,7 @@ class Loop:
         waiting = [task for task in tasks.values() if task.is_waiting]
         if waiting:
             self._async.get_loop().run_until_complete(_finish(waiting, self._settings.call_wait_s))
-        self._fire_timers()
+        self._agenda.fire_timers()
         current_layer.set(None)
         self._reached("in-batch")
 
@@ -180,12 +158,6 @@ class Loop:
             except Stopped as reason:
                 return self._intake.stop(records[taken:], reason)
         return []
-
-    def _fire_timers(self) -> None:
-        for task in self._assignment.running.values():
-            until = self._gate.open_until(task, self._plan.clock.now())
-            if until is not None:
-                task.fire_due(until)
 
     def _end_batch(self, started: float) -> None:
         """Commit what was done, and with it what was skipped; what was only skipped may wait a moment."""

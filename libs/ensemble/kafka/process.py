@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from ensemble.clock import RuntimeClock, SystemClock
+from ensemble.clock import SystemClock
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
 from ensemble.health import Guard, HealthServer
 from ensemble.kafka import clients, topics
@@ -31,6 +31,7 @@ from ensemble.logs import configure
 from ensemble.metrics import LoopMetrics
 from ensemble.plan import Limits, Plan
 from ensemble.policy_loading import load_policies
+from ensemble.ports import Clock
 from ensemble.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
 
@@ -103,9 +104,7 @@ def _awaited(make: Callable[[], Plan], shown: Shown) -> Plan | None:
     return None
 
 
-def make_loop(
-    service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: RuntimeClock | None = None
-) -> Loop:
+def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: Clock | None = None) -> Loop:
     """A loop for `service`, on the machine's clock unless another is given.
 
     ConfigurationError when the cluster cannot be reached or its topics are not as they must be.

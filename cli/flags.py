@@ -1,0 +1,38 @@
+"""Flags that several commands take together: a dataclass of them, spelled out where a command names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, get_type_hints
+
+
+def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` as Typer is to see it: for each parameter that is a dataclass, one flag for each of its fields."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        made = {
+            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
+        }
+        command(**made, **given)
+
+    parameters = [
+        each
+        for name, own in signature(command).parameters.items()
+        for each in (_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])])
+    ]
+    named = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    run.__signature__ = Signature(named)  # type: ignore[attr-defined]  # inspect looks for it
+    run.__annotations__ = {each.name: each.annotation for each in named}
+    return run
+
+
+def _of(group: type) -> Iterator[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    for each in fields(group):
+        yield Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name])

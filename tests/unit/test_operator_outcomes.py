@@ -1,0 +1,88 @@
+"""What became of a redrive or a discard, as the partition tells."""
+
+from typing import Any, Literal
+
+import pytest
+
+from cli.outcomes import judged
+from ensemble.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
+from ensemble.parking import ParkingStore
+from ensemble.runtime_state import ParkedKey, ParkedRecord, Resolution
+
+WHO: dict[str, Any] = {"operation_id": "1", "requested_by": "ann", "reason": "fixed", "at": 5}
+PLACE: dict[str, Any] = {"parking_key": "o-1", "topic": "payments.commands", "partition": 1, "offset": 7}
+REDRIVE = RedriveRecord(**WHO, **PLACE, generation=0, key=b"o-1", value=b"?", headers=(), redriven_from="x/1/0")
+DISCARD = DiscardRecord(**WHO, **PLACE, generation=0, key=b"o-1")
+
+
+def done(outcome: Literal["done", "nothing_to_do", "refused"] = "done", words: str = "") -> OperationDone:
+    where = {"service": "payment", "partition": 1, "operation": "RedriveRecord"}
+    return OperationDone(operation_id="1", **where, outcome=outcome, words=words, at=6)
+
+
+def store(**changes: Any) -> ParkingStore:
+    """A partition in which the record is the head of its key."""
+    parked = ParkingStore("payment.parked-changelog")
+    place: dict[str, Any] = {"topic": "payments.commands", "partition": 1, "offset": 7, "key": b"o-1", "value": b"?"}
+    record = ParkedRecord(**place, headers=(), message="AttemptCharge", message_id="m", parked_at=1)
+    parked.open(b"o-1", ParkedKey(**{"status": "retrying", "first": 0, "next": 1, "since": 1} | changes), record)
+    return parked
+
+
+def outcome(operation: RecordOperation, said: OperationDone | None, parked: ParkingStore) -> str | None:
+    found = judged(operation, said, parked, [])
+    return None if found is None else found.result
+
+
+EMPTY = ParkingStore("payment.parked-changelog")
+
+
+def test_nothing_is_known_before_the_answer_or_while_it_is_tried() -> None:
+    assert outcome(REDRIVE, None, EMPTY) is None
+    assert outcome(REDRIVE, done(), store()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"),
+    [
+        ({"attempts": 1}, "failed again"),
+        ({"status": "paused"}, "waits"),
+        ({"status": "outage"}, "waits"),
+    ],
+)
+def test_a_head_that_is_still_held_did_not_succeed(changes: dict[str, Any], result: str) -> None:
+    assert outcome(REDRIVE, done(), store(**changes)) == result
+
+
+def test_what_is_held_no_more_succeeded() -> None:
+    assert outcome(REDRIVE, done(), EMPTY) == "succeeded"
+
+
+def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
+    parked = ParkingStore("payment.parked-changelog")
+    closed = Resolution(how="closed", operation_id="", requested_by="RefundPayment", reason="undone", at=6)
+    parked.resolve(b"o-1", ("payments.commands", 1, 7), 1, closed)
+    found = judged(REDRIVE, done(), parked, [])
+    assert found is not None
+    assert (found.result, found.words, found.is_good) == ("closed", "RefundPayment made it moot", True)
+
+
+def test_what_is_in_flight_needs_no_redrive_and_says_so() -> None:
+    found = judged(REDRIVE, done("refused", IN_FLIGHT), store(), [])
+    assert found is not None
+    assert (found.result, found.words, found.is_good) == ("in flight", IN_FLIGHT, True)
+
+
+def test_an_edit_of_what_is_in_flight_was_not_taken() -> None:
+    edit = REDRIVE.model_copy(update={"edited": b"!"})
+    found = judged(edit, done("refused", IN_FLIGHT), store(), [])
+    assert found is not None
+    assert (found.result, found.is_good) == ("refused", False)
+
+
+def test_any_other_refusal_is_a_failure() -> None:
+    assert outcome(REDRIVE, done("refused", "it lies elsewhere"), store()) == "refused"
+
+
+def test_a_discard_is_over_once_it_is_answered() -> None:
+    assert outcome(DISCARD, done(), EMPTY) == "discarded"
