@@ -80,8 +80,16 @@ def _work_pauses(system: System, held: Held, pause: WorkPause, orders: list[Orde
     for order in orders if names else ():
         since = holds[partition_of(order.order_id.encode(), _PARTITIONS)] or now()
         for entry in system.watcher.entries(order.order_id, *names):
+            if pause.what.scope == "step" and _is_nudge(system, entry):
+                continue
             if entry.sender == CONDUCTOR and since < entry.record.timestamp < (pause.resumed_at or 0):
                 yield Finding("pauses", order.order_id, f"{entry.type} at {entry.place} left in spite of {pause.what}")
+
+
+def _is_nudge(system: System, entry: Entry) -> bool:
+    """FulfilOrder is also what the next step, the shipment, is asked for with: once the reservation is answered."""
+    answered = system.watcher.entries(entry.order_id, "ReservationConfirmed")
+    return entry.type == "FulfilOrder" and any(each.record.timestamp <= entry.record.timestamp for each in answered)
 
 
 def _names(pause: WorkPause) -> tuple[str, ...]:
