@@ -27,7 +27,8 @@ class Blocks:
 
     def on(self, key: bytes, target: Target) -> str:
         """What a record has to wait for; nothing, when it may be tried. That attempt may be an outage's probe."""
-        if ("command", target.duty.name) in self._pauses.paused and issubclass(target.message, Command):
+        paused = self._pauses.paused
+        if paused and ("command", target.duty.name) in paused and issubclass(target.message, Command):
             return f"command/{target.duty.name}"
         return self.out(key, target.duty)
 
@@ -48,7 +49,7 @@ class Blocks:
 
     def try_now(self, key: bytes) -> None:
         """Its head is due, as if it had never failed."""
-        fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": "", "dead_letter": False}
+        fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": ""}
         self._change(key, **fresh, attempts=0, first_failed_at=None)
 
     def _change(self, key: bytes, **changes: Any) -> None:

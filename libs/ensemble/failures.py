@@ -15,6 +15,7 @@ import structlog
 
 from ensemble.admission import Admission, message_id
 from ensemble.batch import Batch
+from ensemble.calls import Call
 from ensemble.dead_letter import DeadLetters, Failure, printable
 from ensemble.effects import Layer, Record
 from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 
 OUTAGE: Final = "outage"
 POLICY: Final = "policy"
+_NEITHER_DUE_NOR_BLOCKED: Final = {"due_at": None, "blocked_on": ""}
 _DICE_BYTES: Final = 8
 _WORDS_LIMIT: Final = 1000
 
@@ -49,11 +51,9 @@ class Failed:
     stage: str = "handle"
 
     @classmethod
-    def of(  # noqa: PLR0913, PLR0917  the fields, but for what the target knows
-        cls, key: bytes, record: Record, target: Target, error: Exception, layer: Layer
-    ) -> Failed:
+    def of(cls, call: Call, error: Exception) -> Failed:
         """A record that its handlers could not handle."""
-        return cls(key, record, target.duty, error, layer, lambda: _decoded(target, record))
+        return cls(call.key, call.record, call.target.duty, error, call.layer, lambda: _decoded(call))
 
 
 class Failures:
@@ -138,7 +138,7 @@ class Failures:
             return
         layer, error = Layer(), type(entry.error, (TerminalError,), {})(entry.words)
         self._admission.identify(record, layer)
-        failed = Failed.of(record.key() or b"", record, target, error, layer)
+        failed = Failed.of(Call(record.key() or b"", record, target, layer=layer), error)
         self._dead_letters.tell_sender(record, layer, self._failure(failed, entry.attempts))
         layer.fold(self._batch.outputs)
 
@@ -165,9 +165,7 @@ class Failures:
             "words": printable(str(failed.error))[:_WORDS_LIMIT],
             "handler": failed.duty.handler,
             "policy": failed.duty.policy.origin,
-            "due_at": None,
-            "blocked_on": "",
-            "dead_letter": False,
+            **_NEITHER_DUE_NOR_BLOCKED,
             **changes,
         }
         if entry is not None:
@@ -186,7 +184,7 @@ class Failures:
 
     def may_try(self, handler: str, key: bytes) -> bool:
         """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
-        return self._outages.may_try(handler, _text(key), self._batch.now)
+        return not self._outages.is_watching or self._outages.may_try(handler, _text(key), self._batch.now)
 
     def forget(self, handler: str, key: bytes) -> None:
         """An attempt was given up without a result: somebody else may be the probe."""
@@ -226,10 +224,10 @@ class Failures:
         self._batch.tell(incident)
 
 
-def _decoded(target: Target, record: Record) -> Message | None:
+def _decoded(call: Call) -> Message | None:
     """The message, when it is readable."""
     try:
-        return target.read(record.value())
+        return call.target.read(call.record.value())
     except EnsembleError:
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import structlog
 
@@ -148,18 +148,21 @@ class ParkedKeys:
 
     def _close(self, key: bytes, count: int, undo: str) -> None:
         self._owner.calls.cancel(key)
-        entry, head = self._parking.entry(key), self._parking.head(key)
-        if entry is not None and head is not None and (entry.dead_letter or redrives_of(HeldRecord(head))):
-            self._mark_closed(key, head, undo)
+        self._resolve_head(key, "closed", by=undo, reason="undone")
         self._parking.close(key, count)
         self.blocks.try_now(key)
         log.info("parked.closed", key=key.decode(errors="replace"), by=undo, records=count)
 
-    def _mark_closed(self, key: bytes, head: ParkedRecord, by: str) -> None:
+    def _resolve_head(self, key: bytes, how: Literal["redriven", "closed"], *, by: str, reason: str) -> None:
         """Its dead letter is not to be redriven any more; a redrive under way learns what became of it."""
-        place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
-        closed = Resolution(how="closed", reason="undone", at=self._batch.now, **who)
-        self._parking.resolve(key, place, redrives_of(HeldRecord(head)), closed)
+        entry, head = self._parking.entry(key), self._parking.head(key)
+        if entry is None or head is None:
+            return
+        generation = redrives_of(HeldRecord(head))
+        if entry.dead_letter or generation:
+            place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
+            resolution = Resolution(how=how, reason=reason, at=self._batch.now, **who)
+            self._parking.resolve(key, place, generation, resolution)
 
     # -- heads that are due ---------------------------------------------------------------------------------------
 
@@ -242,6 +245,7 @@ class ParkedKeys:
 
     def pop(self, key: bytes) -> bool:
         """The head is done with. True when nothing waited behind it, so that the key is free."""
+        self._resolve_head(key, "redriven", by="", reason="its key went on")
         is_free = self._parking.pop(key)
         if is_free and self._timers is not None:
             self._timers.release(key)

@@ -140,7 +140,7 @@ class PartitionTask:
             is_new = self._handle(record, inlet, target)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
             key = self.parked.key_of(record, target)
-            return self._failures.settle(Failed.of(key, record, target, error, self.layer))
+            return self._failures.settle(Failed.of(Call(key, record, target, layer=self.layer), error))
         if self.plan.outages.is_watching:
             self._went_well(self.parked.key_of(record, target), target, is_new=is_new)
         return True
@@ -192,7 +192,7 @@ class PartitionTask:
         """It has come back: keep its effects, or deal with its error."""
         goes_on = self._ended_well(call)
         if call.error is not None:
-            goes_on = self._failures.settle(Failed.of(call.key, call.record, call.target, call.error, call.layer))
+            goes_on = self._failures.settle(Failed.of(call, call.error))
         is_held = call.is_parked or call.in_flight
         if goes_on and is_held and not self.parked.pop(call.key):
             self.parked.attempt(call.key)

@@ -231,6 +231,15 @@ def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: World) ->
     assert told(driver) == ["a1"]
 
 
+def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: ServiceTestDriver) -> None:
+    """Its key went on by `parked retry`: doing it again would do it twice."""
+    letter = letter_of(stuck)
+    stuck.operate(redrive_of(stuck.waiting("a")[0]))
+    assert told(stuck) == ["a1", "a2"]
+    stuck.redrive(letter)
+    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
+
+
 def redrive_of(held: ParkedRecord, **more: object) -> RedriveRecord:
     said = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
     what = {"generation": 0, "key": held.key, "value": held.value, "headers": held.headers}

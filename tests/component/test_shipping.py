@@ -53,6 +53,13 @@ def test_a_repeated_command_is_answered_again(driver: ServiceTestDriver) -> None
     assert driver.outputs == [scheduled()] * 3
 
 
+def test_what_was_decided_before_it_started_is_answered_too(driver: ServiceTestDriver) -> None:
+    driver.given_state("o-1", Shipment(order_id="o-1", status="cancelled"))
+    driver.receive(schedule_shipment())
+
+    assert driver.outputs == [cancelled()]
+
+
 def test_an_expired_command_cancels_what_was_never_planned(driver: ServiceTestDriver) -> None:
     """Rule 4: an expired command is answered as expired, and stays so."""
     driver.receive(schedule_shipment(expires_at=1))

@@ -89,6 +89,17 @@ def test_a_setback_of_one_partition_leaves_the_others_alone(task: PartitionTask)
     assert deadlines.open_until(task, NOW) == NOW
 
 
+def test_what_was_put_back_is_read_again_and_nothing_else(task: PartitionTask) -> None:
+    """The client tells an end once; a topic where nothing comes would keep the gate shut for ever."""
+    deadlines = gate(Ends(commands=3, news=2))
+    deadlines.reached(COMMANDS, 0, 3)
+    deadlines.reached(NEWS, 0, 2)
+    deadlines.put_back([(COMMANDS, 0)])
+    assert deadlines.open_until(task, NOW) is None
+    deadlines.reached(COMMANDS, 0, 3)
+    assert deadlines.open_until(task, NOW + 5) == NOW
+
+
 def test_a_partition_that_went_keeps_nobody_awake(task: PartitionTask) -> None:
     deadlines = gate(Ends(commands=3))
     deadlines.open_until(task, NOW)

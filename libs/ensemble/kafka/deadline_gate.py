@@ -6,7 +6,7 @@ Otherwise an outage of this service, or a lag, would look like the others' silen
 from __future__ import annotations
 
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Final
 
 import structlog
@@ -44,6 +44,11 @@ class DeadlineGate:
         """Positions were set back, or partitions came: what was read of them before counts no more."""
         self._read_to = {place: end for place, end in self._read_to.items() if place[1] not in partitions}
         self._asked = {partition: asked for partition, asked in self._asked.items() if partition not in partitions}
+
+    def put_back(self, places: Iterable[Place]) -> None:
+        """Records of these are read again, and so is their end. Nothing else is: nobody would tell its end again."""
+        for place in places:
+            self._read_to.pop(place, None)
 
     def open_until(self, task: PartitionTask, now: int) -> int | None:
         """The time until which the task's timers may be judged now; None when none is due, or not yet."""

@@ -78,7 +78,7 @@ class Intake:
         firsts: dict[tuple[str, int], int] = {}
         for record in records:
             firsts.setdefault((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # consumed
-        self._gate.forget({partition for _, partition in firsts})
+        self._gate.put_back(firsts)
         for (topic, partition), offset in firsts.items():
             self.consumer.seek(TopicPartition(topic, partition, offset))
 
