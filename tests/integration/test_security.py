@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
     ResourcePatternType,
     ResourceType,
 )
+from structlog.testing import capture_logs
 
 from cli.fleet import SERVICES
 from cli.orders import state_of
@@ -32,7 +33,7 @@ from ensemble.settings import KafkaSettings, RuntimeSettings
 from services.registry import SERVICES as MAKERS
 from tests.command_line import CommandLine
 from tests.order_messages import place_order, receive_stock
-from tests.secure import LIMIT_S, SecureCluster, environment, secure_cluster
+from tests.secure import LIMIT_S, OPERATOR, SecureCluster, environment, secure_cluster
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +189,26 @@ def test_the_cluster_allows_what_is_declared_and_shows_what_is_more(
         extra = [row for row in ensemble("acls", "apply", "--json").document if row["status"] != "ok"]
         take(cluster.access(), more)
     assert [(row["status"], row["name"]) for row in extra] == [("extra", "payments.events")]
+
+
+def test_an_operator_looks_at_everything_and_pauses_but_publishes_nothing(
+    cluster: SecureCluster, ensemble: CommandLine
+) -> None:
+    looking = (
+        ["orders", "list"],
+        ["parked", "list"],
+        ["dead-letters", "group"],
+        ["pauses", "list"],
+        ["incidents", "list"],
+    )
+    order = running(MAKERS["order"](), cluster.settings("order"))
+    with capture_logs(), order, environment(cluster.environment(OPERATOR)):
+        assert [ensemble(*command).code for command in looking] == [0] * len(looking)
+        paused = ensemble("services", "pause", "order", "--ack", "1", "--reason", "moving house", "--json")
+        rows = {row["service"]: row["acknowledged"] for row in paused.document["services"]}
+        ran = ensemble("publish", "OrderPlaced", "--example")
+    assert rows == {"order": 4, "orchestrator": 0}, "nobody conducts here"
+    ran.assert_is_a_mistake("User:ann may not WRITE topic orders.events")
 
 
 def test_who_is_no_administrator_grants_nothing(cluster: SecureCluster, ensemble: CommandLine) -> None:
