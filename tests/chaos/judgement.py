@@ -32,7 +32,7 @@ def judge(system: System, operator: Operator, held: Held, orders: list[Order]) -
     """All of it."""
     for order in orders:
         yield from _ends(system, order)
-        yield from _order_pauses(system, operator, order.order_id)
+        yield from _order_pauses(system, order.order_id)
     for parked in held.parked():
         words = f"is still parked, {parked.entry.status}: {parked.head.message}, {parked.entry.words}"
         yield Finding("parked", f"{parked.service} {parked.name}", words)
@@ -55,16 +55,19 @@ def _ends(system: System, order: Order) -> Iterator[Finding]:
         yield Finding("endings", order.order_id, f"is {ending}, and had to be {wanted} {reason}".strip())
 
 
-def _order_pauses(system: System, operator: Operator, order_id: str) -> Iterator[Finding]:
-    """After OrderPaused no command leaves for it until somebody has asked for its end."""
-    resumes = operator.resumed_orders.get(order_id, [])
-    sent = _sent(system, order_id)
+def _order_pauses(system: System, order_id: str) -> Iterator[Finding]:
+    """Between OrderPaused and OrderResumed no command leaves for it, but for those of the resume itself."""
+    ends = system.watcher.entries(order_id, "OrderResumed")
     for paused in system.watcher.entries(order_id, "OrderPaused"):
-        since = paused.record.timestamp
-        until = min((at for at in resumes if at >= since), default=since)
-        for entry in sent:
-            if since < entry.record.timestamp < until:
+        end = next((each for each in ends if each.record.offset > paused.record.offset), None)
+        for entry in _sent(system, order_id):
+            if _is_between(paused, entry, end) and (end is None or entry.causation != end.causation):
                 yield Finding("pauses", order_id, f"{entry.type} at {entry.place} left while it was paused")
+
+
+def _is_between(begin: Entry, entry: Entry, end: Entry | None) -> bool:
+    """By their producer's clock, which is one for all three."""
+    return begin.record.timestamp < entry.record.timestamp < (end.record.timestamp if end else now())
 
 
 def _work_pauses(system: System, held: Held, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:

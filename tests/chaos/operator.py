@@ -55,8 +55,6 @@ class Operator:
     dice: random.Random
     did: Counter[str] = field(default_factory=Counter)
     pauses: list[WorkPause] = field(default_factory=list)
-    resumed_orders: dict[str, list[int]] = field(default_factory=dict)
-    """For each order, when a resume was asked for."""
 
     # -- work -----------------------------------------------------------------------------------------------------
 
@@ -97,7 +95,6 @@ class Operator:
         self.did["order paused"] += 1
 
     def resume_order(self, order_id: str) -> None:
-        self.resumed_orders.setdefault(order_id, []).append(now())
         self.system.publish_soon(ResumeOrder(order_id=order_id, **WHY))
 
     def resume_paused(self, orders: Iterable[str]) -> None:
