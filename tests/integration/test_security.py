@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from services.registry import SERVICES as MAKERS
 from tests.command_line import CommandLine
 from tests.order_messages import place_order, receive_stock
 from tests.secure import LIMIT_S, OPERATOR, SecureCluster, environment, secure_cluster
+from tests.workshop.on_kafka import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureCluster]
 @pytest.fixture
 def ensemble(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, f"waited {LIMIT_S:g} s for {what}"
-        time.sleep(0.1)
 
 
 class Running:
@@ -74,7 +67,7 @@ class Running:
 def running(service: Service, settings: KafkaSettings) -> Iterator[Running]:
     run = Running(make_loop(service, RuntimeSettings(poll_s=0.05, session_timeout_s=6), settings))
     try:
-        wait_for(lambda: run.loop.is_ready or run.error is not None, "the service to be ready")
+        wait_for(lambda: run.loop.is_ready or run.error is not None, "the service to be ready", LIMIT_S)
         yield run
     finally:
         run.loop.stop()
@@ -123,7 +116,7 @@ def test_an_order_completes_through_five_services_each_under_its_own_user(
     with cluster.flow(tmp_path):
         publish(access, receive_stock())
         publish(access, place_order())
-        wait_for(lambda: status(access, "o-1") == "completed", "the order to complete")
+        wait_for(lambda: status(access, "o-1") == "completed", "the order to complete", LIMIT_S)
     logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
     assert "may not" not in logs
     assert not [user for user in SERVICES if cluster.password(user) in logs]
