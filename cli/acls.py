@@ -1,38 +1,51 @@
-"""Permissions of all services, and of a schema registry where one is named, compared with the cluster's."""
+"""Permissions of all services, and of a registry and an operator where these are named, compared with the cluster's."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ensemble.acls import Grant, grants, registry_grants
+from cli.mistakes import Mistake
+from ensemble.acls import Grant, grants, operator_grants, registry_grants
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble.kafka.outside import Access
 
 
-def wanted(registry: str | None) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Others:
+    """Users beside the services."""
+
+    registry: str | None = None
+    operator: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in (self.registry, self.operator) if name]
+
+
+def wanted(others: Others) -> list[dict[str, Any]]:
     """What the services need."""
-    return [_row(grant) for grant in _needed(registry)]
+    return [_row(grant) for grant in _needed(others)]
 
 
-def found(access: Access, registry: str | None) -> list[dict[str, Any]]:
+def found(access: Access, others: Others) -> list[dict[str, Any]]:
     """What they need and what they have."""
     from ensemble.kafka import acls
 
-    states = acls.compare(access.admin, _needed(registry), _who(access))
+    states = acls.compare(access.admin, _needed(others), _who(access))
     return [_row(state.grant) | {"status": state.status} for state in states]
 
 
-def applied(access: Access, registry: str | None, passwords: Path | None) -> list[dict[str, Any]]:
+def applied(access: Access, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
     """Grant what is missing, and make users where a directory for their passwords is given."""
     from ensemble.kafka import acls, users
 
     if passwords is not None:
-        names = [*SERVICES, registry] if registry else SERVICES
-        users.apply(access.admin, names, passwords, _who(access))
-    states = acls.apply(access.admin, _needed(registry), _who(access))
+        users.apply(access.admin, [*SERVICES, *others.names], passwords, _who(access))
+    states = acls.apply(access.admin, _needed(others), _who(access))
     words = {"missing": "granted"}
     return [_row(state.grant) | {"status": words.get(state.status, state.status)} for state in states]
 
@@ -43,9 +56,14 @@ def _who(access: Access) -> str:
     return principal(access.shared)
 
 
-def _needed(registry: str | None) -> list[Grant]:
-    services = grants(make() for make in SERVICES.values())
-    return [*services, *registry_grants(registry)] if registry else services
+def _needed(others: Others) -> list[Grant]:
+    """A Mistake for a user who would have a service's name, and so its permissions as well."""
+    for flag, name in (("--registry", others.registry), ("--operator", others.operator)):
+        if name in SERVICES:
+            raise Mistake(f"{flag} {name}: a service is called so; give a user of its own")
+    made = [make() for make in SERVICES.values()]
+    registry = registry_grants(others.registry) if others.registry else []
+    return [*grants(made), *registry, *(operator_grants(others.operator, made) if others.operator else [])]
 
 
 def _row(grant: Grant) -> dict[str, Any]:

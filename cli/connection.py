@@ -41,8 +41,8 @@ def keep_the_client_quiet() -> None:
     log.propagate = False
 
 
-def progress(what: str) -> Callable[[int, int], None]:
-    """Show on stderr how far a reading is, once it has taken more than two seconds."""
+def progress(what: str, doing: str = "reading") -> Callable[[int, int], None]:
+    """Show on stderr how far a work is, once it has taken more than two seconds."""
     began, shown = time.monotonic(), [0.0]
 
     def on_read(read: int, total: int) -> None:
@@ -51,7 +51,7 @@ def progress(what: str) -> Callable[[int, int], None]:
             shown[0] = now
             share = 100 * read // total if total else 100
             end = "\r" if sys.stderr.isatty() else "\n"
-            sys.stderr.write(f"reading {what}: {min(share, 100)} % of {total} records{end}")
+            sys.stderr.write(f"{doing} {what}: {min(share, 100)} % of {total} records{end}")
             sys.stderr.flush()
 
     return on_read

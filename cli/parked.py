@@ -85,10 +85,10 @@ def whole(parked: Parked) -> dict[str, Any]:
 def retry_of(access: Access, parked: Parked, operator: Operator) -> Sent:
     """The command to try its head now; where that is a dead letter, its redrive, so that its fate is known."""
     letter = _letter_of(access, parked)
-    return try_now(parked, operator) if letter is None else Sent(letter, redrive_of(letter, operator))
+    return _try_now(parked, operator) if letter is None else Sent(letter, redrive_of(letter, operator))
 
 
-def try_now(parked: Parked, operator: Operator) -> Sent:
+def _try_now(parked: Parked, operator: Operator) -> Sent:
     """The command to try a head that was not given up. Its service has the bytes already."""
     place = _place(parked)
     record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())

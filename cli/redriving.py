@@ -10,6 +10,7 @@ from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
+from cli.connection import progress
 from cli.entries import entry_of
 from cli.held import Held
 from cli.letters import Letter
@@ -123,9 +124,11 @@ class Delivery:
         if pace.rate is None:
             self._writer.write(records)
             return
-        for record in records:
+        telling = progress("dead letters", "sending")
+        for number, record in enumerate(records, 1):
             began = time.monotonic()
             self._writer.write([record])
+            telling(number, len(records))
             time.sleep(max(0.0, 1 / pace.rate - (time.monotonic() - began)))
 
     def _watched(self, chunk: Sequence[Sent], wait_s: float) -> list[tuple[Sent, Outcome]]:

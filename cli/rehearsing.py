@@ -97,6 +97,8 @@ def _row(one: Sent, handler: str, tried: Rehearsed, there: dict[str, str]) -> di
 
 def _happened(tried: Rehearsed, there: dict[str, str]) -> str:
     """Whether its effect is there already: what it would put out lies on its topic, or its state says so."""
+    if tried.outcome != "done":
+        return "not known: it would not be tried"
     places = [there[found] for output in tried.outputs if (found := _id_of(output)) in there]
     if places:
         return f"yes: {places[0]}"

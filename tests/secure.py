@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli.fleet import SANDBOX, SERVICES, Fleet
 from contracts.catalogue import CATALOGUE
-from ensemble.acls import grants
+from ensemble.acls import grants, operator_grants
 from ensemble.kafka import acls, topics, users
 from ensemble.kafka.embedded import ADMIN, EmbeddedKafka, Security
 from ensemble.kafka.outside import Access, open_access
@@ -18,6 +18,7 @@ from ensemble.settings import KafkaSettings, load
 from services.registry import SERVICES as MAKERS
 
 LIMIT_S = 60.0
+OPERATOR = "ann"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,6 @@ def secure_cluster(directory: Path) -> Iterator[SecureCluster]:
         services = [make() for make in MAKERS.values()]
         admin = cluster.access().admin
         topics.apply(admin, topics.all_topics(CATALOGUE, services))
-        users.apply(admin, MAKERS, security.directory)
-        acls.apply(admin, grants(services))
+        users.apply(admin, [*MAKERS, OPERATOR], security.directory)
+        acls.apply(admin, [*grants(services), *operator_grants(OPERATOR, services)])
         yield cluster

@@ -21,32 +21,41 @@ Registry = Annotated[
         "--registry", metavar="USER", help="A schema registry that keeps its schemas in topics USER.* of this Kafka."
     ),
 ]
+Operator = Annotated[
+    str | None,
+    typer.Option("--operator", metavar="USER", help="A person who reads everything and writes operators' commands."),
+]
 OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with what the cluster allows.")]
 
 
 @group.command(epilog="Examples: `ensemble acls show --json`; `ensemble acls show --cluster`.")
-def show(of_cluster: OfCluster = False, registry: Registry = None, as_json: AsJson = False) -> None:
+def show(
+    of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+) -> None:
     """Every permission, and nothing else, that the services need. With --cluster, exit code 1 when some are missing."""
-    from cli.acls import found, wanted
+    from cli.acls import Others, found, wanted
 
+    others = Others(registry, operator)
     if not of_cluster:
-        _show(wanted(registry), as_json=as_json)
+        _show(wanted(others), as_json=as_json)
         return
     from cli.connection import reach
 
-    rows = found(reach(), registry)
+    rows = found(reach(), others)
     _show(rows, as_json=as_json)
     if any(row["status"] == "missing" for row in rows):
         raise typer.Exit(1)
 
 
 @group.command(epilog="Example: `ensemble acls apply --passwords secrets`.")
-def apply(passwords: Passwords = None, registry: Registry = None, as_json: AsJson = False) -> None:
+def apply(
+    passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+) -> None:
     """Grant what is missing. What a service has beyond its needs is shown as `extra` and left alone."""
-    from cli.acls import applied
+    from cli.acls import Others, applied
     from cli.connection import reach
 
-    _show(applied(reach(), registry, passwords), as_json=as_json)
+    _show(applied(reach(), Others(registry, operator), passwords), as_json=as_json)
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

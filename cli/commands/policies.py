@@ -8,16 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.commands.run import NAMES, SANDBOX
-from cli.options import AsJson
+from cli.options import AsJson, complete_service
 
 group = typer.Typer(help="What rules each service when something fails.")
 
 SERVICES = tuple(name for name in NAMES if name != SANDBOX)
-
-
-def complete_service(incomplete: str) -> list[str]:
-    """For the shell's completion."""
-    return [name for name in SERVICES if name.startswith(incomplete)]
 
 
 Service = Annotated[

@@ -176,8 +176,8 @@ class ResumeOrder(Command):
 class RetryOrder(Command):
     """To the orchestrator, from an operator: send what is under way, or owed, again now, as a new attempt.
 
-    Its policy's resends count from there. With `step` it holds only while that step is owed, or `after_attempt` is its
-    latest attempt, so that asking twice is asking once. Of a paused order it changes nothing: resume it.
+    Its policy's resends count from there. With `step` it holds only while `after_attempt` is that step's latest attempt
+    (0: it is owed), so that asking twice is asking once. Of a paused order it changes nothing: resume it.
     """
 
     order_id: Id

@@ -8,20 +8,27 @@
 
 A service's principal is `User:<service>`. Nothing of it may create, alter or delete. A schema registry that keeps its
 schemas in this Kafka has topics and groups of its own, by prefix, and makes its topics itself.
+An operator reads everything and writes what operators' commands write: control topics, commands about orders, notes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ensemble.graph import failure_event
+from ensemble.operations import OPERATORS_IDS
+from ensemble.operator_notes import NOTES
+from ensemble.saga_table import Saga
 from ensemble.service import Service
 from ensemble.topology import Topic
 
 Resource = Literal["topic", "group", "transactional id"]
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+
+ANY: Final = "*"
+"""Kafka's name for all of a kind."""
 
 
 class Need(NamedTuple):
@@ -62,6 +69,24 @@ def registry_grants(user: str) -> list[Grant]:
     wanted = [Need("topic", f"{user}.", operation, prefixed=True) for operation in topics]
     wanted += [Need("group", f"{user}-", operation, prefixed=True) for operation in groups]
     return [Grant(f"User:{user}", need) for need in wanted]
+
+
+def operator_grants(user: str, services: Iterable[Service]) -> list[Grant]:
+    """What a person needs who looks at everything and writes what operators write, and nothing else."""
+    written = {NOTES.name}
+    for service in services:
+        written |= {service.control.name, *(topic.name for topic in _operated(service))}
+    wanted = [Need("topic", ANY, "DESCRIBE"), Need("topic", ANY, "READ"), Need("group", ANY, "DESCRIBE")]
+    wanted += [Need("topic", name, "WRITE") for name in sorted(written)]
+    wanted += [Need("transactional id", OPERATORS_IDS, "DESCRIBE", prefixed=True)]
+    wanted += [Need("transactional id", OPERATORS_IDS, "WRITE", prefixed=True)]
+    return [Grant(f"User:{user}", need) for need in wanted]
+
+
+def _operated(service: Service) -> list[Topic]:
+    """Where commands about single sagas go that the service conducts."""
+    sagas = [role.conducts for role in service.descriptions if isinstance(role.conducts, Saga)]
+    return [topic for saga in sagas for kind in saga.operated_by or () for topic in service.catalogue.homes(kind)]
 
 
 def needs(service: Service) -> list[Need]:

@@ -110,5 +110,7 @@ class IncidentClosed(messages.Event):
 
 IN_FLIGHT: Final = "it is in flight; wait until its handler comes back, or discard it"
 """Why a redrive is refused whose record is being tried right now."""
+OPERATORS_IDS: Final = "ensemble-cli-"
+"""What the transactional ids of operators begin with."""
 COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord)
 EVENTS: Final = (OperationDone, IncidentOpened, IncidentClosed)

@@ -65,6 +65,8 @@ class ParkedKeys:
 
         A call is asked about when it is about to begin (`holds_back`), for one of its key may have failed by then.
         """
+        if self._concerns_others(record, target):
+            return False
         if self.is_paused:
             raise Stopped(self.why_stopped())
         key = self.key_of(record, target)
@@ -78,6 +80,16 @@ class ParkedKeys:
         if target.is_async or self._owner.calls.has(key):
             return False
         return self._held_back(key, record, target)
+
+    def _concerns_others(self, record: Record, target: Target) -> bool:
+        """The usual case beside a parked key: nothing of this record's key waits, and nothing else is in its way."""
+        return (
+            target.parking_key is None
+            and record.key() not in self._parking.keys
+            and self._parking.records < self._room.most
+            and not self._batch.stores.pauses.paused
+            and not self._batch.plan.outages.is_watching
+        )
 
     def holds_back(self, call: Call) -> bool:
         """As `keeps`, for a call that is about to begin and whose key is not parked."""

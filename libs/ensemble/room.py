@@ -12,6 +12,7 @@ class Room:
 
     def __init__(self, parking: ParkingStore, limits: ParkingLimits) -> None:
         self._parking, self._limits = parking, limits
+        self.most = limits.per_partition
         self._asked_for: bytes | None = None
 
     def check(self, key: bytes) -> None:
@@ -31,4 +32,4 @@ class Room:
         return self._asked_for is not None
 
     def _is_full(self, key: bytes) -> bool:
-        return self._parking.records >= self._limits.per_partition or self._parking.depth(key) >= self._limits.per_key
+        return self._parking.records >= self.most or self._parking.depth(key) >= self._limits.per_key

@@ -91,8 +91,9 @@ class Happening(Generic[S, C]):
         """What a person wants to be tried once more, now that nothing else is under way."""
         if not self.is_operation("retry") or state.status != COMPENSATION_FAILED or state.paused_since is not None:
             return ()
-        wanted: str = cast("Any", self.trigger).step
-        return tuple(name for name in state.owed if wanted in {"", name})
+        wanted = cast("Any", self.trigger)
+        is_stale = wanted.step and wanted.after_attempt != state.attempt  # it is about an attempt before the debt
+        return () if is_stale else tuple(name for name in state.owed if wanted.step in {"", name})
 
     def _disposition(self, state: S) -> str:
         """How the participant gave up what is under way. Only the last word, or one that ends all attempts, counts."""

@@ -12,6 +12,8 @@ from ensemble.kafka.outside import open_access
 from ensemble.settings import KafkaSettings
 from tests.cluster import Cluster
 from tests.command_line import CommandLine
+from tests.conftest import CHOSEN
+from tests.end_to_end.system import fresh_cluster
 from tests.payment_desk import Desk, Provider
 from tests.workshop.on_kafka import Outsider, ServiceProcess, ServiceThread
 from tests.workshop.service import workshop
@@ -57,8 +59,16 @@ def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterat
         yield Shop(unique("shop"), tmp_path, kafka.bootstrap_servers, at_end)
 
 
+@pytest.fixture(scope="session")
+def flow_kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """For services under their own names: what other tests write to their topics would be theirs."""
+    with fresh_cluster(pytestconfig.stash[CHOSEN], tmp_path_factory.mktemp("flow")) as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def desk(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(flow_kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    kafka = flow_kafka
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     ensemble = CommandLine(capsys)
     assert ensemble("topics", "apply").code == 0

@@ -148,7 +148,9 @@ def test_dead_letters_say_why_and_keep_the_bytes(ensemble: CommandLine, access: 
 
 
 def test_a_dead_letter_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> None:
-    ensemble("dead-letters", "show", "shipping.dead-letter").assert_is_a_mistake("TOPIC/PARTITION/OFFSET")
+    ensemble("dead-letters", "show", "shipping.dead-letter").assert_is_a_mistake(
+        "DEAD_LETTER", "is no place of a dead letter"
+    )
     ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_is_a_mistake("no partition 99")
     ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_is_a_mistake("nothing lies at")
     ensemble("dead-letters", "list", "--service", "kitchen").assert_is_a_mistake("--service kitchen", "shipping")

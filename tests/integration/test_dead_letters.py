@@ -79,9 +79,10 @@ def test_a_dead_letter_says_where_it_came_from_and_why(shop: Shop) -> None:
 
 
 def test_a_commands_sender_is_told_in_the_same_transaction(shop: Shop) -> None:
-    with shop.thread():
+    quickly = shop.policies('[retry]\nstrategy = "fixed"\ninitial_s = 0.05\n')
+    with shop.thread(policies_dir=quickly):
         shop.outsider.send(script("a", "retry later"), message_id="command-1")
-        (letter,) = wait_for(lambda: shop.outsider.letters("a"), "the dead letter", limit_s=60)
+        (letter,) = wait_for(lambda: shop.outsider.letters("a"), "the dead letter")
     (refused,) = shop.outsider.messages("events", Refused)
     assert refused == Refused(account_id="a", command_id="command-1", reason="later")
     assert headers_of(letter)["ensemble.attempts"] == b"8"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.dead_letters import one
 from cli.operators import Operator
-from cli.parked import one, try_now
-from cli.redriving import Delivery, Pace
+from cli.redriving import Sent, redrive_of
+from cli.rehearsing import rehearsed
 from tests.payment_desk import Desk
 
 
@@ -76,7 +77,7 @@ def test_a_discarded_dead_letter_lets_its_key_go_on(desk: Desk, order_id: str) -
         desk.refuse(order_id)
         desk.pay(order_id)
         ran = desk.ensemble("dead-letters", "discard", "--key", order_id, "--reason", "paid in cash", "--yes", "--json")
-        assert (ran.code, [row["outcome"] for row in ran.document]) == (0, ["succeeded"])
+        assert (ran.code, [row["outcome"] for row in ran.document]) == (0, ["discarded"])
         assert [letter["status"] for letter in desk.letters(order_id, "--all")][-1] == "discarded"
 
 
@@ -126,15 +127,26 @@ def test_an_unknown_service_lists_those_there_are(desk: Desk) -> None:
         desk.ensemble(*command, "--service", "kitchen").assert_is_a_mistake("--service kitchen", "payment")
 
 
-def test_a_dry_run_finds_the_effect_that_happened_already(desk: Desk, order_id: str) -> None:
+def test_a_dry_run_of_what_was_redriven_says_so(desk: Desk, order_id: str) -> None:
     with desk.at_work():
         desk.refuse(order_id)
         place = desk.letters(order_id)[0]["place"]
         desk.provider.refuses.clear()
-        with Delivery(desk.access, ["payment"]) as delivery:
-            list(delivery.deliver([try_now(one(desk.access, order_id, None), Operator("ann", "no redrive"))], Pace()))
-        assert [letter["status"] for letter in desk.letters(order_id, "--all")] == ["gone"]
+        assert desk.ensemble("dead-letters", "redrive", place, "--reason", "the vault is open").code == 0
         (row,) = desk.ensemble("dead-letters", "redrive", place, "--dry-run", "--json").document
+        assert (row["would"], row["puts_out"]) == ("nothing to do: it was redriven already", [])
+        assert row["happened"].startswith("not known")
+
+
+def test_a_rehearsal_finds_the_effect_that_happened_already(desk: Desk, order_id: str) -> None:
+    with desk.at_work():
+        desk.refuse(order_id)
+        place = desk.letters(order_id)[0]["place"]
+        desk.provider.refuses.clear()
+        assert desk.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
+        letter = one(desk.access, place)
+        forgotten = redrive_of(letter, Operator("ann", "x")).model_copy(update={"generation": 7})
+        (row,) = rehearsed(desk.access, [Sent(letter, forgotten)])
         assert row["happened"].startswith("yes: payments.events/")
         assert (row["stops_at"], row["changes"]) == ([], [])
         assert desk.provider.charged == [order_id]

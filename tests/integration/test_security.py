@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
     ResourcePatternType,
     ResourceType,
 )
+from structlog.testing import capture_logs
 
 from cli.fleet import SERVICES
 from cli.orders import state_of
@@ -32,7 +32,8 @@ from ensemble.settings import KafkaSettings, RuntimeSettings
 from services.registry import SERVICES as MAKERS
 from tests.command_line import CommandLine
 from tests.order_messages import place_order, receive_stock
-from tests.secure import LIMIT_S, SecureCluster, environment, secure_cluster
+from tests.secure import LIMIT_S, OPERATOR, SecureCluster, environment, secure_cluster
+from tests.workshop.on_kafka import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +45,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureCluster]
 @pytest.fixture
 def ensemble(capsys: pytest.CaptureFixture[str]) -> CommandLine:
     return CommandLine(capsys)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    limit = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < limit, f"waited {LIMIT_S:g} s for {what}"
-        time.sleep(0.1)
 
 
 class Running:
@@ -73,7 +67,7 @@ class Running:
 def running(service: Service, settings: KafkaSettings) -> Iterator[Running]:
     run = Running(make_loop(service, RuntimeSettings(poll_s=0.05, session_timeout_s=6), settings))
     try:
-        wait_for(lambda: run.loop.is_ready or run.error is not None, "the service to be ready")
+        wait_for(lambda: run.loop.is_ready or run.error is not None, "the service to be ready", LIMIT_S)
         yield run
     finally:
         run.loop.stop()
@@ -122,7 +116,7 @@ def test_an_order_completes_through_five_services_each_under_its_own_user(
     with cluster.flow(tmp_path):
         publish(access, receive_stock())
         publish(access, place_order())
-        wait_for(lambda: status(access, "o-1") == "completed", "the order to complete")
+        wait_for(lambda: status(access, "o-1") == "completed", "the order to complete", LIMIT_S)
     logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
     assert "may not" not in logs
     assert not [user for user in SERVICES if cluster.password(user) in logs]
@@ -188,6 +182,26 @@ def test_the_cluster_allows_what_is_declared_and_shows_what_is_more(
         extra = [row for row in ensemble("acls", "apply", "--json").document if row["status"] != "ok"]
         take(cluster.access(), more)
     assert [(row["status"], row["name"]) for row in extra] == [("extra", "payments.events")]
+
+
+def test_an_operator_looks_at_everything_and_pauses_but_publishes_nothing(
+    cluster: SecureCluster, ensemble: CommandLine
+) -> None:
+    looking = (
+        ["orders", "list"],
+        ["parked", "list"],
+        ["dead-letters", "group"],
+        ["pauses", "list"],
+        ["incidents", "list"],
+    )
+    order = running(MAKERS["order"](), cluster.settings("order"))
+    with capture_logs(), order, environment(cluster.environment(OPERATOR)):
+        assert [ensemble(*command).code for command in looking] == [0] * len(looking)
+        paused = ensemble("services", "pause", "order", "--ack", "1", "--reason", "moving house", "--json")
+        rows = {row["service"]: row["acknowledged"] for row in paused.document["services"]}
+        ran = ensemble("publish", "OrderPlaced", "--example")
+    assert rows == {"order": 4, "orchestrator": 0}, "nobody conducts here"
+    ran.assert_is_a_mistake("User:ann may not WRITE topic orders.events")
 
 
 def test_who_is_no_administrator_grants_nothing(cluster: SecureCluster, ensemble: CommandLine) -> None:

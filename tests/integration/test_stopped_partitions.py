@@ -1,9 +1,10 @@
 """A partition that takes no records now loses none: not when it goes on, nor when it moves meanwhile."""
 
 import pytest
+from confluent_kafka import Producer
 
 from tests.integration.conftest import Shop
-from tests.workshop.on_kafka import ServiceThread, wait_for
+from tests.workshop.on_kafka import LIMIT_S, ServiceThread, wait_for
 from tests.workshop.plays import script
 
 KEYS = [f"k-{number}" for number in range(4)]
@@ -42,8 +43,9 @@ def test_a_paused_service_goes_on_where_it_stopped_also_when_its_partitions_move
 
 
 def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None:
-    # given a key with more records than may be parked
+    # given a key with more records than may be parked, and operators' partitions whose ends no reader gets
     policies = shop.policies(NARROW)
+    leave_markers(shop)
     with shop.thread(policies_dir=policies, batch_records=7) as member:
         shop.outsider.send(script("poisoned", "need mended", "add 1"))
         shop.outsider.send(*(script("poisoned", "add 1") for _ in range(5)))
@@ -56,6 +58,21 @@ def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None
         # then nothing is lost, of that key or of those behind it
         everything_is_told(shop, ROUNDS)
         shop.outsider.until_told("poisoned", *numbers(6))
+
+        # and its timers are judged as before
+        shop.outsider.send(script("poisoned", "remind alarm 0 tell ding"))
+        shop.outsider.until_told("poisoned", *numbers(6), "ding")
+
+
+def leave_markers(shop: Shop) -> None:
+    """A transaction that was aborted."""
+    sender = Producer({"bootstrap.servers": shop.bootstrap, "transactional.id": f"{shop.name}-x"})
+    sender.init_transactions(LIMIT_S)
+    sender.begin_transaction()
+    for partition in range(shop.service.partitions):
+        sender.produce(shop.outsider.topic("control"), b"never", b"operator", partition)
+    sender.flush()
+    sender.abort_transaction(LIMIT_S)
 
 
 def send_rounds(shop: Shop, rounds: int) -> None:

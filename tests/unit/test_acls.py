@@ -2,7 +2,16 @@
 
 import pytest
 
-from ensemble.acls import Need, grants, needs, principal_of, read_topics, registry_grants, written_topics
+from ensemble.acls import (
+    Need,
+    grants,
+    needs,
+    operator_grants,
+    principal_of,
+    read_topics,
+    registry_grants,
+    written_topics,
+)
 from ensemble.kafka.topics import used_by
 from services.registry import SERVICES
 
@@ -68,3 +77,12 @@ def test_a_schema_registry_touches_no_topic_and_no_group_of_a_service() -> None:
     assert len(reached) == len(registry_grants("schema-registry"))
     needed = [grant.need.name for grant in grants(services)]
     assert not [name for name in needed if name.startswith(tuple(reached))]
+
+
+def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
+    wanted = operator_grants("ann", [make() for make in SERVICES.values()])
+    assert {grant.principal for grant in wanted} == {"User:ann"}
+    assert {grant.need.name for grant in wanted if grant.need.operation == "WRITE"} == {
+        "inventory.control", "order.control", "orchestrator.control", "payment.control", "shipping.control",
+        "orchestrator.commands", "operators.notes", "ensemble-cli-",
+    }  # fmt: skip

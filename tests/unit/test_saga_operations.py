@@ -56,6 +56,12 @@ def test_a_retry_of_another_step_changes_nothing() -> None:
     assert play.sent == []
 
 
+def test_a_retry_of_an_attempt_before_the_debt_is_stale() -> None:
+    play = owing()
+    assert play.on(retry("payment", 1)).sent == []
+    assert play.state.owed == ("payment",)
+
+
 def test_what_is_owed_is_tried_again_on_request() -> None:
     play = owing()
     assert (play.state.status, play.state.owed) == ("compensation_failed", ("payment",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -22,6 +23,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.permissions import require_on_cluster
 
 _TIMEOUT_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.1
 _KINDS: Final = {
     "topic": ResourceType.TOPIC,
     "group": ResourceType.GROUP,
@@ -52,14 +54,28 @@ def compare(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user")
 
 
 def apply(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user") -> list[AclState]:
-    """Grant what is missing; what is more than needed is reported, never taken away. The states as they were found."""
+    """Grant what is missing; what is more than needed is reported, never taken away. The states as they were found.
+
+    Returns once the broker that answers knows of it: of users that were made before, it knows then, too.
+    """
     require_on_cluster(admin, "ALTER", who)
     states = compare(admin, wanted, who)
-    missing = [_binding(state.grant) for state in states if state.status == "missing"]
+    missing = {state.grant for state in states if state.status == "missing"}
     if missing:
-        for future in admin.create_acls(missing, request_timeout=_TIMEOUT_S).values():
+        bindings = [_binding(grant) for grant in missing]
+        for future in admin.create_acls(bindings, request_timeout=_TIMEOUT_S).values():
             _answer(future, "cannot grant permissions")
+        _await(admin, missing)
     return states
+
+
+def _await(admin: AdminClient, granted: set[Grant]) -> None:
+    """What the controller has taken reaches its brokers a moment later."""
+    limit, principals = time.monotonic() + _TIMEOUT_S, {grant.principal for grant in granted}
+    while not granted <= _granted(admin, principals):
+        if time.monotonic() > limit:
+            raise ConfigurationError(f"the permissions are granted, but not in force after {_TIMEOUT_S:g} s")
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _granted(admin: AdminClient, principals: set[str]) -> set[Grant]:

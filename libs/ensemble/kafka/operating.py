@@ -14,14 +14,12 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka import clients
 from ensemble.kafka.outside import Access, ClusterError
 from ensemble.kafka.permissions import REFUSALS, principal, refused
+from ensemble.operations import OPERATORS_IDS
 
 _LIMIT_S: Final = 15.0
 _LARGEST: Final = 4_400_000
 """What control topics take: a dead letter, and its edited form."""
 _BUFFERED: Final = 10_000
-
-TRANSACTIONAL_IDS: Final = "ensemble-cli-"
-"""What the transactional ids of operators begin with."""
 
 
 class Writer:
@@ -47,7 +45,7 @@ class Writer:
 
 def write_together(access: Access, records: Sequence[Output]) -> None:
     """All of them in one transaction, or none. ClusterError when it failed, or when nobody can say whether it did."""
-    transactional_id = f"{TRANSACTIONAL_IDS}{secrets.token_hex(8)}"
+    transactional_id = f"{OPERATORS_IDS}{secrets.token_hex(8)}"
     producer = Producer({**_config(access), "transactional.id": transactional_id, "retry.backoff.ms": 1})
     known = "nothing was written"
     try:
@@ -59,7 +57,7 @@ def write_together(access: Access, records: Sequence[Output]) -> None:
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
-            needed = f"WRITE transactional id {TRANSACTIONAL_IDS}*"
+            needed = f"WRITE transactional id {OPERATORS_IDS}*"
             raise ConfigurationError(refused(principal(access.shared), needed, reason.str())) from None
         raise ClusterError(f"{known}: the transaction failed: {reason.str()}") from None
 

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.permissions import hidden
+from ensemble.kafka.restore import high_watermarks
 from ensemble.service import Service
 from ensemble.topology import Catalogue, Topic
 
@@ -87,7 +88,7 @@ def apply(admin: AdminClient, topics: Iterable[Topic], replication: int = 1) -> 
         )
         for name, future in made.items():
             _created(name, future)
-        _await_visible(admin, {topic.name for topic in missing})
+        _await_ready(admin, missing)
     return states
 
 
@@ -119,13 +120,20 @@ def _cleanup_policies(admin: AdminClient, topics: list[Topic]) -> dict[str, str]
     return {resource.name: future.result(_TIMEOUT_S)["cleanup.policy"].value for resource, future in answers.items()}
 
 
-def _await_visible(admin: AdminClient, names: set[str]) -> None:
-    """The broker answers before it shows new topics to everybody."""
-    deadline = time.monotonic() + _TIMEOUT_S
+def _await_ready(admin: AdminClient, made: list[Topic]) -> None:
+    """The broker answers before new topics are shown to everybody, and before their partitions have leaders."""
+    names, deadline = {topic.name for topic in made}, time.monotonic() + _TIMEOUT_S
     while not_seen := names - admin.list_topics(timeout=_TIMEOUT_S).topics.keys():
         if time.monotonic() > deadline:
             raise ConfigurationError(f"the cluster made {', '.join(sorted(not_seen))}, but does not show them")
         time.sleep(0.05)
+    places = [(topic.name, partition) for topic in made for partition in range(topic.partitions)]
+    try:
+        high_watermarks(admin, places, _TIMEOUT_S)
+    except KafkaException as error:
+        raise ConfigurationError(
+            f"the cluster made the topics, but cannot be read yet: {error.args[0].str()}"
+        ) from None
 
 
 def _created(name: str, future: Any) -> None:
