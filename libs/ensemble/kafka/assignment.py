@@ -48,6 +48,8 @@ class Assignment:
         self.was_assigned = False
         self._looks_again_at = 0.0
         self.was_lost = False
+        self.lost_at: float | None = None
+        """Since when we are without what we lost (monotonic seconds), while the group has given us nothing."""
         """The group could not be reached for a while: nor could whoever coordinates the transactions."""
         self.failure: KafkaException | FatalError | None = None
         """What went wrong in a callback; raised outside of it."""
@@ -72,7 +74,7 @@ class Assignment:
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group has given our partitions to others already: forget everything, commit nothing."""
         log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
-        self.was_lost = True
+        self.was_lost, self.lost_at = True, time.monotonic()
         self.was_assigned = False
         self._give_up(consumer, partitions)
 
@@ -90,7 +92,7 @@ class Assignment:
         self.held |= {(p.topic, p.partition) for p in partitions}
         self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
         self._open_tasks(consumer, {p.partition for p in starts})
-        self.was_assigned = True
+        self.was_assigned, self.lost_at = True, None
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -18,6 +19,9 @@ from ensemble.kafka.permissions import REFUSALS
 log = structlog.get_logger()
 
 
+Rebalanced = Callable[[Consumer, list[TopicPartition]], None]
+
+_BACK_WITHIN_S: Final = 45.0
 _HELD_PAUSE_S: Final = 0.05
 """A record that waits is read again this often; the other partitions' batches go on between."""
 
@@ -26,7 +30,10 @@ class Intake:
     """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
 
     def __init__(self, config: Mapping[str, Any], assignment: Assignment, gate: DeadlineGate) -> None:
-        self.consumer = Consumer(dict(config))
+        self._config, self._topics = dict(config), list[str]()
+        self.consumer = Consumer(self._config)
+        self.back_within_s = _BACK_WITHIN_S
+        """A client that lost its partitions and is not let back in for so long is replaced by a new one."""
         self._assignment, self._gate = assignment, gate
         self.group: Any = None
         self.inputs: list[str] = []
@@ -39,13 +46,37 @@ class Intake:
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
-        callbacks = self._assignment
+        self._topics, callbacks = topics, self._assignment
         self.consumer.subscribe(
-            topics, on_assign=callbacks.on_assign, on_revoke=callbacks.on_revoke, on_lost=callbacks.on_lost
+            topics,
+            on_assign=self._if_current(callbacks.on_assign),
+            on_revoke=self._if_current(callbacks.on_revoke),
+            on_lost=self._if_current(callbacks.on_lost),
         )
+
+    def _if_current(self, callback: Rebalanced) -> Rebalanced:
+        """What a client that was replaced still has to say is nobody's business."""
+
+        def called(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+            if consumer is self.consumer:
+                callback(consumer, partitions)
+
+        return called
+
+    def _come_back(self) -> None:
+        """Join anew with a new client: the old one may wait for ever when its coordinator was fenced for a moment."""
+        lost_at = self._assignment.lost_at
+        if lost_at is None or time.monotonic() - lost_at < self.back_within_s:
+            return
+        log.warning("consumer.replaced", why=f"not let back into the group for {self.back_within_s:g} s")
+        self._assignment.lost_at, old = time.monotonic(), self.consumer
+        self.consumer = Consumer(self._config)
+        self.subscribe(self._topics)
+        threading.Thread(target=old.close, name="replaced consumer", daemon=True).start()
 
     def poll(self, wait_s: float, most: int) -> list[Message]:
         """Wait for a record and take what else is there. FatalError when nothing will ever come."""
+        self._come_back()
         self._seek_back()
         first = self.consumer.poll(wait_s)
         polled = [] if first is None else [first, *self.consumer.consume(most - 1, 0)]

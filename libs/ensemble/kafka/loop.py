@@ -90,6 +90,7 @@ class Loop:
         self._intake = Intake(self._clients.consumer, self._assignment, self._gate)
         self._intake.inputs = [topic.name for topic in self._plan.service.inputs]
         self._intake.explain = self._transactions.explain
+        self._intake.back_within_s = 3 * self._settings.session_timeout_s + 10
         self._intake.subscribe(list(self._plan.inputs))
         try:
             while not self._stopping:
