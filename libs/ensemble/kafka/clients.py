@@ -28,8 +28,8 @@ def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
         "bootstrap.servers": bootstrap,
         "logger": CLIENT_LOG,
         "reconnect.backoff.max.ms": 1000,  # a broker that restarts is met again within a second
-        # `rebootstrap` forgets the transactions' coordinator once all brokers are away: the next commit never returns
-        "metadata.recovery.strategy": "none",
+        # a broker that was fenced for a moment is in no metadata then: with `none` a consumer waits for ever
+        "metadata.recovery.strategy": "rebootstrap",
         "topic.metadata.refresh.interval.ms": 30_000,  # a changed partition count is noticed
         "allow.auto.create.topics": False,
         **kafka.client_config(),
@@ -66,6 +66,9 @@ def transactional_producer(shared: dict[str, Any], service: str, settings: Runti
     return {
         **shared,
         "transactional.id": f"{service}-{settings.instance_id}",
+        # `rebootstrap` forgets the transactions' coordinator once all brokers are away: the next commit never returns.
+        # With `none` it ends unclear, and a new producer takes over.
+        "metadata.recovery.strategy": "none",
         "client.id": f"{service}-{settings.instance_id}",
         "partitioner": "murmur2_random",  # as Java's default, so that outsiders agree on every key's partition
         "transaction.timeout.ms": round(settings.transaction_timeout_s * 1000),
