@@ -178,6 +178,8 @@ class Fleet:
         """
         if self.is_alive(name):
             self.stop_one(name)
+        elif name in self._children:
+            self._children[name].wait(STOP_LIMIT_S)  # it is gone; its pipe is not
         self._spawn(self.members[name]).release({**self._variables(), **(environment or {})})
         self._ended.discard(name)
 

@@ -25,6 +25,8 @@ class Parked:
     """Those that waited at some time, as far as the changelogs still say."""
     held_keys: set[tuple[str, str]] = field(default_factory=set)
     """Service and key of everything that waited at some time."""
+    paused_commands: set[tuple[str, str]] = field(default_factory=set)
+    """Service and type of the commands that operators have asked it to pause at some time."""
     resolved: dict[tuple[str, Position, int], str] = field(default_factory=dict)
     """What became of a dead letter, by how often it had been redriven before."""
     cleaned: set[str] = field(default_factory=set)
@@ -49,9 +51,14 @@ class Parked:
         known = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
         return known or service in self.cleaned
 
-    def was_held(self, service: str, key: str) -> bool:
-        """Whether anything of the key has waited; where nobody can tell any more, it may have."""
-        return (service, key) in self.held_keys or service in self.cleaned
+    def may_have_been_held(self, service: str, message: Message) -> bool:
+        """Whether anything of its order has waited, or may have where nobody can tell.
+
+        What waits for the end of a command's pause, and is handled in the batch that ends it, is never seen to wait.
+        """
+        if (service, message.order_id) in self.held_keys or service in self.cleaned:
+            return True
+        return (service, message.type) in self.paused_commands
 
     def fate(self, letter: DeadLetter) -> str:
         """`redriven`, `discarded` or `closed`; empty while nobody has decided."""
@@ -122,6 +129,8 @@ class Parked:
         if not kind:
             return
         self.asked.append(Asked(position, service, kind, fields["operation_id"]))
+        if kind == "PauseWork" and fields["scope"] == "command":
+            self.paused_commands.add((service, fields["name"]))
         if kind == "RedriveRecord" and fields["edited"] is not None:
             source = Position(fields["topic"], fields["partition"], fields["offset"])
             self.edited[service, source].add(fields["edited"])

@@ -125,6 +125,13 @@ def moved_to_the_front(story: Story) -> None:
     free(story, second)
 
 
+def sent_again_while_paused(story: Story) -> None:
+    """The pause ended in the batch that had all of them: none was seen to wait."""
+    carried_out(story)
+    command(story)
+    succeed(story, command(story, attempt=2))
+
+
 def undone_while_it_waited(story: Story) -> None:
     record = command(story)
     park(story, record)
@@ -163,6 +170,7 @@ def not_read_yet(story: Story) -> None:
         sent_anew_while_it_waited,
         sent_again_in_one_batch,
         newer_attempt_in_its_place,
+        sent_again_while_paused,
         swallowed_by_the_attempt_under_way,
         moved_to_the_front,
         undone_while_it_waited,

@@ -111,7 +111,7 @@ def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
     Within one batch, nobody sees either of them wait. What a person has sent anew counts its attempts from one.
     """
-    if message.type not in SENT_AGAIN or not snapshot.parked.was_held(reader, message.order_id):
+    if message.type not in SENT_AGAIN or not snapshot.parked.may_have_been_held(reader, message):
         return False
     same = [each for each in snapshot.of_order(message.order_id, message.type) if each.partition == message.partition]
     if any(other.offset > message.offset for other in same):

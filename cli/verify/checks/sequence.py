@@ -41,7 +41,7 @@ def _counts(snapshot: Snapshot, effect: Message, cause: Message) -> bool:
 
 def _may_have_moved(snapshot: Snapshot, service: str, cause: Message) -> bool:
     """A later attempt at a command takes the place of an earlier one that waits."""
-    if cause.type not in SENT_AGAIN or not snapshot.parked.was_held(service, cause.order_id):
+    if cause.type not in SENT_AGAIN or not snapshot.parked.may_have_been_held(service, cause):
         return False
     same = snapshot.of_order(cause.order_id, cause.type)
     return any(other.partition == cause.partition and other.offset < cause.offset for other in same)
