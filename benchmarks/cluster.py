@@ -13,9 +13,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from ensemble import Topic
-from ensemble.kafka import topics
-from ensemble.kafka.clients import common, plain_producer
-from ensemble.kafka.embedded import EmbeddedKafka
+from ensemble.embedded import EmbeddedKafka
+from ensemble.kafka.admin import topics
+from ensemble.kafka.client_config import common, plain_producer
 from ensemble.settings import KafkaSettings
 
 

@@ -21,9 +21,9 @@ from benchmarks.cluster import Cluster
 from cli.fleet import Fleet
 from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
-from ensemble.codec import encoder_for, readers_for
-from ensemble.kafka.clients import assigned_reader, plain_producer
-from ensemble.kafka.topics import all_topics
+from ensemble.kafka.admin.topics import all_topics
+from ensemble.kafka.client_config import assigned_reader, plain_producer
+from ensemble.messages.codec import encoder_for, readers_for
 from services.registry import SERVICES
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))

@@ -12,12 +12,12 @@ from typing import cast
 from benchmarks.meter import HopRun, Meter, told
 from benchmarks.workload import service
 from ensemble import Service
-from ensemble.kafka.loop import Loop
-from ensemble.kafka.process import calm_collector, make_loop
-from ensemble.logs import configure
-from ensemble.metrics import LoopMetrics
+from ensemble.engine.task import PartitionTask
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.process import calm_collector, make_loop
+from ensemble.observability.logs import configure
+from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import KafkaSettings, RuntimeSettings
-from ensemble.task import PartitionTask
 
 
 class MeteredMetrics:

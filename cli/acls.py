@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.mistakes import Mistake
-from ensemble.acls import Grant, grants, operator_grants, registry_grants
+from ensemble.topology.permissions import Grant, grants, operator_grants, registry_grants
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def wanted(others: Others) -> list[dict[str, Any]]:
 
 def found(access: Access, others: Others) -> list[dict[str, Any]]:
     """What they need and what they have."""
-    from ensemble.kafka import acls
+    from ensemble.kafka.admin import acls
 
     states = acls.compare(access.admin, _needed(others), _who(access))
     return [_row(state.grant) | {"status": state.status} for state in states]
@@ -41,7 +41,7 @@ def found(access: Access, others: Others) -> list[dict[str, Any]]:
 
 def applied(access: Access, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
     """Grant what is missing, and make users where a directory for their passwords is given."""
-    from ensemble.kafka import acls, users
+    from ensemble.kafka.admin import acls, users
 
     if passwords is not None:
         users.apply(access.admin, [*SERVICES, *others.names], passwords, _who(access))
@@ -51,7 +51,7 @@ def applied(access: Access, others: Others, passwords: Path | None) -> list[dict
 
 
 def _who(access: Access) -> str:
-    from ensemble.kafka.permissions import principal
+    from ensemble.kafka.admin.permissions import principal
 
     return principal(access.shared)
 

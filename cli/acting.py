@@ -19,7 +19,7 @@ from cli.waves import Fate, Pace, Wave
 from cli.where import Where
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _PREVIEWED: Final = 20
 

@@ -9,8 +9,8 @@ from cli.orders import ENDED, state_of
 from cli.publishing import Receipt, publish
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
-    from ensemble.messages import Message
+    from ensemble.kafka.client.access import Access
+    from ensemble.messages.message import Message
 
 
 def request(access: Access, order_id: str, command: Message) -> Receipt:

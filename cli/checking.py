@@ -46,7 +46,7 @@ def show_report(report: Report, *, as_json: bool) -> None:
 
 
 def _of_up() -> str:
-    from ensemble.kafka.embedded import default_directory
+    from ensemble.embedded import default_directory
 
     try:
         return str(json.loads(note_of_up(default_directory().parent).read_text(encoding="utf-8"))["provider_url"])

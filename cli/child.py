@@ -40,7 +40,7 @@ def _warm_up(module: str) -> None:
         for name in (f"{module}.service", f"{module}.server"):
             if importlib.util.find_spec(name):
                 importlib.import_module(name)
-        importlib.import_module("ensemble.kafka.process")
+        importlib.import_module("ensemble.kafka.worker.process")
 
 
 def _end_with_the_parent() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.policy_file import policy_file_of
+from ensemble.policies.toml_file import policy_file_of
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
 from services.payment.settings import PaymentSettings

@@ -10,15 +10,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
-    from ensemble.schemas import SchemaSources
+    from ensemble.kafka.client.access import Access
+    from ensemble.messages.schema_set import SchemaSources
 
 _SILENT_S = 2.0
 
 
 def reach(timeout_s: float = 8.0) -> Access:
     """The cluster; ConfigurationError says what to do when there is none."""
-    from ensemble.kafka.outside import open_access
+    from ensemble.kafka.client.access import open_access
     from ensemble.settings import KafkaSettings, load
 
     keep_the_client_quiet()
@@ -28,7 +28,7 @@ def reach(timeout_s: float = 8.0) -> Access:
 @cache
 def sources() -> SchemaSources:
     """Where schema ids come from; asked once for all that this process does. An unknown id is not waited for."""
-    from ensemble.kafka.schema_sources import schema_sources
+    from ensemble.kafka.registry.sources import schema_sources
     from ensemble.settings import RegistrySettings, load
 
     return schema_sources(load(RegistrySettings, settle_s=0))

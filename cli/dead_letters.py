@@ -21,7 +21,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _SHOWN_BYTES: Final = 2_000
 

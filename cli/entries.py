@@ -8,13 +8,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts import SCHEMAS
-from ensemble import runtime_state
-from ensemble.codec import Decoded, Decoder
 from ensemble.errors import UndecodableRecord
+from ensemble.messages.codec import Decoded, Decoder
 from ensemble.stamps import rfc3339
+from ensemble.system_messages import state as runtime_state
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Received
+    from ensemble.kafka.client.access import Received
 
 KINDS = {"commands": "command", "events": "event", "state": "state"}
 OUTSIDE = "outside"

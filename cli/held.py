@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cli.connection import sources
 from cli.services import PARKED, topics
-from ensemble.parking import ParkingStore
-from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause
+from ensemble.state.parking import ParkingStore
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Held(Shelf):
     """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
 
     def __init__(self, access: Access, services: Iterable[str]) -> None:
-        from ensemble.kafka.tail import Tail
+        from ensemble.kafka.client.following import Tail
 
         super().__init__()
         self._tail = Tail.from_beginning(access, topics(access, services, PARKED))

@@ -12,7 +12,7 @@ from cli.publishing import now
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 def listed(access: Access, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 from cli.entries import Entry
 from cli.services import DEAD_LETTER
-from ensemble.parking import ParkingStore, Place
-from ensemble.redrive import GivenUp
+from ensemble.messages.records import Place
+from ensemble.state.parking import ParkingStore
+from ensemble.system_messages.dead_letters import GivenUp
 
 _ERROR, _OWN = "__streams.errors.", "ensemble."
 _FIRST: Final = _ERROR + "exception"

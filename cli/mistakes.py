@@ -39,10 +39,10 @@ def answer(error: BaseException) -> int:
 def _from_the_runtime(error: BaseException) -> int:
     from pydantic import ValidationError
 
-    from ensemble.diagnosis import invalid_fields
+    from ensemble.embedded import EmbeddedKafkaError
     from ensemble.errors import ConfigurationError, EnsembleError
-    from ensemble.kafka.embedded import EmbeddedKafkaError
-    from ensemble.kafka.outside import KafkaException
+    from ensemble.kafka.client.access import KafkaException
+    from ensemble.messages.diagnosis import invalid_fields
 
     match error:
         case ValidationError():

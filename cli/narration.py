@@ -11,7 +11,7 @@ from cli.entries import Entry, entry_of
 from cli.story import Line, Story, in_order
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Follower, Received
+    from ensemble.kafka.client.access import Follower, Received
 
 ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 _HOLD_S: Final = 0.4

@@ -8,12 +8,13 @@ from cli.connection import sources
 from cli.entries import entry_of
 from cli.operators import Operator
 from cli.publishing import cloud_event
-from ensemble.codec import encoder_for
-from ensemble.operator_notes import NOTES, GroupNote
+from ensemble.messages.codec import encoder_for
+from ensemble.service.topics import NOTES
 from ensemble.stamps import rfc3339
+from ensemble.system_messages.notes import GroupNote
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 def notes(access: Access) -> dict[str, dict[str, Any]]:

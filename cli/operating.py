@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from cli.connection import sources
 from cli.publishing import cloud_event
 from cli.services import CONTROL, OPERATIONS, topics
-from ensemble.codec import encoder_for, readers_for
-from ensemble.operations import EVENTS, Operation, OperationDone
+from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.system_messages.operations import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
-    from ensemble.effects import Output
-    from ensemble.kafka.outside import Access
-    from ensemble.messages import Event
+    from ensemble.kafka.client.access import Access
+    from ensemble.messages.message import Event
+    from ensemble.state.unit_of_work import Output
 
 Ask = tuple[str, int, str]
 """Service, partition and operation id: one answer is due for each."""
@@ -58,7 +58,7 @@ class Hearing(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
     def __init__(self, access: Access, services: Iterable[str]) -> None:
-        from ensemble.kafka.tail import Tail
+        from ensemble.kafka.client.following import Tail
 
         super().__init__()
         self._tail = Tail.from_now(access, topics(access, services, OPERATIONS))

@@ -21,8 +21,8 @@ from contracts import (
     RetryOrder,
     SettleOrder,
 )
-from ensemble.messages import Command
-from ensemble.saga import to_undo
+from ensemble.messages.message import Command
+from ensemble.saga.engine import to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 
 ENDED: Final = frozenset({"completed", "cancelled"})

@@ -13,8 +13,8 @@ from cli.publishing import record_of
 from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
-    from ensemble.messages import Command
+    from ensemble.kafka.client.access import Access
+    from ensemble.messages.message import Command
 
 State = Mapping[str, Any]
 _LOOK_EVERY_S: Final = 0.1
@@ -24,8 +24,8 @@ class OrderStates:
     """Use it in a `with`."""
 
     def __init__(self, access: Access) -> None:
-        from ensemble.kafka.operating import Writer
-        from ensemble.kafka.tail import Tail
+        from ensemble.kafka.client.following import Tail
+        from ensemble.kafka.client.producing import Writer
 
         self._exit = ExitStack()
         self._tail = self._exit.enter_context(Tail.from_beginning(access, [ORDER_STATE.name]))

@@ -19,7 +19,7 @@ from ensemble.partitioning import partition_of
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access, Place
+    from ensemble.kafka.client.access import Access, Place
 
 ENDED: Final = frozenset({"completed", "cancelled"})
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cli.letters import Letter
-from ensemble.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation
-from ensemble.parking import ParkingStore
-from ensemble.runtime_state import ParkedKey
+from ensemble.state.parking import ParkingStore
+from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation
+from ensemble.system_messages.state import ParkedKey
 
 Result = Literal[
     "succeeded", "discarded", "failed again", "closed", "in flight", "nothing to do", "refused", "waits", "no answer",

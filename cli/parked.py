@@ -15,13 +15,13 @@ from cli.operators import Operator
 from cli.publishing import now
 from cli.redriving import Sent, redrive_of
 from cli.selecting import Selection
-from ensemble.dead_letter import lineage_of
-from ensemble.operations import DiscardRecord, RedriveRecord
-from ensemble.runtime_state import ParkedRecord
 from ensemble.stamps import rfc3339
+from ensemble.system_messages.dead_letters import lineage_of
+from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
+from ensemble.system_messages.state import ParkedRecord
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _place(parked: Parked) -> dict[str, Any]:
 
 def _as_letter(parked: Parked) -> Letter:
     """What is delivered is looked after as a dead letter is, one that lies in the parked key's partition."""
-    from ensemble.kafka.outside import Received
+    from ensemble.kafka.client.access import Received
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
     said = {"ensemble.parking-key": parked.key}
@@ -140,7 +140,7 @@ def _record(parked: Parked, held: ParkedRecord) -> dict[str, Any]:
 
 
 def _entry(parked: Parked, held: ParkedRecord) -> Entry:
-    from ensemble.kafka.outside import Received
+    from ensemble.kafka.client.access import Received
 
     pairs = tuple((header.name, header.value) for header in held.headers)
     headers = {name: value or b"" for name, value in pairs}

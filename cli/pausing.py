@@ -15,7 +15,7 @@ from cli.waves import Pace, Wave
 from cli.wider import Spread, Wider, spread
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _ROUNDS: Final = 20
 """How often orders are looked for that were held while the last ones went on."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.mistakes import Mistake
-from ensemble.policy_file import PolicyFile, policy_file_of, read_policy_file
-from ensemble.policy_loading import read_policies
-from ensemble.policy_values import PolicyValue
-from ensemble.saga_policy_file import saga_faults
-from ensemble.service import Service
+from ensemble.policies.loading import read_policies
+from ensemble.policies.saga_loading import saga_faults
+from ensemble.policies.sources import PolicyValue
+from ensemble.policies.toml_file import PolicyFile, policy_file_of, read_policy_file
+from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings, load
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_values
 from services.orchestrator.service import orchestrator

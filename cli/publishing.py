@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from cli.connection import sources
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
-from ensemble.codec import encoder_for
-from ensemble.messages import Message, schema_name
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Message, schema_name
+from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
 from ensemble.stamps import rfc3339
-from ensemble.topology import MAX_RECORD_BYTES, Topic
 
 if TYPE_CHECKING:
-    from ensemble.effects import Output
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
+    from ensemble.state.unit_of_work import Output
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from cli.entries import decoder
 from cli.letters import Letter
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
-from ensemble import runtime_state
-from ensemble.codec import PREFIX_LENGTH, encoder_for, late_reader, readers_for
 from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
-from ensemble.messages import Message
+from ensemble.messages.codec import PREFIX_LENGTH, encoder_for, late_reader, readers_for
+from ensemble.messages.message import Message
+from ensemble.system_messages import state as runtime_state
 
 
 def reading(letter: Letter) -> dict[str, Any]:

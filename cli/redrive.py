@@ -20,7 +20,7 @@ from cli.redriving import Delivery, Pace, Sent, check_generations, discard_of, i
 from cli.selecting import Selection
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {

@@ -19,11 +19,11 @@ from cli.operating import Ask, Hearing, record_of
 from cli.operators import Operator
 from cli.outcomes import Outcome, judged
 from cli.services import DEAD_LETTER
-from ensemble.operations import DiscardRecord, RecordOperation, RedriveRecord
-from ensemble.redrive import Asked, discard, redrive
+from ensemble.system_messages.dead_letters import Asked, discard, redrive
+from ensemble.system_messages.operations import DiscardRecord, RecordOperation, RedriveRecord
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 MOST_GENERATIONS: Final = 5
 """What failed so often again is not redriven without force: another time will not help."""
@@ -92,8 +92,8 @@ class Delivery:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
     def __init__(self, access: Access, services: Sequence[str]) -> None:
-        from ensemble.kafka.operating import Writer
-        from ensemble.kafka.tail import Tail
+        from ensemble.kafka.client.following import Tail
+        from ensemble.kafka.client.producing import Writer
 
         self._exit = ExitStack()
         self._hearing = self._exit.enter_context(Hearing(access, services))

@@ -13,13 +13,13 @@ from cli.publishing import now
 from cli.reading import why_unreadable
 from cli.redriving import Sent
 from cli.services import made
+from ensemble.engine.rehearsal import Rehearsal, Rehearsed, staged
 from ensemble.errors import EnsembleError
-from ensemble.rehearsal import Rehearsal, Rehearsed, staged
 
 if TYPE_CHECKING:
-    from ensemble.effects import Output
-    from ensemble.kafka.outside import Access
-    from ensemble.plan import Plan
+    from ensemble.engine.compiled import Plan
+    from ensemble.kafka.client.access import Access
+    from ensemble.state.unit_of_work import Output
 
 
 def rehearsed(access: Access, sent: Sequence[Sent]) -> list[dict[str, Any]]:
@@ -52,8 +52,8 @@ def _drop(*_: Any) -> NoReturn:
 
 
 def _on_copies(access: Access, service: str, sent: Sequence[Sent]) -> list[tuple[Sent, str, Rehearsed]]:
-    from ensemble.kafka.copying import copy_of, planned
-    from ensemble.policy_loading import load_policies
+    from ensemble.kafka.worker.partition_copy import copy_of, planned
+    from ensemble.policies.loading import load_policies
     from ensemble.settings import RuntimeSettings, load
 
     declared = made(service)

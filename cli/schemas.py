@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.catalogue import CATALOGUE
-from ensemble.schema_gate import Problem
+from ensemble.messages.release import Problem
 from ensemble.settings import RegistrySettings, load
-from ensemble.subjects import Subject, subjects
+from ensemble.topology.subjects import Subject, subjects
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.registration import Registration
+    from ensemble.kafka.registry.registration import Registration
 
 
 def registered() -> list[Registration]:
     """Make the registry hold every released version; ConfigurationError without a registry, or when it refuses."""
-    from ensemble.kafka.registration import register, registry_of_the_environment
+    from ensemble.kafka.registry.registration import register, registry_of_the_environment
 
     return register(registry_of_the_environment(), _subjects())
 
@@ -25,7 +25,7 @@ def lacking() -> list[Problem]:
     """What the registry lacks; nothing without a registry."""
     if not _has_registry():
         return []
-    from ensemble.kafka.registration import check, registry_of_the_environment
+    from ensemble.kafka.registry.registration import check, registry_of_the_environment
 
     found = (words.partition(": ") for words in check(registry_of_the_environment(), _subjects()))
     return [Problem(subject, words) for subject, _, words in found]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cli.stage import Stage
-    from ensemble.kafka.outside import Follower
+    from ensemble.kafka.client.access import Follower
 
 STATUS_COLOURS: Final = {
     "completed": "green", "cancelled": "yellow", "compensating": "magenta", "compensation_failed": "bold red",

@@ -10,7 +10,7 @@ from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 DEAD_LETTER: Final = ".dead-letter"
 CONTROL: Final = ".control"

@@ -20,7 +20,7 @@ from cli.story import Line, coloured, plain
 from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 def show_whole(whole: Whole, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from cli.examples import STOCK, WAREHOUSE
 from cli.fleet import Fleet, Member
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _HEAP = "512m"
 
@@ -96,7 +96,7 @@ class Stage:
         self.fleet.launch()
 
     def _start_broker(self) -> str:
-        from ensemble.kafka.embedded import EmbeddedKafka
+        from ensemble.embedded import EmbeddedKafka
 
         broker = EmbeddedKafka(self._plan.directory / "kafka", heap=_HEAP)
         self._closing.callback(broker.stop)
@@ -126,7 +126,7 @@ def has_stock(access: Access) -> bool:
 def _made_ready(bootstrap: str) -> Access:
     from cli.mistakes import Mistake
     from cli.topics import applied
-    from ensemble.kafka.outside import open_access
+    from ensemble.kafka.client.access import open_access
     from ensemble.settings import KafkaSettings, load
 
     access = open_access(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)

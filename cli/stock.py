@@ -12,7 +12,7 @@ from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 Shelf = tuple[str, str]
 """Warehouse and sku."""

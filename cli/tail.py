@@ -14,7 +14,7 @@ from cli.output import say, show_json_line, write
 from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access, Follower
+    from ensemble.kafka.client.access import Access, Follower
 
 
 _WIDE = 110

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from contracts.catalogue import CATALOGUE
-from ensemble.kafka import topics
-from ensemble.operator_notes import NOTES
-from ensemble.topology import Topic
+from ensemble.kafka.admin import topics
+from ensemble.service.catalogue import Topic
+from ensemble.service.topics import NOTES
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 def wanted() -> list[Topic]:

@@ -20,7 +20,7 @@ from cli.mistakes import FAILED, Mistake
 from cli.output import say
 from cli.stage import Plan, Stage, seed
 from contracts.catalogue import ORDER_STATE
-from ensemble.kafka.embedded import default_directory
+from ensemble.embedded import default_directory
 from ensemble.settings import KafkaSettings, load
 
 PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
@@ -138,7 +138,7 @@ def _hold_signals() -> None:
 
 
 def _forget(home: Path) -> None:
-    from ensemble.kafka.embedded import EmbeddedKafka
+    from ensemble.embedded import EmbeddedKafka
 
     EmbeddedKafka(home / "kafka").erase()
     for path in home.glob("payment-ledger.db*"):

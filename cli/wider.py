@@ -13,19 +13,18 @@ from cli.mistakes import Mistake
 from cli.operating import Ask, Hearing, record_of
 from cli.operators import Operator
 from contracts.catalogue import CATALOGUE
-from ensemble import ports
 from ensemble.errors import ConfigurationError
-from ensemble.messages import Command
-from ensemble.operations import OperationDone, PauseWork, ResumeWork
-from ensemble.pauses import Scope
-from ensemble.runtime_state import Pause
-from ensemble.saga_table import Saga
+from ensemble.messages.message import Command
+from ensemble.saga.table import Saga
+from ensemble.service import ports
 from ensemble.stamps import rfc3339
+from ensemble.system_messages.operations import OperationDone, PauseWork, ResumeWork, Scope
+from ensemble.system_messages.state import Pause
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ class Spread:
 
 def spread(access: Access, what: Wider, operator: Operator, *, pause: bool, wait_s: float) -> Spread:  # noqa: PLR0913
     """Write the pause, or its end, to all partitions in one transaction, and wait until they have answered."""
-    from ensemble.kafka.operating import write_together
+    from ensemble.kafka.client.producing import write_together
 
     places = access.places([name + services.CONTROL for name in what.services])
     kind = PauseWork if pause else ResumeWork

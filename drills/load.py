@@ -13,10 +13,10 @@ from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
 from cli.publishing import record_of
 from contracts import OrderLine, PlaceOrder, ReceiveStock
 from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
-from ensemble.kafka.operating import Writer
+from ensemble.kafka.client.producing import Writer
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 GOODS: Final = ("beans-1kg", "grinder")
 """What is ordered, in turn."""

@@ -20,7 +20,7 @@ from drills.transcript import Transcript
 from drills.watch import Watch
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 OPERATOR: Final = "ann"
 PATIENCE_S: Final = 90.0

@@ -13,7 +13,7 @@ from cli.order_states import OrderStates
 from cli.selecting import Selection
 
 if TYPE_CHECKING:
-    from ensemble.kafka.outside import Access
+    from ensemble.kafka.client.access import Access
 
 _MOST: Final = 100_000
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts import FulfilOrder
 from ensemble import TerminalError, handles
+from ensemble.kafka.run import run
 from services.inventory import service
 from services.inventory.handlers import InventoryService
 
@@ -28,7 +29,7 @@ class WrongInventoryService(InventoryService):
 def main() -> int:
     """The service with that role in place of its own."""
     service.InventoryService = WrongInventoryService  # type: ignore[attr-defined]  # what a release does to a process
-    return service.inventory_service().run()
+    return run(service.inventory_service())
 
 
 if __name__ == "__main__":

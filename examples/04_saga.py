@@ -1,9 +1,9 @@
 """A two-step saga: beans, then a van. The table is the conductor's score: without a van, the beans go back."""
 
 from ensemble import Service, state_store
-from ensemble.conductor import conductor
-from ensemble.saga import IRREVERSIBLE, Saga, SagaPolicies, Step, StepPolicy, Undo
-from ensemble.testing import ServiceTestDriver
+from ensemble.saga.conductor import conductor
+from ensemble.saga.engine import IRREVERSIBLE, Saga, SagaPolicies, Step, StepPolicy, Undo
+from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
 from examples.cafe import BookVan, Catering, CateringCommand, ReleaseBeans, ReserveBeans
 

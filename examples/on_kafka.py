@@ -19,16 +19,17 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer
 
-from ensemble.codec import encoder_for, readers_for
-from ensemble.kafka import clients, topics
-from ensemble.kafka.cluster import connect
-from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
-from ensemble.kafka.process import make_loop
-from ensemble.logs import configure
-from ensemble.messages import Message
-from ensemble.service import Service
+from ensemble.embedded import EmbeddedKafka, on_stderr
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.admin import topics
+from ensemble.kafka.discovery import connect
+from ensemble.kafka.worker.process import make_loop
+from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.message import Message
+from ensemble.observability.logs import configure
+from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 
 EXAMPLES: Final = ("01_event", "02_command_with_state", "03_event_sourced", "04_saga")
 LIMIT_S: Final = 30.0

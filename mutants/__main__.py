@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ensemble.kafka.embedded import EmbeddedKafka, silent
+from ensemble.embedded import EmbeddedKafka, silent
 from mutants.planted import Mutant, copied_tree, mutants
 
 _LIMIT_S: Final = 300

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from jgo.maven import MavenContext
 
-from ensemble.kafka.embedded.errors import EmbeddedKafkaError
-from ensemble.kafka.embedded.java import find_java
+from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.java import find_java
 
 VERSION = "3.0.9"
 SHA256 = "2b28181501a20cbf6efcd77f9b7153908fc01f3d3a7c32024c0bd9e1b04c8a43"

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, get_args
 
 import pytest
 
-from ensemble.containers import DEFAULT_IMAGE, ApacheKafkaContainer
-from ensemble.kafka.embedded import EmbeddedKafka, on_stderr
+from ensemble.embedded import EmbeddedKafka, on_stderr
+from ensemble.testing.containers import DEFAULT_IMAGE, ApacheKafkaContainer
 
 Choice = Literal["env", "containers", "embedded"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)

@@ -24,8 +24,8 @@ from contracts import (
     ShipmentScheduled,
 )
 from ensemble import Command, Message
-from ensemble.pauses import Scope
-from ensemble.saga import Deadline, SagaPolicies, StepPolicy, advance
+from ensemble.saga.engine import Deadline, SagaPolicies, StepPolicy, advance
+from ensemble.system_messages.operations import Scope
 from services.orchestrator.domain import placed
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 

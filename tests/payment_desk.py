@@ -10,7 +10,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from ensemble import TerminalError
-from ensemble.kafka.outside import Access
+from ensemble.kafka.client.access import Access
 from services.orchestrator.service import orchestrator
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 from services.payment.service import payment_service

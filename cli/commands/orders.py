@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cli.acting import Manner, Target
     from cli.operators import Operator
     from cli.publishing import Receipt
-    from ensemble.kafka.outside import Access
-    from ensemble.messages import Message
+    from ensemble.kafka.client.access import Access
+    from ensemble.messages.message import Message
 
 group = typer.Typer(help="Place, find, follow, steer and cancel orders.")
 order_actions.add_to(group)

@@ -11,7 +11,7 @@ from cli.flags import spelled_out
 from cli.options import AsJson, Asker, Waves, Yes, complete_service
 
 if TYPE_CHECKING:
-    from ensemble.pauses import Scope
+    from ensemble.system_messages.operations import Scope
 
 steps = typer.Typer(help="Steps of the saga, paused and resumed for all orders.")
 commands = typer.Typer(help="Command types, paused and resumed for all orders.")

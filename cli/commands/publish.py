@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from ensemble.messages import Message
-    from ensemble.topology import Topic
+    from ensemble.messages.message import Message
+    from ensemble.service.catalogue import Topic
 
 _EPILOG = (
     "Examples: `ensemble publish OrderPlaced --example`; "

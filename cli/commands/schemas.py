@@ -9,7 +9,7 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from ensemble.schemas import SchemaSet
+    from ensemble.messages.schema_set import SchemaSet
 
 group = typer.Typer(help="The gate between versions of the message schemas.")
 
@@ -22,7 +22,7 @@ def check(as_json: AsJson = False) -> None:
     """
     from cli.output import Sheet, say, show
     from cli.schemas import clean_registry, lacking
-    from ensemble.schema_gate import check as problems_of
+    from ensemble.messages.release import check as problems_of
 
     sets = _sets()
     problems = [problem for schemas in sets for problem in problems_of(schemas)] or lacking()
@@ -41,7 +41,7 @@ def check(as_json: AsJson = False) -> None:
 def release(as_json: AsJson = False) -> None:
     """Give each changed schema its next version and id, on disk."""
     from cli.output import Sheet, show
-    from ensemble.schema_gate import release as released_of
+    from ensemble.messages.release import release as released_of
 
     released = [version for schemas in _sets() for version in released_of(schemas)]
     document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
@@ -68,6 +68,6 @@ def register(as_json: AsJson = False) -> None:
 
 def _sets() -> list[SchemaSet]:
     from contracts import SCHEMAS
-    from ensemble.runtime_state import SCHEMAS as RUNTIME
+    from ensemble.system_messages.state import SCHEMAS as RUNTIME
 
     return [SCHEMAS, RUNTIME]

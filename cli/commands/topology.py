@@ -9,7 +9,7 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from ensemble.service import Service
+    from ensemble.service.service import Service
 
 group = typer.Typer(help="The flow, as the services declare it.")
 
@@ -22,7 +22,7 @@ def check(as_json: AsJson = False) -> None:
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
     from contracts.catalogue import CATALOGUE
-    from ensemble.rules import check as problems_of
+    from ensemble.topology.rules import check as problems_of
 
     services = _services()
     problems = problems_of(services, CATALOGUE)
@@ -43,8 +43,8 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
     """Draw who sends what to whom, in the four combinations."""
     from cli.output import show_json
     from contracts.catalogue import CATALOGUE
-    from ensemble import diagram
-    from ensemble.graph import flow_of
+    from ensemble.topology.drawing import text as diagram
+    from ensemble.topology.graph import flow_of
 
     flow = flow_of(_services(), CATALOGUE)
     if as_json:

@@ -29,10 +29,10 @@ from cli.verify.reader import CannotCheck, Cluster, Tell
 from cli.verify.report import Report
 from cli.verify.snapshot import Snapshot
 from contracts import SCHEMAS
-from ensemble import runtime_state
-from ensemble.codec import Decoder
-from ensemble.kafka.cluster import connect
+from ensemble.kafka.discovery import connect
+from ensemble.messages.codec import Decoder
 from ensemble.settings import KafkaSettings
+from ensemble.system_messages import state as runtime_state
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)

@@ -22,7 +22,7 @@ from contracts.terms import (
     Sku,
     Why,
 )
-from ensemble.messages import Millis
+from ensemble.messages.message import Millis
 
 
 class PlaceOrder(Command):

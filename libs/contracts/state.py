@@ -21,7 +21,7 @@ from contracts.terms import (
     ShippingSpeed,
     Sku,
 )
-from ensemble.messages import Int32, Int64, Millis, Record
+from ensemble.messages.message import Int32, Int64, Millis, Record
 
 SagaStatus = Literal[
     "placeholder", "payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ensemble.messages import Millis, Record
+from ensemble.messages.message import Millis, Record
 
 MOST_MONEY = 10**15
 """The largest order total, in minor units."""

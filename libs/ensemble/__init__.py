@@ -1,9 +1,10 @@
 """The runtime's public vocabulary: what a service author imports. Kafka itself stays behind `Service.run()`."""
 
-from ensemble.declarations import conducts, handles, reacts_to, subscribe_event, when_due
 from ensemble.errors import EnsembleError, RejectedInput, RetryableError, TerminalError
-from ensemble.messages import Command, Event, Message, State
-from ensemble.ports import (
+from ensemble.messages.message import Command, Event, Message, State
+from ensemble.messages.schema_set import SchemaSet
+from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.ports import (
     Clock,
     CommandBus,
     CurrentRecord,
@@ -15,9 +16,8 @@ from ensemble.ports import (
     TimerDue,
     Timers,
 )
-from ensemble.schemas import SchemaSet
-from ensemble.service import Service, event_log, event_sourced, role, state_store
-from ensemble.topology import Catalogue, Topic
+from ensemble.service.roles import conducts, handles, reacts_to, subscribe_event, when_due
+from ensemble.service.service import Service, event_log, event_sourced, role, state_store
 
 __all__ = [
     "Catalogue",

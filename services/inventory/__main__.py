@@ -2,7 +2,8 @@
 
 import sys
 
+from ensemble.kafka.run import run
 from services.inventory.service import inventory_service
 
 if __name__ == "__main__":
-    sys.exit(inventory_service().run())
+    sys.exit(run(inventory_service()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from ensemble.errors import ConfigurationError
+from ensemble.kafka.run import run
 from services.orchestrator.policies import fulfilment_policies
 from services.orchestrator.service import orchestrator
 
@@ -16,7 +17,7 @@ def main() -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"orchestrator: {error}\n")
         return 2
-    return service.run()
+    return run(service)
 
 
 if __name__ == "__main__":

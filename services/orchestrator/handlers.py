@@ -46,7 +46,7 @@ from ensemble import (
     reacts_to,
     when_due,
 )
-from ensemble.saga import Deadline, Decision, SagaPolicies, advance
+from ensemble.saga.engine import Deadline, Decision, SagaPolicies, advance
 from services.orchestrator import domain, memory
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, SeenEvent
-from ensemble.saga import Decision, SagaPolicies
+from ensemble.saga.engine import Decision, SagaPolicies
 
 FIRST_SEEN: Final = 16
 LAST_SEEN: Final = 16

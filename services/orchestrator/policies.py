@@ -7,11 +7,11 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ensemble.policy_file import PolicyFile, policy_file_of
-from ensemble.policy_values import PolicyValue
-from ensemble.retry import Seconds
-from ensemble.saga import SagaPolicies, StepPolicy
-from ensemble.saga_policy_file import SagaSources, saga_table
+from ensemble.policies.retry import Seconds
+from ensemble.policies.saga_loading import SagaSources, saga_table
+from ensemble.policies.sources import PolicyValue
+from ensemble.policies.toml_file import PolicyFile, policy_file_of
+from ensemble.saga.engine import SagaPolicies, StepPolicy
 from ensemble.settings import RuntimeSettings, load
 
 STEP: Final = StepPolicy(deadline_s=20, resends=3)

@@ -2,7 +2,8 @@
 
 import sys
 
+from ensemble.kafka.run import run
 from services.order.service import order_service
 
 if __name__ == "__main__":
-    sys.exit(order_service().run())
+    sys.exit(run(order_service()))

@@ -3,6 +3,7 @@
 import sys
 
 from ensemble import EnsembleError
+from ensemble.kafka.run import run
 from services.payment.service import configured_provider, payment_service
 
 
@@ -13,7 +14,7 @@ def main() -> int:
     except EnsembleError as error:
         sys.stderr.write(f"payment: {error}\n")
         return 2
-    return service.run()
+    return run(service)
 
 
 if __name__ == "__main__":

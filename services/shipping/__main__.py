@@ -2,7 +2,8 @@
 
 import sys
 
+from ensemble.kafka.run import run
 from services.shipping.service import shipping_service
 
 if __name__ == "__main__":
-    sys.exit(shipping_service().run())
+    sys.exit(run(shipping_service()))

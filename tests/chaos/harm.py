@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from cli.fleet import SANDBOX
-from ensemble.pauses import Scope
 from ensemble.settings import CRASH_POINTS
+from ensemble.system_messages.operations import Scope
 from tests.chaos.amounts import Amounts
 from tests.chaos.operator import Operator, WorkPause
 from tests.end_to_end.system import System

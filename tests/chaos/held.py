@@ -12,10 +12,11 @@ from cli.letters import Letter
 from cli.member import SERVICES
 from cli.operating import Answers, Ask
 from cli.services import DEAD_LETTER, OPERATIONS, PARKED
-from ensemble.dead_letter import redrives_of
 from ensemble.errors import EnsembleError
-from ensemble.kafka.outside import Access, Received
-from ensemble.parking import HeldRecord, Place
+from ensemble.kafka.client.access import Access, Received
+from ensemble.messages.records import Place
+from ensemble.state.parking import HeldRecord
+from ensemble.system_messages.dead_letters import redrives_of
 from tests.end_to_end.reading import Reading
 
 Named = tuple[str, bytes, Place, int]

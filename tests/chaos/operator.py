@@ -17,11 +17,10 @@ from cli.redriving import discard_of, redrive_of
 from cli.services import CONTROL
 from cli.wider import Wider, wider
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
-from ensemble.effects import Output
-from ensemble.kafka.operating import write_together
-from ensemble.kafka.outside import ClusterError
-from ensemble.operations import PauseWork, ResumeWork
-from ensemble.pauses import Scope
+from ensemble.kafka.client.access import ClusterError
+from ensemble.kafka.client.producing import write_together
+from ensemble.state.unit_of_work import Output
+from ensemble.system_messages.operations import PauseWork, ResumeWork, Scope
 from tests.chaos.held import Held
 from tests.end_to_end.system import System
 

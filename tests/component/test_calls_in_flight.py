@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ensemble.errors import RetryableError
-from ensemble.policies import OutagePolicy
-from ensemble.retry import RetryPolicy
-from ensemble.testing import ServiceTestDriver
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import OutagePolicy
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.porter import QUIET, World, later, limits, porter, quick, slow, told, waiting
 
 PATIENT = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3, attempt_timeout_s=30)

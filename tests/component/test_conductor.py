@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from ensemble import Service, state_store
-from ensemble.conductor import conductor
 from ensemble.errors import ConfigurationError
-from ensemble.saga import NO_EFFECT, SagaPolicies
-from ensemble.testing import ServiceTestDriver
+from ensemble.saga.conductor import conductor
+from ensemble.saga.engine import NO_EFFECT, SagaPolicies
+from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
 
 catering = importlib.import_module("examples.04_saga")

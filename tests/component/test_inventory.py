@@ -24,9 +24,9 @@ from contracts import (
     StockReserved,
 )
 from contracts.catalogue import INVENTORY_LEDGER
-from ensemble.codec import encoder_for, readers_for
-from ensemble.messages import Message
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.message import Message
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from services.inventory.domain import MOST_STOCK, Fact, Warehouse, rebuild_state
 from services.inventory.service import inventory_service
 from tests.order_messages import fulfil_order, lines, receive_stock, release_stock, schedule_shipment

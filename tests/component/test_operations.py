@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
-from ensemble.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
-from ensemble.redrive import Asked, GivenUp, redrive
-from ensemble.retry import OnExhaustion, RetryPolicy
-from ensemble.runtime_state import ParkedRecord, Pause
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.system_messages.dead_letters import Asked, GivenUp, redrive
+from ensemble.system_messages.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
+from ensemble.system_messages.state import ParkedRecord, Pause
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from tests.workshop.porter import THRICE, World, header, later, letter_of, limits, porter, quick, slow, told, waiting
 
 NEVER = TerminalError("never")

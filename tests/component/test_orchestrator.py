@@ -15,7 +15,7 @@ from contracts import (
     OrderState,
     ProcessPayment,
 )
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.service import orchestrator
 from tests.fulfilment_play import (
     CANCEL,

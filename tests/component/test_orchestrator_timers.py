@@ -9,7 +9,7 @@ import pytest
 from contracts import FulfilOrder, OrderState, ProcessPayment
 from ensemble.errors import ConfigurationError
 from ensemble.settings import load
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.__main__ import main
 from services.orchestrator.policies import DEFAULT_POLICIES, FulfilmentSettings
 from services.orchestrator.service import orchestrator

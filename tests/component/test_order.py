@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import CancelOrder, CommandFailed, CompleteOrder, Order, OrderCancelled, OrderCompleted, OrderPlaced
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.order.service import order_service
 from tests.order_messages import order_placed, place_order
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ensemble.errors import RetryableError, TerminalError
-from ensemble.operations import IncidentClosed, IncidentOpened
-from ensemble.policies import OutagePolicy
-from ensemble.retry import RetryPolicy
-from ensemble.testing import ServiceTestDriver
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import OutagePolicy
+from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.messages import Announced
 from tests.workshop.porter import World, later, limits, porter, quick, slow, told
 

@@ -23,11 +23,11 @@ from contracts import (
 )
 from contracts.catalogue import CATALOGUE
 from ensemble import Service, reacts_to, state_store
-from ensemble.messages import Event
-from ensemble.operations import OperationDone
-from ensemble.redrive import Asked, GivenUp, redrive
-from ensemble.retry import OnExhaustion, RetryPolicy
-from ensemble.testing import ServiceTestDriver
+from ensemble.messages.message import Event
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.system_messages.dead_letters import Asked, GivenUp, redrive
+from ensemble.system_messages.operations import OperationDone
+from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.domain import Warehouse
 from services.inventory.service import inventory_service
 from services.payment.ports import Captured, ChargeRequest, Declined

@@ -11,11 +11,11 @@ from contracts import CommandFailed, DispatchStock, FulfilOrder, ReceiveStock, R
 from contracts.catalogue import CATALOGUE
 from ensemble import Service, handles
 from ensemble.clock import ManualClock
+from ensemble.engine.compiled import Plan
 from ensemble.errors import ConfigurationError, RejectedInput, RetryableError, Stopped, TerminalError
-from ensemble.plan import Plan
-from ensemble.policies import ParkingLimits
-from ensemble.retry import OnExhaustion, RetryPolicy
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.service import ParkingLimits
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from services.inventory.service import inventory_service
 from tests.order_messages import fulfil_order, lines, receive_stock
 from tests.workshop.messages import Refused

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import RejectedInput, RetryableError, TerminalError
-from ensemble.messages import Message
-from ensemble.policies import OutagePolicy
-from ensemble.testing import ServiceTestDriver
+from ensemble.messages.message import Message
+from ensemble.policies.service import OutagePolicy
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.porter import World, letter_of, limits, porter, quick, slow, told, waiting
 
 KEYS = ("a", "b", "c")

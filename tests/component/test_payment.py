@@ -12,7 +12,7 @@ from contracts import (
     PaymentRefunded,
 )
 from ensemble.errors import ConfigurationError
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.payment.ports import ChargeRequest, RefundRequest
 from services.payment.service import configured_provider, payment_service
 from services.payment.testing import InMemoryPaymentGateway

@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from contracts import FulfilOrder, OrderState
-from ensemble.codec import encoder_for
 from ensemble.errors import RetryableError, TerminalError
-from ensemble.runtime_state import Timer
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.messages.codec import encoder_for
+from ensemble.system_messages.state import Timer
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from services.orchestrator.service import orchestrator
 from tests.fulfilment_play import PAID, PLACED, RESERVED, SCHEDULED
 from tests.workshop.messages import Told

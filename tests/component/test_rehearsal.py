@@ -6,12 +6,12 @@ import pytest
 
 from contracts import Payment
 from ensemble.clock import ManualClock
-from ensemble.codec import encoder_for
-from ensemble.messages import Message
-from ensemble.operations import RedriveRecord
-from ensemble.plan import Plan
-from ensemble.rehearsal import Rehearsal, Stage, staged
-from ensemble.task import PartitionTask
+from ensemble.engine.compiled import Plan
+from ensemble.engine.rehearsal import Rehearsal, Stage, staged
+from ensemble.engine.task import PartitionTask
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Message
+from ensemble.system_messages.operations import RedriveRecord
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from tests.order_messages import attempt_charge, process_payment

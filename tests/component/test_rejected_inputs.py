@@ -6,7 +6,7 @@ import pytest
 
 from contracts import DispatchStock, PlaceOrder
 from ensemble import Message, Service
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.service import inventory_service
 from services.orchestrator.service import orchestrator
 from services.order.service import order_service

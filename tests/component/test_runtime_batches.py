@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.engine.compiled import Limits
+from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError
-from ensemble.plan import Limits
-from ensemble.policies import ServicePolicies
-from ensemble.retry import RetryPolicy
-from ensemble.task import PartitionTask
-from ensemble.testing import ServiceTestDriver
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import ServicePolicies
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.messages import Announced, Told
 from tests.workshop.plays import script, slow
 from tests.workshop.service import workshop

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.effects import Headers
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.messages.records import Headers
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from tests.workshop.messages import Refused
 from tests.workshop.plays import script
 from tests.workshop.service import workshop

@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.messages import Script, Told
 from tests.workshop.plays import script
 from tests.workshop.service import workshop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import InitiatePackaging, Shipment, ShipmentCancelled, ShipmentScheduled, ShippingSpeed
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.shipping.domain import shipment_id_of
 from services.shipping.service import shipping_service
 from tests.order_messages import cancel_shipment, order_placed, schedule_shipment

@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from cli.publishing import publish
-from ensemble.codec import id_in
-from ensemble.kafka.outside import Access, open_access
-from ensemble.schemas import DRAFT_IDS
+from ensemble.kafka.client.access import Access, open_access
+from ensemble.messages.codec import id_in
+from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import KafkaSettings
 from tests.containers.prometheus import Prometheus
 from tests.containers.stack import LIMIT_S, SERVICES, Stack, running_stack, wait_until

@@ -10,13 +10,13 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 from pydantic import SecretStr
 
-from ensemble.containers import ApacheKafkaContainer, ContainerError
 from ensemble.errors import ConfigurationError
-from ensemble.kafka import clients
-from ensemble.kafka.cluster import connect
-from ensemble.kafka.outside import open_access
-from ensemble.kafka.restore import high_watermarks
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.client.access import open_access
+from ensemble.kafka.discovery import connect
+from ensemble.kafka.worker.restore import high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
 from tests.cluster import container, leave_the_cleaning_to_us
 from tests.workshop.on_kafka import wait_for
 

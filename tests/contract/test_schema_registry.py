@@ -17,14 +17,14 @@ from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
 from ensemble import Event, SchemaSet
 from ensemble.clock import ManualClock
-from ensemble.codec import encoder_for
+from ensemble.engine.compiled import Plan
 from ensemble.errors import ConfigurationError, SchemasUnavailable
-from ensemble.kafka.registration import check, register
-from ensemble.kafka.registry import Registry, open_registry, wire_schema
-from ensemble.plan import Plan
-from ensemble.schemas import DRAFT_IDS
+from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
+from ensemble.kafka.registry.registration import check, register
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
-from ensemble.subjects import Subject, subjects
+from ensemble.topology.subjects import Subject, subjects
 from services.registry import SERVICES
 from tests.apicurio import Apicurio, running_apicurio
 from tests.cluster import Cluster

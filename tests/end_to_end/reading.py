@@ -15,7 +15,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from ensemble.kafka.outside import Access, Follower, Place, Received
+from ensemble.kafka.client.access import Access, Follower, Place, Received
 
 _LIMIT_S: Final = 60.0
 _ASK_S: Final = 5.0

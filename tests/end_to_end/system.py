@@ -19,10 +19,11 @@ from cli.fleet import ALL, Fleet, Member
 from cli.publishing import Receipt, publish
 from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
-from ensemble.codec import encoder_for
-from ensemble.kafka import clients, topics
-from ensemble.kafka.outside import Access, open_access
-from ensemble.messages import Message
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.admin import topics
+from ensemble.kafka.client.access import Access, open_access
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
 from services.registry import SERVICES
 from tests.cluster import Broker, Chosen, Cluster, cluster_for_tests

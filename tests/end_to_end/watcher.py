@@ -9,7 +9,7 @@ from typing import Self
 
 from cli.entries import Entry, entry_of
 from ensemble.errors import EnsembleError
-from ensemble.kafka.outside import Access
+from ensemble.kafka.client.access import Access
 from tests.end_to_end.reading import Reading
 
 LIMIT_S = 60.0

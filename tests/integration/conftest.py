@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ensemble import Clock, Service
-from ensemble.kafka.outside import open_access
+from ensemble.kafka.client.access import open_access
 from ensemble.settings import KafkaSettings
 from tests.cluster import Cluster
 from tests.command_line import CommandLine

@@ -6,9 +6,9 @@ import pytest
 
 from cli.publishing import cloud_event, publish
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
-from ensemble.codec import encoder_for
-from ensemble.kafka.outside import Access, open_access
-from ensemble.messages import Message
+from ensemble.kafka.client.access import Access, open_access
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
 from tests.cluster import Cluster
 from tests.command_line import CommandLine

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ensemble.codec import encoder_for
+from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
 from tests.workshop import raw_client

@@ -3,7 +3,7 @@
 from confluent_kafka import Producer
 
 from ensemble.clock import ManualClock
-from ensemble.codec import encoder_for
+from ensemble.messages.codec import encoder_for
 from tests.integration.conftest import Shop
 from tests.workshop.messages import Script
 from tests.workshop.on_kafka import LIMIT_S, wait_for

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ensemble.kafka.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, find_running, silent
-from ensemble.kafka.embedded.layout import Layout
-from ensemble.kafka.embedded.running import read
+from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, find_running, silent
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.running import read
 
 LIMIT_S = 30.0
 
@@ -26,7 +26,7 @@ def directory(tmp_path: Path) -> Path:
 @contextmanager
 def owner(data: Path) -> Iterator["subprocess.Popen[str]"]:
     """A process of its own that runs a broker and prints where it is."""
-    command = [sys.executable, "-m", "ensemble.kafka.embedded", "run"]
+    command = [sys.executable, "-m", "ensemble.embedded", "run"]
     environment = os.environ | {"ENSEMBLE_DATA_DIR": str(data)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import Producer
 
-from ensemble.codec import encoder_for
+from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
 from tests.workshop.messages import Announced, Script

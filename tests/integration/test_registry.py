@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ensemble import Event, Service
-from ensemble.codec import Decoder, encoder_for, id_in
-from ensemble.kafka.registration import register
-from ensemble.kafka.registry import subject_of
+from ensemble.kafka.registry.client import subject_of
+from ensemble.kafka.registry.registration import register
+from ensemble.messages.codec import Decoder, encoder_for, id_in
+from ensemble.messages.schema_set import DRAFT_IDS, Directories, SchemaSources
 from ensemble.partitioning import partition_of
-from ensemble.schemas import DRAFT_IDS, Directories, SchemaSources
-from ensemble.subjects import subjects
+from ensemble.topology.subjects import subjects
 from tests.cluster import Cluster
 from tests.till import v1, v2
 from tests.till.registries import SharedRegistry

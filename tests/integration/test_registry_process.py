@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.codec import encoder_for, id_in
-from ensemble.kafka.registration import register
-from ensemble.kafka.registry import Registry, open_registry
-from ensemble.schemas import DRAFT_IDS
+from ensemble.kafka.registry.client import Registry, open_registry
+from ensemble.kafka.registry.registration import register
+from ensemble.messages.codec import encoder_for, id_in
+from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
-from ensemble.subjects import subjects
+from ensemble.topology.subjects import subjects
 from tests.apicurio import Apicurio, coming_apicurio
 from tests.cluster import Cluster
 from tests.till import v1

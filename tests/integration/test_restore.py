@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka import Producer
 
 from ensemble.clock import SystemClock
-from ensemble.codec import encoder_for
+from ensemble.engine.compiled import Plan
+from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, UnreadableState
-from ensemble.kafka import clients
-from ensemble.kafka.restore import Restoration
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.worker.restore import Restoration
+from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
-from ensemble.plan import Plan
-from ensemble.task import PartitionTask
 from tests.integration.conftest import Shop
 from tests.workshop.messages import Account, Booked, Told
 from tests.workshop.on_kafka import LIMIT_S, ServiceThread, wait_for

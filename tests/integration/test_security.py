@@ -25,9 +25,9 @@ from cli.orders import state_of
 from cli.publishing import publish
 from ensemble import Service
 from ensemble.errors import ConfigurationError, FatalError
-from ensemble.kafka.loop import Loop
-from ensemble.kafka.outside import Access
-from ensemble.kafka.process import make_loop
+from ensemble.kafka.client.access import Access
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.process import make_loop
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from services.registry import SERVICES as MAKERS
 from tests.command_line import CommandLine

@@ -10,7 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
     ResourceType,
 )
 
-from ensemble.kafka.transaction import Outcome, Work
+from ensemble.kafka.worker.transaction import Outcome, Work
 from tests.cluster import Cluster
 from tests.integration.conftest import Shop
 from tests.workshop.messages import Announced

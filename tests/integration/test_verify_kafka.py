@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from cli.verify import Options, Report, run_verify
 from cli.verify.facts import Booking
 from cli.verify.flow import MESSAGE_TOPICS, SERVICES
-from ensemble.kafka.embedded import EmbeddedKafka, silent
+from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
 from tests.verify_orders import TERMS, clean_story
 from tests.verify_records import PARTITIONS, TOPICS

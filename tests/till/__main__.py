@@ -2,7 +2,8 @@
 
 import sys
 
+from ensemble.kafka.run import run
 from tests.till.v1 import service
 
 if __name__ == "__main__":
-    sys.exit(service(sys.argv[1]).run())
+    sys.exit(run(service(sys.argv[1])))

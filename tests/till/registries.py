@@ -7,7 +7,7 @@ from typing import Any, Literal
 import httpx2
 from confluent_kafka.schema_registry import SchemaRegistryClient
 
-from ensemble.kafka.registry import Registry
+from ensemble.kafka.registry.client import Registry
 from ensemble.settings import RegistrySettings
 
 

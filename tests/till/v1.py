@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ensemble import EventBus, Service, StateStore, messages, reacts_to, state_store
-from ensemble.messages import Int64
-from ensemble.schemas import SchemaSet
+from ensemble.messages.message import Int64
+from ensemble.messages.schema_set import SchemaSet
 from tests.till.topics import catalogue_of
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v1")

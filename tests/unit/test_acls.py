@@ -2,7 +2,8 @@
 
 import pytest
 
-from ensemble.acls import (
+from ensemble.kafka.admin.topics import used_by
+from ensemble.topology.permissions import (
     Need,
     grants,
     needs,
@@ -12,7 +13,6 @@ from ensemble.acls import (
     registry_grants,
     written_topics,
 )
-from ensemble.kafka.topics import used_by
 from services.registry import SERVICES
 
 MAKERS = pytest.mark.parametrize("name", SERVICES)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from ensemble.clock import ManualClock
-from ensemble.kafka.agenda import Agenda
+from ensemble.kafka.worker.wakeups import Agenda
 
 NOW, POLL_S = 1_000, 0.25
 

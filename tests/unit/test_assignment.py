@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, TopicPartition
 
 from ensemble.clock import ManualClock
+from ensemble.engine.compiled import Plan
 from ensemble.errors import FatalError
-from ensemble.kafka.assignment import Assignment
-from ensemble.plan import Plan
+from ensemble.kafka.worker.assignment import Assignment
 from tests.workshop.service import workshop
 
 Place = tuple[str, int]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble.kafka.bounded import BoundedCalls
+from ensemble.kafka.worker.bounded_calls import BoundedCalls
 
 LIMIT_S = 30.0
 

@@ -4,7 +4,7 @@ from cli.control import control_of, receivers
 from cli.entries import Entry
 from cli.narration import Sequencer
 from cli.story import Story, coloured, in_order, plain
-from ensemble.kafka.outside import Received
+from ensemble.kafka.client.access import Received
 
 
 def entry(name: str, at: int, cause: str = "", sender: str = "order") -> Entry:

@@ -10,7 +10,7 @@ from cli.orders import waits_for
 from cli.output import Sheet, fits, fitting, only_row, show, shown, widths
 from cli.scoreboard import Scoreboard
 from cli.stock import audited
-from ensemble.kafka.outside import Received
+from ensemble.kafka.client.access import Received
 
 
 def fact(name: str, sequence: int, quantity: int = 5) -> Entry:

@@ -1,6 +1,6 @@
 """Which client does what when its brokers are gone for a moment."""
 
-from ensemble.kafka.clients import assigned_reader, common, group_consumer, plain_producer, transactional_producer
+from ensemble.kafka.client_config import assigned_reader, common, group_consumer, plain_producer, transactional_producer
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 SHARED, SETTINGS = common("127.0.0.1:1", KafkaSettings()), RuntimeSettings()

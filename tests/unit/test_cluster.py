@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.cluster import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
+from ensemble.kafka.discovery import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
 from ensemble.settings import KafkaSettings, RegistrySettings
 
 COMPOSE = Path(__file__).parents[2] / "docker-compose.yml"

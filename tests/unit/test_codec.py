@@ -15,13 +15,21 @@ from pydantic import create_model
 
 import contracts
 from contracts import SCHEMAS, OrderLine, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment
-from ensemble.codec import Decoder, encoder_for, prefix_of, readers_for
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
-from ensemble.messages import Event, Message, SchemaSet, schema_name
-from ensemble.operations import COMMANDS, EVENTS
-from ensemble.operator_notes import GroupNote
-from ensemble.runtime_state import SCHEMAS as RUNTIME_SCHEMAS
-from ensemble.runtime_state import LedgerPosition, ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage, Timer
+from ensemble.messages.codec import Decoder, encoder_for, prefix_of, readers_for
+from ensemble.messages.message import Event, Message, SchemaSet, schema_name
+from ensemble.system_messages.notes import GroupNote
+from ensemble.system_messages.operations import COMMANDS, EVENTS
+from ensemble.system_messages.state import SCHEMAS as RUNTIME_SCHEMAS
+from ensemble.system_messages.state import (
+    LedgerPosition,
+    ParkedKey,
+    ParkedRecord,
+    Pause,
+    Resolution,
+    SeenMessage,
+    Timer,
+)
 from tests.arbitrary import message
 
 MARKERS = (contracts.Command, contracts.Event, contracts.State)

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from prometheus_client import generate_latest
 
-from ensemble.batch import Counts
-from ensemble.metrics import LoopMetrics
+from ensemble.engine.batch import Counts
+from ensemble.observability.metrics import LoopMetrics
 from tests.dashboard import DASHBOARD, EXPRESSIONS, GRAFANA, PANELS
 
 ROOT = GRAFANA.parents[1]

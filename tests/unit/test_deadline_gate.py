@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from ensemble.clock import ManualClock
-from ensemble.kafka.deadline_gate import DeadlineGate
-from ensemble.task import PartitionTask
-from ensemble.testing import ServiceTestDriver
+from ensemble.engine.task import PartitionTask
+from ensemble.kafka.worker.deadline_gate import DeadlineGate
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.plays import script
 from tests.workshop.service import workshop
 

@@ -8,9 +8,9 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.diagram import mermaid, svg, text
-from ensemble.graph import Edge, Graph, Node, flow_of
-from ensemble.panel import GLYPH, Box, lay_out
+from ensemble.topology.drawing.layout import GLYPH, Box, lay_out
+from ensemble.topology.drawing.text import mermaid, svg, text
+from ensemble.topology.graph import Edge, Graph, Node, flow_of
 from tests import shop as s
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cli.topics import wanted
 from drills.__main__ import DRILLS
-from ensemble.metrics import LoopMetrics
-from ensemble.parking import _MARKS_KEPT_MS
-from ensemble.topology import Topic
+from ensemble.observability.metrics import LoopMetrics
+from ensemble.service.catalogue import Topic
+from ensemble.state.parking import _MARKS_KEPT_MS
 from services.orchestrator.policies import DEFAULT_POLICIES
 from services.registry import SERVICES
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cli.policies import checked
-from ensemble.policy_file import PolicyFile, read_policy_file
-from ensemble.policy_loading import read_policies
+from ensemble.policies.loading import read_policies
+from ensemble.policies.toml_file import PolicyFile, read_policy_file
 from ensemble.settings import RuntimeSettings
 from services.orchestrator.policies import DEFAULT_POLICIES
 from services.registry import SERVICES

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.kafka.embedded import EmbeddedKafkaError, Step, silent
-from ensemble.kafka.embedded.jars import Jar, JarCache, cache_directory, pinned_jars
+from ensemble.embedded import EmbeddedKafkaError, Step, silent
+from ensemble.embedded.jars import Jar, JarCache, cache_directory, pinned_jars
 
 CONTENT = b"a jar"
 PINNED = Jar("org.example", "broker", "1.0", hashlib.sha256(CONTENT).hexdigest())

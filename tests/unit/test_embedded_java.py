@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.kafka.embedded import EmbeddedKafkaError
-from ensemble.kafka.embedded.java import bundled, find_java, version_of
+from ensemble.embedded import EmbeddedKafkaError
+from ensemble.embedded.java import bundled, find_java, version_of
 
 
 def java_in(home: Path, version: str) -> Path:

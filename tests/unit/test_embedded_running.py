@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ensemble.kafka.embedded import Running, default_directory, find_running
-from ensemble.kafka.embedded.layout import Layout
-from ensemble.kafka.embedded.probe import cluster_at
-from ensemble.kafka.embedded.running import read, started_at, write
+from ensemble.embedded import Running, default_directory, find_running
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.probe import cluster_at
+from ensemble.embedded.running import read, started_at, write
 
 
 def text(value: bytes) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from ensemble.health import Guard, HealthServer
+from ensemble.observability.health import Guard, HealthServer
 from ensemble.settings import RuntimeSettings
 
 Ask = Callable[..., tuple[int, str]]

@@ -4,7 +4,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from ensemble.kafka.intake import Intake
+from ensemble.kafka.worker.consumer import Intake
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "shop", "log_level": 0}
 

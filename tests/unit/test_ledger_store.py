@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import TerminalError
-from ensemble.ledger import LedgerStore
-from ensemble.runtime_state import LedgerPosition
+from ensemble.state.event_sourced import LedgerStore
+from ensemble.system_messages.state import LedgerPosition
 from tests.workshop.clerk import Purse
 from tests.workshop.messages import Booked
 from tests.workshop.service import workshop

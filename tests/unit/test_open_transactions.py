@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import IsolationLevel, TopicPartition
 
-from ensemble.kafka.open_transactions import EVERY_S, OpenTransactions
+from ensemble.kafka.worker.open_transactions import EVERY_S, OpenTransactions
 
 PLACE = ("payments.events", 0)
 

@@ -12,9 +12,9 @@ from cli.reading import edited
 from cli.redriving import check_generations, in_order, redrive_of
 from cli.selecting import Selection, grouped
 from cli.times import moment_ms
-from ensemble.kafka.outside import Received
-from ensemble.parking import ParkingStore
-from ensemble.runtime_state import ParkedKey, ParkedRecord, Resolution
+from ensemble.kafka.client.access import Received
+from ensemble.state.parking import ParkingStore
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
 
 def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> Letter:

@@ -11,8 +11,8 @@ from cli.operators import Operator
 from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resuming, settling
 from cli.where import where
 from contracts import OrderState, PaymentConfirmed
-from ensemble.runtime_state import ParkedKey
-from ensemble.saga import advance
+from ensemble.saga.engine import advance
+from ensemble.system_messages.state import ParkedKey
 from services.orchestrator.domain import informed, placed
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import PAID, PLACED, POLICIES

@@ -5,9 +5,9 @@ from typing import Any, Literal
 import pytest
 
 from cli.outcomes import judged
-from ensemble.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
-from ensemble.parking import ParkingStore
-from ensemble.runtime_state import ParkedKey, ParkedRecord, Resolution
+from ensemble.state.parking import ParkingStore
+from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
 WHO: dict[str, Any] = {"operation_id": "1", "requested_by": "ann", "reason": "fixed", "at": 5}
 PLACE: dict[str, Any] = {"parking_key": "o-1", "topic": "payments.commands", "partition": 1, "offset": 7}

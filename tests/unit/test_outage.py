@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.outage import MOST_CAUSES, Outage, Outages, cause_of
-from ensemble.policies import OutagePolicy
+from ensemble.engine.failures.circuit_breaker import MOST_CAUSES, Outage, Outages, cause_of
+from ensemble.policies.service import OutagePolicy
 
 DOWN = "GatewayDown: refused"
 CHARGE = "Charger.charge"

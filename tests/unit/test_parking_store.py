@@ -1,6 +1,6 @@
-from ensemble.parking import ParkingStore, parked_record
-from ensemble.runtime_state import ParkedKey, ParkedRecord, Pause, Resolution
-from ensemble.testing import MemoryRecord
+from ensemble.state.parking import ParkingStore, parked_record
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, Resolution
+from ensemble.testing.driver import MemoryRecord
 
 DAY = 86_400_000
 

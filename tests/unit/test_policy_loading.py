@@ -9,11 +9,11 @@ from contracts import AttemptCharge, OrderPlaced, RefundPayment
 from contracts.catalogue import CATALOGUE
 from ensemble import Service, handles, reacts_to
 from ensemble.errors import ConfigurationError, RetryableError
-from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
-from ensemble.policy_file import policy_file_of, read_policy_file
-from ensemble.policy_loading import load_policies, read_policies
-from ensemble.policy_values import PolicyValue
-from ensemble.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.loading import load_policies, read_policies
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.policies.sources import PolicyValue
+from ensemble.policies.toml_file import policy_file_of, read_policy_file
 from ensemble.settings import RuntimeSettings, load
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.policy_file import policy_file_of
-from ensemble.policy_values import PolicyValue
-from ensemble.saga import SagaPolicies
+from ensemble.policies.sources import PolicyValue
+from ensemble.policies.toml_file import policy_file_of
+from ensemble.saga.engine import SagaPolicies
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, fulfilment_values
 
 TEXT = """\

@@ -12,9 +12,9 @@ from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from ensemble.errors import ConfigurationError, SchemasUnavailable
-from ensemble.kafka.registry import Registry, wire_schema
-from ensemble.kafka.schema_sources import schema_sources
-from ensemble.schemas import DRAFT_IDS, Directories
+from ensemble.kafka.registry.client import Registry, wire_schema
+from ensemble.kafka.registry.sources import schema_sources
+from ensemble.messages.schema_set import DRAFT_IDS, Directories
 from ensemble.settings import RegistrySettings, load
 from tests.till import v1
 

@@ -11,8 +11,8 @@ from ensemble.errors import (
     RetryableError,
     TerminalError,
 )
-from ensemble.policies import ServicePolicies
-from ensemble.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.policies.service import ServicePolicies
 
 
 class GatewayDown(RetryableError): ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import FulfilOrder, ProcessPayment
-from ensemble.saga import Deadline
+from ensemble.saga.engine import Deadline
 from tests.fulfilment_play import (
     CANCEL,
     PAID,

@@ -8,7 +8,7 @@ import pytest
 
 from contracts import OrderState, ProcessPayment
 from ensemble.errors import UnknownSaga
-from ensemble.saga import advance, to_undo
+from ensemble.saga.engine import advance, to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import (
     CANCEL,

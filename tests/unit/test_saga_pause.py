@@ -6,7 +6,7 @@ import pytest
 
 from contracts import ProcessPayment, RefundPayment
 from ensemble import Message
-from ensemble.saga import Deadline, SagaPolicies, StepPolicy
+from ensemble.saga.engine import Deadline, SagaPolicies, StepPolicy
 from tests.fulfilment_play import (
     CANCEL,
     COMPENSATE,

@@ -23,8 +23,8 @@ from contracts import (
 )
 from ensemble import Command, CommandBus, Message, TimerDue, conducts, handles, reacts_to, when_due
 from ensemble.errors import ConfigurationError
-from ensemble.saga import IRREVERSIBLE, NO_EFFECT, Saga, SagaPolicies, Step, StepPolicy, Undo, advance
-from ensemble.saga_check import check_saga
+from ensemble.saga.check import check_saga
+from ensemble.saga.engine import IRREVERSIBLE, NO_EFFECT, Saga, SagaPolicies, Step, StepPolicy, Undo, advance
 from services.orchestrator.domain import cancel_order, complete_order, refund_payment
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import CANCEL, PAID, PLACED, REFUNDED, REJECTED, RESERVED

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field, create_model
 
 from ensemble.errors import ConfigurationError, SchemaDrift
-from ensemble.messages import Event, Int32, Int64, Millis, Record, SchemaSet, schema_name
+from ensemble.messages.message import Event, Int32, Int64, Millis, Record, SchemaSet, schema_name
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["red", "blue"]}

@@ -10,10 +10,10 @@ import pytest
 
 from contracts import SCHEMAS
 from ensemble.errors import ConfigurationError
-from ensemble.messages import SchemaSet
-from ensemble.runtime_state import SCHEMAS as RUNTIME_SCHEMAS
-from ensemble.schema_gate import main
-from ensemble.schemas import DRAFT_IDS
+from ensemble.messages.message import SchemaSet
+from ensemble.messages.release import main
+from ensemble.messages.schema_set import DRAFT_IDS
+from ensemble.system_messages.state import SCHEMAS as RUNTIME_SCHEMAS
 
 NAME = "shop.events.Sold"
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["red", "blue"]}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli.configuration import settings
+from ensemble.embedded import certificates
+from ensemble.embedded.credentials import password
 from ensemble.errors import ConfigurationError
-from ensemble.kafka import certificates
-from ensemble.kafka.credentials import password
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
 
 

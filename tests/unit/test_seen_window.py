@@ -1,6 +1,6 @@
 """Rule 3: the window of ids that were handled, bounded by time and count, kept in the changelog."""
 
-from ensemble.seen import SeenWindow, WindowLimits
+from ensemble.state.deduplication import SeenWindow, WindowLimits
 
 DAY_MS = 24 * 3600 * 1000
 

@@ -23,9 +23,9 @@ from ensemble import (
     when_due,
 )
 from ensemble.clock import ManualClock
+from ensemble.engine.compiled import Plan
 from ensemble.errors import ConfigurationError
-from ensemble.plan import Plan
-from ensemble.testing import ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.clerk import Flags, Purse
 from tests.workshop.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
 from tests.workshop.service import catalogue_of

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.slots import take_slot
+from ensemble.kafka.worker.slots import take_slot
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ensemble.kafka.slots import take_slot
+from ensemble.kafka.worker.slots import take_slot
 slot = take_slot("payment", "auto", Path(sys.argv[1]))
 print(slot.name, flush=True)
 time.sleep(60)

@@ -1,5 +1,5 @@
-from ensemble.runtime_state import Timer
-from ensemble.timers import TimerStore
+from ensemble.state.timers import TimerStore
+from ensemble.system_messages.state import Timer
 
 
 def store(**due: int) -> TimerStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ensemble.graph import OUTSIDE, Control, Graph, Kind, Node, flow_of
+from ensemble.topology.graph import OUTSIDE, Control, Graph, Kind, Node, flow_of
 from tests.shop import Bought, Buy, Carried, catalogue, shop
 
 CLERK = Node("till", "Clerk", conducts=True)

@@ -8,10 +8,10 @@ import pytest
 
 from contracts.catalogue import CATALOGUE
 from ensemble import Service
-from ensemble.combinations import COMBINATIONS
-from ensemble.diagram import svg
-from ensemble.graph import flow_of
-from ensemble.rules import check
+from ensemble.topology.drawing.combinations import COMBINATIONS
+from ensemble.topology.drawing.text import svg
+from ensemble.topology.graph import flow_of
+from ensemble.topology.rules import check
 from services.registry import SERVICES
 
 PICTURE = Path(__file__).parents[2] / "docs" / "flow.svg"

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
-from ensemble.rules import Problem, check
-from ensemble.saga import Saga, Step, Undo
-from ensemble.saga_policies import SagaPolicies, StepPolicy
-from ensemble.service import RoleSpec, Service
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga.engine import Saga, Step, Undo
+from ensemble.service.service import RoleSpec, Service
+from ensemble.topology.rules import Problem, check
 from tests import shop as s
 
 

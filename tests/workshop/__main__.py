@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
+from ensemble.kafka.run import run
 from tests.workshop.service import workshop
 
 if __name__ == "__main__":
-    sys.exit(workshop(sys.argv[1], Path(sys.argv[2])).run())
+    sys.exit(run(workshop(sys.argv[1], Path(sys.argv[2]))))

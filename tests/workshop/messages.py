@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ensemble import messages
-from ensemble.messages import Int64
-from ensemble.schemas import SchemaSet
+from ensemble.messages.message import Int64
+from ensemble.messages.schema_set import SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 

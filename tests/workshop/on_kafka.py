@@ -20,19 +20,20 @@ from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Clock, Message, Service
 from ensemble.clock import SystemClock
-from ensemble.codec import encoder_for, readers_for
-from ensemble.effects import Headers
-from ensemble.kafka import clients, topics
-from ensemble.kafka.cluster import connect
-from ensemble.kafka.loop import Loop
-from ensemble.kafka.process import loop_of
-from ensemble.kafka.restore import Place, high_watermarks
-from ensemble.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
-from ensemble.plan import Limits, Plan
-from ensemble.policy_loading import load_policies
-from ensemble.redrive import Asked, GivenUp, discard
-from ensemble.schemas import SchemaSources
+from ensemble.engine.compiled import Limits, Plan
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.admin import topics
+from ensemble.kafka.discovery import connect
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.process import loop_of
+from ensemble.kafka.worker.restore import Place, high_watermarks
+from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.records import Headers
+from ensemble.messages.schema_set import SchemaSources
+from ensemble.policies.loading import load_policies
 from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.system_messages.dead_letters import Asked, GivenUp, discard
+from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
 from tests.cluster import Broker
 from tests.workshop.messages import Told
 

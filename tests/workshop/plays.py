@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ensemble.clock import ManualClock
-from ensemble.codec import readers_for
-from ensemble.messages import Message
-from ensemble.testing import ServiceTestDriver
+from ensemble.messages.codec import readers_for
+from ensemble.messages.message import Message
+from ensemble.testing.driver import ServiceTestDriver
 from tests.workshop.messages import Script, SlowScript, Told
 from tests.workshop.on_kafka import Outsider, ServiceThread, wait_for
 from tests.workshop.porter import letter_of

@@ -18,12 +18,12 @@ from ensemble import (
     state_store,
     when_due,
 )
-from ensemble.codec import readers_for
-from ensemble.plan import Limits
-from ensemble.policies import OutagePolicy, ParkingLimits, ServicePolicies
-from ensemble.retry import RetryPolicy
-from ensemble.runtime_state import ParkedRecord
-from ensemble.testing import MemoryRecord, ServiceTestDriver
+from ensemble.engine.compiled import Limits
+from ensemble.messages.codec import readers_for
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.system_messages.state import ParkedRecord
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
 from tests.workshop.messages import Account, Announced, Script, SlowScript, Told
 from tests.workshop.service import catalogue_of
 

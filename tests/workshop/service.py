@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
-from ensemble.messages import Message
-from ensemble.topology import CommandFailure
+from ensemble.messages.message import Message
+from ensemble.service.catalogue import CommandFailure
 from tests.workshop.clerk import Clerk, Flags, Purse
 from tests.workshop.messages import (
     Account,

@@ -1,0 +1,170 @@
+"""A real Apache Kafka as a child process: one node, loopback only, data in one directory."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ensemble.embedded import running
+from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
+from ensemble.embedded.java import find_java
+from ensemble.embedded.last_words import cause_of_end, taken_address
+from ensemble.embedded.layout import HOST, Layout, Ports, broker_settings
+from ensemble.embedded.probe import cluster_at
+from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
+from ensemble.embedded.progress import OnProgress, Step, on_stderr
+from ensemble.embedded.running import Running, started_at
+from ensemble.embedded.security import Security
+from ensemble.embedded.storage import Jvm, formatted
+
+START_LIMIT_S = 60.0
+PORT_ATTEMPTS = 3
+
+
+class PortTakenError(EmbeddedKafkaError):
+    """Another process took the port between its choice and its use."""
+
+
+@dataclass(frozen=True)
+class _Started:
+    jvm: Jvm
+    ports: Ports
+    process: BrokerProcess
+
+
+class EmbeddedKafka:
+    """The broker of one directory.
+
+    It stops with `stop`, when the `with` block ends, and when this process ends in whatever way. Its data stay, so the
+    next start continues with them. Several brokers run side by side in directories of their own. With `security`
+    clients have to log in, and may do what ACLs allow; a directory is secure from its first start on, or never.
+    """
+
+    def __init__(
+        self, directory: Path, cache: JarCache | None = None, heap: str = "512m", security: Security | None = None
+    ) -> None:
+        self._layout, self._heap, self._security = Layout(directory.absolute()), heap, security
+        self._cache = cache or JarCache(cache_directory(), pinned_jars())
+        self._started: _Started | None = None
+
+    def __enter__(self) -> Running:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self, on_progress: OnProgress = on_stderr) -> Running:
+        """Fetch what is missing, start the broker on free ports, and return when it serves clients."""
+        self._layout.make()
+        self._cache.fill(on_progress)
+        jvm = Jvm(find_java(), self._cache.classpath, self._heap)
+        began = time.monotonic()
+        on_progress(Step(f"Starting Apache Kafka {KAFKA_VERSION}"))
+        note = self._start_on_free_ports(jvm)
+        on_progress(Step(f"Kafka serves {note.bootstrap_servers} after {time.monotonic() - began:.1f} s"))
+        return note
+
+    def stop(self) -> None:
+        """Stop the broker cleanly, if it runs; return when it is gone."""
+        if self._started:
+            self._started.process.stop()
+            self._started = None
+
+    def kill(self) -> None:
+        """End the broker as a crash would: no shutdown, data as they were. `restart` brings it back."""
+        self._running().process.kill()
+
+    def pause(self) -> None:
+        """Let it stand still, as after a long garbage collection. `resume` lets it go on."""
+        os.kill(self._running().process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._running().process.pid, signal.SIGCONT)
+
+    def restart(self) -> Running:
+        """Start it again on its data and its ports, after a clean stop unless it was killed before."""
+        last = self._running()
+        if not last.process.is_over:
+            last.process.stop()
+        return self._launch(last.jvm, last.ports)
+
+    def erase(self) -> None:
+        """Forget all data, so that the next start begins anew. Refused while a broker runs in the directory."""
+        if not self._layout.directory.exists():
+            return
+        descriptor = lock(self._layout)
+        try:
+            shutil.rmtree(self._layout.data, ignore_errors=True)
+            self._layout.cluster_id.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def _running(self) -> _Started:
+        if self._started is None:
+            raise EmbeddedKafkaError("This broker was not started.")
+        return self._started
+
+    def _start_on_free_ports(self, jvm: Jvm) -> Running:
+        for _ in range(PORT_ATTEMPTS - 1):
+            with contextlib.suppress(PortTakenError):
+                return self._launch(jvm, free_ports())
+        return self._launch(jvm, free_ports())
+
+    def _launch(self, jvm: Jvm, ports: Ports) -> Running:
+        descriptor = lock(self._layout)
+        try:
+            self._write_settings(ports)
+            cluster_id = formatted(self._layout, jvm, self._security)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        process = launch(
+            self._layout, jvm.command(self._layout, "kafka.Kafka", str(self._layout.properties)), descriptor
+        )
+        self._started = _Started(jvm, ports, process)
+        try:
+            self._await_ready(self._started, cluster_id)
+        except BaseException:
+            self.stop()
+            raise
+        note = Running(f"{HOST}:{ports.clients}", process.pid, started_at(process.pid), cluster_id)
+        running.write(note, self._layout)
+        return note
+
+    def _write_settings(self, ports: Ports) -> None:
+        settings, properties = broker_settings(self._layout, ports), self._layout.properties
+        if self._security:
+            self._security.prepare()
+            settings += self._security.settings(ports)
+            properties.touch(mode=0o600)  # the administrator's password is in it
+        properties.write_text(settings, encoding="utf-8")
+
+    def _await_ready(self, started: _Started, cluster_id: str) -> None:
+        limit = time.monotonic() + START_LIMIT_S
+        probe = self._security.cluster_at if self._security else cluster_at
+        while probe(HOST, started.ports.clients) != cluster_id:
+            if started.process.is_over or time.monotonic() > limit:
+                raise self._failure()
+            time.sleep(STEP_S)
+
+    def _failure(self) -> EmbeddedKafkaError:
+        taken = taken_address(self._layout)
+        if taken:
+            return PortTakenError(f"Kafka did not start: another process has taken its address {taken}.")
+        return EmbeddedKafkaError(
+            f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
+            f"when its data are damaged, remove {self._layout.directory}."
+        )
+
+
+def free_ports() -> Ports:
+    """Return two loopback ports that nobody listens on now."""
+    with socket.create_server((HOST, 0)) as one, socket.create_server((HOST, 0)) as other:
+        return Ports(one.getsockname()[1], other.getsockname()[1])

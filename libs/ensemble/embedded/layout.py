@@ -1,0 +1,116 @@
+"""Where the broker keeps what: one directory, the broker's settings in it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.embedded.errors import EmbeddedKafkaError
+
+HOST = "127.0.0.1"
+CHECKOUT = Path(__file__).parents[3]
+
+
+def default_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where this project's broker lives: under ENSEMBLE_DATA_DIR, or .ensemble in the checkout."""
+    named = environment.get("ENSEMBLE_DATA_DIR")
+    home = CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()
+    return Path(named or home / ".ensemble").absolute() / "kafka"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The two loopback ports of one broker."""
+
+    clients: int
+    controller: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one broker's directory."""
+
+    directory: Path
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def cluster_id(self) -> Path:
+        """Written last when the storage was formatted: without it the data are nobody's."""
+        return self.directory / "cluster-id"
+
+    @property
+    def properties(self) -> Path:
+        return self.directory / "server.properties"
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "running.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.directory / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "server.log"
+
+    @property
+    def output(self) -> Path:
+        return self.directory / "output.log"
+
+    def keep_last_log(self) -> None:
+        """Put the log of the last run aside, so that each run has its own."""
+        if self.log.exists():
+            self.log.replace(self.directory / "server.previous.log")
+
+    def make(self) -> None:
+        """Make the directory, or say why it cannot be used."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.output.touch()
+        except OSError as error:
+            raise EmbeddedKafkaError(
+                f"The data directory {self.directory} cannot be written ({error.strerror}). "
+                "Name another in ENSEMBLE_DATA_DIR."
+            ) from error
+
+
+def broker_settings(layout: Layout, ports: Ports) -> str:
+    """Return the server.properties of a single node that is broker and controller."""
+    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data)
+
+
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller}
+listeners=PLAINTEXT://{host}:{clients},CONTROLLER://{host}:{controller}
+advertised.listeners=PLAINTEXT://{host}:{clients}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+# One node: everything has one replica, and internal topics a few partitions.
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+# Topics come from the catalogue, and the first member of a group waits for nobody.
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+# After a kill the broker is let in again once its old session is over.
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=4000
+# Small on a laptop.
+num.network.threads=2
+num.io.threads=4
+log.cleaner.dedupe.buffer.size=16777216
+"""

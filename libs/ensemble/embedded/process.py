@@ -1,0 +1,125 @@
+"""The broker's process and the supervisor that holds it."""
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ensemble.embedded import running
+from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.last_words import cause_of_end
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.supervisor import STOP_LIMIT_S
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+STEP_S = 0.02
+
+
+@dataclass(frozen=True)
+class BrokerProcess:
+    """A broker under its supervisor; it lives as long as this process does, or until it is stopped."""
+
+    supervisor: "subprocess.Popen[bytes]"
+    pid: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.supervisor.poll() is not None
+
+    def stop(self) -> None:
+        """Let the broker finish and wait for it; past the limit it is killed."""
+        if self.supervisor.stdin:
+            self.supervisor.stdin.close()
+        try:
+            self.supervisor.wait(STOP_LIMIT_S + 5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._close()
+
+    def kill(self) -> None:
+        """End the broker as a crash would, and wait until it is gone."""
+        end(self.pid, grace_s=0)
+        self.supervisor.wait(STOP_LIMIT_S)
+        self._close()
+
+    def _close(self) -> None:
+        for pipe in (self.supervisor.stdin, self.supervisor.stdout):
+            if pipe:
+                pipe.close()
+
+
+def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
+    """Start the broker under a supervisor, which takes the directory's lock over."""
+    layout.keep_last_log()
+    with layout.output.open("wb") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(SUPERVISOR), str(layout.state), *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, pass_fds=(lock,), start_new_session=True,
+        )  # fmt: skip
+    os.close(lock)
+    first_line = supervisor.stdout.readline() if supervisor.stdout else b""
+    broker = BrokerProcess(supervisor, int(first_line or 0))
+    if not broker.pid:
+        broker.stop()
+        raise EmbeddedKafkaError(f"Kafka could not be started: {cause_of_end(layout)}")
+    return broker
+
+
+def lock(layout: Layout) -> int:
+    """Take the directory for one broker; wait for a broker that is stopping, end one that was left over."""
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _take(descriptor, layout)
+    except EmbeddedKafkaError:
+        os.close(descriptor)
+        raise
+    left_over = running.read(layout)
+    if left_over and left_over.is_process_alive:
+        end(left_over.pid, grace_s=STOP_LIMIT_S)
+    return descriptor
+
+
+def _take(descriptor: int, layout: Layout) -> None:
+    limit = time.monotonic() + STOP_LIMIT_S + 5
+    while not _taken(descriptor):
+        if _is_owned(layout) or time.monotonic() > limit:
+            note = running.read(layout)
+            where = f"runs at {note.bootstrap_servers}" if note else "is being started"
+            raise EmbeddedKafkaError(f"A broker of {layout.directory} {where}: use it, or stop what started it.")
+        time.sleep(STEP_S)
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+
+def _is_owned(layout: Layout) -> bool:
+    """Tell whether who took the lock is alive; if not, its broker is just about to stop."""
+    owner = layout.lock.read_text(encoding="utf-8")
+    return owner.isdigit() and psutil.pid_exists(int(owner))
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def end(pid: int, grace_s: float) -> None:
+    """End a process that is not our child, forcibly after the grace, and wait until it is gone."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if grace_s:
+            process.terminate()
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(grace_s)
+                return
+        process.kill()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(STOP_LIMIT_S)

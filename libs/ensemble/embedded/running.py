@@ -1,0 +1,67 @@
+"""The note that a running broker leaves, so that another command finds it and can tell that it is really there."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.probe import cluster_at
+
+CLOCK_TOLERANCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A broker that was alive when this was made."""
+
+    bootstrap_servers: str
+    pid: int
+    pid_started: float
+    cluster_id: str
+
+    @property
+    def is_process_alive(self) -> bool:
+        """Tell whether its process lives, and is not another one that was given the same number."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.pid_started) < CLOCK_TOLERANCE_S
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether it serves clients, as the cluster it says it is."""
+        host, port = self.bootstrap_servers.split(":")
+        return self.is_process_alive and cluster_at(host, int(port)) == self.cluster_id
+
+
+def started_at(pid: int) -> float:
+    """Return when the process was started: with its number, its identity. 0 when it is gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def write(note: Running, layout: Layout) -> None:
+    """Leave the note, whole or not at all."""
+    draft = layout.state.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(note), indent=2) + "\n", encoding="utf-8")
+    draft.replace(layout.state)
+
+
+def read(layout: Layout) -> Running | None:
+    """Return the note as it was left, which may be out of date."""
+    try:
+        return Running(**json.loads(layout.state.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def find_running(directory: Path) -> str | None:
+    """Return the bootstrap servers of the broker of this directory, if it is alive, answers, and is the one."""
+    note = read(Layout(directory))
+    return note.bootstrap_servers if note and note.answers else None

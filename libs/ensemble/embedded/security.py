@@ -1,0 +1,119 @@
+"""The `secure` profile of the embedded broker: SASL_SSL with SCRAM-SHA-512, and nothing allowed that no ACL allows."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ensemble.embedded.credentials import BROKER_NAME, Certificates, password, password_file, write_secret
+from ensemble.embedded.layout import HOST, Layout, Ports
+
+ADMIN: Final = "admin"
+"""The first user: made when the storage is formatted, and the only one whom no ACL binds."""
+
+_PROBE_S: Final = 2.0
+_SILENT: Final = logging.getLogger("ensemble.probe")
+
+
+@dataclass(frozen=True)
+class Security:
+    """What the secure broker is made of: certificates and the administrator's password, in a directory of its own.
+
+    Both are made at the first start, and kept.
+    """
+
+    directory: Path
+
+    def prepare(self) -> None:
+        """Make what is missing."""
+        password(self.directory, ADMIN)
+        if not self._certificates.broker.exists():
+            from ensemble.embedded.certificates import make  # the plain broker does without cryptography
+
+            make(self.directory, [HOST, "localhost"])
+
+    def settings(self, ports: Ports) -> str:
+        """Lines for server.properties; they follow, and so replace, those of the plain broker."""
+        return SETTINGS.format(
+            host=HOST,
+            clients=ports.clients,
+            controller=ports.controller,
+            keys=self._certificates.broker,
+            trusted=self._certificates.authority,
+            broker_name=BROKER_NAME,
+            admin=ADMIN,
+            password=password(self.directory, ADMIN),
+        )
+
+    def first_user(self, layout: Layout) -> Path:
+        """Arguments for formatting, in a file: a command line could be read by everyone on this machine."""
+        path = layout.directory / "first-user"
+        path.unlink(missing_ok=True)
+        write_secret(path, f"--add-scram\nSCRAM-SHA-512=[name={ADMIN},password={password(self.directory, ADMIN)}]\n")
+        return path
+
+    def environment(self, bootstrap: str, user: str = ADMIN) -> dict[str, str]:
+        """What makes a process talk to this broker as `user`, whose password must be in its file."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+            "KAFKA_SASL_USERNAME": user,
+            "KAFKA_SASL_PASSWORD_FILE": str(password_file(self.directory, user).absolute()),
+            "KAFKA_SSL_CA_LOCATION": str(self._certificates.authority.absolute()),
+        }
+
+    def cluster_at(self, host: str, port: int) -> str | None:
+        """The id of the cluster that lets the administrator in there, else nothing."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        config: dict[str, Any] = {
+            "bootstrap.servers": f"{host}:{port}",
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": ADMIN,
+            "sasl.password": password(self.directory, ADMIN),
+            "ssl.ca.location": str(self._certificates.authority),
+            "logger": _quiet(),
+        }
+        try:
+            found: str | None = AdminClient(config).list_topics(timeout=_PROBE_S).cluster_id
+        except KafkaException:
+            return None
+        return found
+
+    @property
+    def _certificates(self) -> Certificates:
+        return Certificates(self.directory.absolute())
+
+
+def _quiet() -> logging.Logger:
+    """A broker that is not up yet is no news."""
+    _SILENT.propagate = False
+    if not _SILENT.handlers:
+        _SILENT.addHandler(logging.NullHandler())
+    return _SILENT
+
+
+SETTINGS: Final = """\
+# Clients log in over TLS; the controller lets the broker's own certificate in, and no other.
+listeners=CLIENTS://{host}:{clients},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{clients}
+inter.broker.listener.name=CLIENTS
+listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.clients.scram-sha-512.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required username="{admin}" password="{password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={keys}
+ssl.truststore.type=PEM
+ssl.truststore.location={trusted}
+listener.name.controller.ssl.client.auth=required
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:{admin};User:CN={broker_name}
+"""

@@ -1,0 +1,72 @@
+"""Formats the storage of a new broker, once."""
+
+import base64
+import shutil
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.layout import Layout
+from ensemble.embedded.security import Security
+
+FORMAT_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Jvm:
+    """A Java with Kafka on its class path."""
+
+    java: Path
+    classpath: str
+    heap: str = "512m"
+
+    def command(self, layout: Layout, *arguments: str) -> list[str]:
+        """Return the command line: a small heap, the collector that starts fastest, our log settings."""
+        logging = Path(__file__).with_name("log4j2.yaml")
+        return [
+            str(self.java), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
+            "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={logging}", f"-Densemble.log={layout.log}",
+            "-cp", self.classpath, *arguments,
+        ]  # fmt: skip
+
+
+def formatted(layout: Layout, jvm: Jvm, security: Security | None = None) -> str:
+    """Return the cluster id of the storage, formatting it first when it is new or was left half done.
+
+    With `security` the storage begins with its first user.
+    """
+    if layout.cluster_id.exists():
+        return layout.cluster_id.read_text(encoding="utf-8").strip()
+    shutil.rmtree(layout.data, ignore_errors=True)
+    cluster_id = new_cluster_id()
+    if security is None:
+        _format(layout, jvm, cluster_id)
+    else:
+        first_user = security.first_user(layout)
+        try:
+            _format(layout, jvm, cluster_id, f"@{first_user}")
+        finally:
+            first_user.unlink()
+    layout.cluster_id.write_text(cluster_id + "\n", encoding="utf-8")
+    return cluster_id
+
+
+def new_cluster_id() -> str:
+    """Return an id as Kafka makes them: 16 random bytes in base64, not taken for an option."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+
+
+def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str) -> None:
+    arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(layout.properties))
+    command = jvm.command(layout, *arguments, *more)
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=FORMAT_LIMIT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise EmbeddedKafkaError(
+            f"The Java at {jvm.java} does not work ({error}). Try ENSEMBLE_JAVA=bundled."
+        ) from error
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout).strip()[-400:]
+        raise EmbeddedKafkaError(f"Kafka could not format its storage in {layout.data}: {said}") from error

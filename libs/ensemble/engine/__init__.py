@@ -1,0 +1,1 @@
+"""One partition's work: admit, handle, stage, retry. Free of any transport."""

@@ -1,0 +1,114 @@
+"""Letting a record in: who it is, whether it lies where it belongs, whether it was handled before."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+from typing import Final
+
+from ensemble.engine.batch import Batch
+from ensemble.engine.compiled import Input
+from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
+from ensemble.messages.codec import id_in
+from ensemble.messages.records import Record
+from ensemble.partitioning import partition_of
+from ensemble.state.unit_of_work import Layer
+
+_ID_LIMIT: Final = 128
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_NO_HEADERS: Final[dict[str, bytes]] = {}
+
+
+class Admission:
+    """The door of one partition."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch, self._seen = batch, batch.stores.seen
+        self._partitions = batch.plan.service.partitions
+
+    def admit(self, record: Record, inlet: Input, layer: Layer) -> bool:
+        """Set the layer up for `record`; False when it is a duplicate."""
+        key = record.key()
+        self.identify(record, layer)
+        if not key:
+            raise MisplacedRecord(
+                "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
+                "field as key"
+            )
+        if not key.isascii():
+            _check_text(key)
+        if not inlet.topic.external:
+            return True
+        right = partition_of(key, self._partitions)
+        if right != self._batch.partition:
+            raise MisplacedRecord(
+                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._batch.partition}; "
+                "produce with partitioner=murmur2_random"
+            )
+        if self._seen is not None and self._seen.knows(key, layer.input_id):
+            self._batch.counts.duplicates += 1
+            return False
+        return True
+
+    def identify(self, record: Record, layer: Layer) -> None:
+        """Give the layer the record's identity and place."""
+        found = record.headers()
+        headers = dict(found) if found else _NO_HEADERS
+        topic, partition, offset = record.topic(), record.partition(), record.offset()
+        raw_id = headers.get("ce_id")
+        input_id = _bounded(raw_id) if raw_id else f"{topic}/{partition}/{offset}"
+        correlation = headers.get("ce_correlationid")
+        correlation_id = _bounded(correlation) if correlation else input_id
+        layer.begin(record.key() or b"", input_id, correlation_id, _trace(headers, input_id), self._batch.time)
+        layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
+
+    def done(self, record: Record, inlet: Input, layer: Layer) -> None:
+        """It was handled: the same again is a duplicate."""
+        self._batch.counts.handled += 1
+        if inlet.topic.external and self._seen is not None:
+            self._seen.add(record.key(), layer.input_id, self._batch.now)
+
+
+def _check_text(key: bytes) -> None:
+    try:
+        key.decode()
+    except UnicodeDecodeError as error:
+        raise MisplacedRecord(
+            f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
+        ) from error
+
+
+def message_id(record: Record) -> str:
+    """The record's id: its own, or the place where it lies."""
+    raw = dict(record.headers() or ()).get("ce_id")
+    return _bounded(raw) if raw else f"{record.topic()}/{record.partition()}/{record.offset()}"
+
+
+def why_refused(inlet: Input, value: bytes | None) -> TerminalError:
+    """What is wrong with a record that no handler takes."""
+    if value is None:
+        return MisplacedRecord(
+            f"a tombstone (null value) on {inlet.topic.name}, which is not compacted; nothing can be read from it"
+        )
+    if value[:5] in inlet.known:
+        return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
+    try:
+        schema_id = id_in(value)
+    except UndecodableRecord as error:
+        return error
+    return UnknownSchema(
+        f"schema id {schema_id} is none of those that {inlet.topic.name} carries; was it produced for "
+        "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
+    )
+
+
+def _bounded(raw: bytes) -> str:
+    """An id as text. One longer than ids are becomes its hash, or outputs that carry it would outgrow their topic."""
+    return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
+
+
+def _trace(headers: dict[str, bytes], input_id: str) -> str:
+    parent = headers.get("traceparent")
+    if parent and (found := _TRACEPARENT.match(parent)):
+        return found[1].decode()
+    return blake2b(input_id.encode(), digest_size=16).hexdigest()

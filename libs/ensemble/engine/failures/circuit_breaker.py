@@ -1,0 +1,147 @@
+"""Outage mode: when a handler fails for many keys for one cause, it is out, and one probe at a time is spent on it.
+
+Pure bookkeeping of one process: no clock, no I/O, nothing to commit. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ensemble.policies.service import OutagePolicy
+
+MOST_CAUSES: Final = 16
+_HEAD: Final = 80
+_PARTICULAR: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
+
+
+def cause_of(error: BaseException) -> str:
+    """What makes two failures the same: the error's class, and the head of its words without ids, numbers, quotes."""
+    first, *_ = str(error).splitlines() or [""]
+    head = _PARTICULAR.sub("#", first[: 4 * _HEAD])[:_HEAD].strip()
+    return f"{type(error).__name__}: {head}" if head else type(error).__name__
+
+
+@dataclass(frozen=True)
+class Outage:
+    """One incident."""
+
+    handler: str
+    cause: str
+    since: int
+    """When the first of its failures happened."""
+    count: int
+    """Its failures, the probes' included."""
+    until: int | None = None
+    """When something succeeded again; None while it lasts."""
+
+
+@dataclass
+class _Streak:
+    """Failures of one cause since the handler last succeeded."""
+
+    since: int
+    count: int = 0
+    keys: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Watched:
+    """What is known of one handler since it last succeeded."""
+
+    streaks: dict[str, _Streak] = field(default_factory=dict)
+    outage: Outage | None = None
+    probe_at: int = 0
+    probe: str | None = None
+
+
+class Outages:
+    """Who is out. A caller asks `may_try` before each attempt, and settles what it began.
+
+    Settled is an attempt by `succeeded`, `failed`, or, when its batch was aborted, `forget`. Input that is wrong in
+    itself (RejectedInput) says nothing about its handler: it is forgotten.
+    """
+
+    def __init__(self, policy: OutagePolicy) -> None:
+        self._policy = policy
+        self._watched: dict[str, _Watched] = {}
+
+    def may_try(self, handler: str, key: str, now: int) -> bool:
+        """Whether a record of `key` may be attempted.
+
+        While the handler is out it says yes to one record in `probe_s`: that is the probe, and there is no other
+        before it is settled.
+        """
+        watched = self._watched.get(handler)
+        if watched is None or watched.outage is None:
+            return True
+        if watched.probe is not None or now < watched.probe_at:
+            return False
+        watched.probe = key
+        return True
+
+    def failed(self, handler: str, key: str, cause: str, now: int) -> Outage | None:
+        """Count a failure; the outage, when this one begins it. Failures of one key count as one towards it."""
+        if not self._policy.after:
+            return None
+        watched = self._watched.setdefault(handler, _Watched())
+        if watched.outage is not None:
+            self._count_while_out(watched, watched.outage, key, now)
+            return None
+        streak = _streak(watched, cause, now)
+        streak.count += 1
+        streak.keys.add(key)
+        return self._begin(handler, cause, now) if len(streak.keys) >= self._policy.after else None
+
+    def succeeded(self, handler: str, now: int) -> Outage | None:
+        """Forget all failures of the handler; its outage, when this success ends one."""
+        watched = self._watched.pop(handler, None)
+        return replace(watched.outage, until=now) if watched and watched.outage else None
+
+    def forget(self, handler: str, key: str) -> None:
+        """The attempt was given up without a result. Another record may be the probe at once; repeating it is safe."""
+        watched = self._watched.get(handler)
+        if watched is not None and watched.probe == key:
+            watched.probe = None
+
+    def is_open(self, handler: str) -> bool:
+        """Whether the handler is out."""
+        return handler in self._watched and self._watched[handler].outage is not None
+
+    def probe_at(self, handler: str) -> int | None:
+        """When the next probe is due; None while one is under way, or when the handler is not out."""
+        watched = self._watched.get(handler)
+        return None if watched is None or watched.outage is None or watched.probe is not None else watched.probe_at
+
+    @property
+    def is_watching(self) -> bool:
+        """Some handler has failed since it last succeeded."""
+        return bool(self._watched)
+
+    @property
+    def lasting(self) -> tuple[Outage, ...]:
+        """The outages of now, with their counts so far."""
+        return tuple(watched.outage for watched in self._watched.values() if watched.outage is not None)
+
+    def _begin(self, handler: str, cause: str, now: int) -> Outage:
+        watched = self._watched[handler]
+        streak = watched.streaks[cause]
+        watched.outage = Outage(handler, cause, streak.since, streak.count)
+        watched.probe_at = self._next_probe(now)
+        return watched.outage
+
+    def _count_while_out(self, watched: _Watched, outage: Outage, key: str, now: int) -> None:
+        watched.outage = replace(outage, count=outage.count + 1)
+        if watched.probe == key:
+            watched.probe, watched.probe_at = None, self._next_probe(now)
+
+    def _next_probe(self, now: int) -> int:
+        return now + round(self._policy.probe_s * 1000)
+
+
+def _streak(watched: _Watched, cause: str, now: int) -> _Streak:
+    """The streak of this cause; the oldest gives way, so that causes that are all different take no memory."""
+    if cause not in watched.streaks and len(watched.streaks) >= MOST_CAUSES:
+        del watched.streaks[next(iter(watched.streaks))]
+    return watched.streaks.setdefault(cause, _Streak(now))

@@ -1,0 +1,106 @@
+"""Dead letters: the record's own bytes and headers, untouched, and behind them where it came from and why."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from ensemble.engine.compiled import Duty
+from ensemble.errors import TerminalError
+from ensemble.messages.message import Command, Message
+from ensemble.messages.records import Record
+from ensemble.policies.retry import OnExhaustion
+from ensemble.service.catalogue import CommandFailure
+from ensemble.stamps import rfc3339
+from ensemble.state.unit_of_work import Layer
+from ensemble.system_messages.dead_letters import redrives_of
+
+log = structlog.get_logger()
+
+TEXT_LIMIT: Final = 4_000
+"""Characters of a message or stack trace that are kept."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a record was given up."""
+
+    error: BaseException
+    stage: str
+    """`decode`, `handle` or `timer`."""
+    duty: Duty
+    attempts: int
+    message: Message | None
+    """The decoded message, when it could be decoded."""
+    disposition: OnExhaustion = OnExhaustion.SKIP
+    parking_key: bytes = b""
+
+
+class DeadLetters:
+    """Stages dead letters, and CommandFailed for a command's sender, on the record's own layer."""
+
+    def __init__(self, plan: Any, partition: int) -> None:
+        self._plan, self._partition = plan, partition
+        self._service: str = plan.service.name
+        self._topic: str = plan.service.dead_letter.name
+
+    def stage(self, record: Record, layer: Layer, failure: Failure, now: int) -> None:
+        """Stage everything that follows from giving `record` up."""
+        headers = [*(record.headers() or ()), *self._origin(record, failure), *self._own(failure, now)]
+        layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
+        self.tell_sender(record, layer, failure)
+
+    def _origin(self, record: Record, failure: Failure) -> list[tuple[str, Any]]:
+        """The names that Kafka Streams (KIP-1034) gives them, so that its tools read ours."""
+        trace = "".join(traceback.format_exception(failure.error))
+        return [
+            ("__streams.errors.exception", type(failure.error).__qualname__),
+            ("__streams.errors.message", printable(str(failure.error)[:TEXT_LIMIT])),
+            ("__streams.errors.stacktrace", printable(trace[-TEXT_LIMIT:])),
+            ("__streams.errors.topic", record.topic()),
+            ("__streams.errors.partition", str(record.partition())),
+            ("__streams.errors.offset", str(record.offset())),
+        ]
+
+    def _own(self, failure: Failure, now: int) -> list[tuple[str, Any]]:
+        return [
+            ("ensemble.service", self._service),
+            ("ensemble.handler", failure.duty.handler),
+            ("ensemble.stage", failure.stage),
+            ("ensemble.attempts", str(failure.attempts)),
+            ("ensemble.policy", failure.duty.policy.origin),
+            ("ensemble.disposition", failure.disposition.value),
+            ("ensemble.parking-key", failure.parking_key),
+            ("ensemble.failed-at", rfc3339(now)),
+        ]
+
+    def tell_sender(self, record: Record, layer: Layer, failure: Failure) -> None:
+        """Stage CommandFailed, when it was a command and somebody can be told."""
+        tell = self._plan.service.catalogue.on_exhausted
+        if tell is None or not isinstance(failure.message, Command):
+            return
+        try:
+            event = tell(self._command_failure(failure.message, layer.input_id, failure))
+            route = self._plan.failures.get(type(event))
+            if event is not None and route is not None:
+                layer.seed = f"{self._service}/failed/{layer.input_id}/{redrives_of(record) or ''}"
+                layer.stage(route, event)
+        except Exception as unsaid:  # noqa: BLE001  the record is given up already: nothing may fail from here on
+            log.warning("command.failure_untold", command=type(failure.message).__name__, reason=repr(unsaid))
+
+    def _command_failure(self, command: Command, message_id: str, failure: Failure) -> CommandFailure:
+        error = _with_printable_words(failure.error)
+        return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)
+
+
+def printable(text: str) -> str:
+    """Without the half characters that UTF-8 has no room for."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _with_printable_words(error: BaseException) -> BaseException:
+    words = str(error)
+    return error if printable(words) == words else TerminalError(printable(words))

@@ -1,0 +1,247 @@
+"""What becomes of an input that could not be handled: held back, tried again later, or given up.
+
+One that fails parks its key, so nothing of the key overtakes it and nothing else waits for it. All of it is staged in
+the batch: the parked record, why it is parked, dead letter and offset are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+import structlog
+
+from ensemble.engine.admission import Admission, message_id
+from ensemble.engine.async_calls import Call
+from ensemble.engine.batch import Batch
+from ensemble.engine.compiled import Duty, Target
+from ensemble.engine.failures.circuit_breaker import Outage, cause_of
+from ensemble.engine.failures.dead_letters import DeadLetters, Failure, printable
+from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
+from ensemble.messages.message import Message
+from ensemble.messages.records import Record
+from ensemble.policies.retry import OnExhaustion
+from ensemble.state.parking import parked_record
+from ensemble.state.unit_of_work import Layer
+from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
+from ensemble.system_messages.state import ParkedKey, ParkedStatus
+
+log = structlog.get_logger()
+
+OUTAGE: Final = "outage"
+POLICY: Final = "policy"
+_NEITHER_DUE_NOR_BLOCKED: Final = {"due_at": None, "blocked_on": ""}
+_DICE_BYTES: Final = 8
+_WORDS_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An input, and what went wrong with it."""
+
+    key: bytes
+    """Its parking key; empty when it can have none."""
+    record: Record
+    duty: Duty
+    error: Exception
+    layer: Layer
+    read: Callable[[], Message | None]
+    """The message, when it was readable: its sender is to be told."""
+    stage: str = "handle"
+
+    @classmethod
+    def of(cls, call: Call, error: Exception) -> Failed:
+        """A record that its handlers could not handle."""
+        return cls(call.key, call.record, call.target.duty, error, call.layer, lambda: _decoded(call))
+
+
+class Failures:
+    """Decides, by the policies, what follows from a failure in one partition."""
+
+    def __init__(self, batch: Batch, admission: Admission) -> None:
+        self._batch, self._admission, self._parking = batch, admission, batch.stores.parking
+        self._dead_letters = DeadLetters(batch.plan, batch.partition)
+        self._outages = batch.plan.outages
+        self._incidents: list[IncidentOpened | IncidentClosed] = []
+        """Those of this batch, and of batches before it that were dropped."""
+
+    def settle(self, failed: Failed) -> bool:
+        """Deal with it. True when its key may go on, for the record was skipped; a FatalError is raised again."""
+        failed.layer.drop()
+        self._batch.counts.failures += 1
+        if isinstance(failed.error, FatalError):
+            raise failed.error
+        if isinstance(failed.error, OutOfScope):
+            failed = self._rightly_blamed(failed, failed.error)
+        if isinstance(failed.error, RejectedInput) or not failed.key:
+            self._outages.forget(failed.duty.handler, _text(failed.key))
+            return self._skip(failed, self._attempts(failed))
+        if failed.duty.policy.is_terminal(failed.error):
+            self._outages.forget(failed.duty.handler, _text(failed.key))
+            return self._exhausted(failed, self._attempts(failed))
+        self._count(failed)
+        if self._outages.is_open(failed.duty.handler):
+            self._hold(failed, "outage", blocked_on=f"{OUTAGE}/{failed.duty.handler}")
+            return False
+        return self._by_policy(failed)
+
+    def succeeded(self, handler: str) -> None:
+        """Something was handled: a streak of failures ends, and so does an outage."""
+        if (outage := self._outages.succeeded(handler, self._batch.now)) is not None:
+            self._tell_closed(outage)
+
+    def _rightly_blamed(self, failed: Failed, error: OutOfScope) -> Failed:
+        """A message under another key than its own is its sender's mistake, not its handler's."""
+        inlet, message = self._batch.plan.inputs.get(failed.record.topic() or ""), failed.read()
+        if inlet is None or message is None or failed.record.key() == str(getattr(message, inlet.topic.key)).encode():
+            return failed
+        return replace(failed, error=MisplacedRecord(f"{error}; the record's key is not its {inlet.topic.key}"))
+
+    # -- what the policy says -------------------------------------------------------------------------------------
+
+    def _by_policy(self, failed: Failed) -> bool:
+        attempts, policy, now = self._attempts(failed), failed.duty.policy, self._batch.now
+        entry = self._parking.entry(failed.key)
+        first = entry.first_failed_at if entry and entry.first_failed_at is not None else now
+        delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _dice(failed, attempts))
+        if delay is not None:
+            self._hold(failed, "retrying", due_at=now + round(delay * 1000))
+            return False
+        return self._exhausted(failed, attempts)
+
+    def _exhausted(self, failed: Failed, attempts: int) -> bool:
+        match failed.duty.policy.on_exhaustion:
+            case OnExhaustion.SKIP:
+                return self._skip(failed, attempts)
+            case OnExhaustion.PAUSE:
+                self._dead_letters.tell_sender(failed.record, failed.layer, self._failure(failed, attempts))
+                self._hold(failed, "paused", blocked_on=POLICY)
+            case _:
+                self._give_up(failed, attempts)
+                self._hold(failed, "dead_lettered", dead_letter=True)
+        failed.layer.fold(self._batch.outputs)
+        return False
+
+    def _skip(self, failed: Failed, attempts: int) -> bool:
+        self._give_up(failed, attempts)
+        failed.layer.fold(self._batch.outputs)
+        return True
+
+    def _give_up(self, failed: Failed, attempts: int) -> None:
+        self._batch.counts.dead_lettered += 1
+        self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
+
+    def answer_again(self, record: Record, target: Target, entry: ParkedKey) -> None:
+        """A command came again that is given up, or held by policy: its sender is told once more."""
+        if entry.status != "dead_lettered" and entry.blocked_on != POLICY:
+            return
+        layer, error = Layer(), type(entry.error, (TerminalError,), {})(entry.words)
+        self._admission.identify(record, layer)
+        failed = Failed.of(Call(record.key() or b"", record, target, layer=layer), error)
+        self._dead_letters.tell_sender(record, layer, self._failure(failed, entry.attempts))
+        layer.fold(self._batch.outputs)
+
+    def _failure(self, failed: Failed, attempts: int) -> Failure:
+        rejected = isinstance(failed.error, RejectedInput) or not failed.key
+        disposition = OnExhaustion.SKIP if rejected else failed.duty.policy.on_exhaustion
+        return Failure(failed.error, failed.stage, failed.duty, attempts, failed.read(), disposition, failed.key)
+
+    # -- parking --------------------------------------------------------------------------------------------------
+
+    def _attempts(self, failed: Failed) -> int:
+        entry = self._parking.entry(failed.key)
+        return (entry.attempts if entry else 0) + 1
+
+    def _hold(self, failed: Failed, status: ParkedStatus, **changes: Any) -> None:
+        """Park the record, or keep it parked, with what is known of its failures."""
+        entry, now = self._parking.entry(failed.key), self._batch.now
+        known = {
+            "status": status,
+            "attempts": self._attempts(failed),
+            "first_failed_at": (entry and entry.first_failed_at) or now,
+            "last_failed_at": now,
+            "error": type(failed.error).__qualname__,
+            "words": printable(str(failed.error))[:_WORDS_LIMIT],
+            "handler": failed.duty.handler,
+            "policy": failed.duty.policy.origin,
+            **_NEITHER_DUE_NOR_BLOCKED,
+            **changes,
+        }
+        if entry is not None:
+            self._parking.update(failed.key, entry.model_copy(update=known))
+        else:
+            self.park(failed.key, failed.record, failed.duty, **known)
+
+    def park(self, key: bytes, record: Record, duty: Duty, **known: Any) -> None:
+        """Hold `key` back with `record` at its head."""
+        held = parked_record(record, duty.name, message_id(record), self._batch.now)
+        entry = ParkedKey(first=0, next=1, since=self._batch.now, **{"handler": duty.handler, **known})
+        self._parking.open(key, entry, held)
+        self._batch.counts.parked += 1
+
+    # -- outages --------------------------------------------------------------------------------------------------
+
+    def may_try(self, handler: str, key: bytes) -> bool:
+        """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
+        return not self._outages.is_watching or self._outages.may_try(handler, _text(key), self._batch.now)
+
+    def forget(self, handler: str, key: bytes) -> None:
+        """An attempt was given up without a result: somebody else may be the probe."""
+        self._outages.forget(handler, _text(key))
+
+    def begin(self) -> None:
+        """A batch begins: it tells the incidents that dropped ones could not."""
+        for incident in self._incidents:
+            self._batch.tell(incident)
+
+    def commit(self) -> None:
+        """The batch is committed, and its incidents are told."""
+        self._incidents.clear()
+
+    def _count(self, failed: Failed) -> None:
+        cause = cause_of(failed.error)
+        outage = self._outages.failed(failed.duty.handler, _text(failed.key), cause, self._batch.now)
+        if outage is not None:
+            log.warning("incident.opened", handler=outage.handler, cause=outage.cause, failures=outage.count)
+            self._tell_opened(outage)
+
+    def _tell_opened(self, outage: Outage) -> None:
+        service, now = self._batch.plan.service.name, self._batch.now
+        names = {"incident_id": _incident(service, outage), "service": service}
+        what = {"handler": outage.handler, "cause": outage.cause, "failures": outage.count}
+        self._tell(IncidentOpened(**names, **what, at=now))
+
+    def _tell_closed(self, outage: Outage) -> None:
+        service, now = self._batch.plan.service.name, self._batch.now
+        log.info("incident.closed", handler=outage.handler, cause=outage.cause, failures=outage.count)
+        names = {"incident_id": _incident(service, outage), "service": service}
+        what = {"handler": outage.handler, "cause": outage.cause, "since": outage.since}
+        self._tell(IncidentClosed(**names, **what, at=now))
+
+    def _tell(self, incident: IncidentOpened | IncidentClosed) -> None:
+        self._incidents.append(incident)
+        self._batch.tell(incident)
+
+
+def _decoded(call: Call) -> Message | None:
+    """The message, when it is readable."""
+    try:
+        return call.target.read(call.record.value())
+    except EnsembleError:
+        return None
+
+
+def _incident(service: str, outage: Outage) -> str:
+    return blake2b(f"{service}/{outage.handler}/{outage.since}".encode(), digest_size=8).hexdigest()
+
+
+def _dice(failed: Failed, attempts: int) -> float:
+    """Chance, but the same whenever this attempt is judged again after an abort."""
+    raw = blake2b(f"{failed.layer.input_id}/{attempts}".encode(), digest_size=_DICE_BYTES).digest()
+    return int.from_bytes(raw, "big") / float(1 << 8 * _DICE_BYTES)
+
+
+def _text(key: bytes) -> str:
+    return key.decode(errors="backslashreplace")

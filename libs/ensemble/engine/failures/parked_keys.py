@@ -1,0 +1,299 @@
+"""Parked keys at work: what waits behind one, when its head is tried again, and how it drains, in order."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Protocol
+
+import structlog
+
+from ensemble.engine.admission import message_id
+from ensemble.engine.async_calls import Call, Calls
+from ensemble.engine.batch import Batch
+from ensemble.engine.compiled import Input, Target
+from ensemble.engine.failures.attempt_gate import Blocks, status_of
+from ensemble.engine.failures.handling import Failures
+from ensemble.engine.failures.room import Room
+from ensemble.errors import SchemasUnavailable, Stopped, UndecodableRecord
+from ensemble.messages.records import Record
+from ensemble.state.parking import HeldRecord, parked_record
+from ensemble.state.timers import DueTimer, TimerStore
+from ensemble.system_messages.dead_letters import lineage_of, redrives_of
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
+
+log = structlog.get_logger()
+
+_KEYS_A_TURN: Final = 200
+_ASK_AGAIN_MS: Final = 1000
+_RECORDS_A_TURN: Final = 100
+"""How much is drained in one batch, so that everybody else's records do not wait for it."""
+
+
+class Owner(Protocol):
+    """What parked keys ask of the partition's task."""
+
+    calls: Calls
+
+    def refuse(self, record: Record, inlet: Input | None) -> None: ...
+    def run(self, record: Record, inlet: Input, target: Target) -> bool: ...
+    def run_timer(self, timer: DueTimer) -> bool: ...
+    def end_timer(self, timer: DueTimer) -> None: ...
+
+
+class ParkedKeys:
+    """The parked keys of one partition."""
+
+    def __init__(self, batch: Batch, failures: Failures, owner: Owner) -> None:
+        self._batch, self._failures, self._owner = batch, failures, owner
+        self._parking, self._timers = batch.stores.parking, batch.stores.timers
+        self.blocks = Blocks(batch, failures)
+        self._room = Room(self._parking, batch.plan.limits.policies.parking)
+        self._orphans: list[bytes] = []
+
+    # -- records that come ----------------------------------------------------------------------------------------
+
+    @property
+    def needs_care(self) -> bool:
+        """A record may have to wait: keys are parked, work is paused, or a handler fails."""
+        return bool(self._parking.keys or self._batch.stores.pauses.paused) or self._batch.plan.outages.is_watching
+
+    @property
+    def is_paused(self) -> bool:
+        return self.blocks.service_is_paused
+
+    def keeps(self, record: Record, target: Target) -> bool:
+        """Let the record wait, if it has to. Stopped when there is no room for it, or its service is paused.
+
+        A call is asked about when it is about to begin (`holds_back`), for one of its key may have failed by then.
+        """
+        if self._concerns_others(record, target):
+            return False
+        if self.is_paused:
+            raise Stopped(self.why_stopped())
+        key = self.key_of(record, target)
+        if not key:
+            return False
+        if not (key in self._parking.keys and self._passes(key, target)):
+            self._room.check(key)
+        if key in self._parking.keys:
+            self.append(key, record, target)
+            return True
+        if target.is_async or self._owner.calls.has(key):
+            return False
+        return self._held_back(key, record, target)
+
+    def _concerns_others(self, record: Record, target: Target) -> bool:
+        """The usual case beside a parked key: nothing of this record's key waits, and nothing else is in its way."""
+        return (
+            target.parking_key is None
+            and record.key() not in self._parking.keys
+            and self._parking.records < self._room.most
+            and not self._batch.stores.pauses.paused
+            and not self._batch.plan.outages.is_watching
+        )
+
+    def holds_back(self, call: Call) -> bool:
+        """As `keeps`, for a call that is about to begin and whose key is not parked."""
+        return bool(call.key) and self.needs_care and self._held_back(call.key, call.record, call.target)
+
+    def _held_back(self, key: bytes, record: Record, target: Target) -> bool:
+        if blocked_on := self.blocks.on(key, target):
+            self._failures.park(key, record, target.duty, status=status_of(blocked_on), blocked_on=blocked_on)
+        return bool(blocked_on)
+
+    def key_of(self, record: Record, target: Target) -> bytes:
+        """The record's parking key; its own key where the message cannot say."""
+        own: bytes = record.key() or b""
+        if target.parking_key is None or not own:
+            return own
+        try:
+            return target.parking_key(target.read(record.value())).encode()
+        except UndecodableRecord:
+            return own
+
+    def append(self, key: bytes, record: Record, target: Target) -> None:
+        """Let a record wait behind the others of its key.
+
+        A resend collapses into what it repeats. An undo closes what it makes moot, and is due at once.
+        """
+        held = parked_record(record, target.duty.name, message_id(record), self._batch.now)
+        self._batch.counts.parked += 1
+        same = (found for found in self._parking.waiting(key) if found[1].message == held.message)
+        if target.collapses and (repeated := next(same, None)) is not None:
+            self._collapse(key, repeated, held, target)
+        else:
+            self._parking.append(key, held)
+            self._let_undo_pass(key)
+
+    def _collapse(self, key: bytes, repeated: tuple[int, ParkedRecord], held: ParkedRecord, target: Target) -> None:
+        """The newer attempt counts, in the place where the older one is known; its sender is told if that is lost."""
+        (number, older), newer = repeated, HeldRecord(held)
+        if redrives_of(newer):
+            return  # an old one again
+        place = {"topic": older.topic, "partition": older.partition, "offset": older.offset}
+        lineage = lineage_of(older.headers)
+        self._parking.replace(key, number, held.model_copy(update={**place, "headers": (*held.headers, *lineage)}))
+        entry = self._parking.entry(key)
+        if entry is not None and entry.first == number:
+            self._failures.answer_again(newer, target, entry)
+
+    def why_stopped(self) -> str:
+        """Why the partition's inputs must not be read now; empty when they may."""
+        if self.is_paused:
+            return f"service {self._batch.plan.service.name} is paused"
+        return "no room for more parked records" if self._room.is_missing else ""
+
+    # -- undos ----------------------------------------------------------------------------------------------------
+
+    def _passes(self, key: bytes, target: Target) -> bool:
+        return bool(target.overtakes) and all(
+            held.message in target.overtakes for _, held in self._parking.waiting(key)
+        )
+
+    def _let_undo_pass(self, key: bytes) -> None:
+        """Close what an undo that waits makes moot, if that is all that waits before it."""
+        undos = self._batch.plan.undos
+        waiting = [held.message for _, held in self._parking.waiting(key)] if undos else []
+        for count in range(len(waiting) - 1, 0, -1):
+            if undos.get(waiting[count], frozenset()).issuperset(waiting[:count]):
+                self._close(key, count, waiting[count])
+                return
+
+    def _close(self, key: bytes, count: int, undo: str) -> None:
+        self._owner.calls.cancel(key)
+        self._resolve_head(key, "closed", by=undo, reason="undone")
+        self._parking.close(key, count)
+        self.blocks.try_now(key)
+        log.info("parked.closed", key=key.decode(errors="replace"), by=undo, records=count)
+
+    def _resolve_head(self, key: bytes, how: Literal["redriven", "closed"], *, by: str, reason: str) -> None:
+        """Its dead letter is not to be redriven any more; a redrive under way learns what became of it."""
+        entry, head = self._parking.entry(key), self._parking.head(key)
+        if entry is None or head is None:
+            return
+        generation = redrives_of(HeldRecord(head))
+        if entry.dead_letter or generation:
+            place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
+            resolution = Resolution(how=how, reason=reason, at=self._batch.now, **who)
+            self._parking.resolve(key, place, generation, resolution)
+
+    # -- heads that are due ---------------------------------------------------------------------------------------
+
+    def next_due(self) -> int | None:
+        """When the next head is to be tried, epoch milliseconds."""
+        if self.is_paused:
+            return None
+        if self._orphans or self.blocks.ended:
+            return self._batch.now
+        dues = (self._parking.next_due(), self.blocks.next_probe())
+        return min((due for due in dues if due is not None), default=None)
+
+    def retry_due(self, now: int) -> None:
+        """Try the heads that are due, and what waits behind those that succeed."""
+        if self.is_paused:
+            return
+        orphans, self._orphans = self._orphans[:_KEYS_A_TURN], self._orphans[_KEYS_A_TURN:]
+        for what in self.blocks.ended:
+            self.blocks.release(what)
+        for key in (*orphans, *self._parking.take_due(now, _KEYS_A_TURN), *self.blocks.probes(now)):
+            self.attempt(key)
+
+    def attempt(self, key: bytes) -> None:
+        """Try the head; when it succeeds, what waits behind it. While the service is paused, nothing new begins."""
+        if self._owner.calls.has(key):
+            return
+        for _ in range(0 if self.is_paused else _RECORDS_A_TURN):
+            if not self._attempt_head(key):
+                return
+        self._due_at(key, self._batch.now)
+
+    def _attempt_head(self, key: bytes) -> bool:
+        """True when the head is done with, and another one is there."""
+        held = self._parking.head(key)
+        if held is None:
+            return False
+        if (timers := self._timer_store(held.topic)) is not None:
+            return self._attempt_timer(key, timers, held)
+        record, inlet = HeldRecord(held), self._batch.plan.inputs.get(held.topic)
+        try:
+            target = self._target(inlet, held.value)
+        except SchemasUnavailable:
+            return self._due_at(key, self._batch.now + _ASK_AGAIN_MS)
+        if inlet is None or target is None:
+            self._owner.refuse(record, inlet)
+            return not self.pop(key)
+        return self._attempt_record(key, record, inlet, target)
+
+    def _attempt_record(self, key: bytes, record: HeldRecord, inlet: Input, target: Target) -> bool:
+        if blocked_on := self.blocks.on(key, target):
+            self.blocks.hold(key, blocked_on)
+            return False
+        if target.is_async:
+            self._owner.calls.add(Call(key, record, target, is_parked=True))
+            return False
+        return self._owner.run(record, inlet, target) and not self.pop(key)
+
+    def _attempt_timer(self, key: bytes, timers: TimerStore, held: ParkedRecord) -> bool:
+        timer = timers.timer_in(held.key or b"", held.value or b"")
+        if not timers.is_live(timer):
+            return not self.pop(key)  # cancelled meanwhile
+        if blocked_on := self.blocks.out(key, self._batch.plan.timer_duty(timer.name)):
+            self.blocks.hold(key, blocked_on)
+            return False
+        return self._owner.run_timer(timer) and not self.pop(key)
+
+    def _timer_store(self, topic: str) -> TimerStore | None:
+        """The store that a parked timer belongs to; None when `topic` holds records."""
+        return self._timers if self._timers is not None and self._timers.changelog == topic else None
+
+    def _target(self, inlet: Input | None, value: bytes | None) -> Target | None:
+        if inlet is None or value is None:
+            return None
+        return inlet.targets.get(value[:5]) or self._batch.plan.late_target(inlet, value[:5])
+
+    def _due_at(self, key: bytes, due_at: int) -> bool:
+        if (entry := self._parking.entry(key)) is not None:
+            self._parking.update(key, entry.model_copy(update={"due_at": due_at}))
+        return False
+
+    def pop(self, key: bytes) -> bool:
+        """The head is done with. True when nothing waited behind it, so that the key is free."""
+        self._resolve_head(key, "redriven", by="", reason="its key went on")
+        is_free = self._parking.pop(key)
+        if is_free and self._timers is not None:
+            self._timers.release(key)
+        elif not is_free:
+            self._let_undo_pass(key)
+        return is_free
+
+    # -- operators ------------------------------------------------------------------------------------------------
+
+    def redrive_head(self, key: bytes) -> None:
+        """Try the head of a parked key now, as if it had never failed."""
+        self._owner.calls.cancel(key)
+        self.blocks.try_now(key)
+
+    def discard_head(self, key: bytes) -> None:
+        """Do without the head of a parked key; what waits behind it goes on."""
+        self._owner.calls.cancel(key)
+        held = self._parking.head(key)
+        if held is not None and (timers := self._timer_store(held.topic)) is not None:
+            self._owner.end_timer(timers.timer_in(held.key or b"", held.value or b""))
+        if not self.pop(key):
+            self.blocks.try_now(key)
+
+    # -- flights and restores -------------------------------------------------------------------------------------
+
+    def hold_flight(self, call: Call) -> None:
+        """A call stays in flight: its key waits for it, the batch does not."""
+        entry: ParkedKey | None = self._parking.entry(call.key)
+        if entry is None:
+            self._failures.park(call.key, call.record, call.target.duty, status="in_flight")
+        else:
+            flying = {"status": "in_flight", "due_at": None, "blocked_on": ""}
+            self._parking.update(call.key, entry.model_copy(update=flying))
+
+    def restored(self) -> None:
+        """As of the last commit: calls in flight that nobody makes any more are made again."""
+        held = ((key, self._parking.entry(key)) for key in self._parking.keys)
+        flying = [key for key, entry in held if entry is not None and entry.status == "in_flight"]
+        self._orphans = [key for key in flying if key not in self._owner.calls.flights]

@@ -1,0 +1,38 @@
+"""SCRAM users: one for each service, its password in a file that its owner alone may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re-exports
+    AdminClient,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
+)
+
+from ensemble.embedded.credentials import password
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.admin.permissions import require_on_cluster
+
+_TIMEOUT_S: Final = 30.0
+_ITERATIONS: Final = 8192
+
+
+def apply(admin: AdminClient, users: Iterable[str], directory: Path, who: str = "this user") -> None:
+    """Each user can log in with the password in its file, whatever it was before. ConfigurationError as for ACLs."""
+    require_on_cluster(admin, "ALTER", who)
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+    wanted: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(user, info, password(directory, user).encode()) for user in users
+    ]
+    for user, future in admin.alter_user_scram_credentials(wanted, request_timeout=_TIMEOUT_S).items():
+        try:
+            future.result(_TIMEOUT_S)
+        except (KafkaException, TimeoutError) as error:
+            why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            raise ConfigurationError(f"cannot make user {user!r}: {why}") from None

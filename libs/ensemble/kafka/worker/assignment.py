@@ -1,0 +1,243 @@
+"""Which partitions are ours, and how far along each task is. The rebalance callbacks end here.
+
+Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task
+runs once all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+
+from ensemble.engine.compiled import Plan
+from ensemble.engine.task import PartitionTask
+from ensemble.errors import FatalError, LostState
+from ensemble.kafka.worker.restore import Place, low_watermarks
+
+log = structlog.get_logger()
+
+_COMMITTED_TIMEOUT_S: Final = 40.0
+"""A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
+_WAKE_TIMEOUT_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
+_LOOK_TIMEOUT_S: Final = 2.0
+
+
+class Assignment:
+    """The tasks of the partitions that this member holds."""
+
+    def __init__(self, plan: Plan, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]) -> None:
+        self._plan, self._admin, self._incremental = plan, admin, incremental
+        self._before_revoke = before_revoke
+        self.held: set[Place] = set()
+        self.running: dict[int, PartitionTask] = {}
+        self.restoring: dict[int, PartitionTask] = {}
+        self._offsets: dict[Place, int] = {}
+        self._starts_at: dict[int, dict[str, int]] = {}
+        self.resumed: dict[int, bool] = {}
+        """Partition -> did the group have offsets for it, for tasks being restored."""
+        self.changed = False
+        """Restoring has to begin anew with the tasks there are now."""
+        self.is_set_back = False
+        """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
+        self.was_assigned = False
+        self._looks_again_at = 0.0
+        self.was_lost = False
+        self.lost_at: float | None = None
+        """Since when we are without what we lost (monotonic seconds), while the group has given us nothing."""
+        """The group could not be reached for a while: nor could whoever coordinates the transactions."""
+        self.failure: KafkaException | FatalError | None = None
+        """What went wrong in a callback; raised outside of it."""
+
+    # -- callbacks: run inside poll() -----------------------------------------------------------------------------
+
+    def on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take partitions, paused, from where the group's stable committed offsets say."""
+        try:
+            self._take(consumer, partitions)
+        except (KafkaException, FatalError) as error:
+            self.failure = error
+
+    def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions back; what was only skipped since the last commit is committed first."""
+        try:
+            self._before_revoke()
+        except (KafkaException, FatalError) as error:
+            self.failure = error
+        self._give_up(consumer, partitions)
+
+    def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group has given our partitions to others already: forget everything, commit nothing."""
+        log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
+        self.was_lost, self.lost_at = True, time.monotonic()
+        self.was_assigned = False
+        self._give_up(consumer, partitions)
+
+    # -- in callbacks' service ------------------------------------------------------------------------------------
+
+    def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._check_count(partitions)
+        starts = self._starts(consumer, partitions)
+        if self._incremental:
+            consumer.incremental_assign(starts)
+        else:
+            consumer.assign(starts)
+        if starts:
+            consumer.pause(starts)
+        self.held |= {(p.topic, p.partition) for p in partitions}
+        self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
+        self._open_tasks(consumer, {p.partition for p in starts})
+        self.was_assigned, self.lost_at = True, None
+        log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
+
+    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S) if partitions else []
+        unknown = {(p.topic, p.partition) for p in committed if p.offset == OFFSET_INVALID}
+        firsts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S)
+        for place in committed:
+            known = (place.topic, place.partition) not in unknown
+            self.resumed[place.partition] = self.resumed.get(place.partition, False) or known
+        return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
+
+    def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
+        """A task for each partition that is complete now; inputs may come one by one."""
+        inputs = list(self._plan.inputs)
+        for partition in partitions:
+            places = [(topic, partition) for topic in inputs]
+            if self.held.issuperset(places):
+                self._look_up(consumer, [place for place in places if place not in self._offsets])
+                self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
+                self.restoring[partition] = self._new_task(partition)
+                self.changed = True
+
+    def _look_up(self, consumer: Consumer, places: list[Place]) -> None:
+        """Where inputs that we have held for a while stand now."""
+        for place in self._starts(consumer, [TopicPartition(*place) for place in places]):
+            consumer.seek(place)
+            self._offsets[place.topic, place.partition] = place.offset
+
+    def _new_task(self, partition: int) -> PartitionTask:
+        task = PartitionTask(self._plan, partition)
+        task.start_at(self._starts_at[partition])
+        return task
+
+    def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        numbers = {p.partition for p in partitions}
+        self.held -= {(p.topic, p.partition) for p in partitions}
+        self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
+        for partition in numbers:
+            if (task := self.running.pop(partition, None)) is not None:
+                task.close()
+            self.resumed.pop(partition, None)
+            if self.restoring.pop(partition, None):
+                self.changed = True
+        if self._incremental:
+            consumer.incremental_unassign(partitions)
+        else:
+            consumer.unassign()
+        if staying := [TopicPartition(*place) for place in self.held if place[1] in numbers]:
+            consumer.pause(staying)  # without the input that went, the others of its partition are not read
+
+    def _check_count(self, partitions: list[TopicPartition]) -> None:
+        beyond = [p for p in partitions if p.partition >= self._plan.service.partitions]
+        if beyond:
+            raise FatalError(
+                f"topic {beyond[0].topic} has more partitions than the catalogue's "
+                f"{self._plan.service.partitions}: keys would move "
+                "between partitions and lose their order; restore the partition count, or migrate to a new topic"
+            )
+
+    # -- outside of callbacks -------------------------------------------------------------------------------------
+
+    def begin_restoring(self) -> list[PartitionTask]:
+        """The tasks to restore, empty ones: a restoration that was interrupted leaves nothing half done."""
+        self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
+        return list(self.restoring.values())
+
+    def start_restored(self, consumer: Consumer) -> list[PartitionTask]:
+        """All that was restoring runs from now on."""
+        started = list(self.restoring.values())
+        for task in started:
+            task.restored()
+            self._check_offsets_exist(task)
+            self.running[task.partition] = task
+        self.restoring = {}
+        self.read_on(consumer, self._places(started))
+        return started
+
+    def read_on(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Read partitions that were paused, at once."""
+        consumer.resume(places)
+        self._wake(consumer, places)
+
+    def _wake(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """The client looks at resumed partitions once a second, or when it has anything else to ask their brokers."""
+        if places:
+            with suppress(KafkaException):
+                consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)
+
+    def look_for_group(self, consumer: Consumer) -> None:
+        """Whether the group knows us: with the `consumer` protocol, a member that gets nothing may never be told so."""
+        now = time.monotonic()
+        if not self._incremental or self.was_assigned or now < self._looks_again_at:
+            return
+        self._looks_again_at = now + _LOOK_EVERY_S
+        name, own = self._plan.service.name, consumer.memberid()
+        with suppress(KafkaException, TimeoutError):
+            group = self._admin.describe_consumer_groups([name], request_timeout=_LOOK_TIMEOUT_S)[name]
+            members = {member.member_id: member for member in group.result(_LOOK_TIMEOUT_S).members}
+            target = members[own].target_assignment if own in members else None
+            self.was_assigned = target is not None and not target.topic_partitions
+
+    def rewind(self) -> None:
+        """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""
+        for task in self.running.values():
+            task.drop()
+            task.rewind()
+        self.is_set_back = True
+
+    def seek_back(self, consumer: Consumer) -> None:
+        """Read on from where the tasks stand."""
+        self.is_set_back = False
+        for task in self.running.values():
+            for topic, offset in task.positions.items():
+                consumer.seek(TopicPartition(topic, task.partition, offset))
+
+    def restore_again(self, consumer: Consumer) -> None:
+        """State and offsets of all tasks are in doubt: begin as after an assignment."""
+        self.abandon()
+        self._offsets, self.is_set_back = {}, True
+        consumer.pause([TopicPartition(*place) for place in self.held])
+        self._open_tasks(consumer, {partition for _, partition in self.held})
+
+    def abandon(self) -> None:
+        """Forget all tasks and whatever they have not committed."""
+        for task in self.running.values():
+            task.close()
+        self.running, self.restoring = {}, {}
+
+    def raise_failure(self) -> None:
+        """FatalError when a callback failed."""
+        match self.failure:
+            case None:
+                return
+            case FatalError():
+                raise self.failure
+            case KafkaException():
+                raise FatalError(f"rebalance failed: {self.failure.args[0].str()}") from self.failure
+
+    def _places(self, tasks: list[PartitionTask]) -> list[TopicPartition]:
+        return [TopicPartition(topic, task.partition) for task in tasks for topic in self._plan.inputs]
+
+    def _check_offsets_exist(self, task: PartitionTask) -> None:
+        if task.holds_state and not self.resumed.get(task.partition, False):
+            raise LostState(
+                f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} "
+                "has no committed offsets: "
+                "starting from the beginning would do everything twice; set the group's offsets, then start again"
+            )

@@ -1,0 +1,35 @@
+"""What a loop tells its metrics beside counts: what waits, what is out, what an open transaction hides."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from confluent_kafka.admin import AdminClient
+
+from ensemble.engine.compiled import Plan
+from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.open_transactions import OpenTransactions
+from ensemble.observability.metrics import LoopMetrics
+
+_EVERY_S: Final = 1.0
+
+
+class Gauges:
+    """Measures once a second, never per message."""
+
+    def __init__(self, metrics: LoopMetrics, plan: Plan, assignment: Assignment, admin: AdminClient) -> None:
+        self._metrics, self._plan, self._assignment = metrics, plan, assignment
+        self._open = OpenTransactions(admin)
+        self._next = 0.0
+
+    def measure(self, stopped: int) -> None:
+        """Look around, when it is time; `stopped` partitions take no records now."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
+        self._metrics.held_back(tasks, self._plan.clock.now())
+        self._metrics.hindered(stopped, (outage.handler for outage in self._plan.outages.lasting))
+        self._open.look((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
+        self._metrics.hidden(sum(self._open.records.values()), self._open.longest_s())

@@ -1,0 +1,77 @@
+"""Transactions that somebody left open: the last stable offset stays behind the high watermark, and readers wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+
+from ensemble.kafka.worker.restore import Place
+
+log = structlog.get_logger()
+
+EVERY_S: Final = 5.0
+_TIMEOUT_S: Final = 4.0
+_SUSPECT_S: Final = 15.0
+"""Longer than any transaction of a living service takes."""
+
+Asked = Mapping[TopicPartition, Future[Any]]
+
+
+class OpenTransactions:
+    """Asks for both ends of our inputs now and then, without waiting for the answers."""
+
+    def __init__(self, admin: AdminClient, clock: Callable[[], float] = time.monotonic) -> None:
+        self._admin, self._clock = admin, clock
+        self._asked: tuple[Asked, Asked] | None = None
+        self._next = 0.0
+        self._since: dict[Place, tuple[int, float]] = {}
+        self.records: dict[Place, int] = {}
+        """How many records of a partition readers cannot see yet; those above 0."""
+
+    def look(self, places: Iterable[Place]) -> None:
+        """Take the answers that have come, and ask again when it is time."""
+        if self._asked is not None:
+            self._take(*self._asked)
+        now = self._clock()
+        if self._asked is None and now >= self._next:
+            self._next = now + EVERY_S
+            wanted = {TopicPartition(*place): OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]  # the client's
+            if wanted:
+                self._asked = (
+                    self._ask(wanted, IsolationLevel.READ_COMMITTED),
+                    self._ask(wanted, IsolationLevel.READ_UNCOMMITTED),
+                )
+
+    def longest_s(self) -> float:
+        """How long the end that readers see has stood still at some partition, behind records that they do not see."""
+        return max((self._clock() - since for _, since in self._since.values()), default=0.0)
+
+    def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> Asked:
+        asked: Asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_TIMEOUT_S)
+        return asked
+
+    def _take(self, stable: Asked, all_: Asked) -> None:
+        if not all(future.done() for future in (*stable.values(), *all_.values())):
+            return
+        self._asked = None
+        try:
+            ends = {(place.topic, place.partition): future.result(0).offset for place, future in stable.items()}
+            highs = {(place.topic, place.partition): future.result(0).offset for place, future in all_.items()}
+        except KafkaException:
+            return  # a broker that is away has nothing to tell about transactions
+        self.records = {place: highs[place] - end for place, end in ends.items() if highs[place] > end}
+        self._note({place: ends[place] for place in self.records})
+
+    def _note(self, behind: dict[Place, int]) -> None:
+        now, before = self._clock(), self._since
+        kept = {place: before.get(place, (-1, now)) for place in behind}
+        self._since = {place: kept[place] if kept[place][0] == end else (end, now) for place, end in behind.items()}
+        for place, (end, since) in self._since.items():
+            if now - since > _SUSPECT_S and now - since < _SUSPECT_S + 2 * EVERY_S:
+                log.warning("transaction.hangs", topic=place[0], partition=place[1], offset=end, seconds=now - since)

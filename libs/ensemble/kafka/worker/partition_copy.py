@@ -1,0 +1,36 @@
+"""A copy of one partition of a service's state, as it is now, to try things on. Nothing of it is ever written."""
+
+from __future__ import annotations
+
+import time
+
+from ensemble.clock import SystemClock
+from ensemble.engine.compiled import Limits, Plan
+from ensemble.engine.task import PartitionTask
+from ensemble.errors import FatalError
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.client.access import Access
+from ensemble.kafka.worker.restore import Restoration
+from ensemble.messages.schema_set import SchemaSources
+from ensemble.policies.service import ServicePolicies
+from ensemble.service.service import Service
+
+
+def planned(service: Service, policies: ServicePolicies, sources: SchemaSources) -> Plan:
+    """The service compiled, under the policies that hold where this runs."""
+    return Plan(service, SystemClock(), Limits(policies), sources)
+
+
+def copy_of(plan: Plan, partition: int, access: Access, limit_s: float = 60.0) -> PartitionTask:
+    """The partition's state, restored as its owner would. FatalError when that cannot be done within `limit_s`."""
+    task, limit = PartitionTask(plan, partition), time.monotonic() + limit_s
+    reader = clients.assigned_reader(access.shared, "ensemble-cli")
+    restoration = Restoration(plan, [task], reader, access.admin)
+    try:
+        while not restoration.advance(0.2, limit_s):
+            if time.monotonic() > limit:
+                raise FatalError(f"{plan.service.name}[{partition}] was not read to its end within {limit_s:g} s")
+    finally:
+        restoration.close()
+    task.restored()
+    return task

@@ -1,0 +1,181 @@
+"""A service as a process: settings, logs, topics, health, signals, and the loop.
+
+Exit codes: 0 stopped, 1 failed, 2 misconfigured.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from ensemble.clock import SystemClock
+from ensemble.engine.compiled import Limits, Plan
+from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.admin import topics
+from ensemble.kafka.admin.permissions import Permissions, principal
+from ensemble.kafka.client_config import Clients
+from ensemble.kafka.discovery import connect
+from ensemble.kafka.registry.sources import schema_sources
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.slots import take_slot
+from ensemble.kafka.worker.watchdog import watch
+from ensemble.observability.health import Guard, HealthServer
+from ensemble.observability.logs import configure
+from ensemble.observability.metrics import LoopMetrics
+from ensemble.policies.loading import load_policies
+from ensemble.service.ports import Clock
+from ensemble.service.service import Service
+from ensemble.settings import KafkaSettings, RuntimeSettings, load
+
+log = structlog.get_logger()
+
+_LIVE_LIMIT_S = 45.0
+_COLLECT_EVERY = 50_000
+"""Objects made and not freed before Python looks for cycles among them."""
+_ASK_AGAIN_S = 1.0
+
+
+def run_service(service: Service) -> int:
+    """Run until SIGTERM or SIGINT.
+
+    Words on stderr and an exit code, never a traceback, for what a user can put right.
+    """
+    try:
+        settings = load(RuntimeSettings)
+        configure(service.name, settings)
+        kafka, sources = load(KafkaSettings), schema_sources()
+        slot = take_slot(service.name, settings.instance_id)
+        settings = settings.model_copy(update={"instance_id": slot.name})
+        shown, limits = Shown(LoopMetrics(service.name)), _limits(service, settings)
+        _stop_on_signals(shown)
+        _serve_health(service, settings, shown)
+        plan = _awaited(lambda: Plan(service, SystemClock(), limits, sources), shown)
+        shown.loop = loop_of(plan, settings, kafka, shown.metrics) if plan else None
+    except ConfigurationError as error:
+        print(f"{service.name}: {error}", file=sys.stderr)
+        return 2
+    with slot:
+        return _run(service, shown, settings)
+
+
+class Shown:
+    """What /livez, /readyz and signals see of the process: at first what it waits for, then its loop."""
+
+    def __init__(self, metrics: LoopMetrics) -> None:
+        self.metrics = metrics
+        self.loop: Loop | None = None
+        self.waits_for = "starting"
+        self.stopping = threading.Event()
+
+    @property
+    def why_not_ready(self) -> str:
+        return self.loop.why_not_ready if self.loop else self.waits_for
+
+    @property
+    def why_not_live(self) -> str:
+        silent = time.monotonic() - self.loop.beat if self.loop else 0.0
+        return f"the loop has not turned for {silent:.0f} s" if silent > _LIVE_LIMIT_S else ""
+
+    def stop(self) -> None:
+        """Finish. May be called from a signal handler."""
+        self.stopping.set()
+        if self.loop:
+            self.loop.stop()
+
+
+def _awaited(make: Callable[[], Plan], shown: Shown) -> Plan | None:
+    """The plan, once the schema registry gives every id: alive until then, and not ready. None when stopped before."""
+    while not shown.stopping.is_set():
+        try:
+            return make()
+        except SchemasUnavailable as error:
+            if shown.waits_for != str(error):
+                log.warning("service.waits", reason=str(error))
+            shown.waits_for = str(error)
+            shown.stopping.wait(_ASK_AGAIN_S)
+    return None
+
+
+def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: Clock | None = None) -> Loop:
+    """A loop for `service`, on the machine's clock unless another is given.
+
+    ConfigurationError when the cluster cannot be reached or its topics are not as they must be.
+    """
+    return loop_of(Plan(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
+
+
+def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
+    """A loop that runs `plan`. ConfigurationError as for `make_loop`."""
+    shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
+    if kafka.security_protocol != "PLAINTEXT":
+        Permissions(plan.service, admin, principal(shared)).require()
+    topics.require(admin, plan.service)
+    metrics = metrics or LoopMetrics(plan.service.name)
+    return Loop(plan, settings, _clients(plan.service, settings, shared, admin), metrics)
+
+
+def _limits(service: Service, settings: RuntimeSettings) -> Limits:
+    return Limits(load_policies(service, settings))
+
+
+def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, object], admin: AdminClient) -> Clients:
+    return Clients(
+        consumer=clients.group_consumer(shared, service.name, settings),
+        producer=clients.transactional_producer(shared, service.name, settings),
+        reader=clients.assigned_reader(shared, f"{service.name}-{settings.instance_id}-restore", service.name),
+        admin=admin,
+    )
+
+
+def _serve_health(service: Service, settings: RuntimeSettings, shown: Shown) -> None:
+    port = settings.http_port if settings.http_port is not None else service.http_port
+    if port:
+        guard = Guard(settings.http_token, settings.http_requests_per_s)
+        server = HealthServer(lambda: shown.why_not_live, lambda: shown.why_not_ready, shown.metrics.registry, guard)
+        server.start(settings.http_host, port)
+
+
+def _stop_on_signals(shown: Shown) -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: shown.stop())
+
+
+def calm_collector() -> None:
+    """Let Python look for reference cycles seldom: a batch makes thousands of objects, and reference counts free them.
+
+    With its defaults the collector takes a quarter of a loaded service's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, 10, 20)
+
+
+def _run(service: Service, shown: Shown, settings: RuntimeSettings) -> int:
+    loop = shown.loop
+    if loop is None or shown.stopping.is_set():
+        return 0
+    watch(lambda: loop.beat, settings.watchdog_s)
+    calm_collector()
+    log.info("service.started", slot=settings.instance_id, inputs=[topic.name for topic in service.inputs])
+    try:
+        loop.run()
+    except EnsembleError as error:
+        log.critical("service.failed", error=type(error).__name__, reason=str(error))
+        return 1
+    except KafkaException as error:
+        log.critical("service.failed", error="KafkaException", reason=error.args[0].str())
+        return 1
+    except Exception:
+        log.critical("service.failed", exc_info=True)
+        return 1
+    log.info("service.stopped")
+    return 0

@@ -1,0 +1,227 @@
+"""Restoring a partition's state: changelogs to their end, then ledgers from where a snapshot stops.
+
+The end is the *read-uncommitted* high watermark, taken after the group's stable committed offsets were fetched: so
+the last owner's commit, whose marker may still be under way, is waited for. The reader itself sees committed records
+only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+
+from ensemble.engine.compiled import Plan
+from ensemble.engine.task import PartitionTask
+from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UnreadableState
+
+log = structlog.get_logger()
+
+_CHUNK: Final = 10_000
+_HELD_PAUSE_S: Final = 0.05
+_PAUSE_S: Final = 0.1
+_ATTEMPT_S: Final = 2.0
+_PASSING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError._TIMED_OUT,
+    }
+)
+"""What a broker answers while a partition is new, or changes its leader, or while it is restarting."""
+
+Place = tuple[str, int]
+Take = Callable[[bytes, Any, int], None]
+
+
+def high_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    """The end of each partition, records of open transactions included."""
+    return _offsets(admin, places, OffsetSpec.latest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
+
+
+def low_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
+    """The first offset that each partition still has."""
+    return _offsets(admin, places, OffsetSpec.earliest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
+
+
+def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: float) -> dict[Place, int]:
+    """KafkaException when the broker does not tell in time; a partition may be without a leader for a moment."""
+    wanted, limit = {TopicPartition(*place): spec for place in places}, time.monotonic() + timeout_s
+    while wanted:
+        try:
+            return _asked(admin, wanted, min(_ATTEMPT_S, timeout_s))
+        except KafkaException as error:
+            if error.args[0].code() not in _PASSING or time.monotonic() > limit:
+                raise
+            _look_again(admin)
+    return {}
+
+
+def _look_again(admin: AdminClient) -> None:
+    """Left alone, the client asks with the leader epoch that it remembers until its metadata are a minute old."""
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=_ATTEMPT_S)
+    time.sleep(_PAUSE_S)
+
+
+def _asked(admin: AdminClient, wanted: dict[TopicPartition, Any], timeout_s: float) -> dict[Place, int]:
+    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
+    try:
+        return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
+
+
+@dataclass
+class Reading:
+    """One pass over some partitions, each from an offset to its end."""
+
+    starts: dict[Place, int]
+    takes: dict[Place, Take]
+    ends: dict[Place, int] = field(default_factory=dict)
+
+
+class Restoration:
+    """Rebuilds the state of some tasks, a little at a time, so that its caller can go on polling."""
+
+    def __init__(self, plan: Plan, tasks: list[PartitionTask], config: dict[str, Any], admin: AdminClient) -> None:
+        self._plan, self._tasks, self._admin = plan, tasks, admin
+        self._consumer = Consumer(config)
+        self.records = 0
+        self._held: list[Any] = []
+        """Polled, and waiting for a schema."""
+        self._told = ""
+        self._left: dict[Place, int] = {}
+        self._takes: dict[Place, Take] = {}
+        self._phases = [self._changelogs, self._ledgers]
+        self._moved = time.monotonic()
+
+    def advance(self, timeout_s: float, stall_s: float) -> bool:
+        """Read on for a moment; True when everything is restored. FatalError when nothing moves for `stall_s`."""
+        before = (self.records, len(self._left), len(self._phases))
+        try:
+            while not self._left:
+                if not self._phases:
+                    return True
+                self._begin(self._phases[0]())
+                self._phases.pop(0)
+            self._read(timeout_s)
+        except KafkaException as error:
+            log.warning("restore.waits", reason=error.args[0].str())
+        except SchemasUnavailable as error:
+            self._wait(str(error))
+        if (self.records, len(self._left), len(self._phases)) != before:
+            self._moved = time.monotonic()
+        self._check_moving(stall_s)
+        return False
+
+    def _wait(self, reason: str) -> None:
+        if reason != self._told:
+            log.warning("restore.waits", reason=reason)
+            self._told = reason
+        time.sleep(_HELD_PAUSE_S)
+
+    def _check_moving(self, stall_s: float) -> None:
+        if time.monotonic() - self._moved > stall_s:
+            places = ", ".join(f"{topic}[{partition}]" for topic, partition in self._left)
+            raise FatalError(
+                f"restore has not moved for {stall_s:g} s; an open transaction hangs, the broker is away, or the "
+                f"schema registry: {places}"
+            )
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def _changelogs(self) -> Reading:
+        reading = Reading({}, {})
+        for task in self._tasks:
+            for store in task.stores.all:
+                if store.changelog:
+                    place = (store.changelog, task.partition)
+                    reading.starts[place], reading.takes[place] = 0, _restorer(store)
+        return reading
+
+    def _ledgers(self) -> Reading:
+        reading = Reading({}, {})
+        for task in self._tasks:
+            for store in task.stores.by_subject.values():
+                if hasattr(store, "replay"):
+                    place = (store.ledger, task.partition)
+                    reading.starts[place], reading.takes[place] = store.replay_from(), self._replayer(store)
+        return reading
+
+    def _replayer(self, store: Any) -> Take:
+        readers: dict[bytes, Any] = dict(self._plan.fact_readers(store.ledger))
+
+        def take(key: bytes, value: Any, offset: int) -> None:
+            read = readers.get(value[:5])
+            if read is None:
+                read = readers[value[:5]] = self._plan.late_fact_reader(store.ledger, value[:5])
+            if read is None:
+                raise UnreadableState(
+                    f"ledger {store.ledger}, offset {offset}: schema {value[:5].hex()} is none that this "
+                    "service can read"
+                )
+            try:
+                store.replay(key, read(value))
+            except TerminalError as error:
+                raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {error}") from error
+            store.ledger_end = offset + 1
+
+        return take
+
+    def _begin(self, reading: Reading) -> None:
+        ends = high_watermarks(self._admin, reading.starts, 10)
+        firsts = low_watermarks(self._admin, reading.starts, 10)
+        self._left = {place: end for place, end in ends.items() if end > max(firsts[place], reading.starts[place])}
+        self._takes = reading.takes
+        self._consumer.assign(
+            [TopicPartition(topic, p, max(reading.starts[topic, p], firsts[topic, p])) for topic, p in self._left]
+        )
+
+    def _read(self, timeout_s: float) -> None:
+        takes, records = self._takes, self._held or self._polled(timeout_s)
+        self._held = []
+        for taken, record in enumerate(records):
+            error = record.error()
+            if error is None:
+                try:
+                    takes[record.topic(), record.partition()](record.key(), record.value(), record.offset())
+                except SchemasUnavailable:
+                    self._held = records[taken:]
+                    raise
+                self.records += 1
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._ended((record.topic(), record.partition()), record.offset())
+            else:
+                raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
+
+    def _polled(self, timeout_s: float) -> list[Any]:
+        first = self._consumer.poll(timeout_s)
+        return [] if first is None else [first, *self._consumer.consume(_CHUNK, 0)]
+
+    def _ended(self, place: Place, offset: int) -> None:
+        """The reader has seen all that is committed; done, unless a transaction was open before the end we need."""
+        if place in self._left and offset >= self._left[place]:
+            del self._left[place]
+
+
+def _restorer(store: Any) -> Take:
+    restore, learn, met = store.restore, store.learn, set[bytes]()
+
+    def take(key: bytes, value: Any, _: int) -> None:
+        if value is not None and value[:5] not in met:
+            learn(value)
+            met.add(value[:5])
+        restore(key, value)
+
+    return take

@@ -1,0 +1,211 @@
+"""The commit. One Kafka transaction holds a batch's outputs, changelog records and offsets, or none of them.
+
+Errors are sorted in the order that the client's documentation asks for: must abort, may retry, anything else. After an
+unclear end of a commit or abort the producer is thrown away: `init_transactions` on a new one settles what was open,
+and only then is it asked whether the offsets got there (see docs/adr/0006-unclear-commits.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from ensemble.errors import FatalError, Fenced
+from ensemble.kafka.admin.permissions import REFUSALS
+from ensemble.kafka.worker.bounded_calls import BoundedCalls
+from ensemble.kafka.worker.crash_points import Reached, nothing_happens
+from ensemble.state.unit_of_work import Change, Output
+
+log = structlog.get_logger()
+
+_FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
+_RETRY_PAUSE_S: Final = 0.05
+_GRACE_S: Final = 1.0
+"""A call is left behind so long after the time that it was given."""
+_NOW: Final = 0
+"""As a record's timestamp: the client takes the time."""
+
+
+class Outcome(Enum):
+    """How a transaction ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+    UNKNOWN = "unknown"
+    """A new producer has settled it, one way or the other: compare the group's offsets."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that one transaction holds."""
+
+    outputs: Iterable[Output]
+    changes: Iterable[tuple[str, int, Sequence[Change]]]
+    """Changelog records, by topic and partition."""
+    offsets: list[TopicPartition]
+    group: Any
+    """The group metadata captured at the batch's poll."""
+
+
+class Transactions:
+    """The process's one transactional producer, and its replacement when it cannot be trusted any more."""
+
+    def __init__(
+        self, config: dict[str, Any], timeout_s: float, ledgers: Callable[[KafkaError | None, Message], None]
+    ) -> None:
+        self._config, self._timeout_s, self._on_ledger = config, timeout_s, ledgers
+        self._slot = str(config["transactional.id"])
+        self._producer: Producer | None = None
+        self._calls = BoundedCalls()
+        self.ledger_topics: frozenset[str] = frozenset()
+        self.reached: Reached = nothing_happens
+        self.explain: Callable[[KafkaError], str] = KafkaError.str
+        """Words for what the broker does not allow."""
+
+    def open(self, give_up: Callable[[], bool], limit_s: float) -> None:
+        """Start a producer and take the slot; FatalError when the broker cannot be had in time."""
+        deadline = time.monotonic() + limit_s
+        self._discard()
+        while True:
+            try:
+                self._producer = Producer(self._config)
+                self._producer.init_transactions(self._timeout_s)
+                return
+            except KafkaException as error:
+                self._discard()
+                reason = error.args[0]
+                self._check_final(reason)
+                if (
+                    time.monotonic() > deadline
+                    or give_up()
+                    or not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT)
+                ):
+                    raise FatalError(f"cannot start transactions as {self._slot!r}: {reason.str()}") from error
+                time.sleep(_RETRY_PAUSE_S)
+
+    def commit(self, work: Work) -> Outcome:
+        """Write and commit, as steps 1 to 5.
+
+        The order is what makes it right, and flushing first what makes it fast.
+        """
+        producer = self._live()
+        try:
+            producer.begin_transaction()  # 1
+            self._produce(producer, work)  # 2
+            self.reached("after-produce")
+            self._flush(producer)  # 3
+            self.reached("after-flush")
+            if work.offsets:
+                self._retrying(lambda: self._send_offsets(producer, work))  # 4
+            self.reached("after-offsets")
+        except KafkaException as error:
+            return self._abort(error)
+        try:
+            self._retrying(lambda: producer.commit_transaction(self._timeout_s))  # 5
+        except KafkaException as error:
+            return self._unclear(error)
+        self.reached("after-commit")
+        return Outcome.COMMITTED
+
+    def close(self) -> None:
+        """Give the producer back."""
+        self._discard()
+        self._calls.close()
+
+    def _live(self) -> Producer:
+        if self._producer is None:
+            raise FatalError("no producer: open() comes first")
+        return self._producer
+
+    def _produce(self, producer: Producer, work: Work) -> None:
+        produce, ledgers = producer.produce, self.ledger_topics
+        for topic, value, key, headers, partition in work.outputs:
+            report = self._on_ledger if topic in ledgers else None
+            try:
+                produce(topic, value, key, partition, report, None, _NOW, headers)
+            except BufferError:
+                self._produce_later(producer, topic, value, key, partition, report, None, _NOW, headers)
+        for topic, partition, changes in work.changes:
+            for key, value in changes:
+                try:
+                    produce(topic, value, key, partition)
+                except BufferError:
+                    self._produce_later(producer, topic, value, key, partition)
+
+    def _produce_later(self, producer: Producer, *record: Any) -> None:
+        """The client's buffer is full: wait until the broker has taken some of it."""
+        deadline = time.monotonic() + self._timeout_s
+        while time.monotonic() < deadline:
+            producer.poll(_RETRY_PAUSE_S)
+            try:
+                producer.produce(*record)
+            except BufferError:
+                continue
+            return
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker takes no records"))
+
+    def _flush(self, producer: Producer) -> None:
+        if producer.flush(self._timeout_s):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "records could not be delivered in time"))
+
+    def _send_offsets(self, producer: Producer, work: Work) -> None:
+        call = partial(producer.send_offsets_to_transaction, work.offsets, work.group, self._timeout_s)
+        self._calls.make(call, self._timeout_s + _GRACE_S)
+
+    def _retrying(self, call: Callable[[], None]) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                call()
+                return
+            except KafkaException as error:
+                reason = error.args[0]
+                if reason.txn_requires_abort() or not reason.retriable() or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_PAUSE_S)
+
+    def _abort(self, error: KafkaException) -> Outcome:
+        """Before the commit call nothing can have taken effect: abort, or let a new producer's start abort it."""
+        reason = error.args[0]
+        self._check_final(reason)
+        log.warning("transaction.aborted", reason=reason.str(), slot=self._slot)
+        if not reason.txn_requires_abort():
+            self._discard()
+            return Outcome.UNKNOWN
+        try:
+            self._retrying(lambda: self._live().abort_transaction(self._timeout_s))
+        except KafkaException as unclear:
+            return self._unclear(unclear)
+        return Outcome.ABORTED
+
+    def _unclear(self, error: KafkaException) -> Outcome:
+        reason = error.args[0]
+        self._check_final(reason)
+        if reason.txn_requires_abort():
+            return self._abort(error)
+        log.warning("transaction.outcome_unknown", reason=reason.str(), slot=self._slot)
+        self._discard()
+        return Outcome.UNKNOWN
+
+    def _check_final(self, reason: KafkaError) -> None:
+        """FatalError for what trying again would not mend."""
+        if reason.code() in REFUSALS:
+            raise FatalError(self.explain(reason))
+        if reason.code() in _FENCED:
+            raise Fenced(
+                f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "
+                "ENSEMBLE_INSTANCE_ID. (If there is none, this process stood still for longer than a transaction "
+                "may take, and the broker has ended it.)"
+            )
+
+    def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge(in_flight=False, blocking=False)

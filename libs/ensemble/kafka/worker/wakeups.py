@@ -1,0 +1,53 @@
+"""What a loop has to do though no record comes, and how long it may wait for one until then."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ensemble.engine.async_calls import Call
+from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.deadline_gate import DeadlineGate
+from ensemble.service.ports import Clock
+
+_GATE_PAUSE_S: Final = 0.02
+"""Timers whose inputs are not read far enough are looked at again this often."""
+_SHORTEST_S: Final = 0.001
+
+
+class Agenda:
+    """Timers, retries of parked keys, and calls in flight, of all tasks that run."""
+
+    def __init__(self, clock: Clock, assignment: Assignment, gate: DeadlineGate, poll_s: float) -> None:
+        self._clock, self._assignment, self._gate, self._poll_s = clock, assignment, gate, poll_s
+
+    def wait_s(self) -> float:
+        """How long to wait for a record: until something is due, `poll_s` at most."""
+        if self.flights():
+            return 0.0
+        due = self._next_due()
+        left = self._poll_s if due is None else (due - self._clock.now()) / 1000
+        if left <= 0 and self._gate.waits_for(self._assignment.running):
+            left = _GATE_PAUSE_S
+        return min(max(left, _SHORTEST_S), self._poll_s)
+
+    @property
+    def has_something(self) -> bool:
+        """A timer, a retry, or the end of a call that had been left in flight."""
+        due = self._next_due()
+        has_landed = any(task.calls.have_landed for task in self._assignment.running.values())
+        return has_landed or (due is not None and due <= self._clock.now())
+
+    def flights(self) -> list[Call]:
+        """The calls in flight; those that have come back, too, until their batch."""
+        return [call for task in self._assignment.running.values() for call in task.calls.flights.values()]
+
+    def fire_timers(self) -> None:
+        """Run the timers that are due and may be judged."""
+        for task in self._assignment.running.values():
+            until = self._gate.open_until(task, self._clock.now())
+            if until is not None:
+                task.fire_due(until)
+
+    def _next_due(self) -> int | None:
+        dues = (task.next_due() for task in self._assignment.running.values())
+        return min((due for due in dues if due is not None), default=None)

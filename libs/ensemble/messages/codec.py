@@ -1,0 +1,203 @@
+"""Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is found once.
+
+Avro itself is fastavro's, on purpose: a codec of our own is not written here, not even a faster one.
+Times stay integers: schemas lose their logical types before they get here.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import SchemaParseException
+from pydantic import BaseModel, ValidationError
+
+from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
+from ensemble.messages.avro_values import Plain, plain_for
+from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
+from ensemble.messages.message import Message, schema_name
+from ensemble.messages.schema_set import (
+    Schema,
+    SchemaSource,
+    SchemaSources,
+    SchemaVersion,
+    fingerprint,
+    without_logical_types,
+)
+
+M = TypeVar("M", bound=Message)
+Encoder = Callable[[M], bytes]
+Reader = Callable[[bytes], M]
+
+PREFIX_LENGTH = 5
+
+
+def prefix_of(schema_id: int) -> bytes:
+    """The five bytes that a record of this schema begins with."""
+    return b"\0" + schema_id.to_bytes(4, "big")
+
+
+def id_in(value: bytes) -> int:
+    """The schema id that a record's value begins with; UndecodableRecord when there is none."""
+    if len(value) < PREFIX_LENGTH:
+        raise UndecodableRecord(f"{len(value)} bytes are too short for a record: the prefix alone is {PREFIX_LENGTH}")
+    if value[0] != 0:
+        raise UndecodableRecord(f"the first byte is {value[0]:#04x}, not the magic 0x00 of a record with a schema id")
+    return int.from_bytes(value[1:PREFIX_LENGTH], "big")
+
+
+def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
+    """A function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
+    schema = _parsed(message_type.__schemas__.of(message_type))
+    plain = plain_for(message_type, _full_names(schema))
+    buffer = io.BytesIO()
+    buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
+    return _flat_encoder(schema, buffer) if plain is None else _nested_encoder(schema, buffer, plain)
+
+
+def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Reader[M]]:
+    """For each version that records of this type may be written in: its prefix, and the function that reads it."""
+    versions = (source or message_type.__schemas__).versions(schema_name(message_type))
+    return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
+
+
+def late_reader(prefix: bytes, types: Iterable[type[M]], sources: SchemaSources) -> tuple[type[M], Reader[M]] | None:
+    """For a prefix that came up after start: whose it is of these types, and its reader; None when it is no one's."""
+    if len(prefix) < PREFIX_LENGTH or prefix[0] != 0:
+        return None
+    version = sources.find(int.from_bytes(prefix[1:], "big"))
+    owner = next((each for each in types if version and schema_name(each) == version.name), None)
+    if version is None or owner is None:
+        return None
+    try:
+        return owner, reader_for(owner, version.schema)
+    except SchemaParseException:
+        return None
+
+
+def reader_for(message_type: type[M], written: Schema) -> Reader[M]:
+    """A function from values written with one schema to validated messages; UndecodableRecord says what is wrong."""
+    own = message_type.__schemas__.of(message_type)
+    writer = _parsed(written)
+    reader = None if fingerprint(written) == fingerprint(own) else _parsed(own)
+    validate = message_type.__pydantic_validator__.validate_python
+    read, open_bytes, skip = schemaless_reader, io.BytesIO, PREFIX_LENGTH
+
+    def read_message(value: bytes) -> M:
+        stream = open_bytes(value)
+        stream.seek(skip)
+        try:
+            message: M = validate(read(stream, writer, reader))
+        except ValidationError as error:
+            raise UndecodableRecord(f"{message_type.__name__} is not valid: {invalid_fields(error)}") from None
+        except Exception as error:
+            raise UndecodableRecord(unreadable_field(value[skip:], writer, error)) from error
+        if stream.tell() != len(value):
+            raise _surplus(message_type.__name__, stream, value)
+        return message
+
+    return read_message
+
+
+class Decoded(NamedTuple):
+    """A record's content without its model."""
+
+    name: str
+    version: int
+    schema_id: int
+    fields: dict[str, Any]
+
+
+class Decoder:
+    """Reads any record whose schema one of its sources knows, without models: for tools and independent checks."""
+
+    def __init__(self, sources: Iterable[SchemaSource | SchemaSources]) -> None:
+        self._sources = tuple(sources)
+        self._known: dict[int, tuple[SchemaVersion, Any]] = {}
+
+    def decode(self, value: bytes) -> Decoded:
+        """Name, version and fields of a record's value; UndecodableRecord or UnknownSchema in words."""
+        version, schema = self._schema(id_in(value))
+        stream = io.BytesIO(value)
+        stream.seek(PREFIX_LENGTH)
+        try:
+            fields: Any = schemaless_reader(stream, schema, None)
+        except Exception as error:
+            raise UndecodableRecord(unreadable_field(value[PREFIX_LENGTH:], schema, error)) from error
+        if stream.tell() != len(value):
+            raise _surplus(version.name, stream, value)
+        return Decoded(version.name, version.version, version.id, fields)
+
+    def describe(self, value: bytes) -> str:
+        """What the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
+        version, _ = self._schema(id_in(value))
+        return f"{version.name} v{version.version}"
+
+    def _schema(self, schema_id: int) -> tuple[SchemaVersion, Any]:
+        if schema_id not in self._known:
+            version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
+            if version is None:
+                raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
+            self._known[schema_id] = (version, _parsed(version.schema))
+        return self._known[schema_id]
+
+
+def _flat_encoder(schema: Any, buffer: io.BytesIO) -> Encoder[Any]:
+    seek, truncate, content, write, start = (
+        buffer.seek,
+        buffer.truncate,
+        buffer.getvalue,
+        schemaless_writer,
+        PREFIX_LENGTH,
+    )
+
+    def encode(message: Message) -> bytes:
+        seek(start)
+        try:
+            write(buffer, schema, message.__dict__)
+        except Exception as error:
+            raise _unencodable(message, message.__dict__, schema, error) from error
+        truncate()
+        return content()
+
+    return encode
+
+
+def _nested_encoder(schema: Any, buffer: io.BytesIO, plain: Plain) -> Encoder[Any]:
+    seek, truncate, content, write, start = (
+        buffer.seek,
+        buffer.truncate,
+        buffer.getvalue,
+        schemaless_writer,
+        PREFIX_LENGTH,
+    )
+
+    def encode(message: Message) -> bytes:
+        seek(start)
+        try:
+            write(buffer, schema, plain(message))
+        except Exception as error:
+            raise _unencodable(message, plain(message), schema, error) from error
+        truncate()
+        return content()
+
+    return encode
+
+
+def _unencodable(message: BaseModel, fields: dict[str, Any], schema: Any, error: Exception) -> UnencodableMessage:
+    field = unwritable_field(fields, schema)
+    return UnencodableMessage(f"{type(message).__name__} cannot be written: {field}: {error}")
+
+
+def _surplus(name: str, stream: io.BytesIO, value: bytes) -> UndecodableRecord:
+    return UndecodableRecord(f"{name}: {len(value) - stream.tell()} bytes are left over after its last field")
+
+
+def _full_names(parsed: Any) -> dict[str, str]:
+    return {name.rpartition(".")[2]: name for name in parsed["__named_schemas"]}
+
+
+def _parsed(schema: Schema) -> Any:
+    return parse_schema(without_logical_types(schema), named_schemas={})

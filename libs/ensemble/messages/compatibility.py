@@ -1,0 +1,111 @@
+"""Whether one version of a schema reads records of another, and if not, why. Apache Avro decides; this explains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
+from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, parse
+
+from ensemble.messages.schema_set import Schema, without_logical_types
+
+
+def broken_by_reading(reader: Schema, writer: Schema) -> list[str]:
+    """Each reason why a reader with the one schema cannot read records that were written with the other."""
+    reading, written = (parse(json.dumps(without_logical_types(schema))) for schema in (reader, writer))
+    verdict = _compare(reading, written)
+    reasons = list(_logical_changes(reader, writer, ""))
+    if _is_compatible(verdict):
+        return reasons
+    return [*reasons, *(list(_reasons(reading, written, "")) or sorted(verdict.messages))]
+
+
+def _compare(reader: Any, writer: Any) -> SchemaCompatibilityResult:
+    checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    return checker.get_compatibility(reader, writer)
+
+
+def _is_compatible(verdict: SchemaCompatibilityResult) -> bool:
+    return verdict.compatibility is SchemaCompatibilityType.compatible
+
+
+def _reasons(reader: Any, writer: Any, at: str) -> Iterator[str]:
+    """The reasons at the innermost place where the two can still be laid side by side."""
+    if _is_compatible(verdict := _compare(reader, writer)):
+        return
+    match reader, writer:
+        case RecordSchema(), RecordSchema():
+            yield from _record_reasons(reader, writer, at)
+        case ArraySchema(), ArraySchema():
+            yield from _reasons(reader.items, writer.items, f"{at}[]")
+        case EnumSchema(), EnumSchema():
+            yield from _enum_reasons(reader, writer, at)
+        case UnionSchema(), _:
+            yield from _union_reasons(reader, writer, at)
+        case _, UnionSchema():
+            yield f"{at} may be {_shown(writer)} there and must be {_shown(reader)} here"
+        case _:
+            yield f"{at} is {_shown(writer)} there and {_shown(reader)} here" if at else ", ".join(verdict.messages)
+
+
+def _record_reasons(reader: RecordSchema, writer: RecordSchema, at: str) -> Iterator[str]:
+    if reader.name != writer.name:
+        yield f"the record {at} is called {writer.name} there and {reader.name} here".replace("  ", " ")
+    theirs = {field.name: field for field in writer.fields}
+    for field in reader.fields:
+        where = f"{at}.{field.name}" if at else field.name
+        if field.name in theirs:
+            yield from _reasons(field.type, theirs[field.name].type, where)
+        elif not field.has_default:
+            yield f"{where} is missing there and has no default here; give it one"
+
+
+def _enum_reasons(reader: EnumSchema, writer: EnumSchema, at: str) -> Iterator[str]:
+    if reader.name != writer.name:
+        yield f"the enum of {at} is called {writer.name} there and {reader.name} here"
+    unknown = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
+    if unknown and not reader.props.get("default"):
+        yield f"{at} may be {' or '.join(unknown)} there, which is no symbol here, and the enum has no default"
+
+
+def _union_reasons(reader: UnionSchema, writer: Any, at: str) -> Iterator[str]:
+    branches = writer.schemas if isinstance(writer, UnionSchema) else [writer]
+    for branch in branches:
+        if _is_compatible(_compare(reader, branch)):
+            continue
+        alike = [own for own in reader.schemas if own.type == branch.type]
+        if alike:
+            yield from _reasons(alike[0], branch, at)
+        else:
+            yield f"{at} may be {_shown(branch)} there and only {_shown(reader)} here"
+
+
+def _shown(schema: Any) -> str:
+    if isinstance(schema, UnionSchema):
+        return " or ".join(_shown(branch) for branch in schema.schemas)
+    named = getattr(schema, "name", None) if schema.type in {"record", "enum", "fixed"} else None
+    return f"{schema.type} {named}" if named else str(schema.type)
+
+
+def _logical_changes(reader: Any, writer: Any, at: str) -> Iterator[str]:
+    """Avro calls a changed logical type compatible; it still changes what the number means."""
+    match reader, writer:
+        case {"fields": ours}, {"fields": theirs}:
+            others = {field["name"]: field for field in theirs}
+            for field in ours:
+                if field["name"] in others:
+                    where = f"{at}.{field['name']}" if at else cast("str", field["name"])
+                    yield from _logical_changes(field["type"], others[field["name"]]["type"], where)
+        case {"items": ours}, {"items": theirs}:
+            yield from _logical_changes(ours, theirs, f"{at}[]")
+        case list(), list() if len(reader) == len(writer):
+            for own, other in zip(reader, writer, strict=True):
+                yield from _logical_changes(own, other, at)
+        case _ if _logical(reader) != _logical(writer):
+            yield f"{at} means {_logical(writer)} there and {_logical(reader)} here"
+
+
+def _logical(schema: Any) -> Any:
+    return schema.get("logicalType", "a plain value") if isinstance(schema, dict) else "a plain value"

@@ -1,0 +1,61 @@
+"""What travels and what is kept: commands, events, states. A class is checked against its .avsc when it is made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ensemble.messages.conformance import refuse_drift
+from ensemble.messages.schema_set import EpochMillis, SchemaSet, full_name
+
+__all__ = ["Command", "Event", "Int32", "Int64", "Message", "Millis", "Record", "SchemaSet", "State", "schema_name"]
+
+Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+Millis = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999), EpochMillis()]
+"""A time in epoch milliseconds, up to the year 9999: beyond it, readers that make a datetime of it fail."""
+
+
+class Record(BaseModel):
+    """A nested record of a message: immutable, with exactly the declared fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """Something that is written to Kafka. A subclass with fields and schemas mirrors `<folder>/<ClassName>.avsc`."""
+
+    __schemas__: ClassVar[SchemaSet]
+    __folder__: ClassVar[str]
+    __parking_key__: ClassVar[str] = ""
+    """The field whose value is held back together when one of its records fails; without it, the record key."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Refuse a class that differs from its schema."""
+        if cls.model_fields and hasattr(cls, "__schemas__") and hasattr(cls, "__folder__"):
+            refuse_drift(cls, cls.__schemas__.of(cls))
+
+
+class Command(Message):
+    """Tells the one owner to do something."""
+
+    __folder__: ClassVar[str] = "commands"
+
+
+class Event(Message):
+    """Tells anyone that something happened."""
+
+    __folder__: ClassVar[str] = "events"
+
+
+class State(Message):
+    """What a service keeps under a key, as its changelog holds it."""
+
+    __folder__: ClassVar[str] = "state"
+
+
+def schema_name(message_type: type[Message]) -> str:
+    """The full Avro name, such as `ensemble.events.OrderPlaced`. It is also the record's `ce_type`."""
+    return full_name(message_type.__schemas__.of(message_type))

@@ -1,0 +1,165 @@
+"""The gate between schema versions: what a change breaks, and for whom. `release` is the only way to a new version.
+
+Every version must be compatible with all released ones in both directions: records of any age lie on the topics, and
+a release that is rolled back leaves records of the newer version to the older code.
+
+    python -m ensemble.messages.release check|release DIRECTORY...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ensemble.errors import ConfigurationError
+from ensemble.messages.compatibility import broken_by_reading
+from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, fingerprint
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why the gate stays shut."""
+
+    schema: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}: {self.words}"
+
+
+def check(schemas: SchemaSet) -> list[Problem]:
+    """Everything that is wrong with the working schemas and the released ones; nothing when they may be deployed."""
+    return _damage(schemas) or [*_breaks(schemas), *_unreleased(schemas)]
+
+
+def release(schemas: SchemaSet) -> list[SchemaVersion]:
+    """Give each changed schema its next version and id, on disk, and return those; refused while anything breaks."""
+    if problems := _damage(schemas) or _breaks(schemas):
+        raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
+    registry = json.loads(json.dumps(schemas.registry))
+    if registry["first_id"] is None:
+        raise ConfigurationError(
+            f'{schemas.directory / "registry.json"} does not exist: begin it with {{"first_id": N}}'
+        )
+    drafts = [schemas.versions(name)[-1] for name in schemas.names() if not schemas.versions(name)[-1].released]
+    new = [draft._replace(id=number, released=True) for number, draft in enumerate(drafts, start=_next_id(registry))]
+    for version in new:
+        _write_release(schemas, registry, version)
+    _write_json(schemas.directory / "registry.json", registry)
+    return new
+
+
+def _damage(schemas: SchemaSet) -> list[Problem]:
+    """What must be repaired before versions can be compared at all."""
+    return [*_misplaced(schemas), *_edited(schemas), *_ids_given_twice(schemas)]
+
+
+def _breaks(schemas: SchemaSet) -> list[Problem]:
+    return [*_removed(schemas), *_incompatible(schemas)]
+
+
+def _next_id(registry: dict[str, Any]) -> int:
+    taken = [entry["id"] for versions in registry["schemas"].values() for entry in versions.values()]
+    first: int = registry["first_id"]
+    return max(taken, default=first - 1) + 1
+
+
+def _write_release(schemas: SchemaSet, registry: dict[str, Any], version: SchemaVersion) -> None:
+    source = schemas.working_path(version.name)
+    target = schemas.released_path(version.name, version.version)
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(source.read_bytes())
+    entry = {"id": version.id, "fingerprint": fingerprint(version.schema)}
+    registry["schemas"].setdefault(version.name, {})[str(version.version)] = entry
+
+
+def _write_json(path: Path, content: Schema) -> None:
+    content["schemas"] = dict(sorted(content["schemas"].items()))
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _misplaced(schemas: SchemaSet) -> Iterator[Problem]:
+    for name in schemas.names():
+        path = schemas.working_path(name)
+        if path.stem != name.rpartition(".")[2]:
+            yield Problem(name, f"lies in {path.name}; a file is named after its record")
+
+
+def _edited(schemas: SchemaSet) -> Iterator[Problem]:
+    for name, versions in schemas.registry["schemas"].items():
+        for number, entry in versions.items():
+            path = schemas.released_path(name, number)
+            if not path.exists():
+                yield Problem(
+                    name, f"version {number} was released, but {path} is gone; restore it from version control"
+                )
+            elif fingerprint(schemas.read(path)) != entry["fingerprint"]:
+                yield Problem(
+                    name, f"version {number} was edited after its release; restore {path}, make a new version"
+                )
+
+
+def _ids_given_twice(schemas: SchemaSet) -> Iterator[Problem]:
+    owners: dict[int, str] = {}
+    for name, versions in schemas.registry["schemas"].items():
+        for number, entry in versions.items():
+            if entry["id"] in owners:
+                yield Problem(name, f"version {number} has id {entry['id']}, which is that of {owners[entry['id']]}")
+            owners[entry["id"]] = f"{name} version {number}"
+
+
+def _removed(schemas: SchemaSet) -> Iterator[Problem]:
+    for name in schemas.registry["schemas"]:
+        if name not in schemas.working:
+            yield Problem(name, "was released, but its .avsc is gone: records of it on the topics would have no reader")
+
+
+def _unreleased(schemas: SchemaSet) -> Iterator[Problem]:
+    for name in schemas.names():
+        if not (last := schemas.versions(name)[-1]).released:
+            yield Problem(name, f"version {last.version} is not released yet; run `ensemble schemas release`")
+
+
+def _incompatible(schemas: SchemaSet) -> Iterator[Problem]:
+    for name in schemas.names():
+        working = schemas.working[name]
+        for old in schemas.released(name):
+            for words in broken_by_reading(working, old.schema):
+                yield Problem(name, f"new readers cannot read records of version {old.version}: {words}")
+            for words in broken_by_reading(old.schema, working):
+                yield Problem(name, f"readers of version {old.version} cannot read new records: {words}")
+
+
+def main(arguments: list[str]) -> int:
+    """`check` or `release` the named directories; the exit code of the process."""
+    match arguments:
+        case ["check", *directories] if directories:
+            return _print_problems([problem for each in directories for problem in check(SchemaSet(Path(each)))])
+        case ["release", *directories] if directories:
+            return _print_released(directories)
+        case _:
+            sys.stderr.write("usage: python -m ensemble.messages.release check|release DIRECTORY...\n")
+            return 2
+
+
+def _print_problems(problems: list[Problem]) -> int:
+    sys.stdout.writelines(f"{problem}\n" for problem in problems)
+    return 1 if problems else 0
+
+
+def _print_released(directories: list[str]) -> int:
+    try:
+        released = [version for each in directories for version in release(SchemaSet(Path(each)))]
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(f"{version.name} v{version.version} has id {version.id}\n" for version in released)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

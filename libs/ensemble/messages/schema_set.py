@@ -1,0 +1,241 @@
+"""A directory of Avro schemas: what is written now, what was ever released, and under which ids.
+
+commands/ events/ state/   <Name>.avsc, one record a file: the working copy
+registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
+released/                  <Name>.v<N>.avsc, what version N said, never edited
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from ensemble.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ensemble.messages.release import Problem
+
+Schema = dict[str, Any]
+
+FOLDERS = ("commands", "events", "state")
+DRAFT_IDS = 0x7D00_0000
+"""Where the ids of unreleased schemas begin. A draft's id follows from its content, and ends with its release."""
+
+
+@dataclass(frozen=True)
+class EpochMillis:
+    """Marks an integer as a time, `timestamp-millis` in Avro."""
+
+
+class SchemaVersion(NamedTuple):
+    """One schema as it was released, or the working copy while it is not."""
+
+    id: int
+    name: str
+    version: int
+    schema: Schema
+    released: bool
+
+
+class SchemaSource(Protocol):
+    """Where schema ids come from: a directory, or a registry service."""
+
+    def id_of(self, name: str) -> int:
+        """The id that new records of `name` are written under."""
+
+    def versions(self, name: str) -> list[SchemaVersion]:
+        """Every version of `name` that records may be written in, oldest first."""
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id, or None when it is unknown."""
+
+
+class SchemaSources(Protocol):
+    """Gives each topic its source of ids. Both methods may raise SchemasUnavailable."""
+
+    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
+        """The source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id that came up after start, or None when nobody knows it."""
+
+
+@dataclass(frozen=True)
+class Directories:
+    """`SchemaSources` without a registry: each directory gives its own ids, and none come up later."""
+
+    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
+        return schemas
+
+    def find(self, schema_id: int) -> SchemaVersion | None:  # noqa: ARG002  all are known from the start
+        return None
+
+
+@dataclass(frozen=True)
+class SchemaSet:
+    """The schemas of one directory, read when first asked for."""
+
+    directory: Path
+
+    def of(self, message_type: Any) -> Schema:
+        """The working schema of a message class."""
+        path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
+        return self.read(path)
+
+    def names(self) -> list[str]:
+        """Full names of all working schemas."""
+        return sorted(self.working)
+
+    def id_of(self, name: str) -> int:
+        """The id that new records of `name` are written under."""
+        return self.versions(name)[-1].id
+
+    def versions(self, name: str) -> list[SchemaVersion]:
+        """Every released version, oldest first, then the working copy when it differs from the last of them."""
+        released = self.released(name)
+        working = self.working.get(name)
+        if working is None or (released and fingerprint(released[-1].schema) == fingerprint(working)):
+            return released
+        draft = SchemaVersion(draft_id(working), name, len(released) + 1, working, released=False)
+        return [*released, draft]
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        """The schema behind an id, or None when it is unknown here."""
+        return self._by_id.get(schema_id)
+
+    def check(self) -> list[Problem]:
+        """Everything that the gate finds wrong; empty when these schemas may be deployed."""
+        from ensemble.messages.release import check  # reads Avro's own library, which running services never need
+
+        return check(self)
+
+    def release(self) -> list[SchemaVersion]:
+        """Write the next version of each changed schema and return those; refused while anything breaks."""
+        from ensemble.messages.release import release
+
+        return release(self)
+
+    def released(self, name: str) -> list[SchemaVersion]:
+        """The released versions of `name`, oldest first."""
+        return [
+            SchemaVersion(entry["id"], name, int(number), self.read(self.released_path(name, number)), released=True)
+            for number, entry in self.registry["schemas"].get(name, {}).items()
+        ]
+
+    def released_path(self, name: str, version: int | str) -> Path:
+        """Where the copy of a released version lies."""
+        return self.directory / "released" / f"{name.rpartition('.')[2]}.v{version}.avsc"
+
+    @cached_property
+    def registry(self) -> Mapping[str, Any]:
+        """The content of registry.json; without the file nothing is released."""
+        path = self.directory / "registry.json"
+        return read_json(path) if path.exists() else {"first_id": None, "schemas": {}}
+
+    @cached_property
+    def working(self) -> dict[str, Schema]:
+        """Full name -> working schema."""
+        return {name: self.read(path) for name, path in self._paths.items()}
+
+    def working_path(self, name: str) -> Path:
+        """Where the working copy of a schema lies."""
+        return self._paths[name]
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for path in sorted(self.directory.glob("*/*.avsc")):
+            if path.parent.name in FOLDERS:
+                name = full_name(self.read(path))
+                if any(path.stem == other.stem for other in found.values()):
+                    raise ConfigurationError(f"{path}: a second {path.stem}; names are unique in a schemas directory")
+                found[name] = path
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[int, SchemaVersion]:
+        names = {*self.working, *self.registry["schemas"]}
+        return {version.id: version for name in names for version in self.versions(name)}
+
+    @cached_property
+    def _files(self) -> dict[Path, Schema]:
+        return {}
+
+    def read(self, path: Path) -> Schema:
+        """The content of one schema file, read once."""
+        if path not in self._files:
+            self._files[path] = _record_in(path)
+        return self._files[path]
+
+
+def read_json(path: Path) -> Schema:
+    """The JSON object of a file, or a ConfigurationError that names the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist; schemas are read from there") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} holds no JSON object")
+    return content
+
+
+def _record_in(path: Path) -> Schema:
+    content = read_json(path)
+    if content.get("type") != "record" or not {"name", "fields"} <= content.keys():
+        raise ConfigurationError(f"{path} describes no record: it needs type, name and fields")
+    return content
+
+
+def full_name(schema: Schema) -> str:
+    """Namespace and name, such as `ensemble.events.OrderPlaced`."""
+    name, namespace = schema["name"], schema.get("namespace")
+    return f"{namespace}.{name}" if namespace else str(name)
+
+
+def fingerprint(schema: Schema) -> str:
+    """SHA-256 of everything a schema says except its documentation."""
+    text = json.dumps(_without(schema, "doc"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def draft_id(schema: Schema) -> int:
+    """The id of a schema that was not released yet."""
+    return DRAFT_IDS + int(fingerprint(schema)[:6], 16)
+
+
+def without_logical_types(schema: Schema) -> Schema:
+    """The same schema with times as plain numbers, as the hot path reads and writes them."""
+    plain: Schema = _in_short(_without(schema, "logicalType"))
+    return plain
+
+
+def _in_short(node: Any) -> Any:
+    """`{"type": "long"}` as `"long"`, which a codec looks through faster."""
+    match node:
+        case {"type": str(name)} if len(node) == 1:
+            return name
+        case dict():
+            return {name: _in_short(value) for name, value in node.items()}
+        case list():
+            return [_in_short(item) for item in node]
+        case _:
+            return node
+
+
+def _without(node: Any, key: str) -> Any:
+    match node:
+        case dict():
+            return {
+                name: _without(value, key) for name, value in node.items() if name != key or not isinstance(value, str)
+            }
+        case list():
+            return [_without(item, key) for item in node]
+        case _:
+            return node

@@ -1,0 +1,62 @@
+"""Logs as events with fields: JSON lines for machines, pretty on a terminal.
+
+The record in hand is added to each line.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from ensemble.settings import RuntimeSettings
+from ensemble.state.unit_of_work import current_layer
+
+
+def configure(service: str, settings: RuntimeSettings) -> None:
+    """Set structlog and the standard logging up for this process."""
+    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _named(service),
+            add_record,
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Where the line belongs: order id (the key), message id, correlation id, topic, partition, offset."""
+    layer = current_layer.get()
+    if layer is not None and layer.topic:
+        event.setdefault("key", layer.key.decode(errors="replace"))
+        event.update(message_id=layer.input_id, correlation_id=layer.correlation_id)
+        event.update(topic=layer.topic, partition=layer.partition, offset=layer.offset)
+    return event
+
+
+def _named(service: str) -> Any:
+    def name(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event["service"] = service
+        return event
+
+    return name
+
+
+class _Bridge(logging.Handler):
+    """Lines of libraries (the Kafka client's above all) in the same form as ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(record.levelno, record.name, text=record.getMessage())

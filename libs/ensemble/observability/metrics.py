@@ -1,0 +1,86 @@
+"""Metrics of one service process, added up once a batch. Base units, Prometheus names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ensemble.engine.task import PartitionTask
+from ensemble.system_messages.state import ParkedStatus
+
+STATUSES: Final[tuple[str, ...]] = get_args(ParkedStatus)
+
+
+class LoopMetrics:
+    """What the loop counts. One registry a process, so that tests can have several."""
+
+    def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        names, own = ["service"], self.registry
+        self._records = Counter("ensemble_records", "Records by outcome", [*names, "outcome"], registry=own)
+        self._outputs = Counter("ensemble_outputs", "Messages put out", names, registry=own).labels(service)
+        self._batches = Histogram(
+            "ensemble_batch_seconds",
+            "From a poll to its commit",
+            names,
+            registry=own,
+            buckets=(0.002, 0.004, 0.006, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5, 15),
+        ).labels(service)
+        self._aborts = Counter("ensemble_transaction_aborts", "Transactions aborted", names, registry=own).labels(
+            service
+        )
+        self._partitions = Gauge("ensemble_partitions", "Partitions running", names, registry=own).labels(service)
+        self._parked = Gauge("ensemble_parked_keys", "Keys held back", [*names, "status"], registry=own)
+        self._parked_records = _gauge("ensemble_parked_records", "Records that wait parked", service, own)
+        self._parked_oldest = _gauge("ensemble_parked_oldest_seconds", "Age of the oldest parked key", service, own)
+        self._in_flight = _gauge("ensemble_calls_in_flight", "Slow calls under way", service, own)
+        self._stopped = _gauge("ensemble_partitions_stopped", "Partitions that take no records", service, own)
+        self._outages = Gauge("ensemble_outages", "Handlers that are out", [*names, "handler"], registry=own)
+        self._hidden = _gauge("ensemble_open_transaction_records", "Input behind an open transaction", service, own)
+        self._hidden_for = _gauge("ensemble_open_transaction_seconds", "How long the oldest is open", service, own)
+        self._service = service
+
+    def batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
+        """One batch was committed."""
+        self._batches.observe(seconds)
+        for task in tasks:
+            self._outputs.inc(len(task.outputs))
+            for outcome, count in vars(task.counts).items():
+                if count:
+                    self._records.labels(self._service, outcome).inc(count)
+
+    def held_back(self, tasks: Iterable[PartitionTask], now: int) -> None:
+        """What waits, and why, as of now (epoch milliseconds)."""
+        entries = [entry for task in tasks for entry in task.stores.parking.entries()]
+        for status in STATUSES:
+            self._parked.labels(self._service, status).set(sum(entry.status == status for entry in entries))
+        self._parked_oldest.set(max((now - entry.since for entry in entries), default=0) / 1000)
+        self._parked_records.set(sum(task.stores.parking.records for task in tasks))
+        self._in_flight.set(sum(len(task.calls.flights) for task in tasks))
+
+    def hindered(self, stopped: int, out: Iterable[str]) -> None:
+        """Partitions that take no records, and handlers that are out."""
+        self._stopped.set(stopped)
+        self._outages.clear()
+        for handler in out:
+            self._outages.labels(self._service, handler).set(1)
+
+    def hidden(self, records: int, seconds: float) -> None:
+        """Input records that an open transaction keeps readers from, and for how long already."""
+        self._hidden.set(records)
+        self._hidden_for.set(seconds)
+
+    def aborted(self) -> None:
+        """One batch was thrown away."""
+        self._aborts.inc()
+
+    def running(self, partitions: Callable[[], int]) -> None:
+        """How many partitions this process works on, asked whenever somebody looks."""
+        self._partitions.set_function(partitions)
+
+
+def _gauge(name: str, words: str, service: str, registry: CollectorRegistry) -> Gauge:
+    """A gauge of the whole service."""
+    return Gauge(name, words, ["service"], registry=registry).labels(service)

@@ -1,0 +1,1 @@
+"""Retry and saga policies, and the files they come from."""

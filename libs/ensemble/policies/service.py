@@ -1,0 +1,48 @@
+"""What rules a service when something fails, as frozen values. Without a file every value is the default here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from ensemble.policies.retry import RetryPolicy, Seconds
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=STRICT)
+class ParkingLimits:
+    """How many records may wait parked; beyond that the partition takes no more, and nothing is lost."""
+
+    per_key: Annotated[int, Field(ge=1, le=100_000)] = 100
+    per_partition: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+
+
+@dataclass(frozen=True, config=STRICT)
+class OutagePolicy:
+    """When a handler counts as out, and how often it is probed meanwhile."""
+
+    after: Annotated[int, Field(ge=0, le=1_000_000)] = 20
+    """Failures of one cause in a row; 0 turns it off."""
+    probe_s: Seconds = 5.0
+    """Seconds from one probe to the next."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class ServicePolicies:
+    """All policies of one service."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """Of every input that has none of its own."""
+    handlers: Mapping[str, RetryPolicy] = field(default_factory=dict)
+    """By message type, or by the name of a timer."""
+    parking: ParkingLimits = field(default_factory=ParkingLimits)
+    outage: OutagePolicy = field(default_factory=OutagePolicy)
+
+    def for_message(self, name: str) -> RetryPolicy:
+        """The policy of the message type, or of the timer, called `name`."""
+        return self.handlers.get(name, self.retry)

@@ -1,0 +1,1 @@
+"""Sagas: the table, the engine that reads it, a ready-made conductor."""

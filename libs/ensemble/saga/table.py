@@ -1,0 +1,167 @@
+"""The words a saga's table is written in. A table is data: the engine reads it, so do the checks and the diagrams.
+
+Steps are known by name, never by number: inserting one moves no running saga.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+from enum import Enum
+from typing import Final, Generic, TypeVar
+
+from ensemble.errors import ConfigurationError
+from ensemble.messages.message import Command, Event
+
+S = TypeVar("S")
+C = TypeVar("C", bound=Command)
+
+PLACEHOLDER: Final = "placeholder"
+COMPLETED: Final = "completed"
+COMPENSATING: Final = "compensating"
+CANCELLED: Final = "cancelled"
+COMPENSATION_FAILED: Final = "compensation_failed"
+ENGINE_STATUSES: Final = frozenset({PLACEHOLDER, COMPLETED, COMPENSATING, CANCELLED, COMPENSATION_FAILED})
+"""The statuses that the engine gives; a table names the others."""
+
+
+class Irreversible(Enum):
+    """The type of `IRREVERSIBLE`."""
+
+    IRREVERSIBLE = "irreversible"
+
+
+IRREVERSIBLE: Final = Irreversible.IRREVERSIBLE
+"""In place of an `Undo`: from this step on the saga can no longer be cancelled, and what fails later leaves it owed."""
+
+
+class NoEffect(Enum):
+    """The type of `NO_EFFECT`."""
+
+    NO_EFFECT = "no_effect"
+
+
+NO_EFFECT: Final = NoEffect.NO_EFFECT
+"""In place of an `Undo`: the step only asks, so there is nothing to take back."""
+
+
+@dataclass(frozen=True)
+class Undo(Generic[S, C]):
+    """How a step is taken back: the command to its participant, sent again `until` this event says that it is."""
+
+    command: Callable[[S], C]
+    _: KW_ONLY
+    until: type[Event]
+
+
+@dataclass(frozen=True)
+class Operations:
+    """The commands by which people intervene. Each says in `requested_by` and `reason` who does, and why."""
+
+    _: KW_ONLY
+    pause: type[Command]
+    resume: type[Command]
+    """Its flag `past_pause` lets the next command leave although its step or type is paused."""
+    retry: type[Command]
+    """Its fields `step` and `after_attempt` say what is to be sent again; an empty step: whatever is under way."""
+    compensate: type[Command]
+    settle: type[Command]
+    """Its field `steps` names what is owed no longer."""
+
+    def __iter__(self) -> Iterator[type[Command]]:
+        return iter((self.pause, self.resume, self.retry, self.compensate, self.settle))
+
+
+@dataclass(frozen=True)
+class Step(Generic[S, C]):
+    """One row of the table. Without `send`, somebody else sets the step going and it is awaited."""
+
+    name: str
+    _: KW_ONLY
+    succeeds_on: type[Event]
+    undo: Undo[S, C] | Irreversible | NoEffect
+    status: str | None = None
+    """The saga's status from here on; None keeps the one it has."""
+    send: Callable[[S], C] | None = None
+    nudge: Callable[[S], C] | None = None
+    """Sent at the step's deadline instead of `send`."""
+    fails_on: type[Event] | None = None
+    """The participant's refusal: nothing of the step happened, so it is the one that is not undone."""
+    may_start_on: tuple[type[Event], ...] = ()
+    """What may set the step going before it is reached; its undo is due from then on."""
+    acknowledged: str = ""
+    """Why an irreversible step may stand before others, whose failure then leaves it owed."""
+
+    @property
+    def again(self) -> Callable[[S], C] | None:
+        """What is sent when the answer does not come."""
+        return self.nudge or self.send
+
+
+@dataclass(frozen=True)
+class Saga(Generic[S, C]):
+    """A conductor's score: steps one after the other, each with what it waits for and how it is taken back."""
+
+    name: str
+    _: KW_ONLY
+    version: int
+    """Goes up when the states of running sagas mean something else to the new table."""
+    oldest: int = 1
+    """The oldest version whose states this table can go on with."""
+    starts_on: type[Event]
+    steps: tuple[Step[S, C], ...]
+    cancelled_by: type[Command] | None = None
+    exhausted_on: type[Event] | None = None
+    """The event of a participant that could not process a command: fields `command` (type name), `command_attempt`.
+
+    A field `disposition` may say more: `compensate` turns the saga back at once, `pause` pauses it.
+    """
+    operated_by: Operations | None = None
+    """Without it nobody could resume the saga, so it never pauses; the owners of its commands hold what is paused."""
+    completes_with: tuple[Callable[[S], C], ...] = ()
+    cancels_with: tuple[Callable[[S], C], ...] = ()
+
+    def __post_init__(self) -> None:
+        for words in self._faults():
+            raise ConfigurationError(f"saga {self.name}: {words}")
+
+    def _faults(self) -> Iterator[str]:
+        names = [step.name for step in self.steps]
+        awaited = [event for step in self.steps for event in answers_of(step)]
+        if not self.steps or self.steps[0].status is None:
+            yield "the first step needs a status; it is the saga's from its start"
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"two steps are called {name!r}"
+        for event in sorted({event.__name__ for event in awaited if awaited.count(event) > 1}):
+            yield f"{event} answers two questions; each answer needs an event of its own"
+        for step in self.steps:
+            if step.status in ENGINE_STATUSES:
+                yield f"step {step.name!r} has the status {step.status!r}, which the engine gives"
+
+    def status_at(self, step: Step[S, C]) -> str:
+        """The status from `step` on: its own, or that of the nearest one before it."""
+        reached = self.steps[: self.steps.index(step) + 1]
+        return next(row.status for row in reversed(reached) if row.status is not None)
+
+    def events(self) -> frozenset[type[Event]]:
+        """Every event that the table names, which its conductor must react to."""
+        named = {self.starts_on} | ({self.exhausted_on} if self.exhausted_on else set())
+        return frozenset(named.union(*({*answers_of(step), *step.may_start_on} for step in self.steps)))
+
+    def commands(self) -> frozenset[type[Command]]:
+        """Every command by which others intervene, which its conductor must handle."""
+        cancelled_by = {self.cancelled_by} if self.cancelled_by else set()
+        return frozenset({*cancelled_by, *(self.operated_by or ())})
+
+    def builders(self) -> Iterator[Callable[[S], C]]:
+        """Every function of the table that makes a command."""
+        for step in self.steps:
+            undo = step.undo.command if isinstance(step.undo, Undo) else None
+            yield from (build for build in (step.send, step.nudge, undo) if build is not None)
+        yield from (*self.completes_with, *self.cancels_with)
+
+
+def answers_of(step: Step[S, C]) -> tuple[type[Event], ...]:
+    """The events that settle a step or its undo."""
+    until = step.undo.until if isinstance(step.undo, Undo) else None
+    return tuple(event for event in (step.succeeds_on, step.fails_on, until) if event is not None)

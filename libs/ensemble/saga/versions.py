@@ -1,0 +1,38 @@
+"""Whether a table can go on with a state that another release may have written.
+
+Steps are known by name, so a table may get new steps without a new version. The version goes up when the states of
+running sagas mean something else; `Saga.oldest` then says which of them the new table still understands.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ensemble.errors import UnknownSaga
+from ensemble.saga.state import SagaState
+from ensemble.saga.table import Saga
+
+
+def refuse_unknown(saga: Saga[Any, Any], state: SagaState) -> None:
+    """UnknownSaga, in words, when it cannot: another saga, a newer version, one too old, or steps that are gone."""
+    if (state.saga, state.version) == (saga.name, saga.version):
+        return
+    if words := _fault(saga, state):
+        raise UnknownSaga(words)
+
+
+def _fault(saga: Saga[Any, Any], state: SagaState) -> str:
+    if state.saga not in {"", saga.name}:
+        return f"saga: the state belongs to {state.saga!r}, which {saga.name!r} cannot go on with"
+    if state.version > saga.version:
+        return (
+            f"version: a newer release has moved this saga to version {state.version}, this one knows version "
+            f"{saga.version}; go on with the newer release"
+        )
+    if state.saga and state.version < saga.oldest:
+        return (
+            f"version: the state is of version {state.version}, this release goes on from version {saga.oldest}; "
+            "let an older release end it"
+        )
+    lost = sorted({*state.begun, *state.owed} - {step.name for step in saga.steps})
+    return f"step: version {saga.version} has no step {', '.join(lost)}; keep it in the table" if lost else ""

@@ -1,0 +1,113 @@
+"""The topic catalogue: which messages live on which topic, how they are keyed, and how long they stay.
+
+A `Catalogue` is plain data. The runtime takes routes and topic names from it, `ensemble topics apply` creates what it
+lists, and the topology rules (`ensemble.topology.rules`) compare it with what the services declare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Literal
+
+from ensemble.errors import ConfigurationError
+from ensemble.messages.message import Command, Event, Message
+
+Cleanup = Literal["delete", "compact"]
+MAX_RECORD_BYTES = 1_000_000
+"""The largest value a handler may emit; Kafka's own limit leaves room for key and headers."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. `key` is the field of each message that is its record key; `owner` the service that owns the topic."""
+
+    name: str
+    owner: str
+    key: str
+    messages: tuple[type[Message], ...] = ()
+    partitions: int = 4
+    cleanup: Cleanup = "delete"
+    retention: timedelta | None = timedelta(days=7)
+    external: bool = False
+    """Outsiders may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
+    max_bytes: int = 1_048_576
+
+    def config(self, replication: int = 1) -> dict[str, str]:
+        """The topic's settings as Kafka spells them."""
+        keep = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
+        entries = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(self.max_bytes),
+            "min.insync.replicas": str(max(1, replication - 1)),
+        }
+        return entries | ({"retention.ms": str(keep)} if self.cleanup == "delete" else {})
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All topics that messages travel on, and what the outside world does with them."""
+
+    topics: tuple[Topic, ...]
+    sent_from_outside: frozenset[type[Message]] = frozenset()
+    """Messages that people and other systems write (CLI, HTTP, another team's service)."""
+    read_outside: Mapping[type[Message], str] = field(default_factory=dict)
+    """Messages that nobody here reads, each with the reason why it exists."""
+    on_exhausted: Callable[[CommandFailure], Event | None] | None = None
+    """Makes the event that tells a command's sender that its attempts are exhausted."""
+
+    @cached_property
+    def _homes(self) -> dict[type[Message], tuple[Topic, ...]]:
+        homes: dict[type[Message], tuple[Topic, ...]] = {}
+        for topic in self.topics:
+            for message in topic.messages:
+                homes[message] = (*homes.get(message, ()), topic)
+        return homes
+
+    def topic(self, name: str) -> Topic:
+        """The topic called `name`; ConfigurationError when the catalogue has none."""
+        for topic in self.topics:
+            if topic.name == name:
+                return topic
+        raise ConfigurationError(f"no topic {name!r} in the catalogue; it has {', '.join(t.name for t in self.topics)}")
+
+    def homes(self, message: type[Message]) -> tuple[Topic, ...]:
+        """The topics that carry `message`: one, but for the few that every owner emits (CommandFailed)."""
+        if message not in self._homes:
+            raise ConfigurationError(
+                f"{message.__name__} is on no topic of the catalogue; add it to a Topic's messages"
+            )
+        return self._homes[message]
+
+    def home(self, message: type[Message], owner: str) -> Topic:
+        """The topic that `owner` writes `message` to."""
+        homes = self.homes(message)
+        mine = [topic for topic in homes if topic.owner == owner]
+        return (mine or list(homes))[0]
+
+    def message_types(self) -> Iterator[type[Message]]:
+        """Every message of the catalogue, once."""
+        return iter(self._homes)
+
+    def message(self, name: str) -> type[Message]:
+        """The message type called `name`; ConfigurationError, with the names there are, when there is none."""
+        for message in self._homes:
+            if message.__name__ == name:
+                return message
+        names = ", ".join(sorted(message.__name__ for message in self._homes))
+        raise ConfigurationError(f"unknown message type {name!r}; known are {names}")
+
+
+@dataclass(frozen=True)
+class CommandFailure:
+    """A command whose attempts are exhausted, and why."""
+
+    command: Command
+    message_id: str
+    service: str
+    error: BaseException
+    attempts: int
+    disposition: Literal["dead_letter", "skip", "pause", "compensate"] = "dead_letter"
+    """What the service did with it."""

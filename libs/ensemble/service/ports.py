@@ -1,0 +1,133 @@
+"""The ports a handler works through.
+
+All of them only *stage*: nothing leaves before the record's handler has succeeded.
+
+A role declares the ports it needs as typed fields; the runtime reads the hints once, at start, and gives each partition
+its own bound role. Keys of state are confined: a handler may touch the key of the record in hand, or keys below it
+(`<key>/...`), which share its partition and so its only writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+from ensemble.messages.message import Command, Event, State
+
+E_contra = TypeVar("E_contra", bound=Event, contravariant=True)
+C_contra = TypeVar("C_contra", bound=Command, contravariant=True)
+S = TypeVar("S", bound=State)
+E = TypeVar("E", bound=Event)
+A_co = TypeVar("A_co", covariant=True)
+
+
+class EventBus(Protocol[E_contra]):
+    """Tells anyone that something happened. `EventBus[A | B]` declares that only A and B are ever emitted."""
+
+    def emit(self, event: E_contra) -> None:
+        """Stage `event`; it becomes visible when the record's batch commits, or never."""
+
+
+class CommandBus(Protocol[C_contra]):
+    """Tells the one owner of a command to do something.
+
+    `CommandBus[A | B]` declares that only A and B are ever sent.
+    """
+
+    def send(self, command: C_contra) -> None:
+        """Stage `command`; it becomes visible when the record's batch commits, or never."""
+
+
+class StateStore(Protocol[S]):
+    """Keyed state of one type, local, backed by a compacted changelog topic. Reads see this record's own writes."""
+
+    def get(self, key: str) -> S | None:
+        """The latest state of `key`, or None."""
+
+    def set(self, key: str, state: S) -> None:
+        """Stage the new state of `key`; one changelog record per key and transaction."""
+
+    def delete(self, key: str) -> None:
+        """Stage a tombstone for `key`."""
+
+
+class EventLog(Protocol):
+    """A key's whole history of facts, in order, held in memory; for long histories take `EventSourced`."""
+
+    def get_events(self, key: str, *types: type[E]) -> Sequence[E]:
+        """The facts of `key` of the given types (of all when none is named), those staged in this batch included."""
+
+    def append(self, key: str, *facts: Event) -> None:
+        """Stage facts at the end of `key`'s history."""
+
+
+class EventSourced(Protocol[A_co]):
+    """An aggregate whose state is the fold of its ledger, with snapshots (see `event_sourced`)."""
+
+    def get(self, key: str) -> A_co:
+        """The aggregate as of the last fact, those staged in this batch included; an empty one when there is none."""
+
+    def append(self, key: str, facts: Iterable[Event]) -> None:
+        """Fold `facts` into the aggregate and stage them for the ledger; their sequence must go on without a gap."""
+
+
+class Timers(Protocol):
+    """Durable timers of a key, kept in Kafka: right again after a restart.
+
+    The role's `@when_due(name)` method is called.
+    """
+
+    def schedule(self, key: str, name: str, due_at: int, payload: str = "") -> None:
+        """Stage the timer `name` of `key` for `due_at` (epoch milliseconds).
+
+        An earlier one of that name is replaced.
+        """
+
+    def cancel(self, key: str, name: str) -> None:
+        """Stage the end of a timer; no error when there is none."""
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Wall clock time, so that tests can turn it by hand."""
+
+    def now(self) -> int:
+        """Epoch milliseconds."""
+
+
+class CurrentRecord(Protocol):
+    """Where the record in hand came from. A timer that fell due has the topic `timer`, partition and offset -1."""
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def correlation_id(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+
+
+class Pauses(Protocol):
+    """What operators have paused, wider than one key. A conductor asks before it sends."""
+
+    def of(self, step: str, *commands: type[Command]) -> str | None:
+        """Words for the pause that forbids these commands at this step, or None.
+
+        It may name the step, one of the commands, or the service that owns one.
+        """
+
+
+class TimerDue(Protocol):
+    """What a `@when_due` method receives."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def due_at(self) -> int: ...
+    @property
+    def payload(self) -> str: ...

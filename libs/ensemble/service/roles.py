@@ -1,0 +1,214 @@
+"""How a role says what it takes and what it may put out. Everything here is data: nothing runs, nothing registers.
+
+The decorators only mark methods; `describe_role` reads marks and type hints once, at start. Handles: one owner.
+Reacts to: anyone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar
+
+from ensemble.errors import ConfigurationError
+from ensemble.messages.message import Command, Event, Message, State
+from ensemble.service import ports
+
+C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=Event)
+R = TypeVar("R", None, Awaitable[None])
+Role = TypeVar("Role", bound=type)
+
+Verb = Literal["handles", "reacts_to", "when_due"]
+Overtaken = tuple[type[Message], ...]
+"""Message types that an undo makes moot."""
+_MARKS = "__ensemble_marks__"
+_CONDUCTS = "__ensemble_conducts__"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One mark on a handler: its verb and what it is for (a message type, or a timer's name)."""
+
+    verb: Verb
+    subject: type[Message] | str
+    overtakes: Overtaken = ()
+
+
+def _mark(verb: Verb, subject: type[Message] | str, overtakes: Overtaken = ()) -> Callable[[Any], Any]:
+    def put(method: Any) -> Any:
+        setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject, overtakes)))
+        return method
+
+    return put
+
+
+def handles(command: type[C], *, overtakes: Overtaken = ()) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
+    """Mark the method that owns `command`. A second owner anywhere is refused.
+
+    An undo `overtakes` the messages that it makes moot, events included: when only those are parked under its key, it
+    closes them and is handled at once. The state it leaves must answer them should they come after all.
+    """
+    return _mark("handles", command, overtakes)
+
+
+def reacts_to(event: type[E]) -> Callable[[Callable[[Any, E], R]], Callable[[Any, E], R]]:
+    """Mark a method that reacts to `event`. Anyone may."""
+    return _mark("reacts_to", event)
+
+
+def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Callable[[Any, ports.TimerDue], None]]:
+    """Mark the method, a plain `def`, that is called when the timer of that name falls due."""
+    return _mark("when_due", timer)
+
+
+def conducts(saga: object) -> Callable[[Role], Role]:
+    """Mark a role that decides for others: by a saga table, or (a short text) by rules of its own."""
+
+    def put(role: Role) -> Role:
+        setattr(role, _CONDUCTS, saga)
+        return role
+
+    return put
+
+
+@dataclass(frozen=True)
+class Handler:
+    """One marked method of a role."""
+
+    role: type
+    method: str
+    verb: Verb
+    subject: type[Message] | str
+    is_async: bool
+    overtakes: Overtaken = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.__name__}.{self.method}"
+
+
+@dataclass(frozen=True)
+class RoleDescription:
+    """What a role declares: handlers, outputs, the state it holds, and the adapters it wants given."""
+
+    role: type
+    handlers: tuple[Handler, ...]
+    emits: frozenset[type[Event]]
+    sends: frozenset[type[Command]]
+    ports: Mapping[str, Any]
+    """Field name -> its type hint, for the fields that the runtime fills."""
+    adapters: frozenset[str]
+    """Names of the fields that the composition root fills."""
+    conducts: object | None
+
+    @property
+    def name(self) -> str:
+        return self.role.__name__
+
+    @property
+    def conducts_saga(self) -> bool:
+        """It decides by a table, not by rules of its own (a short text)."""
+        return self.conducts is not None and not isinstance(self.conducts, str)
+
+
+RUNTIME_PORTS: frozenset[Any] = frozenset(
+    {
+        ports.EventBus,
+        ports.CommandBus,
+        ports.StateStore,
+        ports.EventSourced,
+        ports.EventLog,
+        ports.Timers,
+        ports.Clock,
+        ports.CurrentRecord,
+        ports.Pauses,
+    }
+)
+
+
+def port_of(hint: Any) -> Any:
+    """The port class behind a hint (`EventBus` for `EventBus[A | B]`), or None for an adapter."""
+    origin = typing.get_origin(hint) or hint
+    return origin if origin in RUNTIME_PORTS else None
+
+
+def members(hint: Any) -> tuple[type, ...]:
+    """The types named in brackets: `EventBus[A | B]` -> (A, B)."""
+    (inner,) = typing.get_args(hint) or ((),)
+    if inner == ():
+        return ()
+    union = typing.get_origin(inner) in (typing.Union, types.UnionType)
+    return typing.get_args(inner) if union else (inner,)
+
+
+def describe_role(role: type) -> RoleDescription:
+    """Read a role's marks and hints; ConfigurationError names the role and field that are wrong."""
+    if not is_dataclass(role):
+        raise ConfigurationError(f"role {role.__name__} must be a dataclass whose fields are its ports")
+    hints = typing.get_type_hints(role)
+    held = {field.name: hints[field.name] for field in fields(role) if port_of(hints[field.name])}
+    return RoleDescription(
+        role=role,
+        handlers=_handlers_of(role),
+        emits=frozenset(_outputs(role, held, ports.EventBus, Event)),
+        sends=frozenset(_outputs(role, held, ports.CommandBus, Command)),
+        ports=held,
+        adapters=frozenset(field.name for field in fields(role)) - held.keys(),
+        conducts=getattr(role, _CONDUCTS, None),
+    )
+
+
+def _handlers_of(role: type) -> tuple[Handler, ...]:
+    found = tuple(
+        Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method), mark.overtakes)
+        for name, method in inspect.getmembers(role, callable)
+        for mark in getattr(method, _MARKS, ())
+    )
+    for handler in found:
+        if handler.verb == "when_due" and handler.is_async:
+            raise ConfigurationError(
+                f"{handler.name} is async; what a timer calls is a plain def: let it send a command"
+            )
+    return found
+
+
+def _outputs(role: type, held: Mapping[str, Any], bus: Any, kind: type) -> list[Any]:
+    found: list[Any] = []
+    for name, hint in held.items():
+        if port_of(hint) is bus:
+            found += _checked(role, name, members(hint), kind)
+    return found
+
+
+def _checked(role: type, name: str, declared: tuple[type, ...], kind: type) -> tuple[type, ...]:
+    wrong = [item.__name__ for item in declared if not issubclass(item, kind)]
+    if wrong or len(declared) == 0:
+        what = f"declares {', '.join(wrong)}" if wrong else "declares nothing"
+        raise ConfigurationError(
+            f"{role.__name__}.{name} {what}; name the {kind.__name__} types it may put out in brackets"
+        )
+    return declared
+
+
+def state_of(hint: Any) -> type[State]:
+    """The state type of a `StateStore[...]` hint."""
+    (state,) = members(hint)
+    return typing.cast("type[State]", state)
+
+
+def subscribe_event(event: type[E], handler: Callable[[E], None]) -> type:
+    """The functional form under `@reacts_to`: a role of one function, for those that need no ports.
+
+    `Service(..., roles=[subscribe_event(OrderPlaced, print)])`
+    """
+
+    def react(_: Any, happened: E) -> None:
+        handler(happened)
+
+    name = getattr(handler, "__name__", "reaction")
+    role = type(name, (), {"react": reacts_to(event)(react), "__annotations__": {}})
+    return dataclass(frozen=True)(role)

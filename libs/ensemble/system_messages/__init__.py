@@ -1,0 +1,1 @@
+"""The messages and states that the runtime itself writes."""

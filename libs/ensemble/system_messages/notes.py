@@ -1,0 +1,20 @@
+"""What operators say to each other about groups of dead letters: one compacted topic for all services."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ensemble import messages
+from ensemble.messages.message import Millis
+from ensemble.messages.schema_set import SchemaSet
+from ensemble.system_messages.state import SCHEMAS
+
+
+class GroupNote(messages.State):
+    """A note on a group. Its key is the group's name; no note is a tombstone."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    operation_id: str
+    requested_by: str
+    note: str
+    at: Millis

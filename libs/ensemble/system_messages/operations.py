@@ -1,0 +1,117 @@
+"""What operators tell a service, on `<service>.control`, and what it answers, on `<service>.operations`.
+
+Every command says who asked for it and why; the same `operation_id` again changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+from ensemble import messages
+from ensemble.messages.message import Int32, Int64, Millis
+from ensemble.messages.schema_set import SchemaSet
+from ensemble.system_messages.state import SCHEMAS, RecordHeader
+
+Scope = Literal["service", "step", "command"]
+
+
+class Operation(messages.Command):
+    """The fields that all operators' commands share."""
+
+    operation_id: str
+    requested_by: str
+    reason: str
+    at: Millis
+
+
+class PauseWork(Operation):
+    """Begin no new work of a kind, in this partition."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    scope: Scope
+    name: str
+
+
+class ResumeWork(Operation):
+    """Go on with what was paused, in this partition."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    scope: Scope
+    name: str
+
+
+class RecordOperation(Operation):
+    """Names one record that was given up, or is held: where it was consumed from, and how often it was redriven."""
+
+    parking_key: str
+    topic: str
+    partition: Int32
+    offset: Int64
+    generation: Int32
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+class RedriveRecord(RecordOperation):
+    """Try it again, as it was or edited."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[RecordHeader, ...]
+    edited: bytes | None = None
+    redriven_from: str = ""
+
+
+class DiscardRecord(RecordOperation):
+    """Do without it: what waits behind it goes on."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    key: bytes | None
+
+
+class OperationDone(messages.Event):
+    """One partition has carried a command out, or says why not."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    operation_id: str
+    service: str
+    partition: Int32
+    operation: str
+    outcome: Literal["done", "nothing_to_do", "refused"]
+    words: str = ""
+    at: Millis
+
+
+class IncidentOpened(messages.Event):
+    """A handler failed so often for one cause that its service stops trying, but for a probe now and then."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    incident_id: str
+    service: str
+    handler: str
+    cause: str
+    failures: Int32
+    at: Millis
+
+
+class IncidentClosed(messages.Event):
+    """The handler works again."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    incident_id: str
+    service: str
+    handler: str
+    cause: str
+    since: Millis
+    at: Millis
+
+
+IN_FLIGHT: Final = "it is in flight; wait until its handler comes back, or discard it"
+"""Why a redrive is refused whose record is being tried right now."""
+OPERATORS_IDS: Final = "ensemble-cli-"
+"""What the transactional ids of operators begin with."""
+COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord)
+EVENTS: Final = (OperationDone, IncidentOpened, IncidentClosed)

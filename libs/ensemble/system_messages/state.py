@@ -1,0 +1,107 @@
+"""The state that the runtime itself keeps: timers, ids seen, snapshots' reach, what is parked, paused and resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from ensemble import messages
+from ensemble.messages.message import Int32, Int64, Millis, Record
+from ensemble.messages.schema_set import SchemaSet
+
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+
+
+class Timer(messages.State):
+    """A durable timer. Its key is `<key>/<name>`; it is gone (a tombstone) once fired or cancelled."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    due_at: Millis
+    payload: str = ""
+    correlation_id: str = ""
+    trace: str = ""
+
+
+class SeenMessage(messages.State):
+    """A message id that was handled. Its key is `<record key>/<message id>`."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    at: Millis
+
+
+class LedgerPosition(messages.State):
+    """A snapshot of a key holds all its facts up to `sequence`; later ones lie at or behind `offset` of the ledger."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    sequence: Int64
+    offset: Int64
+
+
+ParkedStatus = Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"]
+
+
+class RecordHeader(Record):
+    """One header of a consumed record."""
+
+    name: str
+    value: bytes | None
+
+
+class ParkedKey(messages.State):
+    """Why a parking key is held back, and until when. Its key is `key/<parking key>`."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    status: ParkedStatus
+    first: Int64
+    next: Int64
+    since: Millis
+    due_at: Millis | None = None
+    attempts: Int32 = 0
+    first_failed_at: Millis | None = None
+    last_failed_at: Millis | None = None
+    error: str = ""
+    words: str = ""
+    handler: str = ""
+    policy: str = ""
+    blocked_on: str = ""
+    dead_letter: bool = False
+
+
+class ParkedRecord(messages.State):
+    """A record that waits, byte by byte. Its key is `record/<parking key>/<number>`."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    topic: str
+    partition: Int32
+    offset: Int64
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[RecordHeader, ...]
+    message: str
+    message_id: str
+    parked_at: Millis
+    original: bytes | None = None
+
+
+class Pause(messages.State):
+    """Work that an operator has paused. Its key is `pause/<scope>/<name>`."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    operation_id: str
+    requested_by: str
+    reason: str
+    at: Millis
+
+
+class Resolution(messages.State):
+    """What became of a dead letter.
+
+    Its key is `mark/<topic>/<partition>/<offset>/<generation>/<parking key>`.
+    """
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    how: Literal["redriven", "discarded", "closed"]
+    operation_id: str
+    requested_by: str
+    reason: str
+    at: Millis

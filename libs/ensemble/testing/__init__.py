@@ -1,0 +1,1 @@
+"""The test driver, and a Kafka in a container."""

@@ -1,0 +1,85 @@
+"""Topics in memory: what the test driver reads and writes instead of Kafka."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ensemble.engine.compiled import Plan
+from ensemble.engine.task import PartitionTask
+from ensemble.messages.records import Headers
+from ensemble.partitioning import partition_of
+from ensemble.state.unit_of_work import Output
+
+
+@dataclass(frozen=True)
+class MemoryRecord:
+    """A consumed record, in the shape of the client's."""
+
+    at_topic: str
+    at_partition: int
+    at_offset: int
+    raw_key: bytes | None
+    raw_value: bytes | None
+    raw_headers: Headers = field(default_factory=list)
+
+    def topic(self) -> str:
+        return self.at_topic
+
+    def partition(self) -> int:
+        return self.at_partition
+
+    def offset(self) -> int:
+        return self.at_offset
+
+    def key(self) -> bytes | None:
+        return self.raw_key
+
+    def value(self) -> bytes | None:
+        return self.raw_value
+
+    def headers(self) -> Headers:
+        return [(name, value.encode() if isinstance(value, str) else value) for name, value in self.raw_headers]
+
+
+class MemoryTopics:
+    """All topics of one driver, as one log."""
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self.log: list[MemoryRecord] = []
+
+    def append(self, output: Output) -> None:
+        """Write one record."""
+        topic, value, key, headers, partition = output
+        where = partition if partition >= 0 else partition_of(key or b"", self._partitions)
+        self.log.append(MemoryRecord(topic, where, len(self._of_partition(topic, where)), key, value, headers))
+
+    def commit(self, task: PartitionTask) -> None:
+        """Write all that the task's batch did, and let the batch become its state."""
+        for output in task.outputs:
+            self.append(output)
+        for topic, changes in task.changes():
+            for key, value in changes:
+                self.append((topic, value, key, [], task.partition))
+        task.fold()
+
+    def restore(self, task: PartitionTask, plan: Plan) -> None:
+        """Rebuild a task's stores from its changelogs and ledgers."""
+        for store in task.stores.all:
+            for record in self._of_partition(store.changelog, task.partition):
+                store.restore(record.raw_key or b"", record.raw_value)
+        for held in task.stores.by_subject.values():
+            if hasattr(held, "replay"):
+                self._replay(held, task.partition, plan)
+        task.restored()
+
+    def _replay(self, store: Any, partition: int, plan: Plan) -> None:
+        readers, start = plan.fact_readers(store.ledger), store.replay_from()
+        for record in self._of_partition(store.ledger, partition)[start:]:
+            assert record.raw_value is not None, "a ledger holds no tombstones"
+            store.replay(record.raw_key, readers[record.raw_value[:5]](record.raw_value))
+            store.ledger_end = record.at_offset + 1
+
+    def _of_partition(self, topic: str, partition: int) -> list[MemoryRecord]:
+        return [record for record in self.log if (record.at_topic, record.at_partition) == (topic, partition)]

@@ -1,0 +1,1 @@
+"""The flow as declared: graph, rules, permissions, pictures."""

@@ -1,0 +1,112 @@
+"""The flow in text, for a terminal, and in Mermaid, for a page. The picture is in `svg`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from ensemble.topology.drawing.combinations import COMBINATIONS, Combination
+from ensemble.topology.drawing.svg import svg
+from ensemble.topology.graph import OUTSIDE, Edge, Graph, Node
+
+__all__ = ["mermaid", "svg", "text"]
+
+_GREY = "#6b7280"
+
+
+def text(graph: Graph) -> str:
+    """The flow by its four combinations, then what comes from outside or goes there, then what ledgers keep."""
+    blocks = [_block(f"{kind.title}: {kind.meaning}", kind.edges(graph)) for kind in COMBINATIONS]
+    blocks += [_block("From outside, and to the outside", graph.of("outside")), _ledgers(graph.of("ledger"))]
+    legend = "──▶ command   ╌╌▶ event   * conducts   (runtime): when a command has failed for good"
+    return "\n\n".join([block for block in blocks if block] + [legend]) + "\n"
+
+
+def mermaid(graph: Graph) -> str:
+    """A Mermaid flowchart: services as boxes, commands solid, events dotted, in the colours of the picture."""
+    arrows = [arrow for kind in COMBINATIONS for arrow in _arrows(kind.edges(graph), kind)]
+    arrows += [*_arrows(graph.of("outside")), *_arrows(graph.of("ledger"))]
+    styles = list(_styles([colour for _, colour in arrows]))
+    conductors = [f"    style {_id(node)} stroke-width:3px" for node in graph.roles if node.conducts]
+    return "\n".join(["flowchart LR", *_boxes(graph), *(line for line, _ in arrows), *styles, *conductors]) + "\n"
+
+
+# -- text -------------------------------------------------------------------------------------------------------------
+
+
+def _block(title: str, edges: tuple[Edge, ...]) -> str:
+    if not edges:
+        return ""
+    source = max(len(_shown(edge.source)) for edge in edges)
+    message = max(len(edge.message.__name__) for edge in edges)
+    return "\n".join([title, *(_line(edge, source, message) for edge in edges)])
+
+
+def _line(edge: Edge, source: int, message: int) -> str:
+    dash = "─" if edge.kind == "command" else "╌"
+    name = edge.message.__name__
+    shaft = dash * (message - len(name) + 2)
+    return f"  {_shown(edge.source):<{source}}  {dash * 2} {name} {shaft}▶  {_shown(edge.target)}"
+
+
+def _ledgers(edges: tuple[Edge, ...]) -> str:
+    lines = []
+    for kept, found in _by_target(edges):
+        writers = ", ".join(dict.fromkeys(edge.source.role for edge in found))
+        facts = ", ".join(dict.fromkeys(edge.message.__name__ for edge in found))
+        lines += [f"  {kept.name} is the fold of {found[0].topic}, to which {writers} append", f"    {facts}"]
+    return "\n".join(["Event sourcing: a service reads back its own facts", *lines]) if lines else ""
+
+
+def _by_target(edges: tuple[Edge, ...]) -> Iterator[tuple[Node, list[Edge]]]:
+    for kept in dict.fromkeys(edge.target for edge in edges):
+        yield kept, [edge for edge in edges if edge.target == kept]
+
+
+def _shown(node: Node) -> str:
+    if node.conducts:
+        return f"{node.name}*"
+    return node.name if node.role or node == OUTSIDE else f"{node.name} (runtime)"
+
+
+# -- Mermaid ----------------------------------------------------------------------------------------------------------
+
+
+def _boxes(graph: Graph) -> Iterator[str]:
+    ends = dict.fromkeys(node for edge in graph.edges for node in (edge.source, edge.target))
+    for service in graph.services:
+        inside = [node for node in dict.fromkeys([*graph.roles, *ends]) if node.service == service]
+        yield f"    subgraph {service}"
+        yield from (f"        {_box(node, graph)}" for node in inside)
+        yield "    end"
+    if any(node == OUTSIDE for node in ends):
+        yield "    outside_([outside])"
+
+
+def _box(node: Node, graph: Graph) -> str:
+    if not node.role:
+        return f"{_id(node)}[/runtime/]"
+    return f"{_id(node)}[{node.role}]" if node in graph.roles else f"{_id(node)}[({node.role})]"
+
+
+def _arrows(edges: Iterable[Edge], kind: Combination | None = None) -> Iterator[tuple[str, str]]:
+    """One arrow for all messages of a kind between the same two, with its colour."""
+    place = {pair: number for number, pair in enumerate(dict.fromkeys(_ends(edge) for edge in edges))}
+    for (source, target, dotted), found in groupby(sorted(edges, key=lambda edge: place[_ends(edge)]), key=_ends):
+        label = "<br/>".join(edge.message.__name__ for edge in found)
+        arrow = "-.->" if dotted else "-->"
+        yield f'    {_id(source)} {arrow}|"{label}"| {_id(target)}', kind.colour if kind else _GREY
+
+
+def _styles(colours: list[str]) -> Iterator[str]:
+    for colour in dict.fromkeys(colours):
+        places = ",".join(str(place) for place, found in enumerate(colours) if found == colour)
+        yield f"    linkStyle {places} stroke:{colour}"
+
+
+def _ends(edge: Edge) -> tuple[Node, Node, bool]:
+    return edge.source, edge.target, edge.kind == "event"
+
+
+def _id(node: Node) -> str:
+    return f"{node.service}_{node.role}".replace("-", "_")
