@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.policies.toml_file import policy_file_of
+from ensemble.policies.toml_file import find_policy_file
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
 from services.payment.settings import PaymentSettings
@@ -31,7 +31,7 @@ def settings() -> list[dict[str, Any]]:
 def _rows_of_the_saga() -> list[dict[str, Any]]:
     """The one group of settings that a policy file may hold as well."""
     prefix, rows = FulfilmentSettings.model_config["env_prefix"], []
-    for value in fulfilment_values(policy_file_of("orchestrator", load(RuntimeSettings).policies_dir)):
+    for value in fulfilment_values(find_policy_file("orchestrator", load(RuntimeSettings).policies_dir)):
         _, *tables = value.section.split(".")
         variable = f"{prefix}{'__'.join([*tables, value.key])}".upper()
         source = "environment" if value.origin == variable else value.origin

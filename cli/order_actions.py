@@ -22,7 +22,7 @@ from contracts import (
     SettleOrder,
 )
 from ensemble.messages.message import Command
-from ensemble.saga.engine import to_undo
+from ensemble.saga.engine import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 
 ENDED: Final = frozenset({"completed", "cancelled"})
@@ -55,7 +55,7 @@ class Action:
 def undone_by_turning_back(state: State) -> tuple[str, ...]:
     """What would be taken back if the order turned back now, the latest first: in words, one for each step."""
     try:
-        steps = to_undo(ORDER_FULFILMENT, OrderState.model_validate(dict(state)))
+        steps = names_to_undo(ORDER_FULFILMENT, OrderState.model_validate(dict(state)))
     except ValidationError:
         return ("what it has begun: its state is of a newer release, and cannot be read in full",)
     by_step = {step: debts_of({**state, "owed": [step]}) for step in steps}

@@ -10,7 +10,7 @@ from cli.mistakes import Mistake
 from ensemble.policies.loading import read_policies
 from ensemble.policies.saga_loading import saga_faults
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import PolicyFile, policy_file_of, read_policy_file
+from ensemble.policies.toml_file import PolicyFile, find_policy_file, read_policy_file
 from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings, load
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_values
@@ -36,7 +36,7 @@ class InForce:
 def in_force(names: list[str]) -> list[InForce]:
     """What holds for these services; ConfigurationError names what is wrong in a file or variable."""
     directory = load(RuntimeSettings).policies_dir
-    return [_in_force(name, policy_file_of(name, directory)) for name in names or SERVICES]
+    return [_in_force(name, find_policy_file(name, directory)) for name in names or SERVICES]
 
 
 def stray_files() -> list[str]:
@@ -58,7 +58,7 @@ def checked(path: Path, service: str | None) -> InForce:
 def _in_force(name: str, file: PolicyFile | None) -> InForce:
     loaded, saga = read_policies(_declared(name), load(RuntimeSettings), file), name == _CONDUCTOR
     if file is not None:
-        file.refuse([*loaded.faults, *(saga_faults(file, DEFAULT_POLICIES) if saga else [])])
+        file.raise_faults([*loaded.faults, *(saga_faults(file, DEFAULT_POLICIES) if saga else [])])
     return InForce(name, file, (*loaded.values, *(fulfilment_values(file) if saga else ())))
 
 

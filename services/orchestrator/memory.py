@@ -66,7 +66,7 @@ def ruling(policies: SagaPolicies, before: OrderState, after: OrderState) -> str
     ruled = after if _attempt_begun(before, after) else before if _position(before) != _position(after) else None
     if ruled is None or ruled.step is None:
         return ""
-    return policies.ruling(ruled.step, undoing=ruled.status == "compensating").origin
+    return policies.policy_for(ruled.step, undo=ruled.status == "compensating").origin
 
 
 def _was_paused(before: OrderState, after: OrderState) -> bool:

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from ensemble.policies.retry import Seconds
 from ensemble.policies.saga_loading import SagaSources, saga_table
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import PolicyFile, policy_file_of
+from ensemble.policies.toml_file import PolicyFile, find_policy_file
 from ensemble.saga.engine import SagaPolicies, StepPolicy
 from ensemble.settings import RuntimeSettings, load
 
@@ -92,7 +92,7 @@ def fulfilment_policies() -> SagaPolicies:
 
     ConfigurationError names the variable, or file, line and key.
     """
-    file = policy_file_of("orchestrator", load(RuntimeSettings).policies_dir)
+    file = find_policy_file("orchestrator", load(RuntimeSettings).policies_dir)
     return _sources(file).marked(_policies(file))
 
 

@@ -53,4 +53,4 @@ def test_the_page_shows_every_key_of_the_saga_with_its_default(shown: dict[str, 
 def test_the_page_shows_what_a_slip_is_answered(tmp_path: Path) -> None:
     (tmp_path / "payment.toml").write_text("[handlers.AttemptChrge]\nattempts = 3\n")
     loaded = read_policies(SERVICES["payment"](), RuntimeSettings(), read_policy_file(tmp_path / "payment.toml"))
-    assert f"[handlers.AttemptChrge]: {loaded.faults[0].words}" in PAGE.read_text()
+    assert f"[handlers.AttemptChrge]: {loaded.faults[0].reason}" in PAGE.read_text()

@@ -13,7 +13,7 @@ from ensemble.policies.loading import load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import policy_file_of, read_policy_file
+from ensemble.policies.toml_file import find_policy_file, read_policy_file
 from ensemble.settings import RuntimeSettings, load
 
 
@@ -41,7 +41,7 @@ def loaded(directory: Path, text: str, name: str = "payment.toml") -> ServicePol
 
 
 def values(directory: Path, settings: RuntimeSettings | None = None) -> dict[tuple[str, str], PolicyValue]:
-    found = read_policies(PAYMENT, settings or RuntimeSettings(), policy_file_of("payment", directory))
+    found = read_policies(PAYMENT, settings or RuntimeSettings(), find_policy_file("payment", directory))
     return {(value.section, value.key): value for value in found.values}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.errors import ConfigurationError
 from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import policy_file_of
+from ensemble.policies.toml_file import find_policy_file
 from ensemble.saga.engine import SagaPolicies
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, fulfilment_values
 
@@ -57,7 +57,7 @@ def test_the_environment_rules_over_the_file(directory: Path, monkeypatch: pytes
 
 def test_a_step_says_what_rules_it(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__RESENDS", "4")
-    policies, file = loaded(directory), policy_file_of("orchestrator", directory)
+    policies, file = loaded(directory), find_policy_file("orchestrator", directory)
     assert file is not None
     assert policies.steps["payment"].origin == (
         f"{file.origin} saga.steps.payment, ENSEMBLE_FULFILMENT_STEPS__PAYMENT__RESENDS=4"
@@ -69,7 +69,7 @@ def test_a_step_says_what_rules_it(directory: Path, monkeypatch: pytest.MonkeyPa
 def test_every_value_says_where_it_comes_from(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "7")
     loaded(directory)
-    values = fulfilment_values(policy_file_of("orchestrator", directory))
+    values = fulfilment_values(find_policy_file("orchestrator", directory))
     found = {(value.section, value.key): value for value in values}
     variable = "ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S"
     assert found["saga.steps.payment", "deadline_s"] == PolicyValue("saga.steps.payment", "deadline_s", 7, variable)

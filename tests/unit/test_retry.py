@@ -21,10 +21,10 @@ class GatewayDown(RetryableError): ...
 class CardUnknown(TerminalError): ...
 
 
-def delays(policy: RetryPolicy, dice: float = 0.0) -> list[float]:
+def delays(policy: RetryPolicy, random_fraction: float = 0.0) -> list[float]:
     """All the waits until the policy gives up, one failure at once after the other."""
     found: list[float] = []
-    while (delay := policy.delay_after(len(found) + 1, GatewayDown(), sum(found), dice)) is not None:
+    while (delay := policy.delay_after(len(found) + 1, GatewayDown(), sum(found), random_fraction)) is not None:
         found.append(delay)
     return found
 
@@ -51,9 +51,9 @@ def test_begins_no_attempt_after_the_budget() -> None:
 
 def test_chance_takes_off_its_share_and_never_adds() -> None:
     policy = RetryPolicy(strategy="fixed", initial_s=10, jitter=0.5)
-    assert [policy.delay_after(1, GatewayDown(), 0, dice) for dice in (0.0, 0.5, 0.999)] == pytest.approx(
-        [10, 7.5, 5.005]
-    )
+    assert [
+        policy.delay_after(1, GatewayDown(), 0, random_fraction) for random_fraction in (0.0, 0.5, 0.999)
+    ] == pytest.approx([10, 7.5, 5.005])
 
 
 @given(
@@ -61,8 +61,8 @@ def test_chance_takes_off_its_share_and_never_adds() -> None:
     st.integers(1, 2000),
     st.floats(0, 1, exclude_max=True),
 )
-def test_every_delay_is_between_nothing_and_the_cap(policy: RetryPolicy, attempt: int, dice: float) -> None:
-    delay = policy.delay_after(attempt, GatewayDown(), 0, dice)
+def test_every_delay_is_between_nothing_and_the_cap(policy: RetryPolicy, attempt: int, random_fraction: float) -> None:
+    delay = policy.delay_after(attempt, GatewayDown(), 0, random_fraction)
     assert (delay is None) == (attempt >= policy.attempts)
     assert delay is None or 0 <= delay <= policy.cap_s
 

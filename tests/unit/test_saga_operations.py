@@ -8,7 +8,7 @@ import pytest
 
 from contracts import OrderState, ProcessPayment
 from ensemble.errors import UnknownSaga
-from ensemble.saga.engine import advance, to_undo
+from ensemble.saga.engine import advance, names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.fulfilment_play import (
     CANCEL,
@@ -103,7 +103,7 @@ def test_an_order_ends_when_all_is_settled() -> None:
     ],
 )
 def test_says_what_would_be_undone(play: Play, steps: tuple[str, ...]) -> None:
-    assert to_undo(ORDER_FULFILMENT, play.state) == steps
+    assert names_to_undo(ORDER_FULFILMENT, play.state) == steps
 
 
 def test_a_state_of_a_newer_version_is_refused_with_words() -> None:
@@ -117,7 +117,7 @@ def test_a_state_of_an_older_version_goes_on_where_the_table_says_so() -> None:
     decision = advance(second, Play(PLACED).state, PAID, now=1, policies=POLICIES)
     assert (decision.state.version, decision.state.step) == (2, "reservation")
     with pytest.raises(UnknownSaga, match="of version 1, this release goes on from version 2"):
-        advance(replace(second, oldest=2), Play(PLACED).state, PAID, now=1, policies=POLICIES)
+        advance(replace(second, oldest_supported_version=2), Play(PLACED).state, PAID, now=1, policies=POLICIES)
 
 
 def test_a_state_at_a_step_that_is_gone_is_refused_with_words() -> None:

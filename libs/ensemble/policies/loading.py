@@ -11,7 +11,7 @@ from ensemble.policies.error_names import wrong_error_names
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policies.sources import DEFAULT, PolicyValue, not_tables, origin_of, unknown_names, validated
-from ensemble.policies.toml_file import Fault, PolicyFile, Where, policy_file_of
+from ensemble.policies.toml_file import Fault, PolicyFile, Where, find_policy_file
 from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings
 
@@ -35,10 +35,10 @@ def load_policies(service: Service, settings: RuntimeSettings) -> ServicePolicie
 
     ConfigurationError names file, line and key of everything that is wrong, and what is allowed there.
     """
-    file = policy_file_of(service.name, settings.policies_dir)
+    file = find_policy_file(service.name, settings.policies_dir)
     loaded = read_policies(service, settings, file)
     if file is not None:
-        file.refuse(loaded.faults)
+        file.raise_faults(loaded.faults)
     return loaded.policies
 
 

@@ -65,15 +65,17 @@ class RetryPolicy:
             raise ValueError(f"{', '.join(both)}: both terminal and retryable; keep one")
         return self
 
-    def delay_after(self, attempt: int, error: BaseException, spent_s: float, dice: float = 0.0) -> float | None:
-        """Seconds until the next attempt, or None when there must be no further one.
+    def delay_after(
+        self, attempt: int, error: BaseException, spent_s: float, random_fraction: float = 0.0
+    ) -> float | None:
+        """Return the seconds until the next attempt, or None if there must be no further one.
 
-        `attempt` have been made, the last one ended with `error`, the first one failed `spent_s` ago. `dice`, at least
-        0 and below 1, is the caller's chance: the policy itself has none.
+        `attempt` counts the attempts made; the last one ended with `error`, the first one failed `spent_s` ago.
+        `random_fraction` is at least 0 and below 1, drawn by the caller: the policy itself is deterministic.
         """
         if attempt >= self.attempts or self.is_terminal(error):
             return None
-        delay = self._longest_after(attempt) * (1 - self.jitter * dice)
+        delay = self._longest_after(attempt) * (1 - self.jitter * random_fraction)
         return delay if spent_s + delay <= self.budget_s else None
 
     def is_terminal(self, error: BaseException) -> bool:

@@ -39,6 +39,6 @@ class SagaPolicies(BaseModel):
     stub_s: Seconds = 7 * 86_400
     """How long an ended saga is remembered: as long as any input of it may still come."""
 
-    def ruling(self, step: str, *, undoing: bool) -> StepPolicy:
+    def policy_for(self, step: str, *, undo: bool) -> StepPolicy:
         """The policy of a step, or of its undo."""
-        return (self.undos if undoing else self.steps)[step]
+        return (self.undos if undo else self.steps)[step]

@@ -25,7 +25,7 @@ def saga_table(file: PolicyFile | None, defaults: SagaPolicies) -> Mapping[str, 
     """
     if file is None:
         return {}
-    file.refuse(saga_faults(file, defaults))
+    file.raise_faults(saga_faults(file, defaults))
     return file.table(SAGA)
 
 

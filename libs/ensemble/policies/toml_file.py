@@ -27,7 +27,7 @@ class Fault:
     """Something wrong, and where."""
 
     where: Where
-    words: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class PolicyFile:
         known = (where[:length] for length in range(len(where), 0, -1))
         return next((self._lines[part] for part in known if part in self._lines), 1)
 
-    def refuse(self, faults: Iterable[Fault]) -> None:
+    def raise_faults(self, faults: Iterable[Fault]) -> None:
         """ConfigurationError with a line for each fault, the first one first, if there is any."""
         found = [self._in_words(fault) for fault in sorted(faults, key=lambda fault: self.line_of(fault.where))]
         if found:
             raise ConfigurationError("policies: " + "\n    ".join(found))
 
     def _in_words(self, fault: Fault) -> str:
-        return f"{self.path}, line {self.line_of(fault.where)}: {_called(self.tables, fault.where)}: {fault.words}"
+        return f"{self.path}, line {self.line_of(fault.where)}: {_called(self.tables, fault.where)}: {fault.reason}"
 
     @cached_property
     def _lines(self) -> Mapping[Where, int]:
@@ -101,7 +101,7 @@ def read_policy_file(path: Path) -> PolicyFile:
         raise ConfigurationError(f"policies: {path} is not TOML: {error}") from None
 
 
-def policy_file_of(service: str, directory: Path | None) -> PolicyFile | None:
+def find_policy_file(service: str, directory: Path | None) -> PolicyFile | None:
     """The service's file in `directory`, if there is one; a directory that is named must be there."""
     if directory is None:
         return None

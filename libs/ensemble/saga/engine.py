@@ -22,8 +22,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from ensemble.messages.message import Command, Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga.observations import Deadline, Happening, due_back, to_undo, with_steps
-from ensemble.saga.pausing import BY_POLICY, counted_anew, held, paused, resumed
+from ensemble.saga.observations import Deadline, Happening, names_to_undo, steps_to_undo, with_steps
+from ensemble.saga.pausing import BY_POLICY, pause, restart_attempt_count, resume, stop_waiting_if_answered
 from ensemble.saga.state import NOTHING_UNDER_WAY, Names, SagaState
 from ensemble.saga.table import (
     CANCELLED,
@@ -41,7 +41,7 @@ from ensemble.saga.table import (
     Undo,
     answers_of,
 )
-from ensemble.saga.versions import refuse_unknown
+from ensemble.saga.versions import require_known_version
 from ensemble.service.ports import Pauses
 
 __all__ = [
@@ -59,7 +59,7 @@ __all__ = [
     "StepPolicy",
     "Undo",
     "advance",
-    "to_undo",
+    "names_to_undo",
 ]
 
 S = TypeVar("S", bound=SagaState)
@@ -89,7 +89,7 @@ def advance(  # noqa: PLR0913  pure: all that it depends on is an argument
     """
     if state.status in {COMPLETED, CANCELLED}:
         return Decision(state)
-    refuse_unknown(saga, state)
+    require_known_version(saga, state)
     return _Turn(saga, Happening(saga, trigger), now, policies, pauses).take(state)
 
 
@@ -126,7 +126,7 @@ class _Turn(Generic[S, C]):
         if noted.status == PLACEHOLDER:
             return Decision(self._waiting(noted))
         if noted.paused_since is not None:
-            return Decision(held(noted))
+            return Decision(stop_waiting_if_answered(noted))
         if noted.status in {COMPENSATING, COMPENSATION_FAILED}:
             return self._backward(noted)
         return self._forward(noted)
@@ -147,8 +147,8 @@ class _Turn(Generic[S, C]):
     def _operated(self, state: S) -> S:
         if self.what.is_operation("pause"):
             asked = cast("Any", self.what.trigger)
-            return paused(state, f"operator {asked.requested_by}", asked.reason, self.now)
-        return resumed(state, self.now) if self.what.is_operation("resume") else state
+            return pause(state, f"operator {asked.requested_by}", asked.reason, self.now)
+        return resume(state, self.now) if self.what.is_operation("resume") else state
 
     # -- onward ---------------------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class _Turn(Generic[S, C]):
 
     def _task_of(self, step: Step[S, C]) -> _Task[S, C]:
         awaits = tuple(event.__name__ for event in (step.succeeds_on, step.fails_on) if event is not None)
-        policy = self.policies.ruling(step.name, undoing=False)
+        policy = self.policies.policy_for(step.name, undo=False)
         return _Task(step.name, self.saga.status_at(step), awaits, step.send, step.again, policy)
 
     # -- back -----------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class _Turn(Generic[S, C]):
         return self._backward(state.model_copy(update={**NOTHING_UNDER_WAY, "status": COMPENSATING}))
 
     def _backward(self, state: S) -> Decision[S, C]:
-        due = due_back(self.saga, state)
+        due = steps_to_undo(self.saga, state)
         owed = with_steps(state.owed, [step for step in due if step.undo is IRREVERSIBLE])
         state = state.model_copy(update={"owed": owed})
         undos = [self._undo_of(step, step.undo) for step in due if isinstance(step.undo, Undo)]
@@ -187,7 +187,7 @@ class _Turn(Generic[S, C]):
         return self._pursue(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
 
     def _undo_of(self, step: Step[S, C], undo: Undo[S, C]) -> _Task[S, C]:
-        policy = self.policies.ruling(step.name, undoing=True)
+        policy = self.policies.policy_for(step.name, undo=True)
         return _Task(step.name, COMPENSATING, (undo.until.__name__,), undo.command, undo.command, policy)
 
     def _settled(self, state: S) -> Decision[S, C]:
@@ -204,7 +204,7 @@ class _Turn(Generic[S, C]):
         if state.step != task.step:
             return self._attempted(state, task, 1)
         if self.what.asks_again(state):
-            state = counted_anew(state)
+            state = restart_attempt_count(state)
         if state.due_at is None:
             return self._attempted(state, task, state.attempt + 1)
         if state.exhausted == "pause" and self.saga.operated_by:
@@ -259,7 +259,7 @@ class _Turn(Generic[S, C]):
 
     def _barred(self, state: S, words: str) -> Decision[S, C]:
         by, _, reason = words.partition(": ")
-        return Decision(held(paused(state, by, reason, self.now)))
+        return Decision(stop_waiting_if_answered(pause(state, by, reason, self.now)))
 
     def _barring(self, step: str, commands: tuple[C, ...]) -> str | None:
         """The wider pause that bars them, unless this is a probe."""
@@ -269,7 +269,7 @@ class _Turn(Generic[S, C]):
         return self.pauses.of(step, *map(type, commands))
 
     def _paused_by_policy(self, state: S, reason: str) -> Decision[S, C]:
-        return Decision(paused(counted_anew(state), BY_POLICY, reason, self.now))
+        return Decision(pause(restart_attempt_count(state), BY_POLICY, reason, self.now))
 
     def _given_up(self, state: S, task: _Task[S, C], words: str) -> Decision[S, C]:
         if task.status == COMPENSATING:

@@ -123,17 +123,17 @@ def with_steps(names: Names, steps: Iterable[Step[S, C]]) -> Names:
     return (*names, *(step.name for step in steps if step.name not in names))
 
 
-def due_back(saga: Saga[S, C], state: SagaState) -> list[Step[S, C]]:
+def steps_to_undo(saga: Saga[S, C], state: SagaState) -> list[Step[S, C]]:
     """The steps to take back, the latest first."""
-    return [step for step in reversed(saga.steps) if _is_due_back(step, state)]
+    return [step for step in reversed(saga.steps) if _is_to_undo(step, state)]
 
 
-def to_undo(saga: Saga[S, C], state: SagaState) -> Names:
+def names_to_undo(saga: Saga[S, C], state: SagaState) -> Names:
     """The steps that would be undone if the saga turned back now, in that order; without those already owed."""
-    return tuple(step.name for step in due_back(saga, state) if isinstance(step.undo, Undo))
+    return tuple(step.name for step in steps_to_undo(saga, state) if isinstance(step.undo, Undo))
 
 
-def _is_due_back(step: Step[S, C], state: SagaState) -> bool:
+def _is_to_undo(step: Step[S, C], state: SagaState) -> bool:
     """Whether the step may have happened, and neither was refused nor is undone, owed or settled."""
     if step.name in state.failed and step.name not in state.done:
         return False

@@ -17,7 +17,7 @@ PAUSE_FIELDS: Final = ("paused_since", "paused_by", "paused_reason")
 S = TypeVar("S", bound=SagaState)
 
 
-def paused(state: S, by: str, reason: str, now: int) -> S:
+def pause(state: S, by: str, reason: str, now: int) -> S:
     """The state, paused. Without a deadline, the next attempt is due as soon as it is resumed."""
     if state.paused_since is not None:
         return state
@@ -26,7 +26,7 @@ def paused(state: S, by: str, reason: str, now: int) -> S:
     return state.model_copy(update={**pause, "due_at": None, "remaining_ms": left})
 
 
-def resumed(state: S, now: int) -> S:
+def resume(state: S, now: int) -> S:
     """The state, its deadline as far away as when it was paused."""
     if state.paused_since is None:
         return state
@@ -34,7 +34,7 @@ def resumed(state: S, now: int) -> S:
     return state.model_copy(update={**dict.fromkeys(PAUSE_FIELDS), "due_at": due_at, "remaining_ms": None})
 
 
-def held(state: S) -> S:
+def stop_waiting_if_answered(state: S) -> S:
     """A paused state after something was noted: what is answered is awaited no longer."""
     answered = (state.undone, state.settled) if state.status == COMPENSATING else (state.done, state.failed)
     if not any(state.step in names for names in answered):
@@ -42,6 +42,6 @@ def held(state: S) -> S:
     return state.model_copy(update={"expected": (), "remaining_ms": None})
 
 
-def counted_anew(state: S) -> S:
+def restart_attempt_count(state: S) -> S:
     """The next attempt is due, and the policy's resends count from there."""
     return state.model_copy(update={"attempts_before": state.attempt, "exhausted": "", "due_at": None})

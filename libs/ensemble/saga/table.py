@@ -106,7 +106,7 @@ class Saga(Generic[S, C]):
     _: KW_ONLY
     version: int
     """Goes up when the states of running sagas mean something else to the new table."""
-    oldest: int = 1
+    oldest_supported_version: int = 1
     """The oldest version whose states this table can go on with."""
     starts_on: type[Event]
     steps: tuple[Step[S, C], ...]

@@ -1,7 +1,7 @@
 """Whether a table can go on with a state that another release may have written.
 
 Steps are known by name, so a table may get new steps without a new version. The version goes up when the states of
-running sagas mean something else; `Saga.oldest` then says which of them the new table still understands.
+running sagas mean something else; `Saga.oldest_supported_version` then says which of them the new table still reads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ensemble.saga.state import SagaState
 from ensemble.saga.table import Saga
 
 
-def refuse_unknown(saga: Saga[Any, Any], state: SagaState) -> None:
+def require_known_version(saga: Saga[Any, Any], state: SagaState) -> None:
     """UnknownSaga, in words, when it cannot: another saga, a newer version, one too old, or steps that are gone."""
     if (state.saga, state.version) == (saga.name, saga.version):
         return
@@ -29,10 +29,10 @@ def _fault(saga: Saga[Any, Any], state: SagaState) -> str:
             f"version: a newer release has moved this saga to version {state.version}, this one knows version "
             f"{saga.version}; go on with the newer release"
         )
-    if state.saga and state.version < saga.oldest:
+    if state.saga and state.version < saga.oldest_supported_version:
         return (
-            f"version: the state is of version {state.version}, this release goes on from version {saga.oldest}; "
-            "let an older release end it"
+            f"version: the state is of version {state.version}, this release goes on from version "
+            f"{saga.oldest_supported_version}; let an older release end it"
         )
     lost = sorted({*state.begun, *state.owed} - {step.name for step in saga.steps})
     return f"step: version {saga.version} has no step {', '.join(lost)}; keep it in the table" if lost else ""
