@@ -37,7 +37,7 @@ chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 
 	$(PYTHON_OF_VENV) -m tests.chaos $(ARGS)
 
 mutants: venv ## Plant each known mistake in a copy of the tree, and show the test that finds it (ARGS="parked" chooses)
-	$(PYTHON_OF_VENV) -m mutants $(ARGS)
+	$(PYTHON_OF_VENV) -m tests.mutants $(ARGS)
 
 lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff check
@@ -64,7 +64,7 @@ drill-refund-fails: ## Act out and write down: a refund fails for good
 drill-hung-transaction: ## Act out and write down: somebody's transaction hangs on a topic that services read
 
 drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction: venv
-	$(PYTHON_OF_VENV) -m drills $(@:drill-%=%) $(ARGS)
+	$(PYTHON_OF_VENV) -m tests.drills $(@:drill-%=%) $(ARGS)
 
 lock: ## Pin the newest versions that pyproject.toml allows, for .venv and for the image (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \

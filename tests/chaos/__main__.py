@@ -12,7 +12,7 @@ import typer
 from tests.chaos.amounts import Amounts
 from tests.chaos.campaign import Campaign
 from tests.chaos.flow import chaos_system
-from tests.cluster import Chosen
+from tests.support.kafka_cluster import Chosen
 
 EMBEDDED: Final = Chosen("embedded", "embedded")
 _SHOWN: Final = 30

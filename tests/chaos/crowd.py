@@ -10,7 +10,7 @@ from typing import Any, Final
 from cli.publishing import cloud_event
 from contracts import PlaceOrder, ReceiveStock, RequestCancellation
 from ensemble.messages.message import Message
-from tests.order_messages import lines, order_placed
+from tests.support.order_messages import lines, order_placed
 
 WAREHOUSES: Final = ("w-1", "w-2", "w-3")
 SCARCE: Final = 100

@@ -9,8 +9,8 @@ from typing import Final
 
 from cli.fleet import ALL, with_free_port
 from tests.chaos.campaign import POLICIES
-from tests.cluster import Chosen
 from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system
+from tests.support.kafka_cluster import Chosen
 
 PATIENT: Final = policies(deadline_s=5, resends=30)
 IMPATIENT: Final = policies(deadline_s=2, resends=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 from socket import create_server
 from typing import Any
 
-from tests.cluster import image
+from tests.support.kafka_cluster import image
 
 ROOT = Path(__file__).parents[2]
 PROJECT = f"ensemble-test-{os.getpid()}"

@@ -13,8 +13,8 @@ from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import KafkaSettings
 from tests.containers.prometheus import Prometheus
 from tests.containers.stack import LIMIT_S, SERVICES, Stack, running_stack, wait_until
-from tests.dashboard import EXPRESSIONS
-from tests.order_messages import order_placed
+from tests.support.grafana_dashboard import EXPRESSIONS
+from tests.support.order_messages import order_placed
 
 pytestmark = pytest.mark.timeout(600)
 

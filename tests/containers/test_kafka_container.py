@@ -17,8 +17,8 @@ from ensemble.kafka.discovery import connect
 from ensemble.kafka.worker.restore import high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
-from tests.cluster import container, leave_the_cleaning_to_us
-from tests.workshop.on_kafka import wait_for
+from tests.support.kafka_cluster import container, leave_the_cleaning_to_us
+from tests.support.kafka_harness import wait_for
 
 PASSWORD = 'not "so" simple\\'
 STOCK_IMAGE = os.environ.get("CP_KAFKA_IMAGE", "confluentinc/cp-kafka:8.3.0")

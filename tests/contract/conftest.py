@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster
-from tests.workshop.plays import KafkaPlay, MemoryPlay, Play
+from tests.support.kafka_cluster import Cluster
+from tests.support.scripted_service.drivers import KafkaPlay, MemoryPlay, Play
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from ensemble.errors import RetryableError, TerminalError
 from services.payment.gateway import HttpPaymentGateway
 from services.payment.ports import Captured, ChargeRequest, Declined, PaymentGateway, Refunded, RefundRequest
 from services.payment.testing import InMemoryPaymentGateway
-from tests.sandbox_process import APPROVE, SandboxProcess, running_sandbox
+from tests.support.sandbox_process import APPROVE, SandboxProcess, running_sandbox
 
 _ATTEMPT_S = 1.5
 _ASK_AGAIN_S = 0.02

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.sandbox_process import Answer, SandboxProcess, running_sandbox
+from tests.support.sandbox_process import Answer, SandboxProcess, running_sandbox
 
 GOOD = {"order_id": "o-1", "amount": 500, "currency": "EUR", "payment_token": "tok_approve"}
 GOOD_REFUND = {"order_id": "o-1", "charge_key": "o-1:charge", "reason": "cancelled"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sandbox_process import running_sandbox, sandbox_command
+from tests.support.sandbox_process import running_sandbox, sandbox_command
 
 
 def refusal(*flags: str, **environment: str) -> str:

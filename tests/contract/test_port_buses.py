@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.workshop.messages import Announced, Forwarded, Refused
-from tests.workshop.plays import Play, script, slow
+from tests.support.scripted_service.drivers import Play, script, slow
+from tests.support.scripted_service.messages import Announced, Forwarded, Refused
 
 
 def test_events_and_commands_go_to_their_owners_topics_in_order(play: Play, key: str) -> None:

@@ -1,6 +1,6 @@
 """What `EventLog` promises, in memory and on Kafka."""
 
-from tests.workshop.plays import Play, script
+from tests.support.scripted_service.drivers import Play, script
 
 
 def test_facts_of_the_record_and_of_the_batch_are_read_in_order(play: Play, key: str) -> None:

@@ -1,7 +1,7 @@
 """What `EventSourced` promises, in memory and on Kafka. The service takes a snapshot every five facts."""
 
-from tests.workshop.messages import Booked
-from tests.workshop.plays import Play, script
+from tests.support.scripted_service.drivers import Play, script
+from tests.support.scripted_service.messages import Booked
 
 
 def test_an_aggregate_without_facts_is_empty(play: Play, key: str) -> None:

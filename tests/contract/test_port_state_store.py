@@ -1,6 +1,6 @@
 """What `StateStore` promises, in memory and on Kafka."""
 
-from tests.workshop.plays import Play, script
+from tests.support.scripted_service.drivers import Play, script
 
 
 def test_a_key_that_was_never_set_is_none(play: Play, key: str) -> None:

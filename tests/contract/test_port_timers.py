@@ -1,6 +1,6 @@
 """What `Timers` promises, in memory and on Kafka."""
 
-from tests.workshop.plays import Play, script
+from tests.support.scripted_service.drivers import Play, script
 
 
 def test_a_timer_fires_when_it_is_due_and_not_before(play: Play, key: str) -> None:

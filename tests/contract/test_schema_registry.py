@@ -26,8 +26,8 @@ from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.topology.subjects import Subject, subjects
 from services.registry import SERVICES
-from tests.apicurio import Apicurio, running_apicurio
-from tests.cluster import Cluster
+from tests.support.kafka_cluster import Cluster
+from tests.support.registry_process import Apicurio, running_apicurio
 
 pytestmark = pytest.mark.timeout(180)  # the first run fetches 109 MB
 FIELDS: list[dict[str, Any]] = [{"name": "id", "type": "string"}]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from contracts import SCHEMAS, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved
 from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.messages.message import Message, schema_name
-from tests.arbitrary import message
+from tests.support.message_strategies import message
 
 TYPES: list[type[Message]] = [OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved]
 CONTEXT = SerializationContext("any.topic", MessageField.VALUE)

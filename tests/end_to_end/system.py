@@ -26,9 +26,9 @@ from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
 from services.registry import SERVICES
-from tests.cluster import Broker, Chosen, Cluster, cluster_for_tests
 from tests.end_to_end.watcher import LIMIT_S, Watcher
-from tests.order_messages import receive_stock
+from tests.support.kafka_cluster import Broker, Chosen, Cluster, cluster_for_tests
+from tests.support.order_messages import receive_stock
 
 PIECES: Final = 1_000_000
 READY_S: Final = 150.0

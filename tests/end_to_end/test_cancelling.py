@@ -2,7 +2,7 @@
 
 from contracts import RequestCancellation
 from tests.end_to_end.system import System
-from tests.order_messages import order_placed
+from tests.support.order_messages import order_placed
 
 
 def cancel(order_id: str) -> RequestCancellation:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from drills.__main__ import DRILLS
-from drills.stage import Size, perform
+from tests.drills.__main__ import DRILLS
+from tests.drills.stage import Size, perform
 
 SHORTEST = Size(minutes=0.1, rate=10)
 

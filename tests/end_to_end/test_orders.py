@@ -4,7 +4,7 @@ import pytest
 
 from contracts import OrderLine
 from tests.end_to_end.system import PIECES, System
-from tests.order_messages import lines, order_placed
+from tests.support.order_messages import lines, order_placed
 
 
 def test_an_order_that_is_paid_and_in_stock_is_completed(system: System, order_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from cli.fleet import SANDBOX
 from tests.end_to_end.system import System
-from tests.order_messages import order_placed
+from tests.support.order_messages import order_placed
 
 
 def test_orders_wait_for_a_provider_that_was_killed(system: System, order_id: str) -> None:

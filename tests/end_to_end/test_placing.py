@@ -2,7 +2,7 @@
 
 from contracts import PlaceOrder
 from tests.end_to_end.system import System
-from tests.order_messages import lines, order_placed, place_order
+from tests.support.order_messages import lines, order_placed, place_order
 
 
 def test_an_order_may_be_placed_by_command(system: System, order_id: str) -> None:

@@ -7,7 +7,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Message
 from tests.end_to_end.system import System
-from tests.order_messages import order_placed, place_order, process_payment, receive_stock, schedule_shipment
+from tests.support.order_messages import order_placed, place_order, process_payment, receive_stock, schedule_shipment
 
 COMMANDS: dict[str, Message] = {
     "orders.commands": place_order(),

@@ -1,7 +1,7 @@
 """The independent check has the last word about everything that the tests before it did to one system."""
 
 from tests.end_to_end.system import System, verified
-from tests.order_messages import order_placed
+from tests.support.order_messages import order_placed
 
 
 def test_nothing_was_lost_or_done_twice(system: System, order_id: str) -> None:

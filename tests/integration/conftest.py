@@ -10,13 +10,13 @@ import pytest
 from ensemble import Clock, Service
 from ensemble.kafka.client.access import open_access
 from ensemble.settings import KafkaSettings
-from tests.cluster import Cluster
-from tests.command_line import CommandLine
 from tests.conftest import CHOSEN
 from tests.end_to_end.system import fresh_cluster
-from tests.payment_desk import Desk, Provider
-from tests.workshop.on_kafka import Outsider, ServiceProcess, ServiceThread
-from tests.workshop.service import workshop
+from tests.support.command_line import CommandLine
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import Outsider, ServiceProcess, ServiceThread
+from tests.support.payment_on_kafka import Desk, Provider
+from tests.support.scripted_service.service import workshop
 
 
 class Shop:

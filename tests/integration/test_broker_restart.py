@@ -1,9 +1,9 @@
 """A broker that was killed and is back: the same processes go on, nothing is lost or done twice."""
 
-from tests.cluster import Cluster
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced
-from tests.workshop.on_kafka import wait_for
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import wait_for
+from tests.support.scripted_service.messages import Announced
 
 LONG_S = 60.0
 """A broker takes its time to come back, on a busy machine more."""

@@ -10,8 +10,8 @@ from ensemble.kafka.client.access import Access, open_access
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
-from tests.cluster import Cluster
-from tests.command_line import CommandLine
+from tests.support.command_line import CommandLine
+from tests.support.kafka_cluster import Cluster
 
 
 @pytest.fixture

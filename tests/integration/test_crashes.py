@@ -7,9 +7,9 @@ import time
 import pytest
 
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced
-from tests.workshop.on_kafka import wait_for
-from tests.workshop.plays import script, slow
+from tests.support.kafka_harness import wait_for
+from tests.support.scripted_service.drivers import script, slow
+from tests.support.scripted_service.messages import Announced
 
 KEYS = [f"k-{number}" for number in range(8)]
 

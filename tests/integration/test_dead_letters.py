@@ -7,11 +7,11 @@ import pytest
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
-from tests.workshop import raw_client
-from tests.workshop.messages import Announced, Forwarded, Refused, Script
-from tests.workshop.on_kafka import headers_of, wait_for
-from tests.workshop.plays import script
-from tests.workshop.service import PARTITIONS
+from tests.support import raw_producer
+from tests.support.kafka_harness import headers_of, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Announced, Forwarded, Refused, Script
+from tests.support.scripted_service.service import PARTITIONS
 
 GOOD = encoder_for(Script)(script("a", "tell never"))
 Case = tuple[bytes | None, bytes | None, str]
@@ -148,7 +148,7 @@ def test_header_names_that_are_no_text_stop_nobody(shop: Shop) -> None:
     topic, partition = shop.outsider.topic("commands"), partition_of(b"a", PARTITIONS)
     with shop.thread():
         for value in (encoder_for(Script)(script("a", "tell fine")), b"garbage"):
-            raw_client.produce(shop.bootstrap, topic, partition, (b"a", value, b"\xff\xfe"))
+            raw_producer.produce(shop.bootstrap, topic, partition, (b"a", value, b"\xff\xfe"))
         shop.outsider.until_done()
     shop.outsider.until_told("a", "fine")
     assert [letter.value() for letter in shop.outsider.letters("a")] == [b"garbage"]

@@ -5,9 +5,9 @@ from confluent_kafka import Producer
 from ensemble.clock import ManualClock
 from ensemble.messages.codec import encoder_for
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Script
-from tests.workshop.on_kafka import LIMIT_S, wait_for
-from tests.workshop.plays import script
+from tests.support.kafka_harness import LIMIT_S, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Script
 
 MANY = 400
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster
+from tests.support.kafka_cluster import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 OUTPUTS = {

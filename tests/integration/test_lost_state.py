@@ -5,8 +5,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from ensemble.errors import LostState
 from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
-from tests.workshop.messages import Announced
-from tests.workshop.plays import script
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Announced
 
 KEYS = [f"k-{number}" for number in range(8)]
 

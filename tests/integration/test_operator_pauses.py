@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.payment_desk import Desk
-from tests.workshop.on_kafka import wait_for
+from tests.support.kafka_harness import wait_for
+from tests.support.payment_on_kafka import Desk
 
 WHY = ("--reason", "a test", "--by", "ann")
 PARTITIONS = "4 of 4"

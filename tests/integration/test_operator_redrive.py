@@ -10,7 +10,7 @@ from cli.dead_letters import one
 from cli.operators import Operator
 from cli.redriving import Sent, redrive_of
 from cli.rehearsing import rehearsed
-from tests.payment_desk import Desk
+from tests.support.payment_on_kafka import Desk
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from confluent_kafka import Producer
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced, Script
-from tests.workshop.on_kafka import headers_of
-from tests.workshop.plays import script
-from tests.workshop.service import PARTITIONS
+from tests.support.kafka_harness import headers_of
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Announced, Script
+from tests.support.scripted_service.service import PARTITIONS
 
 KEYS = [f"k-{number}" for number in range(16)]
 

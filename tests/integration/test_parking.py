@@ -6,9 +6,9 @@ import pytest
 
 from ensemble.settings import CRASH_POINTS
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced
-from tests.workshop.on_kafka import ServiceProcess, ServiceThread, wait_for
-from tests.workshop.plays import script, slow
+from tests.support.kafka_harness import ServiceProcess, ServiceThread, wait_for
+from tests.support.scripted_service.drivers import script, slow
+from tests.support.scripted_service.messages import Announced
 
 PATIENT = """
 [retry]

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced
-from tests.workshop.on_kafka import ServiceThread, wait_for
-from tests.workshop.plays import script
+from tests.support.kafka_harness import ServiceThread, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Announced
 
 KEYS = [f"k-{number}" for number in range(12)]
 

@@ -16,10 +16,10 @@ from ensemble.messages.codec import Decoder, encoder_for, id_in
 from ensemble.messages.schema_set import DRAFT_IDS, Directories, SchemaSources
 from ensemble.partitioning import partition_of
 from ensemble.topology.subjects import subjects
-from tests.cluster import Cluster
-from tests.till import v1, v2
-from tests.till.registries import SharedRegistry
-from tests.workshop.on_kafka import Outsider, ServiceThread, wait_for
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
+from tests.support.mock_registry import SharedRegistry
+from tests.support.two_releases import v1, v2
 
 TILLS = [f"till-{number}" for number in range(8)]
 

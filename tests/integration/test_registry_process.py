@@ -22,10 +22,10 @@ from ensemble.messages.codec import encoder_for, id_in
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.topology.subjects import subjects
-from tests.apicurio import Apicurio, coming_apicurio
-from tests.cluster import Cluster
-from tests.till import v1
-from tests.workshop.on_kafka import CHECKOUT, LIMIT_S, Outsider, wait_for
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import CHECKOUT, LIMIT_S, Outsider, wait_for
+from tests.support.registry_process import Apicurio, coming_apicurio
+from tests.support.two_releases import v1
 
 pytestmark = pytest.mark.timeout(300)  # the first run fetches 109 MB
 
@@ -60,7 +60,7 @@ def running(name: str, log: Path, **environment: str) -> Iterator[Process]:
         port = free.getsockname()[1]
     foreign = ("ENSEMBLE_", "KAFKA_", "SCHEMA_REGISTRY_")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-    command = [sys.executable, "-m", "tests.till", name]
+    command = [sys.executable, "-m", "tests.support.two_releases", name]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

@@ -16,10 +16,10 @@ from ensemble.kafka.worker.restore import Restoration
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Account, Booked, Told
-from tests.workshop.on_kafka import LIMIT_S, ServiceThread, wait_for
-from tests.workshop.plays import script
-from tests.workshop.service import PARTITIONS
+from tests.support.kafka_harness import LIMIT_S, ServiceThread, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Account, Booked, Told
+from tests.support.scripted_service.service import PARTITIONS
 
 AT = partition_of(b"a", PARTITIONS)
 FIVE = encoder_for(Account)(Account(value=5, text=""))

@@ -3,8 +3,8 @@
 import signal
 
 from tests.integration.conftest import Shop
-from tests.workshop.on_kafka import wait_for
-from tests.workshop.plays import script
+from tests.support.kafka_harness import wait_for
+from tests.support.scripted_service.drivers import script
 
 KEYS = [f"k-{number}" for number in range(8)]
 

@@ -10,9 +10,9 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # an u
 
 from ensemble import Service
 from tests.integration.conftest import Shop
-from tests.workshop.on_kafka import ServiceProcess, wait_for
-from tests.workshop.plays import script
-from tests.workshop.service import workshop
+from tests.support.kafka_harness import ServiceProcess, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.service import workshop
 
 
 def refusal(process: ServiceProcess) -> str:

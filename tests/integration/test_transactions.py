@@ -11,11 +11,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 
 from ensemble.kafka.worker.transaction import Outcome, Work
-from tests.cluster import Cluster
 from tests.integration.conftest import Shop
-from tests.workshop.messages import Announced
-from tests.workshop.on_kafka import ServiceThread, paused, wait_for
-from tests.workshop.plays import script
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import ServiceThread, paused, wait_for
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Announced
 
 ADD = "add 1; jot x"
 """Steps of an event: on its topic no window of ids would drop a second run."""

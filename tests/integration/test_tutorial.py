@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tutorial import Block, Checkout, blocks_of, copy_of_tree, patched
+from tests.support.tutorial_runner import Block, Checkout, blocks_of, copy_of_tree, patched
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "tutorial.md"

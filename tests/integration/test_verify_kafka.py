@@ -19,9 +19,9 @@ from cli.verify.facts import Booking
 from cli.verify.flow import MESSAGE_TOPICS, SERVICES
 from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
-from tests.verify_orders import TERMS, clean_story
-from tests.verify_records import PARTITIONS, TOPICS
-from tests.verify_story import Story
+from tests.support.recorded_flow.orders import TERMS, clean_story
+from tests.support.recorded_flow.records import PARTITIONS, TOPICS
+from tests.support.recorded_flow.story import Story
 
 LIMIT_S = 30.0
 

@@ -1,0 +1,194 @@
+"""Rule 9: an async call that outlives its batch stays in flight. Its key waits for it, and nobody else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from ensemble.errors import RetryableError
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import OutagePolicy
+from ensemble.testing.driver import ServiceTestDriver
+from tests.support.scripted_service.controlled_service import (
+    QUIET,
+    World,
+    later,
+    limits,
+    porter,
+    quick,
+    slow,
+    told,
+    waiting,
+)
+
+PATIENT = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3, attempt_timeout_s=30)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def driver(world: World) -> ServiceTestDriver:
+    """A batch waits ten milliseconds for its calls."""
+    return ServiceTestDriver(porter(world), limits=limits(PATIENT), call_wait_s=0.01)
+
+
+@pytest.fixture
+def flying(driver: ServiceTestDriver, world: World) -> ServiceTestDriver:
+    """The call of `a1` hangs; `a2` and `a3` wait behind it."""
+    world.hang("a1")
+    driver.receive(slow("a", "a1"), quick("a", "a2"))
+    driver.receive(slow("a", "a3"))
+    return driver
+
+
+def status(driver: ServiceTestDriver) -> str:
+    parked = driver.parked("a")
+    return parked.status if parked else "free"
+
+
+def test_a_hanging_call_delays_no_other_key(flying: ServiceTestDriver) -> None:
+    flying.receive(slow("b", "b1"), quick("c", "c1"))
+    assert (told(flying, "b"), told(flying, "c"), told(flying)) == (["b1"], ["c1"], [])
+    assert (status(flying), waiting(flying)) == ("in_flight", ["a1", "a2", "a3"])
+
+
+def test_its_completion_takes_effect_once_and_its_key_goes_on(flying: ServiceTestDriver, world: World) -> None:
+    world.let_go("a1")
+    flying.land()
+    flying.advance(3600)
+    flying.restart()
+    flying.advance(3600)
+    assert (told(flying), status(flying), world.calls.count("a2")) == (["a1", "a2", "a3"], "free", 1)
+
+
+def test_nothing_is_called_twice_while_it_is_in_flight(flying: ServiceTestDriver, world: World) -> None:
+    flying.advance(20)
+    flying.receive(quick("b", "b1"))
+    assert world.calls.count("a1") == 1
+
+
+def test_after_a_restart_it_is_called_again(flying: ServiceTestDriver, world: World) -> None:
+    flying.restart()
+    world.let_go("a1")
+    flying.advance(0)
+    assert (world.calls[:2], told(flying)) == (["a1", "a1"], ["a1", "a2", "a3"])
+
+
+def test_what_lands_in_an_aborted_batch_is_called_again(flying: ServiceTestDriver, world: World) -> None:
+    world.let_go("a1")
+    flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
+    flying.abort()
+    assert (told(flying), status(flying)) == ([], "in_flight")
+    flying.advance(0)
+    assert told(flying) == ["a1", "a2", "a3"]
+
+
+def test_a_call_that_its_aborted_batch_left_is_cancelled(driver: ServiceTestDriver, world: World) -> None:
+    """Its record comes again; two calls of one key at once would change one state twice."""
+    world.hang("a1")
+    driver.abort(slow("a", "a1"))
+    assert (status(driver), driver._flights()) == ("free", [])
+    world.let_go("a1")
+    driver.receive(slow("a", "a1"))
+    assert told(driver) == ["a1"]
+
+
+def test_a_call_in_flight_survives_the_abort_of_another_batch(flying: ServiceTestDriver, world: World) -> None:
+    flying.abort(quick("b", "b1"))
+    world.let_go("a1")
+    flying.land()
+    assert (told(flying), world.calls.count("a1")) == (["a1", "a2", "a3"], 2), "begun once, carried once"
+
+
+def test_a_call_that_fails_in_flight_is_tried_again_by_its_policy(flying: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = RetryableError("not now")
+    world.let_go("a1")
+    flying.land()
+    assert (status(flying), waiting(flying)) == ("retrying", ["a1", "a2", "a3"])
+    world.errors.clear()
+    flying.advance(1)
+    assert told(flying) == ["a1", "a2", "a3"]
+
+
+def test_a_call_that_never_comes_back_ends_with_its_attempt(world: World) -> None:
+    short = RetryPolicy(attempts=1, attempt_timeout_s=0.05)
+    driver = ServiceTestDriver(porter(world), limits=limits(short), call_wait_s=0.01)
+    world.hang("a1")
+    driver.receive(slow("a", "a1"))
+    driver.land()
+    assert (status(driver), len(driver.dead_letters)) == ("dead_lettered", 1)
+
+
+def test_a_timer_waits_for_the_call_of_its_key(driver: ServiceTestDriver, world: World) -> None:
+    driver.receive(later("a", "ding", 1))
+    world.hang("a1")
+    driver.receive(slow("a", "a1"))
+    driver.advance(2)
+    assert told(driver) == []
+    world.let_go("a1")
+    driver.land()
+    driver.advance(0)
+    assert told(driver) == ["a1", "ding"]
+
+
+def test_a_call_that_lands_while_its_service_is_paused_counts_and_begins_nothing_new(
+    flying: ServiceTestDriver, world: World
+) -> None:
+    flying.pause("service", "shop")
+    world.let_go("a1")
+    flying.land()
+    flying.advance(60)
+    assert (told(flying), waiting(flying)) == (["a1"], ["a2", "a3"])
+    flying.resume("service", "shop")
+    flying.advance(0)
+    assert told(flying) == ["a1", "a2", "a3"]
+
+
+def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: World) -> None:
+    policy = limits(PATIENT, outage=OutagePolicy(after=2, probe_s=5))
+    driver = ServiceTestDriver(porter(world), limits=policy, call_wait_s=0.01)
+    world.errors |= dict.fromkeys(("a", "b", "c"), RetryableError("down"))
+    driver.receive(*(slow(key, key) for key in ("a", "b", "c")))
+    world.errors.clear()
+    for key in ("a", "b", "c"):
+        world.hang(key)
+    world.calls.clear()
+    driver.advance(20)
+    assert len(world.calls) == 1
+    probe = driver.parked(world.calls[0])
+    assert probe is not None
+    assert (probe.status, probe.blocked_on) == ("in_flight", "")
+    for key in ("a", "b", "c"):
+        world.let_go(key)
+    driver.land()
+    driver.advance(20)
+    assert [told(driver, key) for key in ("a", "b", "c")] == [["a"], ["b"], ["c"]]
+
+
+def test_a_probe_that_an_aborted_batch_made_is_given_back(world: World) -> None:
+    policy = limits(PATIENT, outage=OutagePolicy(after=2, probe_s=5))
+    driver = ServiceTestDriver(porter(world), limits=policy, call_wait_s=0.01)
+    world.errors |= dict.fromkeys(("a", "b", "c"), RetryableError("down"))
+    driver.receive(*(slow(key, key) for key in ("a", "b", "c")))
+    for key in ("a", "b", "c"):
+        world.hang(key)
+    driver.clock.advance(6)
+    world.calls.clear()
+    driver.abort()
+    driver.advance(0)
+    assert world.calls == ["a", "a"]
+
+
+def test_many_calls_may_be_in_flight_at_once(world: World) -> None:
+    driver = ServiceTestDriver(porter(world), limits=limits(PATIENT, outage=QUIET), call_wait_s=0.01)
+    keys = [f"k{number}" for number in range(50)]
+    for key in keys:
+        world.hang(key)
+    driver.receive(*(slow(key, key) for key in keys))
+    assert len(driver._flights()) == 50
+    for key in reversed(keys):
+        world.let_go(key)
+        driver.land()
+    assert all(told(driver, key) == [key] for key in keys)

@@ -1,0 +1,342 @@
+"""Operators pause, resume, redrive and discard. Each command is answered, and the same again changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.system_messages.dead_letters import Asked, GivenUp, redrive
+from ensemble.system_messages.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
+from ensemble.system_messages.state import ParkedRecord, Pause
+from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from tests.support.scripted_service.controlled_service import (
+    THRICE,
+    World,
+    header,
+    later,
+    letter_of,
+    limits,
+    porter,
+    quick,
+    slow,
+    told,
+    waiting,
+)
+
+NEVER = TerminalError("never")
+WHO = {"requested_by": "ann", "reason": "release 7"}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def driver(world: World) -> ServiceTestDriver:
+    return ServiceTestDriver(porter(world), limits=limits())
+
+
+@pytest.fixture
+def stuck(driver: ServiceTestDriver, world: World) -> ServiceTestDriver:
+    """`a1` is dead-lettered, `a2` waits behind it; the cause is removed."""
+    world.errors["a1"] = NEVER
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    world.errors.clear()
+    return driver
+
+
+def answers(driver: ServiceTestDriver) -> list[tuple[str, str]]:
+    return [(answer.operation, answer.outcome) for answer in driver.answers(OperationDone)]
+
+
+# -- pause and resume -----------------------------------------------------------------------------------------------
+
+
+def test_a_paused_service_takes_nothing_and_goes_on_where_it_stopped(driver: ServiceTestDriver) -> None:
+    driver.pause("service", "shop")
+    with pytest.raises(Stopped, match="paused"):
+        driver.receive(quick("a", "a1"))
+    driver.resume("service", "shop")
+    driver.receive(quick("a", "a1"))
+    assert told(driver) == ["a1"]
+
+
+def test_a_paused_service_tries_nothing_again_and_fires_no_timer(driver: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = RetryableError("not now")
+    driver.receive(quick("a", "a1"), later("b", "ding", 5))
+    driver.pause("service", "shop")
+    driver.restart()
+    driver.advance(60)
+    assert world.calls == ["a1"]
+    world.errors.clear()
+    driver.resume("service", "shop")
+    driver.advance(0)
+    assert (told(driver), told(driver, "b")) == (["a1"], ["ding"])
+
+
+def test_a_paused_command_waits_in_order_and_others_flow(driver: ServiceTestDriver, world: World) -> None:
+    driver.pause("command", "SlowScript")
+    driver.receive(slow("a", "a1"), quick("a", "a2"), quick("b", "b1"))
+    driver.restart()
+    assert (told(driver), told(driver, "b"), waiting(driver)) == ([], ["b1"], ["a1", "a2"])
+    driver.resume("command", "SlowScript")
+    driver.advance(0)
+    assert (told(driver), world.calls) == (["a1", "a2"], ["b1", "a1", "a2"])
+
+
+def test_a_command_is_paused_also_behind_one_of_its_key_in_the_same_batch(
+    driver: ServiceTestDriver, world: World
+) -> None:
+    """The first fails while the second is only about to begin: both wait, none is lost."""
+    driver.pause("command", "Script")
+    world.errors["a1"] = NEVER
+    driver.receive(slow("a", "a1"), quick("a", "a2"))
+    assert waiting(driver) == ["a1", "a2"]
+
+
+def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = RetryableError("not now")
+    driver.receive(quick("a", "a1"))
+    driver.pause("command", "Script")
+    driver.advance(3600)
+    parked = driver.parked("a")
+    assert parked is not None
+    assert (parked.status, parked.blocked_on, world.calls) == ("paused", "command/Script", ["a1"])
+
+
+def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> None:
+    task = driver._task_of("a")
+    task.begin_batch(driver.clock.now(), "")
+    task.stores.parking.set_pause("command", "Script", Pause(operation_id="op-1", at=1, **WHO))
+    task.drop()
+    driver.receive(quick("a", "a1"))
+    assert told(driver) == ["a1"]
+
+
+def test_pausing_twice_is_once_and_so_is_resuming(driver: ServiceTestDriver) -> None:
+    for _ in range(2):
+        driver.pause("command", "Script")
+    for _ in range(2):
+        driver.resume("command", "Script")
+    outcomes = [outcome for _, outcome in answers(driver)]
+    assert outcomes == ["done", "done", "nothing_to_do", "nothing_to_do"] * 2
+
+
+def test_the_same_pause_delivered_again_after_its_end_does_not_pause_again(driver: ServiceTestDriver) -> None:
+    pause = PauseWork(operation_id="op-1", at=1, scope="command", name="Script", **WHO)
+    driver.operate(pause)
+    driver.operate(ResumeWork(operation_id="op-2", at=2, scope="command", name="Script", **WHO))
+    driver.restart()
+    driver.operate(pause)
+    driver.receive(quick("a", "a1"))
+    assert told(driver) == ["a1"]
+
+
+# -- redrive --------------------------------------------------------------------------------------------------------
+
+
+def test_a_redrive_runs_the_head_and_then_what_waits(stuck: ServiceTestDriver) -> None:
+    stuck.redrive(letter_of(stuck))
+    assert (told(stuck), stuck.parked("a")) == (["a1", "a2"], None)
+    assert answers(stuck) == [("RedriveRecord", "done")]
+
+
+def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
+    letter = letter_of(stuck)
+    for _ in range(2):
+        stuck.redrive(letter)
+        stuck.restart()
+    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
+
+
+def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
+    letter, task = letter_of(stuck), stuck._task_of("a")
+    command = redrive(GivenUp.of(letter), Asked("op-1", "ann", "release 7", 1))
+    task.begin_batch(stuck.clock.now(), "")
+    task.stores.parking.done("op-1", 1)
+    task.parked.redrive_head(b"a")
+    task.drop()
+    stuck.operate(command)
+    assert told(stuck) == ["a1", "a2"]
+
+
+def test_a_redrive_that_fails_again_can_be_redriven_again(stuck: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = NEVER
+    stuck.redrive(letter_of(stuck))
+    first, second = stuck.dead_letters
+    world.errors.clear()
+    stuck.redrive(first)
+    assert told(stuck) == [], "that one was redriven already"
+    stuck.redrive(second)
+    assert told(stuck) == ["a1", "a2"]
+
+
+def test_a_redriven_record_carries_where_it_came_from(stuck: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = NEVER
+    letter = letter_of(stuck)
+    stuck.redrive(letter)
+    origin = f"{letter.topic()}/{letter.partition()}/{letter.offset()}"
+    assert header(letter_of(stuck), "ensemble.redriven-from") == origin
+
+
+def test_an_edited_redrive_takes_the_new_value_and_keeps_the_old_beside_it(
+    stuck: ServiceTestDriver, world: World
+) -> None:
+    world.errors["fixed"] = NEVER
+    before = stuck.waiting("a")[0].value
+    stuck.redrive(letter_of(stuck), edited=quick("a", "fixed"))
+    assert (waiting(stuck), stuck.waiting("a")[0].original) == (["fixed", "a2"], before)
+    world.errors.clear()
+    stuck.redrive(letter_of(stuck))
+    assert told(stuck) == ["fixed", "a2"]
+
+
+def test_a_skipped_record_is_redriven_as_if_it_came_now(driver: ServiceTestDriver, world: World) -> None:
+    world.errors["a1"] = RejectedInput("nonsense")
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    world.errors.clear()
+    for _ in range(2):
+        driver.redrive(driver.dead_letters[0])
+    assert told(driver) == ["a2", "a1"]
+
+
+def test_a_skipped_record_that_was_edited_keeps_what_it_was(driver: ServiceTestDriver, world: World) -> None:
+    world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    letter = driver.dead_letters[0]
+    driver.redrive(letter, edited=quick("a", "fixed"))
+    assert (waiting(driver), driver.waiting("a")[1].original) == (["a2", "fixed"], letter.value())
+
+
+def test_a_skipped_record_waits_behind_its_parked_key(driver: ServiceTestDriver, world: World) -> None:
+    world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    world.errors.clear()
+    driver.redrive(driver.dead_letters[0])
+    assert waiting(driver) == ["a2", "a1"]
+
+
+def test_a_skipped_timer_is_redriven(world: World) -> None:
+    skip = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.SKIP)
+    driver = ServiceTestDriver(porter(world), limits=limits(skip))
+    world.errors["ding"] = NEVER
+    driver.receive(later("a", "ding", 5))
+    driver.advance(5)
+    world.errors.clear()
+    driver.receive(later("a", "dong", 60))
+    driver.redrive(driver.dead_letters[0])
+    driver.advance(60)
+    assert told(driver) == ["ding", "dong"], "the newer timer of that name is left alone"
+
+
+def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: World) -> None:
+    pause = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.PAUSE)
+    driver = ServiceTestDriver(porter(world), limits=limits(pause))
+    world.errors["a1"] = NEVER
+    driver.receive(quick("a", "a1"))
+    world.errors.clear()
+    driver.advance(3600)
+    assert world.calls == ["a1"]
+    driver.operate(redrive_of(driver.waiting("a")[0]))
+    assert told(driver) == ["a1"]
+
+
+def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: ServiceTestDriver) -> None:
+    """Its key went on by `parked retry`: doing it again would do it twice."""
+    letter = letter_of(stuck)
+    stuck.operate(redrive_of(stuck.waiting("a")[0]))
+    assert told(stuck) == ["a1", "a2"]
+    stuck.redrive(letter)
+    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
+
+
+def redrive_of(held: ParkedRecord, **more: object) -> RedriveRecord:
+    said = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
+    what = {"generation": 0, "key": held.key, "value": held.value, "headers": held.headers}
+    return RedriveRecord.model_validate({"operation_id": "op-1", "at": 1, **WHO, **said, **what, **more})
+
+
+def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -> None:
+    held = stuck.waiting("a")[0]
+    elsewhere = redrive_of(held, topic="shop.gone", redriven_from="shop.dead-letter/0/0")
+    stuck.operate(elsewhere)
+    stuck.operate(redrive_of(held, edited=b"x" * 2_200_000))
+    refused = [answer.words for answer in stuck.answers(OperationDone) if answer.outcome == "refused"]
+    assert refused[0] == "this service does not read shop.gone"
+    assert "takes" in refused[1]
+    assert waiting(stuck) == ["a1", "a2"]
+
+
+def test_a_command_that_cannot_be_read_stops_nothing(driver: ServiceTestDriver) -> None:
+    driver.receive_records([MemoryRecord("shop.control", 0, 0, b"operator", value) for value in (None, b"", b"\0nope")])
+    driver.receive(quick("a", "a1"))
+    assert (told(driver), driver.dead_letters) == (["a1"], [])
+
+
+# -- discard --------------------------------------------------------------------------------------------------------
+
+
+def test_a_discard_does_without_the_head_and_the_rest_goes_on(stuck: ServiceTestDriver) -> None:
+    stuck.discard(letter_of(stuck))
+    assert (told(stuck), stuck.parked("a"), answers(stuck)) == (["a2"], None, [("DiscardRecord", "done")])
+
+
+def test_a_discarded_record_cannot_be_redriven(stuck: ServiceTestDriver) -> None:
+    letter = letter_of(stuck)
+    stuck.discard(letter)
+    stuck.redrive(letter)
+    assert (told(stuck), answers(stuck)[1]) == (["a2"], ("RedriveRecord", "nothing_to_do"))
+
+
+def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: World) -> None:
+    """A later one of its name is another timer, with dead letters of its own."""
+    world.errors["ding"] = NEVER
+    for _ in range(2):
+        driver.receive(later("a", "ding", 5))
+        driver.advance(5)
+        driver.discard(letter_of(driver))
+        driver.restart()
+        assert driver.parked("a") is None
+    driver.advance(3600)
+    assert told(driver) == []
+
+
+def discard_of(held: ParkedRecord) -> DiscardRecord:
+    place = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
+    return DiscardRecord.model_validate(
+        {"operation_id": "op-1", "at": 1, "generation": 0, "key": held.key, **WHO, **place}
+    )
+
+
+@pytest.fixture
+def flying(world: World) -> ServiceTestDriver:
+    """The call of `a1` hangs; `a2` and `a3` wait behind it."""
+    driver = ServiceTestDriver(porter(world), limits=limits(THRICE), call_wait_s=0.01)
+    world.hang("a1")
+    driver.receive(slow("a", "a1"), slow("a", "a2"), slow("a", "a3"))
+    return driver
+
+
+def test_a_head_in_flight_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+    flying.operate(discard_of(flying.waiting("a")[0]))
+    world.let_go("a1")
+    flying.advance(0)
+    assert told(flying) == ["a2", "a3"]
+
+
+def test_a_head_that_is_about_to_be_called_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+    """In the batch in which the call before it lands."""
+    second = flying.waiting("a")[1]
+    world.let_go("a1")
+    flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
+    flying.operate(discard_of(second))
+    flying.advance(0)
+    assert (told(flying), "a2" in world.calls) == (["a1", "a3"], False)
+
+
+def test_a_head_in_flight_is_not_redriven_beside_itself(flying: ServiceTestDriver, world: World) -> None:
+    flying.operate(redrive_of(flying.waiting("a")[0]))
+    assert answers(flying) == [("RedriveRecord", "refused")]
+    assert world.calls == ["a1"]

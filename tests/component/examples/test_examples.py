@@ -1,0 +1,44 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[3]
+EXAMPLES = sorted((CHECKOUT / "examples").glob("0*.py"))
+LAST_LINES = {
+    "01_event": "CoffeeServed(cup='cup-1', drink='espresso')",
+    "02_command_with_state": "Card(card='ada', stamps=2, filled=1)",
+    "03_event_sourced": "left: 4 g",
+    "04_saga": "BeansReleased   -> cancelled",
+}
+
+
+def said_by(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_shows_in_memory_what_it_does(path: Path) -> None:
+    # when
+    done = said_by(str(path))
+
+    # then
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].rstrip() == LAST_LINES[path.stem]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_read_in_a_minute(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 60
+
+
+def test_a_name_that_is_no_example_is_answered_with_the_names_there_are() -> None:
+    # when
+    done = said_by("examples/on_kafka.py", "05_magic")
+
+    # then
+    assert done.returncode == 2
+    assert "01_event|02_command_with_state|03_event_sourced|04_saga" in done.stderr

@@ -1,0 +1,178 @@
+"""Deadlines and retention of the orchestrator, across restarts, and its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts import FulfilOrder, OrderState, ProcessPayment
+from ensemble.errors import ConfigurationError
+from ensemble.settings import load
+from ensemble.testing.driver import ServiceTestDriver
+from services.orchestrator.__main__ import main
+from services.orchestrator.policies import DEFAULT_POLICIES, FulfilmentSettings
+from services.orchestrator.service import orchestrator
+from tests.support.order_saga_driver import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
+
+TIMERS = "orchestrator.timers-changelog"
+
+
+@pytest.fixture
+def driver() -> ServiceTestDriver:
+    return ServiceTestDriver(orchestrator(POLICIES))
+
+
+def status_of(driver: ServiceTestDriver) -> str | None:
+    state = driver.state(OrderState, "o-1")
+    return None if state is None else state.status
+
+
+def names(driver: ServiceTestDriver) -> list[str]:
+    return [type(command).__name__ for command in driver.sent]
+
+
+def test_sends_again_at_the_deadline_and_then_gives_up(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED)
+    driver.advance(9.9)
+    assert names(driver) == ["ProcessPayment"]
+    driver.advance(0.2)
+    assert names(driver) == ["ProcessPayment"] * 2
+    driver.advance(10)
+    assert names(driver) == ["ProcessPayment", "ProcessPayment", "CancelShipment"]
+
+
+def test_a_deadline_holds_across_a_restart(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED)
+    driver.advance(6)
+    driver.restart()
+    driver.clear()
+    driver.advance(4.1)
+    (command,) = driver.sent
+    assert isinstance(command, ProcessPayment)
+    assert command.attempt == 2
+
+
+def test_a_restart_does_not_run_a_step_again(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, PAID)
+    driver.clear()
+    driver.restart()
+    driver.receive(PAID)
+    driver.advance(9)
+    assert driver.sent == []
+
+
+def test_an_answer_replaces_the_deadline_of_its_step(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED)
+    driver.advance(9)
+    driver.receive(PAID)
+    driver.clear()
+    driver.advance(9)
+    assert driver.sent == []
+    driver.advance(1.1)
+    (command,) = driver.sent
+    assert isinstance(command, FulfilOrder)
+
+
+def test_a_transition_costs_one_timer_record(driver: ServiceTestDriver) -> None:
+    for count, event in enumerate((PLACED, PAID, RESERVED), start=1):
+        driver.receive(event)
+        assert len(driver.records(TIMERS)) == count
+        driver.advance(1)
+
+
+def test_an_undo_that_nobody_answers_leaves_the_order_owed(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, DECLINED)
+    driver.advance(20.1)
+    assert status_of(driver) == "compensation_failed"
+    driver.advance(30 * 86_400)
+    driver.restart()
+    assert status_of(driver) == "compensation_failed"
+    driver.receive(UNSHIPPED)
+    assert (status_of(driver), names(driver)[-1]) == ("cancelled", "CancelOrder")
+
+
+def test_forgets_an_order_that_was_never_placed(driver: ServiceTestDriver) -> None:
+    """Rule 5: an event of an unknown order makes a placeholder, which expires."""
+    driver.receive(SCHEDULED)
+    driver.restart()
+    driver.advance(3599)
+    assert status_of(driver) == "placeholder"
+    driver.advance(2)
+    assert status_of(driver) is None
+
+
+def test_keeps_an_order_that_was_placed_in_time(driver: ServiceTestDriver) -> None:
+    driver.receive(SCHEDULED)
+    driver.receive(PLACED, PAID, RESERVED)
+    driver.advance(6 * 86_400)
+    assert status_of(driver) == "completed"
+
+
+def test_forgets_an_ended_order_after_its_retention(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, PAID, RESERVED, SCHEDULED)
+    driver.advance(7 * 86_400 - 1)
+    driver.restart()
+    assert status_of(driver) == "completed"
+    driver.advance(2)
+    assert status_of(driver) is None
+
+
+def test_all_deadlines_together_undo_what_may_have_happened(driver: ServiceTestDriver) -> None:
+    """Rule 4: a deadline means unknown, not failed: sent again, then given up and undone too."""
+    driver.receive(PLACED, PAID)
+    driver.advance(20.1)
+    driver.receive(UNSHIPPED)
+    driver.advance(20.1)
+    driver.receive(REFUNDED)
+    state = driver.state(OrderState, "o-1")
+    assert state is not None
+    assert (state.status, state.owed, state.undone) == (
+        "compensation_failed",
+        ("reservation",),
+        ("shipment", "payment"),
+    )
+
+
+def test_the_service_conducts_with_the_default_policies() -> None:
+    assert orchestrator().roles[0].adapters == {"policies": DEFAULT_POLICIES}
+
+
+def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "5")
+    monkeypatch.setenv("ENSEMBLE_FULFILMENT_STUB_S", "60")
+    policies = load(FulfilmentSettings).policies()
+    assert (policies.steps["payment"].deadline_s, policies.steps["payment"].resends) == (5, 3)
+    assert (policies.steps["shipment"].deadline_s, policies.stub_s) == (20, 60)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("STEPS__PAYMENT__DEADLINE_S", "-1", "DEADLINE_S: Input should be greater than 0"),
+        ("UNDOS__SHIPMENT__RESENDS", "often", "RESENDS: Input should be a valid integer"),
+        ("STEPS__PAYMNT__RESENDS", "1", "PAYMNT: Extra inputs are not permitted"),
+        ("STUB_S", "0", "STUB_S: Input should be greater than 0"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
+    monkeypatch.setenv(f"ENSEMBLE_FULFILMENT_{name}", value)
+    with pytest.raises(ConfigurationError, match=words):
+        load(FulfilmentSettings)
+
+
+def test_a_wrong_setting_ends_the_process_with_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENSEMBLE_FULFILMENT_PLACEHOLDER_S", "soon")
+    assert main() == 2
+    assert "ENSEMBLE_FULFILMENT_PLACEHOLDER_S: Input should be a valid number" in capsys.readouterr().err
+
+
+def test_a_wrong_policy_file_ends_the_process_with_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "orchestrator.toml").write_text("[saga.steps.payment]\ndeadline_s = 0\n")
+    monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", str(tmp_path))
+    assert main() == 2
+    assert "line 2: [saga.steps.payment] deadline_s: Input should be greater than 0" in capsys.readouterr().err

@@ -1,0 +1,47 @@
+"""`python -m drills NAME [--minutes N] [--rate R]`: one of the operator's bad days, acted out on a Kafka of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from cli.fleet import FleetError
+from cli.mistakes import FAILED, answer
+from tests.drills import hung_transaction, poison, provider_down, refund_fails, wrong_release
+from tests.drills.stage import Drill, DrillFailed, Size, perform
+from tests.drills.terminal import CHECKOUT
+
+DRILLS: Final = {
+    each.DRILL.name: each.DRILL for each in (provider_down, poison, wrong_release, refund_fails, hung_transaction)
+}
+TRANSCRIPTS: Final = CHECKOUT / "build" / "drills"
+
+
+def main(
+    name: Annotated[str, typer.Argument(help=f"Which: {', '.join(DRILLS)}.")],
+    *,
+    minutes: Annotated[float, typer.Option(min=0, max=600, help="How long the trouble lasts, where it lasts.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.1, max=200, help="Orders a second, where there is load.")] = 5.0,
+) -> None:
+    """Act it out; the transcript is build/drills/NAME.txt. Exit code 1 when something is not as it must be."""
+    if name not in DRILLS:
+        raise typer.BadParameter(f"{name}: there is no such drill; there are {', '.join(DRILLS)}")
+    raise typer.Exit(_performed(DRILLS[name], Size(minutes, rate), TRANSCRIPTS))
+
+
+def _performed(drill: Drill, size: Size, directory: Path) -> int:
+    try:
+        perform(drill, size, directory, typer.echo)
+    except (DrillFailed, FleetError) as failure:
+        typer.echo(f"drill {drill.name}: {failure}\nlogs: {directory / drill.name / 'logs'}", err=True)
+        return FAILED
+    except BaseException as error:  # noqa: BLE001  in words, as every command does
+        return answer(error)
+    typer.echo(f"transcript: {directory / drill.name}.txt", err=True)
+    return 0
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,81 @@
+"""Orders as customers place them: some now, or so many a second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import TYPE_CHECKING, Final
+
+from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
+from cli.publishing import record_of
+from contracts import OrderLine, PlaceOrder, ReceiveStock
+from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
+from ensemble.kafka.client.producing import Writer
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client.access import Access
+
+GOODS: Final = ("beans-1kg", "grinder")
+"""What is ordered, in turn."""
+_PIECES: Final = 1_000_000
+
+
+class Load:
+    """Whoever orders, with shelves that do not run empty."""
+
+    def __init__(self, access: Access) -> None:
+        self._writer, self._lock = Writer(access), threading.Lock()
+        self.placed: list[str] = []
+        """The ids of the orders, the first one first."""
+        for sku in GOODS:
+            stock = ReceiveStock(warehouse_id=WAREHOUSE, sku=sku, quantity=_PIECES)
+            self._writer.write([record_of(stock, INVENTORY_COMMANDS, token_hex(16))])
+
+    def place(self, count: int = 1) -> list[str]:
+        """So many orders at once; their ids."""
+        with self._lock:
+            numbers = range(len(self.placed) + 1, len(self.placed) + count + 1)
+            orders = [_order(number) for number in numbers]
+            self._writer.write([record_of(order, ORDERS_COMMANDS, token_hex(16)) for order in orders])
+            ids = [order.order_id for order in orders]
+            self.placed += ids
+        return ids
+
+    @contextmanager
+    def steady(self, rate: float) -> Iterator[None]:
+        """So many a second, by the clock, as long as the block lasts."""
+        is_over, failures = threading.Event(), list[BaseException]()
+        thread = threading.Thread(target=self._keep_placing, args=(rate, is_over, failures), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+        for failure in failures:
+            raise failure
+
+    def _keep_placing(self, rate: float, is_over: threading.Event, failures: list[BaseException]) -> None:
+        began, sent = time.monotonic(), 0
+        try:
+            while not is_over.wait(max(0.0, began + sent / rate - time.monotonic())):
+                due = max(1, int((time.monotonic() - began) * rate) - sent)
+                self.place(due)
+                sent += due
+        except Exception as failure:  # noqa: BLE001  raised again by whoever ends the load
+            failures.append(failure)
+
+
+def _order(number: int) -> PlaceOrder:
+    sku = GOODS[number % len(GOODS)]
+    return PlaceOrder(
+        order_id=f"order-{number:04}",
+        customer_id=CUSTOMER,
+        lines=(OrderLine(sku=sku, quantity=1, unit_price=PRICES[sku]),),
+        currency=CURRENCY,
+        payment_token="tok_approve",
+        warehouse_id=WAREHOUSE,
+    )

@@ -1,0 +1,107 @@
+"""Messages that can never be handled: one order waits, all others flow, and an operator edits, redrives or discards."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from confluent_kafka import Producer
+
+from contracts import AttemptCharge
+from contracts.catalogue import ORDERS_COMMANDS
+from tests.drills.stage import Drill, Scene, from_here, must
+
+_POLICY: Final = """\
+# An order whose payment stays unanswered waits for a person.
+[saga.steps.payment]
+deadline_s = 5
+resends = 1
+on_exhaustion = "pause"
+"""
+_POISONED: Final = "order-poisoned"
+_OTHERS: Final = 20
+_LIMIT_S: Final = 30.0
+
+
+def _act(scene: Scene) -> None:
+    _refused(scene)
+    _others_flow(scene)
+    _looked_at(scene)
+    _put_right(scene)
+    _unreadable(scene)
+
+
+def _refused(scene: Scene) -> None:
+    scene.tell("A shop sends a payment token with a blank in it, which the provider refuses as malformed.")
+    scene.type(f"./ensemble orders place --order-id {_POISONED} --payment-token 'tok approve' --line grinder:1:12900")
+    scene.load.placed.append(_POISONED)
+    scene.until(lambda: scene.watch.parked("payment"), "payment holds the order's charge back")
+
+
+def _others_flow(scene: Scene) -> None:
+    orders = scene.load.place(_OTHERS)
+    scene.await_end(orders)
+    scene.tell(f"{len(orders)} other orders come, and are completed. This one waits, with what came for it since.")
+    scene.until(lambda: scene.watch.order(_POISONED).get("paused_by"), "the saga pauses the order")
+    scene.until(lambda: len(scene.watch.parked("payment")[0].waiting) > 1, "a resend waits behind the charge")
+    scene.type("./ensemble parked list")
+    scene.type(f"./ensemble parked show {_POISONED}")
+    scene.type("./ensemble orders list --paused")
+
+
+def _looked_at(scene: Scene) -> None:
+    scene.tell("Why?")
+    scene.type("./ensemble dead-letters group")
+    scene.type("./ensemble dead-letters list")
+    scene.type(f"./ensemble dead-letters show {_letter(scene)}", shows=24)
+    scene.tell("A rehearsal stops where it would call the provider, who would refuse it again.")
+    scene.type(f"./ensemble dead-letters redrive --key {_POISONED} --dry-run")
+
+
+def _letter(scene: Scene) -> str:
+    """Where the only one lies."""
+    found = scene.watch.letters()
+    must(len(found) == 1, f"there are {len(found)} open dead letters, not one")
+    return str(found[0]["place"])
+
+
+def _put_right(scene: Scene) -> None:
+    scene.tell("The shop says what the token was meant to be. The message is redriven with it; the original is kept.")
+    file = scene.home / "charge.json"
+    file.write_text(json.dumps(_mended(scene)) + "\n", encoding="utf-8")
+    scene.type(f"cat {from_here(file)}")
+    place = _letter(scene)
+    scene.type(
+        f"./ensemble dead-letters redrive {place} --edit {from_here(file)} --reason 'the shop has sent a wrong token'"
+    )
+    scene.until(lambda: not scene.watch.parked("payment"), "the key is drained")
+    scene.type("./ensemble parked list")
+    if scene.watch.order(_POISONED).get("paused_by"):
+        scene.tell("The order has its answer, and goes on when it is resumed.")
+        scene.type(f"./ensemble orders resume {_POISONED} --reason 'the charge went through'")
+    scene.await_end([_POISONED])
+    scene.type(f"./ensemble orders show {_POISONED}")
+
+
+def _mended(scene: Scene) -> dict[str, Any]:
+    held = scene.watch.parked("payment")[0].head
+    from ensemble.messages.codec import readers_for
+
+    assert held.value is not None, "a charge has content"
+    charge = readers_for(AttemptCharge)[held.value[:5]](held.value)
+    return {**charge.model_dump(), "payment_token": "tok_approve"}
+
+
+def _unreadable(scene: Scene) -> None:
+    scene.tell("Somebody else's program writes something else onto a topic. It is given up at once, and nothing waits.")
+    producer = Producer({"bootstrap.servers": scene.stage.bootstrap})
+    producer.produce(ORDERS_COMMANDS.name, b'{"order": "as JSON"}', b"order-json")
+    must(producer.flush(_LIMIT_S) == 0, "the broker takes no records")
+    scene.until(scene.watch.letters, "it is a dead letter")
+    scene.type("./ensemble dead-letters list")
+    scene.type("./ensemble dead-letters discard --key order-json --reason 'not for us: told the other team' --yes")
+    scene.type("./ensemble dead-letters list")
+    scene.type("./ensemble dead-letters list --all")
+
+
+DRILL: Final = Drill("poison", "a message that can never be handled", _act, {"orchestrator": _POLICY})

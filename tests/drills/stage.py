@@ -1,0 +1,204 @@
+"""What all drills share: everything on a Kafka of its own, customers who order, and an operator at a terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.fleet import ALL, SERVICES, Fleet
+from cli.stage import Plan, Stage
+from tests.drills.load import Load
+from tests.drills.terminal import CHECKOUT, run
+from tests.drills.transcript import Transcript
+from tests.drills.watch import Watch
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client.access import Access
+
+OPERATOR: Final = "ann"
+PATIENCE_S: Final = 90.0
+_STEP_S: Final = 0.2
+_ASK_S: Final = 5.0
+_SETTLE_S: Final = 30
+
+
+class DrillFailed(Exception):
+    """Something is not as it must be; the message says what."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long, and under how much load."""
+
+    minutes: float = 1.0
+    rate: float = 5.0
+    """Orders a second."""
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One of the operator's bad days."""
+
+    name: str
+    shows: str
+    act: Callable[[Scene], None]
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """Policy files, by service."""
+
+
+def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], None]) -> None:
+    """Act it out, from nothing to a clean check. DrillFailed when something is not as it must be.
+
+    The transcript is `directory`/NAME.txt; logs and policy files lie beside it, in `directory`/NAME.
+    """
+    home = directory / drill.name
+    shutil.rmtree(home, ignore_errors=True)
+    environment = {"ENSEMBLE_POLICIES_DIR": str(_written(drill.policies, home / "policies"))}
+    stage = Stage(Plan(home, ALL, environment=environment), _progress)
+    try:
+        with (
+            Transcript(directory / f"{drill.name}.txt", show) as transcript,
+            stage,
+            Watch(stage.access, SERVICES) as watch,
+        ):
+            scene = Scene(stage, watch, transcript, size)
+            scene.tell(f"{drill.name}: {drill.shows}")
+            drill.act(scene)
+            scene.check()
+    finally:
+        shutil.rmtree(home / "kafka", ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a drill is acted out."""
+
+    stage: Stage
+    watch: Watch
+    transcript: Transcript
+    size: Size
+    load: Load = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "load", Load(self.access))
+
+    @property
+    def access(self) -> Access:
+        return self.stage.access
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.stage.fleet
+
+    @property
+    def home(self) -> Path:
+        """Where policies and logs are."""
+        return self.fleet.logs.parent
+
+    # -- what happens, and what the operator types --------------------------------------------------------------------
+
+    def tell(self, sentence: str) -> None:
+        """What happens, or what the operator wants to know."""
+        self.transcript.add(sentence)
+
+    def type(self, line: str, *, shows: int | None = None, code: int = 0) -> str:
+        """Run a command; what it printed. `shows` lines of it are kept. DrillFailed when its exit code is another."""
+        ran = run(line, self._environment())
+        self.transcript.add(f"$ {line}\n{ran.head(shows)}")
+        must(ran.code == code, f"`{line}` ended with exit code {ran.code}, not {code}:\n{ran.text}")
+        return ran.text
+
+    def look_at_metrics(self, name: str, wanted: str) -> list[str]:
+        """What curl and grep show of a service's /metrics."""
+        found = self.metrics(name, wanted)
+        line = f"$ curl -s {self.fleet.members[name].url}/metrics | grep ^{wanted}"
+        self.transcript.add("\n".join([line, *found]))
+        return found
+
+    def metrics(self, name: str, wanted: str) -> list[str]:
+        """The lines of a service's /metrics that begin so."""
+        url = f"{self.fleet.members[name].url}/metrics"
+        with urllib.request.urlopen(url, timeout=_ASK_S) as answer:
+            lines = answer.read().decode().splitlines()
+        return [line for line in lines if line.startswith(wanted)]
+
+    def order_provider(self, mode: str) -> None:
+        """Have the payment provider behave in some way."""
+        url, body = f"{self.fleet.provider_url}/admin/outage", f'{{"mode": "{mode}"}}'
+        request = urllib.request.Request(url, body.encode())
+        with urllib.request.urlopen(request, timeout=_ASK_S):
+            self.transcript.add(f"$ curl -X POST {url} -d '{body}'")
+
+    def check(self) -> None:
+        """All orders have ended, and the independent check says so."""
+        self.type(f"./ensemble verify --expect-orders {len(self.load.placed)} --settle {_SETTLE_S}")
+
+    # -- what must come to be -----------------------------------------------------------------------------------------
+
+    def until(self, condition: Callable[[], Any], words: str, limit_s: float = PATIENCE_S) -> None:
+        """Return when it holds; DrillFailed when it does not in time."""
+        began = time.monotonic()
+        while not condition():
+            waited = time.monotonic() - began
+            must(waited < limit_s, f"within {limit_s:g} s it did not come to this: {words}")
+            must(not (fallen := self.fleet.fallen()), "\n".join(map(str, fallen)))
+            _progress(f"waiting until {words} ({waited:.0f} s)")
+            time.sleep(_STEP_S)
+
+    def wait(self, seconds: float, words: str) -> None:
+        """Let time pass."""
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() >= end, f"{words} for {seconds:g} s", seconds + PATIENCE_S)
+
+    def await_end(self, order_ids: Sequence[str], status: str = "completed", limit_s: float = PATIENCE_S) -> None:
+        """Return when these orders have ended so."""
+
+        def ended() -> bool:
+            return all(self.watch.order(order_id).get("status") == status for order_id in order_ids)
+
+        self.until(ended, f"{len(order_ids)} orders are {status}", limit_s)
+
+    def _environment(self) -> dict[str, str]:
+        """The operator's: a name, and where everything is."""
+        return {
+            **os.environ,
+            "LOGNAME": OPERATOR,
+            "TERM": "xterm",
+            "NO_COLOR": "1",
+            "KAFKA_BOOTSTRAP_SERVERS": self.stage.bootstrap,
+            "PAYMENT_PROVIDER_URL": self.fleet.provider_url,
+            "ENSEMBLE_POLICIES_DIR": str((self.home / "policies").absolute()),
+        }
+
+
+def must(holds: object, words: str) -> None:
+    """DrillFailed with these words unless it holds."""
+    if not holds:
+        raise DrillFailed(words)
+
+
+def from_here(path: Path) -> str:
+    """The path as it is typed in the checkout."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(CHECKOUT)) if absolute.is_relative_to(CHECKOUT) else str(absolute)
+
+
+def _written(policies: Mapping[str, str], directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    for service, text in policies.items():
+        (directory / f"{service}.toml").write_text(text, encoding="utf-8")
+    return directory.absolute()
+
+
+def _progress(words: str) -> None:
+    """A line on a terminal, written over and over; nothing elsewhere."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{words}\r")
+        sys.stderr.flush()

@@ -1,0 +1,65 @@
+"""A command as an operator sees it run: on a terminal, of a fixed width, without colours."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shlex
+import struct
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CHECKOUT: Final = Path(__file__).parents[2]
+_ROWS, _COLUMNS = 50, 128
+_STYLES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_LIMIT_S: Final = 600.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What it printed, on either output, and how it ended."""
+
+    text: str
+    code: int
+
+    def head(self, lines: int | None) -> str:
+        """The first so many lines, and how many there are more."""
+        all_ = self.text.splitlines()
+        if lines is None or len(all_) <= lines + 1:
+            return self.text
+        return "\n".join([*all_[:lines], f"... and {len(all_) - lines} more lines"])
+
+
+def run(line: str, environment: Mapping[str, str]) -> Ran:
+    """Run it in the checkout, to its end."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        shlex.split(line), cwd=CHECKOUT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    try:
+        said = b"".join(_chunks(ours))
+    finally:
+        os.close(ours)
+    return Ran(_read(said.decode(errors="replace")), process.wait(_LIMIT_S))
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    """Until the last writer has gone, which some systems report as an error."""
+    try:
+        while chunk := os.read(descriptor, 65_536):
+            yield chunk
+    except OSError:
+        return
+
+
+def _read(said: str) -> str:
+    """What stays on the screen: a line that is written over is its last version."""
+    lines = _STYLES.sub("", said).replace("\r\n", "\n").split("\n")
+    return "\n".join(line.rpartition("\r")[2].expandtabs().rstrip() for line in lines).strip("\n")

@@ -1,0 +1,107 @@
+"""`make mutants`: plant each mistake in a copy of the tree, and see whether the test that its patch names finds it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ensemble.embedded import EmbeddedKafka, silent
+from tests.mutants.planted import Mutant, copied_tree, mutants
+
+_LIMIT_S: Final = 300
+_FOUND: Final = 1
+"""pytest's exit code when tests have run and some failed."""
+
+
+class Verdict(NamedTuple):
+    """What became of one mutant."""
+
+    mutant: Mutant
+    is_found: bool
+    words: str
+    seconds: float
+
+
+def main(names: Annotated[list[str] | None, typer.Argument(help="Parts of the names of those to run.")] = None) -> None:
+    """Exit code 1 when a mistake survives, or when a test fails without one."""
+    chosen = [each for each in mutants() if not names or any(name in each.name for name in names)]
+    with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(chosen, Path(name)) as environment:
+        tree = copied_tree(Path(name) / "tree")
+        healthy = _healthy(tree, chosen, environment)
+        verdicts = [_verdict(tree, mutant, environment) for mutant in chosen] if healthy else []
+    _show(verdicts)
+    raise typer.Exit(0 if verdicts and all(each.is_found for each in verdicts) else 1)
+
+
+def _healthy(tree: Path, chosen: Sequence[Mutant], environment: dict[str, str]) -> bool:
+    """The tests pass as long as nothing is planted; else they would prove nothing."""
+    finders = list(dict.fromkeys(each.finder for each in chosen))
+    typer.echo(f"{len(finders)} finders on the tree as it is ...", err=True)
+    done = [(finder, _run(tree, finder, environment)) for finder in finders]
+    failed = [(finder, result) for finder, result in done if result.returncode]
+    for finder, result in failed:
+        typer.echo(f"{' '.join(finder)} fails without a mistake:\n{result.stdout[-2000:]}", err=True)
+    return not failed
+
+
+def _verdict(tree: Path, mutant: Mutant, environment: dict[str, str]) -> Verdict:
+    typer.echo(f"{mutant.name} ...", err=True)
+    began = time.monotonic()
+    mutant.apply(tree)
+    try:
+        result = _run(tree, mutant.finder, environment)
+    finally:
+        mutant.apply(tree, backwards=True)
+    found = [
+        line.split(" - ")[0].split()[1] for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
+    ]
+    is_found = result.returncode == _FOUND and bool(found)
+    words = found[0] if is_found else f"SURVIVED (pytest exit code {result.returncode})"
+    return Verdict(mutant, is_found, words, time.monotonic() - began)
+
+
+def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *finder]
+    paths = os.pathsep.join([str(tree), str(tree / "libs")])
+    variables = {**os.environ, **environment, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=tree, env=variables, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+    )
+
+
+@contextmanager
+def _kafka(chosen: Sequence[Mutant], directory: Path) -> Iterator[dict[str, str]]:
+    """One broker for all that need one."""
+    if not any(mutant.needs_kafka for mutant in chosen):
+        yield {}
+        return
+    broker = EmbeddedKafka(directory / "kafka")
+    try:
+        yield {"KAFKA_BOOTSTRAP_SERVERS": broker.start(silent).bootstrap_servers}
+    finally:
+        broker.stop()
+
+
+def _show(verdicts: Sequence[Verdict]) -> None:
+    table = Table("mutant", "mistake", "found by", "s", title=f"{len(verdicts)} planted mistakes")
+    for each in verdicts:
+        style = "" if each.is_found else "red"
+        table.add_row(each.mutant.name, each.mutant.mistake, each.words, f"{each.seconds:.0f}", style=style)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    survived = sum(not each.is_found for each in verdicts)
+    typer.echo("every mistake is found" if verdicts and not survived else f"{survived} survived")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,343 @@
+"""A service on a real Kafka, as a thread or a process, and everybody else on that cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from ensemble import Clock, Message, Service
+from ensemble.clock import SystemClock
+from ensemble.engine.compiled import Limits, Plan
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.admin import topics
+from ensemble.kafka.discovery import connect
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.process import loop_of
+from ensemble.kafka.worker.restore import Place, high_watermarks
+from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.records import Headers
+from ensemble.messages.schema_set import SchemaSources
+from ensemble.policies.loading import load_policies
+from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.system_messages.dead_letters import Asked, GivenUp, discard
+from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
+from tests.support.kafka_cluster import Broker
+from tests.support.scripted_service.messages import Told
+
+LIMIT_S = 30.0
+CHECKOUT = Path(__file__).parents[2]
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
+    """Ask until the answer is truthy."""
+    limit = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < limit, f"waited {limit_s:g} s for {what}"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def paused(broker: Broker) -> Iterator[None]:
+    """The broker stands still, as after a long garbage collection."""
+    broker.pause()
+    try:
+        yield
+    finally:
+        broker.resume()
+
+
+class Outsider:
+    """Writes a service's inputs and reads what became of them. Makes its topics."""
+
+    def __init__(self, bootstrap: str, service: Service) -> None:
+        self.bootstrap, self.service = bootstrap, service
+        self.shared, self.admin = connect(KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True)
+        self.topics = topics.all_topics(service.catalogue, [service])
+        topics.apply(self.admin, self.topics)
+        self._exit = ExitStack()
+        self.producer = Producer(clients.plain_producer(self.shared, "outsider"))
+        self._reader = self._open({})
+        self._group = self._open({"group.id": service.name})
+        self._read: dict[Place, list[KafkaMessage]] = {}
+        self._at: dict[Place, int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._exit.close()
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def send(self, *messages: Message, message_id: str | None = None) -> None:
+        """Publish messages as their senders would, the first one under `message_id`."""
+        for number, message in enumerate(messages):
+            topic = self.service.catalogue.homes(type(message))[0]
+            key, value = str(getattr(message, topic.key)).encode(), encoder_for(type(message))(message)
+            headers: Headers = [("ce_id", message_id)] if message_id and number == 0 else []
+            self.producer.produce(topic.name, value, key, headers=headers)
+        self.flush()
+
+    def flush(self) -> None:
+        assert self.producer.flush(LIMIT_S) == 0
+
+    def discard(self, key: str) -> None:
+        """Do without the record that holds `key` back, as an operator, and wait until that is done."""
+        letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
+        self.operate(discard(GivenUp.of(letter), Asked(**_asked("discarded"))))
+
+    def operate(self, operation: RecordOperation) -> None:
+        """Tell the service something about one record, and wait for its answer."""
+        self._operate(operation, [operation.partition])
+
+    def pause_service(self) -> None:
+        """As an operator's pause of the whole service, known to each partition."""
+        self._operate(PauseWork(scope="service", name=self.service.name, **_asked("paused")), self._partitions)
+
+    def resume_service(self) -> None:
+        """The end of that pause."""
+        self._operate(ResumeWork(scope="service", name=self.service.name, **_asked("resumed")), self._partitions)
+
+    def _operate(self, operation: Operation, partitions: Collection[int]) -> None:
+        value = encoder_for(type(operation))(operation)
+        for partition in partitions:
+            self.producer.produce(self.topic("control"), value, b"operator", partition)
+        self.flush()
+        wait_for(
+            lambda: len(self._answers_to(operation)) == len(partitions), f"{type(operation).__name__} to be carried out"
+        )
+
+    def _answers_to(self, operation: Operation) -> list[OperationDone]:
+        answers = self.messages("operations", OperationDone)
+        return [answer for answer in answers if answer.operation_id == operation.operation_id]
+
+    @property
+    def _partitions(self) -> range:
+        return range(self.service.partitions)
+
+    def _letters_of(self, key: str) -> list[KafkaMessage]:
+        return [letter for letter in self.letters() if headers_of(letter)["ensemble.parking-key"] == key.encode()]
+
+    def topic(self, suffix: str) -> str:
+        return f"{self.service.name}.{suffix}"
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def records(self, suffix: str) -> list[KafkaMessage]:
+        """The committed records that the topic has now, partition by partition."""
+        topic = self.topic(suffix)
+        places = [(topic, partition) for partition in range(self.service.partitions)]
+        ends = self.ends(places)
+        for place in places:
+            self._drain(place, ends[place])
+        return [record for place in places for record in self._read.get(place, [])]
+
+    def told(self, key: str) -> list[str]:
+        """What the service told about `key`, in order."""
+        readers = readers_for(Told)
+        records = [record for record in self.records("events") if record.key() == key.encode()]
+        return [readers[value[:5]](value).text for value in map(_value, records) if value[:5] in readers]
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        """The messages of one type on a topic."""
+        readers = readers_for(kind)
+        values = [_value(record) for record in self.records(suffix)]
+        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+
+    def letters(self, key: str | None = None) -> list[KafkaMessage]:
+        """The dead letters of `key`, or all."""
+        letters = self.records("dead-letter")
+        return [letter for letter in letters if key is None or letter.key() == key.encode()]
+
+    def given_up(self, key: str) -> list[str]:
+        """Why records of `key` were given up."""
+        return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
+
+    def until_told(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
+        """Wait until exactly these were told about `key`."""
+        limit = time.monotonic() + limit_s
+        while (found := self.told(key)) != list(texts):
+            assert time.monotonic() < limit, f"{key}: told {found}, expected {list(texts)}"
+            time.sleep(0.02)
+
+    def until_done(self, limit_s: float = LIMIT_S) -> None:
+        """Wait until the group has committed all there is in its inputs."""
+        wait_for(lambda: self.all_committed, "all inputs to be committed", limit_s)
+
+    @property
+    def all_committed(self) -> bool:
+        """The group has committed all there is now."""
+        return self.committed() == self.ends(self.inputs)
+
+    @property
+    def inputs(self) -> list[Place]:
+        return [(topic.name, partition) for topic in self.service.inputs for partition in range(topic.partitions)]
+
+    def committed(self) -> dict[Place, int]:
+        """The group's offsets; an input that it never committed stands at 0."""
+        found = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
+        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        return high_watermarks(self.admin, places, LIMIT_S)
+
+    def _drain(self, place: Place, end: int) -> None:
+        held, at = self._read.setdefault(place, []), self._at.get(place, 0)
+        self._reader.assign([TopicPartition(*place, at)])
+        limit = time.monotonic() + LIMIT_S
+        while at < end:
+            assert time.monotonic() < limit, f"{place} cannot be read to {end}, only to {at}"
+            record = self._reader.poll(0.05)
+            if record is None:
+                continue
+            at = int(record.offset() or 0) + (0 if record.error() else 1)
+            if record.error() is None:
+                held.append(record)
+            elif at < end:
+                break  # an open transaction hides the rest
+        self._at[place] = at
+
+    def _open(self, more: dict[str, Any]) -> Consumer:
+        consumer = Consumer({**clients.assigned_reader(self.shared, "outsider"), **more})
+        self._exit.callback(consumer.close)
+        return consumer
+
+
+def headers_of(record: KafkaMessage) -> dict[str, bytes]:
+    found: Any = record.headers()
+    return dict(found or ())
+
+
+def _asked(what: str) -> dict[str, Any]:
+    return {"operation_id": uuid.uuid4().hex, "requested_by": "test", "reason": f"{what} by a test", "at": 1}
+
+
+def _value(record: KafkaMessage) -> bytes:
+    return bytes(record.value() or b"")
+
+
+class ServiceThread:
+    """A service's loop in a thread of this process."""
+
+    def __init__(
+        self,
+        service: Service,
+        bootstrap: str,
+        clock: Clock | None = None,
+        sources: SchemaSources | None = None,
+        **settings: Any,
+    ) -> None:
+        runtime = RuntimeSettings(poll_s=0.05, **settings)
+        plan = Plan(service, clock or SystemClock(), Limits(load_policies(service, runtime)), sources)
+        self.loop: Loop = loop_of(plan, runtime, KafkaSettings(bootstrap_servers=bootstrap))
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready")
+        assert self.error is None, self.error
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self.stop()
+        if self.error is not None:
+            raise self.error from error
+
+    @property
+    def partitions(self) -> list[int]:
+        """Those it works on now."""
+        return sorted(self.loop._assignment.running)
+
+    def stop(self) -> None:
+        self.loop.stop()
+        self.join()
+
+    def join(self) -> None:
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive(), "the service did not stop"
+
+    def _run(self) -> None:
+        try:
+            self.loop.run()
+        except BaseException as error:  # noqa: BLE001  the test asks for it
+            self.error = error
+
+
+class ServiceProcess:
+    """A service in a process of its own, to be killed."""
+
+    def __init__(self, name: str, flags: Path, bootstrap: str, **settings: object) -> None:
+        self.flags = flags
+        self._log = flags / f"{name}-{time.monotonic_ns()}.log"
+        given = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "ENSEMBLE_POLL_S": "0.05",
+            **given,
+        }
+        self._command = [sys.executable, "-m", "tests.support.scripted_service", name, str(flags)]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self.environment, cwd=CHECKOUT)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def until_logged(self, words: str, limit_s: float = LIMIT_S) -> None:
+        wait_for(lambda: words in self.log or self.has_ended, f"{words!r} in the log", limit_s)
+        assert words in self.log, self.log[-3000:]
+
+    def until_flag(self, name: str) -> None:
+        """Wait until a handler has reached the step `wait NAME`."""
+        wait_for((self.flags / f"{name}.reached").exists, f"a handler to reach {name}")
+
+    def go(self, name: str) -> None:
+        (self.flags / f"{name}.go").touch()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """As `kill -9`."""
+        if not self.has_ended:
+            self.send_signal(signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> int:
+        self.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, limit_s: float = LIMIT_S) -> int:
+        """The exit code."""
+        assert self.process is not None
+        return self.process.wait(limit_s)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None

@@ -1,0 +1,93 @@
+"""The payment service in a thread, with a provider that does what a test tells it, and a command line beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from ensemble import TerminalError
+from ensemble.kafka.client.access import Access
+from services.orchestrator.service import orchestrator
+from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
+from services.payment.service import payment_service
+from tests.support.command_line import CommandLine
+from tests.support.kafka_harness import ServiceThread, wait_for
+from tests.support.order_messages import order_placed, process_payment
+
+
+@dataclass
+class Provider:
+    """Refuses for good what `refuses` holds, declines tok_declined, and captures everything else."""
+
+    refuses: set[str] = field(default_factory=set)
+    charged: list[str] = field(default_factory=list)
+
+    async def charge(self, request: ChargeRequest) -> Captured | Declined:
+        if request.payment_token == "tok_declined":
+            return Declined("no money")
+        if request.order_id in self.refuses:
+            raise TerminalError(f"the vault is locked for {request.key}")
+        self.charged.append(request.order_id)
+        return Captured(f"ch_{request.order_id}", request.amount)
+
+    async def refund(self, request: RefundRequest) -> Refunded:
+        return Refunded(0)
+
+
+@dataclass(frozen=True)
+class Desk:
+    ensemble: CommandLine
+    access: Access
+    provider: Provider
+    bootstrap: str
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Its log lines would mix with what commands print."""
+        with capture_logs(), ServiceThread(payment_service(self.provider), self.bootstrap):
+            yield
+
+    @contextmanager
+    def conducted(self) -> Iterator[None]:
+        """The orchestrator beside it."""
+        with self.at_work(), ServiceThread(orchestrator(), self.bootstrap):
+            yield
+
+    def place(self, *orders: str, card: str = "tok_approve") -> None:
+        """As if these orders had been placed."""
+        from cli.publishing import publish
+
+        for order_id in orders:
+            publish(self.access, order_placed(order_id=order_id, payment_token=card))
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """The order's row, or nothing."""
+        rows = self.ensemble("orders", "list", "--where", f"order={order_id}", "--json").document
+        return dict(rows[0]) if rows else {}
+
+    def refuse(self, *orders: str) -> None:
+        """Have these orders' charges given up."""
+        self.provider.refuses |= set(orders)
+        for order_id in orders:
+            self.pay(order_id)
+        wait_for(lambda: all(self.letters(order_id) for order_id in orders), "the dead letters")
+
+    def pay(self, order_id: str) -> None:
+        from cli.publishing import publish
+
+        publish(self.access, process_payment(order_id=order_id))
+
+    def letters(self, order_id: str, *more: str) -> list[dict[str, Any]]:
+        """The order's dead letters that are still open."""
+        ran = self.ensemble("dead-letters", "list", "--service", "payment", "--key", order_id, "--json", *more)
+        found: list[dict[str, Any]] = ran.document
+        return found
+
+    def messages(self, order_id: str) -> list[str]:
+        """The types of all messages of the order."""
+        ran = self.ensemble("tail", "--from-beginning", "--until-end", "--order", order_id, "--json")
+        return [line["type"] for line in ran.lines]

@@ -1,0 +1,199 @@
+"""Records as five services would have left them, clean to begin with, for tests to plant something in.
+
+A `Story` writes them in order, with keys, partitions, offsets, ids, causes and traces; nothing of the services is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from cli.verify.facts import Booking, Place, Violation
+from cli.verify.flow import DEAD_LETTER, ORDER_STATE, SERVICES
+from cli.verify.judgement import judge
+from cli.verify.placement import partition_of
+from cli.verify.snapshot import Snapshot
+from tests.support.recorded_flow.records import (
+    DEAD_LETTERS,
+    PARTITIONS,
+    TOPICS,
+    Written,
+    as_seen,
+    gathered,
+    traceparent,
+)
+
+LINES = ({"sku": "tea", "quantity": 2, "unit_price": 450}, {"sku": "cup", "quantity": 1, "unit_price": 100})
+DUE = 1000
+
+
+@dataclass
+class Story:
+    """All records so far, and what the provider has booked."""
+
+    records: list[Written] = field(default_factory=list)
+    bookings: list[Booking] = field(default_factory=list)
+    committed: dict[str, dict[Place, int]] = field(default_factory=dict)
+    """Overrides of where a group reads on; by default every group has read everything."""
+    ends: dict[Place, int] = field(default_factory=dict)
+    sequence: int = 0
+    named: int = 0
+    """How many ids were given."""
+    seen: dict[str, list[Written]] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, topic: str, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
+        """Append a record to its key's partition."""
+        return self.write_at((topic, partition_of(key.encode(), PARTITIONS)), kind, key, fields, **headers)
+
+    def write_at(self, place: Place, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
+        """The same on a partition that is told."""
+        offset = self.ends.get(place, 0)
+        self.ends[place] = offset + 1
+        record = Written(
+            (*place, offset), kind, fields, key.encode(), {name: value.encode() for name, value in headers.items()}
+        )
+        self.records.append(record)
+        return record
+
+    def outside(self, topic: str, kind: str, key: str, **fields: Any) -> Written:
+        """A message that an outsider writes, with a trace of its own."""
+        message_id = self._id()
+        return self.write(
+            topic,
+            kind,
+            key,
+            fields,
+            ce_id=message_id,
+            ce_source="/cli",
+            traceparent=traceparent(message_id, message_id),
+        )
+
+    def by(self, service: str, topic: str, kind: str, cause: Written, **fields: Any) -> Written:
+        """A message that a service writes because of another."""
+        key = fields["warehouse_id"] if topic in {"inventory.commands", "inventory.ledger"} else fields["order_id"]
+        root = cause.headers_now.get("ce_correlationid", cause.headers_now["ce_id"]).decode()
+        trace, message_id = cause.headers_now["traceparent"].decode()[3:35], self._id()
+        return self.write(
+            topic,
+            kind,
+            key,
+            fields,
+            ce_id=message_id,
+            ce_source=f"/services/{service}",
+            ce_correlationid=root,
+            ce_causationid=cause.message_id,
+            traceparent=traceparent(trace, message_id),
+        )
+
+    def given_up(self, service: str, record: Written, **own: str) -> Written:
+        """A dead letter of `record`, as the runtime writes it; `own` are headers such as disposition."""
+        letter = Written(
+            (f"{service}{DEAD_LETTER}", record.partition(), 0),
+            record.type,
+            record.fields,
+            record.raw_key,
+            dict(record.headers_now),
+            record.value(),
+            is_tombstone=record.is_tombstone,
+        )
+        place = (letter.at[0], letter.at[1])
+        letter.at = (*place, self.ends.get(place, 0))
+        self.ends[place] = letter.at[2] + 1
+        for name, value in zip(("topic", "partition", "offset"), record.at, strict=True):
+            letter.set_header(f"__streams.errors.{name}", str(value))
+        for name, text in own.items():
+            letter.set_header(f"ensemble.{name.replace('_', '-')}", text)
+        self.records.append(letter)
+        return letter
+
+    def state(self, order_id: str, status: str, *seen: Written, **changes: Any) -> Written:
+        """The order's next state; what it does not mention stays."""
+        noted = self.seen.setdefault(order_id, [])
+        noted += seen
+        state = self.states.setdefault(order_id, {"order_id": order_id})
+        state.update(changes, status=status, seen=[as_seen(record) for record in noted])
+        return self.write(ORDER_STATE, "OrderState", order_id, dict(state))
+
+    def fact(self, kind: str, cause: Written, **fields: Any) -> Written:
+        """The next fact of the one warehouse."""
+        self.sequence += 1
+        return self.by(
+            "inventory", "inventory.ledger", kind, cause, warehouse_id="berlin", sequence=self.sequence, **fields
+        )
+
+    def facts(self, kind: str, cause: Written, order_id: str) -> None:
+        for line in LINES:
+            self.fact(kind, cause, order_id=order_id, sku=line["sku"], quantity=line["quantity"])
+
+    def book(self, kind: str, order_id: str, status: str, amount: int = DUE) -> Booking:
+        booking = Booking(
+            kind,
+            f"{order_id}:{kind}",
+            order_id,
+            amount,
+            "EUR",
+            status,
+            f"{kind}-{order_id}",
+            f"{order_id}:charge" if kind == "refund" else None,
+        )
+        self.bookings.append(booking)
+        return booking
+
+    def _id(self) -> str:
+        self.named += 1
+        return blake2b(str(self.named).encode(), digest_size=16).hexdigest()
+
+    # -- looking and planting -------------------------------------------------------------------------------------
+
+    def all(self, kind: str, order_id: str = "") -> Iterator[Written]:
+        """The records of one type on message topics, of one order when it is named."""
+        for record in self.records:
+            is_meant = not order_id or record.fields.get("order_id") == order_id
+            if is_meant and record.type == kind and record.topic() not in DEAD_LETTERS:
+                yield record
+
+    def last(self, kind: str, order_id: str = "") -> Written:
+        return list(self.all(kind, order_id))[-1]
+
+    def drop(self, *records: Written) -> None:
+        """As if they had never been written; the other offsets stay, as where a transaction was aborted."""
+        for record in records:
+            self.records.remove(record)
+
+    def unread(self, group: str, record: Written) -> None:
+        """The group stands right before this record."""
+        self.committed.setdefault(group, {})[record.at[0], record.at[1]] = record.offset()
+
+    def snapshot(self, cut: dict[Place, int] | None = None) -> Snapshot:
+        """What the check's reader makes of these records."""
+        partitions = dict.fromkeys(TOPICS, PARTITIONS)
+        ends = {(topic, number): self.ends.get((topic, number), 0) for topic in TOPICS for number in range(PARTITIONS)}
+        gathering = gathered(self.records, partitions, cut or ends)
+        return Snapshot(
+            read_at=10_000,
+            partitions=partitions,
+            messages={place: tuple(messages) for place, messages in gathering.messages.items()},
+            cut=cut or ends,
+            firsts=dict.fromkeys(ends, 0),
+            committed={service: {**ends, **self.committed.get(service, {})} for service in SERVICES},
+            states={order_id: tuple(history) for order_id, history in gathering.states.items()},
+            noted=gathering.noted,
+            kept=gathering.kept,
+            stock=gathering.stock(),
+            dead_letters=tuple(gathering.dead_letters),
+            originals=gathering.originals,
+            parked=gathering.parked,
+            bookings=tuple(self.bookings),
+        )
+
+    def violations(self, expect_orders: int | None = None) -> list[Violation]:
+        return list(judge(self.snapshot(), expect_orders))
+
+    def found(self, check: str) -> str:
+        """The violations that one check finds, a line each."""
+        return "\n".join(f"{v.subject} {v.words}" for v in self.violations() if v.check == check)

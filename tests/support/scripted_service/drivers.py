@@ -1,0 +1,142 @@
+"""One way to drive the workshop's service, in memory and on Kafka: what a port promises is tested once, on both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from ensemble.clock import ManualClock
+from ensemble.messages.codec import readers_for
+from ensemble.messages.message import Message
+from ensemble.testing.driver import ServiceTestDriver
+from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
+from tests.support.scripted_service.controlled_service import letter_of
+from tests.support.scripted_service.messages import Script, SlowScript, Told
+from tests.support.scripted_service.service import workshop
+
+
+def script(key: str, *steps: str) -> Script:
+    return Script(account_id=key, steps=steps)
+
+
+def slow(key: str, *steps: str) -> SlowScript:
+    return SlowScript(account_id=key, steps=steps)
+
+
+class Play(Protocol):
+    """A running service."""
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        """Deliver, and wait until all is committed."""
+
+    def told(self, key: str) -> list[str]:
+        """What was told about `key`, in order."""
+
+    def until_told(self, key: str, *texts: str) -> None:
+        """Wait until exactly these were told."""
+
+    def given_up(self, key: str) -> list[str]:
+        """Why records of `key` were dead-lettered."""
+
+    def until_given_up(self, key: str) -> None:
+        """Wait until a record of `key` is dead-lettered, however often it is tried before."""
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        """The messages of one type on one topic."""
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock on."""
+
+    def restart(self) -> None:
+        """Forget all local state."""
+
+    def discard(self, key: str) -> None:
+        """Do without the record of `key` that was given up last, as an operator; wait until it is done."""
+
+
+class MemoryPlay:
+    """In memory: the test driver."""
+
+    def __init__(self, name: str, flags: Path) -> None:
+        self.driver = ServiceTestDriver(workshop(name, flags))
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        self.driver.receive(*messages, message_id=message_id)
+
+    def told(self, key: str) -> list[str]:
+        return [told.text for told in self.messages("events", Told) if told.account_id == key]
+
+    def until_told(self, key: str, *texts: str) -> None:
+        assert self.told(key) == list(texts)
+
+    def given_up(self, key: str) -> list[str]:
+        letters = [letter for letter in self.driver.dead_letters if letter.key() == key.encode()]
+        return [dict(letter.headers())["__streams.errors.message"].decode() for letter in letters]
+
+    def until_given_up(self, key: str) -> None:
+        self.driver.advance(400)
+        assert self.given_up(key)
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        readers = readers_for(kind)
+        values = [record.raw_value or b"" for record in self.driver.records(f"{self.driver.service.name}.{suffix}")]
+        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+
+    def advance(self, seconds: float) -> None:
+        self.driver.advance(seconds)
+
+    def restart(self) -> None:
+        self.driver.restart()
+
+    def discard(self, key: str) -> None:
+        self.driver.discard(letter_of(self.driver, key))
+        self.driver.advance(0)
+
+
+class KafkaPlay:
+    """On Kafka: a loop in a thread, with a clock that the test turns."""
+
+    def __init__(self, name: str, flags: Path, bootstrap: str) -> None:
+        self.service = workshop(name, flags)
+        self.outsider = Outsider(bootstrap, self.service)
+        self.clock = ManualClock()
+        self._start: Callable[[], ServiceThread] = lambda: ServiceThread(self.service, bootstrap, self.clock)
+        self._thread = self._start().__enter__()
+
+    def receive(self, *messages: Message, message_id: str | None = None) -> None:
+        self.outsider.send(*messages, message_id=message_id)
+        self.outsider.until_done()
+
+    def told(self, key: str) -> list[str]:
+        return self.outsider.told(key)
+
+    def until_told(self, key: str, *texts: str) -> None:
+        self.outsider.until_told(key, *texts)
+
+    def given_up(self, key: str) -> list[str]:
+        return self.outsider.given_up(key)
+
+    def until_given_up(self, key: str) -> None:
+        wait_for(lambda: self._given_up_later(key), f"{key} to be given up")
+
+    def _given_up_later(self, key: str) -> list[str]:
+        self.clock.advance(30)
+        return self.given_up(key)
+
+    def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
+        return self.outsider.messages(suffix, kind)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def restart(self) -> None:
+        self._thread.stop()
+        self._thread = self._start().__enter__()
+
+    def discard(self, key: str) -> None:
+        self.outsider.discard(key)
+
+    def close(self) -> None:
+        self._thread.stop()
+        self.outsider.__exit__()

@@ -1,0 +1,70 @@
+"""The clerk's service and catalogue, under a name of its own for each test."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
+from ensemble.messages.message import Message
+from ensemble.service.catalogue import CommandFailure
+from tests.support.scripted_service.messages import (
+    Account,
+    Announced,
+    Booked,
+    Forwarded,
+    Jotted,
+    Line,
+    Refused,
+    Script,
+    SlowScript,
+    Told,
+)
+from tests.support.scripted_service.scripted_role import Clerk, Flags, Purse
+
+PARTITIONS = 2
+SNAPSHOT_EVERY = 5
+FOR_EVER = None
+FROM_OUTSIDE: tuple[type[Message], ...] = (Script, SlowScript, Announced)
+
+
+def refused(failure: CommandFailure) -> Refused:
+    account_id = str(getattr(failure.command, "account_id", ""))
+    return Refused(account_id=account_id, command_id=failure.message_id, reason=str(failure.error))
+
+
+def catalogue_of(name: str) -> Catalogue:
+    """Topics whose names begin with the service's."""
+
+    def topic(
+        suffix: str, *messages: type[Message], owner: str = name, external: bool = False, keep: int | None = 7
+    ) -> Topic:
+        retention = FOR_EVER if keep is None else timedelta(days=keep)
+        return Topic(f"{name}.{suffix}", owner, "account_id", messages, PARTITIONS, "delete", retention, external)
+
+    return Catalogue(
+        topics=(
+            topic("commands", Script, SlowScript, external=True),
+            topic("news", Announced, owner="elsewhere"),  # no outsider writes here: no window of ids
+            topic("events", Told, Refused),
+            topic("outbox", Forwarded, owner="elsewhere"),
+            topic("ledger", Booked, keep=FOR_EVER),
+            topic("diary", Jotted, keep=FOR_EVER),
+        ),
+        sent_from_outside=frozenset(FROM_OUTSIDE),
+        read_outside={Told: "for the test", Refused: "for the test"},
+        on_exhausted=refused,
+    )
+
+
+def workshop(name: str, flags: Path) -> Service:
+    """A service with every port. `flags` is a directory by which handlers and tests wait for each other."""
+    catalogue = catalogue_of(name)
+    return Service(
+        name,
+        catalogue,
+        roles=[role(Clerk, flags=Flags(flags))],
+        stores=[
+            state_store(Account),
+            event_sourced(Purse, catalogue.topic(f"{name}.ledger"), {"lines": Line}, snapshot_every=SNAPSHOT_EVERY),
+            event_log(catalogue.topic(f"{name}.diary")),
+        ],
+    )

@@ -1,0 +1,51 @@
+"""The service as it was first released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ensemble import EventBus, Service, StateStore, messages, reacts_to, state_store
+from ensemble.messages.message import Int64
+from ensemble.messages.schema_set import SchemaSet
+from tests.support.two_releases.topics import catalogue_of
+
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v1")
+
+
+class Sold(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    till: str
+    item: str
+
+
+class Counted(messages.Event):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    till: str
+    items: Int64
+
+
+class Till(messages.State):
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    till: str
+    items: Int64
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Counts what each till sells."""
+
+    tills: StateStore[Till]
+    events: EventBus[Counted]
+
+    @reacts_to(Sold)
+    def count(self, event: Sold) -> None:
+        before = self.tills.get(event.till)
+        after = Till(till=event.till, items=(before.items if before else 0) + 1)
+        self.tills.set(event.till, after)
+        self.events.emit(Counted(till=event.till, items=after.items))
+
+
+def service(name: str) -> Service:
+    return Service(name, catalogue_of(name, Sold, Counted), roles=[Counter], stores=[state_store(Till)])

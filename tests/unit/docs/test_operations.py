@@ -1,0 +1,54 @@
+"""The tables of docs/operations.md tell what the catalogue, the metrics and the drills say."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from cli.topics import wanted
+from ensemble.observability.metrics import LoopMetrics
+from ensemble.service.catalogue import Topic
+from ensemble.state.parking import _MARKS_KEPT_MS
+from services.orchestrator.policies import DEFAULT_POLICIES
+from services.registry import SERVICES
+from tests.drills.__main__ import DRILLS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+KEPT = {
+    pattern: row[2]
+    for row in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (7 days|for ever|latest per key) \|$", PAGE, re.MULTILINE)
+    for pattern in re.findall(r"`([^`]+)`", row[0])
+}
+
+
+def kept(topic: Topic) -> str:
+    if topic.cleanup == "compact":
+        return "latest per key"
+    return f"{topic.retention.days} days" if topic.retention else "for ever"
+
+
+def test_every_topic_is_in_the_table_as_it_is_made() -> None:
+    for topic in wanted():
+        assert {KEPT[pattern] for pattern in KEPT if fnmatchcase(topic.name, pattern)} == {kept(topic)}, topic.name
+
+
+def test_what_comes_late_finds_what_it_is_about() -> None:
+    by_name = {topic.name: topic.retention or timedelta.max for topic in wanted() if topic.cleanup == "delete"}
+    inputs = [topic.retention for topic in SERVICES["orchestrator"]().inputs if topic.retention]
+    dead_letters = [keep for name, keep in by_name.items() if name.endswith(".dead-letter")]
+    assert timedelta(seconds=DEFAULT_POLICIES.stub_s) >= max(inputs)
+    assert min(dead_letters) >= max(inputs)
+    assert timedelta(milliseconds=_MARKS_KEPT_MS) > max(dead_letters)
+    assert f"| {DEFAULT_POLICIES.stub_s / 86_400:g} days |" in PAGE
+    assert f"| {_MARKS_KEPT_MS / 86_400_000:g} days |" in PAGE
+
+
+def test_every_metric_is_in_the_table() -> None:
+    names = [metric.name for metric in LoopMetrics("payment").registry.collect()]
+    assert [name for name in names if not re.search(rf"^\| `{name}(_total)?` \|", PAGE, re.MULTILINE)] == []
+
+
+def test_every_drill_is_told_of() -> None:
+    assert [name for name in DRILLS if f"| `make drill-{name}` | {DRILLS[name].shows}" not in PAGE] == []

@@ -1,0 +1,116 @@
+"""Rule 10: a deadline is judged only after the inputs were read up to an end taken after it fell due."""
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from ensemble.clock import ManualClock
+from ensemble.engine.task import PartitionTask
+from ensemble.kafka.worker.deadline_gate import DeadlineGate
+from ensemble.testing.driver import ServiceTestDriver
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.service import workshop
+
+NOW = 1_000
+COMMANDS, NEWS = "shop.commands", "shop.news"
+
+
+class Ends:
+    """An admin client that tells the ends of partitions, or does not answer."""
+
+    def __init__(self, **ends: int) -> None:
+        self.ends = {COMMANDS: ends.get("commands", 0), NEWS: ends.get("news", 0)}
+        self.is_silent, self.asked = False, 0
+
+    def list_offsets(self, places: Any, **_: Any) -> dict[Any, Future[Any]]:
+        self.asked += 1
+        return {place: self._answer(self.ends[place.topic]) for place in places}
+
+    def _answer(self, offset: int) -> Future[Any]:
+        answer: Future[Any] = Future()
+        if self.is_silent:
+            answer.set_exception(KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN)))
+        else:
+            answer.set_result(type("Result", (), {"offset": offset}))
+        return answer
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> PartitionTask:
+    """A task of partition 0 with one timer that is due, at the start of its inputs."""
+    driver = ServiceTestDriver(workshop("shop", tmp_path), ManualClock(0))
+    key = next(f"k-{n}" for n in range(99) if driver._partition(f"k-{n}".encode()) == 0)
+    driver.receive(script(key, "remind alarm 0.5 tell x"))
+    task = driver._tasks[0]
+    task.start_at({COMMANDS: 0, NEWS: 0})
+    return task
+
+
+def gate(ends: Ends) -> DeadlineGate:
+    return DeadlineGate(ends, [COMMANDS, NEWS])  # type: ignore[arg-type]  # it has all that is called
+
+
+def test_opens_at_once_when_there_is_nothing_left_to_read(task: PartitionTask) -> None:
+    assert gate(Ends()).open_until(task, NOW) == NOW
+
+
+def test_stays_shut_until_every_input_was_read_to_its_end(task: PartitionTask) -> None:
+    deadlines = gate(Ends(commands=3, news=2))
+    assert deadlines.open_until(task, NOW) is None
+    assert deadlines.waits_for({0})
+    task.positions[COMMANDS] = 3
+    assert deadlines.open_until(task, NOW + 5) is None
+    deadlines.reached(NEWS, 0, 2)
+    assert deadlines.open_until(task, NOW + 9) == NOW, "what fell due after the ends were taken has to wait"
+    assert not deadlines.waits_for({0})
+
+
+def test_does_not_ask_while_nothing_is_due(task: PartitionTask) -> None:
+    ends = Ends()
+    assert gate(ends).open_until(task, 10) is None
+    assert ends.asked == 0
+
+
+def test_what_was_read_before_a_setback_counts_no_more(task: PartitionTask) -> None:
+    deadlines = gate(Ends(commands=3))
+    deadlines.reached(COMMANDS, 0, 3)
+    deadlines.forget({0})
+    assert deadlines.open_until(task, NOW) is None
+
+
+def test_a_setback_of_one_partition_leaves_the_others_alone(task: PartitionTask) -> None:
+    """Their consumer does not tell the same end a second time."""
+    deadlines = gate(Ends(commands=3))
+    deadlines.reached(COMMANDS, 0, 3)
+    deadlines.forget({1})
+    assert deadlines.open_until(task, NOW) == NOW
+
+
+def test_what_was_put_back_is_read_again_and_nothing_else(task: PartitionTask) -> None:
+    """The client tells an end once; a topic where nothing comes would keep the gate shut for ever."""
+    deadlines = gate(Ends(commands=3, news=2))
+    deadlines.reached(COMMANDS, 0, 3)
+    deadlines.reached(NEWS, 0, 2)
+    deadlines.put_back([(COMMANDS, 0)])
+    assert deadlines.open_until(task, NOW) is None
+    deadlines.reached(COMMANDS, 0, 3)
+    assert deadlines.open_until(task, NOW + 5) == NOW
+
+
+def test_a_partition_that_went_keeps_nobody_awake(task: PartitionTask) -> None:
+    deadlines = gate(Ends(commands=3))
+    deadlines.open_until(task, NOW)
+    assert not deadlines.waits_for({1})
+
+
+def test_a_broker_that_does_not_answer_is_asked_again_later(task: PartitionTask) -> None:
+    ends = Ends()
+    ends.is_silent = True
+    deadlines = gate(ends)
+    assert deadlines.open_until(task, NOW) is None
+    assert deadlines.open_until(task, NOW) is None
+    assert ends.asked == 1, "not with every turn of the loop"
+    assert deadlines.waits_for({0}), "nor need the loop turn as fast as it can"

@@ -1,0 +1,93 @@
+"""Which cluster is found, in which order. A few bytes of Kafka's protocol stand in for brokers."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.discovery import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
+from ensemble.settings import KafkaSettings, RegistrySettings
+
+COMPOSE = Path(__file__).parents[3] / "docker-compose.yml"
+
+
+def _metadata(cluster_id: str) -> bytes:
+    """One broker, no rack, the cluster's id."""
+    host, cluster = b"127.0.0.1", cluster_id.encode()
+    broker = struct.pack(f">ih{len(host)}sih", 1, len(host), host, 9092, -1)
+    body = struct.pack(">iii", 1, 0, 1) + broker + struct.pack(f">h{len(cluster)}s", len(cluster), cluster)
+    return struct.pack(">i", len(body)) + body
+
+
+@contextmanager
+def broker_of(cluster_id: str) -> Iterator[int]:
+    """A port where something answers as a broker of that cluster does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(_metadata(cluster_id))
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_embedded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ENSEMBLE_DATA_DIR", str(tmp_path))
+
+
+def test_the_explicit_setting_comes_first_and_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert find_bootstrap(KafkaSettings(bootstrap_servers="kafka.example:9092")) == "kafka.example:9092"
+    assert capsys.readouterr().err == ""
+
+
+def test_the_kafka_of_compose_is_found_and_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with broker_of(COMPOSE_CLUSTER_ID) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        assert find_bootstrap(KafkaSettings(bootstrap_servers=None)) == f"127.0.0.1:{port}"
+    assert capsys.readouterr().err == f"using the Kafka of docker-compose.yml at 127.0.0.1:{port}\n"
+
+
+def test_another_kafka_on_that_port_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with broker_of("5L6g3nShT-eMCtK--X86sw") as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        with pytest.raises(ConfigurationError, match=r"`make up`.*KAFKA_BOOTSTRAP_SERVERS"):
+            find_bootstrap(KafkaSettings(bootstrap_servers=None))
+
+
+def test_compose_gives_its_kafka_the_id_that_it_is_known_by() -> None:
+    assert f"CLUSTER_ID: {COMPOSE_CLUSTER_ID}\n" in COMPOSE.read_text(encoding="utf-8")
+
+
+def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENSEMBLE_REGISTRY_PORT", "18081")
+    with broker_of(COMPOSE_CLUSTER_ID) as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        found = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
+    assert found.url == "http://127.0.0.1:18081/apis/ccompat/v7"
+
+
+def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with broker_of("5L6g3nShT-eMCtK--X86sw") as port:
+        monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
+        assert find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None)).url is None
+
+
+def test_who_names_the_kafka_names_the_registry() -> None:
+    named = KafkaSettings(bootstrap_servers="kafka.example:9092")
+    assert find_registry(RegistrySettings(url=None), named).url is None
+
+
+def test_a_registry_that_is_named_stays() -> None:
+    named = RegistrySettings(url="http://registry.example:8081")
+    assert find_registry(named, KafkaSettings(bootstrap_servers=None)) is named

@@ -1,0 +1,177 @@
+"""When the registry is asked, and what is made of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from confluent_kafka.schema_registry import Schema
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from ensemble.errors import ConfigurationError, SchemasUnavailable
+from ensemble.kafka.registry.client import Registry, wire_schema
+from ensemble.kafka.registry.sources import schema_sources
+from ensemble.messages.schema_set import DRAFT_IDS, Directories
+from ensemble.settings import RegistrySettings, load
+from tests.support.two_releases import v1
+
+URL = "http://registry:8080/apis/ccompat/v7"
+SCHEMA = wire_schema(v1.SCHEMAS.of(v1.Sold))
+
+
+class Answers:
+    """A client that answers as the test says; `asked` counts the requests."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer, self.asked = answer, 0
+
+    def get_schema(self, _: int) -> Any:
+        self.asked += 1
+        return self.answer()
+
+
+@dataclass
+class Clock:
+    """Time that the test turns."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def registry(answer: Callable[[], Any], clock: Clock | None = None, **settings: Any) -> tuple[Registry, Answers]:
+    client: Any = Answers(answer)
+    return Registry(client, RegistrySettings(url=URL, **settings), clock or Clock()), client
+
+
+def failing(error: Exception) -> Callable[[], Any]:
+    def answer() -> Any:
+        raise error
+
+    return answer
+
+
+def refusal(status: int, code: Any, words: str = "no") -> SchemaRegistryError:
+    return SchemaRegistryError(status, code, words)
+
+
+MISSING = refusal(404, 40403)
+
+
+def test_a_schema_is_asked_for_once() -> None:
+    asked, client = registry(lambda: SCHEMA)
+    found = [asked.find(7) for _ in range(3)]
+    assert {version.name for version in found if version} == {"till.events.Sold"}
+    assert client.asked == 1
+
+
+def test_an_id_of_a_file_is_never_asked_for() -> None:
+    asked, client = registry(failing(MISSING))
+    assert asked.find(DRAFT_IDS) is None
+    assert client.asked == 0
+
+
+def test_an_id_that_a_settled_registry_does_not_know_is_unknown() -> None:
+    asked, client = registry(failing(MISSING), settle_s=0)
+    assert asked.find(7) is None
+    assert asked.find(7) is None
+    assert client.asked == 1
+
+
+def test_a_registry_that_has_just_begun_to_answer_is_asked_again() -> None:
+    clock = Clock()
+    asked, client = registry(failing(MISSING), clock, settle_s=10)
+    for _ in range(9):
+        with pytest.raises(SchemasUnavailable, match="id 7 is unknown"):
+            asked.find(7)
+        clock.now += 1.1
+    clock.now += 1.1
+    assert asked.find(7) is None
+    assert client.asked == 10
+
+
+def test_after_an_outage_it_has_to_settle_again() -> None:
+    clock = Clock()
+    asked, client = registry(lambda: SCHEMA, clock, settle_s=10)
+    asked.find(1)
+    clock.now += 20
+    client.answer = failing(httpx2.ConnectError("refused"))
+    with pytest.raises(SchemasUnavailable, match="refused"):
+        asked.find(7)
+    clock.now += 2
+    client.answer = failing(MISSING)
+    with pytest.raises(SchemasUnavailable, match="id 7 is unknown"):
+        asked.find(7)
+
+
+def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
+    clock = Clock()
+    asked, client = registry(failing(httpx2.ConnectError("refused")), clock)
+    for _ in range(5):
+        with pytest.raises(SchemasUnavailable, match=f"{URL}: refused"):
+            asked.find(7)
+    assert client.asked == 1
+    clock.now += 1.1
+    client.answer = lambda: SCHEMA
+    assert asked.find(7) is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refusal(404, None), "is the path of the URL right"),
+        (refusal(404, -1), "is the path of the URL right"),
+        (refusal(401, 40101), "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO"),
+        (refusal(503, 50301, "starting"), "503: starting"),
+        (refusal(429, 42901, "slowly"), "429: slowly"),
+        (ValueError("Expecting value"), "not JSON"),
+        (httpx2.ReadTimeout("timed out"), "timed out"),
+    ],
+)
+def test_what_is_no_clear_answer_is_waited_for(error: Exception, words: str) -> None:
+    asked, _ = registry(failing(error))
+    with pytest.raises(SchemasUnavailable, match=words):
+        asked.find(7)
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_a_refused_schema_is_the_users_mistake(status: int) -> None:
+    asked, _ = registry(failing(refusal(status, status, "incompatible: must")))
+    with pytest.raises(ConfigurationError, match="incompatible: must"):
+        asked.ask(lambda: asked.client.get_schema(7))
+
+
+@pytest.mark.parametrize("text", ['"string"', "[]", "{", '{"type": "record"}'])
+def test_what_is_no_record_is_no_schema_of_ours(text: str) -> None:
+    asked, _ = registry(lambda: Schema(text, "AVRO"), settle_s=0)
+    assert asked.find(7) is None
+
+
+def test_without_a_url_the_files_give_the_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", "")
+    assert schema_sources() == Directories()
+
+
+@pytest.mark.parametrize("url", ["registry:8080", "http://user:secret@registry", "http://a b"])
+def test_a_wrong_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="SCHEMA_REGISTRY_URL") as refused:
+        load(RegistrySettings, url=url)
+    assert "secret" not in str(refused.value)
+
+
+def test_settings_reach_the_client_as_it_spells_them() -> None:
+    settings = RegistrySettings.model_validate(
+        {"url": URL, "basic_auth_user_info": "me:secret", "ssl_ca_location": "ca"}
+    )
+    assert settings.client_config() == {
+        "url": URL,
+        "basic.auth.user.info": "me:secret",
+        "ssl.ca.location": "ca",
+        "timeout": 3,
+        "max.retries": 0,
+    }
+    assert "secret" not in repr(settings)

@@ -1,0 +1,176 @@
+"""Declarations that cannot work are refused when the service is made, by name."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ensemble import (
+    Catalogue,
+    EventBus,
+    EventLog,
+    Service,
+    StateStore,
+    TimerDue,
+    Topic,
+    event_log,
+    event_sourced,
+    handles,
+    reacts_to,
+    role,
+    state_store,
+    subscribe_event,
+    when_due,
+)
+from ensemble.clock import ManualClock
+from ensemble.engine.compiled import Plan
+from ensemble.errors import ConfigurationError
+from ensemble.testing.driver import ServiceTestDriver
+from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
+from tests.support.scripted_service.scripted_role import Flags, Purse
+from tests.support.scripted_service.service import catalogue_of
+
+CATALOGUE = catalogue_of("shop")
+LEDGER = CATALOGUE.topic("shop.ledger")
+
+
+def service(*roles: Any, stores: Any = None, catalogue: Catalogue = CATALOGUE) -> Service:
+    return Service("shop", catalogue, roles=list(roles), stores=stores)
+
+
+def refusal(make: Any) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        make()
+    return str(refused.value)
+
+
+@dataclass(frozen=True)
+class Owner:
+    events: EventBus[Told]
+
+    @handles(Script)
+    def on_script(self, command: Script) -> None:
+        self.events.emit(Told(account_id=command.account_id, text="x"))
+
+
+@dataclass(frozen=True)
+class SecondOwner:
+    @handles(Script)
+    def on_script(self, command: Script) -> None: ...
+
+
+@dataclass(frozen=True)
+class WantsState:
+    accounts: StateStore[Account]
+
+    @handles(Script)
+    def on_script(self, command: Script) -> None: ...
+
+
+@dataclass(frozen=True)
+class WantsHistory:
+    diary: EventLog
+
+    @handles(Script)
+    def on_script(self, command: Script) -> None: ...
+
+
+@dataclass(frozen=True)
+class WantsFlags:
+    flags: Flags
+
+    @handles(Script)
+    def on_script(self, command: Script) -> None: ...
+
+
+def test_a_command_has_one_owner() -> None:
+    said = refusal(lambda: service(Owner, SecondOwner))
+    assert "Owner.on_script" in said
+    assert "SecondOwner.on_script" in said
+
+
+def test_a_role_is_a_dataclass() -> None:
+    class Plain:
+        @handles(Script)
+        def on_script(self, command: Script) -> None: ...
+
+    assert "role Plain must be a dataclass" in refusal(lambda: service(Plain).handlers)
+
+
+def test_an_event_bus_carries_events() -> None:
+    @dataclass(frozen=True)
+    class Confused:
+        events: EventBus[Script]  # type: ignore[type-var]  # what mypy refuses, the start does too
+
+        @reacts_to(Announced)
+        def on_announced(self, event: Announced) -> None: ...
+
+    Confused.__annotations__["events"] = EventBus[Script]  # type: ignore[type-var]
+    assert "Confused.events declares Script" in refusal(lambda: service(Confused).handlers)
+
+
+def test_what_a_timer_calls_is_no_coroutine() -> None:
+    """It would never be awaited: the deadline would pass in silence."""
+
+    @dataclass(frozen=True)
+    class Late:
+        @when_due("alarm")  # type: ignore[arg-type]  # what mypy refuses, the start does too
+        async def on_alarm(self, timer: TimerDue) -> None: ...
+
+    assert "Late.on_alarm is async" in refusal(lambda: service(Owner, Late).handlers)
+
+
+def test_a_store_that_a_role_wants_is_declared() -> None:
+    made = service(WantsState)
+    assert "WantsState.accounts wants a store of Account" in refusal(lambda: Plan(made, ManualClock()))
+
+
+def test_an_event_log_that_a_role_wants_is_declared() -> None:
+    made = service(WantsHistory)
+    assert "WantsHistory.diary wants one" in refusal(lambda: Plan(made, ManualClock()))
+
+
+def test_two_event_logs_of_one_service_could_not_be_told_apart() -> None:
+    made = service(WantsHistory, stores=[event_log(LEDGER), event_log(CATALOGUE.topic("shop.diary"))])
+    assert "one event log at most" in refusal(lambda: Plan(made, ManualClock()))
+
+
+def test_adapters_are_given_for_every_field_that_is_no_port() -> None:
+    assert "needs flags" in refusal(lambda: service(WantsFlags))
+    assert "has no field flag" in refusal(lambda: service(role(Owner, flag=1)))
+
+
+def test_a_name_that_is_no_topic_name_is_refused() -> None:
+    assert "lower case letters" in refusal(lambda: Service("My Shop", CATALOGUE, roles=[Owner]))
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_inputs_and_stores_have_equal_partition_counts(partitions: int) -> None:
+    """Rule 1: equal partition counts for all inputs; what is kept lies in the partition of the input that made it."""
+    kept = Topic("shop.purse-ledger", "shop", "account_id", (Booked,), partitions)
+    news = Topic("shop.news", "elsewhere", "account_id", (Announced,), partitions)
+    commands, events = CATALOGUE.topic("shop.commands"), CATALOGUE.topic("shop.events")
+    catalogue = Catalogue(topics=(commands, news, events, kept))
+    listening = subscribe_event(Announced, print)
+    assert "must have the same partition count" in refusal(lambda: service(Owner, listening, catalogue=catalogue))
+    stores = [event_sourced(Purse, kept, {"lines": Line})]
+    assert f"shop.purse-ledger has {partitions} partitions" in refusal(lambda: service(Owner, stores=stores))
+    changelog = Topic("shop.account", "shop", "", partitions=partitions, cleanup="compact")
+    assert "shop.account has" in refusal(lambda: service(WantsState, stores=[state_store(Account, changelog)]))
+
+
+def test_a_function_is_a_role_when_it_needs_no_ports() -> None:
+    heard: list[Announced] = []
+    driver = ServiceTestDriver(service(subscribe_event(Announced, heard.append)))
+    driver.receive(Announced(account_id="a", text="x"))
+    assert heard == [Announced(account_id="a", text="x")]
+
+
+def test_a_message_without_a_topic_is_named() -> None:
+    @dataclass(frozen=True)
+    class Listener:
+        @reacts_to(Told)
+        def on_told(self, event: Told) -> None: ...
+
+    without = Catalogue(topics=(Topic("shop.diary", "shop", "account_id", (Jotted, Refused), 2),))
+    assert "Told is on no topic of the catalogue" in refusal(lambda: service(Listener, catalogue=without))

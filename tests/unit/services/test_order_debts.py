@@ -1,0 +1,47 @@
+"""Exactly what is owed when an undo was given up, and what the events said about it."""
+
+from __future__ import annotations
+
+from contracts import OrderState, PaymentConfirmed, ReservedLine
+from services.orchestrator.domain import ChargeOwed, ShipmentOwed, StockOwed, debts, informed, owed, placed
+from tests.support.order_saga_driver import PAID, PLACED, RESERVED, SCHEDULED
+
+TEA = (ReservedLine(sku="tea", quantity=2),)
+EVERYTHING = ("shipment", "reservation", "payment")
+
+
+def state(*events: object, owing: tuple[str, ...] = (), done: tuple[str, ...] = ()) -> OrderState:
+    found = placed(OrderState(order_id="o-1"), PLACED, "m-1")
+    for event in events:
+        found = informed(found, event)  # type: ignore[arg-type]  # an event
+    return found.model_copy(update={"owed": owing, "done": done})
+
+
+def test_names_charge_stock_and_shipment() -> None:
+    known = state(PAID, RESERVED, SCHEDULED, owing=EVERYTHING, done=("payment", "reservation", "shipment"))
+    assert owed(known) == (
+        ShipmentOwed("s-1", is_certain=True),
+        StockOwed("berlin", TEA, is_certain=True),
+        ChargeOwed(900, "EUR", "ch-1", is_certain=True),
+    )
+
+
+def test_what_was_never_answered_may_be_owed() -> None:
+    assert owed(state(owing=EVERYTHING)) == (
+        ShipmentOwed(None, is_certain=False),
+        StockOwed("berlin", TEA, is_certain=False),
+        ChargeOwed(900, "EUR", None, is_certain=False),
+    )
+
+
+def test_nothing_is_owed_where_no_undo_was_given_up() -> None:
+    assert owed(state(PAID)) == ()
+
+
+def test_an_order_that_cost_nothing_owes_no_money() -> None:
+    free = PaymentConfirmed(order_id="o-1", amount=0, currency="EUR")
+    assert owed(state(free, owing=("payment",))) == ()
+
+
+def test_shows_what_an_undo_would_give_back() -> None:
+    assert debts(state(PAID, done=("payment",)), ("payment",)) == (ChargeOwed(900, "EUR", "ch-1", is_certain=True),)

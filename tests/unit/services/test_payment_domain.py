@@ -1,0 +1,82 @@
+"""The payment's rules: charge only what is due, and give a final answer again."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts import Payment, PaymentConfirmed, PaymentDeclined
+from services.payment.domain import (
+    Contradicted,
+    answer,
+    assess,
+    attempt,
+    captured,
+    charge_is_due,
+    charge_key,
+    declined,
+    refund_key,
+    refunded,
+)
+from tests.support.order_messages import attempt_charge, process_payment, refund_payment
+
+CHARGING = Payment(order_id="o-1", status="charging", amount=500, currency="EUR")
+CAPTURED = captured(attempt_charge(), "ch_1", 500)
+DECLINED = declined(attempt_charge(), "card declined")
+REFUNDED = refunded(CAPTURED, refund_payment(), 500)
+NOTHING_DUE = Payment(order_id="o-1", status="nothing_due", currency="EUR")
+
+
+def test_a_charge_is_due_until_its_outcome_is_final() -> None:
+    assert [charge_is_due(known) for known in (None, CHARGING)] == [True, True]
+    assert not any(charge_is_due(known) for known in (CAPTURED, DECLINED, REFUNDED, NOTHING_DUE))
+
+
+def test_nothing_is_charged_where_nothing_is_due_however_late() -> None:
+    assert assess(None, process_payment(amount=0, expires_at=1), now=2) == NOTHING_DUE
+
+
+def test_an_expired_command_begins_nothing() -> None:
+    assert assess(None, process_payment(expires_at=10), now=9) == CHARGING
+    assert assess(None, process_payment(expires_at=10), now=10) == declined(process_payment(), "expired")
+
+
+@pytest.mark.parametrize("known", [CHARGING, CAPTURED, DECLINED, REFUNDED], ids=lambda payment: payment.status)
+def test_what_is_known_is_kept_also_when_the_command_has_expired(known: Payment) -> None:
+    assert assess(known, process_payment(expires_at=1), now=2) == known
+
+
+@pytest.mark.parametrize("known", [CHARGING, CAPTURED], ids=lambda payment: payment.status)
+def test_another_amount_for_the_same_order_is_a_contradiction(known: Payment) -> None:
+    assert assess(known, process_payment(amount=600), now=0) == Contradicted(
+        "amount: 500 EUR is due for o-1, not 600 EUR"
+    )
+    assert isinstance(assess(known, process_payment(currency="USD"), now=0), Contradicted)
+
+
+@pytest.mark.parametrize(
+    ("payment", "told"),
+    [
+        (CAPTURED, PaymentConfirmed(order_id="o-1", amount=500, currency="EUR", charge_id="ch_1")),
+        (NOTHING_DUE, PaymentConfirmed(order_id="o-1", amount=0, currency="EUR", charge_id=None)),
+        (DECLINED, PaymentDeclined(order_id="o-1", reason="card declined")),
+        (REFUNDED, PaymentDeclined(order_id="o-1", reason="closed")),
+    ],
+    ids=lambda value: getattr(value, "status", ""),
+)
+def test_each_final_outcome_has_its_event(payment: Payment, told: object) -> None:
+    assert answer(payment) == told
+
+
+def test_a_refund_needs_no_charge_before_it() -> None:
+    closed = refunded(None, refund_payment(), 0)
+
+    assert (closed.status, closed.amount) == ("refunded", 0)
+    assert not charge_is_due(closed)
+
+
+def test_the_provider_knows_an_order_by_keys_that_never_change() -> None:
+    assert (charge_key("o-1"), refund_key("o-1")) == ("o-1:charge", "o-1:refund")
+
+
+def test_the_charge_asks_for_what_the_payment_asked_for() -> None:
+    assert attempt(process_payment(attempt=3)) == attempt_charge()

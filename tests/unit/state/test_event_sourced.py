@@ -1,0 +1,104 @@
+"""Rule 11: snapshots of what changed, facts numbered without a gap, and a replay that folds each fact once."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ensemble.errors import TerminalError
+from ensemble.state.event_sourced import LedgerStore
+from ensemble.system_messages.state import LedgerPosition
+from tests.support.scripted_service.messages import Booked
+from tests.support.scripted_service.scripted_role import Purse
+from tests.support.scripted_service.service import workshop
+
+
+def store(snapshot_every: int = 3) -> LedgerStore:
+    named = next(spec for spec in workshop("shop", Path()).stores if spec.subject is Purse)
+    return LedgerStore(replace(named, snapshot_every=snapshot_every))
+
+
+def fact(sequence: int, key: str = "a", amount: int = 1) -> Booked:
+    return Booked(account_id=key, sequence=sequence, label="x", amount=amount)
+
+
+def append(ledger: LedgerStore, *facts: Booked) -> None:
+    for each in facts:
+        ledger.batch.update(ledger.fold_fact(each.account_id.encode(), each, ledger))
+        ledger.batch_facts += 1
+
+
+def commit(ledger: LedgerStore) -> dict[bytes, bytes | None]:
+    written = dict(ledger.changes())
+    ledger.fold()
+    return written
+
+
+def amount(ledger: LedgerStore, key: bytes = b"a") -> int:
+    return int(ledger.aggregate(key, ledger).lines["x"].amount)
+
+
+def restored(written: dict[bytes, bytes | None]) -> LedgerStore:
+    ledger = store()
+    for key, value in written.items():
+        ledger.restore(key, value)
+    return ledger
+
+
+def test_a_snapshot_holds_what_changed_since_the_last_one_and_nothing_else() -> None:
+    ledger = store()
+    append(ledger, fact(1), fact(2))
+    assert commit(ledger) == {}
+    append(ledger, fact(1, "b"))
+    assert commit(ledger).keys() == {b"a", b"a/lines/x", b"b", b"b/lines/x"}
+    append(ledger, fact(3), fact(4), fact(5))
+    assert commit(ledger).keys() == {b"a", b"a/lines/x"}
+
+
+def test_a_snapshot_that_was_aborted_is_taken_later_with_all_that_changed() -> None:
+    ledger = store()
+    append(ledger, fact(1), fact(2))
+    commit(ledger)
+    append(ledger, fact(3))
+    assert dict(ledger.changes())
+    ledger.drop()
+    assert amount(ledger) == 2
+    append(ledger, fact(3))
+    assert commit(ledger).keys() == {b"a", b"a/lines/x"}
+
+
+def test_an_entry_that_ended_is_a_tombstone_of_the_snapshot() -> None:
+    ledger = store()
+    append(ledger, fact(1), fact(2), fact(3, amount=-2))
+    assert commit(ledger)[b"a/lines/x"] is None
+
+
+def test_a_position_names_an_offset_before_anything_unknown() -> None:
+    ledger = store()
+    ledger.ledger_end = 17
+    append(ledger, fact(1), fact(2), fact(3))
+    after = restored(commit(ledger))
+    assert after.get(b"a") == LedgerPosition(sequence=3, offset=17)
+    assert after.replay_from() == 17
+
+
+def test_a_replay_folds_only_what_the_snapshot_does_not_hold() -> None:
+    ledger = store()
+    append(ledger, fact(1), fact(2), fact(3))
+    after = restored(commit(ledger))
+    after.replay_from()
+    for sequence in (2, 3, 4):
+        after.replay(b"a", fact(sequence))
+    assert (amount(after), after.sequence(b"a", after)) == (4, 4)
+
+
+def test_replayed_facts_are_part_of_the_next_snapshot() -> None:
+    after = store()
+    after.replay(b"a", fact(1))
+    append(after, fact(1, "b"), fact(2, "b"))
+    assert commit(after).keys() == {b"a", b"a/lines/x", b"b", b"b/lines/x"}
+
+
+def test_a_gap_in_the_ledger_is_noticed() -> None:
+    with pytest.raises(TerminalError, match="sequence 2, expected 1"):
+        store().replay(b"a", fact(2))

@@ -1,0 +1,47 @@
+"""Which Kafka the suite takes."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.kafka_cluster import Choice, Engine, choose
+
+NAMED = {"KAFKA_BOOTSTRAP_SERVERS": "there:9092"}
+
+
+def engine(found: Engine) -> Callable[[], Engine]:
+    return lambda: found
+
+
+def never_asked() -> Engine:
+    raise AssertionError
+
+
+def test_a_named_cluster_comes_first_and_asks_for_no_engine() -> None:
+    chosen = choose(None, NAMED, never_asked)
+    assert (chosen.kafka, str(chosen)) == ("env", "kafka: there:9092 (KAFKA_BOOTSTRAP_SERVERS)")
+
+
+def test_a_container_comes_next() -> None:
+    chosen = choose(None, {}, engine(Engine.HAS_IMAGE))
+    assert (chosen.kafka, chosen.or_embedded) == ("containers", False)
+
+
+def test_an_image_that_may_not_be_had_leaves_the_embedded_one() -> None:
+    chosen = choose(None, {}, engine(Engine.ANSWERS))
+    assert (chosen.kafka, chosen.or_embedded) == ("containers", True)
+    assert "embedded if it cannot be pulled" in str(chosen)
+
+
+def test_without_an_engine_it_is_the_embedded_one() -> None:
+    assert choose(None, {}, engine(Engine.NONE)).kafka == "embedded"
+
+
+@pytest.mark.parametrize("forced", ["containers", "embedded"])
+def test_what_is_forced_wins_over_a_named_cluster(forced: Choice) -> None:
+    assert choose(forced, NAMED, never_asked).kafka == forced
+
+
+def test_a_named_cluster_cannot_be_forced_without_its_name() -> None:
+    with pytest.raises(pytest.UsageError, match="KAFKA_BOOTSTRAP_SERVERS"):
+        choose("env", {}, never_asked)

@@ -1,0 +1,132 @@
+"""The diagrams: complete, aligned, well-formed, the same every time, and never one label upon another."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from itertools import combinations, pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ensemble.topology.drawing.layout import GLYPH, Box, lay_out
+from ensemble.topology.drawing.text import mermaid, svg, text
+from ensemble.topology.graph import Edge, Graph, Node, flow_of
+from tests.support import sample_flow as s
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def shop_flow() -> Graph:
+    shared = s.catalogue()
+    return flow_of(s.shop(shared), shared)
+
+
+# -- text -------------------------------------------------------------------------------------------------------------
+
+
+def test_text_groups_the_edges_by_combination() -> None:
+    blocks = text(shop_flow()).split("\n\n")
+    assert [block.split(":")[0] for block in blocks[:4]] == [
+        "Orchestration with commands",
+        "Orchestration with events",
+        "Choreography with commands",
+        "Choreography with events",
+    ]
+    assert blocks[0].endswith("\n  till.Clerk*  ── Pack ──▶  store.Packer")
+    assert blocks[3].endswith("\n  till.Desk  ╌╌ Bought ╌╌▶  courier.Watcher")
+
+
+def test_text_is_aligned() -> None:
+    block = text(shop_flow()).split("\n\n")[2]
+    heads = {line.index("▶") for line in block.splitlines()[1:]}
+    assert len(heads) == 1
+
+
+def test_text_tells_what_no_combination_holds() -> None:
+    shown = text(shop_flow())
+    assert "  outside          ── Buy ──────▶  till.Desk" in shown
+    assert "store.Shelf is the fold of store.ledger, to which Packer append" in shown
+    assert "courier (runtime)" in shown
+
+
+def test_a_flow_without_edges_has_no_blocks() -> None:
+    assert text(Graph((), (), ())).startswith("──▶ command")
+
+
+# -- Mermaid ----------------------------------------------------------------------------------------------------------
+
+
+def test_mermaid_draws_commands_solid_and_events_dotted() -> None:
+    lines = [line.strip() for line in mermaid(shop_flow()).splitlines()]
+    assert lines[0] == "flowchart LR"
+    assert 'till_Clerk -->|"Pack"| store_Packer' in lines
+    assert 'store_Packer -.->|"Packed"| till_Clerk' in lines
+
+
+def test_mermaid_colours_every_arrow_once() -> None:
+    lines = [line.strip() for line in mermaid(shop_flow()).splitlines()]
+    arrows = [line for line in lines if "->|" in line]
+    styled = [place for line in lines if line.startswith("linkStyle") for place in line.split()[1].split(",")]
+    assert sorted(map(int, styled)) == list(range(len(arrows)))
+
+
+# -- the picture ------------------------------------------------------------------------------------------------------
+
+
+def test_svg_is_xml_and_names_every_role_and_message() -> None:
+    graph = shop_flow()
+    words = " ".join(node.text or "" for node in ET.fromstring(svg(graph)).iter(f"{SVG}text"))  # noqa: S314 - our own
+    drawn = {edge.message.__name__ for edge in graph.edges} | {node.role for node in graph.roles}
+    assert {name for name in drawn if name not in words} == set()
+
+
+def test_svg_draws_events_dashed_and_commands_solid() -> None:
+    lines = [line for line in svg(shop_flow()).splitlines() if line.startswith("<path") and "stroke-width" in line]
+    colours = {(line.split('stroke="')[1][:7], "dasharray" in line) for line in lines[:-2]}
+    assert colours == {("#0b4f8a", False), ("#1587b8", True), ("#a8430a", False), ("#b97000", True)}
+
+
+def test_the_same_flow_makes_the_same_bytes() -> None:
+    assert svg(shop_flow()) == svg(shop_flow())
+    assert mermaid(shop_flow()) == mermaid(shop_flow())
+
+
+def test_an_empty_combination_says_so() -> None:
+    assert svg(Graph((), (), ())).count("none in this flow") == 4
+
+
+# -- any flow ---------------------------------------------------------------------------------------------------------
+
+SERVICES = ("till", "store", "courier", "bank")
+ROLES = tuple(Node(service, role) for service in SERVICES for role in ("First", "SecondRole"))
+MESSAGES = (s.Buy, s.Pack, s.Carry, s.Label)
+edges = st.builds(
+    Edge,
+    st.sampled_from(ROLES),
+    st.sampled_from(ROLES),
+    st.sampled_from(MESSAGES),
+    st.just("t"),
+    st.just("orchestrated"),
+)
+
+
+def apart(one: Box, other: Box) -> bool:
+    aside = one.x + one.width <= other.x or other.x + other.width <= one.x
+    return aside or one.y + one.height <= other.y or other.y + other.height <= one.y
+
+
+@given(st.lists(edges, unique=True, max_size=16))
+def test_nothing_lies_upon_another(found: list[Edge]) -> None:
+    panel = lay_out(found, Graph(SERVICES, ROLES, tuple(found)))
+    heights = sorted(max(lane.start, lane.end)[1] for lane in panel.lanes)
+    assert all(below - above >= 14 for above, below in pairwise(heights))
+    assert all(apart(one, other) for boxes in (panel.services, panel.roles) for one, other in combinations(boxes, 2))
+    assert len(panel.lanes) + len(panel.loops) == len(found)
+
+
+@given(st.lists(edges, unique=True, min_size=1, max_size=16))
+def test_every_label_has_room(found: list[Edge]) -> None:
+    panel = lay_out(found, Graph(SERVICES, ROLES, tuple(found)))
+    assert all(lane.flat[1] - lane.flat[0] >= len(lane.label) * GLYPH for lane in panel.lanes)
+    texts = sorted((loop.anchor, loop.text[1]) for loop in panel.loops)
+    assert all(one[0] != other[0] or other[1] - one[1] >= 14 for one, other in pairwise(texts))

@@ -1,0 +1,46 @@
+"""The order flow itself: it breaks no rule, has each combination, and its picture is the one in docs/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from contracts.catalogue import CATALOGUE
+from ensemble import Service
+from ensemble.topology.drawing.combinations import COMBINATIONS
+from ensemble.topology.drawing.text import svg
+from ensemble.topology.graph import flow_of
+from ensemble.topology.rules import check
+from services.registry import SERVICES
+
+PICTURE = Path(__file__).parents[3] / "docs" / "flow.svg"
+
+
+@pytest.fixture(scope="module")
+def services() -> list[Service]:
+    return [make() for make in SERVICES.values()]
+
+
+def test_the_flow_breaks_no_rule(services: list[Service]) -> None:
+    assert [str(problem) for problem in check(services, CATALOGUE)] == []
+
+
+@pytest.mark.parametrize(
+    ("combination", "edge"),
+    [
+        ("Orchestration with commands", "orchestrator ProcessPayment payment"),
+        ("Orchestration with events", "payment PaymentConfirmed orchestrator"),
+        ("Choreography with commands", "inventory ScheduleShipment shipping"),
+        ("Choreography with events", "order OrderPlaced shipping"),
+    ],
+)
+def test_all_four_combinations_run_in_it(services: list[Service], combination: str, edge: str) -> None:
+    (kind,) = (kind for kind in COMBINATIONS if kind.title == combination)
+    found = kind.edges(flow_of(services, CATALOGUE))
+    assert edge in {f"{one.source.service} {one.message.__name__} {one.target.service}" for one in found}
+
+
+def test_the_picture_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:
+    drawn = svg(flow_of(services, CATALOGUE))
+    assert PICTURE.read_text(encoding="utf-8") == drawn, "the flow has changed: write docs/flow.svg again"

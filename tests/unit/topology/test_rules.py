@@ -1,0 +1,269 @@
+"""The rules: each is broken once, by one change to a topology without fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga.engine import Saga, Step, Undo
+from ensemble.service.service import RoleSpec, Service
+from ensemble.topology.rules import Problem, check
+from tests.support import sample_flow as s
+
+
+def found(shared: Catalogue | None = None, **instead: Sequence[type]) -> list[Problem]:
+    shared = shared or s.catalogue()
+    return check(s.shop(shared, **instead), shared)
+
+
+def only(problems: list[Problem], rule: str, subject: str) -> str:
+    assert [(problem.rule, problem.subject) for problem in problems] == [(rule, subject)]
+    return problems[0].words
+
+
+def with_topic(name: str, **changes: object) -> Catalogue:
+    (topic,) = (topic for topic in s.TOPICS if topic.name == name)
+    return s.catalogue(replace(topic, **changes))  # type: ignore[arg-type]  # any field of a Topic
+
+
+def test_a_sound_topology_has_no_problem() -> None:
+    assert found() == []
+
+
+# -- services ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_services_of_one_name_are_told_apart_first() -> None:
+    shared = s.catalogue()
+    services = s.shop(shared)
+    assert "two services" in only(check([*services, services[0]], shared), "services", "till")
+
+
+def test_a_service_on_another_catalogue_is_told_first() -> None:
+    problems = check(s.shop(s.catalogue()), s.catalogue())
+    assert {problem.rule for problem in problems} == {"services"}
+    assert "another catalogue" in problems[0].words
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SecondPacker:
+    events: EventBus[s.Carried]
+
+    @handles(s.Pack)
+    def pack(self, command: s.Pack) -> None: ...
+
+
+@dataclass(frozen=True)
+class QuietCarrier:
+    events: EventBus[s.Carried]
+
+    @handles(s.Carry)
+    def carry(self, command: s.Carry) -> None: ...
+
+
+def test_a_command_that_nobody_handles_is_told_with_its_owner() -> None:
+    words = only(found(courier=[QuietCarrier, s.Watcher]), "owner", "Label")
+    assert "give a role of service courier a method with @handles(Label)" in words
+
+
+def test_a_command_with_two_owners_is_refused() -> None:
+    problems = found(courier=[s.Carrier, s.Watcher, SecondPacker])
+    assert (
+        Problem("owner", "Pack", "store and courier handle it; keep one, or make it an event and react to it")
+        in problems
+    )
+    assert any("belongs to store" in problem.words for problem in problems)
+
+
+def test_a_command_on_two_topics_is_refused() -> None:
+    words = only(found(with_topic("store.commands", messages=(s.Pack, s.Carry))), "owner", "Carry")
+    assert "store.commands, courier.commands" in words
+
+
+def test_a_command_that_nobody_sends_needs_a_sender_or_an_outside() -> None:
+    words = only(found(courier=[s.Carrier]), "sender", "Label")
+    assert "courier.Carrier wait for it" in words
+    assert "sent_from_outside" in words
+
+
+def test_a_reader_of_an_event_that_nobody_emits_waits_for_ever() -> None:
+    @dataclass(frozen=True)
+    class Mute:
+        @handles(s.Buy)
+        def buy(self, command: s.Buy) -> None: ...
+
+    words = only(found(till=[Mute, s.Clerk]), "sender", "Bought")
+    assert "till.Clerk, courier.Watcher wait for it" in words
+
+
+def test_an_event_needs_a_reader_or_a_reason() -> None:
+    shared = replace(s.catalogue(), read_outside={})
+    assert "read_outside" in only(found(shared), "reader", "Carried")
+
+
+def test_an_empty_reason_is_none() -> None:
+    shared = replace(s.catalogue(), read_outside={s.Carried: ""})
+    assert only(found(shared), "reader", "Carried")
+
+
+class Stray(Event):
+    order_id: str
+
+
+def test_an_output_on_no_topic_is_told() -> None:
+    @dataclass(frozen=True)
+    class Wanderer:
+        events: EventBus[s.Carried | Stray]
+
+        @handles(s.Carry)
+        def carry(self, command: s.Carry) -> None: ...
+        @handles(s.Label)
+        def label(self, command: s.Label) -> None: ...
+
+    assert "courier names it" in only(found(courier=[Wanderer, s.Watcher]), "unknown", "Stray")
+
+
+def test_a_message_of_the_outside_on_no_topic_is_told() -> None:
+    assert "on no topic" in only(found(s.catalogue(sent=frozenset({s.Buy, Stray}))), "unknown", "Stray")
+
+
+def test_only_the_owner_of_a_topic_emits_to_it() -> None:
+    @dataclass(frozen=True)
+    class Pretender:
+        commands: CommandBus[s.Label]
+        events: EventBus[s.Packed]
+
+        @reacts_to(s.Bought)
+        def on_bought(self, event: s.Bought) -> None: ...
+
+    assert "belongs to store" in only(found(courier=[s.Carrier, Pretender]), "writer", "Packed")
+
+
+def test_who_handles_commands_can_say_that_one_failed() -> None:
+    assert "Broken" in only(found(with_topic("courier.events", messages=(s.Carried,))), "failures", "courier")
+
+
+# -- topics -----------------------------------------------------------------------------------------------------------
+
+
+class Numbered(Event):
+    order_id: int
+
+
+class Nullable(Event):
+    order_id: str | None = None
+
+
+@pytest.mark.parametrize("message", [Numbered, Nullable])
+def test_a_key_is_a_str_and_never_null(message: type[Event]) -> None:
+    shared = with_topic("courier.events", messages=(s.Carried, s.Broken, message))
+    problems = [problem for problem in found(shared) if problem.rule == "key"]
+    assert "must be a str" in only(problems, "key", message.__name__)
+
+
+def test_a_message_without_its_topics_key_is_told() -> None:
+    problems = [problem for problem in found(with_topic("store.events", key="parcel_id")) if problem.rule == "key"]
+    assert [problem.subject for problem in problems] == ["Packed", "Broken"]
+    assert "'parcel_id'" in problems[0].words
+
+
+def test_topics_that_are_keyed_alike_are_cut_alike() -> None:
+    notices = Topic("courier.notices", "courier", "order_id", (s.Carried,), partitions=8)
+    problems = [problem for problem in found(s.catalogue(notices)) if problem.rule == "partitions"]
+    assert "courier.notices=8" in only(problems, "partitions", "order_id")
+
+
+def test_messages_are_not_compacted_away() -> None:
+    assert "erase" in only(found(with_topic("till.events", cleanup="compact")), "cleanup", "till.events")
+
+
+def test_state_does_not_grow_old() -> None:
+    states = Topic("till.counts", "till", "order_id", (s.Count,))
+    problems = [problem for problem in found(s.catalogue(states)) if problem.rule == "cleanup"]
+    assert "compact" in only(problems, "cleanup", "till.counts")
+
+
+def test_a_ledger_is_kept_for_ever() -> None:
+    shared = with_topic("store.ledger", retention=timedelta(days=7))
+    assert "for ever" in only(found(shared), "cleanup", "store.ledger")
+
+
+def test_a_topic_without_its_owner_is_told() -> None:
+    problems = found(with_topic("courier.events", owner="post"))
+    assert (
+        Problem(
+            "topic", "courier.events", "belongs to post, but there is no such service; add it, or name another owner"
+        )
+        in problems
+    )
+
+
+def test_a_topic_that_nobody_uses_is_told() -> None:
+    idle = Topic("till.idle", "till", "order_id")
+    assert "remove it" in only(found(s.catalogue(idle)), "topic", "till.idle")
+
+
+def test_a_topic_that_outsiders_write_is_external() -> None:
+    assert "external=True" in only(found(with_topic("till.commands", external=False)), "outside", "till.commands")
+
+
+def test_a_topic_that_no_outsider_writes_is_not_external() -> None:
+    assert "drop external" in only(found(with_topic("store.events", external=True)), "outside", "store.events")
+
+
+# -- sagas ------------------------------------------------------------------------------------------------------------
+
+
+def pack(state: object) -> s.Pack:
+    return s.Pack(order_id=str(state))
+
+
+def unpack(state: object) -> s.Label:
+    return s.Label(order_id=str(state))
+
+
+SAGA: Saga[object, Command] = Saga(
+    name="sale",
+    version=1,
+    starts_on=s.Bought,
+    steps=(Step("packing", status="packing", send=pack, succeeds_on=s.Packed, undo=Undo(unpack, until=s.Carried)),),
+)
+
+
+@conducts(SAGA)
+@dataclass(frozen=True)
+class Conductor:
+    policies: SagaPolicies
+    commands: CommandBus[s.Pack | s.Label]
+
+    @reacts_to(s.Bought)
+    def on_bought(self, event: s.Bought) -> None: ...
+    @reacts_to(s.Broken)
+    def on_broken(self, event: s.Broken) -> None: ...
+
+
+def conducted(conductor: RoleSpec) -> list[str]:
+    shared = s.catalogue()
+    _, *others = s.shop(shared)
+    till = Service("till", shared, roles=[s.Desk, conductor])
+    return [problem.words for problem in check([till, *others], shared) if problem.rule == "saga"]
+
+
+def test_a_saga_whose_table_methods_and_policies_disagree_is_told() -> None:
+    policies = SagaPolicies(steps={"packing": StepPolicy(deadline_s=1, resends=1)}, undos={})
+    (words,) = conducted(role(Conductor, policies=policies))
+    assert "no method of Conductor has @reacts_to(Packed)" in words
+    assert "undo of step 'packing' has no policy" in words
+
+
+def test_a_saga_without_policies_is_told() -> None:
+    (words,) = conducted(role(Conductor, policies=None))
+    assert "without policies" in words

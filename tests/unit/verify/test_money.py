@@ -1,0 +1,80 @@
+"""Money that was taken, kept or given back wrongly is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.recorded_flow.orders import clean_story
+from tests.support.recorded_flow.story import DUE, Story
+
+
+def charged_twice(story: Story) -> None:
+    story.bookings.append(story.bookings[0]._replace(key="o-done:charge-again", entry_id="ch-2"))
+
+
+def charged_twice_under_one_key(story: Story) -> None:
+    story.bookings.append(story.bookings[0])
+
+
+def never_charged(story: Story) -> None:
+    story.bookings = [booking for booking in story.bookings if booking.order_id != "o-done"]
+
+
+def charged_too_much(story: Story) -> None:
+    story.bookings[0] = story.bookings[0]._replace(amount=DUE + 1)
+
+
+def charged_in_another_currency(story: Story) -> None:
+    story.bookings[0] = story.bookings[0]._replace(currency="USD")
+
+
+def never_refunded(story: Story) -> None:
+    story.bookings = [booking for booking in story.bookings if booking.kind != "refund"]
+
+
+def declined_and_charged(story: Story) -> None:
+    story.bookings = [
+        booking._replace(status="captured") if booking.order_id == "o-declined" else booking
+        for booking in story.bookings
+    ]
+
+
+def refunded_twice(story: Story) -> None:
+    refund = next(booking for booking in story.bookings if booking.kind == "refund")
+    story.bookings.append(refund._replace(key="again"))
+
+
+def charge_of_nobodys_order(story: Story) -> None:
+    story.book("charge", "o-unknown", "captured")
+
+
+def confirmed_amount_that_was_not_taken(story: Story) -> None:
+    story.last("PaymentConfirmed", "o-done").fields["amount"] = 7
+
+
+def refund_told_that_was_not_given(story: Story) -> None:
+    story.last("PaymentRefunded", "o-undone").fields["amount"] = 0
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "words"),
+    [
+        (charged_twice, "money", "o-done was charged 2 times"),
+        (charged_twice_under_one_key, "money", "1000 under o-done:charge, 1000 under o-done:charge"),
+        (never_charged, "money", "1000 is due, but 0 is held"),
+        (charged_too_much, "money", "1000 is due, but 1001 is held"),
+        (charged_in_another_currency, "money", "charged in USD"),
+        (never_refunded, "money", "o-undone is cancelled, but 1000 is held"),
+        (declined_and_charged, "money", "o-declined is cancelled, but 1000 is held"),
+        (refunded_twice, "money", "2000 was given back"),
+        (charge_of_nobodys_order, "money", "no message names this order"),
+        (confirmed_amount_that_was_not_taken, "money", "says 7 captured"),
+        (refund_told_that_was_not_given, "money", "says 0 given back"),
+    ],
+)
+def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
+    story = clean_story()
+    plant(story)
+    assert words in story.found(check)

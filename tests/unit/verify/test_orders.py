@@ -1,0 +1,130 @@
+"""Orders that end wrongly, go backwards, or whose state says what is not so, are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.recorded_flow.orders import clean_story, decide, place, settle_by_hand
+from tests.support.recorded_flow.story import Story
+
+
+def both_ends(story: Story) -> None:
+    closing = story.last("CompleteOrder", "o-done")
+    story.by("order", "orders.events", "OrderCancelled", closing, order_id="o-done", reason="odd")
+
+
+def ended_twice(story: Story) -> None:
+    story.by("order", "orders.events", "OrderCompleted", story.last("CompleteOrder", "o-done"), order_id="o-done")
+
+
+def ended_but_never_placed(story: Story) -> None:
+    command = story.outside("orders.commands", "CancelOrder", "o-odd", order_id="o-odd", reason="odd")
+    story.by("order", "orders.events", "OrderCancelled", command, order_id="o-odd", reason="odd")
+
+
+def completed_without_telling_anyone(story: Story) -> None:
+    story.drop(story.last("CompleteOrder", "o-done"), story.last("OrderCompleted", "o-done"))
+
+
+def step_done_without_its_event(story: Story) -> None:
+    story.drop(story.last("ShipmentScheduled", "o-done"))
+
+
+def completed_with_a_step_missing(story: Story) -> None:
+    story.last("OrderState", "o-done").fields["done"] = ["payment", "reservation"]
+
+
+def cancelled_without_undoing(story: Story) -> None:
+    story.last("OrderState", "o-undone").fields["undone"] = ["shipment", "reservation"]
+
+
+def state_that_ends_otherwise(story: Story) -> None:
+    story.last("OrderState", "o-done").fields["status"] = "fulfilled"
+
+
+def state_without_a_command(story: Story) -> None:
+    place(story, "o-new")
+
+
+def seen_what_never_was(story: Story) -> None:
+    seen = story.last("OrderState", "o-done").fields["seen"]
+    seen[-2] = {**seen[-2], "message_id": "never-was"}
+
+
+def failed_but_nothing_owed(story: Story) -> None:
+    story.last("OrderState", "o-undone").fields["status"] = "compensation_failed"
+
+
+def backwards(story: Story) -> None:
+    story.state("o-done", "fulfilled")
+
+
+def forgets_a_step(story: Story) -> None:
+    story.state("o-done", "completed", done=["payment", "reservation"])
+
+
+def confirmed_after_refund(story: Story) -> None:
+    confirmed = story.last("PaymentConfirmed", "o-undone")
+    story.by(
+        "payment", "payments.events", "PaymentConfirmed", story.last("AttemptCharge", "o-undone"), **confirmed.fields
+    )
+
+
+def rejected_then_confirmed(story: Story) -> None:
+    cause, at = story.last("FulfilOrder", "o-undone"), {"order_id": "o-undone", "warehouse_id": "berlin"}
+    story.by("inventory", "inventory.events", "ReservationConfirmed", cause, **at)
+
+
+def released_before_reserved(story: Story) -> None:
+    story.drop(*list(story.all("StockReserved", "o-undone")))
+
+
+def scheduled_after_cancellation(story: Story) -> None:
+    shipped = {"order_id": "o-undone", "shipment_id": "s-1", "shipping_speed": "standard"}
+    story.by("shipping", "shipping.events", "ShipmentScheduled", story.last("ScheduleShipment", "o-undone"), **shipped)
+
+
+def sent_while_paused(story: Story) -> None:
+    decide(story, "o-done", 0, "pause")
+
+
+def decided_what_is_on_no_topic(story: Story) -> None:
+    decide(story, "o-done", 0, "ProcessPayment", "RefundPayment")
+
+
+def settled_by_nobody(story: Story) -> None:
+    settle_by_hand(story, "o-undone")
+    story.last("SettleOrder", "o-undone").fields["steps"] = ["shipment"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "words"),
+    [
+        (both_ends, "endings", "o-done is both completed"),
+        (ended_twice, "endings", "has the same cause as"),
+        (ended_but_never_placed, "endings", "nobody placed it"),
+        (completed_without_telling_anyone, "order state", "CompleteOrder was not sent"),
+        (step_done_without_its_event, "order state", "step shipment left ShipmentScheduled, which is on no topic"),
+        (completed_with_a_step_missing, "order state", "is completed without shipment"),
+        (cancelled_without_undoing, "order state", "step payment was begun and never undone"),
+        (state_that_ends_otherwise, "order state", "its state says fulfilled"),
+        (state_without_a_command, "order state", "ProcessPayment was never sent"),
+        (seen_what_never_was, "order state", "has seen ShipmentScheduled never-was"),
+        (failed_but_nothing_owed, "order state", "nothing is owed"),
+        (sent_while_paused, "pauses", "was paused when PaymentConfirmed"),
+        (decided_what_is_on_no_topic, "pauses", "says that it sent RefundPayment upon OrderPlaced"),
+        (settled_by_nobody, "order state", "no SettleOrder names it"),
+        (backwards, "transitions", "went from completed to fulfilled"),
+        (forgets_a_step, "transitions", "shipment is no longer done"),
+        (confirmed_after_refund, "transitions", "follows PaymentRefunded"),
+        (rejected_then_confirmed, "transitions", "follows ReservationReleased"),
+        (released_before_reserved, "transitions", "comes first"),
+        (scheduled_after_cancellation, "transitions", "follows ShipmentCancelled"),
+    ],
+)
+def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
+    story = clean_story()
+    plant(story)
+    assert words in story.found(check)

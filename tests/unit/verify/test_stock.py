@@ -1,0 +1,84 @@
+"""Stock that appears, disappears or is promised twice is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.recorded_flow.orders import clean_story
+from tests.support.recorded_flow.story import Story
+
+
+def fact_lost(story: Story) -> None:
+    story.drop(story.last("StockDispatched", "o-done"))
+
+
+def fact_written_twice(story: Story) -> None:
+    first = story.last("StockReserved", "o-done")
+    story.facts("StockReserved", story.last("FulfilOrder", "o-done"), "o-done")
+    assert first.fields["sequence"] < story.sequence
+
+
+def more_reserved_than_received(story: Story) -> None:
+    story.last("StockReceived").fields["quantity"] = 1
+
+
+def reserved_other_than_ordered(story: Story) -> None:
+    for kind in ("StockReserved", "StockDispatched"):
+        story.last(kind, "o-done").fields["quantity"] += 1
+
+
+def one_line_never_reserved(story: Story) -> None:
+    for kind in ("StockReserved", "StockDispatched"):
+        story.last(kind, "o-done").fields["order_id"] = "o-fast"
+
+
+def completed_but_never_dispatched(story: Story) -> None:
+    story.drop(*list(story.all("StockDispatched", "o-undone")), *list(story.all("StockDispatched", "o-done")))
+
+
+def cancelled_but_still_reserved(story: Story) -> None:
+    story.drop(*list(story.all("StockReleased", "o-undone")))
+
+
+def more_booked_than_sent(story: Story) -> None:
+    story.last("StockReceived").fields["quantity"] += 5
+
+
+def receipt_booked_twice(story: Story) -> None:
+    receipt = story.last("StockReceived")
+    again = {key: receipt.fields[key] for key in ("sku", "quantity", "receipt_id")}
+    story.fact("StockReceived", story.last("ReceiveStock"), **again)
+
+
+def snapshot_that_disagrees(story: Story) -> None:
+    level = {"warehouse_id": "berlin", "sku": "tea", "on_hand": 7}
+    story.write("inventory.warehouse-changelog", "StockLevel", "berlin/stock/tea", level)
+    position = {"sequence": story.sequence, "offset": 0}
+    story.write("inventory.warehouse-changelog", "LedgerPosition", "berlin", position)
+
+
+@pytest.mark.parametrize(
+    ("plant", "check", "words"),
+    [
+        (fact_lost, "stock", "has sequence 7 after 5"),
+        (fact_written_twice, "stock", "was reserved 2 cup, 4 tea"),
+        (more_reserved_than_received, "stock", "leaves -1 pieces on hand"),
+        (reserved_other_than_ordered, "stock", "o-done was reserved 2 cup, 2 tea, ordered 1 cup, 2 tea"),
+        (one_line_never_reserved, "stock", "o-done was reserved 2 tea"),
+        (completed_but_never_dispatched, "stock", "o-done is completed, but 1 cup, 2 tea is still reserved"),
+        (cancelled_but_still_reserved, "stock", "o-undone is cancelled, but 1 cup, 2 tea is still reserved"),
+        (more_booked_than_sent, "stock", "books quantity 105, but ReceiveStock"),
+        (receipt_booked_twice, "stock", "once more"),
+        (
+            snapshot_that_disagrees,
+            "stock",
+            "the ledger says 96 on hand, 0 reserved, 4 dispatched; inventory's own snapshot 7 on hand",
+        ),
+    ],
+)
+def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
+    story = clean_story()
+    plant(story)
+    assert words in story.found(check)
