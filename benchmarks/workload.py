@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from ensemble import CommandBus, CurrentRecord, Service, StateStore, Topic, conducts, reacts_to, state_store
-from ensemble.messages.message import Command, Event, Int32, Int64, Millis, SchemaSet, State
+from ensemble.messages import Command, Event, Int32, Int64, Millis, SchemaSet, State
 from ensemble.service.catalogue import Catalogue
 
 SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas")

@@ -10,7 +10,7 @@ from cli.publishing import Receipt, publish
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access
-    from ensemble.messages.message import Message
+    from ensemble.messages import Message
 
 
 def request(access: Access, order_id: str, command: Message) -> Receipt:

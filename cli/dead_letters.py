@@ -18,7 +18,7 @@ from cli.notes import notes
 from cli.reading import reading
 from cli.selecting import Group, Selection, grouped
 from contracts.catalogue import CATALOGUE
-from ensemble.stamps import rfc3339
+from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts import SCHEMAS
+from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
 from ensemble.messages.codec import Decoded, Decoder
-from ensemble.stamps import rfc3339
 from ensemble.system_messages import state as runtime_state
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from cli.publishing import fresh_order_id, now
-from ensemble.messages.message import Message
+from ensemble.messages import Message
 
 WAREHOUSE: Final = "main"
 CURRENCY: Final = "EUR"

@@ -14,7 +14,7 @@ from cli.examples import example
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import ConfigurationError
-from ensemble.messages.message import Command, Event, Message
+from ensemble.messages import Command, Event, Message
 
 Fields = dict[str, Any]
 _TEXT_TYPES = ("string", "enum")

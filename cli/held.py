@@ -54,7 +54,7 @@ class Shelf:
             store = self.store(record.topic.removesuffix(PARKED), record.partition)
             touched[id(store)] = store
             if record.value is not None:
-                store.learn(record.value)
+                store.ensure_schema_known(record.value)
             state = None if record.value is None else store.codec.decode(record.key, record.value)
             store.batch[record.key] = (state, record.value)
         for store in touched.values():

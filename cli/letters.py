@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from cli.entries import Entry
 from cli.services import DEAD_LETTER
-from ensemble.messages.records import Place
+from ensemble.messages.records import RecordPlace
 from ensemble.state.parking import ParkingStore
-from ensemble.system_messages.dead_letters import GivenUp
+from ensemble.system_messages.dead_letters import DeadLetter
 
 _ERROR, _OWN = "__streams.errors.", "ensemble."
 _FIRST: Final = _ERROR + "exception"
@@ -67,13 +67,13 @@ class Letter:
         return self.entry.key
 
     @cached_property
-    def given_up(self) -> GivenUp:
+    def given_up(self) -> DeadLetter:
         """The record behind it, as its service knows it."""
         record = self.entry.record
-        return GivenUp((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
+        return DeadLetter((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
 
     @property
-    def identity(self) -> tuple[str, bytes, Place, int]:
+    def identity(self) -> tuple[str, bytes, RecordPlace, int]:
         """What tells its record, and the time it was given up, from others."""
         return self.service, self.given_up.parking_key, self.given_up.origin, self.generation
 

@@ -8,9 +8,9 @@ from cli.connection import sources
 from cli.entries import entry_of
 from cli.operators import Operator
 from cli.publishing import cloud_event
+from ensemble.clock import rfc3339
 from ensemble.messages.codec import encoder_for
 from ensemble.service.topics import NOTES
-from ensemble.stamps import rfc3339
 from ensemble.system_messages.notes import GroupNote
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ensemble.system_messages.operations import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access
-    from ensemble.messages.message import Event
+    from ensemble.messages import Event
     from ensemble.state.unit_of_work import Output
 
 Ask = tuple[str, int, str]

@@ -21,7 +21,7 @@ from contracts import (
     RetryOrder,
     SettleOrder,
 )
-from ensemble.messages.message import Command
+from ensemble.messages import Command
 from ensemble.saga.engine import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 

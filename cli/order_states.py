@@ -14,7 +14,7 @@ from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access
-    from ensemble.messages.message import Command
+    from ensemble.messages import Command
 
 State = Mapping[str, Any]
 _LOOK_EVERY_S: Final = 0.1

@@ -15,8 +15,8 @@ from cli.publishing import now
 from cli.story import Line, Story, in_order
 from cli.where import Where
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
+from ensemble.clock import rfc3339
 from ensemble.partitioning import partition_of
-from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access, Place

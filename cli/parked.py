@@ -15,7 +15,7 @@ from cli.operators import Operator
 from cli.publishing import now
 from cli.redriving import Sent, redrive_of
 from cli.selecting import Selection
-from ensemble.stamps import rfc3339
+from ensemble.clock import rfc3339
 from ensemble.system_messages.dead_letters import lineage_of
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord

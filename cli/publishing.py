@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from cli.connection import sources
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
+from ensemble.clock import rfc3339
+from ensemble.messages import Message, schema_name
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message, schema_name
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
-from ensemble.stamps import rfc3339
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access

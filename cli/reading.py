@@ -10,8 +10,8 @@ from cli.letters import Letter
 from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
-from ensemble.messages.codec import PREFIX_LENGTH, encoder_for, late_reader, readers_for
-from ensemble.messages.message import Message
+from ensemble.messages import Message
+from ensemble.messages.codec import PREFIX_LENGTH, encoder_for, reader_for_new_schema, readers_for
 from ensemble.system_messages import state as runtime_state
 
 
@@ -49,7 +49,7 @@ def read(letter: Letter, value: bytes) -> Message:
         found = readers_for(kind, sources().on(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
         if found is not None:
             return found(value)
-    late = late_reader(value[:PREFIX_LENGTH], types, sources())
+    late = reader_for_new_schema(value[:PREFIX_LENGTH], types, sources())
     if late is None:
         raise UndecodableRecord(letter.entry.problem or f"{letter.entry.type} is none of the messages of {topic}")
     return late[1](value)

@@ -19,7 +19,7 @@ from cli.operating import Ask, Hearing, record_of
 from cli.operators import Operator
 from cli.outcomes import Outcome, judged
 from cli.services import DEAD_LETTER
-from ensemble.system_messages.dead_letters import Asked, discard, redrive
+from ensemble.system_messages.dead_letters import OperatorRequest, discard, redrive
 from ensemble.system_messages.operations import DiscardRecord, RecordOperation, RedriveRecord
 
 if TYPE_CHECKING:
@@ -80,12 +80,12 @@ def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
 
 def redrive_of(letter: Letter, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
     """The command that redrives one dead letter."""
-    return redrive(letter.given_up, Asked(**operator.operation()), edited)
+    return redrive(letter.given_up, OperatorRequest(**operator.operation()), edited)
 
 
 def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
     """The command that does without one."""
-    return discard(letter.given_up, Asked(**operator.operation()))
+    return discard(letter.given_up, OperatorRequest(**operator.operation()))
 
 
 class Delivery:

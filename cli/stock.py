@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.connection import progress
 from cli.entries import Entry, entry_of
 from contracts.catalogue import INVENTORY_LEDGER
-from ensemble.stamps import rfc3339
+from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access

@@ -13,11 +13,11 @@ from cli.mistakes import Mistake
 from cli.operating import Ask, Hearing, record_of
 from cli.operators import Operator
 from contracts.catalogue import CATALOGUE
+from ensemble.clock import rfc3339
 from ensemble.errors import ConfigurationError
-from ensemble.messages.message import Command
+from ensemble.messages import Command
 from ensemble.saga.table import Saga
 from ensemble.service import ports
-from ensemble.stamps import rfc3339
 from ensemble.system_messages.operations import OperationDone, PauseWork, ResumeWork, Scope
 from ensemble.system_messages.state import Pause
 from services.registry import SERVICES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble import Catalogue, Command, Event, EventBus, Service, State, StateStore, Topic, handles, state_store
-from ensemble.messages.message import Int32, SchemaSet
+from ensemble.messages import Int32, SchemaSet
 from ensemble.testing.driver import ServiceTestDriver
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")

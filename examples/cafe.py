@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ensemble import Catalogue, Topic, messages
-from ensemble.messages.message import Int32, Int64, Millis, SchemaSet
+from ensemble.messages import Int32, Int64, Millis, SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 Grams = Annotated[int, Field(ge=1, le=100_000)]

@@ -24,8 +24,8 @@ from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.discovery import connect
 from ensemble.kafka.worker.process import make_loop
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.messages.message import Message
 from ensemble.observability.logs import configure
 from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, load

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cli.operators import Operator
     from cli.publishing import Receipt
     from ensemble.kafka.client.access import Access
-    from ensemble.messages.message import Message
+    from ensemble.messages import Message
 
 group = typer.Typer(help="Place, find, follow, steer and cancel orders.")
 order_actions.add_to(group)

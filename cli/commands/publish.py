@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from ensemble.messages.message import Message
+    from ensemble.messages import Message
     from ensemble.service.catalogue import Topic
 
 _EPILOG = (

@@ -22,7 +22,7 @@ from contracts.terms import (
     Sku,
     Why,
 )
-from ensemble.messages.message import Millis
+from ensemble.messages import Millis
 
 
 class PlaceOrder(Command):

@@ -18,7 +18,7 @@ from contracts.terms import (
     ShippingSpeed,
     Sku,
 )
-from ensemble.messages.message import Millis
+from ensemble.messages import Millis
 
 
 class OrderPlaced(Event):

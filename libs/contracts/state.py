@@ -21,7 +21,7 @@ from contracts.terms import (
     ShippingSpeed,
     Sku,
 )
-from ensemble.messages.message import Int32, Int64, Millis, Record
+from ensemble.messages import Int32, Int64, Millis, NestedRecord
 
 SagaStatus = Literal[
     "placeholder", "payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed"
@@ -30,7 +30,7 @@ CurrencyOrNone = Annotated[str, Field(pattern=r"^([A-Z]{3})?$")]
 """Empty while no amount is known."""
 
 
-class SeenEvent(Record):
+class SeenEvent(NestedRecord):
     """One message or deadline that reached the orchestrator, where it lies, and what it led to.
 
     A deadline has the topic `timer`, partition and offset -1. `decided` holds the types of the commands sent upon it,
@@ -54,7 +54,7 @@ class SeenEvent(Record):
     why: str = ""
 
 
-class Charge(Record):
+class Charge(NestedRecord):
     """What payment said that it has captured."""
 
     amount: Money
@@ -145,7 +145,7 @@ class StockLevel(State):
     dispatched: Count = 0
 
 
-class ReservedLine(Record):
+class ReservedLine(NestedRecord):
     """Pieces of one sku that are held."""
 
     sku: Sku

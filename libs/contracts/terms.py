@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ensemble.messages.message import Millis, Record
+from ensemble.messages import Millis, NestedRecord
 
 MOST_MONEY = 10**15
 """The largest order total, in minor units."""
@@ -37,7 +37,7 @@ Operator = Annotated[str, Field(min_length=1, max_length=200)]
 Why = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class OrderLine(Record):
+class OrderLine(NestedRecord):
     """So many pieces of one sku, at a price each."""
 
     sku: Sku
@@ -60,7 +60,7 @@ Lines = Annotated[tuple[OrderLine, ...], Field(min_length=1, max_length=100), Af
 """One to a hundred lines whose total stays within `MOST_MONEY`."""
 
 
-class OrderTerms(Record):
+class OrderTerms(NestedRecord):
     """What was agreed on when the order was placed."""
 
     customer_id: Id

@@ -1,26 +1,34 @@
-"""Time as the runtime uses it: the wall clock, and one that a test turns. Nobody waits on either."""
+"""Time as the runtime uses it: the machine's clock, one that tests set by hand, and times as text."""
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> int:
+        """Return the time in epoch milliseconds."""
         return time.time_ns() // 1_000_000
 
 
 class ManualClock:
-    """A clock that moves when told."""
+    """A clock that moves only when `advance` is called."""
 
     def __init__(self, now: int = 1_750_000_000_000) -> None:
         self._now = now
 
     def now(self) -> int:
+        """Return the time in epoch milliseconds."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move on."""
+        """Move the clock forward."""
         self._now += round(seconds * 1000)
+
+
+def rfc3339(at: int) -> str:
+    """Return epoch milliseconds as CloudEvents writes a time, such as `2026-11-23T11:35:00.123Z`."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

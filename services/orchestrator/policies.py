@@ -7,7 +7,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ensemble.policies.retry import Seconds
+from ensemble.messages.fields import Seconds
 from ensemble.policies.saga_loading import SagaSources, saga_table
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import PolicyFile, find_policy_file

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cli.publishing import cloud_event
 from contracts import PlaceOrder, ReceiveStock, RequestCancellation
-from ensemble.messages.message import Message
+from ensemble.messages import Message
 from tests.support.order_messages import lines, order_placed
 
 WAREHOUSES: Final = ("w-1", "w-2", "w-3")

@@ -14,12 +14,11 @@ from cli.operating import Answers, Ask
 from cli.services import DEAD_LETTER, OPERATIONS, PARKED
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import Access, Received
-from ensemble.messages.records import Place
-from ensemble.state.parking import HeldRecord
+from ensemble.messages.records import RecordPlace
 from ensemble.system_messages.dead_letters import redrives_of
 from tests.end_to_end.reading import Reading
 
-Named = tuple[str, bytes, Place, int]
+Named = tuple[str, bytes, RecordPlace, int]
 """Service, parking key, where the record was consumed from, how often it had been redriven."""
 _POLL_S: Final = 0.2
 
@@ -60,7 +59,7 @@ class Held:
         """The dead letter of a key's head."""
         head = parked.head
         place = (head.topic, head.partition, head.offset)
-        return self.letters.get((parked.service, parked.key, place, redrives_of(HeldRecord(head))))
+        return self.letters.get((parked.service, parked.key, place, redrives_of(head.as_record())))
 
     def unreadable(self) -> list[Letter]:
         """What nobody could read, and nobody has redriven."""

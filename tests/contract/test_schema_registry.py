@@ -22,6 +22,7 @@ from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
 from ensemble.kafka.registry.registration import check, register
 from ensemble.messages.codec import encoder_for
+from ensemble.messages.release import release
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.topology.subjects import Subject, subjects
@@ -70,7 +71,7 @@ def real(apicurio: Apicurio) -> Iterator[Registry]:
 def subject(tmp_path: Path, unique: Callable[[str], str]) -> Subject:
     """One event with one released version, on a topic of its own."""
     (tmp_path / "registry.json").write_text(json.dumps({"first_id": DRAFT_IDS + 1, "schemas": {}}))
-    write(tmp_path, FIELDS).release()
+    release(write(tmp_path, FIELDS))
     return Subject(unique("shop.events"), sold(tmp_path))
 
 
@@ -94,7 +95,7 @@ def sold(directory: Path) -> type[Event]:
 def released(subject: Subject, fields: list[dict[str, Any]]) -> Subject:
     """The same subject after a release with these fields."""
     directory = subject.message.__schemas__.directory
-    write(directory, fields).release()
+    release(write(directory, fields))
     return Subject(subject.topic, sold(directory))
 
 

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import SCHEMAS, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved
+from ensemble.messages import Message, schema_name
 from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.messages.message import Message, schema_name
 from tests.support.message_strategies import message
 
 TYPES: list[type[Message]] = [OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved]

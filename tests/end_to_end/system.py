@@ -22,8 +22,8 @@ from contracts.catalogue import CATALOGUE
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client.access import Access, open_access
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
 from services.registry import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher

@@ -4,8 +4,8 @@ import pytest
 
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
 from tests.end_to_end.system import System
 from tests.support.order_messages import order_placed, place_order, process_payment, receive_stock, schedule_shipment
 

@@ -7,8 +7,8 @@ import pytest
 from cli.publishing import cloud_event, publish
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
 from ensemble.kafka.client.access import Access, open_access
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
 from ensemble.settings import KafkaSettings
 from tests.support.command_line import CommandLine
 from tests.support.kafka_cluster import Cluster

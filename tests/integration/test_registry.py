@@ -13,7 +13,7 @@ from ensemble import Event, Service
 from ensemble.kafka.registry.client import subject_of
 from ensemble.kafka.registry.registration import register
 from ensemble.messages.codec import Decoder, encoder_for, id_in
-from ensemble.messages.schema_set import DRAFT_IDS, Directories, SchemaSources
+from ensemble.messages.schema_set import DRAFT_IDS, FileSchemaSources, SchemaSources
 from ensemble.partitioning import partition_of
 from ensemble.topology.subjects import subjects
 from tests.support.kafka_cluster import Cluster
@@ -104,7 +104,7 @@ def test_one_service_by_file_ids_and_one_by_the_registrys_are_right_together(sho
     shop.release(v1.service(shop.name))
     for sources in (shop.registry.connect("files"), shop.registry.connect()):
         with ServiceThread(v1.service(shop.name), shop.bootstrap, sources=sources):
-            shop.sell(v1.Sold, Directories())
+            shop.sell(v1.Sold, FileSchemaSources())
             shop.sell(v1.Sold, shop.registry.connect())
             shop.until_counted()
     assert shop.ids("sales") == shop.ids("counts") == shop.ids("till-changelog") == {True, False}
@@ -112,7 +112,7 @@ def test_one_service_by_file_ids_and_one_by_the_registrys_are_right_together(sho
 
 def test_without_the_registry_its_ids_are_refused_with_words(shop: Shop) -> None:
     shop.release(v1.service(shop.name))
-    shop.open(v1.service(shop.name), Directories())
+    shop.open(v1.service(shop.name), FileSchemaSources())
     shop.sell(v1.Sold, shop.registry.connect(), ["till-1"])
     wait_for(shop.outsider.letters, "the dead letter")
     assert "SCHEMA_REGISTRY_URL" in shop.outsider.given_up("till-1")[0]
@@ -203,13 +203,13 @@ def test_state_under_an_id_of_later_is_restored_once_the_registry_answers(shop: 
     shop.release(new)
     with ServiceThread(new, shop.bootstrap, sources=shop.registry.connect(), instance_id="new") as second:
         wait_for(lambda: second.partitions, "the new instance to have partitions")
-        shop.sell(v1.Sold, Directories())
+        shop.sell(v1.Sold, FileSchemaSources())
         shop.until_counted()
 
         # when its partitions come back to the old one while the registry is away
         shop.registry.is_cut = True
     wait_for(lambda: first.loop.why_not_ready == "restoring state", "the old one to restore")
-    shop.sell(v1.Sold, Directories())
+    shop.sell(v1.Sold, FileSchemaSources())
     assert first.partitions == []
 
     # then it waits

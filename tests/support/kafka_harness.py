@@ -32,7 +32,7 @@ from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.policies.loading import load_policies
 from ensemble.settings import KafkaSettings, RuntimeSettings
-from ensemble.system_messages.dead_letters import Asked, GivenUp, discard
+from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard
 from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
 from tests.support.kafka_cluster import Broker
 from tests.support.scripted_service.messages import Told
@@ -100,7 +100,7 @@ class Outsider:
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(GivenUp.of(letter), Asked(**_asked("discarded"))))
+        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_asked("discarded"))))
 
     def operate(self, operation: RecordOperation) -> None:
         """Tell the service something about one record, and wait for its answer."""

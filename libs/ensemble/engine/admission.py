@@ -10,11 +10,10 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import Input
 from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord, bounded_id, message_id
 from ensemble.partitioning import partition_of
 from ensemble.state.unit_of_work import Layer
 
-_ID_LIMIT: Final = 128
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_HEADERS: Final[dict[str, bytes]] = {}
 
@@ -26,7 +25,7 @@ class Admission:
         self._batch, self._seen = batch, batch.stores.seen
         self._partitions = batch.plan.service.partitions
 
-    def admit(self, record: Record, inlet: Input, layer: Layer) -> bool:
+    def admit(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> bool:
         """Set the layer up for `record`; False when it is a duplicate."""
         key = record.key()
         self.identify(record, layer)
@@ -50,19 +49,18 @@ class Admission:
             return False
         return True
 
-    def identify(self, record: Record, layer: Layer) -> None:
+    def identify(self, record: ConsumedRecord, layer: Layer) -> None:
         """Give the layer the record's identity and place."""
         found = record.headers()
         headers = dict(found) if found else _NO_HEADERS
         topic, partition, offset = record.topic(), record.partition(), record.offset()
-        raw_id = headers.get("ce_id")
-        input_id = _bounded(raw_id) if raw_id else f"{topic}/{partition}/{offset}"
+        input_id = message_id(record, headers)
         correlation = headers.get("ce_correlationid")
-        correlation_id = _bounded(correlation) if correlation else input_id
+        correlation_id = bounded_id(correlation) if correlation else input_id
         layer.begin(record.key() or b"", input_id, correlation_id, _trace(headers, input_id), self._batch.time)
         layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
 
-    def done(self, record: Record, inlet: Input, layer: Layer) -> None:
+    def done(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> None:
         """It was handled: the same again is a duplicate."""
         self._batch.counts.handled += 1
         if inlet.topic.external and self._seen is not None:
@@ -76,12 +74,6 @@ def _check_text(key: bytes) -> None:
         raise MisplacedRecord(
             f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
         ) from error
-
-
-def message_id(record: Record) -> str:
-    """The record's id: its own, or the place where it lies."""
-    raw = dict(record.headers() or ()).get("ce_id")
-    return _bounded(raw) if raw else f"{record.topic()}/{record.partition()}/{record.offset()}"
 
 
 def why_refused(inlet: Input, value: bytes | None) -> TerminalError:
@@ -100,11 +92,6 @@ def why_refused(inlet: Input, value: bytes | None) -> TerminalError:
         f"schema id {schema_id} is none of those that {inlet.topic.name} carries; was it produced for "
         "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
     )
-
-
-def _bounded(raw: bytes) -> str:
-    """An id as text. One longer than ids are becomes its hash, or outputs that carry it would outgrow their topic."""
-    return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
 
 
 def _trace(headers: dict[str, bytes], input_id: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from ensemble.engine.compiled import Target
 from ensemble.errors import AttemptTimedOut
 from ensemble.messages.message import Message
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord
 from ensemble.state.unit_of_work import Layer
 
 
@@ -25,7 +25,7 @@ class Call:
     """One record in the hands of its handlers."""
 
     key: bytes
-    record: Record
+    record: ConsumedRecord
     target: Target
     is_parked: bool = False
     """Its record is the head of a parked key."""

@@ -10,9 +10,9 @@ from typing import Any
 from ensemble.engine.buses import StagedBus
 from ensemble.engine.failures.circuit_breaker import Outages
 from ensemble.errors import ConfigurationError
-from ensemble.messages.codec import encoder_for, late_reader, readers_for
+from ensemble.messages.codec import encoder_for, reader_for_new_schema, readers_for
 from ensemble.messages.message import Command, Message, schema_name
-from ensemble.messages.schema_set import Directories, SchemaSources
+from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
 from ensemble.service import ports
@@ -22,7 +22,7 @@ from ensemble.service.service import RoleSpec, Service
 from ensemble.state.deduplication import WindowLimits
 from ensemble.state.event_sourced import FactStore, StagedAggregate, StagedLog
 from ensemble.state.keyed import StagedState
-from ensemble.state.partition import Stores
+from ensemble.state.partition import PartitionStores
 from ensemble.state.unit_of_work import Layer, OutputRoute
 from ensemble.system_messages.operations import EVENTS
 
@@ -94,7 +94,7 @@ class Plan:
         sources: SchemaSources | None = None,
     ) -> None:
         self.service, self.clock, self.limits = service, clock, limits or Limits()
-        self.sources = sources or Directories()
+        self.sources = sources or FileSchemaSources()
         self._buses = {d.role: self._bus_routes(d) for d in service.descriptions}
         self.outages = Outages(self.limits.policies.outage)
         self.inputs: Mapping[str, Input] = {topic.name: self._input(topic) for topic in service.inputs}
@@ -113,16 +113,16 @@ class Plan:
         self._check_parking_keys()
         self.open_stores()  # now, so that all their ids are known: a registry may be away when partitions come
 
-    def open_stores(self) -> Stores:
+    def open_stores(self) -> PartitionStores:
         """Empty stores for one partition."""
-        return Stores(self.service, self.limits.window, self.sources)
+        return PartitionStores(self.service, self.limits.window, self.sources)
 
-    def bind(self, stores: Stores, layer: Layer) -> dict[type, Any]:
+    def bind(self, stores: PartitionStores, layer: Layer) -> dict[type, Any]:
         """One instance of every role, its ports bound to `layer`."""
         pairs = zip(self.service.roles, self.service.descriptions, strict=True)
         return {description.role: self._bound(spec, description, stores, layer) for spec, description in pairs}
 
-    def bind_one(self, role: type, stores: Stores, layer: Layer) -> Any:
+    def bind_one(self, role: type, stores: PartitionStores, layer: Layer) -> Any:
         """An instance of one role, for a record that is handled beside others."""
         pairs = zip(self.service.roles, self.service.descriptions, strict=True)
         spec, description = next(pair for pair in pairs if pair[1].role is role)
@@ -144,7 +144,7 @@ class Plan:
 
         The answer is kept in `inlet`. SchemasUnavailable when nobody can say now.
         """
-        if (found := late_reader(prefix, inlet.topic.messages, self.sources)) is None:
+        if (found := reader_for_new_schema(prefix, inlet.topic.messages, self.sources)) is None:
             return None
         message, read = found
         handlers = self._handlers_of(message)
@@ -154,14 +154,14 @@ class Plan:
         target = inlet.targets[prefix] = self._target(message, read, handlers)
         return target
 
-    def _bound(self, spec: RoleSpec, description: RoleDescription, stores: Stores, layer: Layer) -> Any:
+    def _bound(self, spec: RoleSpec, description: RoleDescription, stores: PartitionStores, layer: Layer) -> Any:
         fields = {
             name: self._port(hint, self._buses[description.role].get(name, {}), stores, layer)
             for name, hint in description.ports.items()
         }
         return spec.role(**spec.adapters, **fields)
 
-    def _port(self, hint: Any, routes: Mapping[type, OutputRoute], stores: Stores, layer: Layer) -> Any:
+    def _port(self, hint: Any, routes: Mapping[type, OutputRoute], stores: PartitionStores, layer: Layer) -> Any:
         port = port_of(hint)
         if port in (ports.EventBus, ports.CommandBus):
             return StagedBus(layer, routes)
@@ -174,7 +174,7 @@ class Plan:
             return self._log(stores, layer)
         return self._plain_port(port, stores, layer)
 
-    def _plain_port(self, port: Any, stores: Stores, layer: Layer) -> Any:
+    def _plain_port(self, port: Any, stores: PartitionStores, layer: Layer) -> Any:
         """The ports that are the same whatever their hint says."""
         if port is ports.Timers:
             return stores.timers_for(layer)
@@ -182,11 +182,11 @@ class Plan:
             return stores.pauses
         return self.clock if port is ports.Clock else layer
 
-    def _aggregate(self, subject: Any, stores: Stores, layer: Layer) -> Any:
+    def _aggregate(self, subject: Any, stores: PartitionStores, layer: Layer) -> Any:
         store = stores.by_subject[subject]
         return layer.port(store, lambda: StagedAggregate(store, layer, self.fact_routes(store.ledger)))
 
-    def _log(self, stores: Stores, layer: Layer) -> Any:
+    def _log(self, stores: PartitionStores, layer: Layer) -> Any:
         store = next(held for held in stores.by_subject.values() if isinstance(held, FactStore))
         return layer.port(store, lambda: StagedLog(store, layer, self.fact_routes(store.ledger)))
 
@@ -200,7 +200,7 @@ class Plan:
 
     def late_fact_reader(self, ledger: str, prefix: bytes) -> Reader | None:
         """The reader of a fact's schema that came up after start. SchemasUnavailable when nobody can say now."""
-        found = late_reader(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
+        found = reader_for_new_schema(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
         return found and found[1]
 
     def _readers(self, message: type[Message], topic: Topic) -> dict[bytes, Reader]:

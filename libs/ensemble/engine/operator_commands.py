@@ -11,8 +11,7 @@ import structlog
 from ensemble.engine.batch import Batch
 from ensemble.engine.failures.attempt_gate import Blocks
 from ensemble.errors import OversizedOutput, UndecodableRecord
-from ensemble.messages.records import Record
-from ensemble.state.parking import HeldRecord
+from ensemble.messages.records import ConsumedRecord, StoredRecord
 from ensemble.system_messages.dead_letters import REDRIVEN_FROM
 from ensemble.system_messages.operations import (
     IN_FLIGHT,
@@ -47,7 +46,7 @@ class Owner(Protocol):
 class Control:
     """Carries out what `<service>.control` brings."""
 
-    def __init__(self, batch: Batch, owner: Owner, take_again: Callable[[HeldRecord], str]) -> None:
+    def __init__(self, batch: Batch, owner: Owner, take_again: Callable[[StoredRecord], str]) -> None:
         self._batch, self._parking, self._owner = batch, batch.stores.parking, owner
         self._take_again = take_again
         self._carry_out: dict[type, Callable[..., Outcome]] = {
@@ -57,7 +56,7 @@ class Control:
             DiscardRecord: self._discard,
         }
 
-    def take(self, record: Record) -> None:
+    def take(self, record: ConsumedRecord) -> None:
         """Carry one command out and say how it went. What cannot be read is logged; there is nobody to answer."""
         value = record.value() or b""
         read = self._batch.plan.operations.get(value[:5])
@@ -83,7 +82,7 @@ class Control:
         except OversizedOutput as error:
             return "refused", str(error)
         if outcome != "refused":
-            self._parking.done(name, self._batch.now)
+            self._parking.mark_done(name, self._batch.now)
         return outcome, words
 
     def _answer(self, operation: Operation, outcome: Outcome) -> None:
@@ -120,7 +119,7 @@ class Control:
             return self._redrive_parked(key, number, command)
         if not command.redriven_from:
             return "nothing_to_do", "it is not held any more"
-        if refusal := self._take_again(HeldRecord(_record_of(command, self._batch.now))):
+        if refusal := self._take_again(_record_of(command, self._batch.now).as_record()):
             return "refused", refusal
         self._resolve(key, command, "redriven")
         return DONE

@@ -14,12 +14,11 @@ from typing import Any, Final, NoReturn
 
 from pydantic import BaseModel
 
+from ensemble.clock import rfc3339
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import EnsembleError, TerminalError, UndecodableRecord
 from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.service.service import RoleSpec, Service
-from ensemble.stamps import rfc3339
-from ensemble.state.parking import HeldRecord
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OperationDone, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord
@@ -152,7 +151,7 @@ class Rehearsal:
         value = encoder_for(RedriveRecord)(command)
         plain = {"message": "", "message_id": "", "parked_at": self.now, "headers": ()}
         place = {"topic": control, "partition": self.task.partition, "offset": self._offset, "key": key}
-        self.task.take(HeldRecord(ParkedRecord(value=value, **place, **plain)))
+        self.task.take(ParkedRecord(value=value, **place, **plain).as_record())
         self._try_head(key)
         while self.task.is_waiting:
             asyncio.run(self.task.finish())

@@ -20,7 +20,7 @@ from ensemble.engine.operator_commands import Control
 from ensemble.engine.timers import Timed
 from ensemble.errors import SchemasUnavailable, Stopped, UnhandledMessage
 from ensemble.messages.message import Command
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord
 from ensemble.state.unit_of_work import Change, Layer, Output, current_layer
 
 
@@ -60,7 +60,7 @@ class PartitionTask:
         self._batch.begin(now, stamp)
         self._failures.begin()
 
-    def take(self, record: Record) -> None:
+    def take(self, record: ConsumedRecord) -> None:
         """Handle one record at once, or let it wait for `finish` when it, or its key, needs an async handler.
 
         Behind a parked key it is parked. SchemasUnavailable and Stopped leave the record untaken.
@@ -73,7 +73,7 @@ class PartitionTask:
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
 
-    def route(self, record: Record, inlet: Input) -> None:
+    def route(self, record: ConsumedRecord, inlet: Input) -> None:
         """As `take`, whatever its offset."""
         value = record.value()
         target = inlet.targets.get(value[:5]) if value is not None else None
@@ -86,7 +86,7 @@ class PartitionTask:
         else:
             self.run(record, inlet, target)
 
-    def _look_closer(self, record: Record, inlet: Input, value: bytes | None) -> Target | None:
+    def _look_closer(self, record: ConsumedRecord, inlet: Input, value: bytes | None) -> Target | None:
         """A schema that came up after start, an operator's command, or nothing for us."""
         if inlet.is_control:
             self._control.take(record)
@@ -98,7 +98,7 @@ class PartitionTask:
         self.refuse(record, inlet)
         return None
 
-    def refuse(self, record: Record, inlet: Input | None) -> None:
+    def refuse(self, record: ConsumedRecord, inlet: Input | None) -> None:
         """A record that no handler takes: skip it when that is normal, dead-letter it when it is not."""
         value = record.value()
         if inlet is not None and value is not None and value[:5] in inlet.known and not self._owns_commands(inlet):
@@ -111,7 +111,7 @@ class PartitionTask:
         duty = self.plan.duty("", ())
         self._failures.settle(Failed(b"", record, duty, error, self.layer, lambda: None, "decode"))
 
-    def take_again(self, record: Record) -> str:
+    def take_again(self, record: ConsumedRecord) -> str:
         """Handle a record that had been skipped, as if it came now; words when it cannot be taken now."""
         inlet = self.plan.inputs.get(record.topic() or "")
         try:
@@ -135,7 +135,7 @@ class PartitionTask:
 
     # -- handling -------------------------------------------------------------------------------------------------
 
-    def run(self, record: Record, inlet: Input, target: Target) -> bool:
+    def run(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool:
         """Handle a record now. False when it failed, and its failure was settled."""
         try:
             is_new = self._handle(record, inlet, target)
@@ -153,7 +153,7 @@ class PartitionTask:
         else:
             self._failures.forget(target.duty.handler, key)
 
-    def _handle(self, record: Record, inlet: Input, target: Target) -> bool:
+    def _handle(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool:
         layer = self.layer
         if current_layer.get() is not layer:
             current_layer.set(layer)
@@ -167,7 +167,7 @@ class PartitionTask:
         self._keep(record, inlet, layer)
         return True
 
-    def _keep(self, record: Record, inlet: Input, layer: Layer) -> None:
+    def _keep(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> None:
         layer.seal()
         layer.fold(self.outputs)
         self._admission.done(record, inlet, layer)

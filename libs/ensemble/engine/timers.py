@@ -8,7 +8,7 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.failures.handling import Failed, Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
 from ensemble.errors import UnreadableState
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord
 from ensemble.state.timers import DueTimer, TimerStore
 from ensemble.state.unit_of_work import Layer, current_layer
 
@@ -51,7 +51,7 @@ class Timed:
             elif self.run(timer):
                 self._batch.counts.timers += 1
         if key in self._parking.keys:
-            store.hold(timer)
+            store.suspend(timer)
 
     def run(self, timer: DueTimer) -> bool:
         """Run a timer's handlers. False when they failed, and the failure was settled."""
@@ -83,7 +83,7 @@ class Timed:
         layer.seal()
         layer.fold(self._batch.outputs)
 
-    def take_again(self, record: Record) -> str:
+    def take_again(self, record: ConsumedRecord) -> str:
         """Run a timer that had been skipped, as if it fell due now; words when it cannot be run."""
         if self._store is None or record.topic() != self._store.changelog:
             return f"this service does not read {record.topic()}"

@@ -29,7 +29,7 @@ from ensemble.messages.schema_set import (
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], bytes]
-Reader = Callable[[bytes], M]
+Decode = Callable[[bytes], M]
 
 PREFIX_LENGTH = 5
 
@@ -57,13 +57,15 @@ def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> En
     return _flat_encoder(schema, buffer) if plain is None else _nested_encoder(schema, buffer, plain)
 
 
-def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Reader[M]]:
+def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decode[M]]:
     """For each version that records of this type may be written in: its prefix, and the function that reads it."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
     return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
 
 
-def late_reader(prefix: bytes, types: Iterable[type[M]], sources: SchemaSources) -> tuple[type[M], Reader[M]] | None:
+def reader_for_new_schema(
+    prefix: bytes, types: Iterable[type[M]], sources: SchemaSources
+) -> tuple[type[M], Decode[M]] | None:
     """For a prefix that came up after start: whose it is of these types, and its reader; None when it is no one's."""
     if len(prefix) < PREFIX_LENGTH or prefix[0] != 0:
         return None
@@ -77,7 +79,7 @@ def late_reader(prefix: bytes, types: Iterable[type[M]], sources: SchemaSources)
         return None
 
 
-def reader_for(message_type: type[M], written: Schema) -> Reader[M]:
+def reader_for(message_type: type[M], written: Schema) -> Decode[M]:
     """A function from values written with one schema to validated messages; UndecodableRecord says what is wrong."""
     own = message_type.__schemas__.of(message_type)
     writer = _parsed(written)

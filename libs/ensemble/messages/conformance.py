@@ -13,13 +13,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ensemble.errors import SchemaDrift
-from ensemble.messages.schema_set import EpochMillis, Schema
+from ensemble.messages.fields import EpochMillis
+from ensemble.messages.schema_set import Schema
 
 _PRIMITIVES = {"boolean": bool, "string": str, "bytes": bytes, "double": float}
 _RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 
 
-def refuse_drift(message_type: type[BaseModel], schema: Schema) -> None:
+def require_conformance(message_type: type[BaseModel], schema: Schema) -> None:
     """Raise SchemaDrift with every difference, or return."""
     found = list(_Comparison().record(message_type, schema, ""))
     if found:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from ensemble.messages.conformance import refuse_drift
-from ensemble.messages.schema_set import EpochMillis, SchemaSet, full_name
+from ensemble.messages.conformance import require_conformance
+from ensemble.messages.schema_set import SchemaSet, full_name
 
-__all__ = ["Command", "Event", "Int32", "Int64", "Message", "Millis", "Record", "SchemaSet", "State", "schema_name"]
-
-Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-Millis = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999), EpochMillis()]
-"""A time in epoch milliseconds, up to the year 9999: beyond it, readers that make a datetime of it fail."""
+__all__ = ["Command", "Event", "Message", "NestedRecord", "State", "schema_name"]
 
 
-class Record(BaseModel):
+class NestedRecord(BaseModel):
     """A nested record of a message: immutable, with exactly the declared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Message(Record):
+class Message(NestedRecord):
     """Something that is written to Kafka. A subclass with fields and schemas mirrors `<folder>/<ClassName>.avsc`."""
 
     __schemas__: ClassVar[SchemaSet]
@@ -35,7 +30,7 @@ class Message(Record):
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Refuse a class that differs from its schema."""
         if cls.model_fields and hasattr(cls, "__schemas__") and hasattr(cls, "__folder__"):
-            refuse_drift(cls, cls.__schemas__.of(cls))
+            require_conformance(cls, cls.__schemas__.of(cls))
 
 
 class Command(Message):

@@ -1,16 +1,21 @@
-"""A consumed record, as everybody but the client sees it."""
+"""Records as they were consumed or stored: bytes, headers, and where they come from."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final, Protocol
 
 Headers = list[tuple[str, Any]]
-Place = tuple[str, int, int]
+RecordPlace = tuple[str, int, int]
 """Topic, partition and offset that a record was consumed from."""
 
+_ID_LIMIT: Final = 128
 
-class Record(Protocol):
-    """A consumed record; confluent_kafka's Message has this shape."""
+
+class ConsumedRecord(Protocol):
+    """A record that was read from a topic; confluent_kafka's Message has this shape."""
 
     def topic(self) -> str | None: ...
     def partition(self) -> int | None: ...
@@ -18,3 +23,56 @@ class Record(Protocol):
     def key(self) -> Any: ...
     def value(self) -> Any: ...
     def headers(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A `ConsumedRecord` that does not come from the client: parked, rebuilt from a timer, or kept in memory."""
+
+    at_topic: str
+    at_partition: int
+    at_offset: int
+    raw_key: bytes | None
+    raw_value: bytes | None
+    raw_headers: Headers = field(default_factory=list)
+    original: bytes | None = None
+    """The value that the record had before an operator edited it."""
+
+    def topic(self) -> str:
+        return self.at_topic
+
+    def partition(self) -> int:
+        return self.at_partition
+
+    def offset(self) -> int:
+        return self.at_offset
+
+    def key(self) -> bytes | None:
+        return self.raw_key
+
+    def value(self) -> bytes | None:
+        return self.raw_value
+
+    def headers(self) -> Headers:
+        """Return the headers with their values as bytes, as the client does."""
+        return [(name, value.encode() if isinstance(value, str) else value) for name, value in self.raw_headers]
+
+
+def place_of(record: ConsumedRecord) -> RecordPlace:
+    """Return where the record was consumed from."""
+    offset = record.offset()
+    return record.topic() or "", record.partition() or 0, -1 if offset is None else offset
+
+
+def message_id(record: ConsumedRecord, headers: Mapping[str, bytes] | None = None) -> str:
+    """Return the record's `ce_id`, or `topic/partition/offset` if it has none.
+
+    Pass `headers` if they were read before: the client builds them anew at each call.
+    """
+    raw = (dict(record.headers() or ()) if headers is None else headers).get("ce_id")
+    return bounded_id(raw) if raw else f"{record.topic()}/{record.partition()}/{record.offset()}"
+
+
+def bounded_id(raw: bytes) -> str:
+    """Return an id as text; of a very long one its hash, for outputs carry it and would outgrow their topic."""
+    return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()

@@ -13,23 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ensemble.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from ensemble.messages.release import Problem
 
 Schema = dict[str, Any]
 
 FOLDERS = ("commands", "events", "state")
 DRAFT_IDS = 0x7D00_0000
 """Where the ids of unreleased schemas begin. A draft's id follows from its content, and ends with its release."""
-
-
-@dataclass(frozen=True)
-class EpochMillis:
-    """Marks an integer as a time, `timestamp-millis` in Avro."""
 
 
 class SchemaVersion(NamedTuple):
@@ -66,7 +58,7 @@ class SchemaSources(Protocol):
 
 
 @dataclass(frozen=True)
-class Directories:
+class FileSchemaSources:
     """`SchemaSources` without a registry: each directory gives its own ids, and none come up later."""
 
     def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
@@ -107,18 +99,6 @@ class SchemaSet:
     def find(self, schema_id: int) -> SchemaVersion | None:
         """The schema behind an id, or None when it is unknown here."""
         return self._by_id.get(schema_id)
-
-    def check(self) -> list[Problem]:
-        """Everything that the gate finds wrong; empty when these schemas may be deployed."""
-        from ensemble.messages.release import check  # reads Avro's own library, which running services never need
-
-        return check(self)
-
-    def release(self) -> list[SchemaVersion]:
-        """Write the next version of each changed schema and return those; refused while anything breaks."""
-        from ensemble.messages.release import release
-
-        return release(self)
 
     def released(self, name: str) -> list[SchemaVersion]:
         """The released versions of `name`, oldest first."""

@@ -9,8 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from ensemble.errors import FatalError, RejectedInput, RetryableError, TerminalError
-
-Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
+from ensemble.messages.fields import Seconds
 
 NEVER_AGAIN: Final = (RejectedInput, FatalError)
 """No policy makes these worth another attempt."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ensemble.policies.retry import Seconds
+from ensemble.messages.fields import Seconds
 
 
 class StepPolicy(BaseModel):

@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from ensemble.policies.retry import RetryPolicy, Seconds
+from ensemble.messages.fields import Seconds
+from ensemble.policies.retry import RetryPolicy
 
 STRICT = ConfigDict(extra="forbid")
 

@@ -70,7 +70,7 @@ class LedgerStore:
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
         self._make, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
         self._codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition], sources)
-        self.types, self.learn = self._codec.types, self._codec.learn
+        self.types, self.ensure_schema_known = self._codec.types, self._codec.ensure_schema_known
         self._live: dict[bytes, State | bytes] = {}
         self._dirty: set[bytes] = set()
         self._facts = 0
@@ -244,8 +244,8 @@ class FactStore:
     def drop(self) -> None:
         self.batch = {}
 
-    def learn(self, value: bytes) -> None:
-        """There is no changelog to learn from."""
+    def ensure_schema_known(self, value: bytes) -> None:
+        """There is no changelog to ensure_schema_known from."""
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Nothing is ever written to a changelog."""

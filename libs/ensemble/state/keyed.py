@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
-from ensemble.messages.codec import encoder_for, late_reader, readers_for
+from ensemble.messages.codec import encoder_for, reader_for_new_schema, readers_for
 from ensemble.messages.message import State
-from ensemble.messages.schema_set import Directories, SchemaSources
+from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.unit_of_work import Change, Layer
 
@@ -29,7 +29,7 @@ class Changelogged(Protocol):
     def types(self) -> tuple[type[State], ...]:
         """What its changelog holds."""
 
-    def learn(self, value: bytes) -> None:
+    def ensure_schema_known(self, value: bytes) -> None:
         """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
 
     def changes(self) -> Sequence[Change]:
@@ -54,7 +54,7 @@ class StateCodec:
     limit = MAX_RECORD_BYTES
 
     def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
-        self._changelog, self.types, self._sources = changelog, tuple(types), sources or Directories()
+        self._changelog, self.types, self._sources = changelog, tuple(types), sources or FileSchemaSources()
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._readers: dict[bytes, Callable[[bytes], Any]] = {}
         for state in self.types:
@@ -62,10 +62,10 @@ class StateCodec:
             self._encoders[state] = encoder_for(state, source)
             self._readers.update(readers_for(state, source))
 
-    def learn(self, value: bytes) -> None:
+    def ensure_schema_known(self, value: bytes) -> None:
         """Look the schema of this value up if it came up after start. May raise SchemasUnavailable."""
         prefix = value[:5]
-        if prefix not in self._readers and (found := late_reader(prefix, self.types, self._sources)):
+        if prefix not in self._readers and (found := reader_for_new_schema(prefix, self.types, self._sources)):
             self._readers[prefix] = found[1]
 
     def encode(self, state: State | None) -> bytes | None:
@@ -100,7 +100,7 @@ class PartitionStore(Generic[S]):
     def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
         self.changelog = changelog
         self.codec = StateCodec(changelog, types, sources)
-        self.types, self.learn = self.codec.types, self.codec.learn
+        self.types, self.ensure_schema_known = self.codec.types, self.codec.ensure_schema_known
         self.committed: dict[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         self._hot: dict[bytes, S] = {}

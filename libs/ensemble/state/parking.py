@@ -8,10 +8,9 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
-from ensemble.messages.records import Headers, Place, Record
+from ensemble.messages.records import ConsumedRecord, RecordPlace, StoredRecord
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.keyed import PartitionStore
@@ -24,32 +23,7 @@ _LEAVING_AT_ONCE: Final = 10
 _MARKS: Final = (Resolution, SeenMessage)
 
 
-@dataclass(frozen=True)
-class HeldRecord:
-    """A parked record, in the shape of a consumed one."""
-
-    parked: ParkedRecord
-
-    def topic(self) -> str:
-        return self.parked.topic
-
-    def partition(self) -> int:
-        return self.parked.partition
-
-    def offset(self) -> int:
-        return self.parked.offset
-
-    def key(self) -> bytes | None:
-        return self.parked.key
-
-    def value(self) -> bytes | None:
-        return self.parked.value
-
-    def headers(self) -> Headers:
-        return [(header.name, header.value) for header in self.parked.headers]
-
-
-def parked_record(record: Record, message: str, message_id: str, now: int) -> ParkedRecord:
+def parked_record(record: ConsumedRecord, message: str, message_id: str, now: int) -> ParkedRecord:
     """`record` as it is kept."""
     headers = tuple(RecordHeader(name=name, value=value) for name, value in record.headers() or ())
     return ParkedRecord(
@@ -62,7 +36,7 @@ def parked_record(record: Record, message: str, message_id: str, now: int) -> Pa
         message=message,
         message_id=message_id,
         parked_at=now,
-        original=record.parked.original if isinstance(record, HeldRecord) else None,
+        original=record.original if isinstance(record, StoredRecord) else None,
     )
 
 
@@ -74,7 +48,7 @@ class ParkingStore(PartitionStore[Any]):
         self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
         """The parking keys that are held back, as of this batch."""
-        self.records = 0
+        self.record_count = 0
         """How many records are parked, as of this batch."""
         self.on_pauses: Callable[[], None] = lambda: None
         """Called when pauses may be others than before."""
@@ -106,7 +80,7 @@ class ParkingStore(PartitionStore[Any]):
             assert held is not None, "numbers have no gaps"
             yield number, held
 
-    def find(self, key: bytes, place: Place) -> int | None:
+    def find(self, key: bytes, place: RecordPlace) -> int | None:
         """The number of the record that was consumed from `place`."""
         held = ((number, (r.topic, r.partition, r.offset)) for number, r in self.waiting(key))
         return next((number for number, at in held if at == place), None)
@@ -119,14 +93,14 @@ class ParkingStore(PartitionStore[Any]):
     def open(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
         """Hold `key` back; `head` is its first record."""
         self._put(_numbered(key, entry.first), head)
-        self.records += 1
+        self.record_count += 1
         self.update(key, entry)
 
     def append(self, key: bytes, record: ParkedRecord) -> None:
         """Let `record` wait behind the others of its key."""
         entry = self._held(key)
         self._put(_numbered(key, entry.next), record)
-        self.records += 1
+        self.record_count += 1
         self.update(key, entry.model_copy(update={"next": entry.next + 1}))
 
     def replace(self, key: bytes, number: int, record: ParkedRecord) -> None:
@@ -150,7 +124,7 @@ class ParkingStore(PartitionStore[Any]):
         """Its head is done with. True when the key is free: nothing waited behind it."""
         entry = self._held(key)
         self._put(_numbered(key, entry.first), None)
-        self.records -= 1
+        self.record_count -= 1
         if entry.first + 1 == entry.next:
             self._free(key)
             return True
@@ -164,7 +138,7 @@ class ParkingStore(PartitionStore[Any]):
         assert entry.first + count < entry.next, "what closes them waits behind them"
         for number in range(entry.first, entry.first + count):
             self._put(_numbered(key, number), None)
-        self.records -= count
+        self.record_count -= count
         self.update(key, ParkedKey(status="retrying", first=entry.first + count, next=entry.next, since=entry.since))
 
     def _unblock(self, key: bytes) -> None:
@@ -230,12 +204,12 @@ class ParkingStore(PartitionStore[Any]):
         self._put(_PAUSE + f"{scope}/{name}".encode(), pause)
         self.on_pauses()
 
-    def resolution(self, key: bytes, place: Place, generation: int) -> Resolution | None:
+    def resolution(self, key: bytes, place: RecordPlace, generation: int) -> Resolution | None:
         """What became of the dead letter of the record from `place`, written after so many redrives."""
         found: Resolution | None = self.get(_mark(key, place, generation))
         return found
 
-    def resolve(self, key: bytes, place: Place, generation: int, resolution: Resolution) -> None:
+    def resolve(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
         """Remember what became of it, for as long as its dead letter may be looked at."""
         self._put(_mark(key, place, generation), resolution)
         self._forget_older_than(resolution.at - _MARKS_KEPT_MS)
@@ -244,7 +218,7 @@ class ParkingStore(PartitionStore[Any]):
         """Whether an operator's command was carried out before."""
         return self.get(_DONE + operation.encode()) is not None
 
-    def done(self, operation: str, now: int) -> None:
+    def mark_done(self, operation: str, now: int) -> None:
         """Remember an operator's command, as long as what became of dead letters."""
         self._put(_DONE + operation.encode(), SeenMessage(at=now))
         self._forget_older_than(now - _MARKS_KEPT_MS)
@@ -269,7 +243,7 @@ class ParkingStore(PartitionStore[Any]):
     def restored(self) -> None:
         """Everything as of the last commit."""
         self.keys = {key[len(_KEY) :] for key in self.committed if key.startswith(_KEY)}
-        self.records = sum(self.depth(key) for key in self.keys)
+        self.record_count = sum(self.depth(key) for key in self.keys)
         self._heap, self._blocked = [], {}
         for key in self.keys:
             self._index(key, self._held(key))
@@ -282,7 +256,7 @@ def _numbered(key: bytes, number: int) -> bytes:
     return _RECORD + key + b"/%012d" % number
 
 
-def _mark(key: bytes, place: Place, generation: int) -> bytes:
+def _mark(key: bytes, place: RecordPlace, generation: int) -> bytes:
     topic, partition, offset = place
     return _MARK + f"{topic}/{partition}/{offset}/{generation}/".encode() + key
 

@@ -16,7 +16,7 @@ from ensemble.state.timers import StagedTimers, TimerStore
 from ensemble.state.unit_of_work import Layer
 
 
-class Stores:
+class PartitionStores:
     """The stores of one partition, by what the roles' hints name."""
 
     def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:

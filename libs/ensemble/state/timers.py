@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.state.keyed import PartitionStore, StagedState
 from ensemble.state.unit_of_work import Layer
@@ -26,36 +27,6 @@ class DueTimer:
     trace: str
 
 
-@dataclass(frozen=True)
-class TimerRecord:
-    """A timer's changelog record, in the shape of a consumed one."""
-
-    changelog: str
-    at_partition: int
-    raw_key: bytes
-    raw_value: bytes
-    due_at: int
-
-    def topic(self) -> str:
-        return self.changelog
-
-    def partition(self) -> int:
-        return self.at_partition
-
-    def offset(self) -> int:
-        """When it was due: a timer has no place, and this tells it from others of its name."""
-        return self.due_at
-
-    def key(self) -> bytes:
-        return self.raw_key
-
-    def value(self) -> bytes:
-        return self.raw_value
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        return []
-
-
 class TimerStore(PartitionStore[Timer]):
     """The timers of one partition. Replaced and cancelled timers leave the heap when they come up."""
 
@@ -65,11 +36,11 @@ class TimerStore(PartitionStore[Timer]):
         self._held: dict[bytes, set[tuple[int, bytes]]] = {}
         """Due, but their owners are parked: they leave the heap when they come up."""
 
-    def hold(self, timer: DueTimer) -> None:
+    def suspend(self, timer: DueTimer) -> None:
         """Its owner is parked: it is not due before the owner is released."""
         self._held.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry(timer.key, timer.name)))
 
-    def release(self, owner: bytes) -> None:
+    def resume(self, owner: bytes) -> None:
         """The owner is free again, and its timers fall due as they would have."""
         for entry in self._held.pop(owner, ()):
             heapq.heappush(self._heap, entry)
@@ -78,12 +49,15 @@ class TimerStore(PartitionStore[Timer]):
         """It was neither cancelled nor replaced, in this batch included."""
         return self._live(timer.due_at, _entry(timer.key, timer.name))
 
-    def record_of(self, timer: DueTimer, partition: int) -> TimerRecord:
-        """The timer as a record of its changelog."""
+    def record_of(self, timer: DueTimer, partition: int) -> StoredRecord:
+        """Return the timer as a record of its changelog.
+
+        The record's offset is the time the timer is due, which tells it from other timers of its name.
+        """
         kept = Timer(due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace)
         value = self.codec.encode(kept)
         assert value is not None, "a timer is no tombstone"
-        return TimerRecord(self.changelog, partition, _entry(timer.key, timer.name), value, timer.due_at)
+        return StoredRecord(self.changelog, partition, timer.due_at, _entry(timer.key, timer.name), value)
 
     def timer_in(self, key: bytes, value: bytes) -> DueTimer:
         """The timer that a record of its changelog holds."""
@@ -99,7 +73,7 @@ class TimerStore(PartitionStore[Timer]):
         """The batch is gone: timers that it ended or held, which may have left the heap, are due again."""
         touched = list(self.batch)
         for owner in list(self._held):
-            self.release(owner)
+            self.resume(owner)
         super().drop()
         for key in touched:
             if (timer := self.get(key)) is not None:

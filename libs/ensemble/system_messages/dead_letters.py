@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ensemble.messages.records import Place, Record
+from ensemble.messages.records import ConsumedRecord, RecordPlace
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import RecordHeader
 
@@ -20,7 +20,7 @@ REDRIVEN_FROM: Final = "ensemble.redriven-from"
 
 
 @dataclass(frozen=True)
-class Asked:
+class OperatorRequest:
     """Who wants what done, when and why."""
 
     operation_id: str
@@ -30,17 +30,17 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class GivenUp:
+class DeadLetter:
     """A dead letter: the record that was given up, and where its dead letter lies."""
 
-    place: Place
+    place: RecordPlace
     key: bytes | None
     value: bytes | None
     pairs: Sequence[Header]
     """All its headers, the record's own first."""
 
     @classmethod
-    def of(cls, record: Record) -> Self:
+    def of(cls, record: ConsumedRecord) -> Self:
         place = (record.topic() or "", record.partition() or 0, record.offset() or 0)
         return cls(place, record.key(), record.value(), tuple(record.headers() or ()))
 
@@ -56,7 +56,7 @@ class GivenUp:
         return tuple((value or b"").decode(errors="replace") for name, value in self.headers if name == REDRIVEN_FROM)
 
     @property
-    def origin(self) -> Place:
+    def origin(self) -> RecordPlace:
         """Where the record was consumed from. A record without that lies where its dead letter lies."""
         topic, partition, offset = (self._said(_ERROR + name).decode() for name in ("topic", "partition", "offset"))
         return topic, _number(partition, self.place[1]), _number(offset, -1)
@@ -85,14 +85,14 @@ class GivenUp:
         return {"parking_key": self.parking_name, **place, "generation": len(self.lineage), "key": self.key}
 
 
-def redrive(letter: GivenUp, asked: Asked, edited: bytes | None = None) -> RedriveRecord:
+def redrive(letter: DeadLetter, asked: OperatorRequest, edited: bytes | None = None) -> RedriveRecord:
     """Have the record behind this dead letter tried again, with another value if one is given."""
     headers = tuple(RecordHeader(name=name, value=value) for name, value in letter.headers)
     more = {"value": letter.value, "headers": headers, "edited": edited}
     return RedriveRecord(**vars(asked), **letter.named(), **more, redriven_from="/".join(map(str, letter.place)))
 
 
-def discard(letter: GivenUp, asked: Asked) -> DiscardRecord:
+def discard(letter: DeadLetter, asked: OperatorRequest) -> DiscardRecord:
     """Have the record behind this dead letter done without."""
     return DiscardRecord(**vars(asked), **letter.named())
 
@@ -101,7 +101,7 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.lstrip("-").isdigit() else otherwise
 
 
-def redrives_of(record: Record) -> int:
+def redrives_of(record: ConsumedRecord) -> int:
     """How often an operator has had it tried again after it was given up."""
     return sum(name == REDRIVEN_FROM for name, _ in record.headers() or ())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ensemble import messages
-from ensemble.messages.message import Millis
+from ensemble.messages.fields import Millis
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.system_messages.state import SCHEMAS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal
 
 from ensemble import messages
-from ensemble.messages.message import Int32, Int64, Millis
+from ensemble.messages.fields import Int32, Int64, Millis
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.system_messages.state import SCHEMAS, RecordHeader
 

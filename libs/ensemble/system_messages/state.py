@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ensemble import messages
-from ensemble.messages.message import Int32, Int64, Millis, Record
+from ensemble.messages.fields import Int32, Int64, Millis
+from ensemble.messages.message import NestedRecord
+from ensemble.messages.records import Headers, RecordPlace, StoredRecord
 from ensemble.messages.schema_set import SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
@@ -40,7 +42,7 @@ class LedgerPosition(messages.State):
 ParkedStatus = Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"]
 
 
-class RecordHeader(Record):
+class RecordHeader(NestedRecord):
     """One header of a consumed record."""
 
     name: str
@@ -81,6 +83,16 @@ class ParkedRecord(messages.State):
     message_id: str
     parked_at: Millis
     original: bytes | None = None
+
+    @property
+    def place(self) -> RecordPlace:
+        """Where the record was consumed from."""
+        return self.topic, self.partition, self.offset
+
+    def as_record(self) -> StoredRecord:
+        """Return the parked record in the shape of a consumed one."""
+        headers: Headers = [(header.name, header.value) for header in self.headers]
+        return StoredRecord(*self.place, self.key, self.value, headers, self.original)
 
 
 class Pause(messages.State):

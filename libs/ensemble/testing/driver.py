@@ -20,7 +20,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from ensemble.clock import ManualClock
+from ensemble.clock import ManualClock, rfc3339
 from ensemble.engine.async_calls import Call, first_landing
 from ensemble.engine.compiled import Limits, Plan
 from ensemble.engine.failures.circuit_breaker import Outages
@@ -28,16 +28,15 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import Stopped
 from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.messages.message import Command, Event, Message, State
-from ensemble.messages.records import Headers
+from ensemble.messages.records import Headers, StoredRecord
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
-from ensemble.stamps import rfc3339
-from ensemble.system_messages.dead_letters import Asked, GivenUp, discard, redrive
+from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard, redrive
 from ensemble.system_messages.operations import Operation, PauseWork, RecordOperation, ResumeWork, Scope
 from ensemble.system_messages.state import ParkedKey, ParkedRecord
-from ensemble.testing.topics import MemoryRecord, MemoryTopics
+from ensemble.testing.topics import MemoryTopics
 
-__all__ = ["ManualClock", "MemoryRecord", "ServiceTestDriver"]
+__all__ = ["ManualClock", "ServiceTestDriver"]
 
 S = TypeVar("S", bound=State)
 E = TypeVar("E", bound=Event)
@@ -92,7 +91,7 @@ class ServiceTestDriver:
         ids = itertools.chain([message_id] if message_id else [], self._ids)
         self.receive_records([self.record_of(message, next(ids)) for message in messages])
 
-    def receive_records(self, records: Iterable[MemoryRecord]) -> None:
+    def receive_records(self, records: Iterable[StoredRecord]) -> None:
         """Deliver raw records as one batch. Stopped when a partition takes none now; those before it are committed."""
         stopped = self._handle(records)
         self._commit()
@@ -113,16 +112,16 @@ class ServiceTestDriver:
         only = operation.partition if isinstance(operation, RecordOperation) else None
         partitions = range(self.service.partitions) if only is None else [only]
         offset = next(self._offsets)
-        self.receive_records(MemoryRecord(control, p, offset, b"operator", value) for p in partitions)
+        self.receive_records(StoredRecord(control, p, offset, b"operator", value) for p in partitions)
 
-    def redrive(self, letter: MemoryRecord, edited: Message | None = None) -> None:
+    def redrive(self, letter: StoredRecord, edited: Message | None = None) -> None:
         """As an operator's redrive of a dead letter, with another message if one is given."""
         value = None if edited is None else encoder_for(type(edited))(edited)
-        self.operate(redrive(GivenUp.of(letter), Asked(**self._asked("redriven by a test")), value))
+        self.operate(redrive(DeadLetter.of(letter), OperatorRequest(**self._asked("redriven by a test")), value))
 
-    def discard(self, letter: MemoryRecord) -> None:
+    def discard(self, letter: StoredRecord) -> None:
         """As an operator's discard of a dead letter."""
-        self.operate(discard(GivenUp.of(letter), Asked(**self._asked("discarded by a test"))))
+        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**self._asked("discarded by a test"))))
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
@@ -191,11 +190,11 @@ class ServiceTestDriver:
         return [message for message in self.outputs if isinstance(message, Command)]
 
     @property
-    def dead_letters(self) -> list[MemoryRecord]:
+    def dead_letters(self) -> list[StoredRecord]:
         """What the service gave up, oldest first."""
         return self.records(self.service.dead_letter.name)
 
-    def records(self, topic: str) -> list[MemoryRecord]:
+    def records(self, topic: str) -> list[StoredRecord]:
         """The committed records of one topic, changelogs included."""
         return [record for record in self.log if record.at_topic == topic]
 
@@ -230,13 +229,13 @@ class ServiceTestDriver:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
-    def record_of(self, message: Message, message_id: str) -> MemoryRecord:
+    def record_of(self, message: Message, message_id: str) -> StoredRecord:
         """`message` as its producer would have written it."""
         topic = self._inlet(type(message))
         key = str(attrgetter(topic.key)(message)).encode()
         offset = next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
-        return MemoryRecord(topic.name, self._partition(key), offset, key, encoder_for(type(message))(message), headers)
+        return StoredRecord(topic.name, self._partition(key), offset, key, encoder_for(type(message))(message), headers)
 
     def _inlet(self, message: type[Message]) -> Any:
         homes = self.service.catalogue.homes(message)
@@ -254,7 +253,7 @@ class ServiceTestDriver:
     def _next_due(self) -> int | None:
         return min((due for task in self._tasks.values() if (due := task.next_due()) is not None), default=None)
 
-    def _handle(self, records: Iterable[MemoryRecord]) -> Stopped | None:
+    def _handle(self, records: Iterable[StoredRecord]) -> Stopped | None:
         """A batch up to its commit, as Kafka's loop does it; what made it stop taking records, if anything did."""
         for task in self._tasks.values():
             task.begin_batch(self.clock.now(), rfc3339(self.clock.now()))
@@ -265,7 +264,7 @@ class ServiceTestDriver:
         self._loop.run_until_complete(self._finish())
         return stopped
 
-    def _take(self, records: Iterable[MemoryRecord]) -> Stopped | None:
+    def _take(self, records: Iterable[StoredRecord]) -> Stopped | None:
         try:
             for record in records:
                 self._tasks[record.partition()].take(record)

@@ -2,44 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
-from ensemble.messages.records import Headers
+from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
 from ensemble.state.unit_of_work import Output
-
-
-@dataclass(frozen=True)
-class MemoryRecord:
-    """A consumed record, in the shape of the client's."""
-
-    at_topic: str
-    at_partition: int
-    at_offset: int
-    raw_key: bytes | None
-    raw_value: bytes | None
-    raw_headers: Headers = field(default_factory=list)
-
-    def topic(self) -> str:
-        return self.at_topic
-
-    def partition(self) -> int:
-        return self.at_partition
-
-    def offset(self) -> int:
-        return self.at_offset
-
-    def key(self) -> bytes | None:
-        return self.raw_key
-
-    def value(self) -> bytes | None:
-        return self.raw_value
-
-    def headers(self) -> Headers:
-        return [(name, value.encode() if isinstance(value, str) else value) for name, value in self.raw_headers]
 
 
 class MemoryTopics:
@@ -47,13 +16,13 @@ class MemoryTopics:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self.log: list[MemoryRecord] = []
+        self.log: list[StoredRecord] = []
 
     def append(self, output: Output) -> None:
         """Write one record."""
         topic, value, key, headers, partition = output
         where = partition if partition >= 0 else partition_of(key or b"", self._partitions)
-        self.log.append(MemoryRecord(topic, where, len(self._of_partition(topic, where)), key, value, headers))
+        self.log.append(StoredRecord(topic, where, len(self._of_partition(topic, where)), key, value, headers))
 
     def commit(self, task: PartitionTask) -> None:
         """Write all that the task's batch did, and let the batch become its state."""
@@ -81,5 +50,5 @@ class MemoryTopics:
             store.replay(record.raw_key, readers[record.raw_value[:5]](record.raw_value))
             store.ledger_end = record.at_offset + 1
 
-    def _of_partition(self, topic: str, partition: int) -> list[MemoryRecord]:
+    def _of_partition(self, topic: str, partition: int) -> list[StoredRecord]:
         return [record for record in self.log if (record.at_topic, record.at_partition) == (topic, partition)]

@@ -9,7 +9,7 @@ from ensemble.messages.message import Message
 from ensemble.service.catalogue import Catalogue
 from ensemble.service.service import Service
 from ensemble.state.deduplication import WindowLimits
-from ensemble.state.partition import Stores
+from ensemble.state.partition import PartitionStores
 
 
 class Subject(NamedTuple):
@@ -25,6 +25,6 @@ def subjects(catalogue: Catalogue, services: Iterable[Service]) -> list[Subject]
     for service in services:
         own = (service.control, service.operations)
         found.update(dict.fromkeys(Subject(topic.name, message) for topic in own for message in topic.messages))
-        for store in Stores(service, WindowLimits()).all:
+        for store in PartitionStores(service, WindowLimits()).all:
             found.update(dict.fromkeys(Subject(store.changelog, kind) for kind in store.types))
     return sorted(found, key=lambda subject: (subject.topic, subject.message.__name__))

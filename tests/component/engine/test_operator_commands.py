@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
-from ensemble.system_messages.dead_letters import Asked, GivenUp, redrive
+from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
 from ensemble.system_messages.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
 from ensemble.system_messages.state import ParkedRecord, Pause
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
     THRICE,
     World,
@@ -153,9 +154,9 @@ def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
 
 def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
     letter, task = letter_of(stuck), stuck._task_of("a")
-    command = redrive(GivenUp.of(letter), Asked("op-1", "ann", "release 7", 1))
+    command = redrive(DeadLetter.of(letter), OperatorRequest("op-1", "ann", "release 7", 1))
     task.begin_batch(stuck.clock.now(), "")
-    task.stores.parking.done("op-1", 1)
+    task.stores.parking.mark_done("op-1", 1)
     task.parked.redrive_head(b"a")
     task.drop()
     stuck.operate(command)
@@ -270,7 +271,7 @@ def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -
 
 
 def test_a_command_that_cannot_be_read_stops_nothing(driver: ServiceTestDriver) -> None:
-    driver.receive_records([MemoryRecord("shop.control", 0, 0, b"operator", value) for value in (None, b"", b"\0nope")])
+    driver.receive_records([StoredRecord("shop.control", 0, 0, b"operator", value) for value in (None, b"", b"\0nope")])
     driver.receive(quick("a", "a1"))
     assert (told(driver), driver.dead_letters) == (["a1"], [])
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.messages.records import Headers
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.messages.records import Headers, StoredRecord
+from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Refused
 from tests.support.scripted_service.service import workshop
@@ -16,7 +16,7 @@ def driver(tmp_path: Path) -> ServiceTestDriver:
     return ServiceTestDriver(workshop("shop", tmp_path))
 
 
-def headers(record: MemoryRecord) -> dict[str, str]:
+def headers(record: StoredRecord) -> dict[str, str]:
     return {name: value.decode() for name, value in record.headers()}
 
 
@@ -24,9 +24,9 @@ def ids(driver: ServiceTestDriver) -> list[str]:
     return [headers(record)["ce_id"] for record in driver.records("shop.events")]
 
 
-def raw(driver: ServiceTestDriver, steps: tuple[str, ...], given: Headers) -> MemoryRecord:
+def raw(driver: ServiceTestDriver, steps: tuple[str, ...], given: Headers) -> StoredRecord:
     record = driver.record_of(script("a", *steps), "")
-    return MemoryRecord(*(record.topic(), record.partition(), record.offset(), record.key(), record.value()), given)
+    return StoredRecord(*(record.topic(), record.partition(), record.offset(), record.key(), record.value()), given)
 
 
 def test_a_record_that_is_run_again_makes_the_same_ids(tmp_path: Path) -> None:
@@ -107,6 +107,6 @@ def test_a_long_id_is_known_again_too(driver: ServiceTestDriver) -> None:
 def test_a_command_without_a_key_is_answered_under_its_own_id(driver: ServiceTestDriver) -> None:
     good = raw(driver, ("tell x",), [("ce_id", b"good")])
     value = driver.record_of(script("a", "tell never"), "").value()
-    keyless = MemoryRecord("shop.commands", good.partition(), 1, None, value, [("ce_id", b"keyless")])
+    keyless = StoredRecord("shop.commands", good.partition(), 1, None, value, [("ce_id", b"keyless")])
     driver.receive_records([good, keyless])
     assert [event.command_id for event in driver.emitted if isinstance(event, Refused)] == ["keyless"]

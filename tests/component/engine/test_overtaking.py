@@ -23,9 +23,9 @@ from contracts import (
 )
 from contracts.catalogue import CATALOGUE
 from ensemble import Service, reacts_to, state_store
-from ensemble.messages.message import Event
+from ensemble.messages import Event
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
-from ensemble.system_messages.dead_letters import Asked, GivenUp, redrive
+from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
 from ensemble.system_messages.operations import OperationDone
 from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.domain import Warehouse
@@ -169,7 +169,7 @@ def test_a_redrive_that_an_undo_closes_leaves_word_of_it(payment: ServiceTestDri
     payment.advance(3600)
     payment.redrive(payment.dead_letters[0])
     payment.receive(refund_payment())
-    command = redrive(GivenUp.of(payment.dead_letters[0]), Asked("op-2", "ann", "once more", 1))
+    command = redrive(DeadLetter.of(payment.dead_letters[0]), OperatorRequest("op-2", "ann", "once more", 1))
     payment.operate(command.model_copy(update={"generation": 1}))
     assert payment.answers(OperationDone)[-1].words == "it was closed already"
 

@@ -13,9 +13,10 @@ from ensemble import Service, handles
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import Plan
 from ensemble.errors import ConfigurationError, RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import ParkingLimits
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.service import inventory_service
 from tests.support.order_messages import fulfil_order, lines, receive_stock
 from tests.support.scripted_service.controlled_service import (
@@ -207,7 +208,7 @@ def test_a_record_whose_key_is_wrong_is_skipped(driver: ServiceTestDriver, key: 
     good = driver.record_of(quick("a", "a1"), "one")
     wrong_place = 1 - driver._partition(b"misplaced") if key == b"misplaced" else good.partition()
     where = driver._partition(key) if key == b"\xff\xfe" else wrong_place
-    driver.receive_records([MemoryRecord(good.topic(), where, 100, key, good.value()), good])
+    driver.receive_records([StoredRecord(good.topic(), where, 100, key, good.value()), good])
     assert (told(driver), len(driver.dead_letters)) == (["a1"], 1)
     assert driver.dead_letters[0].key() == key
     assert driver.waiting((key or b"").decode(errors="replace")) == []
@@ -254,7 +255,7 @@ def test_a_message_under_another_key_than_its_own_is_skipped(driver: ServiceTest
     """Its sender's mistake: outsiders must not be able to stop a key."""
     other = driver.record_of(quick("b", "b1"), "one").value()
     good = driver.record_of(quick("a", "a1"), "two")
-    driver.receive_records([MemoryRecord(good.topic(), good.partition(), 100, b"a", other), good])
+    driver.receive_records([StoredRecord(good.topic(), good.partition(), 100, b"a", other), good])
     assert (told(driver), len(driver.dead_letters), driver.parked("a")) == (["a1"], 1, None)
 
 
@@ -340,4 +341,4 @@ def test_records_of_new_keys_stop_as_well_when_the_partition_is_full(world: Worl
     for key in keys:
         with suppress(Stopped):
             driver.receive(quick(key, key))
-    assert {task.stores.parking.records for task in driver._tasks.values()} == {3}
+    assert {task.stores.parking.record_count for task in driver._tasks.values()} == {3}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensemble.errors import RejectedInput, RetryableError, TerminalError
-from ensemble.messages.message import Message
+from ensemble.messages import Message
 from ensemble.policies.service import OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (

@@ -11,8 +11,9 @@ import pytest
 from contracts import FulfilOrder, OrderState
 from ensemble.errors import RetryableError, TerminalError
 from ensemble.messages.codec import encoder_for
+from ensemble.messages.records import StoredRecord
 from ensemble.system_messages.state import Timer
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.service import orchestrator
 from tests.support.order_saga_driver import PAID, PLACED, RESERVED, SCHEDULED
 from tests.support.scripted_service.controlled_service import (
@@ -41,11 +42,11 @@ def driver(world: World) -> ServiceTestDriver:
     return ServiceTestDriver(porter(world), limits=limits(), call_wait_s=0.01)
 
 
-def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **said: bytes) -> MemoryRecord:
+def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **said: bytes) -> StoredRecord:
     """A record with this id, at a place of its own."""
     record, headers = driver.record_of(quick(key, label), ""), [("ce_id", message_id.encode()), *said.items()]
     place = (record.topic(), record.partition(), record.offset())
-    return MemoryRecord(*place, record.key(), record.value(), headers)
+    return StoredRecord(*place, record.key(), record.value(), headers)
 
 
 def test_offsets_do_not_advance_before_their_effects_are_durable(driver: ServiceTestDriver) -> None:
@@ -129,7 +130,7 @@ def test_a_message_is_known_by_its_id_and_not_by_its_place(driver: ServiceTestDr
     first = under(driver, "a", "a1", "one")
     moved = under(driver, "a", "a1", "one")
     place = (first.topic(), first.partition(), first.offset(), first.key())
-    other = MemoryRecord(*place, driver.record_of(quick("a", "a2"), "").value(), [("ce_id", b"two")])
+    other = StoredRecord(*place, driver.record_of(quick("a", "a2"), "").value(), [("ce_id", b"two")])
     for record in (first, moved, other):
         driver.receive_records([record])
     assert told(driver) == ["a1", "a2"]
@@ -151,7 +152,7 @@ def test_a_timeout_that_comes_after_the_end_does_nothing() -> None:
     driver.clear()
     left = encoder_for(Timer)(Timer(due_at=driver.clock.now() + 1000))
     partition = driver._partition(b"o-1")
-    driver.log.append(MemoryRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", left))
+    driver.log.append(StoredRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", left))
     driver.restart()
     assert driver._task_of("o-1").next_timer() == driver.clock.now() + 1000
     driver.advance(3600)

@@ -9,8 +9,8 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import Plan
 from ensemble.engine.rehearsal import Rehearsal, Stage, staged
 from ensemble.engine.task import PartitionTask
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
 from ensemble.system_messages.operations import RedriveRecord
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway

@@ -24,9 +24,10 @@ from contracts import (
     StockReserved,
 )
 from contracts.catalogue import INVENTORY_LEDGER
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.messages.message import Message
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.messages.records import StoredRecord
+from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.domain import MOST_STOCK, Fact, Warehouse, rebuild_state
 from services.inventory.service import inventory_service
 from tests.support.order_messages import fulfil_order, lines, receive_stock, release_stock, schedule_shipment
@@ -184,7 +185,7 @@ def test_gives_up_a_receipt_beyond_what_can_be_counted(stocked: ServiceTestDrive
     full = StockLevel(warehouse_id="w-1", sku="bolt", on_hand=MOST_STOCK)
     snapshot = stocked.service.changelogs[0].name
     partition = stocked._partition(b"w-1")
-    stocked.log.append(MemoryRecord(snapshot, partition, 0, b"w-1/stock/bolt", encoder_for(StockLevel)(full)))
+    stocked.log.append(StoredRecord(snapshot, partition, 0, b"w-1/stock/bolt", encoder_for(StockLevel)(full)))
     stocked.restart()
 
     stocked.receive(receive_stock(quantity=1))
@@ -269,5 +270,5 @@ def ledger(driver: ServiceTestDriver) -> list[Fact]:
     return [readers[value[:5]](value) for value in values]
 
 
-def is_first_fact(record: MemoryRecord) -> bool:
+def is_first_fact(record: StoredRecord) -> bool:
     return (record.at_topic, record.at_offset) == ("inventory.ledger", 0)

@@ -20,10 +20,11 @@ from ensemble import (
 )
 from ensemble.engine.compiled import Limits
 from ensemble.messages.codec import readers_for
+from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.system_messages.state import ParkedRecord
-from ensemble.testing.driver import MemoryRecord, ServiceTestDriver
+from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Script, SlowScript, Told
 from tests.support.scripted_service.service import catalogue_of
 
@@ -127,12 +128,12 @@ def waiting(driver: ServiceTestDriver, key: str = "a") -> list[str]:
     return [label_of(held) for held in driver.waiting(key)]
 
 
-def letter_of(driver: ServiceTestDriver, key: str = "a") -> MemoryRecord:
+def letter_of(driver: ServiceTestDriver, key: str = "a") -> StoredRecord:
     """The latest dead letter of a parking key."""
     named = [letter for letter in driver.dead_letters if header(letter, "ensemble.parking-key") == key]
     return named[-1]
 
 
-def header(letter: MemoryRecord, name: str) -> str:
+def header(letter: StoredRecord, name: str) -> str:
     value: bytes = dict(letter.headers())[name]
     return value.decode()

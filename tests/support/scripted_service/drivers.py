@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ensemble.clock import ManualClock
+from ensemble.messages import Message
 from ensemble.messages.codec import readers_for
-from ensemble.messages.message import Message
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
 from tests.support.scripted_service.controlled_service import letter_of

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ensemble import messages
-from ensemble.messages.message import Int64
+from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
-from ensemble.messages.message import Message
+from ensemble.messages import Message
 from ensemble.service.catalogue import CommandFailure
 from tests.support.scripted_service.messages import (
     Account,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ensemble import EventBus, Service, StateStore, messages, reacts_to, state_store
-from ensemble.messages.message import Int64
+from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 from tests.support.two_releases.topics import catalogue_of
 

@@ -8,8 +8,8 @@ from cli.fields import fill, from_flags, make, message_type, type_names
 from cli.publishing import cloud_event
 from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
 from ensemble.kafka.client.access import Received
+from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
 
 GOOD = "a good one"
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from contracts import MOST_MONEY, SCHEMAS, OrderPlaced, OrderState, PlaceOrder, ProcessPayment, ReceiveStock
+from ensemble.messages import Message
 from ensemble.messages.diagnosis import invalid_fields
-from ensemble.messages.message import Message
 
 LINE = {"sku": "SKU-1", "quantity": 1, "unit_price": 100}
 TERMS: dict[str, Any] = {

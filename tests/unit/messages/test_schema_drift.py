@@ -10,22 +10,22 @@ import pytest
 from pydantic import Field, create_model
 
 from ensemble.errors import ConfigurationError, SchemaDrift
-from ensemble.messages.message import Event, Int32, Int64, Millis, Record, SchemaSet, schema_name
+from ensemble.messages import Event, Int32, Int64, Millis, NestedRecord, SchemaSet, schema_name
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["red", "blue"]}
 PART = {"type": "record", "name": "Part", "fields": [{"name": "size", "type": "int"}]}
 
 
-class Part(Record):
+class Part(NestedRecord):
     size: Int32
 
 
-class Piece(Record):
+class Piece(NestedRecord):
     size: Int32
 
 
-class LongPart(Record):
+class LongPart(NestedRecord):
     size: Int64
 
 

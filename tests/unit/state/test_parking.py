@@ -1,12 +1,12 @@
+from ensemble.messages.records import StoredRecord
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, Resolution
-from ensemble.testing.driver import MemoryRecord
 
 DAY = 86_400_000
 
 
 def held(label: str, offset: int = 0) -> ParkedRecord:
-    record = MemoryRecord("shop.commands", 0, offset, b"a", label.encode(), [("ce_id", b"one")])
+    record = StoredRecord("shop.commands", 0, offset, b"a", label.encode(), [("ce_id", b"one")])
     return parked_record(record, "Script", label, 1)
 
 
@@ -36,11 +36,11 @@ def test_records_of_a_key_keep_their_order() -> None:
     store = parked("x", "y", "z")
     assert labels(restored(store)) == ["x", "y", "z"]
     assert not store.pop(b"a")
-    assert (labels(store), store.records, store.depth(b"a")) == (["y", "z"], 2, 2)
+    assert (labels(store), store.record_count, store.depth(b"a")) == (["y", "z"], 2, 2)
 
 
 def test_a_record_is_kept_byte_by_byte() -> None:
-    record = MemoryRecord("t", 1, 7, None, None, [("ce_id", b"\xff"), ("ce_id", b"2")])
+    record = StoredRecord("t", 1, 7, None, None, [("ce_id", b"\xff"), ("ce_id", b"2")])
     kept = parked_record(record, "", "", 1)
     assert (kept.key, kept.value) == (None, None)
     assert [(header.name, header.value) for header in kept.headers] == [("ce_id", b"\xff"), ("ce_id", b"2")]
@@ -50,7 +50,7 @@ def test_the_last_pop_frees_the_key_and_leaves_nothing() -> None:
     store = parked("x", "y")
     assert [store.pop(b"a"), store.pop(b"a")] == [False, True]
     store.fold()
-    assert (store.committed, store.keys, store.records) == ({}, set(), 0)
+    assert (store.committed, store.keys, store.record_count) == ({}, set(), 0)
 
 
 def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() -> None:
@@ -59,7 +59,7 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
     store.pop(b"a")
     store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), held("z"))
     store.fold()
-    assert (labels(store), store.records) == (["z"], 1)
+    assert (labels(store), store.record_count) == (["z"], 1)
     assert len(store.committed) == 2
 
 
@@ -67,7 +67,7 @@ def test_closing_leaves_what_waits_behind() -> None:
     store = parked("x", "y", "undo")
     store.close(b"a", 2)
     store.fold()
-    assert (labels(restored(store)), store.records) == (["undo"], 1)
+    assert (labels(restored(store)), store.record_count) == (["undo"], 1)
 
 
 def test_a_dropped_batch_leaves_all_as_it_was() -> None:
@@ -78,7 +78,7 @@ def test_a_dropped_batch_leaves_all_as_it_was() -> None:
     store.pop(b"a")
     store.pop(b"a")
     store.drop()
-    assert (labels(store), store.records, store.next_due()) == (["x", "y"], 2, 5)
+    assert (labels(store), store.record_count, store.next_due()) == (["x", "y"], 2, 5)
 
 
 def test_a_key_is_taken_once_however_often_its_due_time_was_set() -> None:
@@ -123,7 +123,7 @@ def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
     for day in (0, 1, 20):
         said = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
         store.resolve(b"a", ("t", 0, day), 0, said)
-        store.done(f"op-{day}", day * DAY)
+        store.mark_done(f"op-{day}", day * DAY)
         store.fold()
     fresh = restored(store)
     assert [fresh.resolution(b"a", ("t", 0, day), 0) is not None for day in (0, 1, 20)] == [False, False, True]

@@ -70,14 +70,14 @@ def test_an_abort_does_not_make_a_timer_due_twice() -> None:
 def held(timers: TimerStore, owner: str, now: int) -> None:
     for timer in timers.due(now):
         if timer.key == owner:
-            timers.hold(timer)
+            timers.suspend(timer)
 
 
 def test_a_held_timer_is_not_due_before_its_owner_is_released() -> None:
     timers = store(a=1, b=2)
     held(timers, "a", now=5)
     assert names(timers, now=5) == ["b"]
-    timers.release(b"a")
+    timers.resume(b"a")
     assert names(timers, now=5) == ["a", "b"]
 
 
@@ -95,7 +95,7 @@ def test_a_timer_cancelled_while_it_was_held_does_not_come_back() -> None:
     held(timers, "a", now=5)
     stage(timers, "a", None)
     timers.fold()
-    timers.release(b"a")
+    timers.resume(b"a")
     assert timers.next_due() is None
 
 
@@ -104,7 +104,7 @@ def test_a_timer_moved_while_its_owner_is_parked_is_due_once_at_the_new_time() -
     held(timers, "a", now=5)
     stage(timers, "a", 100)
     timers.fold()
-    timers.release(b"a")
+    timers.resume(b"a")
     assert (timers.next_due(), names(timers, now=100)) == (100, ["a"])
 
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import structlog
 
+from ensemble.clock import rfc3339
 from ensemble.engine.compiled import Duty
 from ensemble.errors import TerminalError
 from ensemble.messages.message import Command, Message
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
-from ensemble.stamps import rfc3339
 from ensemble.state.unit_of_work import Layer
 from ensemble.system_messages.dead_letters import redrives_of
 
@@ -47,13 +47,13 @@ class DeadLetters:
         self._service: str = plan.service.name
         self._topic: str = plan.service.dead_letter.name
 
-    def stage(self, record: Record, layer: Layer, failure: Failure, now: int) -> None:
+    def stage(self, record: ConsumedRecord, layer: Layer, failure: Failure, now: int) -> None:
         """Stage everything that follows from giving `record` up."""
         headers = [*(record.headers() or ()), *self._origin(record, failure), *self._own(failure, now)]
         layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
         self.tell_sender(record, layer, failure)
 
-    def _origin(self, record: Record, failure: Failure) -> list[tuple[str, Any]]:
+    def _origin(self, record: ConsumedRecord, failure: Failure) -> list[tuple[str, Any]]:
         """The names that Kafka Streams (KIP-1034) gives them, so that its tools read ours."""
         trace = "".join(traceback.format_exception(failure.error))
         return [
@@ -77,7 +77,7 @@ class DeadLetters:
             ("ensemble.failed-at", rfc3339(now)),
         ]
 
-    def tell_sender(self, record: Record, layer: Layer, failure: Failure) -> None:
+    def tell_sender(self, record: ConsumedRecord, layer: Layer, failure: Failure) -> None:
         """Stage CommandFailed, when it was a command and somebody can be told."""
         tell = self._plan.service.catalogue.on_exhausted
         if tell is None or not isinstance(failure.message, Command):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from ensemble.engine.admission import Admission, message_id
+from ensemble.engine.admission import Admission
 from ensemble.engine.async_calls import Call
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import Duty, Target
@@ -21,7 +21,7 @@ from ensemble.engine.failures.circuit_breaker import Outage, cause_of
 from ensemble.engine.failures.dead_letters import DeadLetters, Failure, printable
 from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
 from ensemble.messages.message import Message
-from ensemble.messages.records import Record
+from ensemble.messages.records import ConsumedRecord, message_id
 from ensemble.policies.retry import OnExhaustion
 from ensemble.state.parking import parked_record
 from ensemble.state.unit_of_work import Layer
@@ -43,7 +43,7 @@ class Failed:
 
     key: bytes
     """Its parking key; empty when it can have none."""
-    record: Record
+    record: ConsumedRecord
     duty: Duty
     error: Exception
     layer: Layer
@@ -133,7 +133,7 @@ class Failures:
         self._batch.counts.dead_lettered += 1
         self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
 
-    def answer_again(self, record: Record, target: Target, entry: ParkedKey) -> None:
+    def answer_again(self, record: ConsumedRecord, target: Target, entry: ParkedKey) -> None:
         """A command came again that is given up, or held by policy: its sender is told once more."""
         if entry.status != "dead_lettered" and entry.blocked_on != POLICY:
             return
@@ -174,7 +174,7 @@ class Failures:
         else:
             self.park(failed.key, failed.record, failed.duty, **known)
 
-    def park(self, key: bytes, record: Record, duty: Duty, **known: Any) -> None:
+    def park(self, key: bytes, record: ConsumedRecord, duty: Duty, **known: Any) -> None:
         """Hold `key` back with `record` at its head."""
         held = parked_record(record, duty.name, message_id(record), self._batch.now)
         entry = ParkedKey(first=0, next=1, since=self._batch.now, **{"handler": duty.handler, **known})

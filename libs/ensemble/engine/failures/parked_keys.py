@@ -6,7 +6,6 @@ from typing import Final, Literal, Protocol
 
 import structlog
 
-from ensemble.engine.admission import message_id
 from ensemble.engine.async_calls import Call, Calls
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import Input, Target
@@ -14,8 +13,8 @@ from ensemble.engine.failures.attempt_gate import Blocks, status_of
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.failures.room import Room
 from ensemble.errors import SchemasUnavailable, Stopped, UndecodableRecord
-from ensemble.messages.records import Record
-from ensemble.state.parking import HeldRecord, parked_record
+from ensemble.messages.records import ConsumedRecord, StoredRecord, message_id
+from ensemble.state.parking import parked_record
 from ensemble.state.timers import DueTimer, TimerStore
 from ensemble.system_messages.dead_letters import lineage_of, redrives_of
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
@@ -33,8 +32,8 @@ class Owner(Protocol):
 
     calls: Calls
 
-    def refuse(self, record: Record, inlet: Input | None) -> None: ...
-    def run(self, record: Record, inlet: Input, target: Target) -> bool: ...
+    def refuse(self, record: ConsumedRecord, inlet: Input | None) -> None: ...
+    def run(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool: ...
     def run_timer(self, timer: DueTimer) -> bool: ...
     def end_timer(self, timer: DueTimer) -> None: ...
 
@@ -60,7 +59,7 @@ class ParkedKeys:
     def is_paused(self) -> bool:
         return self.blocks.service_is_paused
 
-    def keeps(self, record: Record, target: Target) -> bool:
+    def keeps(self, record: ConsumedRecord, target: Target) -> bool:
         """Let the record wait, if it has to. Stopped when there is no room for it, or its service is paused.
 
         A call is asked about when it is about to begin (`holds_back`), for one of its key may have failed by then.
@@ -81,12 +80,12 @@ class ParkedKeys:
             return False
         return self._held_back(key, record, target)
 
-    def _concerns_others(self, record: Record, target: Target) -> bool:
+    def _concerns_others(self, record: ConsumedRecord, target: Target) -> bool:
         """The usual case beside a parked key: nothing of this record's key waits, and nothing else is in its way."""
         return (
             target.parking_key is None
             and record.key() not in self._parking.keys
-            and self._parking.records < self._room.most
+            and self._parking.record_count < self._room.most
             and not self._batch.stores.pauses.paused
             and not self._batch.plan.outages.is_watching
         )
@@ -95,12 +94,12 @@ class ParkedKeys:
         """As `keeps`, for a call that is about to begin and whose key is not parked."""
         return bool(call.key) and self.needs_care and self._held_back(call.key, call.record, call.target)
 
-    def _held_back(self, key: bytes, record: Record, target: Target) -> bool:
+    def _held_back(self, key: bytes, record: ConsumedRecord, target: Target) -> bool:
         if blocked_on := self.blocks.on(key, target):
             self._failures.park(key, record, target.duty, status=status_of(blocked_on), blocked_on=blocked_on)
         return bool(blocked_on)
 
-    def key_of(self, record: Record, target: Target) -> bytes:
+    def key_of(self, record: ConsumedRecord, target: Target) -> bytes:
         """The record's parking key; its own key where the message cannot say."""
         own: bytes = record.key() or b""
         if target.parking_key is None or not own:
@@ -110,7 +109,7 @@ class ParkedKeys:
         except UndecodableRecord:
             return own
 
-    def append(self, key: bytes, record: Record, target: Target) -> None:
+    def append(self, key: bytes, record: ConsumedRecord, target: Target) -> None:
         """Let a record wait behind the others of its key.
 
         A resend collapses into what it repeats. An undo closes what it makes moot, and is due at once.
@@ -126,7 +125,7 @@ class ParkedKeys:
 
     def _collapse(self, key: bytes, repeated: tuple[int, ParkedRecord], held: ParkedRecord, target: Target) -> None:
         """The newer attempt counts, in the place where the older one is known; its sender is told if that is lost."""
-        (number, older), newer = repeated, HeldRecord(held)
+        (number, older), newer = repeated, held.as_record()
         if redrives_of(newer):
             return  # an old one again
         place = {"topic": older.topic, "partition": older.partition, "offset": older.offset}
@@ -170,7 +169,7 @@ class ParkedKeys:
         entry, head = self._parking.entry(key), self._parking.head(key)
         if entry is None or head is None:
             return
-        generation = redrives_of(HeldRecord(head))
+        generation = redrives_of(head.as_record())
         if entry.dead_letter or generation:
             place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
             resolution = Resolution(how=how, reason=reason, at=self._batch.now, **who)
@@ -213,7 +212,7 @@ class ParkedKeys:
             return False
         if (timers := self._timer_store(held.topic)) is not None:
             return self._attempt_timer(key, timers, held)
-        record, inlet = HeldRecord(held), self._batch.plan.inputs.get(held.topic)
+        record, inlet = held.as_record(), self._batch.plan.inputs.get(held.topic)
         try:
             target = self._target(inlet, held.value)
         except SchemasUnavailable:
@@ -223,7 +222,7 @@ class ParkedKeys:
             return not self.pop(key)
         return self._attempt_record(key, record, inlet, target)
 
-    def _attempt_record(self, key: bytes, record: HeldRecord, inlet: Input, target: Target) -> bool:
+    def _attempt_record(self, key: bytes, record: StoredRecord, inlet: Input, target: Target) -> bool:
         if blocked_on := self.blocks.on(key, target):
             self.blocks.hold(key, blocked_on)
             return False
@@ -260,7 +259,7 @@ class ParkedKeys:
         self._resolve_head(key, "redriven", by="", reason="its key went on")
         is_free = self._parking.pop(key)
         if is_free and self._timers is not None:
-            self._timers.release(key)
+            self._timers.resume(key)
         elif not is_free:
             self._let_undo_pass(key)
         return is_free

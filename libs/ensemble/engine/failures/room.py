@@ -20,7 +20,7 @@ class Room:
         if self._is_full(key):
             self._asked_for = key
             raise Stopped(
-                f"{self._parking.records} records are parked, {self._parking.depth(key)} of them under key "
+                f"{self._parking.record_count} records are parked, {self._parking.depth(key)} of them under key "
                 f"{key.decode(errors='replace')!r}: there is no room for more"
             )
 
@@ -32,4 +32,4 @@ class Room:
         return self._asked_for is not None
 
     def _is_full(self, key: bytes) -> bool:
-        return self._parking.records >= self.most or self._parking.depth(key) >= self._limits.per_key
+        return self._parking.record_count >= self.most or self._parking.depth(key) >= self._limits.per_key

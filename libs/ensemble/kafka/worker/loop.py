@@ -14,6 +14,7 @@ from itertools import chain
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from ensemble.clock import rfc3339
 from ensemble.engine.async_calls import first_landing
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
@@ -30,7 +31,6 @@ from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
 from ensemble.kafka.worker.wakeups import Agenda
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import RuntimeSettings
-from ensemble.stamps import rfc3339
 from ensemble.state.unit_of_work import current_layer
 
 log = structlog.get_logger()

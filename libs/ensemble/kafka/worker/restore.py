@@ -216,11 +216,11 @@ class Restoration:
 
 
 def _restorer(store: Any) -> Take:
-    restore, learn, met = store.restore, store.learn, set[bytes]()
+    restore, ensure_schema_known, met = store.restore, store.ensure_schema_known, set[bytes]()
 
     def take(key: bytes, value: Any, _: int) -> None:
         if value is not None and value[:5] not in met:
-            learn(value)
+            ensure_schema_known(value)
             met.add(value[:5])
         restore(key, value)
 

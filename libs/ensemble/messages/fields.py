@@ -1,0 +1,23 @@
+"""Field types of messages and policies: numbers with the range that Avro gives them, times, durations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+__all__ = ["EpochMillis", "Int32", "Int64", "Millis", "Seconds"]
+
+
+@dataclass(frozen=True)
+class EpochMillis:
+    """Mark of an integer field that is a time, `timestamp-millis` in Avro."""
+
+
+Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+Millis = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999), EpochMillis()]
+"""A time in epoch milliseconds, up to the year 9999: beyond it, readers that make a datetime of it fail."""
+Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
+"""A duration: above zero, at most a year."""
