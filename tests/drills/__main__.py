@@ -1,4 +1,4 @@
-"""`python -m drills NAME [--minutes N] [--rate R]`: one of the operator's bad days, acted out on a Kafka of its own."""
+"""`python -m tests.drills NAME [--minutes N] [--rate R]`: an operator's bad day, acted out on a Kafka of its own."""
 
 from __future__ import annotations
 

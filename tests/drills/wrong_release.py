@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cli.fleet import Member
+from tests.drills import wrong_release_of_inventory
 from tests.drills.stage import Drill, Scene, must
 from tests.drills.wrong_release_of_inventory import REFUSED
 
@@ -28,7 +29,7 @@ class _WrongRelease(Member):
 
     @property
     def module(self) -> str:
-        return "drills.wrong_release_of_inventory"
+        return wrong_release_of_inventory.__name__
 
 
 def _act(scene: Scene) -> None:

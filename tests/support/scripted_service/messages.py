@@ -1,4 +1,4 @@
-"""The messages of a service that tests drive: most of them are scripts, see clerk.py."""
+"""The messages of a service that tests drive: most of them are scripts, see scripted_role.py."""
 
 from pathlib import Path
 from typing import ClassVar
