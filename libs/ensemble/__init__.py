@@ -16,8 +16,9 @@ from ensemble.service.ports import (
     TimerDue,
     Timers,
 )
-from ensemble.service.roles import conducts, handles, reacts_to, subscribe_event, when_due
-from ensemble.service.service import Service, event_log, event_sourced, role, state_store
+from ensemble.service.roles import conducts, handles, reacts_to, role, subscribe_event, when_due
+from ensemble.service.service import Service
+from ensemble.service.stores import event_log, event_sourced, state_store
 
 __all__ = [
     "Catalogue",

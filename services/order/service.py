@@ -8,5 +8,5 @@ from services.order.handlers import OrderClosing, OrderDesk, OrderRegister
 
 def order_service() -> Service:
     """The service as declared; nothing runs yet."""
-    roles: list[type] = [OrderDesk, OrderRegister, OrderClosing]
-    return Service("order", CATALOGUE, roles=[*roles], stores=[state_store(Order)], http_port=8101)
+    roles = [OrderDesk, OrderRegister, OrderClosing]
+    return Service("order", CATALOGUE, roles=roles, stores=[state_store(Order)], http_port=8101)

@@ -17,10 +17,11 @@ from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
 from ensemble.service import ports
 from ensemble.service.catalogue import Topic
-from ensemble.service.roles import Handler, RoleDescription, members, port_of, state_of
-from ensemble.service.service import RoleSpec, Service
+from ensemble.service.roles import Handler, RoleDescription, RoleSpec, members, port_of, state_of
+from ensemble.service.service import Service
+from ensemble.service.stores import EventLogSpec
 from ensemble.state.deduplication import WindowLimits
-from ensemble.state.event_sourced import FactStore, StagedAggregate, StagedLog
+from ensemble.state.event_sourced import StagedAggregate, StagedLog
 from ensemble.state.keyed import StagedState
 from ensemble.state.partition import PartitionStores
 from ensemble.state.unit_of_work import Layer, OutputRoute
@@ -187,7 +188,7 @@ class Plan:
         return layer.port(store, lambda: StagedAggregate(store, layer, self.fact_routes(store.ledger)))
 
     def _log(self, stores: PartitionStores, layer: Layer) -> Any:
-        store = next(held for held in stores.by_subject.values() if isinstance(held, FactStore))
+        store = stores.by_subject[ports.EventLog]
         return layer.port(store, lambda: StagedLog(store, layer, self.fact_routes(store.ledger)))
 
     def fact_routes(self, ledger: str) -> Mapping[type, OutputRoute]:
@@ -286,7 +287,7 @@ class Plan:
 
     def _check_log(self, wanting: list[str]) -> None:
         """The `EventLog` port names no ledger, so a service has at most one."""
-        held = [spec for spec in self.service.stores if spec.ledger is not None and not spec.entries]
+        held = [spec for spec in self.service.stores if isinstance(spec, EventLogSpec)]
         if len(held) > 1 or (wanting and not held):
             what = "declares two" if held else f"declares none, but {', '.join(wanting)} wants one"
             raise ConfigurationError(f"service {self.service.name}: one event log at most, it {what}")

@@ -18,7 +18,8 @@ from ensemble.clock import rfc3339
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import EnsembleError, TerminalError, UndecodableRecord
 from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.service.service import RoleSpec, Service
+from ensemble.service.roles import RoleSpec
+from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OperationDone, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord
@@ -55,7 +56,7 @@ def staged(service: Service) -> Stage:
     """`service` with a stub in the place of each adapter that is a port or does anything; plain values stay."""
     calls: list[PortCall] = []
     roles: list[type | RoleSpec] = [_stubbed(spec, calls) for spec in service.roles]
-    copy = Service(service.name, service.catalogue, roles=roles, stores=list(service.stores))
+    copy = Service(service.name, service.catalogue, roles=roles, stores=service.stores)
     return Stage(copy, calls)
 
 
@@ -187,7 +188,7 @@ class Rehearsal:
     def _changes(self) -> Iterator[tuple[str, bytes]]:
         """Its own bookkeeping, parked keys and ids seen, is no effect."""
         stores = self.task.stores
-        ledgers = {spec.ledger_name for spec in self.task.plan.service.stores}
+        ledgers = {topic.name for topic in self.task.plan.service.ledgers}
         yield from ((topic, key or b"") for topic, _, key, *_ in self.task.outputs if topic in ledgers)
         for store in stores.all:
             if store is stores.parking or store is stores.seen:

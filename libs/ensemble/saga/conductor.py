@@ -13,8 +13,7 @@ from ensemble.saga.check import TIMERS, check_saga
 from ensemble.saga.engine import Deadline, Decision, advance
 from ensemble.saga.table import Saga
 from ensemble.service import ports
-from ensemble.service.roles import conducts, handles, reacts_to, when_due
-from ensemble.service.service import RoleSpec
+from ensemble.service.roles import RoleSpec, conducts, handles, reacts_to, when_due
 
 S = TypeVar("S", bound=State)
 DEADLINE, RETENTION = TIMERS

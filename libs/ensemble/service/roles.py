@@ -10,7 +10,7 @@ import inspect
 import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
 from ensemble.errors import ConfigurationError
@@ -36,6 +36,19 @@ class Mark:
     verb: Verb
     subject: type[Message] | str
     overtakes: Overtaken = ()
+
+
+@dataclass(frozen=True)
+class RoleSpec:
+    """A role and the adapters its composition root gives it."""
+
+    role: type
+    adapters: Mapping[str, object] = field(default_factory=dict)
+
+
+def role(kind: type, **adapters: object) -> RoleSpec:
+    """Give a role its adapters: `role(Charger, gateway=HttpPaymentGateway(url))` fills fields that are no ports."""
+    return RoleSpec(kind, adapters)
 
 
 def _mark(verb: Verb, subject: type[Message] | str, overtakes: Overtaken = ()) -> Callable[[Any], Any]:
@@ -150,14 +163,14 @@ def describe_role(role: type) -> RoleDescription:
     if not is_dataclass(role):
         raise ConfigurationError(f"role {role.__name__} must be a dataclass whose fields are its ports")
     hints = typing.get_type_hints(role)
-    held = {field.name: hints[field.name] for field in fields(role) if port_of(hints[field.name])}
+    held = {entry.name: hints[entry.name] for entry in fields(role) if port_of(hints[entry.name])}
     return RoleDescription(
         role=role,
         handlers=_handlers_of(role),
         emits=frozenset(_outputs(role, held, ports.EventBus, Event)),
         sends=frozenset(_outputs(role, held, ports.CommandBus, Command)),
         ports=held,
-        adapters=frozenset(field.name for field in fields(role)) - held.keys(),
+        adapters=frozenset(entry.name for entry in fields(role)) - held.keys(),
         conducts=getattr(role, _CONDUCTS, None),
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 from ensemble.errors import TerminalError, UndeclaredOutput
 from ensemble.messages.message import Event, State
 from ensemble.messages.schema_set import SchemaSources
-from ensemble.service.service import StoreSpec
+from ensemble.service.stores import EventSourcedSpec
 from ensemble.state.keyed import StateCodec
 from ensemble.state.unit_of_work import Change, Layer, OutputRoute
 from ensemble.system_messages.state import LedgerPosition
@@ -64,8 +64,8 @@ class EntryView(Mapping[str, Any]):
 class LedgerStore:
     """One partition's aggregates of one kind."""
 
-    def __init__(self, spec: StoreSpec, sources: SchemaSources | None = None) -> None:
-        self.changelog, self.ledger = spec.changelog_name, spec.ledger_name
+    def __init__(self, spec: EventSourcedSpec, sources: SchemaSources | None = None) -> None:
+        self.changelog, self.ledger = spec.changelog_name, spec.ledger.name
         self.ledger_end = 0
         """An offset of the ledger behind which nothing unknown lies: what was delivered and committed."""
         self._make, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
@@ -225,8 +225,8 @@ class FactStore:
 
     changelog, types = "", ()
 
-    def __init__(self, spec: StoreSpec) -> None:
-        self.ledger, self.ledger_end = spec.ledger_name, 0
+    def __init__(self, ledger: str) -> None:
+        self.ledger, self.ledger_end = ledger, 0
         self._facts: dict[bytes, list[Event]] = {}
         self.batch: dict[bytes, list[Event]] = {}
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from ensemble.messages.message import Command
 from ensemble.messages.schema_set import SchemaSources
-from ensemble.service.service import Service, StoreSpec
+from ensemble.service.service import Service
+from ensemble.service.stores import EventLogSpec, EventSourcedSpec, StateStoreSpec, StoreSpec
 from ensemble.state.deduplication import SeenWindow, WindowLimits
 from ensemble.state.event_sourced import FactStore, LedgerStore
 from ensemble.state.keyed import Changelogged, PartitionStore
@@ -45,6 +46,10 @@ def _owner_of(service: Service, command: type[Command]) -> str:
 
 
 def _open(spec: StoreSpec, sources: SchemaSources | None) -> Any:
-    if spec.ledger is None:
-        return PartitionStore(spec.changelog_name, [spec.subject], sources)
-    return LedgerStore(spec, sources) if spec.entries else FactStore(spec)
+    match spec:
+        case StateStoreSpec():
+            return PartitionStore(spec.changelog_name, [spec.subject], sources)
+        case EventSourcedSpec():
+            return LedgerStore(spec, sources)
+        case EventLogSpec():
+            return FactStore(spec.ledger.name)

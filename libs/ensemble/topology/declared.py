@@ -9,8 +9,8 @@ from typing import Any
 from ensemble.messages.message import Message
 from ensemble.saga.table import Saga
 from ensemble.service.catalogue import Catalogue, Topic
-from ensemble.service.roles import RoleDescription
-from ensemble.service.service import RoleSpec, Service
+from ensemble.service.roles import RoleDescription, RoleSpec
+from ensemble.service.service import Service
 from ensemble.topology import graph
 
 
@@ -55,7 +55,7 @@ class Declared:
 
     def ledgers(self, topic: Topic) -> list[str]:
         """The services that fold their state from `topic`."""
-        return [service.name for service in self.services if any(spec.ledger == topic for spec in service.stores)]
+        return [service.name for service in self.services if topic in service.ledgers]
 
     def keepers(self, topic: Topic) -> list[str]:
         """The services whose state `topic` is the changelog of."""

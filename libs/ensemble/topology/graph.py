@@ -6,16 +6,16 @@ makes the four combinations; two more control words hold what is nobody's decisi
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-from ensemble.messages.message import Command, Event, Message, State
+from ensemble.messages.message import Command, Message, State
 from ensemble.service.catalogue import Catalogue, Topic
-from ensemble.service.ports import EventLog, EventSourced
 from ensemble.service.roles import RoleDescription, members, port_of
-from ensemble.service.service import Service, StoreSpec
+from ensemble.service.service import Service
+from ensemble.service.stores import EventLogSpec, EventSourcedSpec, StateStoreSpec
+from ensemble.service.topics import failure_event, failure_topics
 
 Kind = Literal["command", "event"]
 Control = Literal["orchestrated", "choreographed", "outside", "ledger"]
@@ -105,21 +105,12 @@ def givers(services: Iterable[Service], topic: Topic, message: type[Message]) ->
 
 def writes_ledger(service: Service, description: RoleDescription, topic: Topic) -> bool:
     """Whether the role appends to `topic`, as the ledger of an aggregate or event log."""
-    return any(spec.ledger == topic for spec in _ledgers(service, description))
+    return any(spec.ledger == topic for spec in _ledger_stores(service, description))
 
 
 def reports_failures(service: Service, topic: Topic, message: type[Message]) -> bool:
     """Whether the runtime emits `message` to `topic` when the service's attempts at a command are exhausted."""
-    return topic.owner == service.name and message is failure_event(service.catalogue) and bool(service.handled)
-
-
-def failure_event(catalogue: Catalogue) -> type[Event] | None:
-    """What `on_exhausted` makes, read from its return type."""
-    if catalogue.on_exhausted is None:
-        return None
-    made = typing.get_type_hints(catalogue.on_exhausted).get("return")
-    options = typing.get_args(made) or (made,)
-    return next((kind for kind in options if isinstance(kind, type) and issubclass(kind, Event)), None)
+    return message is failure_event(service.catalogue) and topic in failure_topics(service)
 
 
 def _writes_to(service: Service, topic: Topic, message: type[Message]) -> bool:
@@ -135,7 +126,7 @@ def _edges(services: tuple[Service, ...], topic: Topic, message: type[Message]) 
             yield Edge(source, target, message, topic.name, control)
     for service in services:
         for description in service.descriptions:
-            for spec in _ledgers(service, description):
+            for spec in _ledger_stores(service, description):
                 if spec.ledger == topic:
                     kept = Node(service.name, _name(spec))
                     yield Edge(node_of(service, description), kept, message, topic.name, "ledger")
@@ -151,15 +142,11 @@ def _outside(services: tuple[Service, ...], catalogue: Catalogue) -> Iterator[Ed
                 yield from (Edge(node, OUTSIDE, message, topic.name, "outside") for node in sources)
 
 
-def _ledgers(service: Service, description: RoleDescription) -> list[StoreSpec]:
-    wanted: set[Any] = set()
-    for hint in description.ports.values():
-        if port_of(hint) is EventSourced:
-            wanted.update(members(hint))
-    has_log = any(port_of(hint) is EventLog for hint in description.ports.values())
-    kept = [spec for spec in service.stores if spec.ledger is not None]
-    return [spec for spec in kept if (spec.subject in wanted if spec.entries else has_log)]
+def _ledger_stores(service: Service, description: RoleDescription) -> list[EventSourcedSpec | EventLogSpec]:
+    """Return the stores with a ledger that the role's ports name."""
+    subjects = {subject for hint in description.ports.values() for subject in (port_of(hint), *members(hint))}
+    return [spec for spec in service.stores if not isinstance(spec, StateStoreSpec) and spec.subject in subjects]
 
 
-def _name(spec: StoreSpec) -> str:
-    return cast("str", spec.subject.__name__) if spec.entries else "EventLog"
+def _name(spec: EventSourcedSpec | EventLogSpec) -> str:
+    return cast("str", spec.subject.__name__)

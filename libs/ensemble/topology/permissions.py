@@ -20,9 +20,8 @@ from typing import Final, Literal, NamedTuple
 from ensemble.saga.table import Saga
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
-from ensemble.service.topics import NOTES
+from ensemble.service.topics import NOTES, read_topics, written_topics
 from ensemble.system_messages.operations import OPERATORS_IDS
-from ensemble.topology.graph import failure_event
 
 Resource = Literal["topic", "group", "transactional id"]
 Operation = Literal["READ", "WRITE", "CREATE", "DESCRIBE", "DESCRIBE_CONFIGS"]
@@ -102,31 +101,3 @@ def needs(service: Service) -> list[Need]:
         Need("transactional id", f"{service.name}-", "WRITE", prefixed=True),
         Need("transactional id", f"{service.name}-", "DESCRIBE", prefixed=True),
     ]
-
-
-def read_topics(service: Service) -> list[Topic]:
-    """Inputs, operators' commands, and what state is restored from."""
-    return _by_name([*service.inputs, service.control, *service.changelogs, *_ledgers(service)])
-
-
-def written_topics(service: Service) -> list[Topic]:
-    """Outputs, state, facts, dead letters, and where it tells operators, and senders of commands that it gave up."""
-    outputs = [service.catalogue.home(message, service.name) for message in (*service.emits, *service.sends)]
-    told = (service.dead_letter, service.operations, *_failures(service))
-    return _by_name([*outputs, *service.changelogs, *_ledgers(service), *told])
-
-
-def _ledgers(service: Service) -> list[Topic]:
-    return [spec.ledger for spec in service.stores if spec.ledger is not None]
-
-
-def _failures(service: Service) -> list[Topic]:
-    event = failure_event(service.catalogue)
-    if event is None or not service.handled:
-        return []
-    return [topic for topic in service.catalogue.homes(event) if topic.owner == service.name]
-
-
-def _by_name(topics: Iterable[Topic]) -> list[Topic]:
-    found = {topic.name: topic for topic in topics}
-    return [found[name] for name in sorted(found)]

@@ -13,6 +13,7 @@ from ensemble.policies.saga import SagaPolicies
 from ensemble.saga.check import check_saga
 from ensemble.service.catalogue import Catalogue
 from ensemble.service.service import Service
+from ensemble.service.topics import failure_event
 from ensemble.topology import graph
 from ensemble.topology.declared import Declared, Problem
 
@@ -133,7 +134,7 @@ def single_writer(declared: Declared) -> Iterator[Problem]:
 
 def failures_told(declared: Declared) -> Iterator[Problem]:
     """Whoever handles commands can report those that failed for good."""
-    event = graph.failure_event(declared.catalogue)
+    event = failure_event(declared.catalogue)
     for service in declared.services if event else ():
         mine = [topic for topic in declared.homes(event) if topic.owner == service.name] if event else []
         if event and service.handled and not mine:

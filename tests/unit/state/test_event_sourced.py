@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import TerminalError
+from ensemble.service.stores import EventSourcedSpec
 from ensemble.state.event_sourced import LedgerStore
 from ensemble.system_messages.state import LedgerPosition
 from tests.support.scripted_service.messages import Booked
@@ -14,8 +15,9 @@ from tests.support.scripted_service.service import workshop
 
 
 def store(snapshot_every: int = 3) -> LedgerStore:
-    named = next(spec for spec in workshop("shop", Path()).stores if spec.subject is Purse)
-    return LedgerStore(replace(named, snapshot_every=snapshot_every))
+    declared = workshop("shop", Path()).stores
+    spec = next(spec for spec in declared if isinstance(spec, EventSourcedSpec) and spec.subject is Purse)
+    return LedgerStore(replace(spec, snapshot_every=snapshot_every))
 
 
 def fact(sequence: int, key: str = "a", amount: int = 1) -> Booked:

@@ -2,16 +2,14 @@
 
 import pytest
 
-from ensemble.kafka.admin.topics import used_by
+from ensemble.service.topics import read_topics, used_topics, written_topics
 from ensemble.topology.permissions import (
     Need,
     grants,
     needs,
     operator_grants,
     principal_of,
-    read_topics,
     registry_grants,
-    written_topics,
 )
 from services.registry import SERVICES
 
@@ -35,7 +33,7 @@ def test_inventory_needs_exactly_this() -> None:
 def test_a_service_sees_every_topic_that_it_checks_at_start(name: str) -> None:
     service = SERVICES[name]()
     described = {need.name for need in needs(service) if need.operation == "DESCRIBE_CONFIGS"}
-    assert described == names(used_by(service))
+    assert described == names(used_topics(service))
 
 
 @MAKERS

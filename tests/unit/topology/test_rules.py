@@ -11,7 +11,8 @@ import pytest
 from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga.engine import Saga, Step, Undo
-from ensemble.service.service import RoleSpec, Service
+from ensemble.service.roles import RoleSpec
+from ensemble.service.service import Service
 from ensemble.topology.rules import Problem, check
 from tests.support import sample_flow as s
 

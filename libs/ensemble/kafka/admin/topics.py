@@ -15,6 +15,7 @@ from ensemble.kafka.admin.permissions import hidden
 from ensemble.kafka.worker.restore import high_watermarks
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
+from ensemble.service.topics import used_topics
 
 _TIMEOUT_S: Final = 30.0
 
@@ -33,17 +34,6 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
     topics = {topic.name: topic for topic in catalogue.topics}
     for service in services:
         topics.update({topic.name: topic for topic in service.own_topics})
-    return [topics[name] for name in sorted(topics)]
-
-
-def used_by(service: Service) -> list[Topic]:
-    """The topics that one service reads or writes; all that it owns, for it tells there of commands that failed."""
-    owned = (topic for topic in service.catalogue.topics if topic.owner == service.name)
-    topics = {topic.name: topic for topic in (*service.inputs, *service.own_topics, *owned)}
-    for message in (*service.emits, *service.sends):
-        home = service.catalogue.home(message, service.name)
-        topics[home.name] = home
-    topics.update({spec.ledger.name: spec.ledger for spec in service.stores if spec.ledger})
     return [topics[name] for name in sorted(topics)]
 
 
@@ -94,7 +84,7 @@ def apply(admin: AdminClient, topics: Iterable[Topic], replication: int = 1) -> 
 
 def require(admin: AdminClient, service: Service) -> None:
     """ConfigurationError unless every topic of the service is there and right."""
-    bad = [state for state in compare(admin, used_by(service)) if state.status != "ok"]
+    bad = [state for state in compare(admin, used_topics(service)) if state.status != "ok"]
     if bad:
         listed = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(

@@ -49,7 +49,7 @@ class Loop:
     def __init__(self, plan: Plan, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics) -> None:
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
         self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
-        self._transactions.ledger_topics = frozenset(spec.ledger.name for spec in plan.service.stores if spec.ledger)
+        self._transactions.ledger_topics = frozenset(topic.name for topic in plan.service.ledgers)
         self._transactions.explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         self._reached = self._transactions.reached = crash_points(settings.crash_at)
         incremental = settings.group_protocol == "consumer"
