@@ -75,7 +75,7 @@ class Shelf:
     def pauses(self) -> Iterator[tuple[str, int, tuple[str, str], Pause]]:
         """Service, partition, (scope, name), and who paused it."""
         for (service, partition), store in sorted(self._stores.items()):
-            for place, pause in sorted(store.pauses().items()):
+            for place, pause in sorted(store.pauses.items()):
                 yield service, partition, place, pause
 
 

@@ -21,7 +21,8 @@ from ensemble.service.roles import Handler, RoleDescription, RoleSpec, members, 
 from ensemble.service.service import Service
 from ensemble.service.stores import EventLogSpec
 from ensemble.state.deduplication import WindowLimits
-from ensemble.state.event_sourced import StagedAggregate, StagedLog
+from ensemble.state.event_log import StagedLog
+from ensemble.state.event_sourced import StagedAggregate
 from ensemble.state.keyed import StagedState
 from ensemble.state.partition import PartitionStores
 from ensemble.state.unit_of_work import Layer, OutputRoute

@@ -193,8 +193,7 @@ class Rehearsal:
         for store in stores.all:
             if store is stores.parking or store is stores.seen:
                 continue
-            known = getattr(store, "committed", {})
-            yield from ((store.changelog, key) for key, value in store.changes() if known.get(key) != value)
+            yield from ((store.changelog, key) for key in store.changed_keys())
 
 
 def _answer(outputs: list[Output], operations: str) -> OperationDone:

@@ -21,7 +21,8 @@ from ensemble.engine.timers import Timed
 from ensemble.errors import SchemasUnavailable, Stopped, UnhandledMessage
 from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord
-from ensemble.state.unit_of_work import Change, Layer, Output, current_layer
+from ensemble.state.store import Change
+from ensemble.state.unit_of_work import Layer, Output, current_layer
 
 
 class PartitionTask:
@@ -228,9 +229,8 @@ class PartitionTask:
 
     def restored(self) -> None:
         """All changelogs and ledgers are read."""
-        for store in (self.stores.timers, self.stores.seen, self.stores.parking):
-            if store is not None:
-                store.restored()
+        for store in self.stores.all:
+            store.restored()
         self.parked.restored()
 
     def start_at(self, offsets: dict[str, int]) -> None:
@@ -262,13 +262,13 @@ class PartitionTask:
 
     def ledger_reached(self, ledger: str, offset: int) -> None:
         """All facts known so far lie before this offset of the ledger."""
-        for store in self.stores.by_subject.values():
-            if getattr(store, "ledger", "") == ledger:
+        for store in self.stores.replayable:
+            if store.ledger == ledger:
                 store.ledger_end = offset
 
     @property
     def is_dirty(self) -> bool:
-        return bool(self.outputs) or any(getattr(store, "batch", None) for store in self.stores.all)
+        return bool(self.outputs) or any(store.is_dirty for store in self.stores.all)
 
     def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
         """The batch's changelog records, by topic."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.state.keyed import PartitionStore
-from ensemble.state.unit_of_work import Change
+from ensemble.state.store import Change
 from ensemble.system_messages.state import SeenMessage
 
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How long and how many ids one partition remembers."""
+    """For how long, and how many, ids are remembered by one partition."""
 
     keep_ms: int = 24 * 3600 * 1000
     count: int = 200_000
@@ -27,55 +27,55 @@ class SeenWindow(PartitionStore[SeenMessage]):
         super().__init__(changelog, [SeenMessage], sources)
         self._limits = limits
         self._order: deque[tuple[int, bytes]] = deque()
-        self._mark: tuple[SeenMessage, bytes] | None = None
-        self._leaving: list[tuple[int, bytes]] = []
+        self._seen_at: tuple[SeenMessage, bytes] | None = None
+        self._expired: list[tuple[int, bytes]] = []
 
     def knows(self, key: bytes, message_id: str) -> bool:
-        """Whether this message was handled before, or earlier in this batch."""
+        """Return whether this message was handled before, or earlier in this batch."""
         entry = _entry(key, message_id)
         return entry in self.batch or entry in self.committed
 
     def add(self, key: bytes, message_id: str, now: int) -> None:
         """Remember the message, from this batch's commit on."""
-        if self._mark is None or self._mark[0].at != now:
-            mark = SeenMessage(at=now)
-            self._mark = (mark, self.codec.encode(mark) or b"")
-        self.batch[_entry(key, message_id)] = self._mark
+        if self._seen_at is None or self._seen_at[0].at != now:
+            seen = SeenMessage(at=now)
+            self._seen_at = (seen, self.codec.encode(seen) or b"")
+        self.batch[_entry(key, message_id)] = self._seen_at
 
     def changes(self) -> Sequence[Change]:
-        """The ids of this batch, and tombstones for as many old ones as the window is over its limits."""
-        self._leaving = self._outgrown()
-        for _, key in self._leaving:
+        """Return the ids of this batch, and tombstones for the oldest ones that are beyond the window's limits."""
+        self._expired = self._take_expired()
+        for _, key in self._expired:
             self.batch[key] = (None, None)
         return super().changes()
 
     def fold(self) -> None:
-        for key, (mark, _) in self.batch.items():
-            if mark is not None:
-                self._order.append((mark.at, key))
+        for key, (seen, _) in self.batch.items():
+            if seen is not None:
+                self._order.append((seen.at, key))
         super().fold()
-        self._leaving = []
+        self._expired = []
 
     def drop(self) -> None:
-        self._order.extendleft(reversed(self._leaving))
-        self._leaving = []
+        self._order.extendleft(reversed(self._expired))
+        self._expired = []
         super().drop()
 
     def restored(self) -> None:
-        """The changelog is read: put the ids in order of time."""
-        entries = ((mark.at, key) for key in self.committed if (mark := self.get(key)))
+        """Put the ids in order of time."""
+        entries = ((seen.at, key) for key in self.committed if (seen := self.get(key)))
         self._order = deque(sorted(entries))
 
-    def _outgrown(self) -> list[tuple[int, bytes]]:
+    def _take_expired(self) -> list[tuple[int, bytes]]:
         if not self.batch:
             return []
-        newest = max(mark.at for mark, _ in self.batch.values() if mark is not None)
+        newest = max(seen.at for seen, _ in self.batch.values() if seen is not None)
         over = len(self.committed) + len(self.batch) - self._limits.count
-        gone: list[tuple[int, bytes]] = []
+        expired: list[tuple[int, bytes]] = []
         while self._order and (over > 0 or self._order[0][0] < newest - self._limits.keep_ms):
-            gone.append(self._order.popleft())
+            expired.append(self._order.popleft())
             over -= 1
-        return gone
+        return expired
 
 
 def _entry(key: bytes, message_id: str) -> bytes:

@@ -1,51 +1,26 @@
 """Keyed state of one partition: committed bytes, the batch over them, and each record's own writes on top.
 
-Bytes stay bytes until they are touched, so a restore costs no decoding; decoded values are kept while they are hot.
+Bytes stay bytes until they are read, so a restore costs no decoding; states in use are kept decoded.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
 from ensemble.messages.codec import encoder_for, reader_for_new_schema, readers_for
 from ensemble.messages.message import State
 from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
-from ensemble.state.unit_of_work import Change, Layer
+from ensemble.state.store import Change
+from ensemble.state.unit_of_work import Layer
 
 S = TypeVar("S", bound=State)
 _MISSING: Final = object()
-_HOT_LIMIT: Final = 20_000
-
-
-class Changelogged(Protocol):
-    """What the commit and the restore need of a store."""
-
-    @property
-    def changelog(self) -> str: ...
-    @property
-    def types(self) -> tuple[type[State], ...]:
-        """What its changelog holds."""
-
-    def ensure_schema_known(self, value: bytes) -> None:
-        """Before a record is restored: look its schema up if it came up after start. May raise SchemasUnavailable."""
-
-    def changes(self) -> Sequence[Change]:
-        """The changelog records of this batch, one for each key."""
-
-    def fold(self) -> None:
-        """The batch is committed: it becomes the truth."""
-
-    def drop(self) -> None:
-        """The batch is gone."""
-
-    def restore(self, key: bytes, value: bytes | None) -> None:
-        """Take one changelog record, while the partition is being assigned."""
-
-    def size(self) -> int:
-        """How many committed entries there are."""
+_DECODED_LIMIT: Final = 20_000
+"""Decoded states that one partition of a store keeps beside their bytes."""
 
 
 class StateCodec:
@@ -63,13 +38,13 @@ class StateCodec:
             self._readers.update(readers_for(state, source))
 
     def ensure_schema_known(self, value: bytes) -> None:
-        """Look the schema of this value up if it came up after start. May raise SchemasUnavailable."""
+        """Look up the schema of this value if it came up after start. May raise SchemasUnavailable."""
         prefix = value[:5]
-        if prefix not in self._readers and (found := reader_for_new_schema(prefix, self.types, self._sources)):
-            self._readers[prefix] = found[1]
+        if prefix not in self._readers and (new := reader_for_new_schema(prefix, self.types, self._sources)):
+            self._readers[prefix] = new[1]
 
     def encode(self, state: State | None) -> bytes | None:
-        """The changelog record's value; OversizedOutput when the topic would not take it."""
+        """Return the changelog record's value. Raises OversizedOutput if the topic would not take it."""
         if state is None:
             return None
         value = self._encoders[type(state)](state)
@@ -78,7 +53,7 @@ class StateCodec:
         return value
 
     def decode(self, key: bytes, value: bytes) -> Any:
-        """The state; UnreadableState stops the process, for any decision without it could be wrong."""
+        """Return the state. Raises UnreadableState, which stops the process: a decision without it could be wrong."""
         reader = self._readers.get(value[:5])
         if reader is None:
             raise UnreadableState(
@@ -103,39 +78,49 @@ class PartitionStore(Generic[S]):
         self.types, self.ensure_schema_known = self.codec.types, self.codec.ensure_schema_known
         self.committed: dict[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
-        self._hot: dict[bytes, S] = {}
+        self._decoded: OrderedDict[bytes, S] = OrderedDict()
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self.batch)
 
     def get(self, key: bytes) -> S | None:
-        """The state as of this batch."""
+        """Return the state as of this batch, or None."""
         if key in self.batch:
             return self.batch[key][0]
-        hot = self._hot.get(key)
-        if hot is not None:
-            return hot
+        state = self._decoded.get(key)
+        if state is not None:
+            return state
         raw = self.committed.get(key)
-        return None if raw is None else self._warm(key, raw)
+        return None if raw is None else self._decode(key, raw)
 
-    def _warm(self, key: bytes, raw: bytes) -> S:
-        if len(self._hot) >= _HOT_LIMIT:
-            self._hot.clear()
+    def _decode(self, key: bytes, raw: bytes) -> S:
         state: S = self.codec.decode(key, raw)
-        self._hot[key] = state
+        self._keep_decoded(key, state)
         return state
+
+    def _keep_decoded(self, key: bytes, state: S) -> None:
+        """Put the state at the end of the line; the one that was decoded or written longest ago makes room."""
+        self._decoded[key] = state
+        self._decoded.move_to_end(key)
+        if len(self._decoded) > _DECODED_LIMIT:
+            self._decoded.popitem(last=False)
 
     def changes(self) -> Sequence[Change]:
         return [(key, change[1]) for key, change in self.batch.items()]
+
+    def changed_keys(self) -> list[bytes]:
+        return [key for key, value in self.changes() if self.committed.get(key) != value]
 
     def fold(self) -> None:
         for key, (state, raw) in self.batch.items():
             if raw is None or state is None:
                 self.committed.pop(key, None)
-                self._hot.pop(key, None)
+                self._decoded.pop(key, None)
             else:
                 self.committed[key] = raw
-                self._hot[key] = state
+                self._keep_decoded(key, state)
         self.batch.clear()
-        if len(self._hot) > _HOT_LIMIT:
-            self._hot.clear()
 
     def drop(self) -> None:
         self.batch.clear()
@@ -146,12 +131,15 @@ class PartitionStore(Generic[S]):
         else:
             self.committed[key] = value
 
+    def restored(self) -> None:
+        """Do nothing: states are decoded when they are read."""
+
     def size(self) -> int:
         return len(self.committed)
 
 
 class StagedState(Generic[S]):
-    """`StateStore[S]` for one layer: reads through to the batch, writes stay here until folded."""
+    """The `StateStore[S]` port of one record layer: reads go through to the batch, writes stay here until `fold`."""
 
     __slots__ = ("_layer", "_sealed", "_store", "_writes")
 
@@ -163,8 +151,8 @@ class StagedState(Generic[S]):
 
     def get(self, key: str) -> S | None:
         raw = self._layer.scoped(key)
-        found = self._writes.get(raw, _MISSING) if self._writes else _MISSING
-        return self._store.get(raw) if found is _MISSING else found  # type: ignore[return-value]  # the sentinel is gone
+        state = self._writes.get(raw, _MISSING) if self._writes else _MISSING
+        return self._store.get(raw) if state is _MISSING else state  # type: ignore[return-value]  # the sentinel is gone
 
     def set(self, key: str, state: S) -> None:
         self._writes[self._layer.scoped(key)] = state

@@ -1,38 +1,41 @@
-"""What is held back, as state of the partition: parked keys, their records in order, pauses, and what was resolved.
+"""What waits, as state of the partition: parked keys, their records in order, pauses, and what became of dead letters.
 
 Everything in here changes with the batch and is committed with it, so no key can stay locked by a process that died.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
-from ensemble.messages.records import ConsumedRecord, RecordPlace, StoredRecord
+from ensemble.messages.records import ConsumedRecord, RecordPlace, StoredRecord, place_of
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
+from ensemble.state.due_index import DueIndex
 from ensemble.state.keyed import PartitionStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution, SeenMessage
 
 _KEY, _RECORD, _PAUSE, _MARK, _DONE = b"key/", b"record/", b"pause/", b"mark/", b"done/"
 _MARKS_KEPT_MS: Final = 14 * 86_400_000
 """Twice as long as dead letters: until then a redrive, asked for again, is known to be done."""
-_LEAVING_AT_ONCE: Final = 10
+_FORGOTTEN_AT_ONCE: Final = 10
 _MARKS: Final = (Resolution, SeenMessage)
+
+PausePlace = tuple[str, str]
+"""What a pause is about: its scope and name."""
 
 
 def parked_record(record: ConsumedRecord, message: str, message_id: str, now: int) -> ParkedRecord:
-    """`record` as it is kept."""
-    headers = tuple(RecordHeader(name=name, value=value) for name, value in record.headers() or ())
+    """Return `record` as it is kept while it waits."""
+    topic, partition, offset = place_of(record)
     return ParkedRecord(
-        topic=record.topic() or "",
-        partition=record.partition() or 0,
-        offset=-1 if (offset := record.offset()) is None else offset,
+        topic=topic,
+        partition=partition,
+        offset=offset,
         key=record.key(),
         value=record.value(),
-        headers=headers,
+        headers=tuple(RecordHeader(name=name, value=value) for name, value in record.headers() or ()),
         message=message,
         message_id=message_id,
         parked_at=now,
@@ -47,58 +50,57 @@ class ParkingStore(PartitionStore[Any]):
         super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage], sources)
         self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
-        """The parking keys that are held back, as of this batch."""
+        """The parking keys that are parked, as of this batch."""
         self.record_count = 0
         """How many records are parked, as of this batch."""
-        self.on_pauses: Callable[[], None] = lambda: None
-        """Called when pauses may be others than before."""
+        self.pauses: dict[PausePlace, Pause] = {}
+        """What is paused, as of this batch."""
         self._blocked: dict[str, set[bytes]] = {}
-        self._heap: list[tuple[int, bytes]] = []
+        self._due = DueIndex(self._is_current)
         self._marks: deque[tuple[int, bytes]] = deque()
 
     # -- parked keys ----------------------------------------------------------------------------------------------
 
     def entry(self, key: bytes) -> ParkedKey | None:
-        """Why `key` is held back; None when it is not."""
-        found: ParkedKey | None = self.get(_KEY + key) if key in self.keys else None
-        return found
+        """Return why `key` is parked, or None if it is not."""
+        entry: ParkedKey | None = self.get(_KEY + key) if key in self.keys else None
+        return entry
 
     def entries(self) -> Iterator[ParkedKey]:
-        """Why each key is held back."""
+        """Yield why each key is parked."""
         return (entry for key in self.keys if (entry := self.entry(key)) is not None)
 
     def head(self, key: bytes) -> ParkedRecord | None:
-        """The record that has to succeed first."""
+        """Return the record that has to succeed first."""
         entry = self.entry(key)
         return self.get(_numbered(key, entry.first)) if entry else None
 
     def waiting(self, key: bytes) -> Iterator[tuple[int, ParkedRecord]]:
-        """The records parked under `key`, numbered, in order."""
+        """Yield the records parked under `key` with their numbers, in order."""
         entry = self.entry(key)
         for number in range(entry.first, entry.next) if entry else ():
-            held: ParkedRecord | None = self.get(_numbered(key, number))
-            assert held is not None, "numbers have no gaps"
-            yield number, held
+            record: ParkedRecord | None = self.get(_numbered(key, number))
+            assert record is not None, "numbers have no gaps"
+            yield number, record
 
     def find(self, key: bytes, place: RecordPlace) -> int | None:
-        """The number of the record that was consumed from `place`."""
-        held = ((number, (r.topic, r.partition, r.offset)) for number, r in self.waiting(key))
-        return next((number for number, at in held if at == place), None)
+        """Return the number of the record that was consumed from `place`, or None."""
+        return next((number for number, record in self.waiting(key) if record.place == place), None)
 
     def depth(self, key: bytes) -> int:
-        """How many records are parked under `key`."""
+        """Return how many records are parked under `key`."""
         entry = self.entry(key)
         return entry.next - entry.first if entry else 0
 
     def open(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
-        """Hold `key` back; `head` is its first record."""
+        """Park `key`; `head` is its first record."""
         self._put(_numbered(key, entry.first), head)
         self.record_count += 1
         self.update(key, entry)
 
     def append(self, key: bytes, record: ParkedRecord) -> None:
         """Let `record` wait behind the others of its key."""
-        entry = self._held(key)
+        entry = self._parked(key)
         self._put(_numbered(key, entry.next), record)
         self.record_count += 1
         self.update(key, entry.model_copy(update={"next": entry.next + 1}))
@@ -108,7 +110,7 @@ class ParkingStore(PartitionStore[Any]):
         self._put(_numbered(key, number), record)
 
     def update(self, key: bytes, entry: ParkedKey) -> None:
-        """Change why `key` is held back, or until when."""
+        """Change why `key` is parked, or until when."""
         self._unblock(key)
         self.keys.add(key)
         self._put(_KEY + key, entry)
@@ -118,23 +120,23 @@ class ParkingStore(PartitionStore[Any]):
         if entry.blocked_on:
             self._blocked.setdefault(entry.blocked_on, set()).add(key)
         if entry.due_at is not None:
-            heapq.heappush(self._heap, (entry.due_at, key))
+            self._due.add(entry.due_at, key)
 
     def pop(self, key: bytes) -> bool:
-        """Its head is done with. True when the key is free: nothing waited behind it."""
-        entry = self._held(key)
+        """Remove the head of `key`. Return whether the key is free: no record waited behind it."""
+        entry = self._parked(key)
         self._put(_numbered(key, entry.first), None)
         self.record_count -= 1
         if entry.first + 1 == entry.next:
             self._free(key)
             return True
-        fresh = ParkedKey(status="retrying", first=entry.first + 1, next=entry.next, since=entry.since)
-        self.update(key, fresh)
+        next_entry = ParkedKey(status="retrying", first=entry.first + 1, next=entry.next, since=entry.since)
+        self.update(key, next_entry)
         return False
 
     def close(self, key: bytes, count: int) -> None:
-        """The first `count` of its records are moot; another one follows."""
-        entry = self._held(key)
+        """Remove the first `count` records of `key`, which the one behind them has made moot."""
+        entry = self._parked(key)
         assert entry.first + count < entry.next, "what closes them waits behind them"
         for number in range(entry.first, entry.first + count):
             self._put(_numbered(key, number), None)
@@ -142,12 +144,12 @@ class ParkingStore(PartitionStore[Any]):
         self.update(key, ParkedKey(status="retrying", first=entry.first + count, next=entry.next, since=entry.since))
 
     def _unblock(self, key: bytes) -> None:
-        """Out of the index; called before its entry changes."""
+        """Take `key` out of the index; called before its entry changes."""
         entry = self.entry(key)
         if entry is not None and entry.blocked_on:
-            waiting = self._blocked[entry.blocked_on]
-            waiting.discard(key)
-            if not waiting:
+            keys = self._blocked[entry.blocked_on]
+            keys.discard(key)
+            if not keys:
                 del self._blocked[entry.blocked_on]
 
     def _free(self, key: bytes) -> None:
@@ -155,9 +157,9 @@ class ParkingStore(PartitionStore[Any]):
         self.keys.discard(key)
         self._put(_KEY + key, None)
 
-    def _held(self, key: bytes) -> ParkedKey:
+    def _parked(self, key: bytes) -> ParkedKey:
         entry = self.entry(key)
-        assert entry is not None, "only asked for parked keys"
+        assert entry is not None, "only called for parked keys"
         return entry
 
     def _put(self, key: bytes, state: Any) -> None:
@@ -166,56 +168,48 @@ class ParkingStore(PartitionStore[Any]):
     # -- what is due ----------------------------------------------------------------------------------------------
 
     def next_due(self) -> int | None:
-        """When the next head is to be tried again, epoch milliseconds."""
-        while self._heap and not self._is_current(*self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        """Return when the next head is to be tried again, epoch milliseconds."""
+        return self._due.next_due()
 
-    def take_due(self, now: int, most: int) -> list[bytes]:
-        """Up to `most` keys whose heads are due, the longest due first. They are not due again until updated."""
-        taken: dict[bytes, None] = {}
-        while len(taken) < most and (due := self.next_due()) is not None and due <= now:
-            taken[heapq.heappop(self._heap)[1]] = None
-        return list(taken)
+    def take_due(self, now: int, limit: int) -> list[bytes]:
+        """Return up to `limit` keys whose heads are due, the longest due first. Each is not due again until updated."""
+        return [key for _, key in self._due.take(now, limit)]
 
     @property
     def blockers(self) -> list[str]:
         """What keys wait for: pauses, and outages of handlers."""
         return list(self._blocked)
 
-    def blocked_on(self, what: str) -> list[bytes]:
-        """The keys that wait for `what` to end, in the order of their parking."""
-        return sorted(self._blocked.get(what, ()), key=lambda key: self._held(key).since)
+    def blocked_on(self, blocker: str) -> list[bytes]:
+        """Return the keys that wait for `blocker` to end, in the order of their parking."""
+        return sorted(self._blocked.get(blocker, ()), key=lambda key: self._parked(key).since)
 
     def _is_current(self, due_at: int, key: bytes) -> bool:
         entry = self.entry(key)
         return entry is not None and entry.due_at == due_at
 
-    # -- pauses and resolutions -----------------------------------------------------------------------------------
-
-    def pauses(self) -> dict[tuple[str, str], Pause]:
-        """What is paused, by scope and name."""
-        known = {key for key in (*self.committed, *self.batch) if key.startswith(_PAUSE)}
-        held = {key: self.get(key) for key in known}
-        return {_scope_and_name(key): pause for key, pause in held.items() if pause is not None}
+    # -- pauses, dead letters, operators' commands ----------------------------------------------------------------
 
     def set_pause(self, scope: str, name: str, pause: Pause | None) -> None:
         """Begin a pause, or end it."""
         self._put(_PAUSE + f"{scope}/{name}".encode(), pause)
-        self.on_pauses()
+        if pause is None:
+            self.pauses.pop((scope, name), None)
+        else:
+            self.pauses[scope, name] = pause
 
     def resolution(self, key: bytes, place: RecordPlace, generation: int) -> Resolution | None:
-        """What became of the dead letter of the record from `place`, written after so many redrives."""
-        found: Resolution | None = self.get(_mark(key, place, generation))
-        return found
+        """Return what became of the dead letter of the record from `place`, written after `generation` redrives."""
+        resolution: Resolution | None = self.get(_mark(key, place, generation))
+        return resolution
 
     def resolve(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
-        """Remember what became of it, for as long as its dead letter may be looked at."""
+        """Remember what became of a dead letter, for as long as operators may look at it."""
         self._put(_mark(key, place, generation), resolution)
         self._forget_older_than(resolution.at - _MARKS_KEPT_MS)
 
     def was_done(self, operation: str) -> bool:
-        """Whether an operator's command was carried out before."""
+        """Return whether an operator's command was carried out before."""
         return self.get(_DONE + operation.encode()) is not None
 
     def mark_done(self, operation: str, now: int) -> None:
@@ -224,7 +218,7 @@ class ParkingStore(PartitionStore[Any]):
         self._forget_older_than(now - _MARKS_KEPT_MS)
 
     def _forget_older_than(self, limit: int) -> None:
-        for _ in range(_LEAVING_AT_ONCE):
+        for _ in range(_FORGOTTEN_AT_ONCE):
             if not self._marks or self._marks[0][0] > limit:
                 return
             self._put(self._marks.popleft()[1], None)
@@ -236,20 +230,22 @@ class ParkingStore(PartitionStore[Any]):
         super().fold()
 
     def drop(self) -> None:
-        """The batch is gone: what is due, and what waits for what, is as it was."""
+        """Forget the batch: what is due, paused, and waits for what, is as it was."""
         super().drop()
         self.restored()
 
     def restored(self) -> None:
-        """Everything as of the last commit."""
+        """Index everything as of the last commit."""
         self.keys = {key[len(_KEY) :] for key in self.committed if key.startswith(_KEY)}
         self.record_count = sum(self.depth(key) for key in self.keys)
-        self._heap, self._blocked = [], {}
+        pauses = ((key, self.get(key)) for key in self.committed if key.startswith(_PAUSE))
+        self.pauses = {_scope_and_name(key): pause for key, pause in pauses if pause is not None}
+        self._due.rebuild(())
+        self._blocked = {}
         for key in self.keys:
-            self._index(key, self._held(key))
+            self._index(key, self._parked(key))
         marks = ((mark.at, key) for key in self.committed if key.startswith((_MARK, _DONE)) and (mark := self.get(key)))
         self._marks = deque(sorted(marks))
-        self.on_pauses()
 
 
 def _numbered(key: bytes, number: int) -> bytes:

@@ -1,15 +1,15 @@
-"""Durable timers: state of the partition like any other, with a heap of what falls due next.
+"""Durable timers: state of the partition like any other, indexed by when they are due.
 
 A timer fires once inside Kafka: its end, and what its handler staged, are one transaction.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import SchemaSources
+from ensemble.state.due_index import Due, DueIndex
 from ensemble.state.keyed import PartitionStore, StagedState
 from ensemble.state.unit_of_work import Layer
 from ensemble.system_messages.state import Timer
@@ -17,7 +17,7 @@ from ensemble.system_messages.state import Timer
 
 @dataclass(frozen=True)
 class DueTimer:
-    """A timer whose time has come."""
+    """A timer that is due."""
 
     key: str
     name: str
@@ -28,97 +28,93 @@ class DueTimer:
 
 
 class TimerStore(PartitionStore[Timer]):
-    """The timers of one partition. Replaced and cancelled timers leave the heap when they come up."""
+    """The timers of one partition."""
 
     def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
         super().__init__(changelog, [Timer], sources)
-        self._heap: list[tuple[int, bytes]] = []
-        self._held: dict[bytes, set[tuple[int, bytes]]] = {}
-        """Due, but their owners are parked: they leave the heap when they come up."""
+        self._index = DueIndex(self._counts)
+        self._suspended: dict[bytes, set[Due]] = {}
+        """Timers that are due but wait for their parked owner, by owner."""
 
     def suspend(self, timer: DueTimer) -> None:
-        """Its owner is parked: it is not due before the owner is released."""
-        self._held.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry(timer.key, timer.name)))
+        """Let the timer wait until its parked owner is free: `resume`."""
+        self._suspended.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry(timer.key, timer.name)))
 
     def resume(self, owner: bytes) -> None:
-        """The owner is free again, and its timers fall due as they would have."""
-        for entry in self._held.pop(owner, ()):
-            heapq.heappush(self._heap, entry)
+        """Let the timers of an owner that is free again fall due as they would have."""
+        for due_at, key in self._suspended.pop(owner, ()):
+            self._index.add(due_at, key)
 
     def is_live(self, timer: DueTimer) -> bool:
-        """It was neither cancelled nor replaced, in this batch included."""
-        return self._live(timer.due_at, _entry(timer.key, timer.name))
+        """Return whether the timer was neither cancelled nor replaced, in this batch included."""
+        return self._is_live(timer.due_at, _entry(timer.key, timer.name))
 
     def record_of(self, timer: DueTimer, partition: int) -> StoredRecord:
         """Return the timer as a record of its changelog.
 
         The record's offset is the time the timer is due, which tells it from other timers of its name.
         """
-        kept = Timer(due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace)
-        value = self.codec.encode(kept)
+        state = Timer(
+            due_at=timer.due_at, payload=timer.payload, correlation_id=timer.correlation_id, trace=timer.trace
+        )
+        value = self.codec.encode(state)
         assert value is not None, "a timer is no tombstone"
         return StoredRecord(self.changelog, partition, timer.due_at, _entry(timer.key, timer.name), value)
 
     def timer_in(self, key: bytes, value: bytes) -> DueTimer:
-        """The timer that a record of its changelog holds."""
+        """Return the timer that a record of its changelog holds."""
         return _due_timer(key, self.codec.decode(key, value))
 
     def fold(self) -> None:
-        added = [(state.due_at, key) for key, (state, _) in self.batch.items() if isinstance(state, Timer)]
+        scheduled = [(state.due_at, key) for key, (state, _) in self.batch.items() if isinstance(state, Timer)]
         super().fold()
-        for entry in added:
-            heapq.heappush(self._heap, entry)
+        for due_at, key in scheduled:
+            self._index.add(due_at, key)
 
     def drop(self) -> None:
-        """The batch is gone: timers that it ended or held, which may have left the heap, are due again."""
-        touched = list(self.batch)
-        for owner in list(self._held):
+        """Forget the batch; timers that it ended or suspended, which may have left the index, are due again."""
+        keys = list(self.batch)
+        for owner in list(self._suspended):
             self.resume(owner)
         super().drop()
-        for key in touched:
+        for key in keys:
             if (timer := self.get(key)) is not None:
-                heapq.heappush(self._heap, (timer.due_at, key))
+                self._index.add(timer.due_at, key)
 
     def restored(self) -> None:
-        """The changelog is read: rebuild the heap."""
-        self._held = {}
-        self._heap = [(timer.due_at, key) for key in self.committed if (timer := self.get(key))]
-        heapq.heapify(self._heap)
+        """Index the timers by when they are due."""
+        self._suspended = {}
+        self._index.rebuild((timer.due_at, key) for key in self.committed if (timer := self.get(key)))
 
     def next_due(self) -> int | None:
-        """When the earliest live timer falls due, epoch milliseconds."""
-        while self._heap and not self._counts(*self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        """Return when the earliest live timer falls due, epoch milliseconds."""
+        return self._index.next_due()
 
     def due(self, now: int, limit: int = 1000) -> list[DueTimer]:
-        """Up to `limit` timers due by `now`, earliest first. They stay until their end is committed."""
-        taken: dict[tuple[int, bytes], DueTimer] = {}
-        while len(taken) < limit and (at := self.next_due()) is not None and at <= now:
-            entry = heapq.heappop(self._heap)
-            taken[entry] = self._timer(entry[1])
-        for entry in taken:
-            heapq.heappush(self._heap, entry)
-        return list(taken.values())
+        """Return up to `limit` timers due by `now`, earliest first. They stay due until their end is committed."""
+        entries = self._index.take(now, limit)
+        for due_at, key in entries:
+            self._index.add(due_at, key)
+        return [self._timer(key) for _, key in entries]
 
     def _counts(self, due_at: int, key: bytes) -> bool:
-        return not self._is_held(due_at, key) and self._live(due_at, key)
+        return not self._is_suspended(due_at, key) and self._is_live(due_at, key)
 
-    def _is_held(self, due_at: int, key: bytes) -> bool:
-        return bool(self._held) and (due_at, key) in self._held.get(key.rpartition(b"/")[0], ())
+    def _is_suspended(self, due_at: int, key: bytes) -> bool:
+        return bool(self._suspended) and (due_at, key) in self._suspended.get(key.rpartition(b"/")[0], ())
 
-    def _live(self, due_at: int, key: bytes) -> bool:
+    def _is_live(self, due_at: int, key: bytes) -> bool:
         timer = self.get(key)
         return timer is not None and timer.due_at == due_at
 
     def _timer(self, key: bytes) -> DueTimer:
         timer = self.get(key)
-        assert timer is not None, "only live timers are asked for"
+        assert timer is not None, "only live timers are due"
         return _due_timer(key, timer)
 
 
 class StagedTimers:
-    """The `Timers` port for one layer."""
+    """The `Timers` port of one record layer."""
 
     __slots__ = ("_layer", "_state")
 

@@ -17,9 +17,6 @@ from ensemble.service.catalogue import MAX_RECORD_BYTES
 
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
 """Topic, value, key, headers, partition (-1: by the key)."""
-Change = tuple[bytes, bytes | None]
-"""A changelog record: key and value."""
-
 current_layer: ContextVar[Layer | None] = ContextVar("current_layer", default=None)
 """The layer at work, for log lines."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
+from ensemble.state.store import Replayable
 from ensemble.state.unit_of_work import Output
 
 
@@ -38,16 +37,15 @@ class MemoryTopics:
         for store in task.stores.all:
             for record in self._of_partition(store.changelog, task.partition):
                 store.restore(record.raw_key or b"", record.raw_value)
-        for held in task.stores.by_subject.values():
-            if hasattr(held, "replay"):
-                self._replay(held, task.partition, plan)
+        for replayable in task.stores.replayable:
+            self._replay(replayable, task.partition, plan)
         task.restored()
 
-    def _replay(self, store: Any, partition: int, plan: Plan) -> None:
+    def _replay(self, store: Replayable, partition: int, plan: Plan) -> None:
         readers, start = plan.fact_readers(store.ledger), store.replay_from()
         for record in self._of_partition(store.ledger, partition)[start:]:
             assert record.raw_value is not None, "a ledger holds no tombstones"
-            store.replay(record.raw_key, readers[record.raw_value[:5]](record.raw_value))
+            store.replay(record.raw_key or b"", readers[record.raw_value[:5]](record.raw_value))
             store.ledger_end = record.at_offset + 1
 
     def _of_partition(self, topic: str, partition: int) -> list[StoredRecord]:

@@ -145,6 +145,6 @@ def test_pauses_are_what_was_committed_last() -> None:
     store.fold()
     store.set_pause("command", "A", None)
     store.set_pause("service", "b", pause)
-    assert store.pauses().keys() == {("service", "b")}
+    assert store.pauses.keys() == {("service", "b")}
     store.drop()
-    assert restored(store).pauses().keys() == {("command", "A")}
+    assert restored(store).pauses.keys() == {("command", "A")}

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UnreadableState
+from ensemble.state.store import Changelogged, Replayable
 
 log = structlog.get_logger()
 
@@ -153,13 +154,12 @@ class Restoration:
     def _ledgers(self) -> Reading:
         reading = Reading({}, {})
         for task in self._tasks:
-            for store in task.stores.by_subject.values():
-                if hasattr(store, "replay"):
-                    place = (store.ledger, task.partition)
-                    reading.starts[place], reading.takes[place] = store.replay_from(), self._replayer(store)
+            for store in task.stores.replayable:
+                place = (store.ledger, task.partition)
+                reading.starts[place], reading.takes[place] = store.replay_from(), self._replayer(store)
         return reading
 
-    def _replayer(self, store: Any) -> Take:
+    def _replayer(self, store: Replayable) -> Take:
         readers: dict[bytes, Any] = dict(self._plan.fact_readers(store.ledger))
 
         def take(key: bytes, value: Any, offset: int) -> None:
@@ -215,7 +215,7 @@ class Restoration:
             del self._left[place]
 
 
-def _restorer(store: Any) -> Take:
+def _restorer(store: Changelogged) -> Take:
     restore, ensure_schema_known, met = store.restore, store.ensure_schema_known, set[bytes]()
 
     def take(key: bytes, value: Any, _: int) -> None:

@@ -21,7 +21,8 @@ from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.admin.permissions import REFUSALS
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
-from ensemble.state.unit_of_work import Change, Output
+from ensemble.state.store import Change
+from ensemble.state.unit_of_work import Output
 
 log = structlog.get_logger()
 

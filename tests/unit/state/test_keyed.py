@@ -1,0 +1,43 @@
+"""Keyed state: what stays decoded, and what a batch would change."""
+
+from ensemble.state.keyed import PartitionStore
+from ensemble.system_messages.state import SeenMessage
+
+LIMIT = 20_000
+
+
+def store() -> PartitionStore[SeenMessage]:
+    return PartitionStore("shop.seen-changelog", [SeenMessage])
+
+
+def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:
+    # given as many states as are kept decoded, and one more
+    full = store()
+    raw = full.codec.encode(SeenMessage(at=1))
+    keys = [f"{number}".encode() for number in range(LIMIT + 1)]
+    for key in keys:
+        full.restore(key, raw)
+
+    # when each has been read once
+    states = [full.get(key) for key in keys]
+
+    # then all but the first are decoded still, and the first reads the same
+    assert all(full.get(key) is state for key, state in zip(keys[1:], states[1:], strict=True))
+    assert full.get(keys[0]) == states[0]
+    assert full.get(keys[0]) is not states[0]
+
+
+def test_a_write_of_what_is_there_changes_nothing() -> None:
+    # given a state
+    same = store()
+    raw = same.codec.encode(SeenMessage(at=1))
+    same.restore(b"a", raw)
+
+    # when the batch writes it again, writes another one, and deletes one that is not there
+    same.batch[b"a"] = (SeenMessage(at=1), raw)
+    same.batch[b"b"] = (SeenMessage(at=1), raw)
+    same.batch[b"c"] = (None, None)
+
+    # then only the other one would change
+    assert same.is_dirty
+    assert same.changed_keys() == [b"b"]
