@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Literal
@@ -15,9 +14,6 @@ from cli.services import DEAD_LETTER
 from ensemble.messages.records import RecordPlace
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.dead_letters import DeadLetter
-
-_ERROR, _OWN = "__streams.errors.", "ensemble."
-_FIRST: Final = _ERROR + "exception"
 
 Status = Literal["parked", "retrying", "skipped", "redriven", "discarded", "closed", "gone"]
 OPEN: Final = frozenset({"parked", "skipped"})
@@ -79,24 +75,23 @@ class Letter:
 
     @property
     def error(self) -> str:
-        return self.header(_FIRST)
+        return self.given_up.exception
 
     @property
     def words(self) -> str:
-        return self.header(_ERROR + "message")
+        return self.given_up.message
 
     @property
     def handler(self) -> str:
-        return self.header(_OWN + "handler")
+        return self.given_up.handler
 
     @property
     def attempts(self) -> int | None:
-        text = self.header(_OWN + "attempts")
-        return int(text) if text.isdigit() else None
+        return self.given_up.attempts
 
     @property
     def disposition(self) -> str:
-        return self.header(_OWN + "disposition") or "skip"
+        return self.given_up.disposition or "skip"
 
     @property
     def generation(self) -> int:
@@ -106,10 +101,8 @@ class Letter:
     @property
     def failed_at(self) -> int:
         """Epoch milliseconds."""
-        try:
-            return round(datetime.fromisoformat(self.header(_OWN + "failed-at")).timestamp() * 1000)
-        except ValueError:
-            return self.entry.record.timestamp
+        at = self.given_up.failed_at
+        return self.entry.record.timestamp if at is None else at
 
     @property
     def cause(self) -> tuple[str, str, str, str]:

@@ -16,7 +16,7 @@ from cli.publishing import now
 from cli.redriving import Sent, redrive_of
 from cli.selecting import Selection
 from ensemble.clock import rfc3339
-from ensemble.system_messages.dead_letters import lineage_of
+from ensemble.system_messages.dead_letters import PARKING_KEY, lineage_of
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord
 
@@ -120,7 +120,7 @@ def _as_letter(parked: Parked) -> Letter:
     from ensemble.kafka.client.access import Received
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
-    said = {"ensemble.parking-key": parked.key}
+    said = {PARKING_KEY: parked.key}
     at, pairs = parked.entry.since, tuple(said.items())
     received = Received(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
     return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))

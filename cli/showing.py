@@ -18,6 +18,7 @@ from cli.output import say, show_json, show_json_line, write
 from cli.publishing import now
 from cli.story import Line, coloured, plain
 from contracts.catalogue import CATALOGUE
+from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import Access
@@ -107,6 +108,6 @@ def _terms(whole: Whole) -> dict[str, Any]:
 
 def _cause(entry: Entry) -> str:
     headers = entry.record.headers
-    error = headers.get("__streams.errors.exception", b"").decode(errors="replace")
-    message = headers.get("__streams.errors.message", b"").decode(errors="replace")
+    error = headers.get(EXCEPTION, b"").decode(errors="replace")
+    message = headers.get(MESSAGE, b"").decode(errors="replace")
     return f"{error}: {message}"

@@ -21,6 +21,7 @@ from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
+from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
 from ensemble.system_messages.operations import OperationDone, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord
 
@@ -180,7 +181,7 @@ class Rehearsal:
 
     def _failure(self, command: RedriveRecord, key: bytes, letters: list[dict[str, Any]]) -> str:
         if letters:
-            return f"{letters[0]['__streams.errors.exception']}: {letters[0]['__streams.errors.message']}"
+            return f"{letters[0][EXCEPTION]}: {letters[0][MESSAGE]}"
         entry, number = self.task.stores.parking.entry(key), self.task.stores.parking.find(key, command.place)
         failed = entry is not None and number == entry.first and entry.attempts > 0
         return f"{entry.error}: {entry.words}" if entry is not None and failed else ""

@@ -1,6 +1,6 @@
-"""Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is found once.
+"""Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is looked up once.
 
-Avro itself is fastavro's, on purpose: a codec of our own is not written here, not even a faster one.
+fastavro reads and writes Avro; there is no codec of our own, on purpose.
 Times stay integers: schemas lose their logical types before they get here.
 """
 
@@ -35,12 +35,12 @@ PREFIX_LENGTH = 5
 
 
 def prefix_of(schema_id: int) -> bytes:
-    """The five bytes that a record of this schema begins with."""
+    """Return the five bytes that a record of this schema begins with."""
     return b"\0" + schema_id.to_bytes(4, "big")
 
 
 def id_in(value: bytes) -> int:
-    """The schema id that a record's value begins with; UndecodableRecord when there is none."""
+    """Return the schema id that a record's value begins with. Raises UndecodableRecord if there is none."""
     if len(value) < PREFIX_LENGTH:
         raise UndecodableRecord(f"{len(value)} bytes are too short for a record: the prefix alone is {PREFIX_LENGTH}")
     if value[0] != 0:
@@ -49,16 +49,15 @@ def id_in(value: bytes) -> int:
 
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
-    """A function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
+    """Return a function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
     schema = _parsed(message_type.__schemas__.of(message_type))
-    plain = plain_for(message_type, _full_names(schema))
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
-    return _flat_encoder(schema, buffer) if plain is None else _nested_encoder(schema, buffer, plain)
+    return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
 
 
 def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decode[M]]:
-    """For each version that records of this type may be written in: its prefix, and the function that reads it."""
+    """Return a reader for each version that records of this type may be written in, by the version's prefix."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
     return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
 
@@ -66,11 +65,14 @@ def readers_for(message_type: type[M], source: SchemaSource | None = None) -> di
 def reader_for_new_schema(
     prefix: bytes, types: Iterable[type[M]], sources: SchemaSources
 ) -> tuple[type[M], Decode[M]] | None:
-    """For a prefix that came up after start: whose it is of these types, and its reader; None when it is no one's."""
+    """Return the type and reader of a prefix that came up after start, or None if it belongs to none of `types`.
+
+    Raises SchemasUnavailable if `sources` cannot say now.
+    """
     if len(prefix) < PREFIX_LENGTH or prefix[0] != 0:
         return None
     version = sources.find(int.from_bytes(prefix[1:], "big"))
-    owner = next((each for each in types if version and schema_name(each) == version.name), None)
+    owner = next((kind for kind in types if version and schema_name(kind) == version.name), None)
     if version is None or owner is None:
         return None
     try:
@@ -80,7 +82,7 @@ def reader_for_new_schema(
 
 
 def reader_for(message_type: type[M], written: Schema) -> Decode[M]:
-    """A function from values written with one schema to validated messages; UndecodableRecord says what is wrong."""
+    """Return a function from values written with one schema to validated messages; it raises UndecodableRecord."""
     own = message_type.__schemas__.of(message_type)
     writer = _parsed(written)
     reader = None if fingerprint(written) == fingerprint(own) else _parsed(own)
@@ -120,7 +122,7 @@ class Decoder:
         self._known: dict[int, tuple[SchemaVersion, Any]] = {}
 
     def decode(self, value: bytes) -> Decoded:
-        """Name, version and fields of a record's value; UndecodableRecord or UnknownSchema in words."""
+        """Return name, version and fields of a record's value. Raises UndecodableRecord or UnknownSchema."""
         version, schema = self._schema(id_in(value))
         stream = io.BytesIO(value)
         stream.seek(PREFIX_LENGTH)
@@ -133,7 +135,7 @@ class Decoder:
         return Decoded(version.name, version.version, version.id, fields)
 
     def describe(self, value: bytes) -> str:
-        """What the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
+        """Return what the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
         version, _ = self._schema(id_in(value))
         return f"{version.name} v{version.version}"
 
@@ -146,7 +148,8 @@ class Decoder:
         return self._known[schema_id]
 
 
-def _flat_encoder(schema: Any, buffer: io.BytesIO) -> Encoder[Any]:
+def _encoder(schema: Any, buffer: io.BytesIO, to_plain: Plain) -> Encoder[Any]:
+    """Return the encoder that writes behind the prefix in `buffer`. All names are local: it runs for each message."""
     seek, truncate, content, write, start = (
         buffer.seek,
         buffer.truncate,
@@ -158,30 +161,9 @@ def _flat_encoder(schema: Any, buffer: io.BytesIO) -> Encoder[Any]:
     def encode(message: Message) -> bytes:
         seek(start)
         try:
-            write(buffer, schema, message.__dict__)
+            write(buffer, schema, to_plain(message))
         except Exception as error:
-            raise _unencodable(message, message.__dict__, schema, error) from error
-        truncate()
-        return content()
-
-    return encode
-
-
-def _nested_encoder(schema: Any, buffer: io.BytesIO, plain: Plain) -> Encoder[Any]:
-    seek, truncate, content, write, start = (
-        buffer.seek,
-        buffer.truncate,
-        buffer.getvalue,
-        schemaless_writer,
-        PREFIX_LENGTH,
-    )
-
-    def encode(message: Message) -> bytes:
-        seek(start)
-        try:
-            write(buffer, schema, plain(message))
-        except Exception as error:
-            raise _unencodable(message, plain(message), schema, error) from error
+            raise _unencodable(message, to_plain(message), schema, error) from error
         truncate()
         return content()
 

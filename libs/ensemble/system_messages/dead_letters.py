@@ -1,37 +1,91 @@
-"""Dead letters as an operator decides on them: what each says of its record, and the commands to its service."""
+"""Dead letters: the record's own bytes and headers, untouched, and behind them where it came from and why it failed.
+
+The names, the writer and the reader of these headers are all here; so are the commands about a dead letter's record.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Self
 
-from ensemble.messages.records import ConsumedRecord, RecordPlace
+from ensemble.clock import rfc3339
+from ensemble.messages.records import ConsumedRecord, Headers, RecordPlace, place_of
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import RecordHeader
 
 Header = tuple[str, bytes | None]
-_ERROR: Final = "__streams.errors."
-_FIRST_OF_OURS: Final = _ERROR + "exception"
 
+EXCEPTION: Final = "__streams.errors.exception"
+"""The first header that a dead letter adds. Kafka Streams (KIP-1034) has the same six, so its tools read ours."""
+MESSAGE: Final = "__streams.errors.message"
+STACKTRACE: Final = "__streams.errors.stacktrace"
+TOPIC: Final = "__streams.errors.topic"
+PARTITION: Final = "__streams.errors.partition"
+OFFSET: Final = "__streams.errors.offset"
+SERVICE: Final = "ensemble.service"
+HANDLER: Final = "ensemble.handler"
+STAGE: Final = "ensemble.stage"
+ATTEMPTS: Final = "ensemble.attempts"
+POLICY: Final = "ensemble.policy"
+DISPOSITION: Final = "ensemble.disposition"
+PARKING_KEY: Final = "ensemble.parking-key"
+FAILED_AT: Final = "ensemble.failed-at"
 REDRIVEN_FROM: Final = "ensemble.redriven-from"
 """The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
 
+TEXT_LIMIT: Final = 4_000
+"""Characters of a message or stack trace that are kept."""
 
-@dataclass(frozen=True)
-class OperatorRequest:
-    """Who wants what done, when and why."""
 
-    operation_id: str
-    requested_by: str
-    reason: str
-    at: int
+@dataclass(frozen=True, kw_only=True)
+class FailureReport:
+    """What a dead letter says of its record's failure."""
+
+    source: RecordPlace
+    """Where the record was consumed from."""
+    exception: str
+    message: str
+    stacktrace: str
+    service: str
+    handler: str
+    stage: str
+    """`decode`, `handle` or `timer`."""
+    attempts: int
+    policy: str
+    disposition: str
+    parking_key: bytes
+    failed_at: int
+
+    def headers(self) -> Headers:
+        """Return the headers to write behind the record's own, in this order."""
+        topic, partition, offset = self.source
+        return [
+            (EXCEPTION, self.exception),
+            (MESSAGE, printable(self.message[:TEXT_LIMIT])),
+            (STACKTRACE, printable(self.stacktrace[-TEXT_LIMIT:])),
+            (TOPIC, topic),
+            (PARTITION, str(partition)),
+            (OFFSET, str(offset)),
+            (SERVICE, self.service),
+            (HANDLER, self.handler),
+            (STAGE, self.stage),
+            (ATTEMPTS, str(self.attempts)),
+            (POLICY, self.policy),
+            (DISPOSITION, self.disposition),
+            (PARKING_KEY, self.parking_key),
+            (FAILED_AT, rfc3339(self.failed_at)),
+        ]
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A dead letter: the record that was given up, and where its dead letter lies."""
+    """A dead letter as it was read: the record behind it, its failure, and where the dead letter lies.
+
+    A header that is missing reads as an empty text: others than this runtime may write to the topic.
+    """
 
     place: RecordPlace
     key: bytes | None
@@ -41,71 +95,124 @@ class DeadLetter:
 
     @classmethod
     def of(cls, record: ConsumedRecord) -> Self:
-        place = (record.topic() or "", record.partition() or 0, record.offset() or 0)
-        return cls(place, record.key(), record.value(), tuple(record.headers() or ()))
+        """Return the dead letter in a record that was consumed from a dead-letter topic."""
+        return cls(place_of(record), record.key(), record.value(), tuple(record.headers() or ()))
 
     @cached_property
     def headers(self) -> tuple[Header, ...]:
-        """The record's own, without those that the dead letter adds."""
-        added = [number for number, (name, _) in enumerate(self.pairs) if name == _FIRST_OF_OURS]
-        return tuple(self.pairs[: added[-1]] if added else self.pairs)
+        """The record's own headers, without those that the dead letter adds."""
+        starts = [number for number, (name, _) in enumerate(self.pairs) if name == EXCEPTION]
+        return tuple(self.pairs[: starts[-1]] if starts else self.pairs)
 
     @cached_property
     def lineage(self) -> tuple[str, ...]:
-        """The dead letters that it was redriven from, the first one first."""
+        """The dead letters that the record was redriven from, the first one first."""
         return tuple((value or b"").decode(errors="replace") for name, value in self.headers if name == REDRIVEN_FROM)
 
     @property
     def origin(self) -> RecordPlace:
         """Where the record was consumed from. A record without that lies where its dead letter lies."""
-        topic, partition, offset = (self._said(_ERROR + name).decode() for name in ("topic", "partition", "offset"))
-        return topic, _number(partition, self.place[1]), _number(offset, -1)
+        return self.text(TOPIC), _number(self.text(PARTITION), self.place[1]), _number(self.text(OFFSET), -1)
 
     @property
     def parking_key(self) -> bytes:
-        """The key that it is, or was, parked under."""
-        return self._said("ensemble.parking-key") or self.key or b""
+        """The key that the record is, or was, parked under."""
+        return self._last.get(PARKING_KEY) or self.key or b""
 
     @property
     def parking_name(self) -> str:
-        """The same as operators' commands spell it."""
+        """The parking key as operators' commands spell it."""
         return self.parking_key.decode(errors="backslashreplace")
+
+    @property
+    def exception(self) -> str:
+        return self.text(EXCEPTION)
+
+    @property
+    def message(self) -> str:
+        return self.text(MESSAGE)
+
+    @property
+    def handler(self) -> str:
+        return self.text(HANDLER)
+
+    @property
+    def stage(self) -> str:
+        return self.text(STAGE)
+
+    @property
+    def attempts(self) -> int | None:
+        text = self.text(ATTEMPTS)
+        return int(text) if text.isdigit() else None
+
+    @property
+    def policy(self) -> str:
+        return self.text(POLICY)
+
+    @property
+    def disposition(self) -> str:
+        return self.text(DISPOSITION)
+
+    @property
+    def failed_at(self) -> int | None:
+        """When the record was given up, epoch milliseconds."""
+        try:
+            return round(datetime.fromisoformat(self.text(FAILED_AT)).timestamp() * 1000)
+        except ValueError:
+            return None
+
+    def text(self, name: str) -> str:
+        """Return the last header of this name as text."""
+        return (self._last.get(name) or b"").decode(errors="replace")
 
     @cached_property
     def _last(self) -> dict[str, bytes | None]:
         return dict(self.pairs)
 
-    def _said(self, name: str) -> bytes:
-        return self._last.get(name) or b""
-
-    def named(self) -> dict[str, Any]:
-        """The fields by which a command names the record."""
+    def record_fields(self) -> dict[str, Any]:
+        """Return the fields by which an operator's command names the record."""
         topic, partition, offset = self.origin
         place = {"topic": topic, "partition": partition, "offset": offset}
         return {"parking_key": self.parking_name, **place, "generation": len(self.lineage), "key": self.key}
 
 
-def redrive(letter: DeadLetter, asked: OperatorRequest, edited: bytes | None = None) -> RedriveRecord:
-    """Have the record behind this dead letter tried again, with another value if one is given."""
+@dataclass(frozen=True)
+class OperatorRequest:
+    """Who asks for an operation, when and why."""
+
+    operation_id: str
+    requested_by: str
+    reason: str
+    at: int
+
+
+def redrive(letter: DeadLetter, request: OperatorRequest, edited: bytes | None = None) -> RedriveRecord:
+    """Build the command that tries the record behind this dead letter again, with an `edited` value if there is one."""
     headers = tuple(RecordHeader(name=name, value=value) for name, value in letter.headers)
-    more = {"value": letter.value, "headers": headers, "edited": edited}
-    return RedriveRecord(**vars(asked), **letter.named(), **more, redriven_from="/".join(map(str, letter.place)))
+    content = {"value": letter.value, "headers": headers, "edited": edited}
+    redriven_from = "/".join(map(str, letter.place))
+    return RedriveRecord(**vars(request), **letter.record_fields(), **content, redriven_from=redriven_from)
 
 
-def discard(letter: DeadLetter, asked: OperatorRequest) -> DiscardRecord:
-    """Have the record behind this dead letter done without."""
-    return DiscardRecord(**vars(asked), **letter.named())
-
-
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.lstrip("-").isdigit() else otherwise
+def discard(letter: DeadLetter, request: OperatorRequest) -> DiscardRecord:
+    """Build the command that discards the record behind this dead letter."""
+    return DiscardRecord(**vars(request), **letter.record_fields())
 
 
 def redrives_of(record: ConsumedRecord) -> int:
-    """How often an operator has had it tried again after it was given up."""
+    """Return how often an operator has had the record tried again after it was given up."""
     return sum(name == REDRIVEN_FROM for name, _ in record.headers() or ())
 
 
 def lineage_of(headers: Iterable[RecordHeader]) -> tuple[RecordHeader, ...]:
-    """The headers that redrives have added."""
+    """Return the headers that redrives have added."""
     return tuple(header for header in headers if header.name == REDRIVEN_FROM)
+
+
+def printable(text: str) -> str:
+    """Escape lone surrogates, which UTF-8 cannot encode."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.lstrip("-").isdigit() else otherwise

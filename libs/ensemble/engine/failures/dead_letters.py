@@ -1,27 +1,23 @@
-"""Dead letters: the record's own bytes and headers, untouched, and behind them where it came from and why."""
+"""Stages what follows from giving a record up: its dead letter, and CommandFailed for a command's sender."""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from ensemble.clock import rfc3339
 from ensemble.engine.compiled import Duty
 from ensemble.errors import TerminalError
 from ensemble.messages.message import Command, Message
-from ensemble.messages.records import ConsumedRecord
+from ensemble.messages.records import ConsumedRecord, place_of
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
 from ensemble.state.unit_of_work import Layer
-from ensemble.system_messages.dead_letters import redrives_of
+from ensemble.system_messages.dead_letters import FailureReport, printable, redrives_of
 
 log = structlog.get_logger()
-
-TEXT_LIMIT: Final = 4_000
-"""Characters of a message or stack trace that are kept."""
 
 
 @dataclass(frozen=True)
@@ -49,33 +45,25 @@ class DeadLetters:
 
     def stage(self, record: ConsumedRecord, layer: Layer, failure: Failure, now: int) -> None:
         """Stage everything that follows from giving `record` up."""
-        headers = [*(record.headers() or ()), *self._origin(record, failure), *self._own(failure, now)]
+        headers = [*(record.headers() or ()), *self._report(record, failure, now).headers()]
         layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
         self.tell_sender(record, layer, failure)
 
-    def _origin(self, record: ConsumedRecord, failure: Failure) -> list[tuple[str, Any]]:
-        """The names that Kafka Streams (KIP-1034) gives them, so that its tools read ours."""
-        trace = "".join(traceback.format_exception(failure.error))
-        return [
-            ("__streams.errors.exception", type(failure.error).__qualname__),
-            ("__streams.errors.message", printable(str(failure.error)[:TEXT_LIMIT])),
-            ("__streams.errors.stacktrace", printable(trace[-TEXT_LIMIT:])),
-            ("__streams.errors.topic", record.topic()),
-            ("__streams.errors.partition", str(record.partition())),
-            ("__streams.errors.offset", str(record.offset())),
-        ]
-
-    def _own(self, failure: Failure, now: int) -> list[tuple[str, Any]]:
-        return [
-            ("ensemble.service", self._service),
-            ("ensemble.handler", failure.duty.handler),
-            ("ensemble.stage", failure.stage),
-            ("ensemble.attempts", str(failure.attempts)),
-            ("ensemble.policy", failure.duty.policy.origin),
-            ("ensemble.disposition", failure.disposition.value),
-            ("ensemble.parking-key", failure.parking_key),
-            ("ensemble.failed-at", rfc3339(now)),
-        ]
+    def _report(self, record: ConsumedRecord, failure: Failure, now: int) -> FailureReport:
+        return FailureReport(
+            source=place_of(record),
+            exception=type(failure.error).__qualname__,
+            message=str(failure.error),
+            stacktrace="".join(traceback.format_exception(failure.error)),
+            service=self._service,
+            handler=failure.duty.handler,
+            stage=failure.stage,
+            attempts=failure.attempts,
+            policy=failure.duty.policy.origin,
+            disposition=failure.disposition.value,
+            parking_key=failure.parking_key,
+            failed_at=now,
+        )
 
     def tell_sender(self, record: ConsumedRecord, layer: Layer, failure: Failure) -> None:
         """Stage CommandFailed, when it was a command and somebody can be told."""
@@ -94,11 +82,6 @@ class DeadLetters:
     def _command_failure(self, command: Command, message_id: str, failure: Failure) -> CommandFailure:
         error = _with_printable_words(failure.error)
         return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)
-
-
-def printable(text: str) -> str:
-    """Without the half characters that UTF-8 has no room for."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _with_printable_words(error: BaseException) -> BaseException:

@@ -18,13 +18,14 @@ from ensemble.engine.async_calls import Call
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import Duty, Target
 from ensemble.engine.failures.circuit_breaker import Outage, cause_of
-from ensemble.engine.failures.dead_letters import DeadLetters, Failure, printable
+from ensemble.engine.failures.dead_letters import DeadLetters, Failure
 from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
 from ensemble.messages.message import Message
 from ensemble.messages.records import ConsumedRecord, message_id
 from ensemble.policies.retry import OnExhaustion
 from ensemble.state.parking import parked_record
 from ensemble.state.unit_of_work import Layer
+from ensemble.system_messages.dead_letters import printable
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
 from ensemble.system_messages.state import ParkedKey, ParkedStatus
 
