@@ -75,7 +75,7 @@ ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.O
 
 
 def command_failed(failure: CommandFailure) -> e.CommandFailed | None:
-    """Tell the orchestrator; a command that belongs to no order has nobody waiting for it."""
+    """Return the event for the orchestrator, or None for a command of no order: no sender waits for its answer."""
     order_id = getattr(failure.command, "order_id", None)
     if order_id is None:
         return None

@@ -9,7 +9,7 @@ from ensemble import messages
 
 
 def _directory() -> Path:
-    """Beside this file when installed, at the top of the checkout otherwise."""
+    """Return the schemas' directory: beside this file when installed, else at the top of the checkout."""
     installed = Path(__file__).parent / "schemas"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
 

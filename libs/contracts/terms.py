@@ -46,7 +46,7 @@ class OrderLine(NestedRecord):
 
 
 def total_of(lines: Iterable[OrderLine]) -> int:
-    """What the lines cost together, in minor units."""
+    """Return what the lines cost together, in minor units."""
     return sum(line.quantity * line.unit_price for line in lines)
 
 

@@ -100,7 +100,7 @@ class OversizedOutput(TerminalError):
 
 
 class ConfigurationError(EnsembleError):
-    """Declarations or settings are wrong. Start-up stops with these words."""
+    """Declarations or settings are wrong. Start-up stops with this message."""
 
 
 class SchemaDrift(ConfigurationError):

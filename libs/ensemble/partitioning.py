@@ -9,20 +9,20 @@ _MASK = 0xFFFFFFFF
 
 
 def murmur2(data: bytes) -> int:
-    """The 32 bit hash that Kafka's Java client uses, as an unsigned number."""
+    """Return the 32 bit hash of Kafka's Java client, as an unsigned number."""
     h = 0x9747B28C ^ len(data)
-    whole = len(data) & ~3
-    for i in range(0, whole, 4):
+    aligned = len(data) & ~3
+    for i in range(0, aligned, 4):
         k = (int.from_bytes(data[i : i + 4], "little") * _M) & _MASK
         k = ((k ^ (k >> 24)) * _M) & _MASK
         h = ((h * _M) & _MASK) ^ k
-    if whole < len(data):
-        h = ((h ^ int.from_bytes(data[whole:], "little")) * _M) & _MASK
+    if aligned < len(data):
+        h = ((h ^ int.from_bytes(data[aligned:], "little")) * _M) & _MASK
     h = ((h ^ (h >> 13)) * _M) & _MASK
     return h ^ (h >> 15)
 
 
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that `murmur2_random`, and any Java producer, puts `key` on."""
+    """Return the partition that `murmur2_random`, and any Java producer, puts `key` on."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions

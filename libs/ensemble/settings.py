@@ -47,7 +47,7 @@ class KafkaSettings(BaseSettings):
     ssl_key_password: SecretStr | None = None
 
     def client_config(self) -> dict[str, Any]:
-        """The settings as librdkafka spells them."""
+        """Return the settings as librdkafka spells them."""
         values = self.model_dump(exclude_none=True, exclude={"bootstrap_servers"})
         return {name.replace("_", "."): _revealed(value) for name, value in values.items()}
 
@@ -73,7 +73,7 @@ class RegistrySettings(BaseSettings):
 
     Without it: compose's registry where its Kafka is the one that is found, else none."""
     ids: Literal["registry", "files"] = "registry"
-    """Whose ids new records get. `files` while some service is not given the registry yet: all read both."""
+    """Which ids new records get. `files` as long as some service does not have the registry yet: all read both."""
     basic_auth_user_info: SecretStr | None = None
     """user:password"""
     ssl_ca_location: str | None = None
@@ -89,13 +89,13 @@ class RegistrySettings(BaseSettings):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
-        """A variable that is there and empty, as compose files make them, is not set."""
+        """Treat an empty variable, as compose files set it, as one that is not set."""
         if url and not re.fullmatch(r"(https?|mock)://[^@\s]+", url):
             raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
         return url or None
 
     def client_config(self) -> dict[str, Any]:
-        """The settings as confluent-kafka spells them. Who asks decides about asking again."""
+        """Return the settings as confluent-kafka spells them, without its retries: callers retry."""
         values = self.model_dump(exclude_none=True, exclude={"ids", "timeout_s", "settle_s"})
         config = {name.replace("_", "."): _revealed(value) for name, value in values.items()}
         return {**config, "timeout": self.timeout_s, "max.retries": 0}
@@ -145,11 +145,11 @@ class RuntimeSettings(BaseSettings):
     """For fault tests: the process kills itself when it reaches this point of a batch, `after-flush:3` for the third
     time. Points: after-poll, in-batch, after-produce, after-flush, after-offsets, after-commit, after-fold."""
     http_host: str = "127.0.0.1"
-    """Where /livez, /readyz and /metrics listen; loopback unless told otherwise."""
+    """Where /livez, /readyz and /metrics listen."""
     http_port: int | None = Field(default=None, ge=0, le=65_535)
     """Their port; each service has its own default, 0 turns them off."""
     http_token: SecretStr | None = None
-    """Who asks for /readyz or /metrics must send it (`Authorization: Bearer ...`); /livez stays open."""
+    """Requests for /readyz or /metrics must carry it (`Authorization: Bearer ...`); /livez stays open."""
     http_requests_per_s: float = Field(default=50, gt=0, le=10_000)
     """Requests beyond that are answered 429, twice as many in a burst; /livez does not count."""
     policies_dir: Path | None = None
@@ -161,12 +161,12 @@ class RuntimeSettings(BaseSettings):
     @field_validator("policies_dir", mode="before")
     @classmethod
     def _check_policies_dir(cls, directory: Any) -> Any:
-        """Empty is not set, as compose files make it; else it would be the working directory."""
+        """Treat an empty variable, as compose files set it, as one that is not set, not as the working directory."""
         return directory or None
 
     @model_validator(mode="after")
     def _check_times(self) -> Self:
-        """The client refuses a member that may be silent for less time than its session lasts."""
+        """Refuse a poll interval shorter than the session or the batch: the client would refuse it later."""
         if self.max_poll_interval_s < max(self.session_timeout_s, self.batch_s):
             raise ValueError("MAX_POLL_INTERVAL_S must be at least SESSION_TIMEOUT_S and BATCH_S")
         return self
@@ -177,7 +177,7 @@ def _revealed(value: Any) -> Any:
 
 
 def secret_file(settings: type[BaseSettings], name: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The file that holds the setting `name`, when it is a secret and the environment names one."""
+    """Return the file that holds the setting `name`, if it is a secret and the environment names a file."""
     variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()
     is_secret = "SecretStr" in str(settings.model_fields[name].annotation)
     path = environment.get(f"{variable}_FILE") if is_secret else None
@@ -196,17 +196,17 @@ def _content(settings: type[BaseSettings], name: str, path: str) -> str:
         return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         variable = f"{settings.model_config.get('env_prefix', '')}{name}_file".upper()
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(f"settings: {variable}: cannot read {path} ({why})") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"settings: {variable}: cannot read {path} ({reason})") from None
 
 
-def load(settings: type[T], **given: Any) -> T:
-    """The settings, or a ConfigurationError that names each wrong variable and what is wrong with it."""
+def load(settings: type[T], **values: Any) -> T:
+    """Return the settings. Raises ConfigurationError, which names each wrong variable and what is wrong with it."""
     try:
-        return settings(**{**_from_files(settings), **given})
+        return settings(**{**_from_files(settings), **values})
     except ValidationError as error:
         prefix = settings.model_config.get("env_prefix", "")
-        wrong = "; ".join(
+        mistakes = "; ".join(
             f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_url=False)
         )
-        raise ConfigurationError(f"settings: {wrong}") from None
+        raise ConfigurationError(f"settings: {mistakes}") from None

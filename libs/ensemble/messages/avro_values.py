@@ -1,4 +1,4 @@
-"""How a message becomes plain values for the Avro writer. Found once per class; a flat message needs nothing."""
+"""Turns messages into plain values for the Avro writer. How is decided once per class; a flat message needs nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _Convert = Callable[[Any], Any]
 
 
 def plain_for(model: type[BaseModel], full_names: Mapping[str, str]) -> Plain | None:
-    """A function from instance to dict, or None when the instance's own `__dict__` will do.
+    """Return a function from instance to dict, or None if the instance's own `__dict__` will do.
 
     `full_names` has the full Avro name of each nested record, by class name.
     """
-    found = {name: _converter(entry.annotation, full_names) for name, entry in model.model_fields.items()}
-    nested = tuple((name, convert) for name, convert in found.items() if convert is not None)
+    converters = {name: _converter(entry.annotation, full_names) for name, entry in model.model_fields.items()}
+    nested = tuple((name, convert) for name, convert in converters.items() if convert is not None)
     if not nested:
         return None
     return _one(*nested[0]) if len(nested) == 1 else _several(nested)
@@ -59,7 +59,7 @@ def _is_record(annotation: Any) -> bool:
 
 
 def _of_optional(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
-    """A record goes with its name: the writer would otherwise validate it all to find its branch of the union."""
+    """Pair a record with its name: the writer would otherwise validate all of it to find its branch of the union."""
     convert = _converter(inner, full_names)
     if convert is None:
         return None

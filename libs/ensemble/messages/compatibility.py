@@ -1,4 +1,4 @@
-"""Whether one version of a schema reads records of another, and if not, why. Apache Avro decides; this explains."""
+"""Explains why one version of a schema cannot read records of another. Apache Avro decides whether it can."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ensemble.messages.schema_set import Schema, without_logical_types
 
 
 def broken_by_reading(reader: Schema, writer: Schema) -> list[str]:
-    """Each reason why a reader with the one schema cannot read records that were written with the other."""
+    """Return each reason why a reader with the one schema cannot read records that were written with the other."""
     reading, written = (parse(json.dumps(without_logical_types(schema))) for schema in (reader, writer))
     verdict = _compare(reading, written)
     reasons = list(_logical_changes(reader, writer, ""))
@@ -32,7 +32,7 @@ def _is_compatible(verdict: SchemaCompatibilityResult) -> bool:
 
 
 def _reasons(reader: Any, writer: Any, at: str) -> Iterator[str]:
-    """The reasons at the innermost place where the two can still be laid side by side."""
+    """Yield the reasons at the innermost place where the two schemas still correspond."""
     if _is_compatible(verdict := _compare(reader, writer)):
         return
     match reader, writer:
@@ -45,9 +45,11 @@ def _reasons(reader: Any, writer: Any, at: str) -> Iterator[str]:
         case UnionSchema(), _:
             yield from _union_reasons(reader, writer, at)
         case _, UnionSchema():
-            yield f"{at} may be {_shown(writer)} there and must be {_shown(reader)} here"
+            yield f"{at} may be {_describe(writer)} there and must be {_describe(reader)} here"
         case _:
-            yield f"{at} is {_shown(writer)} there and {_shown(reader)} here" if at else ", ".join(verdict.messages)
+            yield (
+                f"{at} is {_describe(writer)} there and {_describe(reader)} here" if at else ", ".join(verdict.messages)
+            )
 
 
 def _record_reasons(reader: RecordSchema, writer: RecordSchema, at: str) -> Iterator[str]:
@@ -79,18 +81,18 @@ def _union_reasons(reader: UnionSchema, writer: Any, at: str) -> Iterator[str]:
         if alike:
             yield from _reasons(alike[0], branch, at)
         else:
-            yield f"{at} may be {_shown(branch)} there and only {_shown(reader)} here"
+            yield f"{at} may be {_describe(branch)} there and only {_describe(reader)} here"
 
 
-def _shown(schema: Any) -> str:
+def _describe(schema: Any) -> str:
     if isinstance(schema, UnionSchema):
-        return " or ".join(_shown(branch) for branch in schema.schemas)
-    named = getattr(schema, "name", None) if schema.type in {"record", "enum", "fixed"} else None
-    return f"{schema.type} {named}" if named else str(schema.type)
+        return " or ".join(_describe(branch) for branch in schema.schemas)
+    name = getattr(schema, "name", None) if schema.type in {"record", "enum", "fixed"} else None
+    return f"{schema.type} {name}" if name else str(schema.type)
 
 
 def _logical_changes(reader: Any, writer: Any, at: str) -> Iterator[str]:
-    """Avro calls a changed logical type compatible; it still changes what the number means."""
+    """Yield changed logical types: Avro calls them compatible, but they change what the number means."""
     match reader, writer:
         case {"fields": ours}, {"fields": theirs}:
             others = {field["name"]: field for field in theirs}

@@ -1,4 +1,4 @@
-"""Where a message class and its .avsc say different things. Compared once, when the class is made."""
+"""Compares a message class with its .avsc, once, when the class is created."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 
 
 def require_conformance(message_type: type[BaseModel], schema: Schema) -> None:
-    """Raise SchemaDrift with every difference, or return."""
-    found = list(_Comparison().record(message_type, schema, ""))
-    if found:
-        where = f"{message_type.__module__}.{message_type.__qualname__}"
-        raise SchemaDrift(f"{where} and its schema {schema.get('name')}.avsc differ: {'; '.join(found)}")
+    """Raise SchemaDrift with every difference, if there is any."""
+    differences = list(_Comparison().record(message_type, schema, ""))
+    if differences:
+        name = f"{message_type.__module__}.{message_type.__qualname__}"
+        raise SchemaDrift(f"{name} and its schema {schema.get('name')}.avsc differ: {'; '.join(differences)}")
 
 
 @dataclass(frozen=True)
 class _Hint:
-    """A type hint taken apart: what it says, and what is said about it."""
+    """A type hint taken apart: the type, and its annotations."""
 
     type: Any
-    said: tuple[Any, ...]
+    metadata: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class _Comparison:
-    """One walk through a class and its schema; remembers the records and enums that the schema has named so far."""
+    """One walk through a class and its schema, with the records and enums that the schema has defined so far."""
 
-    named: dict[str, Schema] = field(default_factory=dict)
+    definitions: dict[str, Schema] = field(default_factory=dict)
 
     def record(self, model: type[BaseModel], schema: Schema, at: str) -> Iterator[str]:
         if schema["name"] != model.__name__:
@@ -55,7 +55,7 @@ class _Comparison:
 
     def field(self, ours: FieldInfo, entry: Schema, at: str) -> Iterator[str]:
         hint = _take_apart(ours.annotation)
-        yield from self.type(_Hint(hint.type, (*hint.said, *ours.metadata)), entry["type"], at)
+        yield from self.type(_Hint(hint.type, (*hint.metadata, *ours.metadata)), entry["type"], at)
         yield from _defaults(ours, entry, at)
 
     def type(self, hint: _Hint, avro: Any, at: str) -> Iterator[str]:
@@ -102,19 +102,19 @@ class _Comparison:
 
     def _resolve(self, avro: Any) -> Any:
         if isinstance(avro, str):
-            return self.named.get(avro.rpartition(".")[2], {"type": avro})
+            return self.definitions.get(avro.rpartition(".")[2], {"type": avro})
         if isinstance(avro, dict) and "name" in avro:
-            self.named[avro["name"]] = avro
+            self.definitions[avro["name"]] = avro
         return avro
 
 
 def _take_apart(annotation: Any) -> _Hint:
     if get_origin(annotation) is not Annotated:
         return _Hint(annotation, ())
-    inner, *said = get_args(annotation)
+    inner, *annotations = get_args(annotation)
     hint = _take_apart(inner)
-    flat = [item for one in said for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
-    return _Hint(hint.type, (*hint.said, *flat))
+    flat = [item for one in annotations for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
+    return _Hint(hint.type, (*hint.metadata, *flat))
 
 
 def _inner_of_optional(annotation: Any) -> Any:
@@ -128,22 +128,23 @@ def _integer(hint: _Hint, avro: Schema, at: str) -> Iterator[str]:
     if hint.type is not int:
         yield _mismatch(hint, avro["type"], at)
         return
-    is_time = any(isinstance(item, EpochMillis) for item in hint.said)
+    is_time = any(isinstance(item, EpochMillis) for item in hint.metadata)
     if is_time != (avro.get("logicalType") == "timestamp-millis"):
         yield f"{at}: Millis in the class and timestamp-millis in the schema belong together"
-    low, high = _bounds(hint.said)
+    low, high = _bounds(hint.metadata)
     least, most = _RANGES[avro["type"]]
     if low is None or high is None or low < least or high > most:
-        yield f"{at}: an Avro {avro['type']} holds {least} to {most}, the class allows {_shown(low)} to {_shown(high)}"
+        allowed = f"{_describe(low)} to {_describe(high)}"
+        yield f"{at}: an Avro {avro['type']} holds {least} to {most}, the class allows {allowed}"
 
 
-def _bounds(said: tuple[Any, ...]) -> tuple[int | None, int | None]:
-    lows: list[Any] = [item.ge for item in said if isinstance(item, Ge)]
-    highs: list[Any] = [item.le for item in said if isinstance(item, Le)]
+def _bounds(metadata: tuple[Any, ...]) -> tuple[int | None, int | None]:
+    lows: list[Any] = [item.ge for item in metadata if isinstance(item, Ge)]
+    highs: list[Any] = [item.le for item in metadata if isinstance(item, Le)]
     return max(lows, default=None), min(highs, default=None)
 
 
-def _shown(bound: int | None) -> str:
+def _describe(bound: int | None) -> str:
     return "any" if bound is None else str(bound)
 
 

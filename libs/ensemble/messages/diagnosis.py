@@ -1,4 +1,4 @@
-"""What exactly is wrong with a record or message. Slow on purpose: it runs only after something failed."""
+"""Finds what exactly is wrong with a record or message. It may be slow: it runs only after something failed."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pydantic import ValidationError
 
 
 def invalid_fields(error: ValidationError) -> str:
-    """Each invalid field and why, such as `lines.0.quantity: Input should be greater than or equal to 1`."""
+    """Return each invalid field and why, such as `lines.0.quantity: Input should be greater than or equal to 1`."""
     return "; ".join(_one_field(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False))
 
 
 def _one_field(location: tuple[int | str, ...], message: str) -> str:
-    where = ".".join(str(part) for part in location)
-    return f"{where}: {message}" if where else message
+    path = ".".join(str(part) for part in location)
+    return f"{path}: {message}" if path else message
 
 
 def unreadable_field(avro: bytes, schema: dict[str, Any], error: Exception) -> str:
-    """Which field of the record could not be read, and why."""
+    """Return which field of the record could not be read, and why."""
     stream = io.BytesIO(avro)
     for entry in schema["fields"]:
         start = stream.tell()
         try:
             schemaless_reader(stream, _field_schema(entry, schema), None)
         except Exception as cause:  # noqa: BLE001  garbage can fail in any way
-            where = f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}"
-            return f"{where}: {_words(cause, avro)}"
-    return f"{schema['name']} cannot be read: {_words(error, avro)}"
+            failure = f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}"
+            return f"{failure}: {_reason(cause, avro)}"
+    return f"{schema['name']} cannot be read: {_reason(error, avro)}"
 
 
 def unwritable_field(fields: dict[str, Any], schema: dict[str, Any]) -> str:
-    """The name of the first field that the writer refuses."""
+    """Return the name of the first field that the writer refuses."""
     for entry in schema["fields"]:
         try:
             schemaless_writer(io.BytesIO(), _field_schema(entry, schema), fields[entry["name"]])
@@ -49,7 +49,7 @@ def _field_schema(entry: dict[str, Any], schema: dict[str, Any]) -> Any:
     return field_type
 
 
-def _words(error: Exception, avro: bytes) -> str:
+def _reason(error: Exception, avro: bytes) -> str:
     match error:
         case _ if isinstance(error, EOFError) or _is_cut_within_a_number(error, avro):
             return "the record ends before the field does"
@@ -62,5 +62,5 @@ def _words(error: Exception, avro: bytes) -> str:
 
 
 def _is_cut_within_a_number(error: Exception, avro: bytes) -> bool:
-    """Each byte of a number but its last has the high bit set."""
+    """Return whether the record ends within a number, whose bytes all have the high bit set except the last."""
     return isinstance(error, IndexError) and avro[-1:] >= b"\x80"

@@ -1,4 +1,4 @@
-"""What travels and what is kept: commands, events, states. A class is checked against its .avsc when it is made."""
+"""Message classes: commands, events, states. Each is checked against its .avsc when the class is created."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Message(NestedRecord):
     __schemas__: ClassVar[SchemaSet]
     __folder__: ClassVar[str]
     __parking_key__: ClassVar[str] = ""
-    """The field whose value is held back together when one of its records fails; without it, the record key."""
+    """The field by whose value records are parked together when one of them fails; without it, the record key."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -34,23 +34,23 @@ class Message(NestedRecord):
 
 
 class Command(Message):
-    """Tells the one owner to do something."""
+    """An order to the one service that owns its type."""
 
     __folder__: ClassVar[str] = "commands"
 
 
 class Event(Message):
-    """Tells anyone that something happened."""
+    """A fact that any service may react to."""
 
     __folder__: ClassVar[str] = "events"
 
 
 class State(Message):
-    """What a service keeps under a key, as its changelog holds it."""
+    """A service's state under one key, as its changelog holds it."""
 
     __folder__: ClassVar[str] = "state"
 
 
 def schema_name(message_type: type[Message]) -> str:
-    """The full Avro name, such as `ensemble.events.OrderPlaced`. It is also the record's `ce_type`."""
+    """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
     return full_name(message_type.__schemas__.of(message_type))

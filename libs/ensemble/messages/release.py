@@ -22,7 +22,7 @@ from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, finge
 
 @dataclass(frozen=True)
 class Problem:
-    """One reason why the gate stays shut."""
+    """One reason why a schema cannot be released or deployed."""
 
     schema: str
     words: str
@@ -32,12 +32,15 @@ class Problem:
 
 
 def check(schemas: SchemaSet) -> list[Problem]:
-    """Everything that is wrong with the working schemas and the released ones; nothing when they may be deployed."""
+    """Return what is wrong with the working schemas and the released ones; nothing if they may be deployed."""
     return _damage(schemas) or [*_breaks(schemas), *_unreleased(schemas)]
 
 
 def release(schemas: SchemaSet) -> list[SchemaVersion]:
-    """Give each changed schema its next version and id, on disk, and return those; refused while anything breaks."""
+    """Give each changed schema its next version and id, on disk, and return those.
+
+    Raises ConfigurationError if a change breaks readers or writers of a released version.
+    """
     if problems := _damage(schemas) or _breaks(schemas):
         raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
     registry = json.loads(json.dumps(schemas.registry))
@@ -54,7 +57,7 @@ def release(schemas: SchemaSet) -> list[SchemaVersion]:
 
 
 def _damage(schemas: SchemaSet) -> list[Problem]:
-    """What must be repaired before versions can be compared at all."""
+    """Return what must be repaired before versions can be compared at all."""
     return [*_misplaced(schemas), *_edited(schemas), *_ids_given_twice(schemas)]
 
 
@@ -128,14 +131,14 @@ def _incompatible(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         working = schemas.working[name]
         for old in schemas.released(name):
-            for words in broken_by_reading(working, old.schema):
-                yield Problem(name, f"new readers cannot read records of version {old.version}: {words}")
-            for words in broken_by_reading(old.schema, working):
-                yield Problem(name, f"readers of version {old.version} cannot read new records: {words}")
+            for reason in broken_by_reading(working, old.schema):
+                yield Problem(name, f"new readers cannot read records of version {old.version}: {reason}")
+            for reason in broken_by_reading(old.schema, working):
+                yield Problem(name, f"readers of version {old.version} cannot read new records: {reason}")
 
 
 def main(arguments: list[str]) -> int:
-    """`check` or `release` the named directories; the exit code of the process."""
+    """Run `check` or `release` on directories and return the exit code of the process."""
     match arguments:
         case ["check", *directories] if directories:
             return _print_problems([problem for each in directories for problem in check(SchemaSet(Path(each)))])

@@ -35,31 +35,31 @@ class SchemaVersion(NamedTuple):
 
 
 class SchemaSource(Protocol):
-    """Where schema ids come from: a directory, or a registry service."""
+    """A source of schema ids: a directory, or a registry service."""
 
     def id_of(self, name: str) -> int:
-        """The id that new records of `name` are written under."""
+        """Return the id that new records of `name` are written under."""
 
     def versions(self, name: str) -> list[SchemaVersion]:
-        """Every version of `name` that records may be written in, oldest first."""
+        """Return every version of `name` that records may be written in, oldest first."""
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """The schema behind an id, or None when it is unknown."""
+        """Return the schema of an id, or None if it is unknown."""
 
 
 class SchemaSources(Protocol):
-    """Gives each topic its source of ids. Both methods may raise SchemasUnavailable."""
+    """Chooses each topic's source of ids. Both methods may raise SchemasUnavailable."""
 
     def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
-        """The source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
+        """Return the source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """The schema behind an id that came up after start, or None when nobody knows it."""
+        """Return the schema of an id that came up after start, or None if it is unknown."""
 
 
 @dataclass(frozen=True)
 class FileSchemaSources:
-    """`SchemaSources` without a registry: each directory gives its own ids, and none come up later."""
+    """`SchemaSources` without a registry: ids come from the directories alone, and none come up later."""
 
     def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
         return schemas
@@ -70,25 +70,25 @@ class FileSchemaSources:
 
 @dataclass(frozen=True)
 class SchemaSet:
-    """The schemas of one directory, read when first asked for."""
+    """The schemas of one directory; each file is read when it is first needed."""
 
     directory: Path
 
     def of(self, message_type: Any) -> Schema:
-        """The working schema of a message class."""
+        """Return the working schema of a message class."""
         path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
         return self.read(path)
 
     def names(self) -> list[str]:
-        """Full names of all working schemas."""
+        """Return the full names of all working schemas."""
         return sorted(self.working)
 
     def id_of(self, name: str) -> int:
-        """The id that new records of `name` are written under."""
+        """Return the id that new records of `name` are written under."""
         return self.versions(name)[-1].id
 
     def versions(self, name: str) -> list[SchemaVersion]:
-        """Every released version, oldest first, then the working copy when it differs from the last of them."""
+        """Return every released version, oldest first, then the working copy if it differs from the last of them."""
         released = self.released(name)
         working = self.working.get(name)
         if working is None or (released and fingerprint(released[-1].schema) == fingerprint(working)):
@@ -97,18 +97,18 @@ class SchemaSet:
         return [*released, draft]
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """The schema behind an id, or None when it is unknown here."""
+        """Return the schema of an id, or None if this directory has none."""
         return self._by_id.get(schema_id)
 
     def released(self, name: str) -> list[SchemaVersion]:
-        """The released versions of `name`, oldest first."""
+        """Return the released versions of `name`, oldest first."""
         return [
             SchemaVersion(entry["id"], name, int(number), self.read(self.released_path(name, number)), released=True)
             for number, entry in self.registry["schemas"].get(name, {}).items()
         ]
 
     def released_path(self, name: str, version: int | str) -> Path:
-        """Where the copy of a released version lies."""
+        """Return the path of a released version's copy."""
         return self.directory / "released" / f"{name.rpartition('.')[2]}.v{version}.avsc"
 
     @cached_property
@@ -123,19 +123,19 @@ class SchemaSet:
         return {name: self.read(path) for name, path in self._paths.items()}
 
     def working_path(self, name: str) -> Path:
-        """Where the working copy of a schema lies."""
+        """Return the path of a schema's working copy."""
         return self._paths[name]
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         for path in sorted(self.directory.glob("*/*.avsc")):
             if path.parent.name in FOLDERS:
                 name = full_name(self.read(path))
-                if any(path.stem == other.stem for other in found.values()):
+                if any(path.stem == other.stem for other in paths.values()):
                     raise ConfigurationError(f"{path}: a second {path.stem}; names are unique in a schemas directory")
-                found[name] = path
-        return found
+                paths[name] = path
+        return paths
 
     @cached_property
     def _by_id(self) -> dict[int, SchemaVersion]:
@@ -147,14 +147,14 @@ class SchemaSet:
         return {}
 
     def read(self, path: Path) -> Schema:
-        """The content of one schema file, read once."""
+        """Return the content of one schema file, which is read once."""
         if path not in self._files:
             self._files[path] = _record_in(path)
         return self._files[path]
 
 
 def read_json(path: Path) -> Schema:
-    """The JSON object of a file, or a ConfigurationError that names the file."""
+    """Return the JSON object in a file. Raises ConfigurationError, which names the file, if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -174,30 +174,30 @@ def _record_in(path: Path) -> Schema:
 
 
 def full_name(schema: Schema) -> str:
-    """Namespace and name, such as `ensemble.events.OrderPlaced`."""
+    """Return namespace and name, such as `ensemble.events.OrderPlaced`."""
     name, namespace = schema["name"], schema.get("namespace")
     return f"{namespace}.{name}" if namespace else str(name)
 
 
 def fingerprint(schema: Schema) -> str:
-    """SHA-256 of everything a schema says except its documentation."""
+    """Return the SHA-256 of everything in a schema except its documentation."""
     text = json.dumps(_without(schema, "doc"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def draft_id(schema: Schema) -> int:
-    """The id of a schema that was not released yet."""
+    """Return the id of a schema that has not been released."""
     return DRAFT_IDS + int(fingerprint(schema)[:6], 16)
 
 
 def without_logical_types(schema: Schema) -> Schema:
-    """The same schema with times as plain numbers, as the hot path reads and writes them."""
+    """Return the same schema with times as plain numbers, as records are read and written."""
     plain: Schema = _in_short(_without(schema, "logicalType"))
     return plain
 
 
 def _in_short(node: Any) -> Any:
-    """`{"type": "long"}` as `"long"`, which a codec looks through faster."""
+    """Shorten `{"type": "long"}` to `"long"`, which a codec reads faster."""
     match node:
         case {"type": str(name)} if len(node) == 1:
             return name

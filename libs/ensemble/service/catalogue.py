@@ -32,18 +32,18 @@ class Topic:
     cleanup: Cleanup = "delete"
     retention: timedelta | None = timedelta(days=7)
     external: bool = False
-    """Outsiders may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
+    """Other systems may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
     max_bytes: int = 1_048_576
 
     def config(self, replication: int = 1) -> dict[str, str]:
-        """The topic's settings as Kafka spells them."""
-        keep = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
+        """Return the topic's settings as Kafka spells them."""
+        retention_ms = -1 if self.retention is None else int(self.retention.total_seconds() * 1000)
         entries = {
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(self.max_bytes),
             "min.insync.replicas": str(max(1, replication - 1)),
         }
-        return entries | ({"retention.ms": str(keep)} if self.cleanup == "delete" else {})
+        return entries | ({"retention.ms": str(retention_ms)} if self.cleanup == "delete" else {})
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Catalogue:
     sent_from_outside: frozenset[type[Message]] = frozenset()
     """Messages that people and other systems write (CLI, HTTP, another team's service)."""
     read_outside: Mapping[type[Message], str] = field(default_factory=dict)
-    """Messages that nobody here reads, each with the reason why it exists."""
+    """Messages that no service here reads, each with the reason why it exists."""
     on_exhausted: Callable[[CommandFailure], Event | None] | None = None
     """Makes the event that tells a command's sender that its attempts are exhausted."""
 
@@ -67,14 +67,17 @@ class Catalogue:
         return homes
 
     def topic(self, name: str) -> Topic:
-        """The topic called `name`; ConfigurationError when the catalogue has none."""
+        """Return the topic called `name`. Raises ConfigurationError if the catalogue has none."""
         for topic in self.topics:
             if topic.name == name:
                 return topic
         raise ConfigurationError(f"no topic {name!r} in the catalogue; it has {', '.join(t.name for t in self.topics)}")
 
     def homes(self, message: type[Message]) -> tuple[Topic, ...]:
-        """The topics that carry `message`: one, but for the few that every owner emits (CommandFailed)."""
+        """Return the topics that carry `message`: one, but for the few that every owner emits (CommandFailed).
+
+        Raises ConfigurationError if there is none.
+        """
         if message not in self._homes:
             raise ConfigurationError(
                 f"{message.__name__} is on no topic of the catalogue; add it to a Topic's messages"
@@ -82,17 +85,17 @@ class Catalogue:
         return self._homes[message]
 
     def home(self, message: type[Message], owner: str) -> Topic:
-        """The topic that `owner` writes `message` to."""
+        """Return the topic that `owner` writes `message` to."""
         homes = self.homes(message)
-        mine = [topic for topic in homes if topic.owner == owner]
-        return (mine or list(homes))[0]
+        own = [topic for topic in homes if topic.owner == owner]
+        return (own or list(homes))[0]
 
     def message_types(self) -> Iterator[type[Message]]:
-        """Every message of the catalogue, once."""
+        """Return every message of the catalogue, once."""
         return iter(self._homes)
 
     def message(self, name: str) -> type[Message]:
-        """The message type called `name`; ConfigurationError, with the names there are, when there is none."""
+        """Return the message type called `name`. Raises ConfigurationError, with all names, if there is none."""
         for message in self._homes:
             if message.__name__ == name:
                 return message
@@ -110,4 +113,4 @@ class CommandFailure:
     error: BaseException
     attempts: int
     disposition: Literal["dead_letter", "skip", "pause", "compensate"] = "dead_letter"
-    """What the service did with it."""
+    """What the service did with the command."""

@@ -22,14 +22,14 @@ A_co = TypeVar("A_co", covariant=True)
 
 
 class EventBus(Protocol[E_contra]):
-    """Tells anyone that something happened. `EventBus[A | B]` declares that only A and B are ever emitted."""
+    """Emits events, which any service may react to. `EventBus[A | B]` declares that only A and B are ever emitted."""
 
     def emit(self, event: E_contra) -> None:
         """Stage `event`; it becomes visible when the record's batch commits, or never."""
 
 
 class CommandBus(Protocol[C_contra]):
-    """Tells the one owner of a command to do something.
+    """Sends commands, each to the one service that owns its type.
 
     `CommandBus[A | B]` declares that only A and B are ever sent.
     """
@@ -42,7 +42,7 @@ class StateStore(Protocol[S]):
     """Keyed state of one type, local, backed by a compacted changelog topic. Reads see this record's own writes."""
 
     def get(self, key: str) -> S | None:
-        """The latest state of `key`, or None."""
+        """Return the latest state of `key`, or None."""
 
     def set(self, key: str, state: S) -> None:
         """Stage the new state of `key`; one changelog record per key and transaction."""
@@ -55,7 +55,7 @@ class EventLog(Protocol):
     """A key's whole history of facts, in order, held in memory; for long histories take `EventSourced`."""
 
     def get_events(self, key: str, *types: type[E]) -> Sequence[E]:
-        """The facts of `key` of the given types (of all when none is named), those staged in this batch included."""
+        """Return the facts of `key` of these types (of all if none is named), those staged in this batch included."""
 
     def append(self, key: str, *facts: Event) -> None:
         """Stage facts at the end of `key`'s history."""
@@ -65,7 +65,7 @@ class EventSourced(Protocol[A_co]):
     """An aggregate whose state is the fold of its ledger, with snapshots (see `event_sourced`)."""
 
     def get(self, key: str) -> A_co:
-        """The aggregate as of the last fact, those staged in this batch included; an empty one when there is none."""
+        """Return the aggregate as of the last fact, staged ones included; an empty aggregate if there is no fact."""
 
     def append(self, key: str, facts: Iterable[Event]) -> None:
         """Fold `facts` into the aggregate and stage them for the ledger; their sequence must go on without a gap."""
@@ -89,14 +89,14 @@ class Timers(Protocol):
 
 @runtime_checkable
 class Clock(Protocol):
-    """Wall clock time, so that tests can turn it by hand."""
+    """Wall clock time, a port so that tests can set it."""
 
     def now(self) -> int:
-        """Epoch milliseconds."""
+        """Return epoch milliseconds."""
 
 
 class CurrentRecord(Protocol):
-    """Where the record in hand came from. A timer that fell due has the topic `timer`, partition and offset -1."""
+    """Where the record that is being handled came from. A timer has the topic `timer`, partition and offset -1."""
 
     @property
     def message_id(self) -> str: ...
@@ -111,12 +111,12 @@ class CurrentRecord(Protocol):
 
 
 class Pauses(Protocol):
-    """What operators have paused, wider than one key. A conductor asks before it sends."""
+    """What operators have paused, wider than one key. A conductor looks here before it sends."""
 
     def of(self, step: str, *commands: type[Command]) -> str | None:
-        """Words for the pause that forbids these commands at this step, or None.
+        """Return the reason of the pause that forbids these commands at this step, or None.
 
-        It may name the step, one of the commands, or the service that owns one.
+        The pause may name the step, one of the commands, or the service that owns one.
         """
 
 

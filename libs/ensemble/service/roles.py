@@ -1,7 +1,7 @@
-"""How a role says what it takes and what it may put out. Everything here is data: nothing runs, nothing registers.
+"""How a role declares what it handles and what it may emit or send. All of it is data: nothing runs or registers.
 
-The decorators only mark methods; `describe_role` reads marks and type hints once, at start. Handles: one owner.
-Reacts to: anyone.
+The decorators only mark methods; `describe_role` reads marks and type hints once, at start. A command has one owner,
+which handles it; any service may react to an event.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CONDUCTS = "__ensemble_conducts__"
 
 @dataclass(frozen=True)
 class Mark:
-    """One mark on a handler: its verb and what it is for (a message type, or a timer's name)."""
+    """One mark on a handler: its verb and its subject (a message type, or a timer's name)."""
 
     verb: Verb
     subject: type[Message] | str
@@ -69,7 +69,7 @@ def handles(command: type[C], *, overtakes: Overtaken = ()) -> Callable[[Callabl
 
 
 def reacts_to(event: type[E]) -> Callable[[Callable[[Any, E], R]], Callable[[Any, E], R]]:
-    """Mark a method that reacts to `event`. Anyone may."""
+    """Mark a method that reacts to `event`. Methods of any service may."""
     return _mark("reacts_to", event)
 
 
@@ -106,7 +106,7 @@ class Handler:
 
 @dataclass(frozen=True)
 class RoleDescription:
-    """What a role declares: handlers, outputs, the state it holds, and the adapters it wants given."""
+    """A role's declarations: handlers, outputs, ports, and the adapters that its composition root has to give it."""
 
     role: type
     handlers: tuple[Handler, ...]
@@ -124,7 +124,7 @@ class RoleDescription:
 
     @property
     def conducts_saga(self) -> bool:
-        """It decides by a table, not by rules of its own (a short text)."""
+        """Whether the role decides by a saga table, not by rules of its own (a short text)."""
         return self.conducts is not None and not isinstance(self.conducts, str)
 
 
@@ -144,13 +144,13 @@ RUNTIME_PORTS: frozenset[Any] = frozenset(
 
 
 def port_of(hint: Any) -> Any:
-    """The port class behind a hint (`EventBus` for `EventBus[A | B]`), or None for an adapter."""
+    """Return the port class of a hint (`EventBus` for `EventBus[A | B]`), or None for an adapter."""
     origin = typing.get_origin(hint) or hint
     return origin if origin in RUNTIME_PORTS else None
 
 
 def members(hint: Any) -> tuple[type, ...]:
-    """The types named in brackets: `EventBus[A | B]` -> (A, B)."""
+    """Return the types in a hint's brackets: `EventBus[A | B]` -> (A, B)."""
     (inner,) = typing.get_args(hint) or ((),)
     if inner == ():
         return ()
@@ -159,45 +159,45 @@ def members(hint: Any) -> tuple[type, ...]:
 
 
 def describe_role(role: type) -> RoleDescription:
-    """Read a role's marks and hints; ConfigurationError names the role and field that are wrong."""
+    """Read a role's marks and hints. Raises ConfigurationError, which names the role and field that are wrong."""
     if not is_dataclass(role):
         raise ConfigurationError(f"role {role.__name__} must be a dataclass whose fields are its ports")
     hints = typing.get_type_hints(role)
-    held = {entry.name: hints[entry.name] for entry in fields(role) if port_of(hints[entry.name])}
+    port_hints = {entry.name: hints[entry.name] for entry in fields(role) if port_of(hints[entry.name])}
     return RoleDescription(
         role=role,
         handlers=_handlers_of(role),
-        emits=frozenset(_outputs(role, held, ports.EventBus, Event)),
-        sends=frozenset(_outputs(role, held, ports.CommandBus, Command)),
-        ports=held,
-        adapters=frozenset(entry.name for entry in fields(role)) - held.keys(),
+        emits=frozenset(_outputs(role, port_hints, ports.EventBus, Event)),
+        sends=frozenset(_outputs(role, port_hints, ports.CommandBus, Command)),
+        ports=port_hints,
+        adapters=frozenset(entry.name for entry in fields(role)) - port_hints.keys(),
         conducts=getattr(role, _CONDUCTS, None),
     )
 
 
 def _handlers_of(role: type) -> tuple[Handler, ...]:
-    found = tuple(
+    handlers = tuple(
         Handler(role, name, mark.verb, mark.subject, inspect.iscoroutinefunction(method), mark.overtakes)
         for name, method in inspect.getmembers(role, callable)
         for mark in getattr(method, _MARKS, ())
     )
-    for handler in found:
+    for handler in handlers:
         if handler.verb == "when_due" and handler.is_async:
             raise ConfigurationError(
                 f"{handler.name} is async; what a timer calls is a plain def: let it send a command"
             )
-    return found
+    return handlers
 
 
-def _outputs(role: type, held: Mapping[str, Any], bus: Any, kind: type) -> list[Any]:
-    found: list[Any] = []
-    for name, hint in held.items():
+def _outputs(role: type, port_hints: Mapping[str, Any], bus: Any, kind: type) -> list[Any]:
+    outputs: list[Any] = []
+    for name, hint in port_hints.items():
         if port_of(hint) is bus:
-            found += _checked(role, name, members(hint), kind)
-    return found
+            outputs += _check_outputs(role, name, members(hint), kind)
+    return outputs
 
 
-def _checked(role: type, name: str, declared: tuple[type, ...], kind: type) -> tuple[type, ...]:
+def _check_outputs(role: type, name: str, declared: tuple[type, ...], kind: type) -> tuple[type, ...]:
     wrong = [item.__name__ for item in declared if not issubclass(item, kind)]
     if wrong or len(declared) == 0:
         what = f"declares {', '.join(wrong)}" if wrong else "declares nothing"
@@ -208,13 +208,13 @@ def _checked(role: type, name: str, declared: tuple[type, ...], kind: type) -> t
 
 
 def state_of(hint: Any) -> type[State]:
-    """The state type of a `StateStore[...]` hint."""
+    """Return the state type of a `StateStore[...]` hint."""
     (state,) = members(hint)
     return typing.cast("type[State]", state)
 
 
 def subscribe_event(event: type[E], handler: Callable[[E], None]) -> type:
-    """The functional form under `@reacts_to`: a role of one function, for those that need no ports.
+    """Make a role of one function that needs no ports: the functional form of `@reacts_to`.
 
     `Service(..., roles=[subscribe_event(OrderPlaced, print)])`
     """

@@ -1,6 +1,6 @@
-"""What a service is made of: a name, roles, stores and a catalogue.
+"""A service's declarations: a name, roles, stores and a catalogue.
 
-The composition root builds one and calls `run()`.
+The composition root builds one and gives it to `ensemble.kafka.run`.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Service:
 
     @cached_property
     def inputs(self) -> tuple[Topic, ...]:
-        """The topics it consumes, by name."""
+        """The topics that the service consumes, by name."""
         topics = {topic.name: topic for handler in self.handlers for topic in self.sources(handler)}
         return tuple(topics[name] for name in sorted(topics))
 
     def sources(self, handler: Handler) -> tuple[Topic, ...]:
-        """The topics whose records reach `handler`."""
+        """Return the topics whose records reach `handler`."""
         if isinstance(handler.subject, str):
             return ()
         if issubclass(handler.subject, Command):
@@ -93,7 +93,7 @@ class Service:
 
     @property
     def parked(self) -> Topic:
-        """What is held back; as large records as dead letters."""
+        """Where parked records are kept; they may be as large as dead letters."""
         return self._own("parked-changelog", max_bytes=2_200_000)
 
     @cached_property
@@ -103,7 +103,7 @@ class Service:
 
     @cached_property
     def operations(self) -> Topic:
-        """What it answers operators, and its incidents."""
+        """Answers to operators, and incidents."""
         return self._own("operations", key="service", cleanup="delete", messages=EVENTS)
 
     @property
@@ -113,7 +113,7 @@ class Service:
 
     @property
     def ledgers(self) -> tuple[Topic, ...]:
-        """The topics that hold its facts."""
+        """The topics that hold the service's facts."""
         return tuple(spec.ledger for spec in self.stores if spec.ledger is not None)
 
     @property
@@ -123,7 +123,7 @@ class Service:
 
     @cached_property
     def partitions(self) -> int:
-        """The partition count that all its inputs share."""
+        """The partition count that all inputs share."""
         counts = {topic.partitions for topic in self.inputs}
         if len(counts) != 1:
             inputs = ", ".join(f"{topic.name}={topic.partitions}" for topic in self.inputs) or "no inputs"

@@ -47,7 +47,7 @@ class FactStore:
         self.batch = {}
 
     def ensure_schema_known(self, value: bytes) -> None:
-        """There is no changelog to ensure_schema_known from."""
+        """Do nothing: there is no changelog."""
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Do nothing: there is no changelog."""

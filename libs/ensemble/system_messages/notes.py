@@ -1,4 +1,4 @@
-"""What operators say to each other about groups of dead letters: one compacted topic for all services."""
+"""Operators' notes on groups of dead letters, on one compacted topic for all services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ensemble.system_messages.state import SCHEMAS
 
 
 class GroupNote(messages.State):
-    """A note on a group. Its key is the group's name; no note is a tombstone."""
+    """A note on a group of dead letters. Its key is the group's name; a tombstone removes it."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str

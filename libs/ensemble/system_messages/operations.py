@@ -1,6 +1,6 @@
-"""What operators tell a service, on `<service>.control`, and what it answers, on `<service>.operations`.
+"""Operators' commands to a service, on `<service>.control`, and its answers, on `<service>.operations`.
 
-Every command says who asked for it and why; the same `operation_id` again changes nothing.
+Every command says which operator asks for it and why; the same `operation_id` again changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Operation(messages.Command):
 
 
 class PauseWork(Operation):
-    """Begin no new work of a kind, in this partition."""
+    """Stops new work of a kind, in this partition."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
@@ -33,7 +33,7 @@ class PauseWork(Operation):
 
 
 class ResumeWork(Operation):
-    """Go on with what was paused, in this partition."""
+    """Ends a pause, in this partition."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
@@ -41,7 +41,7 @@ class ResumeWork(Operation):
 
 
 class RecordOperation(Operation):
-    """Names one record that was given up, or is held: where it was consumed from, and how often it was redriven."""
+    """Names one dead-lettered or parked record: where it was consumed from, and how often it was redriven."""
 
     parking_key: str
     topic: str
@@ -55,7 +55,7 @@ class RecordOperation(Operation):
 
 
 class RedriveRecord(RecordOperation):
-    """Try it again, as it was or edited."""
+    """Has a record tried again, as it was or edited."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     key: bytes | None
@@ -66,14 +66,14 @@ class RedriveRecord(RecordOperation):
 
 
 class DiscardRecord(RecordOperation):
-    """Do without it: what waits behind it goes on."""
+    """Discards a record: what waits behind it goes on."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     key: bytes | None
 
 
 class OperationDone(messages.Event):
-    """One partition has carried a command out, or says why not."""
+    """One partition has carried a command out, or refused it for a reason."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str
@@ -86,7 +86,7 @@ class OperationDone(messages.Event):
 
 
 class IncidentOpened(messages.Event):
-    """A handler failed so often for one cause that its service stops trying, but for a probe now and then."""
+    """A handler failed so often for one cause that its service stops trying it, except for a probe now and then."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     incident_id: str

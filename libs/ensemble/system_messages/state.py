@@ -1,4 +1,4 @@
-"""The state that the runtime itself keeps: timers, ids seen, snapshots' reach, what is parked, paused and resolved."""
+"""The runtime's own state: timers, seen ids, snapshot positions, parked records, pauses, resolutions."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RecordHeader(NestedRecord):
 
 
 class ParkedKey(messages.State):
-    """Why a parking key is held back, and until when. Its key is `key/<parking key>`."""
+    """Why a parking key is parked, and until when. Its key is `key/<parking key>`."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     status: ParkedStatus
@@ -70,7 +70,7 @@ class ParkedKey(messages.State):
 
 
 class ParkedRecord(messages.State):
-    """A record that waits, byte by byte. Its key is `record/<parking key>/<number>`."""
+    """A record that waits, with its original bytes. Its key is `record/<parking key>/<number>`."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     topic: str
@@ -96,7 +96,7 @@ class ParkedRecord(messages.State):
 
 
 class Pause(messages.State):
-    """Work that an operator has paused. Its key is `pause/<scope>/<name>`."""
+    """A pause by an operator. Its key is `pause/<scope>/<name>`."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str
