@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.mistakes import Mistake
-from ensemble.topology.permissions import Grant, grants, operator_grants, registry_grants
+from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -62,8 +62,12 @@ def _needed(others: Others) -> list[Grant]:
         if name in SERVICES:
             raise Mistake(f"{flag} {name}: a service is called so; give a user of its own")
     made = [make() for make in SERVICES.values()]
-    registry = registry_grants(others.registry) if others.registry else []
-    return [*grants(made), *registry, *(operator_grants(others.operator, made) if others.operator else [])]
+    registry = registry_permissions(others.registry) if others.registry else []
+    return [
+        *service_permissions(made),
+        *registry,
+        *(operator_permissions(others.operator, made) if others.operator else []),
+    ]
 
 
 def _row(grant: Grant) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.catalogue import CATALOGUE
-from ensemble.messages.release import Problem
+from ensemble.errors import Problem
 from ensemble.settings import RegistrySettings, load
-from ensemble.topology.subjects import Subject, subjects
+from ensemble.topology.registry_subjects import Subject, registry_subjects
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def _has_registry() -> bool:
 
 
 def _subjects() -> list[Subject]:
-    return subjects(CATALOGUE, [make() for make in SERVICES.values()])
+    return registry_subjects(CATALOGUE, [make() for make in SERVICES.values()])

@@ -27,8 +27,8 @@ def check(as_json: AsJson = False) -> None:
     sets = _sets()
     problems = [problem for schemas in sets for problem in problems_of(schemas)] or lacking()
     count = sum(len(schemas.names()) for schemas in sets)
-    document = {"schemas": count, "problems": [{"schema": p.schema, "problem": p.words} for p in problems]}
-    rows = [(p.schema, p.words) for p in problems]
+    document = {"schemas": count, "problems": [{"schema": p.subject, "problem": p.reason} for p in problems]}
+    rows = [(p.subject, p.reason) for p in problems]
     clean = f"{count} schemas are compatible with all their released versions, in both directions{clean_registry()}"
     if not rows and not as_json:
         say(clean)

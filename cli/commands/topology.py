@@ -22,15 +22,15 @@ def check(as_json: AsJson = False) -> None:
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
     from contracts.catalogue import CATALOGUE
-    from ensemble.topology.rules import check as problems_of
+    from ensemble.topology.rules import check_topology
 
     services = _services()
-    problems = problems_of(services, CATALOGUE)
+    problems = check_topology(services, CATALOGUE)
     document = {
         "services": [service.name for service in services],
-        "problems": [{"rule": p.rule, "subject": p.subject, "problem": p.words} for p in problems],
+        "problems": [{"rule": p.rule, "subject": p.subject, "problem": p.reason} for p in problems],
     }
-    rows = [(p.rule, p.subject, p.words) for p in problems]
+    rows = [(p.rule, p.subject, p.reason) for p in problems]
     if not rows and not as_json:
         say(f"{len(services)} services, {len(CATALOGUE.topics)} topics: every rule holds")
     else:

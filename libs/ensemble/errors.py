@@ -1,4 +1,4 @@
-"""Every exception of the runtime, and what the runtime does with it.
+"""Every exception of the runtime and what the runtime does with it, and the problems that checks report.
 
     EnsembleError
     +-- RetryableError          could not be processed now: tried again, then dead-lettered
@@ -27,6 +27,20 @@ A business refusal is an event, never an exception.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A finding of a check: its subject, the reason with what to do about it, and the rule if there are several."""
+
+    subject: str
+    reason: str
+    rule: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.subject}: {self.reason}" if self.rule else f"{self.subject}: {self.reason}"
 
 
 class EnsembleError(Exception):

@@ -25,7 +25,7 @@ from ensemble.messages.codec import encoder_for
 from ensemble.messages.release import release
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
-from ensemble.topology.subjects import Subject, subjects
+from ensemble.topology.registry_subjects import Subject, registry_subjects
 from services.registry import SERVICES
 from tests.support.kafka_cluster import Cluster
 from tests.support.registry_process import Apicurio, running_apicurio
@@ -170,8 +170,8 @@ def test_readers_know_file_ids_and_registered_ones(connect: Connect, subject: Su
 
 def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
     services = [make() for make in SERVICES.values()]
-    register(connect(), subjects(CATALOGUE, services))
-    assert check(connect(), subjects(CATALOGUE, services)) == []
+    register(connect(), registry_subjects(CATALOGUE, services))
+    assert check(connect(), registry_subjects(CATALOGUE, services)) == []
     for service in services:
         Plan(service, ManualClock(), None, connect())
 

@@ -14,7 +14,7 @@ from ensemble.embedded import ADMIN, EmbeddedKafka, Security
 from ensemble.kafka.admin import acls, topics, users
 from ensemble.kafka.client.access import Access, open_access
 from ensemble.settings import KafkaSettings, load
-from ensemble.topology.permissions import grants, operator_grants
+from ensemble.topology.permissions import operator_permissions, service_permissions
 from services.registry import SERVICES as MAKERS
 
 LIMIT_S = 60.0
@@ -84,5 +84,5 @@ def secure_cluster(directory: Path) -> Iterator[SecureCluster]:
         admin = cluster.access().admin
         topics.apply(admin, topics.all_topics(CATALOGUE, services))
         users.apply(admin, [*MAKERS, OPERATOR], security.directory)
-        acls.apply(admin, [*grants(services), *operator_grants(OPERATOR, services)])
+        acls.apply(admin, [*service_permissions(services), *operator_permissions(OPERATOR, services)])
         yield cluster

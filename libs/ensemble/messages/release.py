@@ -11,24 +11,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Problem
 from ensemble.messages.compatibility import broken_by_reading
 from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, fingerprint
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One reason why a schema cannot be released or deployed."""
-
-    schema: str
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.schema}: {self.words}"
 
 
 def check(schemas: SchemaSet) -> list[Problem]:

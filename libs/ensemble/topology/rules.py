@@ -1,241 +1,289 @@
-"""The topology check: what the services declare, held against the catalogue and against each other.
+"""The topology check: compares what the services declare with the catalogue and with each other.
 
-Each rule is a function that yields problems, each with words on what to do. Nothing here needs a broker.
+Each rule is a function that yields problems, each with a reason that says what to do. Nothing here needs a broker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from ensemble.errors import ConfigurationError
-from ensemble.messages.message import Command, Event, State
+from ensemble.errors import ConfigurationError, Problem
+from ensemble.messages.message import Command, Event, Message, State
 from ensemble.policies.saga import SagaPolicies
 from ensemble.saga.check import check_saga
-from ensemble.service.catalogue import Catalogue
+from ensemble.saga.table import Saga
+from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service
-from ensemble.service.topics import failure_event
+from ensemble.service.topics import failure_event, failure_topics
 from ensemble.topology import graph
-from ensemble.topology.declared import Declared, Problem
-
-__all__ = ["Problem", "check"]
 
 
-def check(services: Iterable[Service], catalogue: Catalogue) -> list[Problem]:
-    """Every problem of the topology, in the order of the rules; empty when all is well.
+def check_topology(services: Iterable[Service], catalogue: Catalogue) -> list[Problem]:
+    """Return every problem of the topology, in the order of the rules; an empty list if no rule is broken.
 
-    Services that do not share the catalogue are told apart first, alone: nothing else can be said about them.
+    Services that do not share the catalogue are reported alone, because the other rules cannot judge them.
     """
-    declared = Declared(tuple(services), catalogue)
-    apart = list(one_world(declared))
-    return apart or [problem for rule in RULES for problem in rule(declared)]
+    declarations = Declarations(tuple(services), catalogue)
+    foreign = list(services_share_catalogue(declarations))
+    return foreign or [problem for rule in RULES for problem in rule(declarations)]
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """All services and the catalogue they share, with the questions that the rules ask about them."""
+
+    services: tuple[Service, ...]
+    catalogue: Catalogue
+
+    @property
+    def outside(self) -> frozenset[type[Message]]:
+        """The messages that something outside of the flow sends or reads."""
+        return self.catalogue.sent_from_outside | self.catalogue.read_outside.keys()
+
+    def messages(self, kind: type[Message]) -> list[type[Message]]:
+        """Return the catalogue's messages of one kind."""
+        return [message for message in self.catalogue.message_types() if issubclass(message, kind)]
+
+    def homes(self, message: type[Message]) -> list[Topic]:
+        """Return the topics that carry `message`; none if the catalogue does not know it."""
+        return [topic for topic in self.catalogue.topics if message in topic.messages]
+
+    def handlers(self, command: type[Message]) -> list[Service]:
+        """Return the services that handle `command`."""
+        return [service for service in self.services if command in service.handled]
+
+    def readers(self, message: type[Message]) -> list[str]:
+        """Return the names of the roles that receive `message`, and of the services whose ledger it is part of."""
+        ledgers = [name for topic in self.homes(message) for name in self.ledger_services(topic)]
+        return [*(node.name for node in graph.receivers(self.services, message)), *ledgers]
+
+    def writers(self, message: type[Message]) -> list[str]:
+        """Return the names of the roles that write `message`, and of services whose runtime reports failures by it."""
+        return [node.name for topic in self.homes(message) for node in graph.writers(self.services, topic, message)]
+
+    def ledger_services(self, topic: Topic) -> list[str]:
+        """Return the services that fold their state from `topic`."""
+        return [service.name for service in self.services if topic in service.ledgers]
+
+    def changelog_services(self, topic: Topic) -> list[str]:
+        """Return the services that use `topic` as a changelog."""
+        return [service.name for service in self.services if topic in service.changelogs]
+
+    def outputs(self, service: Service) -> list[type[Message]]:
+        """Return the messages that the service's buses declare, by name."""
+        return sorted(service.emits | service.sends, key=lambda message: message.__name__)
+
+    def conductors(self) -> Iterator[tuple[RoleSpec, RoleDescription, Saga[Any, Any]]]:
+        """Yield the roles that conduct a saga's table."""
+        for service in self.services:
+            for spec, description in zip(service.roles, service.descriptions, strict=True):
+                if isinstance(description.conducts, Saga):
+                    yield spec, description, description.conducts
 
 
 # -- services ---------------------------------------------------------------------------------------------------------
 
 
-def one_world(declared: Declared) -> Iterator[Problem]:
-    """Each service has a name of its own, and all are built on the catalogue that is checked."""
-    names = [service.name for service in declared.services]
+def services_share_catalogue(declarations: Declarations) -> Iterator[Problem]:
+    """Require a name of its own for each service, and the checked catalogue for all of them."""
+    names = [service.name for service in declarations.services]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield Problem("services", name, "two services have this name; each needs one of its own")
-    for service in declared.services:
-        if service.catalogue is not declared.catalogue:
-            yield Problem("services", service.name, "is built on another catalogue; build all services on the same one")
+        yield Problem(name, "two services have this name; give each a name of its own", "services")
+    for service in declarations.services:
+        if service.catalogue is not declarations.catalogue:
+            reason = "is built on another catalogue; build all services on the same one"
+            yield Problem(service.name, reason, "services")
 
 
-def sagas(declared: Declared) -> Iterator[Problem]:
-    """Each step has a deadline, an undo or a word that there is none, and a conductor's method for each answer."""
-    for spec, description, saga in declared.conductors():
+def sagas_are_complete(declarations: Declarations) -> Iterator[Problem]:
+    """Require of each step a deadline, an undo (or the statement that it has none) and a method for each answer."""
+    for spec, description, saga in declarations.conductors():
         policies = [adapter for adapter in spec.adapters.values() if isinstance(adapter, SagaPolicies)]
         if not policies:
-            yield Problem(
-                "saga", description.name, f"conducts {saga.name} without policies; give it SagaPolicies with role(...)"
-            )
-        for found in policies:
+            reason = f"conducts {saga.name} without policies; give it SagaPolicies with role(...)"
+            yield Problem(description.name, reason, "saga")
+        for saga_policies in policies:
             try:
-                check_saga(saga, spec.role, found)
+                check_saga(saga, spec.role, saga_policies)
             except ConfigurationError as error:
-                yield Problem("saga", description.name, str(error))
+                yield Problem(description.name, str(error), "saga")
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
 
 
-def one_owner(declared: Declared) -> Iterator[Problem]:
-    """A command has exactly one owner: the service that owns its topic."""
-    for command in declared.messages(Command):
-        owners, (home, *others) = declared.owners(command), declared.homes(command)
-        if others:
-            names = ", ".join(topic.name for topic in (home, *others))
-            yield Problem("owner", command.__name__, f"is on {names}; a command has one topic, keep it on its owner's")
-        if not owners:
-            words = f"nobody handles it; give a role of service {home.owner} a method with @handles({command.__name__})"
-            yield Problem("owner", command.__name__, words)
-        if len(owners) > 1:
-            names = " and ".join(service.name for service in owners)
-            yield Problem(
-                "owner", command.__name__, f"{names} handle it; keep one, or make it an event and react to it"
-            )
-        for service in owners:
-            if all(topic.owner != service.name for topic in (home, *others)):
-                words = (
-                    f"{service.name} handles it, but its topic {home.name} belongs to {home.owner}; move one of them"
-                )
-                yield Problem("owner", command.__name__, words)
+def command_has_one_owner(declarations: Declarations) -> Iterator[Problem]:
+    """Require exactly one handling service of each command: the one that owns the command's topic."""
+    for command in declarations.messages(Command):
+        for reason in _ownership_faults(command, declarations.handlers(command), declarations.homes(command)):
+            yield Problem(command.__name__, reason, "owner")
 
 
-def a_sender(declared: Declared) -> Iterator[Problem]:
-    """Every message comes from somewhere."""
-    for message in [*declared.messages(Command), *declared.messages(Event)]:
-        if not declared.writers(message) and message not in declared.catalogue.sent_from_outside:
+def _ownership_faults(command: type[Message], services: list[Service], homes: list[Topic]) -> Iterator[str]:
+    home = homes[0]
+    if len(homes) > 1:
+        yield f"is on {', '.join(topic.name for topic in homes)}; a command has one topic, keep it on its owner's"
+    if not services:
+        yield f"has no handler; give a role of service {home.owner} a method with @handles({command.__name__})"
+    if len(services) > 1:
+        names = " and ".join(service.name for service in services)
+        yield f"{names} handle it; keep one, or make it an event and react to it"
+    for service in services:
+        if all(topic.owner != service.name for topic in homes):
+            yield f"{service.name} handles it, but its topic {home.name} belongs to {home.owner}; move one of them"
+
+
+def message_has_a_sender(declarations: Declarations) -> Iterator[Problem]:
+    """Require a sender for each command and event."""
+    for message in [*declarations.messages(Command), *declarations.messages(Event)]:
+        if not declarations.writers(message) and message not in declarations.catalogue.sent_from_outside:
             bus = "CommandBus" if issubclass(message, Command) else "EventBus"
-            read = (
-                f", though {', '.join(dict.fromkeys(readers))} wait for it"
-                if (readers := declared.readers(message))
-                else ""
-            )
-            words = (
-                f"nobody puts it out{read}; declare it on a role's {bus}, list it in sent_from_outside, or remove it"
-            )
-            yield Problem("sender", message.__name__, words)
+            readers = ", ".join(dict.fromkeys(declarations.readers(message)))
+            waiting = f", though {readers} wait for it" if readers else ""
+            remedy = f"declare it on a role's {bus}, list it in sent_from_outside, or remove it"
+            yield Problem(message.__name__, f"has no sender{waiting}; {remedy}", "sender")
 
 
-def a_reader(declared: Declared) -> Iterator[Problem]:
-    """Every event has a reader here, or a reason."""
-    for event in declared.messages(Event):
-        if not declared.readers(event) and not declared.catalogue.read_outside.get(event):
-            words = "nobody reads it; react to it, or say in the catalogue's read_outside who does and why"
-            yield Problem("reader", event.__name__, words)
+def event_has_a_reader(declarations: Declarations) -> Iterator[Problem]:
+    """Require a reader for each event, or a reason in the catalogue why it has none here."""
+    for event in declarations.messages(Event):
+        if not declarations.readers(event) and not declarations.catalogue.read_outside.get(event):
+            reason = "has no reader; react to it, or say in the catalogue's read_outside who reads it and why"
+            yield Problem(event.__name__, reason, "reader")
 
 
-def known_messages(declared: Declared) -> Iterator[Problem]:
-    """Nobody takes or puts out a message that is on no topic."""
-    said = declared.catalogue.sent_from_outside | declared.catalogue.read_outside.keys()
-    used = [(message, "the catalogue's outside") for message in sorted(said, key=lambda message: message.__name__)]
-    for service in declared.services:
-        taken = [handler.subject for handler in service.handlers if not isinstance(handler.subject, str)]
-        used += [(message, service.name) for message in dict.fromkeys([*taken, *declared.sends(service)])]
-    for message, user in used:
-        if not declared.homes(message):
-            words = f"{user} names it, but it is on no topic; add it to a Topic's messages in the catalogue"
-            yield Problem("unknown", message.__name__, words)
+def message_has_a_topic(declarations: Declarations) -> Iterator[Problem]:
+    """Require a topic for each message that a service or the outside uses."""
+    outside = sorted(declarations.outside, key=lambda message: message.__name__)
+    uses = [(message, "the catalogue's outside") for message in outside]
+    for service in declarations.services:
+        inputs = [handler.subject for handler in service.handlers if not isinstance(handler.subject, str)]
+        uses += [(message, service.name) for message in dict.fromkeys([*inputs, *declarations.outputs(service)])]
+    for message, user in uses:
+        if not declarations.homes(message):
+            reason = f"{user} names it, but it is on no topic; add it to a Topic's messages in the catalogue"
+            yield Problem(message.__name__, reason, "unknown")
 
 
-def single_writer(declared: Declared) -> Iterator[Problem]:
-    """A service emits only to topics that it owns."""
-    for service in declared.services:
-        for event in declared.sends(service):
-            homes = declared.homes(event)
+def event_is_emitted_by_its_owner(declarations: Declarations) -> Iterator[Problem]:
+    """Require that a service emits only to topics that it owns."""
+    for service in declarations.services:
+        for event in declarations.outputs(service):
+            homes = declarations.homes(event)
             if issubclass(event, Event) and homes and all(topic.owner != service.name for topic in homes):
                 home = homes[0]
-                words = f"{service.name} emits it to {home.name}, which belongs to {home.owner}; let the owner emit it"
-                yield Problem("writer", event.__name__, words)
+                reason = f"{service.name} emits it to {home.name}, which belongs to {home.owner}; let the owner emit it"
+                yield Problem(event.__name__, reason, "writer")
 
 
-def failures_told(declared: Declared) -> Iterator[Problem]:
-    """Whoever handles commands can report those that failed for good."""
-    event = failure_event(declared.catalogue)
-    for service in declared.services if event else ():
-        mine = [topic for topic in declared.homes(event) if topic.owner == service.name] if event else []
-        if event and service.handled and not mine:
-            words = f"handles commands, but none of its topics carries {event.__name__}; add it to its events topic"
-            yield Problem("failures", service.name, words)
+def failures_are_reported(declarations: Declarations) -> Iterator[Problem]:
+    """Require of each service that handles commands a topic for those that have failed for good."""
+    event = failure_event(declarations.catalogue)
+    for service in declarations.services:
+        if event and service.handled and not failure_topics(service):
+            reason = f"handles commands, but none of its topics carries {event.__name__}; add it to its events topic"
+            yield Problem(service.name, reason, "failures")
 
 
 # -- topics -----------------------------------------------------------------------------------------------------------
 
 
-def keys(declared: Declared) -> Iterator[Problem]:
-    """Every message of a topic has the topic's key, a str."""
-    for topic in declared.catalogue.topics:
+def message_has_the_topics_key(declarations: Declarations) -> Iterator[Problem]:
+    """Require the topic's key, a str, of every message on it."""
+    for topic in declarations.catalogue.topics:
         for message in topic.messages:
             field = message.model_fields.get(topic.key)
             if field is None:
-                words = f"{topic.name} is keyed by {topic.key!r}, which it has no field for; add the field, or move it"
-                yield Problem("key", message.__name__, words)
+                reason = f"{topic.name} is keyed by {topic.key!r}, which it has no field for; add the field, or move it"
+                yield Problem(message.__name__, reason, "key")
             elif field.annotation is not str:
-                yield Problem(
-                    "key", message.__name__, f"its key {topic.key!r} on {topic.name} must be a str, never null"
-                )
+                reason = f"its key {topic.key!r} on {topic.name} must be a str, never null"
+                yield Problem(message.__name__, reason, "key")
 
 
-def equal_partitions(declared: Declared) -> Iterator[Problem]:
-    """Topics that are keyed alike are cut alike, so that what is joined lies together. A service checks its own."""
-    for key in dict.fromkeys(topic.key for topic in declared.catalogue.topics):
-        alike = [topic for topic in declared.catalogue.topics if topic.key == key]
+def topics_of_a_key_have_equal_partitions(declarations: Declarations) -> Iterator[Problem]:
+    """Require one partition count of topics with the same key, so that their records meet in one partition.
+
+    A service checks its own inputs once more at start.
+    """
+    for key in dict.fromkeys(topic.key for topic in declarations.catalogue.topics):
+        alike = [topic for topic in declarations.catalogue.topics if topic.key == key]
         if len({topic.partitions for topic in alike}) > 1:
-            listed = ", ".join(f"{topic.name}={topic.partitions}" for topic in alike)
-            yield Problem("partitions", key, f"topics with this key must have the same partition count; here {listed}")
+            counts = ", ".join(f"{topic.name}={topic.partitions}" for topic in alike)
+            reason = f"topics with this key must have the same partition count; here {counts}"
+            yield Problem(key, reason, "partitions")
 
 
-def cleanup(declared: Declared) -> Iterator[Problem]:
-    """Messages are not compacted away, state is; a ledger keeps everything for ever."""
-    for topic in declared.catalogue.topics:
-        passing = [message.__name__ for message in topic.messages if not issubclass(message, State)]
-        if topic.cleanup == "compact" and passing:
-            words = (
-                f"is compacted, so later messages of a key erase earlier {', '.join(passing)}; give it cleanup 'delete'"
-            )
-            yield Problem("cleanup", topic.name, words)
-        if topic.cleanup == "delete" and len(passing) < len(topic.messages):
-            yield Problem("cleanup", topic.name, "carries state, which old age would erase; give it cleanup 'compact'")
-        if declared.ledgers(topic) and topic.retention is not None:
-            yield Problem(
-                "cleanup", topic.name, "is a ledger, which is the truth itself; give it retention None (for ever)"
-            )
+def cleanup_fits_the_messages(declarations: Declarations) -> Iterator[Problem]:
+    """Require that messages are not compacted away, that state is compacted, and that ledgers are never deleted."""
+    for topic in declarations.catalogue.topics:
+        for reason in _cleanup_faults(topic, is_ledger=bool(declarations.ledger_services(topic))):
+            yield Problem(topic.name, reason, "cleanup")
 
 
-def one_topic_one_owner(declared: Declared) -> Iterator[Problem]:
-    """A topic belongs to a service that is there, and only its owner keeps state in it."""
-    names = {service.name for service in declared.services}
-    for topic in declared.catalogue.topics:
+def _cleanup_faults(topic: Topic, *, is_ledger: bool) -> Iterator[str]:
+    passing = [message.__name__ for message in topic.messages if not issubclass(message, State)]
+    if topic.cleanup == "compact" and passing:
+        yield f"is compacted, so later messages of a key erase earlier {', '.join(passing)}; give it cleanup 'delete'"
+    if topic.cleanup == "delete" and len(passing) < len(topic.messages):
+        yield "carries state, which retention would delete; give it cleanup 'compact'"
+    if is_ledger and topic.retention is not None:
+        yield "is a ledger, whose records must never expire; give it retention None (for ever)"
+
+
+def topic_has_one_owner(declarations: Declarations) -> Iterator[Problem]:
+    """Require a declared service as the owner of each topic, and no other service's state on it."""
+    names = {service.name for service in declarations.services}
+    for topic in declarations.catalogue.topics:
         if topic.owner not in names:
-            words = f"belongs to {topic.owner}, but there is no such service; add it, or name another owner"
-            yield Problem("topic", topic.name, words)
-        for keeper in dict.fromkeys([*declared.ledgers(topic), *declared.keepers(topic)]):
-            if keeper != topic.owner:
-                yield Problem("writer", topic.name, f"{keeper} keeps its state there, but it belongs to {topic.owner}")
+            reason = f"belongs to {topic.owner}, but there is no such service; add it, or name another owner"
+            yield Problem(topic.name, reason, "topic")
+        for service in dict.fromkeys([*declarations.ledger_services(topic), *declarations.changelog_services(topic)]):
+            if service != topic.owner:
+                yield Problem(topic.name, f"{service} keeps its state there, but it belongs to {topic.owner}", "writer")
 
 
-def in_use(declared: Declared) -> Iterator[Problem]:
-    """A topic of the catalogue is written or read."""
-    for topic in declared.catalogue.topics:
-        moved = [message for message in topic.messages if any(graph.givers(declared.services, topic, message))]
-        taken = [message for message in topic.messages if declared.readers(message)]
-        outside = declared.catalogue.sent_from_outside | declared.catalogue.read_outside.keys()
-        used = moved or taken or outside.intersection(topic.messages) or declared.keepers(topic)
-        if not used:
-            yield Problem("topic", topic.name, "nobody writes or reads it; use it, or remove it from the catalogue")
+def topic_is_used(declarations: Declarations) -> Iterator[Problem]:
+    """Require a writer or a reader for each topic of the catalogue."""
+    for topic in declarations.catalogue.topics:
+        is_written = any(any(graph.writers(declarations.services, topic, message)) for message in topic.messages)
+        is_read = any(declarations.readers(message) for message in topic.messages)
+        is_outside = bool(declarations.outside.intersection(topic.messages))
+        if not (is_written or is_read or is_outside or declarations.changelog_services(topic)):
+            yield Problem(topic.name, "has no writer and no reader; use it, or remove it from the catalogue", "topic")
 
 
-def outsiders(declared: Declared) -> Iterator[Problem]:
-    """A topic that outsiders write is guarded against duplicates, and no other."""
-    for topic in declared.catalogue.topics:
-        sent = [message.__name__ for message in topic.messages if message in declared.catalogue.sent_from_outside]
+def topic_from_outside_is_external(declarations: Declarations) -> Iterator[Problem]:
+    """Require duplicate detection (external=True) of the topics that the outside writes, and of no others."""
+    for topic in declarations.catalogue.topics:
+        sent = [message.__name__ for message in topic.messages if message in declarations.catalogue.sent_from_outside]
         if sent and not topic.external:
-            words = f"{', '.join(sent)} may come from outside, so twice; mark the topic external=True"
-            yield Problem("outside", topic.name, words)
+            reason = f"{', '.join(sent)} may come from outside, so twice; mark the topic external=True"
+            yield Problem(topic.name, reason, "outside")
         if topic.external and not sent:
-            words = (
-                "is external, but nothing on it is in sent_from_outside; list what outsiders write, or drop external"
+            reason = (
+                "is external, but none of its messages is in sent_from_outside; list those sent there, or drop external"
             )
-            yield Problem("outside", topic.name, words)
+            yield Problem(topic.name, reason, "outside")
 
 
-Rule = Callable[[Declared], Iterator[Problem]]
+Rule = Callable[[Declarations], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
-    sagas,
-    one_owner,
-    a_sender,
-    a_reader,
-    known_messages,
-    single_writer,
-    failures_told,
-    keys,
-    equal_partitions,
-    cleanup,
-    one_topic_one_owner,
-    in_use,
-    outsiders,
+    sagas_are_complete,
+    command_has_one_owner,
+    message_has_a_sender,
+    event_has_a_reader,
+    message_has_a_topic,
+    event_is_emitted_by_its_owner,
+    failures_are_reported,
+    message_has_the_topics_key,
+    topics_of_a_key_have_equal_partitions,
+    cleanup_fits_the_messages,
+    topic_has_one_owner,
+    topic_is_used,
+    topic_from_outside_is_external,
 )

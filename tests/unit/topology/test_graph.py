@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ensemble.topology.graph import OUTSIDE, Control, Graph, Kind, Node, flow_of
+from ensemble.topology.graph import OUTSIDE, ControlFlow, Graph, Kind, Node, flow_of
 from tests.support.sample_flow import Bought, Buy, Carried, catalogue, shop
 
 CLERK = Node("till", "Clerk", conducts=True)
@@ -13,7 +13,7 @@ def flow() -> Graph:
     return flow_of(shop(shared), shared)
 
 
-def said(graph: Graph, control: Control, kind: Kind | None = None) -> list[str]:
+def said(graph: Graph, control: ControlFlow, kind: Kind | None = None) -> list[str]:
     return [f"{edge.source.name} {edge.message.__name__} {edge.target.name}" for edge in graph.of(control, kind)]
 
 

@@ -11,7 +11,7 @@ from ensemble import Service
 from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
-from ensemble.topology.rules import check
+from ensemble.topology.rules import check_topology
 from services.registry import SERVICES
 
 PICTURE = Path(__file__).parents[3] / "docs" / "flow.svg"
@@ -23,7 +23,7 @@ def services() -> list[Service]:
 
 
 def test_the_flow_breaks_no_rule(services: list[Service]) -> None:
-    assert [str(problem) for problem in check(services, CATALOGUE)] == []
+    assert [str(problem) for problem in check_topology(services, CATALOGUE)] == []
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ import pytest
 from ensemble.service.topics import read_topics, used_topics, written_topics
 from ensemble.topology.permissions import (
     Need,
-    grants,
     needs,
-    operator_grants,
+    operator_permissions,
     principal_of,
-    registry_grants,
+    registry_permissions,
+    service_permissions,
 )
 from services.registry import SERVICES
 
@@ -53,7 +53,7 @@ def test_only_its_owner_reads_a_command_topic() -> None:
     services = [make() for make in SERVICES.values()]
     readers = {
         (grant.need.name, grant.principal)
-        for grant in grants(services)
+        for grant in service_permissions(services)
         if grant.need.operation == "READ" and grant.need.name.endswith(".commands")
     }
     assert readers == {
@@ -71,14 +71,14 @@ def test_one_slot_prefix_never_covers_another_service() -> None:
 
 def test_a_schema_registry_touches_no_topic_and_no_group_of_a_service() -> None:
     services = [make() for make in SERVICES.values()]
-    reached = [grant.need.name for grant in registry_grants("schema-registry") if grant.need.prefixed]
-    assert len(reached) == len(registry_grants("schema-registry"))
-    needed = [grant.need.name for grant in grants(services)]
+    reached = [grant.need.name for grant in registry_permissions("schema-registry") if grant.need.prefixed]
+    assert len(reached) == len(registry_permissions("schema-registry"))
+    needed = [grant.need.name for grant in service_permissions(services)]
     assert not [name for name in needed if name.startswith(tuple(reached))]
 
 
 def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
-    wanted = operator_grants("ann", [make() for make in SERVICES.values()])
+    wanted = operator_permissions("ann", [make() for make in SERVICES.values()])
     assert {grant.principal for grant in wanted} == {"User:ann"}
     assert {grant.need.name for grant in wanted if grant.need.operation == "WRITE"} == {
         "inventory.control", "order.control", "orchestrator.control", "payment.control", "shipping.control",

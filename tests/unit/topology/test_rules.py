@@ -9,22 +9,23 @@ from datetime import timedelta
 import pytest
 
 from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
+from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga.engine import Saga, Step, Undo
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
-from ensemble.topology.rules import Problem, check
+from ensemble.topology.rules import check_topology
 from tests.support import sample_flow as s
 
 
 def found(shared: Catalogue | None = None, **instead: Sequence[type]) -> list[Problem]:
     shared = shared or s.catalogue()
-    return check(s.shop(shared, **instead), shared)
+    return check_topology(s.shop(shared, **instead), shared)
 
 
 def only(problems: list[Problem], rule: str, subject: str) -> str:
     assert [(problem.rule, problem.subject) for problem in problems] == [(rule, subject)]
-    return problems[0].words
+    return problems[0].reason
 
 
 def with_topic(name: str, **changes: object) -> Catalogue:
@@ -42,13 +43,13 @@ def test_a_sound_topology_has_no_problem() -> None:
 def test_two_services_of_one_name_are_told_apart_first() -> None:
     shared = s.catalogue()
     services = s.shop(shared)
-    assert "two services" in only(check([*services, services[0]], shared), "services", "till")
+    assert "two services" in only(check_topology([*services, services[0]], shared), "services", "till")
 
 
 def test_a_service_on_another_catalogue_is_told_first() -> None:
-    problems = check(s.shop(s.catalogue()), s.catalogue())
+    problems = check_topology(s.shop(s.catalogue()), s.catalogue())
     assert {problem.rule for problem in problems} == {"services"}
-    assert "another catalogue" in problems[0].words
+    assert "another catalogue" in problems[0].reason
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
@@ -78,10 +79,10 @@ def test_a_command_that_nobody_handles_is_told_with_its_owner() -> None:
 def test_a_command_with_two_owners_is_refused() -> None:
     problems = found(courier=[s.Carrier, s.Watcher, SecondPacker])
     assert (
-        Problem("owner", "Pack", "store and courier handle it; keep one, or make it an event and react to it")
+        Problem("Pack", "store and courier handle it; keep one, or make it an event and react to it", "owner")
         in problems
     )
-    assert any("belongs to store" in problem.words for problem in problems)
+    assert any("belongs to store" in problem.reason for problem in problems)
 
 
 def test_a_command_on_two_topics_is_refused() -> None:
@@ -173,7 +174,7 @@ def test_a_key_is_a_str_and_never_null(message: type[Event]) -> None:
 def test_a_message_without_its_topics_key_is_told() -> None:
     problems = [problem for problem in found(with_topic("store.events", key="parcel_id")) if problem.rule == "key"]
     assert [problem.subject for problem in problems] == ["Packed", "Broken"]
-    assert "'parcel_id'" in problems[0].words
+    assert "'parcel_id'" in problems[0].reason
 
 
 def test_topics_that_are_keyed_alike_are_cut_alike() -> None:
@@ -201,7 +202,7 @@ def test_a_topic_without_its_owner_is_told() -> None:
     problems = found(with_topic("courier.events", owner="post"))
     assert (
         Problem(
-            "topic", "courier.events", "belongs to post, but there is no such service; add it, or name another owner"
+            "courier.events", "belongs to post, but there is no such service; add it, or name another owner", "topic"
         )
         in problems
     )
@@ -255,7 +256,7 @@ def conducted(conductor: RoleSpec) -> list[str]:
     shared = s.catalogue()
     _, *others = s.shop(shared)
     till = Service("till", shared, roles=[s.Desk, conductor])
-    return [problem.words for problem in check([till, *others], shared) if problem.rule == "saga"]
+    return [problem.reason for problem in check_topology([till, *others], shared) if problem.rule == "saga"]
 
 
 def test_a_saga_whose_table_methods_and_policies_disagree_is_told() -> None:

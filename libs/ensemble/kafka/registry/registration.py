@@ -13,7 +13,7 @@ from ensemble.kafka.registry.client import Registry, open_registry, subject_of, 
 from ensemble.messages.message import schema_name
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.settings import RegistrySettings, load
-from ensemble.topology.subjects import Subject
+from ensemble.topology.registry_subjects import Subject
 
 LEVEL: Final = ConfigCompatibilityLevel.FULL_TRANSITIVE
 """Each version reads all others, as the gate between the files wants it too."""

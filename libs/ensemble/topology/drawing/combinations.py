@@ -1,29 +1,30 @@
-"""The four combinations of what a message means and who decides what happens next: their names and their colours."""
+"""The four combinations of kind of message and control flow: their names and colours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from ensemble.topology.graph import Control, Edge, Graph, Kind
+from ensemble.topology.graph import ControlFlow, Edge, Graph, Kind
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One of the four. Blues are conducted, oranges are not; commands are the darker, solid one of each pair."""
+    """One combination. Blues are conducted, oranges are not; commands are the darker, solid one of each pair."""
 
-    control: Control
+    control: ControlFlow
     kind: Kind
     title: str
     meaning: str
     colour: str
 
     @property
-    def dashed(self) -> bool:
+    def is_dashed(self) -> bool:
+        """Return whether its edges are dashed, as those of events are."""
         return self.kind == "event"
 
     def edges(self, graph: Graph) -> tuple[Edge, ...]:
-        """Its edges of the graph."""
+        """Return the edges of the graph that are of this combination."""
         return graph.of(self.control, self.kind)
 
 

@@ -1,7 +1,7 @@
-"""The picture: the four combinations, one panel each, with every message of it. The same graph makes the same bytes.
+"""The flow as a picture: one panel for each combination, with every message of it. Equal graphs give equal bytes.
 
-It stands on a light card of its own, so it reads on a light page and on a dark one. Blue is conducted, orange is not;
-a solid line is a command, a dashed one an event: no part of the meaning hangs on colour alone.
+The picture has a light background of its own, so it can be read on light and dark pages. Blue is conducted, orange is
+not; a solid line is a command, a dashed one an event: no part of the meaning depends on colour alone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from textwrap import wrap
 from typing import Final
 
 from ensemble.topology.drawing.combinations import COMBINATIONS, Combination
-from ensemble.topology.drawing.footnotes import failures, footnotes
 from ensemble.topology.drawing.layout import Box, Lane, Loop, Panel, lay_out
+from ensemble.topology.drawing.notes import failure_note, footnotes
 from ensemble.topology.graph import Graph
 
 MARGIN: Final = 24.0
@@ -22,7 +22,7 @@ INSET: Final = 20.0
 HEAD: Final = 68.0
 LINE: Final = 22.0
 LETTER: Final = 7.0
-"""A generous width of a character of the 13 px type that sentences are set in."""
+"""Upper estimate of the width of a character in the 13 px type of sentences."""
 
 STYLE: Final = """
 text { font-family: Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif; fill: #1f2937; }
@@ -36,7 +36,7 @@ text { font-family: Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-ser
 
 @dataclass(frozen=True)
 class _Tile:
-    """A panel and where it lies on the card."""
+    """A panel and its place on the card."""
 
     combination: Combination
     panel: Panel
@@ -48,8 +48,8 @@ class _Tile:
 
 
 def svg(graph: Graph) -> str:
-    """The flow as an SVG document of its own."""
-    tiles = _placed([_tile_of(kind, graph) for kind in COMBINATIONS])
+    """Draw the flow as a stand-alone SVG document."""
+    tiles = _arrange([_tile_of(kind, graph) for kind in COMBINATIONS])
     width = tiles[1].x + tiles[1].width + MARGIN
     foot = tiles[2].y + tiles[2].height + LINE
     notes = [line for note in footnotes(graph) for line in wrap(note, int((width - 2 * MARGIN) / LETTER))]
@@ -69,26 +69,26 @@ def svg(graph: Graph) -> str:
 
 def _tile_of(kind: Combination, graph: Graph) -> _Tile:
     edges = kind.edges(graph)
-    shown = lay_out([edge for edge in edges if edge.source.role], graph)
-    return _Tile(kind, shown, failures(edges) or ("" if edges else "none in this flow"))
+    panel = lay_out([edge for edge in edges if edge.source.role], graph)
+    return _Tile(kind, panel, failure_note(edges) or ("" if edges else "none in this flow"))
 
 
-def _placed(tiles: list[_Tile]) -> list[_Tile]:
-    """Two by two; all panels are equally wide, those of a row equally high."""
+def _arrange(tiles: list[_Tile]) -> list[_Tile]:
+    """Arrange the tiles two by two; all panels are equally wide, those of a row equally high."""
     width = max(_width(tile) for tile in tiles) + 2 * INSET
     heights = [max(_height(tile) for tile in tiles[row : row + 2]) + HEAD + INSET for row in (0, 2)]
-    placed = []
+    arranged = []
     for place, tile in enumerate(tiles):
         row, column = divmod(place, 2)
         x = MARGIN + column * (width + MARGIN)
         y = MARGIN + row * (heights[0] + MARGIN)
-        placed.append(replace(tile, x=x, y=y, width=width, height=heights[row]))
-    return placed
+        arranged.append(replace(tile, x=x, y=y, width=width, height=heights[row]))
+    return arranged
 
 
 def _width(tile: _Tile) -> float:
-    words = (tile.combination.title + "    ", tile.combination.meaning, tile.note)
-    return max(tile.panel.width, *(len(said) * LETTER for said in words))
+    texts = (tile.combination.title + "    ", tile.combination.meaning, tile.note)
+    return max(tile.panel.width, *(len(text) * LETTER for text in texts))
 
 
 def _height(tile: _Tile) -> float:
@@ -125,9 +125,9 @@ def _service(box: Box) -> str:
 def _role(box: Box) -> Iterator[str]:
     paint = 'fill="#1f2937"' if box.node.conducts else 'fill="#f3f4f6" stroke="#9ca3af"'
     yield _rect((box.x, box.y, box.width, box.height), f'rx="4" {paint}')
-    named = "name conductor" if box.node.conducts else "name"
+    style = "name conductor" if box.node.conducts else "name"
     middle = (box.x + box.width / 2, box.y + box.height / 2 + 4)
-    yield _text(middle, box.node.role, f'class="{named}" text-anchor="middle"')
+    yield _text(middle, box.node.role, f'class="{style}" text-anchor="middle"')
 
 
 def _lane(lane: Lane, combination: Combination) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _loop(loop: Loop, combination: Combination) -> Iterator[str]:
 
 
 def _line(path: str, combination: Combination) -> str:
-    dash = ' stroke-dasharray="6 4"' if combination.dashed else ""
+    dash = ' stroke-dasharray="6 4"' if combination.is_dashed else ""
     return f'<path d="{path}" fill="none" stroke="{combination.colour}" stroke-width="2"{dash}/>'
 
 
@@ -174,9 +174,9 @@ def _legend(x: float, y: float) -> Iterator[str]:
         yield _head((x + 40, y), -1, grey)
         yield _text((x + 50, y + 4), word, 'class="meaning"')
         x += 140
-    for paint, words in (('fill="#1f2937"', "a role that conducts"), ('fill="#f3f4f6" stroke="#9ca3af"', "a role")):
+    for paint, label in (('fill="#1f2937"', "a role that conducts"), ('fill="#f3f4f6" stroke="#9ca3af"', "a role")):
         yield _rect((x, y - 8, 26, 16), f'rx="4" {paint}')
-        yield _text((x + 36, y + 4), words, 'class="meaning"')
+        yield _text((x + 36, y + 4), label, 'class="meaning"')
         x += 210
 
 
@@ -188,9 +188,9 @@ def _rect(place: Iterable[float], more: str) -> str:
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" {more}/>'
 
 
-def _text(place: tuple[float, float], words: str, more: str) -> str:
+def _text(place: tuple[float, float], content: str, more: str) -> str:
     x, y = place
-    return f'<text x="{_n(x)}" y="{_n(y)}" {more}>{escape(words)}</text>'
+    return f'<text x="{_n(x)}" y="{_n(y)}" {more}>{escape(content)}</text>'
 
 
 def _at(point: tuple[float, float]) -> str:

@@ -1,4 +1,4 @@
-"""The flow in text, for a terminal, and in Mermaid, for a page. The picture is in `svg`."""
+"""The flow as text for a terminal and as Mermaid for a page. `svg` draws the picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GREY = "#6b7280"
 
 
 def text(graph: Graph) -> str:
-    """The flow by its four combinations, then what comes from outside or goes there, then what ledgers keep."""
+    """Write the flow by its four combinations, then the edges from and to the outside, then the ledgers."""
     blocks = [_block(f"{kind.title}: {kind.meaning}", kind.edges(graph)) for kind in COMBINATIONS]
     blocks += [_block("From outside, and to the outside", graph.of("outside")), _ledgers(graph.of("ledger"))]
     legend = "──▶ command   ╌╌▶ event   * conducts   (runtime): when a command has failed for good"
@@ -23,7 +23,7 @@ def text(graph: Graph) -> str:
 
 
 def mermaid(graph: Graph) -> str:
-    """A Mermaid flowchart: services as boxes, commands solid, events dotted, in the colours of the picture."""
+    """Write a Mermaid flowchart: services as boxes, commands solid, events dotted, in the colours of the picture."""
     arrows = [arrow for kind in COMBINATIONS for arrow in _arrows(kind.edges(graph), kind)]
     arrows += [*_arrows(graph.of("outside")), *_arrows(graph.of("ledger"))]
     styles = list(_styles([colour for _, colour in arrows]))
@@ -37,7 +37,7 @@ def mermaid(graph: Graph) -> str:
 def _block(title: str, edges: tuple[Edge, ...]) -> str:
     if not edges:
         return ""
-    source = max(len(_shown(edge.source)) for edge in edges)
+    source = max(len(_label(edge.source)) for edge in edges)
     message = max(len(edge.message.__name__) for edge in edges)
     return "\n".join([title, *(_line(edge, source, message) for edge in edges)])
 
@@ -46,24 +46,24 @@ def _line(edge: Edge, source: int, message: int) -> str:
     dash = "─" if edge.kind == "command" else "╌"
     name = edge.message.__name__
     shaft = dash * (message - len(name) + 2)
-    return f"  {_shown(edge.source):<{source}}  {dash * 2} {name} {shaft}▶  {_shown(edge.target)}"
+    return f"  {_label(edge.source):<{source}}  {dash * 2} {name} {shaft}▶  {_label(edge.target)}"
 
 
 def _ledgers(edges: tuple[Edge, ...]) -> str:
     lines = []
-    for kept, found in _by_target(edges):
-        writers = ", ".join(dict.fromkeys(edge.source.role for edge in found))
-        facts = ", ".join(dict.fromkeys(edge.message.__name__ for edge in found))
-        lines += [f"  {kept.name} is the fold of {found[0].topic}, to which {writers} append", f"    {facts}"]
+    for ledger, appends in _by_target(edges):
+        writers = ", ".join(dict.fromkeys(edge.source.role for edge in appends))
+        facts = ", ".join(dict.fromkeys(edge.message.__name__ for edge in appends))
+        lines += [f"  {ledger.name} is the fold of {appends[0].topic}, to which {writers} append", f"    {facts}"]
     return "\n".join(["Event sourcing: a service reads back its own facts", *lines]) if lines else ""
 
 
 def _by_target(edges: tuple[Edge, ...]) -> Iterator[tuple[Node, list[Edge]]]:
-    for kept in dict.fromkeys(edge.target for edge in edges):
-        yield kept, [edge for edge in edges if edge.target == kept]
+    for target in dict.fromkeys(edge.target for edge in edges):
+        yield target, [edge for edge in edges if edge.target == target]
 
 
-def _shown(node: Node) -> str:
+def _label(node: Node) -> str:
     if node.conducts:
         return f"{node.name}*"
     return node.name if node.role or node == OUTSIDE else f"{node.name} (runtime)"
@@ -90,17 +90,17 @@ def _box(node: Node, graph: Graph) -> str:
 
 
 def _arrows(edges: Iterable[Edge], kind: Combination | None = None) -> Iterator[tuple[str, str]]:
-    """One arrow for all messages of a kind between the same two, with its colour."""
+    """Yield one arrow with its colour for all messages of a kind between the same two nodes."""
     place = {pair: number for number, pair in enumerate(dict.fromkeys(_ends(edge) for edge in edges))}
-    for (source, target, dotted), found in groupby(sorted(edges, key=lambda edge: place[_ends(edge)]), key=_ends):
-        label = "<br/>".join(edge.message.__name__ for edge in found)
+    for (source, target, dotted), group in groupby(sorted(edges, key=lambda edge: place[_ends(edge)]), key=_ends):
+        label = "<br/>".join(edge.message.__name__ for edge in group)
         arrow = "-.->" if dotted else "-->"
         yield f'    {_id(source)} {arrow}|"{label}"| {_id(target)}', kind.colour if kind else _GREY
 
 
 def _styles(colours: list[str]) -> Iterator[str]:
     for colour in dict.fromkeys(colours):
-        places = ",".join(str(place) for place, found in enumerate(colours) if found == colour)
+        places = ",".join(str(place) for place, other in enumerate(colours) if other == colour)
         yield f"    linkStyle {places} stroke:{colour}"
 
 
