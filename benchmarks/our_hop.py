@@ -27,11 +27,11 @@ class MeteredMetrics:
         self._metrics, self._meter = metrics, meter
 
     def batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
-        self._metrics.batch(tasks, seconds)
+        self._metrics.record_batch(tasks, seconds)
         self._meter.tick(sum(task.counts.handled for task in tasks))
 
     def aborted(self) -> None:
-        self._metrics.aborted()
+        self._metrics.record_abort()
 
 
 def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:

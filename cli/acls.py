@@ -11,7 +11,7 @@ from ensemble.topology.permissions import Grant, operator_permissions, registry_
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def wanted(others: Others) -> list[dict[str, Any]]:
     return [_row(grant) for grant in _needed(others)]
 
 
-def found(access: Access, others: Others) -> list[dict[str, Any]]:
+def found(access: ClusterClient, others: Others) -> list[dict[str, Any]]:
     """What they need and what they have."""
     from ensemble.kafka.admin import acls
 
@@ -39,7 +39,7 @@ def found(access: Access, others: Others) -> list[dict[str, Any]]:
     return [_row(state.grant) | {"status": state.status} for state in states]
 
 
-def applied(access: Access, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
+def applied(access: ClusterClient, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
     """Grant what is missing, and make users where a directory for their passwords is given."""
     from ensemble.kafka.admin import acls, users
 
@@ -50,8 +50,8 @@ def applied(access: Access, others: Others, passwords: Path | None) -> list[dict
     return [_row(state.grant) | {"status": words.get(state.status, state.status)} for state in states]
 
 
-def _who(access: Access) -> str:
-    from ensemble.kafka.admin.permissions import principal
+def _who(access: ClusterClient) -> str:
+    from ensemble.kafka.authorization import principal
 
     return principal(access.shared)
 

@@ -19,7 +19,7 @@ from cli.waves import Fate, Pace, Wave
 from cli.where import Where
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _PREVIEWED: Final = 20
 
@@ -52,7 +52,7 @@ class Manner:
     as_json: bool = False
 
 
-def act(access: Access, action: Action, target: Target, manner: Manner) -> int:
+def act(access: ClusterClient, action: Action, target: Target, manner: Manner) -> int:
     """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
     with OrderStates(access) as states:
         meant = chosen(states.now, action, target)
@@ -81,7 +81,7 @@ def chosen(states: Mapping[str, State], action: Action, target: Target) -> dict[
     return {target.order_id: state}
 
 
-def _say_what_is_stuck(access: Access, meant: Mapping[str, State]) -> None:
+def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
     """What is sent again waits behind what its participant has given up, and no sending moves that."""
     with Held(access, services.chosen(access, None)) as held:
         heads = stuck(held.parked(), meant)

@@ -9,11 +9,11 @@ from cli.orders import ENDED, state_of
 from cli.publishing import Receipt, publish
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Message
 
 
-def request(access: Access, order_id: str, command: Message) -> Receipt:
+def request(access: ClusterClient, order_id: str, command: Message) -> Receipt:
     """Send it; a Mistake when the order is not known or has ended."""
     state = state_of(access, order_id)
     if not state:

@@ -10,19 +10,19 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages.schema_set import SchemaSources
 
 _SILENT_S = 2.0
 
 
-def reach(timeout_s: float = 8.0) -> Access:
+def reach(timeout_s: float = 8.0) -> ClusterClient:
     """The cluster; ConfigurationError says what to do when there is none."""
-    from ensemble.kafka.client.access import open_access
+    from ensemble.kafka.client.access import open_client
     from ensemble.settings import KafkaSettings, load
 
     keep_the_client_quiet()
-    return open_access(load(KafkaSettings), timeout_s)
+    return open_client(load(KafkaSettings), timeout_s)
 
 
 @cache

@@ -21,12 +21,12 @@ from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _SHOWN_BYTES: Final = 2_000
 
 
-def found(access: Access, selection: Selection) -> list[Letter]:
+def found(access: ClusterClient, selection: Selection) -> list[Letter]:
     """The dead letters that are meant, newest first."""
     names = services.chosen(access, selection.service)
     records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
@@ -46,19 +46,19 @@ def _check_names(selection: Selection, letters: Sequence[Letter]) -> None:
         raise Mistake(f"--type: no message is called {selection.type!r}; there are {', '.join(sorted(known))}")
 
 
-def listed(access: Access, selection: Selection, limit: int) -> list[dict[str, Any]]:
+def listed(access: ClusterClient, selection: Selection, limit: int) -> list[dict[str, Any]]:
     """The latest of them, one row each."""
     return [summary(letter) for letter in found(access, selection)[:limit]]
 
 
-def groups(access: Access, selection: Selection) -> list[dict[str, Any]]:
+def groups(access: ClusterClient, selection: Selection) -> list[dict[str, Any]]:
     """By cause, one row each."""
     noted = notes(access)
     rows = [group.document(noted.get(group.id)) for group in grouped(found(access, selection))]
     return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
 
 
-def group_of(access: Access, name: str) -> Group:
+def group_of(access: ClusterClient, name: str) -> Group:
     """The group called `name`; a Mistake when there is none, whatever became of its dead letters."""
     for group in grouped(found(access, Selection(open_only=False))):
         if group.id == name:
@@ -66,7 +66,7 @@ def group_of(access: Access, name: str) -> Group:
     raise Mistake(f"GROUP: no group {name!r}; `ensemble dead-letters group --all` shows those there are")
 
 
-def one(access: Access, place: str) -> Letter:
+def one(access: ClusterClient, place: str) -> Letter:
     """The dead letter that lies at TOPIC/PARTITION/OFFSET; a Mistake when there is none."""
     topic, partition, offset = _parsed(place)
     if (count := access.topics().get(topic, 0)) <= partition:
@@ -79,7 +79,7 @@ def one(access: Access, place: str) -> Letter:
     raise Mistake(f"DEAD_LETTER: nothing lies at {place}; `ensemble dead-letters list` shows what there is")
 
 
-def these(access: Access, places: Sequence[str], selection: Selection) -> list[Letter]:
+def these(access: ClusterClient, places: Sequence[str], selection: Selection) -> list[Letter]:
     """Those that are named, else those that the filters take; a Mistake when neither says which."""
     if places and not selection.is_everything:
         raise Mistake("DEAD_LETTER and filters: name dead letters, or give filters, not both")
@@ -164,6 +164,6 @@ def _parsed(place: str) -> tuple[str, int, int]:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def _no_such(topic: str, access: Access) -> str:
+def _no_such(topic: str, access: ClusterClient) -> str:
     names = ", ".join(services.named_by(access, services.DEAD_LETTER))
     return f"DEAD_LETTER: there is no topic {topic}; services with dead letters are {names or 'none'}"

@@ -14,7 +14,7 @@ from ensemble.messages.codec import Decoded, Decoder
 from ensemble.system_messages import state as runtime_state
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Received
+    from ensemble.kafka.records import ReceivedRecord
 
 KINDS = {"commands": "command", "events": "event", "state": "state"}
 OUTSIDE = "outside"
@@ -24,7 +24,7 @@ OUTSIDE = "outside"
 class Entry:
     """One record, decoded as far as it goes. `problem` says why it cannot be read."""
 
-    record: Received
+    record: ReceivedRecord
     type: str
     kind: str
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Entry:
         return self.record.headers.get(name, b"").decode(errors="replace")
 
 
-def entry_of(record: Received) -> Entry:
+def entry_of(record: ReceivedRecord) -> Entry:
     """The record as an entry; never fails, whatever its bytes are."""
     if record.value is None:
         return Entry(record, "(tombstone)", "tombstone")
@@ -103,7 +103,7 @@ def entry_of(record: Received) -> Entry:
     return _readable(record, decoded)
 
 
-def _readable(record: Received, decoded: Decoded) -> Entry:
+def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:
     namespace, _, name = decoded.name.rpartition(".")
     return Entry(record, name, KINDS.get(namespace.rpartition(".")[2], "message"), decoded.fields)
 

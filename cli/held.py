@@ -12,7 +12,7 @@ from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Shelf:
 class Held(Shelf):
     """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
 
-    def __init__(self, access: Access, services: Iterable[str]) -> None:
+    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         from ensemble.kafka.client.following import Tail
 
         super().__init__()

@@ -12,10 +12,10 @@ from cli.publishing import now
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
-def listed(access: Access, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
+def listed(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
     """One row each, the latest first."""
     names = services.topics(access, services.chosen(access, service), services.OPERATIONS)
     entries = map(entry_of, access.read(access.places(names), progress("incidents")))

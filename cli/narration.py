@@ -11,7 +11,8 @@ from cli.entries import Entry, entry_of
 from cli.story import Line, Story, in_order
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Follower, Received
+    from ensemble.kafka.client.access import Follower
+    from ensemble.kafka.records import ReceivedRecord
 
 ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 _HOLD_S: Final = 0.4
@@ -55,7 +56,7 @@ def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Lin
             yield story.tell(entry)
 
 
-def _of(records: list[Received], order_id: str) -> list[Received]:
+def _of(records: list[ReceivedRecord], order_id: str) -> list[ReceivedRecord]:
     """Those whose bytes name the order: the others are not worth decoding."""
     wanted = order_id.encode()
     return [record for record in records if record.value is not None and wanted in record.value]

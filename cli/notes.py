@@ -14,10 +14,10 @@ from ensemble.service.topics import NOTES
 from ensemble.system_messages.notes import GroupNote
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
-def notes(access: Access) -> dict[str, dict[str, Any]]:
+def notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
     """The note of each group that has one."""
     if NOTES.name not in access.topics():
         return {}
@@ -31,7 +31,7 @@ def notes(access: Access) -> dict[str, dict[str, Any]]:
     return found
 
 
-def put_note(access: Access, group: str, operator: Operator) -> None:
+def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
     """Note the operator's words; the topic has to exist. They replace what was noted before."""
     access.places([NOTES.name])
     asked = operator.operation()

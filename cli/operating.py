@@ -14,7 +14,7 @@ from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.system_messages.operations import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Event
     from ensemble.state.unit_of_work import Output
 
@@ -57,7 +57,7 @@ class Answers:
 class Hearing(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
-    def __init__(self, access: Access, services: Iterable[str]) -> None:
+    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         from ensemble.kafka.client.following import Tail
 
         super().__init__()

@@ -13,7 +13,7 @@ from cli.publishing import record_of
 from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Command
 
 State = Mapping[str, Any]
@@ -23,7 +23,7 @@ _LOOK_EVERY_S: Final = 0.1
 class OrderStates:
     """Use it in a `with`."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ClusterClient) -> None:
         from ensemble.kafka.client.following import Tail
         from ensemble.kafka.client.producing import Writer
 

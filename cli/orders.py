@@ -19,7 +19,8 @@ from ensemble.clock import rfc3339
 from ensemble.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access, Place
+    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.records import TopicPlace
 
 ENDED: Final = frozenset({"completed", "cancelled"})
 
@@ -45,7 +46,7 @@ class Whole:
         }
 
 
-def all_states(access: Access) -> dict[str, dict[str, Any]]:
+def all_states(access: ClusterClient) -> dict[str, dict[str, Any]]:
     """The newest state of each order, oldest change first."""
     states: dict[str, dict[str, Any]] = {}
     for record in access.read(access.places([ORDER_STATE.name]), progress("orders")):
@@ -56,7 +57,7 @@ def all_states(access: Access) -> dict[str, dict[str, Any]]:
     return dict(sorted(states.items(), key=lambda item: int(item[1]["updated_at"])))
 
 
-def state_of(access: Access, order_id: str) -> dict[str, Any]:
+def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     """The newest state of one order; empty when the orchestrator does not know it."""
     state: dict[str, Any] = {}
     for record in access.read(_own(access, [ORDER_STATE.name], order_id)):
@@ -65,7 +66,7 @@ def state_of(access: Access, order_id: str) -> dict[str, Any]:
     return state
 
 
-def listed(access: Access, wanted: Where, limit: int) -> list[dict[str, Any]]:
+def listed(access: ClusterClient, wanted: Where, limit: int) -> list[dict[str, Any]]:
     """One row for each order, the latest change first; terms come from OrderPlaced where the state has let them go."""
     at = now()
     found = {key: state for key, state in all_states(access).items() if wanted.takes(state, at)}
@@ -74,7 +75,7 @@ def listed(access: Access, wanted: Where, limit: int) -> list[dict[str, Any]]:
     return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
 
 
-def whole(access: Access, order_id: str) -> Whole:
+def whole(access: ClusterClient, order_id: str) -> Whole:
     """Everything about one order; a Mistake when there is nothing."""
     names = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
     entries = _entries(access, places_of(access, names, order_id), order_id)
@@ -89,7 +90,7 @@ def whole(access: Access, order_id: str) -> Whole:
     return Whole(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
 
 
-def places_of(access: Access, topics: Iterable[str], order_id: str) -> list[Place]:
+def places_of(access: ClusterClient, topics: Iterable[str], order_id: str) -> list[TopicPlace]:
     """Where records of this order can lie: its own partition where the topic is keyed by order, else all of them."""
     by_order = {topic.name for topic in CATALOGUE.topics if topic.key == "order_id"}
     names = list(topics)
@@ -97,7 +98,7 @@ def places_of(access: Access, topics: Iterable[str], order_id: str) -> list[Plac
     return [*_own(access, [name for name in names if name in by_order], order_id), *access.places(others)]
 
 
-def dead_letter_topics(access: Access) -> list[str]:
+def dead_letter_topics(access: ClusterClient) -> list[str]:
     """Those that the cluster has."""
     return sorted(name for name in access.topics() if name.endswith(".dead-letter"))
 
@@ -136,14 +137,14 @@ def _pause(state: Mapping[str, Any]) -> str:
     return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
 
 
-def _own(access: Access, topics: list[str], order_id: str) -> list[Place]:
+def _own(access: ClusterClient, topics: list[str], order_id: str) -> list[TopicPlace]:
     counts: dict[str, int] = {}
     for topic, _ in access.places(topics):
         counts[topic] = counts.get(topic, 0) + 1
     return [(topic, partition_of(order_id.encode(), count)) for topic, count in counts.items()]
 
 
-def _entries(access: Access, places: list[Place], order_id: str) -> list[Entry]:
+def _entries(access: ClusterClient, places: list[TopicPlace], order_id: str) -> list[Entry]:
     """Records whose bytes name the order, and that are about it or keyed by it."""
     wanted, found = order_id.encode(), []
     for record in access.read(places, progress(f"the story of {order_id}")):
@@ -154,7 +155,7 @@ def _entries(access: Access, places: list[Place], order_id: str) -> list[Entry]:
     return found
 
 
-def _terms(access: Access, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _terms(access: ClusterClient, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     terms = {order_id: dict(state["order"]) for order_id, state in states.items() if state.get("order")}
     missing = {order_id.encode() for order_id in states.keys() - terms.keys()}
     if missing:

@@ -21,7 +21,7 @@ from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import ParkedRecord
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Filter:
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
-def found(access: Access, wanted: Filter) -> list[Parked]:
+def found(access: ClusterClient, wanted: Filter) -> list[Parked]:
     """The keys that are meant, the longest parked first."""
     with Held(access, services.chosen(access, wanted.service)) as held:
         return [parked for parked in held.parked() if wanted.takes(parked)]
 
 
-def one(access: Access, key: str, service: str | None) -> Parked:
+def one(access: ClusterClient, key: str, service: str | None) -> Parked:
     """The parked key; a Mistake when there is none, or when several services have one of that name."""
     there = found(access, Filter(service, key=key))
     if not there:
@@ -82,7 +82,7 @@ def whole(parked: Parked) -> dict[str, Any]:
     return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
 
 
-def retry_of(access: Access, parked: Parked, operator: Operator) -> Sent:
+def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> Sent:
     """The command to try its head now; where that is a dead letter, its redrive, so that its fate is known."""
     letter = _letter_of(access, parked)
     return _try_now(parked, operator) if letter is None else Sent(letter, redrive_of(letter, operator))
@@ -100,7 +100,7 @@ def discard_of(parked: Parked, operator: Operator) -> Sent:
     return Sent(_as_letter(parked), DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key))
 
 
-def _letter_of(access: Access, parked: Parked) -> Letter | None:
+def _letter_of(access: ClusterClient, parked: Parked) -> Letter | None:
     """The dead letter of its head; None where there is none, or none any more."""
     if not parked.entry.dead_letter:
         return None
@@ -117,12 +117,12 @@ def _place(parked: Parked) -> dict[str, Any]:
 
 def _as_letter(parked: Parked) -> Letter:
     """What is delivered is looked after as a dead letter is, one that lies in the parked key's partition."""
-    from ensemble.kafka.client.access import Received
+    from ensemble.kafka.records import ReceivedRecord
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
     said = {PARKING_KEY: parked.key}
     at, pairs = parked.entry.since, tuple(said.items())
-    received = Received(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
+    received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
     return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))
 
 
@@ -140,12 +140,12 @@ def _record(parked: Parked, held: ParkedRecord) -> dict[str, Any]:
 
 
 def _entry(parked: Parked, held: ParkedRecord) -> Entry:
-    from ensemble.kafka.client.access import Received
+    from ensemble.kafka.records import ReceivedRecord
 
     pairs = tuple((header.name, header.value) for header in held.headers)
     headers = {name: value or b"" for name, value in pairs}
     at = parked.entry.since
-    return entry_of(Received(held.topic, held.partition, held.offset, at, held.key, held.value, headers, pairs))
+    return entry_of(ReceivedRecord(held.topic, held.partition, held.offset, at, held.key, held.value, headers, pairs))
 
 
 def _time(at: int | None) -> str | None:

@@ -15,7 +15,7 @@ from cli.waves import Pace, Wave
 from cli.wider import Spread, Wider, spread
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _ROUNDS: Final = 20
 """How often orders are looked for that were held while the last ones went on."""
@@ -32,14 +32,14 @@ class Manner:
     as_json: bool = False
 
 
-def pause(access: Access, what: Wider, manner: Manner) -> int:
+def pause(access: ClusterClient, what: Wider, manner: Manner) -> int:
     """Pause it everywhere; exit code 1 when a partition has not acknowledged it in time."""
     done = spread(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
     _show_spread(done, as_json=manner.as_json)
     return _told(done, manner)
 
 
-def resume(access: Access, what: Wider, manner: Manner) -> int:
+def resume(access: ClusterClient, what: Wider, manner: Manner) -> int:
     """Let it go on, and the orders that it holds; exit code 1 when waves stopped, or a partition has not answered."""
     with OrderStates(access) as states:
         held = held_by(states, what)
@@ -59,7 +59,7 @@ def held_by(states: OrderStates, what: Wider) -> list[str]:
 class _Resuming:
     """One pause's end."""
 
-    access: Access
+    access: ClusterClient
     states: OrderStates
     what: Wider
     manner: Manner

@@ -16,7 +16,7 @@ from ensemble.messages.codec import encoder_for
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.state.unit_of_work import Output
 
 
@@ -33,7 +33,7 @@ class Receipt:
     trace: str
 
 
-def publish(access: Access, message: Message, topic: Topic | None = None) -> Receipt:
+def publish(access: ClusterClient, message: Message, topic: Topic | None = None) -> Receipt:
     """Write the message and return when it is safe. `topic` chooses where a type lives on several."""
     home = topic or CATALOGUE.homes(type(message))[0]
     encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))

@@ -20,7 +20,7 @@ from cli.redriving import Delivery, Pace, Sent, check_generations, discard_of, i
 from cli.selecting import Selection
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {
@@ -45,11 +45,11 @@ class Wanted:
     edit: Path | None = None
     force: bool = False
 
-    def letters(self, access: Access) -> list[Letter]:
+    def letters(self, access: ClusterClient) -> list[Letter]:
         """In the order in which they are to be delivered."""
         return in_order(these(access, self.places, self.selection))[: self.limit]
 
-    def redrives(self, access: Access, operator: Operator) -> list[Sent]:
+    def redrives(self, access: ClusterClient, operator: Operator) -> list[Sent]:
         """The commands; a Mistake for an edit that is not about one, or does not fit."""
         letters = self.letters(access)
         content = self._edited(letters)
@@ -73,7 +73,7 @@ class Manner:
     as_json: bool = False
 
 
-def rehearse(access: Access, wanted: Wanted, *, as_json: bool) -> int:
+def rehearse(access: ClusterClient, wanted: Wanted, *, as_json: bool) -> int:
     """Say what redriving would come to; exit code 0."""
     from cli.rehearsing import rehearsed
 
@@ -85,7 +85,7 @@ def rehearse(access: Access, wanted: Wanted, *, as_json: bool) -> int:
     return 0
 
 
-def redrive_these(access: Access, wanted: Wanted, manner: Manner) -> int:
+def redrive_these(access: ClusterClient, wanted: Wanted, manner: Manner) -> int:
     """Deliver them again; exit code 1 when one does not succeed."""
     sent = wanted.redrives(access, manner.operator)
     check_generations([one.letter for one in sent], force=wanted.force)
@@ -93,7 +93,7 @@ def redrive_these(access: Access, wanted: Wanted, manner: Manner) -> int:
     return carry_out(access, sent, manner)
 
 
-def discard_these(access: Access, wanted: Wanted, manner: Manner) -> int:
+def discard_these(access: ClusterClient, wanted: Wanted, manner: Manner) -> int:
     """Do without them; exit code 1 when one is refused."""
     sent = [Sent(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
     _preview("discard", wanted, sent, yes=manner.yes)
@@ -113,7 +113,7 @@ def _preview(verb: str, wanted: Wanted, sent: Sequence[Sent], *, yes: bool) -> N
     confirm(f"{verb} {_counted(len(sent))}?", yes=yes)
 
 
-def carry_out(access: Access, sent: Sequence[Sent], manner: Manner) -> int:
+def carry_out(access: ClusterClient, sent: Sequence[Sent], manner: Manner) -> int:
     settled = [one for one in sent if one.letter.fate.status not in OPEN]
     if settled:
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))

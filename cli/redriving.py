@@ -23,7 +23,7 @@ from ensemble.system_messages.dead_letters import OperatorRequest, discard, redr
 from ensemble.system_messages.operations import DiscardRecord, RecordOperation, RedriveRecord
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 MOST_GENERATIONS: Final = 5
 """What failed so often again is not redriven without force: another time will not help."""
@@ -91,7 +91,7 @@ def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
 class Delivery:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
-    def __init__(self, access: Access, services: Sequence[str]) -> None:
+    def __init__(self, access: ClusterClient, services: Sequence[str]) -> None:
         from ensemble.kafka.client.following import Tail
         from ensemble.kafka.client.producing import Writer
 

@@ -18,11 +18,11 @@ from ensemble.errors import EnsembleError
 
 if TYPE_CHECKING:
     from ensemble.engine.compiled import Plan
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.state.unit_of_work import Output
 
 
-def rehearsed(access: Access, sent: Sequence[Sent]) -> list[dict[str, Any]]:
+def rehearsed(access: ClusterClient, sent: Sequence[Sent]) -> list[dict[str, Any]]:
     """One row for each, in order: what its redrive would come to."""
     tried: list[tuple[Sent, str, Rehearsed]] = []
     with _silence():
@@ -51,17 +51,17 @@ def _drop(*_: Any) -> NoReturn:
     raise structlog.DropEvent
 
 
-def _on_copies(access: Access, service: str, sent: Sequence[Sent]) -> list[tuple[Sent, str, Rehearsed]]:
-    from ensemble.kafka.worker.partition_copy import copy_of, planned
+def _on_copies(access: ClusterClient, service: str, sent: Sequence[Sent]) -> list[tuple[Sent, str, Rehearsed]]:
+    from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition
     from ensemble.policies.loading import load_policies
     from ensemble.settings import RuntimeSettings, load
 
     declared = made(service)
     stage = staged(declared)
-    plan = planned(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
+    plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
     found = []
     for partition in sorted({one.letter.partition for one in sent}):
-        rehearsal = Rehearsal(copy_of(plan, partition, access), stage.calls, now())
+        rehearsal = Rehearsal(copy_partition(plan, partition, access), stage.calls, now())
         here = [one for one in sent if one.letter.partition == partition]
         found += [(one, _handler(plan, one.letter), rehearsal.of(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
     return found
@@ -134,7 +134,7 @@ def _id_of(output: Output) -> str:
     return found if isinstance(found, str) else found.decode(errors="replace")
 
 
-def _found_on_topics(access: Access, outputs: Iterable[Output]) -> dict[str, str]:
+def _found_on_topics(access: ClusterClient, outputs: Iterable[Output]) -> dict[str, str]:
     """Where messages with these ids lie already: ids follow from what caused a message, so the same work makes them."""
     wanted = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
     topics = sorted(set(wanted.values()))

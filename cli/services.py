@@ -10,7 +10,7 @@ from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 DEAD_LETTER: Final = ".dead-letter"
 CONTROL: Final = ".control"
@@ -18,7 +18,7 @@ OPERATIONS: Final = ".operations"
 PARKED: Final = ".parked-changelog"
 
 
-def chosen(access: Access, name: str | None, flag: str = "--service") -> list[str]:
+def chosen(access: ClusterClient, name: str | None, flag: str = "--service") -> list[str]:
     """The service called `name`, or all that the cluster has topics of; a Mistake lists those there are."""
     names = named_by(access, DEAD_LETTER)
     if name is None:
@@ -29,12 +29,12 @@ def chosen(access: Access, name: str | None, flag: str = "--service") -> list[st
     return [name]
 
 
-def named_by(access: Access, suffix: str) -> list[str]:
+def named_by(access: ClusterClient, suffix: str) -> list[str]:
     """The services that have a topic with this suffix."""
     return sorted(name.removesuffix(suffix) for name in access.topics() if name.endswith(suffix))
 
 
-def topics(access: Access, services: Iterable[str], suffix: str) -> list[str]:
+def topics(access: ClusterClient, services: Iterable[str], suffix: str) -> list[str]:
     """Those topics of these services that the cluster has."""
     there = access.topics()
     return [name for service in services if (name := service + suffix) in there]

@@ -21,7 +21,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 def show_whole(whole: Whole, *, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def tell_decisions(state: Mapping[str, Any]) -> None:
             write(f"  {line}")
 
 
-def watch(access: Access, order_id: str, timeout_s: float, *, as_json: bool) -> int:
+def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bool) -> int:
     """Tell the order's story until it has ended: exit code 0, or 1 when that takes longer than the timeout."""
     topics = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
     began, end = time.monotonic(), ""

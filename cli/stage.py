@@ -16,7 +16,7 @@ from cli.examples import STOCK, WAREHOUSE
 from cli.fleet import Fleet, Member
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _HEAP = "512m"
 
@@ -54,7 +54,7 @@ class Plan:
 class Stage:
     """As a context: up when the block begins, gone when it ends."""
 
-    access: Access
+    access: ClusterClient
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self._plan, self._say, self._closing = plan, say, ExitStack()
@@ -104,7 +104,7 @@ class Stage:
         return broker.start(lambda step: self._say(str(step)) if _is_news(step) else None).bootstrap_servers
 
 
-def seed(access: Access) -> bool:
+def seed(access: ClusterClient) -> bool:
     """Fill the shelves, unless something is on them already."""
     from cli.publishing import publish
     from contracts import ReceiveStock
@@ -117,19 +117,19 @@ def seed(access: Access) -> bool:
     return True
 
 
-def has_stock(access: Access) -> bool:
+def has_stock(access: ClusterClient) -> bool:
     """Whether anything was ever received, or is about to be."""
     places = access.places(["inventory.ledger", "inventory.commands"])
     return any(access.ends(places).values())
 
 
-def _made_ready(bootstrap: str) -> Access:
+def _made_ready(bootstrap: str) -> ClusterClient:
     from cli.mistakes import Mistake
     from cli.topics import applied
-    from ensemble.kafka.client.access import open_access
+    from ensemble.kafka.client.access import open_client
     from ensemble.settings import KafkaSettings, load
 
-    access = open_access(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
+    access = open_client(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
     wrong = [row for row in applied(access, _replication(access)) if row["status"].startswith("wrong")]
     if wrong:
         listed = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
@@ -137,7 +137,7 @@ def _made_ready(bootstrap: str) -> Access:
     return access
 
 
-def _replication(access: Access) -> int:
+def _replication(access: ClusterClient) -> int:
     return min(3, len(access.admin.list_topics(timeout=10).brokers))
 
 

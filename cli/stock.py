@@ -12,7 +12,7 @@ from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 Shelf = tuple[str, str]
 """Warehouse and sku."""
@@ -100,7 +100,7 @@ class Chosen:
         return self.warehouse in {None, row["warehouse"]} and self.sku in {None, row["sku"]}
 
 
-def audit(access: Access, chosen: Chosen) -> list[dict[str, Any]]:
+def audit(access: ClusterClient, chosen: Chosen) -> list[dict[str, Any]]:
     """Every fact of the ledger with what it left behind, in the order of its warehouse."""
     return [row for row in audited(_facts(access)) if chosen.takes(row)]
 
@@ -112,7 +112,7 @@ def audited(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         yield ledger.take(entry)
 
 
-def levels(access: Access, chosen: Chosen) -> list[dict[str, Any]]:
+def levels(access: ClusterClient, chosen: Chosen) -> list[dict[str, Any]]:
     """What each shelf holds."""
     ledger = Ledger()
     for entry in _facts(access):
@@ -121,7 +121,7 @@ def levels(access: Access, chosen: Chosen) -> list[dict[str, Any]]:
     return [row for row in rows if chosen.takes(row)]
 
 
-def _facts(access: Access) -> Iterator[Entry]:
+def _facts(access: ClusterClient) -> Iterator[Entry]:
     """Partition by partition: within one they are in order, and a warehouse never leaves its own."""
     for place in access.places([INVENTORY_LEDGER.name]):
         yield from map(entry_of, access.read([place], progress("the ledger")))

@@ -14,7 +14,7 @@ from cli.output import say, show_json_line, write
 from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access, Follower
+    from ensemble.kafka.client.access import ClusterClient, Follower
 
 
 _WIDE = 110
@@ -35,7 +35,7 @@ class Selection:
         return self.order is None or self.order in {entry.order_id, entry.key}
 
 
-def follow(access: Access, selection: Selection, *, as_json: bool) -> None:
+def follow(access: ClusterClient, selection: Selection, *, as_json: bool) -> None:
     """Show what is selected until there is no more of it, or until Ctrl-C."""
     places = access.places(selection.topics or [topic.name for topic in CATALOGUE.topics])
     shown = 0

@@ -12,7 +12,7 @@ from ensemble.service.topics import NOTES
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 def wanted() -> list[Topic]:
@@ -20,12 +20,12 @@ def wanted() -> list[Topic]:
     return [*topics.all_topics(CATALOGUE, (make() for make in SERVICES.values())), NOTES]
 
 
-def found(access: Access) -> list[dict[str, Any]]:
+def found(access: ClusterClient) -> list[dict[str, Any]]:
     """Each topic and its state on the cluster."""
     return [_row(state) for state in topics.compare(access.admin, wanted())]
 
 
-def applied(access: Access, replication: int) -> list[dict[str, Any]]:
+def applied(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
     """Create what is missing; the topics as they are now."""
     states = topics.apply(access.admin, wanted(), replication)
     return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]

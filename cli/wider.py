@@ -24,7 +24,7 @@ from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Spread:
         }
 
 
-def spread(access: Access, what: Wider, operator: Operator, *, pause: bool, wait_s: float) -> Spread:  # noqa: PLR0913
+def spread(access: ClusterClient, what: Wider, operator: Operator, *, pause: bool, wait_s: float) -> Spread:  # noqa: PLR0913
     """Write the pause, or its end, to all partitions in one transaction, and wait until they have answered."""
     from ensemble.kafka.client.producing import write_together
 
@@ -125,7 +125,7 @@ def spread(access: Access, what: Wider, operator: Operator, *, pause: bool, wait
         return Spread(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 
 
-def in_force(access: Access) -> list[dict[str, Any]]:
+def in_force(access: ClusterClient) -> list[dict[str, Any]]:
     """Every wider pause that any partition knows of, with how many know."""
     names = services.chosen(access, None)
     counts = access.topics()

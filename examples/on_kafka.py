@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, Producer
 from ensemble.embedded import EmbeddedKafka, on_stderr
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
-from ensemble.kafka.discovery import connect
+from ensemble.kafka.connection import connect
 from ensemble.kafka.worker.process import make_loop
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for, readers_for

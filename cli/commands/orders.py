@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.acting import Manner, Target
     from cli.operators import Operator
     from cli.publishing import Receipt
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Message
 
 group = typer.Typer(help="Place, find, follow, steer and cancel orders.")
@@ -168,7 +168,7 @@ def _cancel_these(target: Target, manner: Manner) -> int:
     return act(reach(), CANCEL, target, manner)
 
 
-def _watch(access: Access, order_id: str, timeout: float, *, as_json: bool) -> int:
+def _watch(access: ClusterClient, order_id: str, timeout: float, *, as_json: bool) -> int:
     from cli.showing import watch as follow
 
     return follow(access, order_id, timeout, as_json=as_json)

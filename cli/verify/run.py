@@ -29,7 +29,7 @@ from cli.verify.reader import CannotCheck, Cluster, Tell
 from cli.verify.report import Report
 from cli.verify.snapshot import Snapshot
 from contracts import SCHEMAS
-from ensemble.kafka.discovery import connect
+from ensemble.kafka.connection import connect
 from ensemble.messages.codec import Decoder
 from ensemble.settings import KafkaSettings
 from ensemble.system_messages import state as runtime_state

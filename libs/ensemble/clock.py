@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 
@@ -32,3 +33,17 @@ class ManualClock:
 def rfc3339(at: int) -> str:
     """Return epoch milliseconds as CloudEvents writes a time, such as `2026-11-23T11:35:00.123Z`."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def until(limit_s: float, pause_s: float = 0.0) -> Iterator[float]:
+    """Yield the seconds left, once for each attempt and with a pause between two, until `limit_s` have passed.
+
+    There is at least one attempt, and none begins after the limit.
+    """
+    deadline = time.monotonic() + limit_s
+    left_s = limit_s
+    while True:
+        yield left_s
+        if (left_s := deadline - time.monotonic()) <= 0:
+            return
+        time.sleep(pause_s)

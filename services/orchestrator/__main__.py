@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from services.orchestrator.policies import fulfilment_policies
 from services.orchestrator.service import orchestrator
 

@@ -3,7 +3,7 @@
 import sys
 
 from ensemble import EnsembleError
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from services.payment.service import configured_provider, payment_service
 
 

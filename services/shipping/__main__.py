@@ -2,7 +2,7 @@
 
 import sys
 
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from services.shipping.service import shipping_service
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from cli.member import SERVICES
 from cli.operating import Answers, Ask
 from cli.services import DEAD_LETTER, OPERATIONS, PARKED
 from ensemble.errors import EnsembleError
-from ensemble.kafka.client.access import Access, Received
+from ensemble.kafka.client.access import ClusterClient
+from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace
 from ensemble.system_messages.dead_letters import redrives_of
 from tests.end_to_end.reading import Reading
@@ -27,7 +28,7 @@ _POLL_S: Final = 0.2
 class Held:
     """Read along with `look`. It waits for nobody: what an open transaction hides comes later."""
 
-    access: Access
+    access: ClusterClient
     letters: dict[Named, Letter] = field(default_factory=dict)
     answered: dict[Ask, int] = field(default_factory=dict)
     """When the answer was written, epoch milliseconds."""
@@ -65,13 +66,13 @@ class Held:
         """What nobody could read, and nobody has redriven."""
         return [each for each in self.letters.values() if each.error == "UndecodableRecord" and not each.generation]
 
-    def _polled(self) -> list[Received]:
+    def _polled(self) -> list[ReceivedRecord]:
         try:
             return self.reading.poll(_POLL_S)
         except EnsembleError:
             return []  # the broker is away, which is what this is about
 
-    def _take(self, record: Received) -> None:
+    def _take(self, record: ReceivedRecord) -> None:
         if record.topic.endswith(DEAD_LETTER):
             letter = Letter(entry_of(record))
             self.letters[letter.identity] = letter

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from cli.publishing import publish
-from ensemble.kafka.client.access import Access, open_access
+from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import KafkaSettings
@@ -28,11 +28,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def access(stack: Stack) -> Access:
-    return open_access(KafkaSettings(bootstrap_servers=stack.address("KAFKA")), LIMIT_S, quiet=True)
+def access(stack: Stack) -> ClusterClient:
+    return open_client(KafkaSettings(bootstrap_servers=stack.address("KAFKA")), LIMIT_S, quiet=True)
 
 
-def publish_orders(access: Access, number: int) -> list[str]:
+def publish_orders(access: ClusterClient, number: int) -> list[str]:
     """From a process that knows no registry: their ids are those of the files."""
     placed = [f"order-{next(NUMBERS)}" for _ in range(number)]
     for order_id in placed:
@@ -40,7 +40,7 @@ def publish_orders(access: Access, number: int) -> list[str]:
     return placed
 
 
-def await_completed(access: Access, order_ids: list[str]) -> None:
+def await_completed(access: ClusterClient, order_ids: list[str]) -> None:
     def waiting() -> set[str]:
         found = access.read(access.places(["orders.events"]))
         return set(order_ids) - {
@@ -50,7 +50,7 @@ def await_completed(access: Access, order_ids: list[str]) -> None:
     wait_until(lambda: not waiting(), lambda: f"orders to complete: {sorted(waiting())}")
 
 
-def ids_on(access: Access, topic: str) -> dict[str, set[bool]]:
+def ids_on(access: ClusterClient, topic: str) -> dict[str, set[bool]]:
     """Whether the schema ids on a topic are the files', by who wrote."""
     found: dict[str, set[bool]] = {}
     for record in access.read(access.places([topic])):
@@ -75,12 +75,12 @@ def test_an_order_from_the_host_completes_and_the_command_says_where_it_went(sta
     assert "completed" in stack.ensemble("orders", "watch", order[1], "--timeout", str(LIMIT_S / 2))
 
 
-def test_records_of_files_and_of_the_registry_are_right_together(stack: Stack, access: Access) -> None:
+def test_records_of_files_and_of_the_registry_are_right_together(stack: Stack, access: ClusterClient) -> None:
     await_completed(access, publish_orders(access, 3))
     assert ids_on(access, "orders.events") == {"/cli": {True, False}, "/services/order": {False}}
 
 
-def test_orders_complete_while_the_registry_is_away(stack: Stack, access: Access) -> None:
+def test_orders_complete_while_the_registry_is_away(stack: Stack, access: ClusterClient) -> None:
     stack.run("stop", "schema-registry")
     await_completed(access, publish_orders(access, 3))
     stack.run("start", "schema-registry")
@@ -90,7 +90,7 @@ def test_orders_complete_while_the_registry_is_away(stack: Stack, access: Access
     assert {registration["new"] for registration in there} == {False}
 
 
-def test_orders_complete_while_a_container_is_killed(stack: Stack, access: Access) -> None:
+def test_orders_complete_while_a_container_is_killed(stack: Stack, access: ClusterClient) -> None:
     before = publish_orders(access, 5)
     stack.crash(stack.containers("payment")[0])
     after = publish_orders(access, 5)
@@ -98,14 +98,14 @@ def test_orders_complete_while_a_container_is_killed(stack: Stack, access: Acces
     assert stack.containers("payment")[0]["RestartCount"] == 1
 
 
-def test_orders_complete_when_the_broker_is_killed(stack: Stack, access: Access) -> None:
+def test_orders_complete_when_the_broker_is_killed(stack: Stack, access: ClusterClient) -> None:
     before = publish_orders(access, 3)
     stack.crash(stack.containers("kafka")[0])
     stack.await_healthy("kafka", *SERVICES)
     await_completed(access, [*before, *publish_orders(access, 3)])
 
 
-def test_replicas_share_the_partitions(stack: Stack, access: Access) -> None:
+def test_replicas_share_the_partitions(stack: Stack, access: ClusterClient) -> None:
     stack.run("up", "--detach", "--no-recreate", "--scale", "payment=3")
     await_shares(stack, [1, 1, 2])
     placed = publish_orders(access, 10)

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
-from ensemble.kafka.client.access import open_access
-from ensemble.kafka.discovery import connect
-from ensemble.kafka.worker.restore import high_watermarks
+from ensemble.kafka.client.access import open_client
+from ensemble.kafka.connection import connect
+from ensemble.kafka.offsets import high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
 from tests.support.kafka_cluster import container, leave_the_cleaning_to_us
@@ -59,7 +59,7 @@ def commit_offset(producer: Producer, topic: str) -> None:
 
 def await_value(bootstrap: str, topic: str) -> None:
     """A commit is decided when it returns; its marker reaches the topic a moment later."""
-    access = open_access(KafkaSettings(bootstrap_servers=bootstrap), 20, quiet=True)
+    access = open_client(KafkaSettings(bootstrap_servers=bootstrap), 20, quiet=True)
     wait_for(lambda: [record.value for record in access.read([(topic, 0)])] == [b"value"], "the transaction's record")
 
 

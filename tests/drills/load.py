@@ -16,7 +16,7 @@ from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
 from ensemble.kafka.client.producing import Writer
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 GOODS: Final = ("beans-1kg", "grinder")
 """What is ordered, in turn."""
@@ -26,7 +26,7 @@ _PIECES: Final = 1_000_000
 class Load:
     """Whoever orders, with shelves that do not run empty."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ClusterClient) -> None:
         self._writer, self._lock = Writer(access), threading.Lock()
         self.placed: list[str] = []
         """The ids of the orders, the first one first."""

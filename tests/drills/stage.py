@@ -20,7 +20,7 @@ from tests.drills.transcript import Transcript
 from tests.drills.watch import Watch
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 OPERATOR: Final = "ann"
 PATIENCE_S: Final = 90.0
@@ -90,7 +90,7 @@ class Scene:
         object.__setattr__(self, "load", Load(self.access))
 
     @property
-    def access(self) -> Access:
+    def access(self) -> ClusterClient:
         return self.stage.access
 
     @property

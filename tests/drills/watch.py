@@ -13,7 +13,7 @@ from cli.order_states import OrderStates
 from cli.selecting import Selection
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Access
+    from ensemble.kafka.client.access import ClusterClient
 
 _MOST: Final = 100_000
 
@@ -21,7 +21,7 @@ _MOST: Final = 100_000
 class Watch:
     """Use it in a `with`."""
 
-    def __init__(self, access: Access, services: Iterable[str]) -> None:
+    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         self._access, self._exit = access, ExitStack()
         self._orders = self._exit.enter_context(OrderStates(access))
         self._held = self._exit.enter_context(Held(access, services))

@@ -8,7 +8,7 @@ from typing import Final
 
 from contracts import FulfilOrder
 from ensemble import TerminalError, handles
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from services.inventory import service
 from services.inventory.handlers import InventoryService
 

@@ -15,7 +15,8 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from ensemble.kafka.client.access import Access, Follower, Place, Received
+from ensemble.kafka.client.access import ClusterClient, Follower
+from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
 _LIMIT_S: Final = 60.0
 _ASK_S: Final = 5.0
@@ -25,13 +26,13 @@ _PAUSE_S: Final = 0.2
 class Reading:
     """All records of some topics, from the beginning on."""
 
-    def __init__(self, access: Access, topics: Iterable[str]) -> None:
+    def __init__(self, access: ClusterClient, topics: Iterable[str]) -> None:
         self._access = access
-        self._next: dict[Place, int] = access.starts(access.places(topics))
+        self._next: dict[TopicPlace, int] = access.starts(access.places(topics))
         self._in_use = threading.Lock()
         self._follower = Follower(access, self._next)
 
-    def poll(self, timeout_s: float) -> list[Received]:
+    def poll(self, timeout_s: float) -> list[ReceivedRecord]:
         """As the follower's; waits while the client is put away."""
         with self._in_use:
             records = self._follower.poll(timeout_s)

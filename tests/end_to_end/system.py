@@ -21,7 +21,7 @@ from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
-from ensemble.kafka.client.access import Access, open_access
+from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
@@ -63,7 +63,7 @@ class System:
     """A running flow. Every order has an id of its own, so tests share it."""
 
     fleet: Fleet
-    access: Access
+    access: ClusterClient
     watcher: Watcher
     outsider: Producer
     broker: Broker
@@ -189,7 +189,7 @@ def running_system(
     cluster: Cluster, directory: Path, settings: Mapping[str, str] = QUICK, members: tuple[str | Member, ...] = ALL
 ) -> Iterator[System]:
     """A system on a fresh cluster, with stock of `bolt` in warehouse w-1."""
-    access = open_access(_plain(cluster.bootstrap_servers), _REACH_S, quiet=True)
+    access = open_client(_plain(cluster.bootstrap_servers), _REACH_S, quiet=True)
     wanted = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
     topics.apply(access.admin, wanted)
     watched = [topic.name for topic in wanted if not topic.name.endswith("-changelog")]
@@ -227,7 +227,7 @@ def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT
         time.sleep(_STEP_S)
 
 
-def _outsider(access: Access) -> Producer:
+def _outsider(access: ClusterClient) -> Producer:
     return Producer(clients.plain_producer(access.shared, "outsider"))
 
 

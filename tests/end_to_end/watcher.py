@@ -9,7 +9,7 @@ from typing import Self
 
 from cli.entries import Entry, entry_of
 from ensemble.errors import EnsembleError
-from ensemble.kafka.client.access import Access
+from ensemble.kafka.client.access import ClusterClient
 from tests.end_to_end.reading import Reading
 
 LIMIT_S = 60.0
@@ -21,7 +21,7 @@ _POLL_S = 0.1
 class Watcher:
     """What every order went through so far. Each topic is in order; between topics, nothing is promised."""
 
-    def __init__(self, access: Access, topics: Iterable[str]) -> None:
+    def __init__(self, access: ClusterClient, topics: Iterable[str]) -> None:
         self.reading = Reading(access, topics)
         self._entries: dict[str, list[Entry]] = defaultdict(list)
         self._told: dict[str, str] = {}

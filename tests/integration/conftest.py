@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ensemble import Clock, Service
-from ensemble.kafka.client.access import open_access
+from ensemble.kafka.client.access import open_client
 from ensemble.settings import KafkaSettings
 from tests.conftest import CHOSEN
 from tests.end_to_end.system import fresh_cluster
@@ -72,5 +72,5 @@ def desk(flow_kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     ensemble = CommandLine(capsys)
     assert ensemble("topics", "apply").code == 0
-    access = open_access(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
+    access = open_client(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
     return Desk(ensemble, access, Provider(), kafka.bootstrap_servers)

@@ -6,7 +6,7 @@ import pytest
 
 from cli.publishing import cloud_event, publish
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
-from ensemble.kafka.client.access import Access, open_access
+from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
@@ -24,8 +24,8 @@ def ensemble(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 @pytest.fixture
-def access(kafka: Cluster) -> Access:
-    return open_access(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
+def access(kafka: Cluster) -> ClusterClient:
+    return open_client(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def order_id(unique: Callable[[str], str]) -> str:
     return unique("order")
 
 
-def put(access: Access, topic: str, key: str, message: Message) -> None:
+def put(access: ClusterClient, topic: str, key: str, message: Message) -> None:
     access.publish(
         topic, key.encode(), encoder_for(type(message))(message), list(cloud_event(message, "1" * 32, "2" * 32))
     )
@@ -60,7 +60,7 @@ def test_publish_says_how_to_follow_the_order(ensemble: CommandLine, order_id: s
     assert f"ensemble orders watch {order_id}" in ran.err
 
 
-def test_an_orders_story_is_told_from_the_topics(ensemble: CommandLine, access: Access, order_id: str) -> None:
+def test_an_orders_story_is_told_from_the_topics(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     ensemble("publish", "OrderPlaced", "--example", "--order-id", order_id)
     state = OrderState(
         order_id=order_id, status="payment_pending", step="payment", expected=("PaymentConfirmed",), due_at=1
@@ -73,7 +73,7 @@ def test_an_orders_story_is_told_from_the_topics(ensemble: CommandLine, access: 
     assert "waits for PaymentConfirmed from payment by 00:00:00 (overdue by" in shown.out
 
 
-def test_an_order_is_listed_with_its_terms(ensemble: CommandLine, access: Access, order_id: str) -> None:
+def test_an_order_is_listed_with_its_terms(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     ensemble("publish", "OrderPlaced", "--example", "--order-id", order_id)
     put(access, "orchestrator.order-state", order_id, OrderState(order_id=order_id, status="completed"))
     rows = {row["order"]: row for row in ensemble("orders", "list", "--limit", "1000", "--json").document}
@@ -85,7 +85,7 @@ def test_an_unknown_order_is_a_mistake(ensemble: CommandLine, order_id: str) -> 
     ensemble("orders", "cancel", order_id).assert_is_a_mistake(order_id, "ensemble orders list")
 
 
-def test_an_ended_order_is_not_cancelled(ensemble: CommandLine, access: Access, order_id: str) -> None:
+def test_an_ended_order_is_not_cancelled(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     put(access, "orchestrator.order-state", order_id, OrderState(order_id=order_id, status="completed"))
     ensemble("orders", "cancel", order_id).assert_is_a_mistake("completed already")
 
@@ -103,7 +103,9 @@ def test_watching_has_a_limit(ensemble: CommandLine, order_id: str) -> None:
     assert "--timeout" in ran.err
 
 
-def test_stock_is_folded_from_the_ledger(ensemble: CommandLine, access: Access, unique: Callable[[str], str]) -> None:
+def test_stock_is_folded_from_the_ledger(
+    ensemble: CommandLine, access: ClusterClient, unique: Callable[[str], str]
+) -> None:
     warehouse = unique("warehouse")
     more = {"warehouse_id": warehouse, "sku": "grinder"}
     put(access, "inventory.ledger", warehouse, StockReceived(**more, sequence=1, quantity=5, receipt_id="r-1"))
@@ -115,7 +117,7 @@ def test_stock_is_folded_from_the_ledger(ensemble: CommandLine, access: Access, 
 
 
 def test_a_ledger_that_does_not_add_up_fails_the_audit(
-    ensemble: CommandLine, access: Access, unique: Callable[[str], str]
+    ensemble: CommandLine, access: ClusterClient, unique: Callable[[str], str]
 ) -> None:
     warehouse = unique("warehouse")
     fact = StockReserved(warehouse_id=warehouse, sequence=4, sku="grinder", quantity=3, order_id="o-1")
@@ -130,7 +132,7 @@ def test_stock_is_received_by_a_command(ensemble: CommandLine, unique: Callable[
     assert (ran.document["type"], ran.document["topic"]) == ("ReceiveStock", "inventory.commands")
 
 
-def dead_letter(access: Access, value: bytes, key: str) -> str:
+def dead_letter(access: ClusterClient, value: bytes, key: str) -> str:
     headers = [("__streams.errors.exception", b"UndecodableRecord"), ("__streams.errors.message", b"no magic"),
                ("__streams.errors.topic", b"orders.events"), ("ensemble.service", b"shipping"),
                ("ensemble.attempts", b"1")]  # fmt: skip
@@ -138,7 +140,7 @@ def dead_letter(access: Access, value: bytes, key: str) -> str:
     return f"shipping.dead-letter/{partition}/{offset}"
 
 
-def test_dead_letters_say_why_and_keep_the_bytes(ensemble: CommandLine, access: Access, order_id: str) -> None:
+def test_dead_letters_say_why_and_keep_the_bytes(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     place = dead_letter(access, b"garbage", order_id)
     rows = {row["place"]: row for row in ensemble("dead-letters", "list", "--service", "shipping", "--json").document}
     assert (rows[place]["error"], rows[place]["message"]) == ("UndecodableRecord", "no magic")
@@ -169,7 +171,7 @@ def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pyte
     ensemble("topics", "list").assert_is_a_mistake("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
-def test_a_record_is_published_for_the_cli_itself(access: Access, order_id: str) -> None:
+def test_a_record_is_published_for_the_cli_itself(access: ClusterClient, order_id: str) -> None:
     from cli.fields import fill, make
 
     receipt = publish(access, make(OrderPlaced, fill(OrderPlaced, {"order_id": order_id})))

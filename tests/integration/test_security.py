@@ -25,7 +25,7 @@ from cli.orders import state_of
 from cli.publishing import publish
 from ensemble import Service
 from ensemble.errors import ConfigurationError, FatalError
-from ensemble.kafka.client.access import Access
+from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
 from ensemble.settings import KafkaSettings, RuntimeSettings
@@ -79,19 +79,19 @@ def acl(who: str, topic: str, operation: AclOperation) -> AclBinding:
     return AclBinding(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, who, "*", operation, allow)
 
 
-def change(access: Access, binding: AclBinding) -> None:
+def change(access: ClusterClient, binding: AclBinding) -> None:
     for future in access.admin.create_acls([binding]).values():
         future.result(LIMIT_S)
 
 
-def take(access: Access, binding: AclBinding) -> None:
+def take(access: ClusterClient, binding: AclBinding) -> None:
     exactly = AclBindingFilter(*binding._to_tuple())
     for future in access.admin.delete_acls([exactly]).values():
         assert len(future.result(LIMIT_S)) == 1
 
 
 @contextmanager
-def without(access: Access, who: str, topic: str, operation: AclOperation) -> Iterator[None]:
+def without(access: ClusterClient, who: str, topic: str, operation: AclOperation) -> Iterator[None]:
     binding = acl(who, topic, operation)
     take(access, binding)
     try:
@@ -100,11 +100,11 @@ def without(access: Access, who: str, topic: str, operation: AclOperation) -> It
         change(access, binding)
 
 
-def placed(access: Access, order_id: str) -> bool:
+def placed(access: ClusterClient, order_id: str) -> bool:
     return any(record.key == order_id.encode() for record in access.read(access.places(["orders.events"])))
 
 
-def status(access: Access, order_id: str) -> Any:
+def status(access: ClusterClient, order_id: str) -> Any:
     return state_of(access, order_id).get("status")
 
 

@@ -23,10 +23,11 @@ from ensemble.clock import SystemClock
 from ensemble.engine.compiled import Limits, Plan
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
-from ensemble.kafka.discovery import connect
+from ensemble.kafka.connection import connect
+from ensemble.kafka.offsets import high_watermarks
+from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import loop_of
-from ensemble.kafka.worker.restore import Place, high_watermarks
 from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSources
@@ -74,8 +75,8 @@ class Outsider:
         self.producer = Producer(clients.plain_producer(self.shared, "outsider"))
         self._reader = self._open({})
         self._group = self._open({"group.id": service.name})
-        self._read: dict[Place, list[KafkaMessage]] = {}
-        self._at: dict[Place, int] = {}
+        self._read: dict[TopicPlace, list[KafkaMessage]] = {}
+        self._at: dict[TopicPlace, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -186,18 +187,18 @@ class Outsider:
         return self.committed() == self.ends(self.inputs)
 
     @property
-    def inputs(self) -> list[Place]:
+    def inputs(self) -> list[TopicPlace]:
         return [(topic.name, partition) for topic in self.service.inputs for partition in range(topic.partitions)]
 
-    def committed(self) -> dict[Place, int]:
+    def committed(self) -> dict[TopicPlace, int]:
         """The group's offsets; an input that it never committed stands at 0."""
         found = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
         return {(place.topic, place.partition): max(place.offset, 0) for place in found}
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+    def ends(self, places: Iterable[TopicPlace]) -> dict[TopicPlace, int]:
         return high_watermarks(self.admin, places, LIMIT_S)
 
-    def _drain(self, place: Place, end: int) -> None:
+    def _drain(self, place: TopicPlace, end: int) -> None:
         held, at = self._read.setdefault(place, []), self._at.get(place, 0)
         self._reader.assign([TopicPartition(*place, at)])
         limit = time.monotonic() + LIMIT_S

@@ -10,7 +10,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from ensemble import TerminalError
-from ensemble.kafka.client.access import Access
+from ensemble.kafka.client.access import ClusterClient
 from services.orchestrator.service import orchestrator
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 from services.payment.service import payment_service
@@ -41,7 +41,7 @@ class Provider:
 @dataclass(frozen=True)
 class Desk:
     ensemble: CommandLine
-    access: Access
+    access: ClusterClient
     provider: Provider
     bootstrap: str
 

@@ -12,7 +12,7 @@ from cli.fleet import SANDBOX, SERVICES, Fleet
 from contracts.catalogue import CATALOGUE
 from ensemble.embedded import ADMIN, EmbeddedKafka, Security
 from ensemble.kafka.admin import acls, topics, users
-from ensemble.kafka.client.access import Access, open_access
+from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.settings import KafkaSettings, load
 from ensemble.topology.permissions import operator_permissions, service_permissions
 from services.registry import SERVICES as MAKERS
@@ -35,8 +35,8 @@ class SecureCluster:
         with environment(self.environment(user)):
             return load(KafkaSettings)
 
-    def access(self, user: str = ADMIN) -> Access:
-        return open_access(self.settings(user), LIMIT_S, quiet=True)
+    def access(self, user: str = ADMIN) -> ClusterClient:
+        return open_client(self.settings(user), LIMIT_S, quiet=True)
 
     def password(self, user: str) -> str:
         return (self.security.directory / f"{user}.password").read_text().strip()

@@ -42,7 +42,7 @@ class LoopMetrics:
         self._hidden_for = _gauge("ensemble_open_transaction_seconds", "How long the oldest is open", service, own)
         self._service = service
 
-    def batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
+    def record_batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
         """One batch was committed."""
         self._batches.observe(seconds)
         for task in tasks:
@@ -51,7 +51,7 @@ class LoopMetrics:
                 if count:
                     self._records.labels(self._service, outcome).inc(count)
 
-    def held_back(self, tasks: Iterable[PartitionTask], now: int) -> None:
+    def record_parked(self, tasks: Iterable[PartitionTask], now: int) -> None:
         """What waits, and why, as of now (epoch milliseconds)."""
         entries = [entry for task in tasks for entry in task.stores.parking.entries()]
         for status in STATUSES:
@@ -60,23 +60,23 @@ class LoopMetrics:
         self._parked_records.set(sum(task.stores.parking.record_count for task in tasks))
         self._in_flight.set(sum(len(task.calls.flights) for task in tasks))
 
-    def hindered(self, stopped: int, out: Iterable[str]) -> None:
+    def record_stopped(self, stopped: int, out: Iterable[str]) -> None:
         """Partitions that take no records, and handlers that are out."""
         self._stopped.set(stopped)
         self._outages.clear()
         for handler in out:
             self._outages.labels(self._service, handler).set(1)
 
-    def hidden(self, records: int, seconds: float) -> None:
+    def record_open_transactions(self, records: int, seconds: float) -> None:
         """Input records that an open transaction keeps readers from, and for how long already."""
         self._hidden.set(records)
         self._hidden_for.set(seconds)
 
-    def aborted(self) -> None:
+    def record_abort(self) -> None:
         """One batch was thrown away."""
         self._aborts.inc()
 
-    def running(self, partitions: Callable[[], int]) -> None:
+    def watch_partitions(self, partitions: Callable[[], int]) -> None:
         """How many partitions this process works on, asked whenever somebody looks."""
         self._partitions.set_function(partitions)
 

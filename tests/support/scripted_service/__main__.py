@@ -6,7 +6,7 @@ Settings come from the environment.
 import sys
 from pathlib import Path
 
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from tests.support.scripted_service.service import workshop
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from ensemble.kafka.run import run
+from ensemble.kafka import run
 from tests.support.two_releases.v1 import service
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@ from cli.examples import example
 from cli.fields import fill, from_flags, make, message_type, type_names
 from cli.publishing import cloud_event
 from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
-from ensemble.kafka.client.access import Received
+from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 
 GOOD = "a good one"
 
 
-def received(value: bytes | None, headers: dict[str, bytes] | None = None, key: bytes = b"o-1") -> Received:
-    return Received("orders.events", 2, 7, 1_000, key, value, headers or {})
+def received(value: bytes | None, headers: dict[str, bytes] | None = None, key: bytes = b"o-1") -> ReceivedRecord:
+    return ReceivedRecord("orders.events", 2, 7, 1_000, key, value, headers or {})
 
 
 @pytest.mark.parametrize("name", type_names())

@@ -12,7 +12,7 @@ from cli.reading import edited
 from cli.redriving import check_generations, in_order, redrive_of
 from cli.selecting import Selection, grouped
 from cli.times import moment_ms
-from ensemble.kafka.client.access import Received
+from ensemble.kafka.records import ReceivedRecord
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
@@ -32,7 +32,7 @@ def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = 
         **(headers or {}),
     }
     pairs = (*own, *((name, text.encode()) for name, text in said.items()))
-    return Letter(entry_of(Received("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)))
+    return Letter(entry_of(ReceivedRecord("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)))
 
 
 def parked(**changes: Any) -> ParkingStore:

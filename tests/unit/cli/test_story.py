@@ -4,13 +4,13 @@ from cli.control import control_of, receivers
 from cli.entries import Entry
 from cli.narration import Sequencer
 from cli.story import Story, coloured, in_order, plain
-from ensemble.kafka.client.access import Received
+from ensemble.kafka.records import ReceivedRecord
 
 
 def entry(name: str, at: int, cause: str = "", sender: str = "order") -> Entry:
     headers = {"ce_id": name.encode(), "ce_causationid": cause.encode(), "ce_source": f"/services/{sender}".encode()}
     kind = "event" if name.startswith("Order") else "command"
-    return Entry(Received("t", 0, at, at, b"o-1", b"", headers), name, kind, {"order_id": "o-1"})
+    return Entry(ReceivedRecord("t", 0, at, at, b"o-1", b"", headers), name, kind, {"order_id": "o-1"})
 
 
 PLACED, PAY, CHARGE = (

@@ -10,12 +10,12 @@ from cli.orders import waits_for
 from cli.output import Sheet, fits, fitting, only_row, show, shown, widths
 from cli.scoreboard import Scoreboard
 from cli.stock import audited
-from ensemble.kafka.client.access import Received
+from ensemble.kafka.records import ReceivedRecord
 
 
 def fact(name: str, sequence: int, quantity: int = 5) -> Entry:
     fields = {"warehouse_id": "main", "sequence": sequence, "sku": "grinder", "quantity": quantity, "order_id": "o-1"}
-    return Entry(Received("inventory.ledger", 0, sequence, 0, b"main", b"", {}), name, "event", fields)
+    return Entry(ReceivedRecord("inventory.ledger", 0, sequence, 0, b"main", b"", {}), name, "event", fields)
 
 
 def test_each_fact_shows_what_it_left() -> None:

@@ -4,7 +4,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from ensemble.kafka.worker.consumer import Intake
+from ensemble.kafka.worker.consumer import ConsumerPoller
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "shop", "log_level": 0}
 
@@ -22,7 +22,7 @@ def members(lost_at: float | None) -> Any:
 def polled(lost_at: float | None) -> tuple[bool, Any]:
     """Whether the client was replaced at a poll."""
     assignment = members(lost_at)
-    intake = Intake(NOWHERE, assignment, SimpleNamespace())  # type: ignore[arg-type]  # no end is reached
+    intake = ConsumerPoller(NOWHERE, assignment, SimpleNamespace())  # type: ignore[arg-type]  # no end is reached
     intake.subscribe(["shop.commands"])
     first = intake.consumer
     intake.poll(0.0, 1)

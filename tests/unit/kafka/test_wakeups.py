@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from ensemble.clock import ManualClock
-from ensemble.kafka.worker.wakeups import Agenda
+from ensemble.kafka.worker.wakeups import Wakeups
 
 NOW, POLL_S = 1_000, 0.25
 
@@ -20,11 +20,11 @@ class Loop:
     gate_waits: bool = False
     flights: dict[bytes, Any] = field(default_factory=dict)
 
-    def agenda(self) -> Agenda:
+    def agenda(self) -> Wakeups:
         calls = SimpleNamespace(flights=self.flights, have_landed=False)
         running = {0: SimpleNamespace(next_due=lambda: self.due, calls=calls)}
         gate = SimpleNamespace(waits_for=lambda _: self.gate_waits)
-        return Agenda(ManualClock(NOW), cast("Any", SimpleNamespace(running=running)), cast("Any", gate), POLL_S)
+        return Wakeups(ManualClock(NOW), cast("Any", SimpleNamespace(running=running)), cast("Any", gate), POLL_S)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.admin.permissions import require_on_cluster
+from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 from ensemble.topology.permissions import Grant, Need
 
 _TIMEOUT_S: Final = 30.0
@@ -40,12 +40,12 @@ class AclState:
     status: Literal["ok", "missing", "extra"]
 
 
-def compare(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user") -> list[AclState]:
+def compare(admin: AdminClient, wanted: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
     """What is needed, and what these principals have beyond it.
 
-    ConfigurationError when the cluster does not say, or does not let `who`, who asks, know.
+    ConfigurationError when the cluster does not say, or does not let `administrator` know.
     """
-    require_on_cluster(admin, "DESCRIBE", who)
+    require_on_cluster(admin, "DESCRIBE", administrator)
     grants = list(wanted)
     there = _granted(admin, {grant.principal for grant in grants})
     states = [AclState(grant, "ok" if grant in there else "missing") for grant in grants]
@@ -53,13 +53,13 @@ def compare(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user")
     return [*states, *(AclState(grant, "extra") for grant in extra)]
 
 
-def apply(admin: AdminClient, wanted: Iterable[Grant], who: str = "this user") -> list[AclState]:
+def apply(admin: AdminClient, wanted: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
     """Grant what is missing; what is more than needed is reported, never taken away. The states as they were found.
 
     Returns once the broker that answers knows of it: of users that were made before, it knows then, too.
     """
-    require_on_cluster(admin, "ALTER", who)
-    states = compare(admin, wanted, who)
+    require_on_cluster(admin, "ALTER", administrator)
+    states = compare(admin, wanted, administrator)
     missing = {state.grant for state in states if state.status == "missing"}
     if missing:
         bindings = [_binding(grant) for grant in missing]

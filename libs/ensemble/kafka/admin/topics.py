@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.admin.permissions import hidden
-from ensemble.kafka.worker.restore import high_watermarks
+from ensemble.kafka.authorization import hidden_topics
+from ensemble.kafka.offsets import high_watermarks
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
@@ -53,7 +53,7 @@ def _compare(admin: AdminClient, wanted: list[Topic]) -> list[TopicState]:
     found = admin.list_topics(timeout=_TIMEOUT_S).topics
     present = [topic for topic in wanted if topic.name in found and found[topic.name].error is None]
     policies = _cleanup_policies(admin, present)
-    unseen = hidden(admin, [topic.name for topic in wanted if topic not in present])
+    unseen = hidden_topics(admin, [topic.name for topic in wanted if topic not in present])
     states = []
     for topic in wanted:
         if topic.name in unseen:

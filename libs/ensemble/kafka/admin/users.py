@@ -17,15 +17,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 
 from ensemble.embedded.credentials import password
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.admin.permissions import require_on_cluster
+from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 
 _TIMEOUT_S: Final = 30.0
 _ITERATIONS: Final = 8192
 
 
-def apply(admin: AdminClient, users: Iterable[str], directory: Path, who: str = "this user") -> None:
+def apply(admin: AdminClient, users: Iterable[str], directory: Path, administrator: str = THIS_USER) -> None:
     """Each user can log in with the password in its file, whatever it was before. ConfigurationError as for ACLs."""
-    require_on_cluster(admin, "ALTER", who)
+    require_on_cluster(admin, "ALTER", administrator)
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
     wanted: list[UserScramCredentialAlteration] = [
         UserScramCredentialUpsertion(user, info, password(directory, user).encode()) for user in users

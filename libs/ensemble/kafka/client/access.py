@@ -5,28 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
-from confluent_kafka import (
-    Consumer,
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    Producer,
-    TopicPartition,
-)
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ensemble.errors import ConfigurationError, EnsembleError
 from ensemble.kafka import client_config as clients
-from ensemble.kafka.admin.permissions import REFUSALS, hidden, principal, refused
-from ensemble.kafka.discovery import connect
-from ensemble.kafka.records import readable
+from ensemble.kafka.authorization import REFUSALS, hidden_topics, principal, refusal
+from ensemble.kafka.connection import connect
+from ensemble.kafka.offsets import low_watermarks, stable_ends
+from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.settings import KafkaSettings
 
-__all__ = ["Access", "ClusterError", "Follower", "KafkaException", "Received", "open_access"]
+__all__ = ["ClusterClient", "ClusterError", "Follower", "KafkaException", "open_client"]
 
-Place = tuple[str, int]
 Headers = list[tuple[str, Any]]
 OnRead = Callable[[int, int], None]
 """Told how many records were read, of about how many."""
@@ -40,22 +33,8 @@ class ClusterError(EnsembleError):
     """The cluster was there, but did not do what was asked of it."""
 
 
-class Received(NamedTuple):
-    """One record as it lies on its topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, bytes]
-    pairs: tuple[tuple[str, bytes | None], ...] = ()
-    """All headers in their order, those included that come more than once."""
-
-
 @dataclass(frozen=True)
-class Access:
+class ClusterClient:
     """A cluster that has answered."""
 
     shared: dict[str, Any]
@@ -70,27 +49,27 @@ class Access:
         found = self.admin.list_topics(timeout=_ANSWER_S).topics
         return {name: len(topic.partitions) for name, topic in found.items()}
 
-    def places(self, topics: Iterable[str]) -> list[Place]:
+    def places(self, topics: Iterable[str]) -> list[TopicPlace]:
         """All partitions of these topics; ConfigurationError names those that do not exist."""
         wanted, there = list(topics), self.topics()
         if missing := [name for name in wanted if name not in there]:
-            if unseen := hidden(self.admin, missing):
-                raise ConfigurationError(refused(principal(self.shared), "READ topic", ", ".join(unseen)))
+            if unseen := hidden_topics(self.admin, missing):
+                raise ConfigurationError(refusal(principal(self.shared), f"READ topic {', '.join(unseen)}"))
             raise ConfigurationError(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
                 "`ensemble topics apply` makes what is missing"
             )
         return [(name, partition) for name in wanted for partition in range(there[name])]
 
-    def ends(self, places: Collection[Place]) -> dict[Place, int]:
+    def ends(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         """The end of what is committed, for each partition."""
-        return self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]  # the client's
+        return stable_ends(self.admin, places, _ANSWER_S)
 
-    def starts(self, places: Collection[Place]) -> dict[Place, int]:
+    def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         """The first offset that each partition still has."""
-        return self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]  # the client's
+        return low_watermarks(self.admin, places, _ANSWER_S)
 
-    def read(self, places: Collection[Place], on_read: OnRead | None = None) -> Iterator[Received]:
+    def read(self, places: Collection[TopicPlace], on_read: OnRead | None = None) -> Iterator[ReceivedRecord]:
         """Every committed record of these partitions up to the ends they have now, partition by partition in order."""
         starts, ends = self.starts(places), self.ends(places)
         left = {place: end for place, end in ends.items() if end > starts[place]}
@@ -104,7 +83,7 @@ class Access:
         finally:
             consumer.close()
 
-    def follow(self, places: Collection[Place], *, from_beginning: bool = False) -> Follower:
+    def follow(self, places: Collection[TopicPlace], *, from_beginning: bool = False) -> Follower:
         """What is committed from now on, or from the beginning; close it."""
         return Follower(self, self.starts(places) if from_beginning else self.ends(places))
 
@@ -118,23 +97,14 @@ class Access:
             raise ClusterError(f"{topic}: {error.args[0].str()}") from None
         producer.flush(_ANSWER_S + 2)
         if reports and reports[0][0] is not None and reports[0][0].code() in REFUSALS:
-            raise ConfigurationError(refused(principal(self.shared), "WRITE topic", topic))
+            raise ConfigurationError(refusal(principal(self.shared), f"WRITE topic {topic}"))
         return _delivered(topic, reports)
-
-    def _offsets(self, places: Collection[Place], spec: Any) -> dict[Place, int]:
-        wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
-        if not wanted:
-            return {}
-        answers = self.admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_ANSWER_S
-        )
-        return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
 
 
 class Follower:
     """A reader that never ends. `poll` returns what has come, at the latest after its timeout."""
 
-    def __init__(self, access: Access, offsets: dict[Place, int]) -> None:
+    def __init__(self, access: ClusterClient, offsets: dict[TopicPlace, int]) -> None:
         self.problem = ""
         """Why the cluster cannot be reached just now, or nothing."""
         self._ends = access.ends(offsets)
@@ -154,7 +124,7 @@ class Follower:
         """Whether everything that was there at the start has been read."""
         return not self._behind
 
-    def poll(self, timeout_s: float) -> list[Received]:
+    def poll(self, timeout_s: float) -> list[ReceivedRecord]:
         """The next records, none when nothing came in time."""
         first = self._consumer.poll(timeout_s)
         if first is None:
@@ -164,7 +134,7 @@ class Follower:
             error = record.error()
             if error is None:
                 self.problem = ""
-                found.append(received(record))
+                found.append(ReceivedRecord.of(record))
             elif error.code() not in {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
                 raise ClusterError(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
             self._behind -= self._passed(record)
@@ -173,7 +143,7 @@ class Follower:
     def close(self) -> None:
         self._consumer.close()
 
-    def _passed(self, record: Any) -> set[Place]:
+    def _passed(self, record: Any) -> set[TopicPlace]:
         place = (record.topic(), record.partition())
         error = record.error()
         at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
@@ -192,13 +162,13 @@ def _one_record_producer(shared: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def open_access(kafka: KafkaSettings, timeout_s: float = 8.0, *, quiet: bool = False) -> Access:
+def open_client(kafka: KafkaSettings, timeout_s: float = 8.0, *, quiet: bool = False) -> ClusterClient:
     """The cluster that the settings name; ConfigurationError when it cannot be reached."""
     shared, admin = connect(kafka, timeout_s, quiet=quiet)
-    return Access(shared, admin)
+    return ClusterClient(shared, admin)
 
 
-def _read(consumer: Consumer, left: dict[Place, int], on_read: OnRead, total: int) -> Iterator[Received]:
+def _read(consumer: Consumer, left: dict[TopicPlace, int], on_read: OnRead, total: int) -> Iterator[ReceivedRecord]:
     moved, read = time.monotonic(), 0
     while left:
         first = consumer.poll(0.5)
@@ -214,7 +184,7 @@ def _read(consumer: Consumer, left: dict[Place, int], on_read: OnRead, total: in
         on_read(read, total)
 
 
-def _taken(record: Any, left: dict[Place, int]) -> Received | None:
+def _taken(record: Any, left: dict[TopicPlace, int]) -> ReceivedRecord | None:
     """The record, if it is one, and lies before the end that was asked for."""
     place, error = (record.topic(), record.partition()), record.error()
     if error is not None:
@@ -227,28 +197,12 @@ def _taken(record: Any, left: dict[Place, int]) -> Received | None:
         left.pop(place, None)
         return None
     _finish(place, record.offset() + 1, left)
-    return received(record)
+    return ReceivedRecord.of(record)
 
 
-def _finish(place: Place, offset: int, left: dict[Place, int]) -> None:
+def _finish(place: TopicPlace, offset: int, left: dict[TopicPlace, int]) -> None:
     if offset >= left.get(place, 0):
         left.pop(place, None)
-
-
-def received(record: Any) -> Received:
-    """A record of the client's, as it lies on its topic."""
-    pairs = tuple(readable(record).headers() or ())
-    headers = {name: value if value is not None else b"" for name, value in pairs}
-    return Received(
-        record.topic(),
-        record.partition(),
-        record.offset(),
-        record.timestamp()[1],
-        record.key(),
-        record.value(),
-        headers,
-        pairs,
-    )
 
 
 def _delivered(topic: str, reports: list[Any]) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaException, Producer
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
-from ensemble.kafka.admin.permissions import REFUSALS, principal, refused
-from ensemble.kafka.client.access import Access, ClusterError
+from ensemble.kafka.authorization import REFUSALS, principal, refusal
+from ensemble.kafka.client.access import ClusterClient, ClusterError
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OPERATORS_IDS
 
@@ -25,7 +25,7 @@ _BUFFERED: Final = 10_000
 class Writer:
     """Writes records and returns when they are safe; use it in a `with`."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ClusterClient) -> None:
         self._user = principal(access.shared)
         self._producer = Producer(_config(access))
 
@@ -43,7 +43,7 @@ class Writer:
             raise ClusterError(f"Kafka did not take it: {error.args[0].str()}") from None
 
 
-def write_together(access: Access, records: Sequence[Output]) -> None:
+def write_together(access: ClusterClient, records: Sequence[Output]) -> None:
     """All of them in one transaction, or none. ClusterError when it failed, or when nobody can say whether it did."""
     transactional_id = f"{OPERATORS_IDS}{secrets.token_hex(8)}"
     producer = Producer({**_config(access), "transactional.id": transactional_id, "retry.backoff.ms": 1})
@@ -57,12 +57,12 @@ def write_together(access: Access, records: Sequence[Output]) -> None:
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
-            needed = f"WRITE transactional id {OPERATORS_IDS}*"
-            raise ConfigurationError(refused(principal(access.shared), needed, reason.str())) from None
+            denied = f"WRITE transactional id {OPERATORS_IDS}* {reason.str()}"
+            raise ConfigurationError(refusal(principal(access.shared), denied)) from None
         raise ClusterError(f"{known}: the transaction failed: {reason.str()}") from None
 
 
-def _config(access: Access) -> dict[str, Any]:
+def _config(access: ClusterClient) -> dict[str, Any]:
     return {
         **clients.plain_producer(access.shared, "ensemble-cli"),
         "message.max.bytes": _LARGEST,
@@ -83,7 +83,7 @@ def _produce(producer: Producer, records: Sequence[Output], user: str) -> None:
     left = producer.flush(_LIMIT_S)
     for error, topic in errors:
         if error.code() in REFUSALS:
-            raise ConfigurationError(refused(user, "WRITE topic", topic))
+            raise ConfigurationError(refusal(user, f"WRITE topic {topic}"))
         raise ClusterError(f"{topic}: {error.str()}")
     if left:
         raise ClusterError(f"Kafka did not confirm {left} records within {_LIMIT_S:g} s; they may yet be written")

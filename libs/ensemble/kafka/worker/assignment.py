@@ -17,7 +17,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicParti
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
-from ensemble.kafka.worker.restore import Place, low_watermarks
+from ensemble.kafka.offsets import low_watermarks
+from ensemble.kafka.records import TopicPlace
 
 log = structlog.get_logger()
 
@@ -34,10 +35,10 @@ class Assignment:
     def __init__(self, plan: Plan, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]) -> None:
         self._plan, self._admin, self._incremental = plan, admin, incremental
         self._before_revoke = before_revoke
-        self.held: set[Place] = set()
+        self.held: set[TopicPlace] = set()
         self.running: dict[int, PartitionTask] = {}
         self.restoring: dict[int, PartitionTask] = {}
-        self._offsets: dict[Place, int] = {}
+        self._offsets: dict[TopicPlace, int] = {}
         self._starts_at: dict[int, dict[str, int]] = {}
         self.resumed: dict[int, bool] = {}
         """Partition -> did the group have offsets for it, for tasks being restored."""
@@ -115,7 +116,7 @@ class Assignment:
                 self.restoring[partition] = self._new_task(partition)
                 self.changed = True
 
-    def _look_up(self, consumer: Consumer, places: list[Place]) -> None:
+    def _look_up(self, consumer: Consumer, places: list[TopicPlace]) -> None:
         """Where inputs that we have held for a while stand now."""
         for place in self._starts(consumer, [TopicPartition(*place) for place in places]):
             consumer.seek(place)

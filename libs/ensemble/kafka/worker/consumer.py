@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped
-from ensemble.kafka.admin.permissions import REFUSALS
+from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.records import readable
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
@@ -26,7 +26,7 @@ _HELD_PAUSE_S: Final = 0.05
 """A record that waits is read again this often; the other partitions' batches go on between."""
 
 
-class Intake:
+class ConsumerPoller:
     """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
 
     def __init__(self, config: Mapping[str, Any], assignment: Assignment, gate: DeadlineGate) -> None:

@@ -14,7 +14,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.engine.task import PartitionTask
-from ensemble.kafka.worker.restore import Place, high_watermarks
+from ensemble.kafka.offsets import high_watermarks
+from ensemble.kafka.records import TopicPlace
 
 log = structlog.get_logger()
 
@@ -27,8 +28,8 @@ class DeadlineGate:
 
     def __init__(self, admin: AdminClient, topics: list[str]) -> None:
         self._admin, self._topics = admin, topics
-        self._read_to: dict[Place, int] = {}
-        self._asked: dict[int, tuple[int, dict[Place, int]]] = {}
+        self._read_to: dict[TopicPlace, int] = {}
+        self._asked: dict[int, tuple[int, dict[TopicPlace, int]]] = {}
         self._silent_until = 0.0
 
     def waits_for(self, partitions: Container[int]) -> bool:
@@ -45,7 +46,7 @@ class DeadlineGate:
         self._read_to = {place: end for place, end in self._read_to.items() if place[1] not in partitions}
         self._asked = {partition: asked for partition, asked in self._asked.items() if partition not in partitions}
 
-    def put_back(self, places: Iterable[Place]) -> None:
+    def put_back(self, places: Iterable[TopicPlace]) -> None:
         """Records of these are read again, and so is their end. Nothing else is: nobody would tell its end again."""
         for place in places:
             self._read_to.pop(place, None)
@@ -77,5 +78,5 @@ class DeadlineGate:
         self._asked[partition] = (now, ends)
         return True
 
-    def _is_read(self, task: PartitionTask, place: Place, end: int) -> bool:
+    def _is_read(self, task: PartitionTask, place: TopicPlace, end: int) -> bool:
         return max(self._read_to.get(place, 0), task.positions.get(place[0], 0)) >= end

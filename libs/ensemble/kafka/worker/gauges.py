@@ -29,7 +29,7 @@ class Gauges:
         if now < self._next:
             return
         self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
-        self._metrics.held_back(tasks, self._plan.clock.now())
-        self._metrics.hindered(stopped, (outage.handler for outage in self._plan.outages.lasting))
+        self._metrics.record_parked(tasks, self._plan.clock.now())
+        self._metrics.record_stopped(stopped, (outage.handler for outage in self._plan.outages.lasting))
         self._open.look((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
-        self._metrics.hidden(sum(self._open.records.values()), self._open.longest_s())
+        self._metrics.record_open_transactions(sum(self._open.records.values()), self._open.longest_s())

@@ -19,16 +19,18 @@ from ensemble.engine.async_calls import first_landing
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, SchemasUnavailable, Stopped
-from ensemble.kafka.admin.permissions import Permissions, principal
+from ensemble.kafka.admin.permissions import Permissions
+from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
+from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.assignment import Assignment
-from ensemble.kafka.worker.consumer import Intake
+from ensemble.kafka.worker.consumer import ConsumerPoller
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.gauges import Gauges
-from ensemble.kafka.worker.restore import Place, Restoration
+from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
-from ensemble.kafka.worker.wakeups import Agenda
+from ensemble.kafka.worker.wakeups import Wakeups
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import current_layer
@@ -55,9 +57,9 @@ class Loop:
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
-        self._agenda = Agenda(plan.clock, self._assignment, self._gate, settings.poll_s)
+        self._agenda = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
-        metrics.running(lambda: len(self._assignment.running))
+        metrics.watch_partitions(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
         self._stopping = False
         self._skipped_since: float | None = None
@@ -87,7 +89,7 @@ class Loop:
     def run(self) -> None:
         """Run until stopped; raises FatalError when this process cannot go on."""
         self._transactions.open(self._given_up, self._settings.startup_timeout_s)
-        self._intake = Intake(self._clients.consumer, self._assignment, self._gate)
+        self._intake = ConsumerPoller(self._clients.consumer, self._assignment, self._gate)
         self._intake.inputs = [topic.name for topic in self._plan.service.inputs]
         self._intake.explain = self._transactions.explain
         self._intake.back_within_s = 3 * self._settings.session_timeout_s + 10
@@ -167,7 +169,7 @@ class Loop:
             return
         self._skipped_since = None
         if self._commit(moved):
-            self.metrics.batch(moved, time.perf_counter() - started)
+            self.metrics.record_batch(moved, time.perf_counter() - started)
             self._fold(moved)
             self._reached("after-fold")
 
@@ -211,7 +213,7 @@ class Loop:
         )
 
     def _rewind(self) -> None:
-        self.metrics.aborted()
+        self.metrics.record_abort()
         self._aborts += 1
         if self._aborts > _MOST_ABORTS:
             raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log says why")
@@ -227,7 +229,7 @@ class Loop:
         self._assignment.restore_again(self._intake.consumer)
         return False
 
-    def _committed(self, places: list[Place]) -> dict[Place, int]:
+    def _committed(self, places: list[TopicPlace]) -> dict[TopicPlace, int]:
         """The group's offsets; FatalError when nobody can tell."""
         asked, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
         try:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import structlog
-from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
-from ensemble.kafka.worker.restore import Place
+from ensemble.kafka.offsets import Answers, collect, request_ends
+from ensemble.kafka.records import TopicPlace
 
 log = structlog.get_logger()
 
@@ -20,55 +20,45 @@ _TIMEOUT_S: Final = 4.0
 _SUSPECT_S: Final = 15.0
 """Longer than any transaction of a living service takes."""
 
-Asked = Mapping[TopicPartition, Future[Any]]
-
 
 class OpenTransactions:
     """Asks for both ends of our inputs now and then, without waiting for the answers."""
 
     def __init__(self, admin: AdminClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._admin, self._clock = admin, clock
-        self._asked: tuple[Asked, Asked] | None = None
+        self._asked: tuple[Answers, Answers] | None = None
         self._next = 0.0
-        self._since: dict[Place, tuple[int, float]] = {}
-        self.records: dict[Place, int] = {}
+        self._since: dict[TopicPlace, tuple[int, float]] = {}
+        self.records: dict[TopicPlace, int] = {}
         """How many records of a partition readers cannot see yet; those above 0."""
 
-    def look(self, places: Iterable[Place]) -> None:
+    def look(self, places: Iterable[TopicPlace]) -> None:
         """Take the answers that have come, and ask again when it is time."""
         if self._asked is not None:
             self._take(*self._asked)
         now = self._clock()
         if self._asked is None and now >= self._next:
             self._next = now + EVERY_S
-            wanted = {TopicPartition(*place): OffsetSpec.latest() for place in places}  # type: ignore[no-untyped-call]  # the client's
-            if wanted:
-                self._asked = (
-                    self._ask(wanted, IsolationLevel.READ_COMMITTED),
-                    self._ask(wanted, IsolationLevel.READ_UNCOMMITTED),
-                )
+            partitions = list(places)
+            if partitions:
+                self._asked = request_ends(self._admin, partitions, _TIMEOUT_S)
 
     def longest_s(self) -> float:
         """How long the end that readers see has stood still at some partition, behind records that they do not see."""
         return max((self._clock() - since for _, since in self._since.values()), default=0.0)
 
-    def _ask(self, wanted: dict[TopicPartition, Any], isolation: IsolationLevel) -> Asked:
-        asked: Asked = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_TIMEOUT_S)
-        return asked
-
-    def _take(self, stable: Asked, all_: Asked) -> None:
-        if not all(future.done() for future in (*stable.values(), *all_.values())):
+    def _take(self, stable: Answers, high: Answers) -> None:
+        if not all(future.done() for future in (*stable.values(), *high.values())):
             return
         self._asked = None
         try:
-            ends = {(place.topic, place.partition): future.result(0).offset for place, future in stable.items()}
-            highs = {(place.topic, place.partition): future.result(0).offset for place, future in all_.items()}
+            ends, highs = collect(stable, 0), collect(high, 0)
         except KafkaException:
             return  # a broker that is away has nothing to tell about transactions
         self.records = {place: highs[place] - end for place, end in ends.items() if highs[place] > end}
         self._note({place: ends[place] for place in self.records})
 
-    def _note(self, behind: dict[Place, int]) -> None:
+    def _note(self, behind: dict[TopicPlace, int]) -> None:
         now, before = self._clock(), self._since
         kept = {place: before.get(place, (-1, now)) for place in behind}
         self._since = {place: kept[place] if kept[place][0] == end else (end, now) for place, end in behind.items()}

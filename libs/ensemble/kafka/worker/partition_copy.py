@@ -9,19 +9,19 @@ from ensemble.engine.compiled import Limits, Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError
 from ensemble.kafka import client_config as clients
-from ensemble.kafka.client.access import Access
+from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.service import Service
 
 
-def planned(service: Service, policies: ServicePolicies, sources: SchemaSources) -> Plan:
+def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> Plan:
     """The service compiled, under the policies that hold where this runs."""
     return Plan(service, SystemClock(), Limits(policies), sources)
 
 
-def copy_of(plan: Plan, partition: int, access: Access, limit_s: float = 60.0) -> PartitionTask:
+def copy_partition(plan: Plan, partition: int, access: ClusterClient, limit_s: float = 60.0) -> PartitionTask:
     """The partition's state, restored as its owner would. FatalError when that cannot be done within `limit_s`."""
     task, limit = PartitionTask(plan, partition), time.monotonic() + limit_s
     reader = clients.assigned_reader(access.shared, "ensemble-cli")

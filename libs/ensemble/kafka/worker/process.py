@@ -21,9 +21,10 @@ from ensemble.engine.compiled import Limits, Plan
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
-from ensemble.kafka.admin.permissions import Permissions, principal
+from ensemble.kafka.admin.permissions import Permissions
+from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
-from ensemble.kafka.discovery import connect
+from ensemble.kafka.connection import connect
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
@@ -55,7 +56,7 @@ def run_service(service: Service) -> int:
         kafka, sources = load(KafkaSettings), schema_sources()
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})
-        shown, limits = Shown(LoopMetrics(service.name)), _limits(service, settings)
+        shown, limits = ProcessStatus(LoopMetrics(service.name)), _limits(service, settings)
         _stop_on_signals(shown)
         _serve_health(service, settings, shown)
         plan = _awaited(lambda: Plan(service, SystemClock(), limits, sources), shown)
@@ -67,7 +68,7 @@ def run_service(service: Service) -> int:
         return _run(service, shown, settings)
 
 
-class Shown:
+class ProcessStatus:
     """What /livez, /readyz and signals see of the process: at first what it waits for, then its loop."""
 
     def __init__(self, metrics: LoopMetrics) -> None:
@@ -92,7 +93,7 @@ class Shown:
             self.loop.stop()
 
 
-def _awaited(make: Callable[[], Plan], shown: Shown) -> Plan | None:
+def _awaited(make: Callable[[], Plan], shown: ProcessStatus) -> Plan | None:
     """The plan, once the schema registry gives every id: alive until then, and not ready. None when stopped before."""
     while not shown.stopping.is_set():
         try:
@@ -136,7 +137,7 @@ def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, obje
     )
 
 
-def _serve_health(service: Service, settings: RuntimeSettings, shown: Shown) -> None:
+def _serve_health(service: Service, settings: RuntimeSettings, shown: ProcessStatus) -> None:
     port = settings.http_port if settings.http_port is not None else service.http_port
     if port:
         guard = Guard(settings.http_token, settings.http_requests_per_s)
@@ -144,7 +145,7 @@ def _serve_health(service: Service, settings: RuntimeSettings, shown: Shown) -> 
         server.start(settings.http_host, port)
 
 
-def _stop_on_signals(shown: Shown) -> None:
+def _stop_on_signals(shown: ProcessStatus) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: shown.stop())
 
@@ -159,7 +160,7 @@ def calm_collector() -> None:
     gc.set_threshold(_COLLECT_EVERY, 10, 20)
 
 
-def _run(service: Service, shown: Shown, settings: RuntimeSettings) -> int:
+def _run(service: Service, shown: ProcessStatus, settings: RuntimeSettings) -> int:
     loop = shown.loop
     if loop is None or shown.stopping.is_set():
         return 0

@@ -7,88 +7,36 @@ only.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from ensemble.engine.compiled import Plan
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UnreadableState
+from ensemble.kafka.offsets import high_watermarks, low_watermarks
+from ensemble.kafka.records import TopicPlace
 from ensemble.state.store import Changelogged, Replayable
 
 log = structlog.get_logger()
 
 _CHUNK: Final = 10_000
 _HELD_PAUSE_S: Final = 0.05
-_PAUSE_S: Final = 0.1
-_ATTEMPT_S: Final = 2.0
-_PASSING: Final = frozenset(
-    {
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError._TIMED_OUT,
-    }
-)
-"""What a broker answers while a partition is new, or changes its leader, or while it is restarting."""
-
-Place = tuple[str, int]
 Take = Callable[[bytes, Any, int], None]
-
-
-def high_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
-    """The end of each partition, records of open transactions included."""
-    return _offsets(admin, places, OffsetSpec.latest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
-
-
-def low_watermarks(admin: AdminClient, places: Iterable[Place], timeout_s: float) -> dict[Place, int]:
-    """The first offset that each partition still has."""
-    return _offsets(admin, places, OffsetSpec.earliest(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
-
-
-def _offsets(admin: AdminClient, places: Iterable[Place], spec: Any, timeout_s: float) -> dict[Place, int]:
-    """KafkaException when the broker does not tell in time; a partition may be without a leader for a moment."""
-    wanted, limit = {TopicPartition(*place): spec for place in places}, time.monotonic() + timeout_s
-    while wanted:
-        try:
-            return _asked(admin, wanted, min(_ATTEMPT_S, timeout_s))
-        except KafkaException as error:
-            if error.args[0].code() not in _PASSING or time.monotonic() > limit:
-                raise
-            _look_again(admin)
-    return {}
-
-
-def _look_again(admin: AdminClient) -> None:
-    """Left alone, the client asks with the leader epoch that it remembers until its metadata are a minute old."""
-    with contextlib.suppress(KafkaException):
-        admin.list_topics(timeout=_ATTEMPT_S)
-    time.sleep(_PAUSE_S)
-
-
-def _asked(admin: AdminClient, wanted: dict[TopicPartition, Any], timeout_s: float) -> dict[Place, int]:
-    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=timeout_s)
-    try:
-        return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
-    except TimeoutError:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
 
 
 @dataclass
 class Reading:
     """One pass over some partitions, each from an offset to its end."""
 
-    starts: dict[Place, int]
-    takes: dict[Place, Take]
-    ends: dict[Place, int] = field(default_factory=dict)
+    starts: dict[TopicPlace, int]
+    takes: dict[TopicPlace, Take]
+    ends: dict[TopicPlace, int] = field(default_factory=dict)
 
 
 class Restoration:
@@ -101,8 +49,8 @@ class Restoration:
         self._held: list[Any] = []
         """Polled, and waiting for a schema."""
         self._told = ""
-        self._left: dict[Place, int] = {}
-        self._takes: dict[Place, Take] = {}
+        self._left: dict[TopicPlace, int] = {}
+        self._takes: dict[TopicPlace, Take] = {}
         self._phases = [self._changelogs, self._ledgers]
         self._moved = time.monotonic()
 
@@ -209,7 +157,7 @@ class Restoration:
         first = self._consumer.poll(timeout_s)
         return [] if first is None else [first, *self._consumer.consume(_CHUNK, 0)]
 
-    def _ended(self, place: Place, offset: int) -> None:
+    def _ended(self, place: TopicPlace, offset: int) -> None:
         """The reader has seen all that is committed; done, unless a transaction was open before the end we need."""
         if place in self._left and offset >= self._left[place]:
             del self._left[place]

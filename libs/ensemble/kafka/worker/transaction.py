@@ -18,7 +18,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from ensemble.errors import FatalError, Fenced
-from ensemble.kafka.admin.permissions import REFUSALS
+from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
 from ensemble.state.store import Change

@@ -14,7 +14,7 @@ _GATE_PAUSE_S: Final = 0.02
 _SHORTEST_S: Final = 0.001
 
 
-class Agenda:
+class Wakeups:
     """Timers, retries of parked keys, and calls in flight, of all tasks that run."""
 
     def __init__(self, clock: Clock, assignment: Assignment, gate: DeadlineGate, poll_s: float) -> None:

@@ -1,0 +1,99 @@
+"""The one place that asks brokers for offsets of partitions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
+
+from ensemble.clock import until
+from ensemble.kafka.records import TopicPlace
+
+Answers = Mapping[TopicPartition, Future[Any]]
+
+_PAUSE_S: Final = 0.1
+_ATTEMPT_S: Final = 2.0
+_TRANSIENT: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError._TIMED_OUT,
+    }
+)
+"""What a broker answers while a partition is new, or changes its leader, or while it is restarting."""
+
+
+class _Question(NamedTuple):
+    spec: OffsetSpec
+    isolation: IsolationLevel
+
+
+_HIGH: Final = _Question(OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # the client's
+_STABLE: Final = _Question(OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]  # the client's
+_LOW: Final = _Question(OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # the client's
+
+
+def high_watermarks(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: float) -> dict[TopicPlace, int]:
+    """Return the end of each partition, records of open transactions included.
+
+    Raises KafkaException if the broker does not answer in time.
+    """
+    return _ask(admin, list(places), _HIGH, timeout_s)
+
+
+def stable_ends(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: float) -> dict[TopicPlace, int]:
+    """Return the end of what is committed, for each partition. Raises KafkaException like `high_watermarks`."""
+    return _ask(admin, list(places), _STABLE, timeout_s)
+
+
+def low_watermarks(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: float) -> dict[TopicPlace, int]:
+    """Return the first offset that each partition still has. Raises KafkaException like `high_watermarks`."""
+    return _ask(admin, list(places), _LOW, timeout_s)
+
+
+def request_ends(admin: AdminClient, places: list[TopicPlace], timeout_s: float) -> tuple[Answers, Answers]:
+    """Ask for the stable ends and the high watermarks without waiting for the answers."""
+    return _request(admin, places, _STABLE, timeout_s), _request(admin, places, _HIGH, timeout_s)
+
+
+def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:
+    """Wait for the answers and return the offsets. Raises KafkaException if one fails or does not come in time."""
+    try:
+        return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
+
+
+def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, timeout_s: float) -> dict[TopicPlace, int]:
+    """Ask until the broker answers: a partition may be without a leader for a moment."""
+    attempt_s = min(_ATTEMPT_S, timeout_s)
+    problem: KafkaException | None = None
+    for _ in until(timeout_s, _PAUSE_S):
+        try:
+            return collect(_request(admin, places, question, attempt_s), attempt_s) if places else {}
+        except KafkaException as error:
+            if error.args[0].code() not in _TRANSIENT:
+                raise
+            problem = error
+            _refresh_metadata(admin)
+    assert problem is not None, "each attempt returns or fails"
+    raise problem
+
+
+def _request(admin: AdminClient, places: Iterable[TopicPlace], question: _Question, timeout_s: float) -> Answers:
+    partitions = {TopicPartition(*place): question.spec for place in places}
+    answers: Answers = admin.list_offsets(partitions, isolation_level=question.isolation, request_timeout=timeout_s)
+    return answers
+
+
+def _refresh_metadata(admin: AdminClient) -> None:
+    """Have the client look for leaders anew. By itself it asks with the leader epoch it remembers for a minute."""
+    with contextlib.suppress(KafkaException):
+        admin.list_topics(timeout=_ATTEMPT_S)
