@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from cli.mistakes import answer
+from cli.errors import answer
 
 
 def main() -> None:

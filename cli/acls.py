@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
 from services.registry import SERVICES
 
@@ -26,12 +26,12 @@ class Others:
         return [name for name in (self.registry, self.operator) if name]
 
 
-def wanted(others: Others) -> list[dict[str, Any]]:
+def list_needs(others: Others) -> list[dict[str, Any]]:
     """What the services need."""
     return [_row(grant) for grant in _needed(others)]
 
 
-def found(access: ClusterClient, others: Others) -> list[dict[str, Any]]:
+def compare_with_cluster(access: ClusterClient, others: Others) -> list[dict[str, Any]]:
     """What they need and what they have."""
     from ensemble.kafka.admin import acls
 
@@ -39,7 +39,7 @@ def found(access: ClusterClient, others: Others) -> list[dict[str, Any]]:
     return [_row(state.grant) | {"status": state.status} for state in states]
 
 
-def applied(access: ClusterClient, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
+def apply_missing(access: ClusterClient, others: Others, passwords: Path | None) -> list[dict[str, Any]]:
     """Grant what is missing, and make users where a directory for their passwords is given."""
     from ensemble.kafka.admin import acls, users
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SILENT_S = 2.0
 
 
-def reach(timeout_s: float = 8.0) -> ClusterClient:
+def connect(timeout_s: float = 8.0) -> ClusterClient:
     """The cluster; ConfigurationError says what to do when there is none."""
     from ensemble.kafka.client.access import open_client
     from ensemble.settings import KafkaSettings, load

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli import services
 from cli.connection import progress
+from cli.dead_letter import DeadLetterEntry, fate_of
+from cli.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
 from cli.entries import entry_of
-from cli.held import Held
-from cli.letters import Letter, fate_of
-from cli.mistakes import Mistake
-from cli.notes import notes
-from cli.reading import reading
-from cli.selecting import Group, Selection, grouped
+from cli.errors import Mistake
+from cli.group_notes import read_notes
+from cli.parking_stores import LiveParkingStores
+from cli.readability import describe_readability
 from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 _SHOWN_BYTES: Final = 2_000
 
 
-def found(access: ClusterClient, selection: Selection) -> list[Letter]:
+def find_dead_letters(access: ClusterClient, selection: DeadLetterFilter) -> list[DeadLetterEntry]:
     """The dead letters that are meant, newest first."""
-    names = services.chosen(access, selection.service)
+    names = services.service_names(access, selection.service)
     records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
-    with Held(access, names) as held:
-        letters = [_with_fate(Letter(entry_of(record)), held) for record in records]
+    with LiveParkingStores(access, names) as held:
+        letters = [_with_fate(DeadLetterEntry(entry_of(record)), held) for record in records]
     _check_names(selection, letters)
     meant = [letter for letter in letters if selection.takes(letter)]
     return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
 
 
-def _check_names(selection: Selection, letters: Sequence[Letter]) -> None:
+def _check_names(selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
     """A Mistake for a group or a type that nothing has: the filter would leave out everything, and say nothing."""
     if selection.group is not None and all(letter.group != selection.group for letter in letters):
         raise Mistake(f"--group: no group {selection.group!r}; `ensemble dead-letters group --all` shows what there is")
@@ -46,51 +46,53 @@ def _check_names(selection: Selection, letters: Sequence[Letter]) -> None:
         raise Mistake(f"--type: no message is called {selection.type!r}; there are {', '.join(sorted(known))}")
 
 
-def listed(access: ClusterClient, selection: Selection, limit: int) -> list[dict[str, Any]]:
+def list_dead_letters(access: ClusterClient, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
     """The latest of them, one row each."""
-    return [summary(letter) for letter in found(access, selection)[:limit]]
+    return [summary(letter) for letter in find_dead_letters(access, selection)[:limit]]
 
 
-def groups(access: ClusterClient, selection: Selection) -> list[dict[str, Any]]:
+def groups(access: ClusterClient, selection: DeadLetterFilter) -> list[dict[str, Any]]:
     """By cause, one row each."""
-    noted = notes(access)
-    rows = [group.document(noted.get(group.id)) for group in grouped(found(access, selection))]
+    noted = read_notes(access)
+    rows = [group.document(noted.get(group.id)) for group in group_by_cause(find_dead_letters(access, selection))]
     return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
 
 
 def group_of(access: ClusterClient, name: str) -> Group:
     """The group called `name`; a Mistake when there is none, whatever became of its dead letters."""
-    for group in grouped(found(access, Selection(open_only=False))):
+    for group in group_by_cause(find_dead_letters(access, DeadLetterFilter(open_only=False))):
         if group.id == name:
             return group
     raise Mistake(f"GROUP: no group {name!r}; `ensemble dead-letters group --all` shows those there are")
 
 
-def one(access: ClusterClient, place: str) -> Letter:
+def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
     """The dead letter that lies at TOPIC/PARTITION/OFFSET; a Mistake when there is none."""
     topic, partition, offset = _parsed(place)
     if (count := access.topics().get(topic, 0)) <= partition:
         raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}" if count else _no_such(topic, access))
     for record in access.read([(topic, partition)], progress(topic)):
         if record.offset == offset:
-            letter = Letter(entry_of(record))
-            with Held(access, [letter.service]) as held:
+            letter = DeadLetterEntry(entry_of(record))
+            with LiveParkingStores(access, [letter.service]) as held:
                 return _with_fate(letter, held)
     raise Mistake(f"DEAD_LETTER: nothing lies at {place}; `ensemble dead-letters list` shows what there is")
 
 
-def these(access: ClusterClient, places: Sequence[str], selection: Selection) -> list[Letter]:
+def select_dead_letters(
+    access: ClusterClient, places: Sequence[str], selection: DeadLetterFilter
+) -> list[DeadLetterEntry]:
     """Those that are named, else those that the filters take; a Mistake when neither says which."""
     if places and not selection.is_everything:
         raise Mistake("DEAD_LETTER and filters: name dead letters, or give filters, not both")
     if places:
-        return [one(access, place) for place in dict.fromkeys(places)]
+        return [dead_letter_at(access, place) for place in dict.fromkeys(places)]
     if selection.is_everything:
         raise Mistake("DEAD_LETTER: say which: places as `ensemble dead-letters list` shows them, --group, or a filter")
-    return found(access, selection)
+    return find_dead_letters(access, selection)
 
 
-def summary(letter: Letter) -> dict[str, Any]:
+def summary(letter: DeadLetterEntry) -> dict[str, Any]:
     """One row."""
     return {
         "place": letter.place,
@@ -103,7 +105,7 @@ def summary(letter: Letter) -> dict[str, Any]:
         "error": letter.error,
         "message": letter.words,
         "attempts": letter.attempts,
-        "stage": letter.given_up.stage,
+        "stage": letter.dead_letter.stage,
         "group": letter.group,
         "redriven": letter.generation,
         "by": letter.fate.by or None,
@@ -112,20 +114,20 @@ def summary(letter: Letter) -> dict[str, Any]:
     }
 
 
-def whole(letter: Letter) -> dict[str, Any]:
+def describe(letter: DeadLetterEntry) -> dict[str, Any]:
     """Everything about it: how it reads by the schema it was written with, and to the classes of today."""
     entry, value = letter.entry, letter.entry.record.value or b""
     return {
         **summary(letter),
-        "came_from": "/".join(map(str, letter.given_up.origin)),
-        "parking_key": letter.given_up.parking_name,
+        "came_from": "/".join(map(str, letter.dead_letter.origin)),
+        "parking_key": letter.dead_letter.parking_name,
         "handler": letter.handler,
-        "policy": letter.given_up.policy or None,
-        "disposition": letter.given_up.disposition or None,
-        "redriven_from": letter.given_up.lineage or None,
+        "policy": letter.dead_letter.policy or None,
+        "disposition": letter.dead_letter.disposition or None,
+        "redriven_from": letter.dead_letter.lineage or None,
         "sender": entry.sender,
         "id": entry.id,
-        **reading(letter),
+        **describe_readability(letter),
         "fields": dict(entry.fields) or None,
         "unreadable_because": entry.problem or None,
         "bytes": value[:_SHOWN_BYTES].hex() if entry.problem else None,
@@ -133,12 +135,12 @@ def whole(letter: Letter) -> dict[str, Any]:
     }
 
 
-def exported(letters: Iterable[Letter]) -> list[dict[str, Any]]:
+def export_rows(letters: Iterable[DeadLetterEntry]) -> list[dict[str, Any]]:
     """Everything about each, the original value as hexadecimal digits."""
-    return [{**whole(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
+    return [{**describe(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
 
 
-def as_csv(letters: Iterable[Letter]) -> str:
+def as_csv(letters: Iterable[DeadLetterEntry]) -> str:
     """One line each, without what has a structure of its own."""
     rows = [{**summary(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
     text = io.StringIO()
@@ -149,7 +151,7 @@ def as_csv(letters: Iterable[Letter]) -> str:
     return text.getvalue()
 
 
-def _with_fate(letter: Letter, held: Held) -> Letter:
+def _with_fate(letter: DeadLetterEntry, held: LiveParkingStores) -> DeadLetterEntry:
     return replace(letter, fate=fate_of(letter, held.store(letter.service, letter.partition)))
 
 
@@ -165,5 +167,5 @@ def _parsed(place: str) -> tuple[str, int, int]:
 
 
 def _no_such(topic: str, access: ClusterClient) -> str:
-    names = ", ".join(services.named_by(access, services.DEAD_LETTER))
+    names = ", ".join(services.services_with(access, services.DEAD_LETTER))
     return f"DEAD_LETTER: there is no topic {topic}; services with dead letters are {names or 'none'}"

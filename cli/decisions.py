@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cli.details import clock
+from cli.formatting import clock
 
 _COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 
@@ -21,7 +21,7 @@ def plain(row: tuple[str, ...]) -> str:
     return "\t".join(("decision", *row))
 
 
-def aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
+def align(rows: list[tuple[str, ...]]) -> Iterator[str]:
     """The rows for a terminal, in columns."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_COLUMNS))]
     for row in rows:

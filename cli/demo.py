@@ -10,15 +10,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from cli.checking import check, show_report
+from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
+from cli.errors import FAILED, Failure, Mistake
 from cli.fleet import ALL, FleetError
-from cli.mistakes import FAILED, Failure, Mistake
-from cli.narration import ENDS, narrate
+from cli.live_story import ENDS, narrate
 from cli.output import say, show_json, write
 from cli.publishing import fresh_order_id, publish
 from cli.scenarios import SCENARIOS, Scenario
-from cli.stage import Plan, Stage, seed
-from cli.teller import Played, SilentTeller, Teller, teller
+from cli.stack import Stack, StackPlan, seed
+from cli.verification import check, show_report
 from cli.verify import as_document
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
@@ -32,7 +32,7 @@ def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
     """Play; the exit code."""
     scenarios = _chosen(only)
     with Scratch(keep=keep) as directory:
-        stage = Stage(Plan(directory, ALL), say)
+        stage = Stack(StackPlan(directory, ALL), say)
         try:
             with stage:
                 return _play(stage, scenarios, as_json=as_json)
@@ -63,10 +63,10 @@ def _chosen(names: Sequence[str]) -> list[Scenario]:
     return [known[name] for name in names] or list(SCENARIOS)
 
 
-def _play(stage: Stage, scenarios: list[Scenario], *, as_json: bool) -> int:
+def _play(stage: Stack, scenarios: list[Scenario], *, as_json: bool) -> int:
     with stage.times.measured("stock"):
         seed(stage.access)
-    tell: Teller = SilentTeller() if as_json else teller()
+    tell: DemoOutput = SilentOutput() if as_json else demo_output()
     tell.begin(stage.bootstrap)
     with stage.times.measured("all orders"):
         played = [_play_one(stage, scenario, tell) for scenario in scenarios]
@@ -83,8 +83,8 @@ def _play(stage: Stage, scenarios: list[Scenario], *, as_json: bool) -> int:
     return FAILED if report.exit_code or not all(each.is_well for each in played) else 0
 
 
-def _play_one(stage: Stage, scenario: Scenario, tell: Teller) -> Played:
-    played = Played(scenario, fresh_order_id())
+def _play_one(stage: Stack, scenario: Scenario, tell: DemoOutput) -> ScenarioRun:
+    played = ScenarioRun(scenario, fresh_order_id())
     tell.title(scenario, played.order_id)
     places = stage.access.places([topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"])
     with stage.access.follow(places) as follower:
@@ -100,7 +100,7 @@ def _play_one(stage: Stage, scenario: Scenario, tell: Teller) -> Played:
     return played
 
 
-def _document(played: Played) -> dict[str, Any]:
+def _document(played: ScenarioRun) -> dict[str, Any]:
     return {
         "scenario": played.scenario.name,
         "order_id": played.order_id,

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cli.errors import Mistake
 from cli.examples import example
-from cli.mistakes import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command, Event, Message

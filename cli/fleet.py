@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cli.member import SANDBOX, SERVICES, Child, Member, free_ports, with_free_port
+from cli.service_process import SANDBOX, SERVICES, Member, ServiceProcess, free_ports, with_free_port
 
-__all__ = ["ALL", "SANDBOX", "SERVICES", "Fallen", "Fleet", "FleetError", "Member", "free_ports", "with_free_port"]
+__all__ = [
+    "ALL",
+    "SANDBOX",
+    "SERVICES",
+    "Fleet",
+    "FleetError",
+    "Member",
+    "UnexpectedExit",
+    "free_ports",
+    "with_free_port",
+]
 
 ALL: Final = (SANDBOX, *SERVICES)
 READY_LIMIT_S: Final = 60.0
@@ -25,7 +35,7 @@ class FleetError(Exception):
 
 
 @dataclass(frozen=True)
-class Fallen:
+class UnexpectedExit:
     """A member that ended although nobody stopped it."""
 
     name: str
@@ -33,8 +43,8 @@ class Fallen:
     last_lines: list[str]
 
     def __str__(self) -> str:
-        lines = "\n".join(f"    {in_words(line)}" for line in self.last_lines) or "    (it wrote nothing)"
-        return f"{self.name} {how_it_ended(self.exit_code)}; its last words:\n{lines}"
+        lines = "\n".join(f"    {format_log_line(line)}" for line in self.last_lines) or "    (it wrote nothing)"
+        return f"{self.name} {describe_exit(self.exit_code)}; its last words:\n{lines}"
 
 
 def _check_port(member: Member) -> None:
@@ -43,14 +53,14 @@ def _check_port(member: Member) -> None:
         raise FleetError(f"port {member.port}, for {member.name}, is taken: stop what listens there, or choose another")
 
 
-def how_it_ended(exit_code: int | None) -> str:
+def describe_exit(exit_code: int | None) -> str:
     """`ended with exit code 2`, or `was ended by SIGKILL`."""
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}"
     return f"was ended by {signal.Signals(-exit_code).name}"
 
 
-def in_words(line: str) -> str:
+def format_log_line(line: str) -> str:
     """A JSON line of a log as a person reads it; any other line as it is."""
     try:
         fields = json.loads(line)
@@ -83,7 +93,7 @@ class Fleet:
         self._members = {member.name: member for member in made}
         self._bootstrap, self._directory = bootstrap, directory
         self._environment = {**self._provider(), **(environment or {})}
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ServiceProcess] = {}
         self._ended: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -128,8 +138,8 @@ class Fleet:
         limit = time.monotonic() + timeout_s
         waiting = dict.fromkeys(self.members, "starting")
         while waiting := {name: why for name in waiting if (why := self.state_of(name))}:
-            if fallen := self.fallen():
-                raise FleetError(str(fallen[0]))
+            if exits := self.unexpected_exits():
+                raise FleetError(str(exits[0]))
             if time.monotonic() > limit:
                 listed = ", ".join(f"{name} ({why})" for name, why in waiting.items())
                 raise FleetError(f"not ready after {timeout_s:g} s: {listed}; logs are in {self.logs}")
@@ -146,10 +156,10 @@ class Fleet:
             for child in children:
                 child.wait(max(limit - time.monotonic(), 0.1))
 
-    def fallen(self) -> list[Fallen]:
+    def unexpected_exits(self) -> list[UnexpectedExit]:
         """Who ended although nobody stopped or killed it."""
         return [
-            Fallen(name, child.exit_code, child.last_lines(8))
+            UnexpectedExit(name, child.exit_code, child.last_lines(8))
             for name, child in self._children.items()
             if child.exit_code is not None and name not in self._ended
         ]
@@ -206,7 +216,7 @@ class Fleet:
     def state_of(self, name: str) -> str:
         """Why it is not ready, or nothing."""
         if not self.is_alive(name):
-            return how_it_ended(self.exit_code(name))
+            return describe_exit(self.exit_code(name))
         return self.members[name].why_not_ready()
 
     def pid(self, name: str) -> int:
@@ -225,8 +235,8 @@ class Fleet:
         """Where payment finds its provider."""
         return self._environment.get("PAYMENT_PROVIDER_URL", "")
 
-    def _spawn(self, member: Member) -> Child:
-        child = Child(member, self.log(member.name))
+    def _spawn(self, member: Member) -> ServiceProcess:
+        child = ServiceProcess(member, self.log(member.name))
         self._children[member.name] = child
         return child
 

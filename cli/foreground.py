@@ -7,7 +7,7 @@ import runpy
 import sys
 
 from cli.commands.run import NAMES, SANDBOX
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 
 
 def run_service(service: str, instance: str | None, port: int | None) -> int:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
 
 
-def listed(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
+def list_incidents(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
     """One row each, the latest first."""
-    names = services.topics(access, services.chosen(access, service), services.OPERATIONS)
+    names = services.topics(access, services.service_names(access, service), services.OPERATIONS)
     entries = map(entry_of, access.read(access.places(names), progress("incidents")))
-    rows = told(entries, now())
+    rows = fold_incidents(entries, now())
     return [row for row in rows if not open_only or row["closed"] is None]
 
 
-def told(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
+def fold_incidents(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
     """The incidents that these records tell of. Pure."""
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(entries, key=lambda entry: entry.record.timestamp):

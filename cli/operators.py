@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.mistakes import Failure, Mistake
+from cli.errors import Failure, Mistake
 from cli.publishing import now
 
 _REASON_LIMIT: Final = 500

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from cli.debts import debts_of, in_words
 from cli.fields import make
 from cli.operators import Operator
-from cli.where import State, is_paused
+from cli.order_filter import State, is_paused
 from contracts import (
     CompensateOrder,
     OrderState,
@@ -113,7 +113,7 @@ def _turns_back(state: State) -> str:
     return f"{undos} (once it is resumed)" if is_paused(state) else undos
 
 
-def settling(steps: tuple[str, ...]) -> Action:
+def settle_action(steps: tuple[str, ...]) -> Action:
     """Settle these steps, or all that are owed when none is named."""
 
     def meant(state: State) -> list[str]:
@@ -129,7 +129,7 @@ def settling(steps: tuple[str, ...]) -> Action:
     return Action("settle", SettleOrder, why_not, does, lambda state: {"steps": meant(state)})
 
 
-def resuming(*, past_pause: bool) -> Action:
+def resume_action(*, past_pause: bool) -> Action:
     """Go on; `past_pause`: even where its step, command or service is paused."""
     return Action("resume", ResumeOrder, _why_no_resume, _resumes, lambda _: {"past_pause": past_pause})
 

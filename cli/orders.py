@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.connection import progress
 from cli.debts import debts_of, document, in_words
-from cli.details import clock, duration, money, total
 from cli.entries import Entry, entry_of
-from cli.mistakes import Mistake
+from cli.errors import Mistake
+from cli.formatting import clock, duration, money, total
+from cli.order_filter import OrderFilter
 from cli.publishing import now
 from cli.story import Line, Story, in_order
-from cli.where import Where
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
 from ensemble.clock import rfc3339
 from ensemble.partitioning import partition_of
@@ -26,7 +26,7 @@ ENDED: Final = frozenset({"completed", "cancelled"})
 
 
 @dataclass(frozen=True)
-class Whole:
+class OrderHistory:
     """One order: its state, if the orchestrator knows it, its messages, and those that were given up."""
 
     order_id: str
@@ -66,7 +66,7 @@ def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     return state
 
 
-def listed(access: ClusterClient, wanted: Where, limit: int) -> list[dict[str, Any]]:
+def list_orders(access: ClusterClient, wanted: OrderFilter, limit: int) -> list[dict[str, Any]]:
     """One row for each order, the latest change first; terms come from OrderPlaced where the state has let them go."""
     at = now()
     found = {key: state for key, state in all_states(access).items() if wanted.takes(state, at)}
@@ -75,7 +75,7 @@ def listed(access: ClusterClient, wanted: Where, limit: int) -> list[dict[str, A
     return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
 
 
-def whole(access: ClusterClient, order_id: str) -> Whole:
+def read_history(access: ClusterClient, order_id: str) -> OrderHistory:
     """Everything about one order; a Mistake when there is nothing."""
     names = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
     entries = _entries(access, places_of(access, names, order_id), order_id)
@@ -87,7 +87,7 @@ def whole(access: ClusterClient, order_id: str) -> Whole:
             "`ensemble orders list` shows those there are"
         )
     story = Story()
-    return Whole(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
+    return OrderHistory(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
 
 
 def places_of(access: ClusterClient, topics: Iterable[str], order_id: str) -> list[TopicPlace]:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli import services
-from cli.dead_letters import found as dead_letters
+from cli.dead_letter import DeadLetterEntry, Fate
+from cli.dead_letter_filter import DeadLetterFilter
+from cli.dead_letters import find_dead_letters as dead_letters
 from cli.entries import Entry, entry_of
-from cli.held import Held, Parked
-from cli.letters import Fate, Letter
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.operators import Operator
+from cli.parking_stores import LiveParkingStores, Parked
 from cli.publishing import now
-from cli.redriving import Sent, redrive_of
-from cli.selecting import Selection
+from cli.redrive_run import SentOperation, redrive_of
 from ensemble.clock import rfc3339
 from ensemble.system_messages.dead_letters import PARKING_KEY, lineage_of
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
@@ -37,15 +37,15 @@ class Filter:
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
-def found(access: ClusterClient, wanted: Filter) -> list[Parked]:
+def find_parked_keys(access: ClusterClient, wanted: Filter) -> list[Parked]:
     """The keys that are meant, the longest parked first."""
-    with Held(access, services.chosen(access, wanted.service)) as held:
+    with LiveParkingStores(access, services.service_names(access, wanted.service)) as held:
         return [parked for parked in held.parked() if wanted.takes(parked)]
 
 
-def one(access: ClusterClient, key: str, service: str | None) -> Parked:
+def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
     """The parked key; a Mistake when there is none, or when several services have one of that name."""
-    there = found(access, Filter(service, key=key))
+    there = find_parked_keys(access, Filter(service, key=key))
     if not there:
         where = f" in {service}" if service else ""
         raise Mistake(f"KEY: {key!r} is not parked{where}; `ensemble parked list` shows what is")
@@ -77,36 +77,37 @@ def summary(parked: Parked) -> dict[str, Any]:
     }
 
 
-def whole(parked: Parked) -> dict[str, Any]:
+def describe(parked: Parked) -> dict[str, Any]:
     """The key and its records, in the order in which they will be handled."""
     return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
 
 
-def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> Sent:
+def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> SentOperation:
     """The command to try its head now; where that is a dead letter, its redrive, so that its fate is known."""
     letter = _letter_of(access, parked)
-    return _try_now(parked, operator) if letter is None else Sent(letter, redrive_of(letter, operator))
+    return _try_now(parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
 
 
-def _try_now(parked: Parked, operator: Operator) -> Sent:
+def _try_now(parked: Parked, operator: Operator) -> SentOperation:
     """The command to try a head that was not given up. Its service has the bytes already."""
     place = _place(parked)
     record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
-    return Sent(_as_letter(parked), record)
+    return SentOperation(_as_letter(parked), record)
 
 
-def discard_of(parked: Parked, operator: Operator) -> Sent:
+def discard_of(parked: Parked, operator: Operator) -> SentOperation:
     """The command to do without its head."""
-    return Sent(_as_letter(parked), DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key))
+    command = DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key)
+    return SentOperation(_as_letter(parked), command)
 
 
-def _letter_of(access: ClusterClient, parked: Parked) -> Letter | None:
+def _letter_of(access: ClusterClient, parked: Parked) -> DeadLetterEntry | None:
     """The dead letter of its head; None where there is none, or none any more."""
     if not parked.entry.dead_letter:
         return None
-    letters = dead_letters(access, Selection(service=parked.service, key=parked.name))
+    letters = dead_letters(access, DeadLetterFilter(service=parked.service, key=parked.name))
     place = (parked.head.topic, parked.head.partition, parked.head.offset)
-    return next((each for each in letters if each.given_up.origin == place and each.fate.status == "parked"), None)
+    return next((each for each in letters if each.dead_letter.origin == place and each.fate.status == "parked"), None)
 
 
 def _place(parked: Parked) -> dict[str, Any]:
@@ -115,15 +116,16 @@ def _place(parked: Parked) -> dict[str, Any]:
     return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
 
 
-def _as_letter(parked: Parked) -> Letter:
+def _as_letter(parked: Parked) -> DeadLetterEntry:
     """What is delivered is looked after as a dead letter is, one that lies in the parked key's partition."""
     from ensemble.kafka.records import ReceivedRecord
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
-    said = {PARKING_KEY: parked.key}
-    at, pairs = parked.entry.since, tuple(said.items())
-    received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, said, pairs)
-    return Letter(Entry(received, entry.type, entry.kind, entry.fields), Fate("parked", len(parked.waiting) - 1))
+    headers = {PARKING_KEY: parked.key}
+    at, pairs = parked.entry.since, tuple(headers.items())
+    received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, headers, pairs)
+    decoded = Entry(received, entry.type, entry.kind, entry.fields)
+    return DeadLetterEntry(decoded, Fate("parked", len(parked.waiting) - 1))
 
 
 def _record(parked: Parked, held: ParkedRecord) -> dict[str, Any]:

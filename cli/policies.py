@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from ensemble.policies.loading import read_policies
 from ensemble.policies.saga_loading import saga_faults
 from ensemble.policies.sources import PolicyValue
@@ -33,7 +33,7 @@ class InForce:
         return {"service": self.service, "file": file, "values": [vars(value) for value in self.values]}
 
 
-def in_force(names: list[str]) -> list[InForce]:
+def policies_in_force(names: list[str]) -> list[InForce]:
     """What holds for these services; ConfigurationError names what is wrong in a file or variable."""
     directory = load(RuntimeSettings).policies_dir
     return [_in_force(name, find_policy_file(name, directory)) for name in names or SERVICES]
@@ -46,7 +46,7 @@ def stray_files() -> list[str]:
     return [str(path) for path in found if path.stem not in SERVICES]
 
 
-def checked(path: Path, service: str | None) -> InForce:
+def check_policy_file(path: Path, service: str | None) -> InForce:
     """What would hold with this file; ConfigurationError names everything that is wrong with it."""
     name = service or path.stem
     if name not in SERVICES:

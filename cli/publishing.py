@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.connection import sources
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 from ensemble.messages import Message, schema_name

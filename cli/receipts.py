@@ -10,7 +10,7 @@ from cli.output import say, show_json, write
 from cli.publishing import Receipt
 
 
-def tell(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
+def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
     """Where the message lies, and how to follow its order."""
     if as_json:
         show_json({**asdict(receipt), "fields": fields})

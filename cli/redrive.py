@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.dead_letters import these
+from cli.dead_letter import OPEN, DeadLetterEntry
+from cli.dead_letter_filter import DeadLetterFilter
+from cli.dead_letters import select_dead_letters
+from cli.errors import Mistake
 from cli.fields import from_file
-from cli.letters import OPEN, Letter
-from cli.mistakes import Mistake
 from cli.operators import Operator, confirm
-from cli.outcomes import Outcome
 from cli.output import Sheet, say, show
-from cli.reading import edited
-from cli.redriving import Delivery, Pace, Sent, check_generations, discard_of, in_order, redrive_of
-from cli.selecting import Selection
+from cli.readability import encode_edited
+from cli.redrive_outcome import Outcome
+from cli.redrive_run import Pace, RedriveRun, SentOperation, check_generations, discard_of, in_order, redrive_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
@@ -36,35 +36,35 @@ _REHEARSING: Final = Operator("nobody", "a rehearsal")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RedriveTarget:
     """Which dead letters, and how they are changed."""
 
     places: tuple[str, ...]
-    selection: Selection
+    selection: DeadLetterFilter
     limit: int | None = None
     edit: Path | None = None
     force: bool = False
 
-    def letters(self, access: ClusterClient) -> list[Letter]:
+    def letters(self, access: ClusterClient) -> list[DeadLetterEntry]:
         """In the order in which they are to be delivered."""
-        return in_order(these(access, self.places, self.selection))[: self.limit]
+        return in_order(select_dead_letters(access, self.places, self.selection))[: self.limit]
 
-    def redrives(self, access: ClusterClient, operator: Operator) -> list[Sent]:
+    def redrives(self, access: ClusterClient, operator: Operator) -> list[SentOperation]:
         """The commands; a Mistake for an edit that is not about one, or does not fit."""
         letters = self.letters(access)
         content = self._edited(letters)
-        return [Sent(letter, redrive_of(letter, operator, content)) for letter in letters]
+        return [SentOperation(letter, redrive_of(letter, operator, content)) for letter in letters]
 
-    def _edited(self, letters: Sequence[Letter]) -> bytes | None:
+    def _edited(self, letters: Sequence[DeadLetterEntry]) -> bytes | None:
         if self.edit is None:
             return None
         if len(letters) != 1:
             raise Mistake(f"--edit: it is for one dead letter, and these are {len(letters)}")
-        return edited(letters[0], from_file(self.edit, "--edit"))
+        return encode_edited(letters[0], from_file(self.edit, "--edit"))
 
 
 @dataclass(frozen=True)
-class Manner:
+class RedriveOptions:
     """How it is to be done."""
 
     operator: Operator
@@ -73,11 +73,11 @@ class Manner:
     as_json: bool = False
 
 
-def rehearse(access: ClusterClient, wanted: Wanted, *, as_json: bool) -> int:
+def rehearse(access: ClusterClient, wanted: RedriveTarget, *, as_json: bool) -> int:
     """Say what redriving would come to; exit code 0."""
-    from cli.rehearsing import rehearsed
+    from cli.redrive_rehearsal import rehearse_redrives
 
-    found = rehearsed(access, wanted.redrives(access, _REHEARSING))
+    found = rehearse_redrives(access, wanted.redrives(access, _REHEARSING))
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
     rows = [tuple(row[name] for name in columns) for row in found]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
@@ -85,7 +85,7 @@ def rehearse(access: ClusterClient, wanted: Wanted, *, as_json: bool) -> int:
     return 0
 
 
-def redrive_these(access: ClusterClient, wanted: Wanted, manner: Manner) -> int:
+def redrive_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
     """Deliver them again; exit code 1 when one does not succeed."""
     sent = wanted.redrives(access, manner.operator)
     check_generations([one.letter for one in sent], force=wanted.force)
@@ -93,14 +93,14 @@ def redrive_these(access: ClusterClient, wanted: Wanted, manner: Manner) -> int:
     return carry_out(access, sent, manner)
 
 
-def discard_these(access: ClusterClient, wanted: Wanted, manner: Manner) -> int:
+def discard_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
     """Do without them; exit code 1 when one is refused."""
-    sent = [Sent(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
+    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
     _preview("discard", wanted, sent, yes=manner.yes)
     return carry_out(access, sent, manner)
 
 
-def _preview(verb: str, wanted: Wanted, sent: Sequence[Sent], *, yes: bool) -> None:
+def _preview(verb: str, wanted: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
     """What filters have found is shown and asked for; what was named one by one is not."""
     if wanted.places or not sent:
         return
@@ -113,13 +113,13 @@ def _preview(verb: str, wanted: Wanted, sent: Sequence[Sent], *, yes: bool) -> N
     confirm(f"{verb} {_counted(len(sent))}?", yes=yes)
 
 
-def carry_out(access: ClusterClient, sent: Sequence[Sent], manner: Manner) -> int:
+def carry_out(access: ClusterClient, sent: Sequence[SentOperation], manner: RedriveOptions) -> int:
     settled = [one for one in sent if one.letter.fate.status not in OPEN]
     if settled:
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))
         say(f"{len(settled)} of {_counted(len(sent))}: {how} already; the service knows, and will say so")
-    found: list[tuple[Sent, Outcome]] = []
-    with Delivery(access, sorted({one.letter.service for one in sent})) as delivery:
+    found: list[tuple[SentOperation, Outcome]] = []
+    with RedriveRun(access, sorted({one.letter.service for one in sent})) as delivery:
         counting = _progress(len(sent))
         for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
             found.append((one, outcome))
@@ -131,7 +131,7 @@ def carry_out(access: ClusterClient, sent: Sequence[Sent], manner: Manner) -> in
     return int(not all(outcome.is_good for _, outcome in found) or left > 0)
 
 
-def _account(found: Sequence[tuple[Sent, Outcome]], *, as_json: bool) -> None:
+def _account(found: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -> None:
     rows = [
         {"place": one.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
          "words": outcome.words or None, "operation_id": one.operation.operation_id}
@@ -142,10 +142,10 @@ def _account(found: Sequence[tuple[Sent, Outcome]], *, as_json: bool) -> None:
     show(Sheet(columns, table, _STYLES, ("type", "key"), "no open dead letters match"), rows, as_json=as_json)
 
 
-def _progress(total: int) -> Callable[[Sequence[tuple[Sent, Outcome]]], None]:
+def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]], None]:
     """A line on a terminal, written over and over."""
 
-    def show_count(found: Sequence[tuple[Sent, Any]]) -> None:
+    def show_count(found: Sequence[tuple[SentOperation, Any]]) -> None:
         if not sys.stderr.isatty() or total == 1:
             return
         good = sum(outcome.is_good for _, outcome in found)

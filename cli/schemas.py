@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ensemble.kafka.registry.registration import Registration
 
 
-def registered() -> list[Registration]:
+def register_all() -> list[Registration]:
     """Make the registry hold every released version; ConfigurationError without a registry, or when it refuses."""
     from ensemble.kafka.registry.registration import register, registry_of_the_environment
 
     return register(registry_of_the_environment(), _subjects())
 
 
-def lacking() -> list[Problem]:
+def registry_problems() -> list[Problem]:
     """What the registry lacks; nothing without a registry."""
     if not _has_registry():
         return []
@@ -31,7 +31,7 @@ def lacking() -> list[Problem]:
     return [Problem(subject, words) for subject, _, words in found]
 
 
-def clean_registry() -> str:
+def registry_remark() -> str:
     """What to say of a registry that lacks nothing."""
     return "; the registry has them all" if _has_registry() else ""
 

@@ -7,19 +7,19 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from cli.details import clock
 from cli.entries import entry_of
-from cli.fleet import Fallen, Fleet
+from cli.fleet import Fleet, UnexpectedExit
+from cli.formatting import clock
+from cli.order_statistics import OrderStatistics, OrderView
 from cli.output import write
 from cli.publishing import now
-from cli.scoreboard import OrderView, Scoreboard
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    from cli.stage import Stage
+    from cli.stack import Stack
     from ensemble.kafka.client.access import Follower
 
 STATUS_COLOURS: Final = {
@@ -37,30 +37,30 @@ _SUMMARY_S: Final = 5.0
 _LATEST: Final = 10
 
 
-def screen(stage: Stage, follower: Follower) -> Fallen:
+def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
     """Show it until a member ends; that one is returned."""
     from rich.console import Console
     from rich.live import Live
 
-    console, board, pulse = Console(), Scoreboard(), Pulse(stage.fleet)
+    console, board, pulse = Console(), OrderStatistics(), Pulse(stage.fleet)
     with Live(console=console, auto_refresh=False, screen=False) as live:
-        while not (fallen := stage.fleet.fallen()):
+        while not (exits := stage.fleet.unexpected_exits()):
             _feed(board, follower, _REFRESH_S)
             live.update(_picture(stage, board, pulse), refresh=True)
-    return fallen[0]
+    return exits[0]
 
 
-def lines(stage: Stage, follower: Follower) -> Fallen:
+def lines(stage: Stack, follower: Follower) -> UnexpectedExit:
     """A line when the counts have changed, at most every five seconds, until a member ends."""
     write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
-    board, due = Scoreboard(), time.monotonic() + _SUMMARY_S
+    board, due = OrderStatistics(), time.monotonic() + _SUMMARY_S
     told: dict[str, int] = {}
-    while not (fallen := stage.fleet.fallen()):
+    while not (exits := stage.fleet.unexpected_exits()):
         _feed(board, follower, _REFRESH_S)
         if board.counts != told and time.monotonic() > due:
             told, due = board.counts, time.monotonic() + _SUMMARY_S
             write("orders: " + ", ".join(f"{count} {status}" for status, count in told.items()))
-    return fallen[0]
+    return exits[0]
 
 
 class Pulse:
@@ -78,7 +78,7 @@ class Pulse:
             time.sleep(_REFRESH_S)
 
 
-def _feed(board: Scoreboard, follower: Follower, timeout_s: float) -> None:
+def _feed(board: OrderStatistics, follower: Follower, timeout_s: float) -> None:
     for record in follower.poll(timeout_s):
         entry = entry_of(record)
         if entry.type == "OrderState":
@@ -87,7 +87,7 @@ def _feed(board: Scoreboard, follower: Follower, timeout_s: float) -> None:
             board.take(entry.key, None, record.timestamp)
 
 
-def _picture(stage: Stage, board: Scoreboard, pulse: Pulse) -> Group:
+def _picture(stage: Stack, board: OrderStatistics, pulse: Pulse) -> Group:
     from rich.console import Group
     from rich.text import Text
 
@@ -96,7 +96,7 @@ def _picture(stage: Stage, board: Scoreboard, pulse: Pulse) -> Group:
     return Group(head, Text(), _services(stage, pulse), Text(), _totals(board), Text(), _orders(board), Text(), hint)
 
 
-def _services(stage: Stage, pulse: Pulse) -> Table:
+def _services(stage: Stack, pulse: Pulse) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -109,7 +109,7 @@ def _services(stage: Stage, pulse: Pulse) -> Table:
     return table
 
 
-def _totals(board: Scoreboard) -> Text:
+def _totals(board: OrderStatistics) -> Text:
     from rich.text import Text
 
     came, went = board.rates(now())
@@ -121,7 +121,7 @@ def _totals(board: Scoreboard) -> Text:
     return text.append(f"{came:.1f} placed/s, {went:.1f} ended/s", "bright_black")
 
 
-def _orders(board: Scoreboard) -> Table:
+def _orders(board: OrderStatistics) -> Table:
     from rich.table import Table
     from rich.text import Text
 

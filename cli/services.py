@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ OPERATIONS: Final = ".operations"
 PARKED: Final = ".parked-changelog"
 
 
-def chosen(access: ClusterClient, name: str | None, flag: str = "--service") -> list[str]:
+def service_names(access: ClusterClient, name: str | None, flag: str = "--service") -> list[str]:
     """The service called `name`, or all that the cluster has topics of; a Mistake lists those there are."""
-    names = named_by(access, DEAD_LETTER)
+    names = services_with(access, DEAD_LETTER)
     if name is None:
         return names
     if name not in names:
@@ -29,7 +29,7 @@ def chosen(access: ClusterClient, name: str | None, flag: str = "--service") -> 
     return [name]
 
 
-def named_by(access: ClusterClient, suffix: str) -> list[str]:
+def services_with(access: ClusterClient, suffix: str) -> list[str]:
     """The services that have a topic with this suffix."""
     return sorted(name.removesuffix(suffix) for name in access.topics() if name.endswith(suffix))
 
@@ -40,7 +40,7 @@ def topics(access: ClusterClient, services: Iterable[str], suffix: str) -> list[
     return [name for service in services if (name := service + suffix) in there]
 
 
-def made(name: str) -> Service:
+def declared_service(name: str) -> Service:
     """The service as this checkout declares it; a Mistake when it does not."""
     if name not in SERVICES:
         raise Mistake(f"--service {name}: its code is not here; here are {', '.join(SERVICES)}")

@@ -90,7 +90,7 @@ class Ledger:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class StockFilter:
     """Which shelves are asked for; all unless named."""
 
     warehouse: str | None = None
@@ -100,19 +100,19 @@ class Chosen:
         return self.warehouse in {None, row["warehouse"]} and self.sku in {None, row["sku"]}
 
 
-def audit(access: ClusterClient, chosen: Chosen) -> list[dict[str, Any]]:
+def audit(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
     """Every fact of the ledger with what it left behind, in the order of its warehouse."""
-    return [row for row in audited(_facts(access)) if chosen.takes(row)]
+    return [row for row in check_ledger(_facts(access)) if chosen.takes(row)]
 
 
-def audited(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
+def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
     """The facts one by one."""
     ledger = Ledger()
     for entry in entries:
         yield ledger.take(entry)
 
 
-def levels(access: ClusterClient, chosen: Chosen) -> list[dict[str, Any]]:
+def levels(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
     """What each shelf holds."""
     ledger = Ledger()
     for entry in _facts(access):

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.control import BOTH, CHOREOGRAPHED, COLOURS, ORCHESTRATED, colour_of, control_of, receivers
-from cli.details import details
+from cli.control_flow import BOTH, CHOREOGRAPHED, COLOURS, ORCHESTRATED, colour_of, control_of, receivers
 from cli.entries import Entry
+from cli.formatting import details
 
 if TYPE_CHECKING:
     from rich.text import Text

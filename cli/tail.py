@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cli.details import clock
 from cli.entries import Entry, entry_of
+from cli.formatting import clock
 from cli.output import say, show_json_line, write
 from contracts.catalogue import CATALOGUE
 
@@ -73,7 +73,7 @@ def _show_coloured(entry: Entry) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from cli.control import colour_of, control_of
+    from cli.control_flow import colour_of, control_of
 
     colour = colour_of(control_of(entry.type, entry.sender), entry.kind)
     line = Text(f"{clock(entry.record.timestamp)} ", "bright_black", no_wrap=True)

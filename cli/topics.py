@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
 
 
-def wanted() -> list[Topic]:
+def required_topics() -> list[Topic]:
     """Every topic that has to exist."""
     return [*topics.all_topics(CATALOGUE, (make() for make in SERVICES.values())), NOTES]
 
 
-def found(access: ClusterClient) -> list[dict[str, Any]]:
+def compare_with_cluster(access: ClusterClient) -> list[dict[str, Any]]:
     """Each topic and its state on the cluster."""
-    return [_row(state) for state in topics.compare(access.admin, wanted())]
+    return [_row(state) for state in topics.compare(access.admin, required_topics())]
 
 
-def applied(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
+def create_missing(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
     """Create what is missing; the topics as they are now."""
-    states = topics.apply(access.admin, wanted(), replication)
+    states = topics.apply(access.admin, required_topics(), replication)
     return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
 
 

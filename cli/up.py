@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.checking import note_of_up
+from cli.errors import FAILED, Mistake
 from cli.fleet import ALL, FleetError, Member, free_ports
-from cli.member import SANDBOX
-from cli.mistakes import FAILED, Mistake
 from cli.output import say
-from cli.stage import Plan, Stage, seed
+from cli.service_process import SANDBOX
+from cli.stack import Stack, StackPlan, seed
+from cli.verification import note_of_up
 from contracts.catalogue import ORDER_STATE
 from ensemble.embedded import default_directory
 from ensemble.settings import KafkaSettings, load
@@ -35,12 +35,12 @@ def run(*, on_free_ports: bool, fresh: bool) -> int:
     with _only_one(home), _stop_signals():
         if fresh:
             _forget(home)
-        return _play(Plan(home, _members(on_free_ports=on_free_ports), kafka.bootstrap_servers))
+        return _play(StackPlan(home, _members(on_free_ports=on_free_ports), kafka.bootstrap_servers))
 
 
-def _play(plan: Plan) -> int:
+def _play(plan: StackPlan) -> int:
     say("starting Kafka and all services" if plan.bootstrap is None else f"starting all services on {plan.bootstrap}")
-    stage = Stage(plan, say)
+    stage = Stack(plan, say)
     try:
         with stage:
             if seed(stage.access):
@@ -59,7 +59,7 @@ def _play(plan: Plan) -> int:
 
 
 @contextmanager
-def _noted(stage: Stage, home: Path) -> Iterator[None]:
+def _noted(stage: Stack, home: Path) -> Iterator[None]:
     """Leave word of what runs here, for `ensemble verify`."""
     note = note_of_up(home)
     note.write_text(json.dumps({"pid": os.getpid(), "provider_url": stage.fleet.provider_url}), encoding="utf-8")
@@ -69,7 +69,7 @@ def _noted(stage: Stage, home: Path) -> Iterator[None]:
         note.unlink(missing_ok=True)
 
 
-def _watch(stage: Stage) -> int:
+def _watch(stage: Stack) -> int:
     """Show what happens until interrupted, or until a member ends."""
     from cli.screen import lines, screen
 
@@ -77,10 +77,10 @@ def _watch(stage: Stage) -> int:
     places = stage.access.places([ORDER_STATE.name])
     with stage.access.follow(places, from_beginning=True) as follower:
         try:
-            fallen = show(stage, follower)
+            exits = show(stage, follower)
         except KeyboardInterrupt:
             return 0
-    say(f"ensemble: {fallen}")
+    say(f"ensemble: {exits}")
     return FAILED
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Fate(StrEnum):
+class Progress(StrEnum):
     """What became of one that was resumed."""
 
     WAITING = "waiting"
@@ -29,13 +29,13 @@ class Pace:
     """What has not moved by then counts as failed."""
 
 
-class World(Protocol):
+class WaveTarget(Protocol):
     """What a wave acts on: orders on a cluster, or a test's own."""
 
     def resume(self, names: Sequence[str]) -> None:
         """Let these go on."""
 
-    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+    def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
         """What became of them so far."""
 
     def now(self) -> float:
@@ -52,12 +52,12 @@ class Wave:
     number: int
     """0: the probe."""
     names: tuple[str, ...]
-    fates: Mapping[str, Fate] = field(default_factory=dict)
+    fates: Mapping[str, Progress] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[str]:
         """Those that failed, or did not move in time."""
-        return [name for name in self.names if self.fates.get(name) is not Fate.PROGRESSED]
+        return [name for name in self.names if self.fates.get(name) is not Progress.PROGRESSED]
 
     def stops(self, pace: Pace) -> bool:
         """Whether too many failed for going on."""
@@ -70,7 +70,7 @@ def split(names: Sequence[str], pace: Pace) -> list[tuple[str, ...]]:
     return [group for group in (tuple(names[: pace.probe]), *(tuple(names[n : n + pace.wave]) for n in rest)) if group]
 
 
-def waves(names: Sequence[str], pace: Pace, world: World) -> Iterator[Wave]:
+def waves(names: Sequence[str], pace: Pace, world: WaveTarget) -> Iterator[Wave]:
     """Resume them group by group; each group is given out once its outcome is known. Ends at the first that stops."""
     for number, group in enumerate(split(names, pace), start=0 if pace.probe else 1):
         world.resume(group)
@@ -80,10 +80,10 @@ def waves(names: Sequence[str], pace: Pace, world: World) -> Iterator[Wave]:
             return
 
 
-def _settled(group: Sequence[str], pace: Pace, world: World) -> Mapping[str, Fate]:
+def _settled(group: Sequence[str], pace: Pace, world: WaveTarget) -> Mapping[str, Progress]:
     limit = world.now() + pace.wait_s
     while True:
         fates = world.fates(group)
-        if all(fates[name] is not Fate.WAITING for name in group) or world.now() >= limit:
+        if all(fates[name] is not Progress.WAITING for name in group) or world.now() >= limit:
             return fates
         world.pause()

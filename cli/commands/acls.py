@@ -33,15 +33,15 @@ def show(
     of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
     """Every permission, and nothing else, that the services need. With --cluster, exit code 1 when some are missing."""
-    from cli.acls import Others, found, wanted
+    from cli.acls import Others, compare_with_cluster, list_needs
 
     others = Others(registry, operator)
     if not of_cluster:
-        _show(wanted(others), as_json=as_json)
+        _show(list_needs(others), as_json=as_json)
         return
-    from cli.connection import reach
+    from cli.connection import connect
 
-    rows = found(reach(), others)
+    rows = compare_with_cluster(connect(), others)
     _show(rows, as_json=as_json)
     if any(row["status"] == "missing" for row in rows):
         raise typer.Exit(1)
@@ -52,10 +52,10 @@ def apply(
     passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
     """Grant what is missing. What a service has beyond its needs is shown as `extra` and left alone."""
-    from cli.acls import Others, applied
-    from cli.connection import reach
+    from cli.acls import Others, apply_missing
+    from cli.connection import connect
 
-    _show(applied(reach(), Others(registry, operator), passwords), as_json=as_json)
+    _show(apply_missing(connect(), Others(registry, operator), passwords), as_json=as_json)
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 from cli.options import Answer, AsJson, Asker, By, OfService, Yes
 
 if TYPE_CHECKING:
-    from cli.selecting import Selection
+    from cli.dead_letter_filter import DeadLetterFilter
 
 group = typer.Typer(help="Records that a service has given up: why, and what becomes of them.")
 
@@ -60,10 +60,10 @@ class Filters:
     until: Until = None
     group: OfGroup = None
 
-    def selection(self, *, open_only: bool = True) -> Selection:
+    def selection(self, *, open_only: bool = True) -> DeadLetterFilter:
         """A Mistake for a time that is none."""
+        from cli.dead_letter_filter import DeadLetterFilter
         from cli.publishing import now
-        from cli.selecting import Selection
         from cli.times import moment_ms
 
         times: dict[str, Any] = {
@@ -71,11 +71,11 @@ class Filters:
             for flag, text in (("since", self.since), ("until", self.until))
         }
         chosen = (self.service, self.type_name, self.error, self.key)
-        return Selection(*chosen, **times, group=self.group, open_only=open_only)
+        return DeadLetterFilter(*chosen, **times, group=self.group, open_only=open_only)
 
 
 @group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
-@spelled_out
+@expand_flags
 def list_dead_letters(
     filters: Filters,
     everything: All = False,
@@ -83,12 +83,12 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """The latest dead letters, and what became of each."""
-    from cli.connection import reach
-    from cli.dead_letters import listed
+    from cli.connection import connect
+    from cli.dead_letters import list_dead_letters
     from cli.output import Sheet, show
 
     selection = filters.selection(open_only=not everything)
-    found = listed(reach(), selection, limit)
+    found = list_dead_letters(connect(), selection, limit)
     columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
                "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in found]
@@ -99,27 +99,27 @@ def list_dead_letters(
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
 def show(place: Place, as_json: AsJson = False) -> None:
     """One dead letter: where it came from, why it was given up, and how it reads, then and today."""
-    from cli.connection import reach
-    from cli.dead_letters import one, whole
+    from cli.connection import connect
+    from cli.dead_letters import dead_letter_at, describe
     from cli.output import show_document
 
-    show_document(whole(one(reach(), place)), as_json=as_json)
+    show_document(describe(dead_letter_at(connect(), place)), as_json=as_json)
 
 
 @group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
-@spelled_out
+@expand_flags
 def group_dead_letters(
     filters: Filters,
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
     """Dead letters by cause: service, handler, error, and the message without ids and numbers."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.dead_letters import groups
     from cli.output import Sheet
     from cli.output import show as show_sheet
 
-    found = groups(reach(), filters.selection(open_only=not everything))
+    found = groups(connect(), filters.selection(open_only=not everything))
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in found]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
@@ -130,13 +130,13 @@ def group_dead_letters(
 @group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
 def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
     """Leave a note on a group, for whoever looks at it next; it replaces the one before."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.dead_letters import group_of
-    from cli.notes import put_note
+    from cli.group_notes import put_note
     from cli.operators import operator
     from cli.output import show_document
 
-    asked, access = operator(by, text, "TEXT"), reach()
+    asked, access = operator(by, text, "TEXT"), connect()
     noted = group_of(access, name)
     put_note(access, noted.id, asked)
     show_document({"group": noted.id, "count": len(noted.letters), "note": asked.reason, "by": asked.by},
@@ -144,7 +144,7 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
 
 
 @group.command(epilog="Example: `ensemble dead-letters export --all --format csv --output dead-letters.csv`.")
-@spelled_out
+@expand_flags
 def export(
     filters: Filters,
     everything: All = False,
@@ -154,20 +154,20 @@ def export(
     """Dead letters with their bytes, for other programs: JSON has everything, CSV a line each."""
     import json
 
-    from cli.connection import reach
-    from cli.dead_letters import as_csv, exported, found
-    from cli.files import put
+    from cli.connection import connect
+    from cli.dead_letters import as_csv, export_rows, find_dead_letters
+    from cli.file_output import write_text
 
-    letters = found(reach(), filters.selection(open_only=not everything))
-    text = as_csv(letters) if form == "csv" else json.dumps(exported(letters), indent=2, ensure_ascii=False) + "\n"
-    put(text, output, f"{len(letters)} dead letters")
+    letters = find_dead_letters(connect(), filters.selection(open_only=not everything))
+    text = as_csv(letters) if form == "csv" else json.dumps(export_rows(letters), indent=2, ensure_ascii=False) + "\n"
+    write_text(text, output, f"{len(letters)} dead letters")
 
 
 @group.command(
     epilog="Examples: `ensemble dead-letters redrive --group 5f2c81aa --dry-run`; "
     "`ensemble dead-letters redrive payment.dead-letter/2/0 --reason 'provider is back'`."
 )
-@spelled_out
+@expand_flags
 def redrive(
     filters: Filters,
     asker: Asker,
@@ -183,19 +183,19 @@ def redrive(
     as_json: AsJson = False,
 ) -> None:
     """Deliver dead letters again, in order, to the service that gave them up. Exit code 1 when one does not succeed."""
-    from cli.connection import reach
-    from cli.redrive import Manner, Wanted, redrive_these, rehearse
-    from cli.redriving import Pace
+    from cli.connection import connect
+    from cli.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
+    from cli.redrive_run import Pace
 
-    wanted = Wanted(tuple(places or ()), filters.selection(), limit, edit, force=force)
+    wanted = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
-        raise typer.Exit(rehearse(reach(), wanted, as_json=as_json))
+        raise typer.Exit(rehearse(connect(), wanted, as_json=as_json))
     asked, pace = asker.operator(), Pace(rate, stop_on_error, wait)
-    raise typer.Exit(redrive_these(reach(), wanted, Manner(asked, pace, yes, as_json)))
+    raise typer.Exit(redrive_these(connect(), wanted, RedriveOptions(asked, pace, yes, as_json)))
 
 
 @group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
-@spelled_out
+@expand_flags
 def discard(
     filters: Filters,
     asker: Asker,
@@ -206,9 +206,9 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Do without dead letters: what waits behind a parked one goes on. Exit code 1 when one is refused."""
-    from cli.connection import reach
-    from cli.redrive import Manner, Wanted, discard_these
-    from cli.redriving import Pace
+    from cli.connection import connect
+    from cli.redrive import RedriveOptions, RedriveTarget, discard_these
+    from cli.redrive_run import Pace
 
-    asked, wanted = asker.operator(), Wanted(tuple(places or ()), filters.selection(), limit)
-    raise typer.Exit(discard_these(reach(), wanted, Manner(asked, Pace(wait_s=wait), yes, as_json)))
+    asked, wanted = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
+    raise typer.Exit(discard_these(connect(), wanted, RedriveOptions(asked, Pace(wait_s=wait), yes, as_json)))

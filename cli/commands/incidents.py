@@ -21,12 +21,12 @@ def _commands() -> None:
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")
 def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
     """Every incident that is remembered, the latest first, and whether it is over."""
-    from cli.connection import reach
-    from cli.details import duration
-    from cli.incidents import listed
+    from cli.connection import connect
+    from cli.formatting import duration
+    from cli.incidents import list_incidents
     from cli.output import Sheet, show
 
-    found = listed(reach(), service, open_only=only_open)
+    found = list_incidents(connect(), service, open_only=only_open)
     columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
     rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in found]
     nothing = "no incident is open" if only_open else "no incidents"

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 from cli.options import Answer, AsJson, By, Waves, Why, Yes
 
 if TYPE_CHECKING:
-    from cli.acting import Manner, Target
     from cli.order_actions import Action
+    from cli.order_commands import CommandOptions, Target
 
 OneOrder = Annotated[str | None, typer.Argument(metavar="ORDER_ID", help="The order; or say which by --where.")]
 
 
 def complete_where(incomplete: str) -> list[str]:
     """For the shell's completion."""
-    from cli.where import FIELDS
+    from cli.order_filter import FIELDS
 
     return [name for name in FIELDS if name.startswith(incomplete)]
 
@@ -47,8 +47,8 @@ class Orders:
 
     def target(self) -> Target:
         """A Mistake unless it is one of both."""
-        from cli.acting import Target
-        from cli.where import where as conditions
+        from cli.order_commands import Target
+        from cli.order_filter import parse_conditions as conditions
 
         target = Target(self.order_id, conditions(self.where or ()))
         target.check()
@@ -64,13 +64,13 @@ class Doing:
     yes: Yes = False
     preview: Preview = False
 
-    def manner(self, wait: float, *, as_json: bool) -> Manner:
+    def manner(self, wait: float, *, as_json: bool) -> CommandOptions:
         """A preview needs no reason."""
-        from cli.acting import Manner
         from cli.operators import operator
+        from cli.order_commands import CommandOptions
 
         asked = operator(self.by, self.reason or ("a preview" if self.preview else None))
-        return Manner(asked, self.yes, self.preview, wait, as_json=as_json)
+        return CommandOptions(asked, self.yes, self.preview, wait, as_json=as_json)
 
 
 def add_to(group: typer.Typer) -> None:
@@ -82,7 +82,7 @@ def add_to(group: typer.Typer) -> None:
         (compensate, "orders compensate order-1 --preview"),
         (settle, "orders settle order-1 --step payment --reason 'wired the money'"),
     ):
-        group.command(epilog=f"Example: `ensemble {example}`.")(spelled_out(command))
+        group.command(epilog=f"Example: `ensemble {example}`.")(expand_flags(command))
 
 
 def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
@@ -94,10 +94,10 @@ def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = F
 
 def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = False, as_json: AsJson = False) -> None:
     """Go on with paused orders: several in waves, a probe first. Exit code 1 when too many of a wave fail again."""
-    from cli.order_actions import resuming
+    from cli.order_actions import resume_action
 
     manner = replace(doing.manner(waves.wait, as_json=as_json), pace=waves.pace())
-    _carry_out(resuming(past_pause=past_pause), orders, manner)
+    _carry_out(resume_action(past_pause=past_pause), orders, manner)
 
 
 def retry(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
@@ -116,14 +116,14 @@ def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJso
 
 def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Say that what an order still owes was given back, freed or cancelled by hand."""
-    from cli.order_actions import settling
+    from cli.order_actions import settle_action
 
-    _carry_out(settling(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
+    _carry_out(settle_action(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
 
 
-def _carry_out(action: Action, orders: Orders, manner: Manner) -> None:
-    from cli.acting import act
-    from cli.connection import reach
+def _carry_out(action: Action, orders: Orders, manner: CommandOptions) -> None:
+    from cli.connection import connect
+    from cli.order_commands import act
 
     target = orders.target()
-    raise typer.Exit(act(reach(), action, target, manner))
+    raise typer.Exit(act(connect(), action, target, manner))

@@ -8,12 +8,12 @@ import typer
 
 from cli.commands import order_actions
 from cli.commands.order_actions import Doing, Orders, Preview, Where
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 from cli.options import AsJson, AsJsonLines, By, OrderId, Timeout, Yes
 
 if TYPE_CHECKING:
-    from cli.acting import Manner, Target
     from cli.operators import Operator
+    from cli.order_commands import CommandOptions, Target
     from cli.publishing import Receipt
     from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Message
@@ -56,7 +56,7 @@ def place(
     as_json: AsJson = False,
 ) -> None:
     """Send PlaceOrder to the order service."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.examples import lines
     from cli.fields import make, parse_line
     from cli.publishing import fresh_order_id, publish
@@ -71,7 +71,7 @@ def place(
         "warehouse_id": warehouse,
         "shipping_speed": speed,
     }
-    command, access = make(PlaceOrder, fields), reach()
+    command, access = make(PlaceOrder, fields), connect()
     receipt = publish(access, command)
     if watch:
         raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
@@ -89,19 +89,19 @@ def list_orders(
     as_json: AsJson = False,
 ) -> None:
     """The orders that changed last, and where each stands; what they owe, or why they are paused, where asked for."""
-    from cli.connection import reach
-    from cli.mistakes import Mistake
-    from cli.orders import listed
+    from cli.connection import connect
+    from cli.errors import Mistake
+    from cli.order_filter import STATUSES
+    from cli.order_filter import parse_conditions as conditions
+    from cli.orders import list_orders
     from cli.output import Sheet, show
-    from cli.where import STATUSES
-    from cli.where import where as conditions
 
     if unknown := [name for name in status or () if name not in STATUSES]:
         raise Mistake(f"--status {unknown[0]}: there is no such status; there are {', '.join(STATUSES)}")
     flags = {"owed": owed, "paused": paused, "overdue": overdue}
     texts = [*(f"status={name}" for name in status or ()), *(f"{name}=true" for name, given in flags.items() if given)]
     wanted = conditions([*texts, *(where or ())])
-    found = listed(reach(), wanted, limit)
+    found = list_orders(connect(), wanted, limit)
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in found]
     nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
@@ -112,23 +112,23 @@ def list_orders(
 @group.command(epilog="Example: `ensemble orders show order-1`.")
 def show(order_id: OrderId, as_json: AsJson = False) -> None:
     """One order's whole story from the topics, and what is expected next."""
-    from cli.connection import reach
-    from cli.orders import whole
-    from cli.showing import show_whole
+    from cli.connection import connect
+    from cli.order_output import show_order
+    from cli.orders import read_history
 
-    show_whole(whole(reach(), order_id), as_json=as_json)
+    show_order(read_history(connect(), order_id), as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders watch order-1 --timeout 30`.")
 def watch(order_id: OrderId, timeout: Timeout = 60.0, as_json: AsJsonLines = False) -> None:
     """One order's story as it happens, until it has ended. Exit code 1 when it has not in time."""
-    from cli.connection import reach
+    from cli.connection import connect
 
-    raise typer.Exit(_watch(reach(), order_id, timeout, as_json=as_json))
+    raise typer.Exit(_watch(connect(), order_id, timeout, as_json=as_json))
 
 
 @group.command(epilog="Examples: `ensemble orders cancel order-1 --preview`; `ensemble orders cancel order-1`.")
-@spelled_out
+@expand_flags
 def cancel(
     orders: Orders,
     reason: Reason = "cancelled by hand",
@@ -140,14 +140,14 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Ask the orchestrator to undo orders that have not ended; --preview says what would be taken back."""
-    from cli.cancelling import request
-    from cli.connection import reach
+    from cli.cancellation import request_cancellation
+    from cli.connection import connect
 
     target, manner = orders.target(), Doing(by, reason, yes, preview).manner(10, as_json=as_json)
     if target.order_id is None or preview:
         raise typer.Exit(_cancel_these(target, manner))
-    command, access = _cancellation(target.order_id, manner.operator), reach()
-    receipt = request(access, target.order_id, command)
+    command, access = _cancellation(target.order_id, manner.operator), connect()
+    receipt = request_cancellation(access, target.order_id, command)
     if watch:
         raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
     _tell(receipt, command, as_json=as_json)
@@ -160,22 +160,22 @@ def _cancellation(order_id: str, asked: Operator) -> Message:
     return make(RequestCancellation, {"order_id": order_id, "reason": asked.reason, "requested_by": asked.by})
 
 
-def _cancel_these(target: Target, manner: Manner) -> int:
-    from cli.acting import act
-    from cli.connection import reach
+def _cancel_these(target: Target, manner: CommandOptions) -> int:
+    from cli.connection import connect
     from cli.order_actions import CANCEL
+    from cli.order_commands import act
 
-    return act(reach(), CANCEL, target, manner)
+    return act(connect(), CANCEL, target, manner)
 
 
 def _watch(access: ClusterClient, order_id: str, timeout: float, *, as_json: bool) -> int:
-    from cli.showing import watch as follow
+    from cli.order_output import watch as follow
 
     return follow(access, order_id, timeout, as_json=as_json)
 
 
 def _tell(receipt: Receipt, message: Message, *, as_json: bool) -> None:
-    from cli.receipts import tell
+    from cli.receipts import show_receipt
 
     fields: dict[str, Any] = message.model_dump()
-    tell(receipt, fields, as_json=as_json)
+    show_receipt(receipt, fields, as_json=as_json)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 from cli.options import Answer, AsJson, Asker, OfService
 
 if TYPE_CHECKING:
-    from cli.redrive import Manner
+    from cli.redrive import RedriveOptions
 
 group = typer.Typer(help="Keys that a service holds back, in order, and why.")
 
@@ -27,12 +27,12 @@ _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow",
 @group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
 def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
     """Every parked key, the longest parked first: its status, how much waits, when it is tried next, and its error."""
-    from cli.connection import reach
-    from cli.details import duration
+    from cli.connection import connect
+    from cli.formatting import duration
     from cli.output import Sheet, show
-    from cli.parked import Filter, found, summary
+    from cli.parked import Filter, find_parked_keys, summary
 
-    rows = [summary(parked) for parked in found(reach(), Filter(service, status, key))]
+    rows = [summary(parked) for parked in find_parked_keys(connect(), Filter(service, status, key))]
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
     spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
@@ -43,11 +43,11 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
 @group.command(epilog="Example: `ensemble parked show order-1`.")
 def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
     """One parked key and its records, in the order in which they will be handled."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.output import show_document, write
-    from cli.parked import one, whole
+    from cli.parked import describe, parked_key
 
-    document = whole(one(reach(), key, service))
+    document = describe(parked_key(connect(), key, service))
     records = [] if as_json else document.pop("records")
     show_document(document, as_json=as_json)
     for number, record in enumerate(records):
@@ -55,31 +55,31 @@ def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
 
 
 @group.command(epilog="Example: `ensemble parked retry order-1 --reason 'the provider is back'`.")
-@spelled_out
+@expand_flags
 def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
     """Try the head of a parked key now, its attempts anew; a dead letter is redriven. Exit code 1 when it fails."""
-    from cli.connection import reach
-    from cli.parked import one, retry_of
+    from cli.connection import connect
+    from cli.parked import parked_key, retry_of
     from cli.redrive import carry_out
 
-    manner, access = _manner(asker, wait, as_json=as_json), reach()
-    raise typer.Exit(carry_out(access, [retry_of(access, one(access, key, service), manner.operator)], manner))
+    manner, access = _manner(asker, wait, as_json=as_json), connect()
+    raise typer.Exit(carry_out(access, [retry_of(access, parked_key(access, key, service), manner.operator)], manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
-@spelled_out
+@expand_flags
 def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
     """Do without the head of a parked key: what waits behind it goes on."""
-    from cli.connection import reach
-    from cli.parked import discard_of, one
+    from cli.connection import connect
+    from cli.parked import discard_of, parked_key
     from cli.redrive import carry_out
 
-    manner, access = _manner(asker, wait, as_json=as_json), reach()
-    raise typer.Exit(carry_out(access, [discard_of(one(access, key, service), manner.operator)], manner))
+    manner, access = _manner(asker, wait, as_json=as_json), connect()
+    raise typer.Exit(carry_out(access, [discard_of(parked_key(access, key, service), manner.operator)], manner))
 
 
-def _manner(asker: Asker, wait: float, *, as_json: bool) -> Manner:
-    from cli.redrive import Manner
-    from cli.redriving import Pace
+def _manner(asker: Asker, wait: float, *, as_json: bool) -> RedriveOptions:
+    from cli.redrive import RedriveOptions
+    from cli.redrive_run import Pace
 
-    return Manner(asker.operator(), Pace(wait_s=wait), as_json=as_json)
+    return RedriveOptions(asker.operator(), Pace(wait_s=wait), as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 from cli.options import AsJson, Asker, Waves, Yes, complete_service
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ group = typer.Typer(help="What is paused for all orders.")
 
 def complete_step(incomplete: str) -> list[str]:
     """For the shell's completion."""
-    from cli.wider import step_names
+    from cli.wide_pauses import step_names
 
     return [name for name in step_names() if name.startswith(incomplete)]
 
 
 def complete_command(incomplete: str) -> list[str]:
     """For the shell's completion."""
-    from cli.wider import command_names
+    from cli.wide_pauses import command_names
 
     return [name for name in command_names() if name.lower().startswith(incomplete.lower())]
 
@@ -52,13 +52,13 @@ def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Word
     """`pause` and `resume` for one kind of wider pause."""
 
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from cli.connection import reach
-        from cli.pausing import Manner
-        from cli.pausing import pause as carry_out
-        from cli.wider import wider
+        from cli.connection import connect
+        from cli.pause_commands import PauseOptions
+        from cli.pause_commands import pause as carry_out
+        from cli.wide_pauses import wide_pause
 
-        what, manner = wider(scope, name), Manner(asker.operator(), acknowledged, as_json=as_json)
-        raise typer.Exit(carry_out(reach(), what, manner))
+        what, manner = wide_pause(scope, name), PauseOptions(asker.operator(), acknowledged, as_json=as_json)
+        raise typer.Exit(carry_out(connect(), what, manner))
 
     def resume(
         name: str,
@@ -68,18 +68,18 @@ def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Word
         yes: Yes = False,
         as_json: AsJson = False,
     ) -> None:
-        from cli.connection import reach
-        from cli.pausing import Manner
-        from cli.pausing import resume as carry_out
-        from cli.wider import wider
+        from cli.connection import connect
+        from cli.pause_commands import PauseOptions
+        from cli.pause_commands import resume as carry_out
+        from cli.wide_pauses import wide_pause
 
-        what, manner = wider(scope, name), Manner(asker.operator(), acknowledged, yes, waves.pace(), as_json)
-        raise typer.Exit(carry_out(reach(), what, manner))
+        what, manner = wide_pause(scope, name), PauseOptions(asker.operator(), acknowledged, yes, waves.pace(), as_json)
+        raise typer.Exit(carry_out(connect(), what, manner))
 
     for command, said in zip((pause, resume), words, strict=True):
         command.__annotations__["name"] = argument
         register: Callable[[Any], Any] = app.command(help=said.help, epilog=f"Example: `ensemble {said.example}`.")
-        spelled: Callable[..., None] = spelled_out(command)  # type: ignore[arg-type]  # two signatures, one loop
+        spelled: Callable[..., None] = expand_flags(command)  # type: ignore[arg-type]  # two signatures, one loop
         register(spelled)
 
 
@@ -138,11 +138,11 @@ def _commands() -> None:
 @group.command("list", epilog="Example: `ensemble pauses list`; for single orders, `ensemble orders list --paused`.")
 def list_pauses(as_json: AsJson = False) -> None:
     """Every pause of a step, a command type or a service, and whether all partitions know of it."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.output import Sheet, show
-    from cli.wider import in_force
+    from cli.wide_pauses import list_pauses
 
-    found = in_force(reach())
+    found = list_pauses(connect())
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in found]
     nothing = "nothing is paused for all orders; for single ones: ensemble orders list --paused"

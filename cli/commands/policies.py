@@ -30,14 +30,14 @@ For = Annotated[
 @group.command(epilog="Example: `ENSEMBLE_POLICIES_DIR=policies ensemble policies show payment`.")
 def show(service: Service = None, as_json: AsJson = False) -> None:
     """Every value in force, and where it comes from: the environment, a file and its line, or the default."""
-    from cli.mistakes import Mistake
+    from cli.errors import Mistake
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
-    from cli.policies import in_force, stray_files
+    from cli.policies import policies_in_force, stray_files
 
     if service is not None and service not in SERVICES:
         raise Mistake(f"SERVICE: no service is called {service!r}: there are {', '.join(SERVICES)}")
-    found = in_force([service] if service else [])
+    found = policies_in_force([service] if service else [])
     columns = ("service", "section", "key", "value", "origin")
     rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in found for v in one.values]
     show_sheet(Sheet(columns, rows), [one.document() for one in found], as_json=as_json)
@@ -49,9 +49,9 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 def check(file: File, service: For = None, as_json: AsJson = False) -> None:
     """Hold a policy file against its service. Exit code 2 when anything is wrong: file, line, key, what is allowed."""
     from cli.output import say, show_json
-    from cli.policies import checked
+    from cli.policies import check_policy_file
 
-    found = checked(file, service)
+    found = check_policy_file(file, service)
     if as_json:
         show_json(found.document())
     else:

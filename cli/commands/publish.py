@@ -51,22 +51,22 @@ def publish(
     output: Output = "text",
 ) -> None:
     """Publish one message, validated by its model. Fields are flags as well: --order-id, --line SKU:QUANTITY:PRICE."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.fields import fill, make, message_type
     from cli.publishing import publish as publish_message
-    from cli.receipts import tell
+    from cli.receipts import show_receipt
 
     kind = message_type(type_name)
     given = _given(kind, json_text, file, context.args)
     message = make(kind, fill(kind, given) if example else given)
     home = _home(kind, topic)
     _check_ledger(kind, home, force=force)
-    tell(publish_message(reach(), message, home), message.model_dump(), as_json=output == "json")
+    show_receipt(publish_message(connect(), message, home), message.model_dump(), as_json=output == "json")
 
 
 def _given(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
+    from cli.errors import Mistake
     from cli.fields import from_file, from_flags, from_json
-    from cli.mistakes import Mistake
 
     if json_text is not None and file is not None:
         raise Mistake("--json and --file: give one of them")
@@ -75,7 +75,7 @@ def _given(kind: type[Message], json_text: str | None, file: Path | None, argume
 
 
 def _home(kind: type[Message], topic: str | None) -> Topic:
-    from cli.mistakes import Mistake
+    from cli.errors import Mistake
     from contracts.catalogue import CATALOGUE
 
     homes = CATALOGUE.homes(kind)
@@ -89,7 +89,7 @@ def _home(kind: type[Message], topic: str | None) -> Topic:
 
 def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
     """A stranger's fact makes a gap or a second truth in the ledger, and the service stops at it."""
-    from cli.mistakes import Mistake
+    from cli.errors import Mistake
     from contracts.catalogue import INVENTORY_LEDGER
 
     if home == INVENTORY_LEDGER and not force:

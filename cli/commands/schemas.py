@@ -21,15 +21,15 @@ def check(as_json: AsJson = False) -> None:
     With SCHEMA_REGISTRY_URL also say what that registry lacks. Exit code 1 if there is anything.
     """
     from cli.output import Sheet, say, show
-    from cli.schemas import clean_registry, lacking
+    from cli.schemas import registry_problems, registry_remark
     from ensemble.messages.release import check as problems_of
 
     sets = _sets()
-    problems = [problem for schemas in sets for problem in problems_of(schemas)] or lacking()
+    problems = [problem for schemas in sets for problem in problems_of(schemas)] or registry_problems()
     count = sum(len(schemas.names()) for schemas in sets)
     document = {"schemas": count, "problems": [{"schema": p.subject, "problem": p.reason} for p in problems]}
     rows = [(p.subject, p.reason) for p in problems]
-    clean = f"{count} schemas are compatible with all their released versions, in both directions{clean_registry()}"
+    clean = f"{count} schemas are compatible with all their released versions, in both directions{registry_remark()}"
     if not rows and not as_json:
         say(clean)
     else:
@@ -56,9 +56,9 @@ def register(as_json: AsJson = False) -> None:
     Exit code 2 when the registry refuses one.
     """
     from cli.output import Sheet, say, show
-    from cli.schemas import registered
+    from cli.schemas import register_all
 
-    found = registered()
+    found = register_all()
     new = [registration for registration in found if registration.is_new]
     rows = [(r.subject, r.version, r.id) for r in (found if as_json else new)]
     document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in found]

@@ -20,25 +20,25 @@ OneSku = Annotated[str | None, typer.Option("--sku", help="This sku only.")]
 @group.command(epilog="Example: `ensemble stock receive grinder 20`.")
 def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json: AsJson = False) -> None:
     """Tell inventory that pieces have arrived (ReceiveStock)."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.fields import make
     from cli.publishing import publish
-    from cli.receipts import tell
+    from cli.receipts import show_receipt
     from contracts import ReceiveStock
 
     command = make(ReceiveStock, {"warehouse_id": warehouse, "sku": sku, "quantity": quantity})
-    tell(publish(reach(), command), command.model_dump(), as_json=as_json)
+    show_receipt(publish(connect(), command), command.model_dump(), as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")
 def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
     """What each warehouse holds of each sku, folded from the ledger."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.output import Sheet
     from cli.output import show as show_sheet
-    from cli.stock import Chosen, levels
+    from cli.stock import StockFilter, levels
 
-    found = levels(reach(), Chosen(warehouse, sku))
+    found = levels(connect(), StockFilter(warehouse, sku))
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in found]
     nothing = "no stock was ever received; receive some: ensemble stock receive grinder 20"
@@ -48,12 +48,12 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = F
 @group.command(epilog="Example: `ensemble stock audit --sku grinder`.")
 def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
     """Every fact of the ledger and what it left on the shelf. Exit code 1 when one does not add up."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.output import Sheet, show
-    from cli.stock import Chosen
+    from cli.stock import StockFilter
     from cli.stock import audit as read_ledger
 
-    found = read_ledger(reach(), Chosen(warehouse, sku))
+    found = read_ledger(connect(), StockFilter(warehouse, sku))
     moved = ("time", "warehouse", "sequence", "fact", "sku", "quantity", "order")
     columns = (*moved, "on_hand", "reserved", "dispatched", "wrong")
     rows = [tuple(row[name] for name in columns) for row in found]

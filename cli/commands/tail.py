@@ -42,9 +42,9 @@ def tail(
     as_json: AsJsonLines = False,
 ) -> None:
     """Show records as they come, decoded, until Ctrl-C."""
-    from cli.connection import reach
+    from cli.connection import connect
     from cli.tail import Selection, follow
 
     follow(
-        reach(), Selection(tuple(topics or ()), from_beginning or until_end, until_end, limit, order), as_json=as_json
+        connect(), Selection(tuple(topics or ()), from_beginning or until_end, until_end, limit, order), as_json=as_json
     )

@@ -16,19 +16,19 @@ Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="R
 @group.command(epilog="Example: `ensemble topics apply --replication 3`.")
 def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
     """Create what is missing. What differs is reported and never changed; then the exit code is 1."""
-    from cli.connection import reach
-    from cli.topics import applied
+    from cli.connection import connect
+    from cli.topics import create_missing
 
-    _show(applied(reach(), replication), as_json=as_json)
+    _show(create_missing(connect(), replication), as_json=as_json)
 
 
 @group.command("list", epilog="Example: `ensemble topics list --json`.")
 def list_topics(as_json: AsJson = False) -> None:
     """Every topic of the catalogue and of the services, and whether the cluster has it as it should be."""
-    from cli.connection import reach
-    from cli.topics import found
+    from cli.connection import connect
+    from cli.topics import compare_with_cluster
 
-    _show(found(reach()), as_json=as_json)
+    _show(compare_with_cluster(connect()), as_json=as_json)
 
 
 def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -32,7 +32,7 @@ def verify(
 
     Exit code 0: clean. 1: violations. 2: it could not be checked.
     """
-    from cli.checking import check, show_report
+    from cli.verification import check, show_report
     from ensemble.settings import KafkaSettings, load
 
     report = check(load(KafkaSettings), provider, expect_orders, settle)

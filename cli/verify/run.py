@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cli.connection import sources
+from cli.verify.collector import RUNTIMES_OWN, Gathering
 from cli.verify.facts import Booking, Place, Violation
 from cli.verify.flow import (
     DEAD_LETTER,
@@ -21,7 +22,6 @@ from cli.verify.flow import (
     SHIPMENT_CHANGELOG,
     WAREHOUSE_CHANGELOG,
 )
-from cli.verify.gather import RUNTIMES_OWN, Gathering
 from cli.verify.judgement import count, judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
 from cli.verify.provider import read_ledger

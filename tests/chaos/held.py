@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from cli.control_commands import Answers, Ask
+from cli.dead_letter import DeadLetterEntry
 from cli.entries import entry_of
-from cli.held import Parked, Shelf
-from cli.letters import Letter
-from cli.member import SERVICES
-from cli.operating import Answers, Ask
+from cli.parking_stores import Parked, ParkingStores
+from cli.service_process import SERVICES
 from cli.services import DEAD_LETTER, OPERATIONS, PARKED
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
@@ -29,13 +29,13 @@ class Held:
     """Read along with `look`. It waits for nobody: what an open transaction hides comes later."""
 
     access: ClusterClient
-    letters: dict[Named, Letter] = field(default_factory=dict)
+    letters: dict[Named, DeadLetterEntry] = field(default_factory=dict)
     answered: dict[Ask, int] = field(default_factory=dict)
     """When the answer was written, epoch milliseconds."""
 
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
-        self._shelf, self._answers = Shelf(), Answers()
+        self._shelf, self._answers = ParkingStores(), Answers()
         self.reading = Reading(self.access, topics)
 
     def close(self) -> None:
@@ -56,13 +56,13 @@ class Held:
         """The wider pauses that some partition still knows of."""
         return [f"{service}[{partition}] {' '.join(place)}" for service, partition, place, _ in self._shelf.pauses()]
 
-    def letter_of(self, parked: Parked) -> Letter | None:
+    def letter_of(self, parked: Parked) -> DeadLetterEntry | None:
         """The dead letter of a key's head."""
         head = parked.head
         place = (head.topic, head.partition, head.offset)
         return self.letters.get((parked.service, parked.key, place, redrives_of(head.as_record())))
 
-    def unreadable(self) -> list[Letter]:
+    def unreadable(self) -> list[DeadLetterEntry]:
         """What nobody could read, and nobody has redriven."""
         return [each for each in self.letters.values() if each.error == "UndecodableRecord" and not each.generation]
 
@@ -74,7 +74,7 @@ class Held:
 
     def _take(self, record: ReceivedRecord) -> None:
         if record.topic.endswith(DEAD_LETTER):
-            letter = Letter(entry_of(record))
+            letter = DeadLetterEntry(entry_of(record))
             self.letters[letter.identity] = letter
         elif record.topic.endswith(OPERATIONS):
             known = set(self._answers.done)

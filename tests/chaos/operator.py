@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from cli import operators
-from cli.held import Parked
-from cli.operating import record_of
-from cli.redriving import discard_of, redrive_of
+from cli.control_commands import record_of
+from cli.parking_stores import Parked
+from cli.redrive_run import discard_of, redrive_of
 from cli.services import CONTROL
-from cli.wider import Wider, wider
+from cli.wide_pauses import WidePause, wide_pause
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
 from ensemble.kafka.client.access import ClusterError
 from ensemble.kafka.client.producing import write_together
@@ -40,7 +40,7 @@ def now() -> int:
 class WorkPause:
     """A wider pause: when its end was asked for, epoch milliseconds; None: not yet."""
 
-    what: Wider
+    what: WidePause
     operation_id: str
     resumed_at: int | None = None
 
@@ -59,7 +59,7 @@ class Operator:
 
     def pause_work(self, scope: Scope, name: str) -> WorkPause:
         """In every partition of all who have to know."""
-        what, command = wider(scope, name), PauseWork(scope=scope, name=name, **WHO.operation())
+        what, command = wide_pause(scope, name), PauseWork(scope=scope, name=name, **WHO.operation())
         self.pauses.append(pause := WorkPause(what, command.operation_id))
         self._tell_all(what, command)
         self.did[f"{scope} paused"] += 1
@@ -69,14 +69,14 @@ class Operator:
         pause.resumed_at = pause.resumed_at or now()
         self._tell_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **WHO.operation()))
 
-    def _tell_all(self, what: Wider, command: PauseWork | ResumeWork) -> None:
+    def _tell_all(self, what: WidePause, command: PauseWork | ResumeWork) -> None:
         """As one; again, when the broker is away. The same command twice is the same as once."""
         limit, write = time.monotonic() + _PATIENCE_S, partial(self._write_together, what, command)
         while (refusal := write()) and time.monotonic() < limit:
             self.did["commands written again"] += 1
         assert not refusal, refusal
 
-    def _write_together(self, what: Wider, command: PauseWork | ResumeWork) -> str:
+    def _write_together(self, what: WidePause, command: PauseWork | ResumeWork) -> str:
         try:
             places = self.system.access.places([service + CONTROL for service in what.services])
             write_together(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cli.incidents import listed
+from cli.incidents import list_incidents
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\
@@ -82,7 +82,7 @@ def _resumed(scene: Scene) -> None:
 
 
 def _incidents(scene: Scene, *, open_only: bool) -> list[dict[str, Any]]:
-    return listed(scene.access, None, open_only=open_only)
+    return list_incidents(scene.access, None, open_only=open_only)
 
 
 DRILL: Final = Drill("provider-down", "the payment provider is down under load", _act, {"orchestrator": _POLICY})

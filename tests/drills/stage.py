@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.fleet import ALL, SERVICES, Fleet
-from cli.stage import Plan, Stage
+from cli.stack import Stack, StackPlan
 from tests.drills.load import Load
 from tests.drills.terminal import CHECKOUT, run
 from tests.drills.transcript import Transcript
@@ -61,7 +61,7 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
     home = directory / drill.name
     shutil.rmtree(home, ignore_errors=True)
     environment = {"ENSEMBLE_POLICIES_DIR": str(_written(drill.policies, home / "policies"))}
-    stage = Stage(Plan(home, ALL, environment=environment), _progress)
+    stage = Stack(StackPlan(home, ALL, environment=environment), _progress)
     try:
         with (
             Transcript(directory / f"{drill.name}.txt", show) as transcript,
@@ -80,7 +80,7 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
 class Scene:
     """Where a drill is acted out."""
 
-    stage: Stage
+    stage: Stack
     watch: Watch
     transcript: Transcript
     size: Size
@@ -148,7 +148,7 @@ class Scene:
         while not condition():
             waited = time.monotonic() - began
             must(waited < limit_s, f"within {limit_s:g} s it did not come to this: {words}")
-            must(not (fallen := self.fleet.fallen()), "\n".join(map(str, fallen)))
+            must(not (exits := self.fleet.unexpected_exits()), "\n".join(map(str, exits)))
             _progress(f"waiting until {words} ({waited:.0f} s)")
             time.sleep(_STEP_S)
 

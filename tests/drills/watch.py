@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cli.dead_letters import listed
-from cli.held import Held, Parked
+from cli.dead_letter_filter import DeadLetterFilter
+from cli.dead_letters import list_dead_letters
 from cli.order_states import OrderStates
-from cli.selecting import Selection
+from cli.parking_stores import LiveParkingStores, Parked
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
@@ -24,7 +24,7 @@ class Watch:
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         self._access, self._exit = access, ExitStack()
         self._orders = self._exit.enter_context(OrderStates(access))
-        self._held = self._exit.enter_context(Held(access, services))
+        self._held = self._exit.enter_context(LiveParkingStores(access, services))
 
     def __enter__(self) -> Self:
         return self
@@ -55,4 +55,4 @@ class Watch:
 
     def letters(self) -> list[dict[str, Any]]:
         """The dead letters that nobody has settled, the latest first."""
-        return listed(self._access, Selection(open_only=True), _MOST)
+        return list_dead_letters(self._access, DeadLetterFilter(open_only=True), _MOST)

@@ -10,7 +10,7 @@ def test_nothing_was_lost_or_done_twice(system: System, order_id: str) -> None:
     system.await_end(order_id)
 
     # when all of it is checked, once it has settled
-    assert system.fleet.fallen() == []
+    assert system.fleet.unexpected_exits() == []
     report = verified(system)
 
     # then nothing is wrong, and nothing is still under way

@@ -42,7 +42,7 @@ def test_one_is_killed_and_restarted_where_it_was(tmp_path: Path) -> None:
     with Fleet(None, tmp_path, [SANDBOX]) as fleet:
         before = fleet.pid(SANDBOX)
         fleet.kill(SANDBOX)
-        assert (fleet.state_of(SANDBOX), fleet.fallen()) == ("was ended by SIGKILL", [])
+        assert (fleet.state_of(SANDBOX), fleet.unexpected_exits()) == ("was ended by SIGKILL", [])
         fleet.restart(SANDBOX)
         fleet.await_ready(LIMIT_S)
         assert fleet.pid(SANDBOX) != before
@@ -51,8 +51,8 @@ def test_one_is_killed_and_restarted_where_it_was(tmp_path: Path) -> None:
 def test_who_ends_by_itself_has_fallen(tmp_path: Path) -> None:
     with Fleet(None, tmp_path, [SANDBOX]) as fleet:
         os.kill(fleet.pid(SANDBOX), signal.SIGKILL)
-        wait_until(lambda: bool(fleet.fallen()))
-        assert "payment-sandbox was ended by SIGKILL" in str(fleet.fallen()[0])
+        wait_until(lambda: bool(fleet.unexpected_exits()))
+        assert "payment-sandbox was ended by SIGKILL" in str(fleet.unexpected_exits()[0])
 
 
 def test_nobody_else_answers_for_a_member(tmp_path: Path) -> None:

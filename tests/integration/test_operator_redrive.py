@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.dead_letters import one
+from cli.dead_letters import dead_letter_at
 from cli.operators import Operator
-from cli.redriving import Sent, redrive_of
-from cli.rehearsing import rehearsed
+from cli.redrive_rehearsal import rehearse_redrives
+from cli.redrive_run import SentOperation, redrive_of
 from tests.support.payment_on_kafka import Desk
 
 
@@ -144,9 +144,9 @@ def test_a_rehearsal_finds_the_effect_that_happened_already(desk: Desk, order_id
         place = desk.letters(order_id)[0]["place"]
         desk.provider.refuses.clear()
         assert desk.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
-        letter = one(desk.access, place)
+        letter = dead_letter_at(desk.access, place)
         forgotten = redrive_of(letter, Operator("ann", "x")).model_copy(update={"generation": 7})
-        (row,) = rehearsed(desk.access, [Sent(letter, forgotten)])
+        (row,) = rehearse_redrives(desk.access, [SentOperation(letter, forgotten)])
         assert row["happened"].startswith("yes: payments.events/")
         assert (row["stops_at"], row["changes"]) == ([], [])
         assert desk.provider.charged == [order_id]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cli.verify.excuses import RULES
 from cli.verify.facts import Message, Position, Violation
 from cli.verify.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, TYPES_OF, UNDONE_BY, Duty
-from cli.verify.silences import RULES
 from cli.verify.snapshot import Snapshot
 
 CHECK = "inputs"

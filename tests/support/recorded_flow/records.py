@@ -10,9 +10,9 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_writer
 
+from cli.verify.collector import Gathering
 from cli.verify.facts import Place
 from cli.verify.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
-from cli.verify.gather import Gathering
 from contracts import SCHEMAS
 from ensemble.messages.codec import Decoder, prefix_of
 from ensemble.messages.schema_set import SchemaSet, without_logical_types

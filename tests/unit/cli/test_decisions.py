@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cli.debts import debts_of, document, in_words
-from cli.decisions import aligned, decisions, plain
-from cli.details import details
-from cli.orders import Whole
-from cli.showing import show_whole
+from cli.decisions import align, decisions, plain
+from cli.formatting import details
+from cli.order_output import show_order
+from cli.orders import OrderHistory
 from contracts import OrderPaused, OrderResumed, ReservedLine
 from services.orchestrator.domain import Debt, ShipmentOwed, StockOwed, informed
 from tests.support.order_saga_driver import (
@@ -48,14 +48,14 @@ def test_each_entry_says_what_was_decided_and_by_whom(seen: dict[str, object], r
 
 def test_decisions_are_aligned_on_a_terminal_and_tabbed_in_a_pipe() -> None:
     rows = list(decisions({"seen": [SENT, BY_HAND]}))
-    first, second = aligned(rows)
+    first, second = align(rows)
     assert first.index("ProcessPayment") == second.index("pause")
     assert plain(rows[1]).split("\t") == ["decision", "00:00:02.000", "PauseOrder", "pause", "", "anna: audit"]
 
 
-def owing() -> Whole:
+def owing() -> OrderHistory:
     play = Play(PLACED, PAID, CANCEL, UNSHIPPED, RELEASED).time_out(2)
-    return Whole("o-1", informed(play.state, PAID).model_dump(), [], [])
+    return OrderHistory("o-1", informed(play.state, PAID).model_dump(), [], [])
 
 
 def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
@@ -86,7 +86,7 @@ def test_a_state_of_another_release_names_its_steps() -> None:
 
 
 def test_an_order_shows_what_it_owes(capsys: pytest.CaptureFixture[str]) -> None:
-    show_whole(owing(), as_json=False)
+    show_order(owing(), as_json=False)
     assert "still owed: refund 9.00 EUR" in capsys.readouterr().out
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.flags import spelled_out
+from cli.flags import expand_flags
 
 Name = Annotated[str | None, typer.Option("--name")]
 
@@ -25,7 +25,7 @@ def app() -> typer.Typer:
     app = typer.Typer()
 
     @app.command()
-    @spelled_out
+    @expand_flags
     def greet(word: str, who: Who, times: int = 1) -> None:
         """Say it."""
         typer.echo(f"{word} {who.name} {who.loud} {times}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.mistakes import answer
+from cli.errors import answer
 from tests.support.command_line import CommandLine
 
 

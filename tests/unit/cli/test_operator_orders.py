@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from cli.acting import stuck
-from cli.held import Parked
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.operators import Operator
-from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resuming, settling
-from cli.where import where
+from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resume_action, settle_action
+from cli.order_commands import blocked_by_dead_letter
+from cli.order_filter import parse_conditions
+from cli.parking_stores import Parked
 from contracts import OrderState, PaymentConfirmed
 from ensemble.saga.engine import advance
 from ensemble.system_messages.state import ParkedKey
@@ -48,7 +48,7 @@ def state(**changes: Any) -> dict[str, Any]:
     ids=str,
 )
 def test_conditions_choose_orders(conditions: list[str], is_meant: bool) -> None:
-    assert where(conditions).takes(state(due_at=1), 3 * HOUR_MS) is is_meant
+    assert parse_conditions(conditions).takes(state(due_at=1), 3 * HOUR_MS) is is_meant
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_conditions_choose_orders(conditions: list[str], is_meant: bool) -> None
 )
 def test_a_wrong_condition_says_what_there_is(condition: str, words: str) -> None:
     with pytest.raises(Mistake, match=f"--where.*{words}"):
-        where([condition])
+        parse_conditions([condition])
 
 
 def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() -> None:
@@ -79,11 +79,11 @@ def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() 
     [
         (PAUSE, {"status": "completed"}, "completed already"),
         (PAUSE, {"paused_since": 1, "paused_by": "operator ben"}, "paused already, by operator ben"),
-        (resuming(past_pause=False), {}, "not paused"),
+        (resume_action(past_pause=False), {}, "not paused"),
         (RETRY, {"paused_since": 1}, "resume it"),
         (CANCEL, {"status": "compensating"}, "being compensated already"),
-        (settling(()), {}, "owes nothing"),
-        (settling(("shipment",)), {"owed": ("payment",)}, "but payment"),
+        (settle_action(()), {}, "owes nothing"),
+        (settle_action(("shipment",)), {"owed": ("payment",)}, "but payment"),
     ],
 )
 def test_what_would_change_nothing_says_why(action: Action, changes: dict[str, Any], words: str) -> None:
@@ -97,8 +97,8 @@ def test_a_retry_is_bound_to_the_attempt_that_was_seen() -> None:
 
 def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
     owing = state(owed=("payment", "shipment"))
-    assert settling(()).command(owing, ANN).model_dump()["steps"] == ("payment", "shipment")
-    assert settling(("payment",)).command(owing, ANN).model_dump()["steps"] == ("payment",)
+    assert settle_action(()).command(owing, ANN).model_dump()["steps"] == ("payment", "shipment")
+    assert settle_action(("payment",)).command(owing, ANN).model_dump()["steps"] == ("payment",)
 
 
 def test_what_is_sent_again_is_stuck_behind_its_own_dead_letter_only() -> None:
@@ -107,4 +107,4 @@ def test_what_is_sent_again_is_stuck_behind_its_own_dead_letter_only() -> None:
         return Parked("payment", 0, key.encode(), entry, ())
 
     shelf = [parked("o-1", "dead_lettered"), parked("o-2", "dead_lettered"), parked("o-3", "retrying")]
-    assert [each.name for each in stuck(shelf, {"o-1", "o-3"})] == ["o-1"]
+    assert [each.name for each in blocked_by_dead_letter(shelf, {"o-1", "o-3"})] == ["o-1"]

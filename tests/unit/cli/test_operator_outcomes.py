@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cli.outcomes import judged
+from cli.redrive_outcome import outcome_of
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
@@ -30,7 +30,7 @@ def store(**changes: Any) -> ParkingStore:
 
 
 def outcome(operation: RecordOperation, said: OperationDone | None, parked: ParkingStore) -> str | None:
-    found = judged(operation, said, parked, [])
+    found = outcome_of(operation, said, parked, [])
     return None if found is None else found.result
 
 
@@ -62,20 +62,20 @@ def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
     parked = ParkingStore("payment.parked-changelog")
     closed = Resolution(how="closed", operation_id="", requested_by="RefundPayment", reason="undone", at=6)
     parked.resolve(b"o-1", ("payments.commands", 1, 7), 1, closed)
-    found = judged(REDRIVE, done(), parked, [])
+    found = outcome_of(REDRIVE, done(), parked, [])
     assert found is not None
     assert (found.result, found.words, found.is_good) == ("closed", "RefundPayment made it moot", True)
 
 
 def test_what_is_in_flight_needs_no_redrive_and_says_so() -> None:
-    found = judged(REDRIVE, done("refused", IN_FLIGHT), store(), [])
+    found = outcome_of(REDRIVE, done("refused", IN_FLIGHT), store(), [])
     assert found is not None
     assert (found.result, found.words, found.is_good) == ("in flight", IN_FLIGHT, True)
 
 
 def test_an_edit_of_what_is_in_flight_was_not_taken() -> None:
     edit = REDRIVE.model_copy(update={"edited": b"!"})
-    found = judged(edit, done("refused", IN_FLIGHT), store(), [])
+    found = outcome_of(edit, done("refused", IN_FLIGHT), store(), [])
     assert found is not None
     assert (found.result, found.is_good) == ("refused", False)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.resuming import fate_of, why_stopped
-from cli.waves import Fate, Pace, waves
+from cli.order_waves import fate_of, reason_of_stop
+from cli.waves import Pace, Progress, waves
 from ensemble.clock import ManualClock
 
 ORDERS = [f"o-{number}" for number in range(25)]
@@ -27,13 +27,13 @@ class World:
         self.together.append(len(names))
         self.resumed |= dict.fromkeys(names, self.now())
 
-    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+    def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
         return {name: self._fate(name) for name in names}
 
-    def _fate(self, name: str) -> Fate:
+    def _fate(self, name: str) -> Progress:
         if name in self.silent or self.now() < self.resumed[name] + 2:
-            return Fate.WAITING
-        return Fate.FAILED if name in self.bad else Fate.PROGRESSED
+            return Progress.WAITING
+        return Progress.FAILED if name in self.bad else Progress.PROGRESSED
 
     def now(self) -> float:
         return self.clock.now() / 1000
@@ -54,7 +54,7 @@ def test_a_probe_that_fails_leaves_all_others_paused() -> None:
     done = list(waves(ORDERS, Pace(), world))
     assert world.together == [1]
     assert done[-1].number == 0, "the probe"
-    assert "24 stay paused" in why_stopped(done, Pace(), len(ORDERS))
+    assert "24 stay paused" in reason_of_stop(done, Pace(), len(ORDERS))
 
 
 def test_failures_within_the_limit_do_not_stop() -> None:
@@ -88,15 +88,15 @@ BEFORE: dict[str, Any] = {"status": "payment_pending", "step": "payment", "done"
 @pytest.mark.parametrize(
     ("after", "fate"),
     [
-        ({"paused_since": None}, Fate.WAITING),
-        ({"paused_since": None, "attempt": 2}, Fate.WAITING),
-        ({"paused_since": None, "done": ["payment"], "step": "reservation"}, Fate.PROGRESSED),
-        ({"paused_since": None, "status": "cancelled"}, Fate.PROGRESSED),
-        ({"paused_since": 9}, Fate.FAILED),
-        ({"paused_since": None, "failed": ["payment"]}, Fate.FAILED),
-        ({"paused_since": None, "status": "compensating"}, Fate.FAILED),
+        ({"paused_since": None}, Progress.WAITING),
+        ({"paused_since": None, "attempt": 2}, Progress.WAITING),
+        ({"paused_since": None, "done": ["payment"], "step": "reservation"}, Progress.PROGRESSED),
+        ({"paused_since": None, "status": "cancelled"}, Progress.PROGRESSED),
+        ({"paused_since": 9}, Progress.FAILED),
+        ({"paused_since": None, "failed": ["payment"]}, Progress.FAILED),
+        ({"paused_since": None, "status": "compensating"}, Progress.FAILED),
     ],
     ids=["sent", "resent", "answered", "ended", "paused again", "refused", "turned back"],
 )
-def test_an_answer_moves_an_order_on(after: dict[str, Any], fate: Fate) -> None:
+def test_an_answer_moves_an_order_on(after: dict[str, Any], fate: Progress) -> None:
     assert fate_of(BEFORE, {**BEFORE, **after}) is fate

@@ -1,8 +1,8 @@
 """The order in which a story is told, and how a line of it looks."""
 
-from cli.control import control_of, receivers
+from cli.control_flow import control_of, receivers
 from cli.entries import Entry
-from cli.narration import Sequencer
+from cli.live_story import Sequencer
 from cli.story import Story, coloured, in_order, plain
 from ensemble.kafka.records import ReceivedRecord
 

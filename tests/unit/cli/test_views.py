@@ -5,11 +5,11 @@ import json
 import pytest
 
 from cli.entries import Entry
-from cli.fleet import Fallen
+from cli.fleet import UnexpectedExit
+from cli.order_statistics import OrderStatistics
 from cli.orders import waits_for
 from cli.output import Sheet, fits, fitting, only_row, show, shown, widths
-from cli.scoreboard import Scoreboard
-from cli.stock import audited
+from cli.stock import check_ledger
 from ensemble.kafka.records import ReceivedRecord
 
 
@@ -25,7 +25,7 @@ def test_each_fact_shows_what_it_left() -> None:
         fact("StockReleased", 3, 1),
         fact("StockDispatched", 4, 2),
     ]
-    rows = list(audited(facts))
+    rows = list(check_ledger(facts))
     assert [(row["on_hand"], row["reserved"], row["dispatched"]) for row in rows] == [
         (5, 0, 0), (2, 3, 0), (3, 2, 0), (3, 0, 2),
     ]  # fmt: skip
@@ -33,13 +33,12 @@ def test_each_fact_shows_what_it_left() -> None:
 
 
 def test_a_gap_in_the_ledger_is_told() -> None:
-    assert (
-        "sequence 3 where 2 is due" in list(audited([fact("StockReceived", 1), fact("StockReserved", 3)]))[1]["wrong"]
-    )
+    _, second = check_ledger([fact("StockReceived", 1), fact("StockReserved", 3)])
+    assert "sequence 3 where 2 is due" in second["wrong"]
 
 
 def test_more_than_there_is_does_not_add_up() -> None:
-    assert "does not add up" in next(audited([fact("StockReserved", 1)]))["wrong"]
+    assert "does not add up" in next(check_ledger([fact("StockReserved", 1)]))["wrong"]
 
 
 def order(status: str, **more: object) -> dict[str, object]:
@@ -47,7 +46,7 @@ def order(status: str, **more: object) -> dict[str, object]:
 
 
 def test_orders_are_counted_where_they_stand() -> None:
-    board = Scoreboard()
+    board = OrderStatistics()
     board.take("o-1", order("payment_pending"), 1_000)
     board.take("o-2", order("payment_pending"), 1_000)
     board.take("o-1", order("completed"), 2_000)
@@ -57,14 +56,14 @@ def test_orders_are_counted_where_they_stand() -> None:
 
 
 def test_a_forgotten_order_is_counted_no_more() -> None:
-    board = Scoreboard()
+    board = OrderStatistics()
     board.take("o-1", order("completed"), 1_000)
     board.take("o-1", None, 2_000)
     assert board.counts == {}
 
 
 def test_the_latest_orders_come_first_with_the_fate_of_each_step() -> None:
-    board = Scoreboard()
+    board = OrderStatistics()
     board.take("o-1", order("completed"), 1)
     board.take("o-2", order("compensating", failed=["payment"], begun=["payment", "shipment"], undone=["shipment"]), 2)
     latest = board.latest(1)[0]
@@ -149,9 +148,9 @@ def test_a_time_of_another_day_has_its_date() -> None:
 
 def test_a_fallen_member_says_how_it_ended() -> None:
     line = '{"event": "failed", "level": "critical", "reason": "no topics", "timestamp": "12:00", "service": "order"}'
-    assert str(Fallen("order", 2, [line, "plain"])).splitlines() == [
+    assert str(UnexpectedExit("order", 2, [line, "plain"])).splitlines() == [
         "order ended with exit code 2; its last words:",
         "    12:00 critical failed reason=no topics",
         "    plain",
     ]
-    assert "was ended by SIGKILL" in str(Fallen("order", -9, []))
+    assert "was ended by SIGKILL" in str(UnexpectedExit("order", -9, []))

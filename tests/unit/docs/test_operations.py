@@ -7,7 +7,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cli.topics import wanted
+from cli.topics import required_topics
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.service.catalogue import Topic
 from ensemble.state.parking import _MARKS_KEPT_MS
@@ -30,12 +30,12 @@ def kept(topic: Topic) -> str:
 
 
 def test_every_topic_is_in_the_table_as_it_is_made() -> None:
-    for topic in wanted():
+    for topic in required_topics():
         assert {KEPT[pattern] for pattern in KEPT if fnmatchcase(topic.name, pattern)} == {kept(topic)}, topic.name
 
 
 def test_what_comes_late_finds_what_it_is_about() -> None:
-    by_name = {topic.name: topic.retention or timedelta.max for topic in wanted() if topic.cleanup == "delete"}
+    by_name = {topic.name: topic.retention or timedelta.max for topic in required_topics() if topic.cleanup == "delete"}
     inputs = [topic.retention for topic in SERVICES["orchestrator"]().inputs if topic.retention]
     dead_letters = [keep for name, keep in by_name.items() if name.endswith(".dead-letter")]
     assert timedelta(seconds=DEFAULT_POLICIES.stub_s) >= max(inputs)

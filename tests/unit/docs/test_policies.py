@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.policies import checked
+from cli.policies import check_policy_file
 from ensemble.policies.loading import read_policies
 from ensemble.policies.toml_file import PolicyFile, read_policy_file
 from ensemble.settings import RuntimeSettings
@@ -33,7 +33,7 @@ def defaults(service: str, section: str) -> dict[str, Any]:
 def test_both_files_are_in_order(shown: dict[str, PolicyFile]) -> None:
     assert shown.keys() == {"payment", "orchestrator"}
     for file in shown.values():
-        checked(file.path, None)
+        check_policy_file(file.path, None)
 
 
 @pytest.mark.parametrize("section", ["retry", "parking", "outage"])

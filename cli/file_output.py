@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.output import say
 
 
-def put(text: str, path: Path | None, what: str) -> None:
+def write_text(text: str, path: Path | None, what: str) -> None:
     """Write it, and say beside the result how much it was; a Mistake when the file cannot be written."""
     if path is None:
         sys.stdout.write(text)

@@ -11,13 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final, Self
 
 from cli.connection import progress
+from cli.control_commands import AnswerListener, Ask, record_of
+from cli.dead_letter import DeadLetterEntry
 from cli.entries import entry_of
-from cli.held import Held
-from cli.letters import Letter
-from cli.mistakes import Mistake
-from cli.operating import Ask, Hearing, record_of
+from cli.errors import Mistake
 from cli.operators import Operator
-from cli.outcomes import Outcome, judged
+from cli.parking_stores import LiveParkingStores
+from cli.redrive_outcome import Outcome, outcome_of
 from cli.services import DEAD_LETTER
 from ensemble.system_messages.dead_letters import OperatorRequest, discard, redrive
 from ensemble.system_messages.operations import DiscardRecord, RecordOperation, RedriveRecord
@@ -43,10 +43,10 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentOperation:
     """A command on its way."""
 
-    letter: Letter
+    letter: DeadLetterEntry
     operation: RecordOperation
 
     @property
@@ -60,7 +60,7 @@ class Sent:
         return self.letter.service, self.letter.partition, self.operation.operation_id
 
 
-def in_order(letters: Sequence[Letter]) -> list[Letter]:
+def in_order(letters: Sequence[DeadLetterEntry]) -> list[DeadLetterEntry]:
     """The oldest first, and in each partition as they were given up: so each key keeps its order. Each record once."""
     by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
     latest = {letter.identity: letter for letter in by_place}
@@ -68,7 +68,7 @@ def in_order(letters: Sequence[Letter]) -> list[Letter]:
     return list(merge(*(list(line) for _, line in lines), key=lambda letter: letter.failed_at))
 
 
-def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
+def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> None:
     """A Mistake where one has been redriven too often, unless forced."""
     worn = [letter for letter in letters if letter.generation >= MOST_GENERATIONS]
     if worn and not force:
@@ -78,17 +78,17 @@ def check_generations(letters: Sequence[Letter], *, force: bool) -> None:
         )
 
 
-def redrive_of(letter: Letter, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
+def redrive_of(letter: DeadLetterEntry, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
     """The command that redrives one dead letter."""
-    return redrive(letter.given_up, OperatorRequest(**operator.operation()), edited)
+    return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
 
 
-def discard_of(letter: Letter, operator: Operator) -> DiscardRecord:
+def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:
     """The command that does without one."""
-    return discard(letter.given_up, OperatorRequest(**operator.operation()))
+    return discard(letter.dead_letter, OperatorRequest(**operator.operation()))
 
 
-class Delivery:
+class RedriveRun:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Sequence[str]) -> None:
@@ -96,10 +96,10 @@ class Delivery:
         from ensemble.kafka.client.producing import Writer
 
         self._exit = ExitStack()
-        self._hearing = self._exit.enter_context(Hearing(access, services))
+        self._hearing = self._exit.enter_context(AnswerListener(access, services))
         fresh = Tail.from_now(access, [name + DEAD_LETTER for name in services])
-        self._fresh, self._letters = self._exit.enter_context(fresh), list[Letter]()
-        self._held = self._exit.enter_context(Held(access, services))
+        self._fresh, self._letters = self._exit.enter_context(fresh), list[DeadLetterEntry]()
+        self._held = self._exit.enter_context(LiveParkingStores(access, services))
         self._writer = self._exit.enter_context(Writer(access))
 
     def __enter__(self) -> Self:
@@ -108,7 +108,7 @@ class Delivery:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
-    def deliver(self, sent: Sequence[Sent], pace: Pace) -> Iterator[tuple[Sent, Outcome]]:
+    def deliver(self, sent: Sequence[SentOperation], pace: Pace) -> Iterator[tuple[SentOperation, Outcome]]:
         """Each with its outcome, in order. Ends at the first bad one where the pace says so."""
         size = 1 if pace.stop_on_error else _AT_ONCE
         for start in range(0, len(sent), size):
@@ -119,8 +119,8 @@ class Delivery:
                 if pace.stop_on_error and not outcome.is_good:
                     return
 
-    def _write(self, chunk: Sequence[Sent], pace: Pace) -> None:
-        records = [record_of(*one.ask[:2], one.operation, one.letter.given_up.parking_key) for one in chunk]
+    def _write(self, chunk: Sequence[SentOperation], pace: Pace) -> None:
+        records = [record_of(*one.ask[:2], one.operation, one.letter.dead_letter.parking_key) for one in chunk]
         if pace.rate is None:
             self._writer.write(records)
             return
@@ -131,7 +131,7 @@ class Delivery:
             telling(number, len(records))
             time.sleep(max(0.0, 1 / pace.rate - (time.monotonic() - began)))
 
-    def _watched(self, chunk: Sequence[Sent], wait_s: float) -> list[tuple[Sent, Outcome]]:
+    def _watched(self, chunk: Sequence[SentOperation], wait_s: float) -> list[tuple[SentOperation, Outcome]]:
         limit, outcomes = time.monotonic() + wait_s, dict[str, Outcome]()
         while len(outcomes) < len(chunk) and time.monotonic() < limit:
             self._look()
@@ -144,15 +144,15 @@ class Delivery:
     def _look(self) -> None:
         """Answers first: what belongs to them is then known as well."""
         self._hearing.listen()
-        self._letters += [Letter(entry_of(record)) for record in self._fresh.read_on()]
+        self._letters += [DeadLetterEntry(entry_of(record)) for record in self._fresh.read_on()]
         self._held.read_on()
 
-    def _judge(self, one: Sent) -> Outcome | None:
+    def _judge(self, one: SentOperation) -> Outcome | None:
         service, partition, _ = one.ask
         done, store = self._hearing.done.get(one.ask), self._held.store(service, partition)
-        return judged(one.operation, done, store, [each for each in self._letters if each.service == service])
+        return outcome_of(one.operation, done, store, [each for each in self._letters if each.service == service])
 
-    def _late(self, one: Sent, wait_s: float) -> Outcome:
+    def _late(self, one: SentOperation, wait_s: float) -> Outcome:
         if one.ask not in self._hearing.done:
             return Outcome("no answer", f"{one.letter.service} has not answered within {wait_s:g} s: is it running?")
         return Outcome("not known yet", f"it was still being tried after {wait_s:g} s")

@@ -33,7 +33,7 @@ class Fate:
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetterEntry:
     """A dead letter."""
 
     entry: Entry
@@ -63,7 +63,7 @@ class Letter:
         return self.entry.key
 
     @cached_property
-    def given_up(self) -> DeadLetter:
+    def dead_letter(self) -> DeadLetter:
         """The record behind it, as its service knows it."""
         record = self.entry.record
         return DeadLetter((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
@@ -71,44 +71,44 @@ class Letter:
     @property
     def identity(self) -> tuple[str, bytes, RecordPlace, int]:
         """What tells its record, and the time it was given up, from others."""
-        return self.service, self.given_up.parking_key, self.given_up.origin, self.generation
+        return self.service, self.dead_letter.parking_key, self.dead_letter.origin, self.generation
 
     @property
     def error(self) -> str:
-        return self.given_up.exception
+        return self.dead_letter.exception
 
     @property
     def words(self) -> str:
-        return self.given_up.message
+        return self.dead_letter.message
 
     @property
     def handler(self) -> str:
-        return self.given_up.handler
+        return self.dead_letter.handler
 
     @property
     def attempts(self) -> int | None:
-        return self.given_up.attempts
+        return self.dead_letter.attempts
 
     @property
     def disposition(self) -> str:
-        return self.given_up.disposition or "skip"
+        return self.dead_letter.disposition or "skip"
 
     @property
     def generation(self) -> int:
         """How often it had been redriven before it was given up."""
-        return len(self.given_up.lineage)
+        return len(self.dead_letter.lineage)
 
     @property
     def failed_at(self) -> int:
         """Epoch milliseconds."""
-        at = self.given_up.failed_at
+        at = self.dead_letter.failed_at
         return self.entry.record.timestamp if at is None else at
 
     @property
     def cause(self) -> tuple[str, str, str, str]:
         """Service, handler, error and message without what is particular to this record."""
-        keys = (self.key, self.given_up.parking_name)
-        return self.service, self.handler, self.error, normalised(self.words, keys)
+        keys = (self.key, self.dead_letter.parking_name)
+        return self.service, self.handler, self.error, normalise(self.words, keys)
 
     @property
     def group(self) -> str:
@@ -120,9 +120,9 @@ class Letter:
         return self.entry.record.headers.get(name, b"").decode(errors="replace")
 
 
-def fate_of(letter: Letter, store: ParkingStore) -> Fate:
+def fate_of(letter: DeadLetterEntry, store: ParkingStore) -> Fate:
     """What became of it, as the parked keys of its partition say."""
-    behind, origin = letter.given_up, letter.given_up.origin
+    behind, origin = letter.dead_letter, letter.dead_letter.origin
     known = store.resolution(behind.parking_name.encode(), origin, letter.generation)
     if known is not None:
         return Fate(known.how, by=known.requested_by, why=known.reason, at=known.at)
@@ -140,7 +140,7 @@ _PARTICULARS: Final = (
 )
 
 
-def normalised(words: str, keys: Iterable[str] = ()) -> str:
+def normalise(words: str, keys: Iterable[str] = ()) -> str:
     """An error's message without keys, ids, numbers and quoted text, so that one cause reads the same each time."""
     for key in keys:
         if key:

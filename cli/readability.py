@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from cli.connection import sources
+from cli.dead_letter import DeadLetterEntry
 from cli.entries import decoder
-from cli.letters import Letter
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
 from ensemble.messages import Message
@@ -15,7 +15,7 @@ from ensemble.messages.codec import PREFIX_LENGTH, encoder_for, reader_for_new_s
 from ensemble.system_messages import state as runtime_state
 
 
-def reading(letter: Letter) -> dict[str, Any]:
+def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
     """`written_as`: the schema's name and version. `reads_today`: yes, or why not."""
     value = letter.entry.record.value
     if value is None:
@@ -27,7 +27,7 @@ def reading(letter: Letter) -> dict[str, Any]:
     return {"written_as": written, "reads_today": f"no: {why}" if (why := why_unreadable(letter)) else "yes"}
 
 
-def why_unreadable(letter: Letter) -> str:
+def why_unreadable(letter: DeadLetterEntry) -> str:
     """Why today's class cannot read it; nothing when it can."""
     value = letter.entry.record.value
     if value is None:
@@ -39,9 +39,9 @@ def why_unreadable(letter: Letter) -> str:
     return ""
 
 
-def read(letter: Letter, value: bytes) -> Message:
+def read(letter: DeadLetterEntry, value: bytes) -> Message:
     """The message; UndecodableRecord in words."""
-    topic = letter.given_up.origin[0]
+    topic = letter.dead_letter.origin[0]
     types = _types_on(topic)
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
@@ -55,14 +55,14 @@ def read(letter: Letter, value: bytes) -> Message:
     return late[1](value)
 
 
-def edited(letter: Letter, fields: dict[str, Any]) -> bytes:
+def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
     """The message with other fields, in today's schema; a Mistake names what is wrong with them."""
     from cli.fields import make
 
-    kind = next((each for each in _types_on(letter.given_up.origin[0]) if each.__name__ == letter.type), None)
+    kind = next((each for each in _types_on(letter.dead_letter.origin[0]) if each.__name__ == letter.type), None)
     if kind is None:
         raise Mistake(f"--edit: {letter.place} does not say which message it is, so its fields cannot be edited")
-    source = sources().on(letter.given_up.origin[0], kind.__schemas__)
+    source = sources().on(letter.dead_letter.origin[0], kind.__schemas__)
     advice = f"put it right in the --edit file: `dead-letters show {letter.place} --json` has all of its fields"
     return encoder_for(kind, source)(make(kind, fields, advice))
 

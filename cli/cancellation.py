@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.orders import ENDED, state_of
 from cli.publishing import Receipt, publish
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ensemble.messages import Message
 
 
-def request(access: ClusterClient, order_id: str, command: Message) -> Receipt:
+def request_cancellation(access: ClusterClient, order_id: str, command: Message) -> Receipt:
     """Send it; a Mistake when the order is not known or has ended."""
     state = state_of(access, order_id)
     if not state:

@@ -54,7 +54,7 @@ class Answers:
         return [ask for ask in asks if ask not in self.done]
 
 
-class Hearing(Answers):
+class AnswerListener(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:

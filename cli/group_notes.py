@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
 
 
-def notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
+def read_notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
     """The note of each group that has one."""
     if NOTES.name not in access.topics():
         return {}

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cli.letters import OPEN, Letter
+from cli.dead_letter import OPEN, DeadLetterEntry
 
 
 @dataclass(frozen=True)
-class Selection:
+class DeadLetterFilter:
     """Which dead letters are meant: all that every given filter takes."""
 
     service: str | None = None
@@ -22,7 +22,7 @@ class Selection:
     group: str | None = None
     open_only: bool = True
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, letter: DeadLetterEntry) -> bool:
         """Whether it is meant."""
         if self.open_only and letter.fate.status not in OPEN:
             return False
@@ -31,8 +31,8 @@ class Selection:
             return False
         return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
 
-    def _takes_key(self, letter: Letter) -> bool:
-        return self.key is None or self.key in {letter.key, letter.given_up.parking_name}
+    def _takes_key(self, letter: DeadLetterEntry) -> bool:
+        return self.key is None or self.key in {letter.key, letter.dead_letter.parking_name}
 
     @property
     def is_everything(self) -> bool:
@@ -46,7 +46,7 @@ class Group:
 
     id: str
     cause: tuple[str, str, str, str]
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetterEntry, ...]
 
     def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
         """One row."""
@@ -66,9 +66,9 @@ class Group:
         }
 
 
-def grouped(letters: Iterable[Letter]) -> list[Group]:
+def group_by_cause(letters: Iterable[DeadLetterEntry]) -> list[Group]:
     """By cause, the largest group first."""
-    found: dict[tuple[str, str, str, str], list[Letter]] = {}
+    found: dict[tuple[str, str, str, str], list[DeadLetterEntry]] = {}
     for letter in letters:
         found.setdefault(letter.cause, []).append(letter)
     groups = [Group(each[0].group, cause, tuple(each)) for cause, each in found.items()]

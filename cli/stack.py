@@ -42,7 +42,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """What to put on stage, and where its files go. Without `bootstrap`, a broker of its own in directory/kafka."""
 
     directory: Path
@@ -51,12 +51,12 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-class Stage:
+class Stack:
     """As a context: up when the block begins, gone when it ends."""
 
     access: ClusterClient
 
-    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: StackPlan, say: Callable[[str], None]) -> None:
         self._plan, self._say, self._closing = plan, say, ExitStack()
         self.fleet = Fleet(plan.bootstrap, plan.directory, plan.members, plan.environment)
         self.times = Times()
@@ -124,13 +124,13 @@ def has_stock(access: ClusterClient) -> bool:
 
 
 def _made_ready(bootstrap: str) -> ClusterClient:
-    from cli.mistakes import Mistake
-    from cli.topics import applied
+    from cli.errors import Mistake
+    from cli.topics import create_missing
     from ensemble.kafka.client.access import open_client
     from ensemble.settings import KafkaSettings, load
 
     access = open_client(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
-    wrong = [row for row in applied(access, _replication(access)) if row["status"].startswith("wrong")]
+    wrong = [row for row in create_missing(access, _replication(access)) if row["status"].startswith("wrong")]
     if wrong:
         listed = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
         raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {listed}")

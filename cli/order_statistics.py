@@ -24,7 +24,7 @@ class OrderView:
     updated_at: int
 
 
-class Scoreboard:
+class OrderStatistics:
     """Fed with order states; asked for counts, rates and the latest orders."""
 
     def __init__(self) -> None:

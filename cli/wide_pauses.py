@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli import services
-from cli.held import Held
-from cli.mistakes import Mistake
-from cli.operating import Ask, Hearing, record_of
+from cli.control_commands import AnswerListener, Ask, record_of
+from cli.errors import Mistake
 from cli.operators import Operator
+from cli.parking_stores import LiveParkingStores
 from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 from ensemble.errors import ConfigurationError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wider:
+class WidePause:
     """What is paused, and the services that have to know: its owner, and those that conduct."""
 
     scope: Scope
@@ -39,12 +39,12 @@ class Wider:
         return f"{self.scope} {self.name}"
 
 
-def wider(scope: Scope, name: str) -> Wider:
+def wide_pause(scope: Scope, name: str) -> WidePause:
     """The pause of that name; a Mistake lists what there is when there is no such step, command or service."""
     made = [make() for make in SERVICES.values()]
     conductors = [service.name for service in made if conducts(service)]
     owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](made, name)
-    return Wider(scope, name, tuple(dict.fromkeys([*owner, *conductors])))
+    return WidePause(scope, name, tuple(dict.fromkeys([*owner, *conductors])))
 
 
 def conducts(service: Service) -> bool:
@@ -87,10 +87,10 @@ def _service_owner(made: Sequence[Service], name: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Acknowledgements:
     """How far a pause, or its end, has got."""
 
-    what: Wider
+    what: WidePause
     answers: tuple[OperationDone, ...]
     missing: tuple[Ask, ...]
 
@@ -110,7 +110,9 @@ class Spread:
         }
 
 
-def spread(access: ClusterClient, what: Wider, operator: Operator, *, pause: bool, wait_s: float) -> Spread:  # noqa: PLR0913
+def write_pause(  # noqa: PLR0913  two of them by keyword
+    access: ClusterClient, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
+) -> Acknowledgements:
     """Write the pause, or its end, to all partitions in one transaction, and wait until they have answered."""
     from ensemble.kafka.client.producing import write_together
 
@@ -119,17 +121,17 @@ def spread(access: ClusterClient, what: Wider, operator: Operator, *, pause: boo
     command = kind(scope=what.scope, name=what.name, **operator.operation())
     asks = [(topic.removesuffix(services.CONTROL), partition, command.operation_id) for topic, partition in places]
     key = f"{what.scope}/{what.name}".encode()
-    with Hearing(access, what.services) as hearing:
+    with AnswerListener(access, what.services) as hearing:
         write_together(access, [record_of(service, partition, command, key) for service, partition, _ in asks])
         missing = hearing.wait(asks, wait_s)
-        return Spread(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
+        return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 
 
-def in_force(access: ClusterClient) -> list[dict[str, Any]]:
+def list_pauses(access: ClusterClient) -> list[dict[str, Any]]:
     """Every wider pause that any partition knows of, with how many know."""
-    names = services.chosen(access, None)
+    names = services.service_names(access, None)
     counts = access.topics()
-    with Held(access, names) as held:
+    with LiveParkingStores(access, names) as held:
         found = list(held.pauses())
     return _rows(found, {name: counts.get(name + services.CONTROL, 0) for name in names})
 
@@ -159,6 +161,6 @@ def _all_told(place: tuple[str, str], told: Iterable[str]) -> bool:
     """Whether all services know that have to; of one that this checkout does not have, nobody can say."""
     scope: Any = place[0]
     try:
-        return set(wider(scope, place[1]).services) <= set(told)
+        return set(wide_pause(scope, place[1]).services) <= set(told)
     except (Mistake, ConfigurationError):
         return True

@@ -92,7 +92,7 @@ def with_free_port(service: str, instance: int = 0) -> Member:
 
 
 @dataclass
-class Child:
+class ServiceProcess:
     """The process of a member. It waits for `release` before it runs, and ends when this process does."""
 
     member: Member
@@ -104,7 +104,7 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cli.child", self.member.module],
+                [sys.executable, "-P", "-m", "cli.child_process", self.member.module],
                 stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, bufsize=0,
             )  # fmt: skip
 

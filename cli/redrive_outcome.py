@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from cli.letters import Letter
+from cli.dead_letter import DeadLetterEntry
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation
 from ensemble.system_messages.state import ParkedKey
@@ -31,8 +31,8 @@ class Outcome:
         return self.result in GOOD
 
 
-def judged(
-    operation: RecordOperation, done: OperationDone | None, store: ParkingStore, letters: Collection[Letter]
+def outcome_of(
+    operation: RecordOperation, done: OperationDone | None, store: ParkingStore, letters: Collection[DeadLetterEntry]
 ) -> Outcome | None:
     """The outcome as far as the partition tells; None while it is open.
 
@@ -58,8 +58,8 @@ def _refused(operation: RecordOperation, done: OperationDone) -> Outcome:
     return Outcome("in flight" if done.words == IN_FLIGHT and not is_edit else "refused", done.words)
 
 
-def _is_of(letter: Letter, operation: RecordOperation) -> bool:
-    behind = letter.given_up
+def _is_of(letter: DeadLetterEntry, operation: RecordOperation) -> bool:
+    behind = letter.dead_letter
     return behind.origin == operation.place and behind.parking_name == operation.parking_key
 
 

@@ -34,7 +34,7 @@ class Parked:
         return self.key.decode(errors="backslashreplace")
 
 
-class Shelf:
+class ParkingStores:
     """The parking stores of some services, by service and partition."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Shelf:
                 yield service, partition, place, pause
 
 
-class Held(Shelf):
+class LiveParkingStores(ParkingStores):
     """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.times import duration_ms
 
 State = Mapping[str, Any]
@@ -84,7 +84,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Where:
+class OrderFilter:
     """All conditions: of several `=` on one field one has to hold, of everything else all."""
 
     conditions: tuple[Condition, ...] = ()
@@ -101,9 +101,9 @@ class Where:
         return all(any(each) for each in either.values())
 
 
-def where(texts: Iterable[str]) -> Where:
+def parse_conditions(texts: Iterable[str]) -> OrderFilter:
     """The conditions that were typed; a Mistake names the field and what there is."""
-    return Where(tuple(_condition(text) for text in texts))
+    return OrderFilter(tuple(_condition(text) for text in texts))
 
 
 def _condition(text: str) -> Condition:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.operators import Operator, confirm
-from cli.order_actions import resuming
+from cli.order_actions import resume_action
 from cli.order_states import OrderStates
+from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
 from cli.output import Sheet, say, show
-from cli.resuming import ResumedOrders, in_waves, why_stopped
 from cli.waves import Pace, Wave
-from cli.wider import Spread, Wider, spread
+from cli.wide_pauses import Acknowledgements, WidePause, write_pause
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
@@ -22,7 +22,7 @@ _ROUNDS: Final = 20
 
 
 @dataclass(frozen=True)
-class Manner:
+class PauseOptions:
     """How it is to be done."""
 
     operator: Operator
@@ -32,23 +32,23 @@ class Manner:
     as_json: bool = False
 
 
-def pause(access: ClusterClient, what: Wider, manner: Manner) -> int:
+def pause(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
     """Pause it everywhere; exit code 1 when a partition has not acknowledged it in time."""
-    done = spread(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
+    done = write_pause(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
     _show_spread(done, as_json=manner.as_json)
     return _told(done, manner)
 
 
-def resume(access: ClusterClient, what: Wider, manner: Manner) -> int:
+def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
     """Let it go on, and the orders that it holds; exit code 1 when waves stopped, or a partition has not answered."""
     with OrderStates(access) as states:
-        held = held_by(states, what)
+        held = orders_paused_by(states, what)
         if held:
             confirm(f"resume {what}, and {_counted(len(held))} held at it?", yes=manner.yes)
         return _Resuming(access, states, what, manner).run()
 
 
-def held_by(states: OrderStates, what: Wider) -> list[str]:
+def orders_paused_by(states: OrderStates, what: WidePause) -> list[str]:
     """The orders that are paused because of it, those that have waited longest first."""
     states.read_on()
     held = [state for state in states.now.values() if state.get("paused_by") == str(what)]
@@ -61,8 +61,8 @@ class _Resuming:
 
     access: ClusterClient
     states: OrderStates
-    what: Wider
-    manner: Manner
+    what: WidePause
+    manner: PauseOptions
 
     def run(self) -> int:
         """A step's orders go first, past the pause; it ends when they went on. Others would be held by their owner."""
@@ -70,25 +70,25 @@ class _Resuming:
         is_step = self.what.scope == "step"
         if is_step and self._waves(done, self.manner.pace, past_pause=True):
             return self._ended(done, None)
-        ended = spread(self.access, self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s)
+        ended = write_pause(self.access, self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s)
         for _ in range(_ROUNDS):
             pace = self.manner.pace if not done else Pace(0, *_without_probe(self.manner.pace))
-            if not held_by(self.states, self.what) or self._waves(done, pace, past_pause=False):
+            if not orders_paused_by(self.states, self.what) or self._waves(done, pace, past_pause=False):
                 break
         return self._ended(done, ended)
 
     def _waves(self, done: list[Wave], pace: Pace, *, past_pause: bool) -> bool:
         """True when they stopped by themselves."""
-        names = held_by(self.states, self.what)
-        world = ResumedOrders(self.states, resuming(past_pause=past_pause), self.manner.operator)
-        fresh = in_waves(names, pace, world)
+        names = orders_paused_by(self.states, self.what)
+        world = ResumedOrders(self.states, resume_action(past_pause=past_pause), self.manner.operator)
+        fresh = run_waves(names, pace, world)
         done += fresh
-        if words := why_stopped(fresh, pace, len(names)):
+        if words := reason_of_stop(fresh, pace, len(names)):
             say(words)
         return bool(words)
 
-    def _ended(self, done: Sequence[Wave], ended: Spread | None) -> int:
-        left = held_by(self.states, self.what)
+    def _ended(self, done: Sequence[Wave], ended: Acknowledgements | None) -> int:
+        left = orders_paused_by(self.states, self.what)
         document = {
             "what": str(self.what),
             "lifted": ended is not None,
@@ -102,7 +102,7 @@ class _Resuming:
         stopped = bool(done) and done[-1].stops(self.manner.pace)
         return int(bool(_told(ended, self.manner)) or stopped)
 
-    def _show(self, document: dict[str, Any], ended: Spread | None) -> None:
+    def _show(self, document: dict[str, Any], ended: Acknowledgements | None) -> None:
         rows = [] if ended is None else [_line(row) for row in ended.rows()]
         gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
         show(Sheet(_COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
@@ -118,7 +118,7 @@ def _without_probe(pace: Pace) -> tuple[int, float, float]:
     return pace.wave, pace.failure_limit, pace.wait_s
 
 
-def _show_spread(done: Spread, *, as_json: bool) -> None:
+def _show_spread(done: Acknowledgements, *, as_json: bool) -> None:
     rows = [_line(row) for row in done.rows()]
     document = {"what": str(done.what), "services": done.rows()}
     show(Sheet(_COLUMNS, rows), document, as_json=as_json)
@@ -129,7 +129,7 @@ def _line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
     return row["service"], f"{row['acknowledged']} of {row['partitions']}", missing, row["words"]
 
 
-def _told(done: Spread, manner: Manner) -> int:
+def _told(done: Acknowledgements, manner: PauseOptions) -> int:
     if not done.missing:
         return 0
     waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cli.connection import progress, sources
+from cli.dead_letter import DeadLetterEntry
 from cli.entries import decoder
-from cli.letters import Letter
 from cli.publishing import now
-from cli.reading import why_unreadable
-from cli.redriving import Sent
-from cli.services import made
+from cli.readability import why_unreadable
+from cli.redrive_run import SentOperation
+from cli.services import declared_service
 from ensemble.engine.rehearsal import Rehearsal, Rehearsed, staged
 from ensemble.errors import EnsembleError
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ensemble.state.unit_of_work import Output
 
 
-def rehearsed(access: ClusterClient, sent: Sequence[Sent]) -> list[dict[str, Any]]:
+def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
     """One row for each, in order: what its redrive would come to."""
-    tried: list[tuple[Sent, str, Rehearsed]] = []
+    tried: list[tuple[SentOperation, str, Rehearsed]] = []
     with _silence():
         for service in dict.fromkeys(one.letter.service for one in sent):
             tried += _on_copies(access, service, [one for one in sent if one.letter.service == service])
@@ -51,12 +51,14 @@ def _drop(*_: Any) -> NoReturn:
     raise structlog.DropEvent
 
 
-def _on_copies(access: ClusterClient, service: str, sent: Sequence[Sent]) -> list[tuple[Sent, str, Rehearsed]]:
+def _on_copies(
+    access: ClusterClient, service: str, sent: Sequence[SentOperation]
+) -> list[tuple[SentOperation, str, Rehearsed]]:
     from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition
     from ensemble.policies.loading import load_policies
     from ensemble.settings import RuntimeSettings, load
 
-    declared = made(service)
+    declared = declared_service(service)
     stage = staged(declared)
     plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
     found = []
@@ -67,9 +69,9 @@ def _on_copies(access: ClusterClient, service: str, sent: Sequence[Sent]) -> lis
     return found
 
 
-def _handler(plan: Plan, letter: Letter) -> str:
+def _handler(plan: Plan, letter: DeadLetterEntry) -> str:
     """Who would take it today; nothing when nobody would."""
-    inlet = plan.inputs.get(letter.given_up.origin[0])
+    inlet = plan.inputs.get(letter.dead_letter.origin[0])
     value = letter.entry.record.value or b""
     if inlet is None:
         return letter.handler
@@ -77,7 +79,7 @@ def _handler(plan: Plan, letter: Letter) -> str:
     return target.duty.handler if target else ""
 
 
-def _row(one: Sent, handler: str, tried: Rehearsed, there: dict[str, str]) -> dict[str, Any]:
+def _row(one: SentOperation, handler: str, tried: Rehearsed, there: dict[str, str]) -> dict[str, Any]:
     letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(one.letter)
     return {
         "place": letter.place,

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cli import services
-from cli.held import Held, Parked
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.operators import Operator, confirm
 from cli.order_actions import Action
+from cli.order_filter import OrderFilter
 from cli.order_states import OrderStates, State
+from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
 from cli.output import Sheet, say, show
+from cli.parking_stores import LiveParkingStores, Parked
 from cli.publishing import now
-from cli.resuming import ResumedOrders, in_waves, why_stopped
-from cli.waves import Fate, Pace, Wave
-from cli.where import Where
+from cli.waves import Pace, Progress, Wave
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
@@ -29,7 +29,7 @@ class Target:
     """One order by its id, or all that conditions take."""
 
     order_id: str | None
-    where: Where
+    where: OrderFilter
 
     def check(self) -> None:
         """A Mistake unless it is one of both."""
@@ -40,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Manner:
+class CommandOptions:
     """How it is to be done."""
 
     operator: Operator
@@ -52,10 +52,10 @@ class Manner:
     as_json: bool = False
 
 
-def act(access: ClusterClient, action: Action, target: Target, manner: Manner) -> int:
+def act(access: ClusterClient, action: Action, target: Target, manner: CommandOptions) -> int:
     """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
     with OrderStates(access) as states:
-        meant = chosen(states.now, action, target)
+        meant = matching_orders(states.now, action, target)
         if action.sends_again:
             _say_what_is_stuck(access, meant)
         if manner.preview or not meant:
@@ -68,7 +68,7 @@ def act(access: ClusterClient, action: Action, target: Target, manner: Manner) -
         return _carry_out(states, action, meant, manner)
 
 
-def chosen(states: Mapping[str, State], action: Action, target: Target) -> dict[str, State]:
+def matching_orders(states: Mapping[str, State], action: Action, target: Target) -> dict[str, State]:
     """The orders that it would change; a Mistake when the only one that is named would not be."""
     if target.order_id is None:
         at = now()
@@ -83,8 +83,8 @@ def chosen(states: Mapping[str, State], action: Action, target: Target) -> dict[
 
 def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
     """What is sent again waits behind what its participant has given up, and no sending moves that."""
-    with Held(access, services.chosen(access, None)) as held:
-        heads = stuck(held.parked(), meant)
+    with LiveParkingStores(access, services.service_names(access, None)) as held:
+        heads = blocked_by_dead_letter(held.parked(), meant)
     for head in heads[:_PREVIEWED]:
         say(
             f"{head.name}: {head.service} has given up {head.head.message}, and what is sent again waits behind it; "
@@ -94,7 +94,7 @@ def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> Non
         say(f"and {len(heads) - _PREVIEWED} more: ensemble parked list --status dead_lettered")
 
 
-def stuck(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:
+def blocked_by_dead_letter(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:
     """The keys of these orders whose head is a dead letter."""
     return [each for each in parked if each.entry.status == "dead_lettered" and each.name in orders]
 
@@ -119,7 +119,7 @@ def _show_preview(action: Action, meant: Mapping[str, State], *, as_json: bool) 
     show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, as_json=as_json)
 
 
-def _ask(action: Action, meant: Mapping[str, State], manner: Manner) -> None:
+def _ask(action: Action, meant: Mapping[str, State], manner: CommandOptions) -> None:
     for order_id, state in list(meant.items())[:_PREVIEWED]:
         row = _row(action, order_id, state)
         say(f"{order_id}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
@@ -129,7 +129,7 @@ def _ask(action: Action, meant: Mapping[str, State], manner: Manner) -> None:
     confirm(f"{action.verb} {orders}?", yes=manner.yes)
 
 
-def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: Manner) -> int:
+def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: CommandOptions) -> int:
     ids = states.send({name: action.command(state, manner.operator) for name, state in meant.items()})
     late = states.wait(ids, manner.wait_s)
     rows = [_outcome(order_id, state, states, order_id in late) for order_id, state in meant.items()]
@@ -143,7 +143,7 @@ def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], 
 
 def _outcome(order_id: str, before: State, states: OrderStates, is_late: bool) -> dict[str, Any]:  # noqa: FBT001  a private last word
     after = states.now.get(order_id, before)
-    return {"order": order_id, "was": standing(before), "is": standing(after), "taken": not is_late}
+    return {"order": order_id, "was": describe_state(before), "is": describe_state(after), "taken": not is_late}
 
 
 def _show_outcome(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
@@ -152,17 +152,17 @@ def _show_outcome(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, as_json=as_json)
 
 
-def standing(state: State) -> str:
+def describe_state(state: State) -> str:
     """`fulfilled, shipment, paused by operator ann`."""
     paused = f"paused by {state['paused_by']}" if state.get("paused_since") is not None else None
     return ", ".join(filter(None, (state["status"], state.get("step"), paused)))
 
 
-def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manner: Manner, pace: Pace) -> int:
+def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manner: CommandOptions, pace: Pace) -> int:
     """Resume them in waves; exit code 1 when these stopped by themselves."""
     action, names = orders
-    done = in_waves(names, pace, ResumedOrders(states, action, manner.operator))
-    if words := why_stopped(done, pace, len(names)):
+    done = run_waves(names, pace, ResumedOrders(states, action, manner.operator))
+    if words := reason_of_stop(done, pace, len(names)):
         say(words)
     show_waves(done, names, states, as_json=manner.as_json)
     return int(bool(words))
@@ -171,16 +171,17 @@ def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manne
 def show_waves(done: Sequence[Wave], names: Sequence[str], states: OrderStates, *, as_json: bool) -> None:
     """One row an order: in which wave it was resumed, and what became of it."""
     rows: list[dict[str, Any]] = [
-        {"order": name, "wave": wave.number, "outcome": wave.fates[name].value, "is": standing(states.now[name])}
+        {"order": name, "wave": wave.number, "outcome": wave.fates[name].value, "is": describe_state(states.now[name])}
         for wave in done
         for name in wave.names
     ]
     resumed = {row["order"] for row in rows}
     rows += [
-        {"order": name, "wave": None, "outcome": "left paused", "is": standing(states.now[name])}
+        {"order": name, "wave": None, "outcome": "left paused", "is": describe_state(states.now[name])}
         for name in names
         if name not in resumed
     ]
     columns = ("order", "wave", "outcome", "is")
-    colours = {"outcome": {Fate.PROGRESSED.value: "green", Fate.FAILED.value: "bold red", "left paused": "yellow"}}
-    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows], colours), rows, as_json=as_json)
+    colours = {Progress.PROGRESSED.value: "green", Progress.FAILED.value: "bold red", "left paused": "yellow"}
+    table = [tuple(row[name] for name in columns) for row in rows]
+    show(Sheet(columns, table, {"outcome": colours}), rows, as_json=as_json)

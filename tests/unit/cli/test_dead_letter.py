@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
+from cli.dead_letter import DeadLetterEntry, fate_of, normalise
+from cli.dead_letter_filter import DeadLetterFilter, group_by_cause
 from cli.entries import entry_of
-from cli.letters import Letter, fate_of, normalised
-from cli.mistakes import Mistake
+from cli.errors import Mistake
 from cli.operators import Operator, confirm, operator
-from cli.reading import edited
-from cli.redriving import check_generations, in_order, redrive_of
-from cli.selecting import Selection, grouped
+from cli.readability import encode_edited
+from cli.redrive_run import check_generations, in_order, redrive_of
 from cli.times import moment_ms
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
 
-def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> Letter:
+def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> DeadLetterEntry:
     own = [("kept", b"1"), *[("ensemble.redriven-from", b"payment.dead-letter/1/%d" % n) for n in range(redriven)]]
     said = {
         "__streams.errors.exception": "TerminalError",
@@ -32,7 +32,8 @@ def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = 
         **(headers or {}),
     }
     pairs = (*own, *((name, text.encode()) for name, text in said.items()))
-    return Letter(entry_of(ReceivedRecord("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)))
+    received = ReceivedRecord("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)
+    return DeadLetterEntry(entry_of(received))
 
 
 def parked(**changes: Any) -> ParkingStore:
@@ -71,21 +72,25 @@ def test_one_that_nothing_waits_for_was_skipped_or_is_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "dead_letter_filter",
     [
-        Selection(error="ValueError"), Selection(type="OrderPlaced"), Selection(key="order-2"), Selection(group="x"),
-        Selection(since=1_800_000_000_000), Selection(until=1_700_000_000_000),
+        DeadLetterFilter(error="ValueError"),
+        DeadLetterFilter(type="OrderPlaced"),
+        DeadLetterFilter(key="order-2"),
+        DeadLetterFilter(group="x"),
+        DeadLetterFilter(since=1_800_000_000_000),
+        DeadLetterFilter(until=1_700_000_000_000),
     ],
-)  # fmt: skip
-def test_each_filter_leaves_out_what_it_does_not_name(wanted: Selection) -> None:
-    assert Selection(error="TerminalError", key="order-1").takes(letter())
-    assert not wanted.takes(letter())
+)
+def test_each_filter_leaves_out_what_it_does_not_name(dead_letter_filter: DeadLetterFilter) -> None:
+    assert DeadLetterFilter(error="TerminalError", key="order-1").takes(letter())
+    assert not dead_letter_filter.takes(letter())
 
 
 def test_one_cause_reads_the_same_whatever_order_it_was() -> None:
     words = "order 'o-1' took 12.5 s, id 0123456789abcdef, key order-77"
-    assert normalised(words, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
-    groups = grouped([letter(0), letter(1, headers={"__streams.errors.message": "no card"}), letter(2)])
+    assert normalise(words, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
+    groups = group_by_cause([letter(0), letter(1, headers={"__streams.errors.message": "no card"}), letter(2)])
     assert [len(group.letters) for group in groups] == [2, 1]
 
 
@@ -111,7 +116,7 @@ def test_what_failed_five_times_is_left_alone_unless_forced() -> None:
 def test_an_edit_names_its_flag_and_where_the_fields_are() -> None:
     typed = letter(headers={"ce_type": "ensemble.commands.AttemptCharge"})
     with pytest.raises(Mistake, match=r"amount.*--edit file: `dead-letters show payment.dead-letter/1/0 --json`"):
-        edited(typed, {"amount": "many"})
+        encode_edited(typed, {"amount": "many"})
 
 
 def test_who_acts_says_why() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Played:
+class ScenarioRun:
     """A scenario, and how it went so far."""
 
     scenario: Scenario
@@ -37,32 +37,32 @@ class Played:
         return f"{self.end} {took}" if self.is_well else f"{self.end}, expected {self.scenario.ends}"
 
 
-class Teller(Protocol):
+class DemoOutput(Protocol):
     """Told what happens, as it happens."""
 
     def begin(self, bootstrap: str) -> None: ...
     def title(self, scenario: Scenario, order_id: str) -> None: ...
     def line(self, line: Line) -> None: ...
-    def verdict(self, played: Played) -> None: ...
-    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None: ...
+    def verdict(self, played: ScenarioRun) -> None: ...
+    def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None: ...
 
 
-def teller() -> Teller:
+def demo_output() -> DemoOutput:
     """The one that fits stdout."""
-    return ColouredTeller() if sys.stdout.isatty() else PlainTeller()
+    return ColouredOutput() if sys.stdout.isatty() else PlainOutput()
 
 
-class SilentTeller:
+class SilentOutput:
     """For JSON, which comes as one document at the end."""
 
     def begin(self, bootstrap: str) -> None: ...
     def title(self, scenario: Scenario, order_id: str) -> None: ...
     def line(self, line: Line) -> None: ...
-    def verdict(self, played: Played) -> None: ...
-    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None: ...
+    def verdict(self, played: ScenarioRun) -> None: ...
+    def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None: ...
 
 
-class PlainTeller:
+class PlainOutput:
     """Lines for a pipe."""
 
     def begin(self, bootstrap: str) -> None:
@@ -74,15 +74,15 @@ class PlainTeller:
     def line(self, line: Line) -> None:
         write(plain(line))
 
-    def verdict(self, played: Played) -> None:
+    def verdict(self, played: ScenarioRun) -> None:
         write(f"{'ok' if played.is_well else 'WRONG'}: {played.verdict}")
 
-    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None:
+    def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None:
         write(f"\nordered: {summary(played)}")
         write(f"time: {times(spent)}")
 
 
-class ColouredTeller:
+class ColouredOutput:
     """Lines for a terminal, none longer than it is wide."""
 
     def __init__(self) -> None:
@@ -100,11 +100,11 @@ class ColouredTeller:
     def line(self, line: Line) -> None:
         self._console.print(coloured(line, self._width))
 
-    def verdict(self, played: Played) -> None:
+    def verdict(self, played: ScenarioRun) -> None:
         mark = "[bold green]✓[/]" if played.is_well else "[bold red]✗[/]"
         self._console.print(f"         {mark} {played.verdict}")
 
-    def end(self, played: Sequence[Played], spent: Mapping[str, float]) -> None:
+    def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None:
         colour = "green" if all(each.is_well for each in played) else "red"
         self._console.print(f"\n[bold {colour}]{summary(played)}[/]")
         self._console.print(f"[bright_black]time: {times(spent)}[/]")
@@ -114,7 +114,7 @@ class ColouredTeller:
         return shutil.get_terminal_size().columns
 
 
-def summary(played: Sequence[Played]) -> str:
+def summary(played: Sequence[ScenarioRun]) -> str:
     """How many ended as they had to."""
     well = [each for each in played if each.is_well]
     wrong = [each.scenario.name for each in played if not each.is_well]

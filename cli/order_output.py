@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from cli import decisions
 from cli.debts import debts_of, in_words
-from cli.details import goods, money, total
 from cli.entries import Entry
-from cli.narration import ENDS, narrate
-from cli.orders import Whole, places_of, waits_for
+from cli.formatting import goods, money, total
+from cli.live_story import ENDS, narrate
+from cli.orders import OrderHistory, places_of, waits_for
 from cli.output import say, show_json, show_json_line, write
 from cli.publishing import now
 from cli.story import Line, coloured, plain
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
 
 
-def show_whole(whole: Whole, *, as_json: bool) -> None:
+def show_order(whole: OrderHistory, *, as_json: bool) -> None:
     """The order's story from its first message to what is awaited now."""
     if as_json:
         show_json(whole.document())
         return
     for line in _head(whole):
         write(line)
-    tell(whole.lines)
-    tell_decisions(whole.state)
+    show_lines(whole.lines)
+    show_decisions(whole.state)
     for entry in whole.dead:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
     if awaited := waits_for(whole.state, now()):
         write(f"waits for {awaited}")
 
 
-def tell(lines: Iterable[Line]) -> None:
+def show_lines(lines: Iterable[Line]) -> None:
     """Lines of a story: in colour on a terminal, with tabs in a pipe."""
     if not sys.stdout.isatty():
         for line in lines:
@@ -52,7 +52,7 @@ def tell(lines: Iterable[Line]) -> None:
         console.print(coloured(line, width))
 
 
-def tell_decisions(state: Mapping[str, Any]) -> None:
+def show_decisions(state: Mapping[str, Any]) -> None:
     """What the orchestrator decided, entry by entry: the messages that it took, and its deadlines."""
     rows = list(decisions.decisions(state))
     if not sys.stdout.isatty():
@@ -60,7 +60,7 @@ def tell_decisions(state: Mapping[str, Any]) -> None:
             write(decisions.plain(row))
     elif rows:
         write("what the orchestrator decided:")
-        for line in decisions.aligned(rows):
+        for line in decisions.align(rows):
             write(f"  {line}")
 
 
@@ -74,7 +74,7 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
             if as_json:
                 show_json_line(line.document())
             else:
-                tell([line])
+                show_lines([line])
     if end:
         say(f"{order_id} is {end}")
         return 0
@@ -86,7 +86,7 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
     return 1
 
 
-def _head(whole: Whole) -> list[str]:
+def _head(whole: OrderHistory) -> list[str]:
     state, terms = whole.state, _terms(whole)
     step = f", step {state['step']}" if state.get("step") else ""
     attempt = f", attempt {state['attempt']}" if state.get("attempt", 0) > 1 else ""
@@ -98,7 +98,7 @@ def _head(whole: Whole) -> list[str]:
     return head + [f"still owed: {in_words(debt)}" for debt in debts_of(state)]
 
 
-def _terms(whole: Whole) -> dict[str, Any]:
+def _terms(whole: OrderHistory) -> dict[str, Any]:
     """What was ordered: from the state while it keeps it, else from the first message that says so."""
     if whole.state.get("order"):
         return dict(whole.state["order"])

@@ -10,7 +10,7 @@ from cli.operators import Operator
 from cli.order_actions import Action
 from cli.order_states import OrderStates, State
 from cli.output import say
-from cli.waves import Fate, Pace, Wave, waves
+from cli.waves import Pace, Progress, Wave, waves
 
 _LOOK_EVERY_S: Final = 0.2
 _GROWING: Final = ("done", "undone", "settled")
@@ -31,7 +31,7 @@ class ResumedOrders:
         self._before |= found
         self._ids |= self._states.send({name: self._action.command(found[name], self._operator) for name in names})
 
-    def fates(self, names: Sequence[str]) -> Mapping[str, Fate]:
+    def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
         self._states.read_on()
         return {name: self._fate(name) for name in names}
 
@@ -41,29 +41,29 @@ class ResumedOrders:
     def pause(self) -> None:
         time.sleep(_LOOK_EVERY_S)
 
-    def _fate(self, name: str) -> Fate:
+    def _fate(self, name: str) -> Progress:
         if not self._states.took(name, self._ids[name]):
-            return Fate.WAITING
+            return Progress.WAITING
         return fate_of(self._before[name], self._states.now[name])
 
 
-def fate_of(before: State, after: State) -> Fate:
+def fate_of(before: State, after: State) -> Progress:
     """What became of an order since it was resumed: an answer moves it on, turning back or a new pause does not."""
     was_turning = before["status"] in {"compensating", "compensation_failed"}
     if len(after.get("failed", ())) > len(before.get("failed", ())) or after["status"] == "compensation_failed":
-        return Fate.FAILED
+        return Progress.FAILED
     if after["status"] == "compensating" and not was_turning:
-        return Fate.FAILED
+        return Progress.FAILED
     if after["status"] in {"completed", "cancelled"} or _size(after) > _size(before):
-        return Fate.PROGRESSED
-    return Fate.FAILED if after.get("paused_since") is not None else Fate.WAITING
+        return Progress.PROGRESSED
+    return Progress.FAILED if after.get("paused_since") is not None else Progress.WAITING
 
 
 def _size(state: State) -> int:
     return sum(len(state.get(name, ())) for name in _GROWING)
 
 
-def in_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wave]:
+def run_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wave]:
     """Resume them, telling of each wave beside the result."""
     done: list[Wave] = []
     for wave in waves(names, pace, world):
@@ -73,7 +73,7 @@ def in_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wav
     return done
 
 
-def why_stopped(done: Sequence[Wave], pace: Pace, total: int) -> str:
+def reason_of_stop(done: Sequence[Wave], pace: Pace, total: int) -> str:
     """Words when waves ended before everything was resumed, or with too many failures; else nothing."""
     if not done or not done[-1].stops(pace):
         return ""
