@@ -9,12 +9,12 @@ from cli.errors import answer
 
 
 def main() -> None:
-    """The command line of this process."""
+    """Run the command line of this process."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """One command, and its exit code: 0 done, 1 failed, 2 the user's mistake."""
+    """Run one command and return its exit code: 0 for success, 1 for a failure, 2 for a mistake of the user."""
     from cli.app import make_app
 
     try:

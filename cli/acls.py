@@ -27,12 +27,12 @@ class Others:
 
 
 def list_needs(others: Others) -> list[dict[str, Any]]:
-    """What the services need."""
+    """Return the permissions that the services need, one row each."""
     return [_row(grant) for grant in _needed(others)]
 
 
 def compare_with_cluster(access: ClusterClient, others: Others) -> list[dict[str, Any]]:
-    """What they need and what they have."""
+    """Return the permissions that the services need or have, with their state on the cluster."""
     from ensemble.kafka.admin import acls
 
     states = acls.compare(access.admin, _needed(others), _who(access))
@@ -57,7 +57,7 @@ def _who(access: ClusterClient) -> str:
 
 
 def _needed(others: Others) -> list[Grant]:
-    """A Mistake for a user who would have a service's name, and so its permissions as well."""
+    """Return all needed permissions. Raises Mistake if a user has the name of a service, and so its permissions."""
     for flag, name in (("--registry", others.registry), ("--operator", others.operator)):
         if name in SERVICES:
             raise Mistake(f"{flag} {name}: a service is called so; give a user of its own")

@@ -34,7 +34,7 @@ _EPILOG = "Begin with `ensemble demo`, or with `ensemble up` in one terminal and
 
 
 def make_app() -> typer.Typer:
-    """The application; help has colours and frames on a terminal only."""
+    """Build the application. Help has colours and frames on a terminal only."""
     style: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
     app = typer.Typer(
         help=_HELP, epilog=_EPILOG, no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def request_cancellation(access: ClusterClient, order_id: str, command: Message) -> Receipt:
-    """Send it; a Mistake when the order is not known or has ended."""
+    """Send the command. Raises Mistake if the order is unknown or has ended."""
     state = state_of(access, order_id)
     if not state:
         raise Mistake(f"ORDER_ID: no order {order_id!r} is known; `ensemble orders list` shows those there are")

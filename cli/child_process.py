@@ -23,7 +23,7 @@ _ORPHANED = 70
 
 
 def main(module: str, arguments: list[str]) -> None:
-    """Run `module` as `__main__` once the parent says so; its exit code is this process's."""
+    """Run `module` as `__main__` once the parent sends the environment; its exit code is this process's."""
     _warm_up(module)
     line = sys.stdin.buffer.readline()
     if not line:
@@ -35,7 +35,7 @@ def main(module: str, arguments: list[str]) -> None:
 
 
 def _warm_up(module: str) -> None:
-    """Import while nobody waits. What cannot be imported fails when it is run, in its own words."""
+    """Import what the module will need. Imports that fail here are reported when the module runs."""
     with contextlib.suppress(ImportError):
         for name in (f"{module}.service", f"{module}.server"):
             if importlib.util.find_spec(name):

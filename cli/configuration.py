@@ -23,13 +23,13 @@ _ALL: Final[tuple[type[BaseSettings], ...]] = (
 
 
 def settings() -> list[dict[str, Any]]:
-    """One row for each; ConfigurationError names those that are wrong."""
+    """Return one row for each setting. Raises ConfigurationError naming those that are invalid."""
     rows = [row for kind in _ALL for row in _rows(load(kind), kind.model_config.get("env_prefix", ""))]
     return rows + _rows_of_the_saga()
 
 
 def _rows_of_the_saga() -> list[dict[str, Any]]:
-    """The one group of settings that a policy file may hold as well."""
+    """Return the rows of the one group of settings that a policy file may set as well."""
     prefix, rows = FulfilmentSettings.model_config["env_prefix"], []
     for value in fulfilment_values(find_policy_file("orchestrator", load(RuntimeSettings).policies_dir)):
         _, *tables = value.section.split(".")

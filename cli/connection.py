@@ -17,7 +17,7 @@ _SILENT_S = 2.0
 
 
 def connect(timeout_s: float = 8.0) -> ClusterClient:
-    """The cluster; ConfigurationError says what to do when there is none."""
+    """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
     from ensemble.kafka.client.access import open_client
     from ensemble.settings import KafkaSettings, load
 
@@ -27,7 +27,7 @@ def connect(timeout_s: float = 8.0) -> ClusterClient:
 
 @cache
 def sources() -> SchemaSources:
-    """Where schema ids come from; asked once for all that this process does. An unknown id is not waited for."""
+    """Return the sources of schema ids, opened once for this process. Unknown ids are not waited for."""
     from ensemble.kafka.registry.sources import schema_sources
     from ensemble.settings import RegistrySettings, load
 
@@ -35,7 +35,7 @@ def sources() -> SchemaSources:
 
 
 def keep_the_client_quiet() -> None:
-    """The Kafka client's own lines are no answer to a user: errors reach him in the command's words."""
+    """Silence the Kafka client's own log: errors reach the user as messages of the command."""
     log = logging.getLogger("librdkafka")
     log.addHandler(logging.NullHandler())
     log.propagate = False

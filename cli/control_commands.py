@@ -25,7 +25,7 @@ _LOOK_EVERY_S = 0.1
 
 
 def record_of(service: str, partition: int, operation: Operation, key: bytes) -> Output:
-    """The command as a record of the service's control topic."""
+    """Return the command as a record of the service's control topic."""
     topic = service + CONTROL
     kind = type(operation)
     value = encoder_for(kind, sources().on(topic, kind.__schemas__))(operation)
@@ -41,7 +41,7 @@ class Answers:
     read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
 
     def take(self, records: Iterable[Any]) -> None:
-        """Records of `<service>.operations`."""
+        """Collect the answers among records of `<service>.operations`."""
         self.read = self.read or _readers()
         for record in records:
             read = self.read.get((record.value or b"")[:5])
@@ -50,7 +50,7 @@ class Answers:
                 self.done[answer.service, answer.partition, answer.operation_id] = answer
 
     def missing(self, asks: Iterable[Ask]) -> list[Ask]:
-        """Who has not answered."""
+        """Return the questions without an answer."""
         return [ask for ask in asks if ask not in self.done]
 
 
@@ -70,11 +70,11 @@ class AnswerListener(Answers):
         self._tail.close()
 
     def listen(self) -> None:
-        """What was answered up to now."""
+        """Read the answers that have arrived."""
         self.take(self._tail.read_on())
 
     def wait(self, asks: Sequence[Ask], limit_s: float) -> list[Ask]:
-        """Until all have answered, or the time is up: returns who has not."""
+        """Wait until all have answered or the time is up, and return the questions without an answer."""
         limit = time.monotonic() + limit_s
         while True:
             self.listen()
@@ -89,5 +89,5 @@ def _readers() -> dict[bytes, Callable[[bytes], Event]]:
 
 
 def _of(event: type[Event]) -> dict[bytes, Callable[[bytes], Event]]:
-    """By the ids of the files, and those of a registry where one is named."""
+    """Return the decoders of an event by schema id: those of the files, and those of a configured registry."""
     return {**readers_for(event), **readers_for(event, sources().on(OPERATIONS, event.__schemas__))}

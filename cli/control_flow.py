@@ -26,7 +26,7 @@ COLOURS: Final[Mapping[tuple[str, str], str]] = {
 
 
 def control_of(message: str, sender: str) -> str:
-    """`orchestrated`, `choreographed`, `both` where some react and a conductor does too, `ledger`, or `outside`."""
+    """Return `orchestrated`, `choreographed`, `both` (a conductor and other roles react), `ledger` or `outside`."""
     edges = _edges()
     found = edges.get((message, sender)) or edges.get((message, "")) or frozenset({"outside"})
     decided = found & {ORCHESTRATED, CHOREOGRAPHED}
@@ -36,18 +36,18 @@ def control_of(message: str, sender: str) -> str:
 
 
 def colour_of(control: str, kind: str) -> str:
-    """The terminal colour of a combination; grey for what is nobody's decision."""
+    """Return the terminal colour of a combination; grey for outside and ledger."""
     return COLOURS.get((control, kind), "bright_black")
 
 
 def receivers(message: str) -> list[str]:
-    """The services that take it."""
+    """Return the services that receive the message."""
     return sorted(_takers().get(message, ()))
 
 
 @cache
 def _edges() -> dict[tuple[str, str], frozenset[str]]:
-    """The controls of each message by sender; an empty sender stands for all of them."""
+    """Return the control flow of each message by sender; an empty sender stands for all of them."""
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for edge in _flow().edges:
         for sender in (edge.source.service, ""):

@@ -49,12 +49,12 @@ class DeadLetterEntry:
 
     @property
     def partition(self) -> int:
-        """Its own, which is that of whoever gave it up."""
+        """Return its partition, which is that of the service partition that dead-lettered it."""
         return self.entry.record.partition
 
     @property
     def type(self) -> str:
-        """What it is; of one that cannot be read, what it says it is."""
+        """Return its message type; of an unreadable record, the type that its headers claim."""
         claimed = self.header("ce_type").rpartition(".")[2]
         return self.entry.type if not self.entry.problem else claimed or self.entry.type
 
@@ -64,13 +64,13 @@ class DeadLetterEntry:
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """The record behind it, as its service knows it."""
+        """Return the record and its headers as the service reads them."""
         record = self.entry.record
         return DeadLetter((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
 
     @property
     def identity(self) -> tuple[str, bytes, RecordPlace, int]:
-        """What tells its record, and the time it was given up, from others."""
+        """Return service, parking key, origin and generation, which together identify the failure."""
         return self.service, self.dead_letter.parking_key, self.dead_letter.origin, self.generation
 
     @property
@@ -95,33 +95,33 @@ class DeadLetterEntry:
 
     @property
     def generation(self) -> int:
-        """How often it had been redriven before it was given up."""
+        """Return how often the record had been redriven before this failure."""
         return len(self.dead_letter.lineage)
 
     @property
     def failed_at(self) -> int:
-        """Epoch milliseconds."""
+        """Return the time of the failure in epoch milliseconds."""
         at = self.dead_letter.failed_at
         return self.entry.record.timestamp if at is None else at
 
     @property
     def cause(self) -> tuple[str, str, str, str]:
-        """Service, handler, error and message without what is particular to this record."""
+        """Return service, handler, error, and the message without what is particular to this record."""
         keys = (self.key, self.dead_letter.parking_name)
         return self.service, self.handler, self.error, normalise(self.words, keys)
 
     @property
     def group(self) -> str:
-        """The short name of its cause."""
+        """Return the short name of its cause."""
         return blake2b("\0".join(self.cause).encode(), digest_size=4).hexdigest()
 
     def header(self, name: str) -> str:
-        """A header as text; empty when it has none."""
+        """Return a header as text, empty if the record has none of that name."""
         return self.entry.record.headers.get(name, b"").decode(errors="replace")
 
 
 def fate_of(letter: DeadLetterEntry, store: ParkingStore) -> Fate:
-    """What became of it, as the parked keys of its partition say."""
+    """Return what became of a dead letter, according to the parked keys of its partition."""
     behind, origin = letter.dead_letter, letter.dead_letter.origin
     known = store.resolution(behind.parking_name.encode(), origin, letter.generation)
     if known is not None:
@@ -141,7 +141,7 @@ _PARTICULARS: Final = (
 
 
 def normalise(words: str, keys: Iterable[str] = ()) -> str:
-    """An error's message without keys, ids, numbers and quoted text, so that one cause reads the same each time."""
+    """Return an error's message without keys, ids, numbers and quoted text, so that equal causes read the same."""
     for key in keys:
         if key:
             words = words.replace(key, "<key>")

@@ -23,7 +23,7 @@ class DeadLetterFilter:
     open_only: bool = True
 
     def takes(self, letter: DeadLetterEntry) -> bool:
-        """Whether it is meant."""
+        """Return whether the dead letter matches all filters."""
         if self.open_only and letter.fate.status not in OPEN:
             return False
         same = ((self.type, letter.type), (self.error, letter.error), (self.group, letter.group))
@@ -36,7 +36,7 @@ class DeadLetterFilter:
 
     @property
     def is_everything(self) -> bool:
-        """Nothing narrows it."""
+        """Return whether no filter is set."""
         return all(value is None for name, value in vars(self).items() if name != "open_only")
 
 
@@ -49,7 +49,7 @@ class Group:
     letters: tuple[DeadLetterEntry, ...]
 
     def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
-        """One row."""
+        """Return the group as one row."""
         service, handler, error, words = self.cause
         times = [letter.failed_at for letter in self.letters]
         return {
@@ -67,7 +67,7 @@ class Group:
 
 
 def group_by_cause(letters: Iterable[DeadLetterEntry]) -> list[Group]:
-    """By cause, the largest group first."""
+    """Group dead letters by cause, the largest group first."""
     found: dict[tuple[str, str, str, str], list[DeadLetterEntry]] = {}
     for letter in letters:
         found.setdefault(letter.cause, []).append(letter)

@@ -27,7 +27,7 @@ _SHOWN_BYTES: Final = 2_000
 
 
 def find_dead_letters(access: ClusterClient, selection: DeadLetterFilter) -> list[DeadLetterEntry]:
-    """The dead letters that are meant, newest first."""
+    """Return the dead letters that match, newest first."""
     names = services.service_names(access, selection.service)
     records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
     with LiveParkingStores(access, names) as held:
@@ -38,7 +38,7 @@ def find_dead_letters(access: ClusterClient, selection: DeadLetterFilter) -> lis
 
 
 def _check_names(selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
-    """A Mistake for a group or a type that nothing has: the filter would leave out everything, and say nothing."""
+    """Raise Mistake for a group or type that no dead letter has: the filter would silently match nothing."""
     if selection.group is not None and all(letter.group != selection.group for letter in letters):
         raise Mistake(f"--group: no group {selection.group!r}; `ensemble dead-letters group --all` shows what there is")
     known = {kind.__name__ for kind in CATALOGUE.message_types()} | {letter.type for letter in letters}
@@ -47,19 +47,19 @@ def _check_names(selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]
 
 
 def list_dead_letters(access: ClusterClient, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
-    """The latest of them, one row each."""
+    """Return the newest dead letters, one row each."""
     return [summary(letter) for letter in find_dead_letters(access, selection)[:limit]]
 
 
 def groups(access: ClusterClient, selection: DeadLetterFilter) -> list[dict[str, Any]]:
-    """By cause, one row each."""
+    """Return the groups by cause, one row each."""
     noted = read_notes(access)
     rows = [group.document(noted.get(group.id)) for group in group_by_cause(find_dead_letters(access, selection))]
     return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
 
 
 def group_of(access: ClusterClient, name: str) -> Group:
-    """The group called `name`; a Mistake when there is none, whatever became of its dead letters."""
+    """Return the group called `name`, whatever became of its dead letters. Raises Mistake if there is none."""
     for group in group_by_cause(find_dead_letters(access, DeadLetterFilter(open_only=False))):
         if group.id == name:
             return group
@@ -67,7 +67,7 @@ def group_of(access: ClusterClient, name: str) -> Group:
 
 
 def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
-    """The dead letter that lies at TOPIC/PARTITION/OFFSET; a Mistake when there is none."""
+    """Return the dead letter at TOPIC/PARTITION/OFFSET. Raises Mistake if there is none."""
     topic, partition, offset = _parsed(place)
     if (count := access.topics().get(topic, 0)) <= partition:
         raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}" if count else _no_such(topic, access))
@@ -82,7 +82,7 @@ def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
 def select_dead_letters(
     access: ClusterClient, places: Sequence[str], selection: DeadLetterFilter
 ) -> list[DeadLetterEntry]:
-    """Those that are named, else those that the filters take; a Mistake when neither says which."""
+    """Return the dead letters at these places, or else those that match. Raises Mistake without either."""
     if places and not selection.is_everything:
         raise Mistake("DEAD_LETTER and filters: name dead letters, or give filters, not both")
     if places:
@@ -93,7 +93,7 @@ def select_dead_letters(
 
 
 def summary(letter: DeadLetterEntry) -> dict[str, Any]:
-    """One row."""
+    """Return the dead letter as one row."""
     return {
         "place": letter.place,
         "service": letter.service,
@@ -115,7 +115,7 @@ def summary(letter: DeadLetterEntry) -> dict[str, Any]:
 
 
 def describe(letter: DeadLetterEntry) -> dict[str, Any]:
-    """Everything about it: how it reads by the schema it was written with, and to the classes of today."""
+    """Return everything about a dead letter, decoded by its own schema and by the current classes."""
     entry, value = letter.entry, letter.entry.record.value or b""
     return {
         **summary(letter),
@@ -136,12 +136,12 @@ def describe(letter: DeadLetterEntry) -> dict[str, Any]:
 
 
 def export_rows(letters: Iterable[DeadLetterEntry]) -> list[dict[str, Any]]:
-    """Everything about each, the original value as hexadecimal digits."""
+    """Return everything about each dead letter, the original value as hexadecimal digits."""
     return [{**describe(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
 
 
 def as_csv(letters: Iterable[DeadLetterEntry]) -> str:
-    """One line each, without what has a structure of its own."""
+    """Return one line for each dead letter, without structured columns."""
     rows = [{**summary(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
     text = io.StringIO()
     if rows:

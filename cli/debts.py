@@ -14,7 +14,7 @@ from services.orchestrator.domain import ChargeOwed, Debt, ShipmentOwed, StepOwe
 
 
 def debts_of(state: Mapping[str, Any]) -> tuple[Debt, ...]:
-    """The debts of a decoded OrderState; of one that this release cannot read in full, the names of the steps."""
+    """Return the debts of a decoded OrderState; if this release cannot read it in full, the names of its steps."""
     if not state.get("owed"):
         return ()
     try:
@@ -24,7 +24,7 @@ def debts_of(state: Mapping[str, Any]) -> tuple[Debt, ...]:
 
 
 def document(debt: Debt) -> dict[str, Any]:
-    """For JSON: its kind, and its fields."""
+    """Return kind and fields for JSON."""
     fields = asdict(debt)
     if isinstance(debt, StockOwed):
         fields["lines"] = [line.model_dump() for line in debt.lines]
@@ -32,7 +32,7 @@ def document(debt: Debt) -> dict[str, Any]:
 
 
 def in_words(debt: Debt) -> str:
-    """What is to be done by hand, and whether it may be idle."""
+    """Return what has to be done manually, and whether it may be unnecessary."""
     match debt:
         case ChargeOwed(amount, currency, charge_id):
             return _unless_certain(f"refund {money(amount, currency)}{_of('charge', charge_id)}", debt.is_certain)

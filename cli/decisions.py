@@ -11,18 +11,18 @@ _COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 
 
 def decisions(state: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """A row for each entry of a decoded OrderState: when, upon what, what was decided, where that led, by whom."""
+    """Return a row for each entry of a decoded OrderState: time, trigger, decision, result, operator."""
     for seen in state.get("seen", ()):
         yield clock(seen["at"]), seen["type"], _decided(seen), _led_to(seen), _by(seen)
 
 
 def plain(row: tuple[str, ...]) -> str:
-    """A row for a pipe: tab-separated, nothing left out."""
+    """Return a row for a pipe: tab-separated and complete."""
     return "\t".join(("decision", *row))
 
 
 def align(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """The rows for a terminal, in columns."""
+    """Align the rows in columns for a terminal."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_COLUMNS))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -42,7 +42,7 @@ def _led_to(seen: Mapping[str, Any]) -> str:
 
 
 def _by(seen: Mapping[str, Any]) -> str:
-    """A person with their reason, or the policy that ruled."""
+    """Return the operator and reason, or the policy that decided."""
     why = f": {seen['why']}" if seen.get("why") else ""
     if seen.get("by"):
         return f"{seen['by']}{why}"

@@ -29,7 +29,7 @@ _SETTLE_S: Final = 10.0
 
 
 def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
-    """Play; the exit code."""
+    """Play the scenarios and return the exit code."""
     scenarios = _chosen(only)
     with Scratch(keep=keep) as directory:
         stage = Stack(StackPlan(directory, ALL), say)

@@ -32,7 +32,7 @@ class ScenarioRun:
 
     @property
     def verdict(self) -> str:
-        """How it ended, and after how long."""
+        """Return how the order ended, and after how long."""
         took = f"after {self.lines[-1].after_ms / 1000:.2f} s" if self.lines else "without a message"
         return f"{self.end} {took}" if self.is_well else f"{self.end}, expected {self.scenario.ends}"
 
@@ -48,7 +48,7 @@ class DemoOutput(Protocol):
 
 
 def demo_output() -> DemoOutput:
-    """The one that fits stdout."""
+    """Return the output that fits stdout."""
     return ColouredOutput() if sys.stdout.isatty() else PlainOutput()
 
 
@@ -115,12 +115,12 @@ class ColouredOutput:
 
 
 def summary(played: Sequence[ScenarioRun]) -> str:
-    """How many ended as they had to."""
+    """Return how many orders ended as expected."""
     well = [each for each in played if each.is_well]
     wrong = [each.scenario.name for each in played if not each.is_well]
     return f"{len(well)} of {len(played)} orders ended as they must" + (f"; not {', '.join(wrong)}" if wrong else "")
 
 
 def times(spent: Mapping[str, float]) -> str:
-    """Where the time went."""
+    """Return how long each part took."""
     return ", ".join(f"{what} {seconds:.1f} s" for what, seconds in spent.items())

@@ -32,13 +32,13 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """The message id; where it lies, for records of outsiders that carry none."""
+        """Return the message id, or the place of a record that carries none."""
         r = self.record
         return self._header("ce_id") or f"{r.topic}/{r.partition}/{r.offset}"
 
     @property
     def sender(self) -> str:
-        """The service's name, `cli`, or `outside`."""
+        """Return the service's name, `cli`, or `outside`."""
         return self._header("ce_source").rpartition("/")[2] or OUTSIDE
 
     @property
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def trace(self) -> str:
-        """The trace id of `traceparent`, or nothing."""
+        """Return the trace id of `traceparent`, or an empty string."""
         parts = self._header("traceparent").split("-")
         return parts[1] if len(parts) > 1 else ""
 
@@ -65,11 +65,11 @@ class Entry:
 
     @property
     def order_id(self) -> str:
-        """The order it belongs to, or nothing."""
+        """Return the order that the record belongs to, or an empty string."""
         return str(self.fields.get("order_id", ""))
 
     def document(self) -> dict[str, Any]:
-        """Everything, for JSON."""
+        """Return everything, for JSON."""
         r = self.record
         return {
             "topic": r.topic,
@@ -93,7 +93,7 @@ class Entry:
 
 
 def entry_of(record: ReceivedRecord) -> Entry:
-    """The record as an entry; never fails, whatever its bytes are."""
+    """Decode a record. Never fails, whatever its bytes are."""
     if record.value is None:
         return Entry(record, "(tombstone)", "tombstone")
     try:
@@ -110,7 +110,7 @@ def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:
 
 @cache
 def decoder() -> Decoder:
-    """Reads every schema of the project, under the ids of its files and of the registry that is named."""
+    """Return a decoder of every schema of the project, under the ids of its files and of a configured registry."""
     from cli.connection import sources
 
     return Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()])

@@ -20,7 +20,7 @@ class Failure(Exception):
 
 
 def answer(error: BaseException) -> int:
-    """The exit code for an error that ended a command, after one sentence on stderr."""
+    """Write one sentence on the error to stderr, and return the exit code."""
     match error:
         case KeyboardInterrupt():
             return INTERRUPTED
@@ -69,5 +69,5 @@ def _in_words(error: OSError) -> str:
 
 
 def _let_go_of_stdout() -> None:
-    """The reader has gone (`| head`): nothing more can be said, not even when the interpreter flushes at its end."""
+    """Redirect stdout to the null device, since its reader has gone (`| head`) and flushing would fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,13 +20,13 @@ _TEN_MINUTES_MS: Final = 600_000
 
 
 def example(message: type[Message]) -> dict[str, Any]:
-    """Fields that make a valid message; what has a default is left to it."""
+    """Return fields that make a valid message; fields with a default are left out."""
     needed = [name for name, field in message.model_fields.items() if field.is_required()]
     return {name: _SAMPLES.get(name, lambda: f"example {secrets.token_hex(2)}")() for name in needed}
 
 
 def lines() -> list[dict[str, Any]]:
-    """What an example order is made of: two kinds of goods that `up` has in stock."""
+    """Return the lines of an example order: two kinds of goods that `up` has in stock."""
     wanted = {"grinder": 1, "beans-1kg": 2}
     return [{"sku": sku, "quantity": count, "unit_price": PRICES[sku]} for sku, count in wanted.items()]
 

@@ -21,7 +21,7 @@ _TEXT_TYPES = ("string", "enum")
 
 
 def message_type(name: str) -> type[Message]:
-    """The command or event called `name`."""
+    """Return the command or event called `name`."""
     names = type_names()
     try:
         found = CATALOGUE.message(name)
@@ -35,13 +35,13 @@ def message_type(name: str) -> type[Message]:
 
 
 def type_names() -> list[str]:
-    """Every command and event of the catalogue, sorted."""
+    """Return the names of all commands and events of the catalogue, sorted."""
     kinds = CATALOGUE.message_types()
     return sorted(kind.__name__ for kind in kinds if issubclass(kind, Command | Event))
 
 
 def from_json(text: str, source: str) -> Fields:
-    """The object in `text`; a Mistake names `source` and where the text stops being JSON."""
+    """Parse the object in `text`. Raises Mistake naming `source` and the position of the error."""
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -52,7 +52,7 @@ def from_json(text: str, source: str) -> Fields:
 
 
 def from_file(path: Path, flag: str = "--file") -> Fields:
-    """The object in a file that `flag` names."""
+    """Parse the object in the file that `flag` names."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -63,7 +63,7 @@ def from_file(path: Path, flag: str = "--file") -> Fields:
 
 
 def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
-    """`--order-id order-1 --quantity=3` as fields; numbers become numbers, lists and objects are JSON."""
+    """Parse `--order-id order-1 --quantity=3` into fields; numbers become numbers, lists and objects are JSON."""
     fields: Fields = {}
     rest = list(arguments)
     while rest:
@@ -80,7 +80,7 @@ def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
 
 
 def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Message:
-    """The validated message; a Mistake names each field that is missing or wrong, and says what to do about it."""
+    """Return the validated message. Raises Mistake naming each missing or invalid field, with advice."""
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
@@ -90,7 +90,7 @@ def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Me
 
 
 def parse_line(text: str) -> Fields:
-    """`SKU:QUANTITY` or `SKU:QUANTITY:UNIT_PRICE` (minor units) as an order line."""
+    """Parse `SKU:QUANTITY` or `SKU:QUANTITY:UNIT_PRICE` (minor units) into an order line."""
     sku, _, rest = text.partition(":")
     quantity, _, price = rest.partition(":")
     try:
@@ -102,7 +102,7 @@ def parse_line(text: str) -> Fields:
 
 
 def fill(kind: type[Message], given: Mapping[str, Any]) -> Fields:
-    """An example of this type, with the given fields in it."""
+    """Return an example of this type with the given fields."""
     return {**example(kind), **given}
 
 
@@ -117,7 +117,7 @@ def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:
 
 
 def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
-    """The text as the field's Avro type has it; what is no number stays text, for the model to refuse in its words."""
+    """Convert the text by the field's Avro type. Text that is no number stays text, for the model to refuse."""
     schema = next(field["type"] for field in kind.__schemas__.of(kind)["fields"] if field["name"] == name)
     branches = schema if isinstance(schema, list) else [schema]
     plain = [branch["type"] if isinstance(branch, dict) else branch for branch in branches]

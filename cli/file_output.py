@@ -10,7 +10,7 @@ from cli.output import say
 
 
 def write_text(text: str, path: Path | None, what: str) -> None:
-    """Write it, and say beside the result how much it was; a Mistake when the file cannot be written."""
+    """Write the text to the file or stdout, and report its size. Raises Mistake if the file cannot be written."""
     if path is None:
         sys.stdout.write(text)
         return

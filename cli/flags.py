@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 
 def expand_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` as Typer is to see it: for each parameter that is a dataclass, one flag for each of its fields."""
+    """Return `command` with each dataclass parameter replaced by one flag for each of its fields."""
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
 

@@ -48,20 +48,20 @@ class UnexpectedExit:
 
 
 def _check_port(member: Member) -> None:
-    """Else whoever listens there would answer for it."""
+    """Require a free port: another program on it would be taken for the member."""
     if member.port_is_taken:
         raise FleetError(f"port {member.port}, for {member.name}, is taken: stop what listens there, or choose another")
 
 
 def describe_exit(exit_code: int | None) -> str:
-    """`ended with exit code 2`, or `was ended by SIGKILL`."""
+    """Return `ended with exit code 2`, or `was ended by SIGKILL`."""
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}"
     return f"was ended by {signal.Signals(-exit_code).name}"
 
 
 def format_log_line(line: str) -> str:
-    """A JSON line of a log as a person reads it; any other line as it is."""
+    """Return a JSON log line as readable text, and any other line unchanged."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -104,7 +104,7 @@ class Fleet:
 
     @property
     def members(self) -> Mapping[str, Member]:
-        """Everybody, by name."""
+        """Return all members by name."""
         return self._members
 
     # -- all ----------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Fleet:
                 self._spawn(member)
 
     def release(self, bootstrap: str | None = None) -> None:
-        """Let all run on this cluster, whose topics must be there."""
+        """Run all members on this cluster, whose topics must exist."""
         self._bootstrap = bootstrap or self._bootstrap
         for child in self._children.values():
             child.release(self._variables())
@@ -157,7 +157,7 @@ class Fleet:
                 child.wait(max(limit - time.monotonic(), 0.1))
 
     def unexpected_exits(self) -> list[UnexpectedExit]:
-        """Who ended although nobody stopped or killed it."""
+        """Return the members that ended without being stopped or killed."""
         return [
             UnexpectedExit(name, child.exit_code, child.last_lines(8))
             for name, child in self._children.items()
@@ -199,22 +199,22 @@ class Fleet:
         self.restart(member.name)
 
     def pause(self, name: str) -> None:
-        """Freeze one where it is (SIGSTOP)."""
+        """Suspend a member (SIGSTOP)."""
         self._children[name].send(signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
-        """Let a frozen one go on."""
+        """Continue a suspended member."""
         self._children[name].send(signal.SIGCONT)
 
     def is_alive(self, name: str) -> bool:
         return name in self._children and self._children[name].exit_code is None
 
     def exit_code(self, name: str) -> int | None:
-        """Nothing while it runs."""
+        """Return the exit code, None while the member runs."""
         return self._children[name].exit_code
 
     def state_of(self, name: str) -> str:
-        """Why it is not ready, or nothing."""
+        """Return why a member is not ready, or an empty string."""
         if not self.is_alive(name):
             return describe_exit(self.exit_code(name))
         return self.members[name].why_not_ready()
@@ -223,7 +223,7 @@ class Fleet:
         return self._children[name].process.pid
 
     def log(self, name: str) -> Path:
-        """Where its output goes; a restart adds to it."""
+        """Return the path of a member's log; a restart appends to it."""
         return self.logs / f"{name}.log"
 
     @property
@@ -232,7 +232,7 @@ class Fleet:
 
     @property
     def provider_url(self) -> str:
-        """Where payment finds its provider."""
+        """Return the URL of the payment provider."""
         return self._environment.get("PAYMENT_PROVIDER_URL", "")
 
     def _spawn(self, member: Member) -> ServiceProcess:

@@ -27,5 +27,5 @@ def run_service(service: str, instance: str | None, port: int | None) -> int:
 
 
 def module_of(service: str) -> str:
-    """The module that runs it."""
+    """Return the module that runs a service."""
     return f"services.{service.replace('-', '_')}"

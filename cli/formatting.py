@@ -14,7 +14,7 @@ _PREFIXES = {"requested_by": "by", "paused_by": "by", "resumed_by": "by", "wareh
 
 
 def details(fields: Mapping[str, Any]) -> str:
-    """The fields that tell one message from another of its type."""
+    """Return the fields that tell a message from another of its type."""
     if {"command", "error", "attempts"} <= fields.keys():
         failed = f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
         disposition = fields.get("disposition", "dead_letter")
@@ -31,28 +31,28 @@ def details(fields: Mapping[str, Any]) -> str:
 
 
 def goods(lines: list[dict[str, Any]]) -> str:
-    """`1 grinder, 2 beans-1kg`, and how many more there are."""
+    """Return `1 grinder, 2 beans-1kg` and how many more lines there are."""
     shown = ", ".join(f"{line['quantity']} {line['sku']}" for line in lines[:3])
     return shown + (f" and {len(lines) - 3} more" if len(lines) > 3 else "")  # noqa: PLR2004  what fits on a line
 
 
 def total(lines: list[dict[str, Any]]) -> int:
-    """What the lines cost, in minor units."""
+    """Return the price of the lines in minor units."""
     return sum(int(line["quantity"]) * int(line["unit_price"]) for line in lines)
 
 
 def money(amount: int, currency: str) -> str:
-    """Minor units with two decimals, as most currencies have them."""
+    """Format minor units with two decimals, as most currencies have them."""
     return f"{amount // 100}.{amount % 100:02} {currency}".rstrip()
 
 
 def clock(at: int) -> str:
-    """The time of day, UTC."""
+    """Return the time of day, UTC."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def duration(milliseconds: int) -> str:
-    """`0.045 s`, `12 s`, `3 min`, `5 h`, `2 d`."""
+    """Return `0.045 s`, `12 s`, `3 min`, `5 h` or `2 d`."""
     seconds = abs(milliseconds) / 1000
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:

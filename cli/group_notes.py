@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
-    """The note of each group that has one."""
+    """Return the notes by group."""
     if NOTES.name not in access.topics():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -32,7 +32,7 @@ def read_notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
 
 
 def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
-    """Note the operator's words; the topic has to exist. They replace what was noted before."""
+    """Write the operator's note, which replaces the previous one. The topic must exist."""
     access.places([NOTES.name])
     asked = operator.operation()
     note = GroupNote(note=asked.pop("reason"), **asked)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def list_incidents(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
-    """One row each, the latest first."""
+    """Return one row for each incident, newest first."""
     names = services.topics(access, services.service_names(access, service), services.OPERATIONS)
     entries = map(entry_of, access.read(access.places(names), progress("incidents")))
     rows = fold_incidents(entries, now())
@@ -24,7 +24,7 @@ def list_incidents(access: ClusterClient, service: str | None, *, open_only: boo
 
 
 def fold_incidents(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
-    """The incidents that these records tell of. Pure."""
+    """Fold records into incidents. Pure."""
     found: dict[str, dict[str, Any]] = {}
     for entry in sorted(entries, key=lambda entry: entry.record.timestamp):
         fields = entry.fields
@@ -37,7 +37,7 @@ def fold_incidents(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
 
 
 def _row(fields: Any) -> dict[str, Any]:
-    """As its opening tells, or its end where the opening is not kept any more."""
+    """Return the row of an incident from its opening, or from its end if the opening has expired."""
     return {
         "incident": fields["incident_id"],
         "service": fields["service"],

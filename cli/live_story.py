@@ -29,7 +29,7 @@ class Sequencer:
     _waiting: list[tuple[float, Entry]] = field(default_factory=list)
 
     def put(self, entries: list[Entry], now: float) -> list[Entry]:
-        """What can be told now, in order."""
+        """Return the entries that can be shown now, causes before effects."""
         self._waiting += [(now, entry) for entry in entries]
         ready: list[Entry] = []
         while found := [item for item in self._waiting if self._is_ready(item, now)]:
@@ -45,7 +45,7 @@ class Sequencer:
 
 
 def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Line]:
-    """The order's messages as lines. Ends when the order has ended and nothing followed for a moment, or too late."""
+    """Yield the order's messages as lines, until the order has ended and is quiet, or the time is up."""
     story, sequencer = Story(), Sequencer()
     limit = time.monotonic() + timeout_s
     moved, ended = time.monotonic(), False
@@ -57,6 +57,6 @@ def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Lin
 
 
 def _of(records: list[ReceivedRecord], order_id: str) -> list[ReceivedRecord]:
-    """Those whose bytes name the order: the others are not worth decoding."""
+    """Return the records whose bytes name the order; decoding others would be wasted."""
     wanted = order_id.encode()
     return [record for record in records if record.value is not None and wanted in record.value]

@@ -24,17 +24,17 @@ class Operator:
     operation_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def operation(self) -> dict[str, Any]:
-        """The fields that commands to the runtime share. Each call begins a new operation."""
+        """Return the fields that commands to the runtime share. Each call begins a new operation."""
         who = {"requested_by": self.by, "reason": self.reason}
         return {"operation_id": secrets.token_hex(16), **who, "at": now()}
 
     def request(self) -> dict[str, str]:
-        """The fields that commands to the orchestrator share: one operation, however many orders it is about."""
+        """Return the fields that commands to the orchestrator share: one operation for all orders of a command."""
         return {"operation_id": self.operation_id, "requested_by": self.by, "reason": self.reason}
 
 
 def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Operator:
-    """The one who asks; a Mistake without a reason, which `flag` gives."""
+    """Return the operator of a command. Raises Mistake without a reason, which `flag` gives."""
     if not reason or not reason.strip():
         raise Mistake(f"{flag}: say why; it is kept with the command, for whoever looks at it later")
     if len(reason) > _REASON_LIMIT:
@@ -46,7 +46,7 @@ def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Oper
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on when the answer is yes; a Failure when it is no, a Mistake where nobody can be asked."""
+    """Ask the question. Raises Failure on a no, Mistake without a terminal."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

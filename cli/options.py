@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def complete_service(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete service names for the shell."""
     from services.registry import SERVICES
 
     return [name for name in SERVICES if name.startswith(incomplete)]
@@ -50,7 +50,7 @@ class Asker:
     reason: Why = None
 
     def operator(self) -> Operator:
-        """A Mistake without a reason."""
+        """Return the operator. Raises Mistake without a reason."""
         from cli.operators import operator
 
         return operator(self.by, self.reason)

@@ -44,7 +44,7 @@ class Action:
     """Whether it is done by sending once more what was sent before."""
 
     def command(self, state: State, operator: Operator) -> Command:
-        """The command for one order; a Mistake for what its contract does not allow."""
+        """Build the command for one order. Raises Mistake if its contract does not allow the fields."""
         asked: dict[str, Any] = dict(operator.request())
         fields = {name: value for name, value in asked.items() if name in self.kind.model_fields}
         made = make(self.kind, {"order_id": state["order_id"], **fields, **self.more(state)})
@@ -53,7 +53,7 @@ class Action:
 
 
 def undone_by_turning_back(state: State) -> tuple[str, ...]:
-    """What would be taken back if the order turned back now, the latest first: in words, one for each step."""
+    """Return what a rollback would undo now, the latest step first, as text."""
     try:
         steps = names_to_undo(ORDER_FULFILMENT, OrderState.model_validate(dict(state)))
     except ValidationError:
@@ -104,7 +104,7 @@ def _retries(state: State) -> str:
 
 
 def _retried(state: State) -> Mapping[str, Any]:
-    """Bound to what was seen, so that asking twice is asking once."""
+    """Return the attempt that the operator saw, so that asking twice has one effect."""
     return {"step": state["step"], "after_attempt": state.get("attempt", 0)} if state.get("step") else {}
 
 
@@ -114,7 +114,7 @@ def _turns_back(state: State) -> str:
 
 
 def settle_action(steps: tuple[str, ...]) -> Action:
-    """Settle these steps, or all that are owed when none is named."""
+    """Build the action that settles these steps, or all owed ones if none is named."""
 
     def meant(state: State) -> list[str]:
         return [step for step in state.get("owed") or () if not steps or step in steps]
@@ -130,7 +130,7 @@ def settle_action(steps: tuple[str, ...]) -> Action:
 
 
 def resume_action(*, past_pause: bool) -> Action:
-    """Go on; `past_pause`: even where its step, command or service is paused."""
+    """Build the action that resumes orders; with `past_pause` even if the step, command or service is paused."""
     return Action("resume", ResumeOrder, _why_no_resume, _resumes, lambda _: {"past_pause": past_pause})
 
 

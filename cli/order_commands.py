@@ -32,7 +32,7 @@ class Target:
     where: OrderFilter
 
     def check(self) -> None:
-        """A Mistake unless it is one of both."""
+        """Raise Mistake unless the target is either one order or conditions."""
         if self.order_id is None and not self.where.conditions:
             raise Mistake("ORDER_ID: say which: an order's id, or conditions such as --where status=fulfilled")
         if self.order_id is not None and self.where.conditions:
@@ -53,7 +53,7 @@ class CommandOptions:
 
 
 def act(access: ClusterClient, action: Action, target: Target, manner: CommandOptions) -> int:
-    """Have it done. Exit code 1 when an order did not take it in time, or waves stopped."""
+    """Run the action on the target. Returns 1 if an order did not respond in time or the waves stopped."""
     with OrderStates(access) as states:
         meant = matching_orders(states.now, action, target)
         if action.sends_again:
@@ -69,7 +69,7 @@ def act(access: ClusterClient, action: Action, target: Target, manner: CommandOp
 
 
 def matching_orders(states: Mapping[str, State], action: Action, target: Target) -> dict[str, State]:
-    """The orders that it would change; a Mistake when the only one that is named would not be."""
+    """Return the orders that the action would change. Raises Mistake if it would not change the named one."""
     if target.order_id is None:
         at = now()
         return {name: s for name, s in states.items() if target.where.takes(s, at) and not action.why_not(s)}
@@ -82,7 +82,7 @@ def matching_orders(states: Mapping[str, State], action: Action, target: Target)
 
 
 def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
-    """What is sent again waits behind what its participant has given up, and no sending moves that."""
+    """Warn of orders whose participant has a dead letter at the head: a retry would wait behind it."""
     with LiveParkingStores(access, services.service_names(access, None)) as held:
         heads = blocked_by_dead_letter(held.parked(), meant)
     for head in heads[:_PREVIEWED]:
@@ -95,7 +95,7 @@ def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> Non
 
 
 def blocked_by_dead_letter(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:
-    """The keys of these orders whose head is a dead letter."""
+    """Return the parked keys of these orders whose head is a dead letter."""
     return [each for each in parked if each.entry.status == "dead_lettered" and each.name in orders]
 
 
@@ -153,7 +153,7 @@ def _show_outcome(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def describe_state(state: State) -> str:
-    """`fulfilled, shipment, paused by operator ann`."""
+    """Return `fulfilled, shipment, paused by operator ann`."""
     paused = f"paused by {state['paused_by']}" if state.get("paused_since") is not None else None
     return ", ".join(filter(None, (state["status"], state.get("step"), paused)))
 
@@ -169,7 +169,7 @@ def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manne
 
 
 def show_waves(done: Sequence[Wave], names: Sequence[str], states: OrderStates, *, as_json: bool) -> None:
-    """One row an order: in which wave it was resumed, and what became of it."""
+    """Show one row for each order: its wave and its outcome."""
     rows: list[dict[str, Any]] = [
         {"order": name, "wave": wave.number, "outcome": wave.fates[name].value, "is": describe_state(states.now[name])}
         for wave in done

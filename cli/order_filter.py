@@ -33,7 +33,7 @@ def is_paused(state: State) -> bool:
 
 
 def is_overdue(state: State, at: int) -> bool:
-    """Its deadline has passed, and no pause stops it."""
+    """Return whether the deadline has passed and no pause stops it."""
     return not is_paused(state) and state.get("due_at") is not None and state["due_at"] < at
 
 
@@ -72,7 +72,7 @@ class Condition:
     value: str
 
     def holds(self, state: State, at: int) -> bool:
-        """Whether the order answers it; one that cannot, does not."""
+        """Return whether the order satisfies the condition; an order without the field does not."""
         field = FIELDS[self.name]
         found = field.of(state, at)
         if field.kind == "age":
@@ -90,7 +90,7 @@ class OrderFilter:
     conditions: tuple[Condition, ...] = ()
 
     def takes(self, state: State, at: int) -> bool:
-        """Whether the order is meant."""
+        """Return whether the order matches."""
         either: dict[str, list[bool]] = {}
         for condition in self.conditions:
             held = condition.holds(state, at)
@@ -102,7 +102,7 @@ class OrderFilter:
 
 
 def parse_conditions(texts: Iterable[str]) -> OrderFilter:
-    """The conditions that were typed; a Mistake names the field and what there is."""
+    """Parse conditions. Raises Mistake naming the field and the valid ones."""
     return OrderFilter(tuple(_condition(text) for text in texts))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def show_order(whole: OrderHistory, *, as_json: bool) -> None:
-    """The order's story from its first message to what is awaited now."""
+    """Show the order's history and the message that it waits for."""
     if as_json:
         show_json(whole.document())
         return
@@ -40,7 +40,7 @@ def show_order(whole: OrderHistory, *, as_json: bool) -> None:
 
 
 def show_lines(lines: Iterable[Line]) -> None:
-    """Lines of a story: in colour on a terminal, with tabs in a pipe."""
+    """Show lines of a history: in colour on a terminal, with tabs in a pipe."""
     if not sys.stdout.isatty():
         for line in lines:
             write(plain(line))
@@ -53,7 +53,7 @@ def show_lines(lines: Iterable[Line]) -> None:
 
 
 def show_decisions(state: Mapping[str, Any]) -> None:
-    """What the orchestrator decided, entry by entry: the messages that it took, and its deadlines."""
+    """Show the orchestrator's decisions by message and deadline."""
     rows = list(decisions.decisions(state))
     if not sys.stdout.isatty():
         for row in rows:
@@ -99,7 +99,7 @@ def _head(whole: OrderHistory) -> list[str]:
 
 
 def _terms(whole: OrderHistory) -> dict[str, Any]:
-    """What was ordered: from the state while it keeps it, else from the first message that says so."""
+    """Return the order's terms from its state, or else from the first message that has them."""
     if whole.state.get("order"):
         return dict(whole.state["order"])
     return next((dict(line.entry.fields) for line in whole.lines if "shipping_speed" in line.entry.fields

@@ -41,7 +41,7 @@ class OrderStates:
         self._exit.close()
 
     def read_on(self) -> None:
-        """As of now."""
+        """Read the states that have been written since."""
         for record in self._tail.read_on():
             entry = entry_of(record)
             self.now.pop(entry.key, None)
@@ -57,11 +57,11 @@ class OrderStates:
         return ids
 
     def took(self, order_id: str, message_id: str) -> bool:
-        """Whether the orchestrator says that it has handled this message."""
+        """Return whether the orchestrator has handled this message."""
         return any(seen["message_id"] == message_id for seen in self.now.get(order_id, {}).get("seen", ()))
 
     def wait(self, ids: Mapping[str, str], limit_s: float) -> list[str]:
-        """Until all were handled, or the time is up: returns the orders whose command was not."""
+        """Wait until all messages are handled or the time is up, and return the orders whose message is not."""
         limit = time.monotonic() + limit_s
         while True:
             self.read_on()
@@ -71,6 +71,6 @@ class OrderStates:
             time.sleep(_LOOK_EVERY_S)
 
     def of(self, order_ids: Iterable[str]) -> dict[str, State]:
-        """The states of these orders."""
+        """Return the states of these orders."""
         wanted: Collection[str] = set(order_ids)
         return {order_id: state for order_id, state in self.now.items() if order_id in wanted}

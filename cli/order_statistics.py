@@ -34,7 +34,7 @@ class OrderStatistics:
         self._went: deque[int] = deque()
 
     def take(self, order_id: str, state: Mapping[str, Any] | None, at: int) -> None:
-        """The order's newest state, written at `at`; none when it was forgotten."""
+        """Count the order's newest state, written at `at`; None if it was deleted."""
         before = self._orders.pop(order_id, None)
         if before is not None:
             self._counts[before.status] -= 1
@@ -50,15 +50,15 @@ class OrderStatistics:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Orders by status; what has none is left out."""
+        """Return the number of orders by status, without zeros."""
         return {status: count for status, count in sorted(self._counts.items()) if count}
 
     def rates(self, now: int) -> tuple[float, float]:
-        """Orders a second that were placed, and that ended, over the last ten seconds."""
+        """Return placed and ended orders per second, over the last ten seconds."""
         return _rate(self._came, now), _rate(self._went, now)
 
     def latest(self, count: int) -> list[OrderView]:
-        """The orders that changed last, newest first."""
+        """Return the orders that changed last, newest first."""
         return list(self._orders.values())[: -count - 1 : -1]
 
 

@@ -48,7 +48,7 @@ class ResumedOrders:
 
 
 def fate_of(before: State, after: State) -> Progress:
-    """What became of an order since it was resumed: an answer moves it on, turning back or a new pause does not."""
+    """Return an order's progress since it was resumed: a reply counts, a rollback or a new pause is a failure."""
     was_turning = before["status"] in {"compensating", "compensation_failed"}
     if len(after.get("failed", ())) > len(before.get("failed", ())) or after["status"] == "compensation_failed":
         return Progress.FAILED
@@ -64,7 +64,7 @@ def _size(state: State) -> int:
 
 
 def run_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wave]:
-    """Resume them, telling of each wave beside the result."""
+    """Resume the orders in waves, reporting each on stderr."""
     done: list[Wave] = []
     for wave in waves(names, pace, world):
         done.append(wave)
@@ -74,7 +74,7 @@ def run_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wa
 
 
 def reason_of_stop(done: Sequence[Wave], pace: Pace, total: int) -> str:
-    """Words when waves ended before everything was resumed, or with too many failures; else nothing."""
+    """Return why the waves stopped early or failed at the end, or an empty string."""
     if not done or not done[-1].stops(pace):
         return ""
     left, last = total - sum(len(wave.names) for wave in done), done[-1]

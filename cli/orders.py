@@ -35,7 +35,7 @@ class OrderHistory:
     dead: list[Entry]
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return everything, for JSON."""
         return {
             "order_id": self.order_id,
             "state": dict(self.state) or None,
@@ -47,7 +47,7 @@ class OrderHistory:
 
 
 def all_states(access: ClusterClient) -> dict[str, dict[str, Any]]:
-    """The newest state of each order, oldest change first."""
+    """Return the newest state of each order, oldest change first."""
     states: dict[str, dict[str, Any]] = {}
     for record in access.read(access.places([ORDER_STATE.name]), progress("orders")):
         entry = entry_of(record)
@@ -58,7 +58,7 @@ def all_states(access: ClusterClient) -> dict[str, dict[str, Any]]:
 
 
 def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
-    """The newest state of one order; empty when the orchestrator does not know it."""
+    """Return the newest state of one order, empty if the orchestrator does not know it."""
     state: dict[str, Any] = {}
     for record in access.read(_own(access, [ORDER_STATE.name], order_id)):
         if record.key == order_id.encode():
@@ -67,7 +67,7 @@ def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
 
 
 def list_orders(access: ClusterClient, wanted: OrderFilter, limit: int) -> list[dict[str, Any]]:
-    """One row for each order, the latest change first; terms come from OrderPlaced where the state has let them go."""
+    """Return one row for each order, latest change first. Terms come from OrderPlaced if the state has none."""
     at = now()
     found = {key: state for key, state in all_states(access).items() if wanted.takes(state, at)}
     shown = dict(list(found.items())[: -limit - 1 : -1])
@@ -76,7 +76,7 @@ def list_orders(access: ClusterClient, wanted: OrderFilter, limit: int) -> list[
 
 
 def read_history(access: ClusterClient, order_id: str) -> OrderHistory:
-    """Everything about one order; a Mistake when there is nothing."""
+    """Return everything about one order. Raises Mistake if there is nothing."""
     names = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
     entries = _entries(access, places_of(access, names, order_id), order_id)
     dead = _entries(access, access.places(dead_letter_topics(access)), order_id)
@@ -91,7 +91,7 @@ def read_history(access: ClusterClient, order_id: str) -> OrderHistory:
 
 
 def places_of(access: ClusterClient, topics: Iterable[str], order_id: str) -> list[TopicPlace]:
-    """Where records of this order can lie: its own partition where the topic is keyed by order, else all of them."""
+    """Return the partitions that can hold the order: its own if the topic is keyed by order, else all."""
     by_order = {topic.name for topic in CATALOGUE.topics if topic.key == "order_id"}
     names = list(topics)
     others = [name for name in names if name not in by_order]
@@ -99,12 +99,12 @@ def places_of(access: ClusterClient, topics: Iterable[str], order_id: str) -> li
 
 
 def dead_letter_topics(access: ClusterClient) -> list[str]:
-    """Those that the cluster has."""
+    """Return the dead letter topics of the cluster."""
     return sorted(name for name in access.topics() if name.endswith(".dead-letter"))
 
 
 def waits_for(state: Mapping[str, Any], at: int) -> str:
-    """What is expected next, from whom, by when, how late it is, since when it is paused; nothing when nothing is."""
+    """Return the expected event, its sender and deadline, or since when the order is paused; empty if none."""
     words = _expected(state.get("expected") or ())
     if state.get("paused_since") is not None:
         return f"{words or 'its resume'}; {_pause(state)}"
@@ -117,7 +117,7 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
 
 
 def _expected(events: Iterable[str]) -> str:
-    """`A or B from payment`: the events with the service that owns them."""
+    """Return `A or B from payment`: the events with the services that own them."""
     by_owner: dict[str, list[str]] = {}
     for event in events:
         by_owner.setdefault(_owner_of(event), []).append(event)
@@ -125,7 +125,7 @@ def _expected(events: Iterable[str]) -> str:
 
 
 def _owner_of(event: str) -> str:
-    """Nobody's, for an event that only another release knows."""
+    """Return the owner of an event; an event of another release has none here."""
     homes = [topic.owner for topic in CATALOGUE.topics if event in {message.__name__ for message in topic.messages}]
     return homes[0] if homes else "nobody here"
 
@@ -145,7 +145,7 @@ def _own(access: ClusterClient, topics: list[str], order_id: str) -> list[TopicP
 
 
 def _entries(access: ClusterClient, places: list[TopicPlace], order_id: str) -> list[Entry]:
-    """Records whose bytes name the order, and that are about it or keyed by it."""
+    """Return the decoded records that are about the order or keyed by it."""
     wanted, found = order_id.encode(), []
     for record in access.read(places, progress(f"the story of {order_id}")):
         if record.key == wanted or (record.value is not None and wanted in record.value):

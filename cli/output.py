@@ -44,24 +44,24 @@ def show(sheet: Sheet, document: Any, *, as_json: bool) -> None:
 
 
 def show_json(document: Any) -> None:
-    """One document."""
+    """Write one JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
 
 
 def show_json_line(document: Any) -> None:
-    """One object of a stream, at once."""
+    """Write one JSON object of a stream, unbuffered."""
     sys.stdout.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
-    """A remark beside the result: stderr."""
+    """Write a remark to stderr, beside the result."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def write(text: str = "") -> None:
-    """A line of the result."""
+    """Write a line of the result."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -72,7 +72,7 @@ def _show_plain(sheet: Sheet) -> None:
 
 
 def _plain(cell: Cell) -> str:
-    """A cell holds neither tab nor line break: other programs split at them."""
+    """Replace tabs and line breaks in a cell, since other programs split at them."""
     return "" if cell is None else " ".join(str(cell).split())
 
 
@@ -97,18 +97,18 @@ def _show_table(sheet: Sheet) -> None:
 
 
 def fits(sheet: Sheet, width: int) -> bool:
-    """Whether there is room for everything."""
+    """Return whether all columns fit."""
     names = [name for name in sheet.columns if any(_cells(sheet, name))]
     return sum(_width(sheet, name) for name in names) <= _room(names, width)
 
 
 def only_row(sheet: Sheet) -> dict[str, str]:
-    """The only row, by column, without what is empty."""
+    """Return the only row by column, without empty cells."""
     return {name: text for name in sheet.columns if (text := _cells(sheet, name)[0])}
 
 
 def fitting(sheet: Sheet, width: int) -> list[str]:
-    """The columns to show: none that is empty, and no spare one that there is no room for."""
+    """Return the columns to show: no empty ones, and no spare ones without room."""
     names = [name for name in sheet.columns if any(_cells(sheet, name))]
     for spare in sheet.spare:
         if sum(min(_width(sheet, name), _TEXT) for name in names) <= _room(names, width):
@@ -118,7 +118,7 @@ def fitting(sheet: Sheet, width: int) -> list[str]:
 
 
 def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
-    """How wide each column is shown: where there is no room for all, the widest gives way first."""
+    """Return the width of each column; if they do not fit, the widest shrinks first."""
     found = {name: _width(sheet, name) for name in names}
     while (excess := sum(found.values()) - _room(names, width)) > 0:
         largest, second, *_ = [*sorted(found.values(), reverse=True), 0]
@@ -130,12 +130,12 @@ def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
 
 
 def _room(names: Sequence[str], width: int) -> int:
-    """What the gaps between columns leave."""
+    """Return the width that the gaps between columns leave."""
     return width - _GAP * (len(names) - 1)
 
 
 def shown(cell: Cell) -> str:
-    """A cell as a person reads it: of a time today, the time of day is enough."""
+    """Format a cell for a person: today's times are shown without a date."""
     text = "" if cell is None else str(cell)
     if not _TIME.fullmatch(text):
         return text
@@ -162,7 +162,7 @@ def _style(sheet: Sheet, name: str, cell: Cell) -> str:
 
 
 def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
-    """One thing with its properties: a name and a value a line, or JSON."""
+    """Show the properties of one thing: a name and a value per line, or JSON."""
     if as_json:
         show_json(document)
         return
@@ -178,7 +178,7 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
-    """How a name is put before its value: a tab in a pipe, values under each other on a terminal."""
+    """Return the name before a value: with a tab in a pipe, padded on a terminal."""
     if not sys.stdout.isatty():
         return lambda name: f"{name}\t"
     width = max((len(name) for name, value in document.items() if not isinstance(value, Mapping)), default=0)
@@ -186,5 +186,5 @@ def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def _lines(value: Any) -> str:
-    """Text of several lines, indented under its name."""
+    """Indent text of several lines under its name."""
     return str(value).rstrip("\n").replace("\n", "\n    ")

@@ -33,18 +33,18 @@ class Filter:
     key: str | None = None
 
     def takes(self, parked: Parked) -> bool:
-        """Whether it is meant."""
+        """Return whether the key matches."""
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
 def find_parked_keys(access: ClusterClient, wanted: Filter) -> list[Parked]:
-    """The keys that are meant, the longest parked first."""
+    """Return the parked keys that match, oldest first."""
     with LiveParkingStores(access, services.service_names(access, wanted.service)) as held:
         return [parked for parked in held.parked() if wanted.takes(parked)]
 
 
 def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
-    """The parked key; a Mistake when there is none, or when several services have one of that name."""
+    """Return the parked key. Raises Mistake if none, or several services, have a key of that name parked."""
     there = find_parked_keys(access, Filter(service, key=key))
     if not there:
         where = f" in {service}" if service else ""
@@ -56,7 +56,7 @@ def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
 
 
 def summary(parked: Parked) -> dict[str, Any]:
-    """One row."""
+    """Return the key as one row."""
     entry = parked.entry
     return {
         "service": parked.service,
@@ -78,31 +78,31 @@ def summary(parked: Parked) -> dict[str, Any]:
 
 
 def describe(parked: Parked) -> dict[str, Any]:
-    """The key and its records, in the order in which they will be handled."""
+    """Return the key and its records, in the order in which they will be handled."""
     return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
 
 
 def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> SentOperation:
-    """The command to try its head now; where that is a dead letter, its redrive, so that its fate is known."""
+    """Build the command that retries its head now; the head's redrive if it is a dead letter."""
     letter = _letter_of(access, parked)
     return _try_now(parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
 
 
 def _try_now(parked: Parked, operator: Operator) -> SentOperation:
-    """The command to try a head that was not given up. Its service has the bytes already."""
+    """Build the command that retries a head that is no dead letter. Its service has the bytes."""
     place = _place(parked)
     record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
     return SentOperation(_as_letter(parked), record)
 
 
 def discard_of(parked: Parked, operator: Operator) -> SentOperation:
-    """The command to do without its head."""
+    """Build the command that discards its head."""
     command = DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key)
     return SentOperation(_as_letter(parked), command)
 
 
 def _letter_of(access: ClusterClient, parked: Parked) -> DeadLetterEntry | None:
-    """The dead letter of its head; None where there is none, or none any more."""
+    """Return the open dead letter of its head, or None."""
     if not parked.entry.dead_letter:
         return None
     letters = dead_letters(access, DeadLetterFilter(service=parked.service, key=parked.name))
@@ -117,7 +117,7 @@ def _place(parked: Parked) -> dict[str, Any]:
 
 
 def _as_letter(parked: Parked) -> DeadLetterEntry:
-    """What is delivered is looked after as a dead letter is, one that lies in the parked key's partition."""
+    """Return the head as a dead letter, so that its outcome is followed like that of one."""
     from ensemble.kafka.records import ReceivedRecord
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)

@@ -41,14 +41,14 @@ class ParkingStores:
         self._stores: dict[tuple[str, int], ParkingStore] = {}
 
     def store(self, service: str, partition: int) -> ParkingStore:
-        """An empty one where nothing was ever held back."""
+        """Return the store of a partition, empty if nothing was ever parked there."""
         place = (service, partition)
         if place not in self._stores:
             self._stores[place] = ParkingStore(service + PARKED, sources())
         return self._stores[place]
 
     def take(self, records: Iterable[Any]) -> None:
-        """Records of the changelogs, in order; UnreadableState for what a newer release has written."""
+        """Apply records of the changelogs, in order. Raises UnreadableState for a record of a newer release."""
         touched = {}
         for record in records:
             store = self.store(record.topic.removesuffix(PARKED), record.partition)
@@ -62,7 +62,7 @@ class ParkingStores:
             store.restored()
 
     def parked(self) -> Iterator[Parked]:
-        """Every parked key, the longest parked first."""
+        """Yield every parked key, oldest first."""
         found = []
         for (service, partition), store in self._stores.items():
             for key in store.keys:
@@ -73,7 +73,7 @@ class ParkingStores:
         yield from sorted(found, key=lambda parked: (parked.entry.since, parked.service, parked.key))
 
     def pauses(self) -> Iterator[tuple[str, int, tuple[str, str], Pause]]:
-        """Service, partition, (scope, name), and who paused it."""
+        """Yield service, partition, (scope, name) and pause."""
         for (service, partition), store in sorted(self._stores.items()):
             for place, pause in sorted(store.pauses.items()):
                 yield service, partition, place, pause
@@ -96,5 +96,5 @@ class LiveParkingStores(ParkingStores):
         self._tail.close()
 
     def read_on(self) -> None:
-        """As of now."""
+        """Read the records that have been written since."""
         self.take(self._tail.read_on())

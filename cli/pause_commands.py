@@ -33,14 +33,14 @@ class PauseOptions:
 
 
 def pause(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
-    """Pause it everywhere; exit code 1 when a partition has not acknowledged it in time."""
+    """Pause the scope everywhere. Returns 1 if a partition has not acknowledged it in time."""
     done = write_pause(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
     _show_spread(done, as_json=manner.as_json)
     return _told(done, manner)
 
 
 def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
-    """Let it go on, and the orders that it holds; exit code 1 when waves stopped, or a partition has not answered."""
+    """End the pause and resume its orders. Returns 1 if waves stopped or a partition has not acknowledged it."""
     with OrderStates(access) as states:
         held = orders_paused_by(states, what)
         if held:
@@ -49,7 +49,7 @@ def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
 
 
 def orders_paused_by(states: OrderStates, what: WidePause) -> list[str]:
-    """The orders that are paused because of it, those that have waited longest first."""
+    """Return the orders that the pause holds, longest paused first."""
     states.read_on()
     held = [state for state in states.now.values() if state.get("paused_by") == str(what)]
     return [state["order_id"] for state in sorted(held, key=lambda state: int(state["paused_since"]))]
@@ -65,7 +65,7 @@ class _Resuming:
     manner: PauseOptions
 
     def run(self) -> int:
-        """A step's orders go first, past the pause; it ends when they went on. Others would be held by their owner."""
+        """Resume the orders and end the pause. A step's orders go first, past the pause; other pauses end first."""
         done: list[Wave] = []
         is_step = self.what.scope == "step"
         if is_step and self._waves(done, self.manner.pace, past_pause=True):
@@ -78,7 +78,7 @@ class _Resuming:
         return self._ended(done, ended)
 
     def _waves(self, done: list[Wave], pace: Pace, *, past_pause: bool) -> bool:
-        """True when they stopped by themselves."""
+        """Resume the orders in waves, and return whether the waves stopped."""
         names = orders_paused_by(self.states, self.what)
         world = ResumedOrders(self.states, resume_action(past_pause=past_pause), self.manner.operator)
         fresh = run_waves(names, pace, world)

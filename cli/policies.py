@@ -34,20 +34,20 @@ class InForce:
 
 
 def policies_in_force(names: list[str]) -> list[InForce]:
-    """What holds for these services; ConfigurationError names what is wrong in a file or variable."""
+    """Return the policies of these services. Raises ConfigurationError naming invalid files and variables."""
     directory = load(RuntimeSettings).policies_dir
     return [_in_force(name, find_policy_file(name, directory)) for name in names or SERVICES]
 
 
 def stray_files() -> list[str]:
-    """Files in the directory that no service reads, since none has such a name."""
+    """Return the files in the directory that have no service's name, so that no service reads them."""
     directory = load(RuntimeSettings).policies_dir
     found = sorted(directory.glob("*.toml")) if directory else []
     return [str(path) for path in found if path.stem not in SERVICES]
 
 
 def check_policy_file(path: Path, service: str | None) -> InForce:
-    """What would hold with this file; ConfigurationError names everything that is wrong with it."""
+    """Return the policies with this file. Raises ConfigurationError naming all that is wrong with it."""
     name = service or path.stem
     if name not in SERVICES:
         listed = ", ".join(SERVICES)
@@ -63,5 +63,5 @@ def _in_force(name: str, file: PolicyFile | None) -> InForce:
 
 
 def _declared(name: str) -> Service:
-    """The service, free of any policy file: it is what a file is held against."""
+    """Return the service without any policy file, to compare a file with."""
     return orchestrator() if name == _CONDUCTOR else SERVICES[name]()

@@ -47,14 +47,14 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
 
 
 def record_of(message: Message, home: Topic, message_id: str) -> Output:
-    """The message as a record for a writer of many, beginning a trace under its own id (32 hexadecimal digits)."""
+    """Return the message as a record that begins a trace under its own id (32 hexadecimal digits)."""
     encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
     headers: list[tuple[str, Any]] = list(cloud_event(message, message_id, message_id))
     return home.name, encode(message), str(getattr(message, home.key)).encode(), headers, -1
 
 
 def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str, bytes]]:
-    """The headers of a message that nothing caused: it begins a trace and a correlation."""
+    """Return the headers of a message without a cause: it begins a trace and a correlation."""
     named = {
         "ce_specversion": "1.0",
         "ce_type": schema_name(type(message)),
@@ -69,10 +69,10 @@ def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str
 
 
 def now() -> int:
-    """Epoch milliseconds."""
+    """Return the time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def fresh_order_id() -> str:
-    """An order id that was never used."""
+    """Return a new random order id."""
     return f"order-{secrets.token_hex(4)}"

@@ -16,7 +16,7 @@ from ensemble.system_messages import state as runtime_state
 
 
 def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
-    """`written_as`: the schema's name and version. `reads_today`: yes, or why not."""
+    """Return `written_as` (schema name and version) and `reads_today` (yes, or why not)."""
     value = letter.entry.record.value
     if value is None:
         return {"written_as": None, "reads_today": "no: it has no value"}
@@ -28,7 +28,7 @@ def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
 
 
 def why_unreadable(letter: DeadLetterEntry) -> str:
-    """Why today's class cannot read it; nothing when it can."""
+    """Return why the current class cannot read the record, or an empty string."""
     value = letter.entry.record.value
     if value is None:
         return "it has no value"
@@ -40,7 +40,7 @@ def why_unreadable(letter: DeadLetterEntry) -> str:
 
 
 def read(letter: DeadLetterEntry, value: bytes) -> Message:
-    """The message; UndecodableRecord in words."""
+    """Decode the message. Raises UndecodableRecord with the reason."""
     topic = letter.dead_letter.origin[0]
     types = _types_on(topic)
     if not types:
@@ -56,7 +56,7 @@ def read(letter: DeadLetterEntry, value: bytes) -> Message:
 
 
 def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
-    """The message with other fields, in today's schema; a Mistake names what is wrong with them."""
+    """Encode the message with other fields, in the current schema. Raises Mistake naming invalid fields."""
     from cli.fields import make
 
     kind = next((each for each in _types_on(letter.dead_letter.origin[0]) if each.__name__ == letter.type), None)
@@ -68,7 +68,7 @@ def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
 
 
 def _types_on(topic: str) -> tuple[type[Message], ...]:
-    """What travels on a topic today; a timer that was given up lay on its changelog."""
+    """Return the message types of a topic; a failed timer was on its changelog."""
     if topic.endswith(".timers-changelog"):
         return (runtime_state.Timer,)
     try:

@@ -11,7 +11,7 @@ from cli.publishing import Receipt
 
 
 def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
-    """Where the message lies, and how to follow its order."""
+    """Show the place of a published message, and how to follow its order."""
     if as_json:
         show_json({**asdict(receipt), "fields": fields})
         return

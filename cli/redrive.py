@@ -46,11 +46,11 @@ class RedriveTarget:
     force: bool = False
 
     def letters(self, access: ClusterClient) -> list[DeadLetterEntry]:
-        """In the order in which they are to be delivered."""
+        """Return the dead letters in the order of their delivery."""
         return in_order(select_dead_letters(access, self.places, self.selection))[: self.limit]
 
     def redrives(self, access: ClusterClient, operator: Operator) -> list[SentOperation]:
-        """The commands; a Mistake for an edit that is not about one, or does not fit."""
+        """Build the commands. Raises Mistake if an edit is invalid or not about one dead letter."""
         letters = self.letters(access)
         content = self._edited(letters)
         return [SentOperation(letter, redrive_of(letter, operator, content)) for letter in letters]
@@ -74,7 +74,7 @@ class RedriveOptions:
 
 
 def rehearse(access: ClusterClient, wanted: RedriveTarget, *, as_json: bool) -> int:
-    """Say what redriving would come to; exit code 0."""
+    """Show what redriving would do, and return 0."""
     from cli.redrive_rehearsal import rehearse_redrives
 
     found = rehearse_redrives(access, wanted.redrives(access, _REHEARSING))
@@ -86,7 +86,7 @@ def rehearse(access: ClusterClient, wanted: RedriveTarget, *, as_json: bool) -> 
 
 
 def redrive_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
-    """Deliver them again; exit code 1 when one does not succeed."""
+    """Redrive the dead letters. Returns 1 if one does not succeed."""
     sent = wanted.redrives(access, manner.operator)
     check_generations([one.letter for one in sent], force=wanted.force)
     _preview("redrive", wanted, sent, yes=manner.yes)
@@ -94,14 +94,14 @@ def redrive_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveO
 
 
 def discard_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
-    """Do without them; exit code 1 when one is refused."""
+    """Discard the dead letters. Returns 1 if one is refused."""
     sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
     _preview("discard", wanted, sent, yes=manner.yes)
     return carry_out(access, sent, manner)
 
 
 def _preview(verb: str, wanted: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
-    """What filters have found is shown and asked for; what was named one by one is not."""
+    """Show dead letters that filters have selected, and ask. Dead letters named one by one are not asked about."""
     if wanted.places or not sent:
         return
     for one in sent[:_PREVIEWED]:
@@ -143,7 +143,7 @@ def _account(found: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -
 
 
 def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]], None]:
-    """A line on a terminal, written over and over."""
+    """Return a function that rewrites a progress line on a terminal."""
 
     def show_count(found: Sequence[tuple[SentOperation, Any]]) -> None:
         if not sys.stderr.isatty() or total == 1:

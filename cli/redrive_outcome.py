@@ -34,7 +34,7 @@ class Outcome:
 def outcome_of(
     operation: RecordOperation, done: OperationDone | None, store: ParkingStore, letters: Collection[DeadLetterEntry]
 ) -> Outcome | None:
-    """The outcome as far as the partition tells; None while it is open.
+    """Return the outcome as far as the partition shows it, None while it is open.
 
     `store` and `letters` (those that came since) must be at least as new as `done`.
     """
@@ -53,7 +53,7 @@ def outcome_of(
 
 
 def _refused(operation: RecordOperation, done: OperationDone) -> Outcome:
-    """What is being tried already needs no redrive; but an edit of it was not taken."""
+    """Return the outcome of a refusal: a record under retry needs no redrive, but an edit of it is lost."""
     is_edit = getattr(operation, "edited", None) is not None
     return Outcome("in flight" if done.words == IN_FLIGHT and not is_edit else "refused", done.words)
 
@@ -64,7 +64,7 @@ def _is_of(letter: DeadLetterEntry, operation: RecordOperation) -> bool:
 
 
 def _closed(operation: RecordOperation, store: ParkingStore) -> Outcome | None:
-    """Its order was undone while it was tried: that closes the record, as it is now or as it was."""
+    """Return the outcome of a record whose order was undone meanwhile, which closes the record."""
     key, generation = operation.parking_key.encode(), operation.generation
     for each in (generation, generation + 1):
         known = store.resolution(key, operation.place, each)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
-    """One row for each, in order: what its redrive would come to."""
+    """Return one row for each redrive, in order: what it would do."""
     tried: list[tuple[SentOperation, str, Rehearsed]] = []
     with _silence():
         for service in dict.fromkeys(one.letter.service for one in sent):
@@ -34,7 +34,7 @@ def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> l
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The copy's log lines are about nothing that happened."""
+    """Drop the log lines of the rehearsal."""
     import structlog
 
     before = structlog.get_config()
@@ -70,7 +70,7 @@ def _on_copies(
 
 
 def _handler(plan: Plan, letter: DeadLetterEntry) -> str:
-    """Who would take it today; nothing when nobody would."""
+    """Return the handler that would run today, empty if there is none."""
     inlet = plan.inputs.get(letter.dead_letter.origin[0])
     value = letter.entry.record.value or b""
     if inlet is None:
@@ -98,7 +98,7 @@ def _row(one: SentOperation, handler: str, tried: Rehearsed, there: dict[str, st
 
 
 def _happened(tried: Rehearsed, there: dict[str, str]) -> str:
-    """Whether its effect is there already: what it would put out lies on its topic, or its state says so."""
+    """Return whether its effect exists already, and where: its output is on a topic, or no state would change."""
     if tried.outcome != "done":
         return "not known: it would not be tried"
     places = [there[found] for output in tried.outputs if (found := _id_of(output)) in there]
@@ -121,7 +121,7 @@ def _would(tried: Rehearsed) -> str:
 
 
 def _said(output: Output) -> str:
-    """`send AttemptCharge order-1 to payments.commands`."""
+    """Return `send AttemptCharge order-1 to payments.commands`."""
     topic, value, key, *_ = output
     try:
         name = decoder().describe(value or b"").rpartition(" ")[0]
@@ -137,7 +137,7 @@ def _id_of(output: Output) -> str:
 
 
 def _found_on_topics(access: ClusterClient, outputs: Iterable[Output]) -> dict[str, str]:
-    """Where messages with these ids lie already: ids follow from what caused a message, so the same work makes them."""
+    """Return the places of messages with these ids. Ids follow from causes, so equal work gives equal ids."""
     wanted = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
     topics = sorted(set(wanted.values()))
     if not topics:

@@ -51,7 +51,7 @@ class SentOperation:
 
     @property
     def place(self) -> str:
-        """Where its dead letter lies; of what is parked without one, where the record itself does."""
+        """Return the place of the dead letter, or of the record itself if it is parked without one."""
         lies = self.letter.entry.record.offset >= 0
         return self.letter.place if lies else "/".join(map(str, self.operation.place))
 
@@ -61,7 +61,7 @@ class SentOperation:
 
 
 def in_order(letters: Sequence[DeadLetterEntry]) -> list[DeadLetterEntry]:
-    """The oldest first, and in each partition as they were given up: so each key keeps its order. Each record once."""
+    """Return each record once, oldest first and in partition order, so that each key keeps its order."""
     by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
     latest = {letter.identity: letter for letter in by_place}
     lines = groupby(latest.values(), key=lambda letter: (letter.service, letter.partition))
@@ -69,7 +69,7 @@ def in_order(letters: Sequence[DeadLetterEntry]) -> list[DeadLetterEntry]:
 
 
 def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> None:
-    """A Mistake where one has been redriven too often, unless forced."""
+    """Raise Mistake if one has been redriven too often, unless forced."""
     worn = [letter for letter in letters if letter.generation >= MOST_GENERATIONS]
     if worn and not force:
         raise Mistake(
@@ -79,12 +79,12 @@ def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> Non
 
 
 def redrive_of(letter: DeadLetterEntry, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
-    """The command that redrives one dead letter."""
+    """Build the command that redrives a dead letter."""
     return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
 
 
 def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:
-    """The command that does without one."""
+    """Build the command that discards a dead letter."""
     return discard(letter.dead_letter, OperatorRequest(**operator.operation()))
 
 
@@ -109,7 +109,7 @@ class RedriveRun:
         self._exit.close()
 
     def deliver(self, sent: Sequence[SentOperation], pace: Pace) -> Iterator[tuple[SentOperation, Outcome]]:
-        """Each with its outcome, in order. Ends at the first bad one where the pace says so."""
+        """Yield each operation with its outcome, in order. Ends at the first failure if the pace says so."""
         size = 1 if pace.stop_on_error else _AT_ONCE
         for start in range(0, len(sent), size):
             chunk = sent[start : start + size]
@@ -142,7 +142,7 @@ class RedriveRun:
         return [(one, outcomes.get(one.operation.operation_id) or self._late(one, wait_s)) for one in chunk]
 
     def _look(self) -> None:
-        """Answers first: what belongs to them is then known as well."""
+        """Read answers first: records that belong to them are then complete as well."""
         self._hearing.listen()
         self._letters += [DeadLetterEntry(entry_of(record)) for record in self._fresh.read_on()]
         self._held.read_on()

@@ -26,7 +26,7 @@ class Scenario:
     """Whether another system publishes OrderPlaced itself, past the order service."""
 
     def order(self, order_id: str) -> PlaceOrder | OrderPlaced:
-        """The message that begins it."""
+        """Build the message that begins the scenario."""
         fields = {**_TERMS, "lines": lines(), **self.terms, "order_id": order_id}
         return OrderPlaced(**fields, placed_at=now()) if self.from_outside else PlaceOrder(**fields)
 

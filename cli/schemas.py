@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def register_all() -> list[Registration]:
-    """Make the registry hold every released version; ConfigurationError without a registry, or when it refuses."""
+    """Register every released version. Raises ConfigurationError without a registry, or if it refuses one."""
     from ensemble.kafka.registry.registration import register, registry_of_the_environment
 
     return register(registry_of_the_environment(), _subjects())
 
 
 def registry_problems() -> list[Problem]:
-    """What the registry lacks; nothing without a registry."""
+    """Return what the registry lacks, nothing without a registry."""
     if not _has_registry():
         return []
     from ensemble.kafka.registry.registration import check, registry_of_the_environment
@@ -32,7 +32,7 @@ def registry_problems() -> list[Problem]:
 
 
 def registry_remark() -> str:
-    """What to say of a registry that lacks nothing."""
+    """Return the remark on a registry that lacks nothing."""
     return "; the registry has them all" if _has_registry() else ""
 
 

@@ -38,7 +38,7 @@ _LATEST: Final = 10
 
 
 def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
-    """Show it until a member ends; that one is returned."""
+    """Show the live screen until a member ends, and return its exit."""
     from rich.console import Console
     from rich.live import Live
 
@@ -51,7 +51,7 @@ def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
 
 
 def lines(stage: Stack, follower: Follower) -> UnexpectedExit:
-    """A line when the counts have changed, at most every five seconds, until a member ends."""
+    """Write a line when the counts have changed, at most every five seconds, until a member ends."""
     write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
     board, due = OrderStatistics(), time.monotonic() + _SUMMARY_S
     told: dict[str, int] = {}

@@ -32,7 +32,7 @@ class Member:
 
     @property
     def name(self) -> str:
-        """`payment`, and `payment-1` for a second instance."""
+        """Return `payment`, or `payment-1` for a second instance."""
         return f"{self.service}-{self.instance}" if self.instance else self.service
 
     @property
@@ -41,11 +41,11 @@ class Member:
 
     @property
     def module(self) -> str:
-        """The module that runs it."""
+        """Return the module that runs it."""
         return f"services.{self.service.replace('-', '_')}"
 
     def settings(self) -> dict[str, str]:
-        """What makes it this one."""
+        """Return the environment variables of this member."""
         if self.service == SANDBOX:
             return {"SANDBOX_PORT": str(self.port), "SANDBOX_HOST": HOST}
         return {
@@ -56,7 +56,7 @@ class Member:
 
     @property
     def port_is_taken(self) -> bool:
-        """Whether somebody listens on its port."""
+        """Return whether another program listens on its port."""
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -66,7 +66,7 @@ class Member:
             return False
 
     def why_not_ready(self) -> str:
-        """The reason in its own words, or nothing."""
+        """Return the reason that it reports, or an empty string."""
         connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
         try:
             connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz", headers=_token())
@@ -80,14 +80,14 @@ class Member:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different loopback ports that nobody listens on now."""
+    """Return different free loopback ports."""
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
         return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def with_free_port(service: str, instance: int = 0) -> Member:
-    """A member that collides with nothing."""
+    """Return a member on a free port."""
     return Member(service, free_ports(1)[0], instance)
 
 
@@ -109,7 +109,7 @@ class ServiceProcess:
             )  # fmt: skip
 
     def release(self, environment: Mapping[str, str]) -> None:
-        """Let it run with these variables beside ours."""
+        """Run the member with these variables beside those of this process."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps({**environment, **self.member.settings()}).encode() + b"\n")
@@ -119,11 +119,11 @@ class ServiceProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Nothing while it runs."""
+        """Return the exit code, None while it runs."""
         return self.process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """A signal, if it still runs."""
+        """Send a signal if the process still runs."""
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
 
@@ -138,14 +138,14 @@ class ServiceProcess:
             self.process.stdin.close()
 
     def last_lines(self, count: int) -> list[str]:
-        """The end of its log."""
+        """Return the end of its log."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _NOTED_BYTES))
             return log.read().decode(errors="replace").splitlines()[-count:]
 
 
 def _token() -> dict[str, str]:
-    """What the members ask for, when this process's environment, which is theirs, has a token."""
+    """Return the authorization header if the environment, which members share, has a token."""
     path = os.environ.get("ENSEMBLE_HTTP_TOKEN_FILE")
     token = Path(path).read_text(encoding="utf-8").strip() if path else os.environ.get("ENSEMBLE_HTTP_TOKEN")
     return {"Authorization": f"Bearer {token}"} if token else {}

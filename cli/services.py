@@ -19,7 +19,7 @@ PARKED: Final = ".parked-changelog"
 
 
 def service_names(access: ClusterClient, name: str | None, flag: str = "--service") -> list[str]:
-    """The service called `name`, or all that the cluster has topics of; a Mistake lists those there are."""
+    """Return the service called `name`, or all that the cluster has topics of. Raises Mistake if unknown."""
     names = services_with(access, DEAD_LETTER)
     if name is None:
         return names
@@ -30,18 +30,18 @@ def service_names(access: ClusterClient, name: str | None, flag: str = "--servic
 
 
 def services_with(access: ClusterClient, suffix: str) -> list[str]:
-    """The services that have a topic with this suffix."""
+    """Return the services that have a topic with this suffix."""
     return sorted(name.removesuffix(suffix) for name in access.topics() if name.endswith(suffix))
 
 
 def topics(access: ClusterClient, services: Iterable[str], suffix: str) -> list[str]:
-    """Those topics of these services that the cluster has."""
+    """Return those topics of these services that the cluster has."""
     there = access.topics()
     return [name for service in services if (name := service + suffix) in there]
 
 
 def declared_service(name: str) -> Service:
-    """The service as this checkout declares it; a Mistake when it does not."""
+    """Return the service that this checkout declares. Raises Mistake if there is none."""
     if name not in SERVICES:
         raise Mistake(f"--service {name}: its code is not here; here are {', '.join(SERVICES)}")
     return SERVICES[name]()

@@ -37,7 +37,7 @@ class Times:
 
     @property
     def so_far(self) -> float:
-        """Since this process was started: what the user has waited."""
+        """Return the time since this process was started."""
         return time.time() - self.began
 
 
@@ -78,7 +78,7 @@ class Stack:
         return self.access.bootstrap_servers
 
     def _set_up(self) -> None:
-        """The services load while the broker starts: neither needs the other yet."""
+        """Start broker and services side by side; the services load while the broker starts."""
         bootstrap = self._plan.bootstrap
         if bootstrap is None:
             with self.times.measured("Kafka"):
@@ -118,7 +118,7 @@ def seed(access: ClusterClient) -> bool:
 
 
 def has_stock(access: ClusterClient) -> bool:
-    """Whether anything was ever received, or is about to be."""
+    """Return whether any goods were received, or are about to be."""
     places = access.places(["inventory.ledger", "inventory.commands"])
     return any(access.ends(places).values())
 
@@ -142,5 +142,5 @@ def _replication(access: ClusterClient) -> int:
 
 
 def _is_news(step: object) -> bool:
-    """Counts are shown by their last line alone."""
+    """Return whether a progress line is worth showing; of counts only the last one is."""
     return getattr(step, "is_complete", True) or getattr(step, "total", 0) == 0

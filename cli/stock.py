@@ -37,7 +37,7 @@ class Level:
 
     @property
     def is_sound(self) -> bool:
-        """Nothing negative, nothing lost."""
+        """Return whether no count is negative and none is lost."""
         held = (self.on_hand, self.reserved, self.dispatched)
         return min(held) >= 0 and self.received == sum(held)
 
@@ -50,7 +50,7 @@ class Ledger:
     sequences: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> dict[str, Any]:
-        """The fact, what it left on its shelf, and what is wrong with it."""
+        """Apply a fact, and return the stock after it and what is wrong with it."""
         fields = entry.fields
         warehouse = str(fields.get("warehouse_id", entry.key))
         wrong = [entry.problem] if entry.problem else self._gap(warehouse, fields.get("sequence"))
@@ -101,19 +101,19 @@ class StockFilter:
 
 
 def audit(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
-    """Every fact of the ledger with what it left behind, in the order of its warehouse."""
+    """Return every fact of the ledger with the stock after it, in the order of its warehouse."""
     return [row for row in check_ledger(_facts(access)) if chosen.takes(row)]
 
 
 def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
-    """The facts one by one."""
+    """Yield the facts with the stock after each, and what is wrong with it."""
     ledger = Ledger()
     for entry in entries:
         yield ledger.take(entry)
 
 
 def levels(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
-    """What each shelf holds."""
+    """Return the stock of each warehouse and sku."""
     ledger = Ledger()
     for entry in _facts(access):
         ledger.take(entry)
@@ -122,6 +122,6 @@ def levels(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
 
 
 def _facts(access: ClusterClient) -> Iterator[Entry]:
-    """Partition by partition: within one they are in order, and a warehouse never leaves its own."""
+    """Return the facts partition by partition, which keeps the order of each warehouse."""
     for place in access.places([INVENTORY_LEDGER.name]):
         yield from map(entry_of, access.read([place], progress("the ledger")))

@@ -43,22 +43,22 @@ class Line:
 
     @property
     def meaning(self) -> str:
-        """The combination in words."""
+        """Return the combination as text."""
         return _WORDS.get((self.control, self.entry.kind), self.control)
 
     @property
     def receivers(self) -> str:
-        """Who takes it; `anyone` where nobody here does."""
+        """Return the receivers; `anyone` if there are none here."""
         names = [name for name in receivers(self.entry.type) if name != "outside"]
         return ", ".join(names) or ("itself" if self.control == "ledger" else "anyone")
 
     @property
     def says(self) -> str:
-        """The message in words, or why it cannot be read."""
+        """Return the message as text, or why it cannot be read."""
         return self.entry.problem or details(self.entry.fields)
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return everything, for JSON."""
         more = {"after_ms": self.after_ms, "caused_by": self.cause or None, "control": self.control}
         return {**self.entry.document(), **more}
 
@@ -71,7 +71,7 @@ class Story:
         self._types: dict[str, str] = {}
 
     def tell(self, entry: Entry) -> Line:
-        """The entry as the next line."""
+        """Add an entry and return its line."""
         self._types[entry.id] = entry.type
         if self._began is None:
             self._began = entry.record.timestamp
@@ -79,7 +79,7 @@ class Story:
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """By time; within one millisecond causes come before effects."""
+    """Sort entries by time; within one millisecond causes come before effects."""
     found = {entry.id: entry for entry in entries}
     depth: dict[str, int] = {}
 
@@ -94,7 +94,7 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def plain(line: Line) -> str:
-    """A line for a pipe: tab-separated, nothing left out."""
+    """Return a line for a pipe: tab-separated and complete."""
     e = line.entry
     because = f"because of {line.cause}" if line.cause else ""
     cells = (f"+{line.after_ms / 1000:.3f}", e.kind, e.type, e.sender, line.receivers, line.meaning, line.says, because)
@@ -102,7 +102,7 @@ def plain(line: Line) -> str:
 
 
 def coloured(line: Line, width: int) -> Text:
-    """A line for a terminal of this width; what does not fit is cut, never wrapped."""
+    """Return a line for a terminal of this width, cut to fit."""
     from rich.text import Text
 
     e, colour = line.entry, colour_of(line.control, line.entry.kind)
@@ -123,7 +123,7 @@ def coloured(line: Line, width: int) -> Text:
 
 
 def legend(width: int) -> Text:
-    """What arrows and colours mean."""
+    """Return the legend of arrows and colours."""
     from rich.text import Text
 
     text = Text("  ──▶ command  ╌╌▶ event", "bright_black", no_wrap=True)

@@ -13,7 +13,7 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 def duration_ms(text: str, flag: str) -> int:
-    """`30s`, `10m`, `2h`, `1.5d` in milliseconds; a Mistake names `flag`."""
+    """Parse `30s`, `10m`, `2h` or `1.5d` into milliseconds. Raises Mistake naming `flag`."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise Mistake(f"{flag}: {text!r} is no duration; give one such as 30s, 10m, 2h or 1d")
@@ -21,7 +21,7 @@ def duration_ms(text: str, flag: str) -> int:
 
 
 def moment_ms(text: str, flag: str, now: int) -> int:
-    """So long ago (`10m`), or a date and time (UTC unless it says otherwise), in epoch milliseconds."""
+    """Parse an age (`10m`) or a date and time (UTC by default) into epoch milliseconds."""
     if _DURATION.fullmatch(text.strip()):
         return now - duration_ms(text, flag)
     try:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def required_topics() -> list[Topic]:
-    """Every topic that has to exist."""
+    """Return every topic that has to exist."""
     return [*topics.all_topics(CATALOGUE, (make() for make in SERVICES.values())), NOTES]
 
 
 def compare_with_cluster(access: ClusterClient) -> list[dict[str, Any]]:
-    """Each topic and its state on the cluster."""
+    """Return each topic and its state on the cluster."""
     return [_row(state) for state in topics.compare(access.admin, required_topics())]
 
 
 def create_missing(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
-    """Create what is missing; the topics as they are now."""
+    """Create missing topics, and return all topics with their state."""
     states = topics.apply(access.admin, required_topics(), replication)
     return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
 

@@ -27,7 +27,7 @@ PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "o
 
 
 def run(*, on_free_ports: bool, fresh: bool) -> int:
-    """Until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
+    """Run until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
     home = default_directory().parent
     kafka = load(KafkaSettings)
     if fresh and kafka.bootstrap_servers:
@@ -60,7 +60,7 @@ def _play(plan: StackPlan) -> int:
 
 @contextmanager
 def _noted(stage: Stack, home: Path) -> Iterator[None]:
-    """Leave word of what runs here, for `ensemble verify`."""
+    """Write down what runs here, for `ensemble verify`."""
     note = note_of_up(home)
     note.write_text(json.dumps({"pid": os.getpid(), "provider_url": stage.fleet.provider_url}), encoding="utf-8")
     try:
@@ -98,7 +98,7 @@ def _members(*, on_free_ports: bool) -> list[Member]:
 
 @contextmanager
 def _only_one(home: Path) -> Iterator[None]:
-    """One `up` in a checkout: a second would fence the first one's services."""
+    """Allow one `up` per checkout: a second one would fence the services of the first."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.lock").open("a+") as lock:
         try:
@@ -115,7 +115,7 @@ def _only_one(home: Path) -> Iterator[None]:
 
 @contextmanager
 def _stop_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end it like Ctrl-C does."""
+    """Handle SIGTERM and a closed terminal like Ctrl-C."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
@@ -132,7 +132,7 @@ def _interrupt(*_: Any) -> None:
 
 
 def _hold_signals() -> None:
-    """Once stopping has begun it is not interrupted: it ends by itself within seconds, and leaves nothing behind."""
+    """Ignore signals while stopping, which ends within seconds and leaves nothing behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

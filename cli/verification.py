@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 def check(kafka: KafkaSettings, provider: str | None, expect_orders: int | None, settle_s: float) -> Report:
-    """The report of a check."""
+    """Run the check and return its report."""
     keep_the_client_quiet()
     options = Options(expect_orders=expect_orders, provider_url=provider or provider_url(), settle_s=settle_s)
     return run_verify(kafka, options)
 
 
 def provider_url() -> str:
-    """The configured provider, else that of the `up` that runs here, else the sandbox's default."""
+    """Return the configured provider, or that of the running `up`, or the sandbox's default."""
     return os.environ.get("PAYMENT_PROVIDER_URL") or _of_up() or DEFAULT_PROVIDER_URL
 
 
 def note_of_up(home: Path) -> Path:
-    """Where `up` notes what it runs."""
+    """Return the path of the note that `up` writes."""
     return home / "up.json"
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
-    """A document, tables, or plain lines."""
+    """Show the report as JSON, as tables, or as plain lines."""
     if as_json:
         show_json(as_document(report))
     elif sys.stdout.isatty():

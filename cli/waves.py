@@ -33,16 +33,16 @@ class WaveTarget(Protocol):
     """What a wave acts on: orders on a cluster, or a test's own."""
 
     def resume(self, names: Sequence[str]) -> None:
-        """Let these go on."""
+        """Resume these."""
 
     def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
-        """What became of them so far."""
+        """Return the progress of each."""
 
     def now(self) -> float:
-        """Seconds."""
+        """Return a time in seconds."""
 
     def pause(self) -> None:
-        """Let a moment pass."""
+        """Wait for a moment."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,22 @@ class Wave:
 
     @property
     def failed(self) -> list[str]:
-        """Those that failed, or did not move in time."""
+        """Return those that failed or made no progress in time."""
         return [name for name in self.names if self.fates.get(name) is not Progress.PROGRESSED]
 
     def stops(self, pace: Pace) -> bool:
-        """Whether too many failed for going on."""
+        """Return whether too many failed to continue."""
         return len(self.failed) > pace.failure_limit * len(self.names)
 
 
 def split(names: Sequence[str], pace: Pace) -> list[tuple[str, ...]]:
-    """The groups, the probe first."""
+    """Split the names into groups, the probe first."""
     rest = range(pace.probe, len(names), pace.wave)
     return [group for group in (tuple(names[: pace.probe]), *(tuple(names[n : n + pace.wave]) for n in rest)) if group]
 
 
 def waves(names: Sequence[str], pace: Pace, world: WaveTarget) -> Iterator[Wave]:
-    """Resume them group by group; each group is given out once its outcome is known. Ends at the first that stops."""
+    """Resume group by group, and yield each group with its outcome. Ends at the first group that fails."""
     for number, group in enumerate(split(names, pace), start=0 if pace.probe else 1):
         world.resume(group)
         wave = Wave(number, group, _settled(group, pace, world))

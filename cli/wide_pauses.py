@@ -40,7 +40,7 @@ class WidePause:
 
 
 def wide_pause(scope: Scope, name: str) -> WidePause:
-    """The pause of that name; a Mistake lists what there is when there is no such step, command or service."""
+    """Return the pause of that name. Raises Mistake listing the valid names if there is none."""
     made = [make() for make in SERVICES.values()]
     conductors = [service.name for service in made if conducts(service)]
     owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](made, name)
@@ -48,18 +48,18 @@ def wide_pause(scope: Scope, name: str) -> WidePause:
 
 
 def conducts(service: Service) -> bool:
-    """Whether it leads others by a saga, or asks what is paused before it sends."""
+    """Return whether the service conducts a saga, or asks for pauses before it sends."""
     asks = (hint is ports.Pauses for description in service.descriptions for hint in description.ports.values())
     return any(asks) or bool(_steps(service))
 
 
 def step_names() -> list[str]:
-    """Every step of every saga here."""
+    """Return every step of every saga here."""
     return sorted({name for make in SERVICES.values() for name in _steps(make())})
 
 
 def command_names() -> list[str]:
-    """Every command type of the catalogue."""
+    """Return every command type of the catalogue."""
     return sorted(kind.__name__ for kind in CATALOGUE.message_types() if issubclass(kind, Command))
 
 
@@ -95,7 +95,7 @@ class Acknowledgements:
     missing: tuple[Ask, ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One for each service."""
+        """Return one row for each service."""
         return [self._row(service) for service in self.what.services]
 
     def _row(self, service: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Acknowledgements:
 def write_pause(  # noqa: PLR0913  two of them by keyword
     access: ClusterClient, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
 ) -> Acknowledgements:
-    """Write the pause, or its end, to all partitions in one transaction, and wait until they have answered."""
+    """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""
     from ensemble.kafka.client.producing import write_together
 
     places = access.places([name + services.CONTROL for name in what.services])
@@ -128,7 +128,7 @@ def write_pause(  # noqa: PLR0913  two of them by keyword
 
 
 def list_pauses(access: ClusterClient) -> list[dict[str, Any]]:
-    """Every wider pause that any partition knows of, with how many know."""
+    """Return every pause that any partition knows of, with how many know it."""
     names = services.service_names(access, None)
     counts = access.topics()
     with LiveParkingStores(access, names) as held:
@@ -158,7 +158,7 @@ def _row(place: tuple[str, str], known: list[tuple[str, int, Pause]], counts: di
 
 
 def _all_told(place: tuple[str, str], told: Iterable[str]) -> bool:
-    """Whether all services know that have to; of one that this checkout does not have, nobody can say."""
+    """Return whether all services know the pause that have to; false for one that is not in this checkout."""
     scope: Any = place[0]
     try:
         return set(wide_pause(scope, place[1]).services) <= set(told)

@@ -32,7 +32,7 @@ OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with what th
 def show(
     of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
-    """Every permission, and nothing else, that the services need. With --cluster, exit code 1 when some are missing."""
+    """Show the permissions that the services need, and no others. With --cluster, exits 1 if some are missing."""
     from cli.acls import Others, compare_with_cluster, list_needs
 
     others = Others(registry, operator)
@@ -51,7 +51,7 @@ def show(
 def apply(
     passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
-    """Grant what is missing. What a service has beyond its needs is shown as `extra` and left alone."""
+    """Grant missing permissions. Permissions beyond a service's needs are shown as `extra` and left alone."""
     from cli.acls import Others, apply_missing
     from cli.connection import connect
 

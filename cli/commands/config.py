@@ -11,7 +11,7 @@ group = typer.Typer(help="The settings that hold here.")
 
 @group.command(epilog="Example: `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble config show`.")
 def show(as_json: AsJson = False) -> None:
-    """Every setting with its variable and value; secrets are masked. Exit code 2 when one is wrong."""
+    """Show every setting with its variable and value; secrets are masked. Exits 2 if a setting is invalid."""
     from cli.configuration import settings
     from cli.output import Sheet
     from cli.output import show as show_sheet

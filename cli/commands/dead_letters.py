@@ -61,7 +61,7 @@ class Filters:
     group: OfGroup = None
 
     def selection(self, *, open_only: bool = True) -> DeadLetterFilter:
-        """A Mistake for a time that is none."""
+        """Return the filter. Raises Mistake if a time cannot be parsed."""
         from cli.dead_letter_filter import DeadLetterFilter
         from cli.publishing import now
         from cli.times import moment_ms
@@ -82,7 +82,7 @@ def list_dead_letters(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """The latest dead letters, and what became of each."""
+    """List dead letters, newest first, with their status."""
     from cli.connection import connect
     from cli.dead_letters import list_dead_letters
     from cli.output import Sheet, show
@@ -98,7 +98,7 @@ def list_dead_letters(
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
 def show(place: Place, as_json: AsJson = False) -> None:
-    """One dead letter: where it came from, why it was given up, and how it reads, then and today."""
+    """Show a dead letter: its origin, its error, and whether the current release can read it."""
     from cli.connection import connect
     from cli.dead_letters import dead_letter_at, describe
     from cli.output import show_document
@@ -113,7 +113,7 @@ def group_dead_letters(
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Dead letters by cause: service, handler, error, and the message without ids and numbers."""
+    """Group dead letters by cause: service, handler, error, and the message without ids and numbers."""
     from cli.connection import connect
     from cli.dead_letters import groups
     from cli.output import Sheet
@@ -129,7 +129,7 @@ def group_dead_letters(
 
 @group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
 def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
-    """Leave a note on a group, for whoever looks at it next; it replaces the one before."""
+    """Set the note of a group."""
     from cli.connection import connect
     from cli.dead_letters import group_of
     from cli.group_notes import put_note
@@ -151,7 +151,7 @@ def export(
     form: Format = "json",
     output: Output = None,
 ) -> None:
-    """Dead letters with their bytes, for other programs: JSON has everything, CSV a line each."""
+    """Export dead letters with their bytes: everything as JSON, or one line each as CSV."""
     import json
 
     from cli.connection import connect
@@ -182,7 +182,7 @@ def redrive(
     wait: Answer = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Deliver dead letters again, in order, to the service that gave them up. Exit code 1 when one does not succeed."""
+    """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed."""
     from cli.connection import connect
     from cli.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
     from cli.redrive_run import Pace
@@ -205,7 +205,7 @@ def discard(
     wait: Answer = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Do without dead letters: what waits behind a parked one goes on. Exit code 1 when one is refused."""
+    """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
     from cli.connection import connect
     from cli.redrive import RedriveOptions, RedriveTarget, discard_these
     from cli.redrive_run import Pace

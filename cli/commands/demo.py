@@ -20,9 +20,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(only: Only = None, keep: Keep = False, as_json: AsJson = False) -> None:
-    """Run orders through all services on a Kafka of its own, tell each one's story, then verify.
+    """Run sample orders through all services on a Kafka of their own, narrate each one, then verify.
 
-    Exit code 0 when all is well, 1 when an order ended otherwise than it must, or the check is not clean.
+    Exits 0 on success, 1 if an order ended otherwise than expected or the check found violations.
     """
     from cli.demo import run
 

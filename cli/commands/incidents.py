@@ -20,7 +20,7 @@ def _commands() -> None:
 
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")
 def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
-    """Every incident that is remembered, the latest first, and whether it is over."""
+    """List incidents, newest first, and whether they have ended."""
     from cli.connection import connect
     from cli.formatting import duration
     from cli.incidents import list_incidents

@@ -18,7 +18,7 @@ OneOrder = Annotated[str | None, typer.Argument(metavar="ORDER_ID", help="The or
 
 
 def complete_where(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete field names for the shell."""
     from cli.order_filter import FIELDS
 
     return [name for name in FIELDS if name.startswith(incomplete)]
@@ -46,7 +46,7 @@ class Orders:
     where: Where = None
 
     def target(self) -> Target:
-        """A Mistake unless it is one of both."""
+        """Return the target. Raises Mistake unless it is either one order or conditions."""
         from cli.order_commands import Target
         from cli.order_filter import parse_conditions as conditions
 
@@ -65,7 +65,7 @@ class Doing:
     preview: Preview = False
 
     def manner(self, wait: float, *, as_json: bool) -> CommandOptions:
-        """A preview needs no reason."""
+        """Return the options. A preview needs no reason."""
         from cli.operators import operator
         from cli.order_commands import CommandOptions
 
@@ -86,14 +86,14 @@ def add_to(group: typer.Typer) -> None:
 
 
 def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Have no command of an order sent until it is resumed. Answers are recorded, and its deadline stops."""
+    """Pause an order: no further commands are sent until you resume it. Replies are recorded; its deadline stops."""
     from cli.order_actions import PAUSE
 
     _carry_out(PAUSE, orders, doing.manner(wait, as_json=as_json))
 
 
 def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = False, as_json: AsJson = False) -> None:
-    """Go on with paused orders: several in waves, a probe first. Exit code 1 when too many of a wave fail again."""
+    """Resume paused orders, several in waves after a probe. Exits 1 if too many orders of a wave fail."""
     from cli.order_actions import resume_action
 
     manner = replace(doing.manner(waves.wait, as_json=as_json), pace=waves.pace())
@@ -101,21 +101,21 @@ def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = F
 
 
 def retry(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Have what is under way, or owed, sent again now, as a new attempt."""
+    """Send the current step (or failed undo) again as a new attempt."""
     from cli.order_actions import RETRY
 
     _carry_out(RETRY, orders, doing.manner(wait, as_json=as_json))
 
 
 def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Have an order turn back now, and undo what may have happened; also after a step that cannot be undone."""
+    """Roll an order back now, even past an irreversible step."""
     from cli.order_actions import COMPENSATE
 
     _carry_out(COMPENSATE, orders, doing.manner(wait, as_json=as_json))
 
 
 def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Say that what an order still owes was given back, freed or cancelled by hand."""
+    """Record that an outstanding refund, reservation or shipment was settled manually."""
     from cli.order_actions import settle_action
 
     _carry_out(settle_action(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))

@@ -55,7 +55,7 @@ def place(
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Send PlaceOrder to the order service."""
+    """Place an order (PlaceOrder to the order service)."""
     from cli.connection import connect
     from cli.examples import lines
     from cli.fields import make, parse_line
@@ -88,7 +88,7 @@ def list_orders(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """The orders that changed last, and where each stands; what they owe, or why they are paused, where asked for."""
+    """List orders, most recently changed first; with --owed their debts, with --paused the reasons."""
     from cli.connection import connect
     from cli.errors import Mistake
     from cli.order_filter import STATUSES
@@ -111,7 +111,7 @@ def list_orders(
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")
 def show(order_id: OrderId, as_json: AsJson = False) -> None:
-    """One order's whole story from the topics, and what is expected next."""
+    """Show an order's history from the topics, and the message that it waits for."""
     from cli.connection import connect
     from cli.order_output import show_order
     from cli.orders import read_history
@@ -121,7 +121,7 @@ def show(order_id: OrderId, as_json: AsJson = False) -> None:
 
 @group.command(epilog="Example: `ensemble orders watch order-1 --timeout 30`.")
 def watch(order_id: OrderId, timeout: Timeout = 60.0, as_json: AsJsonLines = False) -> None:
-    """One order's story as it happens, until it has ended. Exit code 1 when it has not in time."""
+    """Follow an order live until it ends. Exits 1 on timeout."""
     from cli.connection import connect
 
     raise typer.Exit(_watch(connect(), order_id, timeout, as_json=as_json))
@@ -139,7 +139,7 @@ def cancel(
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the orchestrator to undo orders that have not ended; --preview says what would be taken back."""
+    """Ask the orchestrator to cancel orders that have not ended; --preview shows what would be undone."""
     from cli.cancellation import request_cancellation
     from cli.connection import connect
 

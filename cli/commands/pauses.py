@@ -20,14 +20,14 @@ group = typer.Typer(help="What is paused for all orders.")
 
 
 def complete_step(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete step names for the shell."""
     from cli.wide_pauses import step_names
 
     return [name for name in step_names() if name.startswith(incomplete)]
 
 
 def complete_command(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete command types for the shell."""
     from cli.wide_pauses import command_names
 
     return [name for name in command_names() if name.lower().startswith(incomplete.lower())]
@@ -49,7 +49,7 @@ class Words(NamedTuple):
 
 
 def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Words]) -> None:
-    """`pause` and `resume` for one kind of wider pause."""
+    """Add `pause` and `resume` for one scope of pauses."""
 
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
         from cli.connection import connect
@@ -132,12 +132,12 @@ _add(
 
 @group.callback()
 def _commands() -> None:
-    """What is paused for all orders."""
+    """List what is paused for all orders."""
 
 
 @group.command("list", epilog="Example: `ensemble pauses list`; for single orders, `ensemble orders list --paused`.")
 def list_pauses(as_json: AsJson = False) -> None:
-    """Every pause of a step, a command type or a service, and whether all partitions know of it."""
+    """List active pauses and which partitions have acknowledged them."""
     from cli.connection import connect
     from cli.output import Sheet, show
     from cli.wide_pauses import list_pauses

@@ -29,7 +29,7 @@ For = Annotated[
 
 @group.command(epilog="Example: `ENSEMBLE_POLICIES_DIR=policies ensemble policies show payment`.")
 def show(service: Service = None, as_json: AsJson = False) -> None:
-    """Every value in force, and where it comes from: the environment, a file and its line, or the default."""
+    """Show every value in force and its source: the environment, a file and its line, or the default."""
     from cli.errors import Mistake
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
@@ -47,7 +47,7 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 
 @group.command(epilog="Example: `ensemble policies check policies/payment.toml`.")
 def check(file: File, service: For = None, as_json: AsJson = False) -> None:
-    """Hold a policy file against its service. Exit code 2 when anything is wrong: file, line, key, what is allowed."""
+    """Validate a policy file against its service. Exits 2 with file, line, key and allowed values if it is invalid."""
     from cli.output import say, show_json
     from cli.policies import check_policy_file
 

@@ -19,7 +19,7 @@ _EPILOG = (
 
 
 def complete_type(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete message types for the shell."""
     from cli.fields import type_names
 
     return [name for name in type_names() if name.lower().startswith(incomplete.lower())]
@@ -88,7 +88,7 @@ def _home(kind: type[Message], topic: str | None) -> Topic:
 
 
 def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
-    """A stranger's fact makes a gap or a second truth in the ledger, and the service stops at it."""
+    """Refuse a fact of a ledger: written from outside it would leave a gap, and the service would stop at it."""
     from cli.errors import Mistake
     from contracts.catalogue import INVENTORY_LEDGER
 

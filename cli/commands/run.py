@@ -13,7 +13,7 @@ NAMES = ("order", "payment", "inventory", "shipping", "orchestrator", SANDBOX)
 
 
 def complete_service(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete service names for the shell."""
     return [name for name in NAMES if name.startswith(incomplete)]
 
 

@@ -16,9 +16,9 @@ group = typer.Typer(help="The gate between versions of the message schemas.")
 
 @group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")
 def check(as_json: AsJson = False) -> None:
-    """Compare each schema with the versions released before it, and say what breaks whom.
+    """Compare each schema with its released versions, and report each incompatible change.
 
-    With SCHEMA_REGISTRY_URL also say what that registry lacks. Exit code 1 if there is anything.
+    With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
     """
     from cli.output import Sheet, say, show
     from cli.schemas import registry_problems, registry_remark
@@ -53,7 +53,7 @@ def release(as_json: AsJson = False) -> None:
 def register(as_json: AsJson = False) -> None:
     """Register every released version that the registry lacks, and set each subject's compatibility level.
 
-    Exit code 2 when the registry refuses one.
+    Exits 2 if the registry refuses a version.
     """
     from cli.output import Sheet, say, show
     from cli.schemas import register_all

@@ -19,7 +19,7 @@ OneSku = Annotated[str | None, typer.Option("--sku", help="This sku only.")]
 
 @group.command(epilog="Example: `ensemble stock receive grinder 20`.")
 def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json: AsJson = False) -> None:
-    """Tell inventory that pieces have arrived (ReceiveStock)."""
+    """Report received goods to inventory (ReceiveStock)."""
     from cli.connection import connect
     from cli.fields import make
     from cli.publishing import publish
@@ -32,7 +32,7 @@ def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json
 
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")
 def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
-    """What each warehouse holds of each sku, folded from the ledger."""
+    """Show the stock of each warehouse and sku, folded from the ledger."""
     from cli.connection import connect
     from cli.output import Sheet
     from cli.output import show as show_sheet
@@ -47,7 +47,7 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = F
 
 @group.command(epilog="Example: `ensemble stock audit --sku grinder`.")
 def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
-    """Every fact of the ledger and what it left on the shelf. Exit code 1 when one does not add up."""
+    """List every fact of the ledger and the stock after it. Exits 1 if the ledger does not add up."""
     from cli.connection import connect
     from cli.output import Sheet, show
     from cli.stock import StockFilter

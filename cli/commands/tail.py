@@ -12,7 +12,7 @@ _EPILOG = "Examples: `ensemble tail`; `ensemble tail orders.events --from-beginn
 
 
 def complete_topic(incomplete: str) -> list[str]:
-    """For the shell's completion."""
+    """Complete topic names for the shell."""
     from contracts.catalogue import CATALOGUE
 
     return [topic.name for topic in CATALOGUE.topics if topic.name.startswith(incomplete)]

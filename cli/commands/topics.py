@@ -15,7 +15,7 @@ Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="R
 
 @group.command(epilog="Example: `ensemble topics apply --replication 3`.")
 def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
-    """Create what is missing. What differs is reported and never changed; then the exit code is 1."""
+    """Create missing topics. Differences are reported and never changed; then the exit code is 1."""
     from cli.connection import connect
     from cli.topics import create_missing
 
@@ -24,7 +24,7 @@ def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
 
 @group.command("list", epilog="Example: `ensemble topics list --json`.")
 def list_topics(as_json: AsJson = False) -> None:
-    """Every topic of the catalogue and of the services, and whether the cluster has it as it should be."""
+    """List the topics of the catalogue and of the services, and their state on the cluster."""
     from cli.connection import connect
     from cli.topics import compare_with_cluster
 

@@ -18,7 +18,7 @@ Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "
 
 @group.command(epilog="Example: `ensemble topology check`.")
 def check(as_json: AsJson = False) -> None:
-    """Hold what the services declare against the catalogue and each other. Exit code 1 when a rule is broken."""
+    """Check the services' declarations for consistency. Exits 1 if a rule is broken."""
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
     from contracts.catalogue import CATALOGUE
@@ -40,7 +40,7 @@ def check(as_json: AsJson = False) -> None:
 
 @group.command(epilog="Example: `ensemble topology show --format svg > flow.svg`.")
 def show(form: Format = "text", as_json: AsJson = False) -> None:
-    """Draw who sends what to whom, in the four combinations."""
+    """Draw the messages between services, in the four combinations."""
     from cli.output import show_json
     from contracts.catalogue import CATALOGUE
     from ensemble.topology.drawing import text as diagram

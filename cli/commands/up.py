@@ -16,9 +16,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:
-    """Start Kafka, all services and the payment sandbox, and show what happens; Ctrl-C stops all.
+    """Start Kafka, all services and the payment sandbox, and show the orders; Ctrl-C stops everything.
 
-    With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead of one of its own.
+    With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead of an embedded one.
     """
     from cli.up import run
 

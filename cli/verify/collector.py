@@ -53,15 +53,15 @@ class Gathering:
         self._levels: dict[str, dict[str, Level]] = {}
 
     def stock(self) -> Mapping[str, StockSnapshot]:
-        """Inventory's own snapshots, each warehouse's latest."""
+        """Return inventory's own snapshots, the latest of each warehouse."""
         return {name: StockSnapshot(number, self._levels.get(name, {})) for name, number in self._sequences.items()}
 
     def want_originals(self) -> None:
-        """All dead letters are read: keep the bytes of the records that they name."""
+        """Keep from now on the bytes of the records that the dead letters name; call it after reading these."""
         self._wanted = frozenset(letter.source for letter in self.dead_letters if letter.source is not None)
 
     def take(self, record: Any) -> None:
-        """One record of any topic that the check reads."""
+        """Add a record of any topic that the check reads."""
         topic, position = record.topic(), Position(record.topic(), record.partition(), record.offset())
         if self._wanted and position in self._wanted:
             self.originals[position] = _raw(record)
@@ -73,7 +73,7 @@ class Gathering:
             self.messages[place].append(self._message(record, position))
 
     def _taker(self, topic: str) -> Callable[[Any, Position], None] | None:
-        """Who takes records of a topic that holds no messages."""
+        """Return the method for records of a topic without messages."""
         if topic.endswith(RUNTIMES_OWN):
             return self._take_runtimes_own
         if topic in self.kept:
@@ -81,7 +81,7 @@ class Gathering:
         return {ORDER_STATE: self._take_state, WAREHOUSE_CHANGELOG: self._take_level}.get(topic)
 
     def _is_known(self, position: Position) -> bool:
-        """It lies before the cut, so whatever it was written with is there."""
+        """Return whether the position is before the cut, so that the rest of its transaction is known."""
         return position.offset < self._cut.get((position.topic, position.partition), 0)
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Gathering:
         )
 
     def _content(self, value: bytes | None, topic: str) -> tuple[str, Mapping[str, Any], str]:
-        """Type, fields, and what is wrong."""
+        """Return type, fields, and what is wrong."""
         if value is None:
             return "", _NO_FIELDS, "it is a tombstone, on a topic that holds messages"
         try:
@@ -116,7 +116,7 @@ class Gathering:
         return kind, self._fields(kind, decoded.fields), ""
 
     def _claimed(self, value: bytes) -> str:
-        """The type that a broken record says it is, when its schema is known."""
+        """Return the type that a broken record claims, if its schema is known."""
         try:
             return self._decoder.describe(value).rpartition(" ")[0].rpartition(".")[2]
         except EnsembleError:
@@ -148,13 +148,13 @@ class Gathering:
         return self._shared(parent[3:35]) if len(parent) == _TRACEPARENT_LENGTH else ""
 
     def _shared(self, value: Any) -> Any:
-        """The same object for equal values: ids appear many times."""
+        """Return one object for equal values, since ids appear many times."""
         return self._pool.setdefault(value, value)
 
     # -- what the runtime keeps ---------------------------------------------------------------------------------------
 
     def _take_runtimes_own(self, record: Any, position: Position) -> None:
-        """Up to the cut, so that whatever a change of it went with is known."""
+        """Add a record of the runtime before the cut, so that the rest of its transaction is known."""
         if not self._is_known(position):
             return
         found = self._decoded(record, position)
@@ -164,7 +164,7 @@ class Gathering:
     # -- state --------------------------------------------------------------------------------------------------------
 
     def _decoded(self, record: Any, position: Position) -> tuple[str, Mapping[str, Any]] | None:
-        """Short type name and fields; nothing for a tombstone, or for what cannot be read, which is noted."""
+        """Return short type name and fields; None for a tombstone or an unreadable record, which is reported."""
         if record.value() is None:
             return None
         try:
@@ -232,7 +232,7 @@ MOST_SEEN: Final = 32
 
 
 def _pause(fields: Mapping[str, Any]) -> str:
-    """Who pauses the order and why; empty while nobody does."""
+    """Return by whom and why the order is paused, empty if it is not."""
     if fields.get("paused_since") is None:
         return ""
     return f"{fields.get('paused_by') or 'nobody known'}: {fields.get('paused_reason') or 'no reason given'}"
@@ -252,7 +252,7 @@ def _dead_letter(position: Position, raw: Raw) -> DeadLetter:
 
 
 def _source(headers: Mapping[str, bytes | None]) -> Position | None:
-    """Where the record lay that was given up, from the headers that Kafka Streams gives its dead letters too."""
+    """Return the origin of a dead letter, from the headers that Kafka Streams uses as well."""
     names = ("topic", "partition", "offset")
     try:
         topic, partition, offset = ((headers[f"__streams.errors.{name}"] or b"").decode() for name in names)

@@ -14,12 +14,12 @@ TERMS: Final = ("customer_id", "lines", "currency", "payment_token", "warehouse_
 
 
 def same_terms(one: Message, other: Message) -> bool:
-    """Whether both messages place the same order."""
+    """Return whether both messages place the same order."""
     return all(one.fields.get(name) == other.fields.get(name) for name in TERMS)
 
 
 def noted(snapshot: Snapshot, message: Message) -> bool:
-    """The orchestrator has recorded it, or no longer could: the order is forgotten, or heard of more than it keeps."""
+    """Return whether the orchestrator has recorded the message, or no longer could: deleted state, or full memory."""
     if message.message_id in snapshot.noted.get(message.order_id, {}):
         return True
     history = snapshot.states.get(message.order_id, ())
@@ -27,7 +27,7 @@ def noted(snapshot: Snapshot, message: Message) -> bool:
 
 
 def placed_before(snapshot: Snapshot, message: Message) -> bool:
-    """The same order was placed before, here or from outside; or it had ended before anybody placed it."""
+    """Return whether the same order was placed before, or had ended before it was placed."""
     order_id = message.order_id
     placed = snapshot.of_order(order_id, "OrderPlaced")
     if not placed:
@@ -36,12 +36,12 @@ def placed_before(snapshot: Snapshot, message: Message) -> bool:
 
 
 def order_known(snapshot: Snapshot, message: Message) -> bool:
-    """The order service knows the order."""
+    """Return whether the order service knows the order."""
     return message.order_id in snapshot.kept.get(ORDER_CHANGELOG, {})
 
 
 def shipment_known(snapshot: Snapshot, message: Message) -> bool:
-    """Shipping knows the order; an express one has been planned or cancelled, whatever came first."""
+    """Return whether shipping knows the order; an express one is planned or cancelled in either case."""
     shipment = snapshot.kept.get(SHIPMENT_CHANGELOG, {}).get(message.order_id)
     if shipment is None:
         return False
@@ -50,23 +50,23 @@ def shipment_known(snapshot: Snapshot, message: Message) -> bool:
 
 
 def _is_settled(snapshot: Snapshot, order_id: str) -> bool:
-    """Shipping has answered an earlier message of this order."""
+    """Return whether shipping has answered an earlier message of this order."""
     return any(snapshot.of_order(order_id, kind) for kind in ("ShipmentScheduled", "ShipmentCancelled"))
 
 
 def packing_begun(snapshot: Snapshot, message: Message) -> bool:
-    """Packing has begun, or the shipment is cancelled."""
+    """Return whether packing has begun, or the shipment is cancelled."""
     shipment = snapshot.kept.get(SHIPMENT_CHANGELOG, {}).get(message.order_id, {})
     return bool(shipment.get("packaging")) or shipment.get("status") == "cancelled"
 
 
 def refunded_before(snapshot: Snapshot, message: Message) -> bool:
-    """The order was refunded before the charge was tried: nobody waits for it."""
+    """Return whether the order was refunded before the charge was tried, which ends the charge."""
     return bool(snapshot.of_order(message.order_id, "PaymentRefunded"))
 
 
 def dispatched_before(snapshot: Snapshot, message: Message) -> bool:
-    """What was held for the order has left already."""
+    """Return whether the reserved goods have left already."""
     return bool(snapshot.of_order(message.order_id, "StockDispatched"))
 
 

@@ -21,7 +21,7 @@ class Position(NamedTuple):
 
     @property
     def as_id(self) -> str:
-        """The id of a message that has none of its own."""
+        """Return the id of a message that has none of its own."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
@@ -52,13 +52,13 @@ class Message(NamedTuple):
 
     @property
     def order_id(self) -> str:
-        """The order it belongs to; empty when it belongs to none."""
+        """Return the order of the message, empty if there is none."""
         found: str = self.fields.get("order_id", "")
         return found
 
     @property
     def service(self) -> str:
-        """The service that wrote it; empty when it came from outside."""
+        """Return the service that wrote it, empty for the outside."""
         return self.source.removeprefix("/services/") if self.source.startswith("/services/") else ""
 
     def __str__(self) -> str:

@@ -78,13 +78,13 @@ class Counted(NamedTuple):
 
 
 def judge(snapshot: Snapshot, expect_orders: int | None = None) -> tuple[Violation, ...]:
-    """Everything that must not be, check by check, in the order of their subjects."""
+    """Return every violation, check by check, in the order of their subjects."""
     found = [violation for check in CHECKS.values() for violation in sorted(check(snapshot))]
     return (*found, *(check_expected(snapshot, expect_orders) if expect_orders is not None else ()))
 
 
 def count(snapshot: Snapshot) -> Counted:
-    """What the snapshot holds."""
+    """Count what the snapshot holds."""
     accepted = snapshot.accepted.keys()
     facts = Counter(fact.type for facts in snapshot.facts.values() for fact in facts)
     bookings = snapshot.bookings or ()
@@ -109,7 +109,7 @@ def count(snapshot: Snapshot) -> Counted:
 
 
 def notes(snapshot: Snapshot) -> tuple[str, ...]:
-    """What limits this check, in words."""
+    """Return the limits of this check, as sentences."""
     found = []
     if not snapshot.is_whole:
         lost = sorted({place[0] for place, first in snapshot.firsts.items() if first and place in snapshot.messages})

@@ -43,29 +43,30 @@ class Parked:
     _places: set[tuple[str, int]] = field(default_factory=set)
 
     def holds(self, service: str, message: Message) -> bool:
-        """Whether the message waits, in its own place or in that of an older attempt."""
+        """Return whether the message waits, at its own place or at that of an older attempt."""
         return (service, message.position) in self.waiting or (service, message.message_id) in self._waiting_ids
 
     def was_ever(self, service: str, message: Message) -> bool:
-        """Whether the message has waited; where nobody can tell any more, it may have."""
+        """Return whether the message has waited; true if that is no longer known."""
         known = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
         return known or service in self.cleaned
 
     def may_have_been_held(self, service: str, message: Message) -> bool:
-        """Whether anything of its order has waited, or may have where nobody can tell.
+        """Return whether a message of the same order has waited, or may have if that is no longer known.
 
-        What waits for the end of a command's pause, and is handled in the batch that ends it, is never seen to wait.
+        A record that waits for the end of a command's pause, and is handled in the batch that ends it, is never seen to
+        wait.
         """
         if (service, message.order_id) in self.held_keys or service in self.cleaned:
             return True
         return (service, message.type) in self.paused_commands
 
     def fate(self, letter: DeadLetter) -> str:
-        """`redriven`, `discarded` or `closed`; empty while nobody has decided."""
+        """Return `redriven`, `discarded` or `closed`, or an empty string while there is no decision."""
         return self.resolved.get((letter.service, letter.source, letter.generation), "") if letter.source else ""
 
     def heads(self) -> Iterator[Waiting]:
-        """The first record of every parked key."""
+        """Return the first record of every parked key."""
         for (service, partition, key), entry in self._keys.items():
             place = (service, partition, b"record/%b/%012d" % (key, entry["first"]))
             if (source := self._numbered.get(place)) is not None:
@@ -74,7 +75,7 @@ class Parked:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def take(self, position: Position, key: bytes, kind: str, fields: Mapping[str, Any]) -> None:
-        """A record of a runtime's own topic; an empty `kind` is a tombstone."""
+        """Add a record of a runtime's own topic; an empty `kind` is a tombstone."""
         service, _, suffix = position.topic.rpartition(".")
         match f".{suffix}":
             case topic if topic == PARKED:

@@ -10,7 +10,7 @@ _M = 0x5BD1E995
 
 @lru_cache(maxsize=200_000)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where Java's default partitioner puts `key`: murmur2, made positive, modulo the partition count."""
+    """Return the partition of Java's default partitioner: murmur2, made positive, modulo the partition count."""
     return (_murmur2(key) & 0x7FFFFFFF) % partitions
 
 

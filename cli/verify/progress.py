@@ -25,14 +25,14 @@ class OpenOrder(NamedTuple):
 
 
 def open_orders(snapshot: Snapshot) -> tuple[OpenOrder, ...]:
-    """Accepted orders without an end, and orders that wait to be accepted."""
+    """Return accepted orders without an end, and orders that are not accepted yet."""
     ended = snapshot.completed.keys() | snapshot.cancelled.keys() | owing_orders(snapshot).keys()
     begun = [_open(snapshot, order_id) for order_id in snapshot.accepted if order_id not in ended]
     return (*begun, *_waiting(snapshot))
 
 
 def owing_orders(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
-    """Orders whose compensation has failed, with the steps that are still owed."""
+    """Return orders whose compensation has failed, with the owed steps."""
     states = {order_id: snapshot.state_of(order_id) for order_id in snapshot.states}
     return {
         order_id: state.owed
@@ -42,7 +42,7 @@ def owing_orders(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
 
 
 def lags(snapshot: Snapshot) -> Mapping[str, Mapping[str, int]]:
-    """For each group and topic it reads, the records before the cut that it has not read yet."""
+    """Return for each group and topic the number of records before the cut that it has not read."""
     found: dict[str, Counter[str]] = {}
     for topic, readers in READERS_OF.items():
         for group in readers:
@@ -69,7 +69,7 @@ def _awaited(state: StateRecord, parked: list[Waiting]) -> str:
 
 
 def _waiting(snapshot: Snapshot) -> list[OpenOrder]:
-    """PlaceOrder commands that nobody has taken up yet."""
+    """Return PlaceOrder commands that have not been handled."""
     found = {
         message.order_id: OpenOrder(message.order_id, "requested", None, _unread(snapshot, "order", message), None)
         for message in snapshot.on("orders.commands")

@@ -15,7 +15,7 @@ _PAGE: Final = 10_000
 
 
 def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
-    """Every entry, in order; CannotCheck when the provider does not answer as one."""
+    """Return every entry, in order. Raises CannotCheck if the provider's answer is invalid."""
     if not url.startswith(("http://", "https://")):
         raise CannotCheck(f"the payment provider's address {url!r} is no http:// or https:// address")
     found: list[Booking] = []
@@ -31,7 +31,7 @@ def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
 
 
 def _following(following: int | None, after: int) -> int | None:
-    """Where the next page begins, further on than this one; None: this was the last."""
+    """Return where the next page begins, or None after the last one. Raises CannotCheck if it goes backwards."""
     if following is not None and following <= after:
         raise ValueError(following)
     return following

@@ -47,12 +47,12 @@ class Cluster:
     """Without any progress for so long, reading is given up."""
 
     def partitions(self) -> dict[str, int]:
-        """Every topic with its partition count."""
+        """Return every topic with its partition count."""
         topics = self.admin.list_topics(timeout=_ANSWER_S).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def committed(self, groups: Iterable[str]) -> dict[str, dict[Place, int]]:
-        """Where each group reads on, transactions that are under way waited for."""
+        """Return each group's positions, waiting for open transactions."""
         if _POSITIONS not in self.partitions():
             return {group: {} for group in groups}
         return {
@@ -66,21 +66,21 @@ class Cluster:
         return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
 
     def committed_ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The end of what is committed, for each partition."""
+        """Return the end of the committed records of each partition."""
         return self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # type: ignore[no-untyped-call]  # the client's
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The end of each partition, records of open transactions included."""
+        """Return the end of each partition, including open transactions."""
         return self._offsets(places, OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # as above
 
     def firsts(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The first offset that each partition still has."""
+        """Return the first offset that each partition still has."""
         return self._offsets(places, OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)  # type: ignore[no-untyped-call]  # as above
 
     def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:
         """Hand over every committed record, each partition in order, up to these ends or a little beyond.
 
-        Each partition is read to the end of a transaction, so that none is seen in part.
+        Each partition is read to the end of a transaction, so that no transaction is seen in part.
         """
         left = {place: end for place, end in ends.items() if end > firsts[place]}
         if not left:
@@ -122,7 +122,7 @@ class Cluster:
 
 
 def _patiently(what: str, ask: Callable[[], T]) -> T:
-    """The answer; asked again for a while, since leaders and coordinators move and commits are under way."""
+    """Return the answer, asking again for a while: leaders and coordinators move, transactions are open."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
@@ -135,7 +135,7 @@ def _patiently(what: str, ask: Callable[[], T]) -> T:
 
 
 def _taken(record: Any, left: dict[Place, int], take: Take) -> int:
-    """1 when the record was taken; partitions end where the committed records end, once that is far enough."""
+    """Return 1 if the record was taken, else 0; a partition ends with its committed records, once far enough."""
     place, error = (record.topic(), record.partition()), record.error()
     if error is None:
         if place not in left:

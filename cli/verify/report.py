@@ -46,7 +46,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """Return the result as one sentence."""
         if self.violations:
             return f"{len(self.violations)} violation{'s' if len(self.violations) > 1 else ''}"
         if self.problems:
@@ -57,16 +57,16 @@ class Report:
 
     @property
     def paused(self) -> int:
-        """How many of the open orders do not go on before somebody resumes them."""
+        """Return how many open orders are paused."""
         return sum(1 for order in self.open_orders if order.paused)
 
     def found(self, check: str) -> int:
-        """How many violations one check has found."""
+        """Return how many violations a check has found."""
         return Counter(violation.check for violation in self.violations)[check]
 
 
 def as_document(report: Report) -> dict[str, Any]:
-    """One JSON document with everything."""
+    """Return everything as one JSON document."""
     cut: dict[str, dict[str, int]] = {}
     for (topic, partition), offset in sorted(report.cut.items()):
         cut.setdefault(topic, {})[str(partition)] = offset
@@ -88,7 +88,7 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def counted_rows(report: Report) -> list[tuple[str, int]]:
-    """What was counted, name by name."""
+    """Return the counts, name by name."""
     counted = report.counted
     if counted is None:
         return []
@@ -111,7 +111,7 @@ def counted_rows(report: Report) -> list[tuple[str, int]]:
 
 
 def as_plain(report: Report) -> str:
-    """Tab-separated lines: what kind of line it is, then its columns."""
+    """Return tab-separated lines: the kind of line, then its columns."""
     return "".join("\t".join(" ".join(str(cell).split()) for cell in line) + "\n" for line in _lines(report))
 
 
@@ -143,7 +143,7 @@ def open_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
 
 
 def lag_rows(report: Report) -> list[tuple[str, str, int]]:
-    """Groups with records that they have not read."""
+    """Return the groups with unread records."""
     return [
         (group, topic, behind)
         for group, topics in sorted(report.lags.items())
@@ -160,7 +160,7 @@ def _due(due_at: int | None, now: int) -> str:
 
 
 def as_table(report: Report) -> RenderableType:
-    """The same, for a terminal."""
+    """Return the tables for a terminal."""
     from rich.console import Group
     from rich.text import Text
 

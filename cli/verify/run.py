@@ -56,13 +56,13 @@ class Options:
 
 
 def on_stderr(words: str) -> None:
-    """Where progress is told unless somebody else listens."""
+    """Write progress to stderr, the default."""
     sys.stderr.write(f"{words}\n")
     sys.stderr.flush()
 
 
 def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:
-    """The report; ConfigurationError when there is no cluster to talk to. It writes nothing anywhere."""
+    """Run the check and return its report. Raises ConfigurationError without a cluster. Writes nothing to it."""
     asked = options or Options()
     shared, admin = connect(kafka, _CONNECT_S)
     cluster = Cluster(shared, admin, tell, asked.stall_s)
@@ -97,7 +97,7 @@ def _reported(cluster: Cluster, options: Options) -> Report:
 
 
 def _partitions(cluster: Cluster) -> Mapping[str, int]:
-    """The topics to read, with their partition counts."""
+    """Return the topics to read with their partition counts."""
     found = cluster.partitions()
     needed = (*MESSAGE_TOPICS, ORDER_STATE)
     missing = [name for name in needed if name not in found]
@@ -129,7 +129,7 @@ def _settle(cluster: Cluster, places: list[Place], limit_s: float) -> None:
 def _taken(
     cluster: Cluster, partitions: Mapping[str, int], options: Options
 ) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
-    """The snapshot, what could not be read at all, and state that is no state. The order of these steps matters."""
+    """Return the snapshot, unreadable places, and invalid state. The order of these steps matters."""
     places = _places(tuple(partitions), partitions)
     committed = cluster.committed(SERVICES)
     read_at = time.time_ns() // 1_000_000
@@ -161,7 +161,7 @@ def _gathered(
     partitions: Mapping[str, int],
     offsets: tuple[Mapping[Place, int], Mapping[Place, int], Mapping[Place, int]],
 ) -> Gathering:
-    """Dead letters first: they name the records whose bytes have to be kept."""
+    """Read all topics, dead letters first, since they name the records whose bytes are kept."""
     firsts, ends, cut = offsets
     gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
@@ -185,7 +185,7 @@ def _broken(words: str) -> Violation:
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Millions of values are made and none is garbage: looking for some takes longer than reading."""
+    """Collect garbage rarely: millions of values are created and kept, so collections only cost time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -67,40 +67,40 @@ class Snapshot:
             yield from messages
 
     def on(self, topic: str) -> Iterator[Message]:
-        """The messages of one topic, each partition in order."""
+        """Return the messages of one topic, each partition in order."""
         for place, messages in self.messages.items():
             if place[0] == topic:
                 yield from messages
 
     def in_cut(self, message: Message) -> bool:
-        """Whether everything that this message refers to is known."""
+        """Return whether everything that this message refers to is known."""
         place = (message.topic, message.partition)
         return message.offset < self.cut.get(place, 0)
 
     def was_read(self, group: str, message: Message) -> bool:
-        """Whether the group has committed beyond this message."""
+        """Return whether the group has committed beyond this message."""
         return self.committed.get(group, {}).get((message.topic, message.partition), 0) > message.offset
 
     def was_given_up(self, service: str, message: Message) -> bool:
-        """Whether the message lies in the service's dead letters."""
+        """Return whether the message is a dead letter of the service."""
         return (service, message.position) in self._given_up
 
     def has_settled(self, letter: DeadLetter) -> bool:
-        """Whether all that was written with this dead letter is known."""
+        """Return whether everything written with this dead letter is known."""
         position = letter.position
         return position.offset < self.cut.get((position.topic, position.partition), 0)
 
     def waits(self, service: str, message: Message) -> bool:
-        """Whether the message waits parked at the service."""
+        """Return whether the message waits parked at the service."""
         return self.parked.holds(service, message)
 
     def latest_letter(self, service: str, message: Message) -> DeadLetter | None:
-        """The service's dead letter of the message; of several, the one that was redriven most."""
+        """Return the service's dead letter of the message, the most often redriven one of several."""
         return self._latest_letters.get((service, message.position))
 
     @cached_property
     def skipped(self) -> frozenset[tuple[str, Position]]:
-        """What services gave up without holding anything back."""
+        """Return the dead letters that block no key."""
         letters = (letter for letter in self.dead_letters if letter.source and not letter.holds_back)
         return frozenset((letter.service, letter.source) for letter in letters if letter.source)
 
@@ -110,11 +110,11 @@ class Snapshot:
         return {(letter.service, place): letter for letter in by_generation for place in self._meant(letter)}
 
     def holds_newer(self, letter: DeadLetter) -> bool:
-        """Whether a newer attempt at the command lies in it than the record that it names."""
+        """Return whether the dead letter contains a newer attempt at the command than the record that it names."""
         return len(self._meant(letter)) > 1
 
     def _meant(self, letter: DeadLetter) -> list[Position]:
-        """The record that it names, and the newer attempt at the same command that has taken its place."""
+        """Return the record that it names, and the newer attempt that has replaced it."""
         inside = self.by_id.get(letter.message_id) if letter.message_id else None
         is_newer = inside is not None and inside.type in SENT_AGAIN and inside.position != letter.source
         return [place for place in (letter.source, inside.position if inside and is_newer else None) if place]
@@ -125,7 +125,7 @@ class Snapshot:
 
     @cached_property
     def parked_heads(self) -> Mapping[str, list[Waiting]]:
-        """The first record of each parked key, wherever it is parked."""
+        """Return the first record of each parked key."""
         found: dict[str, list[Waiting]] = defaultdict(list)
         for head in self.parked.heads():
             found[head.key].append(head)
@@ -133,12 +133,12 @@ class Snapshot:
 
     @cached_property
     def is_whole(self) -> bool:
-        """Whether no message topic has lost its beginning to retention."""
+        """Return whether no message topic has lost its beginning to retention."""
         return not any(first for place, first in self.firsts.items() if place in self.messages)
 
     @cached_property
     def by_id(self) -> Mapping[str, Message]:
-        """The first message with each id."""
+        """Return the first message with each id."""
         found: dict[str, Message] = {}
         for message in self.all_messages():
             found.setdefault(message.message_id, message)
@@ -146,7 +146,7 @@ class Snapshot:
 
     @cached_property
     def caused(self) -> Mapping[str, list[Message]]:
-        """What each message id has caused."""
+        """Return the messages that each message id has caused."""
         found: dict[str, list[Message]] = defaultdict(list)
         for message in self.all_messages():
             if message.causation_id:
@@ -155,7 +155,7 @@ class Snapshot:
 
     @cached_property
     def orders(self) -> Mapping[str, ByType]:
-        """For each order id that any message names, its messages by type, in the order of their topic."""
+        """Return for each order its messages by type, in the order of their topic."""
         found: dict[str, dict[str, list[Message]]] = {}
         for message in self.all_messages():
             order_id = message.order_id
@@ -164,12 +164,12 @@ class Snapshot:
         return found
 
     def of_order(self, order_id: str, kind: str) -> list[Message]:
-        """The order's messages of one type."""
+        """Return the order's messages of one type."""
         return list(self.orders.get(order_id, NONE).get(kind, ()))
 
     @cached_property
     def accepted(self) -> Mapping[str, Message]:
-        """The OrderPlaced that counts, for each order: the first that the orchestrator has not given up."""
+        """Return for each order the OrderPlaced that counts: the first that the orchestrator has not dead-lettered."""
         found: dict[str, Message] = {}
         for message in self.on(ORDER_EVENTS):
             if message.type == "OrderPlaced" and message.order_id not in found and self._may_count(message):
@@ -181,12 +181,12 @@ class Snapshot:
 
     @cached_property
     def completed(self) -> Mapping[str, Message]:
-        """The first OrderCompleted of each order, before the cut."""
+        """Return the first OrderCompleted of each order, before the cut."""
         return self._first("OrderCompleted")
 
     @cached_property
     def cancelled(self) -> Mapping[str, Message]:
-        """The first OrderCancelled of each order, before the cut."""
+        """Return the first OrderCancelled of each order, before the cut."""
         return self._first("OrderCancelled")
 
     def _first(self, kind: str) -> Mapping[str, Message]:
@@ -198,7 +198,7 @@ class Snapshot:
 
     @cached_property
     def facts(self) -> Mapping[str, list[Message]]:
-        """The ledger's facts by warehouse, in order."""
+        """Return the ledger's facts by warehouse, in order."""
         found: dict[str, list[Message]] = defaultdict(list)
         for message in self.on(LEDGER):
             if not message.fault:
@@ -206,13 +206,13 @@ class Snapshot:
         return dict(found)
 
     def was_settled(self, order_id: str, step: str) -> bool:
-        """Whether what the step owed was settled by hand; an order whose state is gone is believed its commands."""
+        """Return whether the step's debt was settled manually; without a state its commands are believed."""
         state = self.state_of(order_id)
         if state is not None:
             return step in state.settled
         return any(step in command.fields["steps"] for command in self.of_order(order_id, "SettleOrder"))
 
     def state_of(self, order_id: str) -> StateRecord | None:
-        """The latest state of the order; None when there is none, or it was deleted."""
+        """Return the latest state of the order, None if there is none or it was deleted."""
         history = self.states.get(order_id)
         return history[-1] if history and history[-1].status else None

@@ -14,7 +14,7 @@ CHECK = "dead letters"
 
 
 def check_dead_letters(snapshot: Snapshot) -> list[Violation]:
-    """Dead letters that are not what they say, or are there twice."""
+    """Report dead letters that differ from the record they name, or that exist twice."""
     times = Counter((letter.service, letter.source, letter.generation) for letter in snapshot.dead_letters)
     twice = [
         Violation(CHECK, str(source), f"lies {count} times in the dead letters of {service}")
@@ -62,7 +62,7 @@ def _differences(original: Raw, now: Raw, edited: set[bytes], source_words: str)
 
 
 def _redriven_by_nobody(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
-    """A record that comes again does so because an operator has asked for it."""
+    """Report redrives without an operator's command."""
     if letter.source is None or not letter.generation or letter.service in snapshot.parked.cleaned:
         return
     before = (letter.service, letter.source, letter.generation - 1)
@@ -71,7 +71,7 @@ def _redriven_by_nobody(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]
 
 
 def _untold(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
-    """Whoever sent a command is told each time that it is given up, and is told nothing else."""
+    """Report missing and surplus failure events: each failed command is reported to its sender once per failure."""
     letters = Counter((each.service, each.message_id) for each in snapshot.dead_letters if snapshot.has_settled(each))
     for message in snapshot.all_messages():
         if message.fault or message.type not in COMMANDS or not message.order_id:
@@ -90,5 +90,5 @@ def _tells(message: Message, service: str) -> bool:
 
 
 def _has_failed(snapshot: Snapshot, message: Message, service: str) -> bool:
-    """It is a dead letter, or waits behind one, or did."""
+    """Return whether the message is a dead letter, or waits or waited behind one."""
     return snapshot.was_given_up(service, message) or snapshot.parked.was_ever(service, message)

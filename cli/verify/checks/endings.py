@@ -11,7 +11,7 @@ CHECK = "endings"
 
 
 def check_endings(snapshot: Snapshot) -> list[Violation]:
-    """Orders with two ends, with one end told twice, or with an end and no beginning."""
+    """Report orders with two ends, with one end reported twice, or with an end and no beginning."""
     ended = snapshot.completed.keys() | snapshot.cancelled.keys()
     return [Violation(CHECK, order_id, words) for order_id in ended for words in _judge(snapshot, order_id)]
 
@@ -30,7 +30,7 @@ def _judge(snapshot: Snapshot, order_id: str) -> Iterator[str]:
 
 
 def _told_twice(snapshot: Snapshot, order_id: str) -> Iterator[str]:
-    """Whoever closes it again is answered again; one cause has one answer."""
+    """Report ends that are reported twice for one cause; a repeated command is answered again."""
     answers: dict[str, Message] = {}
     for kind in ("OrderCompleted", "OrderCancelled"):
         for event in snapshot.of_order(order_id, kind):
@@ -40,14 +40,14 @@ def _told_twice(snapshot: Snapshot, order_id: str) -> Iterator[str]:
 
 
 def _has_ended(snapshot: Snapshot, order_id: str) -> bool:
-    """A paused order does not end by itself, and is no failure: it is listed as open."""
+    """Return whether the order has ended or is paused; a paused order is listed as open, not as a failure."""
     state = snapshot.state_of(order_id)
     is_paused = state is not None and bool(state.paused)
     return is_paused or order_id in snapshot.completed or order_id in snapshot.cancelled
 
 
 def check_expected(snapshot: Snapshot, expected: int) -> list[Violation]:
-    """So many orders were accepted, and every one of them has ended, but for those that somebody has paused."""
+    """Report if fewer orders were accepted than expected, or if some have neither ended nor been paused."""
     accepted = snapshot.accepted.keys()
     ended = sum(1 for order_id in accepted if _has_ended(snapshot, order_id))
     found = []

@@ -14,7 +14,7 @@ _UNREADABLE = Duty("")
 
 
 def check_inputs(snapshot: Snapshot) -> list[Violation]:
-    """Inputs that a group has read and that have left no trace."""
+    """Report inputs that a group has read and that have left no trace."""
     repeats = _repeats(snapshot)
     return [
         violation
@@ -28,14 +28,14 @@ def check_inputs(snapshot: Snapshot) -> list[Violation]:
 
 
 def duties_of(message: Message) -> tuple[Duty, ...]:
-    """What the message's readers owe it; every reader of its topic meets a record that is no message of it."""
+    """Return what the message's readers have to do; every reader of the topic meets an unreadable record."""
     if message.type in TYPES_OF.get(message.topic, ()):
         return DUTIES.get(message.type, ())
     return tuple(_UNREADABLE._replace(reader=reader) for reader in sorted(READERS_OF.get(message.topic, ())))
 
 
 def _repeats(snapshot: Snapshot) -> frozenset[Position]:
-    """Messages that came again under the same id, on topics where they may."""
+    """Return messages that came again under the same id, on topics where that is legal."""
     found: set[Position] = set()
     for (topic, _), messages in snapshot.messages.items():
         if topic in EXTERNAL_TOPICS:
@@ -67,7 +67,7 @@ def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool)
 
 
 def effects_of(snapshot: Snapshot, message: Message, reader: str) -> list[Message]:
-    """What the reader has put out because of it, but for the news that it failed."""
+    """Return what the reader has written because of the message, without reports of its failure."""
     caused = snapshot.caused.get(message.message_id, ())
     return [effect for effect in caused if effect.service == reader and effect.type != "CommandFailed"]
 
@@ -88,7 +88,7 @@ def _taken_twice(message: Message, duty: Duty, effects: list[Message]) -> Iterat
 
 
 def _let_go(snapshot: Snapshot, message: Message, duty: Duty) -> Iterator[Violation]:
-    """What holds its key back waits until somebody has decided about it."""
+    """Report a key that a dead letter blocked, and that was unblocked without a decision."""
     letter = snapshot.latest_letter(duty.reader, message)
     if letter is None or not letter.holds_back or not snapshot.has_settled(letter):
         return
@@ -99,7 +99,7 @@ def _let_go(snapshot: Snapshot, message: Message, duty: Duty) -> Iterator[Violat
 
 
 def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """It waited parked, and was done without: discarded, sent again, or undone, perhaps all in one batch."""
+    """Return whether the message was parked and then discarded, sent again, or undone, perhaps in one batch."""
     if snapshot.parked.resolved.get((reader, message.position, 0), "") in {"discarded", "closed"}:
         return True
     undos = [undo for kind in UNDONE_BY.get(message.type, ()) for undo in snapshot.of_order(message.order_id, kind)]
@@ -107,9 +107,9 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
-    """A later one has taken its place where it waited, or an earlier one that was under way answers for both.
+    """Return whether a later attempt has replaced the message, or an earlier one answers for both.
 
-    Within one batch, nobody sees either of them wait. What a person has sent anew counts its attempts from one.
+    Within one batch neither is seen to wait. An attempt that an operator has ordered counts from one.
     """
     if message.type not in SENT_AGAIN or not snapshot.parked.may_have_been_held(reader, message):
         return False

@@ -33,7 +33,7 @@ class Account:
 
 
 def check_money(snapshot: Snapshot) -> list[Violation]:
-    """Every order's account at the provider against its terms and its messages."""
+    """Compare every order's account at the provider with its terms and its messages."""
     accounts = _accounts(snapshot.bookings or ())
     if snapshot.bookings is None:
         return []
@@ -45,7 +45,7 @@ def check_money(snapshot: Snapshot) -> list[Violation]:
 
 
 def due(placed: Message) -> int:
-    """What the order costs, in minor units."""
+    """Return the price of the order in minor units."""
     return sum(line["quantity"] * line["unit_price"] for line in placed.fields["lines"])
 
 
@@ -97,7 +97,7 @@ def _against_terms(snapshot: Snapshot, order_id: str, account: Account, owed: in
 
 
 def _is_settled(snapshot: Snapshot, order_id: str) -> bool:
-    """Its compensation has failed, but the payment is not what is owed."""
+    """Return whether the compensation has failed without the payment being owed."""
     state = snapshot.state_of(order_id)
     return state is not None and state.status == "compensation_failed" and "payment" not in state.owed
 

@@ -9,7 +9,7 @@ CHECK = "operations"
 
 
 def check_operations(snapshot: Snapshot) -> list[Violation]:
-    """Commands that a service has read and never answered."""
+    """Report commands that a service has read and never answered."""
     return [
         Violation(CHECK, f"{asked.operation} {asked.position}", f"{asked.service} has read it, and has not answered")
         for asked in snapshot.parked.asked

@@ -12,7 +12,7 @@ PAUSE, RESUME = "pause", "resume"
 
 
 def check_pauses(snapshot: Snapshot) -> list[Violation]:
-    """Commands that left paused orders, and decisions that the order state claims and no topic knows."""
+    """Report commands of paused orders, and decisions in the order state without their message on a topic."""
     return [
         Violation(CHECK, order_id, words)
         for order_id, entries in snapshot.noted.items()
@@ -36,7 +36,7 @@ def _while_paused(snapshot: Snapshot, entries: list[Seen]) -> Iterator[str]:
 
 
 def _claimed(snapshot: Snapshot, entries: list[Seen]) -> Iterator[str]:
-    """Whatever it says that it has sent upon a message is there."""
+    """Report messages that a decision claims to have sent and that are on no topic."""
     for seen in entries if snapshot.is_whole else ():
         there = {command.type for command in _sent(snapshot, seen)}
         for name in seen.decided:

@@ -14,7 +14,7 @@ CHECK = "records"
 
 
 def check_records(snapshot: Snapshot) -> list[Violation]:
-    """Records that are wrong and that no service has put aside, or still will."""
+    """Report invalid records that no service has dead-lettered or still will."""
     return [*_wrong_records(snapshot), *_repeated_ids(snapshot)]
 
 
@@ -36,7 +36,7 @@ def _misplaced(snapshot: Snapshot, message: Message) -> str:
 
 
 def is_put_aside(snapshot: Snapshot, message: Message) -> bool:
-    """Whether it is a dead letter, or still to be met by the service that may make it one."""
+    """Return whether the record is a dead letter, or not yet read by the service that would make it one."""
     if any(snapshot.was_given_up(service, message) for service in SERVICES):
         return True
     waiting = [duty.reader for duty in duties_of(message) if not snapshot.was_read(duty.reader, message)]

@@ -12,7 +12,7 @@ CHECK = "order per key"
 
 
 def check_sequence(snapshot: Snapshot) -> list[Violation]:
-    """Effects on one topic, of one order, whose causes lie the other way round on one input."""
+    """Report effects of one order on one topic whose causes were in the opposite order on one input."""
     return [Violation(CHECK, order_id, words) for order_id, words in _overtaken(snapshot)]
 
 
@@ -31,7 +31,7 @@ def _overtaken(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
 
 
 def _counts(snapshot: Snapshot, effect: Message, cause: Message) -> bool:
-    """News of a failure waits for nobody; what was skipped, and redriven later, comes out of its turn by intention."""
+    """Return whether order matters: failure events wait for nothing, and a redriven record comes late by design."""
     if not effect.service or not effect.order_id or effect.fault or effect.type == "CommandFailed":
         return False
     if _may_have_moved(snapshot, effect.service, cause):
@@ -40,7 +40,7 @@ def _counts(snapshot: Snapshot, effect: Message, cause: Message) -> bool:
 
 
 def _may_have_moved(snapshot: Snapshot, service: str, cause: Message) -> bool:
-    """A later attempt at a command takes the place of an earlier one that waits."""
+    """Return whether a later attempt may have replaced the command while it waited."""
     if cause.type not in SENT_AGAIN or not snapshot.parked.may_have_been_held(service, cause):
         return False
     same = snapshot.of_order(cause.order_id, cause.type)

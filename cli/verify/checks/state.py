@@ -12,7 +12,7 @@ CHECK = "order state"
 
 
 def check_state(snapshot: Snapshot) -> list[Violation]:
-    """Orders whose latest state claims what is not there, or conceals what is."""
+    """Report orders whose latest state claims messages that do not exist, or omits some that do."""
     states = {order_id: snapshot.state_of(order_id) for order_id in snapshot.states}
     claims = [
         Violation(CHECK, order_id, words)
@@ -43,13 +43,13 @@ def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[st
 
 
 def _was_sent(snapshot: Snapshot, order_id: str, kind: str) -> bool:
-    """Whether the orchestrator sent it before the cut, so that the state of that moment is known."""
+    """Return whether the orchestrator sent it before the cut, so that the state of that moment is known."""
     sent = snapshot.of_order(order_id, kind)
     return any(command.service == "orchestrator" and snapshot.in_cut(command) for command in sent)
 
 
 def _steps(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
-    """Each step that is said to have happened has left its event, and each that is under way its command."""
+    """Report finished steps without their event, and steps under way without their command."""
     for name, step in STEPS.items():
         said = ((state.done, step.succeeded), (state.failed, step.failed), (state.undone, step.undone))
         for names, event in said:
@@ -61,7 +61,7 @@ def _steps(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
 
 
 def _settled(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
-    """What is owed no longer, somebody has settled."""
+    """Report debts that ended without a settlement."""
     asked = {name for command in snapshot.of_order(order_id, "SettleOrder") for name in command.fields["steps"]}
     for name in state.settled:
         if name not in asked:
@@ -89,7 +89,7 @@ def _of_cancelled(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
 
 
 def _noted(snapshot: Snapshot, order_id: str) -> Iterator[str]:
-    """Whatever it says that it has received lies where it says."""
+    """Report messages that the state claims to have received and that are not at their place."""
     for seen in snapshot.noted.get(order_id, {}).values():
         if seen.position.offset >= snapshot.firsts.get((seen.position.topic, seen.position.partition), 0):
             yield from _received(snapshot, order_id, seen)

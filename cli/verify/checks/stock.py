@@ -44,7 +44,7 @@ class Holding:
 
 
 def check_stock(snapshot: Snapshot) -> list[Violation]:
-    """Every warehouse's ledger, and every order's reservation against its terms."""
+    """Check every warehouse's ledger, and compare every order's reservation with its terms."""
     warehouses = [
         Violation(CHECK, subject, words)
         for warehouse_id, facts in snapshot.facts.items()
@@ -60,7 +60,7 @@ def check_stock(snapshot: Snapshot) -> list[Violation]:
 
 
 def holdings_of(snapshot: Snapshot) -> Mapping[str, Holding]:
-    """The reservations of the ledger by order, all warehouses together."""
+    """Return the reservations of the ledger by order, of all warehouses together."""
     kinds = {"StockReserved": "reserved", "StockReleased": "released", "StockDispatched": "dispatched"}
     found: dict[str, Holding] = defaultdict(Holding)
     for facts in snapshot.facts.values():
@@ -118,7 +118,7 @@ def _balance(warehouse_id: str, fold: Fold) -> Iterator[tuple[str, str]]:
 
 
 def _receipts(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
-    """What was booked as received is what was sent."""
+    """Report differences between booked and sent receipts."""
     for facts in snapshot.facts.values():
         for fact in facts:
             sent = snapshot.by_id.get(fact.fields.get("receipt_id", ""))

@@ -16,7 +16,7 @@ _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def check_traces(snapshot: Snapshot) -> list[Violation]:
-    """Messages without a cause, and breaks in a trace; each is told where it happens, not again for what follows."""
+    """Report messages without a cause, and breaks in a trace; each where it happens, not again downstream."""
     adopted: dict[str, str] = {}
     return [
         Violation(CHECK, str(message), words)
@@ -49,7 +49,7 @@ def _from_outside(snapshot: Snapshot, message: Message) -> Iterator[str]:
 
 
 def _after(cause: Message, message: Message, adopted: dict[str, str]) -> Iterator[str]:
-    """A cause without a trace gets one from the first message that it causes; the others have the same."""
+    """Report a trace or correlation other than the cause's; a cause without a trace takes its first effect's."""
     trace = cause.trace or adopted.setdefault(cause.message_id, message.trace)
     if message.trace != trace:
         yield f"its trace is {message.trace}, that of its cause, {cause}, is {trace}"
@@ -59,7 +59,7 @@ def _after(cause: Message, message: Message, adopted: dict[str, str]) -> Iterato
 
 
 def _after_timer(snapshot: Snapshot, message: Message) -> Iterator[str]:
-    """A timer continues the trace of the message that set it, one of the same order."""
+    """Report a trace of a timer's message that no other message of its order has."""
     by_type = snapshot.orders.get(message.order_id, NONE)
     known = {
         other.trace for messages in by_type.values() for other in messages if not other.causation_id.startswith(TIMER)

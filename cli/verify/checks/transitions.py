@@ -14,7 +14,7 @@ _GROWING = ("begun", "done", "failed", "undone", "settled")
 
 
 def check_transitions(snapshot: Snapshot) -> list[Violation]:
-    """Steps that no order can take, in what is left of its state's history and on the topics."""
+    """Report transitions that no order can make, in the history of its state and on the topics."""
     states = [
         Violation(CHECK, order_id, words)
         for order_id, history in snapshot.states.items()
