@@ -60,7 +60,7 @@ def _needed(others: Others) -> list[Grant]:
     """Return all needed permissions. Raises Mistake if a user has the name of a service, and so its permissions."""
     for flag, name in (("--registry", others.registry), ("--operator", others.operator)):
         if name in SERVICES:
-            raise Mistake(f"{flag} {name}: a service is called so; give a user of its own")
+            raise Mistake(f"{flag} {name}: this is the name of a service; give another user")
     made = [make() for make in SERVICES.values()]
     registry = registry_permissions(others.registry) if others.registry else []
     return [

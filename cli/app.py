@@ -29,8 +29,8 @@ from cli.commands import (
     verify,
 )
 
-_HELP = "One order flow on Kafka: commands and events, orchestrated and choreographed."
-_EPILOG = "Begin with `ensemble demo`, or with `ensemble up` in one terminal and `ensemble orders place` in another."
+_HELP = "Run, inspect and operate the order flow on Kafka."
+_EPILOG = "Start with `ensemble demo`, or with `ensemble up` in one terminal and `ensemble orders place` in another."
 
 
 def make_app() -> typer.Typer:

@@ -17,7 +17,7 @@ def request_cancellation(access: ClusterClient, order_id: str, command: Message)
     """Send the command. Raises Mistake if the order is unknown or has ended."""
     state = state_of(access, order_id)
     if not state:
-        raise Mistake(f"ORDER_ID: no order {order_id!r} is known; `ensemble orders list` shows those there are")
+        raise Mistake(f"ORDER_ID: no order {order_id!r}; see `ensemble orders list`")
     if state["status"] in ENDED:
-        raise Mistake(f"ORDER_ID: {order_id} is {state['status']} already, so there is nothing left to cancel")
+        raise Mistake(f"ORDER_ID: {order_id} cannot be cancelled: it is already {state['status']}")
     return publish(access, command)

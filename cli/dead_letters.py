@@ -40,10 +40,10 @@ def find_dead_letters(access: ClusterClient, selection: DeadLetterFilter) -> lis
 def _check_names(selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
     """Raise Mistake for a group or type that no dead letter has: the filter would silently match nothing."""
     if selection.group is not None and all(letter.group != selection.group for letter in letters):
-        raise Mistake(f"--group: no group {selection.group!r}; `ensemble dead-letters group --all` shows what there is")
+        raise Mistake(f"--group: no group {selection.group!r}; see `ensemble dead-letters group --all`")
     known = {kind.__name__ for kind in CATALOGUE.message_types()} | {letter.type for letter in letters}
     if selection.type is not None and selection.type not in known:
-        raise Mistake(f"--type: no message is called {selection.type!r}; there are {', '.join(sorted(known))}")
+        raise Mistake(f"--type: no message type {selection.type!r}; types are {', '.join(sorted(known))}")
 
 
 def list_dead_letters(access: ClusterClient, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def group_of(access: ClusterClient, name: str) -> Group:
     for group in group_by_cause(find_dead_letters(access, DeadLetterFilter(open_only=False))):
         if group.id == name:
             return group
-    raise Mistake(f"GROUP: no group {name!r}; `ensemble dead-letters group --all` shows those there are")
+    raise Mistake(f"GROUP: no group {name!r}; see `ensemble dead-letters group --all`")
 
 
 def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
@@ -76,7 +76,7 @@ def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
             letter = DeadLetterEntry(entry_of(record))
             with LiveParkingStores(access, [letter.service]) as held:
                 return _with_fate(letter, held)
-    raise Mistake(f"DEAD_LETTER: nothing lies at {place}; `ensemble dead-letters list` shows what there is")
+    raise Mistake(f"DEAD_LETTER: no record at {place}; see `ensemble dead-letters list`")
 
 
 def select_dead_letters(
@@ -84,11 +84,11 @@ def select_dead_letters(
 ) -> list[DeadLetterEntry]:
     """Return the dead letters at these places, or else those that match. Raises Mistake without either."""
     if places and not selection.is_everything:
-        raise Mistake("DEAD_LETTER and filters: name dead letters, or give filters, not both")
+        raise Mistake("DEAD_LETTER and filters exclude each other; give one of them")
     if places:
         return [dead_letter_at(access, place) for place in dict.fromkeys(places)]
     if selection.is_everything:
-        raise Mistake("DEAD_LETTER: say which: places as `ensemble dead-letters list` shows them, --group, or a filter")
+        raise Mistake("DEAD_LETTER: give places as `ensemble dead-letters list` shows them, --group, or another filter")
     return find_dead_letters(access, selection)
 
 

@@ -59,7 +59,7 @@ class Scratch(AbstractContextManager[Path]):
 def _chosen(names: Sequence[str]) -> list[Scenario]:
     known = {scenario.name: scenario for scenario in SCENARIOS}
     if unknown := [name for name in names if name not in known]:
-        raise Mistake(f"--only {unknown[0]}: there is no such scenario; there are {', '.join(known)}")
+        raise Mistake(f"--only {unknown[0]}: no such scenario; scenarios are {', '.join(known)}")
     return [known[name] for name in names] or list(SCENARIOS)
 
 

@@ -118,7 +118,7 @@ def summary(played: Sequence[ScenarioRun]) -> str:
     """Return how many orders ended as expected."""
     well = [each for each in played if each.is_well]
     wrong = [each.scenario.name for each in played if not each.is_well]
-    return f"{len(well)} of {len(played)} orders ended as they must" + (f"; not {', '.join(wrong)}" if wrong else "")
+    return f"{len(well)} of {len(played)} orders ended as expected" + (f"; not {', '.join(wrong)}" if wrong else "")
 
 
 def times(spent: Mapping[str, float]) -> str:

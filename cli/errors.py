@@ -56,7 +56,7 @@ def _from_the_runtime(error: BaseException) -> int:
     if os.environ.get("ENSEMBLE_TRACEBACK"):
         raise error
     kind = type(error).__name__
-    return _say(f"unexpected {kind}: {error}; with ENSEMBLE_TRACEBACK=1 it says where", FAILED)
+    return _say(f"unexpected {kind}: {error}; set ENSEMBLE_TRACEBACK=1 for a traceback", FAILED)
 
 
 def _say(words: object, code: int) -> int:

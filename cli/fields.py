@@ -28,9 +28,9 @@ def message_type(name: str) -> type[Message]:
     except ConfigurationError:
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise Mistake(f"TYPE: no message is called {name!r}: {hint}there are {', '.join(names)}") from None
+        raise Mistake(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
     if found.__name__ not in names:
-        raise Mistake(f"TYPE: {name} is state that its service keeps; commands and events are published")
+        raise Mistake(f"TYPE: {name} is state of a service; only commands and events can be published")
     return found
 
 
@@ -45,9 +45,9 @@ def from_json(text: str, source: str) -> Fields:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise Mistake(f'{source}: this is not JSON: {error}; give an object like {{"order_id": "order-1"}}') from None
+        raise Mistake(f'{source}: invalid JSON: {error}; give an object such as {{"order_id": "order-1"}}') from None
     if not isinstance(document, dict):
-        raise Mistake(f"{source}: a JSON object with the message's fields is needed, not {type(document).__name__}")
+        raise Mistake(f"{source}: expected a JSON object with the message's fields, got {type(document).__name__}")
     return document
 
 
@@ -58,7 +58,7 @@ def from_file(path: Path, flag: str = "--file") -> Fields:
     except OSError as error:
         raise Mistake(f"{flag}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise Mistake(f"{flag}: {path} is no UTF-8 text") from None
+        raise Mistake(f"{flag}: {path} is not UTF-8 text") from None
     return from_json(text, f"{flag} {path}")
 
 
@@ -69,11 +69,11 @@ def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--"):
-            raise Mistake(f"{flag!r} belongs to no flag; fields are given as {_flags_of(kind)}")
+            raise Mistake(f"unexpected argument {flag!r}; give fields as {_flags_of(kind)}")
         flag, equals, value = flag.partition("=")
         if not equals:
             if not rest:
-                raise Mistake(f"{flag}: a value is missing")
+                raise Mistake(f"{flag}: missing value")
             value = rest.pop(0)
         _put(fields, kind, flag, value)
     return fields
@@ -112,7 +112,7 @@ def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:
         fields.setdefault("lines", []).append(parse_line(value))
         return
     if name not in kind.model_fields:
-        raise Mistake(f"{flag}: {kind.__name__} has no such field; it has {_flags_of(kind)}")
+        raise Mistake(f"{flag}: {kind.__name__} has no such field; fields are {_flags_of(kind)}")
     fields[name] = _typed(kind, name, value, flag)
 
 
@@ -133,7 +133,7 @@ def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
 
 def _refuse_list(text: str, flag: str) -> Any:
     example_of = "" if flag != "--lines" else "; or give each line as --line SKU:QUANTITY:UNIT_PRICE"
-    raise Mistake(f"{flag}: {text!r} is not JSON, and this field is a list{example_of}")
+    raise Mistake(f"{flag}: {text!r} is not a JSON list{example_of}")
 
 
 def _where(location: tuple[int | str, ...]) -> str:

@@ -43,14 +43,14 @@ class UnexpectedExit:
     last_lines: list[str]
 
     def __str__(self) -> str:
-        lines = "\n".join(f"    {format_log_line(line)}" for line in self.last_lines) or "    (it wrote nothing)"
-        return f"{self.name} {describe_exit(self.exit_code)}; its last words:\n{lines}"
+        lines = "\n".join(f"    {format_log_line(line)}" for line in self.last_lines) or "    (its log is empty)"
+        return f"{self.name} {describe_exit(self.exit_code)}; last lines of its log:\n{lines}"
 
 
 def _check_port(member: Member) -> None:
     """Require a free port: another program on it would be taken for the member."""
     if member.port_is_taken:
-        raise FleetError(f"port {member.port}, for {member.name}, is taken: stop what listens there, or choose another")
+        raise FleetError(f"port {member.port}, for {member.name}, is in use; stop its program, or choose another")
 
 
 def describe_exit(exit_code: int | None) -> str:

@@ -41,6 +41,11 @@ def total(lines: list[dict[str, Any]]) -> int:
     return sum(int(line["quantity"]) * int(line["unit_price"]) for line in lines)
 
 
+def quantity(number: int, noun: str) -> str:
+    """Return `1 order`, or `3 orders`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def money(amount: int, currency: str) -> str:
     """Format minor units with two decimals, as most currencies have them."""
     return f"{amount // 100}.{amount % 100:02} {currency}".rstrip()

@@ -36,12 +36,12 @@ class Operator:
 def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Operator:
     """Return the operator of a command. Raises Mistake without a reason, which `flag` gives."""
     if not reason or not reason.strip():
-        raise Mistake(f"{flag}: say why; it is kept with the command, for whoever looks at it later")
+        raise Mistake(f"{flag} is required; it is stored in the audit trail")
     if len(reason) > _REASON_LIMIT:
-        raise Mistake(f"{flag}: {len(reason)} characters, and {_REASON_LIMIT} are kept: shorten it")
+        raise Mistake(f"{flag}: {len(reason)} characters exceed the limit of {_REASON_LIMIT}; shorten it")
     name = by or _user()
     if len(name) > _NAME_LIMIT:
-        raise Mistake(f"--by: {len(name)} characters, and {_NAME_LIMIT} are kept: shorten it")
+        raise Mistake(f"--by: {len(name)} characters exceed the limit of {_NAME_LIMIT}; shorten it")
     return Operator(name, reason.strip())
 
 
@@ -50,15 +50,15 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Mistake(f"--yes: {question} There is no terminal to ask on; give --yes once the preview is right")
+        raise Mistake(f"--yes: {question} No terminal to confirm on; check the preview and give --yes")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Failure("nothing was done")
+        raise Failure("cancelled; nothing was changed")
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        raise Mistake("--by: this system does not say who you are; give your name") from None
+        raise Mistake("--by: the login name is unknown; give your name") from None

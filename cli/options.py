@@ -20,25 +20,26 @@ def complete_service(incomplete: str) -> list[str]:
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=86_400, help="Give up after so many seconds.")]
-OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="The order.")]
-OfService = Annotated[
-    str | None, typer.Option("--service", help="This service's only.", autocompletion=complete_service)
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds until the command gives up.")]
+OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Id of the order.")]
+OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Your name for the audit trail (default: login name).")
 ]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who asks; the user of this system unless given.")]
-Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; required, and kept with the command.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the preview is right.")]
-Answer = Annotated[
-    float, typer.Option("--wait", min=0.1, max=86_400, help="Wait so many seconds for what comes of it.")
-]
-Probe = Annotated[int, typer.Option("--probe", min=0, help="So many go first, alone; 0: no probe.")]
-WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Then so many at a time.")]
+Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason for the audit trail (required).")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")]
+Answer = Annotated[float, typer.Option("--wait", min=0.1, max=86_400, help="Seconds to wait for the outcome.")]
+Probe = Annotated[int, typer.Option("--probe", min=0, help="Resume this many first, as a probe (0: none).")]
+WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Number of orders per wave.")]
 FailureLimit = Annotated[
-    float, typer.Option("--failure-limit", min=0, max=1, help="Stop when a larger share of a wave fails again.")
+    float, typer.Option("--failure-limit", min=0, max=1, help="Stop if more than this fraction of a wave fails (0-1).")
 ]
 WaveWait = Annotated[
-    float, typer.Option("--wait", min=0.1, max=86_400, help="What has not gone on by then (seconds) counts as failed.")
+    float,
+    typer.Option(
+        "--wait", min=0.1, max=86_400, help="Seconds an order has to make progress before it counts as failed."
+    ),
 ]
 
 

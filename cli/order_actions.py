@@ -63,11 +63,11 @@ def undone_by_turning_back(state: State) -> tuple[str, ...]:
 
 
 def _is_over(state: State) -> str:
-    return f"it is {state['status']} already" if state["status"] in ENDED else ""
+    return f"it is already {state['status']}" if state["status"] in ENDED else ""
 
 
 def _why_no_pause(state: State) -> str:
-    return _is_over(state) or (f"it is paused already, by {state.get('paused_by')}" if is_paused(state) else "")
+    return _is_over(state) or (f"it is already paused (by {state.get('paused_by')})" if is_paused(state) else "")
 
 
 def _why_no_resume(state: State) -> str:
@@ -76,13 +76,13 @@ def _why_no_resume(state: State) -> str:
 
 def _why_no_retry(state: State) -> str:
     if is_paused(state):
-        return "it is paused: resume it"
+        return "it is paused; resume it first"
     nothing = not state.get("step") and not state.get("owed")
-    return _is_over(state) or ("nothing of it is under way" if nothing else "")
+    return _is_over(state) or ("no step is under way" if nothing else "")
 
 
 def _why_no_compensation(state: State) -> str:
-    turning = "" if state["status"] != "compensating" else "it is being compensated already"
+    turning = "" if state["status"] != "compensating" else "it is already being compensated"
     return _is_over(state) or turning or ("nothing is left to undo" if state["status"] == "compensation_failed" else "")
 
 

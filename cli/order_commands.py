@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli import services
 from cli.errors import Mistake
+from cli.formatting import quantity
 from cli.operators import Operator, confirm
 from cli.order_actions import Action
 from cli.order_filter import OrderFilter
@@ -34,9 +35,9 @@ class Target:
     def check(self) -> None:
         """Raise Mistake unless the target is either one order or conditions."""
         if self.order_id is None and not self.where.conditions:
-            raise Mistake("ORDER_ID: say which: an order's id, or conditions such as --where status=fulfilled")
+            raise Mistake("ORDER_ID: give an ORDER_ID or --where, such as --where status=fulfilled")
         if self.order_id is not None and self.where.conditions:
-            raise Mistake("ORDER_ID and --where: give one of them")
+            raise Mistake("ORDER_ID and --where exclude each other; give one of them")
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def matching_orders(states: Mapping[str, State], action: Action, target: Target)
         return {name: s for name, s in states.items() if target.where.takes(s, at) and not action.why_not(s)}
     state = states.get(target.order_id)
     if state is None:
-        raise Mistake(f"ORDER_ID: no order {target.order_id!r} is known; `ensemble orders list` shows those there are")
+        raise Mistake(f"ORDER_ID: no order {target.order_id!r}; see `ensemble orders list`")
     if why_not := action.why_not(state):
-        raise Mistake(f"ORDER_ID: nothing to {action.verb} at {target.order_id}: {why_not}")
+        raise Mistake(f"ORDER_ID: cannot {action.verb} {target.order_id}: {why_not}")
     return {target.order_id: state}
 
 
@@ -87,8 +88,8 @@ def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> Non
         heads = blocked_by_dead_letter(held.parked(), meant)
     for head in heads[:_PREVIEWED]:
         say(
-            f"{head.name}: {head.service} has given up {head.head.message}, and what is sent again waits behind it; "
-            f"only a redrive moves it: ensemble dead-letters redrive --service {head.service} --key {head.name}"
+            f"{head.name}: {head.head.message} is a dead letter of {head.service}, and a retry waits behind it; "
+            f"redrive it: ensemble dead-letters redrive --service {head.service} --key {head.name}"
         )
     if len(heads) > _PREVIEWED:
         say(f"and {len(heads) - _PREVIEWED} more: ensemble parked list --status dead_lettered")
@@ -115,7 +116,7 @@ def _show_preview(action: Action, meant: Mapping[str, State], *, as_json: bool) 
     rows = [_row(action, order_id, state) for order_id, state in meant.items()]
     columns = ("order", "status", "step", "paused_by", "customer", "would")
     table = [tuple(row[name] for name in columns) for row in rows]
-    nothing = f"no order matches that there is anything to {action.verb} at"
+    nothing = f"no matching order to {action.verb}"
     show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, as_json=as_json)
 
 
@@ -125,8 +126,7 @@ def _ask(action: Action, meant: Mapping[str, State], manner: CommandOptions) -> 
         say(f"{order_id}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
     if len(meant) > _PREVIEWED:
         say(f"and {len(meant) - _PREVIEWED} more")
-    orders = "1 order" if len(meant) == 1 else f"{len(meant)} orders"
-    confirm(f"{action.verb} {orders}?", yes=manner.yes)
+    confirm(f"{action.verb} {quantity(len(meant), 'order')}?", yes=manner.yes)
 
 
 def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: CommandOptions) -> int:
@@ -136,7 +136,8 @@ def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], 
     _show_outcome(rows, as_json=manner.as_json)
     if late:
         say(
-            f"{len(late)} not taken within {manner.wait_s:g} s (--wait): is the orchestrator running? The command holds"
+            f"{quantity(len(late), 'order')} did not respond within {manner.wait_s:g} s (--wait). The command stays "
+            "queued; check that the orchestrator is running"
         )
     return int(bool(late))
 

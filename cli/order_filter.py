@@ -45,8 +45,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "order": Field("text", lambda state, _: state.get("order_id"), "its id; * stands for anything"),
     "status": Field("text", lambda state, _: state["status"], ", ".join(STATUSES)),
     "step": Field("text", lambda state, _: state.get("step"), "the step under way, or being undone"),
-    "customer": Field("text", _terms("customer_id"), "who ordered"),
-    "warehouse": Field("text", _terms("warehouse_id"), "who fulfils it"),
+    "customer": Field("text", _terms("customer_id"), "customer id"),
+    "warehouse": Field("text", _terms("warehouse_id"), "warehouse id"),
     "speed": Field("text", _terms("shipping_speed"), "standard or express"),
     "paused": Field("flag", lambda state, _: is_paused(state), "true or false"),
     "paused_by": Field("text", lambda state, _: state.get("paused_by"), "such as 'step payment' or 'operator *'"),
@@ -112,7 +112,7 @@ def _condition(text: str) -> Condition:
         raise Mistake(f"--where {text!r}: give FIELD=VALUE, FIELD!=VALUE, or FIELD>AGE; fields are {', '.join(FIELDS)}")
     name, operator, value = found.groups()
     if name not in FIELDS:
-        raise Mistake(f"--where {text!r}: there is no field {name!r}; there are {', '.join(FIELDS)}")
+        raise Mistake(f"--where {text!r}: no field {name!r}; fields are {', '.join(FIELDS)}")
     _check(text, Condition(name, operator, value))
     return Condition(name, operator, value)
 
@@ -125,6 +125,6 @@ def _check(text: str, condition: Condition) -> None:
     if kind == "flag" and value not in {"true", "false"}:
         raise Mistake(f"--where {text!r}: {condition.name} is true or false")
     if condition.name == "status" and not any(fnmatchcase(status, value) for status in STATUSES):
-        raise Mistake(f"--where {text!r}: there is no such status; there are {', '.join(STATUSES)}")
+        raise Mistake(f"--where {text!r}: no such status; statuses are {', '.join(STATUSES)}")
     if kind == "age":
         duration_ms(value, f"--where {text!r}")

@@ -81,8 +81,8 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
     from cli.orders import state_of
 
     waiting = waits_for(state_of(access, order_id), now())
-    seen = f"it waits for {waiting}" if waiting else "nothing of it was seen"
-    say(f"{order_id} has not ended after {time.monotonic() - began:.0f} s (--timeout): {seen}")
+    seen = f"it waits for {waiting}" if waiting else "no message of it was read"
+    say(f"{order_id} has not ended within {time.monotonic() - began:.0f} s (--timeout): {seen}")
     return 1
 
 

@@ -69,7 +69,7 @@ def run_waves(names: Sequence[str], pace: Pace, world: ResumedOrders) -> list[Wa
     for wave in waves(names, pace, world):
         done.append(wave)
         what = f"wave {wave.number}" if wave.number else "probe"
-        say(f"{what}: {len(wave.names) - len(wave.failed)} of {len(wave.names)} went on")
+        say(f"{what}: {len(wave.names) - len(wave.failed)} of {len(wave.names)} progressed")
     return done
 
 
@@ -78,9 +78,9 @@ def reason_of_stop(done: Sequence[Wave], pace: Pace, total: int) -> str:
     if not done or not done[-1].stops(pace):
         return ""
     left, last = total - sum(len(wave.names) for wave in done), done[-1]
-    rest = f"; {left} stay paused" if left else ""
+    rest = f"; {left} remain paused" if left else ""
     share = len(last.failed) / len(last.names)
     return (
-        f"stopped: {len(last.failed)} of {len(last.names)} ({share:.0%}) failed or did not go on, more than "
+        f"stopped: {len(last.failed)} of {len(last.names)} ({share:.0%}) failed or made no progress, more than "
         f"--failure-limit {pace.failure_limit:g} allows ({', '.join(last.failed[:3])}){rest}"
     )

@@ -82,10 +82,7 @@ def read_history(access: ClusterClient, order_id: str) -> OrderHistory:
     dead = _entries(access, access.places(dead_letter_topics(access)), order_id)
     state = state_of(access, order_id)
     if not entries and not state and not dead:
-        raise Mistake(
-            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; "
-            "`ensemble orders list` shows those there are"
-        )
+        raise Mistake(f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `ensemble orders list`")
     story = Story()
     return OrderHistory(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
 

@@ -48,10 +48,10 @@ def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
     there = find_parked_keys(access, Filter(service, key=key))
     if not there:
         where = f" in {service}" if service else ""
-        raise Mistake(f"KEY: {key!r} is not parked{where}; `ensemble parked list` shows what is")
+        raise Mistake(f"KEY: {key!r} is not parked{where}; see `ensemble parked list`")
     if len({parked.service for parked in there}) > 1:
         names = ", ".join(parked.service for parked in there)
-        raise Mistake(f"--service: {key!r} is parked in {names}; say in which")
+        raise Mistake(f"--service: {key!r} is parked in {names}; give one of them")
     return there[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.formatting import quantity
 from cli.operators import Operator, confirm
 from cli.order_actions import resume_action
 from cli.order_states import OrderStates
@@ -44,7 +45,7 @@ def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
     with OrderStates(access) as states:
         held = orders_paused_by(states, what)
         if held:
-            confirm(f"resume {what}, and {_counted(len(held))} held at it?", yes=manner.yes)
+            confirm(f"resume {what}, and {quantity(len(held), 'order')} that it holds?", yes=manner.yes)
         return _Resuming(access, states, what, manner).run()
 
 
@@ -108,7 +109,7 @@ class _Resuming:
         show(Sheet(_COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
         if document["waves"]:
             asked = sum(len(wave["orders"]) for wave in document["waves"])
-            say(f"{gone_on} of {_counted(asked)} went on, {len(document['left_paused'])} are held at it")
+            say(f"{gone_on} of {quantity(asked, 'order')} progressed, {len(document['left_paused'])} remain paused")
 
 
 _COLUMNS: Final = ("service", "acknowledged", "missing", "words")
@@ -134,11 +135,7 @@ def _told(done: Acknowledgements, manner: PauseOptions) -> int:
         return 0
     waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)
     say(
-        f"not acknowledged within {manner.wait_s:g} s (--ack) by {waiting}: are they running? It is written, and holds "
-        "from its place on; `ensemble pauses list` shows who knows"
+        f"{waiting} did not acknowledge within {manner.wait_s:g} s (--ack). The command is queued and takes "
+        "effect when they read it; check that they are running, see `ensemble pauses list`"
     )
     return 1
-
-
-def _counted(number: int) -> str:
-    return "1 order" if number == 1 else f"{number} orders"

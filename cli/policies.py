@@ -51,7 +51,7 @@ def check_policy_file(path: Path, service: str | None) -> InForce:
     name = service or path.stem
     if name not in SERVICES:
         listed = ", ".join(SERVICES)
-        raise Mistake(f"FILE: {path.name} is named after no service; give --service, one of {listed}")
+        raise Mistake(f"FILE: {path.name} is not the name of a service; give --service, one of {listed}")
     return _in_force(name, read_policy_file(path))
 
 

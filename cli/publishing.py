@@ -39,7 +39,7 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
     encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
     key, value = str(getattr(message, home.key)), encode(message)
     if len(value) > MAX_RECORD_BYTES:
-        raise Mistake(f"{type(message).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}: shorten it")
+        raise Mistake(f"{type(message).__name__} has {len(value)} bytes, the limit is {MAX_RECORD_BYTES}; shorten it")
     message_id, trace = secrets.token_hex(16), secrets.token_hex(16)
     headers = cloud_event(message, message_id, trace)
     partition, offset = access.publish(home.name, key.encode(), value, headers)

@@ -61,9 +61,9 @@ def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
 
     kind = next((each for each in _types_on(letter.dead_letter.origin[0]) if each.__name__ == letter.type), None)
     if kind is None:
-        raise Mistake(f"--edit: {letter.place} does not say which message it is, so its fields cannot be edited")
+        raise Mistake(f"--edit: {letter.place} has no known message type, so its fields cannot be edited")
     source = sources().on(letter.dead_letter.origin[0], kind.__schemas__)
-    advice = f"put it right in the --edit file: `dead-letters show {letter.place} --json` has all of its fields"
+    advice = f"correct the --edit file; `dead-letters show {letter.place} --json` shows all fields"
     return encoder_for(kind, source)(make(kind, fields, advice))
 
 

@@ -13,6 +13,7 @@ from cli.dead_letter_filter import DeadLetterFilter
 from cli.dead_letters import select_dead_letters
 from cli.errors import Mistake
 from cli.fields import from_file
+from cli.formatting import quantity
 from cli.operators import Operator, confirm
 from cli.output import Sheet, say, show
 from cli.readability import encode_edited
@@ -59,7 +60,7 @@ class RedriveTarget:
         if self.edit is None:
             return None
         if len(letters) != 1:
-            raise Mistake(f"--edit: it is for one dead letter, and these are {len(letters)}")
+            raise Mistake(f"--edit: applies to one dead letter, but {len(letters)} are selected")
         return encode_edited(letters[0], from_file(self.edit, "--edit"))
 
 
@@ -110,14 +111,14 @@ def _preview(verb: str, wanted: RedriveTarget, sent: Sequence[SentOperation], *,
         say(f"{letter.place}  {letter.type} {letter.key}  {letter.error}{behind}")
     if len(sent) > _PREVIEWED:
         say(f"and {len(sent) - _PREVIEWED} more")
-    confirm(f"{verb} {_counted(len(sent))}?", yes=yes)
+    confirm(f"{verb} {quantity(len(sent), 'dead letter')}?", yes=yes)
 
 
 def carry_out(access: ClusterClient, sent: Sequence[SentOperation], manner: RedriveOptions) -> int:
     settled = [one for one in sent if one.letter.fate.status not in OPEN]
     if settled:
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))
-        say(f"{len(settled)} of {_counted(len(sent))}: {how} already; the service knows, and will say so")
+        say(f"{len(settled)} of {quantity(len(sent), 'dead letter')}: already {how}; they will be skipped")
     found: list[tuple[SentOperation, Outcome]] = []
     with RedriveRun(access, sorted({one.letter.service for one in sent})) as delivery:
         counting = _progress(len(sent))
@@ -127,7 +128,7 @@ def carry_out(access: ClusterClient, sent: Sequence[SentOperation], manner: Redr
     _account(found, as_json=manner.as_json)
     left = len(sent) - len(found)
     if left:
-        say(f"stopped (--stop-on-error): {_counted(left)} left as they were")
+        say(f"stopped at the first failure (--stop-on-error): {quantity(left, 'dead letter')} not redriven")
     return int(not all(outcome.is_good for _, outcome in found) or left > 0)
 
 
@@ -150,11 +151,7 @@ def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]],
             return
         good = sum(outcome.is_good for _, outcome in found)
         end = "\n" if len(found) == total else "\r"
-        sys.stderr.write(f"{len(found)} of {total}: {good} well, {len(found) - good} not {end}")
+        sys.stderr.write(f"{len(found)}/{total}: {good} succeeded, {len(found) - good} failed {end}")
         sys.stderr.flush()
 
     return show_count
-
-
-def _counted(number: int) -> str:
-    return "1 dead letter" if number == 1 else f"{number} dead letters"

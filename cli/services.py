@@ -25,7 +25,7 @@ def service_names(access: ClusterClient, name: str | None, flag: str = "--servic
         return names
     if name not in names:
         there = ", ".join(names) or "none: `ensemble topics apply`"
-        raise Mistake(f"{flag} {name}: no such service; there are {there}")
+        raise Mistake(f"{flag} {name}: no such service; services are {there}")
     return [name]
 
 
@@ -43,5 +43,5 @@ def topics(access: ClusterClient, services: Iterable[str], suffix: str) -> list[
 def declared_service(name: str) -> Service:
     """Return the service that this checkout declares. Raises Mistake if there is none."""
     if name not in SERVICES:
-        raise Mistake(f"--service {name}: its code is not here; here are {', '.join(SERVICES)}")
+        raise Mistake(f"--service {name}: its code is not in this checkout; services are {', '.join(SERVICES)}")
     return SERVICES[name]()

@@ -16,7 +16,7 @@ def duration_ms(text: str, flag: str) -> int:
     """Parse `30s`, `10m`, `2h` or `1.5d` into milliseconds. Raises Mistake naming `flag`."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise Mistake(f"{flag}: {text!r} is no duration; give one such as 30s, 10m, 2h or 1d")
+        raise Mistake(f"{flag}: cannot parse {text!r}; use a duration such as 30s, 10m, 2h or 1d")
     return round(float(found[1]) * _UNITS[found[2]])
 
 
@@ -27,7 +27,5 @@ def moment_ms(text: str, flag: str, now: int) -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise Mistake(
-            f"{flag}: {text!r} is no time; give how long ago (10m, 2h, 1d) or a date such as 2026-01-31T12:00"
-        ) from None
+        raise Mistake(f"{flag}: cannot parse {text!r}; use an age (10m, 2h, 1d) or a date (2026-01-31T12:00)") from None
     return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

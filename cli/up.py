@@ -31,7 +31,7 @@ def run(*, on_free_ports: bool, fresh: bool) -> int:
     home = default_directory().parent
     kafka = load(KafkaSettings)
     if fresh and kafka.bootstrap_servers:
-        raise Mistake("--fresh: the data of KAFKA_BOOTSTRAP_SERVERS are not ours to forget; leave it out")
+        raise Mistake("--fresh: only works with the embedded Kafka (KAFKA_BOOTSTRAP_SERVERS is set)")
     with _only_one(home), _stop_signals():
         if fresh:
             _forget(home)
@@ -44,7 +44,7 @@ def _play(plan: StackPlan) -> int:
     try:
         with stage:
             if seed(stage.access):
-                say("stock was empty: filled")
+                say("filled the empty stock")
             with _noted(stage, plan.directory):
                 code = _watch(stage)
             _hold_signals()
@@ -90,9 +90,7 @@ def _members(*, on_free_ports: bool) -> list[Member]:
     members = [Member(name, port) for name, port in PORTS.items()]
     for member in members:
         if member.port_is_taken:
-            raise Mistake(
-                f"port {member.port}, for {member.name}, is taken: stop what listens there, or use --free-ports"
-            )
+            raise Mistake(f"port {member.port}, for {member.name}, is in use; stop its program, or use --free-ports")
     return members
 
 
@@ -106,7 +104,7 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             process = lock.read().strip()
-            raise Mistake(f"`ensemble up` runs here already (process {process}): use it, or stop it") from None
+            raise Mistake(f"`ensemble up` already runs here (process {process}); use it or stop it") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

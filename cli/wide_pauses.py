@@ -70,19 +70,19 @@ def _steps(service: Service) -> list[str]:
 
 def _step_owners(made: Sequence[Service], name: str) -> list[str]:
     if name not in step_names():
-        raise Mistake(f"STEP: no saga here has a step {name!r}; there are {', '.join(step_names())}")
+        raise Mistake(f"STEP: no step {name!r}; steps are {', '.join(step_names())}")
     return [service.name for service in made if name in _steps(service)]
 
 
 def _command_owner(_: Sequence[Service], name: str) -> list[str]:
     if name not in command_names():
-        raise Mistake(f"TYPE: no command is called {name!r}; there are {', '.join(command_names())}")
+        raise Mistake(f"TYPE: no command type {name!r}; types are {', '.join(command_names())}")
     return [CATALOGUE.homes(CATALOGUE.message(name))[0].owner]
 
 
 def _service_owner(made: Sequence[Service], name: str) -> list[str]:
     if name not in SERVICES:
-        raise Mistake(f"NAME: no service is called {name!r}; there are {', '.join(SERVICES)}")
+        raise Mistake(f"NAME: no service {name!r}; services are {', '.join(SERVICES)}")
     return [service.name for service in made if service.name == name]
 
 

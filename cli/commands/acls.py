@@ -9,23 +9,27 @@ import typer
 
 from cli.options import AsJson
 
-group = typer.Typer(help="The permissions that each service needs, from its declarations.")
+group = typer.Typer(help="Show and grant the permissions that services need.")
 
 Passwords = Annotated[
     Path | None,
-    typer.Option("--passwords", metavar="DIR", help="Make SCRAM users too; DIR gets a password file for each."),
+    typer.Option("--passwords", metavar="DIR", help="Create SCRAM users too, with a password file each in DIR."),
 ]
 Registry = Annotated[
     str | None,
     typer.Option(
-        "--registry", metavar="USER", help="A schema registry that keeps its schemas in topics USER.* of this Kafka."
+        "--registry",
+        metavar="USER",
+        help="User of a schema registry that stores schemas in topics USER.* of this Kafka.",
     ),
 ]
 Operator = Annotated[
     str | None,
-    typer.Option("--operator", metavar="USER", help="A person who reads everything and writes operators' commands."),
+    typer.Option(
+        "--operator", metavar="USER", help="User of an operator, who reads everything and writes operators' commands."
+    ),
 ]
-OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with what the cluster allows.")]
+OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with the permissions on the cluster.")]
 
 
 @group.command(epilog="Examples: `ensemble acls show --json`; `ensemble acls show --cluster`.")

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-group = typer.Typer(help="Certificates for a secure cluster of one's own.")
+group = typer.Typer(help="Create test certificates.")
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; they must not be there yet.")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Directory for the files, which must not exist yet.")]
 Hosts = Annotated[
-    list[str] | None, typer.Option("--host", help="A name or address that clients reach the broker by; repeatable.")
+    list[str] | None, typer.Option("--host", help="Name or address of the broker for clients; repeatable.")
 ]
 
 
 @group.callback()
 def _commands() -> None:
-    """Certificates for a secure cluster of one's own."""
+    """Create test certificates."""
 
 
 @group.command(epilog="Example: `ensemble certificates make secrets --host kafka --host 127.0.0.1`.")
@@ -27,4 +27,4 @@ def make(directory: Directory, hosts: Hosts = None) -> None:
     from ensemble.embedded.certificates import make as make_files
 
     files = make_files(directory, hosts or ["localhost", "127.0.0.1"])
-    say(f"made {files.authority} and {files.broker}; clients set KAFKA_SSL_CA_LOCATION={files.authority}")
+    say(f"created {files.authority} and {files.broker}; clients set KAFKA_SSL_CA_LOCATION={files.authority}")

@@ -6,7 +6,7 @@ import typer
 
 from cli.options import AsJson
 
-group = typer.Typer(help="The settings that hold here.")
+group = typer.Typer(help="Show the settings in force.")
 
 
 @group.command(epilog="Example: `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble config show`.")

@@ -14,35 +14,38 @@ from cli.options import Answer, AsJson, Asker, By, OfService, Yes
 if TYPE_CHECKING:
     from cli.dead_letter_filter import DeadLetterFilter
 
-group = typer.Typer(help="Records that a service has given up: why, and what becomes of them.")
+group = typer.Typer(help="Inspect, redrive or discard messages that a service gave up on.")
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The latest so many.")]
-AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="So many at most, the oldest first.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
+AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Process at most N, oldest first.")]
 Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
 Places = Annotated[
     list[str] | None,
     typer.Argument(metavar="DEAD_LETTER...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
 ]
-Type = Annotated[str | None, typer.Option("--type", help="Of this message type only.")]
-Error = Annotated[str | None, typer.Option("--error", help="With this class of error only.")]
-Key = Annotated[str | None, typer.Option("--key", help="With this key, or parking key, only.")]
+Type = Annotated[str | None, typer.Option("--type", help="Only this message type.")]
+Error = Annotated[str | None, typer.Option("--error", help="Only this class of error.")]
+Key = Annotated[str | None, typer.Option("--key", help="Only this key or parking key.")]
 Since = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Given up since: 10m, 2h, 2026-01-31T12:00.")
+    str | None, typer.Option("--since", metavar="TIME", help="Only failures since: 10m, 2h, 2026-01-31T12:00.")
 ]
-Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Given up until then.")]
-OfGroup = Annotated[str | None, typer.Option("--group", help="Of this group only, as `group` shows it.")]
-All = Annotated[bool, typer.Option("--all/--open", help="Also those that are settled; else what is still open.")]
-GroupName = Annotated[str, typer.Argument(metavar="GROUP", help="As `ensemble dead-letters group` shows it.")]
-Note = Annotated[str, typer.Argument(metavar="TEXT", help="What there is to say about it.")]
-Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="At most so many a second.")]
-StopOnError = Annotated[bool, typer.Option("--stop-on-error", help="One by one, until one does not succeed.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, tried on a copy of the state.")]
-Force = Annotated[bool, typer.Option("--force", help="Even what was redriven five times and failed.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only failures until this time.")]
+OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group, as `group` shows it.")]
+All = Annotated[bool, typer.Option("--all/--open", help="Include settled ones (default: open ones only).")]
+GroupName = Annotated[str, typer.Argument(metavar="GROUP", help="Group id, as `ensemble dead-letters group` shows it.")]
+Note = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the note.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="Maximum redrives per second.")]
+StopOnError = Annotated[
+    bool, typer.Option("--stop-on-error", help="Redrive one at a time and stop at the first failure.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, rehearsed on a copy of the state.")]
+Force = Annotated[bool, typer.Option("--force", help="Redrive even after five failed redrives.")]
 Edit = Annotated[
-    Path | None, typer.Option("--edit", metavar="FILE", help="JSON with other fields; the original is kept beside.")
+    Path | None,
+    typer.Option("--edit", metavar="FILE", help="Redrive with the fields in FILE (JSON); the original is kept."),
 ]
-Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="In which form.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; stdout unless given.")]
+Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="Format of the export.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write (default: stdout).")]
 
 _STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
 _SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")

@@ -10,8 +10,8 @@ from cli.options import AsJson
 
 _EPILOG = "Examples: `ensemble demo`; `ensemble demo --only express --only declined`."
 
-Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="This scenario; may be repeated.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Leave logs and data where they are, and say where.")]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Run only this scenario; repeatable.")]
+Keep = Annotated[bool, typer.Option("--keep", help="Keep logs and data, and show where they are.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -8,14 +8,14 @@ import typer
 
 from cli.options import AsJson, OfService
 
-group = typer.Typer(help="Outages: handlers that failed so often for one cause that their service stopped trying.")
+group = typer.Typer(help="List outages detected by services.")
 
-Open = Annotated[bool, typer.Option("--open", help="Those that are not over.")]
+Open = Annotated[bool, typer.Option("--open", help="Only incidents that have not ended.")]
 
 
 @group.callback()
 def _commands() -> None:
-    """Outages: handlers that failed so often for one cause that their service stopped trying."""
+    """List outages detected by services."""
 
 
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")

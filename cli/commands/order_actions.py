@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from cli.order_actions import Action
     from cli.order_commands import CommandOptions, Target
 
-OneOrder = Annotated[str | None, typer.Argument(metavar="ORDER_ID", help="The order; or say which by --where.")]
+OneOrder = Annotated[
+    str | None, typer.Argument(metavar="ORDER_ID", help="Id of the order; or select orders with --where.")
+]
 
 
 def complete_where(incomplete: str) -> list[str]:
@@ -29,13 +31,13 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help="All orders with status=fulfilled, step=shipment, customer=a*, age>2h, paused=true, ...; repeatable.",
+        help="Orders with status=fulfilled, step=shipment, customer=a*, age>2h, paused=true, ...; repeatable.",
         autocompletion=complete_where,
     ),
 ]
-Preview = Annotated[bool, typer.Option("--preview", help="Show what it would touch, and do nothing.")]
-Steps = Annotated[list[str] | None, typer.Option("--step", help="This step's debt only; repeatable.")]
-PastPause = Annotated[bool, typer.Option("--past-pause", help="Even where its step is paused for all: a probe.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Show what would change, without changing it.")]
+Steps = Annotated[list[str] | None, typer.Option("--step", help="Only this step's debt; repeatable.")]
+PastPause = Annotated[bool, typer.Option("--past-pause", help="Resume even if its step is paused (use as a probe).")]
 
 
 @dataclass(frozen=True)

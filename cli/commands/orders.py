@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
     from ensemble.messages import Message
 
-group = typer.Typer(help="Place, find, follow, steer and cancel orders.")
+group = typer.Typer(help="Place, inspect and control orders.")
 order_actions.add_to(group)
 
 Line = Annotated[
     list[str] | None,
-    typer.Option("--line", metavar="SKU:QUANTITY[:PRICE]", help="What is ordered, price in minor units; repeatable."),
+    typer.Option("--line", metavar="SKU:QUANTITY[:PRICE]", help="Order line, price in minor units; repeatable."),
 ]
-NewOrderId = Annotated[str | None, typer.Option("--order-id", help="Its id; a fresh one unless given.")]
-Customer = Annotated[str, typer.Option("--customer", help="Who orders.")]
-Currency = Annotated[str, typer.Option("--currency", help="Three capitals.")]
+NewOrderId = Annotated[str | None, typer.Option("--order-id", help="Id of the order (default: a new random one).")]
+Customer = Annotated[str, typer.Option("--customer", help="Customer id.")]
+Currency = Annotated[str, typer.Option("--currency", help="ISO 4217 code.")]
 Token = Annotated[str, typer.Option("--payment-token", help="tok_approve, tok_declined, tok_late, tok_fail_once, ...")]
-Warehouse = Annotated[str, typer.Option("--warehouse", help="Who fulfils it.")]
-Speed = Annotated[Literal["standard", "express"], typer.Option("--speed", help="How fast it ships.")]
-Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended.")]
-Status = Annotated[list[str] | None, typer.Option("--status", help="Orders with this status only; repeatable.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="The latest so many.")]
-Owed = Annotated[bool, typer.Option("--owed", help="Those that still owe something, and what.")]
-Paused = Annotated[bool, typer.Option("--paused", help="Those that are paused.")]
-Overdue = Annotated[bool, typer.Option("--overdue", help="Those whose deadline has passed.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why.")]
+Warehouse = Annotated[str, typer.Option("--warehouse", help="Warehouse id.")]
+Speed = Annotated[Literal["standard", "express"], typer.Option("--speed", help="Shipping speed.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Follow the order until it ends.")]
+Status = Annotated[list[str] | None, typer.Option("--status", help="Only orders with this status; repeatable.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
+Owed = Annotated[bool, typer.Option("--owed", help="Only orders with an unsettled refund, reservation or shipment.")]
+Paused = Annotated[bool, typer.Option("--paused", help="Only paused orders.")]
+Overdue = Annotated[bool, typer.Option("--overdue", help="Only orders whose deadline has passed.")]
+Reason = Annotated[str, typer.Option("--reason", help="Reason for the audit trail.")]
 
 _STATUS_COLOURS = {"completed": "green", "cancelled": "yellow", "compensation_failed": "bold red", "fulfilled": "cyan"}
 
@@ -97,7 +97,7 @@ def list_orders(
     from cli.output import Sheet, show
 
     if unknown := [name for name in status or () if name not in STATUSES]:
-        raise Mistake(f"--status {unknown[0]}: there is no such status; there are {', '.join(STATUSES)}")
+        raise Mistake(f"--status {unknown[0]}: no such status; statuses are {', '.join(STATUSES)}")
     flags = {"owed": owed, "paused": paused, "overdue": overdue}
     texts = [*(f"status={name}" for name in status or ()), *(f"{name}=true" for name, given in flags.items() if given)]
     wanted = conditions([*texts, *(where or ())])

@@ -12,13 +12,13 @@ from cli.options import Answer, AsJson, Asker, OfService
 if TYPE_CHECKING:
     from cli.redrive import RedriveOptions
 
-group = typer.Typer(help="Keys that a service holds back, in order, and why.")
+group = typer.Typer(help="Inspect keys whose messages are blocked behind a failed one.")
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The parking key, as `list` shows it: mostly an order's id.")]
-OneKey = Annotated[str | None, typer.Option("--key", help="This key only.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Parking key, as `list` shows it: usually an order id.")]
+OneKey = Annotated[str | None, typer.Option("--key", help="Only this key.")]
 Status = Annotated[
     Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"] | None,
-    typer.Option("--status", help="With this status only."),
+    typer.Option("--status", help="Only this status."),
 ]
 
 _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow", "outage": "magenta"}

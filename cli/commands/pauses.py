@@ -13,10 +13,10 @@ from cli.options import AsJson, Asker, Waves, Yes, complete_service
 if TYPE_CHECKING:
     from ensemble.system_messages.operations import Scope
 
-steps = typer.Typer(help="Steps of the saga, paused and resumed for all orders.")
-commands = typer.Typer(help="Command types, paused and resumed for all orders.")
-services = typer.Typer(help="Services, paused and resumed.")
-group = typer.Typer(help="What is paused for all orders.")
+steps = typer.Typer(help="Pause and resume saga steps for all orders.")
+commands = typer.Typer(help="Pause and resume command types for all orders.")
+services = typer.Typer(help="Pause and resume services.")
+group = typer.Typer(help="List what is paused for all orders.")
 
 
 def complete_step(incomplete: str) -> list[str]:
@@ -33,11 +33,13 @@ def complete_command(incomplete: str) -> list[str]:
     return [name for name in command_names() if name.lower().startswith(incomplete.lower())]
 
 
-Step = Annotated[str, typer.Argument(metavar="STEP", help="Of the saga: payment, ...", autocompletion=complete_step)]
-Type = Annotated[str, typer.Argument(metavar="TYPE", help="A command's name.", autocompletion=complete_command)]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The service.", autocompletion=complete_service)]
+Step = Annotated[
+    str, typer.Argument(metavar="STEP", help="Step of the saga, such as payment.", autocompletion=complete_step)
+]
+Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of the command type.", autocompletion=complete_command)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the service.", autocompletion=complete_service)]
 Acknowledged = Annotated[
-    float, typer.Option("--ack", min=0.1, max=86_400, help="Wait so many seconds for all partitions.")
+    float, typer.Option("--ack", min=0.1, max=86_400, help="Seconds to wait for all partitions to acknowledge.")
 ]
 
 
@@ -89,11 +91,11 @@ _add(
     Step,
     (
         Words(
-            "Have no command of a step, or of its undo, sent; orders that come to it are paused there.",
+            "Pause a saga step for all orders: neither its command nor its undo is sent.",
             "steps pause payment --reason 'the provider is down'",
         ),
         Words(
-            "Let the orders held at a step go on in waves, past the pause, then end it. Exit code 1 when they do not.",
+            "Resume a step's orders in waves, past the pause, then end it. Exits 1 if a wave fails.",
             "steps resume payment --probe 1 --wave 20 --reason 'works again'",
         ),
     ),
@@ -104,11 +106,11 @@ _add(
     Type,
     (
         Words(
-            "Have no command of a type sent or tried; those on their way wait at their owner.",
+            "Pause a command type: it is neither sent nor handled; sent ones wait at their service.",
             "commands pause AttemptCharge --reason 'wrong release'",
         ),
         Words(
-            "End the pause of a command type: what its owner holds goes on, then the orders held, in waves.",
+            "End the pause of a command type: waiting commands continue, then its orders, in waves.",
             "commands resume AttemptCharge --reason 'rolled back'",
         ),
     ),
@@ -119,11 +121,11 @@ _add(
     Name,
     (
         Words(
-            "Have a service take nothing, and nothing sent to it. A conductor goes on recording answers.",
+            "Pause a service: it stops processing, and nothing is sent to it. A conductor still records replies.",
             "services pause inventory --reason 'moving house'",
         ),
         Words(
-            "End a service's pause: it goes on where it stood, then the orders held, in waves.",
+            "End the pause of a service: it continues where it stopped, then its orders, in waves.",
             "services resume inventory --reason 'moved'",
         ),
     ),
@@ -145,7 +147,7 @@ def list_pauses(as_json: AsJson = False) -> None:
     found = list_pauses(connect())
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in found]
-    nothing = "nothing is paused for all orders; for single ones: ensemble orders list --paused"
+    nothing = "nothing is paused for all orders; for paused orders: ensemble orders list --paused"
     show(Sheet(columns, rows, spare=("known_to",), nothing=nothing), found, as_json=as_json)
 
 

@@ -10,7 +10,7 @@ import typer
 from cli.commands.run import NAMES, SANDBOX
 from cli.options import AsJson, complete_service
 
-group = typer.Typer(help="What rules each service when something fails.")
+group = typer.Typer(help="Show and check retry and failure policies.")
 
 SERVICES = tuple(name for name in NAMES if name != SANDBOX)
 
@@ -18,12 +18,10 @@ SERVICES = tuple(name for name in NAMES if name != SANDBOX)
 Service = Annotated[
     str | None, typer.Argument(metavar="[SERVICE]", help=", ".join(SERVICES), autocompletion=complete_service)
 ]
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Policy file.")]
 For = Annotated[
     str | None,
-    typer.Option(
-        "--service", help="Which service it is for, unless its name says it.", autocompletion=complete_service
-    ),
+    typer.Option("--service", help="Service of the file (default: its file name).", autocompletion=complete_service),
 ]
 
 
@@ -36,13 +34,13 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
     from cli.policies import policies_in_force, stray_files
 
     if service is not None and service not in SERVICES:
-        raise Mistake(f"SERVICE: no service is called {service!r}: there are {', '.join(SERVICES)}")
+        raise Mistake(f"SERVICE: no service is called {service!r}; services are {', '.join(SERVICES)}")
     found = policies_in_force([service] if service else [])
     columns = ("service", "section", "key", "value", "origin")
     rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in found for v in one.values]
     show_sheet(Sheet(columns, rows), [one.document() for one in found], as_json=as_json)
     for path in stray_files():
-        say(f"{path} is read by nobody: no service has its name ({', '.join(SERVICES)})")
+        say(f"{path} is not used: no service has this name ({', '.join(SERVICES)})")
 
 
 @group.command(epilog="Example: `ensemble policies check policies/payment.toml`.")
@@ -55,7 +53,7 @@ def check(file: File, service: For = None, as_json: AsJson = False) -> None:
     if as_json:
         show_json(found.document())
     else:
-        say(f"{file}: {found.service} can run by it")
+        say(f"{file}: valid for service {found.service}")
 
 
 def _cell(value: object) -> str | int | float:

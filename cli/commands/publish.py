@@ -28,9 +28,9 @@ def complete_type(incomplete: str) -> list[str]:
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)]
 JsonText = Annotated[str | None, typer.Option("--json", metavar="TEXT", help="The fields as a JSON object.")]
 File = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="A file with the fields as a JSON object.")]
-Example = Annotated[bool, typer.Option("--example", help="Fill with good values whatever is not given.")]
-Force = Annotated[bool, typer.Option("--force", help="Even facts that a service alone writes to its ledger.")]
-OnTopic = Annotated[str | None, typer.Option("--topic", help="Where the type lives on several topics: which one.")]
+Example = Annotated[bool, typer.Option("--example", help="Fill missing fields with valid values.")]
+Force = Annotated[bool, typer.Option("--force", help="Publish even facts of a ledger, which only its service writes.")]
+OnTopic = Annotated[str | None, typer.Option("--topic", help="Topic to publish to, if the type is on several topics.")]
 Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the receipt.")]
 
 
@@ -84,7 +84,9 @@ def _home(kind: type[Message], topic: str | None) -> Topic:
     for home in homes:
         if home.name == topic:
             return home
-    raise Mistake(f"--topic {topic}: {kind.__name__} lives on {', '.join(home.name for home in homes)}")
+    raise Mistake(
+        f"--topic {topic}: {kind.__name__} is not on this topic, but on {', '.join(home.name for home in homes)}"
+    )
 
 
 def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
@@ -94,6 +96,6 @@ def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
 
     if home == INVENTORY_LEDGER and not force:
         raise Mistake(
-            f"TYPE: {kind.__name__} is a fact that {home.owner} alone writes to its ledger; send it a command, such as "
+            f"TYPE: {kind.__name__} is a fact of a ledger, which only {home.owner} writes; send it a command such as "
             "ReceiveStock, or use --force to damage the ledger on purpose"
         )

@@ -18,8 +18,8 @@ def complete_service(incomplete: str) -> list[str]:
 
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help=", ".join(NAMES), autocompletion=complete_service)]
-Instance = Annotated[str | None, typer.Option("--instance", help="Its slot, where several of one service run.")]
-Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Where it listens (health, metrics).")]
+Instance = Annotated[str | None, typer.Option("--instance", help="Id of the instance, if several of one service run.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port for health and metrics.")]
 
 
 def add_to(app: typer.Typer) -> None:

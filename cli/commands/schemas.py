@@ -11,7 +11,7 @@ from cli.options import AsJson
 if TYPE_CHECKING:
     from ensemble.messages.schema_set import SchemaSet
 
-group = typer.Typer(help="The gate between versions of the message schemas.")
+group = typer.Typer(help="Check, release and register message schemas.")
 
 
 @group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")

@@ -8,13 +8,13 @@ import typer
 
 from cli.options import AsJson
 
-group = typer.Typer(help="Goods in, what is there, and every fact behind it.")
+group = typer.Typer(help="Receive goods, show stock and audit its ledger.")
 
-Sku = Annotated[str, typer.Argument(metavar="SKU", help="The stock keeping unit.")]
-Quantity = Annotated[int, typer.Argument(metavar="QUANTITY", help="How many pieces arrived.")]
-Warehouse = Annotated[str, typer.Option("--warehouse", help="Where.")]
-OneWarehouse = Annotated[str | None, typer.Option("--warehouse", help="This warehouse only.")]
-OneSku = Annotated[str | None, typer.Option("--sku", help="This sku only.")]
+Sku = Annotated[str, typer.Argument(metavar="SKU", help="Stock keeping unit.")]
+Quantity = Annotated[int, typer.Argument(metavar="QUANTITY", help="Number of pieces.")]
+Warehouse = Annotated[str, typer.Option("--warehouse", help="Warehouse id.")]
+OneWarehouse = Annotated[str | None, typer.Option("--warehouse", help="Only this warehouse.")]
+OneSku = Annotated[str | None, typer.Option("--sku", help="Only this sku.")]
 
 
 @group.command(epilog="Example: `ensemble stock receive grinder 20`.")
@@ -41,7 +41,7 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = F
     found = levels(connect(), StockFilter(warehouse, sku))
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in found]
-    nothing = "no stock was ever received; receive some: ensemble stock receive grinder 20"
+    nothing = "no stock has been received; receive some: ensemble stock receive grinder 20"
     show_sheet(Sheet(columns, rows, nothing=nothing), found, as_json=as_json)
 
 

@@ -20,12 +20,16 @@ def complete_topic(incomplete: str) -> list[str]:
 
 Topics = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TOPIC]...", help="All topics of messages unless named.", autocompletion=complete_topic),
+    typer.Argument(
+        metavar="[TOPIC]...",
+        help="Topics to show (default: all topics of the catalogue).",
+        autocompletion=complete_topic,
+    ),
 ]
-FromBeginning = Annotated[bool, typer.Option("--from-beginning", help="Show what is there, then go on.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Stop after so many records.")]
-Order = Annotated[str | None, typer.Option("--order", metavar="ORDER_ID", help="This order's records only.")]
-Until = Annotated[bool, typer.Option("--until-end", help="Stop where the topics end now, instead of waiting for more.")]
+FromBeginning = Annotated[bool, typer.Option("--from-beginning", help="Show existing records first.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Stop after N records.")]
+Order = Annotated[str | None, typer.Option("--order", metavar="ORDER_ID", help="Only records of this order.")]
+Until = Annotated[bool, typer.Option("--until-end", help="Stop at the current end of the topics.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from cli.options import AsJson
 
-group = typer.Typer(help="Topics of the catalogue, as the cluster has them.")
+group = typer.Typer(help="Create and compare the topics of the catalogue.")
 
 Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="Replicas of each new topic.")]
 

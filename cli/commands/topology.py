@@ -11,9 +11,9 @@ from cli.options import AsJson
 if TYPE_CHECKING:
     from ensemble.service.service import Service
 
-group = typer.Typer(help="The flow, as the services declare it.")
+group = typer.Typer(help="Check and draw the flow that the services declare.")
 
-Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "-f", help="How to draw it.")]
+Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "-f", help="Format of the drawing.")]
 
 
 @group.command(epilog="Example: `ensemble topology check`.")

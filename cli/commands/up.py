@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-FreePorts = Annotated[bool, typer.Option("--free-ports", help="Take any free ports instead of 8101 to 8105 and 8090.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the data of the last run first.")]
+FreePorts = Annotated[bool, typer.Option("--free-ports", help="Use any free ports instead of 8101 to 8105 and 8090.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Delete data of the previous run first.")]
 
 
 def add_to(app: typer.Typer) -> None:

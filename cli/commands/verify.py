@@ -9,12 +9,13 @@ import typer
 from cli.options import AsJson
 
 Expect = Annotated[
-    int | None, typer.Option("--expect-orders", min=0, help="So many orders must be there, all ended or paused.")
+    int | None,
+    typer.Option("--expect-orders", min=0, help="Fail unless exactly N orders exist and all have ended or are paused."),
 ]
 Provider = Annotated[
-    str | None, typer.Option("--provider", metavar="URL", help="The payment provider; its ledger is read as well.")
+    str | None, typer.Option("--provider", metavar="URL", help="Payment provider whose ledger is checked as well.")
 ]
-Settle = Annotated[float, typer.Option("--settle", min=0, help="First wait up to so many seconds for quiet.")]
+Settle = Annotated[float, typer.Option("--settle", min=0, help="Wait up to N seconds for traffic to stop first.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -86,7 +86,7 @@ def test_up_says_who_died_and_ends(tmp_path: Path) -> None:
         shipping.kill()
         assert up.wait(60) == 1
     said = (tmp_path / "stderr").read_text()
-    assert re.search(r"shipping was ended by SIGKILL; its last words:\n.*state.restored", said, re.DOTALL)
+    assert re.search(r"shipping was ended by SIGKILL; last lines of its log:\n.*state.restored", said, re.DOTALL)
 
 
 def test_nothing_outlives_up_when_it_is_killed(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_who_ends_by_itself_has_fallen(tmp_path: Path) -> None:
 def test_nobody_else_answers_for_a_member(tmp_path: Path) -> None:
     with Fleet(None, tmp_path, [SANDBOX]) as fleet:
         taken = fleet.members[SANDBOX].port
-        with pytest.raises(FleetError, match=f"port {taken}, for payment-sandbox, is taken"):
+        with pytest.raises(FleetError, match=f"port {taken}, for payment-sandbox, is in use"):
             Fleet(None, tmp_path / "other", [Member(SANDBOX, taken)]).start()
 
 

@@ -87,7 +87,7 @@ def test_an_unknown_order_is_a_mistake(ensemble: CommandLine, order_id: str) -> 
 
 def test_an_ended_order_is_not_cancelled(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     put(access, "orchestrator.order-state", order_id, OrderState(order_id=order_id, status="completed"))
-    ensemble("orders", "cancel", order_id).assert_is_a_mistake("completed already")
+    ensemble("orders", "cancel", order_id).assert_is_a_mistake("already completed")
 
 
 def test_watching_ends_with_the_order(ensemble: CommandLine, order_id: str) -> None:
@@ -154,7 +154,7 @@ def test_a_dead_letter_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> 
         "DEAD_LETTER", "is no place of a dead letter"
     )
     ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_is_a_mistake("no partition 99")
-    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_is_a_mistake("nothing lies at")
+    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_is_a_mistake("no record at")
     ensemble("dead-letters", "list", "--service", "kitchen").assert_is_a_mistake("--service kitchen", "shipping")
 
 

@@ -49,7 +49,7 @@ def test_waves_stop_by_themselves_and_the_pause_stays(desk: Desk, unique: Callab
         held_at_payment(desk, *orders, card="tok_declined")
         ran = desk.ensemble("steps", "resume", "payment", *WHY, "--yes", "--wait", "30", "--json")
         assert (ran.code, ran.document["lifted"], len(ran.document["left_paused"])) == (1, False, 2)
-        assert "2 stay paused" in ran.err
+        assert "2 remain paused" in ran.err
         assert desk.ensemble("pauses", "list", "--json").document != []
         assert desk.ensemble("steps", "resume", "payment", *WHY, "--yes", "--failure-limit", "1").code == 0
 
@@ -57,7 +57,7 @@ def test_waves_stop_by_themselves_and_the_pause_stays(desk: Desk, unique: Callab
 def test_one_order_is_paused_and_resumed(desk: Desk, order_id: str) -> None:
     with desk.conducted():
         held_at_payment(desk, order_id)
-        desk.ensemble("orders", "pause", order_id, *WHY).assert_is_a_mistake("paused already", "step payment")
+        desk.ensemble("orders", "pause", order_id, *WHY).assert_is_a_mistake("already paused", "step payment")
         assert desk.ensemble("steps", "resume", "payment", *WHY, "--yes", "--wait", "30").code == 0
         paused = desk.ensemble("orders", "pause", order_id, *WHY, "--json").document
         assert (paused[0]["taken"], paused[0]["is"]) == (True, "fulfilled, reservation, paused by operator ann")

@@ -55,7 +55,7 @@ def test_a_redrive_that_fails_again_says_so_and_stops(desk: Desk, unique: Callab
         ran = desk.ensemble("dead-letters", "redrive", *places, "--stop-on-error", "--reason", "try", "--json")
         assert (ran.code, [row["outcome"] for row in ran.document]) == (1, ["failed again"])
         assert "vault is locked" in ran.document[0]["words"]
-        assert "2 dead letters left as they were" in ran.err
+        assert "2 dead letters not redriven" in ran.err
 
 
 def test_an_edited_message_is_taken_instead_of_the_original(desk: Desk, order_id: str, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_groups_have_one_cause_and_a_note(desk: Desk, unique: Callable[[str], st
 
 def test_what_acts_needs_a_reason_and_a_choice(desk: Desk) -> None:
     desk.ensemble("dead-letters", "redrive", "--service", "payment").assert_is_a_mistake("--reason")
-    desk.ensemble("dead-letters", "redrive", "--reason", "why not").assert_is_a_mistake("say which")
+    desk.ensemble("dead-letters", "redrive", "--reason", "why not").assert_is_a_mistake("give places")
     desk.ensemble("dead-letters", "list", "--since", "soon").assert_is_a_mistake("--since", "10m")
 
 

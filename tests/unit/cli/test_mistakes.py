@@ -24,8 +24,8 @@ PUBLISH = {
     "no fields": (["CompleteOrder"], ["order_id", "--order-id", "--example"]),
     "unknown flag": (["CompleteOrder", "--order", "o-1"], ["--order", "no such field", "--order-id"]),
     "flag without value": (["CompleteOrder", "--order-id"], ["--order-id", "missing"]),
-    "loose word": (["CompleteOrder", "o-1"], ["o-1", "belongs to no flag"]),
-    "not JSON": (["CompleteOrder", "--json", "{order"], ["--json", "not JSON"]),
+    "loose word": (["CompleteOrder", "o-1"], ["o-1", "unexpected argument"]),
+    "not JSON": (["CompleteOrder", "--json", "{order"], ["--json", "invalid JSON"]),
     "JSON that is no object": (["CompleteOrder", "--json", "[1]"], ["--json", "object", "list"]),
     "JSON and file": (["CompleteOrder", "--json", "{}", "--file", "x"], ["--json and --file"]),
     "no such file": (["CompleteOrder", "--file", "/no/such/file"], ["--file", "/no/such/file"]),
@@ -178,7 +178,7 @@ def test_an_interrupt_ends_without_words(capsys: pytest.CaptureFixture[str]) -> 
 def test_an_unexpected_error_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(RuntimeError("the moon")) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "ensemble: unexpected RuntimeError: the moon; with ENSEMBLE_TRACEBACK=1 it says where"
+        "ensemble: unexpected RuntimeError: the moon; set ENSEMBLE_TRACEBACK=1 for a traceback"
     ]
 
 

@@ -54,11 +54,11 @@ def test_conditions_choose_orders(conditions: list[str], is_meant: bool) -> None
 @pytest.mark.parametrize(
     ("condition", "words"),
     [
-        ("color=red", "no field 'color'; there are order, status"),
+        ("color=red", "no field 'color'; fields are order, status"),
         ("status", "FIELD=VALUE"),
-        ("status=lost", "there are placeholder, payment_pending"),
+        ("status=lost", "statuses are placeholder, payment_pending"),
         ("age=2h", "age>2h"),
-        ("age>soon", "no duration"),
+        ("age>soon", "cannot parse 'soon'"),
         ("paused=maybe", "true or false"),
         ("step>payment", "as = or !="),
     ],
@@ -77,11 +77,11 @@ def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() 
 @pytest.mark.parametrize(
     ("action", "changes", "words"),
     [
-        (PAUSE, {"status": "completed"}, "completed already"),
-        (PAUSE, {"paused_since": 1, "paused_by": "operator ben"}, "paused already, by operator ben"),
+        (PAUSE, {"status": "completed"}, "already completed"),
+        (PAUSE, {"paused_since": 1, "paused_by": "operator ben"}, "already paused (by operator ben)"),
         (resume_action(past_pause=False), {}, "not paused"),
         (RETRY, {"paused_since": 1}, "resume it"),
-        (CANCEL, {"status": "compensating"}, "being compensated already"),
+        (CANCEL, {"status": "compensating"}, "already being compensated"),
         (settle_action(()), {}, "owes nothing"),
         (settle_action(("shipment",)), {"owed": ("payment",)}, "but payment"),
     ],

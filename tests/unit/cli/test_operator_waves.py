@@ -54,7 +54,7 @@ def test_a_probe_that_fails_leaves_all_others_paused() -> None:
     done = list(waves(ORDERS, Pace(), world))
     assert world.together == [1]
     assert done[-1].number == 0, "the probe"
-    assert "24 stay paused" in reason_of_stop(done, Pace(), len(ORDERS))
+    assert "24 remain paused" in reason_of_stop(done, Pace(), len(ORDERS))
 
 
 def test_failures_within_the_limit_do_not_stop() -> None:

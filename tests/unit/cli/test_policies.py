@@ -56,7 +56,7 @@ def test_a_file_that_no_service_reads_is_pointed_out(ensemble: CommandLine, dire
     (directory / "paymnt.toml").write_text("")
     ran = ensemble("policies", "show")
     assert ran.code == 0
-    assert f"{directory / 'paymnt.toml'} is read by nobody" in ran.err
+    assert f"{directory / 'paymnt.toml'} is not used: no service has this name" in ran.err
 
 
 def test_show_names_what_is_wrong(ensemble: CommandLine, directory: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_right_file_is_said_to_be_right(ensemble: CommandLine, tmp_path: Path)
     (tmp_path / "payment.toml").write_text("[retry]\nattempts = 3\n")
     ran = ensemble("policies", "check", str(tmp_path / "payment.toml"))
     assert (ran.code, ran.out) == (0, "")
-    assert "payment can run by it" in ran.err
+    assert "valid for service payment" in ran.err
 
 
 def test_a_file_by_another_name_is_for_the_service_that_is_given(ensemble: CommandLine, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_time_of_another_day_has_its_date() -> None:
 def test_a_fallen_member_says_how_it_ended() -> None:
     line = '{"event": "failed", "level": "critical", "reason": "no topics", "timestamp": "12:00", "service": "order"}'
     assert str(UnexpectedExit("order", 2, [line, "plain"])).splitlines() == [
-        "order ended with exit code 2; its last words:",
+        "order ended with exit code 2; last lines of its log:",
         "    12:00 critical failed reason=no topics",
         "    plain",
     ]
