@@ -84,6 +84,13 @@ class ServiceTestDriver:
         self._topics.append((topic, encoder_for(type(state))(state), key.encode(), [], self._partition(key.encode())))
         self.restart()
 
+    def given_records(self, records: Iterable[StoredRecord]) -> None:
+        """Put records into the topics, as something else has written them, and restore from them."""
+        for record in records:
+            place = record.at_topic, record.raw_value, record.raw_key, record.raw_headers, record.at_partition
+            self._topics.append(place)
+        self.restart()
+
     # -- when -----------------------------------------------------------------------------------------------------
 
     def receive(self, *messages: Message, message_id: str | None = None) -> None:

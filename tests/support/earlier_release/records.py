@@ -1,0 +1,86 @@
+"""The recorded files, read."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ensemble.messages.records import RecordPlace, StoredRecord
+
+DIRECTORY = Path(__file__).parent
+COMPACTED = ("-changelog", ".order-state", ".notes")
+"""What the names of compacted topics end with."""
+_STACK_TRACE = "__streams.errors.stacktrace"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch of a service, or records published from outside (then without a service)."""
+
+    number: int
+    writes: list[StoredRecord]
+    service: str = ""
+    do: str = "publish"
+    reads: list[RecordPlace] = field(default_factory=list)
+    seconds: float = 0
+
+
+def records() -> list[StoredRecord]:
+    """Return all records that there were at the handover, in the order in which they were written."""
+    return [_record(row) for row in _rows("records")]
+
+
+@cache
+def state() -> dict[str, Any]:
+    """Return what the earlier release made of the records."""
+    whole: dict[str, Any] = next(_rows("state", "json"))
+    return whole
+
+
+def continuation() -> list[Step]:
+    """Return what happened after the handover."""
+    return [_step(number, row) for number, row in enumerate(_rows("continuation"))]
+
+
+def by_topic(written: Iterable[StoredRecord]) -> dict[str, Any]:
+    """Return the records of each partition as comparable values.
+
+    A compacted topic's as values by key, since one transaction may write its keys in any order. Stack traces are left
+    out: they name files and lines.
+    """
+    topics: dict[str, Any] = {}
+    for record in written:
+        place = f"{record.at_topic}/{record.at_partition}"
+        if record.at_topic.endswith(COMPACTED):
+            topics.setdefault(place, defaultdict(list))[record.raw_key].append(record.raw_value)
+        else:
+            topics.setdefault(place, []).append((record.raw_key, _comparable_headers(record), record.raw_value))
+    return topics
+
+
+def _comparable_headers(record: StoredRecord) -> list[tuple[str, bytes | None]]:
+    return [(name, value) for name, value in record.headers() if name != _STACK_TRACE]
+
+
+def _rows(name: str, suffix: str = "jsonl") -> Iterator[Any]:
+    with gzip.open(DIRECTORY / f"{name}.{suffix}.gz", "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def _step(number: int, row: Mapping[str, Any]) -> Step:
+    reads = [(topic, partition, offset) for topic, partition, offset in row.get("reads", ())]
+    writes = [_record(record) for record in row["writes"]]
+    return Step(number, writes, row.get("service", ""), row["do"], reads, row.get("seconds", 0))
+
+
+def _record(row: Mapping[str, Any]) -> StoredRecord:
+    value = None if row["value"] is None else base64.b64decode(row["value"])
+    headers = [(name, None if text is None else text.encode()) for name, text in row["headers"]]
+    return StoredRecord(row["topic"], row["partition"], row["offset"], row["key"].encode(), value, headers)
