@@ -58,10 +58,9 @@ class AnswerListener(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
-        from ensemble.kafka.client.following import Tail
 
         super().__init__()
-        self._tail = Tail.from_now(access, topics(access, services, OPERATIONS))
+        self._tail = access.follow(access.places(topics(access, services, OPERATIONS)))
 
     def __enter__(self) -> Self:
         return self
@@ -71,7 +70,7 @@ class AnswerListener(Answers):
 
     def listen(self) -> None:
         """Read the answers that have arrived."""
-        self.take(self._tail.read_on())
+        self.take(self._tail.read_to_end())
 
     def wait(self, asks: Sequence[Ask], limit_s: float) -> list[Ask]:
         """Wait until all have answered or the time is up, and return the questions without an answer."""

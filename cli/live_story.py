@@ -11,7 +11,7 @@ from cli.entries import Entry, entry_of
 from cli.story import Line, Story, in_order
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import Follower
+    from ensemble.kafka.client.following import Follower
     from ensemble.kafka.records import ReceivedRecord
 
 ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}

@@ -24,12 +24,10 @@ class OrderStates:
     """Use it in a `with`."""
 
     def __init__(self, access: ClusterClient) -> None:
-        from ensemble.kafka.client.following import Tail
-        from ensemble.kafka.client.producing import Writer
 
         self._exit = ExitStack()
-        self._tail = self._exit.enter_context(Tail.from_beginning(access, [ORDER_STATE.name]))
-        self._writer = self._exit.enter_context(Writer(access))
+        self._tail = self._exit.enter_context(access.follow(access.places([ORDER_STATE.name]), from_beginning=True))
+        self._writer = self._exit.enter_context(access.writer())
         self.now: dict[str, State] = {}
         """By order id, the oldest change first."""
         self.read_on()
@@ -42,7 +40,7 @@ class OrderStates:
 
     def read_on(self) -> None:
         """Read the states that have been written since."""
-        for record in self._tail.read_on():
+        for record in self._tail.read_to_end():
             entry = entry_of(record)
             self.now.pop(entry.key, None)
             if entry.type == "OrderState":

@@ -83,10 +83,9 @@ class LiveParkingStores(ParkingStores):
     """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
-        from ensemble.kafka.client.following import Tail
 
         super().__init__()
-        self._tail = Tail.from_beginning(access, topics(access, services, PARKED))
+        self._tail = access.follow(access.places(topics(access, services, PARKED)), from_beginning=True)
         self.read_on()
 
     def __enter__(self) -> Self:
@@ -97,4 +96,4 @@ class LiveParkingStores(ParkingStores):
 
     def read_on(self) -> None:
         """Read the records that have been written since."""
-        self.take(self._tail.read_on())
+        self.take(self._tail.read_to_end())

@@ -92,15 +92,13 @@ class RedriveRun:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
     def __init__(self, access: ClusterClient, services: Sequence[str]) -> None:
-        from ensemble.kafka.client.following import Tail
-        from ensemble.kafka.client.producing import Writer
 
         self._exit = ExitStack()
         self._hearing = self._exit.enter_context(AnswerListener(access, services))
-        fresh = Tail.from_now(access, [name + DEAD_LETTER for name in services])
+        fresh = access.follow(access.places([name + DEAD_LETTER for name in services]))
         self._fresh, self._letters = self._exit.enter_context(fresh), list[DeadLetterEntry]()
         self._held = self._exit.enter_context(LiveParkingStores(access, services))
-        self._writer = self._exit.enter_context(Writer(access))
+        self._writer = self._exit.enter_context(access.writer())
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +142,7 @@ class RedriveRun:
     def _look(self) -> None:
         """Read answers first: records that belong to them are then complete as well."""
         self._hearing.listen()
-        self._letters += [DeadLetterEntry(entry_of(record)) for record in self._fresh.read_on()]
+        self._letters += [DeadLetterEntry(entry_of(record)) for record in self._fresh.read_to_end()]
         self._held.read_on()
 
     def _judge(self, one: SentOperation) -> Outcome | None:

@@ -114,15 +114,13 @@ def write_pause(  # noqa: PLR0913  two of them by keyword
     access: ClusterClient, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
 ) -> Acknowledgements:
     """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""
-    from ensemble.kafka.client.producing import write_together
-
     places = access.places([name + services.CONTROL for name in what.services])
     kind = PauseWork if pause else ResumeWork
     command = kind(scope=what.scope, name=what.name, **operator.operation())
     asks = [(topic.removesuffix(services.CONTROL), partition, command.operation_id) for topic, partition in places]
     key = f"{what.scope}/{what.name}".encode()
     with AnswerListener(access, what.services) as hearing:
-        write_together(access, [record_of(service, partition, command, key) for service, partition, _ in asks])
+        access.write_together([record_of(service, partition, command, key) for service, partition, _ in asks])
         missing = hearing.wait(asks, wait_s)
         return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 

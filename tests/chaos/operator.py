@@ -17,8 +17,7 @@ from cli.redrive_run import discard_of, redrive_of
 from cli.services import CONTROL
 from cli.wide_pauses import WidePause, wide_pause
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
-from ensemble.kafka.client.access import ClusterError
-from ensemble.kafka.client.producing import write_together
+from ensemble.kafka.errors import ClusterError
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import PauseWork, ResumeWork, Scope
 from tests.chaos.held import Held
@@ -79,9 +78,8 @@ class Operator:
     def _write_together(self, what: WidePause, command: PauseWork | ResumeWork) -> str:
         try:
             places = self.system.access.places([service + CONTROL for service in what.services])
-            write_together(
-                self.system.access,
-                [record_of(topic.removesuffix(CONTROL), number, command, b"chaos") for topic, number in places],
+            self.system.access.write_together(
+                [record_of(topic.removesuffix(CONTROL), number, command, b"chaos") for topic, number in places]
             )
         except ClusterError as error:
             return str(error)

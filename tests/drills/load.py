@@ -13,7 +13,6 @@ from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
 from cli.publishing import record_of
 from contracts import OrderLine, PlaceOrder, ReceiveStock
 from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
-from ensemble.kafka.client.producing import Writer
 
 if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
@@ -27,7 +26,7 @@ class Load:
     """Whoever orders, with shelves that do not run empty."""
 
     def __init__(self, access: ClusterClient) -> None:
-        self._writer, self._lock = Writer(access), threading.Lock()
+        self._writer, self._lock = access.writer(), threading.Lock()
         self.placed: list[str] = []
         """The ids of the orders, the first one first."""
         for sku in GOODS:

@@ -15,7 +15,8 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from ensemble.kafka.client.access import ClusterClient, Follower
+from ensemble.kafka.client.access import ClusterClient
+from ensemble.kafka.client.following import Follower
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
 _LIMIT_S: Final = 60.0
@@ -30,7 +31,7 @@ class Reading:
         self._access = access
         self._next: dict[TopicPlace, int] = access.starts(access.places(topics))
         self._in_use = threading.Lock()
-        self._follower = Follower(access, self._next)
+        self._follower = access.follow_from(self._next)
 
     def poll(self, timeout_s: float) -> list[ReceivedRecord]:
         """As the follower's; waits while the client is put away."""
@@ -52,7 +53,7 @@ class Reading:
         limit = time.monotonic() + _LIMIT_S
         while True:
             try:
-                return Follower(self._access, self._next)
+                return self._access.follow_from(self._next)
             except KafkaException:
                 if time.monotonic() > limit:
                     raise

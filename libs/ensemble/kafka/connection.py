@@ -46,7 +46,11 @@ def _admin_client(config: dict[str, Any]) -> AdminClient:
 
 
 def _is_login_failure(error: KafkaError) -> bool:
-    return error.code() in LOGIN_FAILURES
+    """Return whether the broker refused the credentials.
+
+    The client gives a listener that does not speak the SASL mechanism the same code.
+    """
+    return error.code() in LOGIN_FAILURES and "handshake failed" not in error.str()
 
 
 def _failure(shared: dict[str, Any], problems: list[KafkaError]) -> str:

@@ -1,43 +1,32 @@
-"""Reading some partitions on and on, each time to the end of all that was under way when asked."""
+"""Follows what is committed to some partitions."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
 
-from ensemble.kafka import client_config as clients
-from ensemble.kafka.client.access import ClusterClient, ClusterError
-from ensemble.kafka.offsets import high_watermarks
+from ensemble.clock import until
+from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.offsets import high_watermarks, stable_ends
+from ensemble.kafka.reading import Reader
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
-_CHUNK: Final = 5_000
+_ANSWER_S: Final = 10.0
 _POLL_S: Final = 0.2
-_PASSING: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 
-class Tail:
-    """Committed records of some partitions, from given offsets on; use it in a `with`.
+class Follower:
+    """Reads the committed records of some partitions from given offsets on, without an end; use it in a `with`."""
 
-    What one transaction wrote to several of them is seen as a whole by the next `read_on` after any part was seen.
-    """
-
-    def __init__(self, access: ClusterClient, offsets: Mapping[TopicPlace, int]) -> None:
-        self._admin, self._at = access.admin, dict(offsets)
-        self._consumer = Consumer(clients.assigned_reader(access.shared, "ensemble-cli"))
-        self._consumer.assign([TopicPartition(topic, p, offset) for (topic, p), offset in offsets.items()])
-
-    @classmethod
-    def from_beginning(cls, access: ClusterClient, topics: Iterable[str]) -> Tail:
-        """Everything that these topics still have, then what comes."""
-        return cls(access, access.starts(access.places(topics)))
-
-    @classmethod
-    def from_now(cls, access: ClusterClient, topics: Iterable[str]) -> Tail:
-        """What is committed from now on."""
-        return cls(access, access.ends(access.places(topics)))
+    def __init__(self, admin: AdminClient, config: Mapping[str, Any], offsets: Mapping[TopicPlace, int]) -> None:
+        self._admin, self._ends = admin, stable_ends(admin, offsets, _ANSWER_S)
+        self.problem = ""
+        """Why the cluster cannot be reached just now; empty while records come."""
+        self._reader = Reader(config, self._on_error)
+        self._reader.start(offsets)
 
     def __enter__(self) -> Self:
         return self
@@ -46,36 +35,37 @@ class Tail:
         self.close()
 
     def close(self) -> None:
-        self._consumer.close()
+        self._reader.close()
 
-    def read_on(self, limit_s: float = 30.0) -> list[ReceivedRecord]:
-        """The records since the last call. Transactions that are open now are waited for.
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether everything that was committed when the following began has been read."""
+        return not self._reader.behind(self._ends)
 
-        ClusterError when they take longer than `limit_s`.
+    def poll(self, timeout_s: float) -> list[ReceivedRecord]:
+        """Return the next records; none if none came in time. Raises ClusterError if reading fails."""
+        if records := self._reader.receive(timeout_s):
+            self.problem = ""
+        return records
+
+    def read_to_end(self, limit_s: float = 30.0) -> list[ReceivedRecord]:
+        """Return all records up to the present end, and wait for the end of transactions that are open now.
+
+        So what one transaction wrote to several partitions is returned as a whole once any part of it has been.
+        Raises ClusterError if it takes longer than `limit_s`.
         """
-        ends, limit = high_watermarks(self._admin, self._at, limit_s), time.monotonic() + limit_s
-        found: list[ReceivedRecord] = []
-        while behind := [place for place, end in ends.items() if end > self._at[place]]:
-            if time.monotonic() > limit:
-                topic, partition = behind[0]
-                raise ClusterError(
-                    f"{topic}[{partition}] could not be read to its end within {limit_s:g} s: is a transaction open?"
-                )
-            found += self._polled()
-        return found
+        ends = high_watermarks(self._admin, self._reader.positions, limit_s)
+        records: list[ReceivedRecord] = []
+        for _ in until(limit_s):
+            if not self._reader.behind(ends):
+                return records
+            records += self.poll(_POLL_S)
+        if not (behind := self._reader.behind(ends)):
+            return records
+        topic, partition = behind[0]
+        raise ClusterError(
+            f"{topic}[{partition}] could not be read to its end within {limit_s:g} s: is a transaction open?"
+        )
 
-    def _polled(self) -> list[ReceivedRecord]:
-        first = self._consumer.poll(_POLL_S)
-        records = [] if first is None else [first, *self._consumer.consume(_CHUNK, 0)]
-        return [taken for record in records if (taken := self._taken(record)) is not None]
-
-    def _taken(self, record: Any) -> ReceivedRecord | None:
-        error, place = record.error(), (record.topic(), record.partition())
-        if error is None:
-            self._at[place] = record.offset() + 1
-            return ReceivedRecord.of(record)
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._at[place] = max(self._at[place], record.offset())
-        elif error.code() not in _PASSING:
-            raise ClusterError(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
-        return None
+    def _on_error(self, error: KafkaError) -> None:
+        self.problem = error.str()

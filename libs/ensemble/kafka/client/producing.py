@@ -1,33 +1,45 @@
-"""Writing operators' commands: each to the partition that it is for, one after the other or all as one."""
+"""Writes records as an outsider: each to the partition that it is for, one after the other or all as one."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
-from ensemble.kafka.client.access import ClusterClient, ClusterError
+from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.records import TopicPlace
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OPERATORS_IDS
 
 _LIMIT_S: Final = 15.0
 _LARGEST: Final = 4_400_000
 """What control topics take: a dead letter, and its edited form."""
+_LARGEST_ON_ANY_TOPIC: Final = 1_000_000
 _BUFFERED: Final = 10_000
+_POLL_S: Final = 0.05
+_GRACE_S: Final = 2.0
 
 
 class Writer:
     """Writes records and returns when they are safe; use it in a `with`."""
 
-    def __init__(self, access: ClusterClient) -> None:
-        self._user = principal(access.shared)
-        self._producer = Producer(_config(access))
+    def __init__(self, shared: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
+        self._user = principal(shared)
+        self._producer = Producer({**_config(shared), **(options or {})})
+
+    @classmethod
+    def for_one_record(cls, shared: Mapping[str, Any]) -> Self:
+        """Return a writer that starts at once: without idempotence, whose producer id costs half a second.
+
+        If a retry writes a record twice, its message id tells.
+        """
+        return cls(shared, {"enable.idempotence": False, "message.max.bytes": _LARGEST_ON_ANY_TOPIC})
 
     def __enter__(self) -> Self:
         return self
@@ -35,62 +47,73 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self._producer.flush(_LIMIT_S)
 
-    def write(self, records: Sequence[Output]) -> None:
-        """All of them, in order within each partition. ClusterError when one is not confirmed in time."""
-        try:
-            _produce(self._producer, records, self._user)
-        except KafkaException as error:
-            raise ClusterError(f"Kafka did not take it: {error.args[0].str()}") from None
+    def write(self, records: Sequence[Output]) -> list[tuple[TopicPlace, int]]:
+        """Write all records, in order within each partition, and return their places, in the order of confirmation.
+
+        Raises ConfigurationError if the user may not write or a topic does not exist, and ClusterError if a record
+        is refused or not confirmed in time.
+        """
+        return _produce(self._producer, records, self._user)
 
 
-def write_together(access: ClusterClient, records: Sequence[Output]) -> None:
-    """All of them in one transaction, or none. ClusterError when it failed, or when nobody can say whether it did."""
-    transactional_id = f"{OPERATORS_IDS}{secrets.token_hex(8)}"
-    producer = Producer({**_config(access), "transactional.id": transactional_id, "retry.backoff.ms": 1})
+def write_together(shared: Mapping[str, Any], records: Sequence[Output]) -> None:
+    """Write all records in one transaction, or none. Raises ClusterError if it failed or its outcome is unknown."""
+    producer = Producer(
+        {**_config(shared), "transactional.id": f"{OPERATORS_IDS}{secrets.token_hex(8)}", "retry.backoff.ms": 1}
+    )
     known = "nothing was written"
     try:
         producer.init_transactions(_LIMIT_S)
         producer.begin_transaction()
-        _produce(producer, records, principal(access.shared))
+        _produce(producer, records, principal(shared))
         known = "it is not known whether it was written"
         producer.commit_transaction(_LIMIT_S)
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
             denied = f"WRITE transactional id {OPERATORS_IDS}* {reason.str()}"
-            raise ConfigurationError(refusal(principal(access.shared), denied)) from None
+            raise ConfigurationError(refusal(principal(shared), denied)) from None
         raise ClusterError(f"{known}: the transaction failed: {reason.str()}") from None
 
 
-def _config(access: ClusterClient) -> dict[str, Any]:
+def _config(shared: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **clients.plain_producer(access.shared, "ensemble-cli"),
+        **clients.plain_producer(dict(shared), "ensemble-cli"),
         "message.max.bytes": _LARGEST,
         "message.timeout.ms": round(_LIMIT_S * 1000),
     }
 
 
-def _produce(producer: Producer, records: Sequence[Output], user: str) -> None:
-    errors: list[Any] = []
-
-    def on_delivery(error: Any, record: Any) -> None:
-        if error is not None:
-            errors.append((error, record.topic()))
-
+def _produce(producer: Producer, records: Sequence[Output], user: str) -> list[tuple[TopicPlace, int]]:
+    reports: list[tuple[KafkaError | None, Message]] = []
     for topic, value, key, headers, partition in records:
-        _wait_for_room(producer)
-        producer.produce(topic, value, key, partition, on_delivery, None, 0, headers)
-    left = producer.flush(_LIMIT_S)
-    for error, topic in errors:
-        if error.code() in REFUSALS:
-            raise ConfigurationError(refusal(user, f"WRITE topic {topic}"))
-        raise ClusterError(f"{topic}: {error.str()}")
-    if left:
-        raise ClusterError(f"Kafka did not confirm {left} records within {_LIMIT_S:g} s; they may yet be written")
+        _wait_for_buffer(producer)
+        try:
+            producer.produce(topic, value, key, partition, lambda *report: reports.append(report), None, 0, headers)
+        except KafkaException as error:
+            raise ClusterError(f"{topic}: {error.args[0].str()}") from None
+    unconfirmed = producer.flush(_LIMIT_S + _GRACE_S)
+    for problem, record in reports:
+        if problem is not None:
+            raise _failure(problem, record.topic() or "", user)
+    if unconfirmed:
+        raise ClusterError(
+            f"Kafka did not confirm {unconfirmed} records within {_LIMIT_S:g} s; they may yet be written"
+        )
+    return [((record.topic() or "", record.partition() or 0), record.offset() or 0) for _, record in reports]
 
 
-def _wait_for_room(producer: Producer) -> None:
-    """The client buffers a limited number of records, and refuses more."""
-    deadline = time.monotonic() + _LIMIT_S
-    while len(producer) > _BUFFERED and time.monotonic() < deadline:
-        producer.poll(0.05)
+def _failure(error: KafkaError, topic: str, user: str) -> ConfigurationError | ClusterError:
+    if error.code() in REFUSALS:
+        return ConfigurationError(refusal(user, f"WRITE topic {topic}"))
+    if error.code() == KafkaError._UNKNOWN_TOPIC:
+        return ConfigurationError(f"no topic {topic}; `ensemble topics apply` makes what is missing")
+    return ClusterError(f"{topic}: {error.str()}")
+
+
+def _wait_for_buffer(producer: Producer) -> None:
+    """Wait until the client has buffer space again: it refuses records beyond its limit."""
+    for _ in until(_LIMIT_S):
+        if len(producer) <= _BUFFERED:
+            return
+        producer.poll(_POLL_S)

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped
 from ensemble.kafka.authorization import REFUSALS
+from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import readable
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
@@ -78,8 +79,7 @@ class ConsumerPoller:
         """Wait for a record and take what else is there. FatalError when nothing will ever come."""
         self._come_back()
         self._seek_back()
-        first = self.consumer.poll(wait_s)
-        polled = [] if first is None else [first, *self.consumer.consume(most - 1, 0)]
+        polled = poll_batch(self.consumer, wait_s, most)
         self._assignment.raise_failure()
         self.capture_group()
         self._assignment.look_for_group(self.consumer)
