@@ -22,7 +22,7 @@ from contracts import (
     SettleOrder,
 )
 from ensemble.messages import Command
-from ensemble.saga.engine import names_to_undo
+from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 
 ENDED: Final = frozenset({"completed", "cancelled"})

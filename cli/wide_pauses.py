@@ -16,7 +16,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command
-from ensemble.saga.table import Saga
+from ensemble.saga import Saga
 from ensemble.service import ports
 from ensemble.system_messages.operations import OperationDone, PauseWork, ResumeWork, Scope
 from ensemble.system_messages.state import Pause

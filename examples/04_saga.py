@@ -1,8 +1,8 @@
 """A two-step saga: beans, then a van. The table is the conductor's score: without a van, the beans go back."""
 
 from ensemble import Service, state_store
-from ensemble.saga.conductor import conductor
-from ensemble.saga.engine import IRREVERSIBLE, Saga, SagaPolicies, Step, StepPolicy, Undo
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga import IRREVERSIBLE, Saga, Step, Undo, conductor
 from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
 from examples.cafe import BookVan, Catering, CateringCommand, ReleaseBeans, ReserveBeans

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from ensemble import Catalogue, Topic, messages
 from ensemble.messages import Int32, Int64, Millis, SchemaSet
+from ensemble.saga import SagaProgress
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 Grams = Annotated[int, Field(ge=1, le=100_000)]
-Names = tuple[str, ...]
 
 
 class Command(messages.Command):
@@ -102,34 +102,10 @@ class VanRefused(Event):
     reason: str
 
 
-class Catering(State):
-    """The engine's fields (`ensemble.saga_state.SagaState`), and the saga's key."""
+class Catering(State, SagaProgress):
+    """The saga of one party's catering."""
 
     party: str
-    saga: str = ""
-    version: Int32 = 0
-    status: str = "placeholder"
-    step: str | None = None
-    attempt: Int32 = 0
-    attempts_before: Int32 = 0
-    exhausted: str = ""
-    begun: Names = ()
-    done: Names = ()
-    failed: Names = ()
-    undone: Names = ()
-    settled: Names = ()
-    owed: Names = ()
-    expected: Names = ()
-    due_at: Millis | None = None
-    remaining_ms: Int64 | None = None
-    expires_at: Millis | None = None
-    forget_at: Millis | None = None
-    reason: str | None = None
-    cancel_requested: bool = False
-    compensation_requested: bool = False
-    paused_since: Millis | None = None
-    paused_by: str | None = None
-    paused_reason: str | None = None
 
 
 CateringCommand = ReserveBeans | ReleaseBeans | BookVan

@@ -22,6 +22,7 @@ from contracts.terms import (
     Sku,
 )
 from ensemble.messages import Int32, Int64, Millis, NestedRecord
+from ensemble.saga import SagaProgress
 
 SagaStatus = Literal[
     "placeholder", "payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed"
@@ -62,34 +63,11 @@ class Charge(NestedRecord):
     charge_id: str | None = None
 
 
-class OrderState(State):
-    """Where an order stands in its saga. Anyone may read it."""
+class OrderState(State, SagaProgress):
+    """Where an order stands in its saga. Any service may read it."""
 
     order_id: Id
-    saga: str = ""
-    version: Attempt = 0
     status: SagaStatus = "placeholder"
-    step: str | None = None
-    attempt: Attempt = 0
-    attempts_before: Attempt = 0
-    exhausted: str = ""
-    begun: Names = ()
-    done: Names = ()
-    failed: Names = ()
-    undone: Names = ()
-    settled: Names = ()
-    expected: Names = ()
-    due_at: Millis | None = None
-    remaining_ms: Int64 | None = None
-    expires_at: Millis | None = None
-    forget_at: Millis | None = None
-    reason: str | None = None
-    cancel_requested: Flag = False
-    compensation_requested: Flag = False
-    paused_reason: str | None = None
-    paused_since: Millis | None = None
-    paused_by: str | None = None
-    owed: Names = ()
     order: OrderTerms | None = None
     seen: Annotated[tuple[SeenEvent, ...], Field(max_length=32)] = ()
     terms_hash: str = ""

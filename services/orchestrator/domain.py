@@ -29,27 +29,13 @@ from contracts import (
 # -- the state ----------------------------------------------------------------------------------------------------
 
 
-def placed(state: OrderState, event: OrderPlaced, message_id: str) -> OrderState:
-    """The state with the order's terms, when these are the first that come."""
-    if state.terms_hash:
-        return state
-    terms = OrderTerms(**event.model_dump(exclude={"order_id"}))
-    return state.model_copy(update={"order": terms, "terms_hash": fingerprint(event), "placed_message_id": message_id})
-
-
-def contradicts(state: OrderState, event: OrderPlaced) -> bool:
-    """Whether the order was placed before, on other terms."""
-    return state.terms_hash not in {"", fingerprint(event)}
-
-
-def fingerprint(event: OrderPlaced) -> str:
-    """The same for the same terms, whenever they were published."""
-    return blake2b(event.model_dump_json(exclude={"placed_at"}).encode(), digest_size=16).hexdigest()
-
-
-def informed(state: OrderState, event: Event) -> OrderState:
-    """The state with what the event says that somebody may have to give back by hand."""
+def note(state: OrderState, event: Event, message_id: str) -> OrderState:
+    """Return the order with its first terms, its charge or its shipment, if the event tells of them."""
     match event:
+        case OrderPlaced() if not state.terms_hash:
+            terms = OrderTerms(**event.model_dump(exclude={"order_id"}))
+            changes = {"order": terms, "terms_hash": fingerprint(event), "placed_message_id": message_id}
+            return state.model_copy(update=changes)
         case PaymentConfirmed(amount=amount, currency=currency, charge_id=charge_id) if state.charge is None:
             charge = Charge(amount=amount, currency=currency, charge_id=charge_id)
             return state.model_copy(update={"charge": charge})
@@ -59,8 +45,18 @@ def informed(state: OrderState, event: Event) -> OrderState:
             return state
 
 
-def kept(state: OrderState, now: int) -> OrderState:
-    """The state as it is stored: a stub, without the terms, once the order has ended."""
+def contradicts(state: OrderState, event: OrderPlaced) -> bool:
+    """Return whether the order was placed before, on other terms."""
+    return state.terms_hash not in {"", fingerprint(event)}
+
+
+def fingerprint(event: OrderPlaced) -> str:
+    """Return the same text for the same terms, whenever they were published."""
+    return blake2b(event.model_dump_json(exclude={"placed_at"}).encode(), digest_size=16).hexdigest()
+
+
+def to_keep(state: OrderState, now: int) -> OrderState:
+    """Return the order as it is stored: a stub, without the terms, once it has ended."""
     order = None if state.status in {"completed", "cancelled"} else state.order
     return state.model_copy(update={"order": order, "updated_at": now})
 
@@ -70,7 +66,7 @@ def kept(state: OrderState, now: int) -> OrderState:
 
 @dataclass(frozen=True)
 class ChargeOwed:
-    """Money taken and not given back, in minor units. Not certain: payment never said that it was taken."""
+    """Money taken and not given back, in minor units. Not certain: payment never confirmed that it was taken."""
 
     amount: int
     currency: str
@@ -80,7 +76,7 @@ class ChargeOwed:
 
 @dataclass(frozen=True)
 class StockOwed:
-    """Pieces that a warehouse holds for the order. Not certain: inventory never said that it does."""
+    """Pieces that a warehouse holds for the order. Not certain: inventory never confirmed that it does."""
 
     warehouse_id: str
     lines: tuple[ReservedLine, ...]
@@ -89,7 +85,7 @@ class StockOwed:
 
 @dataclass(frozen=True)
 class ShipmentOwed:
-    """A shipment that was booked. Not certain: shipping never said that it was."""
+    """A shipment that was booked. Not certain: shipping never confirmed that it was."""
 
     shipment_id: str | None
     is_certain: bool
@@ -97,7 +93,7 @@ class ShipmentOwed:
 
 @dataclass(frozen=True)
 class StepOwed:
-    """Whatever another step has left."""
+    """What any other step has left to undo."""
 
     step: str
 
@@ -106,14 +102,14 @@ Debt = ChargeOwed | StockOwed | ShipmentOwed | StepOwed
 
 
 def owed(state: OrderState) -> tuple[Debt, ...]:
-    """What is for a person to give back, free or cancel, because its undo was given up. An idle charge owes nothing."""
+    """Return what an operator has to give back, free or cancel, because its undo was given up."""
     return debts(state, state.owed)
 
 
 def debts(state: OrderState, steps: Iterable[str]) -> tuple[Debt, ...]:
-    """What these steps have taken, or may have: for `owed`, and to show what an undo would give back."""
-    found = (_debt(state, step) for step in steps)
-    return tuple(debt for debt in found if not isinstance(debt, ChargeOwed) or debt.amount)
+    """Return what these steps have taken, or may have taken. A charge of nothing is no debt."""
+    of_steps = (_debt(state, step) for step in steps)
+    return tuple(debt for debt in of_steps if not isinstance(debt, ChargeOwed) or debt.amount)
 
 
 def _debt(state: OrderState, step: str) -> Debt:

@@ -29,7 +29,7 @@ from contracts import (
     ShipmentCancelled,
     ShipmentScheduled,
 )
-from ensemble.saga.engine import Operations, Saga, Step, Undo
+from ensemble.saga import Operations, Saga, Step, Undo
 from services.orchestrator.domain import (
     cancel_order,
     cancel_shipment,

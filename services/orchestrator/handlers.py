@@ -1,4 +1,4 @@
-"""The conductor: every method notes what came and plays on, by the score in `fulfilment.py`."""
+"""The conductor: each method hands its message to the saga, whose score is in `fulfilment.py`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import structlog
 from contracts import (
     CommandFailed,
     CompensateOrder,
+    Event,
     OrderCompensationFailed,
     OrderPaused,
     OrderPlaced,
@@ -24,29 +25,22 @@ from contracts import (
     ReservationReleased,
     ResumeOrder,
     RetryOrder,
-    SeenEvent,
     SettleOrder,
     ShipmentCancelled,
     ShipmentScheduled,
 )
 from ensemble import (
-    Clock,
-    Command,
     CommandBus,
     CurrentRecord,
     EventBus,
     Message,
-    Pauses,
     RejectedInput,
     StateStore,
-    TimerDue,
-    Timers,
     conducts,
     handles,
     reacts_to,
-    when_due,
 )
-from ensemble.saga.engine import Deadline, Decision, SagaPolicies, advance
+from ensemble.saga import Deadline, Decision, SagaConductor
 from services.orchestrator import domain, memory
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand
 
@@ -55,162 +49,113 @@ log = structlog.get_logger()
 
 @conducts(ORDER_FULFILMENT)
 @dataclass(frozen=True)
-class OrderOrchestrator:
-    """Leads each order through its saga: orchestration with events, and with commands."""
+class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
+    """Conducts each order's saga: orchestration with events, and with commands."""
 
-    orders: StateStore[OrderState]
+    states: StateStore[OrderState]
     commands: CommandBus[FulfilmentCommand]
     events: EventBus[OrderPaused | OrderResumed | OrderCompensationFailed]
-    timers: Timers
-    clock: Clock
     record: CurrentRecord
-    policies: SagaPolicies
-    pauses: Pauses
 
     @reacts_to(OrderPlaced)
     def handle(self, event: OrderPlaced) -> None:
-        """The first terms of an order count; the same again are noted, others are refused."""
-        state = self._order(event.order_id)
-        if domain.contradicts(state, event):
-            raise RejectedInput(f"order {event.order_id} was placed before, on other terms; give a new order a new id")
-        self._take(domain.placed(state, event, self.record.message_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(PaymentConfirmed)
     def on_payment_confirmed(self, event: PaymentConfirmed) -> None:
-        self._take(domain.informed(self._order(event.order_id), event), event)
+        self.play(event.order_id, event)
 
     @reacts_to(PaymentDeclined)
     def on_payment_declined(self, event: PaymentDeclined) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(PaymentRefunded)
     def on_payment_refunded(self, event: PaymentRefunded) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(ReservationConfirmed)
     def on_reservation_confirmed(self, event: ReservationConfirmed) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(ReservationRejected)
     def on_reservation_rejected(self, event: ReservationRejected) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(ReservationReleased)
     def on_reservation_released(self, event: ReservationReleased) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(ShipmentScheduled)
     def on_shipment_scheduled(self, event: ShipmentScheduled) -> None:
-        self._take(domain.informed(self._order(event.order_id), event), event)
+        self.play(event.order_id, event)
 
     @reacts_to(ShipmentCancelled)
     def on_shipment_cancelled(self, event: ShipmentCancelled) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @reacts_to(CommandFailed)
     def on_command_failed(self, event: CommandFailed) -> None:
-        self._take(self._order(event.order_id), event)
+        self.play(event.order_id, event)
 
     @handles(RequestCancellation)
     def cancel(self, command: RequestCancellation) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
     @handles(PauseOrder)
     def pause(self, command: PauseOrder) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
     @handles(ResumeOrder)
     def resume(self, command: ResumeOrder) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
     @handles(RetryOrder)
     def retry(self, command: RetryOrder) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
     @handles(CompensateOrder)
     def compensate(self, command: CompensateOrder) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
     @handles(SettleOrder)
     def settle(self, command: SettleOrder) -> None:
-        self._take(self._order(command.order_id), command)
+        self.play(command.order_id, command)
 
-    @when_due("deadline")
-    def on_deadline(self, timer: TimerDue) -> None:
-        """The answer is late, so its outcome is unknown."""
-        state = self.orders.get(timer.key)
-        if state is not None:
-            spent = state.model_copy(update={"due_at": None})
-            self._keep(state, self._advance(state, Deadline(timer.due_at)), self._seen("Deadline"), timers=spent)
+    # -- what the table does not say ------------------------------------------------------------------------------
 
-    @when_due("retention")
-    def on_retention(self, timer: TimerDue) -> None:
-        """Forget an order that was never placed, or ended long ago."""
-        state = self.orders.get(timer.key)
-        if state is not None and state.forget_at is not None and state.forget_at <= timer.due_at:
-            self.orders.delete(timer.key)
+    def new_state(self, key: str) -> OrderState:
+        return OrderState(order_id=key)
 
-    # -- every message alike --------------------------------------------------------------------------------------
+    def note(self, state: OrderState, trigger: Message | Deadline) -> OrderState | None:
+        """Return the order with what the trigger tells of it, or None for a message that it has seen.
 
-    def _order(self, order_id: str) -> OrderState:
-        return self.orders.get(order_id) or OrderState(order_id=order_id)
+        Raises RejectedInput if the order was placed before, on other terms.
+        """
+        if isinstance(trigger, OrderPlaced) and domain.contradicts(state, trigger):
+            raise RejectedInput(f"order {state.order_id} was placed before, on other terms; give a new order a new id")
+        if isinstance(trigger, Message) and memory.has_seen(state, self.record.message_id):
+            return None
+        return domain.note(state, trigger, self.record.message_id) if isinstance(trigger, Event) else state
 
-    def _take(self, state: OrderState, message: Message) -> None:
-        if memory.has_seen(state, self.record.message_id):
-            return
-        before = self._order(state.order_id)
-        decision = self._advance(state, message)
-        self._keep(before, decision, self._seen(type(message).__name__, message), timers=before)
-
-    def _seen(self, name: str, message: Message | None = None) -> SeenEvent:
-        record = self.record
-        return SeenEvent(
-            type=name,
-            message_id=record.message_id,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at=self.clock.now(),
-            by=getattr(message, "requested_by", ""),
-            why=getattr(message, "reason", "")[: memory.WHY_LIMIT] if isinstance(message, Command) else "",
-        )
-
-    def _advance(self, state: OrderState, trigger: Message | Deadline) -> Decision[OrderState, FulfilmentCommand]:
+    def remember(
+        self, before: OrderState, decision: Decision[OrderState, FulfilmentCommand], trigger: Message | Deadline
+    ) -> OrderState:
+        """Return the order with an entry of what was decided on the trigger; a stub once it has ended."""
         now = self.clock.now()
-        return advance(ORDER_FULFILMENT, state, trigger, now=now, policies=self.policies, pauses=self.pauses)
+        entry = memory.complete(memory.entry_of(trigger, self.record, now), before, decision, self.policies)
+        return domain.to_keep(memory.add_entry(decision.state, entry), now)
 
-    def _keep(
-        self,
-        before: OrderState,
-        decision: Decision[OrderState, FulfilmentCommand],
-        seen: SeenEvent,
-        *,
-        timers: OrderState,
-    ) -> None:
-        """Remember, send and announce what was decided; `timers` says which of them are set."""
-        after = decision.state
-        told = memory.led_to(seen, before, decision, memory.ruling(self.policies, before, after))
-        self.orders.set(after.order_id, domain.kept(memory.with_seen(after, told), self.clock.now()))
-        for command in decision.commands:
-            self.commands.send(command)
-        for event in memory.announcements(before, after, told):
+    def announce(self, before: OrderState, after: OrderState) -> None:
+        """Emit each pause, each resume and a compensation that failed; log each change."""
+        for event in memory.announcements(before, after):
             self.events.emit(event)
-        self._set_timer(after.order_id, "deadline", timers.due_at, after.due_at)
-        self._set_timer(after.order_id, "retention", timers.forget_at, after.forget_at)
-        _tell(before, after)
-
-    def _set_timer(self, order_id: str, name: str, was: int | None, at: int | None) -> None:
-        """One timer record for each change, none when nothing changed."""
-        if at is not None and at != was:
-            self.timers.schedule(order_id, name, at)
-        elif at is None and was is not None:
-            self.timers.cancel(order_id, name)
+        _log_change(before, after)
 
 
-def _tell(before: OrderState, after: OrderState) -> None:
-    """One log line for each change of status, each pause and each resume."""
+def _log_change(before: OrderState, after: OrderState) -> None:
+    """Write one log line for each change of status, each pause and each resume."""
     if (after.status, after.paused_by) != (before.status, before.paused_by):
-        change = {
+        fields = {
             "status": after.status,
             "was": before.status,
             "step": after.step,
@@ -218,4 +163,4 @@ def _tell(before: OrderState, after: OrderState) -> None:
             "paused_by": after.paused_by,
             "paused_reason": after.paused_reason,
         }
-        log.info("order changed", order_id=after.order_id, **{name: said for name, said in change.items() if said})
+        log.info("order changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})

@@ -1,4 +1,4 @@
-"""What the orchestrator remembers of each message and deadline: where it lies, and what was decided on it. Pure.
+"""The order's memory: an entry for each message and deadline, with what was decided on it. Pure.
 
 Bounded: of many entries the first and the latest ones stay.
 """
@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, SeenEvent
-from ensemble.saga.engine import Decision, SagaPolicies
+from ensemble import Command, CurrentRecord, Message
+from ensemble.policies.saga import SagaPolicies
+from ensemble.saga import Deadline, Decision
 
 FIRST_SEEN: Final = 16
 LAST_SEEN: Final = 16
@@ -19,68 +21,85 @@ _ENDED: Final = frozenset({"completed", "cancelled"})
 
 
 def has_seen(state: OrderState, message_id: str) -> bool:
-    """Whether this very message is remembered."""
+    """Return whether the message of this id has an entry."""
     return any(seen.message_id == message_id for seen in state.seen)
 
 
-def with_seen(state: OrderState, seen: SeenEvent) -> OrderState:
-    """The state that remembers one entry more."""
-    kept = state.seen if len(state.seen) < FIRST_SEEN + LAST_SEEN else _without_the_middle(state.seen)
-    return state.model_copy(update={"seen": (*kept, seen)})
+def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> SeenEvent:
+    """Return the entry of a trigger, before anything is decided on it."""
+    return SeenEvent(
+        type=type(trigger).__name__,
+        message_id=record.message_id,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at=now,
+        by=getattr(trigger, "requested_by", ""),
+        why=getattr(trigger, "reason", "")[:WHY_LIMIT] if isinstance(trigger, Command) else "",
+    )
 
 
-def led_to(seen: SeenEvent, before: OrderState, decision: Decision[OrderState, Any], policy: str) -> SeenEvent:
-    """The entry, with what was decided on it, and where the policy came from that ruled it."""
+def complete(
+    entry: SeenEvent, before: OrderState, decision: Decision[OrderState, Any], policies: SagaPolicies
+) -> SeenEvent:
+    """Return the entry with what was decided on it, and the origin of the policy that ruled it."""
     after = decision.state
-    paused, attempt = _was_paused(before, after), _attempt_begun(before, after)
-    turns = [word for word, is_so in (("resume", _was_resumed(before, after)), ("pause", paused)) if is_so]
-    found = {
+    is_paused, attempt = _has_paused(before, after), _attempt_begun(before, after)
+    turns = [word for word, is_so in (("resume", _has_resumed(before, after)), ("pause", is_paused)) if is_so]
+    outcome = {
         "decided": (*turns, *(type(command).__name__ for command in decision.commands)),
         "status": after.status if after.status != before.status else "",
         "step": (after.step or "") if attempt else "",
         "attempt": attempt,
-        "policy": policy,
+        "policy": _policy_origin(policies, before, after),
         "late": before.status in _ENDED,
-        "why": seen.why or ((after.paused_reason or "")[:WHY_LIMIT] if paused else ""),
+        "why": entry.why or ((after.paused_reason or "")[:WHY_LIMIT] if is_paused else ""),
     }
-    return seen.model_copy(update=found)
+    return entry.model_copy(update=outcome)
+
+
+def add_entry(state: OrderState, entry: SeenEvent) -> OrderState:
+    """Return the state that remembers one entry more, without the oldest of the middle if there is no room."""
+    is_full = len(state.seen) >= FIRST_SEEN + LAST_SEEN
+    entries = (*state.seen[:FIRST_SEEN], *state.seen[FIRST_SEEN + 1 :]) if is_full else state.seen
+    return state.model_copy(update={"seen": (*entries, entry)})
 
 
 def announcements(
-    before: OrderState, after: OrderState, seen: SeenEvent
+    before: OrderState, after: OrderState
 ) -> Iterator[OrderPaused | OrderResumed | OrderCompensationFailed]:
-    """What others are told, for `seen` led from one state to the other."""
-    order_id = after.order_id
-    if _was_resumed(before, after):
-        paused_ms = max(0, seen.at - (before.paused_since or seen.at))
-        yield OrderResumed(order_id=order_id, resumed_by=f"operator {seen.by}", reason=seen.why, paused_ms=paused_ms)
-    if _was_paused(before, after):
+    """Return what other services are told of the change; its latest entry says who asked for it, when and why."""
+    order_id, entry = after.order_id, after.seen[-1]
+    if _has_resumed(before, after):
+        paused_ms = max(0, entry.at - (before.paused_since or entry.at))
+        yield OrderResumed(order_id=order_id, resumed_by=f"operator {entry.by}", reason=entry.why, paused_ms=paused_ms)
+    if _has_paused(before, after):
         by, reason = after.paused_by or "", after.paused_reason or ""
         yield OrderPaused(order_id=order_id, paused_by=by, reason=reason, step=after.step)
     if after.status == "compensation_failed" != before.status:
         yield OrderCompensationFailed(order_id=order_id, owed=after.owed, reason=after.reason or "")
 
 
-def ruling(policies: SagaPolicies, before: OrderState, after: OrderState) -> str:
-    """Where the policy came from that ruled the attempt begun, else the one that ended; empty: there is neither."""
+def _policy_origin(policies: SagaPolicies, before: OrderState, after: OrderState) -> str:
+    """Return the origin of the policy of the attempt begun, else of the one that ended; empty: there is neither."""
     ruled = after if _attempt_begun(before, after) else before if _position(before) != _position(after) else None
     if ruled is None or ruled.step is None:
         return ""
     return policies.policy_for(ruled.step, undo=ruled.status == "compensating").origin
 
 
-def _was_paused(before: OrderState, after: OrderState) -> bool:
-    """A pause began between the two."""
-    return after.paused_since is not None and _pause_of(before) != _pause_of(after)
+def _has_paused(before: OrderState, after: OrderState) -> bool:
+    """Return whether a pause began between the two."""
+    return after.is_paused and _pause_of(before) != _pause_of(after)
 
 
-def _was_resumed(before: OrderState, after: OrderState) -> bool:
-    """A pause ended between the two, though another may have begun at once."""
-    return before.paused_since is not None and _pause_of(before) != _pause_of(after)
+def _has_resumed(before: OrderState, after: OrderState) -> bool:
+    """Return whether a pause ended between the two, though another may have begun at once."""
+    return before.is_paused and _pause_of(before) != _pause_of(after)
 
 
 def _attempt_begun(before: OrderState, after: OrderState) -> int:
-    """The attempt under way since; 0: none that was not before."""
+    """Return the attempt that began between the two; 0: none."""
     return after.attempt if after.step is not None and _position(before) != _position(after) else 0
 
 
@@ -90,7 +109,3 @@ def _position(state: OrderState) -> tuple[bool, str | None, int]:
 
 def _pause_of(state: OrderState) -> tuple[int | None, str | None, str | None]:
     return state.paused_since, state.paused_by, state.paused_reason
-
-
-def _without_the_middle(seen: tuple[SeenEvent, ...]) -> tuple[SeenEvent, ...]:
-    return (*seen[:FIRST_SEEN], *seen[FIRST_SEEN + 1 :])

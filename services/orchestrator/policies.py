@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ensemble.messages.fields import Seconds
+from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.policies.saga_loading import SagaSources, saga_table
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import PolicyFile, find_policy_file
-from ensemble.saga.engine import SagaPolicies, StepPolicy
 from ensemble.settings import RuntimeSettings, load
 
 STEP: Final = StepPolicy(deadline_s=20, resends=3)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contracts import OrderState
 from contracts.catalogue import CATALOGUE, ORDER_STATE
 from ensemble import Service, role, state_store
-from ensemble.saga.check import check_saga
-from ensemble.saga.engine import SagaPolicies
+from ensemble.policies.saga import SagaPolicies
+from ensemble.saga import check_saga
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from services.orchestrator.handlers import OrderOrchestrator
 from services.orchestrator.policies import DEFAULT_POLICIES

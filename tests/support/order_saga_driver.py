@@ -24,9 +24,10 @@ from contracts import (
     ShipmentScheduled,
 )
 from ensemble import Command, Message
-from ensemble.saga.engine import Deadline, SagaPolicies, StepPolicy, advance
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga import Deadline, advance
 from ensemble.system_messages.operations import Scope
-from services.orchestrator.domain import placed
+from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 
 ONCE_MORE = StepPolicy(deadline_s=10, resends=1)
@@ -138,7 +139,7 @@ class Play:
 
     def _take(self, trigger: Message | Deadline) -> None:
         self.now += 1
-        state = placed(self.state, trigger, "m-0") if isinstance(trigger, OrderPlaced) else self.state
+        state = note(self.state, trigger, "m-0") if isinstance(trigger, OrderPlaced) else self.state
         decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=self.policies, pauses=self.board)
         self.state, self.sent = decision.state, list(decision.commands)
         self.all_sent += decision.commands

@@ -1,1 +1,25 @@
-"""Sagas: the table, the engine that reads it, a ready-made conductor."""
+"""Sagas: the table, the engine that reads it, the conductor that plays it."""
+
+from ensemble.saga.check import check_saga
+from ensemble.saga.conductor import SagaConductor, conductor
+from ensemble.saga.engine import Decision, advance
+from ensemble.saga.observations import Deadline, names_to_undo
+from ensemble.saga.state import SagaProgress
+from ensemble.saga.table import IRREVERSIBLE, NO_EFFECT, Operations, Saga, Step, Undo
+
+__all__ = [
+    "IRREVERSIBLE",
+    "NO_EFFECT",
+    "Deadline",
+    "Decision",
+    "Operations",
+    "Saga",
+    "SagaConductor",
+    "SagaProgress",
+    "Step",
+    "Undo",
+    "advance",
+    "check_saga",
+    "conductor",
+    "names_to_undo",
+]

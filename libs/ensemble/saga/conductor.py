@@ -1,94 +1,136 @@
-"""A ready-made conductor, for sagas that need nothing but their table."""
+"""Conductors: the role that plays a saga through its ports, and a ready-made one where the table is enough."""
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar, Union, cast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, make_dataclass
+from typing import Any, Generic, TypeVar, Union, cast
 
-from ensemble.messages.message import Message, State
+from ensemble.messages import Command, Event, Message
 from ensemble.policies.saga import SagaPolicies
-from ensemble.saga.check import TIMERS, check_saga
-from ensemble.saga.engine import Deadline, Decision, advance
+from ensemble.saga.check import DEADLINE, RETENTION, check_saga
+from ensemble.saga.engine import Decision, advance
+from ensemble.saga.observations import Deadline
+from ensemble.saga.state import SagaProgress
 from ensemble.saga.table import Saga
-from ensemble.service import ports
-from ensemble.service.roles import RoleSpec, conducts, handles, reacts_to, when_due
+from ensemble.service.ports import Clock, CommandBus, Pauses, StateStore, TimerDue, Timers
+from ensemble.service.roles import RoleSpec, conducted_by, conducts, handles, reacts_to, when_due
 
-S = TypeVar("S", bound=State)
-DEADLINE, RETENTION = TIMERS
+S = TypeVar("S", bound=SagaProgress)
+C = TypeVar("C", bound=Command)
+
+
+@dataclass(frozen=True)
+class SagaConductor(Generic[S, C]):
+    """Plays the saga that its class `@conducts`: keeps the states, sends the commands, sets the timers.
+
+    A subclass is a role: a frozen dataclass that names the types of `states` and `commands`, makes new states, and has
+    a method for each message of the table, which calls `play`. Where the table is not enough, it overrides the hooks:
+    `note` before the engine decides, `remember` and `announce` after.
+    """
+
+    states: StateStore[S]
+    commands: CommandBus[C]
+    timers: Timers
+    clock: Clock
+    pauses: Pauses
+    policies: SagaPolicies
+
+    def new_state(self, key: str) -> S:
+        """Return the state of a saga that nothing is known of yet."""
+        raise NotImplementedError
+
+    def note(self, state: S, trigger: Message | Deadline) -> S | None:  # noqa: ARG002  for overriding
+        """Return the state with what its own fields need of the trigger, or None to ignore the trigger."""
+        return state
+
+    def remember(self, before: S, decision: Decision[S, C], trigger: Message | Deadline) -> S:  # noqa: ARG002  for overriding
+        """Return the state to keep."""
+        return decision.state
+
+    def announce(self, before: S, after: S) -> None:
+        """Tell other services, and the log, what has changed."""
+
+    def play(self, key: str, trigger: Message | Deadline) -> None:
+        """Advance the saga of `key` by the trigger: keep its state, send its commands, announce, set its timers."""
+        before = self.states.get(key) or self.new_state(key)
+        noted = self.note(before, trigger)
+        if noted is None:
+            return
+        decision = self._advance(noted, trigger)
+        after = self.remember(before, decision, trigger)
+        self.states.set(key, after)
+        for command in decision.commands:
+            self.commands.send(command)
+        self.announce(before, after)
+        pending_deadline = None if isinstance(trigger, Deadline) else before.due_at
+        self._set_timer(key, DEADLINE, pending_deadline, after.due_at)
+        self._set_timer(key, RETENTION, before.forget_at, after.forget_at)
+
+    @when_due(DEADLINE)
+    def on_deadline(self, timer: TimerDue) -> None:
+        """Let the step under way be judged. A deadline of an unknown saga is ignored."""
+        if self.states.get(timer.key) is not None:
+            self.play(timer.key, Deadline(timer.due_at))
+
+    @when_due(RETENTION)
+    def on_retention(self, timer: TimerDue) -> None:
+        """Forget a saga that never started, or ended long ago."""
+        state = self.states.get(timer.key)
+        if state is not None and state.forget_at is not None and state.forget_at <= timer.due_at:
+            self.states.delete(timer.key)
+
+    def _advance(self, state: S, trigger: Message | Deadline) -> Decision[S, C]:
+        saga = cast("Saga[S, C]", conducted_by(type(self)))
+        return advance(saga, state, trigger, now=self.clock.now(), policies=self.policies, pauses=self.pauses)
+
+    def _set_timer(self, key: str, name: str, before: int | None, after: int | None) -> None:
+        """Write one timer record for each change, and none without one."""
+        if after is not None and after != before:
+            self.timers.schedule(key, name, after)
+        elif after is None and before is not None:
+            self.timers.cancel(key, name)
 
 
 def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> RoleSpec:
-    """A role that plays `saga` and does nothing else; ConfigurationError when table and policies disagree.
+    """Return a role that plays `saga` and does nothing else, for a service that declares `state_store(state)`.
 
-    `key` is the field that names the saga in `state` and in every message. The service declares
-    `state_store(state)`. Write the class by hand where a message needs more than `advance`.
+    `key` is the field that names the saga in `state` and in every message. Where a message needs more than the table,
+    write a subclass of `SagaConductor`. Raises ConfigurationError if the table and the policies disagree.
     """
+
+    class TableConductor(SagaConductor[Any, Any]):
+        def new_state(self, key_value: str) -> Any:
+            return state(**{key: key_value})
+
+        @_mark_for_each(reacts_to, saga.events())
+        def on_event(self, event: Event) -> None:
+            self.play(getattr(event, key), event)
+
+        @_mark_for_each(handles, saga.commands())
+        def on_command(self, command: Command) -> None:
+            self.play(getattr(command, key), command)
+
     name = "".join(word.capitalize() for word in saga.name.split("-")) + "Conductor"
-    body = {"__annotations__": _ports(saga, state), **_methods(saga, state, key)}
-    role: type = conducts(saga)(dataclass(frozen=True)(type(name, (), body)))
+    role = conducts(saga)(make_dataclass(name, _typed_ports(saga, state), bases=(TableConductor,), frozen=True))
     check_saga(saga, role, policies)
     return RoleSpec(role, {"policies": policies})
 
 
-def _ports(saga: Saga[S, Any], state: type[S]) -> dict[str, Any]:
+def _mark_for_each(decorate: Callable[[Any], Callable[[Any], Any]], kinds: Iterable[type]) -> Callable[[Any], Any]:
+    """Mark one method for many message types."""
+
+    def mark(method: Any) -> Any:
+        for kind in kinds:
+            method = decorate(kind)(method)
+        return method
+
+    return mark
+
+
+def _typed_ports(saga: Saga[S, Any], state: type[S]) -> list[tuple[str, Any]]:
+    """Return the fields whose types the runtime reads: which state is stored, and which commands may be sent."""
     commands = tuple(typing.get_type_hints(build)["return"] for build in saga.builders())
-    return {
-        "states": ports.StateStore[state],  # type: ignore[valid-type]  # known at run time only
-        "commands": ports.CommandBus[Union[commands]],  # type: ignore[valid-type]  # noqa: UP007  as above
-        "timers": ports.Timers,
-        "clock": ports.Clock,
-        "pauses": ports.Pauses,
-        "policies": SagaPolicies,
-    }
-
-
-def _methods(saga: Saga[S, Any], state: type[S], key: str) -> dict[str, Callable[..., None]]:
-    def take(role: Any, owner: str, trigger: Message | Deadline) -> None:
-        before = role.states.get(owner) or state(**{key: owner})
-        given = {"now": role.clock.now(), "policies": role.policies, "pauses": role.pauses}
-        decision = advance(saga, cast("Any", before), trigger, **given)
-        _keep(role, owner, decision)
-        for timer, field in ((DEADLINE, "due_at"), (RETENTION, "forget_at")):
-            _set_timer(role.timers, (owner, timer), getattr(before, field), getattr(decision.state, field))
-
-    def on_event(role: Any, event: Message) -> None:
-        take(role, getattr(event, key), event)
-
-    def on_command(role: Any, command: Message) -> None:
-        take(role, getattr(command, key), command)
-
-    def on_deadline(role: Any, timer: ports.TimerDue) -> None:
-        take(role, timer.key, Deadline(timer.due_at))
-
-    def on_retention(role: Any, timer: ports.TimerDue) -> None:
-        role.states.delete(timer.key)
-
-    _mark(saga, on_event, on_command)
-    return {
-        "on_event": on_event,
-        "on_command": on_command,
-        "on_deadline": when_due(DEADLINE)(on_deadline),
-        "on_retention": when_due(RETENTION)(on_retention),
-    }
-
-
-def _mark(saga: Saga[S, Any], on_event: Callable[..., None], on_command: Callable[..., None]) -> None:
-    for event in saga.events():
-        reacts_to(event)(on_event)
-    for command in saga.commands():
-        handles(command)(on_command)
-
-
-def _keep(role: Any, owner: str, decision: Decision[Any, Any]) -> None:
-    role.states.set(owner, decision.state)
-    for command in decision.commands:
-        role.commands.send(command)
-
-
-def _set_timer(timers: ports.Timers, timer: tuple[str, str], before: int | None, after: int | None) -> None:
-    if after is None:
-        timers.cancel(*timer)
-    elif after != before:
-        timers.schedule(*timer, due_at=after)
+    store, bus = cast("Any", StateStore), cast("Any", CommandBus)
+    return [("states", store[state]), ("commands", bus[Union[commands]])]  # noqa: UP007  its members are a tuple

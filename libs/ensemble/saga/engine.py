@@ -1,4 +1,4 @@
-"""The saga engine: reads a table, a state and what happened, and says what follows. Pure: no ports, no clock.
+"""The saga engine: from a table, a state and a trigger to what follows. Pure: no ports, no clock.
 
     decision = advance(ORDER_FULFILMENT, state, event, now=clock.now(), policies=policies)
 
@@ -6,11 +6,11 @@
 - A deadline that passes means *unknown*: the step is sent again as a new attempt; once given up it is undone as well,
   unless its policy pauses the saga instead.
 - A refusal, a request to cancel, or a step given up turns the saga back. Every step that may have happened is undone,
-  the latest first, one at a time; an undo that is given up stays `owed`, and is settled when its answer comes after
-  all, or by a person. An undo's answer that comes unasked says that the step does not stand: it turns the saga back.
-- A step's first answer counts, but a success is believed over an earlier refusal: at worst it costs an idle undo.
-- A paused saga notes what comes and sends nothing (`saga_pause`). It pauses by itself rather than send what is paused
-  for all.
+  the latest first, one at a time; an undo that is given up stays `owed`, and is settled by its late answer, or by an
+  operator. An undo's answer that nobody asked for says that the step does not stand: it turns the saga back.
+- A step's first answer counts, but a success is believed over an earlier refusal: at worst it costs an undo of nothing.
+- A paused saga notes triggers and sends nothing (`pausing.py`). It pauses by itself rather than send what is paused
+  for all sagas.
 - `completed` and `cancelled` are final: nothing that comes later changes the state or sends anything.
 """
 
@@ -20,22 +20,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from ensemble.messages.message import Command, Message
+from ensemble.messages import Command, Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga.observations import Deadline, Happening, names_to_undo, steps_to_undo, with_steps
+from ensemble.saga.observations import Deadline, Trigger, add_steps, steps_to_undo
 from ensemble.saga.pausing import BY_POLICY, pause, restart_attempt_count, resume, stop_waiting_if_answered
-from ensemble.saga.state import NOTHING_UNDER_WAY, Names, SagaState
+from ensemble.saga.state import NOTHING_UNDER_WAY, Names, SagaProgress
 from ensemble.saga.table import (
     CANCELLED,
     COMPENSATING,
     COMPENSATION_FAILED,
     COMPLETED,
     IRREVERSIBLE,
-    NO_EFFECT,
     PLACEHOLDER,
-    Irreversible,
-    NoEffect,
-    Operations,
     Saga,
     Step,
     Undo,
@@ -44,25 +40,7 @@ from ensemble.saga.table import (
 from ensemble.saga.versions import require_known_version
 from ensemble.service.ports import Pauses
 
-__all__ = [
-    "IRREVERSIBLE",
-    "NO_EFFECT",
-    "Deadline",
-    "Decision",
-    "Irreversible",
-    "NoEffect",
-    "Operations",
-    "Saga",
-    "SagaPolicies",
-    "SagaState",
-    "Step",
-    "StepPolicy",
-    "Undo",
-    "advance",
-    "names_to_undo",
-]
-
-S = TypeVar("S", bound=SagaState)
+S = TypeVar("S", bound=SagaProgress)
 C = TypeVar("C", bound=Command)
 
 
@@ -83,19 +61,19 @@ def advance(  # noqa: PLR0913  pure: all that it depends on is an argument
     policies: SagaPolicies,
     pauses: Pauses | None = None,
 ) -> Decision[S, C]:
-    """What follows from `trigger`. A saga that nobody has heard of is a state with status `placeholder`.
+    """Return what follows from `trigger`. An unknown saga is a state with the status `placeholder`.
 
-    UnknownSaga when the state belongs to another saga, or to a version that this table cannot go on with.
+    Raises UnknownSaga if the state belongs to another saga, or to a version that this table cannot go on with.
     """
     if state.status in {COMPLETED, CANCELLED}:
         return Decision(state)
     require_known_version(saga, state)
-    return _Turn(saga, Happening(saga, trigger), now, policies, pauses).take(state)
+    return _Transition(saga, Trigger(saga, trigger), now, policies, pauses).apply(state)
 
 
 @dataclass(frozen=True)
 class _Task(Generic[S, C]):
-    """What can be under way: a step, or the undo of one."""
+    """A step, or the undo of one, as it is sent and awaited."""
 
     step: str
     status: str
@@ -106,60 +84,60 @@ class _Task(Generic[S, C]):
 
 
 @dataclass(frozen=True)
-class _Turn(Generic[S, C]):
-    """One call of `advance`: first what happened is noted, then the noted state says what is next."""
+class _Transition(Generic[S, C]):
+    """One call of `advance`: first the trigger is noted, then the noted state says what is next."""
 
     saga: Saga[S, C]
-    what: Happening[S, C]
+    trigger: Trigger[S, C]
     now: int
     policies: SagaPolicies
     pauses: Pauses | None
 
-    def take(self, state: S) -> Decision[S, C]:
-        decision = self._decided(self._operated(self._started(self.what.noted(state))))
+    def apply(self, state: S) -> Decision[S, C]:
+        decision = self.decide(self._operate(self._start(self.trigger.observe(state))))
         if state.paused_by is None or state.paused_by != decision.state.paused_by:
             return decision
         since = {"paused_since": state.paused_since}  # a resume that met the same pause has ended nothing
         return Decision(decision.state.model_copy(update=since), decision.commands)
 
-    def _decided(self, noted: S) -> Decision[S, C]:
-        if noted.status == PLACEHOLDER:
-            return Decision(self._waiting(noted))
-        if noted.paused_since is not None:
-            return Decision(stop_waiting_if_answered(noted))
-        if noted.status in {COMPENSATING, COMPENSATION_FAILED}:
-            return self._backward(noted)
-        return self._forward(noted)
+    def decide(self, state: S) -> Decision[S, C]:
+        if state.status == PLACEHOLDER:
+            return Decision(self._wait_for_start(state))
+        if state.is_paused:
+            return Decision(stop_waiting_if_answered(state))
+        if state.status in {COMPENSATING, COMPENSATION_FAILED}:
+            return self._go_back(state)
+        return self._go_on(state)
 
-    # -- begun, paused, resumed -----------------------------------------------------------------------------------
+    # -- begin, pause, resume -------------------------------------------------------------------------------------
 
-    def _waiting(self, state: S) -> S:
+    def _start(self, state: S) -> S:
+        if state.status != PLACEHOLDER or not self.trigger.is_a(self.saga.starts_on):
+            is_older = bool(state.saga) and state.version != self.saga.version
+            return state.model_copy(update={"version": self.saga.version}) if is_older else state
+        identity = {"saga": self.saga.name, "version": self.saga.version, "status": self.saga.steps[0].status}
+        return state.model_copy(update={**identity, "expected": (), "forget_at": None})
+
+    def _wait_for_start(self, state: S) -> S:
         forget_at = state.forget_at or self._after(self.policies.placeholder_s)
         return state.model_copy(update={"expected": (self.saga.starts_on.__name__,), "forget_at": forget_at})
 
-    def _started(self, state: S) -> S:
-        if state.status != PLACEHOLDER or not self.what.is_a(self.saga.starts_on):
-            is_older = bool(state.saga) and state.version != self.saga.version
-            return state.model_copy(update={"version": self.saga.version}) if is_older else state
-        begun = {"saga": self.saga.name, "version": self.saga.version, "status": self.saga.steps[0].status}
-        return state.model_copy(update={**begun, "expected": (), "forget_at": None})
-
-    def _operated(self, state: S) -> S:
-        if self.what.is_operation("pause"):
-            asked = cast("Any", self.what.trigger)
-            return pause(state, f"operator {asked.requested_by}", asked.reason, self.now)
-        return resume(state, self.now) if self.what.is_operation("resume") else state
+    def _operate(self, state: S) -> S:
+        if self.trigger.is_operation("pause"):
+            operation = cast("Any", self.trigger.input)
+            return pause(state, f"operator {operation.requested_by}", operation.reason, self.now)
+        return resume(state, self.now) if self.trigger.is_operation("resume") else state
 
     # -- onward ---------------------------------------------------------------------------------------------------
 
-    def _forward(self, state: S) -> Decision[S, C]:
+    def _go_on(self, state: S) -> Decision[S, C]:
         if self._must_turn_back(state):
-            return self._turned_back(state)
+            return self._turn_back(state)
         step = next((step for step in self.saga.steps if step.name not in state.done), None)
         if step is None:
-            ended = self._ended(state.model_copy(update={"reason": None}), COMPLETED)
-            return self._sent(state, ended, COMPLETED, _built(self.saga.completes_with, state))
-        return self._pursue(state, self._task_of(step))
+            ended = self._end(state.model_copy(update={"reason": None}), COMPLETED)
+            return self._send(state, ended, COMPLETED, _build(self.saga.completes_with, state))
+        return self.continue_step(state, self._task_of(step))
 
     def _must_turn_back(self, state: S) -> bool:
         if state.failed or state.undone or state.compensation_requested:
@@ -174,62 +152,65 @@ class _Turn(Generic[S, C]):
 
     # -- back -----------------------------------------------------------------------------------------------------
 
-    def _turned_back(self, state: S) -> Decision[S, C]:
-        return self._backward(state.model_copy(update={**NOTHING_UNDER_WAY, "status": COMPENSATING}))
+    def _turn_back(self, state: S) -> Decision[S, C]:
+        return self._go_back(state.model_copy(update={**NOTHING_UNDER_WAY, "status": COMPENSATING}))
 
-    def _backward(self, state: S) -> Decision[S, C]:
-        due = steps_to_undo(self.saga, state)
-        owed = with_steps(state.owed, [step for step in due if step.undo is IRREVERSIBLE])
+    def _go_back(self, state: S) -> Decision[S, C]:
+        steps = steps_to_undo(self.saga, state)
+        owed = add_steps(state.owed, [step for step in steps if step.undo is IRREVERSIBLE])
         state = state.model_copy(update={"owed": owed})
-        undos = [self._undo_of(step, step.undo) for step in due if isinstance(step.undo, Undo)]
+        undos = [self._task_of_undo(step, step.undo) for step in steps if isinstance(step.undo, Undo)]
         if not undos:
-            return self._settled(state)
-        return self._pursue(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
+            return self._end_compensation(state)
+        return self.continue_step(state, next((undo for undo in undos if undo.step == state.step), undos[0]))
 
-    def _undo_of(self, step: Step[S, C], undo: Undo[S, C]) -> _Task[S, C]:
+    def _task_of_undo(self, step: Step[S, C], undo: Undo[S, C]) -> _Task[S, C]:
         policy = self.policies.policy_for(step.name, undo=True)
         return _Task(step.name, COMPENSATING, (undo.until.__name__,), undo.command, undo.command, policy)
 
-    def _settled(self, state: S) -> Decision[S, C]:
+    def _end_compensation(self, state: S) -> Decision[S, C]:
         if not state.owed:
-            ended = self._ended(state, CANCELLED)
-            return self._sent(state, ended, CANCELLED, _built(self.saga.cancels_with, state))
+            return self._send(state, self._end(state, CANCELLED), CANCELLED, _build(self.saga.cancels_with, state))
         owed = [step for step in self.saga.steps if step.name in state.owed and isinstance(step.undo, Undo)]
         expected = tuple(answers_of(step)[-1].__name__ for step in owed)
-        return Decision(self._ended(state, COMPENSATION_FAILED).model_copy(update={"expected": expected}))
+        return Decision(self._end(state, COMPENSATION_FAILED).model_copy(update={"expected": expected}))
 
-    # -- what is under way ----------------------------------------------------------------------------------------
+    # -- the step or undo under way -------------------------------------------------------------------------------
 
-    def _pursue(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+    def continue_step(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
         if state.step != task.step:
-            return self._attempted(state, task, 1)
-        if self.what.asks_again(state):
+            return self._attempt(state, task, 1)
+        if self.trigger.is_retry_of(state):
             state = restart_attempt_count(state)
         if state.due_at is None:
-            return self._attempted(state, task, state.attempt + 1)
+            return self._attempt(state, task, state.attempt + 1)
         if state.exhausted == "pause" and self.saga.operated_by:
-            return self._paused_by_policy(state, f"{task.step}: its participant keeps attempt {state.attempt}")
+            return self._pause_by_policy(state, f"{task.step}: its participant keeps attempt {state.attempt}")
         if state.exhausted == "compensate" and task.status != COMPENSATING:
-            return self._given_up(state, task, f"given up by its participant at attempt {state.attempt}")
-        return self._judged(state, task)
+            return self._give_up(state, task, f"given up by its participant at attempt {state.attempt}")
+        return self.judge_deadline(state, task)
 
-    def _judged(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
-        """Silence, and attempts that failed, against the policy."""
-        is_last = state.attempt - state.attempts_before > task.policy.resends
-        is_over = self._is_overdue(state)
-        words = self._barring(task.step, _built((task.again,) if task.again else (), state)) if is_over else None
-        if words is not None:  # who is paused cannot answer: that silence is not judged
-            return self._barred(state.model_copy(update={"due_at": None}), words)
-        if is_over and not is_last:
-            return self._attempted(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
-        if not (is_over or (is_last and state.exhausted)):
-            return Decision(state)
+    def judge_deadline(self, state: S, task: _Task[S, C]) -> Decision[S, C]:
+        """Decide what follows from silence, and from attempts that failed, by the step's policy."""
+        is_overdue, has_participant_failed = self._is_overdue(state), bool(state.exhausted)
+        has_attempts_left = state.attempt - state.attempts_before <= task.policy.resends
+        barring = self._pause_that_bars_resend(state, task) if is_overdue else None
         silence = f"no answer after {state.attempt} attempt{'s' if state.attempt > 1 else ''}"
-        if task.policy.on_exhaustion == "pause":
-            return self._paused_by_policy(state, f"{task.step}: {silence}")
-        return self._given_up(state, task, silence)
+        match is_overdue, has_attempts_left, has_participant_failed, task.policy.on_exhaustion:
+            case True, _, _, _ if barring is not None:  # a paused participant cannot answer: its silence says nothing
+                return self.pause_by(barring, state.model_copy(update={"due_at": None}))
+            case True, True, _, _:  # the outcome is unknown: ask again
+                return self._attempt(state.model_copy(update={"due_at": None}), task, state.attempt + 1)
+            case False, True, _, _:  # an attempt that failed is asked again at its deadline
+                return Decision(state)
+            case False, False, False, _:  # the last attempt may still be answered
+                return Decision(state)
+            case _, _, _, "pause":  # used up, and an operator decides
+                return self._pause_by_policy(state, f"{task.step}: {silence}")
+            case _:  # used up
+                return self._give_up(state, task, silence)
 
-    def _attempted(self, state: S, task: _Task[S, C], attempt: int) -> Decision[S, C]:
+    def _attempt(self, state: S, task: _Task[S, C], attempt: int) -> Decision[S, C]:
         build = task.first if attempt == 1 else task.again
         before = 0 if attempt == 1 else state.attempts_before
         changes = {
@@ -244,44 +225,51 @@ class _Turn(Generic[S, C]):
             "expires_at": self._expiry(task.policy, attempt - before),
         }
         attempted = state.model_copy(update=changes)
-        return self._sent(state, attempted, task.step, _built((build,) if build else (), attempted))
+        return self._send(state, attempted, task.step, _build((build,) if build else (), attempted))
 
     def _expiry(self, policy: StepPolicy, attempt: int) -> int:
-        """A while after the step is given up; where that is left to a person, as late as anything may come."""
+        """Return a time after the step is given up; as late as any input may come if an operator gives it up."""
         given_up_after_s = policy.deadline_s * (policy.resends + 2 - attempt)
-        is_left = policy.on_exhaustion == "pause"
-        return self._after(given_up_after_s + (self.policies.stub_s if is_left else self.policies.expiry_margin_s))
+        margin_s = self.policies.stub_s if policy.on_exhaustion == "pause" else self.policies.expiry_margin_s
+        return self._after(given_up_after_s + margin_s)
 
-    def _sent(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
-        """The decision to send, or to pause where sending is paused."""
-        words = self._barring(step, commands)
-        return Decision(after, commands) if words is None else self._barred(before, words)
+    def _give_up(self, state: S, task: _Task[S, C], reason: str) -> Decision[S, C]:
+        if task.status == COMPENSATING:
+            owed = (*state.owed, task.step)
+            return self._go_back(state.model_copy(update={**NOTHING_UNDER_WAY, "owed": owed}))
+        return self._turn_back(state.model_copy(update={"reason": state.reason or f"{task.step}: {reason}"}))
 
-    def _barred(self, state: S, words: str) -> Decision[S, C]:
-        by, _, reason = words.partition(": ")
-        return Decision(stop_waiting_if_answered(pause(state, by, reason, self.now)))
+    def _is_overdue(self, state: S) -> bool:
+        due_at, deadline = state.due_at, self.trigger.input
+        return isinstance(deadline, Deadline) and due_at is not None and deadline.due_at >= due_at
 
-    def _barring(self, step: str, commands: tuple[C, ...]) -> str | None:
-        """The wider pause that bars them, unless this is a probe."""
-        passes = self.what.is_operation("resume") and bool(cast("Any", self.what.trigger).past_pause)
-        if self.pauses is None or self.saga.operated_by is None or passes:
+    # -- sending, or pausing instead ------------------------------------------------------------------------------
+
+    def _send(self, before: S, after: S, step: str, commands: tuple[C, ...]) -> Decision[S, C]:
+        """Decide to send, or to pause where sending is paused."""
+        barring = self.pause_that_bars(step, commands)
+        return Decision(after, commands) if barring is None else self.pause_by(barring, before)
+
+    def _pause_that_bars_resend(self, state: S, task: _Task[S, C]) -> str | None:
+        return self.pause_that_bars(task.step, _build((task.again,) if task.again else (), state))
+
+    def pause_that_bars(self, step: str, commands: tuple[C, ...]) -> str | None:
+        """Return the wider pause that forbids these commands, as `PAUSE: REASON`, unless they are a probe."""
+        is_probe = self.trigger.is_operation("resume") and bool(cast("Any", self.trigger.input).past_pause)
+        if self.pauses is None or self.saga.operated_by is None or is_probe:
             return None
         return self.pauses.of(step, *map(type, commands))
 
-    def _paused_by_policy(self, state: S, reason: str) -> Decision[S, C]:
+    def pause_by(self, wider_pause: str, state: S) -> Decision[S, C]:
+        by, _, reason = wider_pause.partition(": ")
+        return Decision(stop_waiting_if_answered(pause(state, by, reason, self.now)))
+
+    def _pause_by_policy(self, state: S, reason: str) -> Decision[S, C]:
         return Decision(pause(restart_attempt_count(state), BY_POLICY, reason, self.now))
 
-    def _given_up(self, state: S, task: _Task[S, C], words: str) -> Decision[S, C]:
-        if task.status == COMPENSATING:
-            owed = (*state.owed, task.step)
-            return self._backward(state.model_copy(update={**NOTHING_UNDER_WAY, "owed": owed}))
-        return self._turned_back(state.model_copy(update={"reason": state.reason or f"{task.step}: {words}"}))
+    # -- the end --------------------------------------------------------------------------------------------------
 
-    def _is_overdue(self, state: S) -> bool:
-        at, trigger = state.due_at, self.what.trigger
-        return isinstance(trigger, Deadline) and at is not None and trigger.due_at >= at
-
-    def _ended(self, state: S, status: str) -> S:
+    def _end(self, state: S, status: str) -> S:
         forget_at = None if status == COMPENSATION_FAILED else self._after(self.policies.stub_s)
         return state.model_copy(update={**NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at})
 
@@ -289,5 +277,5 @@ class _Turn(Generic[S, C]):
         return self.now + round(seconds * 1000)
 
 
-def _built(builders: Iterable[Callable[[S], C]], state: S) -> tuple[C, ...]:
+def _build(builders: Iterable[Callable[[S], C]], state: S) -> tuple[C, ...]:
     return tuple(build(state) for build in builders)

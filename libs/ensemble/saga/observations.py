@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
-from ensemble.messages.message import Command, Message
-from ensemble.saga.state import Names, SagaState
+from ensemble.messages import Command, Message
+from ensemble.saga.state import Names, SagaProgress
 from ensemble.saga.table import COMPENSATING, COMPENSATION_FAILED, Saga, Step, Undo
 
 REASON_LIMIT: Final = 500
+_ENDS_ALL_ATTEMPTS: Final = {"pause", "compensate"}
+"""Dispositions of a participant that will process no attempt of the step."""
 
-S = TypeVar("S", bound=SagaState)
+S = TypeVar("S", bound=SagaProgress)
 C = TypeVar("C", bound=Command)
 
 
@@ -25,116 +27,145 @@ class _Failure(Protocol):
 
 @dataclass(frozen=True)
 class Deadline:
-    """The time `due_at` has come. One that is older than the state's own is ignored."""
+    """The time `due_at` has come. A deadline older than the state's own is ignored."""
 
     due_at: int
 
 
 @dataclass(frozen=True)
-class Happening(Generic[S, C]):
-    """A trigger, read by the saga's table."""
+class Trigger(Generic[S, C]):
+    """A message or a deadline, read by the saga's table."""
 
     saga: Saga[S, C]
-    trigger: Message | Deadline
+    input: Message | Deadline
 
     def is_a(self, kind: type[Message] | None) -> bool:
-        return type(self.trigger) is kind
+        return type(self.input) is kind
 
     def is_operation(self, name: str) -> bool:
-        """Whether it is the command of that name in `Saga.operated_by`."""
+        """Return whether the trigger is the command of that name in `Saga.operated_by`."""
         operations = self.saga.operated_by
         return operations is not None and self.is_a(getattr(operations, name))
 
-    def asks_again(self, state: S) -> bool:
-        """Whether a person wants what is under way, and no later attempt of it, to be sent again."""
+    def is_retry_of(self, state: S) -> bool:
+        """Return whether an operator wants the attempt under way, and no later one, to be sent again."""
         if not self.is_operation("retry"):
             return False
-        wanted = cast("Any", self.trigger)
-        return wanted.step in {"", state.step} and (not wanted.step or wanted.after_attempt == state.attempt)
+        retry = cast("Any", self.input)
+        return retry.step in {"", state.step} and (not retry.step or retry.after_attempt == state.attempt)
 
-    def noted(self, state: S) -> S:
-        """The state with what the trigger says."""
-        return state.model_copy(update=self._facts(state))
+    def observe(self, state: S) -> S:
+        """Return the state with what the trigger says."""
+        startable = [step for step in self.saga.steps if any(map(self.is_a, step.may_start_on))]
+        state = state.model_copy(update={"begun": add_steps(state.begun, startable)})
+        for step in self.saga.steps:
+            state = self._observe_answer(state, step)
+        if self.is_a(self.saga.exhausted_on):
+            return self._observe_exhaustion(state)
+        if self.is_a(self.saga.cancelled_by):
+            return self._observe_cancellation(state)
+        return self._observe_operation(state)
 
-    def _facts(self, state: S) -> dict[str, Any]:
-        steps, asked = self.saga.steps, self.is_a(self.saga.cancelled_by)
-        turned = self.is_operation("compensate")
-        undos = [step for step in steps if isinstance(step.undo, Undo) and self.is_a(step.undo.until)]
-        refused = [step for step in steps if self.is_a(step.fails_on) and step.name not in state.done]
-        done = [step for step in steps if self.is_a(step.succeeds_on)]
-        started = [step for step in steps if any(map(self.is_a, step.may_start_on))]
-        undone, settled = with_steps(state.undone, undos), (*state.settled, *self._settled(state))
-        again = state.owed if asked else self._owed_again(state)
-        return {
-            "begun": with_steps(state.begun, [*started, *done]),
-            "done": with_steps(state.done, done),
-            "failed": with_steps(state.failed, refused),
-            "undone": undone,
-            "settled": settled,
-            "owed": tuple(name for name in state.owed if name not in {*undone, *settled, *again}),
-            "exhausted": self._disposition(state) or state.exhausted,
-            "cancel_requested": state.cancel_requested or asked,
-            "compensation_requested": state.compensation_requested or turned,
-            "reason": state.reason or (self._words() if undos or refused or asked or turned else None),
-        }
+    # -- answers --------------------------------------------------------------------------------------------------
 
-    def _words(self) -> str:
-        """The trigger as a reason: its type, and the reason that it gives itself."""
-        given = getattr(self.trigger, "reason", "")
-        return ": ".join(filter(None, (type(self.trigger).__name__, given)))[:REASON_LIMIT]
+    def _observe_answer(self, state: S, step: Step[S, C]) -> S:
+        if self.is_a(step.succeeds_on):
+            return state.model_copy(
+                update={"begun": add_steps(state.begun, [step]), "done": add_steps(state.done, [step])}
+            )
+        if self.is_a(step.fails_on):
+            return self._observe_refusal(state, step)
+        if isinstance(step.undo, Undo) and self.is_a(step.undo.until):
+            return self._observe_undo(state, step)
+        return state
 
-    def _settled(self, state: S) -> Names:
-        wanted: Collection[str] = cast("Any", self.trigger).steps if self.is_operation("settle") else ()
-        return tuple(name for name in state.owed if name in wanted)
+    def _observe_refusal(self, state: S, step: Step[S, C]) -> S:
+        """Note a refusal, unless the step has succeeded: at worst that costs an undo of nothing."""
+        if step.name in state.done:
+            return state
+        return state.model_copy(update={"failed": add_steps(state.failed, [step]), "reason": self._reason(state)})
 
-    def _owed_again(self, state: S) -> Names:
-        """What a person wants to be tried once more, now that nothing else is under way."""
-        if not self.is_operation("retry") or state.status != COMPENSATION_FAILED or state.paused_since is not None:
-            return ()
-        wanted = cast("Any", self.trigger)
-        is_stale = wanted.step and wanted.after_attempt != state.attempt  # it is about an attempt before the debt
-        return () if is_stale else tuple(name for name in state.owed if wanted.step in {"", name})
+    def _observe_undo(self, state: S, step: Step[S, C]) -> S:
+        changes = {"undone": add_steps(state.undone, [step]), "owed": _without(state.owed, (step.name,))}
+        return state.model_copy(update={**changes, "reason": self._reason(state)})
 
-    def _disposition(self, state: S) -> str:
-        """How the participant gave up what is under way. Only the last word, or one that ends all attempts, counts."""
-        if not self.is_a(self.saga.exhausted_on) or state.step is None:
-            return ""
-        failure = cast("_Failure", self.trigger)
+    def _observe_exhaustion(self, state: S) -> S:
+        """Note how the participant gave up. Only its last answer, or one that ends all attempts, counts."""
+        if state.step is None:
+            return state
+        failure = cast("_Failure", self.input)
         disposition: str = getattr(failure, "disposition", "dead_letter")
         is_counted = state.attempts_before < failure.command_attempt <= state.attempt
-        is_meant = is_counted and (failure.command_attempt == state.attempt or disposition in _FINAL)
-        build = self._sent(state, failure.command_attempt)
-        is_ours = build is not None and type(build(state)).__name__ == failure.command
-        return disposition if is_meant and is_ours else ""
+        is_final = failure.command_attempt == state.attempt or disposition in _ENDS_ALL_ATTEMPTS
+        if not (is_counted and is_final and self._has_sent(state, failure)):
+            return state
+        return state.model_copy(update={"exhausted": disposition})
 
-    def _sent(self, state: S, attempt: int) -> Callable[[S], C] | None:
-        """What an attempt of the step under way, or of its undo, has sent."""
+    def _has_sent(self, state: S, failure: _Failure) -> bool:
+        """Return whether that attempt of the step under way, or of its undo, sent a command of the failed type."""
+        build = self._builder_of(state, failure.command_attempt)
+        return build is not None and type(build(state)).__name__ == failure.command
+
+    def _builder_of(self, state: S, attempt: int) -> Callable[[S], C] | None:
         step = next(step for step in self.saga.steps if step.name == state.step)
         if state.status == COMPENSATING:
             return step.undo.command if isinstance(step.undo, Undo) else None
         return step.send if attempt == 1 else step.again
 
+    # -- interventions --------------------------------------------------------------------------------------------
 
-_FINAL: Final = {"pause", "compensate"}
+    def _observe_cancellation(self, state: S) -> S:
+        """Note the request; undos that were given up are asked for once more."""
+        return state.model_copy(update={"cancel_requested": True, "owed": (), "reason": self._reason(state)})
+
+    def _observe_operation(self, state: S) -> S:
+        if self.is_operation("compensate"):
+            return state.model_copy(update={"compensation_requested": True, "reason": self._reason(state)})
+        if self.is_operation("settle"):
+            return self._observe_settlement(state)
+        if self.is_operation("retry"):
+            return state.model_copy(update={"owed": _without(state.owed, self._owed_steps_to_retry(state))})
+        return state
+
+    def _observe_settlement(self, state: S) -> S:
+        settled = tuple(name for name in state.owed if name in cast("Any", self.input).steps)
+        return state.model_copy(update={"settled": (*state.settled, *settled), "owed": _without(state.owed, settled)})
+
+    def _owed_steps_to_retry(self, state: S) -> Names:
+        """Return the owed steps to undo once more, now that nothing else is under way."""
+        if state.status != COMPENSATION_FAILED or state.is_paused:
+            return ()
+        retry = cast("Any", self.input)
+        is_stale = retry.step and retry.after_attempt != state.attempt  # about an attempt before the debt
+        return () if is_stale else tuple(name for name in state.owed if retry.step in {"", name})
+
+    def _reason(self, state: S) -> str:
+        """Return the reason of the turn back: the first one, or the trigger's type with the reason that it gives."""
+        own_reason = getattr(self.input, "reason", "")
+        return state.reason or ": ".join(filter(None, (type(self.input).__name__, own_reason)))[:REASON_LIMIT]
 
 
-def with_steps(names: Names, steps: Iterable[Step[S, C]]) -> Names:
-    """The names, and those of the steps that are not among them."""
+def add_steps(names: Names, steps: Iterable[Step[S, C]]) -> Names:
+    """Return the names, and those of the steps that are not among them."""
     return (*names, *(step.name for step in steps if step.name not in names))
 
 
-def steps_to_undo(saga: Saga[S, C], state: SagaState) -> list[Step[S, C]]:
-    """The steps to take back, the latest first."""
-    return [step for step in reversed(saga.steps) if _is_to_undo(step, state)]
+def steps_to_undo(saga: Saga[S, C], state: SagaProgress) -> list[Step[S, C]]:
+    """Return the steps to undo, the latest first."""
+    return [step for step in reversed(saga.steps) if _has_to_be_undone(step, state)]
 
 
-def names_to_undo(saga: Saga[S, C], state: SagaState) -> Names:
-    """The steps that would be undone if the saga turned back now, in that order; without those already owed."""
+def names_to_undo(saga: Saga[S, C], state: SagaProgress) -> Names:
+    """Return the steps that a turn back would undo now, in that order; without those already owed."""
     return tuple(step.name for step in steps_to_undo(saga, state) if isinstance(step.undo, Undo))
 
 
-def _is_to_undo(step: Step[S, C], state: SagaState) -> bool:
-    """Whether the step may have happened, and neither was refused nor is undone, owed or settled."""
+def _has_to_be_undone(step: Step[S, C], state: SagaProgress) -> bool:
+    """Return whether the step may have happened, and was neither refused nor is undone, owed or settled."""
     if step.name in state.failed and step.name not in state.done:
         return False
     return step.name in state.begun and step.name not in (*state.undone, *state.owed, *state.settled)
+
+
+def _without(names: Names, others: Names) -> Names:
+    return tuple(name for name in names if name not in others)

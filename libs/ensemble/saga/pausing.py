@@ -1,41 +1,41 @@
-"""Pausing a saga: a flag beside its status, and a deadline that stands still. Pure, as all of the engine.
+"""Pausing a saga: a flag beside its status, and a deadline that stands still. Pure, like all of the engine.
 
-While a saga is paused, what comes is noted and no command leaves. The time left until its deadline is kept, so resumed
-it waits as long as it would have. Pausing what is paused, or resuming what is not, changes nothing.
+While a saga is paused, triggers are noted and no command leaves. The time left until its deadline is stored, so that a
+resumed saga waits as long as it would have. Pausing a paused saga, or resuming one that is not, changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from ensemble.saga.state import SagaState
+from ensemble.saga.state import SagaProgress
 from ensemble.saga.table import COMPENSATING
 
 BY_POLICY: Final = "policy"
 PAUSE_FIELDS: Final = ("paused_since", "paused_by", "paused_reason")
 
-S = TypeVar("S", bound=SagaState)
+S = TypeVar("S", bound=SagaProgress)
 
 
 def pause(state: S, by: str, reason: str, now: int) -> S:
-    """The state, paused. Without a deadline, the next attempt is due as soon as it is resumed."""
-    if state.paused_since is not None:
+    """Return the state, paused. Without a deadline, the next attempt is due as soon as it is resumed."""
+    if state.is_paused:
         return state
-    left = None if state.due_at is None else max(0, state.due_at - now)
-    pause = dict(zip(PAUSE_FIELDS, (now, by, reason), strict=True))
-    return state.model_copy(update={**pause, "due_at": None, "remaining_ms": left})
+    remaining_ms = None if state.due_at is None else max(0, state.due_at - now)
+    fields = dict(zip(PAUSE_FIELDS, (now, by, reason), strict=True))
+    return state.model_copy(update={**fields, "due_at": None, "remaining_ms": remaining_ms})
 
 
 def resume(state: S, now: int) -> S:
-    """The state, its deadline as far away as when it was paused."""
-    if state.paused_since is None:
+    """Return the state, its deadline as far away as when it was paused."""
+    if not state.is_paused:
         return state
     due_at = None if state.remaining_ms is None else now + state.remaining_ms
     return state.model_copy(update={**dict.fromkeys(PAUSE_FIELDS), "due_at": due_at, "remaining_ms": None})
 
 
 def stop_waiting_if_answered(state: S) -> S:
-    """A paused state after something was noted: what is answered is awaited no longer."""
+    """Return a paused state that awaits nothing and has no deadline, if what was under way is answered."""
     answered = (state.undone, state.settled) if state.status == COMPENSATING else (state.done, state.failed)
     if not any(state.step in names for names in answered):
         return state
@@ -43,5 +43,5 @@ def stop_waiting_if_answered(state: S) -> S:
 
 
 def restart_attempt_count(state: S) -> S:
-    """The next attempt is due, and the policy's resends count from there."""
+    """Return the state with the next attempt due, from which the policy's resends count."""
     return state.model_copy(update={"attempts_before": state.attempt, "exhausted": "", "due_at": None})

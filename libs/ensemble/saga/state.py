@@ -1,98 +1,68 @@
-"""What the saga engine keeps in a state."""
+"""The saga engine's part of a state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Protocol, Self
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from ensemble.messages import Int64, Millis, State
+from ensemble.saga.table import PLACEHOLDER
 
 Names = tuple[str, ...]
 """Names of steps, or of events."""
+_Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+_Flag = Annotated[bool, Field(strict=True)]
 
 
-class SagaState(Protocol):
-    """The engine's fields. A state may hold more, for the functions that build commands; pydantic states fit."""
+class SagaProgress(State):
+    """How far a saga has come. A state class inherits it, and adds the fields that its commands are built from."""
+
+    saga: str = ""
+    """The saga's name; empty: not started."""
+    version: _Count = 0
+    """The version of the table that moved this state last."""
+    status: str = PLACEHOLDER
+    step: str | None = None
+    """The step under way or being undone, by name."""
+    attempt: _Count = 0
+    """Counts from 1; every resend is a new one."""
+    attempts_before: _Count = 0
+    """Attempts that the policy no longer counts."""
+    exhausted: str = ""
+    """How the participant gave up the attempt under way; empty: it did not."""
+    begun: Names = ()
+    """Steps that may have happened."""
+    done: Names = ()
+    failed: Names = ()
+    """Steps whose participant refused."""
+    undone: Names = ()
+    settled: Names = ()
+    """Steps that were owed until an operator settled them."""
+    owed: Names = ()
+    """Steps whose undo was given up."""
+    expected: Names = ()
+    """Names of the events that are awaited next."""
+    due_at: Millis | None = None
+    """When the engine needs its `Deadline`; the conductor keeps one timer for it. None while paused."""
+    remaining_ms: Int64 | None = None
+    """While paused: the time left until the deadline. None: the next attempt is due as soon as the pause ends."""
+    expires_at: Millis | None = None
+    """For the commands of the step under way: after this they must not take effect."""
+    forget_at: Millis | None = None
+    """When the conductor deletes the state."""
+    reason: str | None = None
+    cancel_requested: _Flag = False
+    compensation_requested: _Flag = False
+    paused_since: Millis | None = None
+    """None: it is not paused."""
+    paused_by: str | None = None
+    """`operator NAME`, `policy`, or the wider pause: `step NAME`, `command TYPE`, `service NAME`."""
+    paused_reason: str | None = None
 
     @property
-    def status(self) -> str: ...
-    @property
-    def step(self) -> str | None:
-        """The step under way or being undone, by name."""
-
-    @property
-    def attempt(self) -> int:
-        """Counts from 1; every resend is a new one."""
-
-    @property
-    def attempts_before(self) -> int:
-        """Attempts that the policy counts no more."""
-
-    @property
-    def exhausted(self) -> str:
-        """How the participant gave up the attempt under way; empty: it did not."""
-
-    @property
-    def begun(self) -> Names:
-        """Steps that may have happened."""
-
-    @property
-    def done(self) -> Names: ...
-    @property
-    def failed(self) -> Names:
-        """Steps whose participant refused."""
-
-    @property
-    def undone(self) -> Names: ...
-    @property
-    def settled(self) -> Names:
-        """Steps that were owed until a person settled them."""
-
-    @property
-    def owed(self) -> Names:
-        """Steps whose undo was given up."""
-
-    @property
-    def expected(self) -> Names:
-        """Names of the events that are awaited next."""
-
-    @property
-    def due_at(self) -> int | None:
-        """When the engine wants its `Deadline`; the caller keeps one timer for it. None while paused."""
-
-    @property
-    def remaining_ms(self) -> int | None:
-        """While paused: what is left until then. None: the next attempt is due as soon as the pause ends."""
-
-    @property
-    def expires_at(self) -> int | None:
-        """For the commands of the step under way: after this they must not take effect."""
-
-    @property
-    def forget_at(self) -> int | None:
-        """When the caller is to delete the state."""
-
-    @property
-    def reason(self) -> str | None: ...
-    @property
-    def cancel_requested(self) -> bool: ...
-    @property
-    def compensation_requested(self) -> bool: ...
-    @property
-    def paused_since(self) -> int | None:
-        """None: it is not paused."""
-
-    @property
-    def paused_by(self) -> str | None:
-        """`operator NAME`, `policy`, or the wider pause: `step NAME`, `command TYPE`, `service NAME`."""
-
-    @property
-    def paused_reason(self) -> str | None: ...
-    @property
-    def saga(self) -> str:
-        """The saga's name; empty: not started."""
-
-    @property
-    def version(self) -> int: ...
-    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...
+    def is_paused(self) -> bool:
+        return self.paused_since is not None
 
 
 NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
@@ -104,4 +74,4 @@ NOTHING_UNDER_WAY: Final[dict[str, Any]] = {
     "due_at": None,
     "expires_at": None,
 }
-"""The fields that tell of a step or an undo under way, when there is none."""
+"""The fields of the step or undo under way, when there is none."""

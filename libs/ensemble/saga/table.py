@@ -1,4 +1,4 @@
-"""The words a saga's table is written in. A table is data: the engine reads it, so do the checks and the diagrams.
+"""A saga's table and its parts. A table is data: the engine, the checks and the diagrams read it.
 
 Steps are known by name, never by number: inserting one moves no running saga.
 """
@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages.message import Command, Event
+from ensemble.messages import Command, Event
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -47,7 +47,7 @@ NO_EFFECT: Final = NoEffect.NO_EFFECT
 
 @dataclass(frozen=True)
 class Undo(Generic[S, C]):
-    """How a step is taken back: the command to its participant, sent again `until` this event says that it is."""
+    """How a step is undone: the command to its participant, sent again `until` this event confirms it."""
 
     command: Callable[[S], C]
     _: KW_ONLY
@@ -56,7 +56,7 @@ class Undo(Generic[S, C]):
 
 @dataclass(frozen=True)
 class Operations:
-    """The commands by which people intervene. Each says in `requested_by` and `reason` who does, and why."""
+    """The commands by which operators intervene. Each has `requested_by` (the operator) and `reason`."""
 
     _: KW_ONLY
     pause: type[Command]
@@ -66,7 +66,7 @@ class Operations:
     """Its fields `step` and `after_attempt` say what is to be sent again; an empty step: whatever is under way."""
     compensate: type[Command]
     settle: type[Command]
-    """Its field `steps` names what is owed no longer."""
+    """Its field `steps` names the steps that are no longer owed."""
 
     def __iter__(self) -> Iterator[type[Command]]:
         return iter((self.pause, self.resume, self.retry, self.compensate, self.settle))
@@ -74,7 +74,7 @@ class Operations:
 
 @dataclass(frozen=True)
 class Step(Generic[S, C]):
-    """One row of the table. Without `send`, somebody else sets the step going and it is awaited."""
+    """One row of the table. Without `send`, another service starts the step, and the saga awaits it."""
 
     name: str
     _: KW_ONLY
@@ -88,19 +88,19 @@ class Step(Generic[S, C]):
     fails_on: type[Event] | None = None
     """The participant's refusal: nothing of the step happened, so it is the one that is not undone."""
     may_start_on: tuple[type[Event], ...] = ()
-    """What may set the step going before it is reached; its undo is due from then on."""
+    """Events that may start the step before it is reached; from then on its undo is due."""
     acknowledged: str = ""
     """Why an irreversible step may stand before others, whose failure then leaves it owed."""
 
     @property
     def again(self) -> Callable[[S], C] | None:
-        """What is sent when the answer does not come."""
+        """Return the builder of what is sent when the answer does not come."""
         return self.nudge or self.send
 
 
 @dataclass(frozen=True)
 class Saga(Generic[S, C]):
-    """A conductor's score: steps one after the other, each with what it waits for and how it is taken back."""
+    """A conductor's score: steps in order, each with the event it waits for and how it is undone."""
 
     name: str
     _: KW_ONLY
@@ -117,13 +117,14 @@ class Saga(Generic[S, C]):
     A field `disposition` may say more: `compensate` turns the saga back at once, `pause` pauses it.
     """
     operated_by: Operations | None = None
-    """Without it nobody could resume the saga, so it never pauses; the owners of its commands hold what is paused."""
+    """Without it no operator could resume the saga, so it never pauses; the owners of its commands park what is paused.
+    """
     completes_with: tuple[Callable[[S], C], ...] = ()
     cancels_with: tuple[Callable[[S], C], ...] = ()
 
     def __post_init__(self) -> None:
-        for words in self._faults():
-            raise ConfigurationError(f"saga {self.name}: {words}")
+        for fault in self._faults():
+            raise ConfigurationError(f"saga {self.name}: {fault}")
 
     def _faults(self) -> Iterator[str]:
         names = [step.name for step in self.steps]
@@ -139,22 +140,22 @@ class Saga(Generic[S, C]):
                 yield f"step {step.name!r} has the status {step.status!r}, which the engine gives"
 
     def status_at(self, step: Step[S, C]) -> str:
-        """The status from `step` on: its own, or that of the nearest one before it."""
+        """Return the status from `step` on: its own, or that of the nearest step before it."""
         reached = self.steps[: self.steps.index(step) + 1]
         return next(row.status for row in reversed(reached) if row.status is not None)
 
     def events(self) -> frozenset[type[Event]]:
-        """Every event that the table names, which its conductor must react to."""
-        named = {self.starts_on} | ({self.exhausted_on} if self.exhausted_on else set())
-        return frozenset(named.union(*({*answers_of(step), *step.may_start_on} for step in self.steps)))
+        """Return every event that the table names: its conductor must react to each."""
+        of_saga = {self.starts_on} | ({self.exhausted_on} if self.exhausted_on else set())
+        return frozenset(of_saga.union(*({*answers_of(step), *step.may_start_on} for step in self.steps)))
 
     def commands(self) -> frozenset[type[Command]]:
-        """Every command by which others intervene, which its conductor must handle."""
+        """Return every command by which others intervene: its conductor must handle each."""
         cancelled_by = {self.cancelled_by} if self.cancelled_by else set()
         return frozenset({*cancelled_by, *(self.operated_by or ())})
 
     def builders(self) -> Iterator[Callable[[S], C]]:
-        """Every function of the table that makes a command."""
+        """Return every function of the table that makes a command."""
         for step in self.steps:
             undo = step.undo.command if isinstance(step.undo, Undo) else None
             yield from (build for build in (step.send, step.nudge, undo) if build is not None)
@@ -162,6 +163,6 @@ class Saga(Generic[S, C]):
 
 
 def answers_of(step: Step[S, C]) -> tuple[type[Event], ...]:
-    """The events that settle a step or its undo."""
+    """Return the events that answer a step or its undo."""
     until = step.undo.until if isinstance(step.undo, Undo) else None
     return tuple(event for event in (step.succeeds_on, step.fails_on, until) if event is not None)

@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 from ensemble.errors import UnknownSaga
-from ensemble.saga.state import SagaState
+from ensemble.saga.state import SagaProgress
 from ensemble.saga.table import Saga
 
 
-def require_known_version(saga: Saga[Any, Any], state: SagaState) -> None:
-    """UnknownSaga, in words, when it cannot: another saga, a newer version, one too old, or steps that are gone."""
+def require_known_version(saga: Saga[Any, Any], state: SagaProgress) -> None:
+    """Raise UnknownSaga if the state is of another saga, a newer version, one too old, or has steps that are gone."""
     if (state.saga, state.version) == (saga.name, saga.version):
         return
-    if words := _fault(saga, state):
-        raise UnknownSaga(words)
+    if fault := _fault(saga, state):
+        raise UnknownSaga(fault)
 
 
-def _fault(saga: Saga[Any, Any], state: SagaState) -> str:
+def _fault(saga: Saga[Any, Any], state: SagaProgress) -> str:
     if state.saga not in {"", saga.name}:
         return f"saga: the state belongs to {state.saga!r}, which {saga.name!r} cannot go on with"
     if state.version > saga.version:
@@ -34,5 +34,5 @@ def _fault(saga: Saga[Any, Any], state: SagaState) -> str:
             f"version: the state is of version {state.version}, this release goes on from version "
             f"{saga.oldest_supported_version}; let an older release end it"
         )
-    lost = sorted({*state.begun, *state.owed} - {step.name for step in saga.steps})
-    return f"step: version {saga.version} has no step {', '.join(lost)}; keep it in the table" if lost else ""
+    missing = sorted({*state.begun, *state.owed} - {step.name for step in saga.steps})
+    return f"step: version {saga.version} has no step {', '.join(missing)}; keep it in the table" if missing else ""

@@ -88,6 +88,11 @@ def conducts(saga: object) -> Callable[[Role], Role]:
     return put
 
 
+def conducted_by(role: type) -> object | None:
+    """Return the saga, or the text, that `@conducts` names for this role, or None without it."""
+    return getattr(role, _CONDUCTS, None)
+
+
 @dataclass(frozen=True)
 class Handler:
     """One marked method of a role."""
@@ -171,7 +176,7 @@ def describe_role(role: type) -> RoleDescription:
         sends=frozenset(_outputs(role, port_hints, ports.CommandBus, Command)),
         ports=port_hints,
         adapters=frozenset(entry.name for entry in fields(role)) - port_hints.keys(),
-        conducts=getattr(role, _CONDUCTS, None),
+        conducts=conducted_by(role),
     )
 
 

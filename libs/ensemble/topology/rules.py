@@ -12,8 +12,7 @@ from typing import Any
 from ensemble.errors import ConfigurationError, Problem
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.policies.saga import SagaPolicies
-from ensemble.saga.check import check_saga
-from ensemble.saga.table import Saga
+from ensemble.saga import Saga, check_saga
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service

@@ -5,8 +5,8 @@ import pytest
 
 from ensemble import Service, state_store
 from ensemble.errors import ConfigurationError
-from ensemble.saga.conductor import conductor
-from ensemble.saga.engine import NO_EFFECT, SagaPolicies
+from ensemble.policies.saga import SagaPolicies
+from ensemble.saga import NO_EFFECT, conductor
 from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
 

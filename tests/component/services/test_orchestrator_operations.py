@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, ProcessPayment, SeenEvent
-from ensemble.saga.engine import SagaPolicies, StepPolicy
+from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.domain import ChargeOwed, owed
 from services.orchestrator.service import orchestrator

@@ -10,7 +10,7 @@ from cli.formatting import details
 from cli.order_output import show_order
 from cli.orders import OrderHistory
 from contracts import OrderPaused, OrderResumed, ReservedLine
-from services.orchestrator.domain import Debt, ShipmentOwed, StockOwed, informed
+from services.orchestrator.domain import Debt, ShipmentOwed, StockOwed, note
 from tests.support.order_saga_driver import (
     CANCEL,
     PAID,
@@ -55,7 +55,7 @@ def test_decisions_are_aligned_on_a_terminal_and_tabbed_in_a_pipe() -> None:
 
 def owing() -> OrderHistory:
     play = Play(PLACED, PAID, CANCEL, UNSHIPPED, RELEASED).time_out(2)
-    return OrderHistory("o-1", informed(play.state, PAID).model_dump(), [], [])
+    return OrderHistory("o-1", note(play.state, PAID, "m-1").model_dump(), [], [])
 
 
 def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:

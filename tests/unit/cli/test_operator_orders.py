@@ -10,10 +10,10 @@ from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resume_action, settl
 from cli.order_commands import blocked_by_dead_letter
 from cli.order_filter import parse_conditions
 from cli.parking_stores import Parked
-from contracts import OrderState, PaymentConfirmed
-from ensemble.saga.engine import advance
+from contracts import OrderState
+from ensemble.saga import advance
 from ensemble.system_messages.state import ParkedKey
-from services.orchestrator.domain import informed, placed
+from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import PAID, PLACED, POLICIES
 
@@ -25,7 +25,7 @@ def state(**changes: Any) -> dict[str, Any]:
     """An express order whose payment was captured, with its reservation under way."""
     begun = OrderState(order_id="o-1")
     for event in (PLACED, PAID):
-        known = informed(begun, event) if isinstance(event, PaymentConfirmed) else placed(begun, event, "m-1")
+        known = note(begun, event, "m-1")
         begun = advance(ORDER_FULFILMENT, known, event, now=1, policies=POLICIES).state
     return {**begun.model_dump(), "updated_at": HOUR_MS, **changes}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
+from ensemble.policies.saga import SagaPolicies
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import find_policy_file
-from ensemble.saga.engine import SagaPolicies
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, fulfilment_values
 
 TEXT = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import FulfilOrder, ProcessPayment
-from ensemble.saga.engine import Deadline
+from ensemble.saga import Deadline
 from tests.support.order_saga_driver import (
     CANCEL,
     PAID,

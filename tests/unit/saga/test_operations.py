@@ -8,7 +8,7 @@ import pytest
 
 from contracts import OrderState, ProcessPayment
 from ensemble.errors import UnknownSaga
-from ensemble.saga.engine import advance, names_to_undo
+from ensemble.saga import advance, names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import (
     CANCEL,

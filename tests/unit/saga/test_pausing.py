@@ -6,7 +6,8 @@ import pytest
 
 from contracts import ProcessPayment, RefundPayment
 from ensemble import Message
-from ensemble.saga.engine import Deadline, SagaPolicies, StepPolicy
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga import Deadline
 from tests.support.order_saga_driver import (
     CANCEL,
     COMPENSATE,

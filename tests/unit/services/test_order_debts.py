@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts import OrderState, PaymentConfirmed, ReservedLine
-from services.orchestrator.domain import ChargeOwed, ShipmentOwed, StockOwed, debts, informed, owed, placed
+from services.orchestrator.domain import ChargeOwed, ShipmentOwed, StockOwed, debts, note, owed
 from tests.support.order_saga_driver import PAID, PLACED, RESERVED, SCHEDULED
 
 TEA = (ReservedLine(sku="tea", quantity=2),)
@@ -11,9 +11,9 @@ EVERYTHING = ("shipment", "reservation", "payment")
 
 
 def state(*events: object, owing: tuple[str, ...] = (), done: tuple[str, ...] = ()) -> OrderState:
-    found = placed(OrderState(order_id="o-1"), PLACED, "m-1")
+    found = note(OrderState(order_id="o-1"), PLACED, "m-1")
     for event in events:
-        found = informed(found, event)  # type: ignore[arg-type]  # an event
+        found = note(found, event, "m-2")  # type: ignore[arg-type]  # an event
     return found.model_copy(update={"owed": owing, "done": done})
 
 

@@ -11,7 +11,7 @@ import pytest
 from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
 from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga.engine import Saga, Step, Undo
+from ensemble.saga import Saga, Step, Undo
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
 from ensemble.topology.rules import check_topology
