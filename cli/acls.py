@@ -46,8 +46,8 @@ def apply_missing(access: ClusterClient, others: Others, passwords: Path | None)
     if passwords is not None:
         users.apply(access.admin, [*SERVICES, *others.names], passwords, _who(access))
     states = acls.apply(access.admin, _needed(others), _who(access))
-    words = {"missing": "granted"}
-    return [_row(state.grant) | {"status": words.get(state.status, state.status)} for state in states]
+    statuses = {"missing": "granted"}
+    return [_row(state.grant) | {"status": statuses.get(state.status, state.status)} for state in states]
 
 
 def _who(access: ClusterClient) -> str:
@@ -61,12 +61,12 @@ def _needed(others: Others) -> list[Grant]:
     for flag, name in (("--registry", others.registry), ("--operator", others.operator)):
         if name in SERVICES:
             raise Mistake(f"{flag} {name}: this is the name of a service; give another user")
-    made = [make() for make in SERVICES.values()]
+    services = [make() for make in SERVICES.values()]
     registry = registry_permissions(others.registry) if others.registry else []
     return [
-        *service_permissions(made),
+        *service_permissions(services),
         *registry,
-        *(operator_permissions(others.operator, made) if others.operator else []),
+        *(operator_permissions(others.operator, services) if others.operator else []),
     ]
 
 

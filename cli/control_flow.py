@@ -28,11 +28,11 @@ COLOURS: Final[Mapping[tuple[str, str], str]] = {
 def control_of(message: str, sender: str) -> str:
     """Return `orchestrated`, `choreographed`, `both` (a conductor and other roles react), `ledger` or `outside`."""
     edges = _edges()
-    found = edges.get((message, sender)) or edges.get((message, "")) or frozenset({"outside"})
-    decided = found & {ORCHESTRATED, CHOREOGRAPHED}
+    controls = edges.get((message, sender)) or edges.get((message, "")) or frozenset({"outside"})
+    decided = controls & {ORCHESTRATED, CHOREOGRAPHED}
     if len(decided) > 1:
         return BOTH
-    return next(iter(decided or found))
+    return next(iter(decided or controls))
 
 
 def colour_of(control: str, kind: str) -> str:
@@ -48,20 +48,20 @@ def receivers(message: str) -> list[str]:
 @cache
 def _edges() -> dict[tuple[str, str], frozenset[str]]:
     """Return the control flow of each message by sender; an empty sender stands for all of them."""
-    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    controls_of: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for edge in _flow().edges:
         for sender in (edge.source.service, ""):
-            found[edge.message.__name__, sender].add(edge.control)
-    return {key: frozenset(controls) for key, controls in found.items()}
+            controls_of[edge.message.__name__, sender].add(edge.control)
+    return {key: frozenset(controls) for key, controls in controls_of.items()}
 
 
 @cache
 def _takers() -> dict[str, set[str]]:
-    found: defaultdict[str, set[str]] = defaultdict(set)
+    services: defaultdict[str, set[str]] = defaultdict(set)
     for edge in _flow().edges:
         if edge.control != "ledger":
-            found[edge.message.__name__].add(edge.target.service)
-    return found
+            services[edge.message.__name__].add(edge.target.service)
+    return services
 
 
 @cache

@@ -78,7 +78,7 @@ class DeadLetterEntry:
         return self.dead_letter.exception
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return self.dead_letter.message
 
     @property
@@ -108,7 +108,7 @@ class DeadLetterEntry:
     def cause(self) -> tuple[str, str, str, str]:
         """Return service, handler, error, and the message without what is particular to this record."""
         keys = (self.key, self.dead_letter.parking_name)
-        return self.service, self.handler, self.error, normalise(self.words, keys)
+        return self.service, self.handler, self.error, normalise(self.message, keys)
 
     @property
     def group(self) -> str:
@@ -123,9 +123,9 @@ class DeadLetterEntry:
 def fate_of(letter: DeadLetterEntry, store: ParkingStore) -> Fate:
     """Return what became of a dead letter, according to the parked keys of its partition."""
     behind, origin = letter.dead_letter, letter.dead_letter.origin
-    known = store.resolution(behind.parking_name.encode(), origin, letter.generation)
-    if known is not None:
-        return Fate(known.how, by=known.requested_by, why=known.reason, at=known.at)
+    resolution = store.resolution(behind.parking_name.encode(), origin, letter.generation)
+    if resolution is not None:
+        return Fate(resolution.how, by=resolution.requested_by, why=resolution.reason, at=resolution.at)
     entry, number = store.entry(behind.parking_key), store.find(behind.parking_key, origin)
     if entry is not None and number is not None:
         is_held = number == entry.first and entry.status == "dead_lettered"
@@ -140,11 +140,11 @@ _PARTICULARS: Final = (
 )
 
 
-def normalise(words: str, keys: Iterable[str] = ()) -> str:
+def normalise(message: str, keys: Iterable[str] = ()) -> str:
     """Return an error's message without keys, ids, numbers and quoted text, so that equal causes read the same."""
     for key in keys:
         if key:
-            words = words.replace(key, "<key>")
+            message = message.replace(key, "<key>")
     for pattern, stand_in in _PARTICULARS:
-        words = pattern.sub(stand_in, words)
-    return words
+        message = pattern.sub(stand_in, message)
+    return message

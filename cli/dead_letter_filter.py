@@ -27,7 +27,7 @@ class DeadLetterFilter:
         if self.open_only and letter.fate.status not in OPEN:
             return False
         same = ((self.type, letter.type), (self.error, letter.error), (self.group, letter.group))
-        if any(wanted is not None and wanted != found for wanted, found in same):
+        if any(expected is not None and expected != actual for expected, actual in same):
             return False
         return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
 
@@ -50,14 +50,14 @@ class Group:
 
     def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the group as one row."""
-        service, handler, error, words = self.cause
+        service, handler, error, message = self.cause
         times = [letter.failed_at for letter in self.letters]
         return {
             "group": self.id,
             "service": service,
             "handler": handler,
             "error": error,
-            "message": words,
+            "message": message,
             "count": len(self.letters),
             "open": sum(letter.fate.status in OPEN for letter in self.letters),
             "oldest": min(times),
@@ -68,8 +68,8 @@ class Group:
 
 def group_by_cause(letters: Iterable[DeadLetterEntry]) -> list[Group]:
     """Group dead letters by cause, the largest group first."""
-    found: dict[tuple[str, str, str, str], list[DeadLetterEntry]] = {}
+    by_cause: dict[tuple[str, str, str, str], list[DeadLetterEntry]] = {}
     for letter in letters:
-        found.setdefault(letter.cause, []).append(letter)
-    groups = [Group(each[0].group, cause, tuple(each)) for cause, each in found.items()]
+        by_cause.setdefault(letter.cause, []).append(letter)
+    groups = [Group(each[0].group, cause, tuple(each)) for cause, each in by_cause.items()]
     return sorted(groups, key=lambda group: (-len(group.letters), group.id))

@@ -30,8 +30,8 @@ def find_dead_letters(access: ClusterClient, selection: DeadLetterFilter) -> lis
     """Return the dead letters that match, newest first."""
     names = services.service_names(access, selection.service)
     records = access.read(access.places([name + services.DEAD_LETTER for name in names]), progress("dead letters"))
-    with LiveParkingStores(access, names) as held:
-        letters = [_with_fate(DeadLetterEntry(entry_of(record)), held) for record in records]
+    with LiveParkingStores(access, names) as stores:
+        letters = [_with_fate(DeadLetterEntry(entry_of(record)), stores) for record in records]
     _check_names(selection, letters)
     meant = [letter for letter in letters if selection.takes(letter)]
     return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
@@ -41,9 +41,9 @@ def _check_names(selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]
     """Raise Mistake for a group or type that no dead letter has: the filter would silently match nothing."""
     if selection.group is not None and all(letter.group != selection.group for letter in letters):
         raise Mistake(f"--group: no group {selection.group!r}; see `ensemble dead-letters group --all`")
-    known = {kind.__name__ for kind in CATALOGUE.message_types()} | {letter.type for letter in letters}
-    if selection.type is not None and selection.type not in known:
-        raise Mistake(f"--type: no message type {selection.type!r}; types are {', '.join(sorted(known))}")
+    types = {kind.__name__ for kind in CATALOGUE.message_types()} | {letter.type for letter in letters}
+    if selection.type is not None and selection.type not in types:
+        raise Mistake(f"--type: no message type {selection.type!r}; types are {', '.join(sorted(types))}")
 
 
 def list_dead_letters(access: ClusterClient, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
@@ -74,8 +74,8 @@ def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
     for record in access.read([(topic, partition)], progress(topic)):
         if record.offset == offset:
             letter = DeadLetterEntry(entry_of(record))
-            with LiveParkingStores(access, [letter.service]) as held:
-                return _with_fate(letter, held)
+            with LiveParkingStores(access, [letter.service]) as stores:
+                return _with_fate(letter, stores)
     raise Mistake(f"DEAD_LETTER: no record at {place}; see `ensemble dead-letters list`")
 
 
@@ -103,7 +103,7 @@ def summary(letter: DeadLetterEntry) -> dict[str, Any]:
         "status": letter.fate.status,
         "behind": letter.fate.behind,
         "error": letter.error,
-        "message": letter.words,
+        "message": letter.message,
         "attempts": letter.attempts,
         "stage": letter.dead_letter.stage,
         "group": letter.group,
@@ -151,8 +151,8 @@ def as_csv(letters: Iterable[DeadLetterEntry]) -> str:
     return text.getvalue()
 
 
-def _with_fate(letter: DeadLetterEntry, held: LiveParkingStores) -> DeadLetterEntry:
-    return replace(letter, fate=fate_of(letter, held.store(letter.service, letter.partition)))
+def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetterEntry:
+    return replace(letter, fate=fate_of(letter, stores.store(letter.service, letter.partition)))
 
 
 def _parsed(place: str) -> tuple[str, int, int]:

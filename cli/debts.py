@@ -49,5 +49,5 @@ def _of(what: str, name: str | None) -> str:
     return f" ({what} {name})" if name else ""
 
 
-def _unless_certain(words: str, is_certain: bool) -> str:  # noqa: FBT001  read right above
-    return words if is_certain else f"{words}, if it happened: nobody has said"
+def _unless_certain(text: str, is_certain: bool) -> str:  # noqa: FBT001  read right above
+    return text if is_certain else f"{text}, if it happened: nobody has said"

@@ -35,10 +35,10 @@ def _decided(seen: Mapping[str, Any]) -> str:
 
 
 def _led_to(seen: Mapping[str, Any]) -> str:
-    words = [seen["status"]] if seen.get("status") else []
+    parts = [seen["status"]] if seen.get("status") else []
     if seen.get("step"):
-        words.append(f"{seen['step']} attempt {seen['attempt']}")
-    return ", ".join(words)
+        parts.append(f"{seen['step']} attempt {seen['attempt']}")
+    return ", ".join(parts)
 
 
 def _by(seen: Mapping[str, Any]) -> str:

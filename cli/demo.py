@@ -30,7 +30,7 @@ _SETTLE_S: Final = 10.0
 
 def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
     """Play the scenarios and return the exit code."""
-    scenarios = _chosen(only)
+    scenarios = _select(only)
     with Scratch(keep=keep) as directory:
         stage = Stack(StackPlan(directory, ALL), say)
         try:
@@ -56,11 +56,11 @@ class Scratch(AbstractContextManager[Path]):
             shutil.rmtree(self._path, ignore_errors=True)
 
 
-def _chosen(names: Sequence[str]) -> list[Scenario]:
-    known = {scenario.name: scenario for scenario in SCENARIOS}
-    if unknown := [name for name in names if name not in known]:
-        raise Mistake(f"--only {unknown[0]}: no such scenario; scenarios are {', '.join(known)}")
-    return [known[name] for name in names] or list(SCENARIOS)
+def _select(names: Sequence[str]) -> list[Scenario]:
+    by_name = {scenario.name: scenario for scenario in SCENARIOS}
+    if unknown := [name for name in names if name not in by_name]:
+        raise Mistake(f"--only {unknown[0]}: no such scenario; scenarios are {', '.join(by_name)}")
+    return [by_name[name] for name in names] or list(SCENARIOS)
 
 
 def _play(stage: Stack, scenarios: list[Scenario], *, as_json: bool) -> int:

@@ -59,8 +59,8 @@ def _from_the_runtime(error: BaseException) -> int:
     return _say(f"unexpected {kind}: {error}; set ENSEMBLE_TRACEBACK=1 for a traceback", FAILED)
 
 
-def _say(words: object, code: int) -> int:
-    sys.stderr.write(f"ensemble: {words}\n")
+def _say(message: object, code: int) -> int:
+    sys.stderr.write(f"ensemble: {message}\n")
     return code
 
 

@@ -27,8 +27,8 @@ def example(message: type[Message]) -> dict[str, Any]:
 
 def lines() -> list[dict[str, Any]]:
     """Return the lines of an example order: two kinds of goods that `up` has in stock."""
-    wanted = {"grinder": 1, "beans-1kg": 2}
-    return [{"sku": sku, "quantity": count, "unit_price": PRICES[sku]} for sku, count in wanted.items()]
+    quantities = {"grinder": 1, "beans-1kg": 2}
+    return [{"sku": sku, "quantity": count, "unit_price": PRICES[sku]} for sku, count in quantities.items()]
 
 
 def _total() -> int:

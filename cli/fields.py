@@ -24,14 +24,14 @@ def message_type(name: str) -> type[Message]:
     """Return the command or event called `name`."""
     names = type_names()
     try:
-        found = CATALOGUE.message(name)
+        message = CATALOGUE.message(name)
     except ConfigurationError:
         close = get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise Mistake(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
-    if found.__name__ not in names:
+    if message.__name__ not in names:
         raise Mistake(f"TYPE: {name} is state of a service; only commands and events can be published")
-    return found
+    return message
 
 
 def type_names() -> list[str]:
@@ -84,9 +84,9 @@ def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Me
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
-        words = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
-        given = f"give it with {_flags_of(kind)}, or start from --example"
-        raise Mistake(f"{kind.__name__} is not valid: {words}; {advice or given}") from None
+        faults = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
+        default_advice = f"give it with {_flags_of(kind)}, or start from --example"
+        raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice or default_advice}") from None
 
 
 def parse_line(text: str) -> Fields:
@@ -101,9 +101,9 @@ def parse_line(text: str) -> Fields:
         ) from None
 
 
-def fill(kind: type[Message], given: Mapping[str, Any]) -> Fields:
+def fill(kind: type[Message], fields: Mapping[str, Any]) -> Fields:
     """Return an example of this type with the given fields."""
-    return {**example(kind), **given}
+    return {**example(kind), **fields}
 
 
 def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:

@@ -15,20 +15,20 @@ def expand_flags(command: Callable[..., None]) -> Callable[..., None]:
     groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
 
     @wraps(command)
-    def run(**given: Any) -> None:
-        made = {
-            name: kind(**{each.name: given.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
+    def run(**values: Any) -> None:
+        objects = {
+            name: kind(**{each.name: values.pop(each.name) for each in fields(kind)}) for name, kind in groups.items()
         }
-        command(**made, **given)
+        command(**objects, **values)
 
     parameters = [
         each
         for name, own in signature(command).parameters.items()
         for each in (_of(groups[name]) if name in groups else [own.replace(annotation=hints[name])])
     ]
-    named = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
-    run.__signature__ = Signature(named)  # type: ignore[attr-defined]  # inspect looks for it
-    run.__annotations__ = {each.name: each.annotation for each in named}
+    keyword_only = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]
+    run.__signature__ = Signature(keyword_only)  # type: ignore[attr-defined]  # inspect looks for it
+    run.__annotations__ = {each.name: each.annotation for each in keyword_only}
     return run
 
 

@@ -87,10 +87,10 @@ class Fleet:
         services: Iterable[str | Member] = ALL,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        asked = list(services)
-        ports = iter(free_ports(len(asked)))
-        made = [Member(item, next(ports)) if isinstance(item, str) else item for item in asked]
-        self._members = {member.name: member for member in made}
+        services_or_members = list(services)
+        ports = iter(free_ports(len(services_or_members)))
+        members = [Member(item, next(ports)) if isinstance(item, str) else item for item in services_or_members]
+        self._members = {member.name: member for member in members}
         self._bootstrap, self._directory = bootstrap, directory
         self._environment = {**self._provider(), **(environment or {})}
         self._children: dict[str, ServiceProcess] = {}
@@ -141,8 +141,8 @@ class Fleet:
             if exits := self.unexpected_exits():
                 raise FleetError(str(exits[0]))
             if time.monotonic() > limit:
-                listed = ", ".join(f"{name} ({why})" for name, why in waiting.items())
-                raise FleetError(f"not ready after {timeout_s:g} s: {listed}; logs are in {self.logs}")
+                reasons = ", ".join(f"{name} ({why})" for name, why in waiting.items())
+                raise FleetError(f"not ready after {timeout_s:g} s: {reasons}; logs are in {self.logs}")
             time.sleep(_STEP_S)
 
     def stop(self, timeout_s: float = STOP_LIMIT_S) -> None:

@@ -19,15 +19,15 @@ def details(fields: Mapping[str, Any]) -> str:
         failed = f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
         disposition = fields.get("disposition", "dead_letter")
         return failed if disposition == "dead_letter" else f"{failed} ({disposition})"
-    words = [goods(fields["lines"])] if "lines" in fields else []
+    parts = [goods(fields["lines"])] if "lines" in fields else []
     if "amount" in fields:
-        words.append(money(fields["amount"], fields.get("currency", "")))
+        parts.append(money(fields["amount"], fields.get("currency", "")))
     elif "lines" in fields and "currency" in fields:
-        words.append(money(total(fields["lines"]), fields["currency"]))
+        parts.append(money(total(fields["lines"]), fields["currency"]))
     if fields.get("attempt", 1) > 1:
-        words.append(f"attempt {fields['attempt']}")
-    words += [_said(name, value) for name, value in fields.items() if name not in _SILENT and _is_said(value)]
-    return ", ".join(words)
+        parts.append(f"attempt {fields['attempt']}")
+    parts += [_field_text(name, value) for name, value in fields.items() if name not in _SILENT and _has_text(value)]
+    return ", ".join(parts)
 
 
 def goods(lines: list[dict[str, Any]]) -> str:
@@ -65,11 +65,11 @@ def duration(milliseconds: int) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3f} s"  # noqa: PLR2004  below, every bit counts
 
 
-def _is_said(value: Any) -> bool:
+def _has_text(value: Any) -> bool:
     return value is not None and value is not False and value != ""
 
 
-def _said(name: str, value: Any) -> str:
+def _field_text(name: str, value: Any) -> str:
     match name:
         case _ if name in _PLAIN:
             return str(value)

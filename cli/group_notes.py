@@ -21,21 +21,21 @@ def read_notes(access: ClusterClient) -> dict[str, dict[str, Any]]:
     """Return the notes by group."""
     if NOTES.name not in access.topics():
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    by_group: dict[str, dict[str, Any]] = {}
     for record in access.read(access.places([NOTES.name])):
         entry = entry_of(record)
-        found.pop(entry.key, None)
+        by_group.pop(entry.key, None)
         if entry.type == "GroupNote":
             at = rfc3339(entry.fields["at"])
-            found[entry.key] = {"text": entry.fields["note"], "by": entry.fields["requested_by"], "at": at}
-    return found
+            by_group[entry.key] = {"text": entry.fields["note"], "by": entry.fields["requested_by"], "at": at}
+    return by_group
 
 
 def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
     """Write the operator's note, which replaces the previous one. The topic must exist."""
     access.places([NOTES.name])
-    asked = operator.operation()
-    note = GroupNote(note=asked.pop("reason"), **asked)
+    operation = operator.operation()
+    note = GroupNote(note=operation.pop("reason"), **operation)
     value = encoder_for(GroupNote, sources().on(NOTES.name, GroupNote.__schemas__))(note)
-    headers = list(cloud_event(note, asked["operation_id"], asked["operation_id"]))
+    headers = list(cloud_event(note, operation["operation_id"], operation["operation_id"]))
     access.publish(NOTES.name, group.encode(), value, headers)

@@ -25,14 +25,14 @@ def list_incidents(access: ClusterClient, service: str | None, *, open_only: boo
 
 def fold_incidents(entries: Iterable[Entry], at: int) -> list[dict[str, Any]]:
     """Fold records into incidents. Pure."""
-    found: dict[str, dict[str, Any]] = {}
+    by_id: dict[str, dict[str, Any]] = {}
     for entry in sorted(entries, key=lambda entry: entry.record.timestamp):
         fields = entry.fields
         if entry.type in {"IncidentOpened", "IncidentClosed"}:
-            found.setdefault(fields["incident_id"], _row(fields))
+            by_id.setdefault(fields["incident_id"], _row(fields))
         if entry.type == "IncidentClosed":
-            found[fields["incident_id"]]["closed"] = fields["at"]
-    rows = sorted(found.values(), key=lambda row: -int(row["opened"]))
+            by_id[fields["incident_id"]]["closed"] = fields["at"]
+    rows = sorted(by_id.values(), key=lambda row: -int(row["opened"]))
     return [_with_times(row, at) for row in rows]
 
 

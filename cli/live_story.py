@@ -32,9 +32,9 @@ class Sequencer:
         """Return the entries that can be shown now, causes before effects."""
         self._waiting += [(now, entry) for entry in entries]
         ready: list[Entry] = []
-        while found := [item for item in self._waiting if self._is_ready(item, now)]:
-            self._waiting = [item for item in self._waiting if item not in found]
-            batch = in_order([entry for _, entry in found])
+        while next_items := [item for item in self._waiting if self._is_ready(item, now)]:
+            self._waiting = [item for item in self._waiting if item not in next_items]
+            batch = in_order([entry for _, entry in next_items])
             self._told |= {entry.id for entry in batch}
             ready += batch
         return ready
@@ -50,13 +50,15 @@ def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Lin
     limit = time.monotonic() + timeout_s
     moved, ended = time.monotonic(), False
     while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S and follower.has_caught_up):
-        found = [entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id]
-        for entry in sequencer.put(found, time.monotonic()):
+        entries = [
+            entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id
+        ]
+        for entry in sequencer.put(entries, time.monotonic()):
             moved, ended = time.monotonic(), ended or entry.type in ENDS
             yield story.tell(entry)
 
 
 def _of(records: list[ReceivedRecord], order_id: str) -> list[ReceivedRecord]:
     """Return the records whose bytes name the order; decoding others would be wasted."""
-    wanted = order_id.encode()
-    return [record for record in records if record.value is not None and wanted in record.value]
+    order = order_id.encode()
+    return [record for record in records if record.value is not None and order in record.value]

@@ -45,11 +45,11 @@ class Action:
 
     def command(self, state: State, operator: Operator) -> Command:
         """Build the command for one order. Raises Mistake if its contract does not allow the fields."""
-        asked: dict[str, Any] = dict(operator.request())
-        fields = {name: value for name, value in asked.items() if name in self.kind.model_fields}
-        made = make(self.kind, {"order_id": state["order_id"], **fields, **self.more(state)})
-        assert isinstance(made, Command), "actions are commands"
-        return made
+        operation: dict[str, Any] = dict(operator.request())
+        fields = {name: value for name, value in operation.items() if name in self.kind.model_fields}
+        message = make(self.kind, {"order_id": state["order_id"], **fields, **self.more(state)})
+        assert isinstance(message, Command), "actions are commands"
+        return message
 
 
 def undone_by_turning_back(state: State) -> tuple[str, ...]:

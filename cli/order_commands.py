@@ -84,8 +84,8 @@ def matching_orders(states: Mapping[str, State], action: Action, target: Target)
 
 def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
     """Warn of orders whose participant has a dead letter at the head: a retry would wait behind it."""
-    with LiveParkingStores(access, services.service_names(access, None)) as held:
-        heads = blocked_by_dead_letter(held.parked(), meant)
+    with LiveParkingStores(access, services.service_names(access, None)) as stores:
+        heads = blocked_by_dead_letter(stores.parked(), meant)
     for head in heads[:_PREVIEWED]:
         say(
             f"{head.name}: {head.head.message} is a dead letter of {head.service}, and a retry waits behind it; "
@@ -163,10 +163,10 @@ def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manne
     """Resume them in waves; exit code 1 when these stopped by themselves."""
     action, names = orders
     done = run_waves(names, pace, ResumedOrders(states, action, manner.operator))
-    if words := reason_of_stop(done, pace, len(names)):
-        say(words)
+    if reason := reason_of_stop(done, pace, len(names)):
+        say(reason)
     show_waves(done, names, states, as_json=manner.as_json)
-    return int(bool(words))
+    return int(bool(reason))
 
 
 def show_waves(done: Sequence[Wave], names: Sequence[str], states: OrderStates, *, as_json: bool) -> None:

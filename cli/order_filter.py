@@ -74,13 +74,13 @@ class Condition:
     def holds(self, state: State, at: int) -> bool:
         """Return whether the order satisfies the condition; an order without the field does not."""
         field = FIELDS[self.name]
-        found = field.of(state, at)
+        value = field.of(state, at)
         if field.kind == "age":
             limit = duration_ms(self.value, "--where")
-            return found is not None and (found > limit if self.operator == ">" else found < limit)
+            return value is not None and (value > limit if self.operator == ">" else value < limit)
         if field.kind == "flag":
-            return (bool(found) == (self.value == "true")) == (self.operator == "=")
-        return fnmatchcase(found or "", self.value) == (self.operator == "=")
+            return (bool(value) == (self.value == "true")) == (self.operator == "=")
+        return fnmatchcase(value or "", self.value) == (self.operator == "=")
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class OrderFilter:
         """Return whether the order matches."""
         either: dict[str, list[bool]] = {}
         for condition in self.conditions:
-            held = condition.holds(state, at)
+            is_true = condition.holds(state, at)
             if condition.operator == "=":
-                either.setdefault(condition.name, []).append(held)
-            elif not held:
+                either.setdefault(condition.name, []).append(is_true)
+            elif not is_true:
                 return False
         return all(any(each) for each in either.values())
 
@@ -107,10 +107,10 @@ def parse_conditions(texts: Iterable[str]) -> OrderFilter:
 
 
 def _condition(text: str) -> Condition:
-    found = _CONDITION.fullmatch(text)
-    if found is None:
+    match = _CONDITION.fullmatch(text)
+    if match is None:
         raise Mistake(f"--where {text!r}: give FIELD=VALUE, FIELD!=VALUE, or FIELD>AGE; fields are {', '.join(FIELDS)}")
-    name, operator, value = found.groups()
+    name, operator, value = match.groups()
     if name not in FIELDS:
         raise Mistake(f"--where {text!r}: no field {name!r}; fields are {', '.join(FIELDS)}")
     _check(text, Condition(name, operator, value))
@@ -120,8 +120,8 @@ def _condition(text: str) -> Condition:
 def _check(text: str, condition: Condition) -> None:
     kind, value = FIELDS[condition.name].kind, condition.value
     if (kind == "age") != (condition.operator in "<>"):
-        words = "an age: give it as > or < such as age>2h" if kind == "age" else "no age: give it as = or !="
-        raise Mistake(f"--where {text!r}: {condition.name} is {words}")
+        expected = "an age: give it as > or < such as age>2h" if kind == "age" else "no age: give it as = or !="
+        raise Mistake(f"--where {text!r}: {condition.name} is {expected}")
     if kind == "flag" and value not in {"true", "false"}:
         raise Mistake(f"--where {text!r}: {condition.name} is true or false")
     if condition.name == "status" and not any(fnmatchcase(status, value) for status in STATUSES):

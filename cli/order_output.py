@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from ensemble.kafka.client.access import ClusterClient
 
 
-def show_order(whole: OrderHistory, *, as_json: bool) -> None:
+def show_order(history: OrderHistory, *, as_json: bool) -> None:
     """Show the order's history and the message that it waits for."""
     if as_json:
-        show_json(whole.document())
+        show_json(history.document())
         return
-    for line in _head(whole):
+    for line in _head(history):
         write(line)
-    show_lines(whole.lines)
-    show_decisions(whole.state)
-    for entry in whole.dead:
+    show_lines(history.lines)
+    show_decisions(history.state)
+    for entry in history.dead:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
-    if awaited := waits_for(whole.state, now()):
+    if awaited := waits_for(history.state, now()):
         write(f"waits for {awaited}")
 
 
@@ -86,23 +86,23 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
     return 1
 
 
-def _head(whole: OrderHistory) -> list[str]:
-    state, terms = whole.state, _terms(whole)
+def _head(history: OrderHistory) -> list[str]:
+    state, terms = history.state, _terms(history)
     step = f", step {state['step']}" if state.get("step") else ""
     attempt = f", attempt {state['attempt']}" if state.get("attempt", 0) > 1 else ""
     why = f": {state['reason']}" if state.get("reason") else ""
-    head = [f"{whole.order_id}  {state.get('status', 'not known to the orchestrator')}{step}{attempt}{why}"]
+    head = [f"{history.order_id}  {state.get('status', 'not known to the orchestrator')}{step}{attempt}{why}"]
     if terms:
         price = money(total(terms["lines"]), terms["currency"])
         head.append(f"{goods(terms['lines'])} for {terms['customer_id']}, {price}, {terms['shipping_speed']}")
     return head + [f"still owed: {in_words(debt)}" for debt in debts_of(state)]
 
 
-def _terms(whole: OrderHistory) -> dict[str, Any]:
+def _terms(history: OrderHistory) -> dict[str, Any]:
     """Return the order's terms from its state, or else from the first message that has them."""
-    if whole.state.get("order"):
-        return dict(whole.state["order"])
-    return next((dict(line.entry.fields) for line in whole.lines if "shipping_speed" in line.entry.fields
+    if history.state.get("order"):
+        return dict(history.state["order"])
+    return next((dict(line.entry.fields) for line in history.lines if "shipping_speed" in line.entry.fields
                  and "currency" in line.entry.fields), {})  # fmt: skip
 
 

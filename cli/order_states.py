@@ -70,5 +70,5 @@ class OrderStates:
 
     def of(self, order_ids: Iterable[str]) -> dict[str, State]:
         """Return the states of these orders."""
-        wanted: Collection[str] = set(order_ids)
-        return {order_id: state for order_id, state in self.now.items() if order_id in wanted}
+        ids: Collection[str] = set(order_ids)
+        return {order_id: state for order_id, state in self.now.items() if order_id in ids}

@@ -27,9 +27,9 @@ class ResumedOrders:
     def resume(self, names: Sequence[str]) -> None:
         """Ask for it; the states as they are now are what progress is measured by."""
         self._states.read_on()
-        found = self._states.of(names)
-        self._before |= found
-        self._ids |= self._states.send({name: self._action.command(found[name], self._operator) for name in names})
+        states = self._states.of(names)
+        self._before |= states
+        self._ids |= self._states.send({name: self._action.command(states[name], self._operator) for name in names})
 
     def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
         self._states.read_on()
@@ -77,8 +77,8 @@ def reason_of_stop(done: Sequence[Wave], pace: Pace, total: int) -> str:
     """Return why the waves stopped early or failed at the end, or an empty string."""
     if not done or not done[-1].stops(pace):
         return ""
-    left, last = total - sum(len(wave.names) for wave in done), done[-1]
-    rest = f"; {left} remain paused" if left else ""
+    remaining, last = total - sum(len(wave.names) for wave in done), done[-1]
+    rest = f"; {remaining} remain paused" if remaining else ""
     share = len(last.failed) / len(last.names)
     return (
         f"stopped: {len(last.failed)} of {len(last.names)} ({share:.0%}) failed or made no progress, more than "

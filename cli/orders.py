@@ -66,11 +66,11 @@ def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     return state
 
 
-def list_orders(access: ClusterClient, wanted: OrderFilter, limit: int) -> list[dict[str, Any]]:
+def list_orders(access: ClusterClient, order_filter: OrderFilter, limit: int) -> list[dict[str, Any]]:
     """Return one row for each order, latest change first. Terms come from OrderPlaced if the state has none."""
     at = now()
-    found = {key: state for key, state in all_states(access).items() if wanted.takes(state, at)}
-    shown = dict(list(found.items())[: -limit - 1 : -1])
+    states = {key: state for key, state in all_states(access).items() if order_filter.takes(state, at)}
+    shown = dict(list(states.items())[: -limit - 1 : -1])
     terms = _terms(access, shown)
     return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
 
@@ -102,15 +102,15 @@ def dead_letter_topics(access: ClusterClient) -> list[str]:
 
 def waits_for(state: Mapping[str, Any], at: int) -> str:
     """Return the expected event, its sender and deadline, or since when the order is paused; empty if none."""
-    words = _expected(state.get("expected") or ())
+    expected = _expected(state.get("expected") or ())
     if state.get("paused_since") is not None:
-        return f"{words or 'its resume'}; {_pause(state)}"
+        return f"{expected or 'its resume'}; {_pause(state)}"
     due = state.get("due_at")
-    if not words or due is None:
-        return words
-    left = due - at
-    when = f"in {duration(left)}" if left >= 0 else f"overdue by {duration(left)}"
-    return f"{words} by {clock(due)[:8]} ({when})"
+    if not expected or due is None:
+        return expected
+    remaining = due - at
+    when = f"in {duration(remaining)}" if remaining >= 0 else f"overdue by {duration(remaining)}"
+    return f"{expected} by {clock(due)[:8]} ({when})"
 
 
 def _expected(events: Iterable[str]) -> str:
@@ -129,8 +129,12 @@ def _owner_of(event: str) -> str:
 
 def _pause(state: Mapping[str, Any]) -> str:
     by = f" by {state['paused_by']}" if state.get("paused_by") else ""
-    left = state.get("remaining_ms")
-    then = f"; {duration(left)} are left when it is resumed" if left is not None else "; it sends when it is resumed"
+    remaining = state.get("remaining_ms")
+    then = (
+        f"; {duration(remaining)} are left when it is resumed"
+        if remaining is not None
+        else "; it sends when it is resumed"
+    )
     return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
 
 
@@ -143,13 +147,13 @@ def _own(access: ClusterClient, topics: list[str], order_id: str) -> list[TopicP
 
 def _entries(access: ClusterClient, places: list[TopicPlace], order_id: str) -> list[Entry]:
     """Return the decoded records that are about the order or keyed by it."""
-    wanted, found = order_id.encode(), []
+    order, entries = order_id.encode(), []
     for record in access.read(places, progress(f"the story of {order_id}")):
-        if record.key == wanted or (record.value is not None and wanted in record.value):
+        if record.key == order or (record.value is not None and order in record.value):
             entry = entry_of(record)
             if order_id in {entry.order_id, entry.key}:
-                found.append(entry)
-    return found
+                entries.append(entry)
+    return entries
 
 
 def _terms(access: ClusterClient, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

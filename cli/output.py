@@ -119,14 +119,14 @@ def fitting(sheet: Sheet, width: int) -> list[str]:
 
 def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
     """Return the width of each column; if they do not fit, the widest shrinks first."""
-    found = {name: _width(sheet, name) for name in names}
-    while (excess := sum(found.values()) - _room(names, width)) > 0:
-        largest, second, *_ = [*sorted(found.values(), reverse=True), 0]
-        widest = next(name for name in found if found[name] == largest)
-        found[widest] -= min(excess, max(1, largest - second))
+    by_name = {name: _width(sheet, name) for name in names}
+    while (excess := sum(by_name.values()) - _room(names, width)) > 0:
+        largest, second, *_ = [*sorted(by_name.values(), reverse=True), 0]
+        widest = next(name for name in by_name if by_name[name] == largest)
+        by_name[widest] -= min(excess, max(1, largest - second))
         if largest <= _NARROWEST:
             break
-    return found
+    return by_name
 
 
 def _room(names: Sequence[str], width: int) -> int:

@@ -37,22 +37,22 @@ class Filter:
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
-def find_parked_keys(access: ClusterClient, wanted: Filter) -> list[Parked]:
+def find_parked_keys(access: ClusterClient, key_filter: Filter) -> list[Parked]:
     """Return the parked keys that match, oldest first."""
-    with LiveParkingStores(access, services.service_names(access, wanted.service)) as held:
-        return [parked for parked in held.parked() if wanted.takes(parked)]
+    with LiveParkingStores(access, services.service_names(access, key_filter.service)) as stores:
+        return [parked for parked in stores.parked() if key_filter.takes(parked)]
 
 
 def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
     """Return the parked key. Raises Mistake if none, or several services, have a key of that name parked."""
-    there = find_parked_keys(access, Filter(service, key=key))
-    if not there:
+    matches = find_parked_keys(access, Filter(service, key=key))
+    if not matches:
         where = f" in {service}" if service else ""
         raise Mistake(f"KEY: {key!r} is not parked{where}; see `ensemble parked list`")
-    if len({parked.service for parked in there}) > 1:
-        names = ", ".join(parked.service for parked in there)
+    if len({parked.service for parked in matches}) > 1:
+        names = ", ".join(parked.service for parked in matches)
         raise Mistake(f"--service: {key!r} is parked in {names}; give one of them")
-    return there[0]
+    return matches[0]
 
 
 def summary(parked: Parked) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def summary(parked: Parked) -> dict[str, Any]:
 
 def describe(parked: Parked) -> dict[str, Any]:
     """Return the key and its records, in the order in which they will be handled."""
-    return {**summary(parked), "records": [_record(parked, held) for held in parked.waiting]}
+    return {**summary(parked), "records": [_record(parked, record) for record in parked.waiting]}
 
 
 def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> SentOperation:
@@ -128,26 +128,28 @@ def _as_letter(parked: Parked) -> DeadLetterEntry:
     return DeadLetterEntry(decoded, Fate("parked", len(parked.waiting) - 1))
 
 
-def _record(parked: Parked, held: ParkedRecord) -> dict[str, Any]:
-    entry = _entry(parked, held)
+def _record(parked: Parked, record: ParkedRecord) -> dict[str, Any]:
+    entry = _entry(parked, record)
     return {
-        "came_from": f"{held.topic}/{held.partition}/{held.offset}",
-        "type": entry.type if not entry.problem else held.message or entry.type,
-        "id": held.message_id,
-        "parked_at": rfc3339(held.parked_at),
-        "edited": held.original is not None,
+        "came_from": f"{record.topic}/{record.partition}/{record.offset}",
+        "type": entry.type if not entry.problem else record.message or entry.type,
+        "id": record.message_id,
+        "parked_at": rfc3339(record.parked_at),
+        "edited": record.original is not None,
         "fields": dict(entry.fields) or None,
         "unreadable_because": entry.problem or None,
     }
 
 
-def _entry(parked: Parked, held: ParkedRecord) -> Entry:
+def _entry(parked: Parked, record: ParkedRecord) -> Entry:
     from ensemble.kafka.records import ReceivedRecord
 
-    pairs = tuple((header.name, header.value) for header in held.headers)
+    pairs = tuple((header.name, header.value) for header in record.headers)
     headers = {name: value or b"" for name, value in pairs}
     at = parked.entry.since
-    return entry_of(ReceivedRecord(held.topic, held.partition, held.offset, at, held.key, held.value, headers, pairs))
+    return entry_of(
+        ReceivedRecord(record.topic, record.partition, record.offset, at, record.key, record.value, headers, pairs)
+    )
 
 
 def _time(at: int | None) -> str | None:

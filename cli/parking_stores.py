@@ -63,14 +63,14 @@ class ParkingStores:
 
     def parked(self) -> Iterator[Parked]:
         """Yield every parked key, oldest first."""
-        found = []
+        keys = []
         for (service, partition), store in self._stores.items():
             for key in store.keys:
                 entry = store.entry(key)
                 if entry is not None:
                     waiting = tuple(record for _, record in store.waiting(key))
-                    found.append(Parked(service, partition, key, entry, waiting))
-        yield from sorted(found, key=lambda parked: (parked.entry.since, parked.service, parked.key))
+                    keys.append(Parked(service, partition, key, entry, waiting))
+        yield from sorted(keys, key=lambda parked: (parked.entry.since, parked.service, parked.key))
 
     def pauses(self) -> Iterator[tuple[str, int, tuple[str, str], Pause]]:
         """Yield service, partition, (scope, name) and pause."""

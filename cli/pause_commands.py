@@ -37,23 +37,23 @@ def pause(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
     """Pause the scope everywhere. Returns 1 if a partition has not acknowledged it in time."""
     done = write_pause(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
     _show_spread(done, as_json=manner.as_json)
-    return _told(done, manner)
+    return _warn_of_missing(done, manner)
 
 
 def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
     """End the pause and resume its orders. Returns 1 if waves stopped or a partition has not acknowledged it."""
     with OrderStates(access) as states:
-        held = orders_paused_by(states, what)
-        if held:
-            confirm(f"resume {what}, and {quantity(len(held), 'order')} that it holds?", yes=manner.yes)
+        orders = orders_paused_by(states, what)
+        if orders:
+            confirm(f"resume {what}, and {quantity(len(orders), 'order')} that it holds?", yes=manner.yes)
         return _Resuming(access, states, what, manner).run()
 
 
 def orders_paused_by(states: OrderStates, what: WidePause) -> list[str]:
     """Return the orders that the pause holds, longest paused first."""
     states.read_on()
-    held = [state for state in states.now.values() if state.get("paused_by") == str(what)]
-    return [state["order_id"] for state in sorted(held, key=lambda state: int(state["paused_since"]))]
+    paused = [state for state in states.now.values() if state.get("paused_by") == str(what)]
+    return [state["order_id"] for state in sorted(paused, key=lambda state: int(state["paused_since"]))]
 
 
 @dataclass
@@ -84,32 +84,32 @@ class _Resuming:
         world = ResumedOrders(self.states, resume_action(past_pause=past_pause), self.manner.operator)
         fresh = run_waves(names, pace, world)
         done += fresh
-        if words := reason_of_stop(fresh, pace, len(names)):
-            say(words)
-        return bool(words)
+        if reason := reason_of_stop(fresh, pace, len(names)):
+            say(reason)
+        return bool(reason)
 
     def _ended(self, done: Sequence[Wave], ended: Acknowledgements | None) -> int:
-        left = orders_paused_by(self.states, self.what)
+        remaining = orders_paused_by(self.states, self.what)
         document = {
             "what": str(self.what),
             "lifted": ended is not None,
             "services": ended.rows() if ended else [],
             "waves": [{"orders": list(wave.names), "failed": wave.failed} for wave in done],
-            "left_paused": left,
+            "left_paused": remaining,
         }
         self._show(document, ended)
         if ended is None:
             return 1
         stopped = bool(done) and done[-1].stops(self.manner.pace)
-        return int(bool(_told(ended, self.manner)) or stopped)
+        return int(bool(_warn_of_missing(ended, self.manner)) or stopped)
 
     def _show(self, document: dict[str, Any], ended: Acknowledgements | None) -> None:
         rows = [] if ended is None else [_line(row) for row in ended.rows()]
         gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
         show(Sheet(_COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
         if document["waves"]:
-            asked = sum(len(wave["orders"]) for wave in document["waves"])
-            say(f"{gone_on} of {quantity(asked, 'order')} progressed, {len(document['left_paused'])} remain paused")
+            resumed = sum(len(wave["orders"]) for wave in document["waves"])
+            say(f"{gone_on} of {quantity(resumed, 'order')} progressed, {len(document['left_paused'])} remain paused")
 
 
 _COLUMNS: Final = ("service", "acknowledged", "missing", "words")
@@ -130,7 +130,7 @@ def _line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
     return row["service"], f"{row['acknowledged']} of {row['partitions']}", missing, row["words"]
 
 
-def _told(done: Acknowledgements, manner: PauseOptions) -> int:
+def _warn_of_missing(done: Acknowledgements, manner: PauseOptions) -> int:
     if not done.missing:
         return 0
     waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)

@@ -42,16 +42,16 @@ def policies_in_force(names: list[str]) -> list[InForce]:
 def stray_files() -> list[str]:
     """Return the files in the directory that have no service's name, so that no service reads them."""
     directory = load(RuntimeSettings).policies_dir
-    found = sorted(directory.glob("*.toml")) if directory else []
-    return [str(path) for path in found if path.stem not in SERVICES]
+    paths = sorted(directory.glob("*.toml")) if directory else []
+    return [str(path) for path in paths if path.stem not in SERVICES]
 
 
 def check_policy_file(path: Path, service: str | None) -> InForce:
     """Return the policies with this file. Raises ConfigurationError naming all that is wrong with it."""
     name = service or path.stem
     if name not in SERVICES:
-        listed = ", ".join(SERVICES)
-        raise Mistake(f"FILE: {path.name} is not the name of a service; give --service, one of {listed}")
+        names = ", ".join(SERVICES)
+        raise Mistake(f"FILE: {path.name} is not the name of a service; give --service, one of {names}")
     return _in_force(name, read_policy_file(path))
 
 

@@ -55,7 +55,7 @@ def record_of(message: Message, home: Topic, message_id: str) -> Output:
 
 def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str, bytes]]:
     """Return the headers of a message without a cause: it begins a trace and a correlation."""
-    named = {
+    headers = {
         "ce_specversion": "1.0",
         "ce_type": schema_name(type(message)),
         "ce_source": "/cli",
@@ -65,7 +65,7 @@ def cloud_event(message: Message, message_id: str, trace: str) -> list[tuple[str
         "ce_correlationid": message_id,
         "traceparent": f"00-{trace}-{message_id[:16]}-01",
     }
-    return [(name, value.encode()) for name, value in named.items()]
+    return [(name, value.encode()) for name, value in headers.items()]
 
 
 def now() -> int:

@@ -46,9 +46,9 @@ def read(letter: DeadLetterEntry, value: bytes) -> Message:
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
     for kind in types:
-        found = readers_for(kind, sources().on(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
-        if found is not None:
-            return found(value)
+        decode = readers_for(kind, sources().on(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
+        if decode is not None:
+            return decode(value)
     late = reader_for_new_schema(value[:PREFIX_LENGTH], types, sources())
     if late is None:
         raise UndecodableRecord(letter.entry.problem or f"{letter.entry.type} is none of the messages of {topic}")

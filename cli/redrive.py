@@ -74,36 +74,36 @@ class RedriveOptions:
     as_json: bool = False
 
 
-def rehearse(access: ClusterClient, wanted: RedriveTarget, *, as_json: bool) -> int:
+def rehearse(access: ClusterClient, target: RedriveTarget, *, as_json: bool) -> int:
     """Show what redriving would do, and return 0."""
     from cli.redrive_rehearsal import rehearse_redrives
 
-    found = rehearse_redrives(access, wanted.redrives(access, _REHEARSING))
+    rehearsals = rehearse_redrives(access, target.redrives(access, _REHEARSING))
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
-    rows = [tuple(row[name] for name in columns) for row in found]
+    rows = [tuple(row[name] for name in columns) for row in rehearsals]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
-    show(Sheet(columns, rows, spare=spare, nothing="no open dead letters match"), found, as_json=as_json)
+    show(Sheet(columns, rows, spare=spare, nothing="no open dead letters match"), rehearsals, as_json=as_json)
     return 0
 
 
-def redrive_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
+def redrive_these(access: ClusterClient, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Redrive the dead letters. Returns 1 if one does not succeed."""
-    sent = wanted.redrives(access, manner.operator)
-    check_generations([one.letter for one in sent], force=wanted.force)
-    _preview("redrive", wanted, sent, yes=manner.yes)
+    sent = target.redrives(access, manner.operator)
+    check_generations([one.letter for one in sent], force=target.force)
+    _preview("redrive", target, sent, yes=manner.yes)
     return carry_out(access, sent, manner)
 
 
-def discard_these(access: ClusterClient, wanted: RedriveTarget, manner: RedriveOptions) -> int:
+def discard_these(access: ClusterClient, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Discard the dead letters. Returns 1 if one is refused."""
-    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in wanted.letters(access)]
-    _preview("discard", wanted, sent, yes=manner.yes)
+    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in target.letters(access)]
+    _preview("discard", target, sent, yes=manner.yes)
     return carry_out(access, sent, manner)
 
 
-def _preview(verb: str, wanted: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
+def _preview(verb: str, target: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
     """Show dead letters that filters have selected, and ask. Dead letters named one by one are not asked about."""
-    if wanted.places or not sent:
+    if target.places or not sent:
         return
     for one in sent[:_PREVIEWED]:
         letter = one.letter
@@ -119,24 +119,24 @@ def carry_out(access: ClusterClient, sent: Sequence[SentOperation], manner: Redr
     if settled:
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))
         say(f"{len(settled)} of {quantity(len(sent), 'dead letter')}: already {how}; they will be skipped")
-    found: list[tuple[SentOperation, Outcome]] = []
+    outcomes: list[tuple[SentOperation, Outcome]] = []
     with RedriveRun(access, sorted({one.letter.service for one in sent})) as delivery:
         counting = _progress(len(sent))
         for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
-            found.append((one, outcome))
-            counting(found)
-    _account(found, as_json=manner.as_json)
-    left = len(sent) - len(found)
-    if left:
-        say(f"stopped at the first failure (--stop-on-error): {quantity(left, 'dead letter')} not redriven")
-    return int(not all(outcome.is_good for _, outcome in found) or left > 0)
+            outcomes.append((one, outcome))
+            counting(outcomes)
+    _account(outcomes, as_json=manner.as_json)
+    remaining = len(sent) - len(outcomes)
+    if remaining:
+        say(f"stopped at the first failure (--stop-on-error): {quantity(remaining, 'dead letter')} not redriven")
+    return int(not all(outcome.is_good for _, outcome in outcomes) or remaining > 0)
 
 
-def _account(found: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -> None:
+def _account(outcomes: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -> None:
     rows = [
         {"place": one.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
-         "words": outcome.words or None, "operation_id": one.operation.operation_id}
-        for one, outcome in found
+         "words": outcome.detail or None, "operation_id": one.operation.operation_id}
+        for one, outcome in outcomes
     ]  # fmt: skip
     columns = ("place", "type", "key", "outcome", "words")
     table = [tuple(row[name] for name in columns) for row in rows]
@@ -146,12 +146,12 @@ def _account(found: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -
 def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]], None]:
     """Return a function that rewrites a progress line on a terminal."""
 
-    def show_count(found: Sequence[tuple[SentOperation, Any]]) -> None:
+    def show_count(outcomes: Sequence[tuple[SentOperation, Any]]) -> None:
         if not sys.stderr.isatty() or total == 1:
             return
-        good = sum(outcome.is_good for _, outcome in found)
-        end = "\n" if len(found) == total else "\r"
-        sys.stderr.write(f"{len(found)}/{total}: {good} succeeded, {len(found) - good} failed {end}")
+        good = sum(outcome.is_good for _, outcome in outcomes)
+        end = "\n" if len(outcomes) == total else "\r"
+        sys.stderr.write(f"{len(outcomes)}/{total}: {good} succeeded, {len(outcomes) - good} failed {end}")
         sys.stderr.flush()
 
     return show_count

@@ -24,7 +24,7 @@ class Outcome:
     """One operation's end."""
 
     result: Result
-    words: str = ""
+    detail: str = ""
 
     @property
     def is_good(self) -> bool:
@@ -67,9 +67,9 @@ def _closed(operation: RecordOperation, store: ParkingStore) -> Outcome | None:
     """Return the outcome of a record whose order was undone meanwhile, which closes the record."""
     key, generation = operation.parking_key.encode(), operation.generation
     for each in (generation, generation + 1):
-        known = store.resolution(key, operation.place, each)
-        if known is not None and known.how == "closed":
-            return Outcome("closed", f"{known.requested_by} made it moot")
+        resolution = store.resolution(key, operation.place, each)
+        if resolution is not None and resolution.how == "closed":
+            return Outcome("closed", f"{resolution.requested_by} made it moot")
     return None
 
 

@@ -28,8 +28,8 @@ def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> l
     with _silence():
         for service in dict.fromkeys(one.letter.service for one in sent):
             tried += _on_copies(access, service, [one for one in sent if one.letter.service == service])
-    there = _found_on_topics(access, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
-    return [_row(one, handler, rehearsal, there) for one, handler, rehearsal in tried]
+    existing = _places_of_messages(access, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
+    return [_row(one, handler, rehearsal, existing) for one, handler, rehearsal in tried]
 
 
 @contextmanager
@@ -61,12 +61,12 @@ def _on_copies(
     declared = declared_service(service)
     stage = staged(declared)
     plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
-    found = []
+    rehearsals = []
     for partition in sorted({one.letter.partition for one in sent}):
         rehearsal = Rehearsal(copy_partition(plan, partition, access), stage.calls, now())
         here = [one for one in sent if one.letter.partition == partition]
-        found += [(one, _handler(plan, one.letter), rehearsal.of(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
-    return found
+        rehearsals += [(one, _handler(plan, one.letter), rehearsal.of(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
+    return rehearsals
 
 
 def _handler(plan: Plan, letter: DeadLetterEntry) -> str:
@@ -79,7 +79,7 @@ def _handler(plan: Plan, letter: DeadLetterEntry) -> str:
     return target.duty.handler if target else ""
 
 
-def _row(one: SentOperation, handler: str, tried: Rehearsed, there: dict[str, str]) -> dict[str, Any]:
+def _row(one: SentOperation, handler: str, tried: Rehearsed, existing: dict[str, str]) -> dict[str, Any]:
     letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(one.letter)
     return {
         "place": letter.place,
@@ -87,9 +87,9 @@ def _row(one: SentOperation, handler: str, tried: Rehearsed, there: dict[str, st
         "key": letter.key,
         "reads_today": f"no: {why}" if why else "yes",
         "handler": handler or None,
-        "happened": _happened(tried, there),
+        "happened": _happened(tried, existing),
         "would": _would(tried),
-        "puts_out": [_said(output) for output in tried.outputs],
+        "puts_out": [_describe_output(output) for output in tried.outputs],
         "changes": [f"{topic} {key.decode(errors='replace')}" for topic, key in tried.changes],
         "stops_at": [str(call) for call in tried.calls],
         "fails_with": tried.failure or None,
@@ -97,11 +97,11 @@ def _row(one: SentOperation, handler: str, tried: Rehearsed, there: dict[str, st
     }
 
 
-def _happened(tried: Rehearsed, there: dict[str, str]) -> str:
+def _happened(tried: Rehearsed, existing: dict[str, str]) -> str:
     """Return whether its effect exists already, and where: its output is on a topic, or no state would change."""
     if tried.outcome != "done":
         return "not known: it would not be tried"
-    places = [there[found] for output in tried.outputs if (found := _id_of(output)) in there]
+    places = [existing[message_id] for output in tried.outputs if (message_id := _id_of(output)) in existing]
     if places:
         return f"yes: {places[0]}"
     if tried.is_idle:
@@ -116,11 +116,11 @@ def _would(tried: Rehearsed) -> str:
         return f"stop at {tried.calls[0]}; what follows depends on its answer"
     if tried.failure:
         return f"fail again: {tried.failure}"
-    said = [_said(output) for output in tried.outputs] or ["put out nothing"]
-    return "; ".join([*said, *([f"change {len(tried.changes)} states"] if tried.changes else [])])
+    effects = [_describe_output(output) for output in tried.outputs] or ["put out nothing"]
+    return "; ".join([*effects, *([f"change {len(tried.changes)} states"] if tried.changes else [])])
 
 
-def _said(output: Output) -> str:
+def _describe_output(output: Output) -> str:
     """Return `send AttemptCharge order-1 to payments.commands`."""
     topic, value, key, *_ = output
     try:
@@ -132,19 +132,19 @@ def _said(output: Output) -> str:
 
 
 def _id_of(output: Output) -> str:
-    found = dict(output[3]).get("ce_id", "")
-    return found if isinstance(found, str) else found.decode(errors="replace")
+    message_id = dict(output[3]).get("ce_id", "")
+    return message_id if isinstance(message_id, str) else message_id.decode(errors="replace")
 
 
-def _found_on_topics(access: ClusterClient, outputs: Iterable[Output]) -> dict[str, str]:
+def _places_of_messages(access: ClusterClient, outputs: Iterable[Output]) -> dict[str, str]:
     """Return the places of messages with these ids. Ids follow from causes, so equal work gives equal ids."""
-    wanted = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
-    topics = sorted(set(wanted.values()))
+    topic_of = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
+    topics = sorted(set(topic_of.values()))
     if not topics:
         return {}
-    found = {}
+    places = {}
     for record in access.read(access.places(topics), progress("what was put out")):
         message_id = record.headers.get("ce_id", b"")
-        if message_id in wanted:
-            found[message_id.decode()] = f"{record.topic}/{record.partition}/{record.offset}"
-    return found
+        if message_id in topic_of:
+            places[message_id.decode()] = f"{record.topic}/{record.partition}/{record.offset}"
+    return places

@@ -27,8 +27,8 @@ def registry_problems() -> list[Problem]:
         return []
     from ensemble.kafka.registry.registration import check, registry_of_the_environment
 
-    found = (words.partition(": ") for words in check(registry_of_the_environment(), _subjects()))
-    return [Problem(subject, words) for subject, _, words in found]
+    parts = (reason.partition(": ") for reason in check(registry_of_the_environment(), _subjects()))
+    return [Problem(subject, reason) for subject, _, reason in parts]
 
 
 def registry_remark() -> str:

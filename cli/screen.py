@@ -54,12 +54,12 @@ def lines(stage: Stack, follower: Follower) -> UnexpectedExit:
     """Write a line when the counts have changed, at most every five seconds, until a member ends."""
     write(f"ready: Kafka at {stage.bootstrap}, {len(stage.fleet.members)} processes; Ctrl-C stops all")
     board, due = OrderStatistics(), time.monotonic() + _SUMMARY_S
-    told: dict[str, int] = {}
+    written: dict[str, int] = {}
     while not (exits := stage.fleet.unexpected_exits()):
         _feed(board, follower, _REFRESH_S)
-        if board.counts != told and time.monotonic() > due:
-            told, due = board.counts, time.monotonic() + _SUMMARY_S
-            write("orders: " + ", ".join(f"{count} {status}" for status, count in told.items()))
+        if board.counts != written and time.monotonic() > due:
+            written, due = board.counts, time.monotonic() + _SUMMARY_S
+            write("orders: " + ", ".join(f"{count} {status}" for status, count in written.items()))
     return exits[0]
 
 

@@ -24,8 +24,8 @@ def service_names(access: ClusterClient, name: str | None, flag: str = "--servic
     if name is None:
         return names
     if name not in names:
-        there = ", ".join(names) or "none: `ensemble topics apply`"
-        raise Mistake(f"{flag} {name}: no such service; services are {there}")
+        known_names = ", ".join(names) or "none: `ensemble topics apply`"
+        raise Mistake(f"{flag} {name}: no such service; services are {known_names}")
     return [name]
 
 
@@ -36,8 +36,8 @@ def services_with(access: ClusterClient, suffix: str) -> list[str]:
 
 def topics(access: ClusterClient, services: Iterable[str], suffix: str) -> list[str]:
     """Return those topics of these services that the cluster has."""
-    there = access.topics()
-    return [name for service in services if (name := service + suffix) in there]
+    counts = access.topics()
+    return [name for service in services if (name := service + suffix) in counts]
 
 
 def declared_service(name: str) -> Service:

@@ -132,8 +132,8 @@ def _made_ready(bootstrap: str) -> ClusterClient:
     access = open_client(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
     wrong = [row for row in create_missing(access, _replication(access)) if row["status"].startswith("wrong")]
     if wrong:
-        listed = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
-        raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {listed}")
+        problems = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
+        raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {problems}")
     return access
 
 

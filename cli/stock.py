@@ -38,8 +38,8 @@ class Level:
     @property
     def is_sound(self) -> bool:
         """Return whether no count is negative and none is lost."""
-        held = (self.on_hand, self.reserved, self.dispatched)
-        return min(held) >= 0 and self.received == sum(held)
+        counts = (self.on_hand, self.reserved, self.dispatched)
+        return min(counts) >= 0 and self.received == sum(counts)
 
 
 @dataclass
@@ -100,9 +100,9 @@ class StockFilter:
         return self.warehouse in {None, row["warehouse"]} and self.sku in {None, row["sku"]}
 
 
-def audit(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
+def audit(access: ClusterClient, stock_filter: StockFilter) -> list[dict[str, Any]]:
     """Return every fact of the ledger with the stock after it, in the order of its warehouse."""
-    return [row for row in check_ledger(_facts(access)) if chosen.takes(row)]
+    return [row for row in check_ledger(_facts(access)) if stock_filter.takes(row)]
 
 
 def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
@@ -112,13 +112,13 @@ def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         yield ledger.take(entry)
 
 
-def levels(access: ClusterClient, chosen: StockFilter) -> list[dict[str, Any]]:
+def levels(access: ClusterClient, stock_filter: StockFilter) -> list[dict[str, Any]]:
     """Return the stock of each warehouse and sku."""
     ledger = Ledger()
     for entry in _facts(access):
         ledger.take(entry)
     rows = [{"warehouse": shelf[0], "sku": shelf[1], **vars(level)} for shelf, level in sorted(ledger.levels.items())]
-    return [row for row in rows if chosen.takes(row)]
+    return [row for row in rows if stock_filter.takes(row)]
 
 
 def _facts(access: ClusterClient) -> Iterator[Entry]:

@@ -80,17 +80,17 @@ class Story:
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """Sort entries by time; within one millisecond causes come before effects."""
-    found = {entry.id: entry for entry in entries}
+    by_id = {entry.id: entry for entry in entries}
     depth: dict[str, int] = {}
 
     def depth_of(entry: Entry) -> int:
         if entry.id not in depth:
             depth[entry.id] = 0  # a circle, which only forged ids can make, ends here
-            cause = found.get(entry.causation)
+            cause = by_id.get(entry.causation)
             depth[entry.id] = depth_of(cause) + 1 if cause is not None else 0
         return depth[entry.id]
 
-    return sorted(found.values(), key=lambda e: (e.record.timestamp, depth_of(e), e.record.topic, e.record.offset))
+    return sorted(by_id.values(), key=lambda e: (e.record.timestamp, depth_of(e), e.record.topic, e.record.offset))
 
 
 def plain(line: Line) -> str:
@@ -127,10 +127,10 @@ def legend(width: int) -> Text:
     from rich.text import Text
 
     text = Text("  ──▶ command  ╌╌▶ event", "bright_black", no_wrap=True)
-    for control, words in ((ORCHESTRATED, "orchestrated"), (CHOREOGRAPHED, "choreographed"), (BOTH, "both")):
+    for control, label in ((ORCHESTRATED, "orchestrated"), (CHOREOGRAPHED, "choreographed"), (BOTH, "both")):
         text.append("    ")
         for kind in ("command", "event"):
             text.append("■" if (control, kind) in COLOURS else "", colour_of(control, kind))
-        text.append(f" {words}", "bright_black")
+        text.append(f" {label}", "bright_black")
     text.truncate(width - 1)
     return text

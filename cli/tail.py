@@ -49,15 +49,15 @@ def follow(access: ClusterClient, selection: Selection, *, as_json: bool) -> Non
 
 
 def _entries(follower: Follower, selection: Selection) -> Iterator[Entry]:
-    told = ""
+    last_problem = ""
     while True:
         records = sorted(follower.poll(0.2), key=lambda record: record.timestamp)
         yield from (entry for entry in map(entry_of, records) if selection.takes(entry))
         if selection.until_end and follower.has_caught_up:
             return
-        if follower.problem != told:
-            told = follower.problem
-            say(f"waiting for Kafka: {told}" if told else "Kafka is back")
+        if follower.problem != last_problem:
+            last_problem = follower.problem
+            say(f"waiting for Kafka: {last_problem}" if last_problem else "Kafka is back")
 
 
 def _show(entry: Entry, *, as_json: bool) -> None:

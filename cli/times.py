@@ -14,10 +14,10 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 def duration_ms(text: str, flag: str) -> int:
     """Parse `30s`, `10m`, `2h` or `1.5d` into milliseconds. Raises Mistake naming `flag`."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
         raise Mistake(f"{flag}: cannot parse {text!r}; use a duration such as 30s, 10m, 2h or 1d")
-    return round(float(found[1]) * _UNITS[found[2]])
+    return round(float(match[1]) * _UNITS[match[2]])
 
 
 def moment_ms(text: str, flag: str, now: int) -> int:

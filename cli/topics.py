@@ -33,19 +33,19 @@ def create_missing(access: ClusterClient, replication: int) -> list[dict[str, An
 
 def _row(state: topics.TopicState) -> dict[str, Any]:
     topic = state.topic
-    words = f"wrong: {state.detail}" if state.status == "wrong" else state.status
+    status = f"wrong: {state.detail}" if state.status == "wrong" else state.status
     return {
         "topic": topic.name,
         "owner": topic.owner,
         "key": topic.key,
         "partitions": topic.partitions,
         "cleanup": topic.cleanup,
-        "retention": _kept(topic),
-        "status": words,
+        "retention": _retention(topic),
+        "status": status,
     }
 
 
-def _kept(topic: Topic) -> str:
+def _retention(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "latest per key"
     return "for ever" if topic.retention is None else _in_words(topic.retention)

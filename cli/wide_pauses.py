@@ -41,9 +41,9 @@ class WidePause:
 
 def wide_pause(scope: Scope, name: str) -> WidePause:
     """Return the pause of that name. Raises Mistake listing the valid names if there is none."""
-    made = [make() for make in SERVICES.values()]
-    conductors = [service.name for service in made if conducts(service)]
-    owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](made, name)
+    services = [make() for make in SERVICES.values()]
+    conductors = [service.name for service in services if conducts(service)]
+    owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](services, name)
     return WidePause(scope, name, tuple(dict.fromkeys([*owner, *conductors])))
 
 
@@ -68,10 +68,10 @@ def _steps(service: Service) -> list[str]:
     return [step.name for saga in sagas if isinstance(saga, Saga) for step in saga.steps]
 
 
-def _step_owners(made: Sequence[Service], name: str) -> list[str]:
+def _step_owners(services: Sequence[Service], name: str) -> list[str]:
     if name not in step_names():
         raise Mistake(f"STEP: no step {name!r}; steps are {', '.join(step_names())}")
-    return [service.name for service in made if name in _steps(service)]
+    return [service.name for service in services if name in _steps(service)]
 
 
 def _command_owner(_: Sequence[Service], name: str) -> list[str]:
@@ -80,10 +80,10 @@ def _command_owner(_: Sequence[Service], name: str) -> list[str]:
     return [CATALOGUE.homes(CATALOGUE.message(name))[0].owner]
 
 
-def _service_owner(made: Sequence[Service], name: str) -> list[str]:
+def _service_owner(services: Sequence[Service], name: str) -> list[str]:
     if name not in SERVICES:
         raise Mistake(f"NAME: no service {name!r}; services are {', '.join(SERVICES)}")
-    return [service.name for service in made if service.name == name]
+    return [service.name for service in services if service.name == name]
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ class Acknowledgements:
 
     def _row(self, service: str) -> dict[str, Any]:
         answers = [answer for answer in self.answers if answer.service == service]
-        words = {answer.words for answer in answers if answer.words}
+        remarks = {answer.words for answer in answers if answer.words}
         return {
             "service": service,
             "acknowledged": len([answer for answer in answers if answer.outcome != "refused"]),
             "partitions": len(answers) + len([ask for ask in self.missing if ask[0] == service]),
             "missing": [partition for name, partition, _ in self.missing if name == service],
-            "words": "; ".join(sorted(words)) or None,
+            "words": "; ".join(sorted(remarks)) or None,
         }
 
 
@@ -129,36 +129,41 @@ def list_pauses(access: ClusterClient) -> list[dict[str, Any]]:
     """Return every pause that any partition knows of, with how many know it."""
     names = services.service_names(access, None)
     counts = access.topics()
-    with LiveParkingStores(access, names) as held:
-        found = list(held.pauses())
-    return _rows(found, {name: counts.get(name + services.CONTROL, 0) for name in names})
+    with LiveParkingStores(access, names) as stores:
+        pauses = list(stores.pauses())
+    return _rows(pauses, {name: counts.get(name + services.CONTROL, 0) for name in names})
 
 
-def _rows(found: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]) -> list[dict[str, Any]]:
+def _rows(pauses: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]) -> list[dict[str, Any]]:
     by_place: defaultdict[tuple[str, str], list[tuple[str, int, Pause]]] = defaultdict(list)
-    for service, partition, place, pause in found:
+    for service, partition, place, pause in pauses:
         by_place[place].append((service, partition, pause))
-    return [_row(place, known, counts) for place, known in sorted(by_place.items())]
+    return [_row(place, pauses_of_place, counts) for place, pauses_of_place in sorted(by_place.items())]
 
 
-def _row(place: tuple[str, str], known: list[tuple[str, int, Pause]], counts: dict[str, int]) -> dict[str, Any]:
-    first = min((pause for _, _, pause in known), key=lambda pause: pause.at)
-    told = {service: [p for name, p, _ in known if name == service] for service in sorted({name for name, *_ in known})}
+def _row(place: tuple[str, str], pauses: list[tuple[str, int, Pause]], counts: dict[str, int]) -> dict[str, Any]:
+    first = min((pause for _, _, pause in pauses), key=lambda pause: pause.at)
+    partitions_of = {
+        service: [p for name, p, _ in pauses if name == service] for service in sorted({name for name, *_ in pauses})
+    }
     return {
         "scope": place[0],
         "name": place[1],
         "since": rfc3339(first.at),
         "by": first.requested_by,
         "reason": first.reason,
-        "known_to": {service: f"{len(partitions)} of {counts[service]}" for service, partitions in told.items()},
-        "everywhere": all(len(p) == counts[name] for name, p in told.items()) and _all_told(place, told),
+        "known_to": {
+            service: f"{len(partitions)} of {counts[service]}" for service, partitions in partitions_of.items()
+        },
+        "everywhere": all(len(p) == counts[name] for name, p in partitions_of.items())
+        and _all_told(place, partitions_of),
     }
 
 
-def _all_told(place: tuple[str, str], told: Iterable[str]) -> bool:
+def _all_told(place: tuple[str, str], services_told: Iterable[str]) -> bool:
     """Return whether all services know the pause that have to; false for one that is not in this checkout."""
     scope: Any = place[0]
     try:
-        return set(wide_pause(scope, place[1]).services) <= set(told)
+        return set(wide_pause(scope, place[1]).services) <= set(services_told)
     except (Mistake, ConfigurationError):
         return True

@@ -16,6 +16,6 @@ def show(as_json: AsJson = False) -> None:
     from cli.output import Sheet
     from cli.output import show as show_sheet
 
-    found = settings()
-    rows = [(row["variable"], row["value"], row["source"]) for row in found]
-    show_sheet(Sheet(("variable", "value", "source"), rows, spare=("source",)), found, as_json=as_json)
+    values = settings()
+    rows = [(row["variable"], row["value"], row["source"]) for row in values]
+    show_sheet(Sheet(("variable", "value", "source"), rows, spare=("source",)), values, as_json=as_json)

@@ -73,8 +73,8 @@ class Filters:
             flag: None if text is None else moment_ms(text, f"--{flag}", now())
             for flag, text in (("since", self.since), ("until", self.until))
         }
-        chosen = (self.service, self.type_name, self.error, self.key)
-        return DeadLetterFilter(*chosen, **times, group=self.group, open_only=open_only)
+        names = (self.service, self.type_name, self.error, self.key)
+        return DeadLetterFilter(*names, **times, group=self.group, open_only=open_only)
 
 
 @group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
@@ -91,12 +91,12 @@ def list_dead_letters(
     from cli.output import Sheet, show
 
     selection = filters.selection(open_only=not everything)
-    found = list_dead_letters(connect(), selection, limit)
+    letters = list_dead_letters(connect(), selection, limit)
     columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
                "why")  # fmt: skip
-    rows = [tuple(row[name] for name in columns) for row in found]
+    rows = [tuple(row[name] for name in columns) for row in letters]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
-    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), found, as_json=as_json)
+    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
@@ -122,12 +122,12 @@ def group_dead_letters(
     from cli.output import Sheet
     from cli.output import show as show_sheet
 
-    found = groups(connect(), filters.selection(open_only=not everything))
+    groups_by_cause = groups(connect(), filters.selection(open_only=not everything))
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
-    rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in found]
+    rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
     spare = ("oldest", "handler", "newest", "open", "error", "service")
-    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), found, as_json=as_json)
+    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), groups_by_cause, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
@@ -139,10 +139,10 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
     from cli.operators import operator
     from cli.output import show_document
 
-    asked, access = operator(by, text, "TEXT"), connect()
+    author, access = operator(by, text, "TEXT"), connect()
     noted = group_of(access, name)
-    put_note(access, noted.id, asked)
-    show_document({"group": noted.id, "count": len(noted.letters), "note": asked.reason, "by": asked.by},
+    put_note(access, noted.id, author)
+    show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.by},
                   as_json=as_json)  # fmt: skip
 
 
@@ -190,11 +190,11 @@ def redrive(
     from cli.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
     from cli.redrive_run import Pace
 
-    wanted = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
+    target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
-        raise typer.Exit(rehearse(connect(), wanted, as_json=as_json))
-    asked, pace = asker.operator(), Pace(rate, stop_on_error, wait)
-    raise typer.Exit(redrive_these(connect(), wanted, RedriveOptions(asked, pace, yes, as_json)))
+        raise typer.Exit(rehearse(connect(), target, as_json=as_json))
+    who, pace = asker.operator(), Pace(rate, stop_on_error, wait)
+    raise typer.Exit(redrive_these(connect(), target, RedriveOptions(who, pace, yes, as_json)))
 
 
 @group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
@@ -213,5 +213,5 @@ def discard(
     from cli.redrive import RedriveOptions, RedriveTarget, discard_these
     from cli.redrive_run import Pace
 
-    asked, wanted = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
-    raise typer.Exit(discard_these(connect(), wanted, RedriveOptions(asked, Pace(wait_s=wait), yes, as_json)))
+    who, target = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
+    raise typer.Exit(discard_these(connect(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))

@@ -26,8 +26,8 @@ def list_incidents(service: OfService = None, only_open: Open = False, as_json: 
     from cli.incidents import list_incidents
     from cli.output import Sheet, show
 
-    found = list_incidents(connect(), service, open_only=only_open)
+    incidents = list_incidents(connect(), service, open_only=only_open)
     columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
-    rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in found]
+    rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
     nothing = "no incident is open" if only_open else "no incidents"
-    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), found, as_json=as_json)
+    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), incidents, as_json=as_json)

@@ -71,8 +71,8 @@ class Doing:
         from cli.operators import operator
         from cli.order_commands import CommandOptions
 
-        asked = operator(self.by, self.reason or ("a preview" if self.preview else None))
-        return CommandOptions(asked, self.yes, self.preview, wait, as_json=as_json)
+        who = operator(self.by, self.reason or ("a preview" if self.preview else None))
+        return CommandOptions(who, self.yes, self.preview, wait, as_json=as_json)
 
 
 def add_to(group: typer.Typer) -> None:

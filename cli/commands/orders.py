@@ -99,14 +99,17 @@ def list_orders(
     if unknown := [name for name in status or () if name not in STATUSES]:
         raise Mistake(f"--status {unknown[0]}: no such status; statuses are {', '.join(STATUSES)}")
     flags = {"owed": owed, "paused": paused, "overdue": overdue}
-    texts = [*(f"status={name}" for name in status or ()), *(f"{name}=true" for name, given in flags.items() if given)]
-    wanted = conditions([*texts, *(where or ())])
-    found = list_orders(connect(), wanted, limit)
+    texts = [
+        *(f"status={name}" for name in status or ()),
+        *(f"{name}=true" for name, is_set in flags.items() if is_set),
+    ]
+    order_filter = conditions([*texts, *(where or ())])
+    orders = list_orders(connect(), order_filter, limit)
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
-    rows = [tuple(row[name] for name in columns) for row in found]
+    rows = [tuple(row[name] for name in columns) for row in orders]
     nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
     spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
-    show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), found, as_json=as_json)
+    show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), orders, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")
@@ -153,11 +156,11 @@ def cancel(
     _tell(receipt, command, as_json=as_json)
 
 
-def _cancellation(order_id: str, asked: Operator) -> Message:
+def _cancellation(order_id: str, who: Operator) -> Message:
     from cli.fields import make
     from contracts import RequestCancellation
 
-    return make(RequestCancellation, {"order_id": order_id, "reason": asked.reason, "requested_by": asked.by})
+    return make(RequestCancellation, {"order_id": order_id, "reason": who.reason, "requested_by": who.by})
 
 
 def _cancel_these(target: Target, manner: CommandOptions) -> int:

@@ -50,7 +50,7 @@ class Words(NamedTuple):
     example: str
 
 
-def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Words]) -> None:
+def _add(app: typer.Typer, scope: Scope, argument: Any, texts: tuple[Words, Words]) -> None:
     """Add `pause` and `resume` for one scope of pauses."""
 
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
@@ -78,9 +78,9 @@ def _add(app: typer.Typer, scope: Scope, argument: Any, words: tuple[Words, Word
         what, manner = wide_pause(scope, name), PauseOptions(asker.operator(), acknowledged, yes, waves.pace(), as_json)
         raise typer.Exit(carry_out(connect(), what, manner))
 
-    for command, said in zip((pause, resume), words, strict=True):
+    for command, text in zip((pause, resume), texts, strict=True):
         command.__annotations__["name"] = argument
-        register: Callable[[Any], Any] = app.command(help=said.help, epilog=f"Example: `ensemble {said.example}`.")
+        register: Callable[[Any], Any] = app.command(help=text.help, epilog=f"Example: `ensemble {text.example}`.")
         spelled: Callable[..., None] = expand_flags(command)  # type: ignore[arg-type]  # two signatures, one loop
         register(spelled)
 
@@ -144,11 +144,11 @@ def list_pauses(as_json: AsJson = False) -> None:
     from cli.output import Sheet, show
     from cli.wide_pauses import list_pauses
 
-    found = list_pauses(connect())
+    pauses = list_pauses(connect())
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
-    rows = [tuple(_in_words(row[name]) for name in columns) for row in found]
+    rows = [tuple(_in_words(row[name]) for name in columns) for row in pauses]
     nothing = "nothing is paused for all orders; for paused orders: ensemble orders list --paused"
-    show(Sheet(columns, rows, spare=("known_to",), nothing=nothing), found, as_json=as_json)
+    show(Sheet(columns, rows, spare=("known_to",), nothing=nothing), pauses, as_json=as_json)
 
 
 def _in_words(value: Any) -> str:

@@ -35,10 +35,10 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 
     if service is not None and service not in SERVICES:
         raise Mistake(f"SERVICE: no service is called {service!r}; services are {', '.join(SERVICES)}")
-    found = policies_in_force([service] if service else [])
+    policies = policies_in_force([service] if service else [])
     columns = ("service", "section", "key", "value", "origin")
-    rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in found for v in one.values]
-    show_sheet(Sheet(columns, rows), [one.document() for one in found], as_json=as_json)
+    rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in policies for v in one.values]
+    show_sheet(Sheet(columns, rows), [one.document() for one in policies], as_json=as_json)
     for path in stray_files():
         say(f"{path} is not used: no service has this name ({', '.join(SERVICES)})")
 
@@ -49,11 +49,11 @@ def check(file: File, service: For = None, as_json: AsJson = False) -> None:
     from cli.output import say, show_json
     from cli.policies import check_policy_file
 
-    found = check_policy_file(file, service)
+    policies = check_policy_file(file, service)
     if as_json:
-        show_json(found.document())
+        show_json(policies.document())
     else:
-        say(f"{file}: valid for service {found.service}")
+        say(f"{file}: valid for service {policies.service}")
 
 
 def _cell(value: object) -> str | int | float:

@@ -57,14 +57,14 @@ def publish(
     from cli.receipts import show_receipt
 
     kind = message_type(type_name)
-    given = _given(kind, json_text, file, context.args)
-    message = make(kind, fill(kind, given) if example else given)
+    fields = _fields(kind, json_text, file, context.args)
+    message = make(kind, fill(kind, fields) if example else fields)
     home = _home(kind, topic)
     _check_ledger(kind, home, force=force)
     show_receipt(publish_message(connect(), message, home), message.model_dump(), as_json=output == "json")
 
 
-def _given(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
+def _fields(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
     from cli.errors import Mistake
     from cli.fields import from_file, from_flags, from_json
 

@@ -58,12 +58,12 @@ def register(as_json: AsJson = False) -> None:
     from cli.output import Sheet, say, show
     from cli.schemas import register_all
 
-    found = register_all()
-    new = [registration for registration in found if registration.is_new]
-    rows = [(r.subject, r.version, r.id) for r in (found if as_json else new)]
-    document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in found]
+    registrations = register_all()
+    new = [registration for registration in registrations if registration.is_new]
+    rows = [(r.subject, r.version, r.id) for r in (registrations if as_json else new)]
+    document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in registrations]
     show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, as_json=as_json)
-    say(f"{len(new)} registered, {len(found) - len(new)} were there")
+    say(f"{len(new)} registered, {len(registrations) - len(new)} were there")
 
 
 def _sets() -> list[SchemaSet]:

@@ -38,11 +38,11 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = F
     from cli.output import show as show_sheet
     from cli.stock import StockFilter, levels
 
-    found = levels(connect(), StockFilter(warehouse, sku))
+    rows_by_sku = levels(connect(), StockFilter(warehouse, sku))
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
-    rows = [tuple(row[name] for name in columns) for row in found]
+    rows = [tuple(row[name] for name in columns) for row in rows_by_sku]
     nothing = "no stock has been received; receive some: ensemble stock receive grinder 20"
-    show_sheet(Sheet(columns, rows, nothing=nothing), found, as_json=as_json)
+    show_sheet(Sheet(columns, rows, nothing=nothing), rows_by_sku, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble stock audit --sku grinder`.")
@@ -53,11 +53,11 @@ def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = 
     from cli.stock import StockFilter
     from cli.stock import audit as read_ledger
 
-    found = read_ledger(connect(), StockFilter(warehouse, sku))
+    facts = read_ledger(connect(), StockFilter(warehouse, sku))
     moved = ("time", "warehouse", "sequence", "fact", "sku", "quantity", "order")
     columns = (*moved, "on_hand", "reserved", "dispatched", "wrong")
-    rows = [tuple(row[name] for name in columns) for row in found]
+    rows = [tuple(row[name] for name in columns) for row in facts]
     spare = ("warehouse", "dispatched", "reserved", "sequence", "time")
-    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), found, as_json=as_json)
-    if any(row["wrong"] for row in found):
+    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), facts, as_json=as_json)
+    if any(row["wrong"] for row in facts):
         raise typer.Exit(1)

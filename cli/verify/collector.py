@@ -157,9 +157,9 @@ class Gathering:
         """Add a record of the runtime before the cut, so that the rest of its transaction is known."""
         if not self._is_known(position):
             return
-        found = self._decoded(record, position)
-        if found is not None or record.value() is None:
-            self.parked.take(position, record.key() or b"", *(found or ("", _NO_FIELDS)))
+        content = self._decoded(record, position)
+        if content is not None or record.value() is None:
+            self.parked.take(position, record.key() or b"", *(content or ("", _NO_FIELDS)))
 
     # -- state --------------------------------------------------------------------------------------------------------
 
@@ -177,10 +177,10 @@ class Gathering:
     def _take_state(self, record: Any, position: Position) -> None:
         if not self._is_known(position):
             return
-        key, found = record.key(), self._decoded(record, position)
-        if key is None or (found is None and record.value() is not None):
+        key, content = record.key(), self._decoded(record, position)
+        if key is None or (content is None and record.value() is not None):
             return
-        order_id, fields = key.decode(errors="replace"), found[1] if found else {}
+        order_id, fields = key.decode(errors="replace"), content[1] if content else {}
         self.states.setdefault(order_id, []).append(self._state(fields, position))
         noted = self.noted.setdefault(order_id, {})
         for seen in fields.get("seen", ()):
@@ -192,8 +192,8 @@ class Gathering:
 
     def _state(self, fields: Mapping[str, Any], position: Position) -> StateRecord:
         def names(field: str) -> tuple[str, ...]:
-            found: tuple[str, ...] = self._shared(tuple(fields.get(field, ())))
-            return found
+            values: tuple[str, ...] = self._shared(tuple(fields.get(field, ())))
+            return values
 
         return StateRecord(
             position.partition,
@@ -214,9 +214,9 @@ class Gathering:
         )
 
     def _keep(self, record: Any, position: Position) -> None:
-        found = self._decoded(record, position)
-        if found is not None and record.key() is not None:
-            self.kept[position.topic][record.key().decode(errors="replace")] = found[1]
+        content = self._decoded(record, position)
+        if content is not None and record.key() is not None:
+            self.kept[position.topic][record.key().decode(errors="replace")] = content[1]
 
     def _take_level(self, record: Any, position: Position) -> None:
         match self._decoded(record, position):

@@ -53,8 +53,8 @@ class Message(NamedTuple):
     @property
     def order_id(self) -> str:
         """Return the order of the message, empty if there is none."""
-        found: str = self.fields.get("order_id", "")
-        return found
+        order: str = self.fields.get("order_id", "")
+        return order
 
     @property
     def service(self) -> str:
@@ -180,7 +180,7 @@ class StockSnapshot(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """Something that must not be."""
+    """What a check has found; the fields are the keys of the JSON report."""
 
     check: str
     subject: str

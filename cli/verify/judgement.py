@@ -79,8 +79,8 @@ class Counted(NamedTuple):
 
 def judge(snapshot: Snapshot, expect_orders: int | None = None) -> tuple[Violation, ...]:
     """Return every violation, check by check, in the order of their subjects."""
-    found = [violation for check in CHECKS.values() for violation in sorted(check(snapshot))]
-    return (*found, *(check_expected(snapshot, expect_orders) if expect_orders is not None else ()))
+    violations = [violation for check in CHECKS.values() for violation in sorted(check(snapshot))]
+    return (*violations, *(check_expected(snapshot, expect_orders) if expect_orders is not None else ()))
 
 
 def count(snapshot: Snapshot) -> Counted:
@@ -89,8 +89,8 @@ def count(snapshot: Snapshot) -> Counted:
     facts = Counter(fact.type for facts in snapshot.facts.values() for fact in facts)
     bookings = snapshot.bookings or ()
     messages = Counter(dict.fromkeys(MESSAGE_TOPICS, 0))
-    for (topic, _), found in snapshot.messages.items():
-        messages[topic] += len(found)
+    for (topic, _), partition in snapshot.messages.items():
+        messages[topic] += len(partition)
     return Counted(
         orders=len(accepted),
         completed=len(accepted & snapshot.completed.keys()),
@@ -110,12 +110,12 @@ def count(snapshot: Snapshot) -> Counted:
 
 def notes(snapshot: Snapshot) -> tuple[str, ...]:
     """Return the limits of this check, as sentences."""
-    found = []
+    sentences = []
     if not snapshot.is_whole:
         lost = sorted({place[0] for place, first in snapshot.firsts.items() if first and place in snapshot.messages})
-        found.append(f"retention has removed the beginning of {', '.join(lost)}: what lay there was not checked")
+        sentences.append(f"retention has removed the beginning of {', '.join(lost)}: what lay there was not checked")
     events = {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
-    known = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
-    if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - known):
-        found.append(f"this check knows no effects of {', '.join(unknown)}: add them to cli/verify/flow.py")
-    return tuple(found)
+    types = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
+    if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - types):
+        sentences.append(f"this check knows no effects of {', '.join(unknown)}: add them to cli/verify/flow.py")
+    return tuple(sentences)

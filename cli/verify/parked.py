@@ -48,8 +48,8 @@ class Parked:
 
     def was_ever(self, service: str, message: Message) -> bool:
         """Return whether the message has waited; true if that is no longer known."""
-        known = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
-        return known or service in self.cleaned
+        has_waited = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
+        return has_waited or service in self.cleaned
 
     def may_have_been_held(self, service: str, message: Message) -> bool:
         """Return whether a message of the same order has waited, or may have if that is no longer known.

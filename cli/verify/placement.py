@@ -16,12 +16,12 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 def _murmur2(data: bytes) -> int:
     hashed = 0x9747B28C ^ len(data)
-    words, rest = divmod(len(data), 4)
-    for number in range(words):
+    blocks, rest = divmod(len(data), 4)
+    for number in range(blocks):
         word = int.from_bytes(data[number * 4 : number * 4 + 4], "little") * _M & _MASK
         word = (word ^ word >> 24) * _M & _MASK
         hashed = hashed * _M & _MASK ^ word
     if rest:
-        hashed = (hashed ^ int.from_bytes(data[words * 4 :], "little")) * _M & _MASK
+        hashed = (hashed ^ int.from_bytes(data[blocks * 4 :], "little")) * _M & _MASK
     hashed = (hashed ^ hashed >> 13) * _M & _MASK
     return hashed ^ hashed >> 15

@@ -43,12 +43,12 @@ def owing_orders(snapshot: Snapshot) -> Mapping[str, tuple[str, ...]]:
 
 def lags(snapshot: Snapshot) -> Mapping[str, Mapping[str, int]]:
     """Return for each group and topic the number of records before the cut that it has not read."""
-    found: dict[str, Counter[str]] = {}
+    by_group: dict[str, Counter[str]] = {}
     for topic, readers in READERS_OF.items():
         for group in readers:
             behind = sum(1 for m in snapshot.on(topic) if snapshot.in_cut(m) and not snapshot.was_read(group, m))
-            found.setdefault(group, Counter())[topic] = behind
-    return found
+            by_group.setdefault(group, Counter())[topic] = behind
+    return by_group
 
 
 def _open(snapshot: Snapshot, order_id: str) -> OpenOrder:
@@ -70,12 +70,12 @@ def _awaited(state: StateRecord, parked: list[Waiting]) -> str:
 
 def _waiting(snapshot: Snapshot) -> list[OpenOrder]:
     """Return PlaceOrder commands that have not been handled."""
-    found = {
+    commands = {
         message.order_id: OpenOrder(message.order_id, "requested", None, _unread(snapshot, "order", message), None)
         for message in snapshot.on("orders.commands")
         if message.type == "PlaceOrder" and not message.fault and not snapshot.was_read("order", message)
     }
-    return [order for order_id, order in found.items() if order_id not in snapshot.accepted]
+    return [order for order_id, order in commands.items() if order_id not in snapshot.accepted]
 
 
 def _unread(snapshot: Snapshot, group: str, message: Message) -> str:

@@ -18,16 +18,16 @@ def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
     """Return every entry, in order. Raises CannotCheck if the provider's answer is invalid."""
     if not url.startswith(("http://", "https://")):
         raise CannotCheck(f"the payment provider's address {url!r} is no http:// or https:// address")
-    found: list[Booking] = []
+    bookings: list[Booking] = []
     after: int | None = 0
     while after is not None:
         page = _page(f"{url.rstrip('/')}/v1/ledger?after={after}&limit={_PAGE}", timeout_s)
         try:
-            found += [_booking(entry) for entry in page["entries"]]
+            bookings += [_booking(entry) for entry in page["entries"]]
             after = _following(page["next"], after)
         except (KeyError, TypeError, ValueError):
             raise CannotCheck(f"what answers at {url} is no payment provider: its ledger has no entries") from None
-    return tuple(found)
+    return tuple(bookings)
 
 
 def _following(following: int | None, after: int) -> int | None:

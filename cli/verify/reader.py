@@ -60,10 +60,10 @@ class Cluster:
         }
 
     def _committed(self, group: str) -> dict[Place, int]:
-        asked = [ConsumerGroupTopicPartitions(group)]
-        answer = self.admin.list_consumer_group_offsets(asked, require_stable=True, request_timeout=_ANSWER_S)
-        found = answer[group].result(_ANSWER_S)
-        return {(at.topic, at.partition): at.offset for at in found.topic_partitions if at.offset >= 0}
+        groups = [ConsumerGroupTopicPartitions(group)]
+        answer = self.admin.list_consumer_group_offsets(groups, require_stable=True, request_timeout=_ANSWER_S)
+        positions = answer[group].result(_ANSWER_S)
+        return {(at.topic, at.partition): at.offset for at in positions.topic_partitions if at.offset >= 0}
 
     def committed_ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Return the end of the committed records of each partition."""
@@ -82,30 +82,30 @@ class Cluster:
 
         Each partition is read to the end of a transaction, so that no transaction is seen in part.
         """
-        left = {place: end for place, end in ends.items() if end > firsts[place]}
-        if not left:
+        remaining = {place: end for place, end in ends.items() if end > firsts[place]}
+        if not remaining:
             return
         consumer = Consumer(assigned_reader(dict(self.shared), "ensemble-verify"))
         try:
-            consumer.assign([At(topic, partition, firsts[topic, partition]) for topic, partition in left])
-            self._read(consumer, left, take, sum(left[place] - firsts[place] for place in left))
+            consumer.assign([At(topic, partition, firsts[topic, partition]) for topic, partition in remaining])
+            self._read(consumer, remaining, take, sum(remaining[place] - firsts[place] for place in remaining))
         finally:
             consumer.close()
 
-    def _read(self, consumer: Consumer, left: dict[Place, int], take: Take, total: int) -> None:
-        read, moved, told = 0, time.monotonic(), time.monotonic()
-        while left:
+    def _read(self, consumer: Consumer, remaining: dict[Place, int], take: Take, total: int) -> None:
+        read, moved, reported = 0, time.monotonic(), time.monotonic()
+        while remaining:
             records = self._next(consumer)
-            before = (read, len(left))
+            before = (read, len(remaining))
             for record in records:
-                read += _taken(record, left, take)
+                read += _taken(record, remaining, take)
             now = time.monotonic()
-            if (read, len(left)) != before:
+            if (read, len(remaining)) != before:
                 moved = now
             elif now - moved > self.stall_s:
-                raise CannotCheck(_stalled(left, self.stall_s))
-            if now - told > _TELL_EVERY_S:
-                told = now
+                raise CannotCheck(_stalled(remaining, self.stall_s))
+            if now - reported > _TELL_EVERY_S:
+                reported = now
                 self.tell(f"verify: {min(read, total)} of {total} records read")
 
     def _next(self, consumer: Consumer) -> list[Any]:
@@ -113,11 +113,11 @@ class Cluster:
         return [] if first is None else [readable(record) for record in (first, *consumer.consume(_CHUNK, 0))]
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
-        asked = {At(topic, partition): spec for topic, partition in places}
-        return _patiently("offsets", partial(self._listed, asked, isolation)) if asked else {}
+        specs = {At(topic, partition): spec for topic, partition in places}
+        return _patiently("offsets", partial(self._listed, specs, isolation)) if specs else {}
 
-    def _listed(self, asked: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
-        answers = self.admin.list_offsets(asked, isolation_level=isolation, request_timeout=_ANSWER_S)
+    def _listed(self, specs: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
+        answers = self.admin.list_offsets(specs, isolation_level=isolation, request_timeout=_ANSWER_S)
         return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
 
 
@@ -134,24 +134,24 @@ def _patiently(what: str, ask: Callable[[], T]) -> T:
         time.sleep(0.1)
 
 
-def _taken(record: Any, left: dict[Place, int], take: Take) -> int:
+def _taken(record: Any, remaining: dict[Place, int], take: Take) -> int:
     """Return 1 if the record was taken, else 0; a partition ends with its committed records, once far enough."""
     place, error = (record.topic(), record.partition()), record.error()
     if error is None:
-        if place not in left:
+        if place not in remaining:
             return 0
         take(record)
         return 1
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own spelling
-        if record.offset() >= left.get(place, 0):
-            left.pop(place, None)
+        if record.offset() >= remaining.get(place, 0):
+            remaining.pop(place, None)
     elif error.fatal() or not (error.retriable() or error.code() == KafkaError._TRANSPORT):  # noqa: SLF001  as above
         raise CannotCheck(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
     return 0
 
 
-def _stalled(left: Mapping[Place, int], seconds: float) -> str:
-    places = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(left)[:5])
+def _stalled(remaining: Mapping[Place, int], seconds: float) -> str:
+    places = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(remaining)[:5])
     return (
         f"nothing could be read for {seconds:g} s from {places}: a transaction hangs open there, or the broker is "
         "away; check again once the services run"

@@ -129,8 +129,8 @@ def _lines(report: Report) -> Iterator[tuple[object, ...]]:
     for order_id, owed in list(report.owing.items())[:_SHOWN]:
         yield "compensation failed", order_id, ", ".join(owed)
     yield from (("lag", group, topic, behind) for group, topic, behind in lag_rows(report))
-    yield from (("note", words) for words in report.notes)
-    yield from (("not checked", words) for words in report.problems)
+    yield from (("note", sentence) for sentence in report.notes)
+    yield from (("not checked", sentence) for sentence in report.problems)
     yield "verdict", report.verdict
 
 
@@ -165,8 +165,8 @@ def as_table(report: Report) -> RenderableType:
     from rich.text import Text
 
     colour = {CLEAN: "bold green", VIOLATED: "bold red", NOT_CHECKED: "bold yellow"}[report.exit_code]
-    remarks = [*(Text(words, style="dim") for words in report.notes)]
-    remarks += [Text(f"not checked: {words}", style="yellow") for words in report.problems]
+    remarks = [*(Text(sentence, style="dim") for sentence in report.notes)]
+    remarks += [Text(f"not checked: {sentence}", style="yellow") for sentence in report.problems]
     return Group(*_tables(report), *remarks, Text(f"{report.verdict}{_read_at(report)}", style=colour))
 
 
@@ -190,15 +190,15 @@ def _tables(report: Report) -> Iterator[RenderableType]:
 def _check_row(report: Report, check: str) -> tuple[str, RenderableType, str]:
     from rich.text import Text
 
-    if check == "money" and report.counted and any(words.startswith("money") for words in report.problems):
+    if check == "money" and report.counted and any(sentence.startswith("money") for sentence in report.problems):
         return check, Text("not checked", style="yellow"), ASKED[check]
-    found = report.found(check)
-    return check, Text(f"{found:,}", style="red") if found else Text("ok", style="green"), ASKED[check]
+    count = report.found(check)
+    return check, Text(f"{count:,}", style="red") if count else Text("ok", style="green"), ASKED[check]
 
 
-def _more(what: str, found: tuple[object, ...], *columns: str) -> tuple[str, ...]:
+def _more(what: str, items: tuple[object, ...], *columns: str) -> tuple[str, ...]:
     names = columns or ("subject", "what is wrong")
-    return (f"{what} (first {_SHOWN} of {len(found):,})" if len(found) > _SHOWN else what, *names)
+    return (f"{what} (first {_SHOWN} of {len(items):,})" if len(items) > _SHOWN else what, *names)
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> RenderableType:

@@ -55,20 +55,20 @@ class Options:
     """Give up reading when nothing comes for so long."""
 
 
-def on_stderr(words: str) -> None:
+def on_stderr(line: str) -> None:
     """Write progress to stderr, the default."""
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:
     """Run the check and return its report. Raises ConfigurationError without a cluster. Writes nothing to it."""
-    asked = options or Options()
+    chosen_options = options or Options()
     shared, admin = connect(kafka, _CONNECT_S)
-    cluster = Cluster(shared, admin, tell, asked.stall_s)
+    cluster = Cluster(shared, admin, tell, chosen_options.stall_s)
     try:
         with _few_collections():
-            return _reported(cluster, asked)
+            return _reported(cluster, chosen_options)
     except CannotCheck as error:
         return Report(problems=(str(error),))
 
@@ -98,9 +98,9 @@ def _reported(cluster: Cluster, options: Options) -> Report:
 
 def _partitions(cluster: Cluster) -> Mapping[str, int]:
     """Return the topics to read with their partition counts."""
-    found = cluster.partitions()
+    counts = cluster.partitions()
     needed = (*MESSAGE_TOPICS, ORDER_STATE)
-    missing = [name for name in needed if name not in found]
+    missing = [name for name in needed if name not in counts]
     if len(missing) == len(needed):
         raise CannotCheck(
             "this cluster is empty: it has none of the catalogue's topics, so there is nothing to check; "
@@ -108,8 +108,8 @@ def _partitions(cluster: Cluster) -> Mapping[str, int]:
         )
     if missing:
         raise CannotCheck(f"topics are missing: {', '.join(missing)}; `ensemble topics apply` makes them")
-    wanted = {*needed, *_STATE_TOPICS, *(name for name in found if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
-    return {name: found[name] for name in sorted(wanted & found.keys())}
+    names = {*needed, *_STATE_TOPICS, *(name for name in counts if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
+    return {name: counts[name] for name in sorted(names & counts.keys())}
 
 
 def _places(topics: tuple[str, ...], partitions: Mapping[str, int]) -> list[Place]:
@@ -153,7 +153,7 @@ def _taken(
         parked=gathering.parked,
         bookings=bookings,
     )
-    return snapshot, problems, tuple(_broken(words) for words in gathering.unreadable)
+    return snapshot, problems, tuple(_broken(reason) for reason in gathering.unreadable)
 
 
 def _gathered(
@@ -178,8 +178,8 @@ def _bookings(options: Options) -> tuple[tuple[Booking, ...] | None, tuple[str, 
         return None, (f"money was not checked: {error}",)
 
 
-def _broken(words: str) -> Violation:
-    where, _, why = words.partition(": ")
+def _broken(reason: str) -> Violation:
+    where, _, why = reason.partition(": ")
     return Violation("records", where, f"state that cannot be read: {why}")
 
 

@@ -126,10 +126,10 @@ class Snapshot:
     @cached_property
     def parked_heads(self) -> Mapping[str, list[Waiting]]:
         """Return the first record of each parked key."""
-        found: dict[str, list[Waiting]] = defaultdict(list)
+        heads: dict[str, list[Waiting]] = defaultdict(list)
         for head in self.parked.heads():
-            found[head.key].append(head)
-        return dict(found)
+            heads[head.key].append(head)
+        return dict(heads)
 
     @cached_property
     def is_whole(self) -> bool:
@@ -139,29 +139,29 @@ class Snapshot:
     @cached_property
     def by_id(self) -> Mapping[str, Message]:
         """Return the first message with each id."""
-        found: dict[str, Message] = {}
+        first: dict[str, Message] = {}
         for message in self.all_messages():
-            found.setdefault(message.message_id, message)
-        return found
+            first.setdefault(message.message_id, message)
+        return first
 
     @cached_property
     def caused(self) -> Mapping[str, list[Message]]:
         """Return the messages that each message id has caused."""
-        found: dict[str, list[Message]] = defaultdict(list)
+        effects: dict[str, list[Message]] = defaultdict(list)
         for message in self.all_messages():
             if message.causation_id:
-                found[message.causation_id].append(message)
-        return dict(found)
+                effects[message.causation_id].append(message)
+        return dict(effects)
 
     @cached_property
     def orders(self) -> Mapping[str, ByType]:
         """Return for each order its messages by type, in the order of their topic."""
-        found: dict[str, dict[str, list[Message]]] = {}
+        by_order: dict[str, dict[str, list[Message]]] = {}
         for message in self.all_messages():
             order_id = message.order_id
             if order_id and not message.fault:
-                found.setdefault(order_id, {}).setdefault(message.type, []).append(message)
-        return found
+                by_order.setdefault(order_id, {}).setdefault(message.type, []).append(message)
+        return by_order
 
     def of_order(self, order_id: str, kind: str) -> list[Message]:
         """Return the order's messages of one type."""
@@ -170,11 +170,11 @@ class Snapshot:
     @cached_property
     def accepted(self) -> Mapping[str, Message]:
         """Return for each order the OrderPlaced that counts: the first that the orchestrator has not dead-lettered."""
-        found: dict[str, Message] = {}
+        first: dict[str, Message] = {}
         for message in self.on(ORDER_EVENTS):
-            if message.type == "OrderPlaced" and message.order_id not in found and self._may_count(message):
-                found[message.order_id] = message
-        return found
+            if message.type == "OrderPlaced" and message.order_id not in first and self._may_count(message):
+                first[message.order_id] = message
+        return first
 
     def _may_count(self, message: Message) -> bool:
         return not message.fault and not self.was_given_up("orchestrator", message)
@@ -190,20 +190,20 @@ class Snapshot:
         return self._first("OrderCancelled")
 
     def _first(self, kind: str) -> Mapping[str, Message]:
-        found: dict[str, Message] = {}
+        first: dict[str, Message] = {}
         for message in self.on(ORDER_EVENTS):
             if message.type == kind and not message.fault and self.in_cut(message):
-                found.setdefault(message.order_id, message)
-        return found
+                first.setdefault(message.order_id, message)
+        return first
 
     @cached_property
     def facts(self) -> Mapping[str, list[Message]]:
         """Return the ledger's facts by warehouse, in order."""
-        found: dict[str, list[Message]] = defaultdict(list)
+        by_warehouse: dict[str, list[Message]] = defaultdict(list)
         for message in self.on(LEDGER):
             if not message.fault:
-                found[message.fields["warehouse_id"]].append(message)
-        return dict(found)
+                by_warehouse[message.fields["warehouse_id"]].append(message)
+        return dict(by_warehouse)
 
     def was_settled(self, order_id: str, step: str) -> bool:
         """Return whether the step's debt was settled manually; without a state its commands are believed."""

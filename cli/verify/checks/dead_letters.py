@@ -24,11 +24,11 @@ def check_dead_letters(snapshot: Snapshot) -> list[Violation]:
     return (
         twice
         + [
-            Violation(CHECK, str(letter.position), words)
+            Violation(CHECK, str(letter.position), reason)
             for letter in snapshot.dead_letters
-            for words in (*_judge(snapshot, letter), *_redriven_by_nobody(snapshot, letter))
+            for reason in (*_judge(snapshot, letter), *_redriven_by_nobody(snapshot, letter))
         ]
-        + [Violation(CHECK, str(message), words) for message, words in _untold(snapshot)]
+        + [Violation(CHECK, str(message), reason) for message, reason in _untold(snapshot)]
     )
 
 
@@ -56,9 +56,9 @@ def _differences(original: Raw, now: Raw, edited: set[bytes], source_words: str)
         "value is not that": now.value in {original.value, *edited},
         "headers are not those": original.headers == now.headers[: len(original.headers)],
     }
-    for words, is_equal in parts.items():
+    for part, is_equal in parts.items():
         if not is_equal:
-            yield f"its {words} of {source_words}"
+            yield f"its {part} of {source_words}"
 
 
 def _redriven_by_nobody(snapshot: Snapshot, letter: DeadLetter) -> Iterator[str]:
@@ -77,12 +77,12 @@ def _untold(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
         if message.fault or message.type not in COMMANDS or not message.order_id:
             continue
         for duty in duties_of(message):
-            told = [each for each in snapshot.caused.get(message.message_id, ()) if _tells(each, duty.reader)]
+            reports = [each for each in snapshot.caused.get(message.message_id, ()) if _tells(each, duty.reader)]
             times = letters[duty.reader, message.message_id]
-            if len(told) < times:
-                yield message, f"{duty.reader} gave it up {times} times, and told its sender {len(told)} times"
-            if told and not _has_failed(snapshot, message, duty.reader):
-                yield message, f"{told[0]} says that it failed, but {duty.reader} has not given it up"
+            if len(reports) < times:
+                yield message, f"{duty.reader} gave it up {times} times, and told its sender {len(reports)} times"
+            if reports and not _has_failed(snapshot, message, duty.reader):
+                yield message, f"{reports[0]} says that it failed, but {duty.reader} has not given it up"
 
 
 def _tells(message: Message, service: str) -> bool:

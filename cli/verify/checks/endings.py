@@ -13,7 +13,7 @@ CHECK = "endings"
 def check_endings(snapshot: Snapshot) -> list[Violation]:
     """Report orders with two ends, with one end reported twice, or with an end and no beginning."""
     ended = snapshot.completed.keys() | snapshot.cancelled.keys()
-    return [Violation(CHECK, order_id, words) for order_id in ended for words in _judge(snapshot, order_id)]
+    return [Violation(CHECK, order_id, reason) for order_id in ended for reason in _judge(snapshot, order_id)]
 
 
 def _judge(snapshot: Snapshot, order_id: str) -> Iterator[str]:
@@ -50,11 +50,13 @@ def check_expected(snapshot: Snapshot, expected: int) -> list[Violation]:
     """Report if fewer orders were accepted than expected, or if some have neither ended nor been paused."""
     accepted = snapshot.accepted.keys()
     ended = sum(1 for order_id in accepted if _has_ended(snapshot, order_id))
-    found = []
+    violations = []
     if len(accepted) != expected:
-        found.append(Violation(CHECK, "all orders", f"{expected} orders were expected, {len(accepted)} are accepted"))
+        violations.append(
+            Violation(CHECK, "all orders", f"{expected} orders were expected, {len(accepted)} are accepted")
+        )
     if ended != len(accepted):
-        found.append(
+        violations.append(
             Violation(CHECK, "all orders", f"{len(accepted) - ended} of {len(accepted)} orders have not ended")
         )
-    return found
+    return violations

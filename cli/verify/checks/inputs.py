@@ -36,15 +36,15 @@ def duties_of(message: Message) -> tuple[Duty, ...]:
 
 def _repeats(snapshot: Snapshot) -> frozenset[Position]:
     """Return messages that came again under the same id, on topics where that is legal."""
-    found: set[Position] = set()
+    repeats: set[Position] = set()
     for (topic, _), messages in snapshot.messages.items():
         if topic in EXTERNAL_TOPICS:
-            known: set[str] = set()
+            ids: set[str] = set()
             for message in messages:
-                if message.message_id in known:
-                    found.add(message.position)
-                known.add(message.message_id)
-    return frozenset(found)
+                if message.message_id in ids:
+                    repeats.add(message.position)
+                ids.add(message.message_id)
+    return frozenset(repeats)
 
 
 def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool) -> Iterator[Violation]:
@@ -124,16 +124,16 @@ def _without_effect(snapshot: Snapshot, message: Message, duty: Duty, effects: l
         return
     if duty.silence and RULES[duty.silence](snapshot, message):
         return
-    wanted = " or ".join(sorted(duty.effects)) or "trace in its state"
-    yield _violation(message, f"{duty.reader} has read it, but there is no {wanted} from it, and no dead letter")
+    expected = " or ".join(sorted(duty.effects)) or "trace in its state"
+    yield _violation(message, f"{duty.reader} has read it, but there is no {expected} from it, and no dead letter")
 
 
 def _torn(message: Message, duty: Duty, effects: list[Message]) -> Iterator[Violation]:
-    there = {effect.type for effect in effects}
+    types = {effect.type for effect in effects}
     for one, other in duty.together:
-        if one in there and other not in there:
+        if one in types and other not in types:
             yield _violation(message, f"{one} follows from it without {other}: a transaction was torn")
 
 
-def _violation(message: Message, words: str) -> Violation:
-    return Violation(CHECK, str(message), words)
+def _violation(message: Message, reason: str) -> Violation:
+    return Violation(CHECK, str(message), reason)

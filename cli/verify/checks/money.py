@@ -38,9 +38,9 @@ def check_money(snapshot: Snapshot) -> list[Violation]:
     if snapshot.bookings is None:
         return []
     return [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for order_id in accounts.keys() | snapshot.accepted.keys()
-        for words in _judge(snapshot, order_id, accounts.get(order_id, Account()))
+        for reason in _judge(snapshot, order_id, accounts.get(order_id, Account()))
     ]
 
 
@@ -74,8 +74,8 @@ def _judge(snapshot: Snapshot, order_id: str, account: Account) -> Iterator[str]
 
 def _within_itself(account: Account) -> Iterator[str]:
     if len(account.captured) > 1:
-        listed = ", ".join(f"{booking.amount} under {booking.key}" for booking in account.captured)
-        yield f"was charged {len(account.captured)} times: {listed}"
+        charges = ", ".join(f"{booking.amount} under {booking.key}" for booking in account.captured)
+        yield f"was charged {len(account.captured)} times: {charges}"
     taken = {booking.key: booking.amount for booking in account.captured}
     returned: dict[str, int] = defaultdict(int)
     for booking in account.refunded:

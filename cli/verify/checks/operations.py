@@ -11,16 +11,18 @@ CHECK = "operations"
 def check_operations(snapshot: Snapshot) -> list[Violation]:
     """Report commands that a service has read and never answered."""
     return [
-        Violation(CHECK, f"{asked.operation} {asked.position}", f"{asked.service} has read it, and has not answered")
-        for asked in snapshot.parked.asked
-        if _was_read(snapshot, asked) and not _is_answered(snapshot, asked)
+        Violation(
+            CHECK, f"{command.operation} {command.position}", f"{command.service} has read it, and has not answered"
+        )
+        for command in snapshot.parked.asked
+        if _was_read(snapshot, command) and not _is_answered(snapshot, command)
     ]
 
 
-def _was_read(snapshot: Snapshot, asked: Asked) -> bool:
-    place = (asked.position.topic, asked.position.partition)
-    return snapshot.committed.get(asked.service, {}).get(place, 0) > asked.position.offset
+def _was_read(snapshot: Snapshot, command: Asked) -> bool:
+    place = (command.position.topic, command.position.partition)
+    return snapshot.committed.get(command.service, {}).get(place, 0) > command.position.offset
 
 
-def _is_answered(snapshot: Snapshot, asked: Asked) -> bool:
-    return (asked.service, asked.position.partition, asked.operation_id) in snapshot.parked.answered
+def _is_answered(snapshot: Snapshot, command: Asked) -> bool:
+    return (command.service, command.position.partition, command.operation_id) in snapshot.parked.answered

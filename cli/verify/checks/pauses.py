@@ -14,10 +14,10 @@ PAUSE, RESUME = "pause", "resume"
 def check_pauses(snapshot: Snapshot) -> list[Violation]:
     """Report commands of paused orders, and decisions in the order state without their message on a topic."""
     return [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for order_id, entries in snapshot.noted.items()
         if not any(record.is_full or not record.status for record in snapshot.states.get(order_id, ()))
-        for words in _judge(snapshot, list(entries.values()))
+        for reason in _judge(snapshot, list(entries.values()))
     ]
 
 
@@ -38,9 +38,9 @@ def _while_paused(snapshot: Snapshot, entries: list[Seen]) -> Iterator[str]:
 def _claimed(snapshot: Snapshot, entries: list[Seen]) -> Iterator[str]:
     """Report messages that a decision claims to have sent and that are on no topic."""
     for seen in entries if snapshot.is_whole else ():
-        there = {command.type for command in _sent(snapshot, seen)}
+        types = {command.type for command in _sent(snapshot, seen)}
         for name in seen.decided:
-            if name not in {PAUSE, RESUME} and name not in there:
+            if name not in {PAUSE, RESUME} and name not in types:
                 yield f"says that it sent {name} upon {seen.type} {seen.message_id}, which is on no topic"
 
 

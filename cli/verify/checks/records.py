@@ -20,17 +20,17 @@ def check_records(snapshot: Snapshot) -> list[Violation]:
 
 def _wrong_records(snapshot: Snapshot) -> Iterator[Violation]:
     for message in snapshot.all_messages():
-        words = message.fault if message.fault and not duties_of(message) else _misplaced(snapshot, message)
-        if words and not is_put_aside(snapshot, message):
-            yield Violation(CHECK, str(message), words)
+        reason = message.fault if message.fault and not duties_of(message) else _misplaced(snapshot, message)
+        if reason and not is_put_aside(snapshot, message):
+            yield Violation(CHECK, str(message), reason)
 
 
 def _misplaced(snapshot: Snapshot, message: Message) -> str:
     if message.fault or message.key is None:
         return ""
-    named = message.fields.get(KEY_OF[message.topic])
-    if named is not None and named.encode() != message.key:
-        return f"its key is {message.key.decode(errors='replace')!r}, but it is about {named!r}"
+    field = message.fields.get(KEY_OF[message.topic])
+    if field is not None and field.encode() != message.key:
+        return f"its key is {message.key.decode(errors='replace')!r}, but it is about {field!r}"
     right = partition_of(message.key, snapshot.partitions[message.topic])
     return f"its key belongs to partition {right}" if right != message.partition else ""
 
@@ -44,11 +44,11 @@ def is_put_aside(snapshot: Snapshot, message: Message) -> bool:
 
 
 def _repeated_ids(snapshot: Snapshot) -> Iterator[Violation]:
-    known: dict[str, set[str]] = {}
+    places: dict[str, set[str]] = {}
     for (topic, _), messages in snapshot.messages.items():
         if topic in EXTERNAL_TOPICS:
             continue
-        ids = known.setdefault(topic, set())
+        ids = places.setdefault(topic, set())
         for message in messages:
             if message.message_id in ids:
                 yield Violation(CHECK, str(message), f"message id {message.message_id} is on this topic twice")

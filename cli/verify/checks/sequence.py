@@ -13,7 +13,7 @@ CHECK = "order per key"
 
 def check_sequence(snapshot: Snapshot) -> list[Violation]:
     """Report effects of one order on one topic whose causes were in the opposite order on one input."""
-    return [Violation(CHECK, order_id, words) for order_id, words in _overtaken(snapshot)]
+    return [Violation(CHECK, order_id, reason) for order_id, reason in _overtaken(snapshot)]
 
 
 def _overtaken(snapshot: Snapshot) -> Iterator[tuple[str, str]]:

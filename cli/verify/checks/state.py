@@ -15,29 +15,29 @@ def check_state(snapshot: Snapshot) -> list[Violation]:
     """Report orders whose latest state claims messages that do not exist, or omits some that do."""
     states = {order_id: snapshot.state_of(order_id) for order_id in snapshot.states}
     claims = [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for order_id, state in states.items()
         if state is not None
-        for words in (*_judge(snapshot, order_id, state), *_noted(snapshot, order_id))
+        for reason in (*_judge(snapshot, order_id, state), *_noted(snapshot, order_id))
     ]
-    return claims + [Violation(CHECK, order_id, words) for order_id, words in _ends(snapshot)]
+    return claims + [Violation(CHECK, order_id, reason) for order_id, reason in _ends(snapshot)]
 
 
 def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
-    there = frozenset(snapshot.orders.get(order_id, NONE))
+    types = frozenset(snapshot.orders.get(order_id, NONE))
     if snapshot.is_whole:
-        yield from _steps(state, there)
+        yield from _steps(state, types)
         yield from _settled(snapshot, order_id, state)
     match state.status:
         case "completed":
-            yield from _of_completed(state, there)
+            yield from _of_completed(state, types)
         case "cancelled":
-            yield from _of_cancelled(state, there)
+            yield from _of_cancelled(state, types)
         case "compensation_failed" if not state.owed:
             yield "its compensation has failed, but nothing is owed"
     closing = {name for name in ("CompleteOrder", "CancelOrder") if _was_sent(snapshot, order_id, name)}
-    wanted = {"completed": {"CompleteOrder"}, "cancelled": {"CancelOrder"}}.get(state.status, set())
-    for name in sorted(closing ^ wanted):
+    final_types = {"completed": {"CompleteOrder"}, "cancelled": {"CancelOrder"}}.get(state.status, set())
+    for name in sorted(closing ^ final_types):
         if name in closing or snapshot.is_whole:
             yield f"is {state.status}, but {name} was {'' if name in closing else 'not '}sent"
 
@@ -48,43 +48,43 @@ def _was_sent(snapshot: Snapshot, order_id: str, kind: str) -> bool:
     return any(command.service == "orchestrator" and snapshot.in_cut(command) for command in sent)
 
 
-def _steps(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
+def _steps(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
     """Report finished steps without their event, and steps under way without their command."""
     for name, step in STEPS.items():
-        said = ((state.done, step.succeeded), (state.failed, step.failed), (state.undone, step.undone))
-        for names, event in said:
-            if name in names and event not in there:
+        claims = ((state.done, step.succeeded), (state.failed, step.failed), (state.undone, step.undone))
+        for names, event in claims:
+            if name in names and event not in types:
                 yield f"says that step {name} left {event}, which is on no topic"
         command = step.undo if state.status == "compensating" else step.command
-        if state.step == name and command and command not in there:
+        if state.step == name and command and command not in types:
             yield f"is {state.status} at step {name}, but {command} was never sent"
 
 
 def _settled(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
     """Report debts that ended without a settlement."""
-    asked = {name for command in snapshot.of_order(order_id, "SettleOrder") for name in command.fields["steps"]}
+    steps = {name for command in snapshot.of_order(order_id, "SettleOrder") for name in command.fields["steps"]}
     for name in state.settled:
-        if name not in asked:
+        if name not in steps:
             yield f"says that step {name} was settled by hand, but no SettleOrder names it"
 
 
-def _of_completed(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
+def _of_completed(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
     if missing := sorted(STEPS.keys() - set(state.done)):
         yield f"is completed without {', '.join(missing)}"
-    if "DispatchStock" not in there:
+    if "DispatchStock" not in types:
         yield "is completed, but DispatchStock was not sent"
     if state.undone:
         yield f"is completed, although {', '.join(state.undone)} was undone"
 
 
-def _of_cancelled(state: StateRecord, there: frozenset[str]) -> Iterator[str]:
+def _of_cancelled(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
     for name in state.begun:
         was_refused = name in state.failed and name not in state.done
         if not was_refused and name not in (*state.undone, *state.settled):
             yield f"is cancelled, but step {name} was begun and never undone"
     if state.owed:
         yield f"is cancelled, although {', '.join(state.owed)} is owed"
-    if "DispatchStock" in there:
+    if "DispatchStock" in types:
         yield "is cancelled, but DispatchStock was sent"
 
 

@@ -46,28 +46,28 @@ class Holding:
 def check_stock(snapshot: Snapshot) -> list[Violation]:
     """Check every warehouse's ledger, and compare every order's reservation with its terms."""
     warehouses = [
-        Violation(CHECK, subject, words)
+        Violation(CHECK, subject, reason)
         for warehouse_id, facts in snapshot.facts.items()
-        for subject, words in _fold(warehouse_id, facts, snapshot.stock.get(warehouse_id))
+        for subject, reason in _fold(warehouse_id, facts, snapshot.stock.get(warehouse_id))
     ]
     holdings = holdings_of(snapshot)
     orders = [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for order_id in holdings.keys() | snapshot.completed.keys()
-        for words in _judge(snapshot, order_id, holdings.get(order_id, Holding()))
+        for reason in _judge(snapshot, order_id, holdings.get(order_id, Holding()))
     ]
-    return warehouses + orders + [Violation(CHECK, str(fact), words) for fact, words in _receipts(snapshot)]
+    return warehouses + orders + [Violation(CHECK, str(fact), reason) for fact, reason in _receipts(snapshot)]
 
 
 def holdings_of(snapshot: Snapshot) -> Mapping[str, Holding]:
     """Return the reservations of the ledger by order, of all warehouses together."""
     kinds = {"StockReserved": "reserved", "StockReleased": "released", "StockDispatched": "dispatched"}
-    found: dict[str, Holding] = defaultdict(Holding)
+    holdings: dict[str, Holding] = defaultdict(Holding)
     for facts in snapshot.facts.values():
         for fact in facts:
             if (kind := kinds.get(fact.type)) is not None:
-                getattr(found[fact.order_id], kind)[fact.fields["sku"]] += fact.fields["quantity"]
-    return dict(found)
+                getattr(holdings[fact.order_id], kind)[fact.fields["sku"]] += fact.fields["quantity"]
+    return dict(holdings)
 
 
 # -- warehouses ---------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def _fold(warehouse_id: str, facts: list[Message], claimed: StockSnapshot | None
             yield warehouse_id, f"{fact} has sequence {sequence} after {fold.sequence}"
         fold.sequence = sequence
         if fact.type in _MOVES:
-            yield from ((f"{warehouse_id}/{fact.fields['sku']}", words) for words in _moved(fold, fact))
+            yield from ((f"{warehouse_id}/{fact.fields['sku']}", reason) for reason in _moved(fold, fact))
         if claimed is not None and claimed.sequence == sequence:
             yield from _compare(warehouse_id, fold, claimed)
     yield from _balance(warehouse_id, fold)
@@ -107,8 +107,8 @@ def _compare(warehouse_id: str, fold: Fold, claimed: StockSnapshot) -> Iterator[
     for sku in fold.levels.keys() | claimed.levels.keys():
         ours, theirs = fold.levels.get(sku, Level()), claimed.levels.get(sku, Level())
         if ours != theirs:
-            words = f"after {fold.sequence} facts the ledger says {ours}; inventory's own snapshot {theirs}"
-            yield f"{warehouse_id}/{sku}", words
+            reason = f"after {fold.sequence} facts the ledger says {ours}; inventory's own snapshot {theirs}"
+            yield f"{warehouse_id}/{sku}", reason
 
 
 def _balance(warehouse_id: str, fold: Fold) -> Iterator[tuple[str, str]]:
@@ -138,7 +138,7 @@ def _judge(snapshot: Snapshot, order_id: str, holding: Holding) -> Iterator[str]
         return
     ordered = _ordered(placed)
     if holding.reserved and holding.reserved != ordered:
-        yield f"was reserved {_words(holding.reserved)}, ordered {_words(ordered)}"
+        yield f"was reserved {_text(holding.reserved)}, ordered {_text(ordered)}"
     if order_id in snapshot.completed:
         yield from _of_completed(snapshot, order_id, holding, ordered)
     elif order_id in snapshot.cancelled and not snapshot.was_settled(order_id, "reservation"):
@@ -150,16 +150,16 @@ def _of_completed(snapshot: Snapshot, order_id: str, holding: Holding, ordered: 
     if waiting and holding.held == ordered:
         return
     if holding.dispatched != ordered:
-        yield f"is completed, but {_words(holding.dispatched)} was dispatched of {_words(ordered)}"
+        yield f"is completed, but {_text(holding.dispatched)} was dispatched of {_text(ordered)}"
     if holding.held:
-        yield f"is completed, but {_words(holding.held)} is still reserved"
+        yield f"is completed, but {_text(holding.held)} is still reserved"
 
 
 def _of_cancelled(holding: Holding) -> Iterator[str]:
     if holding.held:
-        yield f"is cancelled, but {_words(holding.held)} is still reserved"
+        yield f"is cancelled, but {_text(holding.held)} is still reserved"
     if holding.dispatched:
-        yield f"is cancelled, but {_words(holding.dispatched)} was dispatched"
+        yield f"is cancelled, but {_text(holding.dispatched)} was dispatched"
 
 
 def _ordered(placed: Message) -> Counter[str]:
@@ -169,5 +169,5 @@ def _ordered(placed: Message) -> Counter[str]:
     return ordered
 
 
-def _words(pieces: Counter[str]) -> str:
+def _text(pieces: Counter[str]) -> str:
     return ", ".join(f"{count} {sku}" for sku, count in sorted(pieces.items())) or "nothing"

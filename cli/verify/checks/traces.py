@@ -19,10 +19,10 @@ def check_traces(snapshot: Snapshot) -> list[Violation]:
     """Report messages without a cause, and breaks in a trace; each where it happens, not again downstream."""
     adopted: dict[str, str] = {}
     return [
-        Violation(CHECK, str(message), words)
+        Violation(CHECK, str(message), reason)
         for message in snapshot.all_messages()
         if not message.fault and snapshot.in_cut(message)
-        for words in _judge(snapshot, message, adopted)
+        for reason in _judge(snapshot, message, adopted)
     ]
 
 
@@ -61,8 +61,8 @@ def _after(cause: Message, message: Message, adopted: dict[str, str]) -> Iterato
 def _after_timer(snapshot: Snapshot, message: Message) -> Iterator[str]:
     """Report a trace of a timer's message that no other message of its order has."""
     by_type = snapshot.orders.get(message.order_id, NONE)
-    known = {
+    traces = {
         other.trace for messages in by_type.values() for other in messages if not other.causation_id.startswith(TIMER)
     }
-    if message.trace not in known:
+    if message.trace not in traces:
         yield f"a timer has caused it, with trace {message.trace}, which no other message of {message.order_id} has"

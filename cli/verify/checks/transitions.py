@@ -16,15 +16,15 @@ _GROWING = ("begun", "done", "failed", "undone", "settled")
 def check_transitions(snapshot: Snapshot) -> list[Violation]:
     """Report transitions that no order can make, in the history of its state and on the topics."""
     states = [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for order_id, history in snapshot.states.items()
         for before, after in pairwise(history)
-        for words in _between(before, after)
+        for reason in _between(before, after)
     ]
     events = [
-        Violation(CHECK, order_id, words)
+        Violation(CHECK, order_id, reason)
         for topic, followers in FOLLOWERS.items()
-        for order_id, words in _told(snapshot, topic, followers)
+        for order_id, reason in _illegal_successions(snapshot, topic, followers)
     ]
     return states + events
 
@@ -41,14 +41,16 @@ def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
                 yield f"{', '.join(lost)} is no longer {name} at offset {after.offset}"
 
 
-def _told(snapshot: Snapshot, topic: str, followers: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+def _illegal_successions(
+    snapshot: Snapshot, topic: str, followers: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, str]]:
     last: dict[str, Message] = {}
     for message in snapshot.on(topic):
         if message.fault or message.type not in followers or not message.order_id:
             continue
-        words = _follows(snapshot, message, last.get(message.order_id), followers)
-        if words:
-            yield message.order_id, words
+        reason = _follows(snapshot, message, last.get(message.order_id), followers)
+        if reason:
+            yield message.order_id, reason
         last[message.order_id] = message
 
 

@@ -64,13 +64,13 @@ def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
     parked.resolve(b"o-1", ("payments.commands", 1, 7), 1, closed)
     found = outcome_of(REDRIVE, done(), parked, [])
     assert found is not None
-    assert (found.result, found.words, found.is_good) == ("closed", "RefundPayment made it moot", True)
+    assert (found.result, found.detail, found.is_good) == ("closed", "RefundPayment made it moot", True)
 
 
 def test_what_is_in_flight_needs_no_redrive_and_says_so() -> None:
     found = outcome_of(REDRIVE, done("refused", IN_FLIGHT), store(), [])
     assert found is not None
-    assert (found.result, found.words, found.is_good) == ("in flight", IN_FLIGHT, True)
+    assert (found.result, found.detail, found.is_good) == ("in flight", IN_FLIGHT, True)
 
 
 def test_an_edit_of_what_is_in_flight_was_not_taken() -> None:
