@@ -48,7 +48,7 @@ def outcome_of(
         return Outcome("discarded")
     failed = next((each for each in letters if _is_of(each, operation)), None)
     if failed is not None:
-        return Outcome("failed again", f"{failed.error}: {failed.words}")
+        return Outcome("failed again", f"{failed.error}: {failed.message}")
     return _closed(operation, store) or _as_parked(operation, done, store)
 
 

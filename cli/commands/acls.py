@@ -36,7 +36,7 @@ OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with the per
 def show(
     of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
-    """Show the permissions that the services need, and no others. With --cluster, exits 1 if some are missing."""
+    """Show the permissions that the services need. With --cluster, exits 1 if some are missing."""
     from cli.acls import Others, compare_with_cluster, list_needs
 
     others = Others(registry, operator)

@@ -22,7 +22,7 @@ def _commands() -> None:
 
 @group.command(epilog="Example: `ensemble certificates make secrets --host kafka --host 127.0.0.1`.")
 def make(directory: Directory, hosts: Hosts = None) -> None:
-    """Create ca.pem (for clients), ca.key (keep it secret) and broker.pem (the broker's key and certificate)."""
+    """Create ca.pem, ca.key and broker.pem. Clients need ca.pem, the broker needs broker.pem; keep ca.key secret."""
     from cli.output import say
     from ensemble.embedded.certificates import make as make_files
 

@@ -14,7 +14,7 @@ from cli.options import Answer, AsJson, Asker, By, OfService, Yes
 if TYPE_CHECKING:
     from cli.dead_letter_filter import DeadLetterFilter
 
-group = typer.Typer(help="Inspect, redrive or discard messages that a service gave up on.")
+group = typer.Typer(help="Inspect, redrive or discard dead letters.")
 
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Process at most N, oldest first.")]
@@ -101,7 +101,7 @@ def list_dead_letters(
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
 def show(place: Place, as_json: AsJson = False) -> None:
-    """Show a dead letter: its origin, its error, and whether the current release can read it."""
+    """Show a dead letter: its origin, error and fields."""
     from cli.connection import connect
     from cli.dead_letters import dead_letter_at, describe
     from cli.output import show_document
@@ -116,7 +116,7 @@ def group_dead_letters(
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Group dead letters by cause: service, handler, error, and the message without ids and numbers."""
+    """Group dead letters by cause. A cause is service, handler, error, and message without ids and numbers."""
     from cli.connection import connect
     from cli.dead_letters import groups
     from cli.output import Sheet
@@ -154,7 +154,7 @@ def export(
     form: Format = "json",
     output: Output = None,
 ) -> None:
-    """Export dead letters with their bytes: everything as JSON, or one line each as CSV."""
+    """Export dead letters with their bytes. JSON has everything, CSV one line each."""
     import json
 
     from cli.connection import connect

@@ -20,9 +20,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(only: Only = None, keep: Keep = False, as_json: AsJson = False) -> None:
-    """Run sample orders through all services on a Kafka of their own, narrate each one, then verify.
+    """Run sample orders through all services, then verify.
 
-    Exits 0 on success, 1 if an order ended otherwise than expected or the check found violations.
+    Everything runs on an embedded Kafka of its own. Exits 0 on success, 1 if an order ended otherwise than expected or
+    the check found violations.
     """
     from cli.demo import run
 

@@ -20,7 +20,7 @@ def _commands() -> None:
 
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")
 def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
-    """List incidents, newest first, and whether they have ended."""
+    """List incidents, newest first."""
     from cli.connection import connect
     from cli.formatting import duration
     from cli.incidents import list_incidents

@@ -88,7 +88,7 @@ def add_to(group: typer.Typer) -> None:
 
 
 def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Pause an order: no further commands are sent until you resume it. Replies are recorded; its deadline stops."""
+    """Pause an order. No further commands are sent until you resume it; replies are recorded, its deadline stops."""
     from cli.order_actions import PAUSE
 
     _carry_out(PAUSE, orders, doing.manner(wait, as_json=as_json))
@@ -117,7 +117,7 @@ def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJso
 
 
 def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Record that an outstanding refund, reservation or shipment was settled manually."""
+    """Record that a debt was settled manually: an outstanding refund, reservation or shipment."""
     from cli.order_actions import settle_action
 
     _carry_out(settle_action(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))

@@ -88,7 +88,7 @@ def list_orders(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List orders, most recently changed first; with --owed their debts, with --paused the reasons."""
+    """List orders, most recently changed first. --owed shows their debts, --paused the reasons."""
     from cli.connection import connect
     from cli.errors import Mistake
     from cli.order_filter import STATUSES
@@ -114,7 +114,7 @@ def list_orders(
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")
 def show(order_id: OrderId, as_json: AsJson = False) -> None:
-    """Show an order's history from the topics, and the message that it waits for."""
+    """Show an order's history and what it waits for."""
     from cli.connection import connect
     from cli.order_output import show_order
     from cli.orders import read_history
@@ -142,7 +142,7 @@ def cancel(
     timeout: Timeout = 60.0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the orchestrator to cancel orders that have not ended; --preview shows what would be undone."""
+    """Cancel orders that have not ended. The orchestrator undoes finished steps; --preview shows which."""
     from cli.cancellation import request_cancellation
     from cli.connection import connect
 

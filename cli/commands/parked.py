@@ -26,7 +26,7 @@ _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow",
 
 @group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
 def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
-    """List parked keys, oldest first: status, depth, next attempt and error."""
+    """List parked keys, oldest first. Shows status, depth, next attempt and error."""
     from cli.connection import connect
     from cli.formatting import duration
     from cli.output import Sheet, show
@@ -42,7 +42,7 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
 
 @group.command(epilog="Example: `ensemble parked show order-1`.")
 def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
-    """Show a parked key and its records, in the order in which they will be handled."""
+    """Show a parked key and its records. The records are in the order in which they will be handled."""
     from cli.connection import connect
     from cli.output import show_document, write
     from cli.parked import describe, parked_key
@@ -57,7 +57,7 @@ def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
 @group.command(epilog="Example: `ensemble parked retry order-1 --reason 'the provider is back'`.")
 @expand_flags
 def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
-    """Retry the first blocked message of a key now; a dead letter is redriven. Exits 1 if it fails."""
+    """Retry the first blocked message of a key now. A dead letter is redriven. Exits 1 if it fails."""
     from cli.connection import connect
     from cli.parked import parked_key, retry_of
     from cli.redrive import carry_out
@@ -69,7 +69,7 @@ def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
 @expand_flags
 def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
-    """Discard the first blocked message of a key; messages waiting behind it continue."""
+    """Discard the first blocked message of a key. Messages waiting behind it continue."""
     from cli.connection import connect
     from cli.parked import discard_of, parked_key
     from cli.redrive import carry_out

@@ -91,11 +91,11 @@ _add(
     Step,
     (
         Words(
-            "Pause a saga step for all orders: neither its command nor its undo is sent.",
+            "Pause a saga step for all orders. Neither its command nor its undo is sent.",
             "steps pause payment --reason 'the provider is down'",
         ),
         Words(
-            "Resume a step's orders in waves, past the pause, then end it. Exits 1 if a wave fails.",
+            "End the pause of a step. Its orders resume first, in waves. Exits 1 if a wave fails.",
             "steps resume payment --probe 1 --wave 20 --reason 'works again'",
         ),
     ),
@@ -106,11 +106,11 @@ _add(
     Type,
     (
         Words(
-            "Pause a command type: it is neither sent nor handled; sent ones wait at their service.",
+            "Pause a command type. It is neither sent nor handled; sent ones wait at their service.",
             "commands pause AttemptCharge --reason 'wrong release'",
         ),
         Words(
-            "End the pause of a command type: waiting commands continue, then its orders, in waves.",
+            "End the pause of a command type. Waiting commands continue, then its orders, in waves.",
             "commands resume AttemptCharge --reason 'rolled back'",
         ),
     ),
@@ -121,11 +121,11 @@ _add(
     Name,
     (
         Words(
-            "Pause a service: it stops processing, and nothing is sent to it. A conductor still records replies.",
+            "Pause a service. It stops processing, and nothing is sent to it. A conductor still records replies.",
             "services pause inventory --reason 'moving house'",
         ),
         Words(
-            "End the pause of a service: it continues where it stopped, then its orders, in waves.",
+            "End the pause of a service. It continues where it stopped, then its orders, in waves.",
             "services resume inventory --reason 'moved'",
         ),
     ),

@@ -27,7 +27,7 @@ For = Annotated[
 
 @group.command(epilog="Example: `ENSEMBLE_POLICIES_DIR=policies ensemble policies show payment`.")
 def show(service: Service = None, as_json: AsJson = False) -> None:
-    """Show every value in force and its source: the environment, a file and its line, or the default."""
+    """Show every value in force and its source. Sources are the environment, a file and its line, or the default."""
     from cli.errors import Mistake
     from cli.output import Sheet, say
     from cli.output import show as show_sheet

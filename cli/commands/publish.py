@@ -50,7 +50,7 @@ def publish(
     force: Force = False,
     output: Output = "text",
 ) -> None:
-    """Publish one message, validated by its model. Fields are flags as well: --order-id, --line SKU:QUANTITY:PRICE."""
+    """Publish one message, validated by its model. Fields may be flags: --order-id, --line SKU:QUANTITY:PRICE."""
     from cli.connection import connect
     from cli.fields import fill, make, message_type
     from cli.publishing import publish as publish_message

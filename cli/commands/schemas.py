@@ -16,7 +16,7 @@ group = typer.Typer(help="Check, release and register message schemas.")
 
 @group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")
 def check(as_json: AsJson = False) -> None:
-    """Compare each schema with its released versions, and report each incompatible change.
+    """Compare each schema with its released versions.
 
     With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
     """
@@ -51,9 +51,9 @@ def release(as_json: AsJson = False) -> None:
 
 @group.command(epilog="Example: `SCHEMA_REGISTRY_URL=http://registry:8080/apis/ccompat/v7 ensemble schemas register`.")
 def register(as_json: AsJson = False) -> None:
-    """Register every released version that the registry lacks, and set each subject's compatibility level.
+    """Register released versions that the registry lacks.
 
-    Exits 2 if the registry refuses a version.
+    Also sets each subject's compatibility level. Exits 2 if the registry refuses a version.
     """
     from cli.output import Sheet, say, show
     from cli.schemas import register_all

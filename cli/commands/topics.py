@@ -24,7 +24,7 @@ def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
 
 @group.command("list", epilog="Example: `ensemble topics list --json`.")
 def list_topics(as_json: AsJson = False) -> None:
-    """List the topics of the catalogue and of the services, and their state on the cluster."""
+    """List all topics and their state on the cluster."""
     from cli.connection import connect
     from cli.topics import compare_with_cluster
 

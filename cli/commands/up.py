@@ -16,9 +16,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:
-    """Start Kafka, all services and the payment sandbox, and show the orders; Ctrl-C stops everything.
+    """Start Kafka, all services and the payment sandbox.
 
-    With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead of an embedded one.
+    Shows the orders while it runs; Ctrl-C stops everything. With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead
+    of an embedded one.
     """
     from cli.up import run
 

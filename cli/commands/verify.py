@@ -29,9 +29,10 @@ def verify(
     settle: Settle = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Check from the raw topics and the provider's ledger that nothing was lost or done twice.
+    """Check that nothing was lost or done twice.
 
-    Exit code 0: clean. 1: violations. 2: it could not be checked.
+    The check reads the raw topics and the provider's ledger, and shares no code with the services. Exit code 0: clean.
+    1: violations. 2: it could not be checked.
     """
     from cli.verification import check, show_report
     from ensemble.settings import KafkaSettings, load
