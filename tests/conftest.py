@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.kafka_cluster import CHOICES, Chosen, Cluster, choose, cluster_for_tests, engine_here
+from tests.support.kafka_cluster import CHOICES, Cluster, KafkaChoice, choose, cluster_for_tests, detect_engine
 
 FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
 NOWHERE = "1"
-CHOSEN = pytest.StashKey[Chosen]()
+KAFKA_CHOICE = pytest.StashKey[KafkaChoice]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,11 +24,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("shared machine", deadline=None)  # how long an example takes is the neighbours' affair
     settings.load_profile("shared machine")
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
-    config.stash[CHOSEN] = choose(config.getoption("--kafka"), os.environ, engine_here)
+    config.stash[KAFKA_CHOICE] = choose(config.getoption("--kafka"), os.environ, detect_engine)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return str(config.stash[CHOSEN])
+    return str(config.stash[KAFKA_CHOICE])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,7 +51,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A Kafka for the whole session: `.bootstrap_servers`, and `.broker` for tests that kill and restart it."""
-    with cluster_for_tests(pytestconfig.stash[CHOSEN], tmp_path_factory.mktemp("kafka")) as cluster:
+    with cluster_for_tests(pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("kafka")) as cluster:
         yield cluster
 
 

@@ -12,9 +12,9 @@ import typer
 from tests.chaos.amounts import Amounts
 from tests.chaos.campaign import Campaign
 from tests.chaos.flow import chaos_system
-from tests.support.kafka_cluster import Chosen
+from tests.support.kafka_cluster import KafkaChoice
 
-EMBEDDED: Final = Chosen("embedded", "embedded")
+EMBEDDED: Final = KafkaChoice("embedded", "embedded")
 _SHOWN: Final = 30
 
 

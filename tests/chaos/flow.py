@@ -10,7 +10,7 @@ from typing import Final
 from cli.fleet import ALL, with_free_port
 from tests.chaos.campaign import POLICIES
 from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system
-from tests.support.kafka_cluster import Chosen
+from tests.support.kafka_cluster import KafkaChoice
 
 PATIENT: Final = policies(deadline_s=5, resends=30)
 IMPATIENT: Final = policies(deadline_s=2, resends=1)
@@ -19,7 +19,7 @@ TWICE: Final = ("payment", "inventory", "orchestrator")
 
 
 @contextmanager
-def chaos_system(chosen: Chosen, directory: Path, patience: Mapping[str, str] = PATIENT) -> Iterator[System]:
+def chaos_system(chosen: KafkaChoice, directory: Path, patience: Mapping[str, str] = PATIENT) -> Iterator[System]:
     """On a Kafka of its own; logs, the provider's ledger and policies are in `directory`."""
     where = directory / "policies"
     where.mkdir(exist_ok=True)

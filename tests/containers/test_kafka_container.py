@@ -17,7 +17,7 @@ from ensemble.kafka.connection import connect
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
-from tests.support.kafka_cluster import container, leave_the_cleaning_to_us
+from tests.support.kafka_cluster import container, disable_unavailable_reaper
 from tests.support.kafka_harness import wait_for
 
 PASSWORD = 'not "so" simple\\'
@@ -131,7 +131,7 @@ def test_a_wrong_password_is_refused(guarded: ApacheKafkaContainer) -> None:
 
 
 def test_an_image_that_is_no_broker_is_refused_with_its_name() -> None:
-    leave_the_cleaning_to_us()
+    disable_unavailable_reaper()
     image = os.environ.get("BASE", "python:3.12-slim")
     with pytest.raises(ContainerError, match=image):
         ApacheKafkaContainer(image).start()
@@ -140,7 +140,7 @@ def test_an_image_that_is_no_broker_is_refused_with_its_name() -> None:
 def test_the_stock_container_of_testcontainers_serves_as_well(topic_name: str, unique: Callable[[str], str]) -> None:
     from testcontainers.community.kafka import KafkaContainer
 
-    leave_the_cleaning_to_us()
+    disable_unavailable_reaper()
     stock = KafkaContainer(STOCK_IMAGE).with_kraft()
     stock.with_envs(KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1", KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1")
     with stock:

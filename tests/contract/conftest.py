@@ -7,22 +7,24 @@ from pathlib import Path
 import pytest
 
 from tests.support.kafka_cluster import Cluster
-from tests.support.scripted_service.drivers import KafkaPlay, MemoryPlay, Play
+from tests.support.scripted_service.drivers import RunningService, ServiceInMemory, ServiceOnKafka
 
 
 @pytest.fixture(scope="session")
-def kafka_play(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaPlay]:
+def service_on_kafka(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOnKafka]:
     """One service for all suites; each test takes a key of its own."""
-    play = KafkaPlay(f"contract-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("flags"), kafka.bootstrap_servers)
-    yield play
-    play.close()
+    running = ServiceOnKafka(
+        f"contract-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("flags"), kafka.bootstrap_servers
+    )
+    yield running
+    running.close()
 
 
 @pytest.fixture(params=["memory", "kafka"])
-def play(request: pytest.FixtureRequest, tmp_path: Path) -> Play:
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> RunningService:
     if request.param == "memory":
-        return MemoryPlay("contract", tmp_path)
-    on_kafka: KafkaPlay = request.getfixturevalue("kafka_play")
+        return ServiceInMemory("contract", tmp_path)
+    on_kafka: ServiceOnKafka = request.getfixturevalue("service_on_kafka")
     return on_kafka
 
 

@@ -21,7 +21,7 @@ _LIMIT_S: Final = 600.0
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """What it printed, on either output, and how it ended."""
 
     text: str
@@ -35,7 +35,7 @@ class Ran:
         return "\n".join([*all_[:lines], f"... and {len(all_) - lines} more lines"])
 
 
-def run(line: str, environment: Mapping[str, str]) -> Ran:
+def run(line: str, environment: Mapping[str, str]) -> CommandResult:
     """Run it in the checkout, to its end."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
@@ -47,7 +47,7 @@ def run(line: str, environment: Mapping[str, str]) -> Ran:
         said = b"".join(_chunks(ours))
     finally:
         os.close(ours)
-    return Ran(_read(said.decode(errors="replace")), process.wait(_LIMIT_S))
+    return CommandResult(_read(said.decode(errors="replace")), process.wait(_LIMIT_S))
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

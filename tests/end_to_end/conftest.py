@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CHOSEN
+from tests.conftest import KAFKA_CHOICE
 from tests.end_to_end.system import System, fresh_cluster, running_system
 
 _HERE = Path(__file__).parent
@@ -35,7 +35,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_system(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     directory = tmp_path_factory.mktemp("system")
-    with fresh_cluster(pytestconfig.stash[CHOSEN], directory) as cluster, running_system(cluster, directory) as system:
+    with (
+        fresh_cluster(pytestconfig.stash[KAFKA_CHOICE], directory) as cluster,
+        running_system(cluster, directory) as system,
+    ):
         yield system
 
 

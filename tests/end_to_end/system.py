@@ -27,7 +27,7 @@ from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
 from services.registry import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
-from tests.support.kafka_cluster import Broker, Chosen, Cluster, cluster_for_tests
+from tests.support.kafka_cluster import Broker, Cluster, KafkaChoice, cluster_for_tests
 from tests.support.order_messages import receive_stock
 
 PIECES: Final = 1_000_000
@@ -206,9 +206,13 @@ def running_system(
 
 
 @contextmanager
-def fresh_cluster(chosen: Chosen, directory: Path) -> Iterator[Cluster]:
+def fresh_cluster(chosen: KafkaChoice, directory: Path) -> Iterator[Cluster]:
     """A Kafka of its own: the services' topics have fixed names, so no two systems share one."""
-    own = chosen if chosen.kafka != "env" else Chosen("embedded", "embedded, since the flow needs a Kafka of its own")
+    own = (
+        chosen
+        if chosen.kafka != "env"
+        else KafkaChoice("embedded", "embedded, since the flow needs a Kafka of its own")
+    )
     with cluster_for_tests(own, directory / "kafka") as cluster:
         yield cluster
 

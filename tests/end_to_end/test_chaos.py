@@ -10,7 +10,7 @@ import pytest
 from tests.chaos.amounts import Amounts
 from tests.chaos.campaign import Campaign
 from tests.chaos.flow import IMPATIENT, PATIENT, chaos_system
-from tests.conftest import CHOSEN
+from tests.conftest import KAFKA_CHOICE
 from tests.end_to_end.system import System
 
 SHORT: dict[str, Any] = {
@@ -27,7 +27,7 @@ SHORT: dict[str, Any] = {
 @pytest.fixture
 def system(pytestconfig: pytest.Config, tmp_path: Path, patience: dict[str, str]) -> Iterator[System]:
     """A flow of its own, with a saga as patient as the test says."""
-    with chaos_system(pytestconfig.stash[CHOSEN], tmp_path, patience) as system:
+    with chaos_system(pytestconfig.stash[KAFKA_CHOICE], tmp_path, patience) as system:
         yield system
 
 

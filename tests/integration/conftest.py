@@ -10,21 +10,21 @@ import pytest
 from ensemble import Clock, Service
 from ensemble.kafka.client.access import open_client
 from ensemble.settings import KafkaSettings
-from tests.conftest import CHOSEN
+from tests.conftest import KAFKA_CHOICE
 from tests.end_to_end.system import fresh_cluster
 from tests.support.command_line import CommandLine
 from tests.support.kafka_cluster import Cluster
 from tests.support.kafka_harness import Outsider, ServiceProcess, ServiceThread
-from tests.support.payment_on_kafka import Desk, Provider
-from tests.support.scripted_service.service import workshop
+from tests.support.payment_on_kafka import PaymentOnKafka, StubProvider
+from tests.support.scripted_service.service import scripted_service
 
 
 class Shop:
-    """The workshop's service under a name of its own. Processes that it starts are killed at the test's end."""
+    """The scripted service under a name of its own. Processes that it starts are killed at the test's end."""
 
     def __init__(self, name: str, flags: Path, bootstrap: str, at_end: ExitStack) -> None:
         self.name, self.flags, self.bootstrap, self._at_end = name, flags, bootstrap, at_end
-        self.service: Service = workshop(name, flags)
+        self.service: Service = scripted_service(name, flags)
         self.outsider = at_end.enter_context(Outsider(bootstrap, self.service))
 
     def thread(self, clock: Clock | None = None, **settings: Any) -> ServiceThread:
@@ -62,15 +62,15 @@ def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterat
 @pytest.fixture(scope="session")
 def flow_kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """For services under their own names: what other tests write to their topics would be theirs."""
-    with fresh_cluster(pytestconfig.stash[CHOSEN], tmp_path_factory.mktemp("flow")) as cluster:
+    with fresh_cluster(pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("flow")) as cluster:
         yield cluster
 
 
 @pytest.fixture
-def desk(flow_kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+def payment(flow_kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> PaymentOnKafka:
     kafka = flow_kafka
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     ensemble = CommandLine(capsys)
     assert ensemble("topics", "apply").code == 0
     access = open_client(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
-    return Desk(ensemble, access, Provider(), kafka.bootstrap_servers)
+    return PaymentOnKafka(ensemble, access, StubProvider(), kafka.bootstrap_servers)

@@ -15,14 +15,14 @@ def test_a_service_goes_on_after_an_outage_longer_than_its_session(shop: Shop, k
     broker = kafka.broker
     with shop.thread(session_timeout_s=6) as thread:
         shop.outsider.send(Announced(account_id="a", text=ADD))
-        shop.outsider.until_told("a", "1")
+        shop.outsider.await_texts("a", "1")
 
         broker.kill()
         wait_for(lambda: thread.partitions == [], "the session to end", LONG_S)
         broker.restart()
 
         shop.outsider.send(Announced(account_id="a", text=ADD))
-        shop.outsider.until_told("a", "1", "2", limit_s=LONG_S)
+        shop.outsider.await_texts("a", "1", "2", limit_s=LONG_S)
 
 
 def test_a_service_goes_on_after_an_outage_that_its_group_did_not_notice(shop: Shop, kafka: Cluster) -> None:
@@ -30,10 +30,10 @@ def test_a_service_goes_on_after_an_outage_that_its_group_did_not_notice(shop: S
     broker = kafka.broker
     with shop.thread(session_timeout_s=120, commit_timeout_s=2):
         shop.outsider.send(Announced(account_id="a", text=ADD))
-        shop.outsider.until_told("a", "1")
+        shop.outsider.await_texts("a", "1")
 
         broker.kill()
         broker.restart()
 
         shop.outsider.send(Announced(account_id="a", text=ADD))
-        shop.outsider.until_told("a", "1", "2", limit_s=LONG_S)
+        shop.outsider.await_texts("a", "1", "2", limit_s=LONG_S)

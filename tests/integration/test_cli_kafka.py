@@ -81,13 +81,13 @@ def test_an_order_is_listed_with_its_terms(ensemble: CommandLine, access: Cluste
 
 
 def test_an_unknown_order_is_a_mistake(ensemble: CommandLine, order_id: str) -> None:
-    ensemble("orders", "show", order_id).assert_is_a_mistake(order_id, "ensemble orders list")
-    ensemble("orders", "cancel", order_id).assert_is_a_mistake(order_id, "ensemble orders list")
+    ensemble("orders", "show", order_id).assert_usage_error(order_id, "ensemble orders list")
+    ensemble("orders", "cancel", order_id).assert_usage_error(order_id, "ensemble orders list")
 
 
 def test_an_ended_order_is_not_cancelled(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
     put(access, "orchestrator.order-state", order_id, OrderState(order_id=order_id, status="completed"))
-    ensemble("orders", "cancel", order_id).assert_is_a_mistake("already completed")
+    ensemble("orders", "cancel", order_id).assert_usage_error("already completed")
 
 
 def test_watching_ends_with_the_order(ensemble: CommandLine, order_id: str) -> None:
@@ -150,25 +150,25 @@ def test_dead_letters_say_why_and_keep_the_bytes(ensemble: CommandLine, access: 
 
 
 def test_a_dead_letter_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> None:
-    ensemble("dead-letters", "show", "shipping.dead-letter").assert_is_a_mistake(
+    ensemble("dead-letters", "show", "shipping.dead-letter").assert_usage_error(
         "DEAD_LETTER", "is no place of a dead letter"
     )
-    ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_is_a_mistake("no partition 99")
-    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_is_a_mistake("no record at")
-    ensemble("dead-letters", "list", "--service", "kitchen").assert_is_a_mistake("--service kitchen", "shipping")
+    ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_usage_error("no partition 99")
+    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_usage_error("no record at")
+    ensemble("dead-letters", "list", "--service", "kitchen").assert_usage_error("--service kitchen", "shipping")
 
 
 def test_a_topic_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> None:
-    ensemble("tail", "no.such.topic").assert_is_a_mistake("no.such.topic", "ensemble topics apply")
+    ensemble("tail", "no.such.topic").assert_usage_error("no.such.topic", "ensemble topics apply")
 
 
 def test_a_message_that_is_too_large_is_a_mistake(ensemble: CommandLine, tmp_path: object) -> None:
-    ensemble("publish", "CancelOrder", "--example", "--reason", "x" * 1_100_000).assert_is_a_mistake("limit")
+    ensemble("publish", "CancelOrder", "--example", "--reason", "x" * 1_100_000).assert_usage_error("limit")
 
 
 def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    ensemble("topics", "list").assert_is_a_mistake("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
+    ensemble("topics", "list").assert_usage_error("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 def test_a_record_is_published_for_the_cli_itself(access: ClusterClient, order_id: str) -> None:

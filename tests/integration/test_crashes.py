@@ -24,12 +24,12 @@ def test_killed_in_the_middle_of_a_batch(shop: Shop, make: type) -> None:
     )
     first.until_flag("here")
     first.kill()
-    seen_at_death = outsider.told("a")
+    seen_at_death = outsider.texts_of("a")
     first.go("here")
     with shop.thread():
         outsider.until_done()
         outsider.send(make("a", "lines", "read"))
-        outsider.until_told("a", "1", "2", "3", "x=1", "x")
+        outsider.await_texts("a", "1", "2", "3", "x=1", "x")
     assert seen_at_death in ([], ["1"])
     assert len(outsider.records("outbox")) == 1
 
@@ -51,7 +51,7 @@ def test_killed_again_and_again_under_load(shop: Shop) -> None:
     outsider.send(*(script(key, "lines", "read") for key in KEYS))
     total, history = sum(range(each)), " ".join(map(str, range(each)))
     for key in KEYS:
-        outsider.until_told(key, *map(str, range(1, each + 1)), f"x={total}", history)
+        outsider.await_texts(key, *map(str, range(1, each + 1)), f"x={total}", history)
 
 
 def test_state_timers_and_ids_are_there_again_after_a_kill(shop: Shop) -> None:
@@ -60,18 +60,18 @@ def test_state_timers_and_ids_are_there_again_after_a_kill(shop: Shop) -> None:
     first = shop.process()
     outsider.send(script("a", "set 5", "set-below 7", "remind alarm 2 tell ding", "remind bell 3600 tell never"))
     outsider.send(script("a", "add 1"), message_id="one")
-    outsider.until_told("a", "6")
+    outsider.await_texts("a", "6")
     first.kill()
     with shop.thread():
         outsider.send(script("a", "add 1"), message_id="one")
         outsider.send(script("a", "get-below"))
-        outsider.until_told("a", *(["6", "7", "ding"] if outsider_is_quick(shop) else ["6", "ding", "7"]))
+        outsider.await_texts("a", *(["6", "7", "ding"] if outsider_is_quick(shop) else ["6", "ding", "7"]))
 
 
 def outsider_is_quick(shop: Shop) -> bool:
     """Whether the answer came before the timer."""
-    wait_for(lambda: len(shop.outsider.told("a")) == 3, "answer and timer")
-    return shop.outsider.told("a")[1] == "7"
+    wait_for(lambda: len(shop.outsider.texts_of("a")) == 3, "answer and timer")
+    return shop.outsider.texts_of("a")[1] == "7"
 
 
 def test_stopped_gracefully_it_finishes_commits_and_leaves_the_group(shop: Shop) -> None:
@@ -86,11 +86,11 @@ def test_stopped_gracefully_it_finishes_commits_and_leaves_the_group(shop: Shop)
 
     members = outsider.admin.describe_consumer_groups([shop.name])[shop.name].result(10).members
     assert members == []
-    assert outsider.told("a")[:2] == ["1", "2"]
+    assert outsider.texts_of("a")[:2] == ["1", "2"]
     started = time.monotonic()
     with shop.thread():
         outsider.until_done()
-        outsider.until_told("a", "1", "2", "3")
+        outsider.await_texts("a", "1", "2", "3")
     assert time.monotonic() - started < 10, "the group waited for a member that had left"
 
 
@@ -98,7 +98,7 @@ def test_records_that_were_only_skipped_or_dropped_are_committed_too(shop: Shop)
     """Nobody reads them again, and the lag does not lie."""
     with shop.thread():
         shop.outsider.send(script("a", "add 1"), message_id="one")
-        shop.outsider.until_told("a", "1")
+        shop.outsider.await_texts("a", "1")
         shop.outsider.send(script("a", "add 1"), message_id="one")
         shop.outsider.until_done(limit_s=10)
 

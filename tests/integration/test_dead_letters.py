@@ -42,7 +42,7 @@ def test_poison_between_good_records(shop: Shop) -> None:
     with shop.thread():
         outsider.until_done()
 
-    outsider.until_told("a", *(str(number + 1) for number in range(len(POISON) + 1)))
+    outsider.await_texts("a", *(str(number + 1) for number in range(len(POISON) + 1)))
     letters = outsider.letters()
     assert len(letters) == len(POISON)
     for letter, (key, value, reason) in zip(letters, POISON.values(), strict=True):
@@ -121,7 +121,7 @@ def test_headers_that_nobody_should_write_stop_nobody(
         shop.outsider.flush()
         shop.outsider.until_done()
 
-    shop.outsider.until_told("a", "fine")
+    shop.outsider.await_texts("a", "fine")
     (letter,) = shop.outsider.letters("a")
     found: Any = letter.headers()
     assert found[: len(headers)] == headers
@@ -137,10 +137,10 @@ def test_a_key_waits_on_all_topics_of_its_service(shop: Shop) -> None:
         shop.outsider.send(script("a", "fail"))
         wait_for(lambda: shop.outsider.letters("a"), "the dead letter")
         shop.outsider.send(Announced(account_id="a", text="news"), Announced(account_id="b", text="news"))
-        shop.outsider.until_told("b", "heard news")
-        shop.outsider.until_told("a")
+        shop.outsider.await_texts("b", "heard news")
+        shop.outsider.await_texts("a")
         shop.outsider.discard("a")
-        shop.outsider.until_told("a", "heard news")
+        shop.outsider.await_texts("a", "heard news")
 
 
 def test_header_names_that_are_no_text_stop_nobody(shop: Shop) -> None:
@@ -150,5 +150,5 @@ def test_header_names_that_are_no_text_stop_nobody(shop: Shop) -> None:
         for value in (encoder_for(Script)(script("a", "tell fine")), b"garbage"):
             raw_producer.produce(shop.bootstrap, topic, partition, (b"a", value, b"\xff\xfe"))
         shop.outsider.until_done()
-    shop.outsider.until_told("a", "fine")
+    shop.outsider.await_texts("a", "fine")
     assert [letter.value() for letter in shop.outsider.letters("a")] == [b"garbage"]

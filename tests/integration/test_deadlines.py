@@ -22,9 +22,9 @@ def test_what_came_while_the_service_was_down_is_no_silence(shop: Shop) -> None:
     outsider.send(*(script("a", f"jot {number}") for number in range(MANY)))
     outsider.send(script("a", "forget alarm", "tell in time"))
     with shop.thread(clock, batch_records=20):
-        outsider.until_told("a", "in time")
+        outsider.await_texts("a", "in time")
         outsider.send(script("a", "remind bell 0 tell now"))
-        outsider.until_told("a", "in time", "now")
+        outsider.await_texts("a", "in time", "now")
 
 
 def test_what_lies_in_an_open_transaction_is_waited_for(shop: Shop) -> None:
@@ -44,9 +44,9 @@ def test_what_lies_in_an_open_transaction_is_waited_for(shop: Shop) -> None:
         wait_for(lambda: thread.loop._gate.waits_for(range(9)), "the deadline to be due")
         seen = thread.loop.beat
         wait_for(lambda: thread.loop.beat > seen + 0.5, "the loop to turn for a while")
-        assert outsider.told("a") == []
+        assert outsider.texts_of("a") == []
         sender.commit_transaction(LIMIT_S)
-        outsider.until_told("a", "ok")
+        outsider.await_texts("a", "ok")
 
 
 def test_an_idle_partition_that_ends_in_a_commit_marker_does_not_hold_deadlines_back(shop: Shop) -> None:
@@ -63,8 +63,8 @@ def test_an_idle_partition_that_ends_in_a_commit_marker_does_not_hold_deadlines_
         sender.commit_transaction(LIMIT_S)
         wait_for(lambda: outsider.records("timers-changelog"), "the timer")
         clock.advance(10)
-        outsider.until_told("a", "ding")
+        outsider.await_texts("a", "ding")
     with shop.thread(clock):
         outsider.send(script("b", "tell only to know that it runs"))
-        outsider.until_told("b", "only to know that it runs")
-    outsider.until_told("a", "ding")
+        outsider.await_texts("b", "only to know that it runs")
+    outsider.await_texts("a", "ding")

@@ -32,7 +32,7 @@ def test_a_group_without_offsets_does_not_start_from_the_beginning(shop: Shop) -
 
     assert isinstance(error, LostState)
     assert "set the group's offsets, then start again" in str(error)
-    assert all(outsider.told(key) == ["1"] for key in KEYS)
+    assert all(outsider.texts_of(key) == ["1"] for key in KEYS)
 
 
 def test_offsets_out_of_range_stop_the_service(shop: Shop) -> None:
@@ -63,7 +63,7 @@ def test_a_new_group_without_state_starts_at_the_first_record(shop: Shop) -> Non
     outsider.send(script("a", "tell first"))
     with shop.thread():
         outsider.until_done()
-    outsider.until_told("a", "first")
+    outsider.await_texts("a", "first")
 
 
 def test_an_input_that_is_new_to_the_group_is_read_from_its_start(shop: Shop) -> None:
@@ -79,4 +79,4 @@ def test_an_input_that_is_new_to_the_group_is_read_from_its_start(shop: Shop) ->
         future.result(10)
     with shop.thread():
         outsider.until_done()
-        outsider.until_told("a", "heard old news")
+        outsider.await_texts("a", "heard old news")

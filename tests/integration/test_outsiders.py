@@ -28,7 +28,7 @@ def test_a_producer_that_partitions_as_java_does_is_understood(shop: Shop, parti
     with shop.thread():
         shop.outsider.until_done()
     for key in KEYS:
-        shop.outsider.until_told(key, "hello")
+        shop.outsider.await_texts(key, "hello")
     assert shop.outsider.letters() == []
     causes = {headers_of(record)["ce_causationid"].decode() for record in shop.outsider.records("events")}
     topic = shop.outsider.topic("commands")
@@ -47,10 +47,10 @@ def test_what_another_partitioner_misplaced_is_refused_with_words(shop: Shop) ->
     assert misplaced, "the partitioners agree on all keys: take others"
     for key in KEYS:
         if key in misplaced:
-            assert "produce with partitioner=murmur2_random" in shop.outsider.given_up(key)[0]
-            assert shop.outsider.told(key) == []
+            assert "produce with partitioner=murmur2_random" in shop.outsider.errors_of(key)[0]
+            assert shop.outsider.texts_of(key) == []
         else:
-            shop.outsider.until_told(key, "hello")
+            shop.outsider.await_texts(key, "hello")
 
 
 def test_the_same_record_twice_takes_effect_once(shop: Shop) -> None:
@@ -64,7 +64,7 @@ def test_the_same_record_twice_takes_effect_once(shop: Shop) -> None:
         shop.outsider.send(script("a", "add 1"), message_id="one")
         shop.outsider.send(script("a", "add 1"), message_id="three")
         shop.outsider.until_done()
-    shop.outsider.until_told("a", "1", "2", "3")
+    shop.outsider.await_texts("a", "1", "2", "3")
 
 
 def test_an_id_that_was_dead_lettered_is_not_done(shop: Shop) -> None:
@@ -74,15 +74,15 @@ def test_an_id_that_was_dead_lettered_is_not_done(shop: Shop) -> None:
         shop.outsider.until_done()
         shop.outsider.discard("a")
         shop.outsider.send(script("a", "tell now it works"), message_id="one")
-        shop.outsider.until_told("a", "now it works")
+        shop.outsider.await_texts("a", "now it works")
 
 
 def test_the_same_id_of_another_key_is_another_message(shop: Shop) -> None:
     with shop.thread():
         shop.outsider.send(script("a", "tell mine"), message_id="one")
         shop.outsider.send(Announced(account_id="b", text="yours"), message_id="one")
-        shop.outsider.until_told("a", "mine")
-        shop.outsider.until_told("b", "heard yours")
+        shop.outsider.await_texts("a", "mine")
+        shop.outsider.await_texts("b", "heard yours")
 
 
 def test_what_its_sender_took_back_was_never_sent(shop: Shop) -> None:
@@ -98,4 +98,4 @@ def test_what_its_sender_took_back_was_never_sent(shop: Shop) -> None:
             sender.flush()
             ends(30)
         shop.outsider.send(script("a", "tell last"))
-        shop.outsider.until_told("a", "meant", "last")
+        shop.outsider.await_texts("a", "meant", "last")

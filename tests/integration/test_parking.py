@@ -35,15 +35,15 @@ def test_a_parked_key_keeps_its_order_when_the_process_dies_at(shop: Shop, point
     # when a third takes over, and what made the head fail is mended
     with shop.thread(policies_dir=policies):
         everybody_else_is_done(shop)
-        assert shop.outsider.told("poisoned") == []
+        assert shop.outsider.texts_of("poisoned") == []
         shop.flag("mended")
 
         # then every record of the key has taken effect once, in order
-        shop.outsider.until_told("poisoned", *numbers())
+        shop.outsider.await_texts("poisoned", *numbers())
         shop.outsider.until_done()
         shop.outsider.send(script("poisoned", "read", "lines"))
         history = " ".join(str(number) for number in range(ROUNDS))
-        shop.outsider.until_told("poisoned", *numbers(), history, f"x={sum(range(ROUNDS))}")
+        shop.outsider.await_texts("poisoned", *numbers(), history, f"x={sum(range(ROUNDS))}")
 
 
 def test_parked_keys_move_with_their_partitions(shop: Shop) -> None:
@@ -66,7 +66,7 @@ def test_parked_keys_move_with_their_partitions(shop: Shop) -> None:
 
             # then each key has its effects once, in order
             for key in poisoned:
-                shop.outsider.until_told(key, *numbers())
+                shop.outsider.await_texts(key, *numbers())
 
 
 def test_a_call_that_hangs_delays_no_other_key_and_is_made_again_after_a_kill(shop: Shop) -> None:
@@ -80,7 +80,7 @@ def test_a_call_that_hangs_delays_no_other_key_and_is_made_again_after_a_kill(sh
     # when all others are done, its own record is committed as in flight
     everybody_else_is_told(shop, "1")
     shop.outsider.until_done()
-    assert shop.outsider.told("hanging") == []
+    assert shop.outsider.texts_of("hanging") == []
 
     # and when the process is killed meanwhile, another one calls again
     first.kill()
@@ -89,7 +89,7 @@ def test_a_call_that_hangs_delays_no_other_key_and_is_made_again_after_a_kill(sh
         shop.flag("answer.go")
 
         # then it takes effect once, and what waited behind it follows
-        shop.outsider.until_told("hanging", "1", "2")
+        shop.outsider.await_texts("hanging", "1", "2")
 
 
 def send_until_dead(shop: Shop, process: ServiceProcess, rounds: Iterator[int]) -> None:
@@ -123,7 +123,7 @@ def everybody_else_is_done(shop: Shop) -> None:
 
 def everybody_else_is_told(shop: Shop, *texts: str) -> None:
     for key in OTHERS:
-        shop.outsider.until_told(key, *texts)
+        shop.outsider.await_texts(key, *texts)
 
 
 def numbers() -> list[str]:

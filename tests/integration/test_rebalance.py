@@ -35,7 +35,7 @@ def test_two_instances_share_the_work_and_take_over_from_each_other(shop: Shop, 
             outsider.until_done()
     outsider_says = [str(number) for number in range(1, 21)]
     for key in KEYS:
-        outsider.until_told(key, *outsider_says)
+        outsider.await_texts(key, *outsider_says)
 
 
 def partitions(thread: ServiceThread) -> int:
@@ -52,7 +52,7 @@ def test_state_moves_with_its_partition(shop: Shop) -> None:
             wait_for(lambda: partitions(second) == 1, "a partition for the second")
             outsider.send(*(script(key, "get", "lines", "read") for key in KEYS))
             for key in KEYS:
-                outsider.until_told(key, "5", "x=2", "hi")
+                outsider.await_texts(key, "5", "x=2", "hi")
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -64,4 +64,4 @@ def test_a_member_without_partitions_is_ready_and_takes_over(shop: Shop, protoco
         shop.outsider.send(*(script(key, "add 1") for key in KEYS))
         shop.outsider.until_done()
         for key in KEYS:
-            shop.outsider.until_told(key, "1")
+            shop.outsider.await_texts(key, "1")

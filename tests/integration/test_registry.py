@@ -115,7 +115,7 @@ def test_without_the_registry_its_ids_are_refused_with_words(shop: Shop) -> None
     shop.open(v1.service(shop.name), FileSchemaSources())
     shop.sell(v1.Sold, shop.registry.connect(), ["till-1"])
     wait_for(shop.outsider.letters, "the dead letter")
-    assert "SCHEMA_REGISTRY_URL" in shop.outsider.given_up("till-1")[0]
+    assert "SCHEMA_REGISTRY_URL" in shop.outsider.errors_of("till-1")[0]
 
 
 def test_what_is_known_outlives_the_registry_and_a_restart_of_the_group(shop: Shop) -> None:
@@ -160,7 +160,7 @@ def test_an_id_that_nobody_has_is_given_up_with_words(shop: Shop) -> None:
     shop.outsider.producer.produce(f"{shop.name}.sales", b"\0\0\1\0\0tea", b"till-1")
     shop.outsider.flush()
     wait_for(shop.outsider.letters, "the dead letter")
-    assert "schema id 65536 is none of those" in shop.outsider.given_up("till-1")[0]
+    assert "schema id 65536 is none of those" in shop.outsider.errors_of("till-1")[0]
 
 
 def test_a_rolling_upgrade_and_its_rollback_lose_nothing(shop: Shop) -> None:

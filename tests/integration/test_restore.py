@@ -128,7 +128,7 @@ def test_state_that_cannot_be_read_stops_the_service_and_costs_no_message(shop: 
 
     write(shop, "account-changelog", FIVE)
     with shop.thread():
-        shop.outsider.until_told("a", "5")
+        shop.outsider.await_texts("a", "5")
     assert shop.outsider.letters() == []
 
 

@@ -26,7 +26,7 @@ def test_a_second_process_with_the_same_slot_makes_the_older_exit_and_say_why(sh
     outsider.send(*(script(key, "add 1") for key in KEYS))
     outsider.until_done()
     for key in KEYS:
-        outsider.until_told(key, "1", "2")
+        outsider.await_texts(key, "1", "2")
     assert newer.stop() == 0
 
 
@@ -35,20 +35,20 @@ def test_a_process_that_stood_still_beyond_its_session_does_nothing_twice(shop: 
     outsider = shop.outsider
     zombie = shop.process(instance_id="0", session_timeout_s=6, transaction_timeout_s=6)
     outsider.send(script("a", "add 1"))
-    outsider.until_told("a", "1")
+    outsider.await_texts("a", "1")
     outsider.send(script("a", "add 1", "wait here"))
     zombie.until_flag("here")
     zombie.send_signal(signal.SIGSTOP)
     zombie.go("here")
     with shop.thread(instance_id="1", session_timeout_s=6):
         outsider.until_done()
-        outsider.until_told("a", "1", "2")
+        outsider.await_texts("a", "1", "2")
         zombie.send_signal(signal.SIGCONT)
         outsider.send(script("a", "add 1"))
         zombie.until_logged("transaction.aborted")
-        outsider.until_told("a", "1", "2", "3")
+        outsider.await_texts("a", "1", "2", "3")
         wait_for(lambda: "partitions.assigned" in zombie.log.partition("transaction.aborted")[2], "it to join again")
         outsider.send(*(script(key, "add 1") for key in KEYS))
         outsider.until_done()
     for key in KEYS:
-        outsider.until_told(key, "1")
+        outsider.await_texts(key, "1")

@@ -12,7 +12,7 @@ from ensemble import Service
 from tests.integration.conftest import Shop
 from tests.support.kafka_harness import ServiceProcess, wait_for
 from tests.support.scripted_service.drivers import script
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 
 def refusal(process: ServiceProcess) -> str:
@@ -25,7 +25,7 @@ def refusal(process: ServiceProcess) -> str:
 def rename(shop: Shop) -> Service:
     """A service whose topics nobody has made."""
     shop.name = f"{shop.name}-new"
-    return workshop(shop.name, shop.flags)
+    return scripted_service(shop.name, shop.flags)
 
 
 def make(shop: Shop, topic: NewTopic) -> None:

@@ -57,11 +57,11 @@ def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None
 
         # then nothing is lost, of that key or of those behind it
         everything_is_told(shop, ROUNDS)
-        shop.outsider.until_told("poisoned", *numbers(6))
+        shop.outsider.await_texts("poisoned", *numbers(6))
 
         # and its timers are judged as before
         shop.outsider.send(script("poisoned", "remind alarm 0 tell ding"))
-        shop.outsider.until_told("poisoned", *numbers(6), "ding")
+        shop.outsider.await_texts("poisoned", *numbers(6), "ding")
 
 
 def leave_markers(shop: Shop) -> None:
@@ -85,12 +85,12 @@ def has_stopped(shop: Shop, member: ServiceThread) -> bool:
 
 
 def told(shop: Shop) -> list[list[str]]:
-    return [shop.outsider.told(key) for key in KEYS]
+    return [shop.outsider.texts_of(key) for key in KEYS]
 
 
 def everything_is_told(shop: Shop, rounds: int) -> None:
     for key in KEYS:
-        shop.outsider.until_told(key, *numbers(rounds))
+        shop.outsider.await_texts(key, *numbers(rounds))
 
 
 def numbers(last: int) -> list[str]:

@@ -38,14 +38,14 @@ def test_an_aborted_batch_leaves_nothing_behind_and_is_done_again(shop: Shop) ->
     with shop.thread() as thread:
         shop.outsider.send(Announced(account_id="a", text="add 1; forward once; tell " + "x" * 2000))
         wait_for(lambda: count(thread, shop, "ensemble_transaction_aborts_total"), "an abort")
-        assert shop.outsider.told("a") == []
+        assert shop.outsider.texts_of("a") == []
         assert shop.outsider.records("outbox") == []
         assert shop.outsider.records("account-changelog") == []
 
         limit_record_size(shop.outsider.admin, shop.outsider.topic("events"), 1_000_000)
         shop.outsider.until_done()
 
-        shop.outsider.until_told("a", "1", "x" * 2000)
+        shop.outsider.await_texts("a", "1", "x" * 2000)
         assert len(shop.outsider.records("outbox")) == 1
 
 
@@ -76,7 +76,7 @@ def test_a_commit_without_an_answer_that_took_effect_is_not_done_again(shop: Sho
         shop.outsider.send(Announced(account_id="a", text=ADD))
         shop.outsider.until_done()
         shop.outsider.send(Announced(account_id="a", text=ADD))
-        shop.outsider.until_told("a", "1", "2")
+        shop.outsider.await_texts("a", "1", "2")
 
 
 def test_a_commit_without_an_answer_that_did_not_take_effect_is_done_again(shop: Shop) -> None:
@@ -87,8 +87,8 @@ def test_a_commit_without_an_answer_that_did_not_take_effect_is_done_again(shop:
         shop.outsider.send(*(Announced(account_id=key, text=ADD) for key in ("a", "b")))
         shop.outsider.until_done()
         shop.outsider.send(script("a", "add 1"))
-        shop.outsider.until_told("a", "1", "2")
-        shop.outsider.until_told("b", "1")
+        shop.outsider.await_texts("a", "1", "2")
+        shop.outsider.await_texts("b", "1")
 
 
 def test_timers_whose_commit_has_no_answer_fire_once(shop: Shop) -> None:
@@ -98,9 +98,9 @@ def test_timers_whose_commit_has_no_answer_fire_once(shop: Shop) -> None:
         shop.outsider.send(script("a", "remind alarm 0.5 tell once; add 1"))
         shop.outsider.until_done()
         thread.loop._transactions = Forgetful(thread.loop._transactions, commits=True)  # type: ignore[assignment]
-        shop.outsider.until_told("a", "once", "1")
+        shop.outsider.await_texts("a", "once", "1")
         shop.outsider.send(script("a", "add 1"))
-        shop.outsider.until_told("a", "once", "1", "2")
+        shop.outsider.await_texts("a", "once", "1", "2")
 
 
 def test_a_broker_that_is_silent_for_a_while_costs_nothing(shop: Shop, kafka: Cluster) -> None:
@@ -114,7 +114,7 @@ def test_a_broker_that_is_silent_for_a_while_costs_nothing(shop: Shop, kafka: Cl
             (shop.flags / "here.go").touch()
             wait_for(lambda: thread.loop._transactions._producer is not first, "the producer to be thrown away")
         shop.outsider.until_done()
-        shop.outsider.until_told("a", "1")
+        shop.outsider.await_texts("a", "1")
 
 
 def test_a_fatal_error_commits_nothing_of_the_record_that_met_it(shop: Shop) -> None:
@@ -123,13 +123,13 @@ def test_a_fatal_error_commits_nothing_of_the_record_that_met_it(shop: Shop) -> 
     dying = shop.thread()
     with_error = dying.__enter__()
     outsider.send(script("a", "tell before"))
-    outsider.until_told("a", "before")
+    outsider.await_texts("a", "before")
     outsider.send(script("a", "die-once", "tell after"))
     with_error.join()
     assert "told to die" in str(dying.error)
 
     with shop.thread():
-        outsider.until_told("a", "before", "after")
+        outsider.await_texts("a", "before", "after")
 
 
 def test_a_batch_that_takes_too_long_commits_what_it_has_and_goes_on(shop: Shop) -> None:
@@ -139,5 +139,5 @@ def test_a_batch_that_takes_too_long_commits_what_it_has_and_goes_on(shop: Shop)
     with shop.thread(batch_s=0.5) as thread:
         outsider.until_done()
         batches = count(thread, shop, "ensemble_batch_seconds_count")
-    outsider.until_told("a", "1", "2")
+    outsider.await_texts("a", "1", "2")
     assert batches >= 3, "six records of 0.3 s each do not fit into half a second"

@@ -19,9 +19,9 @@ from cli.verify.facts import Booking
 from cli.verify.flow import MESSAGE_TOPICS, SERVICES
 from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
-from tests.support.recorded_flow.orders import TERMS, clean_story
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import TERMS, clean_flow
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS
-from tests.support.recorded_flow.story import Story
 
 LIMIT_S = 30.0
 
@@ -63,17 +63,17 @@ def wait_for_topics(admin: AdminClient, count: int) -> None:
         time.sleep(0.05)
 
 
-def publish(cluster: str, story: Story) -> None:
-    """Write the story, each record at its offset, and let every group have read what it has read there."""
+def publish(cluster: str, flow: RecordedFlow) -> None:
+    """Write the flow, each record at its offset, and let every group have read what it has read there."""
     producer = Producer({"bootstrap.servers": cluster})
-    for record in sorted(story.records, key=lambda record: record.at[2]):
+    for record in sorted(flow.records, key=lambda record: record.at[2]):
         topic, partition, _ = record.at
         headers: list[tuple[str, str | bytes | None]] = [*record.headers()]
         producer.produce(topic, record.value(), record.key(), partition, headers=headers)
     assert producer.flush(LIMIT_S) == 0
     for group in SERVICES:
         consumer = Consumer({"bootstrap.servers": cluster, "group.id": group})
-        read = {**story.ends, **story.committed.get(group, {})}
+        read = {**flow.ends, **flow.committed.get(group, {})}
         offsets = [TopicPartition(topic, p, end) for (topic, p), end in read.items() if topic in MESSAGE_TOPICS]
         commit(consumer, offsets)
         consumer.close()
@@ -117,21 +117,21 @@ def provider(bookings: list[Booking]) -> Iterator[str]:
             thread.join()
 
 
-def verified(cluster: str, story: Story, **options: Any) -> Report:
-    with provider(story.bookings) as url:
+def verified(cluster: str, flow: RecordedFlow, **options: Any) -> Report:
+    with provider(flow.bookings) as url:
         asked = Options(provider_url=url, **options)
         return run_verify(KafkaSettings(bootstrap_servers=cluster), asked, tell=lambda _: None)
 
 
 def test_an_empty_cluster_is_not_clean(empty: str) -> None:
-    report = verified(empty, Story())
+    report = verified(empty, RecordedFlow())
 
     assert report.exit_code == 2
     assert "this cluster is empty" in report.problems[0]
 
 
 def test_topics_without_any_order_are_not_clean(cluster: str) -> None:
-    report = verified(cluster, Story())
+    report = verified(cluster, RecordedFlow())
 
     assert report.exit_code == 2
     assert "there is no order" in report.problems[0]
@@ -142,31 +142,31 @@ def test_a_missing_topic_is_named(cluster: str) -> None:
     admin.delete_topics(["shipping.events"])["shipping.events"].result(LIMIT_S)
     wait_for_topics(admin, len(TOPICS) - 1)
 
-    assert "topics are missing: shipping.events" in verified(cluster, Story()).problems[0]
+    assert "topics are missing: shipping.events" in verified(cluster, RecordedFlow()).problems[0]
 
 
 def test_a_clean_story_is_clean_and_counted(cluster: str) -> None:
-    story = clean_story()
-    publish(cluster, story)
+    flow = clean_flow()
+    publish(cluster, flow)
 
-    report = verified(cluster, story, expect_orders=4)
+    report = verified(cluster, flow, expect_orders=4)
 
     assert (report.exit_code, report.violations, report.problems) == (0, (), ())
     assert report.counted is not None
-    assert sum(report.counted.messages.values()) == sum(1 for r in story.records if r.topic() in MESSAGE_TOPICS)
+    assert sum(report.counted.messages.values()) == sum(1 for r in flow.records if r.topic() in MESSAGE_TOPICS)
 
 
 def test_what_is_planted_is_found(cluster: str) -> None:
-    story = clean_story()
-    story.by("order", "orders.events", "OrderCompleted", story.last("CompleteOrder", "o-done"), order_id="o-done")
-    story.last("StockReserved", "o-fast").fields["quantity"] += 1
-    story.last("OrderState", "o-undone").fields["owed"] = ["payment"]
-    story.outside("payments.commands", "ProcessPayment", "o-bad").raw_value = b"garbage"
-    next(record for record in story.records if record.topic() == "order.dead-letter").raw_value = b"altered"
-    story.bookings.append(story.bookings[0]._replace(key="again"))
-    publish(cluster, story)
+    flow = clean_flow()
+    flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-done"), order_id="o-done")
+    flow.last("StockReserved", "o-fast").fields["quantity"] += 1
+    flow.last("OrderState", "o-undone").fields["owed"] = ["payment"]
+    flow.outside("payments.commands", "ProcessPayment", "o-bad").raw_value = b"garbage"
+    next(record for record in flow.records if record.topic() == "order.dead-letter").raw_value = b"altered"
+    flow.bookings.append(flow.bookings[0]._replace(key="again"))
+    publish(cluster, flow)
 
-    report = verified(cluster, story)
+    report = verified(cluster, flow)
 
     assert report.exit_code == 1
     assert {violation.check for violation in report.violations} == {
@@ -180,32 +180,32 @@ def test_what_is_planted_is_found(cluster: str) -> None:
 
 
 def test_an_order_under_way_is_listed_with_the_lag(cluster: str) -> None:
-    story = clean_story()
-    placed = story.outside("orders.events", "OrderPlaced", "o-open", **TERMS, order_id="o-open", placed_at=1)
+    flow = clean_flow()
+    placed = flow.outside("orders.events", "OrderPlaced", "o-open", **TERMS, order_id="o-open", placed_at=1)
     for group in ("order", "orchestrator", "shipping"):
-        story.unread(group, placed)
-    publish(cluster, story)
+        flow.unread(group, placed)
+    publish(cluster, flow)
 
-    report = verified(cluster, story)
+    report = verified(cluster, flow)
 
     assert (report.exit_code, [order.order_id for order in report.open_orders]) == (0, ["o-open"])
     assert report.lags["orchestrator"]["orders.events"] == 1
 
 
 def test_aborted_records_do_not_count(cluster: str) -> None:
-    story = clean_story()
-    publish(cluster, story)
+    flow = clean_flow()
+    publish(cluster, flow)
     with_open_transaction(cluster).abort_transaction(LIMIT_S)
 
-    assert verified(cluster, story, expect_orders=4).violations == ()
+    assert verified(cluster, flow, expect_orders=4).violations == ()
 
 
 def test_a_transaction_that_hangs_ends_the_check_in_words(cluster: str) -> None:
-    story = clean_story()
-    publish(cluster, story)
+    flow = clean_flow()
+    publish(cluster, flow)
     hanging = with_open_transaction(cluster)
     try:
-        report = verified(cluster, story, stall_s=2)
+        report = verified(cluster, flow, stall_s=2)
     finally:
         hanging.abort_transaction(LIMIT_S)
 
@@ -214,7 +214,7 @@ def test_a_transaction_that_hangs_ends_the_check_in_words(cluster: str) -> None:
 
 
 def test_without_the_provider_all_but_the_money_is_checked(cluster: str) -> None:
-    publish(cluster, clean_story())
+    publish(cluster, clean_flow())
 
     report = run_verify(
         KafkaSettings(bootstrap_servers=cluster), Options(provider_url="http://127.0.0.1:1"), tell=print

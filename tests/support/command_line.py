@@ -12,7 +12,7 @@ from cli.__main__ import run
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     code: int
     out: str
     err: str
@@ -26,7 +26,7 @@ class Ran:
         """Each line of a stream of JSON objects."""
         return [json.loads(line) for line in self.out.splitlines()]
 
-    def assert_is_a_mistake(self, *words: str) -> None:
+    def assert_usage_error(self, *words: str) -> None:
         """Exit code 2, nothing on stdout, and words that name what is wrong; no traceback."""
         assert (self.code, self.out) == (2, ""), self.err
         assert "Traceback" not in self.err
@@ -40,8 +40,8 @@ class CommandLine:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
-    def __call__(self, *arguments: str) -> Ran:
+    def __call__(self, *arguments: str) -> CommandResult:
         self._capsys.readouterr()
         code = run(arguments)
         captured = self._capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)

@@ -54,7 +54,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class KafkaChoice:
     """Which Kafka, and the words for it. `or_embedded`: the image may turn out not to be had."""
 
     kafka: Choice
@@ -69,25 +69,27 @@ def image() -> str:
     return os.environ.get("KAFKA_IMAGE") or DEFAULT_IMAGE
 
 
-def choose(forced: Choice | None, environment: Mapping[str, str], engine: Callable[[], Engine]) -> Chosen:
+def choose(forced: Choice | None, environment: Mapping[str, str], engine: Callable[[], Engine]) -> KafkaChoice:
     """What the environment names, else a container where an engine answers, else an embedded one; `forced` wins."""
     named = environment.get("KAFKA_BOOTSTRAP_SERVERS")
     match forced or ("env" if named else engine()):
         case "env":
             if not named:
                 raise pytest.UsageError("--kafka=env needs KAFKA_BOOTSTRAP_SERVERS=host:port")
-            return Chosen("env", f"{named} (KAFKA_BOOTSTRAP_SERVERS)")
+            return KafkaChoice("env", f"{named} (KAFKA_BOOTSTRAP_SERVERS)")
         case "containers":
-            return Chosen("containers", f"{image()} in a container (--kafka=containers)")
+            return KafkaChoice("containers", f"{image()} in a container (--kafka=containers)")
         case Engine.HAS_IMAGE:
-            return Chosen("containers", f"{image()} in a container; --kafka=embedded for the embedded one")
+            return KafkaChoice("containers", f"{image()} in a container; --kafka=embedded for the embedded one")
         case Engine.ANSWERS:
-            return Chosen("containers", f"{image()} in a container, embedded if it cannot be pulled", or_embedded=True)
-    return Chosen("embedded", "embedded, started when a test asks for it")
+            return KafkaChoice(
+                "containers", f"{image()} in a container, embedded if it cannot be pulled", or_embedded=True
+            )
+    return KafkaChoice("embedded", "embedded, started when a test asks for it")
 
 
 @contextmanager
-def cluster_for_tests(chosen: Chosen, directory: Path) -> Iterator[Cluster]:
+def cluster_for_tests(chosen: KafkaChoice, directory: Path) -> Iterator[Cluster]:
     """Give the session its Kafka."""
     if chosen.kafka == "env":
         yield Cluster(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
@@ -110,29 +112,29 @@ def _embedded(directory: Path) -> Iterator[Cluster]:
 @contextmanager
 def container(**more: Any) -> Iterator[ApacheKafkaContainer]:
     """A broker in a container that is removed at the end."""
-    leave_the_cleaning_to_us()
+    disable_unavailable_reaper()
     with ApacheKafkaContainer(**more) as kafka:
         yield kafka
 
 
-def leave_the_cleaning_to_us() -> None:
+def disable_unavailable_reaper() -> None:
     """testcontainers cleans up after killed runs by an image of its own; without that it would refuse to start."""
     from testcontainers.core.config import testcontainers_config
 
-    if not testcontainers_config.ryuk_disabled and not _images_do("get", testcontainers_config.ryuk_image):
+    if not testcontainers_config.ryuk_disabled and not _call_images("get", testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
 
 
-def engine_here() -> Engine:
+def detect_engine() -> Engine:
     """Ask for an engine. Machines without one pay nothing for the question."""
-    if not (os.environ.get("DOCKER_HOST") or _somebody_listens()):
+    if not (os.environ.get("DOCKER_HOST") or _is_engine_listening()):
         return Engine.NONE
-    if _images_do("get", image()):
+    if _call_images("get", image()):
         return Engine.HAS_IMAGE
-    return Engine.ANSWERS if _images_do("list") else Engine.NONE
+    return Engine.ANSWERS if _call_images("list") else Engine.NONE
 
 
-def _somebody_listens() -> bool:
+def _is_engine_listening() -> bool:
     """Asked here first: where nobody does, the client leaves a socket open behind its error."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(SOCKET)) == 0
@@ -140,10 +142,10 @@ def _somebody_listens() -> bool:
 
 def pull() -> bool:
     """Tell whether the broker's image is here now."""
-    return _images_do("get", image()) or _images_do("pull", image())
+    return _call_images("get", image()) or _call_images("pull", image())
 
 
-def _images_do(what: Literal["get", "list", "pull"], *names: str) -> bool:
+def _call_images(what: Literal["get", "list", "pull"], *names: str) -> bool:
     import docker
 
     try:

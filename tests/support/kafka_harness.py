@@ -149,7 +149,7 @@ class Outsider:
             self._drain(place, ends[place])
         return [record for place in places for record in self._read.get(place, [])]
 
-    def told(self, key: str) -> list[str]:
+    def texts_of(self, key: str) -> list[str]:
         """What the service told about `key`, in order."""
         readers = readers_for(Told)
         records = [record for record in self.records("events") if record.key() == key.encode()]
@@ -166,14 +166,14 @@ class Outsider:
         letters = self.records("dead-letter")
         return [letter for letter in letters if key is None or letter.key() == key.encode()]
 
-    def given_up(self, key: str) -> list[str]:
+    def errors_of(self, key: str) -> list[str]:
         """Why records of `key` were given up."""
         return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
 
-    def until_told(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
+    def await_texts(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
         """Wait until exactly these were told about `key`."""
         limit = time.monotonic() + limit_s
-        while (found := self.told(key)) != list(texts):
+        while (found := self.texts_of(key)) != list(texts):
             assert time.monotonic() < limit, f"{key}: told {found}, expected {list(texts)}"
             time.sleep(0.02)
 

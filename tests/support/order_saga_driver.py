@@ -85,7 +85,7 @@ def failed(command: str, attempt: int, disposition: Disposition = "dead_letter")
     )
 
 
-class Board:
+class StubPauses:
     """What is paused for all, in words."""
 
     def __init__(self) -> None:
@@ -102,25 +102,25 @@ class Board:
         return next((f"{' '.join(place)}: {why}" for place, why in self.paused.items() if place in places), None)
 
 
-class Play:
+class OrderSaga:
     """Keeps the state, the clock, and every command sent."""
 
     def __init__(self, *triggers: Message | Deadline, policies: SagaPolicies = POLICIES) -> None:
         self.state = OrderState(order_id="o-1")
         self.now = 1_000_000
         self.policies = policies
-        self.board = Board()
+        self.pauses = StubPauses()
         self.sent: list[Command] = []
         """What the latest trigger sent."""
         self.all_sent: list[Command] = []
         self.on(*triggers)
 
-    def on(self, *triggers: Message | Deadline) -> Play:
+    def on(self, *triggers: Message | Deadline) -> OrderSaga:
         for trigger in triggers:
             self._take(trigger)
         return self
 
-    def time_out(self, times: int = 1) -> Play:
+    def time_out(self, times: int = 1) -> OrderSaga:
         """Let the deadline under way pass, and the next, ..."""
         for _ in range(times):
             assert self.state.due_at is not None
@@ -128,19 +128,19 @@ class Play:
             self.on(Deadline(self.now))
         return self
 
-    def paused_for_all(self, scope: Scope, name: str) -> Play:
+    def pause_for_all(self, scope: Scope, name: str) -> OrderSaga:
         """A pause wider than this order, from now on."""
-        self.board.paused[scope, name] = "provider down"
+        self.pauses.paused[scope, name] = "provider down"
         return self
 
-    def wait(self, seconds: float) -> Play:
+    def wait(self, seconds: float) -> OrderSaga:
         self.now += round(seconds * 1000)
         return self
 
     def _take(self, trigger: Message | Deadline) -> None:
         self.now += 1
         state = note(self.state, trigger, "m-0") if isinstance(trigger, OrderPlaced) else self.state
-        decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=self.policies, pauses=self.board)
+        decision = advance(ORDER_FULFILMENT, state, trigger, now=self.now, policies=self.policies, pauses=self.pauses)
         self.state, self.sent = decision.state, list(decision.commands)
         self.all_sent += decision.commands
 

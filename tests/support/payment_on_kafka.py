@@ -20,7 +20,7 @@ from tests.support.order_messages import order_placed, process_payment
 
 
 @dataclass
-class Provider:
+class StubProvider:
     """Refuses for good what `refuses` holds, declines tok_declined, and captures everything else."""
 
     refuses: set[str] = field(default_factory=set)
@@ -39,22 +39,22 @@ class Provider:
 
 
 @dataclass(frozen=True)
-class Desk:
+class PaymentOnKafka:
     ensemble: CommandLine
     access: ClusterClient
-    provider: Provider
+    provider: StubProvider
     bootstrap: str
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Its log lines would mix with what commands print."""
         with capture_logs(), ServiceThread(payment_service(self.provider), self.bootstrap):
             yield
 
     @contextmanager
-    def conducted(self) -> Iterator[None]:
+    def with_orchestrator(self) -> Iterator[None]:
         """The orchestrator beside it."""
-        with self.at_work(), ServiceThread(orchestrator(), self.bootstrap):
+        with self.running(), ServiceThread(orchestrator(), self.bootstrap):
             yield
 
     def place(self, *orders: str, card: str = "tok_approve") -> None:

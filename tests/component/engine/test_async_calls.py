@@ -10,32 +10,32 @@ from ensemble.policies.service import OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
     QUIET,
-    World,
+    Controls,
+    controlled_service,
     later,
     limits,
-    porter,
+    parked_labels,
     quick,
     slow,
-    told,
-    waiting,
+    texts_of,
 )
 
 PATIENT = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3, attempt_timeout_s=30)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Controls:
+    return Controls()
 
 
 @pytest.fixture
-def driver(world: World) -> ServiceTestDriver:
+def driver(world: Controls) -> ServiceTestDriver:
     """A batch waits ten milliseconds for its calls."""
-    return ServiceTestDriver(porter(world), limits=limits(PATIENT), call_wait_s=0.01)
+    return ServiceTestDriver(controlled_service(world), limits=limits(PATIENT), call_wait_s=0.01)
 
 
 @pytest.fixture
-def flying(driver: ServiceTestDriver, world: World) -> ServiceTestDriver:
+def flying(driver: ServiceTestDriver, world: Controls) -> ServiceTestDriver:
     """The call of `a1` hangs; `a2` and `a3` wait behind it."""
     world.hang("a1")
     driver.receive(slow("a", "a1"), quick("a", "a2"))
@@ -50,105 +50,105 @@ def status(driver: ServiceTestDriver) -> str:
 
 def test_a_hanging_call_delays_no_other_key(flying: ServiceTestDriver) -> None:
     flying.receive(slow("b", "b1"), quick("c", "c1"))
-    assert (told(flying, "b"), told(flying, "c"), told(flying)) == (["b1"], ["c1"], [])
-    assert (status(flying), waiting(flying)) == ("in_flight", ["a1", "a2", "a3"])
+    assert (texts_of(flying, "b"), texts_of(flying, "c"), texts_of(flying)) == (["b1"], ["c1"], [])
+    assert (status(flying), parked_labels(flying)) == ("in_flight", ["a1", "a2", "a3"])
 
 
-def test_its_completion_takes_effect_once_and_its_key_goes_on(flying: ServiceTestDriver, world: World) -> None:
+def test_its_completion_takes_effect_once_and_its_key_goes_on(flying: ServiceTestDriver, world: Controls) -> None:
     world.let_go("a1")
     flying.land()
     flying.advance(3600)
     flying.restart()
     flying.advance(3600)
-    assert (told(flying), status(flying), world.calls.count("a2")) == (["a1", "a2", "a3"], "free", 1)
+    assert (texts_of(flying), status(flying), world.calls.count("a2")) == (["a1", "a2", "a3"], "free", 1)
 
 
-def test_nothing_is_called_twice_while_it_is_in_flight(flying: ServiceTestDriver, world: World) -> None:
+def test_nothing_is_called_twice_while_it_is_in_flight(flying: ServiceTestDriver, world: Controls) -> None:
     flying.advance(20)
     flying.receive(quick("b", "b1"))
     assert world.calls.count("a1") == 1
 
 
-def test_after_a_restart_it_is_called_again(flying: ServiceTestDriver, world: World) -> None:
+def test_after_a_restart_it_is_called_again(flying: ServiceTestDriver, world: Controls) -> None:
     flying.restart()
     world.let_go("a1")
     flying.advance(0)
-    assert (world.calls[:2], told(flying)) == (["a1", "a1"], ["a1", "a2", "a3"])
+    assert (world.calls[:2], texts_of(flying)) == (["a1", "a1"], ["a1", "a2", "a3"])
 
 
-def test_what_lands_in_an_aborted_batch_is_called_again(flying: ServiceTestDriver, world: World) -> None:
+def test_what_lands_in_an_aborted_batch_is_called_again(flying: ServiceTestDriver, world: Controls) -> None:
     world.let_go("a1")
     flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
     flying.abort()
-    assert (told(flying), status(flying)) == ([], "in_flight")
+    assert (texts_of(flying), status(flying)) == ([], "in_flight")
     flying.advance(0)
-    assert told(flying) == ["a1", "a2", "a3"]
+    assert texts_of(flying) == ["a1", "a2", "a3"]
 
 
-def test_a_call_that_its_aborted_batch_left_is_cancelled(driver: ServiceTestDriver, world: World) -> None:
+def test_a_call_that_its_aborted_batch_left_is_cancelled(driver: ServiceTestDriver, world: Controls) -> None:
     """Its record comes again; two calls of one key at once would change one state twice."""
     world.hang("a1")
     driver.abort(slow("a", "a1"))
     assert (status(driver), driver._flights()) == ("free", [])
     world.let_go("a1")
     driver.receive(slow("a", "a1"))
-    assert told(driver) == ["a1"]
+    assert texts_of(driver) == ["a1"]
 
 
-def test_a_call_in_flight_survives_the_abort_of_another_batch(flying: ServiceTestDriver, world: World) -> None:
+def test_a_call_in_flight_survives_the_abort_of_another_batch(flying: ServiceTestDriver, world: Controls) -> None:
     flying.abort(quick("b", "b1"))
     world.let_go("a1")
     flying.land()
-    assert (told(flying), world.calls.count("a1")) == (["a1", "a2", "a3"], 2), "begun once, carried once"
+    assert (texts_of(flying), world.calls.count("a1")) == (["a1", "a2", "a3"], 2), "begun once, carried once"
 
 
-def test_a_call_that_fails_in_flight_is_tried_again_by_its_policy(flying: ServiceTestDriver, world: World) -> None:
+def test_a_call_that_fails_in_flight_is_tried_again_by_its_policy(flying: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = RetryableError("not now")
     world.let_go("a1")
     flying.land()
-    assert (status(flying), waiting(flying)) == ("retrying", ["a1", "a2", "a3"])
+    assert (status(flying), parked_labels(flying)) == ("retrying", ["a1", "a2", "a3"])
     world.errors.clear()
     flying.advance(1)
-    assert told(flying) == ["a1", "a2", "a3"]
+    assert texts_of(flying) == ["a1", "a2", "a3"]
 
 
-def test_a_call_that_never_comes_back_ends_with_its_attempt(world: World) -> None:
+def test_a_call_that_never_comes_back_ends_with_its_attempt(world: Controls) -> None:
     short = RetryPolicy(attempts=1, attempt_timeout_s=0.05)
-    driver = ServiceTestDriver(porter(world), limits=limits(short), call_wait_s=0.01)
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(short), call_wait_s=0.01)
     world.hang("a1")
     driver.receive(slow("a", "a1"))
     driver.land()
     assert (status(driver), len(driver.dead_letters)) == ("dead_lettered", 1)
 
 
-def test_a_timer_waits_for_the_call_of_its_key(driver: ServiceTestDriver, world: World) -> None:
+def test_a_timer_waits_for_the_call_of_its_key(driver: ServiceTestDriver, world: Controls) -> None:
     driver.receive(later("a", "ding", 1))
     world.hang("a1")
     driver.receive(slow("a", "a1"))
     driver.advance(2)
-    assert told(driver) == []
+    assert texts_of(driver) == []
     world.let_go("a1")
     driver.land()
     driver.advance(0)
-    assert told(driver) == ["a1", "ding"]
+    assert texts_of(driver) == ["a1", "ding"]
 
 
 def test_a_call_that_lands_while_its_service_is_paused_counts_and_begins_nothing_new(
-    flying: ServiceTestDriver, world: World
+    flying: ServiceTestDriver, world: Controls
 ) -> None:
     flying.pause("service", "shop")
     world.let_go("a1")
     flying.land()
     flying.advance(60)
-    assert (told(flying), waiting(flying)) == (["a1"], ["a2", "a3"])
+    assert (texts_of(flying), parked_labels(flying)) == (["a1"], ["a2", "a3"])
     flying.resume("service", "shop")
     flying.advance(0)
-    assert told(flying) == ["a1", "a2", "a3"]
+    assert texts_of(flying) == ["a1", "a2", "a3"]
 
 
-def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: World) -> None:
+def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: Controls) -> None:
     policy = limits(PATIENT, outage=OutagePolicy(after=2, probe_s=5))
-    driver = ServiceTestDriver(porter(world), limits=policy, call_wait_s=0.01)
+    driver = ServiceTestDriver(controlled_service(world), limits=policy, call_wait_s=0.01)
     world.errors |= dict.fromkeys(("a", "b", "c"), RetryableError("down"))
     driver.receive(*(slow(key, key) for key in ("a", "b", "c")))
     world.errors.clear()
@@ -164,12 +164,12 @@ def test_a_probe_in_flight_is_the_only_one_and_is_made_once(world: World) -> Non
         world.let_go(key)
     driver.land()
     driver.advance(20)
-    assert [told(driver, key) for key in ("a", "b", "c")] == [["a"], ["b"], ["c"]]
+    assert [texts_of(driver, key) for key in ("a", "b", "c")] == [["a"], ["b"], ["c"]]
 
 
-def test_a_probe_that_an_aborted_batch_made_is_given_back(world: World) -> None:
+def test_a_probe_that_an_aborted_batch_made_is_given_back(world: Controls) -> None:
     policy = limits(PATIENT, outage=OutagePolicy(after=2, probe_s=5))
-    driver = ServiceTestDriver(porter(world), limits=policy, call_wait_s=0.01)
+    driver = ServiceTestDriver(controlled_service(world), limits=policy, call_wait_s=0.01)
     world.errors |= dict.fromkeys(("a", "b", "c"), RetryableError("down"))
     driver.receive(*(slow(key, key) for key in ("a", "b", "c")))
     for key in ("a", "b", "c"):
@@ -181,8 +181,8 @@ def test_a_probe_that_an_aborted_batch_made_is_given_back(world: World) -> None:
     assert world.calls == ["a", "a"]
 
 
-def test_many_calls_may_be_in_flight_at_once(world: World) -> None:
-    driver = ServiceTestDriver(porter(world), limits=limits(PATIENT, outage=QUIET), call_wait_s=0.01)
+def test_many_calls_may_be_in_flight_at_once(world: Controls) -> None:
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(PATIENT, outage=QUIET), call_wait_s=0.01)
     keys = [f"k{number}" for number in range(50)]
     for key in keys:
         world.hang(key)
@@ -191,4 +191,4 @@ def test_many_calls_may_be_in_flight_at_once(world: World) -> None:
     for key in reversed(keys):
         world.let_go(key)
         driver.land()
-    assert all(told(driver, key) == [key] for key in keys)
+    assert all(texts_of(driver, key) == [key] for key in keys)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Script, Told
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 KEYS = ("a", "b", "c")
 STEPS = st.sampled_from(
@@ -107,7 +107,7 @@ class Twin:
     """The service and the model, given the same."""
 
     def __init__(self, flags: Path) -> None:
-        self.driver = ServiceTestDriver(workshop("shop", flags))
+        self.driver = ServiceTestDriver(scripted_service("shop", flags))
         self.models = {key: Model() for key in KEYS}
         self.now = 0
 
@@ -144,7 +144,7 @@ class Twin:
     def is_held_back(self) -> bool:
         return any(model.parked for model in self.models.values())
 
-    def told(self, key: str) -> list[str]:
+    def texts_of(self, key: str) -> list[str]:
         return [event.text for event in self.driver.emitted if isinstance(event, Told) and event.account_id == key]
 
 
@@ -162,4 +162,4 @@ def test_each_message_takes_effect_once_whatever_happens(batches: list[tuple[lis
         twin.advance(20)
     twin.play([script(key, "get", "lines", "read", "sequence") for key in KEYS], "commit")
     for key, model in twin.models.items():
-        assert twin.told(key)[:-1] == model.told
+        assert twin.texts_of(key)[:-1] == model.told

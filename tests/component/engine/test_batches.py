@@ -13,12 +13,12 @@ from ensemble.policies.service import ServicePolicies
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script, slow
 from tests.support.scripted_service.messages import Announced, Told
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> ServiceTestDriver:
-    return ServiceTestDriver(workshop("shop", tmp_path))
+    return ServiceTestDriver(scripted_service("shop", tmp_path))
 
 
 def task_of(driver: ServiceTestDriver, key: str) -> PartitionTask:
@@ -71,7 +71,7 @@ def test_an_abort_sets_everything_back_to_the_last_commit(driver: ServiceTestDri
 
 def test_handlers_run_again_and_again_but_only_so_often(tmp_path: Path) -> None:
     limits = Limits(ServicePolicies(RetryPolicy(attempts=3)))
-    driver = ServiceTestDriver(workshop("shop", tmp_path), limits=limits)
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), limits=limits)
     driver.receive(script("a", "flaky 2", "tell in time"), script("b", "flaky 3", "tell too late"))
     assert (told(driver), driver.dead_letters) == ([], [])
     driver.advance(60)
@@ -97,7 +97,7 @@ def test_a_fatal_error_in_one_handler_ends_the_batch(driver: ServiceTestDriver, 
 def test_async_handlers_of_several_keys_run_side_by_side(tmp_path: Path) -> None:
     """Rule 9: each attempt is bounded, and what hangs for one key holds up no other."""
     limits = Limits(ServicePolicies(RetryPolicy(attempts=1, attempt_timeout_s=0.2)))
-    driver = ServiceTestDriver(workshop("shop", tmp_path), limits=limits)
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), limits=limits)
     started = asyncio.new_event_loop()
     began = started.time()
     driver.receive(

@@ -13,16 +13,16 @@ from ensemble.system_messages.state import ParkedRecord, Pause
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
     THRICE,
-    World,
+    Controls,
+    controlled_service,
     header,
+    last_dead_letter,
     later,
-    letter_of,
     limits,
-    porter,
+    parked_labels,
     quick,
     slow,
-    told,
-    waiting,
+    texts_of,
 )
 
 NEVER = TerminalError("never")
@@ -30,17 +30,17 @@ WHO = {"requested_by": "ann", "reason": "release 7"}
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Controls:
+    return Controls()
 
 
 @pytest.fixture
-def driver(world: World) -> ServiceTestDriver:
-    return ServiceTestDriver(porter(world), limits=limits())
+def driver(world: Controls) -> ServiceTestDriver:
+    return ServiceTestDriver(controlled_service(world), limits=limits())
 
 
 @pytest.fixture
-def stuck(driver: ServiceTestDriver, world: World) -> ServiceTestDriver:
+def stuck(driver: ServiceTestDriver, world: Controls) -> ServiceTestDriver:
     """`a1` is dead-lettered, `a2` waits behind it; the cause is removed."""
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"), quick("a", "a2"))
@@ -61,10 +61,10 @@ def test_a_paused_service_takes_nothing_and_goes_on_where_it_stopped(driver: Ser
         driver.receive(quick("a", "a1"))
     driver.resume("service", "shop")
     driver.receive(quick("a", "a1"))
-    assert told(driver) == ["a1"]
+    assert texts_of(driver) == ["a1"]
 
 
-def test_a_paused_service_tries_nothing_again_and_fires_no_timer(driver: ServiceTestDriver, world: World) -> None:
+def test_a_paused_service_tries_nothing_again_and_fires_no_timer(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = RetryableError("not now")
     driver.receive(quick("a", "a1"), later("b", "ding", 5))
     driver.pause("service", "shop")
@@ -74,30 +74,30 @@ def test_a_paused_service_tries_nothing_again_and_fires_no_timer(driver: Service
     world.errors.clear()
     driver.resume("service", "shop")
     driver.advance(0)
-    assert (told(driver), told(driver, "b")) == (["a1"], ["ding"])
+    assert (texts_of(driver), texts_of(driver, "b")) == (["a1"], ["ding"])
 
 
-def test_a_paused_command_waits_in_order_and_others_flow(driver: ServiceTestDriver, world: World) -> None:
+def test_a_paused_command_waits_in_order_and_others_flow(driver: ServiceTestDriver, world: Controls) -> None:
     driver.pause("command", "SlowScript")
     driver.receive(slow("a", "a1"), quick("a", "a2"), quick("b", "b1"))
     driver.restart()
-    assert (told(driver), told(driver, "b"), waiting(driver)) == ([], ["b1"], ["a1", "a2"])
+    assert (texts_of(driver), texts_of(driver, "b"), parked_labels(driver)) == ([], ["b1"], ["a1", "a2"])
     driver.resume("command", "SlowScript")
     driver.advance(0)
-    assert (told(driver), world.calls) == (["a1", "a2"], ["b1", "a1", "a2"])
+    assert (texts_of(driver), world.calls) == (["a1", "a2"], ["b1", "a1", "a2"])
 
 
 def test_a_command_is_paused_also_behind_one_of_its_key_in_the_same_batch(
-    driver: ServiceTestDriver, world: World
+    driver: ServiceTestDriver, world: Controls
 ) -> None:
     """The first fails while the second is only about to begin: both wait, none is lost."""
     driver.pause("command", "Script")
     world.errors["a1"] = NEVER
     driver.receive(slow("a", "a1"), quick("a", "a2"))
-    assert waiting(driver) == ["a1", "a2"]
+    assert parked_labels(driver) == ["a1", "a2"]
 
 
-def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world: World) -> None:
+def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = RetryableError("not now")
     driver.receive(quick("a", "a1"))
     driver.pause("command", "Script")
@@ -113,7 +113,7 @@ def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> Non
     task.stores.parking.set_pause("command", "Script", Pause(operation_id="op-1", at=1, **WHO))
     task.drop()
     driver.receive(quick("a", "a1"))
-    assert told(driver) == ["a1"]
+    assert texts_of(driver) == ["a1"]
 
 
 def test_pausing_twice_is_once_and_so_is_resuming(driver: ServiceTestDriver) -> None:
@@ -132,96 +132,96 @@ def test_the_same_pause_delivered_again_after_its_end_does_not_pause_again(drive
     driver.restart()
     driver.operate(pause)
     driver.receive(quick("a", "a1"))
-    assert told(driver) == ["a1"]
+    assert texts_of(driver) == ["a1"]
 
 
 # -- redrive --------------------------------------------------------------------------------------------------------
 
 
 def test_a_redrive_runs_the_head_and_then_what_waits(stuck: ServiceTestDriver) -> None:
-    stuck.redrive(letter_of(stuck))
-    assert (told(stuck), stuck.parked("a")) == (["a1", "a2"], None)
+    stuck.redrive(last_dead_letter(stuck))
+    assert (texts_of(stuck), stuck.parked("a")) == (["a1", "a2"], None)
     assert answers(stuck) == [("RedriveRecord", "done")]
 
 
 def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
-    letter = letter_of(stuck)
+    letter = last_dead_letter(stuck)
     for _ in range(2):
         stuck.redrive(letter)
         stuck.restart()
-    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
+    assert (texts_of(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
 
 
 def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
-    letter, task = letter_of(stuck), stuck._task_of("a")
+    letter, task = last_dead_letter(stuck), stuck._task_of("a")
     command = redrive(DeadLetter.of(letter), OperatorRequest("op-1", "ann", "release 7", 1))
     task.begin_batch(stuck.clock.now(), "")
     task.stores.parking.mark_done("op-1", 1)
     task.parked.redrive_head(b"a")
     task.drop()
     stuck.operate(command)
-    assert told(stuck) == ["a1", "a2"]
+    assert texts_of(stuck) == ["a1", "a2"]
 
 
-def test_a_redrive_that_fails_again_can_be_redriven_again(stuck: ServiceTestDriver, world: World) -> None:
+def test_a_redrive_that_fails_again_can_be_redriven_again(stuck: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
-    stuck.redrive(letter_of(stuck))
+    stuck.redrive(last_dead_letter(stuck))
     first, second = stuck.dead_letters
     world.errors.clear()
     stuck.redrive(first)
-    assert told(stuck) == [], "that one was redriven already"
+    assert texts_of(stuck) == [], "that one was redriven already"
     stuck.redrive(second)
-    assert told(stuck) == ["a1", "a2"]
+    assert texts_of(stuck) == ["a1", "a2"]
 
 
-def test_a_redriven_record_carries_where_it_came_from(stuck: ServiceTestDriver, world: World) -> None:
+def test_a_redriven_record_carries_where_it_came_from(stuck: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
-    letter = letter_of(stuck)
+    letter = last_dead_letter(stuck)
     stuck.redrive(letter)
     origin = f"{letter.topic()}/{letter.partition()}/{letter.offset()}"
-    assert header(letter_of(stuck), "ensemble.redriven-from") == origin
+    assert header(last_dead_letter(stuck), "ensemble.redriven-from") == origin
 
 
 def test_an_edited_redrive_takes_the_new_value_and_keeps_the_old_beside_it(
-    stuck: ServiceTestDriver, world: World
+    stuck: ServiceTestDriver, world: Controls
 ) -> None:
     world.errors["fixed"] = NEVER
     before = stuck.waiting("a")[0].value
-    stuck.redrive(letter_of(stuck), edited=quick("a", "fixed"))
-    assert (waiting(stuck), stuck.waiting("a")[0].original) == (["fixed", "a2"], before)
+    stuck.redrive(last_dead_letter(stuck), edited=quick("a", "fixed"))
+    assert (parked_labels(stuck), stuck.waiting("a")[0].original) == (["fixed", "a2"], before)
     world.errors.clear()
-    stuck.redrive(letter_of(stuck))
-    assert told(stuck) == ["fixed", "a2"]
+    stuck.redrive(last_dead_letter(stuck))
+    assert texts_of(stuck) == ["fixed", "a2"]
 
 
-def test_a_skipped_record_is_redriven_as_if_it_came_now(driver: ServiceTestDriver, world: World) -> None:
+def test_a_skipped_record_is_redriven_as_if_it_came_now(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = RejectedInput("nonsense")
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     world.errors.clear()
     for _ in range(2):
         driver.redrive(driver.dead_letters[0])
-    assert told(driver) == ["a2", "a1"]
+    assert texts_of(driver) == ["a2", "a1"]
 
 
-def test_a_skipped_record_that_was_edited_keeps_what_it_was(driver: ServiceTestDriver, world: World) -> None:
+def test_a_skipped_record_that_was_edited_keeps_what_it_was(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     letter = driver.dead_letters[0]
     driver.redrive(letter, edited=quick("a", "fixed"))
-    assert (waiting(driver), driver.waiting("a")[1].original) == (["a2", "fixed"], letter.value())
+    assert (parked_labels(driver), driver.waiting("a")[1].original) == (["a2", "fixed"], letter.value())
 
 
-def test_a_skipped_record_waits_behind_its_parked_key(driver: ServiceTestDriver, world: World) -> None:
+def test_a_skipped_record_waits_behind_its_parked_key(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors |= {"a1": RejectedInput("nonsense"), "a2": NEVER}
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     world.errors.clear()
     driver.redrive(driver.dead_letters[0])
-    assert waiting(driver) == ["a2", "a1"]
+    assert parked_labels(driver) == ["a2", "a1"]
 
 
-def test_a_skipped_timer_is_redriven(world: World) -> None:
+def test_a_skipped_timer_is_redriven(world: Controls) -> None:
     skip = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.SKIP)
-    driver = ServiceTestDriver(porter(world), limits=limits(skip))
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(skip))
     world.errors["ding"] = NEVER
     driver.receive(later("a", "ding", 5))
     driver.advance(5)
@@ -229,28 +229,28 @@ def test_a_skipped_timer_is_redriven(world: World) -> None:
     driver.receive(later("a", "dong", 60))
     driver.redrive(driver.dead_letters[0])
     driver.advance(60)
-    assert told(driver) == ["ding", "dong"], "the newer timer of that name is left alone"
+    assert texts_of(driver) == ["ding", "dong"], "the newer timer of that name is left alone"
 
 
-def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: World) -> None:
+def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: Controls) -> None:
     pause = RetryPolicy(attempts=1, on_exhaustion=OnExhaustion.PAUSE)
-    driver = ServiceTestDriver(porter(world), limits=limits(pause))
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(pause))
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"))
     world.errors.clear()
     driver.advance(3600)
     assert world.calls == ["a1"]
     driver.operate(redrive_of(driver.waiting("a")[0]))
-    assert told(driver) == ["a1"]
+    assert texts_of(driver) == ["a1"]
 
 
 def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: ServiceTestDriver) -> None:
     """Its key went on by `parked retry`: doing it again would do it twice."""
-    letter = letter_of(stuck)
+    letter = last_dead_letter(stuck)
     stuck.operate(redrive_of(stuck.waiting("a")[0]))
-    assert told(stuck) == ["a1", "a2"]
+    assert texts_of(stuck) == ["a1", "a2"]
     stuck.redrive(letter)
-    assert (told(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
+    assert (texts_of(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
 
 
 def redrive_of(held: ParkedRecord, **more: object) -> RedriveRecord:
@@ -267,41 +267,41 @@ def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -
     refused = [answer.words for answer in stuck.answers(OperationDone) if answer.outcome == "refused"]
     assert refused[0] == "this service does not read shop.gone"
     assert "takes" in refused[1]
-    assert waiting(stuck) == ["a1", "a2"]
+    assert parked_labels(stuck) == ["a1", "a2"]
 
 
 def test_a_command_that_cannot_be_read_stops_nothing(driver: ServiceTestDriver) -> None:
     driver.receive_records([StoredRecord("shop.control", 0, 0, b"operator", value) for value in (None, b"", b"\0nope")])
     driver.receive(quick("a", "a1"))
-    assert (told(driver), driver.dead_letters) == (["a1"], [])
+    assert (texts_of(driver), driver.dead_letters) == (["a1"], [])
 
 
 # -- discard --------------------------------------------------------------------------------------------------------
 
 
 def test_a_discard_does_without_the_head_and_the_rest_goes_on(stuck: ServiceTestDriver) -> None:
-    stuck.discard(letter_of(stuck))
-    assert (told(stuck), stuck.parked("a"), answers(stuck)) == (["a2"], None, [("DiscardRecord", "done")])
+    stuck.discard(last_dead_letter(stuck))
+    assert (texts_of(stuck), stuck.parked("a"), answers(stuck)) == (["a2"], None, [("DiscardRecord", "done")])
 
 
 def test_a_discarded_record_cannot_be_redriven(stuck: ServiceTestDriver) -> None:
-    letter = letter_of(stuck)
+    letter = last_dead_letter(stuck)
     stuck.discard(letter)
     stuck.redrive(letter)
-    assert (told(stuck), answers(stuck)[1]) == (["a2"], ("RedriveRecord", "nothing_to_do"))
+    assert (texts_of(stuck), answers(stuck)[1]) == (["a2"], ("RedriveRecord", "nothing_to_do"))
 
 
-def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: World) -> None:
+def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: Controls) -> None:
     """A later one of its name is another timer, with dead letters of its own."""
     world.errors["ding"] = NEVER
     for _ in range(2):
         driver.receive(later("a", "ding", 5))
         driver.advance(5)
-        driver.discard(letter_of(driver))
+        driver.discard(last_dead_letter(driver))
         driver.restart()
         assert driver.parked("a") is None
     driver.advance(3600)
-    assert told(driver) == []
+    assert texts_of(driver) == []
 
 
 def discard_of(held: ParkedRecord) -> DiscardRecord:
@@ -312,32 +312,32 @@ def discard_of(held: ParkedRecord) -> DiscardRecord:
 
 
 @pytest.fixture
-def flying(world: World) -> ServiceTestDriver:
+def flying(world: Controls) -> ServiceTestDriver:
     """The call of `a1` hangs; `a2` and `a3` wait behind it."""
-    driver = ServiceTestDriver(porter(world), limits=limits(THRICE), call_wait_s=0.01)
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE), call_wait_s=0.01)
     world.hang("a1")
     driver.receive(slow("a", "a1"), slow("a", "a2"), slow("a", "a3"))
     return driver
 
 
-def test_a_head_in_flight_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+def test_a_head_in_flight_can_be_discarded(flying: ServiceTestDriver, world: Controls) -> None:
     flying.operate(discard_of(flying.waiting("a")[0]))
     world.let_go("a1")
     flying.advance(0)
-    assert told(flying) == ["a2", "a3"]
+    assert texts_of(flying) == ["a2", "a3"]
 
 
-def test_a_head_that_is_about_to_be_called_can_be_discarded(flying: ServiceTestDriver, world: World) -> None:
+def test_a_head_that_is_about_to_be_called_can_be_discarded(flying: ServiceTestDriver, world: Controls) -> None:
     """In the batch in which the call before it lands."""
     second = flying.waiting("a")[1]
     world.let_go("a1")
     flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
     flying.operate(discard_of(second))
     flying.advance(0)
-    assert (told(flying), "a2" in world.calls) == (["a1", "a3"], False)
+    assert (texts_of(flying), "a2" in world.calls) == (["a1", "a3"], False)
 
 
-def test_a_head_in_flight_is_not_redriven_beside_itself(flying: ServiceTestDriver, world: World) -> None:
+def test_a_head_in_flight_is_not_redriven_beside_itself(flying: ServiceTestDriver, world: Controls) -> None:
     flying.operate(redrive_of(flying.waiting("a")[0]))
     assert answers(flying) == [("RedriveRecord", "refused")]
     assert world.calls == ["a1"]

@@ -8,12 +8,12 @@ from ensemble.messages.records import Headers, StoredRecord
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Refused
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> ServiceTestDriver:
-    return ServiceTestDriver(workshop("shop", tmp_path))
+    return ServiceTestDriver(scripted_service("shop", tmp_path))
 
 
 def headers(record: StoredRecord) -> dict[str, str]:
@@ -30,7 +30,7 @@ def raw(driver: ServiceTestDriver, steps: tuple[str, ...], given: Headers) -> St
 
 
 def test_a_record_that_is_run_again_makes_the_same_ids(tmp_path: Path) -> None:
-    first, again = (ServiceTestDriver(workshop("shop", tmp_path)) for _ in range(2))
+    first, again = (ServiceTestDriver(scripted_service("shop", tmp_path)) for _ in range(2))
     again.crash(script("a", "tell x", "tell y"))
     for driver in (first, again):
         driver.receive(script("a", "tell x", "tell y"), message_id="one")
@@ -39,7 +39,7 @@ def test_a_record_that_is_run_again_makes_the_same_ids(tmp_path: Path) -> None:
 
 
 def test_another_attempt_makes_the_same_ids(driver: ServiceTestDriver, tmp_path: Path) -> None:
-    plain = ServiceTestDriver(workshop("shop", tmp_path))
+    plain = ServiceTestDriver(scripted_service("shop", tmp_path))
     plain.receive(script("a", "tell x", "tell y"), message_id="one")
     driver.receive(script("a", "tell x", "flaky 3", "tell y"), message_id="one")
     driver.advance(60)
@@ -47,7 +47,7 @@ def test_another_attempt_makes_the_same_ids(driver: ServiceTestDriver, tmp_path:
 
 
 def test_other_inputs_and_other_services_make_other_ids(driver: ServiceTestDriver, tmp_path: Path) -> None:
-    other = ServiceTestDriver(workshop("other", tmp_path))
+    other = ServiceTestDriver(scripted_service("other", tmp_path))
     driver.receive(script("a", "tell x"), message_id="one")
     driver.receive(script("a", "tell x"), message_id="two")
     other.receive(script("a", "tell x"), message_id="one")
@@ -56,7 +56,7 @@ def test_other_inputs_and_other_services_make_other_ids(driver: ServiceTestDrive
 
 
 def test_a_timer_makes_the_same_ids_whoever_fires_it(driver: ServiceTestDriver, tmp_path: Path) -> None:
-    other = ServiceTestDriver(workshop("shop", tmp_path))
+    other = ServiceTestDriver(scripted_service("shop", tmp_path))
     for each in (driver, other):
         each.receive(script("a", "remind alarm 5 tell ding"), message_id="one")
     other.restart()

@@ -21,16 +21,16 @@ from services.inventory.service import inventory_service
 from tests.support.order_messages import fulfil_order, lines, receive_stock
 from tests.support.scripted_service.controlled_service import (
     THRICE,
-    World,
+    Controls,
+    controlled_service,
     header,
+    last_dead_letter,
     later,
-    letter_of,
     limits,
-    porter,
+    parked_labels,
     quick,
     slow,
-    told,
-    waiting,
+    texts_of,
 )
 from tests.support.scripted_service.messages import Refused
 
@@ -39,14 +39,14 @@ NEVER = TerminalError("never")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Controls:
+    return Controls()
 
 
 @pytest.fixture
-def driver(world: World) -> ServiceTestDriver:
+def driver(world: Controls) -> ServiceTestDriver:
     """One second between attempts, three of them."""
-    return ServiceTestDriver(porter(world), limits=limits())
+    return ServiceTestDriver(controlled_service(world), limits=limits())
 
 
 # -- order ----------------------------------------------------------------------------------------------------------
@@ -54,53 +54,55 @@ def driver(world: World) -> ServiceTestDriver:
 
 @pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
 def test_what_follows_a_failed_record_waits_while_other_keys_flow(
-    driver: ServiceTestDriver, world: World, make: type
+    driver: ServiceTestDriver, world: Controls, make: type
 ) -> None:
     world.errors["a1"] = NOT_NOW
     driver.receive(make("a", "a1"), make("a", "a2"), make("b", "b1"))
     driver.receive(quick("a", "a3"), make("b", "b2"))
-    assert (told(driver), told(driver, "b")) == ([], ["b1", "b2"])
-    assert waiting(driver) == ["a1", "a2", "a3"]
+    assert (texts_of(driver), texts_of(driver, "b")) == ([], ["b1", "b2"])
+    assert parked_labels(driver) == ["a1", "a2", "a3"]
 
 
-def test_success_drains_the_key_in_order(driver: ServiceTestDriver, world: World) -> None:
+def test_success_drains_the_key_in_order(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NOT_NOW
     driver.receive(quick("a", "a1"), slow("a", "a2"), quick("a", "a3"))
     del world.errors["a1"]
     driver.advance(1)
-    assert told(driver) == ["a1", "a2", "a3"]
+    assert texts_of(driver) == ["a1", "a2", "a3"]
     assert driver.parked("a") is None
 
 
-def test_a_drain_stops_at_the_next_record_that_fails(driver: ServiceTestDriver, world: World) -> None:
+def test_a_drain_stops_at_the_next_record_that_fails(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors |= {"a1": NOT_NOW, "a3": NOT_NOW}
     driver.receive(*(quick("a", f"a{number}") for number in range(1, 5)))
     del world.errors["a1"]
     driver.advance(1)
-    assert (told(driver), waiting(driver)) == (["a1", "a2"], ["a3", "a4"])
+    assert (texts_of(driver), parked_labels(driver)) == (["a1", "a2"], ["a3", "a4"])
 
 
-def test_a_long_line_is_drained_in_several_batches(driver: ServiceTestDriver, world: World) -> None:
+def test_a_long_line_is_drained_in_several_batches(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a0"] = NOT_NOW
     labels = [f"a{number}" for number in range(100)]
     driver.receive(*(quick("a", label) for label in labels[:99]))
     del world.errors["a0"]
     driver.advance(1)
-    assert told(driver) == labels[:99]
+    assert texts_of(driver) == labels[:99]
 
 
-def test_a_timer_waits_while_its_key_is_parked(driver: ServiceTestDriver, world: World) -> None:
+def test_a_timer_waits_while_its_key_is_parked(driver: ServiceTestDriver, world: Controls) -> None:
     driver.receive(later("a", "ding", 5))
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"))
     driver.advance(10)
-    assert told(driver) == []
-    driver.discard(letter_of(driver))
+    assert texts_of(driver) == []
+    driver.discard(last_dead_letter(driver))
     driver.advance(0)
-    assert told(driver) == ["ding"]
+    assert texts_of(driver) == ["ding"]
 
 
-def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(driver: ServiceTestDriver, world: World) -> None:
+def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
     driver.receive(later("a", "ding", 5))
     driver.clock.advance(5)
     world.errors["a1"] = NEVER
@@ -110,24 +112,24 @@ def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(driver: Ser
     task.fire_due(driver.clock.now())
     task.drop()
     driver.advance(0)
-    assert told(driver) == ["ding"]
+    assert texts_of(driver) == ["ding"]
 
 
-def test_a_timer_that_fails_parks_its_key(driver: ServiceTestDriver, world: World) -> None:
+def test_a_timer_that_fails_parks_its_key(driver: ServiceTestDriver, world: Controls) -> None:
     driver.receive(later("a", "ding", 5))
     world.errors["ding"] = NOT_NOW
     driver.advance(5)
     driver.receive(quick("a", "a1"))
-    assert told(driver) == []
+    assert texts_of(driver) == []
     world.errors.clear()
     driver.advance(1)
-    assert told(driver) == ["ding", "a1"]
+    assert texts_of(driver) == ["ding", "a1"]
 
 
 # -- when, how often, and then --------------------------------------------------------------------------------------
 
 
-def test_attempts_follow_the_policy_and_not_one_more(driver: ServiceTestDriver, world: World) -> None:
+def test_attempts_follow_the_policy_and_not_one_more(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NOT_NOW
     begun = []
     driver.receive(quick("a", "a1"))
@@ -135,12 +137,12 @@ def test_attempts_follow_the_policy_and_not_one_more(driver: ServiceTestDriver, 
         begun.append(len(world.calls))
         driver.advance(0.5)
     assert begun == [1, 1, 2, 2, 3, 3]
-    assert header(letter_of(driver), "ensemble.attempts") == "3"
+    assert header(last_dead_letter(driver), "ensemble.attempts") == "3"
 
 
-def test_delays_grow_up_to_the_cap(world: World) -> None:
+def test_delays_grow_up_to_the_cap(world: Controls) -> None:
     policy = RetryPolicy(initial_s=1, multiplier=3, cap_s=5, jitter=0, attempts=9)
-    driver = ServiceTestDriver(porter(world), limits=limits(policy))
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(policy))
     world.errors["a1"] = NOT_NOW
     driver.receive(quick("a", "a1"))
     delays = []
@@ -153,16 +155,16 @@ def test_delays_grow_up_to_the_cap(world: World) -> None:
     assert delays == [1, 3, 5, 5]
 
 
-def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: World) -> None:
+def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NOT_NOW
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     driver.advance(0.5)
     driver.restart()
     world.errors.clear()
     driver.advance(0.4)
-    assert told(driver) == []
+    assert texts_of(driver) == []
     driver.advance(0.1)
-    assert told(driver) == ["a1", "a2"]
+    assert texts_of(driver) == ["a1", "a2"]
 
 
 @pytest.mark.parametrize(
@@ -175,15 +177,15 @@ def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: World) 
     ],
 )
 def test_exhaustion_follows_the_policys_word(
-    world: World, word: OnExhaustion, left: tuple[str | None, int, list[str]]
+    world: Controls, word: OnExhaustion, left: tuple[str | None, int, list[str]]
 ) -> None:
     policy = RetryPolicy(strategy="fixed", initial_s=1, attempts=2, on_exhaustion=word)
-    driver = ServiceTestDriver(porter(world), limits=limits(policy))
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(policy))
     world.errors["a1"] = NOT_NOW
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     driver.advance(3600)
     parked = driver.parked("a")
-    assert (parked and parked.status, len(driver.dead_letters), told(driver)) == left
+    assert (parked and parked.status, len(driver.dead_letters), texts_of(driver)) == left
     assert [type(event) for event in driver.emitted if isinstance(event, Refused)] == [Refused]
 
 
@@ -196,10 +198,12 @@ def test_the_sender_is_told_what_became_of_its_command(word: OnExhaustion) -> No
     assert (failed.disposition, failed.command) == (word.value, "DispatchStock")
 
 
-def test_input_that_is_wrong_in_itself_is_skipped_whatever_the_policy(driver: ServiceTestDriver, world: World) -> None:
+def test_input_that_is_wrong_in_itself_is_skipped_whatever_the_policy(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
     world.errors["a1"] = RejectedInput("nonsense")
     driver.receive(quick("a", "a1"), quick("a", "a2"))
-    assert (told(driver), len(driver.dead_letters), driver.parked("a")) == (["a2"], 1, None)
+    assert (texts_of(driver), len(driver.dead_letters), driver.parked("a")) == (["a2"], 1, None)
     assert header(driver.dead_letters[0], "ensemble.disposition") == "skip"
 
 
@@ -209,7 +213,7 @@ def test_a_record_whose_key_is_wrong_is_skipped(driver: ServiceTestDriver, key: 
     wrong_place = 1 - driver._partition(b"misplaced") if key == b"misplaced" else good.partition()
     where = driver._partition(key) if key == b"\xff\xfe" else wrong_place
     driver.receive_records([StoredRecord(good.topic(), where, 100, key, good.value()), good])
-    assert (told(driver), len(driver.dead_letters)) == (["a1"], 1)
+    assert (texts_of(driver), len(driver.dead_letters)) == (["a1"], 1)
     assert driver.dead_letters[0].key() == key
     assert driver.waiting((key or b"").decode(errors="replace")) == []
 
@@ -256,47 +260,47 @@ def test_a_message_under_another_key_than_its_own_is_skipped(driver: ServiceTest
     other = driver.record_of(quick("b", "b1"), "one").value()
     good = driver.record_of(quick("a", "a1"), "two")
     driver.receive_records([StoredRecord(good.topic(), good.partition(), 100, b"a", other), good])
-    assert (told(driver), len(driver.dead_letters), driver.parked("a")) == (["a1"], 1, None)
+    assert (texts_of(driver), len(driver.dead_letters), driver.parked("a")) == (["a1"], 1, None)
 
 
 # -- aborts, crashes and restarts ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
-def test_an_aborted_failure_leaves_nothing_parked(driver: ServiceTestDriver, world: World, make: type) -> None:
+def test_an_aborted_failure_leaves_nothing_parked(driver: ServiceTestDriver, world: Controls, make: type) -> None:
     world.errors["a1"] = NEVER
     driver.abort(make("a", "a1"), make("a", "a2"))
     assert (driver.parked("a"), driver.waiting("a"), driver.dead_letters) == (None, [], [])
     world.errors.clear()
     driver.receive(make("a", "a1"), make("a", "a2"))
-    assert told(driver) == ["a1", "a2"]
+    assert texts_of(driver) == ["a1", "a2"]
 
 
 @pytest.mark.parametrize("end", ["abort", "crash"])
-def test_a_retry_whose_batch_was_lost_is_made_again(driver: ServiceTestDriver, world: World, end: str) -> None:
+def test_a_retry_whose_batch_was_lost_is_made_again(driver: ServiceTestDriver, world: Controls, end: str) -> None:
     world.errors["a1"] = NOT_NOW
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     world.errors.clear()
     driver.clock.advance(1)
     getattr(driver, end)(quick("a", "a3"))
-    assert (told(driver), waiting(driver)) == ([], ["a1", "a2"])
+    assert (texts_of(driver), parked_labels(driver)) == ([], ["a1", "a2"])
     driver.receive(quick("a", "a3"))
-    assert told(driver) == ["a1", "a2", "a3"]
+    assert texts_of(driver) == ["a1", "a2", "a3"]
 
 
-def test_a_restart_keeps_the_line_and_its_order(driver: ServiceTestDriver, world: World) -> None:
+def test_a_restart_keeps_the_line_and_its_order(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"))
     for label in ("a2", "a3", "a4"):
         driver.restart()
         driver.receive(quick("a", label))
     driver.restart()
-    assert told(driver) == []
-    driver.discard(letter_of(driver))
-    assert told(driver) == ["a2", "a3", "a4"]
+    assert texts_of(driver) == []
+    driver.discard(last_dead_letter(driver))
+    assert texts_of(driver) == ["a2", "a3", "a4"]
 
 
-def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDriver, world: World) -> None:
+def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDriver, world: Controls) -> None:
     """Numbers begin anew, also within the batch that freed the key."""
     for label in ("a1", "a2", "a3"):
         world.errors[label] = NOT_NOW
@@ -306,10 +310,10 @@ def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDrive
         driver.clock.advance(1)
         driver.receive(quick("a", "next"))
         driver.restart()
-        assert waiting(driver) == ["next"]
+        assert parked_labels(driver) == ["next"]
         world.errors.clear()
         driver.advance(1)
-    assert told(driver) == ["a1", "next", "a2", "next", "a3", "next"]
+    assert texts_of(driver) == ["a1", "next", "a2", "next", "a3", "next"]
 
 
 # -- bounds ---------------------------------------------------------------------------------------------------------
@@ -318,24 +322,24 @@ def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDrive
 @pytest.mark.parametrize(
     "bounds", [ParkingLimits(per_key=2), ParkingLimits(per_partition=2)], ids=["per key", "per partition"]
 )
-def test_a_full_partition_takes_no_more_and_loses_nothing(world: World, bounds: ParkingLimits) -> None:
-    driver = ServiceTestDriver(porter(world), limits=limits(THRICE, bounds))
+def test_a_full_partition_takes_no_more_and_loses_nothing(world: Controls, bounds: ParkingLimits) -> None:
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, bounds))
     world.errors["a1"] = NOT_NOW
     with pytest.raises(Stopped, match="no room for more"):
         driver.receive(quick("a", "a1"), quick("a", "a2"), quick("a", "a3"))
     task = driver._task_of("a")
-    assert (waiting(driver), task.positions["shop.commands"]) == (["a1", "a2"], 2), "a3 is not taken"
+    assert (parked_labels(driver), task.positions["shop.commands"]) == (["a1", "a2"], 2), "a3 is not taken"
     assert task.parked.why_stopped()
     world.errors.clear()
     driver.advance(1)
     assert not task.parked.why_stopped()
     driver.receive(quick("a", "a3"))
-    assert told(driver) == ["a1", "a2", "a3"]
+    assert texts_of(driver) == ["a1", "a2", "a3"]
 
 
-def test_records_of_new_keys_stop_as_well_when_the_partition_is_full(world: World) -> None:
+def test_records_of_new_keys_stop_as_well_when_the_partition_is_full(world: Controls) -> None:
     """Any of them could fail, and then there would be no room for it."""
-    driver = ServiceTestDriver(porter(world), limits=limits(THRICE, ParkingLimits(per_partition=3)))
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, ParkingLimits(per_partition=3)))
     keys = [f"k{number}" for number in range(40)]
     world.errors |= dict.fromkeys(keys, NEVER)
     for key in keys:

@@ -12,14 +12,14 @@ from ensemble.messages import Message
 from ensemble.policies.service import OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
-    World,
-    letter_of,
+    Controls,
+    controlled_service,
+    last_dead_letter,
     limits,
-    porter,
+    parked_labels,
     quick,
     slow,
-    told,
-    waiting,
+    texts_of,
 )
 
 KEYS = ("a", "b", "c")
@@ -45,7 +45,7 @@ class Twin:
     """The service, and what was sent to it, by key."""
 
     driver: ServiceTestDriver
-    world: World
+    world: Controls
     sent: dict[str, list[str]] = field(default_factory=lambda: {key: [] for key in KEYS})
     fates: dict[str, str] = field(default_factory=dict)
     discarded: set[str] = field(default_factory=set)
@@ -120,9 +120,9 @@ class Twin:
         for key in KEYS:
             entry = self.driver.parked(key)
             if entry is not None and entry.dead_letter:
-                letter = letter_of(self.driver, key)
+                letter = last_dead_letter(self.driver, key)
                 if operation == "discard":
-                    self.discarded.add(waiting(self.driver, key)[0])
+                    self.discarded.add(parked_labels(self.driver, key)[0])
                     self.driver.discard(letter)
                 else:
                     self.driver.redrive(letter)
@@ -134,14 +134,16 @@ Step = tuple[str, list[tuple[str, str, bool]]]
 @settings(max_examples=80, deadline=None)
 @given(steps=st.lists(STEPS, max_size=10), outage=st.sampled_from([0, 2]))
 def test_order_per_key_survives_and_nothing_is_lost(steps: list[Step], outage: int) -> None:
-    world = World()
-    driver = ServiceTestDriver(porter(world), limits=limits(outage=OutagePolicy(after=outage)), call_wait_s=0.0)
+    world = Controls()
+    driver = ServiceTestDriver(
+        controlled_service(world), limits=limits(outage=OutagePolicy(after=outage)), call_wait_s=0.0
+    )
     twin = Twin(driver, world)
     for how, *batch in steps:
         twin.do(how, batch[0] if batch else [])
         for key in KEYS:
-            so_far = told(driver, key)
+            so_far = texts_of(driver, key)
             assert so_far == [label for label in twin.expected(key) if label in so_far]
     twin.settle()
     for key in KEYS:
-        assert told(driver, key) == twin.expected(key)
+        assert texts_of(driver, key) == twin.expected(key)

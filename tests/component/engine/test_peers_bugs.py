@@ -17,14 +17,14 @@ from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.service import orchestrator
 from tests.support.order_saga_driver import PAID, PLACED, RESERVED, SCHEDULED
 from tests.support.scripted_service.controlled_service import (
-    World,
-    letter_of,
+    Controls,
+    controlled_service,
+    last_dead_letter,
     limits,
-    porter,
+    parked_labels,
     quick,
     slow,
-    told,
-    waiting,
+    texts_of,
 )
 from tests.support.scripted_service.messages import Told
 
@@ -33,13 +33,13 @@ NEVER = TerminalError("never")
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Controls:
+    return Controls()
 
 
 @pytest.fixture
-def driver(world: World) -> ServiceTestDriver:
-    return ServiceTestDriver(porter(world), limits=limits(), call_wait_s=0.01)
+def driver(world: Controls) -> ServiceTestDriver:
+    return ServiceTestDriver(controlled_service(world), limits=limits(), call_wait_s=0.01)
 
 
 def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **said: bytes) -> StoredRecord:
@@ -61,7 +61,7 @@ def test_offsets_do_not_advance_before_their_effects_are_durable(driver: Service
 
 @pytest.mark.parametrize("error", [NEVER, NOT_NOW], ids=["dead letter", "retry"])
 def test_a_record_whose_dead_letter_was_not_written_is_not_acknowledged(
-    driver: ServiceTestDriver, world: World, error: Exception
+    driver: ServiceTestDriver, world: Controls, error: Exception
 ) -> None:
     world.errors["a1"] = error
     driver.abort(quick("a", "a1"), message_id="one")
@@ -70,11 +70,11 @@ def test_a_record_whose_dead_letter_was_not_written_is_not_acknowledged(
     assert driver.parked("a") is not None
 
 
-def test_no_retry_and_no_dead_letter_goes_back_to_an_input(driver: ServiceTestDriver, world: World) -> None:
+def test_no_retry_and_no_dead_letter_goes_back_to_an_input(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors |= {"a1": NOT_NOW, "b1": NEVER}
     driver.receive(quick("a", "a1"), quick("b", "b1"))
     driver.advance(3600)
-    driver.redrive(letter_of(driver, "b"))
+    driver.redrive(last_dead_letter(driver, "b"))
     inputs = {topic.name for topic in driver.service.inputs} | {driver.service.control.name}
     assert len(driver.dead_letters) == 3
     assert not inputs & {record.at_topic for record in driver.log}
@@ -82,7 +82,7 @@ def test_no_retry_and_no_dead_letter_goes_back_to_an_input(driver: ServiceTestDr
 
 @pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
 def test_of_many_that_fail_in_one_partition_none_is_lost_and_none_tried_too_often(
-    driver: ServiceTestDriver, world: World, make: type
+    driver: ServiceTestDriver, world: Controls, make: type
 ) -> None:
     keys = [f"k{number}" for number in range(12)]
     world.errors |= dict.fromkeys(keys, NOT_NOW)
@@ -92,7 +92,7 @@ def test_of_many_that_fail_in_one_partition_none_is_lost_and_none_tried_too_ofte
     assert sorted(letter.key() or b"" for letter in driver.dead_letters) == sorted(key.encode() for key in keys)
 
 
-def test_a_pause_while_a_call_is_in_flight_is_whole(driver: ServiceTestDriver, world: World) -> None:
+def test_a_pause_while_a_call_is_in_flight_is_whole(driver: ServiceTestDriver, world: Controls) -> None:
     """The call's end is recorded, nothing new begins, and a restart changes neither."""
     world.hang("a1")
     driver.receive(slow("a", "a1"), slow("a", "a2"))
@@ -101,13 +101,15 @@ def test_a_pause_while_a_call_is_in_flight_is_whole(driver: ServiceTestDriver, w
     driver.land()
     driver.restart()
     driver.advance(60)
-    assert (told(driver), waiting(driver)) == (["a1"], ["a2"])
+    assert (texts_of(driver), parked_labels(driver)) == (["a1"], ["a2"])
     driver.resume("command", "SlowScript")
     driver.advance(0)
-    assert told(driver) == ["a1", "a2"]
+    assert texts_of(driver) == ["a1", "a2"]
 
 
-def test_what_was_under_way_goes_on_after_a_restart_without_new_work(driver: ServiceTestDriver, world: World) -> None:
+def test_what_was_under_way_goes_on_after_a_restart_without_new_work(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
     world.errors["a1"] = NOT_NOW
     world.hang("b1")
     driver.receive(quick("a", "a1"), slow("b", "b1"))
@@ -115,13 +117,13 @@ def test_what_was_under_way_goes_on_after_a_restart_without_new_work(driver: Ser
     world.errors.clear()
     world.let_go("b1")
     driver.advance(1)
-    assert (told(driver, "a"), told(driver, "b")) == (["a1"], ["b1"])
+    assert (texts_of(driver, "a"), texts_of(driver, "b")) == (["a1"], ["b1"])
 
 
-def test_a_dead_letter_has_the_key_of_its_record(driver: ServiceTestDriver, world: World) -> None:
+def test_a_dead_letter_has_the_key_of_its_record(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"))
-    record = letter_of(driver)
+    record = last_dead_letter(driver)
     assert (record.key(), record.partition()) == (b"a", driver._partition(b"a"))
 
 
@@ -133,14 +135,14 @@ def test_a_message_is_known_by_its_id_and_not_by_its_place(driver: ServiceTestDr
     other = StoredRecord(*place, driver.record_of(quick("a", "a2"), "").value(), [("ce_id", b"two")])
     for record in (first, moved, other):
         driver.receive_records([record])
-    assert told(driver) == ["a1", "a2"]
+    assert texts_of(driver) == ["a1", "a2"]
 
 
-def test_two_stories_with_one_correlation_id_are_two(driver: ServiceTestDriver, world: World) -> None:
+def test_two_stories_with_one_correlation_id_are_two(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
     same = {"ce_correlationid": b"basket-1"}
     driver.receive_records([under(driver, "a", "a1", "one", **same), under(driver, "b", "b1", "two", **same)])
-    assert (told(driver, "a"), told(driver, "b")) == ([], ["b1"])
+    assert (texts_of(driver, "a"), texts_of(driver, "b")) == ([], ["b1"])
     assert [event.account_id for event in driver.emitted if isinstance(event, Told)] == ["b"]
 
 

@@ -1,9 +1,9 @@
-"""What happens to orders, told to a `Story`: completed, declined, undone."""
+"""What happens to orders, told to a `RecordedFlow`: completed, declined, undone."""
 
 from __future__ import annotations
 
-from tests.support.recorded_flow.records import Written
-from tests.support.recorded_flow.story import DUE, LINES, Story
+from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
+from tests.support.recorded_flow.records import WrittenRecord
 
 TERMS = {
     "customer_id": "c-1",
@@ -19,9 +19,9 @@ UNDO = {"reason": "asked to", "attempt": 1}
 BY_HAND = {"requested_by": "anna", "reason": "audit"}
 
 
-def receive(story: Story, quantity: int = 100) -> None:
+def receive(flow: RecordedFlow, quantity: int = 100) -> None:
     for line in LINES:
-        command = story.outside(
+        command = flow.outside(
             "inventory.commands",
             "ReceiveStock",
             "berlin",
@@ -29,18 +29,18 @@ def receive(story: Story, quantity: int = 100) -> None:
             sku=line["sku"],
             quantity=quantity,
         )
-        story.fact("StockReceived", command, sku=line["sku"], quantity=quantity, receipt_id=command.message_id)
+        flow.fact("StockReceived", command, sku=line["sku"], quantity=quantity, receipt_id=command.message_id)
 
 
-def place(story: Story, order_id: str, speed: str = "standard") -> Written:
+def place(flow: RecordedFlow, order_id: str, speed: str = "standard") -> WrittenRecord:
     """Accepted by the order service, known to all who care."""
     terms = {**TERMS, "order_id": order_id, "shipping_speed": speed}
-    command = story.outside("orders.commands", "PlaceOrder", order_id, **terms)
-    placed = story.by("order", "orders.events", "OrderPlaced", command, **terms, placed_at=1)
-    story.write("order.order-changelog", "Order", order_id, {"order_id": order_id, "status": "placed"})
+    command = flow.outside("orders.commands", "PlaceOrder", order_id, **terms)
+    placed = flow.by("order", "orders.events", "OrderPlaced", command, **terms, placed_at=1)
+    flow.write("order.order-changelog", "Order", order_id, {"order_id": order_id, "status": "placed"})
     shipment = {"order_id": order_id, "status": "awaited", "shipping_speed": speed}
-    story.write("shipping.shipment-changelog", "Shipment", order_id, shipment)
-    early = _begin_early(story, placed, order_id) if speed == "express" else []
+    flow.write("shipping.shipment-changelog", "Shipment", order_id, shipment)
+    early = _begin_early(flow, placed, order_id) if speed == "express" else []
     begun = {
         "step": "payment",
         "attempt": 1,
@@ -48,29 +48,29 @@ def place(story: Story, order_id: str, speed: str = "standard") -> Written:
         "due_at": 5,
         "expected": ["PaymentConfirmed"],
     }
-    story.state(order_id, "payment_pending", placed, *early, **begun)
+    flow.state(order_id, "payment_pending", placed, *early, **begun)
     return placed
 
 
-def _begin_early(story: Story, placed: Written, order_id: str) -> list[Written]:
+def _begin_early(flow: RecordedFlow, placed: WrittenRecord, order_id: str) -> list[WrittenRecord]:
     shipment = {"order_id": order_id, "shipment_id": f"s-{order_id}", "shipping_speed": "express"}
-    story.by("shipping", "shipping.commands", "InitiatePackaging", placed, order_id=order_id, warehouse_id="berlin")
-    scheduled = story.by("shipping", "shipping.events", "ShipmentScheduled", placed, **shipment)
+    flow.by("shipping", "shipping.commands", "InitiatePackaging", placed, order_id=order_id, warehouse_id="berlin")
+    scheduled = flow.by("shipping", "shipping.events", "ShipmentScheduled", placed, **shipment)
     packed = {**shipment, "status": "scheduled", "packaging": True}
-    story.write("shipping.shipment-changelog", "Shipment", order_id, packed)
+    flow.write("shipping.shipment-changelog", "Shipment", order_id, packed)
     return [scheduled]
 
 
-def pay(story: Story, placed: Written) -> Written:
+def pay(flow: RecordedFlow, placed: WrittenRecord) -> WrittenRecord:
     order_id = placed.fields["order_id"]
-    asked = story.by(
+    asked = flow.by(
         "orchestrator", "payments.commands", "ProcessPayment", placed, order_id=order_id, attempt=1, **PAYMENT
     )
-    charge = story.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
-    booking = story.book("charge", order_id, "captured")
+    charge = flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
+    booking = flow.book("charge", order_id, "captured")
     confirmed = {"order_id": order_id, "amount": DUE, "currency": "EUR", "charge_id": booking.entry_id}
-    paid = story.by("payment", "payments.events", "PaymentConfirmed", charge, **confirmed)
-    story.state(
+    paid = flow.by("payment", "payments.events", "PaymentConfirmed", charge, **confirmed)
+    flow.state(
         order_id,
         "fulfilled",
         paid,
@@ -81,12 +81,12 @@ def pay(story: Story, placed: Written) -> Written:
     return paid
 
 
-def reserve(story: Story, paid: Written) -> Written:
+def reserve(flow: RecordedFlow, paid: WrittenRecord) -> WrittenRecord:
     """Reserved, and the shipment commanded; returns that command."""
     at = {"order_id": paid.fields["order_id"], "warehouse_id": "berlin"}
     speeds = {"customer_id": "c-1", "shipping_speed": "standard"}
     order_id = at["order_id"]
-    asked = story.by(
+    asked = flow.by(
         "orchestrator",
         "inventory.commands",
         "FulfilOrder",
@@ -97,139 +97,137 @@ def reserve(story: Story, paid: Written) -> Written:
         attempt=1,
         expires_at=9,
     )
-    story.facts("StockReserved", asked, order_id)
-    held = story.by("inventory", "inventory.events", "ReservationConfirmed", asked, **at)
-    command = story.by("inventory", "shipping.commands", "ScheduleShipment", asked, **at, **speeds, expires_at=9)
-    story.state(order_id, "fulfilled", held, step="shipment", done=["payment", "reservation"])
+    flow.facts("StockReserved", asked, order_id)
+    held = flow.by("inventory", "inventory.events", "ReservationConfirmed", asked, **at)
+    command = flow.by("inventory", "shipping.commands", "ScheduleShipment", asked, **at, **speeds, expires_at=9)
+    flow.state(order_id, "fulfilled", held, step="shipment", done=["payment", "reservation"])
     return command
 
 
-def complete(story: Story, order_id: str, speed: str = "standard") -> None:
-    command = reserve(story, pay(story, place(story, order_id, speed)))
+def complete(flow: RecordedFlow, order_id: str, speed: str = "standard") -> None:
+    command = reserve(flow, pay(flow, place(flow, order_id, speed)))
     shipped = {"order_id": order_id, "shipment_id": f"s-{order_id}", "shipping_speed": speed}
-    scheduled = story.by("shipping", "shipping.events", "ShipmentScheduled", command, **shipped)
+    scheduled = flow.by("shipping", "shipping.events", "ShipmentScheduled", command, **shipped)
     done = ["payment", "reservation", "shipment"]
-    story.state(order_id, "completed", scheduled, step=None, done=done, due_at=None, expected=[])
-    closing = story.by("orchestrator", "orders.commands", "CompleteOrder", scheduled, order_id=order_id)
-    leaving = story.by(
+    flow.state(order_id, "completed", scheduled, step=None, done=done, due_at=None, expected=[])
+    closing = flow.by("orchestrator", "orders.commands", "CompleteOrder", scheduled, order_id=order_id)
+    leaving = flow.by(
         "orchestrator", "inventory.commands", "DispatchStock", scheduled, order_id=order_id, warehouse_id="berlin"
     )
-    story.by("order", "orders.events", "OrderCompleted", closing, order_id=order_id)
-    story.facts("StockDispatched", leaving, order_id)
+    flow.by("order", "orders.events", "OrderCompleted", closing, order_id=order_id)
+    flow.facts("StockDispatched", leaving, order_id)
 
 
-def decline(story: Story, order_id: str) -> None:
-    placed = place(story, order_id)
-    asked = story.by(
+def decline(flow: RecordedFlow, order_id: str) -> None:
+    placed = place(flow, order_id)
+    asked = flow.by(
         "orchestrator", "payments.commands", "ProcessPayment", placed, order_id=order_id, attempt=1, **PAYMENT
     )
-    charge = story.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
-    story.book("charge", order_id, "declined")
-    refused = story.by("payment", "payments.events", "PaymentDeclined", charge, order_id=order_id, reason="card")
-    story.state(order_id, "compensating", refused, step="shipment", failed=["payment"])
-    cancelled(story, unship(story, refused))
+    charge = flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
+    flow.book("charge", order_id, "declined")
+    refused = flow.by("payment", "payments.events", "PaymentDeclined", charge, order_id=order_id, reason="card")
+    flow.state(order_id, "compensating", refused, step="shipment", failed=["payment"])
+    cancelled(flow, unship(flow, refused))
 
 
-def cancel(story: Story, order_id: str) -> None:
+def cancel(flow: RecordedFlow, order_id: str) -> None:
     """Asked for while the shipment was awaited: everything is undone."""
-    reserve(story, pay(story, place(story, order_id)))
-    asked = story.outside(
-        "orchestrator.commands", "RequestCancellation", order_id, order_id=order_id, reason="asked to"
-    )
-    scheduling = story.last("ScheduleShipment", order_id)
-    story.state(order_id, "compensating", asked, step="shipment")
+    reserve(flow, pay(flow, place(flow, order_id)))
+    asked = flow.outside("orchestrator.commands", "RequestCancellation", order_id, order_id=order_id, reason="asked to")
+    scheduling = flow.last("ScheduleShipment", order_id)
+    flow.state(order_id, "compensating", asked, step="shipment")
     told = {"order_id": order_id, "shipment_id": None}
-    late = story.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, **told)
-    released = release(story, unship(story, asked))
-    cancelled(story, refund(story, released), late)
+    late = flow.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, **told)
+    released = release(flow, unship(flow, asked))
+    cancelled(flow, refund(flow, released), late)
 
 
-def unship(story: Story, cause: Written) -> Written:
+def unship(flow: RecordedFlow, cause: WrittenRecord) -> WrittenRecord:
     order_id = cause.fields["order_id"]
-    command = story.by("orchestrator", "shipping.commands", "CancelShipment", cause, order_id=order_id, **UNDO)
-    event = story.by("shipping", "shipping.events", "ShipmentCancelled", command, order_id=order_id, shipment_id=None)
-    story.state(order_id, "compensating", event, step="reservation", undone=["shipment"])
+    command = flow.by("orchestrator", "shipping.commands", "CancelShipment", cause, order_id=order_id, **UNDO)
+    event = flow.by("shipping", "shipping.events", "ShipmentCancelled", command, order_id=order_id, shipment_id=None)
+    flow.state(order_id, "compensating", event, step="reservation", undone=["shipment"])
     return event
 
 
-def release(story: Story, cause: Written) -> Written:
+def release(flow: RecordedFlow, cause: WrittenRecord) -> WrittenRecord:
     at = {"order_id": cause.fields["order_id"], "warehouse_id": "berlin"}
-    command = story.by("orchestrator", "inventory.commands", "ReleaseStock", cause, **at, **UNDO)
-    story.facts("StockReleased", command, at["order_id"])
-    event = story.by("inventory", "inventory.events", "ReservationReleased", command, **at)
-    story.state(at["order_id"], "compensating", event, step="payment", undone=["shipment", "reservation"])
+    command = flow.by("orchestrator", "inventory.commands", "ReleaseStock", cause, **at, **UNDO)
+    flow.facts("StockReleased", command, at["order_id"])
+    event = flow.by("inventory", "inventory.events", "ReservationReleased", command, **at)
+    flow.state(at["order_id"], "compensating", event, step="payment", undone=["shipment", "reservation"])
     return event
 
 
-def refund(story: Story, cause: Written) -> Written:
+def refund(flow: RecordedFlow, cause: WrittenRecord) -> WrittenRecord:
     order_id = cause.fields["order_id"]
-    command = story.by("orchestrator", "payments.commands", "RefundPayment", cause, order_id=order_id, **UNDO)
-    story.book("refund", order_id, "refunded")
-    event = story.by("payment", "payments.events", "PaymentRefunded", command, order_id=order_id, amount=DUE)
-    story.state(order_id, "compensating", event, undone=["shipment", "reservation", "payment"])
+    command = flow.by("orchestrator", "payments.commands", "RefundPayment", cause, order_id=order_id, **UNDO)
+    flow.book("refund", order_id, "refunded")
+    event = flow.by("payment", "payments.events", "PaymentRefunded", command, order_id=order_id, amount=DUE)
+    flow.state(order_id, "compensating", event, undone=["shipment", "reservation", "payment"])
     return event
 
 
-def cancelled(story: Story, cause: Written, *late: Written) -> None:
+def cancelled(flow: RecordedFlow, cause: WrittenRecord, *late: WrittenRecord) -> None:
     order_id = cause.fields["order_id"]
-    story.state(order_id, "cancelled", *late, step=None, due_at=None, expected=[])
-    closing = story.by("orchestrator", "orders.commands", "CancelOrder", cause, order_id=order_id, reason="asked to")
-    story.by("order", "orders.events", "OrderCancelled", closing, order_id=order_id, reason="asked to")
+    flow.state(order_id, "cancelled", *late, step=None, due_at=None, expected=[])
+    closing = flow.by("orchestrator", "orders.commands", "CancelOrder", cause, order_id=order_id, reason="asked to")
+    flow.by("order", "orders.events", "OrderCancelled", closing, order_id=order_id, reason="asked to")
 
 
-def asked_for_payment(story: Story, cause: Written) -> Written:
+def asked_for_payment(flow: RecordedFlow, cause: WrittenRecord) -> WrittenRecord:
     """Sent, and not read yet."""
     fields = {"order_id": cause.fields["order_id"], "attempt": 1, **PAYMENT}
-    asked = story.by("orchestrator", "payments.commands", "ProcessPayment", cause, **fields)
-    if "payment" not in story.committed:
-        story.unread("payment", asked)
+    asked = flow.by("orchestrator", "payments.commands", "ProcessPayment", cause, **fields)
+    if "payment" not in flow.committed:
+        flow.unread("payment", asked)
     return asked
 
 
-def decide(story: Story, order_id: str, entry: int, *decided: str) -> None:
+def decide(flow: RecordedFlow, order_id: str, entry: int, *decided: str) -> None:
     """What the order's states say that it decided upon one of the entries of the latest."""
-    message_id = story.last("OrderState", order_id).fields["seen"][entry]["message_id"]
-    for state in story.all("OrderState", order_id):
+    message_id = flow.last("OrderState", order_id).fields["seen"][entry]["message_id"]
+    for state in flow.all("OrderState", order_id):
         state.fields["seen"] = [
             {**seen, "decided": list(decided)} if seen["message_id"] == message_id else seen
             for seen in state.fields["seen"]
         ]
 
 
-def settle_by_hand(story: Story, order_id: str) -> None:
+def settle_by_hand(flow: RecordedFlow, order_id: str) -> None:
     """The refund of an order that was cancelled is given up after all, and somebody paid back without the provider."""
     gone = ("RefundPayment", "PaymentRefunded", "CancelOrder", "OrderCancelled", "OrderState", "OrderState")
     for kind in gone:
-        story.drop(story.last(kind, order_id))
-    story.bookings = [booking for booking in story.bookings if booking.kind != "refund"]
-    story.seen[order_id] = [record for record in story.seen[order_id] if record in story.records]
+        flow.drop(flow.last(kind, order_id))
+    flow.bookings = [booking for booking in flow.bookings if booking.kind != "refund"]
+    flow.seen[order_id] = [record for record in flow.seen[order_id] if record in flow.records]
     fields = {"order_id": order_id, "steps": ["payment"], **BY_HAND}
-    command = story.outside("orchestrator.commands", "SettleOrder", order_id, **fields)
-    story.states[order_id] |= {"undone": ["shipment", "reservation"], "settled": ["payment"]}
-    cancelled(story, command, command)
+    command = flow.outside("orchestrator.commands", "SettleOrder", order_id, **fields)
+    flow.states[order_id] |= {"undone": ["shipment", "reservation"], "settled": ["payment"]}
+    cancelled(flow, command, command)
 
 
-def clean_story() -> Story:
+def clean_flow() -> RecordedFlow:
     """Orders of each kind, repeats, and a dead letter: nothing is wrong with any of it."""
-    story = Story()
-    receive(story)
-    complete(story, "o-done")
-    complete(story, "o-fast", speed="express")
-    decline(story, "o-declined")
-    cancel(story, "o-undone")
-    again = story.last("PlaceOrder", "o-done")
-    story.outside("orders.commands", "PlaceOrder", "o-done", **again.fields)
-    other = story.outside("orders.commands", "PlaceOrder", "o-done", **{**again.fields, "customer_id": "c-2"})
-    story.given_up("order", other)
-    told_of(story, "order", other, "completed")
-    return story
+    flow = RecordedFlow()
+    receive(flow)
+    complete(flow, "o-done")
+    complete(flow, "o-fast", speed="express")
+    decline(flow, "o-declined")
+    cancel(flow, "o-undone")
+    again = flow.last("PlaceOrder", "o-done")
+    flow.outside("orders.commands", "PlaceOrder", "o-done", **again.fields)
+    other = flow.outside("orders.commands", "PlaceOrder", "o-done", **{**again.fields, "customer_id": "c-2"})
+    flow.dead_letter("order", other)
+    told_of(flow, "order", other, "completed")
+    return flow
 
 
-def told_of(story: Story, service: str, command: Written, status: str) -> Written:
+def told_of(flow: RecordedFlow, service: str, command: WrittenRecord, status: str) -> WrittenRecord:
     """Its sender is told that a command has failed; the orchestrator notes it."""
     order_id = command.fields["order_id"]
     said = {"command": command.type, "command_id": command.message_id, "error": "E", "message": "m", "attempts": 1}
-    failed = story.by(service, EVENTS_OF[service], "CommandFailed", command, order_id=order_id, **said)
+    failed = flow.by(service, EVENTS_OF[service], "CommandFailed", command, order_id=order_id, **said)
     failed.fields["service"] = service
-    story.state(order_id, status, failed)
+    flow.state(order_id, status, failed)
     return failed

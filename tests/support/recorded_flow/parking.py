@@ -1,89 +1,91 @@
-"""What services hold back and what operators ask for, told to a `Story`."""
+"""What services hold back and what operators ask for, told to a `RecordedFlow`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from cli.verify.flow import CONTROL, OPERATIONS, PARKED
+from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import PAYMENT, place, told_of
-from tests.support.recorded_flow.records import Written
-from tests.support.recorded_flow.story import Story
+from tests.support.recorded_flow.records import WrittenRecord
 
 ORDER = "o-held"
 ASKED = {"requested_by": "ann", "reason": "mended", "at": 1}
 
 
-def command(story: Story, attempt: int = 1) -> Written:
+def command(flow: RecordedFlow, attempt: int = 1) -> WrittenRecord:
     """ProcessPayment of an order that is placed and waits for it."""
-    placed = story.last("OrderPlaced", ORDER) if attempt > 1 else place(story, ORDER)
-    return story.by(
+    placed = flow.last("OrderPlaced", ORDER) if attempt > 1 else place(flow, ORDER)
+    return flow.by(
         "orchestrator", "payments.commands", "ProcessPayment", placed, order_id=ORDER, attempt=attempt, **PAYMENT
     )
 
 
-def park(story: Story, record: Written, status: str = "retrying", newer: Written | None = None) -> None:
+def park(
+    flow: RecordedFlow, record: WrittenRecord, status: str = "retrying", newer: WrittenRecord | None = None
+) -> None:
     """Payment lets it wait, or a newer attempt in its place; the first of its key."""
-    _hold(story, record, newer or record, (0, status))
+    _hold(flow, record, newer or record, (0, status))
 
 
-def park_behind(story: Story, record: Written) -> None:
+def park_behind(flow: RecordedFlow, record: WrittenRecord) -> None:
     """The second of its key."""
-    _hold(story, record, record, (1, "retrying"))
+    _hold(flow, record, record, (1, "retrying"))
 
 
-def _hold(story: Story, place: Written, inside: Written, said: tuple[int, str]) -> None:
+def _hold(flow: RecordedFlow, place: WrittenRecord, inside: WrittenRecord, said: tuple[int, str]) -> None:
     (topic, partition, offset), (number, status) = place.at, said
     held = {"topic": topic, "partition": partition, "offset": offset, "key": inside.raw_key, "value": inside.value()}
     held |= {"headers": [], "message": inside.type, "message_id": inside.message_id, "parked_at": 1}
-    _change(story, partition, f"record/{ORDER}/{number:012d}", ("ParkedRecord", held))
+    _change(flow, partition, f"record/{ORDER}/{number:012d}", ("ParkedRecord", held))
     entry = {"status": status, "first": 0, "next": number + 1, "since": 1}
-    _change(story, partition, f"key/{ORDER}", ("ParkedKey", entry))
+    _change(flow, partition, f"key/{ORDER}", ("ParkedKey", entry))
 
 
-def free(story: Story, record: Written, number: int = 0) -> None:
+def free(flow: RecordedFlow, record: WrittenRecord, number: int = 0) -> None:
     """It is done with, and so is the key."""
     for key in (f"record/{ORDER}/{number:012d}", f"key/{ORDER}"):
-        _change(story, record.at[1], key, ("ParkedKey", {})).is_tombstone = True
+        _change(flow, record.at[1], key, ("ParkedKey", {})).is_tombstone = True
 
 
-def given_up(story: Story, record: Written) -> Written:
+def dead_letter(flow: RecordedFlow, record: WrittenRecord) -> WrittenRecord:
     """A dead letter that holds the key back, and whoever sent it is told."""
-    letter = story.given_up("payment", record, disposition="dead_letter", parking_key=ORDER)
-    told_of(story, "payment", record, "payment_pending")
+    letter = flow.dead_letter("payment", record, disposition="dead_letter", parking_key=ORDER)
+    told_of(flow, "payment", record, "payment_pending")
     return letter
 
 
-def resolve(story: Story, record: Written, how: str) -> None:
+def resolve(flow: RecordedFlow, record: WrittenRecord, how: str) -> None:
     """An operator, or an undo, has decided."""
     topic, partition, offset = record.at
     decided = {"how": how, "operation_id": "op-1", "requested_by": "ann", "reason": "mended", "at": 1}
-    _change(story, partition, f"mark/{topic}/{partition}/{offset}/0/{ORDER}", ("Resolution", decided))
+    _change(flow, partition, f"mark/{topic}/{partition}/{offset}/0/{ORDER}", ("Resolution", decided))
 
 
-def ask(story: Story, operation: str, **fields: Any) -> Written:
+def ask(flow: RecordedFlow, operation: str, **fields: Any) -> WrittenRecord:
     """An operator's command to payment, in partition 1."""
-    return story.write_at((f"payment{CONTROL}", 1), operation, "x", {"operation_id": "op-2", **ASKED, **fields})
+    return flow.write_at((f"payment{CONTROL}", 1), operation, "x", {"operation_id": "op-2", **ASKED, **fields})
 
 
-def answer(story: Story) -> None:
+def answer(flow: RecordedFlow) -> None:
     said = {"operation_id": "op-2", "service": "payment", "partition": 1, "operation": "PauseWork", "outcome": "done"}
-    story.write_at((f"payment{OPERATIONS}", 1), "OperationDone", "x", {**said, "at": 1})
+    flow.write_at((f"payment{OPERATIONS}", 1), "OperationDone", "x", {**said, "at": 1})
 
 
-def succeed(story: Story, record: Written) -> None:
-    story.by("payment", "payments.commands", "AttemptCharge", record, order_id=ORDER, **PAYMENT)
-    declined = story.by(
-        "payment", "payments.events", "PaymentDeclined", story.last("AttemptCharge"), order_id=ORDER, reason="card"
+def succeed(flow: RecordedFlow, record: WrittenRecord) -> None:
+    flow.by("payment", "payments.commands", "AttemptCharge", record, order_id=ORDER, **PAYMENT)
+    declined = flow.by(
+        "payment", "payments.events", "PaymentDeclined", flow.last("AttemptCharge"), order_id=ORDER, reason="card"
     )
-    story.state(ORDER, "payment_pending", declined)
+    flow.state(ORDER, "payment_pending", declined)
 
 
-def answer_again(story: Story, cause: Written) -> None:
+def answer_again(flow: RecordedFlow, cause: WrittenRecord) -> None:
     """The outcome is known: it is told once more."""
-    told = story.by("payment", "payments.events", "PaymentDeclined", cause, order_id=ORDER, reason="card")
-    story.state(ORDER, "payment_pending", told)
+    told = flow.by("payment", "payments.events", "PaymentDeclined", cause, order_id=ORDER, reason="card")
+    flow.state(ORDER, "payment_pending", told)
 
 
-def _change(story: Story, partition: int, key: str, state: tuple[str, dict[str, Any]]) -> Written:
+def _change(flow: RecordedFlow, partition: int, key: str, state: tuple[str, dict[str, Any]]) -> WrittenRecord:
     kind, fields = state
-    return story.write_at((f"payment{PARKED}", partition), kind, key, fields)
+    return flow.write_at((f"payment{PARKED}", partition), kind, key, fields)

@@ -26,7 +26,7 @@ TOPICS = (*MESSAGE_TOPICS, *STATE_TOPICS, *DEAD_LETTERS, *RUNTIMES_OWN)
 
 
 @dataclass
-class Written:
+class WrittenRecord:
     """One record; tests may change anything about it before the snapshot is taken."""
 
     at: tuple[str, int, int]
@@ -66,7 +66,7 @@ class Written:
         self.headers_now[name] = value.encode()
 
 
-def gathered(records: Iterable[Written], partitions: dict[str, int], cut: dict[Place, int]) -> Gathering:
+def gathered(records: Iterable[WrittenRecord], partitions: dict[str, int], cut: dict[Place, int]) -> Gathering:
     """Read as the check reads: dead letters first."""
     gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
     ordered = sorted(records, key=lambda record: record.at)
@@ -106,7 +106,7 @@ def traceparent(trace: str, message_id: str) -> str:
     return f"00-{trace}-{message_id[:16]}-01"
 
 
-def as_seen(record: Written) -> dict[str, Any]:
+def as_seen(record: WrittenRecord) -> dict[str, Any]:
     topic, partition, offset = record.at
     return {
         "type": record.type,

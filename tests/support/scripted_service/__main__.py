@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ensemble.kafka import run
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 if __name__ == "__main__":
-    sys.exit(run(workshop(sys.argv[1], Path(sys.argv[2]))))
+    sys.exit(run(scripted_service(sys.argv[1], Path(sys.argv[2]))))

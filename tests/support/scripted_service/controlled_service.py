@@ -33,7 +33,7 @@ THRICE = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3)
 
 
 @dataclass
-class World:
+class Controls:
     """What handlers meet outside."""
 
     errors: dict[str, Exception] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Porter:
     events: EventBus[Told]
     timers: Timers
     clock: Clock
-    world: World
+    world: Controls
 
     @handles(Script)
     def carry(self, command: Script) -> None:
@@ -91,7 +91,7 @@ class Porter:
         self.events.emit(Told(account_id=key, text=label))
 
 
-def porter(world: World) -> Service:
+def controlled_service(world: Controls) -> Service:
     carrier = role(Porter, world=world)
     return Service("shop", catalogue_of("shop"), roles=[carrier], stores=[state_store(Account)])
 
@@ -112,7 +112,7 @@ def later(key: str, label: str, seconds: int) -> Announced:
     return Announced(account_id=key, text=f"{label} in {seconds}")
 
 
-def told(driver: ServiceTestDriver, key: str = "a") -> list[str]:
+def texts_of(driver: ServiceTestDriver, key: str = "a") -> list[str]:
     """The labels of a key, in the order in which they took effect."""
     return [event.text for event in driver.emitted if isinstance(event, Told) and event.account_id == key]
 
@@ -123,12 +123,12 @@ def label_of(held: ParkedRecord) -> str:
     return str(readers[(held.value or b"")[:5]](held.value or b"").steps[0])
 
 
-def waiting(driver: ServiceTestDriver, key: str = "a") -> list[str]:
+def parked_labels(driver: ServiceTestDriver, key: str = "a") -> list[str]:
     """The labels that are parked under a key, in order."""
     return [label_of(held) for held in driver.waiting(key)]
 
 
-def letter_of(driver: ServiceTestDriver, key: str = "a") -> StoredRecord:
+def last_dead_letter(driver: ServiceTestDriver, key: str = "a") -> StoredRecord:
     """The latest dead letter of a parking key."""
     named = [letter for letter in driver.dead_letters if header(letter, "ensemble.parking-key") == key]
     return named[-1]

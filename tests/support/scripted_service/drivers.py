@@ -1,4 +1,4 @@
-"""One way to drive the workshop's service, in memory and on Kafka: what a port promises is tested once, on both."""
+"""One way to drive the scripted service, in memory and on Kafka: what a port promises is tested once, on both."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ensemble.messages import Message
 from ensemble.messages.codec import readers_for
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
-from tests.support.scripted_service.controlled_service import letter_of
+from tests.support.scripted_service.controlled_service import last_dead_letter
 from tests.support.scripted_service.messages import Script, SlowScript, Told
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 
 def script(key: str, *steps: str) -> Script:
@@ -24,22 +24,22 @@ def slow(key: str, *steps: str) -> SlowScript:
     return SlowScript(account_id=key, steps=steps)
 
 
-class Play(Protocol):
+class RunningService(Protocol):
     """A running service."""
 
     def receive(self, *messages: Message, message_id: str | None = None) -> None:
         """Deliver, and wait until all is committed."""
 
-    def told(self, key: str) -> list[str]:
+    def texts_of(self, key: str) -> list[str]:
         """What was told about `key`, in order."""
 
-    def until_told(self, key: str, *texts: str) -> None:
+    def await_texts(self, key: str, *texts: str) -> None:
         """Wait until exactly these were told."""
 
-    def given_up(self, key: str) -> list[str]:
+    def errors_of(self, key: str) -> list[str]:
         """Why records of `key` were dead-lettered."""
 
-    def until_given_up(self, key: str) -> None:
+    def await_dead_letter(self, key: str) -> None:
         """Wait until a record of `key` is dead-lettered, however often it is tried before."""
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
@@ -55,28 +55,28 @@ class Play(Protocol):
         """Do without the record of `key` that was given up last, as an operator; wait until it is done."""
 
 
-class MemoryPlay:
+class ServiceInMemory:
     """In memory: the test driver."""
 
     def __init__(self, name: str, flags: Path) -> None:
-        self.driver = ServiceTestDriver(workshop(name, flags))
+        self.driver = ServiceTestDriver(scripted_service(name, flags))
 
     def receive(self, *messages: Message, message_id: str | None = None) -> None:
         self.driver.receive(*messages, message_id=message_id)
 
-    def told(self, key: str) -> list[str]:
+    def texts_of(self, key: str) -> list[str]:
         return [told.text for told in self.messages("events", Told) if told.account_id == key]
 
-    def until_told(self, key: str, *texts: str) -> None:
-        assert self.told(key) == list(texts)
+    def await_texts(self, key: str, *texts: str) -> None:
+        assert self.texts_of(key) == list(texts)
 
-    def given_up(self, key: str) -> list[str]:
+    def errors_of(self, key: str) -> list[str]:
         letters = [letter for letter in self.driver.dead_letters if letter.key() == key.encode()]
         return [dict(letter.headers())["__streams.errors.message"].decode() for letter in letters]
 
-    def until_given_up(self, key: str) -> None:
+    def await_dead_letter(self, key: str) -> None:
         self.driver.advance(400)
-        assert self.given_up(key)
+        assert self.errors_of(key)
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         readers = readers_for(kind)
@@ -90,15 +90,15 @@ class MemoryPlay:
         self.driver.restart()
 
     def discard(self, key: str) -> None:
-        self.driver.discard(letter_of(self.driver, key))
+        self.driver.discard(last_dead_letter(self.driver, key))
         self.driver.advance(0)
 
 
-class KafkaPlay:
+class ServiceOnKafka:
     """On Kafka: a loop in a thread, with a clock that the test turns."""
 
     def __init__(self, name: str, flags: Path, bootstrap: str) -> None:
-        self.service = workshop(name, flags)
+        self.service = scripted_service(name, flags)
         self.outsider = Outsider(bootstrap, self.service)
         self.clock = ManualClock()
         self._start: Callable[[], ServiceThread] = lambda: ServiceThread(self.service, bootstrap, self.clock)
@@ -108,21 +108,21 @@ class KafkaPlay:
         self.outsider.send(*messages, message_id=message_id)
         self.outsider.until_done()
 
-    def told(self, key: str) -> list[str]:
-        return self.outsider.told(key)
+    def texts_of(self, key: str) -> list[str]:
+        return self.outsider.texts_of(key)
 
-    def until_told(self, key: str, *texts: str) -> None:
-        self.outsider.until_told(key, *texts)
+    def await_texts(self, key: str, *texts: str) -> None:
+        self.outsider.await_texts(key, *texts)
 
-    def given_up(self, key: str) -> list[str]:
-        return self.outsider.given_up(key)
+    def errors_of(self, key: str) -> list[str]:
+        return self.outsider.errors_of(key)
 
-    def until_given_up(self, key: str) -> None:
-        wait_for(lambda: self._given_up_later(key), f"{key} to be given up")
+    def await_dead_letter(self, key: str) -> None:
+        wait_for(lambda: self._errors_after_a_while(key), f"{key} to be given up")
 
-    def _given_up_later(self, key: str) -> list[str]:
+    def _errors_after_a_while(self, key: str) -> list[str]:
         self.clock.advance(30)
-        return self.given_up(key)
+        return self.errors_of(key)
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         return self.outsider.messages(suffix, kind)

@@ -1,4 +1,4 @@
-"""The clerk's service and catalogue, under a name of its own for each test."""
+"""The scripted service and catalogue, under a name of its own for each test."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -55,7 +55,7 @@ def catalogue_of(name: str) -> Catalogue:
     )
 
 
-def workshop(name: str, flags: Path) -> Service:
+def scripted_service(name: str, flags: Path) -> Service:
     """A service with every port. `flags` is a directory by which handlers and tests wait for each other."""
     catalogue = catalogue_of(name)
     return Service(

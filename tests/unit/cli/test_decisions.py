@@ -19,7 +19,7 @@ from tests.support.order_saga_driver import (
     PROBE,
     RELEASED,
     UNSHIPPED,
-    Play,
+    OrderSaga,
     failed,
     settle,
 )
@@ -54,8 +54,8 @@ def test_decisions_are_aligned_on_a_terminal_and_tabbed_in_a_pipe() -> None:
 
 
 def owing() -> OrderHistory:
-    play = Play(PLACED, PAID, CANCEL, UNSHIPPED, RELEASED).time_out(2)
-    return OrderHistory("o-1", note(play.state, PAID, "m-1").model_dump(), [], [])
+    order_saga = OrderSaga(PLACED, PAID, CANCEL, UNSHIPPED, RELEASED).time_out(2)
+    return OrderHistory("o-1", note(order_saga.state, PAID, "m-1").model_dump(), [], [])
 
 
 def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:

@@ -46,13 +46,13 @@ PUBLISH = {
 
 @pytest.mark.parametrize(("arguments", "words"), PUBLISH.values(), ids=PUBLISH.keys())
 def test_publish_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], words: list[str]) -> None:
-    ensemble("publish", *arguments).assert_is_a_mistake(*words)
+    ensemble("publish", *arguments).assert_usage_error(*words)
 
 
 def test_publish_refuses_a_file_that_is_no_text(ensemble: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "message.json"
     file.write_bytes(b"\xff\xfe\x00")
-    ensemble("publish", "CompleteOrder", "--file", str(file)).assert_is_a_mistake("--file", "UTF-8")
+    ensemble("publish", "CompleteOrder", "--file", str(file)).assert_usage_error("--file", "UTF-8")
 
 
 OTHERS = {
@@ -126,7 +126,7 @@ OTHERS = {
 
 @pytest.mark.parametrize(("arguments", "words"), OTHERS.values(), ids=OTHERS.keys())
 def test_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], words: list[str]) -> None:
-    ensemble(*arguments).assert_is_a_mistake(*words)
+    ensemble(*arguments).assert_usage_error(*words)
 
 
 NEED_A_CLUSTER = [
@@ -139,17 +139,17 @@ NEED_A_CLUSTER = [
 
 @pytest.mark.parametrize("arguments", NEED_A_CLUSTER, ids=" ".join)
 def test_says_how_to_get_a_cluster(ensemble: CommandLine, arguments: list[str]) -> None:
-    ensemble(*arguments).assert_is_a_mistake("no Kafka cluster", "./ensemble up", "KAFKA_BOOTSTRAP_SERVERS")
+    ensemble(*arguments).assert_usage_error("no Kafka cluster", "./ensemble up", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 def test_names_a_wrong_setting(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_BATCH_RECORDS", "many")
-    ensemble("config", "show").assert_is_a_mistake("ENSEMBLE_BATCH_RECORDS")
+    ensemble("config", "show").assert_usage_error("ENSEMBLE_BATCH_RECORDS")
 
 
 def test_names_a_wrong_policy(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "-1")
-    ensemble("config", "show").assert_is_a_mistake("ENSEMBLE_FULFILMENT_STEPS.PAYMENT.DEADLINE_S")
+    ensemble("config", "show").assert_usage_error("ENSEMBLE_FULFILMENT_STEPS.PAYMENT.DEADLINE_S")
 
 
 def test_up_names_a_port_that_is_taken(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,12 +162,12 @@ def test_up_names_a_port_that_is_taken(ensemble: CommandLine, monkeypatch: pytes
             listener.listen()
         except OSError:
             pass  # somebody else has it already, which is all that is needed
-        ensemble("up").assert_is_a_mistake("port 8101", "order", "--free-ports")
+        ensemble("up").assert_usage_error("port 8101", "order", "--free-ports")
 
 
 def test_up_will_not_forget_another_clusters_data(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    ensemble("up", "--fresh").assert_is_a_mistake("--fresh", "KAFKA_BOOTSTRAP_SERVERS")
+    ensemble("up", "--fresh").assert_usage_error("--fresh", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 def test_an_interrupt_ends_without_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_line import CommandLine, Ran
+from tests.support.command_line import CommandLine, CommandResult
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def value(ran: Ran, section: str, key: str) -> tuple[Any, str]:
+def value(ran: CommandResult, section: str, key: str) -> tuple[Any, str]:
     """A value of the first service, and its origin."""
     (found,) = [v for v in ran.document[0]["values"] if (v["section"], v["key"]) == (section, key)]
     return found["value"], found["origin"]
@@ -61,7 +61,7 @@ def test_a_file_that_no_service_reads_is_pointed_out(ensemble: CommandLine, dire
 
 def test_show_names_what_is_wrong(ensemble: CommandLine, directory: Path) -> None:
     (directory / "shipping.toml").write_text("[retry]\nattempts = 0\n")
-    ensemble("policies", "show").assert_is_a_mistake("shipping.toml", "line 2", "[retry] attempts")
+    ensemble("policies", "show").assert_usage_error("shipping.toml", "line 2", "[retry] attempts")
 
 
 def test_a_right_file_is_said_to_be_right(ensemble: CommandLine, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_a_file_by_another_name_is_for_the_service_that_is_given(ensemble: Comma
     (tmp_path / "night.toml").write_text("[saga]\nstub_s = 1\n")
     arguments = ("policies", "check", str(tmp_path / "night.toml"), "--service")
     assert ensemble(*arguments, "orchestrator", "--json").document["service"] == "orchestrator"
-    ensemble(*arguments, "payment").assert_is_a_mistake("line 1", "[saga]", "unknown")
+    ensemble(*arguments, "payment").assert_usage_error("line 1", "[saga]", "unknown")
 
 
 def test_check_names_all_that_is_wrong(ensemble: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "orchestrator.toml").write_text("[retry]\ncap = 1\n[saga.steps.paymnt]\nresends = 1\n")
-    ensemble("policies", "check", str(tmp_path / "orchestrator.toml")).assert_is_a_mistake(
+    ensemble("policies", "check", str(tmp_path / "orchestrator.toml")).assert_usage_error(
         "line 2", "did you mean cap_s?", "line 3", "did you mean payment?"
     )
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.drills.__main__ import main
 from tests.drills.stage import DrillFailed, must
-from tests.drills.terminal import Ran, run
+from tests.drills.terminal import CommandResult, run
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from tests.drills.terminal import Ran, run
     ],
 )
 def test_a_command_is_kept_as_the_terminal_shows_it(line: str, text: str, code: int) -> None:
-    assert run(line, os.environ) == Ran(text, code)
+    assert run(line, os.environ) == CommandResult(text, code)
 
 
 def test_what_repeats_is_shortened() -> None:
-    long = Ran("\n".join(map(str, range(9))), 0)
+    long = CommandResult("\n".join(map(str, range(9))), 0)
     assert long.head(2) == "0\n1\n... and 7 more lines"
     assert long.head(8) == long.text
     assert long.head(None) == long.text

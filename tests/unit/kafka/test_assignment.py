@@ -13,7 +13,7 @@ from ensemble.clock import ManualClock
 from ensemble.engine.compiled import Plan
 from ensemble.errors import FatalError
 from ensemble.kafka.worker.assignment import Assignment
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 Place = tuple[str, int]
 COMMANDS, NEWS, CONTROL = "shop.commands", "shop.news", "shop.control"
@@ -55,7 +55,7 @@ class NotingConsumer:
 
 
 def assignment(before_revoke: Callable[[], None] = lambda: None) -> Assignment:
-    plan = Plan(workshop("shop", Path()), ManualClock())
+    plan = Plan(scripted_service("shop", Path()), ManualClock())
     return Assignment(plan, None, incremental=True, before_revoke=before_revoke)
 
 

@@ -12,7 +12,7 @@ from ensemble.engine.task import PartitionTask
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 NOW = 1_000
 COMMANDS, NEWS = "shop.commands", "shop.news"
@@ -41,7 +41,7 @@ class Ends:
 @pytest.fixture
 def task(tmp_path: Path) -> PartitionTask:
     """A task of partition 0 with one timer that is due, at the start of its inputs."""
-    driver = ServiceTestDriver(workshop("shop", tmp_path), ManualClock(0))
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), ManualClock(0))
     key = next(f"k-{n}" for n in range(99) if driver._partition(f"k-{n}".encode()) == 0)
     driver.receive(script(key, "remind alarm 0.5 tell x"))
     task = driver._tasks[0]

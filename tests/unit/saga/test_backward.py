@@ -16,29 +16,35 @@ from tests.support.order_saga_driver import (
     RESERVED,
     SCHEDULED,
     UNSHIPPED,
-    Play,
+    OrderSaga,
     failed,
 )
 
 
 def test_a_declined_order_undoes_only_the_shipment_that_may_have_begun() -> None:
-    play = Play(PLACED, DECLINED)
-    assert (play.names, play.state.status, play.state.step) == (["CancelShipment"], "compensating", "shipment")
-    play.on(UNSHIPPED)
-    assert play.sent == [CancelOrder(order_id="o-1", reason="PaymentDeclined: card expired")]
-    assert (play.state.status, play.state.undone) == ("cancelled", ("shipment",))
+    order_saga = OrderSaga(PLACED, DECLINED)
+    assert (order_saga.names, order_saga.state.status, order_saga.state.step) == (
+        ["CancelShipment"],
+        "compensating",
+        "shipment",
+    )
+    order_saga.on(UNSHIPPED)
+    assert order_saga.sent == [CancelOrder(order_id="o-1", reason="PaymentDeclined: card expired")]
+    assert (order_saga.state.status, order_saga.state.undone) == ("cancelled", ("shipment",))
 
 
 def test_a_shortage_undoes_the_shipment_and_then_the_payment() -> None:
-    play = Play(PLACED, PAID, REJECTED, UNSHIPPED)
-    assert play.sent == [RefundPayment(order_id="o-1", reason="ReservationRejected: 1 of 2 tea on hand", attempt=1)]
-    assert play.on(REFUNDED).names == ["CancelOrder"]
+    order_saga = OrderSaga(PLACED, PAID, REJECTED, UNSHIPPED)
+    assert order_saga.sent == [
+        RefundPayment(order_id="o-1", reason="ReservationRejected: 1 of 2 tea on hand", attempt=1)
+    ]
+    assert order_saga.on(REFUNDED).names == ["CancelOrder"]
 
 
 def test_an_express_order_that_is_declined_takes_its_shipment_back() -> None:
-    play = Play(PLACED, SCHEDULED, DECLINED, UNSHIPPED)
-    assert play.all_names == ["ProcessPayment", "CancelShipment", "CancelOrder"]
-    assert play.state.status == "cancelled"
+    order_saga = OrderSaga(PLACED, SCHEDULED, DECLINED, UNSHIPPED)
+    assert order_saga.all_names == ["ProcessPayment", "CancelShipment", "CancelOrder"]
+    assert order_saga.state.status == "cancelled"
 
 
 @pytest.mark.parametrize(
@@ -50,121 +56,129 @@ def test_an_express_order_that_is_declined_takes_its_shipment_back() -> None:
     ],
 )
 def test_a_cancelled_order_undoes_the_step_under_way_as_well(so_far: list[object], undos: list[str]) -> None:
-    play = Play(*so_far)  # type: ignore[arg-type]  # a list of events
-    play.all_sent.clear()
-    play.on(CANCEL, UNSHIPPED, RELEASED, REFUNDED)
-    assert play.all_names == [*undos, "CancelOrder"]
-    assert play.state.status == "cancelled"
+    order_saga = OrderSaga(*so_far)  # type: ignore[arg-type]  # a list of events
+    order_saga.all_sent.clear()
+    order_saga.on(CANCEL, UNSHIPPED, RELEASED, REFUNDED)
+    assert order_saga.all_names == [*undos, "CancelOrder"]
+    assert order_saga.state.status == "cancelled"
 
 
 def test_undoes_one_step_at_a_time() -> None:
-    play = Play(PLACED, PAID, RESERVED, CANCEL)
-    assert (play.names, play.state.expected) == (["CancelShipment"], ("ShipmentCancelled",))
-    assert play.state.due_at == play.now + 10_000
+    order_saga = OrderSaga(PLACED, PAID, RESERVED, CANCEL)
+    assert (order_saga.names, order_saga.state.expected) == (["CancelShipment"], ("ShipmentCancelled",))
+    assert order_saga.state.due_at == order_saga.now + 10_000
 
 
 def test_a_step_given_up_is_undone_too() -> None:
-    play = Play(PLACED, PAID).time_out(2)
-    assert play.state.reason == "reservation: no answer after 2 attempts"
-    assert play.on(UNSHIPPED).names == ["ReleaseStock"]
+    order_saga = OrderSaga(PLACED, PAID).time_out(2)
+    assert order_saga.state.reason == "reservation: no answer after 2 attempts"
+    assert order_saga.on(UNSHIPPED).names == ["ReleaseStock"]
 
 
 def test_gives_up_at_once_when_the_last_attempt_could_not_be_processed() -> None:
-    play = Play(PLACED).time_out().on(failed("ProcessPayment", 2))
-    assert (play.state.status, play.state.reason) == ("compensating", "payment: no answer after 2 attempts")
+    order_saga = OrderSaga(PLACED).time_out().on(failed("ProcessPayment", 2))
+    assert (order_saga.state.status, order_saga.state.reason) == ("compensating", "payment: no answer after 2 attempts")
 
 
 def test_a_nudge_that_could_not_be_processed_gives_the_shipment_up() -> None:
-    play = Play(PLACED, PAID, RESERVED).time_out().on(failed("FulfilOrder", 2))
-    assert play.state.status == "compensating"
+    order_saga = OrderSaga(PLACED, PAID, RESERVED).time_out().on(failed("FulfilOrder", 2))
+    assert order_saga.state.status == "compensating"
 
 
 def test_a_request_before_the_order_cancels_it_when_it_comes() -> None:
-    play = Play(CANCEL, PLACED)
-    assert (play.names, play.state.status) == (["CancelShipment"], "compensating")
-    assert play.on(UNSHIPPED).sent == [CancelOrder(order_id="o-1", reason="RequestCancellation: changed my mind")]
+    order_saga = OrderSaga(CANCEL, PLACED)
+    assert (order_saga.names, order_saga.state.status) == (["CancelShipment"], "compensating")
+    assert order_saga.on(UNSHIPPED).sent == [CancelOrder(order_id="o-1", reason="RequestCancellation: changed my mind")]
 
 
 def test_a_refusal_before_the_order_cancels_it_when_it_comes() -> None:
-    play = Play(DECLINED, PLACED, UNSHIPPED)
-    assert play.all_names == ["CancelShipment", "CancelOrder"]
+    order_saga = OrderSaga(DECLINED, PLACED, UNSHIPPED)
+    assert order_saga.all_names == ["CancelShipment", "CancelOrder"]
 
 
 def test_counts_the_answer_to_an_undo_that_was_not_sent_yet() -> None:
-    play = Play(PLACED, PAID, CANCEL, REFUNDED, UNSHIPPED, RELEASED)
-    assert "RefundPayment" not in play.all_names
-    assert play.state.status == "cancelled"
+    order_saga = OrderSaga(PLACED, PAID, CANCEL, REFUNDED, UNSHIPPED, RELEASED)
+    assert "RefundPayment" not in order_saga.all_names
+    assert order_saga.state.status == "cancelled"
 
 
 def test_a_step_that_its_participant_takes_back_turns_the_order_back() -> None:
-    play = Play(PLACED, PAID, RESERVED, UNSHIPPED)
-    assert (play.names, play.state.reason) == (["ReleaseStock"], "ShipmentCancelled")
+    order_saga = OrderSaga(PLACED, PAID, RESERVED, UNSHIPPED)
+    assert (order_saga.names, order_saga.state.reason) == (["ReleaseStock"], "ShipmentCancelled")
 
 
 def test_a_late_success_of_a_step_given_up_changes_nothing() -> None:
-    play = Play(PLACED).time_out(2).on(PAID, UNSHIPPED, REFUNDED)
-    assert play.all_names == ["ProcessPayment"] * 2 + ["CancelShipment", "RefundPayment", "CancelOrder"]
+    order_saga = OrderSaga(PLACED).time_out(2).on(PAID, UNSHIPPED, REFUNDED)
+    assert order_saga.all_names == ["ProcessPayment"] * 2 + ["CancelShipment", "RefundPayment", "CancelOrder"]
 
 
 def test_a_success_after_a_refusal_is_undone() -> None:
-    play = Play(PLACED, DECLINED, PAID, UNSHIPPED)
-    assert play.names == ["RefundPayment"]
+    order_saga = OrderSaga(PLACED, DECLINED, PAID, UNSHIPPED)
+    assert order_saga.names == ["RefundPayment"]
 
 
 def test_a_refusal_after_a_success_changes_nothing() -> None:
-    play = Play(PLACED, PAID, DECLINED)
-    assert (play.state.status, play.state.failed, play.sent) == ("fulfilled", (), [])
+    order_saga = OrderSaga(PLACED, PAID, DECLINED)
+    assert (order_saga.state.status, order_saga.state.failed, order_saga.sent) == ("fulfilled", (), [])
 
 
 def test_a_late_refusal_makes_the_undo_of_that_step_needless() -> None:
-    play = Play(PLACED, PAID).time_out(2).on(REJECTED, UNSHIPPED)
-    assert play.names == ["RefundPayment"]
+    order_saga = OrderSaga(PLACED, PAID).time_out(2).on(REJECTED, UNSHIPPED)
+    assert order_saga.names == ["RefundPayment"]
 
 
 def test_a_late_success_does_not_interrupt_the_undo_under_way() -> None:
-    play = Play(PLACED, DECLINED, PAID, UNSHIPPED, RESERVED)
-    assert (play.state.step, play.sent) == ("payment", [])
-    assert play.on(REFUNDED).names == ["ReleaseStock"]
+    order_saga = OrderSaga(PLACED, DECLINED, PAID, UNSHIPPED, RESERVED)
+    assert (order_saga.state.step, order_saga.sent) == ("payment", [])
+    assert order_saga.on(REFUNDED).names == ["ReleaseStock"]
 
 
 def test_sends_an_undo_again_when_nothing_came() -> None:
-    play = Play(PLACED, DECLINED).time_out()
-    assert (play.names, play.state.attempt) == (["CancelShipment"], 2)
+    order_saga = OrderSaga(PLACED, DECLINED).time_out()
+    assert (order_saga.names, order_saga.state.attempt) == (["CancelShipment"], 2)
 
 
 def test_an_undo_given_up_stays_owed_while_the_others_go_on() -> None:
-    play = Play(PLACED, PAID, REJECTED).time_out(2)
-    assert (play.names, play.state.owed) == (["RefundPayment"], ("shipment",))
-    play.on(REFUNDED)
-    assert (play.state.status, play.state.owed, play.sent) == ("compensation_failed", ("shipment",), [])
-    assert (play.state.due_at, play.state.forget_at) == (None, None)
-    assert play.state.expected == ("ShipmentCancelled",)
+    order_saga = OrderSaga(PLACED, PAID, REJECTED).time_out(2)
+    assert (order_saga.names, order_saga.state.owed) == (["RefundPayment"], ("shipment",))
+    order_saga.on(REFUNDED)
+    assert (order_saga.state.status, order_saga.state.owed, order_saga.sent) == (
+        "compensation_failed",
+        ("shipment",),
+        [],
+    )
+    assert (order_saga.state.due_at, order_saga.state.forget_at) == (None, None)
+    assert order_saga.state.expected == ("ShipmentCancelled",)
 
 
 def test_an_undo_whose_last_attempt_could_not_be_processed_is_owed_at_once() -> None:
-    play = Play(PLACED, DECLINED, failed("CancelShipment", 1))
-    assert (play.state.status, play.sent) == ("compensating", [])
-    assert play.time_out().on(failed("CancelShipment", 2)).state.owed == ("shipment",)
+    order_saga = OrderSaga(PLACED, DECLINED, failed("CancelShipment", 1))
+    assert (order_saga.state.status, order_saga.sent) == ("compensating", [])
+    assert order_saga.time_out().on(failed("CancelShipment", 2)).state.owed == ("shipment",)
 
 
 def test_what_is_owed_is_settled_when_its_answer_comes_after_all() -> None:
-    play = Play(PLACED, DECLINED).time_out(2).on(UNSHIPPED)
-    assert (play.state.status, play.state.owed, play.names) == ("cancelled", (), ["CancelOrder"])
+    order_saga = OrderSaga(PLACED, DECLINED).time_out(2).on(UNSHIPPED)
+    assert (order_saga.state.status, order_saga.state.owed, order_saga.names) == ("cancelled", (), ["CancelOrder"])
 
 
 def test_what_is_owed_is_asked_for_again_on_request() -> None:
-    play = Play(PLACED, DECLINED).time_out(2).on(CANCEL)
-    assert (play.state.status, play.state.owed, play.names) == ("compensating", (), ["CancelShipment"])
+    order_saga = OrderSaga(PLACED, DECLINED).time_out(2).on(CANCEL)
+    assert (order_saga.state.status, order_saga.state.owed, order_saga.names) == (
+        "compensating",
+        (),
+        ["CancelShipment"],
+    )
 
 
 def test_a_request_while_the_order_is_undone_changes_nothing() -> None:
-    play = Play(PLACED, DECLINED, CANCEL)
-    assert (play.state.reason, play.sent) == ("PaymentDeclined: card expired", [])
+    order_saga = OrderSaga(PLACED, DECLINED, CANCEL)
+    assert (order_saga.state.reason, order_saga.sent) == ("PaymentDeclined: card expired", [])
 
 
 def test_changes_nothing_after_the_end() -> None:
-    play = Play(PLACED, DECLINED, UNSHIPPED)
-    ended = play.state
+    order_saga = OrderSaga(PLACED, DECLINED, UNSHIPPED)
+    ended = order_saga.state
     for late in (PLACED, PAID, SCHEDULED, CANCEL, UNSHIPPED, REFUNDED):
-        play.on(late)
-        assert (play.state, play.sent) == (ended, [])
+        order_saga.on(late)
+        assert (order_saga.state, order_saga.sent) == (ended, [])

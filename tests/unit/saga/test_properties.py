@@ -23,7 +23,7 @@ from tests.support.order_saga_driver import (
     RESERVED,
     SCHEDULED,
     UNSHIPPED,
-    Play,
+    OrderSaga,
     failed,
     retry,
     settle,
@@ -49,18 +49,18 @@ ANYTHING: Final = [PLACED, CANCEL, *OPERATIONS, *(reply for replies in REPLIES.v
 anything = st.lists(st.sampled_from([*ANYTHING, TIME_OUT, TIME_OUT, TIME_OUT]), max_size=30)
 
 
-def tell(play: Play, what: Message | None) -> None:
+def tell(order_saga: OrderSaga, what: Message | None) -> None:
     if what is not None:
-        play.on(what)
-    elif play.state.due_at is not None:
-        play.time_out()
+        order_saga.on(what)
+    elif order_saga.state.due_at is not None:
+        order_saga.time_out()
     else:
-        play.sent = []  # nothing is due, so nothing happens
+        order_saga.sent = []  # nothing is due, so nothing happens
 
 
-def check_step(before: OrderState, play: Play) -> None:
+def check_step(before: OrderState, order_saga: OrderSaga) -> None:
     """What holds for each single decision."""
-    after, sent = play.state, play.sent
+    after, sent = order_saga.state, order_saga.sent
     if before.status in {"completed", "cancelled"}:
         assert (after, sent) == (before, [])
     assert (after.step is None) == (after.status not in UNDER_WAY)
@@ -102,17 +102,17 @@ def check_end(state: OrderState) -> None:
 
 @given(st.sampled_from(ANYTHING), anything)
 def test_invariants_hold_whatever_comes(first: Message, story: list[Message | None]) -> None:
-    play = Play()
+    order_saga = OrderSaga()
     for what in [first, *story]:
-        before = play.state
-        tell(play, what)
-        check_step(before, play)
-        check_end(play.state)
+        before = order_saga.state
+        tell(order_saga, what)
+        check_step(before, order_saga)
+        check_end(order_saga.state)
 
 
 @given(anything)
 def test_duplicates_change_nothing(story: list[Message | None]) -> None:
-    once, twice = Play(), Play()
+    once, twice = OrderSaga(), OrderSaga()
     for what in story:
         tell(once, what)
         tell(twice, what)
@@ -130,31 +130,31 @@ def without_times(state: OrderState) -> OrderState:
 
 @given(anything, st.data())
 def test_every_order_ends_when_participants_answer_in_time(story: list[Message | None], data: st.DataObject) -> None:
-    play = Play(PLACED)
+    order_saga = OrderSaga(PLACED)
     for what in story:
-        tell(play, what)
+        tell(order_saga, what)
     for _ in range(40):
-        if play.state.status not in UNDER_WAY:
+        if order_saga.state.status not in UNDER_WAY:
             break
-        asked = [type(command).__name__ for command in play.sent]
-        tell(play, data.draw(st.sampled_from([TIME_OUT, *REPLIES[asked[0]]])) if asked else TIME_OUT)
-    assert play.state.status in {"completed", "cancelled", "compensation_failed"}
-    check_end(play.state)
+        asked = [type(command).__name__ for command in order_saga.sent]
+        tell(order_saga, data.draw(st.sampled_from([TIME_OUT, *REPLIES[asked[0]]])) if asked else TIME_OUT)
+    assert order_saga.state.status in {"completed", "cancelled", "compensation_failed"}
+    check_end(order_saga.state)
 
 
 @given(st.permutations([PLACED, PAID, RESERVED, SCHEDULED]))
 def test_an_order_completes_in_whatever_order_its_events_come(story: list[Message]) -> None:
-    play = Play(*story)
-    assert play.state.status == "completed"
-    assert play.names == ["CompleteOrder", "DispatchStock"]
-    assert len(play.all_names) == len(set(play.all_names))
+    order_saga = OrderSaga(*story)
+    assert order_saga.state.status == "completed"
+    assert order_saga.names == ["CompleteOrder", "DispatchStock"]
+    assert len(order_saga.all_names) == len(set(order_saga.all_names))
 
 
 @given(anything)
 def test_no_command_is_sent_to_an_order_that_was_never_placed(story: list[Message | None]) -> None:
-    play = Play(*(what for what in story if what is not None and what is not PLACED))
-    assert play.all_sent == []
-    assert play.state.status == "placeholder"
+    order_saga = OrderSaga(*(what for what in story if what is not None and what is not PLACED))
+    assert order_saga.all_sent == []
+    assert order_saga.state.status == "placeholder"
 
 
 def test_the_story_above_knows_every_answer_of_the_table() -> None:

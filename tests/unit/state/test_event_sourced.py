@@ -11,12 +11,12 @@ from ensemble.state.event_sourced import LedgerStore
 from ensemble.system_messages.state import LedgerPosition
 from tests.support.scripted_service.messages import Booked
 from tests.support.scripted_service.scripted_role import Purse
-from tests.support.scripted_service.service import workshop
+from tests.support.scripted_service.service import scripted_service
 
 
 def store(snapshot_every: int = 3) -> LedgerStore:
-    declared = workshop("shop", Path()).stores
-    spec = next(spec for spec in declared if isinstance(spec, EventSourcedSpec) and spec.subject is Purse)
+    stores = scripted_service("shop", Path()).stores
+    spec = next(spec for spec in stores if isinstance(spec, EventSourcedSpec) and spec.subject is Purse)
     return LedgerStore(replace(spec, snapshot_every=snapshot_every))
 
 

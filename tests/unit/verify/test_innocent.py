@@ -9,50 +9,50 @@ import pytest
 
 from cli.verify.judgement import judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
+from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import (
     BY_HAND,
     PAYMENT,
     TERMS,
     asked_for_payment,
-    clean_story,
+    clean_flow,
     decide,
     pay,
     place,
     settle_by_hand,
     told_of,
 )
-from tests.support.recorded_flow.records import Written, as_deadline
-from tests.support.recorded_flow.story import Story
+from tests.support.recorded_flow.records import WrittenRecord, as_deadline
 
 
-def same_message_again(story: Story) -> None:
-    first = story.last("PlaceOrder", "o-fast")
-    story.write("orders.commands", "PlaceOrder", "o-fast", first.fields, **_headers(first))
+def same_message_again(flow: RecordedFlow) -> None:
+    first = flow.last("PlaceOrder", "o-fast")
+    flow.write("orders.commands", "PlaceOrder", "o-fast", first.fields, **_headers(first))
 
 
-def same_order_from_outside_again(story: Story) -> None:
-    again = story.outside("orders.events", "OrderPlaced", "o-done", **TERMS, order_id="o-done", placed_at=7)
-    story.state("o-done", "completed", again)
+def same_order_from_outside_again(flow: RecordedFlow) -> None:
+    again = flow.outside("orders.events", "OrderPlaced", "o-done", **TERMS, order_id="o-done", placed_at=7)
+    flow.state("o-done", "completed", again)
 
 
-def other_order_under_a_known_id(story: Story) -> None:
+def other_order_under_a_known_id(flow: RecordedFlow) -> None:
     terms = {**TERMS, "order_id": "o-done", "currency": "USD"}
-    other = story.outside("orders.events", "OrderPlaced", "o-done", **terms, placed_at=7)
-    story.given_up("order", other)
-    story.given_up("orchestrator", other)
+    other = flow.outside("orders.events", "OrderPlaced", "o-done", **terms, placed_at=7)
+    flow.dead_letter("order", other)
+    flow.dead_letter("orchestrator", other)
 
 
-def order_without_any_header(story: Story) -> None:
+def order_without_any_header(flow: RecordedFlow) -> None:
     """An outsider's record: its id is where it lies, its trace is the one that its first effect has."""
-    placed = place(story, "o-plain")
+    placed = place(flow, "o-plain")
     placed.set_header("ce_causationid", "")
     placed.set_header("ce_source", "")
-    story.drop(story.last("PlaceOrder", "o-plain"))
+    flow.drop(flow.last("PlaceOrder", "o-plain"))
     placed.headers_now.clear()
     fields = {"order_id": "o-plain", "attempt": 1, **PAYMENT}
     headers = {"ce_id": "e1", "ce_source": "/services/orchestrator", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
     where = "/".join(map(str, placed.at))
-    asked = story.write(
+    asked = flow.write(
         "payments.commands",
         "ProcessPayment",
         "o-plain",
@@ -61,72 +61,72 @@ def order_without_any_header(story: Story) -> None:
         ce_causationid=where,
         **headers,
     )
-    story.unread("payment", asked)
-    story.last("OrderState", "o-plain").fields["seen"][0]["message_id"] = where
+    flow.unread("payment", asked)
+    flow.last("OrderState", "o-plain").fields["seen"][0]["message_id"] = where
 
 
-def late_charge_after_the_refund(story: Story) -> None:
-    asked = story.last("ProcessPayment", "o-undone")
-    story.by("payment", "payments.commands", "AttemptCharge", asked, order_id="o-undone", **PAYMENT)
+def late_charge_after_the_refund(flow: RecordedFlow) -> None:
+    asked = flow.last("ProcessPayment", "o-undone")
+    flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id="o-undone", **PAYMENT)
 
 
-def dispatched_again(story: Story) -> None:
-    cause, at = story.last("ShipmentScheduled", "o-done"), {"order_id": "o-done", "warehouse_id": "berlin"}
-    story.by("orchestrator", "inventory.commands", "DispatchStock", cause, **at)
+def dispatched_again(flow: RecordedFlow) -> None:
+    cause, at = flow.last("ShipmentScheduled", "o-done"), {"order_id": "o-done", "warehouse_id": "berlin"}
+    flow.by("orchestrator", "inventory.commands", "DispatchStock", cause, **at)
 
 
-def answered_again(story: Story) -> None:
-    confirmed = story.last("PaymentConfirmed", "o-done")
-    repeat = story.by(
-        "payment", "payments.events", "PaymentConfirmed", story.last("AttemptCharge", "o-done"), **confirmed.fields
+def answered_again(flow: RecordedFlow) -> None:
+    confirmed = flow.last("PaymentConfirmed", "o-done")
+    repeat = flow.by(
+        "payment", "payments.events", "PaymentConfirmed", flow.last("AttemptCharge", "o-done"), **confirmed.fields
     )
-    story.state("o-done", "completed", repeat)
+    flow.state("o-done", "completed", repeat)
 
 
-def command_of_a_timer(story: Story) -> None:
-    asked = story.last("ProcessPayment", "o-done")
+def command_of_a_timer(flow: RecordedFlow) -> None:
+    asked = flow.last("ProcessPayment", "o-done")
     asked.set_header("ce_causationid", "timer/o-done/deadline/5")
 
 
-def garbage_put_aside(story: Story) -> None:
-    garbage = story.outside("orders.events", "OrderPlaced", "o-bad")
+def garbage_put_aside(flow: RecordedFlow) -> None:
+    garbage = flow.outside("orders.events", "OrderPlaced", "o-bad")
     garbage.raw_value = b"garbage"
     for service in ("order", "orchestrator", "shipping"):
-        story.given_up(service, garbage)
+        flow.dead_letter(service, garbage)
 
 
-def failed_command(story: Story) -> None:
+def failed_command(flow: RecordedFlow) -> None:
     """The dead letter's own CommandFailed is no effect of it."""
-    command = story.outside("payments.commands", "ProcessPayment", "o-done", order_id="o-done", attempt=1, **PAYMENT)
-    story.given_up("payment", command)
-    told_of(story, "payment", command, "completed")
+    command = flow.outside("payments.commands", "ProcessPayment", "o-done", order_id="o-done", attempt=1, **PAYMENT)
+    flow.dead_letter("payment", command)
+    told_of(flow, "payment", command, "completed")
 
 
-def cancelled_before_anything_was_captured(story: Story) -> None:
-    story.bookings.append(
-        story.bookings[0]._replace(kind="refund", key="r", order_id="o-declined", amount=0, status="refunded")
+def cancelled_before_anything_was_captured(flow: RecordedFlow) -> None:
+    flow.bookings.append(
+        flow.bookings[0]._replace(kind="refund", key="r", order_id="o-declined", amount=0, status="refunded")
     )
 
 
-def deadline_in_the_order_state(story: Story) -> None:
-    command_of_a_timer(story)
-    state = story.last("OrderState", "o-done").fields
+def deadline_in_the_order_state(flow: RecordedFlow) -> None:
+    command_of_a_timer(flow)
+    state = flow.last("OrderState", "o-done").fields
     state["seen"] = [{**as_deadline("o-done"), "decided": ["ProcessPayment"]}, *state["seen"]]
 
 
-def paused_and_resumed(story: Story) -> None:
+def paused_and_resumed(flow: RecordedFlow) -> None:
     """What came meanwhile led to nothing; the resume led to what follows."""
-    paused = story.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
-    place(story, "o-new")
-    asked_for_payment(story, story.last("OrderPlaced", "o-new"))
-    story.state("o-new", "payment_pending", paused)
-    decide(story, "o-new", -1, "pause")
-    repeated = story.outside("orders.events", "OrderPlaced", "o-new", **TERMS, order_id="o-new", placed_at=7)
-    resumed = story.outside("orchestrator.commands", "ResumeOrder", "o-new", order_id="o-new", **BY_HAND)
-    asked_for_payment(story, resumed)
-    story.state("o-new", "payment_pending", repeated, resumed, attempt=2)
-    decide(story, "o-new", -3, "pause")
-    decide(story, "o-new", -1, "resume", "ProcessPayment")
+    paused = flow.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
+    place(flow, "o-new")
+    asked_for_payment(flow, flow.last("OrderPlaced", "o-new"))
+    flow.state("o-new", "payment_pending", paused)
+    decide(flow, "o-new", -1, "pause")
+    repeated = flow.outside("orders.events", "OrderPlaced", "o-new", **TERMS, order_id="o-new", placed_at=7)
+    resumed = flow.outside("orchestrator.commands", "ResumeOrder", "o-new", order_id="o-new", **BY_HAND)
+    asked_for_payment(flow, resumed)
+    flow.state("o-new", "payment_pending", repeated, resumed, attempt=2)
+    decide(flow, "o-new", -3, "pause")
+    decide(flow, "o-new", -1, "resume", "ProcessPayment")
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def paused_and_resumed(story: Story) -> None:
         cancelled_before_anything_was_captured,
     ],
 )
-def test_says_nothing(happens: Callable[[Story], object]) -> None:
-    story = clean_story()
-    happens(story)
-    assert story.violations() == []
+def test_says_nothing(happens: Callable[[RecordedFlow], object]) -> None:
+    flow = clean_flow()
+    happens(flow)
+    assert flow.violations() == []
 
 
 def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
-    story = clean_story()
-    paid = pay(story, place(story, "o-open"))
+    flow = clean_flow()
+    paid = pay(flow, place(flow, "o-open"))
     command = {
         "order_id": "o-open",
         "warehouse_id": "berlin",
@@ -163,10 +163,10 @@ def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
         "lines": [],
         "shipping_speed": "standard",
     }
-    asked = story.by("orchestrator", "inventory.commands", "FulfilOrder", paid, **command, attempt=1, expires_at=9)
-    story.unread("inventory", asked)
+    asked = flow.by("orchestrator", "inventory.commands", "FulfilOrder", paid, **command, attempt=1, expires_at=9)
+    flow.unread("inventory", asked)
 
-    snapshot = story.snapshot()
+    snapshot = flow.snapshot()
 
     assert judge(snapshot) == ()
     assert [(order.order_id, order.status, order.step) for order in open_orders(snapshot)] == [
@@ -177,11 +177,11 @@ def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
 
 
 def test_lists_an_order_that_nobody_has_taken_up() -> None:
-    story = clean_story()
-    command = story.outside("orders.commands", "PlaceOrder", "o-new", **{**TERMS, "order_id": "o-new"})
-    story.unread("order", command)
+    flow = clean_flow()
+    command = flow.outside("orders.commands", "PlaceOrder", "o-new", **{**TERMS, "order_id": "o-new"})
+    flow.unread("order", command)
 
-    snapshot = story.snapshot()
+    snapshot = flow.snapshot()
 
     assert judge(snapshot) == ()
     assert [(o.order_id, o.waits_for) for o in open_orders(snapshot)] == [
@@ -190,28 +190,28 @@ def test_lists_an_order_that_nobody_has_taken_up() -> None:
 
 
 def test_expects_so_many_orders_and_all_of_them_ended() -> None:
-    story = clean_story()
-    place(story, "o-open")
-    story.drop(story.last("OrderState", "o-open"))
-    story.unread("orchestrator", story.last("OrderPlaced", "o-open"))
+    flow = clean_flow()
+    place(flow, "o-open")
+    flow.drop(flow.last("OrderState", "o-open"))
+    flow.unread("orchestrator", flow.last("OrderPlaced", "o-open"))
 
-    words = [violation.words for violation in story.violations(expect_orders=7)]
+    words = [violation.words for violation in flow.violations(expect_orders=7)]
 
     assert words == ["7 orders were expected, 5 are accepted", "1 of 5 orders have not ended"]
 
 
 def test_an_order_whose_compensation_has_failed_is_owing_and_neither_open_nor_wrong() -> None:
-    story = clean_story()
-    story.drop(story.last("CancelOrder", "o-undone"), story.last("OrderCancelled", "o-undone"))
-    story.drop(story.last("PaymentRefunded", "o-undone"), story.last("RefundPayment", "o-undone"))
-    story.bookings = [booking for booking in story.bookings if booking.kind != "refund"]
-    history = list(story.all("OrderState", "o-undone"))
-    story.drop(history[-2])
+    flow = clean_flow()
+    flow.drop(flow.last("CancelOrder", "o-undone"), flow.last("OrderCancelled", "o-undone"))
+    flow.drop(flow.last("PaymentRefunded", "o-undone"), flow.last("RefundPayment", "o-undone"))
+    flow.bookings = [booking for booking in flow.bookings if booking.kind != "refund"]
+    history = list(flow.all("OrderState", "o-undone"))
+    flow.drop(history[-2])
     gone = [seen for seen in history[-1].fields["seen"] if seen["type"] == "PaymentRefunded"]
     history[-1].fields["seen"] = [seen for seen in history[-1].fields["seen"] if seen not in gone]
     history[-1].fields |= {"status": "compensation_failed", "owed": ["payment"], "undone": ["shipment", "reservation"]}
 
-    snapshot = story.snapshot()
+    snapshot = flow.snapshot()
 
     assert judge(snapshot) == ()
     assert owing_orders(snapshot) == {"o-undone": ("payment",)}
@@ -219,13 +219,13 @@ def test_an_order_whose_compensation_has_failed_is_owing_and_neither_open_nor_wr
 
 
 def test_an_order_that_is_paused_is_open_and_says_by_whom_and_is_expected_to_end_later() -> None:
-    story = clean_story()
-    asked_for_payment(story, place(story, "o-new"))
-    paused = story.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
+    flow = clean_flow()
+    asked_for_payment(flow, place(flow, "o-new"))
+    paused = flow.outside("orchestrator.commands", "PauseOrder", "o-new", order_id="o-new", **BY_HAND)
     pause = {"paused_by": "operator anna", "paused_reason": "audit", "paused_since": 5, "due_at": None}
-    story.state("o-new", "payment_pending", paused, **pause)
+    flow.state("o-new", "payment_pending", paused, **pause)
 
-    snapshot = story.snapshot()
+    snapshot = flow.snapshot()
 
     assert judge(snapshot, expect_orders=5) == ()
     (order,) = open_orders(snapshot)
@@ -236,16 +236,16 @@ def test_an_order_that_is_paused_is_open_and_says_by_whom_and_is_expected_to_end
 
 
 def test_what_was_settled_by_hand_may_stay_with_the_provider_and_in_the_warehouse() -> None:
-    story = clean_story()
-    settle_by_hand(story, "o-undone")
+    flow = clean_flow()
+    settle_by_hand(flow, "o-undone")
 
-    assert judge(story.snapshot()) == ()
+    assert judge(flow.snapshot()) == ()
 
 
 def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
-    story = clean_story()
-    story.drop(next(story.all("PlaceOrder", "o-done")), story.last("ProcessPayment", "o-done"))
-    whole = story.snapshot()
+    flow = clean_flow()
+    flow.drop(next(flow.all("PlaceOrder", "o-done")), flow.last("ProcessPayment", "o-done"))
+    whole = flow.snapshot()
     cut_off = replace(whole, firsts=dict(whole.firsts) | {("payments.commands", 0): 1})
 
     assert judge(whole)
@@ -254,17 +254,15 @@ def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
 
 
 def test_what_lies_behind_the_cut_is_not_judged() -> None:
-    story = clean_story()
-    before = dict(story.ends)
-    record = story.by(
-        "order", "orders.events", "OrderCompleted", story.last("CompleteOrder", "o-done"), order_id="o-odd"
-    )
+    flow = clean_flow()
+    before = dict(flow.ends)
+    record = flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-done"), order_id="o-odd")
     record.set_header("ce_causationid", "not-read-yet")
-    full = {(topic, number): before.get((topic, number), 0) for topic, number in story.snapshot().cut}
+    full = {(topic, number): before.get((topic, number), 0) for topic, number in flow.snapshot().cut}
 
-    assert judge(story.snapshot(full)) == ()
-    assert judge(story.snapshot())
+    assert judge(flow.snapshot(full)) == ()
+    assert judge(flow.snapshot())
 
 
-def _headers(record: Written) -> dict[str, str]:
+def _headers(record: WrittenRecord) -> dict[str, str]:
     return {name: value.decode() for name, value in record.headers_now.items()}

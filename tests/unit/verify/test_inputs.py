@@ -6,66 +6,66 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.recorded_flow.orders import clean_story
-from tests.support.recorded_flow.story import DUE, Story
+from tests.support.recorded_flow.flow import DUE, RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow
 
 
-def place_order_lost(story: Story) -> None:
-    story.outside("orders.commands", "PlaceOrder", "o-new", **{**story.last("PlaceOrder").fields, "order_id": "o-new"})
+def place_order_lost(flow: RecordedFlow) -> None:
+    flow.outside("orders.commands", "PlaceOrder", "o-new", **{**flow.last("PlaceOrder").fields, "order_id": "o-new"})
 
 
-def answer_lost(story: Story) -> None:
-    story.drop(story.last("ReservationConfirmed", "o-done"))
+def answer_lost(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("ReservationConfirmed", "o-done"))
 
 
-def dispatch_ignored(story: Story) -> None:
-    story.drop(*list(story.all("StockDispatched", "o-done")))
+def dispatch_ignored(flow: RecordedFlow) -> None:
+    flow.drop(*list(flow.all("StockDispatched", "o-done")))
 
 
-def receipt_lost(story: Story) -> None:
+def receipt_lost(flow: RecordedFlow) -> None:
     fields = {"warehouse_id": "berlin", "sku": "tea", "quantity": 1}
-    story.outside("inventory.commands", "ReceiveStock", "berlin", **fields)
+    flow.outside("inventory.commands", "ReceiveStock", "berlin", **fields)
 
 
-def event_never_noted(story: Story) -> None:
-    event = story.by(
-        "payment", "payments.events", "PaymentRefunded", story.last("RefundPayment"), order_id="o-undone", amount=DUE
+def event_never_noted(flow: RecordedFlow) -> None:
+    event = flow.by(
+        "payment", "payments.events", "PaymentRefunded", flow.last("RefundPayment"), order_id="o-undone", amount=DUE
     )
     assert event.message_id
 
 
-def cancellation_ignored(story: Story) -> None:
-    story.outside("orchestrator.commands", "RequestCancellation", "o-done", order_id="o-done", reason="too late")
+def cancellation_ignored(flow: RecordedFlow) -> None:
+    flow.outside("orchestrator.commands", "RequestCancellation", "o-done", order_id="o-done", reason="too late")
 
 
-def order_unknown_to_the_order_service(story: Story) -> None:
-    story.drop(*[r for r in story.records if r.topic() == "order.order-changelog" and r.raw_key == b"o-done"])
+def order_unknown_to_the_order_service(flow: RecordedFlow) -> None:
+    flow.drop(*[r for r in flow.records if r.topic() == "order.order-changelog" and r.raw_key == b"o-done"])
 
 
-def order_unknown_to_shipping(story: Story) -> None:
-    story.drop(*[r for r in story.records if r.topic() == "shipping.shipment-changelog" and r.raw_key == b"o-done"])
+def order_unknown_to_shipping(flow: RecordedFlow) -> None:
+    flow.drop(*[r for r in flow.records if r.topic() == "shipping.shipment-changelog" and r.raw_key == b"o-done"])
 
 
-def packing_never_begun(story: Story) -> None:
-    for record in story.records:
+def packing_never_begun(flow: RecordedFlow) -> None:
+    for record in flow.records:
         if record.topic() == "shipping.shipment-changelog" and record.raw_key == b"o-fast":
             record.fields["packaging"] = False
 
 
-def garbage_ignored(story: Story) -> None:
-    story.outside("orders.commands", "PlaceOrder", "o-bad").raw_value = b"garbage"
+def garbage_ignored(flow: RecordedFlow) -> None:
+    flow.outside("orders.commands", "PlaceOrder", "o-bad").raw_value = b"garbage"
 
 
-def tombstone_ignored(story: Story) -> None:
-    story.outside("payments.commands", "ProcessPayment", "o-bad").is_tombstone = True
+def tombstone_ignored(flow: RecordedFlow) -> None:
+    flow.outside("payments.commands", "ProcessPayment", "o-bad").is_tombstone = True
 
 
-def dead_letter_that_took_effect(story: Story) -> None:
-    story.given_up("payment", story.last("ProcessPayment", "o-done"))
+def dead_letter_that_took_effect(flow: RecordedFlow) -> None:
+    flow.dead_letter("payment", flow.last("ProcessPayment", "o-done"))
 
 
-def torn_transaction(story: Story) -> None:
-    story.drop(story.last("InitiatePackaging", "o-fast"))
+def torn_transaction(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("InitiatePackaging", "o-fast"))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def torn_transaction(story: Story) -> None:
         (torn_transaction, "inputs", "without InitiatePackaging: a transaction was torn"),
     ],
 )
-def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
-    story = clean_story()
-    plant(story)
-    assert words in story.found(check)
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+    flow = clean_flow()
+    plant(flow)
+    assert words in flow.found(check)

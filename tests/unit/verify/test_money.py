@@ -6,56 +6,56 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.recorded_flow.orders import clean_story
-from tests.support.recorded_flow.story import DUE, Story
+from tests.support.recorded_flow.flow import DUE, RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow
 
 
-def charged_twice(story: Story) -> None:
-    story.bookings.append(story.bookings[0]._replace(key="o-done:charge-again", entry_id="ch-2"))
+def charged_twice(flow: RecordedFlow) -> None:
+    flow.bookings.append(flow.bookings[0]._replace(key="o-done:charge-again", entry_id="ch-2"))
 
 
-def charged_twice_under_one_key(story: Story) -> None:
-    story.bookings.append(story.bookings[0])
+def charged_twice_under_one_key(flow: RecordedFlow) -> None:
+    flow.bookings.append(flow.bookings[0])
 
 
-def never_charged(story: Story) -> None:
-    story.bookings = [booking for booking in story.bookings if booking.order_id != "o-done"]
+def never_charged(flow: RecordedFlow) -> None:
+    flow.bookings = [booking for booking in flow.bookings if booking.order_id != "o-done"]
 
 
-def charged_too_much(story: Story) -> None:
-    story.bookings[0] = story.bookings[0]._replace(amount=DUE + 1)
+def charged_too_much(flow: RecordedFlow) -> None:
+    flow.bookings[0] = flow.bookings[0]._replace(amount=DUE + 1)
 
 
-def charged_in_another_currency(story: Story) -> None:
-    story.bookings[0] = story.bookings[0]._replace(currency="USD")
+def charged_in_another_currency(flow: RecordedFlow) -> None:
+    flow.bookings[0] = flow.bookings[0]._replace(currency="USD")
 
 
-def never_refunded(story: Story) -> None:
-    story.bookings = [booking for booking in story.bookings if booking.kind != "refund"]
+def never_refunded(flow: RecordedFlow) -> None:
+    flow.bookings = [booking for booking in flow.bookings if booking.kind != "refund"]
 
 
-def declined_and_charged(story: Story) -> None:
-    story.bookings = [
+def declined_and_charged(flow: RecordedFlow) -> None:
+    flow.bookings = [
         booking._replace(status="captured") if booking.order_id == "o-declined" else booking
-        for booking in story.bookings
+        for booking in flow.bookings
     ]
 
 
-def refunded_twice(story: Story) -> None:
-    refund = next(booking for booking in story.bookings if booking.kind == "refund")
-    story.bookings.append(refund._replace(key="again"))
+def refunded_twice(flow: RecordedFlow) -> None:
+    refund = next(booking for booking in flow.bookings if booking.kind == "refund")
+    flow.bookings.append(refund._replace(key="again"))
 
 
-def charge_of_nobodys_order(story: Story) -> None:
-    story.book("charge", "o-unknown", "captured")
+def charge_of_nobodys_order(flow: RecordedFlow) -> None:
+    flow.book("charge", "o-unknown", "captured")
 
 
-def confirmed_amount_that_was_not_taken(story: Story) -> None:
-    story.last("PaymentConfirmed", "o-done").fields["amount"] = 7
+def confirmed_amount_that_was_not_taken(flow: RecordedFlow) -> None:
+    flow.last("PaymentConfirmed", "o-done").fields["amount"] = 7
 
 
-def refund_told_that_was_not_given(story: Story) -> None:
-    story.last("PaymentRefunded", "o-undone").fields["amount"] = 0
+def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
+    flow.last("PaymentRefunded", "o-undone").fields["amount"] = 0
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def refund_told_that_was_not_given(story: Story) -> None:
         (refund_told_that_was_not_given, "money", "says 0 given back"),
     ],
 )
-def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
-    story = clean_story()
-    plant(story)
-    assert words in story.found(check)
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+    flow = clean_flow()
+    plant(flow)
+    assert words in flow.found(check)

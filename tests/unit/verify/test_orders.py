@@ -6,97 +6,97 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.recorded_flow.orders import clean_story, decide, place, settle_by_hand
-from tests.support.recorded_flow.story import Story
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow, decide, place, settle_by_hand
 
 
-def both_ends(story: Story) -> None:
-    closing = story.last("CompleteOrder", "o-done")
-    story.by("order", "orders.events", "OrderCancelled", closing, order_id="o-done", reason="odd")
+def both_ends(flow: RecordedFlow) -> None:
+    closing = flow.last("CompleteOrder", "o-done")
+    flow.by("order", "orders.events", "OrderCancelled", closing, order_id="o-done", reason="odd")
 
 
-def ended_twice(story: Story) -> None:
-    story.by("order", "orders.events", "OrderCompleted", story.last("CompleteOrder", "o-done"), order_id="o-done")
+def ended_twice(flow: RecordedFlow) -> None:
+    flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-done"), order_id="o-done")
 
 
-def ended_but_never_placed(story: Story) -> None:
-    command = story.outside("orders.commands", "CancelOrder", "o-odd", order_id="o-odd", reason="odd")
-    story.by("order", "orders.events", "OrderCancelled", command, order_id="o-odd", reason="odd")
+def ended_but_never_placed(flow: RecordedFlow) -> None:
+    command = flow.outside("orders.commands", "CancelOrder", "o-odd", order_id="o-odd", reason="odd")
+    flow.by("order", "orders.events", "OrderCancelled", command, order_id="o-odd", reason="odd")
 
 
-def completed_without_telling_anyone(story: Story) -> None:
-    story.drop(story.last("CompleteOrder", "o-done"), story.last("OrderCompleted", "o-done"))
+def completed_without_telling_anyone(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("CompleteOrder", "o-done"), flow.last("OrderCompleted", "o-done"))
 
 
-def step_done_without_its_event(story: Story) -> None:
-    story.drop(story.last("ShipmentScheduled", "o-done"))
+def step_done_without_its_event(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("ShipmentScheduled", "o-done"))
 
 
-def completed_with_a_step_missing(story: Story) -> None:
-    story.last("OrderState", "o-done").fields["done"] = ["payment", "reservation"]
+def completed_with_a_step_missing(flow: RecordedFlow) -> None:
+    flow.last("OrderState", "o-done").fields["done"] = ["payment", "reservation"]
 
 
-def cancelled_without_undoing(story: Story) -> None:
-    story.last("OrderState", "o-undone").fields["undone"] = ["shipment", "reservation"]
+def cancelled_without_undoing(flow: RecordedFlow) -> None:
+    flow.last("OrderState", "o-undone").fields["undone"] = ["shipment", "reservation"]
 
 
-def state_that_ends_otherwise(story: Story) -> None:
-    story.last("OrderState", "o-done").fields["status"] = "fulfilled"
+def state_that_ends_otherwise(flow: RecordedFlow) -> None:
+    flow.last("OrderState", "o-done").fields["status"] = "fulfilled"
 
 
-def state_without_a_command(story: Story) -> None:
-    place(story, "o-new")
+def state_without_a_command(flow: RecordedFlow) -> None:
+    place(flow, "o-new")
 
 
-def seen_what_never_was(story: Story) -> None:
-    seen = story.last("OrderState", "o-done").fields["seen"]
+def seen_what_never_was(flow: RecordedFlow) -> None:
+    seen = flow.last("OrderState", "o-done").fields["seen"]
     seen[-2] = {**seen[-2], "message_id": "never-was"}
 
 
-def failed_but_nothing_owed(story: Story) -> None:
-    story.last("OrderState", "o-undone").fields["status"] = "compensation_failed"
+def failed_but_nothing_owed(flow: RecordedFlow) -> None:
+    flow.last("OrderState", "o-undone").fields["status"] = "compensation_failed"
 
 
-def backwards(story: Story) -> None:
-    story.state("o-done", "fulfilled")
+def backwards(flow: RecordedFlow) -> None:
+    flow.state("o-done", "fulfilled")
 
 
-def forgets_a_step(story: Story) -> None:
-    story.state("o-done", "completed", done=["payment", "reservation"])
+def forgets_a_step(flow: RecordedFlow) -> None:
+    flow.state("o-done", "completed", done=["payment", "reservation"])
 
 
-def confirmed_after_refund(story: Story) -> None:
-    confirmed = story.last("PaymentConfirmed", "o-undone")
-    story.by(
-        "payment", "payments.events", "PaymentConfirmed", story.last("AttemptCharge", "o-undone"), **confirmed.fields
+def confirmed_after_refund(flow: RecordedFlow) -> None:
+    confirmed = flow.last("PaymentConfirmed", "o-undone")
+    flow.by(
+        "payment", "payments.events", "PaymentConfirmed", flow.last("AttemptCharge", "o-undone"), **confirmed.fields
     )
 
 
-def rejected_then_confirmed(story: Story) -> None:
-    cause, at = story.last("FulfilOrder", "o-undone"), {"order_id": "o-undone", "warehouse_id": "berlin"}
-    story.by("inventory", "inventory.events", "ReservationConfirmed", cause, **at)
+def rejected_then_confirmed(flow: RecordedFlow) -> None:
+    cause, at = flow.last("FulfilOrder", "o-undone"), {"order_id": "o-undone", "warehouse_id": "berlin"}
+    flow.by("inventory", "inventory.events", "ReservationConfirmed", cause, **at)
 
 
-def released_before_reserved(story: Story) -> None:
-    story.drop(*list(story.all("StockReserved", "o-undone")))
+def released_before_reserved(flow: RecordedFlow) -> None:
+    flow.drop(*list(flow.all("StockReserved", "o-undone")))
 
 
-def scheduled_after_cancellation(story: Story) -> None:
+def scheduled_after_cancellation(flow: RecordedFlow) -> None:
     shipped = {"order_id": "o-undone", "shipment_id": "s-1", "shipping_speed": "standard"}
-    story.by("shipping", "shipping.events", "ShipmentScheduled", story.last("ScheduleShipment", "o-undone"), **shipped)
+    flow.by("shipping", "shipping.events", "ShipmentScheduled", flow.last("ScheduleShipment", "o-undone"), **shipped)
 
 
-def sent_while_paused(story: Story) -> None:
-    decide(story, "o-done", 0, "pause")
+def sent_while_paused(flow: RecordedFlow) -> None:
+    decide(flow, "o-done", 0, "pause")
 
 
-def decided_what_is_on_no_topic(story: Story) -> None:
-    decide(story, "o-done", 0, "ProcessPayment", "RefundPayment")
+def decided_what_is_on_no_topic(flow: RecordedFlow) -> None:
+    decide(flow, "o-done", 0, "ProcessPayment", "RefundPayment")
 
 
-def settled_by_nobody(story: Story) -> None:
-    settle_by_hand(story, "o-undone")
-    story.last("SettleOrder", "o-undone").fields["steps"] = ["shipment"]
+def settled_by_nobody(flow: RecordedFlow) -> None:
+    settle_by_hand(flow, "o-undone")
+    flow.last("SettleOrder", "o-undone").fields["steps"] = ["shipment"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def settled_by_nobody(story: Story) -> None:
         (scheduled_after_cancellation, "transitions", "follows ShipmentCancelled"),
     ],
 )
-def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
-    story = clean_story()
-    plant(story)
-    assert words in story.found(check)
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+    flow = clean_flow()
+    plant(flow)
+    assert words in flow.found(check)

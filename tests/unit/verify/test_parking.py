@@ -8,153 +8,153 @@ import pytest
 
 from cli.verify.judgement import count
 from cli.verify.progress import open_orders
-from tests.support.recorded_flow.orders import UNDO, clean_story, told_of
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import UNDO, clean_flow, told_of
 from tests.support.recorded_flow.parking import (
     ORDER,
     answer,
     answer_again,
     ask,
     command,
+    dead_letter,
     free,
-    given_up,
     park,
     park_behind,
     resolve,
     succeed,
 )
-from tests.support.recorded_flow.story import Story
 
 
-def waits(story: Story) -> None:
-    park(story, command(story))
+def waits(flow: RecordedFlow) -> None:
+    park(flow, command(flow))
 
 
-def waits_behind_another(story: Story) -> None:
-    park(story, command(story))
-    park_behind(story, command(story, attempt=2))
+def waits_behind_another(flow: RecordedFlow) -> None:
+    park(flow, command(flow))
+    park_behind(flow, command(flow, attempt=2))
 
 
-def given_up_and_waits(story: Story) -> None:
-    record = command(story)
-    given_up(story, record)
-    park(story, record, status="dead_lettered")
+def given_up_and_waits(flow: RecordedFlow) -> None:
+    record = command(flow)
+    dead_letter(flow, record)
+    park(flow, record, status="dead_lettered")
 
 
-def redriven_and_done(story: Story) -> None:
-    given_up_and_waits(story)
-    record = story.last("ProcessPayment", ORDER)
-    resolve(story, record, "redriven")
-    succeed(story, record)
-    free(story, record)
+def redriven_and_done(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, "redriven")
+    succeed(flow, record)
+    free(flow, record)
 
 
-def redriven_and_given_up_again(story: Story) -> None:
-    given_up_and_waits(story)
-    record = story.last("ProcessPayment", ORDER)
-    resolve(story, record, "redriven")
-    letter = given_up(story, record)
+def redriven_and_given_up_again(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, "redriven")
+    letter = dead_letter(flow, record)
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
 
 
-def discarded(story: Story) -> None:
-    given_up_and_waits(story)
-    record = story.last("ProcessPayment", ORDER)
-    resolve(story, record, "discarded")
-    free(story, record)
+def discarded(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, "discarded")
+    free(flow, record)
 
 
-def sent_again_while_it_waited(story: Story) -> None:
+def sent_again_while_it_waited(flow: RecordedFlow) -> None:
     """The later one took its place, and was handled."""
-    record = command(story)
-    park(story, record)
-    later = command(story, attempt=2)
-    park(story, later)
-    succeed(story, later)
-    free(story, later)
+    record = command(flow)
+    park(flow, record)
+    later = command(flow, attempt=2)
+    park(flow, later)
+    succeed(flow, later)
+    free(flow, later)
 
 
-def sent_anew_while_it_waited(story: Story) -> None:
+def sent_anew_while_it_waited(flow: RecordedFlow) -> None:
     """By a person: its attempts count from the first again."""
-    record = command(story)
-    park(story, record)
-    later = command(story, attempt=1)
-    park(story, record, newer=later)
-    succeed(story, later)
-    free(story, record)
+    record = command(flow)
+    park(flow, record)
+    later = command(flow, attempt=1)
+    park(flow, record, newer=later)
+    succeed(flow, later)
+    free(flow, record)
 
 
-def sent_again_in_one_batch(story: Story) -> None:
+def sent_again_in_one_batch(flow: RecordedFlow) -> None:
     """Only the later one was ever seen to wait."""
-    command(story)
-    later = command(story, attempt=2)
-    park(story, later)
-    succeed(story, later)
-    free(story, later)
+    command(flow)
+    later = command(flow, attempt=2)
+    park(flow, later)
+    succeed(flow, later)
+    free(flow, later)
 
 
-def newer_attempt_in_its_place(story: Story) -> None:
+def newer_attempt_in_its_place(flow: RecordedFlow) -> None:
     """What was given up is the older one; what waits, and is redriven and given up again, the newer one."""
-    given_up_and_waits(story)
-    older, newer = story.last("ProcessPayment", ORDER), command(story, attempt=2)
-    park(story, older, status="dead_lettered", newer=newer)
-    told_of(story, "payment", newer, "payment_pending")
-    resolve(story, older, "redriven")
-    letter = given_up(story, newer)
+    given_up_and_waits(flow)
+    older, newer = flow.last("ProcessPayment", ORDER), command(flow, attempt=2)
+    park(flow, older, status="dead_lettered", newer=newer)
+    told_of(flow, "payment", newer, "payment_pending")
+    resolve(flow, older, "redriven")
+    letter = dead_letter(flow, newer)
     letter.set_header("__streams.errors.offset", str(older.offset()))
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
 
 
-def swallowed_by_the_attempt_under_way(story: Story) -> None:
+def swallowed_by_the_attempt_under_way(flow: RecordedFlow) -> None:
     """The earlier one was called when the later one came; its answer holds for both."""
-    older = command(story)
-    park(story, older, "in_flight")
-    park(story, older, "in_flight", newer=command(story, attempt=2))
-    succeed(story, older)
-    free(story, older)
+    older = command(flow)
+    park(flow, older, "in_flight")
+    park(flow, older, "in_flight", newer=command(flow, attempt=2))
+    succeed(flow, older)
+    free(flow, older)
 
 
-def moved_to_the_front(story: Story) -> None:
+def moved_to_the_front(flow: RecordedFlow) -> None:
     """A later attempt took the place of one that waited before the charge."""
-    first = command(story)
-    succeed(story, first)
-    charge = story.last("AttemptCharge", ORDER)
-    second, third = command(story, attempt=2), command(story, attempt=3)
-    park(story, second, "paused", newer=third)
+    first = command(flow)
+    succeed(flow, first)
+    charge = flow.last("AttemptCharge", ORDER)
+    second, third = command(flow, attempt=2), command(flow, attempt=3)
+    park(flow, second, "paused", newer=third)
     for cause in (third, charge):
-        answer_again(story, cause)
-    free(story, second)
+        answer_again(flow, cause)
+    free(flow, second)
 
 
-def sent_again_while_paused(story: Story) -> None:
+def sent_again_while_paused(flow: RecordedFlow) -> None:
     """The pause ended in the batch that had all of them: none was seen to wait."""
-    carried_out(story)
-    command(story)
-    succeed(story, command(story, attempt=2))
+    carried_out(flow)
+    command(flow)
+    succeed(flow, command(flow, attempt=2))
 
 
-def undone_while_it_waited(story: Story) -> None:
-    record = command(story)
-    park(story, record)
-    undo = story.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
-    refunded = story.by("payment", "payments.events", "PaymentRefunded", undo, order_id=ORDER, amount=0)
-    story.state(ORDER, "compensating", refunded)
-    free(story, record)
+def undone_while_it_waited(flow: RecordedFlow) -> None:
+    record = command(flow)
+    park(flow, record)
+    undo = flow.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
+    refunded = flow.by("payment", "payments.events", "PaymentRefunded", undo, order_id=ORDER, amount=0)
+    flow.state(ORDER, "compensating", refunded)
+    free(flow, record)
 
 
-def paused_by_policy(story: Story) -> None:
+def paused_by_policy(flow: RecordedFlow) -> None:
     """No dead letter, but its sender knows."""
-    record = command(story)
-    told_of(story, "payment", record, "payment_pending")
-    park(story, record, status="paused")
+    record = command(flow)
+    told_of(flow, "payment", record, "payment_pending")
+    park(flow, record, status="paused")
 
 
-def carried_out(story: Story) -> None:
-    ask(story, "PauseWork", scope="command", name="ProcessPayment")
-    answer(story)
+def carried_out(flow: RecordedFlow) -> None:
+    ask(flow, "PauseWork", scope="command", name="ProcessPayment")
+    answer(flow)
 
 
-def not_read_yet(story: Story) -> None:
-    story.unread("payment", ask(story, "PauseWork", scope="command", name="ProcessPayment"))
+def not_read_yet(flow: RecordedFlow) -> None:
+    flow.unread("payment", ask(flow, "PauseWork", scope="command", name="ProcessPayment"))
 
 
 @pytest.mark.parametrize(
@@ -179,76 +179,76 @@ def not_read_yet(story: Story) -> None:
         not_read_yet,
     ],
 )
-def test_says_nothing(happens: Callable[[Story], None]) -> None:
+def test_says_nothing(happens: Callable[[RecordedFlow], None]) -> None:
     # given a clean story, and something that is right as well
-    story = clean_story()
-    happens(story)
+    flow = clean_flow()
+    happens(flow)
 
     # when it is judged
     # then nothing is wrong
-    assert story.violations() == []
+    assert flow.violations() == []
 
 
-def vanished(story: Story) -> None:
+def vanished(flow: RecordedFlow) -> None:
     """It waited once, and has left nothing."""
-    record = command(story)
-    park(story, record)
-    free(story, record)
+    record = command(flow)
+    park(flow, record)
+    free(flow, record)
 
 
-def never_parked(story: Story) -> None:
+def never_parked(flow: RecordedFlow) -> None:
     """A resend is no excuse for a command that never waited."""
-    command(story)
-    succeed(story, command(story, attempt=2))
+    command(flow)
+    succeed(flow, command(flow, attempt=2))
 
 
-def let_go(story: Story) -> None:
-    given_up_and_waits(story)
-    free(story, story.last("ProcessPayment", ORDER))
+def let_go(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    free(flow, flow.last("ProcessPayment", ORDER))
 
 
-def handled_while_it_waits(story: Story) -> None:
-    waits(story)
-    succeed(story, story.last("ProcessPayment", ORDER))
+def handled_while_it_waits(flow: RecordedFlow) -> None:
+    waits(flow)
+    succeed(flow, flow.last("ProcessPayment", ORDER))
 
 
-def handled_although_discarded(story: Story) -> None:
-    discarded(story)
-    succeed(story, story.last("ProcessPayment", ORDER))
+def handled_although_discarded(flow: RecordedFlow) -> None:
+    discarded(flow)
+    succeed(flow, flow.last("ProcessPayment", ORDER))
 
 
-def redriven_without_effect(story: Story) -> None:
-    given_up_and_waits(story)
-    record = story.last("ProcessPayment", ORDER)
-    resolve(story, record, "redriven")
-    free(story, record)
+def redriven_without_effect(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, "redriven")
+    free(flow, record)
 
 
-def redriven_by_nobody(story: Story) -> None:
-    given_up_and_waits(story)
-    letter = given_up(story, story.last("ProcessPayment", ORDER))
+def redriven_by_nobody(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    letter = dead_letter(flow, flow.last("ProcessPayment", ORDER))
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
 
 
-def sender_not_told(story: Story) -> None:
-    given_up_and_waits(story)
-    story.drop(story.last("CommandFailed", ORDER))
+def sender_not_told(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    flow.drop(flow.last("CommandFailed", ORDER))
 
 
-def sender_told_for_nothing(story: Story) -> None:
-    record = command(story)
-    succeed(story, record)
-    told_of(story, "payment", record, "payment_pending")
+def sender_told_for_nothing(flow: RecordedFlow) -> None:
+    record = command(flow)
+    succeed(flow, record)
+    told_of(flow, "payment", record, "payment_pending")
 
 
-def overtaken(story: Story) -> None:
-    first, second = command(story), command(story, attempt=2)
-    succeed(story, second)
-    succeed(story, first)
+def overtaken(flow: RecordedFlow) -> None:
+    first, second = command(flow), command(flow, attempt=2)
+    succeed(flow, second)
+    succeed(flow, first)
 
 
-def never_answered(story: Story) -> None:
-    ask(story, "PauseWork", scope="command", name="ProcessPayment")
+def never_answered(flow: RecordedFlow) -> None:
+    ask(flow, "PauseWork", scope="command", name="ProcessPayment")
 
 
 @pytest.mark.parametrize(
@@ -267,24 +267,24 @@ def never_answered(story: Story) -> None:
         (never_answered, "operations", "payment has read it, and has not answered"),
     ],
 )
-def test_finds(plant: Callable[[Story], None], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], None], check: str, words: str) -> None:
     # given a clean story with one mistake
-    story = clean_story()
-    plant(story)
+    flow = clean_flow()
+    plant(flow)
 
     # when it is judged
     # then the check finds it
-    assert words in story.found(check)
+    assert words in flow.found(check)
 
 
 def test_an_order_whose_key_is_parked_says_so() -> None:
     # given an order whose charge was given up, and waits
-    story = clean_story()
-    given_up_and_waits(story)
+    flow = clean_flow()
+    given_up_and_waits(flow)
 
     # when it is looked at
-    (order,) = open_orders(story.snapshot())
+    (order,) = open_orders(flow.snapshot())
 
     # then it is open, and says what holds it up
     assert order.waits_for == "PaymentConfirmed; payment has ProcessPayment parked (dead_lettered)"
-    assert count(story.snapshot()).parked == 1
+    assert count(flow.snapshot()).parked == 1

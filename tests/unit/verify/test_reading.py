@@ -17,9 +17,9 @@ from cli.verify.placement import partition_of
 from cli.verify.provider import read_ledger
 from cli.verify.reader import CannotCheck
 from ensemble import partitioning
-from tests.support.recorded_flow.orders import clean_story, place
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow, place
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS, gathered
-from tests.support.recorded_flow.story import Story
 
 ENTRY = {
     "seq": 1,
@@ -84,21 +84,21 @@ def test_a_provider_that_cannot_be_reached_is_said(url: str) -> None:
 
 
 def test_hostile_headers_and_keys_do_no_harm() -> None:
-    story = clean_story()
-    record = place(story, "o-new")
+    flow = clean_flow()
+    record = place(flow, "o-new")
     record.raw_key = b"\xff\xfe"
     record.headers_now |= {"ce_id": b"\xff", "traceparent": b"\xff" * 55, "x": b""}
-    story.last("OrderState", "o-new").raw_key = b"\xff"
+    flow.last("OrderState", "o-new").raw_key = b"\xff"
 
-    assert "OrderPlaced" in story.found("inputs")
+    assert "OrderPlaced" in flow.found("inputs")
 
 
 def test_state_that_cannot_be_read_is_told() -> None:
-    story = Story()
-    place(story, "o-new")
-    story.last("OrderState").raw_value = b"\0garbage"
+    flow = RecordedFlow()
+    place(flow, "o-new")
+    flow.last("OrderState").raw_value = b"\0garbage"
 
-    read = gathered(story.records, dict.fromkeys(TOPICS, PARTITIONS), story.ends)
+    read = gathered(flow.records, dict.fromkeys(TOPICS, PARTITIONS), flow.ends)
 
     assert read.states == {}
     assert "orchestrator.order-state" in read.unreadable[0]

@@ -6,98 +6,98 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.recorded_flow.orders import clean_story
-from tests.support.recorded_flow.records import Written, encoded
-from tests.support.recorded_flow.story import Story
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow
+from tests.support.recorded_flow.records import WrittenRecord, encoded
 
 
-def trace_broken(story: Story) -> None:
-    story.last("OrderCompleted", "o-done").set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
+def trace_broken(flow: RecordedFlow) -> None:
+    flow.last("OrderCompleted", "o-done").set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
 
 
-def trace_missing(story: Story) -> None:
-    del story.last("OrderCompleted", "o-done").headers_now["traceparent"]
+def trace_missing(flow: RecordedFlow) -> None:
+    del flow.last("OrderCompleted", "o-done").headers_now["traceparent"]
 
 
-def correlation_broken(story: Story) -> None:
-    story.last("OrderCompleted", "o-done").set_header("ce_correlationid", "another")
+def correlation_broken(flow: RecordedFlow) -> None:
+    flow.last("OrderCompleted", "o-done").set_header("ce_correlationid", "another")
 
 
-def cause_that_never_was(story: Story) -> None:
-    story.last("OrderCompleted", "o-done").set_header("ce_causationid", "never-was")
+def cause_that_never_was(flow: RecordedFlow) -> None:
+    flow.last("OrderCompleted", "o-done").set_header("ce_causationid", "never-was")
 
 
-def without_a_cause(story: Story) -> None:
-    del story.last("OrderCompleted", "o-done").headers_now["ce_causationid"]
+def without_a_cause(flow: RecordedFlow) -> None:
+    del flow.last("OrderCompleted", "o-done").headers_now["ce_causationid"]
 
 
-def timer_with_a_trace_of_its_own(story: Story) -> None:
-    record = story.last("CompleteOrder", "o-done")
+def timer_with_a_trace_of_its_own(flow: RecordedFlow) -> None:
+    record = flow.last("CompleteOrder", "o-done")
     record.set_header("ce_causationid", "timer/o-done/deadline/5")
     record.set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
 
 
-def written_by_nobody_here(story: Story) -> None:
-    story.last("ProcessPayment", "o-done").set_header("ce_source", "/cli")
+def written_by_nobody_here(flow: RecordedFlow) -> None:
+    flow.last("ProcessPayment", "o-done").set_header("ce_source", "/cli")
 
 
-def broken_event_that_nobody_reads(story: Story) -> None:
-    record = story.last("OrderCompleted", "o-done")
+def broken_event_that_nobody_reads(flow: RecordedFlow) -> None:
+    record = flow.last("OrderCompleted", "o-done")
     record.raw_value = encoded("OrderCompleted", record.fields)[:-2]
 
 
-def fact_on_another_partition(story: Story) -> None:
-    record = story.last("StockDispatched", "o-done")
+def fact_on_another_partition(flow: RecordedFlow) -> None:
+    record = flow.last("StockDispatched", "o-done")
     record.at = (record.at[0], (record.at[1] + 1) % 4, 0)
 
 
-def key_of_another_order(story: Story) -> None:
-    story.last("PaymentConfirmed", "o-done").fields["order_id"] = "o-fast"
+def key_of_another_order(flow: RecordedFlow) -> None:
+    flow.last("PaymentConfirmed", "o-done").fields["order_id"] = "o-fast"
 
 
-def event_without_key(story: Story) -> None:
-    story.last("OrderCompleted", "o-done").raw_key = None
+def event_without_key(flow: RecordedFlow) -> None:
+    flow.last("OrderCompleted", "o-done").raw_key = None
 
 
-def id_used_twice(story: Story) -> None:
-    story.last("ProcessPayment", "o-fast").set_header("ce_id", story.last("ProcessPayment", "o-done").message_id)
+def id_used_twice(flow: RecordedFlow) -> None:
+    flow.last("ProcessPayment", "o-fast").set_header("ce_id", flow.last("ProcessPayment", "o-done").message_id)
 
 
-def foreign_message(story: Story) -> None:
-    story.last("StockDispatched", "o-done").type = "PaymentConfirmed"
-    story.last("PaymentConfirmed", "o-done").fields |= {"order_id": "o-done", "amount": 1, "currency": "EUR"}
+def foreign_message(flow: RecordedFlow) -> None:
+    flow.last("StockDispatched", "o-done").type = "PaymentConfirmed"
+    flow.last("PaymentConfirmed", "o-done").fields |= {"order_id": "o-done", "amount": 1, "currency": "EUR"}
 
 
-def letter_with_other_bytes(story: Story) -> None:
-    _letter(story).raw_value = b"altered"
+def letter_with_other_bytes(flow: RecordedFlow) -> None:
+    _letter(flow).raw_value = b"altered"
 
 
-def letter_with_another_key(story: Story) -> None:
-    _letter(story).raw_key = b"altered"
+def letter_with_another_key(flow: RecordedFlow) -> None:
+    _letter(flow).raw_key = b"altered"
 
 
-def letter_without_a_header(story: Story) -> None:
-    del _letter(story).headers_now["ce_id"]
+def letter_without_a_header(flow: RecordedFlow) -> None:
+    del _letter(flow).headers_now["ce_id"]
 
 
-def letter_of_nothing(story: Story) -> None:
-    _letter(story).set_header("__streams.errors.offset", "77")
+def letter_of_nothing(flow: RecordedFlow) -> None:
+    _letter(flow).set_header("__streams.errors.offset", "77")
 
 
-def letter_that_names_no_record(story: Story) -> None:
-    del _letter(story).headers_now["__streams.errors.topic"]
+def letter_that_names_no_record(flow: RecordedFlow) -> None:
+    del _letter(flow).headers_now["__streams.errors.topic"]
 
 
-def letter_twice(story: Story) -> None:
-    story.given_up("order", next(r for r in story.records if r.at == _source(story)))
+def letter_twice(flow: RecordedFlow) -> None:
+    flow.dead_letter("order", next(r for r in flow.records if r.at == _source(flow)))
 
 
-def _letter(story: Story) -> Written:
-    return next(record for record in story.records if record.topic() == "order.dead-letter")
+def _letter(flow: RecordedFlow) -> WrittenRecord:
+    return next(record for record in flow.records if record.topic() == "order.dead-letter")
 
 
-def _source(story: Story) -> tuple[str, int, int]:
-    headers = _letter(story).headers_now
+def _source(flow: RecordedFlow) -> tuple[str, int, int]:
+    headers = _letter(flow).headers_now
     topic, partition, offset = (headers[f"__streams.errors.{n}"].decode() for n in ("topic", "partition", "offset"))
     return topic, int(partition), int(offset)
 
@@ -126,7 +126,7 @@ def _source(story: Story) -> tuple[str, int, int]:
         (letter_twice, "dead letters", "lies 2 times"),
     ],
 )
-def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
-    story = clean_story()
-    plant(story)
-    assert words in story.found(check)
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+    flow = clean_flow()
+    plant(flow)
+    assert words in flow.found(check)

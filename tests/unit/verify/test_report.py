@@ -11,13 +11,13 @@ from cli.verify import Report, as_document, as_plain, as_table
 from cli.verify.facts import Violation
 from cli.verify.judgement import CHECKS, count, judge
 from cli.verify.progress import OpenOrder, lags
-from tests.support.recorded_flow.orders import clean_story
+from tests.support.recorded_flow.orders import clean_flow
 
 WRONG = Violation("money", "o-1", "was charged 2 times")
 
 
 def report_of_a_clean_story() -> Report:
-    snapshot = clean_story().snapshot()
+    snapshot = clean_flow().snapshot()
     return Report(counted=count(snapshot), violations=judge(snapshot), lags=lags(snapshot), cut=snapshot.cut)
 
 

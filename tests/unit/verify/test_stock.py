@@ -6,57 +6,57 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.recorded_flow.orders import clean_story
-from tests.support.recorded_flow.story import Story
+from tests.support.recorded_flow.flow import RecordedFlow
+from tests.support.recorded_flow.orders import clean_flow
 
 
-def fact_lost(story: Story) -> None:
-    story.drop(story.last("StockDispatched", "o-done"))
+def fact_lost(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("StockDispatched", "o-done"))
 
 
-def fact_written_twice(story: Story) -> None:
-    first = story.last("StockReserved", "o-done")
-    story.facts("StockReserved", story.last("FulfilOrder", "o-done"), "o-done")
-    assert first.fields["sequence"] < story.sequence
+def fact_written_twice(flow: RecordedFlow) -> None:
+    first = flow.last("StockReserved", "o-done")
+    flow.facts("StockReserved", flow.last("FulfilOrder", "o-done"), "o-done")
+    assert first.fields["sequence"] < flow.sequence
 
 
-def more_reserved_than_received(story: Story) -> None:
-    story.last("StockReceived").fields["quantity"] = 1
+def more_reserved_than_received(flow: RecordedFlow) -> None:
+    flow.last("StockReceived").fields["quantity"] = 1
 
 
-def reserved_other_than_ordered(story: Story) -> None:
+def reserved_other_than_ordered(flow: RecordedFlow) -> None:
     for kind in ("StockReserved", "StockDispatched"):
-        story.last(kind, "o-done").fields["quantity"] += 1
+        flow.last(kind, "o-done").fields["quantity"] += 1
 
 
-def one_line_never_reserved(story: Story) -> None:
+def one_line_never_reserved(flow: RecordedFlow) -> None:
     for kind in ("StockReserved", "StockDispatched"):
-        story.last(kind, "o-done").fields["order_id"] = "o-fast"
+        flow.last(kind, "o-done").fields["order_id"] = "o-fast"
 
 
-def completed_but_never_dispatched(story: Story) -> None:
-    story.drop(*list(story.all("StockDispatched", "o-undone")), *list(story.all("StockDispatched", "o-done")))
+def completed_but_never_dispatched(flow: RecordedFlow) -> None:
+    flow.drop(*list(flow.all("StockDispatched", "o-undone")), *list(flow.all("StockDispatched", "o-done")))
 
 
-def cancelled_but_still_reserved(story: Story) -> None:
-    story.drop(*list(story.all("StockReleased", "o-undone")))
+def cancelled_but_still_reserved(flow: RecordedFlow) -> None:
+    flow.drop(*list(flow.all("StockReleased", "o-undone")))
 
 
-def more_booked_than_sent(story: Story) -> None:
-    story.last("StockReceived").fields["quantity"] += 5
+def more_booked_than_sent(flow: RecordedFlow) -> None:
+    flow.last("StockReceived").fields["quantity"] += 5
 
 
-def receipt_booked_twice(story: Story) -> None:
-    receipt = story.last("StockReceived")
+def receipt_booked_twice(flow: RecordedFlow) -> None:
+    receipt = flow.last("StockReceived")
     again = {key: receipt.fields[key] for key in ("sku", "quantity", "receipt_id")}
-    story.fact("StockReceived", story.last("ReceiveStock"), **again)
+    flow.fact("StockReceived", flow.last("ReceiveStock"), **again)
 
 
-def snapshot_that_disagrees(story: Story) -> None:
+def snapshot_that_disagrees(flow: RecordedFlow) -> None:
     level = {"warehouse_id": "berlin", "sku": "tea", "on_hand": 7}
-    story.write("inventory.warehouse-changelog", "StockLevel", "berlin/stock/tea", level)
-    position = {"sequence": story.sequence, "offset": 0}
-    story.write("inventory.warehouse-changelog", "LedgerPosition", "berlin", position)
+    flow.write("inventory.warehouse-changelog", "StockLevel", "berlin/stock/tea", level)
+    position = {"sequence": flow.sequence, "offset": 0}
+    flow.write("inventory.warehouse-changelog", "LedgerPosition", "berlin", position)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def snapshot_that_disagrees(story: Story) -> None:
         ),
     ],
 )
-def test_finds(plant: Callable[[Story], object], check: str, words: str) -> None:
-    story = clean_story()
-    plant(story)
-    assert words in story.found(check)
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+    flow = clean_flow()
+    plant(flow)
+    assert words in flow.found(check)

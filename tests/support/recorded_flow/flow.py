@@ -1,6 +1,7 @@
 """Records as five services would have left them, clean to begin with, for tests to plant something in.
 
-A `Story` writes them in order, with keys, partitions, offsets, ids, causes and traces; nothing of the services is used.
+A `RecordedFlow` writes them in order, with keys, partitions, offsets, ids, causes and traces. It uses nothing of the
+services.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.support.recorded_flow.records import (
     DEAD_LETTERS,
     PARTITIONS,
     TOPICS,
-    Written,
+    WrittenRecord,
     as_seen,
     gathered,
     traceparent,
@@ -30,10 +31,10 @@ DUE = 1000
 
 
 @dataclass
-class Story:
+class RecordedFlow:
     """All records so far, and what the provider has booked."""
 
-    records: list[Written] = field(default_factory=list)
+    records: list[WrittenRecord] = field(default_factory=list)
     bookings: list[Booking] = field(default_factory=list)
     committed: dict[str, dict[Place, int]] = field(default_factory=dict)
     """Overrides of where a group reads on; by default every group has read everything."""
@@ -41,26 +42,26 @@ class Story:
     sequence: int = 0
     named: int = 0
     """How many ids were given."""
-    seen: dict[str, list[Written]] = field(default_factory=dict)
+    seen: dict[str, list[WrittenRecord]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, topic: str, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
+    def write(self, topic: str, kind: str, key: str, fields: dict[str, Any], **headers: str) -> WrittenRecord:
         """Append a record to its key's partition."""
         return self.write_at((topic, partition_of(key.encode(), PARTITIONS)), kind, key, fields, **headers)
 
-    def write_at(self, place: Place, kind: str, key: str, fields: dict[str, Any], **headers: str) -> Written:
+    def write_at(self, place: Place, kind: str, key: str, fields: dict[str, Any], **headers: str) -> WrittenRecord:
         """The same on a partition that is told."""
         offset = self.ends.get(place, 0)
         self.ends[place] = offset + 1
-        record = Written(
+        record = WrittenRecord(
             (*place, offset), kind, fields, key.encode(), {name: value.encode() for name, value in headers.items()}
         )
         self.records.append(record)
         return record
 
-    def outside(self, topic: str, kind: str, key: str, **fields: Any) -> Written:
+    def outside(self, topic: str, kind: str, key: str, **fields: Any) -> WrittenRecord:
         """A message that an outsider writes, with a trace of its own."""
         message_id = self._id()
         return self.write(
@@ -73,7 +74,7 @@ class Story:
             traceparent=traceparent(message_id, message_id),
         )
 
-    def by(self, service: str, topic: str, kind: str, cause: Written, **fields: Any) -> Written:
+    def by(self, service: str, topic: str, kind: str, cause: WrittenRecord, **fields: Any) -> WrittenRecord:
         """A message that a service writes because of another."""
         key = fields["warehouse_id"] if topic in {"inventory.commands", "inventory.ledger"} else fields["order_id"]
         root = cause.headers_now.get("ce_correlationid", cause.headers_now["ce_id"]).decode()
@@ -90,9 +91,9 @@ class Story:
             traceparent=traceparent(trace, message_id),
         )
 
-    def given_up(self, service: str, record: Written, **own: str) -> Written:
+    def dead_letter(self, service: str, record: WrittenRecord, **own: str) -> WrittenRecord:
         """A dead letter of `record`, as the runtime writes it; `own` are headers such as disposition."""
-        letter = Written(
+        letter = WrittenRecord(
             (f"{service}{DEAD_LETTER}", record.partition(), 0),
             record.type,
             record.fields,
@@ -111,7 +112,7 @@ class Story:
         self.records.append(letter)
         return letter
 
-    def state(self, order_id: str, status: str, *seen: Written, **changes: Any) -> Written:
+    def state(self, order_id: str, status: str, *seen: WrittenRecord, **changes: Any) -> WrittenRecord:
         """The order's next state; what it does not mention stays."""
         noted = self.seen.setdefault(order_id, [])
         noted += seen
@@ -119,14 +120,14 @@ class Story:
         state.update(changes, status=status, seen=[as_seen(record) for record in noted])
         return self.write(ORDER_STATE, "OrderState", order_id, dict(state))
 
-    def fact(self, kind: str, cause: Written, **fields: Any) -> Written:
+    def fact(self, kind: str, cause: WrittenRecord, **fields: Any) -> WrittenRecord:
         """The next fact of the one warehouse."""
         self.sequence += 1
         return self.by(
             "inventory", "inventory.ledger", kind, cause, warehouse_id="berlin", sequence=self.sequence, **fields
         )
 
-    def facts(self, kind: str, cause: Written, order_id: str) -> None:
+    def facts(self, kind: str, cause: WrittenRecord, order_id: str) -> None:
         for line in LINES:
             self.fact(kind, cause, order_id=order_id, sku=line["sku"], quantity=line["quantity"])
 
@@ -150,22 +151,22 @@ class Story:
 
     # -- looking and planting -------------------------------------------------------------------------------------
 
-    def all(self, kind: str, order_id: str = "") -> Iterator[Written]:
+    def all(self, kind: str, order_id: str = "") -> Iterator[WrittenRecord]:
         """The records of one type on message topics, of one order when it is named."""
         for record in self.records:
             is_meant = not order_id or record.fields.get("order_id") == order_id
             if is_meant and record.type == kind and record.topic() not in DEAD_LETTERS:
                 yield record
 
-    def last(self, kind: str, order_id: str = "") -> Written:
+    def last(self, kind: str, order_id: str = "") -> WrittenRecord:
         return list(self.all(kind, order_id))[-1]
 
-    def drop(self, *records: Written) -> None:
+    def drop(self, *records: WrittenRecord) -> None:
         """As if they had never been written; the other offsets stay, as where a transaction was aborted."""
         for record in records:
             self.records.remove(record)
 
-    def unread(self, group: str, record: Written) -> None:
+    def unread(self, group: str, record: WrittenRecord) -> None:
         """The group stands right before this record."""
         self.committed.setdefault(group, {})[record.at[0], record.at[1]] = record.offset()
 
