@@ -74,5 +74,5 @@ def test_passwords_and_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_certificates_are_never_made_over_others(tmp_path: Path) -> None:
     certificates.make(tmp_path, ["kafka"])
-    with pytest.raises(ConfigurationError, match="there already"):
+    with pytest.raises(ConfigurationError, match="exists already"):
         certificates.make(tmp_path, ["kafka"])

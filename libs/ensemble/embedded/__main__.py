@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
             case ["secure"]:
                 _run_secure()
             case ["path"]:
-                _say(str(default_directory()))
+                _print(str(default_directory()))
             case _:
                 sys.stderr.write(USAGE)
                 return 2
@@ -36,12 +36,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _run() -> None:
-    found = find_running(default_directory())
-    if found:
-        _say(found)
+    bootstrap_servers = find_running(default_directory())
+    if bootstrap_servers:
+        _print(bootstrap_servers)
         return
     with EmbeddedKafka(default_directory()) as running:
-        _say_and_wait(running.bootstrap_servers)
+        _print_and_wait(running.bootstrap_servers)
 
 
 def _run_secure() -> None:
@@ -49,17 +49,17 @@ def _run_secure() -> None:
     security = Security(home)
     with EmbeddedKafka(home / "kafka", security=security) as running:
         variables = security.environment(running.bootstrap_servers)
-        _say_and_wait("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
+        _print_and_wait("\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items()))
 
 
-def _say_and_wait(words: str) -> None:
+def _print_and_wait(text: str) -> None:
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    _say(words)
+    _print(text)
     signal.sigwait(signals)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

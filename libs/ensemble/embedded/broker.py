@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ensemble.clock import until
 from ensemble.embedded import running
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
@@ -21,7 +22,7 @@ from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.embedded.progress import OnProgress, Step, on_stderr
 from ensemble.embedded.running import Running, started_at
 from ensemble.embedded.security import Security
-from ensemble.embedded.storage import Jvm, formatted
+from ensemble.embedded.storage import Jvm, format_storage
 
 START_LIMIT_S = 60.0
 PORT_ATTEMPTS = 3
@@ -81,15 +82,15 @@ class EmbeddedKafka:
         self._running().process.kill()
 
     def pause(self) -> None:
-        """Let it stand still, as after a long garbage collection. `resume` lets it go on."""
+        """Stop the broker's process without ending it, as a long garbage collection would, until `resume`."""
         os.kill(self._running().process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue the broker's process after `pause`."""
         os.kill(self._running().process.pid, signal.SIGCONT)
 
     def restart(self) -> Running:
-        """Start it again on its data and its ports, after a clean stop unless it was killed before."""
+        """Start the broker again on its data and its ports, after a clean stop unless it was killed before."""
         last = self._running()
         if not last.process.is_over:
             last.process.stop()
@@ -121,7 +122,7 @@ class EmbeddedKafka:
         descriptor = lock(self._layout)
         try:
             self._write_settings(ports)
-            cluster_id = formatted(self._layout, jvm, self._security)
+            cluster_id = format_storage(self._layout, jvm, self._security)
         except BaseException:
             os.close(descriptor)
             raise
@@ -147,12 +148,13 @@ class EmbeddedKafka:
         properties.write_text(settings, encoding="utf-8")
 
     def _await_ready(self, started: _Started, cluster_id: str) -> None:
-        limit = time.monotonic() + START_LIMIT_S
         probe = self._security.cluster_at if self._security else cluster_at
-        while probe(HOST, started.ports.clients) != cluster_id:
-            if started.process.is_over or time.monotonic() > limit:
-                raise self._failure()
-            time.sleep(STEP_S)
+        for _ in until(START_LIMIT_S, STEP_S):
+            if probe(HOST, started.ports.clients) == cluster_id:
+                return
+            if started.process.is_over:
+                break
+        raise self._failure()
 
     def _failure(self) -> EmbeddedKafkaError:
         taken = taken_address(self._layout)
@@ -160,11 +162,11 @@ class EmbeddedKafka:
             return PortTakenError(f"Kafka did not start: another process has taken its address {taken}.")
         return EmbeddedKafkaError(
             f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
-            f"when its data are damaged, remove {self._layout.directory}."
+            f"if its data are damaged, remove {self._layout.directory}."
         )
 
 
 def free_ports() -> Ports:
-    """Return two loopback ports that nobody listens on now."""
+    """Return two loopback ports that no process listens on now."""
     with socket.create_server((HOST, 0)) as one, socket.create_server((HOST, 0)) as other:
         return Ports(one.getsockname()[1], other.getsockname()[1])

@@ -28,9 +28,9 @@ _SKEW: Final = timedelta(minutes=10)
 
 
 def make(directory: Path, hosts: Iterable[str]) -> Certificates:
-    """Make the three files, for a broker that is reached by these names and addresses.
+    """Create the three files, for a broker that is reached by these names and addresses.
 
-    ConfigurationError when they are there already: a new authority would lock out all who trust the old one.
+    Raises ConfigurationError if they exist: clients that trust the old authority could not connect any more.
     """
     files = Certificates(directory)
     try:
@@ -43,7 +43,7 @@ def make(directory: Path, hosts: Iterable[str]) -> Certificates:
         chain = _text(_broker(authority, key, own, hosts)) + _text(authority)
         write_secret(files.broker, _key_text(own) + chain)
     except FileExistsError as error:
-        raise ConfigurationError(f"{error.filename} is there already; remove it, or name another directory") from None
+        raise ConfigurationError(f"{error.filename} exists already; remove it, or name another directory") from None
     except OSError as error:
         raise ConfigurationError(f"{directory}: {error.strerror}; name a directory that can be written") from None
     return files

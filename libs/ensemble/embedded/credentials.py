@@ -1,4 +1,4 @@
-"""Files of secrets and certificates: where each lies, made for its owner's eyes alone."""
+"""Files of secrets and certificates, readable by their owner only."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Certificates:
 
 
 def password_file(directory: Path, user: str) -> Path:
-    """Where the user's password lies."""
+    """Return the file of the user's password."""
     return directory / f"{user}.password"
 
 
 def password(directory: Path, user: str) -> str:
-    """The user's password, made when there is none."""
+    """Return the user's password, created if there is none. Raises ConfigurationError if its file cannot be used."""
     path = password_file(directory, user)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def password(directory: Path, user: str) -> str:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """A new file, for its owner alone; FileExistsError when there is one."""
+    """Write a new file that only its owner may read. Raises FileExistsError if it exists."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -45,10 +45,10 @@ Download = Callable[[Jar, Path], Path]
 
 def pinned_jars(pins: Path = PINNED) -> tuple[Jar, ...]:
     """Return the jars named in a file of `sha256  group:artifact:version` lines."""
-    return tuple(_parsed(pins.read_text(encoding="utf-8")))
+    return tuple(_parse(pins.read_text(encoding="utf-8")))
 
 
-def _parsed(text: str) -> Iterator[Jar]:
+def _parse(text: str) -> Iterator[Jar]:
     for line in text.splitlines():
         sha256, coordinate = line.split()
         group, artifact, version = coordinate.split(":")
@@ -112,21 +112,21 @@ class JarCache:
         total = len(under_way)
         while under_way:
             done, under_way = wait(under_way, timeout=0.2, return_when=FIRST_EXCEPTION)
-            for each in done:
-                each.result()
+            for future in done:
+                future.result()
             if done:
                 on_done(total - len(under_way))
 
     def _fetch(self, jar: Jar, staging: Path) -> None:
-        fetched = self._downloaded(jar, staging)
-        if not jar.is_at(fetched):
+        file = self._download(jar, staging)
+        if not jar.is_at(file):
             raise EmbeddedKafkaError(
                 f"{jar.name} was downloaded but its SHA-256 is not the pinned one, so it is refused. "
                 f"Something between here and the Maven repository changed it. {ELSEWHERE}"
             )
-        fetched.replace(self.directory / jar.name)
+        file.replace(self.directory / jar.name)
 
-    def _downloaded(self, jar: Jar, staging: Path) -> Path:
+    def _download(self, jar: Jar, staging: Path) -> Path:
         for attempt in range(ATTEMPTS - 1):
             with contextlib.suppress(OSError, RuntimeError):
                 return self.download(jar, staging / str(attempt))

@@ -1,4 +1,4 @@
-"""Which Java runs the broker."""
+"""Finds the Java that runs the broker."""
 
 import os
 import re
@@ -20,8 +20,8 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Path:
             return bundled()
         case "":
             return installed(environment) or bundled()
-        case named:
-            return _checked(named)
+        case name:
+            return _check(name)
 
 
 def bundled() -> Path:
@@ -51,17 +51,15 @@ def version_of(java: Path) -> int | None:
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=ANSWER_LIMIT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
-    return int(found[1]) if found else None
+    version = re.search(r'version "(?:1\.)?(\d+)', answer.stderr)
+    return int(version[1]) if version else None
 
 
-def _checked(named: str) -> Path:
-    java = Path(named, "bin", "java") if Path(named).is_dir() else Path(named)
+def _check(name: str) -> Path:
+    java = Path(name, "bin", "java") if Path(name).is_dir() else Path(name)
     version = version_of(java)
     if version is None:
-        raise EmbeddedKafkaError(
-            f"ENSEMBLE_JAVA names {named}, which does not run as Java. Unset it, or use 'bundled'."
-        )
+        raise EmbeddedKafkaError(f"ENSEMBLE_JAVA names {name}, which does not run as Java. Unset it, or use 'bundled'.")
     if version < OLDEST:
         raise EmbeddedKafkaError(f"ENSEMBLE_JAVA names a Java {version}; Kafka needs {OLDEST} or newer, or 'bundled'.")
     return java

@@ -12,8 +12,8 @@ NOT_BOUND = re.compile(r"bind to (?P<address>\S+): Address already in use")
 
 def taken_address(layout: Layout) -> str | None:
     """Return the address that the broker could not have, if that is why it ended."""
-    found = NOT_BOUND.search(_tail(layout.log))
-    return found["address"] if found else None
+    match = NOT_BOUND.search(_tail(layout.log))
+    return match["address"] if match else None
 
 
 def cause_of_end(layout: Layout) -> str:

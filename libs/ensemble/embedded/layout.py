@@ -1,4 +1,4 @@
-"""Where the broker keeps what: one directory, the broker's settings in it."""
+"""The files of a broker's directory, and the broker's settings."""
 
 import os
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ CHECKOUT = Path(__file__).parents[3]
 
 
 def default_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return where this project's broker lives: under ENSEMBLE_DATA_DIR, or .ensemble in the checkout."""
-    named = environment.get("ENSEMBLE_DATA_DIR")
+    """Return the directory of this project's broker: under ENSEMBLE_DATA_DIR, or .ensemble in the checkout."""
+    configured = environment.get("ENSEMBLE_DATA_DIR")
     home = CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()
-    return Path(named or home / ".ensemble").absolute() / "kafka"
+    return Path(configured or home / ".ensemble").absolute() / "kafka"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def cluster_id(self) -> Path:
-        """Written last when the storage was formatted: without it the data are nobody's."""
+        """Written last when the storage is formatted: without it the data belong to no cluster."""
         return self.directory / "cluster-id"
 
     @property
@@ -67,7 +67,7 @@ class Layout:
             self.log.replace(self.directory / "server.previous.log")
 
     def make(self) -> None:
-        """Make the directory, or say why it cannot be used."""
+        """Create the directory. Raises EmbeddedKafkaError if it cannot be written."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             self.output.touch()

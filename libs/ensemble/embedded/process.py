@@ -5,12 +5,12 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from ensemble.clock import until
 from ensemble.embedded import running
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.last_words import cause_of_end
@@ -72,38 +72,44 @@ def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
 
 
 def lock(layout: Layout) -> int:
-    """Take the directory for one broker; wait for a broker that is stopping, end one that was left over."""
+    """Take the directory for one broker; wait for a broker that is stopping, and end an orphaned one."""
     descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _take(descriptor, layout)
     except EmbeddedKafkaError:
         os.close(descriptor)
         raise
-    left_over = running.read(layout)
-    if left_over and left_over.is_process_alive:
-        end(left_over.pid, grace_s=STOP_LIMIT_S)
+    orphan = running.read(layout)
+    if orphan and orphan.is_process_alive:
+        end(orphan.pid, grace_s=STOP_LIMIT_S)
     return descriptor
 
 
 def _take(descriptor: int, layout: Layout) -> None:
-    limit = time.monotonic() + STOP_LIMIT_S + 5
-    while not _taken(descriptor):
-        if _is_owned(layout) or time.monotonic() > limit:
-            note = running.read(layout)
-            where = f"runs at {note.bootstrap_servers}" if note else "is being started"
-            raise EmbeddedKafkaError(f"A broker of {layout.directory} {where}: use it, or stop what started it.")
-        time.sleep(STEP_S)
+    for _ in until(STOP_LIMIT_S + 5, STEP_S):
+        if _try_lock(descriptor):
+            break
+        if _is_owned(layout):
+            raise _in_use(layout)
+    else:
+        raise _in_use(layout)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
 
 
+def _in_use(layout: Layout) -> EmbeddedKafkaError:
+    note = running.read(layout)
+    state = f"runs at {note.bootstrap_servers}" if note else "is being started"
+    return EmbeddedKafkaError(f"A broker of {layout.directory} {state}: use it, or stop what started it.")
+
+
 def _is_owned(layout: Layout) -> bool:
-    """Tell whether who took the lock is alive; if not, its broker is just about to stop."""
+    """Return whether the process that took the lock is alive; if not, its broker is about to stop."""
     owner = layout.lock.read_text(encoding="utf-8")
     return owner.isdigit() and psutil.pid_exists(int(owner))
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

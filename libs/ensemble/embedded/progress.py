@@ -1,4 +1,4 @@
-"""What the user sees while the broker is fetched and started."""
+"""Shows the user the progress while the broker is fetched and started."""
 
 import sys
 from collections.abc import Callable

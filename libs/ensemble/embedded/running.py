@@ -1,4 +1,4 @@
-"""The note that a running broker leaves, so that another command finds it and can tell that it is really there."""
+"""The note of a running broker, by which another command finds the broker and checks that it runs."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ CLOCK_TOLERANCE_S = 2.0
 
 @dataclass(frozen=True)
 class Running:
-    """A broker that was alive when this was made."""
+    """A broker that was alive when this note was written."""
 
     bootstrap_servers: str
     pid: int
@@ -23,7 +23,7 @@ class Running:
 
     @property
     def is_process_alive(self) -> bool:
-        """Tell whether its process lives, and is not another one that was given the same number."""
+        """Tell whether the broker's process lives, and is not another one with the same number."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.pid_started) < CLOCK_TOLERANCE_S
@@ -33,13 +33,13 @@ class Running:
 
     @property
     def answers(self) -> bool:
-        """Tell whether it serves clients, as the cluster it says it is."""
+        """Tell whether the broker serves clients, as the cluster that the note names."""
         host, port = self.bootstrap_servers.split(":")
         return self.is_process_alive and cluster_at(host, int(port)) == self.cluster_id
 
 
 def started_at(pid: int) -> float:
-    """Return when the process was started: with its number, its identity. 0 when it is gone."""
+    """Return when the process was started, which identifies it together with its number. 0 if it is gone."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
@@ -47,14 +47,14 @@ def started_at(pid: int) -> float:
 
 
 def write(note: Running, layout: Layout) -> None:
-    """Leave the note, whole or not at all."""
+    """Write the note, whole or not at all."""
     draft = layout.state.with_suffix(".draft")
     draft.write_text(json.dumps(asdict(note), indent=2) + "\n", encoding="utf-8")
     draft.replace(layout.state)
 
 
 def read(layout: Layout) -> Running | None:
-    """Return the note as it was left, which may be out of date."""
+    """Return the note as it was written; it may be out of date."""
     try:
         return Running(**json.loads(layout.state.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):

@@ -11,7 +11,7 @@ from ensemble.embedded.credentials import BROKER_NAME, Certificates, password, p
 from ensemble.embedded.layout import HOST, Layout, Ports
 
 ADMIN: Final = "admin"
-"""The first user: made when the storage is formatted, and the only one whom no ACL binds."""
+"""The first user: created when the storage is formatted, and the only one that ACLs do not bind."""
 
 _PROBE_S: Final = 2.0
 _SILENT: Final = logging.getLogger("ensemble.probe")
@@ -19,15 +19,15 @@ _SILENT: Final = logging.getLogger("ensemble.probe")
 
 @dataclass(frozen=True)
 class Security:
-    """What the secure broker is made of: certificates and the administrator's password, in a directory of its own.
+    """The secure broker's certificates and the administrator's password, in a directory of their own.
 
-    Both are made at the first start, and kept.
+    Both are created at the first start and kept.
     """
 
     directory: Path
 
     def prepare(self) -> None:
-        """Make what is missing."""
+        """Create the files that are missing."""
         password(self.directory, ADMIN)
         if not self._certificates.broker.exists():
             from ensemble.embedded.certificates import make  # the plain broker does without cryptography
@@ -35,7 +35,7 @@ class Security:
             make(self.directory, [HOST, "localhost"])
 
     def settings(self, ports: Ports) -> str:
-        """Lines for server.properties; they follow, and so replace, those of the plain broker."""
+        """Return lines for server.properties; they follow, and so replace, those of the plain broker."""
         return SETTINGS.format(
             host=HOST,
             clients=ports.clients,
@@ -48,14 +48,14 @@ class Security:
         )
 
     def first_user(self, layout: Layout) -> Path:
-        """Arguments for formatting, in a file: a command line could be read by everyone on this machine."""
+        """Write the arguments for formatting into a file and return it: any user here could read a command line."""
         path = layout.directory / "first-user"
         path.unlink(missing_ok=True)
         write_secret(path, f"--add-scram\nSCRAM-SHA-512=[name={ADMIN},password={password(self.directory, ADMIN)}]\n")
         return path
 
     def environment(self, bootstrap: str, user: str = ADMIN) -> dict[str, str]:
-        """What makes a process talk to this broker as `user`, whose password must be in its file."""
+        """Return the settings of a process that logs in to this broker as `user`, whose password file must exist."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -66,7 +66,7 @@ class Security:
         }
 
     def cluster_at(self, host: str, port: int) -> str | None:
-        """The id of the cluster that lets the administrator in there, else nothing."""
+        """Return the id of the cluster that lets the administrator in at this address, or None."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -80,10 +80,10 @@ class Security:
             "logger": _quiet(),
         }
         try:
-            found: str | None = AdminClient(config).list_topics(timeout=_PROBE_S).cluster_id
+            cluster_id: str | None = AdminClient(config).list_topics(timeout=_PROBE_S).cluster_id
         except KafkaException:
             return None
-        return found
+        return cluster_id
 
     @property
     def _certificates(self) -> Certificates:
@@ -91,7 +91,7 @@ class Security:
 
 
 def _quiet() -> logging.Logger:
-    """A broker that is not up yet is no news."""
+    """Return a logger that drops the client's lines about a broker that is still starting."""
     _SILENT.propagate = False
     if not _SILENT.handlers:
         _SILENT.addHandler(logging.NullHandler())

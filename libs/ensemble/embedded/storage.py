@@ -32,8 +32,8 @@ class Jvm:
         ]  # fmt: skip
 
 
-def formatted(layout: Layout, jvm: Jvm, security: Security | None = None) -> str:
-    """Return the cluster id of the storage, formatting it first when it is new or was left half done.
+def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None) -> str:
+    """Return the cluster id of the storage, after formatting it if it is new or was left half done.
 
     With `security` the storage begins with its first user.
     """
@@ -68,5 +68,5 @@ def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str) -> None:
             f"The Java at {jvm.java} does not work ({error}). Try ENSEMBLE_JAVA=bundled."
         ) from error
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip()[-400:]
-        raise EmbeddedKafkaError(f"Kafka could not format its storage in {layout.data}: {said}") from error
+        output = (error.stderr or error.stdout).strip()[-400:]
+        raise EmbeddedKafkaError(f"Kafka could not format its storage in {layout.data}: {output}") from error

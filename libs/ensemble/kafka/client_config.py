@@ -1,4 +1,4 @@
-"""How the clients are configured. Every value that is not a default has its reason here."""
+"""The configurations of Kafka clients. Every value that is not a default has its reason here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 CLIENT_LOG: Final = logging.getLogger("librdkafka")
-"""The client's own lines; without a logger it prints to stderr."""
+"""Takes the log lines of the client, which prints to stderr without a logger."""
 
 
 class Clients:
@@ -23,12 +23,12 @@ class Clients:
 
 
 def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
-    """What every client shares."""
+    """Return the settings that every client shares."""
     return {
         "bootstrap.servers": bootstrap,
         "logger": CLIENT_LOG,
-        "reconnect.backoff.max.ms": 1000,  # a broker that restarts is met again within a second
-        # a broker that was fenced for a moment is in no metadata then: with `none` a consumer waits for ever
+        "reconnect.backoff.max.ms": 1000,  # a restarted broker is found again within a second
+        # a broker that was fenced for a moment is missing in the metadata: with `none` a consumer waits without end
         "metadata.recovery.strategy": "rebootstrap",
         "topic.metadata.refresh.interval.ms": 30_000,  # a changed partition count is noticed
         "allow.auto.create.topics": False,
@@ -37,7 +37,7 @@ def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def group_consumer(shared: dict[str, Any], service: str, settings: RuntimeSettings) -> dict[str, Any]:
-    """The member of the service's group."""
+    """Return the configuration of a member of the service's group."""
     classic = {
         "partition.assignment.strategy": "range",  # co-partitioned inputs land together
         "session.timeout.ms": round(settings.session_timeout_s * 1000),
@@ -57,12 +57,12 @@ def group_consumer(shared: dict[str, Any], service: str, settings: RuntimeSettin
         "max.poll.interval.ms": round(settings.max_poll_interval_s * 1000),
         "queued.min.messages": 10_000,
         "fetch.queue.backoff.ms": 10,  # the default of 1 s throttles a bounded queue
-        "fetch.wait.max.ms": 100,  # what is asked of the broker waits behind a fetch, half a second by default
+        "fetch.wait.max.ms": 100,  # other requests to the broker wait behind a fetch, half a second by default
     }
 
 
 def transactional_producer(shared: dict[str, Any], service: str, settings: RuntimeSettings) -> dict[str, Any]:
-    """The one producer of the process."""
+    """Return the configuration of the process's one producer."""
     return {
         **shared,
         "transactional.id": f"{service}-{settings.instance_id}",
@@ -81,14 +81,14 @@ def transactional_producer(shared: dict[str, Any], service: str, settings: Runti
 
 
 def plain_producer(shared: dict[str, Any], name: str) -> dict[str, Any]:
-    """An outsider's producer: the CLI, tests, load generators."""
+    """Return the configuration of an outsider's producer: the CLI's, a test's, a load generator's."""
     return {**shared, "client.id": name, "partitioner": "murmur2_random", "acks": "all", "enable.idempotence": True}
 
 
 def assigned_reader(shared: dict[str, Any], name: str, group: str = "") -> dict[str, Any]:
-    """A reader that assigns its partitions by hand and never commits.
+    """Return the configuration of a reader that assigns its partitions by hand and never commits.
 
-    The client looks its group up all the same, so the group must be one that the user may describe.
+    The client looks up its group all the same, so the group must be one that the user may describe.
     """
     return {
         **shared,
@@ -100,5 +100,5 @@ def assigned_reader(shared: dict[str, Any], name: str, group: str = "") -> dict[
         "enable.partition.eof": True,
         "fetch.queue.backoff.ms": 10,
         "queued.min.messages": 200_000,
-        "fetch.wait.max.ms": 20,  # the end of a partition is told by an empty answer, 500 ms late by default
+        "fetch.wait.max.ms": 20,  # an empty answer reports the end of a partition, 500 ms late by default
     }

@@ -1,8 +1,7 @@
-"""ACLs on the cluster: made from what services declare, compared with it, and what nobody needs any more named."""
+"""ACLs on the cluster: created from what services declare, compared with it, and superfluous ones reported."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -18,6 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
     ResourceType,
 )
 
+from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 from ensemble.topology.permissions import Grant, Need
@@ -34,32 +34,32 @@ _NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 
 @dataclass(frozen=True)
 class AclState:
-    """One permission, as the cluster has it; `extra`: granted to one of our principals, and not needed."""
+    """One permission and its state on the cluster; `extra` is granted to one of our principals and not needed."""
 
     grant: Grant
     status: Literal["ok", "missing", "extra"]
 
 
-def compare(admin: AdminClient, wanted: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
-    """What is needed, and what these principals have beyond it.
+def compare(admin: AdminClient, needed: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
+    """Return the state of each needed permission, and of those that these principals have beyond.
 
-    ConfigurationError when the cluster does not say, or does not let `administrator` know.
+    Raises ConfigurationError if the cluster does not answer, or does not let `administrator` see ACLs.
     """
     require_on_cluster(admin, "DESCRIBE", administrator)
-    grants = list(wanted)
-    there = _granted(admin, {grant.principal for grant in grants})
-    states = [AclState(grant, "ok" if grant in there else "missing") for grant in grants]
-    extra = sorted(there - set(grants), key=lambda grant: (grant.principal, str(grant.need)))
+    grants = list(needed)
+    granted = _granted(admin, {grant.principal for grant in grants})
+    states = [AclState(grant, "ok" if grant in granted else "missing") for grant in grants]
+    extra = sorted(granted - set(grants), key=lambda grant: (grant.principal, str(grant.need)))
     return [*states, *(AclState(grant, "extra") for grant in extra)]
 
 
-def apply(admin: AdminClient, wanted: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
-    """Grant what is missing; what is more than needed is reported, never taken away. The states as they were found.
+def apply(admin: AdminClient, needed: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
+    """Grant what is missing, and return the states from before. What is more than needed is never taken away.
 
-    Returns once the broker that answers knows of it: of users that were made before, it knows then, too.
+    Returns once the broker that answers knows the new permissions, and so users that were created before them.
     """
     require_on_cluster(admin, "ALTER", administrator)
-    states = compare(admin, wanted, administrator)
+    states = compare(admin, needed, administrator)
     missing = {state.grant for state in states if state.status == "missing"}
     if missing:
         bindings = [_binding(grant) for grant in missing]
@@ -70,12 +70,12 @@ def apply(admin: AdminClient, wanted: Iterable[Grant], administrator: str = THIS
 
 
 def _await(admin: AdminClient, granted: set[Grant]) -> None:
-    """What the controller has taken reaches its brokers a moment later."""
-    limit, principals = time.monotonic() + _TIMEOUT_S, {grant.principal for grant in granted}
-    while not granted <= _granted(admin, principals):
-        if time.monotonic() > limit:
-            raise ConfigurationError(f"the permissions are granted, but not in force after {_TIMEOUT_S:g} s")
-        time.sleep(_LOOK_EVERY_S)
+    """Wait until the brokers know what their controller has granted, which takes a moment."""
+    principals = {grant.principal for grant in granted}
+    for _ in until(_TIMEOUT_S, _LOOK_EVERY_S):
+        if granted <= _granted(admin, principals):
+            return
+    raise ConfigurationError(f"the permissions are granted, but not in force after {_TIMEOUT_S:g} s")
 
 
 def _granted(admin: AdminClient, principals: set[str]) -> set[Grant]:
@@ -83,8 +83,8 @@ def _granted(admin: AdminClient, principals: set[str]) -> set[Grant]:
     every = AclBindingFilter(
         ResourceType.ANY, anyone, ResourcePatternType.ANY, anyone, anyone, AclOperation.ANY, AclPermissionType.ALLOW
     )
-    found = _answer(admin.describe_acls(every, request_timeout=_TIMEOUT_S), "cannot read the cluster's ACLs")
-    return {_grant(acl) for acl in found if acl.principal in principals}
+    acls = _answer(admin.describe_acls(every, request_timeout=_TIMEOUT_S), "cannot read the cluster's ACLs")
+    return {_grant(acl) for acl in acls if acl.principal in principals}
 
 
 def _grant(acl: Any) -> Grant:
@@ -106,5 +106,5 @@ def _answer(future: Any, failed: str) -> Any:
     try:
         return future.result(_TIMEOUT_S)
     except (KafkaException, TimeoutError) as error:
-        why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(f"{failed}: {why}; does the cluster have an authorizer?") from None
+        reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        raise ConfigurationError(f"{failed}: {reason}; does the cluster have an authorizer?") from None

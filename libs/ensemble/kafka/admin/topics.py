@@ -1,8 +1,7 @@
-"""Topics on the cluster: created from the catalogue, compared with it, never made by writing to them."""
+"""Topics on the cluster: created from the catalogue and compared with it, never created by writing to them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -10,6 +9,7 @@ from typing import Any, Final, Literal
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
+from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import hidden_topics
 from ensemble.kafka.offsets import high_watermarks
@@ -18,6 +18,7 @@ from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
 
 _TIMEOUT_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -38,57 +39,57 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
 
 
 def compare(admin: AdminClient, topics: Iterable[Topic]) -> list[TopicState]:
-    """Each topic's state on the cluster: missing, wrong partition count or cleanup policy, or fine.
+    """Return each topic's state on the cluster: missing, wrong partition count or cleanup policy, or ok.
 
-    ConfigurationError when the cluster does not say.
+    Raises ConfigurationError if the cluster does not answer.
     """
     try:
         return _compare(admin, list(topics))
     except (KafkaException, TimeoutError) as error:
-        why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(f"cannot read the cluster's topics: {why}; is the broker up, and may you?") from None
+        reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        raise ConfigurationError(f"cannot read the cluster's topics: {reason}; is the broker up?") from None
 
 
-def _compare(admin: AdminClient, wanted: list[Topic]) -> list[TopicState]:
-    found = admin.list_topics(timeout=_TIMEOUT_S).topics
-    present = [topic for topic in wanted if topic.name in found and found[topic.name].error is None]
+def _compare(admin: AdminClient, declared: list[Topic]) -> list[TopicState]:
+    existing = admin.list_topics(timeout=_TIMEOUT_S).topics
+    present = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
     policies = _cleanup_policies(admin, present)
-    unseen = hidden_topics(admin, [topic.name for topic in wanted if topic not in present])
+    unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present])
     states = []
-    for topic in wanted:
+    for topic in declared:
         if topic.name in unseen:
             states.append(TopicState(topic, "wrong", "cannot be seen: this user may not DESCRIBE it"))
             continue
         if topic not in present:
             states.append(TopicState(topic, "missing", "does not exist"))
             continue
-        wrong = _differences(topic, len(found[topic.name].partitions), policies[topic.name])
+        wrong = _differences(topic, len(existing[topic.name].partitions), policies[topic.name])
         states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong)))
     return states
 
 
 def apply(admin: AdminClient, topics: Iterable[Topic], replication: int = 1) -> list[TopicState]:
-    """Create what is missing; what differs is reported, never changed. Returns the states as they were found."""
+    """Create what is missing, and return the states from before. What differs is reported, never changed."""
     states = compare(admin, topics)
     missing = [state.topic for state in states if state.status == "missing"]
     if missing:
-        made = admin.create_topics(
+        answers = admin.create_topics(
             [NewTopic(t.name, t.partitions, replication, config=t.config(replication)) for t in missing],
             operation_timeout=_TIMEOUT_S,
         )
-        for name, future in made.items():
-            _created(name, future)
+        for name, future in answers.items():
+            _check_created(name, future)
         _await_ready(admin, missing)
     return states
 
 
 def require(admin: AdminClient, service: Service) -> None:
-    """ConfigurationError unless every topic of the service is there and right."""
+    """Raise ConfigurationError unless every topic of the service exists and is as declared."""
     bad = [state for state in compare(admin, used_topics(service)) if state.status != "ok"]
     if bad:
-        listed = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
+        states = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(
-            f"topics are not as the catalogue says: {listed}. Missing ones are made by `ensemble topics apply`; "
+            f"topics are not as the catalogue says: {states}. Missing ones are made by `ensemble topics apply`; "
             "wrong ones have to be put right by hand"
         )
 
@@ -105,28 +106,29 @@ def _differences(topic: Topic, partitions: int, cleanup: str) -> list[str]:
 def _cleanup_policies(admin: AdminClient, topics: list[Topic]) -> dict[str, str]:
     if not topics:
         return {}
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    answers = admin.describe_configs(asked, request_timeout=_TIMEOUT_S)
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
+    answers = admin.describe_configs(resources, request_timeout=_TIMEOUT_S)
     return {resource.name: future.result(_TIMEOUT_S)["cleanup.policy"].value for resource, future in answers.items()}
 
 
-def _await_ready(admin: AdminClient, made: list[Topic]) -> None:
-    """The broker answers before new topics are shown to everybody, and before their partitions have leaders."""
-    names, deadline = {topic.name for topic in made}, time.monotonic() + _TIMEOUT_S
-    while not_seen := names - admin.list_topics(timeout=_TIMEOUT_S).topics.keys():
-        if time.monotonic() > deadline:
-            raise ConfigurationError(f"the cluster made {', '.join(sorted(not_seen))}, but does not show them")
-        time.sleep(0.05)
-    places = [(topic.name, partition) for topic in made for partition in range(topic.partitions)]
+def _await_ready(admin: AdminClient, created: list[Topic]) -> None:
+    """Wait until brokers list the new topics and their partitions have leaders, which follows their creation."""
+    unseen = names = {topic.name for topic in created}
+    for _ in until(_TIMEOUT_S, _LOOK_EVERY_S):
+        if not (unseen := names - admin.list_topics(timeout=_TIMEOUT_S).topics.keys()):
+            break
+    if unseen:
+        raise ConfigurationError(f"the cluster created {', '.join(sorted(unseen))}, but does not list them")
+    places = [(topic.name, partition) for topic in created for partition in range(topic.partitions)]
     try:
         high_watermarks(admin, places, _TIMEOUT_S)
     except KafkaException as error:
         raise ConfigurationError(
-            f"the cluster made the topics, but cannot be read yet: {error.args[0].str()}"
+            f"the cluster created the topics, but they cannot be read yet: {error.args[0].str()}"
         ) from None
 
 
-def _created(name: str, future: Any) -> None:
+def _check_created(name: str, future: Any) -> None:
     try:
         future.result(_TIMEOUT_S)
     except KafkaException as error:

@@ -1,4 +1,4 @@
-"""SCRAM users: one for each service, its password in a file that its owner alone may read."""
+"""SCRAM users: one for each service, its password in a file that only its owner may read."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ _ITERATIONS: Final = 8192
 
 
 def apply(admin: AdminClient, users: Iterable[str], directory: Path, administrator: str = THIS_USER) -> None:
-    """Each user can log in with the password in its file, whatever it was before. ConfigurationError as for ACLs."""
+    """Let each user log in with the password in its file, whatever the password was before.
+
+    Raises ConfigurationError if `administrator` may not alter users, or the cluster does not answer.
+    """
     require_on_cluster(admin, "ALTER", administrator)
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-    wanted: list[UserScramCredentialAlteration] = [
+    alterations: list[UserScramCredentialAlteration] = [
         UserScramCredentialUpsertion(user, info, password(directory, user).encode()) for user in users
     ]
-    for user, future in admin.alter_user_scram_credentials(wanted, request_timeout=_TIMEOUT_S).items():
+    for user, future in admin.alter_user_scram_credentials(alterations, request_timeout=_TIMEOUT_S).items():
         try:
             future.result(_TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
-            why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-            raise ConfigurationError(f"cannot make user {user!r}: {why}") from None
+            reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+            raise ConfigurationError(f"cannot make user {user!r}: {reason}") from None

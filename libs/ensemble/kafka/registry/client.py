@@ -1,7 +1,7 @@
 """Schema ids from a Confluent-compatible registry, through confluent-kafka's own client.
 
-Subjects are `<topic>-<record name>` (TOPIC_RECORD), since several records share a topic. What was found once stays
-known: an outage of the registry costs only what is new.
+Subjects are `<topic>-<record name>` (TOPIC_RECORD), since several records share a topic. Answers are kept, so an outage
+of the registry affects only new schemas.
 """
 
 from __future__ import annotations
@@ -34,32 +34,35 @@ from ensemble.settings import RegistrySettings
 T = TypeVar("T")
 
 _PAUSE_S: Final = 1.0
-"""After a failed request nothing is asked for this long, or for twice as long as the failure took."""
+"""After a failed request no other is made for this long, or for twice as long as the failure took."""
 _SILENCE_IS_S: Final = 5.0
-"""When the last answer is older than this, the registry may have been restarted since."""
+"""If the last answer is older than this, the registry may have been restarted since."""
 _UNKNOWN_FOR_S: Final = 60.0
-"""An id that the registry does not know is not asked for again within this time."""
+"""The registry is not asked again for an id that it does not know within this time."""
 
 
 def open_registry(settings: RegistrySettings) -> Registry:
-    """The registry that the settings name. Nothing is asked yet."""
+    """Return the registry that the settings name. It is not asked yet."""
     assert settings.url is not None, "without a URL there is no registry"
     return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings)
 
 
 def subject_of(topic: str, name: str) -> str:
-    """The subject of one record type on one topic."""
+    """Return the subject of one record type on one topic."""
     context = SerializationContext(topic, MessageField.VALUE)
     return str(topic_record_subject_name_strategy(context, name))
 
 
 def wire_schema(schema: Schema) -> WireSchema:
-    """The schema as the client sends it."""
+    """Return the schema in the form that the client sends."""
     return WireSchema(json.dumps(schema), "AVRO")
 
 
 class Registry:
-    """`SchemaSources` behind a registry's client. `ids` says whose ids new records get; all are read in any case."""
+    """Answers `SchemaSources` from a registry.
+
+    `ids` says whether new records get the directory's or the registry's ids; records with either can be read.
+    """
 
     def __init__(
         self, client: SchemaRegistryClient, settings: RegistrySettings, now: Callable[[], float] = time.monotonic
@@ -73,17 +76,16 @@ class Registry:
         self._answered, self._answers_since = 0.0, 0.0
 
     def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
-        """The source for records of `schemas` on `topic`."""
+        """Return the source for records of `schemas` on `topic`."""
         return TopicSchemas(self, topic, schemas)
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """The schema behind an id, its version 0 when it was found by id alone; None when the registry has none."""
+        """Return the schema with an id, or None if the registry has none. Found by its id alone, it has version 0."""
         if schema_id in self._by_id:
             return self._by_id[schema_id]
         if schema_id >= DRAFT_IDS or schema_id in self._unknown:
             return None
-        found = self.ask(lambda: self.client.get_schema(schema_id))
-        schema = _record(found)
+        schema = _record(self.ask(lambda: self.client.get_schema(schema_id)))
         if schema is None:
             self._check_settled(schema_id)
             self._unknown[schema_id] = True
@@ -91,36 +93,38 @@ class Registry:
         return self._by_id.setdefault(schema_id, SchemaVersion(schema_id, full_name(schema), 0, schema, released=True))
 
     def versions(self, subject: str) -> list[SchemaVersion]:
-        """What is registered under a subject, oldest first; asked for until there is something, then never again."""
+        """Return the versions under a subject, oldest first. The registry is asked until there are some."""
         if subject not in self._subjects:
             numbers = self.ask(lambda: self.client.get_versions(subject)) or []
-            found = [version for number in sorted(numbers) if (version := self._version(subject, number))]
-            if not found:
+            versions = [version for number in sorted(numbers) if (version := self._version(subject, number))]
+            if not versions:
                 return []
-            self._subjects[subject] = found
+            self._subjects[subject] = versions
         return self._subjects[subject]
 
     def id_of(self, subject: str, schema: Schema) -> int | None:
-        """The id that this schema is registered under, whatever its documentation says; None when it is not."""
-        print_of_it = fingerprint(schema)
+        """Return the id that this schema has under a subject, or None. Its documentation does not count."""
+        own_fingerprint = fingerprint(schema)
         for version in reversed(self.versions(subject)):
-            if fingerprint(version.schema) == print_of_it:
+            if fingerprint(version.schema) == own_fingerprint:
                 return version.id
-        found = self.ask(
-            lambda: self.client.lookup_schema(subject, wire_schema(schema))
-        )  # it may write them its own way
-        return found.schema_id if found else None
+        # the registry may write schemas its own way, and recognize this one all the same
+        registered = self.ask(lambda: self.client.lookup_schema(subject, wire_schema(schema)))
+        return registered.schema_id if registered else None
 
     def close(self) -> None:
-        """Let go of the connection; what is known stays known."""
+        """Close the connection. Answers from before are kept."""
         self.client.close()
 
     def forget(self, subject: str) -> None:
-        """Ask for this subject anew: something was, or is to be, registered."""
+        """Have the registry asked again for this subject: a version was, or will be, registered."""
         self._subjects.pop(subject, None)
 
     def ask(self, question: Callable[[], T]) -> T | None:
-        """The answer; None for "not found". ConfigurationError for a refused schema, else SchemasUnavailable."""
+        """Return the registry's answer, or None for "not found".
+
+        Raises ConfigurationError if it refuses a schema, and SchemasUnavailable for any other failure.
+        """
         began = self._now()
         if began < self._silent_until:
             raise SchemasUnavailable(self._reason)
@@ -130,7 +134,7 @@ class Registry:
         except SchemaRegistryError as error:
             self._check_missing(error, began)
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._unavailable(_words(error), began) from None
+            raise self._unavailable(_reason_of(error), began) from None
         self._note_answer()
         return answer
 
@@ -144,21 +148,21 @@ class Registry:
         return version
 
     def _note_answer(self) -> None:
-        """A longer silence may have been a restart."""
+        """Take the time of an answer: a long silence before it may have been a restart."""
         now = self._now()
         if now - self._answered > _SILENCE_IS_S:
             self._answers_since = now
         self._answered = now
 
     def _check_settled(self, schema_id: int) -> None:
-        """SchemasUnavailable while an id that is unknown may be one that the registry has yet to read."""
+        """Raise SchemasUnavailable while an unknown id may be one that the registry has yet to load after a restart."""
         now = self._now()
         if now - self._answers_since < self._settle_s:
-            words = f"id {schema_id} is unknown; it is asked again for {self._settle_s:g} s, as after a restart"
-            raise self._wait(words, now)
+            reason = f"id {schema_id} is unknown; it is asked again for {self._settle_s:g} s, as after a restart"
+            raise self._wait(reason, now)
 
     def _check_missing(self, error: SchemaRegistryError, began: float) -> None:
-        """Nothing, when the error says "not found" and nothing else."""
+        """Return if the error is a registry's "not found"; raise what any other error means."""
         match error.http_status_code, error.error_code:
             case 404, int(code) if code != -1:
                 return
@@ -171,50 +175,50 @@ class Registry:
             case status, _:
                 raise self._unavailable(f"{status}: {error.error_message}", began)
 
-    def _unavailable(self, words: str, began: float) -> SchemasUnavailable:
+    def _unavailable(self, reason: str, began: float) -> SchemasUnavailable:
         self._answered = 0.0
-        return self._wait(words, began)
+        return self._wait(reason, began)
 
-    def _wait(self, words: str, began: float) -> SchemasUnavailable:
+    def _wait(self, reason: str, began: float) -> SchemasUnavailable:
         now = self._now()
         self._silent_until = now + max(_PAUSE_S, 2 * (now - began))
-        self._reason = f"schema registry {self._url}: {words}"
+        self._reason = f"schema registry {self._url}: {reason}"
         return SchemasUnavailable(self._reason)
 
 
 @dataclass(frozen=True)
 class TopicSchemas:
-    """`SchemaSource` for one topic: the directory's ids, and what the registry has under the topic's subjects."""
+    """Answers `SchemaSource` for one topic from the schema directory and the registry's subjects of the topic."""
 
     registry: Registry
     topic: str
     schemas: SchemaSet
 
     def id_of(self, name: str) -> int:
-        """The id that new records of `name` are written under; SchemasUnavailable until it is registered."""
+        """Return the id for new records of `name`. Raises SchemasUnavailable until it is registered."""
         own = self.schemas.versions(name)[-1]
         if self.registry.ids == "files":
             return own.id
         subject = subject_of(self.topic, name)
-        found = self.registry.id_of(subject, own.schema)
-        if found is None:
+        schema_id = self.registry.id_of(subject, own.schema)
+        if schema_id is None:
             self.registry.forget(subject)
             raise SchemasUnavailable(
                 f"version {own.version} of {name} is not registered under {subject}; run `ensemble schemas register`"
             )
-        return found
+        return schema_id
 
     def versions(self, name: str) -> list[SchemaVersion]:
-        """Every version of `name` that records may be written in: the directory's, then the registry's."""
+        """Return every version of `name` that records may have: the directory's, then the registry's."""
         return [*self.schemas.versions(name), *self.registry.versions(subject_of(self.topic, name))]
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """The schema behind an id, or None when neither knows it."""
+        """Return the schema with an id, or None if neither the directory nor the registry knows it."""
         return self.schemas.find(schema_id) or self.registry.find(schema_id)
 
 
 def _record(schema: WireSchema | None) -> Schema | None:
-    """The Avro record that a registered schema describes; None for anything else."""
+    """Return the Avro record that a registered schema describes, or None for any other schema."""
     if schema is None or schema.schema_str is None or schema.schema_type not in {None, "AVRO"} or schema.references:
         return None
     try:
@@ -225,7 +229,7 @@ def _record(schema: WireSchema | None) -> Schema | None:
     return content if is_record else None
 
 
-def _words(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     if isinstance(error, ValueError):
         return "the answer is not JSON, so it is no registry's"
     return str(error) or type(error).__name__

@@ -1,9 +1,10 @@
-"""Schemas into a registry, at deployment: never by a running service."""
+"""Registers schemas at deployment; a running service never does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Final, NamedTuple
 
 from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig
@@ -16,12 +17,12 @@ from ensemble.settings import RegistrySettings, load
 from ensemble.topology.registry_subjects import Subject
 
 LEVEL: Final = ConfigCompatibilityLevel.FULL_TRANSITIVE
-"""Each version reads all others, as the gate between the files wants it too."""
+"""Each version reads all others, which the gate between schema files demands as well."""
 _AT_ONCE: Final = 8
 
 
 class Registration(NamedTuple):
-    """One version of one subject, as the registry has it now."""
+    """One version of one subject in the registry."""
 
     subject: str
     version: int
@@ -30,7 +31,7 @@ class Registration(NamedTuple):
 
 
 def registry_of_the_environment() -> Registry:
-    """The registry that SCHEMA_REGISTRY_URL names; ConfigurationError without it."""
+    """Return the registry that SCHEMA_REGISTRY_URL names. Raises ConfigurationError if it is not set."""
     settings = load(RegistrySettings)
     if settings.url is None:
         raise ConfigurationError("SCHEMA_REGISTRY_URL is not set; it names the registry, http://host:port/path")
@@ -38,35 +39,35 @@ def registry_of_the_environment() -> Registry:
 
 
 def register(registry: Registry, subjects: Iterable[Subject]) -> list[Registration]:
-    """Set each subject's level and register every released version that it lacks; what is there stays as it is.
+    """Set each subject's level and register every released version that it lacks. Existing versions are not changed.
 
-    ConfigurationError names what the registry refused, after all else was registered.
+    Raises ConfigurationError that names what the registry refused, after everything else was registered.
     """
-    wanted = list(subjects)
-    _check_released(wanted)
+    subjects = list(subjects)
+    _check_released(subjects)
     refused: list[str] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        done = list(pool.map(lambda subject: _registered(registry, subject, refused), wanted))
+        results = list(pool.map(lambda subject: _register_subject(registry, subject, refused), subjects))
     if refused:
-        raise ConfigurationError("the registry refused:\n" + "\n".join(f"  {words}" for words in sorted(refused)))
-    return [registration for registrations in done for registration in registrations]
+        raise ConfigurationError("the registry refused:\n" + "\n".join(f"  {reason}" for reason in sorted(refused)))
+    return [registration for registrations in results for registration in registrations]
 
 
 def check(registry: Registry, subjects: Iterable[Subject]) -> list[str]:
-    """What the registry lacks, or has at another level than FULL_TRANSITIVE, in words."""
+    """Return a message for each version that the registry lacks, and each subject at another level."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [words for found in pool.map(lambda each: list(_problems(registry, each)), subjects) for words in found]
+        return [*chain.from_iterable(pool.map(lambda subject: list(_problems(registry, subject)), subjects))]
 
 
 def _check_released(subjects: list[Subject]) -> None:
-    drafts = {schema_name(each.message) for each in subjects if not _versions(each)[-1].released}
+    drafts = {schema_name(subject.message) for subject in subjects if not _versions(subject)[-1].released}
     if drafts:
         raise ConfigurationError(
             f"{', '.join(sorted(drafts))}: changed since the last release; run `ensemble schemas release` first"
         )
 
 
-def _registered(registry: Registry, subject: Subject, refused: list[str]) -> list[Registration]:
+def _register_subject(registry: Registry, subject: Subject, refused: list[str]) -> list[Registration]:
     name = _name(subject)
     registry.forget(name)
     try:
@@ -80,13 +81,13 @@ def _registered(registry: Registry, subject: Subject, refused: list[str]) -> lis
 
 
 def _register(registry: Registry, name: str, version: SchemaVersion) -> Registration:
-    there = registry.id_of(name, version.schema)
-    if there is not None:
-        return Registration(name, version.version, there, is_new=False)
-    made = registry.ask(lambda: registry.client.register_schema(name, wire_schema(version.schema)))
-    if made is None:
+    registered = registry.id_of(name, version.schema)
+    if registered is not None:
+        return Registration(name, version.version, registered, is_new=False)
+    new = registry.ask(lambda: registry.client.register_schema(name, wire_schema(version.schema)))
+    if new is None:
         raise ConfigurationError(f"version {version.version} could not be registered: not found")
-    return Registration(name, version.version, made, is_new=True)
+    return Registration(name, version.version, new, is_new=True)
 
 
 def _set_level(registry: Registry, name: str) -> None:
@@ -95,7 +96,7 @@ def _set_level(registry: Registry, name: str) -> None:
 
 
 def _level(registry: Registry, name: str) -> ConfigCompatibilityLevel | None:
-    """The subject's own level; LEVEL for a registry that keeps none at all, as the client's mock does."""
+    """Return the subject's own level; LEVEL for a registry that keeps no levels, such as the client's mock."""
     answer = registry.ask(lambda: [registry.client.get_config(name)])
     match answer:
         case None:

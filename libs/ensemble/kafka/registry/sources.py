@@ -1,4 +1,4 @@
-"""Where schema ids come from: the directories of schemas alone, or with them a registry."""
+"""Opens what schema ids come from: the schema directories alone, or a registry beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ensemble.settings import KafkaSettings, RegistrySettings, load
 
 
 def schema_sources(settings: RegistrySettings | None = None) -> SchemaSources:
-    """The source for this process. Nothing is asked of a registry yet."""
+    """Return the source for this process. A registry is not asked yet."""
     settings = find_registry(settings or load(RegistrySettings), load(KafkaSettings))
     if settings.url is None:
         return FileSchemaSources()
