@@ -50,10 +50,16 @@ class Loop:
 
     def __init__(self, plan: Plan, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics) -> None:
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
-        self._transactions = Transactions(clients.producer, settings.commit_timeout_s, self._on_ledger)
-        self._transactions.ledger_topics = frozenset(topic.name for topic in plan.service.ledgers)
-        self._transactions.explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
-        self._reached = self._transactions.reached = crash_points(settings.crash_at)
+        self._reached = crash_points(settings.crash_at)
+        self._explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
+        self._transactions = Transactions(
+            config=clients.producer,
+            timeout_s=settings.commit_timeout_s,
+            ledger_topics=[topic.name for topic in plan.service.ledgers],
+            on_ledger=self._on_ledger,
+            explain=self._explain,
+            reached=self._reached,
+        )
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
@@ -91,7 +97,7 @@ class Loop:
         self._transactions.open(self._given_up, self._settings.startup_timeout_s)
         self._intake = ConsumerPoller(self._clients.consumer, self._assignment, self._gate)
         self._intake.inputs = [topic.name for topic in self._plan.service.inputs]
-        self._intake.explain = self._transactions.explain
+        self._intake.explain = self._explain
         self._intake.back_within_s = 3 * self._settings.session_timeout_s + 10
         self._intake.subscribe(list(self._plan.inputs))
         try:

@@ -1,14 +1,13 @@
 """The commit. One Kafka transaction holds a batch's outputs, changelog records and offsets, or none of them.
 
-Errors are sorted in the order that the client's documentation asks for: must abort, may retry, anything else. After an
-unclear end of a commit or abort the producer is thrown away: `init_transactions` on a new one settles what was open,
-and only then is it asked whether the offsets got there (see docs/adr/0006-unclear-commits.md).
+Errors are checked in the order that the client's documentation demands: must abort, may retry, anything else. After an
+unclear end of a commit or abort the producer is discarded: `init_transactions` on a new one settles the transaction,
+and only then the group's offsets tell whether it was committed (see docs/adr/0006-unclear-commits.md).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from ensemble.clock import until
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
 _RETRY_PAUSE_S: Final = 0.05
 _GRACE_S: Final = 1.0
-"""A call is left behind so long after the time that it was given."""
+"""A call is abandoned so long after its own timeout."""
 _NOW: Final = 0
-"""As a record's timestamp: the client takes the time."""
+"""The timestamp of a record that has the client take the time."""
 
 
 class Outcome(Enum):
@@ -40,7 +40,7 @@ class Outcome(Enum):
     COMMITTED = "committed"
     ABORTED = "aborted"
     UNKNOWN = "unknown"
-    """A new producer has settled it, one way or the other: compare the group's offsets."""
+    """A new producer settles the transaction: the group's offsets tell whether it was committed."""
 
 
 @dataclass(frozen=True)
@@ -56,94 +56,96 @@ class Work:
 
 
 class Transactions:
-    """The process's one transactional producer, and its replacement when it cannot be trusted any more."""
+    """The process's one transactional producer, and its replacement once a transaction's outcome is unknown."""
 
-    def __init__(
-        self, config: dict[str, Any], timeout_s: float, ledgers: Callable[[KafkaError | None, Message], None]
+    def __init__(  # noqa: PLR0913  all by keyword
+        self,
+        *,
+        config: dict[str, Any],
+        timeout_s: float,
+        ledger_topics: Collection[str] = (),
+        on_ledger: Callable[[KafkaError | None, Message], None] | None = None,
+        explain: Callable[[KafkaError], str] = KafkaError.str,
+        reached: Reached = nothing_happens,
     ) -> None:
-        self._config, self._timeout_s, self._on_ledger = config, timeout_s, ledgers
+        """Open no producer yet. `explain` words a refusal; `on_ledger` is called for each fact on `ledger_topics`."""
+        self._config, self._timeout_s = config, timeout_s
+        self._ledger_topics, self._on_ledger = frozenset(ledger_topics), on_ledger
+        self._explain, self._reached = explain, reached
         self._slot = str(config["transactional.id"])
         self._producer: Producer | None = None
         self._calls = BoundedCalls()
-        self.ledger_topics: frozenset[str] = frozenset()
-        self.reached: Reached = nothing_happens
-        self.explain: Callable[[KafkaError], str] = KafkaError.str
-        """Words for what the broker does not allow."""
 
     def open(self, give_up: Callable[[], bool], limit_s: float) -> None:
-        """Start a producer and take the slot; FatalError when the broker cannot be had in time."""
-        deadline = time.monotonic() + limit_s
+        """Start a producer and take the slot. Raises FatalError if that fails until `limit_s` or `give_up` says so."""
+        problem: KafkaException | None = None
         self._discard()
-        while True:
+        for _ in until(limit_s, _RETRY_PAUSE_S):
             try:
                 self._producer = Producer(self._config)
                 self._producer.init_transactions(self._timeout_s)
                 return
             except KafkaException as error:
                 self._discard()
-                reason = error.args[0]
+                problem, reason = error, error.args[0]
                 self._check_final(reason)
-                if (
-                    time.monotonic() > deadline
-                    or give_up()
-                    or not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT)
-                ):
-                    raise FatalError(f"cannot start transactions as {self._slot!r}: {reason.str()}") from error
-                time.sleep(_RETRY_PAUSE_S)
+                if give_up() or not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT):
+                    break
+        reason = problem.args[0].str() if problem else ""
+        raise FatalError(f"cannot start transactions as {self._slot!r}: {reason}") from problem
 
     def commit(self, work: Work) -> Outcome:
-        """Write and commit, as steps 1 to 5.
+        """Write and commit, in steps 1 to 5.
 
-        The order is what makes it right, and flushing first what makes it fast.
+        Their order makes the commit correct, and flushing before the offsets makes it fast.
         """
         producer = self._live()
         try:
             producer.begin_transaction()  # 1
             self._produce(producer, work)  # 2
-            self.reached("after-produce")
+            self._reached("after-produce")
             self._flush(producer)  # 3
-            self.reached("after-flush")
+            self._reached("after-flush")
             if work.offsets:
                 self._retrying(lambda: self._send_offsets(producer, work))  # 4
-            self.reached("after-offsets")
+            self._reached("after-offsets")
         except KafkaException as error:
             return self._abort(error)
         try:
             self._retrying(lambda: producer.commit_transaction(self._timeout_s))  # 5
         except KafkaException as error:
             return self._unclear(error)
-        self.reached("after-commit")
+        self._reached("after-commit")
         return Outcome.COMMITTED
 
     def close(self) -> None:
-        """Give the producer back."""
+        """Discard the producer and stop the thread of bounded calls."""
         self._discard()
         self._calls.close()
 
     def _live(self) -> Producer:
         if self._producer is None:
-            raise FatalError("no producer: open() comes first")
+            raise FatalError("no producer: call open() first")
         return self._producer
 
     def _produce(self, producer: Producer, work: Work) -> None:
-        produce, ledgers = producer.produce, self.ledger_topics
+        produce, ledgers = producer.produce, self._ledger_topics
         for topic, value, key, headers, partition in work.outputs:
             report = self._on_ledger if topic in ledgers else None
             try:
                 produce(topic, value, key, partition, report, None, _NOW, headers)
             except BufferError:
-                self._produce_later(producer, topic, value, key, partition, report, None, _NOW, headers)
+                self._produce_when_possible(producer, topic, value, key, partition, report, None, _NOW, headers)
         for topic, partition, changes in work.changes:
             for key, value in changes:
                 try:
                     produce(topic, value, key, partition)
                 except BufferError:
-                    self._produce_later(producer, topic, value, key, partition)
+                    self._produce_when_possible(producer, topic, value, key, partition)
 
-    def _produce_later(self, producer: Producer, *record: Any) -> None:
-        """The client's buffer is full: wait until the broker has taken some of it."""
-        deadline = time.monotonic() + self._timeout_s
-        while time.monotonic() < deadline:
+    def _produce_when_possible(self, producer: Producer, *record: Any) -> None:
+        """Write a record that the client's full buffer had no space for, once the broker has taken others."""
+        for _ in until(self._timeout_s):
             producer.poll(_RETRY_PAUSE_S)
             try:
                 producer.produce(*record)
@@ -161,19 +163,20 @@ class Transactions:
         self._calls.make(call, self._timeout_s + _GRACE_S)
 
     def _retrying(self, call: Callable[[], None]) -> None:
-        deadline = time.monotonic() + self._timeout_s
-        while True:
+        problem: KafkaException | None = None
+        for _ in until(self._timeout_s, _RETRY_PAUSE_S):
             try:
                 call()
                 return
             except KafkaException as error:
-                reason = error.args[0]
-                if reason.txn_requires_abort() or not reason.retriable() or time.monotonic() > deadline:
-                    raise
-                time.sleep(_RETRY_PAUSE_S)
+                problem, reason = error, error.args[0]
+                if reason.txn_requires_abort() or not reason.retriable():
+                    break
+        assert problem is not None, "each attempt returns or fails"
+        raise problem
 
     def _abort(self, error: KafkaException) -> Outcome:
-        """Before the commit call nothing can have taken effect: abort, or let a new producer's start abort it."""
+        """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
         reason = error.args[0]
         self._check_final(reason)
         log.warning("transaction.aborted", reason=reason.str(), slot=self._slot)
@@ -196,9 +199,9 @@ class Transactions:
         return Outcome.UNKNOWN
 
     def _check_final(self, reason: KafkaError) -> None:
-        """FatalError for what trying again would not mend."""
+        """Raise FatalError for an error that another attempt would not mend."""
         if reason.code() in REFUSALS:
-            raise FatalError(self.explain(reason))
+            raise FatalError(self._explain(reason))
         if reason.code() in _FENCED:
             raise Fenced(
                 f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "
