@@ -117,7 +117,7 @@ def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJso
 
 
 def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Record that a debt was settled manually: an outstanding refund, reservation or shipment."""
+    """Record that a debt was settled manually. A debt is an outstanding refund, reservation or shipment."""
     from cli.order_actions import settle_action
 
     _carry_out(settle_action(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
