@@ -17,6 +17,7 @@ from ensemble.service.ports import Timers
 from ensemble.service.roles import Handler, RoleDescription, RoleSpec, describe_role, port_of
 from ensemble.service.stores import StoreSpec, with_changelog
 from ensemble.system_messages.operations import COMMANDS, EVENTS
+from ensemble.system_messages.state import PARKING_TYPES, SeenMessage, Timer
 
 
 class Service:
@@ -85,16 +86,20 @@ class Service:
 
     @property
     def timers(self) -> Topic | None:
-        return self._own("timers-changelog") if self._uses(Timers) else None
+        return self._own("timers-changelog", messages=(Timer,)) if self._uses(Timers) else None
 
     @property
     def seen(self) -> Topic | None:
-        return self._own("seen-changelog") if any(topic.external for topic in self.inputs) else None
+        return (
+            self._own("seen-changelog", messages=(SeenMessage,))
+            if any(topic.external for topic in self.inputs)
+            else None
+        )
 
     @property
     def parked(self) -> Topic:
         """Where parked records are kept; they may be as large as dead letters."""
-        return self._own("parked-changelog", max_bytes=2_200_000)
+        return self._own("parked-changelog", messages=PARKING_TYPES, max_bytes=2_200_000)
 
     @cached_property
     def control(self) -> Topic:

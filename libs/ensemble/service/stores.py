@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from ensemble.messages.message import State
 from ensemble.service.catalogue import Topic
 from ensemble.service.ports import EventLog
+from ensemble.system_messages.state import LedgerPosition
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class StateStoreSpec:
     subject: type[State]
     changelog: Topic | None = None
     ledger: ClassVar[None] = None
+
+    @property
+    def types(self) -> tuple[type[State], ...]:
+        """The state types in the changelog."""
+        return (self.subject,)
 
     @property
     def changelog_name(self) -> str:
@@ -38,6 +44,11 @@ class EventSourcedSpec:
     changelog: Topic | None = None
 
     @property
+    def types(self) -> tuple[type[State], ...]:
+        """The state types in the changelog: the entries of snapshots, and how far each snapshot goes."""
+        return (*self.entries.values(), LedgerPosition)
+
+    @property
     def changelog_name(self) -> str:
         """The changelog's topic; a service gives one to each of its stores."""
         assert self.changelog is not None, "stores are opened as their service has them"
@@ -51,6 +62,7 @@ class EventLogSpec:
     ledger: Topic
     subject: ClassVar[Any] = EventLog
     changelog: ClassVar[None] = None
+    types: ClassVar[tuple[type[State], ...]] = ()
 
 
 StoreSpec = StateStoreSpec | EventSourcedSpec | EventLogSpec

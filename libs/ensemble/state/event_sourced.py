@@ -69,7 +69,7 @@ class LedgerStore:
         self.changelog, self.ledger = spec.changelog_name, spec.ledger.name
         self.ledger_end = 0
         self._aggregate_type, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
-        self._codec = StateCodec(self.changelog, [*spec.entries.values(), LedgerPosition], sources)
+        self._codec = StateCodec(self.changelog, spec.types, sources)
         self.types, self.ensure_schema_known = self._codec.types, self._codec.ensure_schema_known
         self._live: dict[bytes, State | bytes] = {}
         self._dirty: set[bytes] = set()

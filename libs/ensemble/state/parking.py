@@ -14,7 +14,15 @@ from ensemble.messages.schema_set import SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.due_index import DueIndex
 from ensemble.state.keyed import PartitionStore
-from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, RecordHeader, Resolution, SeenMessage
+from ensemble.system_messages.state import (
+    PARKING_TYPES,
+    ParkedKey,
+    ParkedRecord,
+    Pause,
+    RecordHeader,
+    Resolution,
+    SeenMessage,
+)
 
 _KEY, _RECORD, _PAUSE, _MARK, _DONE = b"key/", b"record/", b"pause/", b"mark/", b"done/"
 _MARKS_KEPT_MS: Final = 14 * 86_400_000
@@ -47,7 +55,7 @@ class ParkingStore(PartitionStore[Any]):
     """One partition's parked keys. Reads see the batch; `fold` and `drop` end it as for any store."""
 
     def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
-        super().__init__(changelog, [ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage], sources)
+        super().__init__(changelog, PARKING_TYPES, sources)
         self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
         """The parking keys that are parked, as of this batch."""

@@ -55,7 +55,7 @@ def _owner_of(service: Service, command: type[Command]) -> str:
 def _open(spec: StoreSpec, sources: SchemaSources | None) -> Changelogged:
     match spec:
         case StateStoreSpec():
-            return PartitionStore(spec.changelog_name, [spec.subject], sources)
+            return PartitionStore(spec.changelog_name, spec.types, sources)
         case EventSourcedSpec():
             return LedgerStore(spec, sources)
         case EventLogSpec():

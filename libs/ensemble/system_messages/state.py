@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
@@ -117,3 +117,7 @@ class Resolution(messages.State):
     requested_by: str
     reason: str
     at: Millis
+
+
+PARKING_TYPES: Final[tuple[type[messages.State], ...]] = (ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage)
+"""The states of one `<service>.parked-changelog`."""

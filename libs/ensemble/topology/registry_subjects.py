@@ -8,8 +8,6 @@ from typing import NamedTuple
 from ensemble.messages.message import Message
 from ensemble.service.catalogue import Catalogue
 from ensemble.service.service import Service
-from ensemble.state.deduplication import WindowLimits
-from ensemble.state.partition import PartitionStores
 
 
 class Subject(NamedTuple):
@@ -20,11 +18,10 @@ class Subject(NamedTuple):
 
 
 def registry_subjects(catalogue: Catalogue, services: Iterable[Service]) -> list[Subject]:
-    """Return every subject once: the catalogue's messages, and the state in the services' changelogs."""
-    subjects = dict.fromkeys(Subject(topic.name, message) for topic in catalogue.topics for message in topic.messages)
+    """Return every subject once: the catalogue's messages, the runtime's, and the state in the services' changelogs."""
+    subjects = {Subject(topic.name, message) for topic in catalogue.topics for message in topic.messages}
     for service in services:
-        own = (service.control, service.operations)
-        subjects.update(dict.fromkeys(Subject(topic.name, message) for topic in own for message in topic.messages))
-        for store in PartitionStores(service, WindowLimits()).all:
-            subjects.update(dict.fromkeys(Subject(store.changelog, kind) for kind in store.types))
+        subjects |= {Subject(topic.name, message) for topic in service.own_topics for message in topic.messages}
+        stores = [(spec.changelog, spec.types) for spec in service.stores]
+        subjects |= {Subject(topic.name, state) for topic, types in stores if topic for state in types}
     return sorted(subjects, key=lambda subject: (subject.topic, subject.message.__name__))
