@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from ensemble import Topic
 from ensemble.embedded import EmbeddedKafka
 from ensemble.kafka.admin import topics
-from ensemble.kafka.client_config import common, plain_producer
+from ensemble.kafka.client import common_settings, plain_producer
 from ensemble.settings import KafkaSettings
 
 
@@ -27,7 +27,7 @@ class Cluster:
 
     @property
     def shared(self) -> dict[str, Any]:
-        return common(self.bootstrap, KafkaSettings(bootstrap_servers=self.bootstrap))
+        return common_settings(self.bootstrap, KafkaSettings(bootstrap_servers=self.bootstrap))
 
     @property
     def admin(self) -> AdminClient:

@@ -21,9 +21,9 @@ from benchmarks.cluster import Cluster
 from cli.fleet import Fleet
 from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
-from ensemble.kafka.admin.topics import all_topics
-from ensemble.kafka.client_config import assigned_reader, plain_producer
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.kafka.admin import topics
+from ensemble.kafka.client import assigned_reader, plain_producer
+from ensemble.messages import encoder_for, readers_for
 from services.registry import SERVICES
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))
@@ -159,7 +159,7 @@ def _quantile(values: list[float], share: float) -> float:
 @contextmanager
 def running(cluster: Cluster, directory: Path) -> Iterator[Running]:
     """Topics, all processes, and shelves that do not run empty; warmed up by some orders."""
-    cluster.make(all_topics(CATALOGUE, [make() for make in SERVICES.values()]))
+    cluster.make(topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()]))
     producer = Producer({**plain_producer(cluster.shared, "benchmark"), "linger.ms": 0})
     environment = {"ENSEMBLE_LOG_LEVEL": "warning"}
     with Fleet(cluster.bootstrap, directory, environment=environment) as fleet:

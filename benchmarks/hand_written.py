@@ -19,8 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from benchmarks.meter import HopRun, Meter, told
 from benchmarks.workload import SCHEMAS, OrderPlaced, OrderState, ProcessPayment
-from ensemble.messages.codec import prefix_of
-from ensemble.messages.schema_set import without_logical_types
+from ensemble.messages import prefix_of, without_logical_types
 
 BATCH: Final = 1000
 CONSTANT_HEADERS: Final = [

@@ -17,8 +17,8 @@ from benchmarks.cluster import Cluster
 from benchmarks.meter import HopRun
 from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, input_headers, input_topic, output_topic, placed_orders, service
-from ensemble.kafka.client_config import assigned_reader
-from ensemble.messages.codec import encoder_for
+from ensemble.kafka.client import assigned_reader
+from ensemble.messages import encoder_for
 
 OURS: Final = "our_hop"
 BY_HAND: Final = "hand_written"

@@ -12,11 +12,9 @@ from typing import cast
 from benchmarks.meter import HopRun, Meter, told
 from benchmarks.workload import service
 from ensemble import Service
-from ensemble.engine.task import PartitionTask
-from ensemble.kafka.worker.loop import Loop
-from ensemble.kafka.worker.process import calm_collector, make_loop
-from ensemble.observability.logs import configure
-from ensemble.observability.metrics import LoopMetrics
+from ensemble.engine import PartitionTask
+from ensemble.kafka.worker import Loop, calm_collector, make_loop
+from ensemble.observability import LoopMetrics, configure_logging
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 
@@ -37,7 +35,7 @@ class MeteredMetrics:
 def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:
     """A loop as a service process has it, that tells the meter; SIGTERM stops it."""
     meter, settings = Meter(run), RuntimeSettings(http_port=0, log_level="warning")
-    configure(hop.name, settings)
+    configure_logging(hop.name, settings)
     loop = make_loop(hop, settings, KafkaSettings(bootstrap_servers=run.bootstrap))
     loop.metrics = cast("LoopMetrics", MeteredMetrics(loop.metrics, meter))
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())

@@ -20,8 +20,8 @@ from benchmarks.meter import HopRun
 from benchmarks.poisoned_hop import MENDED, POISONED, poisoned_service
 from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, ProcessPayment, input_headers, input_topic, output_topic, placed_orders
-from ensemble.kafka.client_config import assigned_reader
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.kafka.client import assigned_reader
+from ensemble.messages import encoder_for, readers_for
 
 KEYS: Final = 1_000
 _LIMIT_S: Final = 180.0

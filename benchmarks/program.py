@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.cluster import Cluster
-from ensemble.service.catalogue import Topic
+from ensemble.service import Topic
 
 _STOP_LIMIT_S: Final = 20.0
 

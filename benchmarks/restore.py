@@ -11,11 +11,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from benchmarks.cluster import Cluster
 from benchmarks.workload import PARTITIONS, OrderState, input_topic, output_topic, service
 from ensemble.clock import SystemClock
-from ensemble.engine.compiled import Plan
-from ensemble.engine.task import PartitionTask
-from ensemble.kafka.client_config import assigned_reader
-from ensemble.kafka.worker.restore import Restoration
-from ensemble.messages.codec import encoder_for
+from ensemble.engine import PartitionTask, Plan
+from ensemble.kafka.client import assigned_reader
+from ensemble.kafka.worker import Restoration
+from ensemble.messages import encoder_for
 
 _LIMIT_S: Final = 120.0
 

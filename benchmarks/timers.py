@@ -16,9 +16,9 @@ from benchmarks.cluster import Cluster
 from benchmarks.hop import at_share, run_name
 from benchmarks.workload import PARTITIONS, OrderPlaced, ProcessPayment, input_topic, output_topic, placed_orders
 from ensemble import Catalogue, CommandBus, Service, TimerDue, Timers, conducts, reacts_to, when_due
-from ensemble.kafka.client_config import assigned_reader
-from ensemble.kafka.worker.process import make_loop
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.kafka.client import assigned_reader
+from ensemble.kafka.worker import make_loop
+from ensemble.messages import encoder_for, readers_for
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 _EVERY_S: Final = 0.25

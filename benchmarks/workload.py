@@ -12,7 +12,7 @@ from pydantic import Field
 
 from ensemble import CommandBus, CurrentRecord, Service, StateStore, Topic, conducts, reacts_to, state_store
 from ensemble.messages import Command, Event, Int32, Int64, Millis, SchemaSet, State
-from ensemble.service.catalogue import Catalogue
+from ensemble.service import Catalogue
 
 SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas")
 PARTITIONS: Final = 4

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import Mistake
-from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
+from ensemble.topology import Grant, operator_permissions, registry_permissions, service_permissions
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def apply_missing(access: ClusterClient, others: Others, passwords: Path | None)
 
 
 def _who(access: ClusterClient) -> str:
-    from ensemble.kafka.authorization import principal
+    from ensemble.kafka.admin import principal
 
     return principal(access.shared)
 

@@ -9,7 +9,7 @@ from cli.orders import ENDED, state_of
 from cli.publishing import Receipt, publish
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.policies.toml_file import find_policy_file
+from ensemble.policies import find_policy_file
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
 from services.payment.settings import PaymentSettings

@@ -10,15 +10,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
-    from ensemble.messages.schema_set import SchemaSources
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.messages import SchemaSources
 
 _SILENT_S = 2.0
 
 
 def connect(timeout_s: float = 8.0) -> ClusterClient:
     """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
-    from ensemble.kafka.client.access import open_client
+    from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 
     keep_the_client_quiet()
@@ -28,7 +28,7 @@ def connect(timeout_s: float = 8.0) -> ClusterClient:
 @cache
 def sources() -> SchemaSources:
     """Return the sources of schema ids, opened once for this process. Unknown ids are not waited for."""
-    from ensemble.kafka.registry.sources import schema_sources
+    from ensemble.kafka.registry import schema_sources
     from ensemble.settings import RegistrySettings, load
 
     return schema_sources(load(RegistrySettings, settle_s=0))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from cli.connection import sources
 from cli.publishing import cloud_event
 from cli.services import CONTROL, OPERATIONS, topics
-from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.system_messages.operations import EVENTS, Operation, OperationDone
+from ensemble.messages import encoder_for, readers_for
+from ensemble.system_messages import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Event
-    from ensemble.state.unit_of_work import Output
+    from ensemble.state import Output
 
 Ask = tuple[str, int, str]
 """Service, partition and operation id: one answer is due for each."""

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Final
 
 from contracts.catalogue import CATALOGUE
-from ensemble.topology.graph import Graph, flow_of
+from ensemble.topology import Graph, flow_of
 from services.registry import SERVICES
 
 ORCHESTRATED: Final = "orchestrated"

@@ -11,9 +11,9 @@ from typing import Final, Literal
 
 from cli.entries import Entry
 from cli.services import DEAD_LETTER
-from ensemble.messages.records import RecordPlace
-from ensemble.state.parking import ParkingStore
-from ensemble.system_messages.dead_letters import DeadLetter
+from ensemble.messages import RecordPlace
+from ensemble.state import ParkingStore
+from ensemble.system_messages import DeadLetter
 
 Status = Literal["parked", "retrying", "skipped", "redriven", "discarded", "closed", "gone"]
 OPEN: Final = frozenset({"parked", "skipped"})

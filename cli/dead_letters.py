@@ -21,7 +21,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _SHOWN_BYTES: Final = 2_000
 

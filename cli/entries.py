@@ -8,13 +8,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from contracts import SCHEMAS
+from ensemble import system_messages
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
-from ensemble.messages.codec import Decoded, Decoder
-from ensemble.system_messages import state as runtime_state
+from ensemble.messages import Decoded, Decoder
 
 if TYPE_CHECKING:
-    from ensemble.kafka.records import ReceivedRecord
+    from ensemble.kafka.client import ReceivedRecord
 
 KINDS = {"commands": "command", "events": "event", "state": "state"}
 OUTSIDE = "outside"
@@ -113,4 +113,4 @@ def decoder() -> Decoder:
     """Return a decoder of every schema of the project, under the ids of its files and of a configured registry."""
     from cli.connection import sources
 
-    return Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()])
+    return Decoder([SCHEMAS, system_messages.SCHEMAS, sources()])

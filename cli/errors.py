@@ -39,10 +39,11 @@ def answer(error: BaseException) -> int:
 def _from_the_runtime(error: BaseException) -> int:
     from pydantic import ValidationError
 
+    from ensemble import EnsembleError
     from ensemble.embedded import EmbeddedKafkaError
-    from ensemble.errors import ConfigurationError, EnsembleError
-    from ensemble.kafka.client.access import KafkaException
-    from ensemble.messages.diagnosis import invalid_fields
+    from ensemble.errors import ConfigurationError
+    from ensemble.kafka.client import KafkaException
+    from ensemble.messages import invalid_fields
 
     match error:
         case ValidationError():

@@ -9,12 +9,12 @@ from cli.entries import entry_of
 from cli.operators import Operator
 from cli.publishing import cloud_event
 from ensemble.clock import rfc3339
-from ensemble.messages.codec import encoder_for
-from ensemble.service.topics import NOTES
-from ensemble.system_messages.notes import GroupNote
+from ensemble.messages import encoder_for
+from ensemble.service import NOTES
+from ensemble.system_messages import GroupNote
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 def read_notes(access: ClusterClient) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from cli.publishing import now
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 def list_incidents(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:

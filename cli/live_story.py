@@ -11,8 +11,7 @@ from cli.entries import Entry, entry_of
 from cli.story import Line, Story, in_order
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.following import Follower
-    from ensemble.kafka.records import ReceivedRecord
+    from ensemble.kafka.client import Follower, ReceivedRecord
 
 ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 _HOLD_S: Final = 0.4

@@ -20,7 +20,7 @@ from cli.publishing import now
 from cli.waves import Pace, Progress, Wave
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _PREVIEWED: Final = 20
 

@@ -18,10 +18,10 @@ from cli.output import say, show_json, show_json_line, write
 from cli.publishing import now
 from cli.story import Line, coloured, plain
 from contracts.catalogue import CATALOGUE
-from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
+from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 def show_order(history: OrderHistory, *, as_json: bool) -> None:

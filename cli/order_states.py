@@ -13,7 +13,7 @@ from cli.publishing import record_of
 from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Command
 
 State = Mapping[str, Any]

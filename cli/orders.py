@@ -19,8 +19,7 @@ from ensemble.clock import rfc3339
 from ensemble.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
-    from ensemble.kafka.records import TopicPlace
+    from ensemble.kafka.client import ClusterClient, TopicPlace
 
 ENDED: Final = frozenset({"completed", "cancelled"})
 

@@ -16,12 +16,10 @@ from cli.parking_stores import LiveParkingStores, Parked
 from cli.publishing import now
 from cli.redrive_run import SentOperation, redrive_of
 from ensemble.clock import rfc3339
-from ensemble.system_messages.dead_letters import PARKING_KEY, lineage_of
-from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
-from ensemble.system_messages.state import ParkedRecord
+from ensemble.system_messages import PARKING_KEY, DiscardRecord, ParkedRecord, RedriveRecord, lineage_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _place(parked: Parked) -> dict[str, Any]:
 
 def _as_letter(parked: Parked) -> DeadLetterEntry:
     """Return the head as a dead letter, so that its outcome is followed like that of one."""
-    from ensemble.kafka.records import ReceivedRecord
+    from ensemble.kafka.client import ReceivedRecord
 
     topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
     headers = {PARKING_KEY: parked.key}
@@ -142,7 +140,7 @@ def _record(parked: Parked, record: ParkedRecord) -> dict[str, Any]:
 
 
 def _entry(parked: Parked, record: ParkedRecord) -> Entry:
-    from ensemble.kafka.records import ReceivedRecord
+    from ensemble.kafka.client import ReceivedRecord
 
     pairs = tuple((header.name, header.value) for header in record.headers)
     headers = {name: value or b"" for name, value in pairs}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cli.connection import sources
 from cli.services import PARKED, topics
-from ensemble.state.parking import ParkingStore
-from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause
+from ensemble.state import ParkingStore
+from ensemble.system_messages import ParkedKey, ParkedRecord, Pause
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from cli.waves import Pace, Wave
 from cli.wide_pauses import Acknowledgements, WidePause, write_pause
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _ROUNDS: Final = 20
 """How often orders are looked for that were held while the last ones went on."""

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.errors import Mistake
-from ensemble.policies.loading import read_policies
-from ensemble.policies.saga_loading import saga_faults
-from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import PolicyFile, find_policy_file, read_policy_file
-from ensemble.service.service import Service
+from ensemble.policies import PolicyFile, PolicyValue, find_policy_file, read_policies, read_policy_file, saga_faults
+from ensemble.service import Service
 from ensemble.settings import RuntimeSettings, load
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_values
 from services.orchestrator.service import orchestrator

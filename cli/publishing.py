@@ -11,13 +11,12 @@ from cli.connection import sources
 from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
-from ensemble.messages import Message, schema_name
-from ensemble.messages.codec import encoder_for
-from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
+from ensemble.messages import Message, encoder_for, schema_name
+from ensemble.service import MAX_RECORD_BYTES, Topic
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
-    from ensemble.state.unit_of_work import Output
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.state import Output
 
 
 @dataclass(frozen=True)

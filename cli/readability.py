@@ -9,10 +9,9 @@ from cli.dead_letter import DeadLetterEntry
 from cli.entries import decoder
 from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
-from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
-from ensemble.messages import Message
-from ensemble.messages.codec import PREFIX_LENGTH, encoder_for, reader_for_new_schema, readers_for
-from ensemble.system_messages import state as runtime_state
+from ensemble import EnsembleError, system_messages
+from ensemble.errors import ConfigurationError, UndecodableRecord
+from ensemble.messages import PREFIX_LENGTH, Message, encoder_for, reader_for_new_schema, readers_for
 
 
 def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
 def _types_on(topic: str) -> tuple[type[Message], ...]:
     """Return the message types of a topic; a failed timer was on its changelog."""
     if topic.endswith(".timers-changelog"):
-        return (runtime_state.Timer,)
+        return (system_messages.Timer,)
     try:
         return CATALOGUE.topic(topic).messages
     except ConfigurationError:

@@ -21,7 +21,7 @@ from cli.redrive_outcome import Outcome
 from cli.redrive_run import Pace, RedriveRun, SentOperation, check_generations, discard_of, in_order, redrive_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {

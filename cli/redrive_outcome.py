@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from cli.dead_letter import DeadLetterEntry
-from ensemble.state.parking import ParkingStore
-from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation
-from ensemble.system_messages.state import ParkedKey
+from ensemble.state import ParkingStore
+from ensemble.system_messages import IN_FLIGHT, DiscardRecord, OperationDone, ParkedKey, RecordOperation
 
 Result = Literal[
     "succeeded", "discarded", "failed again", "closed", "in flight", "nothing to do", "refused", "waits", "no answer",

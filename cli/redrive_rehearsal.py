@@ -13,13 +13,13 @@ from cli.publishing import now
 from cli.readability import why_unreadable
 from cli.redrive_run import SentOperation
 from cli.services import declared_service
-from ensemble.engine.rehearsal import Rehearsal, Rehearsed, staged
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
+from ensemble.engine import Rehearsal, Rehearsed, staged
 
 if TYPE_CHECKING:
-    from ensemble.engine.compiled import Plan
-    from ensemble.kafka.client.access import ClusterClient
-    from ensemble.state.unit_of_work import Output
+    from ensemble.engine import Plan
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.state import Output
 
 
 def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
@@ -54,8 +54,8 @@ def _drop(*_: Any) -> NoReturn:
 def _on_copies(
     access: ClusterClient, service: str, sent: Sequence[SentOperation]
 ) -> list[tuple[SentOperation, str, Rehearsed]]:
-    from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition
-    from ensemble.policies.loading import load_policies
+    from ensemble.kafka.worker import compile_for_rehearsal, copy_partition
+    from ensemble.policies import load_policies
     from ensemble.settings import RuntimeSettings, load
 
     declared = declared_service(service)

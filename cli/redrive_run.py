@@ -19,11 +19,10 @@ from cli.operators import Operator
 from cli.parking_stores import LiveParkingStores
 from cli.redrive_outcome import Outcome, outcome_of
 from cli.services import DEAD_LETTER
-from ensemble.system_messages.dead_letters import OperatorRequest, discard, redrive
-from ensemble.system_messages.operations import DiscardRecord, RecordOperation, RedriveRecord
+from ensemble.system_messages import DiscardRecord, OperatorRequest, RecordOperation, RedriveRecord, discard, redrive
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 MOST_GENERATIONS: Final = 5
 """What failed so often again is not redriven without force: another time will not help."""

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import Problem
 from ensemble.settings import RegistrySettings, load
-from ensemble.topology.registry_subjects import Subject, registry_subjects
+from ensemble.topology import Subject, registry_subjects
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.registry.registration import Registration
+    from ensemble.kafka.registry import Registration
 
 
 def register_all() -> list[Registration]:
     """Register every released version. Raises ConfigurationError without a registry, or if it refuses one."""
-    from ensemble.kafka.registry.registration import register, registry_of_the_environment
+    from ensemble.kafka.registry import register_schemas, registry_of_the_environment
 
-    return register(registry_of_the_environment(), _subjects())
+    return register_schemas(registry_of_the_environment(), _subjects())
 
 
 def registry_problems() -> list[Problem]:
     """Return what the registry lacks, nothing without a registry."""
     if not _has_registry():
         return []
-    from ensemble.kafka.registry.registration import check, registry_of_the_environment
+    from ensemble.kafka.registry import check_registered, registry_of_the_environment
 
-    parts = (reason.partition(": ") for reason in check(registry_of_the_environment(), _subjects()))
+    parts = (reason.partition(": ") for reason in check_registered(registry_of_the_environment(), _subjects()))
     return [Problem(subject, reason) for subject, _, reason in parts]
 
 

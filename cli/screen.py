@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from cli.stack import Stack
-    from ensemble.kafka.client.following import Follower
+    from ensemble.kafka.client import Follower
 
 STATUS_COLOURS: Final = {
     "completed": "green", "cancelled": "yellow", "compensating": "magenta", "compensation_failed": "bold red",

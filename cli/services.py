@@ -10,7 +10,7 @@ from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 DEAD_LETTER: Final = ".dead-letter"
 CONTROL: Final = ".control"

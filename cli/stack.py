@@ -16,7 +16,7 @@ from cli.examples import STOCK, WAREHOUSE
 from cli.fleet import Fleet, Member
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _HEAP = "512m"
 
@@ -126,7 +126,7 @@ def has_stock(access: ClusterClient) -> bool:
 def _made_ready(bootstrap: str) -> ClusterClient:
     from cli.errors import Mistake
     from cli.topics import create_missing
-    from ensemble.kafka.client.access import open_client
+    from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 
     access = open_client(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)

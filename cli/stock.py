@@ -12,7 +12,7 @@ from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.clock import rfc3339
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 Shelf = tuple[str, str]
 """Warehouse and sku."""

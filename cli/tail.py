@@ -14,8 +14,7 @@ from cli.output import say, show_json_line, write
 from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
-    from ensemble.kafka.client.following import Follower
+    from ensemble.kafka.client import ClusterClient, Follower
 
 
 _WIDE = 110

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.catalogue import CATALOGUE
 from ensemble.kafka.admin import topics
-from ensemble.service.catalogue import Topic
-from ensemble.service.topics import NOTES
+from ensemble.service import NOTES, Topic
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 def required_topics() -> list[Topic]:

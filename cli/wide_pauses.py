@@ -17,14 +17,13 @@ from ensemble.clock import rfc3339
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command
 from ensemble.saga import Saga
-from ensemble.service import ports
-from ensemble.system_messages.operations import OperationDone, PauseWork, ResumeWork, Scope
-from ensemble.system_messages.state import Pause
+from ensemble.service import Pauses
+from ensemble.system_messages import OperationDone, Pause, PauseWork, ResumeWork, Scope
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def wide_pause(scope: Scope, name: str) -> WidePause:
 
 def conducts(service: Service) -> bool:
     """Return whether the service conducts a saga, or asks for pauses before it sends."""
-    asks = (hint is ports.Pauses for description in service.descriptions for hint in description.ports.values())
+    asks = (hint is Pauses for description in service.descriptions for hint in description.ports.values())
     return any(asks) or bool(_steps(service))
 
 
@@ -110,7 +109,7 @@ class Acknowledgements:
         }
 
 
-def write_pause(  # noqa: PLR0913  two of them by keyword
+def write_pause(
     access: ClusterClient, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
 ) -> Acknowledgements:
     """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""

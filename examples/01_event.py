@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble import Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
-from ensemble.testing.driver import ServiceTestDriver
+from ensemble.testing import ServiceTestDriver
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 

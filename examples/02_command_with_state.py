@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ensemble import Catalogue, Command, Event, EventBus, Service, State, StateStore, Topic, handles, state_store
 from ensemble.messages import Int32, SchemaSet
-from ensemble.testing.driver import ServiceTestDriver
+from ensemble.testing import ServiceTestDriver
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 STAMPS_FOR_A_COFFEE = 10

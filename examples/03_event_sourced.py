@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ensemble import Catalogue, EventBus, EventSourced, Service, Topic, event_sourced, handles
-from ensemble.testing.driver import ServiceTestDriver
+from ensemble.testing import ServiceTestDriver
 from examples.cafe import AddBeans, BeansAdded, BeansGround, GrindBeans, HopperLevel, HopperTooLow
 
 

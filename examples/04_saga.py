@@ -1,9 +1,8 @@
 """A two-step saga: beans, then a van. The table is the conductor's score: without a van, the beans go back."""
 
-from ensemble import Service, state_store
-from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga import IRREVERSIBLE, Saga, Step, Undo, conductor
-from ensemble.testing.driver import ServiceTestDriver
+from ensemble import IRREVERSIBLE, Saga, SagaPolicies, Service, Step, StepPolicy, Undo, state_store
+from ensemble.saga import conductor
+from ensemble.testing import ServiceTestDriver
 from examples import cafe
 from examples.cafe import BookVan, Catering, CateringCommand, ReleaseBeans, ReserveBeans
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ensemble import Catalogue, Topic, messages
-from ensemble.messages import Int32, Int64, Millis, SchemaSet
+from ensemble import Catalogue, SchemaSet, Topic, messages
+from ensemble.messages import Int32, Int64, Millis
 from ensemble.saga import SagaProgress
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")

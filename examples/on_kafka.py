@@ -19,17 +19,16 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer
 
+from ensemble import Message, Service
 from ensemble.embedded import EmbeddedKafka, on_stderr
-from ensemble.kafka import client_config as clients
+from ensemble.kafka import connect
 from ensemble.kafka.admin import topics
-from ensemble.kafka.connection import connect
-from ensemble.kafka.worker.process import make_loop
-from ensemble.messages import Message
-from ensemble.messages.codec import encoder_for, readers_for
-from ensemble.observability.logs import configure
-from ensemble.service.service import Service
+from ensemble.kafka.client import assigned_reader, plain_producer
+from ensemble.kafka.worker import make_loop
+from ensemble.messages import encoder_for, readers_for
+from ensemble.observability import configure_logging
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
-from ensemble.testing.driver import ServiceTestDriver
+from ensemble.testing import ServiceTestDriver
 
 EXAMPLES: Final = ("01_event", "02_command_with_state", "03_event_sourced", "04_saga")
 LIMIT_S: Final = 30.0
@@ -64,7 +63,7 @@ def _cluster() -> Iterator[KafkaSettings]:
 
 def _run(example: Any, kafka: KafkaSettings) -> int:
     service: Service = example.SERVICE
-    configure(service.name, RuntimeSettings(log_level="error"))
+    configure_logging(service.name, RuntimeSettings(log_level="error"))
     shared, admin = connect(kafka, LIMIT_S)
     topics.apply(admin, topics.all_topics(service.catalogue, [service]))
     _publish(shared, service, example.INPUTS)
@@ -86,7 +85,7 @@ def _expected(example: Any) -> int:
 
 
 def _publish(shared: dict[str, Any], service: Service, messages: Sequence[Message]) -> None:
-    producer = Producer(clients.plain_producer(shared, "example"))
+    producer = Producer(plain_producer(shared, "example"))
     for message in messages:
         topic = service.catalogue.homes(type(message))[0]
         producer.produce(topic.name, encoder_for(type(message))(message), str(attrgetter(topic.key)(message)).encode())
@@ -96,7 +95,7 @@ def _publish(shared: dict[str, Any], service: Service, messages: Sequence[Messag
 def _print_outputs(shared: dict[str, Any], service: Service, expected: int) -> int:
     """Print what comes out; returns how many are missing at the time limit."""
     readers = {p: read for kind in service.catalogue.message_types() for p, read in readers_for(kind).items()}
-    consumer = Consumer(clients.assigned_reader(shared, f"{service.name}-example"))
+    consumer = Consumer(assigned_reader(shared, f"{service.name}-example"))
     consumer.subscribe([topic.name for topic in service.catalogue.topics if topic not in service.inputs])
     until = time.monotonic() + LIMIT_S
     while expected and time.monotonic() < until:

@@ -24,7 +24,7 @@ def _commands() -> None:
 def make(directory: Directory, hosts: Hosts = None) -> None:
     """Create ca.pem, ca.key and broker.pem. Clients need ca.pem, the broker needs broker.pem; keep ca.key secret."""
     from cli.output import say
-    from ensemble.embedded.certificates import make as make_files
+    from ensemble.embedded import make_certificates
 
-    files = make_files(directory, hosts or ["localhost", "127.0.0.1"])
+    files = make_certificates(directory, hosts or ["localhost", "127.0.0.1"])
     say(f"created {files.authority} and {files.broker}; clients set KAFKA_SSL_CA_LOCATION={files.authority}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.operators import Operator
     from cli.order_commands import CommandOptions, Target
     from cli.publishing import Receipt
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
 
 group = typer.Typer(help="Place, inspect and control orders.")

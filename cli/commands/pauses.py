@@ -11,7 +11,7 @@ from cli.flags import expand_flags
 from cli.options import AsJson, Asker, Waves, Yes, complete_service
 
 if TYPE_CHECKING:
-    from ensemble.system_messages.operations import Scope
+    from ensemble.system_messages import Scope
 
 steps = typer.Typer(help="Pause and resume saga steps for all orders.")
 commands = typer.Typer(help="Pause and resume command types for all orders.")

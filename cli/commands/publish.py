@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from ensemble.messages import Message
-    from ensemble.service.catalogue import Topic
+    from ensemble.service import Topic
 
 _EPILOG = (
     "Examples: `ensemble publish OrderPlaced --example`; "

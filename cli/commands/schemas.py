@@ -9,7 +9,7 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from ensemble.messages.schema_set import SchemaSet
+    from ensemble.messages import SchemaSet
 
 group = typer.Typer(help="Check, release and register message schemas.")
 
@@ -22,10 +22,10 @@ def check(as_json: AsJson = False) -> None:
     """
     from cli.output import Sheet, say, show
     from cli.schemas import registry_problems, registry_remark
-    from ensemble.messages.release import check as problems_of
+    from ensemble.messages import check_compatibility
 
     sets = _sets()
-    problems = [problem for schemas in sets for problem in problems_of(schemas)] or registry_problems()
+    problems = [problem for schemas in sets for problem in check_compatibility(schemas)] or registry_problems()
     count = sum(len(schemas.names()) for schemas in sets)
     document = {"schemas": count, "problems": [{"schema": p.subject, "problem": p.reason} for p in problems]}
     rows = [(p.subject, p.reason) for p in problems]
@@ -41,9 +41,9 @@ def check(as_json: AsJson = False) -> None:
 def release(as_json: AsJson = False) -> None:
     """Give each changed schema its next version and id, on disk."""
     from cli.output import Sheet, show
-    from ensemble.messages.release import release as released_of
+    from ensemble.messages import release_schemas
 
-    released = [version for schemas in _sets() for version in released_of(schemas)]
+    released = [version for schemas in _sets() for version in release_schemas(schemas)]
     document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
     rows = [(v.name, v.version, v.id) for v in released]
     show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, as_json=as_json)
@@ -68,6 +68,6 @@ def register(as_json: AsJson = False) -> None:
 
 def _sets() -> list[SchemaSet]:
     from contracts import SCHEMAS
-    from ensemble.system_messages.state import SCHEMAS as RUNTIME
+    from ensemble.system_messages import SCHEMAS as SYSTEM_SCHEMAS
 
-    return [SCHEMAS, RUNTIME]
+    return [SCHEMAS, SYSTEM_SCHEMAS]

@@ -9,7 +9,7 @@ import typer
 from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from ensemble.service.service import Service
+    from ensemble.service import Service
 
 group = typer.Typer(help="Check and draw the flow that the services declare.")
 
@@ -22,7 +22,7 @@ def check(as_json: AsJson = False) -> None:
     from cli.output import Sheet, say
     from cli.output import show as show_sheet
     from contracts.catalogue import CATALOGUE
-    from ensemble.topology.rules import check_topology
+    from ensemble.topology import check_topology
 
     services = _services()
     problems = check_topology(services, CATALOGUE)
@@ -43,8 +43,7 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
     """Draw the messages between services, in the four combinations."""
     from cli.output import show_json
     from contracts.catalogue import CATALOGUE
-    from ensemble.topology.drawing import text as diagram
-    from ensemble.topology.graph import flow_of
+    from ensemble.topology import drawing, flow_of
 
     flow = flow_of(_services(), CATALOGUE)
     if as_json:
@@ -54,7 +53,7 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
         ]  # fmt: skip
         show_json({"services": flow.services, "edges": edges})
         return
-    draw = {"text": diagram.text, "mermaid": diagram.mermaid, "svg": diagram.svg}[form]
+    draw = {"text": drawing.text, "mermaid": drawing.mermaid, "svg": drawing.svg}[form]
     typer.echo(draw(flow), nl=False)
 
 

@@ -21,8 +21,8 @@ from cli.verify.flow import (
 )
 from cli.verify.parked import Parked
 from cli.verify.placement import partition_of
-from ensemble.errors import EnsembleError
-from ensemble.messages.codec import Decoder
+from ensemble import EnsembleError
+from ensemble.messages import Decoder
 
 RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
 _NO_FIELDS: Final[Mapping[str, Any]] = {}

@@ -17,8 +17,7 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from cli.verify.facts import Place
-from ensemble.kafka.client_config import assigned_reader
-from ensemble.kafka.records import readable
+from ensemble.kafka.client import assigned_reader, readable
 
 Take = Callable[[Any], None]
 Tell = Callable[[str], None]

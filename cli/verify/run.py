@@ -29,10 +29,10 @@ from cli.verify.reader import CannotCheck, Cluster, Tell
 from cli.verify.report import Report
 from cli.verify.snapshot import Snapshot
 from contracts import SCHEMAS
-from ensemble.kafka.connection import connect
-from ensemble.messages.codec import Decoder
+from ensemble import system_messages
+from ensemble.kafka import connect
+from ensemble.messages import Decoder
 from ensemble.settings import KafkaSettings
-from ensemble.system_messages import state as runtime_state
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
@@ -163,7 +163,7 @@ def _gathered(
 ) -> Gathering:
     """Read all topics, dead letters first, since they name the records whose bytes are kept."""
     firsts, ends, cut = offsets
-    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS, sources()]), partitions, cut)
+    gathering = Gathering(Decoder([SCHEMAS, system_messages.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
     cluster.read(firsts, letters, gathering.take)
     gathering.want_originals()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contracts import commands as c
 from contracts import events as e
 from contracts import state as s
-from ensemble.service.catalogue import Catalogue, CommandFailure, Topic
+from ensemble.service import Catalogue, CommandFailure, Topic
 
 FOR_EVER = None
 """Retention of what is the truth itself: the ledger."""

@@ -1,8 +1,11 @@
-"""The runtime's public vocabulary: what a service author imports. Kafka itself stays behind `Service.run()`."""
+"""The runtime's public vocabulary: what a service author imports. `ensemble.kafka.run` runs it."""
 
 from ensemble.errors import EnsembleError, RejectedInput, RetryableError, TerminalError
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.schema_set import SchemaSet
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.saga.table import IRREVERSIBLE, NO_EFFECT, Saga, Step, Undo
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.ports import (
     Clock,
@@ -21,6 +24,8 @@ from ensemble.service.service import Service
 from ensemble.service.stores import event_log, event_sourced, state_store
 
 __all__ = [
+    "IRREVERSIBLE",
+    "NO_EFFECT",
     "Catalogue",
     "Clock",
     "Command",
@@ -34,15 +39,21 @@ __all__ = [
     "Message",
     "Pauses",
     "RejectedInput",
+    "RetryPolicy",
     "RetryableError",
+    "Saga",
+    "SagaPolicies",
     "SchemaSet",
     "Service",
     "State",
     "StateStore",
+    "Step",
+    "StepPolicy",
     "TerminalError",
     "TimerDue",
     "Timers",
     "Topic",
+    "Undo",
     "conducts",
     "event_log",
     "event_sourced",

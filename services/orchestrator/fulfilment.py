@@ -29,7 +29,8 @@ from contracts import (
     ShipmentCancelled,
     ShipmentScheduled,
 )
-from ensemble.saga import Operations, Saga, Step, Undo
+from ensemble import Saga, Step, Undo
+from ensemble.saga import Operations
 from services.orchestrator.domain import (
     cancel_order,
     cancel_shipment,

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, SeenEvent
-from ensemble import Command, CurrentRecord, Message
-from ensemble.policies.saga import SagaPolicies
+from ensemble import Command, CurrentRecord, Message, SagaPolicies
 from ensemble.saga import Deadline, Decision
 
 FIRST_SEEN: Final = 16

@@ -7,11 +7,9 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ensemble.messages.fields import Seconds
-from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.policies.saga_loading import SagaSources, saga_table
-from ensemble.policies.sources import PolicyValue
-from ensemble.policies.toml_file import PolicyFile, find_policy_file
+from ensemble import SagaPolicies, StepPolicy
+from ensemble.messages import Seconds
+from ensemble.policies import PolicyFile, PolicyValue, SagaSources, find_policy_file, saga_table
 from ensemble.settings import RuntimeSettings, load
 
 STEP: Final = StepPolicy(deadline_s=20, resends=3)
@@ -67,7 +65,7 @@ class FulfilmentSettings(BaseSettings):
     """How long an ended order is remembered: as long as orders.events may still bring it back."""
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913, PLR0917  what pydantic calls it with
+    def settings_customise_sources(  # noqa: PLR0917  what pydantic calls it with
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from contracts import OrderState
 from contracts.catalogue import CATALOGUE, ORDER_STATE
-from ensemble import Service, role, state_store
-from ensemble.policies.saga import SagaPolicies
+from ensemble import SagaPolicies, Service, role, state_store
 from ensemble.saga import check_saga
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from services.orchestrator.handlers import OrderOrchestrator

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from ensemble.errors import RetryableError, TerminalError
+from ensemble import RetryableError, TerminalError
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 
 _MALFORMED = frozenset({400, 413, 415, 422})

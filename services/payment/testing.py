@@ -1,6 +1,6 @@
 """A payment provider in memory: the PaymentGateway port's promises, and the sandbox's test tokens, without a wait."""
 
-from ensemble.errors import RetryableError, TerminalError
+from ensemble import RetryableError, TerminalError
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 
 _APPROVING = frozenset({"tok_approve", "tok_fail_once", "tok_hang", "tok_late"})

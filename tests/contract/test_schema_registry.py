@@ -16,16 +16,15 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
 from ensemble import Event, SchemaSet
-from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine import Plan
 from ensemble.errors import ConfigurationError, SchemasUnavailable
+from ensemble.kafka.registry import check_registered, register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
-from ensemble.kafka.registry.registration import check, register
-from ensemble.messages.codec import encoder_for
-from ensemble.messages.release import release
+from ensemble.messages import encoder_for, release_schemas
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
-from ensemble.topology.registry_subjects import Subject, registry_subjects
+from ensemble.testing import ManualClock
+from ensemble.topology import Subject, registry_subjects
 from services.registry import SERVICES
 from tests.support.kafka_cluster import Cluster
 from tests.support.registry_process import Apicurio, running_apicurio
@@ -71,7 +70,7 @@ def real(apicurio: Apicurio) -> Iterator[Registry]:
 def subject(tmp_path: Path, unique: Callable[[str], str]) -> Subject:
     """One event with one released version, on a topic of its own."""
     (tmp_path / "registry.json").write_text(json.dumps({"first_id": DRAFT_IDS + 1, "schemas": {}}))
-    release(write(tmp_path, FIELDS))
+    release_schemas(write(tmp_path, FIELDS))
     return Subject(unique("shop.events"), sold(tmp_path))
 
 
@@ -95,12 +94,12 @@ def sold(directory: Path) -> type[Event]:
 def released(subject: Subject, fields: list[dict[str, Any]]) -> Subject:
     """The same subject after a release with these fields."""
     directory = subject.message.__schemas__.directory
-    release(write(directory, fields))
+    release_schemas(write(directory, fields))
     return Subject(subject.topic, sold(directory))
 
 
 def test_what_is_registered_is_found_under_topic_and_record(connect: Connect, subject: Subject) -> None:
-    [registration] = register(connect(), [subject])
+    [registration] = register_schemas(connect(), [subject])
     assert registration.subject == f"{subject.topic}-shop.events.Sold"
     assert registration.is_new
     assert 0 < registration.id < DRAFT_IDS
@@ -110,35 +109,38 @@ def test_what_is_registered_is_found_under_topic_and_record(connect: Connect, su
 
 
 def test_registering_again_changes_nothing(connect: Connect, subject: Subject) -> None:
-    [first] = register(connect(), [subject])
-    assert register(connect(), [subject]) == [first._replace(is_new=False)]
+    [first] = register_schemas(connect(), [subject])
+    assert register_schemas(connect(), [subject]) == [first._replace(is_new=False)]
 
 
 def test_a_release_adds_a_version_and_keeps_the_first(connect: Connect, subject: Subject) -> None:
-    [first] = register(connect(), [subject])
-    again, second = register(connect(), [released(subject, [*FIELDS, EXTRA])])
+    [first] = register_schemas(connect(), [subject])
+    again, second = register_schemas(connect(), [released(subject, [*FIELDS, EXTRA])])
     assert (again.id, again.is_new) == (first.id, False)
     assert (second.version, second.is_new) == (2, True)
     assert [version.id for version in connect().versions(second.subject)] == [first.id, second.id]
 
 
 def test_other_words_in_the_documentation_are_no_other_schema(connect: Connect, subject: Subject) -> None:
-    [first] = register(connect(), [subject])
+    [first] = register_schemas(connect(), [subject])
     write(subject.message.__schemas__.directory, [{**FIELDS[0], "doc": "Better words."}])
-    assert register(connect(), [Subject(subject.topic, sold(subject.message.__schemas__.directory))])[0].id == first.id
+    assert (
+        register_schemas(connect(), [Subject(subject.topic, sold(subject.message.__schemas__.directory))])[0].id
+        == first.id
+    )
 
 
 def test_a_draft_is_not_registered(connect: Connect, subject: Subject) -> None:
     write(subject.message.__schemas__.directory, [*FIELDS, EXTRA])
     draft = Subject(subject.topic, sold(subject.message.__schemas__.directory))
     with pytest.raises(ConfigurationError, match="ensemble schemas release"):
-        register(connect(), [draft])
+        register_schemas(connect(), [draft])
 
 
 def test_check_says_what_is_missing_and_nothing_after_it_was_registered(connect: Connect, subject: Subject) -> None:
-    assert any("version 1 is not registered" in words for words in check(connect(), [subject]))
-    register(connect(), [subject])
-    assert check(connect(), [subject]) == []
+    assert any("version 1 is not registered" in words for words in check_registered(connect(), [subject]))
+    register_schemas(connect(), [subject])
+    assert check_registered(connect(), [subject]) == []
 
 
 def test_ids_that_nobody_has_are_unknown_and_asked_for_once(connect: Connect) -> None:
@@ -158,26 +160,26 @@ def test_a_service_waits_until_its_schemas_are_registered(connect: Connect, subj
     source = connect().on(subject.topic, subject.message.__schemas__)
     with pytest.raises(SchemasUnavailable, match="ensemble schemas register"):
         source.id_of("shop.events.Sold")
-    [registration] = register(connect(), [subject])
+    [registration] = register_schemas(connect(), [subject])
     assert source.id_of("shop.events.Sold") == registration.id
 
 
 def test_readers_know_file_ids_and_registered_ones(connect: Connect, subject: Subject) -> None:
-    [registration] = register(connect(), [subject])
+    [registration] = register_schemas(connect(), [subject])
     source = connect().on(subject.topic, subject.message.__schemas__)
     assert {version.id for version in source.versions("shop.events.Sold")} == {DRAFT_IDS + 1, registration.id}
 
 
 def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
     services = [make() for make in SERVICES.values()]
-    register(connect(), registry_subjects(CATALOGUE, services))
-    assert check(connect(), registry_subjects(CATALOGUE, services)) == []
+    register_schemas(connect(), registry_subjects(CATALOGUE, services))
+    assert check_registered(connect(), registry_subjects(CATALOGUE, services)) == []
     for service in services:
         Plan(service, ManualClock(), None, connect())
 
 
 def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, subject: Subject) -> None:
-    register(connect(), [subject])
+    register_schemas(connect(), [subject])
     source = connect().on(subject.topic, subject.message.__schemas__)
     context = SerializationContext(subject.topic, MessageField.VALUE)
     settings = {"auto.register.schemas": False, "subject.name.strategy": topic_record_subject_name_strategy}
@@ -189,7 +191,7 @@ def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, 
 
 
 def test_an_incompatible_schema_is_refused_with_its_subject(real: Registry, subject: Subject) -> None:
-    [registration] = register(real, [subject])
+    [registration] = register_schemas(real, [subject])
     candidate = wire_schema({**subject.message.__schemas__.of(subject.message), "fields": [*FIELDS, MUST]})
     assert not real.client.test_compatibility(registration.subject, candidate)
     with pytest.raises(ConfigurationError, match="must"):
@@ -197,16 +199,16 @@ def test_an_incompatible_schema_is_refused_with_its_subject(real: Registry, subj
 
 
 def test_the_compatibility_level_is_set_and_checked(real: Registry, subject: Subject) -> None:
-    [registration] = register(real, [subject])
+    [registration] = register_schemas(real, [subject])
     assert real.client.get_compatibility(registration.subject) == "FULL_TRANSITIVE"
     real.client.set_compatibility(registration.subject, "NONE")
-    assert check(real, [subject]) == [f"{registration.subject}: compatibility is NONE, not FULL_TRANSITIVE"]
-    register(real, [subject])
-    assert check(real, [subject]) == []
+    assert check_registered(real, [subject]) == [f"{registration.subject}: compatibility is NONE, not FULL_TRANSITIVE"]
+    register_schemas(real, [subject])
+    assert check_registered(real, [subject]) == []
 
 
 def test_the_client_looks_a_schema_up_by_its_text(real: Registry, subject: Subject) -> None:
-    [registration] = register(real, [subject])
+    [registration] = register_schemas(real, [subject])
     schema = wire_schema(subject.message.__schemas__.of(subject.message))
     assert real.client.lookup_schema(registration.subject, schema).schema_id == registration.id
 
@@ -220,7 +222,7 @@ def test_a_url_that_is_no_registrys_is_told(apicurio: Apicurio) -> None:
 def test_schemas_survive_a_restart_and_what_is_known_survives_the_outage(
     apicurio: Apicurio, real: Registry, subject: Subject
 ) -> None:
-    [registration] = register(real, [subject])
+    [registration] = register_schemas(real, [subject])
     source = real.on(subject.topic, subject.message.__schemas__)
     assert source.id_of("shop.events.Sold") == registration.id
     apicurio.stop()

@@ -15,7 +15,7 @@ from contracts import OrderLine, PlaceOrder, ReceiveStock
 from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 GOODS: Final = ("beans-1kg", "grinder")
 """What is ordered, in turn."""

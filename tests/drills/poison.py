@@ -85,7 +85,7 @@ def _put_right(scene: Scene) -> None:
 
 def _mended(scene: Scene) -> dict[str, Any]:
     held = scene.watch.parked("payment")[0].head
-    from ensemble.messages.codec import readers_for
+    from ensemble.messages import readers_for
 
     assert held.value is not None, "a charge has content"
     charge = readers_for(AttemptCharge)[held.value[:5]](held.value)

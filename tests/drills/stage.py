@@ -20,7 +20,7 @@ from tests.drills.transcript import Transcript
 from tests.drills.watch import Watch
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 OPERATOR: Final = "ann"
 PATIENCE_S: Final = 90.0

@@ -13,7 +13,7 @@ from cli.order_states import OrderStates
 from cli.parking_stores import LiveParkingStores, Parked
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client.access import ClusterClient
+    from ensemble.kafka.client import ClusterClient
 
 _MOST: Final = 100_000
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from ensemble import Event, Service
+from ensemble.kafka.registry import register_schemas
 from ensemble.kafka.registry.client import subject_of
-from ensemble.kafka.registry.registration import register
-from ensemble.messages.codec import Decoder, encoder_for, id_in
-from ensemble.messages.schema_set import DRAFT_IDS, FileSchemaSources, SchemaSources
+from ensemble.messages import Decoder, SchemaSources, encoder_for
+from ensemble.messages.codec import id_in
+from ensemble.messages.schema_set import DRAFT_IDS, FileSchemaSources
 from ensemble.partitioning import partition_of
-from ensemble.topology.registry_subjects import registry_subjects
+from ensemble.topology import registry_subjects
 from tests.support.kafka_cluster import Cluster
 from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
 from tests.support.mock_registry import SharedRegistry
@@ -35,7 +36,7 @@ class Shop:
 
     def release(self, service: Service) -> None:
         """What is done before a release is deployed."""
-        register(self.registry.connect(), registry_subjects(service.catalogue, [service]))
+        register_schemas(self.registry.connect(), registry_subjects(service.catalogue, [service]))
 
     def open(self, service: Service, sources: SchemaSources, instance: str = "0") -> ServiceThread:
         thread = ServiceThread(service, self.bootstrap, sources=sources, instance_id=instance)

@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.kafka.registry import register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry
-from ensemble.kafka.registry.registration import register
-from ensemble.messages.codec import encoder_for, id_in
+from ensemble.messages import encoder_for
+from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
-from ensemble.topology.registry_subjects import registry_subjects
+from ensemble.topology import registry_subjects
 from tests.support.kafka_cluster import Cluster
 from tests.support.kafka_harness import CHECKOUT, LIMIT_S, Outsider, wait_for
 from tests.support.registry_process import Apicurio, coming_apicurio
@@ -111,7 +112,7 @@ def test_it_waits_for_the_registry_at_its_start_and_lives_on_without_it(
         process.until(503, "run `ensemble schemas register`")
 
         # with its schemas: ready, by the registry's ids
-        register(registry, registry_subjects(service.catalogue, [service]))
+        register_schemas(registry, registry_subjects(service.catalogue, [service]))
         process.until(200, "")
         sell(outsider, registry)
         [counted] = wait_for(lambda: outsider.records("counts"), "the first sale")

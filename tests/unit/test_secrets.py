@@ -64,7 +64,7 @@ def test_only_secrets_may_lie_in_files(secret: Path, monkeypatch: pytest.MonkeyP
 
 def test_passwords_and_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     made = password(tmp_path / "secrets", "order")
-    files = certificates.make(tmp_path / "secrets", ["kafka", "127.0.0.1"])
+    files = certificates.make_certificates(tmp_path / "secrets", ["kafka", "127.0.0.1"])
     for name in ("order.password", "ca.key", "broker.pem"):
         assert stat.S_IMODE((tmp_path / "secrets" / name).stat().st_mode) == 0o600
     assert password(tmp_path / "secrets", "order") == made
@@ -73,6 +73,6 @@ def test_passwords_and_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 def test_certificates_are_never_made_over_others(tmp_path: Path) -> None:
-    certificates.make(tmp_path, ["kafka"])
+    certificates.make_certificates(tmp_path, ["kafka"])
     with pytest.raises(ConfigurationError, match="exists already"):
-        certificates.make(tmp_path, ["kafka"])
+        certificates.make_certificates(tmp_path, ["kafka"])

@@ -27,7 +27,7 @@ _VALID: Final = timedelta(days=730)
 _SKEW: Final = timedelta(minutes=10)
 
 
-def make(directory: Path, hosts: Iterable[str]) -> Certificates:
+def make_certificates(directory: Path, hosts: Iterable[str]) -> Certificates:
     """Create the three files, for a broker that is reached by these names and addresses.
 
     Raises ConfigurationError if they exist: clients that trust the old authority could not connect any more.

@@ -30,9 +30,9 @@ class Security:
         """Create the files that are missing."""
         password(self.directory, ADMIN)
         if not self._certificates.broker.exists():
-            from ensemble.embedded.certificates import make  # the plain broker does without cryptography
+            from ensemble.embedded.certificates import make_certificates  # the plain broker does without cryptography
 
-            make(self.directory, [HOST, "localhost"])
+            make_certificates(self.directory, [HOST, "localhost"])
 
     def settings(self, ports: Ports) -> str:
         """Return lines for server.properties; they follow, and so replace, those of the plain broker."""

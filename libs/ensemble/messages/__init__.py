@@ -1,18 +1,54 @@
 """Commands, events and states: classes, Avro schemas, bytes."""
 
-from ensemble.messages.fields import Int32, Int64, Millis
+from typing import TYPE_CHECKING
+
+from ensemble.lazy import import_on_first_use
+from ensemble.messages.codec import (
+    PREFIX_LENGTH,
+    Decoded,
+    Decoder,
+    encoder_for,
+    prefix_of,
+    reader_for_new_schema,
+    readers_for,
+)
+from ensemble.messages.diagnosis import invalid_fields
+from ensemble.messages.fields import Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
-from ensemble.messages.schema_set import SchemaSet
+from ensemble.messages.records import RecordPlace
+from ensemble.messages.schema_set import SchemaSet, SchemaSources, without_logical_types
+
+if TYPE_CHECKING:
+    from ensemble.messages.release import check_compatibility, release_schemas
 
 __all__ = [
+    "PREFIX_LENGTH",
     "Command",
+    "Decoded",
+    "Decoder",
     "Event",
     "Int32",
     "Int64",
     "Message",
     "Millis",
     "NestedRecord",
+    "RecordPlace",
     "SchemaSet",
+    "SchemaSources",
+    "Seconds",
     "State",
+    "check_compatibility",
+    "encoder_for",
+    "invalid_fields",
+    "prefix_of",
+    "reader_for_new_schema",
+    "readers_for",
+    "release_schemas",
     "schema_name",
+    "without_logical_types",
 ]
+
+# Comparing schemas loads Apache Avro, which a service does without.
+__getattr__ = import_on_first_use(
+    __name__, {"check_compatibility": "ensemble.messages.release", "release_schemas": "ensemble.messages.release"}
+)

@@ -19,12 +19,12 @@ from ensemble.messages.compatibility import broken_by_reading
 from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, fingerprint
 
 
-def check(schemas: SchemaSet) -> list[Problem]:
+def check_compatibility(schemas: SchemaSet) -> list[Problem]:
     """Return what is wrong with the working schemas and the released ones; nothing if they may be deployed."""
     return _damage(schemas) or [*_breaks(schemas), *_unreleased(schemas)]
 
 
-def release(schemas: SchemaSet) -> list[SchemaVersion]:
+def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
     """Give each changed schema its next version and id, on disk, and return those.
 
     Raises ConfigurationError if a change breaks readers or writers of a released version.
@@ -129,7 +129,8 @@ def main(arguments: list[str]) -> int:
     """Run `check` or `release` on directories and return the exit code of the process."""
     match arguments:
         case ["check", *directories] if directories:
-            return _print_problems([problem for each in directories for problem in check(SchemaSet(Path(each)))])
+            sets = [SchemaSet(Path(directory)) for directory in directories]
+            return _print_problems([problem for schemas in sets for problem in check_compatibility(schemas)])
         case ["release", *directories] if directories:
             return _print_released(directories)
         case _:
@@ -144,7 +145,7 @@ def _print_problems(problems: list[Problem]) -> int:
 
 def _print_released(directories: list[str]) -> int:
     try:
-        released = [version for each in directories for version in release(SchemaSet(Path(each)))]
+        released = [version for each in directories for version in release_schemas(SchemaSet(Path(each)))]
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,1 +1,7 @@
 """Logs, metrics, health."""
+
+from ensemble.observability.health import HealthServer
+from ensemble.observability.logs import configure_logging
+from ensemble.observability.metrics import LoopMetrics
+
+__all__ = ["HealthServer", "LoopMetrics", "configure_logging"]

@@ -16,7 +16,7 @@ from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import current_layer
 
 
-def configure(service: str, settings: RuntimeSettings) -> None:
+def configure_logging(service: str, settings: RuntimeSettings) -> None:
     """Set structlog and the standard logging up for this process."""
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]

@@ -52,7 +52,7 @@ class Decision(Generic[S, C]):
     commands: tuple[C, ...] = ()
 
 
-def advance(  # noqa: PLR0913  pure: all that it depends on is an argument
+def advance(
     saga: Saga[S, C],
     state: S,
     trigger: Message | Deadline,

@@ -23,7 +23,7 @@ from ensemble.system_messages.state import PARKING_TYPES, SeenMessage, Timer
 class Service:
     """One process, one consumer group. Holds declarations only; `ensemble.kafka.run` runs it."""
 
-    def __init__(  # noqa: PLR0913  a composition root reads best with every part named
+    def __init__(
         self,
         name: str,
         catalogue: Catalogue,

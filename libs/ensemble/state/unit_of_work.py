@@ -67,7 +67,7 @@ class Layer:
         self.place("", -1, -1)
         self.begin(b"", "", "", "", "")
 
-    def begin(  # noqa: PLR0913, PLR0917  one call a record; a value object would be made only to be taken apart
+    def begin(  # noqa: PLR0917  one call a record; a value object would be made only to be taken apart
         self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str
     ) -> None:
         """Start on the record with this identity; `time` is the batch's, as a header value."""

@@ -1,1 +1,18 @@
 """The flow as declared: graph, rules, permissions, pictures."""
+
+from ensemble.topology.graph import Graph, flow_of
+from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
+from ensemble.topology.registry_subjects import Subject, registry_subjects
+from ensemble.topology.rules import check_topology
+
+__all__ = [
+    "Grant",
+    "Graph",
+    "Subject",
+    "check_topology",
+    "flow_of",
+    "operator_permissions",
+    "registry_permissions",
+    "registry_subjects",
+    "service_permissions",
+]

@@ -16,21 +16,21 @@ from pydantic import create_model
 import contracts
 from contracts import SCHEMAS, OrderLine, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
-from ensemble.messages import Event, Message, SchemaSet, schema_name
-from ensemble.messages.codec import Decoder, encoder_for, prefix_of, readers_for
-from ensemble.messages.release import release
-from ensemble.system_messages.notes import GroupNote
-from ensemble.system_messages.operations import COMMANDS, EVENTS
-from ensemble.system_messages.state import SCHEMAS as RUNTIME_SCHEMAS
-from ensemble.system_messages.state import (
-    LedgerPosition,
-    ParkedKey,
-    ParkedRecord,
-    Pause,
-    Resolution,
-    SeenMessage,
-    Timer,
+from ensemble.messages import (
+    Decoder,
+    Event,
+    Message,
+    SchemaSet,
+    encoder_for,
+    prefix_of,
+    readers_for,
+    release_schemas,
+    schema_name,
 )
+from ensemble.system_messages import EVENTS, GroupNote, ParkedKey, ParkedRecord, Pause, Timer
+from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS
+from ensemble.system_messages.operations import COMMANDS
+from ensemble.system_messages.state import LedgerPosition, Resolution, SeenMessage
 from tests.support.message_strategies import message
 
 MARKERS = (contracts.Command, contracts.Event, contracts.State)
@@ -200,7 +200,7 @@ def version_of(directory: Path, *extra: str) -> type[Event]:
     fields = [{"name": "id", "type": "string"}, *({"name": each, "type": "string", "default": "-"} for each in extra)]
     schema = {"type": "record", "name": "Sold", "namespace": "shop.events", "fields": fields}
     (directory / "events" / "Sold.avsc").write_text(json.dumps(schema))
-    release(SchemaSet(directory))
+    release_schemas(SchemaSet(directory))
     parent = type("Testing", (Event,), {"__schemas__": SchemaSet(directory), "__module__": __name__})
     more: dict[str, Any] = dict.fromkeys(extra, (str, "-"))
     return create_model("Sold", __base__=parent, id=(str, ...), **more)

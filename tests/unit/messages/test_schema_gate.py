@@ -10,10 +10,10 @@ import pytest
 
 from contracts import SCHEMAS
 from ensemble.errors import ConfigurationError
-from ensemble.messages import SchemaSet
-from ensemble.messages.release import check, main, release
+from ensemble.messages import SchemaSet, check_compatibility, release_schemas
+from ensemble.messages.release import main
 from ensemble.messages.schema_set import DRAFT_IDS
-from ensemble.system_messages.state import SCHEMAS as RUNTIME_SCHEMAS
+from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS
 
 NAME = "shop.events.Sold"
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["red", "blue"]}
@@ -44,24 +44,24 @@ def replaced(name: str, avro: Any, **more: Any) -> list[dict[str, Any]]:
 
 
 def problems(directory: Path, fields: list[dict[str, Any]]) -> str:
-    return "\n".join(str(problem) for problem in check(write(directory, fields)))
+    return "\n".join(str(problem) for problem in check_compatibility(write(directory, fields)))
 
 
 @pytest.fixture
 def released(tmp_path: Path) -> Path:
     (tmp_path / "registry.json").write_text('{"first_id": 1000, "schemas": {}}')
-    release(write(tmp_path, FIELDS))
+    release_schemas(write(tmp_path, FIELDS))
     return tmp_path
 
 
 @pytest.mark.parametrize("schemas", [SCHEMAS, RUNTIME_SCHEMAS], ids=["contracts", "runtime"])
 def test_the_schemas_of_this_checkout_may_be_deployed(schemas: SchemaSet) -> None:
-    assert check(schemas) == []
+    assert check_compatibility(schemas) == []
 
 
 def test_a_release_gives_version_and_id(released: Path) -> None:
     schemas = SchemaSet(released)
-    assert check(schemas) == []
+    assert check_compatibility(schemas) == []
     assert schemas.id_of(NAME) == 1000
     assert (released / "released" / "Sold.v1.avsc").exists()
 
@@ -69,13 +69,13 @@ def test_a_release_gives_version_and_id(released: Path) -> None:
 def test_the_next_release_gets_the_next_id_and_keeps_the_first(released: Path) -> None:
     changed = write(released, [*FIELDS, {"name": "extra", "type": "string", "default": ""}])
     assert changed.id_of(NAME) >= DRAFT_IDS
-    assert [version.id for version in release(changed)] == [1001]
+    assert [version.id for version in release_schemas(changed)] == [1001]
     schemas = SchemaSet(released)
     assert [(version.id, version.version) for version in schemas.versions(NAME)] == [(1000, 1), (1001, 2)]
     found = schemas.find(1000)
     assert found is not None
     assert found.version == 1
-    assert check(schemas) == []
+    assert check_compatibility(schemas) == []
 
 
 def test_a_draft_has_an_id_that_follows_from_its_content(released: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_draft_has_an_id_that_follows_from_its_content(released: Path) -> None
 
 def test_documentation_may_change_at_any_time(released: Path) -> None:
     fields = [{**FIELDS[0], "doc": "Better words."}, *FIELDS[1:]]
-    assert check(write(released, fields, doc="What was sold.")) == []
+    assert check_compatibility(write(released, fields, doc="What was sold.")) == []
 
 
 def test_a_change_that_was_not_released_is_reported(released: Path) -> None:
@@ -148,13 +148,13 @@ INCOMPATIBLE = [
 @pytest.mark.parametrize(("fields", "words"), INCOMPATIBLE, ids=[words[:90] for _, words in INCOMPATIBLE])
 def test_an_incompatible_change_is_explained(released: Path, fields: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
-        release(write(released, fields))
+        release_schemas(write(released, fields))
     assert "cannot read" in problems(released, fields)
 
 
 def test_every_released_version_counts_not_only_the_last(released: Path) -> None:
     extra = {"name": "extra", "type": "string", "default": ""}
-    release(write(released, [*FIELDS, extra]))
+    release_schemas(write(released, [*FIELDS, extra]))
     found = problems(released, [*FIELDS, {**extra, "type": "int", "default": 0}, {"name": "note2", "type": "string"}])
     assert "records of version 1: note2 is missing" in found
     assert "records of version 2: extra is string there and int here" in found
@@ -181,7 +181,7 @@ def test_an_id_given_twice_is_found(released: Path) -> None:
 
 def test_a_removed_schema_is_found(released: Path) -> None:
     (released / "events" / "Sold.avsc").unlink()
-    assert [str(each) for each in check(SchemaSet(released))] == [
+    assert [str(each) for each in check_compatibility(SchemaSet(released))] == [
         f"{NAME}: was released, but its .avsc is gone: records of it on the topics would have no reader"
     ]
 
@@ -190,13 +190,15 @@ def test_a_name_is_used_once(released: Path) -> None:
     (released / "commands").mkdir()
     (released / "commands" / "Sold.avsc").write_text(json.dumps({"type": "record", "name": "Sold", "fields": []}))
     with pytest.raises(ConfigurationError, match=r"a second Sold"):
-        check(SchemaSet(released))
+        check_compatibility(SchemaSet(released))
 
 
 def test_a_file_is_named_after_its_record(released: Path) -> None:
     schema = {"type": "record", "name": "Bought", "namespace": "shop.events", "fields": []}
     (released / "events" / "Got.avsc").write_text(json.dumps(schema))
-    assert "shop.events.Bought: lies in Got.avsc" in "\n".join(str(each) for each in check(SchemaSet(released)))
+    assert "shop.events.Bought: lies in Got.avsc" in "\n".join(
+        str(each) for each in check_compatibility(SchemaSet(released))
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_a_file_is_named_after_its_record(released: Path) -> None:
 def test_a_file_that_is_no_schema_is_named(released: Path, text: str, words: str) -> None:
     (released / "events" / "Sold.avsc").write_text(text)
     with pytest.raises(ConfigurationError, match=rf"Sold\.avsc {words}"):
-        check(SchemaSet(released))
+        check_compatibility(SchemaSet(released))
 
 
 def test_the_command_checks_and_releases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -226,4 +228,4 @@ def test_the_command_says_why_it_released_nothing(released: Path, capsys: pytest
 
 def test_without_a_registry_file_nothing_can_be_released(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"registry\.json does not exist"):
-        release(write(tmp_path, FIELDS))
+        release_schemas(write(tmp_path, FIELDS))

@@ -1,0 +1,20 @@
+"""Reading, following and writing topics from outside of any service."""
+
+from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
+from ensemble.kafka.client.following import Follower
+from ensemble.kafka.client_config import assigned_reader, plain_producer
+from ensemble.kafka.client_config import common as common_settings
+from ensemble.kafka.records import ReceivedRecord, TopicPlace, readable
+
+__all__ = [
+    "ClusterClient",
+    "Follower",
+    "KafkaException",
+    "ReceivedRecord",
+    "TopicPlace",
+    "assigned_reader",
+    "common_settings",
+    "open_client",
+    "plain_producer",
+    "readable",
+]

@@ -1,0 +1,27 @@
+"""Schema ids: from the released files, or from a Confluent-compatible registry."""
+
+from typing import TYPE_CHECKING
+
+from ensemble.kafka.registry.sources import schema_sources
+from ensemble.lazy import import_on_first_use
+
+if TYPE_CHECKING:
+    from ensemble.kafka.registry.registration import (
+        Registration,
+        check_registered,
+        register_schemas,
+        registry_of_the_environment,
+    )
+
+__all__ = ["Registration", "check_registered", "register_schemas", "registry_of_the_environment", "schema_sources"]
+
+# Registering loads an HTTP client, which a service does without unless it uses a registry.
+__getattr__ = import_on_first_use(
+    __name__,
+    {
+        "Registration": "ensemble.kafka.registry.registration",
+        "check_registered": "ensemble.kafka.registry.registration",
+        "register_schemas": "ensemble.kafka.registry.registration",
+        "registry_of_the_environment": "ensemble.kafka.registry.registration",
+    },
+)

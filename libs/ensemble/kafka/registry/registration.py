@@ -38,7 +38,7 @@ def registry_of_the_environment() -> Registry:
     return open_registry(settings)
 
 
-def register(registry: Registry, subjects: Iterable[Subject]) -> list[Registration]:
+def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Registration]:
     """Set each subject's level and register every released version that it lacks. Existing versions are not changed.
 
     Raises ConfigurationError that names what the registry refused, after everything else was registered.
@@ -53,7 +53,7 @@ def register(registry: Registry, subjects: Iterable[Subject]) -> list[Registrati
     return [registration for registrations in results for registration in registrations]
 
 
-def check(registry: Registry, subjects: Iterable[Subject]) -> list[str]:
+def check_registered(registry: Registry, subjects: Iterable[Subject]) -> list[str]:
     """Return a message for each version that the registry lacks, and each subject at another level."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return [*chain.from_iterable(pool.map(lambda subject: list(_problems(registry, subject)), subjects))]

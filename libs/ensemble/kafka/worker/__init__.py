@@ -1,0 +1,8 @@
+"""The process that runs a service: its loop, its consumer, its transactions."""
+
+from ensemble.kafka.worker.loop import Loop
+from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition
+from ensemble.kafka.worker.process import calm_collector, make_loop
+from ensemble.kafka.worker.restore import Restoration
+
+__all__ = ["Loop", "Restoration", "calm_collector", "compile_for_rehearsal", "copy_partition", "make_loop"]

@@ -30,7 +30,7 @@ from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
 from ensemble.kafka.worker.watchdog import watch
 from ensemble.observability.health import Guard, HealthServer
-from ensemble.observability.logs import configure
+from ensemble.observability.logs import configure_logging
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.policies.loading import load_policies
 from ensemble.service.ports import Clock
@@ -52,7 +52,7 @@ def run_service(service: Service) -> int:
     """
     try:
         settings = load(RuntimeSettings)
-        configure(service.name, settings)
+        configure_logging(service.name, settings)
         kafka, sources = load(KafkaSettings), schema_sources()
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})

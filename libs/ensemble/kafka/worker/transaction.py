@@ -58,7 +58,7 @@ class Work:
 class Transactions:
     """The process's one transactional producer, and its replacement once a transaction's outcome is unknown."""
 
-    def __init__(  # noqa: PLR0913  all by keyword
+    def __init__(
         self,
         *,
         config: dict[str, Any],
