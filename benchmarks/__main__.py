@@ -23,17 +23,17 @@ def main(
     quick: Annotated[bool, typer.Option(help="Smaller loads and fewer rounds: some three minutes in all.")] = False,
 ) -> None:
     """Measure on a broker of its own. Figures move with the machine's neighbours: look at the ratios."""
-    wanted = names or list(NAMES)
-    if unknown := set(wanted) - set(NAMES):
+    selected = names or list(NAMES)
+    if unknown := set(selected) - set(NAMES):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with broker("1g") as cluster:
-        for name in wanted:
+        for name in selected:
             typer.echo(f"measuring {name} ...", err=True)
-            found[name] = _measure(name, cluster, quick=quick)
-    rows: list[Row] = rows_of(found)
+            results[name] = _measure(name, cluster, quick=quick)
+    rows: list[Row] = rows_of(results)
     show(rows)
-    write(rows, found)
+    write(rows, results)
 
 
 def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:

@@ -33,9 +33,9 @@ class Cluster:
     def admin(self) -> AdminClient:
         return AdminClient(self.shared)
 
-    def make(self, wanted: Iterable[Topic]) -> None:
+    def make(self, declared: Iterable[Topic]) -> None:
         """Create these topics."""
-        topics.apply(self.admin, wanted)
+        topics.apply(self.admin, declared)
 
     def drop(self, names: Iterable[str]) -> None:
         """Delete topics, so that the broker's disk and memory stay as they were."""
@@ -43,14 +43,14 @@ class Cluster:
             future.exception(120)
 
     def producer(self, linger_ms: float) -> Producer:
-        """An outsider's producer with room for a whole load."""
+        """Return a producer outside of any service, with room for a whole load."""
         room = {"queue.buffering.max.messages": 2_000_000, "linger.ms": linger_ms}
         return Producer({**plain_producer(self.shared, "benchmark"), **room})
 
 
 @contextmanager
 def broker(heap: str) -> Iterator[Cluster]:
-    """A broker of its own in a directory that is gone afterwards."""
+    """Run a broker in a temporary directory."""
     with (
         tempfile.TemporaryDirectory(prefix="ensemble-bench-") as directory,
         EmbeddedKafka(Path(directory), heap=heap) as running,

@@ -191,7 +191,7 @@ def measure(system: Running, *, quick: bool) -> dict[str, Any]:
 
 
 def rolling_restart(system: Running, rate: float = 20) -> dict[str, float]:
-    """The longest gap between two completions, in seconds, while each service is stopped and started in turn."""
+    """Return the longest gap between two completions, in seconds, while each service restarts in turn."""
     done = threading.Event()
     pauses: dict[str, float] = {}
 

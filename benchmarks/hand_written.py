@@ -17,7 +17,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, Producer, TopicPartition
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from benchmarks.meter import HopRun, Meter, told
+from benchmarks.meter import HopRun, Meter, run_of_arguments
 from benchmarks.workload import SCHEMAS, OrderPlaced, OrderState, ProcessPayment
 from ensemble.messages import prefix_of, without_logical_types
 
@@ -66,7 +66,7 @@ def prefix(message: Any) -> bytes:
 
 
 def handler(run: HopRun, produce: Callable[..., None]) -> Callable[[list[Any], dict[int, int]], None]:
-    """A function that handles the records of one poll and notes the next offsets."""
+    """Return a function that handles the records of one poll and notes the next offsets."""
     placed, payment, state = parsed(OrderPlaced), parsed(ProcessPayment), parsed(OrderState)
     payment_prefix, state_prefix = prefix(ProcessPayment), prefix(OrderState)
     topic_out, topic_log = f"payments-{run.run}", f"hop-{run.run}.order-state-changelog"
@@ -144,7 +144,7 @@ def commit(run: HopRun, consumer: Consumer, producer: Producer, offsets: dict[in
 
 
 def main() -> None:
-    run = told()
+    run = run_of_arguments()
     meter, offsets, begun = Meter(run), {}, None  # type: tuple[Meter, dict[int, int], float | None]
     consumer, producer = clients(run)
     producer.init_transactions()

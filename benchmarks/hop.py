@@ -31,27 +31,27 @@ def cpu(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     topic = f"bench-in-{messages}"
     cluster.make([input_topic(topic)])
     _load(cluster, topic, messages)
-    told = HopRun(cluster.bootstrap, topic, "", messages, messages // 4, 100, _LIMIT_S)
-    found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
+    run = HopRun(cluster.bootstrap, topic, "", messages, messages // 4, 100, _LIMIT_S)
+    results: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for number in range(rounds):
         for name in (BY_HAND, OURS) if number % 2 == 0 else (OURS, BY_HAND):
-            found[name].append(_measured(cluster, name, replace(told, run=run_name())))
-    ratios = [ours["cpu_us"] / hand["cpu_us"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
-    return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
+            results[name].append(_measured(cluster, name, replace(run, run=run_name())))
+    ratios = [ours["cpu_us"] / hand["cpu_us"] for ours, hand in zip(results[OURS], results[BY_HAND], strict=True)]
+    return {"rounds": results, "ratios": ratios, "ratio": statistics.median(ratios)}
 
 
 def latency(cluster: Cluster, *, seconds: float, rounds: int) -> dict[str, Any]:
     """From produce to a read_committed consumer at 200 messages/s, in milliseconds."""
-    found: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
+    results: dict[str, list[dict[str, float]]] = {OURS: [], BY_HAND: []}
     for _ in range(rounds):
         for name in (BY_HAND, OURS):
-            found[name].append(_latency(cluster, name, seconds))
-    ratios = [ours["p50"] / hand["p50"] for ours, hand in zip(found[OURS], found[BY_HAND], strict=True)]
-    return {"rounds": found, "ratios": ratios, "ratio": statistics.median(ratios)}
+            results[name].append(_latency(cluster, name, seconds))
+    ratios = [ours["p50"] / hand["p50"] for ours, hand in zip(results[OURS], results[BY_HAND], strict=True)]
+    return {"rounds": results, "ratios": ratios, "ratio": statistics.median(ratios)}
 
 
 def run_name() -> str:
-    """A name that no earlier run has."""
+    """Return a name that no earlier run has."""
     return format(time.time_ns() // 1_000_000 % 10**10, "x")
 
 

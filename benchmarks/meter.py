@@ -26,8 +26,8 @@ class HopRun:
         return json.dumps(asdict(self))
 
 
-def told() -> HopRun:
-    """The run that this process was started for."""
+def run_of_arguments() -> HopRun:
+    """Return the run that this process was started for."""
     return HopRun(**json.loads(sys.argv[1]))
 
 

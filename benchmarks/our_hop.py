@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import cast
 
-from benchmarks.meter import HopRun, Meter, told
+from benchmarks.meter import HopRun, Meter, run_of_arguments
 from benchmarks.workload import service
 from ensemble import Service
 from ensemble.engine import PartitionTask
@@ -33,7 +33,7 @@ class MeteredMetrics:
 
 
 def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:
-    """A loop as a service process has it, that tells the meter; SIGTERM stops it."""
+    """Make the loop of a service process, with a meter of its batches; SIGTERM stops it."""
     meter, settings = Meter(run), RuntimeSettings(http_port=0, log_level="warning")
     configure_logging(hop.name, settings)
     loop = make_loop(hop, settings, KafkaSettings(bootstrap_servers=run.bootstrap))
@@ -44,7 +44,7 @@ def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:
 
 
 def main() -> None:
-    run = told()
+    run = run_of_arguments()
     loop, meter = metered(service(run.run, run.topic_in), run)
     threading.Thread(target=_stop_at_the_end, args=(loop, meter), daemon=True).start()
     if os.environ.get("BENCH_PROFILE"):

@@ -42,11 +42,11 @@ def measure(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     cluster.make([input_topic(topic)])
     _load(cluster, topic, messages)
     counted = messages - 2 * messages // KEYS
-    told = HopRun(cluster.bootstrap, topic, "", counted, messages // 4, 0, _LIMIT_S)
+    hop = HopRun(cluster.bootstrap, topic, "", counted, messages // 4, 0, _LIMIT_S)
     found: dict[str, list[dict[str, float]]] = {"poisoned": [], "healthy": []}
     for number in range(rounds):
         for name in ("healthy", "poisoned") if number % 2 == 0 else ("poisoned", "healthy"):
-            run = Run(cluster, replace(told, run=run_name()), messages // KEYS)
+            run = Run(cluster, replace(hop, run=run_name()), messages // KEYS)
             found[name].append(run.measured(is_poisoned=name == "poisoned"))
     pairs = list(zip(found["poisoned"], found["healthy"], strict=True))
     ratios = [poisoned["per_s"] / healthy["per_s"] for poisoned, healthy in pairs]
@@ -60,18 +60,18 @@ class Run:
     """One process over all the messages."""
 
     cluster: Cluster
-    told: HopRun
+    hop: HopRun
     each: int
     """How many messages a key has."""
 
     def measured(self, *, is_poisoned: bool) -> dict[str, float]:
-        """What its meter says; RuntimeError when the poisoned key does not end in exact order."""
+        """Return the meter's figures. Raises RuntimeError if the poisoned key does not end in exact order."""
         with tempfile.TemporaryDirectory(prefix="ensemble-poison-") as name:
             directory = Path(name)
             mended = directory / "mended"
             if not is_poisoned:
                 mended.touch()
-            (directory / f"hop-{self.told.run}.toml").write_text(_POLICY)
+            (directory / f"hop-{self.hop.run}.toml").write_text(_POLICY)
             with self._process(directory) as process:
                 assert process.stdout is not None
                 figures: dict[str, float] = json.loads(process.stdout.readline())
@@ -81,25 +81,25 @@ class Run:
         return figures
 
     def _process(self, directory: Path) -> AbstractContextManager[subprocess.Popen[str]]:
-        own = poisoned_service(self.told.run, self.told.topic_in, directory).own_topics
+        own = poisoned_service(self.hop.run, self.hop.topic_in, directory).own_topics
         settings = {"ENSEMBLE_POLICIES_DIR": str(directory), MENDED: str(directory / "mended")}
-        command = ["benchmarks.poisoned_hop", self.told.argument()]
-        return program(self.cluster, [output_topic(self.told.run), *own], command, settings)
+        command = ["benchmarks.poisoned_hop", self.hop.argument()]
+        return program(self.cluster, [output_topic(self.hop.run), *own], command, settings)
 
     def _check_nothing_came(self, *, is_poisoned: bool) -> None:
         if is_poisoned and (came := self._payments(wait_s=0)):
             raise RuntimeError(f"the poisoned key was not held back: {came}")
 
     def _await_order(self) -> None:
-        wanted = [KEYS * number + int(POISONED.removeprefix("key-")) for number in range(self.each)]
-        if (came := self._payments(wait_s=60)) != wanted:
-            raise RuntimeError(f"the poisoned key did not end in order: {came}, not {wanted}")
+        expected = [KEYS * number + int(POISONED.removeprefix("key-")) for number in range(self.each)]
+        if (came := self._payments(wait_s=60)) != expected:
+            raise RuntimeError(f"the poisoned key did not end in order: {came}, not {expected}")
 
     def _payments(self, wait_s: float) -> list[int]:
         """Which of its messages the key has been paid for, in the order of the output."""
         consumer, readers = Consumer(assigned_reader(self.cluster.shared, "benchmark")), readers_for(ProcessPayment)
         found: list[int] = []
-        topic, ends = output_topic(self.told.run).name, 0
+        topic, ends = output_topic(self.hop.run).name, 0
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
         limit = time.monotonic() + wait_s
         while len(found) < self.each and (ends < PARTITIONS or time.monotonic() < limit):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.meter import told
+from benchmarks.meter import run_of_arguments
 from benchmarks.our_hop import metered
 from benchmarks.workload import HopOrchestrator, OrderPlaced, OrderState, ProcessPayment, input_topic, output_topic
 from ensemble import (
@@ -56,12 +56,12 @@ class FragileOrchestrator:
 
 
 def poisoned_service(run: str, topic_in: str, mended: Path) -> Service:
-    """The hop as a service of this role."""
+    """Declare the hop as a service of this role."""
     catalogue = Catalogue(topics=(input_topic(topic_in), output_topic(run)))
     fragile = role(FragileOrchestrator, mended=Mended(mended))
     return Service(f"hop-{run}", catalogue, roles=[fragile], stores=[state_store(OrderState)])
 
 
 if __name__ == "__main__":
-    run = told()
+    run = run_of_arguments()
     metered(poisoned_service(run.run, run.topic_in, Path(os.environ[MENDED])), run)[0].run()

@@ -28,8 +28,8 @@ class Row:
     aim: str = ""
 
 
-def rows_of(found: Mapping[str, Any]) -> list[Row]:
-    """The figures worth a line."""
+def rows_of(results: Mapping[str, Any]) -> list[Row]:
+    """Return the figures worth a line."""
     tell: Mapping[str, Callable[[Any], list[Row]]] = {
         "hop": _hop,
         "latency": _latency,
@@ -39,23 +39,23 @@ def rows_of(found: Mapping[str, Any]) -> list[Row]:
         "flow": _flow,
         "start": _start,
     }
-    return [row for name, figures in found.items() for row in tell[name](figures)]
+    return [row for name, figures in results.items() for row in tell[name](figures)]
 
 
 def show(rows: list[Row]) -> None:
-    """The table on the terminal."""
+    """Print the table on the terminal."""
     table = Table("what", "figure", "aim")
     for row in rows:
         table.add_row(row.what, row.figure, row.aim)
     Console().print(table)
 
 
-def write(rows: list[Row], found: Mapping[str, Any]) -> None:
-    """results/latest.json with everything, results/latest.md with the table."""
+def write(rows: list[Row], results: Mapping[str, Any]) -> None:
+    """Write all results to results/latest.json, and the table to results/latest.md."""
     RESULTS.mkdir(exist_ok=True)
-    document = {"machine": _machine(), "versions": _versions(), "measured": found}
+    document = {"machine": _machine(), "versions": _versions(), "measured": results}
     (RESULTS / "latest.json").write_text(json.dumps(document, indent=2) + "\n")
-    lines = [f"- {name}: {said}" for name, said in {**_machine(), **_versions()}.items()]
+    lines = [f"- {name}: {value}" for name, value in {**_machine(), **_versions()}.items()]
     table = [
         "| what | figure | aim |",
         "|---|---|---|",
@@ -64,62 +64,62 @@ def write(rows: list[Row], found: Mapping[str, Any]) -> None:
     (RESULTS / "latest.md").write_text("\n".join([*lines, "", *table, ""]))
 
 
-def _hop(found: Any) -> list[Row]:
-    ratios = ", ".join(f"{ratio:.2f}" for ratio in found["ratios"])
-    median = {name: sorted(r["cpu_us"] for r in rounds)[len(rounds) // 2] for name, rounds in found["rounds"].items()}
+def _hop(results: Any) -> list[Row]:
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in results["ratios"])
+    median = {name: sorted(r["cpu_us"] for r in rounds)[len(rounds) // 2] for name, rounds in results["rounds"].items()}
     return [
         Row("one hop, CPU a message: ours", f"{median['our_hop']:.1f} us"),
         Row("one hop, CPU a message: by hand", f"{median['hand_written']:.1f} us"),
-        Row("ratio, median (each round)", f"{found['ratio']:.2f} ({ratios})", "at most 1.4, aim 1.25"),
+        Row("ratio, median (each round)", f"{results['ratio']:.2f} ({ratios})", "at most 1.4, aim 1.25"),
     ]
 
 
-def _latency(found: Any) -> list[Row]:
-    ratios = ", ".join(f"{ratio:.2f}" for ratio in found["ratios"])
+def _latency(results: Any) -> list[Row]:
+    ratios = ", ".join(f"{ratio:.2f}" for ratio in results["ratios"])
     rows = [
         Row(f"latency at 200/s, {name}", " / ".join(f"{one[q]:.1f}" for q in ("p50", "p90", "p99")) + " ms p50/p90/p99")
-        for name, rounds in found["rounds"].items()
+        for name, rounds in results["rounds"].items()
         for one in rounds
     ]
-    return [*rows, Row("ratio of p50, median (each round)", f"{found['ratio']:.2f} ({ratios})", "at most 1.3")]
+    return [*rows, Row("ratio of p50, median (each round)", f"{results['ratio']:.2f} ({ratios})", "at most 1.3")]
 
 
-def _restore(found: Any) -> list[Row]:
-    ours, by_hand = found["ours"], found["by_hand"]
+def _restore(results: Any) -> list[Row]:
+    ours, by_hand = results["ours"], results["by_hand"]
     return [
-        Row(f"restore of {found['keys']:,} keys: ours", f"{ours['keys_per_s']:,.0f} keys/s", "at least 250,000"),
+        Row(f"restore of {results['keys']:,} keys: ours", f"{ours['keys_per_s']:,.0f} keys/s", "at least 250,000"),
         Row("the same into a dict, by hand", f"{by_hand['keys_per_s']:,.0f} keys/s"),
-        Row("ratio of CPU a key", f"{found['ratio']:.2f}"),
+        Row("ratio of CPU a key", f"{results['ratio']:.2f}"),
     ]
 
 
-def _poison(found: Any) -> list[Row]:
-    throughput, cpu = (", ".join(f"{ratio:.2f}" for ratio in found[name]) for name in ("ratios", "cpu_ratios"))
+def _poison(results: Any) -> list[Row]:
+    throughput, cpu = (", ".join(f"{ratio:.2f}" for ratio in results[name]) for name in ("ratios", "cpu_ratios"))
     rates = [
         Row(f"1,000 keys, {name}", ", ".join(f"{one['per_s']:,.0f}" for one in rounds) + " messages/s")
-        for name, rounds in found["rounds"].items()
+        for name, rounds in results["rounds"].items()
     ]
     return [
         *rates,
         Row(
             "throughput kept beside a poisoned key, median (each round)",
-            f"{found['ratio']:.2f} ({throughput})",
+            f"{results['ratio']:.2f} ({throughput})",
             "at least 0.9",
         ),
-        Row("the same by CPU a message", f"{found['cpu_ratio']:.2f} ({cpu})"),
-        Row("the poisoned key, once mended", f"{found['in_order']} of {found['in_order']} in exact order", "all"),
+        Row("the same by CPU a message", f"{results['cpu_ratio']:.2f} ({cpu})"),
+        Row("the poisoned key, once mended", f"{results['in_order']} of {results['in_order']} in exact order", "all"),
     ]
 
 
-def _timers(found: Any) -> list[Row]:
-    words = f"p50 {found['p50']:.0f} ms, p99 {found['p99']:.0f} ms, worst {found['worst']:.0f} ms"
-    return [Row(f"{found['timers']} timers while idle, seen after they were due", words, "p99 below 200 ms")]
+def _timers(results: Any) -> list[Row]:
+    quantiles = f"p50 {results['p50']:.0f} ms, p99 {results['p99']:.0f} ms, worst {results['worst']:.0f} ms"
+    return [Row(f"{results['timers']} timers while idle, seen after they were due", quantiles, "p99 below 200 ms")]
 
 
-def _flow(found: Any) -> list[Row]:
-    calm, fastest = found["calm"], found["fastest"]
+def _flow(results: Any) -> list[Row]:
+    calm, fastest = results["calm"], results["fastest"]
     cpu = ", ".join(f"{name} {spent:.1f}" for name, spent in fastest["cpu_ms_per_order"].items())
-    pauses = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["pauses"].items())
+    pauses = ", ".join(f"{name} {seconds:.1f}" for name, seconds in results["pauses"].items())
     return [
         Row("whole flow at 20 orders/s", _quantiles(calm), "p50 within 75 ms"),
         Row(
@@ -136,8 +136,8 @@ def _quantiles(offered: Any) -> str:
     return f"p50 {offered['p50']:.0f} ms, p99 {offered['p99']:.0f} ms"
 
 
-def _start(found: Any) -> list[Row]:
-    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["parts_s"].items())
+def _start(results: Any) -> list[Row]:
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in results["parts_s"].items())
     return [Row("from a command to the first completed order, s", parts, "within 15 s")]
 
 

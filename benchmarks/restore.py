@@ -65,14 +65,14 @@ def _restored(cluster: Cluster, plan: Plan) -> int:
 def _into_dict(cluster: Cluster, changelog: str, keys: int) -> int:
     consumer = Consumer(assigned_reader(cluster.shared, "benchmark-dict"))
     consumer.assign([TopicPartition(changelog, number, 0) for number in range(PARTITIONS)])
-    held: dict[Any, Any] = {}
+    restored: dict[Any, Any] = {}
     ends, limit = 0, time.monotonic() + _LIMIT_S
-    while (ends < PARTITIONS or len(held) < keys) and time.monotonic() < limit:
+    while (ends < PARTITIONS or len(restored) < keys) and time.monotonic() < limit:
         for record in consumer.consume(10_000, 0.05):
             error = record.error()
             if error is None:
-                held[record.key()] = record.value()
+                restored[record.key()] = record.value()
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the client's own name
                 ends += 1
     consumer.close()
-    return len(held)
+    return len(restored)

@@ -91,7 +91,7 @@ def _payment_for(event: OrderPlaced, input_id: str) -> ProcessPayment:
 
 
 def input_topic(name: str) -> Topic:
-    """The topic of placed orders. It is not external: nothing in it needs the window of seen ids."""
+    """Return the topic of placed orders. The topic is not external: no record needs the window of seen ids."""
     return Topic(name, "load", key="order_id", messages=(OrderPlaced,), partitions=PARTITIONS)
 
 
@@ -100,13 +100,13 @@ def output_topic(run: str) -> Topic:
 
 
 def service(run: str, topic_in: str) -> Service:
-    """The hop as a service of one role, its topics named after `run`."""
+    """Declare the hop as a service of one role, its topics named after `run`."""
     catalogue = Catalogue(topics=(input_topic(topic_in), output_topic(run)))
     return Service(f"hop-{run}", catalogue, roles=[HopOrchestrator], stores=[state_store(OrderState)])
 
 
 def placed_orders(count: int, seed: int = 7) -> Iterator[OrderPlaced]:
-    """The same orders for the same seed."""
+    """Yield the same orders for the same seed."""
     chance = random.Random(seed)
     for number in range(count):
         yield OrderPlaced(
@@ -121,7 +121,7 @@ def placed_orders(count: int, seed: int = 7) -> Iterator[OrderPlaced]:
 
 
 def input_headers(number: int) -> list[tuple[str, str | bytes | None]]:
-    """The nine headers that every record of the project carries."""
+    """Return the nine headers that every record of the project carries."""
     message_id = f"{number:032x}"
     return [
         ("ce_specversion", b"1.0"),

@@ -38,14 +38,14 @@ F = TypeVar("F", StockReserved, StockReleased, StockDispatched)
 
 @dataclass(frozen=True)
 class Reserved:
-    """All lines are held. No facts: they were held before."""
+    """All lines are reserved. Empty `facts` means that they had been reserved before."""
 
     facts: tuple[StockReserved, ...]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """No line is held and none ever will be. No facts: that was settled before."""
+    """No line is reserved, now or later. Empty `facts` means that this had been decided before."""
 
     reason: str
     facts: tuple[ReservationClosed, ...] = ()
@@ -53,14 +53,14 @@ class Refused:
 
 @dataclass(frozen=True)
 class Recorded:
-    """It is so. No facts: it was so before."""
+    """The change is recorded. Empty `facts` means that it had been recorded before."""
 
     facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """It can never be done, and nobody's plan has room for that."""
+    """The command can never be carried out."""
 
     reason: str
 
@@ -75,7 +75,7 @@ class Warehouse:
     reservations: Mapping[str, Reservation] = field(default_factory=dict)
 
     def reserve(self, command: FulfilOrder, now: int) -> Reserved | Refused:
-        """Hold all lines or none, once; what was decided before is decided."""
+        """Reserve all lines or none. An earlier decision on the same order stays."""
         match self.reservations.get(command.order_id):
             case Reservation(status="reserved" | "dispatched"):
                 return Reserved(())
@@ -88,10 +88,10 @@ class Warehouse:
         return Reserved(self._line_facts(StockReserved, command.order_id, command.lines))
 
     def release(self, command: ReleaseStock) -> Recorded | Impossible:
-        """Hold nothing for the order, now or later; also before anything was held."""
+        """Release the order's reservation and refuse a later one; valid also before anything was reserved."""
         match self.reservations.get(command.order_id):
             case None:
-                return Recorded((self._closed(command.order_id, command.reason),))
+                return Recorded((self._closing_fact(command.order_id, command.reason),))
             case Reservation(status="reserved", lines=lines):
                 return Recorded(self._line_facts(StockReleased, command.order_id, lines))
             case Reservation(status="dispatched"):
@@ -100,7 +100,7 @@ class Warehouse:
                 return Recorded(())
 
     def dispatch(self, command: DispatchStock) -> Recorded | Impossible:
-        """What is held for the order leaves."""
+        """Book out what is reserved for the order."""
         match self.reservations.get(command.order_id):
             case Reservation(status="reserved", lines=lines):
                 return Recorded(self._line_facts(StockDispatched, command.order_id, lines))
@@ -110,7 +110,7 @@ class Warehouse:
                 return Impossible(f"order_id: warehouse {self.key} holds nothing for {command.order_id}")
 
     def receive(self, command: ReceiveStock, receipt_id: str) -> Recorded | Impossible:
-        """Pieces have arrived."""
+        """Book in pieces that have arrived."""
         level = self._level(command.sku)
         total = level.on_hand + level.reserved + level.dispatched + command.quantity
         if total > MOST_STOCK:
@@ -120,29 +120,29 @@ class Warehouse:
         return Recorded((StockReceived(**dict(command), sequence=self.sequence + 1, receipt_id=receipt_id),))
 
     def evolve(self, fact: Fact) -> Changes:
-        """The entries that the fact changes."""
+        """Return the entries that the fact changes."""
         match fact:
             case StockReceived():
-                return self._moved(fact, on_hand=fact.quantity)
+                return self._move(fact, on_hand=fact.quantity)
             case StockReserved():
-                return self._moved(fact, on_hand=-fact.quantity, reserved=fact.quantity) | self._held(fact)
+                return self._move(fact, on_hand=-fact.quantity, reserved=fact.quantity) | self._add_reserved_line(fact)
             case StockReleased():
-                moved = self._moved(fact, on_hand=fact.quantity, reserved=-fact.quantity)
-                return moved | self._no_longer_held(fact, "released")
+                levels = self._move(fact, on_hand=fact.quantity, reserved=-fact.quantity)
+                return levels | self._drop_reserved_line(fact, "released")
             case StockDispatched():
-                moved = self._moved(fact, reserved=-fact.quantity, dispatched=fact.quantity)
-                return moved | self._no_longer_held(fact, "dispatched")
+                levels = self._move(fact, reserved=-fact.quantity, dispatched=fact.quantity)
+                return levels | self._drop_reserved_line(fact, "dispatched")
             case ReservationClosed():
                 return self._reservation(fact.order_id, status="closed", reason=fact.reason)
 
     # -- deciding ---------------------------------------------------------------------------------------------------
 
     def _shortages(self, lines: Iterable[OrderLine]) -> str:
-        """What is missing, in words; empty when nothing is. Lines of one sku count together."""
+        """Describe what is missing, or return an empty text. Lines of one sku count together."""
         needed: Counter[str] = Counter()
         for line in lines:
             needed[line.sku] += line.quantity
-        return "; ".join(words for sku, count in needed.items() if (words := self._shortage(sku, count)))
+        return "; ".join(shortage for sku, count in needed.items() if (shortage := self._shortage(sku, count)))
 
     def _shortage(self, sku: str, needed: int) -> str:
         level = self.stock.get(sku)
@@ -151,13 +151,13 @@ class Warehouse:
         return f"{sku}: {needed} needed, {level.on_hand} available" if needed > level.on_hand else ""
 
     def _refuse(self, order_id: str, reason: str) -> Refused:
-        return Refused(reason, (self._closed(order_id, reason),))
+        return Refused(reason, (self._closing_fact(order_id, reason),))
 
-    def _closed(self, order_id: str, reason: str) -> ReservationClosed:
+    def _closing_fact(self, order_id: str, reason: str) -> ReservationClosed:
         return ReservationClosed(warehouse_id=self.key, sequence=self.sequence + 1, order_id=order_id, reason=reason)
 
     def _line_facts(self, kind: type[F], order_id: str, lines: Iterable[Line]) -> tuple[F, ...]:
-        """One fact a line, numbered on from the last fact."""
+        """Return one fact for each line, numbered on from the last fact."""
         return tuple(
             kind(warehouse_id=self.key, sequence=number, order_id=order_id, sku=line.sku, quantity=line.quantity)
             for number, line in enumerate(lines, start=self.sequence + 1)
@@ -165,7 +165,7 @@ class Warehouse:
 
     # -- evolving ---------------------------------------------------------------------------------------------------
 
-    def _moved(self, fact: StockReceived | F, on_hand: int = 0, reserved: int = 0, dispatched: int = 0) -> Changes:
+    def _move(self, fact: StockReceived | F, on_hand: int = 0, reserved: int = 0, dispatched: int = 0) -> Changes:
         level = self._level(fact.sku)
         after = StockLevel(
             warehouse_id=self.key,
@@ -176,27 +176,27 @@ class Warehouse:
         )
         return {("stock", fact.sku): after}
 
-    def _held(self, fact: StockReserved) -> Changes:
-        held = self.reservations.get(fact.order_id)
-        lines = (*(held.lines if held else ()), ReservedLine(sku=fact.sku, quantity=fact.quantity))
+    def _add_reserved_line(self, fact: StockReserved) -> Changes:
+        reservation = self.reservations.get(fact.order_id)
+        lines = (*(reservation.lines if reservation else ()), ReservedLine(sku=fact.sku, quantity=fact.quantity))
         return self._reservation(fact.order_id, status="reserved", lines=lines)
 
-    def _no_longer_held(self, fact: StockReleased | StockDispatched, status: str) -> Changes:
-        """A reservation ends line by line, in the order in which the lines were reserved."""
+    def _drop_reserved_line(self, fact: StockReleased | StockDispatched, status: str) -> Changes:
+        """End a reservation line by line, in the order in which the lines were reserved."""
         lines = self.reservations[fact.order_id].lines[1:]
         return self._reservation(fact.order_id, status=status, lines=lines)
 
-    def _reservation(self, order_id: str, **said: Any) -> Changes:
-        return {("reservations", order_id): Reservation(warehouse_id=self.key, order_id=order_id, **said)}
+    def _reservation(self, order_id: str, **fields: Any) -> Changes:
+        return {("reservations", order_id): Reservation(warehouse_id=self.key, order_id=order_id, **fields)}
 
     def _level(self, sku: str) -> StockLevel:
         return self.stock.get(sku) or StockLevel(warehouse_id=self.key, sku=sku)
 
 
 def rebuild_state(warehouse_id: str, facts: Iterable[Fact]) -> Warehouse:
-    """The warehouse as its ledger tells it: the fold of all its facts, in order.
+    """Rebuild a warehouse from its ledger: the fold of all its facts, in order.
 
-    This is what the runtime does, from the latest snapshot on, whenever a partition is assigned.
+    The runtime does the same, from the latest snapshot on, whenever a partition is assigned.
     """
     entries: dict[str, dict[str, Any]] = {"stock": {}, "reservations": {}}
     warehouse = Warehouse(warehouse_id, 0, **entries)

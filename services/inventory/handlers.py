@@ -29,7 +29,7 @@ class InventoryService:
 
     @handles(FulfilOrder)
     def reserve_stock(self, command: FulfilOrder) -> None:
-        """All lines or none. Told again it answers again, and has the shipment scheduled again."""
+        """Reserve all lines or none. A repeated command is answered again and schedules the shipment again."""
         match self.warehouses.get(command.warehouse_id).reserve(command, self.clock.now()):
             case Refused(reason, facts):
                 self.warehouses.append(command.warehouse_id, facts)
@@ -66,7 +66,7 @@ class StockKeeper:
 
     @handles(ReceiveStock)
     def receive_stock(self, command: ReceiveStock) -> None:
-        """Each message is one receipt; the same message again is dropped before it comes here."""
+        """Book one receipt for each message; the runtime drops a repeated message before it comes here."""
         match self.warehouses.get(command.warehouse_id).receive(command, self.record.message_id):
             case Recorded(facts):
                 self.warehouses.append(command.warehouse_id, facts)
@@ -75,7 +75,7 @@ class StockKeeper:
 
     @handles(DispatchStock)
     def dispatch_stock(self, command: DispatchStock) -> None:
-        """What cannot leave is the order's trouble: it stays in hand until somebody looks at it."""
+        """Book out the order's stock. If nothing is reserved the command is parked until an operator decides."""
         match self.warehouses.get(command.warehouse_id).dispatch(command):
             case Recorded(facts):
                 self.warehouses.append(command.warehouse_id, facts)

@@ -12,7 +12,7 @@ ENTRIES: Mapping[str, type[State]] = {"stock": StockLevel, "reservations": Reser
 
 
 def inventory_service(snapshot_every: int = 500) -> Service:
-    """The service as declared; nothing runs yet."""
+    """Declare the service; nothing runs yet."""
     return Service(
         "inventory",
         CATALOGUE,

@@ -21,7 +21,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Nothing new: the order is known with these terms, or closed already."""
+    """The order is known with these terms, or closed already: nothing changes."""
 
 
 @dataclass(frozen=True)
@@ -32,65 +32,65 @@ class Contradicted:
 
 
 def place(known: Order | None, command: PlaceOrder) -> Accepted | Repeated | Contradicted:
-    """Whether the command begins an order."""
+    """Decide whether the command begins an order."""
     terms = fingerprint(command)
     match known:
         case None:
             return Accepted(Order(order_id=command.order_id, terms_hash=terms))
-        case Order(terms_hash=held) if held in {terms, ""}:
+        case Order(terms_hash=first_terms) if first_terms in {terms, ""}:
             return Repeated()
         case _:
-            return _contradicted(command.order_id)
+            return _contradiction(command.order_id)
 
 
 def recognise(known: Order | None, event: OrderPlaced) -> Accepted | Repeated | Contradicted:
-    """What an OrderPlaced on the topic means, whoever put it there: the first one read wins."""
+    """Decide what an OrderPlaced on the topic means, whatever service wrote it: the first one read wins."""
     terms = fingerprint(event)
     match known:
         case None | Order(status="accepted"):
             return Accepted(Order(order_id=event.order_id, status="placed", terms_hash=terms))
         case Order(terms_hash=""):
             return Accepted(known.model_copy(update={"terms_hash": terms}))
-        case Order(terms_hash=held) if held == terms:
+        case Order(terms_hash=first_terms) if first_terms == terms:
             return Repeated()
         case _:
-            return _contradicted(event.order_id)
+            return _contradiction(event.order_id)
 
 
 def complete(known: Order | None, command: CompleteOrder) -> Order:
-    """The order, closed: as completed, unless it was closed before."""
-    return _closed(known or Order(order_id=command.order_id), "completed", None)
+    """Close the order as completed, unless it was closed before."""
+    return _close(known or Order(order_id=command.order_id), "completed", None)
 
 
 def cancel(known: Order | None, command: CancelOrder) -> Order:
-    """The order, closed: as cancelled, unless it was closed before."""
-    return _closed(known or Order(order_id=command.order_id), "cancelled", command.reason)
+    """Close the order as cancelled, unless it was closed before."""
+    return _close(known or Order(order_id=command.order_id), "cancelled", command.reason)
 
 
 def closing_event(order: Order) -> OrderCompleted | OrderCancelled:
-    """How the closed order ended."""
+    """Return the event that says how the closed order ended."""
     if order.status == "completed":
         return OrderCompleted(order_id=order.order_id)
     return OrderCancelled(order_id=order.order_id, reason=order.reason or "")
 
 
 def placed(command: PlaceOrder, now: int) -> OrderPlaced:
-    """The event that announces the order."""
+    """Return the event that announces the order."""
     return OrderPlaced(**dict(command), placed_at=now)
 
 
 def fingerprint(message: PlaceOrder | OrderPlaced) -> str:
-    """Equal for equal terms, whichever message carries them."""
+    """Return a hash that is equal for equal terms, whichever message carries them."""
     return blake2b(message.model_dump_json(include=TERMS).encode(), digest_size=16).hexdigest()
 
 
-def _closed(order: Order, status: Literal["completed", "cancelled"], reason: str | None) -> Order:
+def _close(order: Order, status: Literal["completed", "cancelled"], reason: str | None) -> Order:
     if order.status in {"completed", "cancelled"}:
         return order
     return Order(order_id=order.order_id, status=status, terms_hash=order.terms_hash, reason=reason)
 
 
-def _contradicted(order_id: str) -> Contradicted:
+def _contradiction(order_id: str) -> Contradicted:
     return Contradicted(
         f"order_id: {order_id} was placed before on other terms; place a new order under an id of its own"
     )

@@ -20,7 +20,7 @@ class OrderDesk:
 
     @handles(PlaceOrder)
     def place_order(self, command: PlaceOrder) -> None:
-        """The same order again changes nothing; another order under its id is refused for good."""
+        """Accept a new order. The same order again changes nothing; another order under its id is rejected."""
         match domain.place(self.orders.get(command.order_id), command):
             case Accepted(order):
                 self.orders.set(command.order_id, order)

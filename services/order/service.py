@@ -7,6 +7,6 @@ from services.order.handlers import OrderClosing, OrderDesk, OrderRegister
 
 
 def order_service() -> Service:
-    """The service as declared; nothing runs yet."""
+    """Declare the service; nothing runs yet."""
     roles = [OrderDesk, OrderRegister, OrderClosing]
     return Service("order", CATALOGUE, roles=roles, stores=[state_store(Order)], http_port=8101)

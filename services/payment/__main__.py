@@ -8,7 +8,7 @@ from services.payment.service import configured_provider, payment_service
 
 
 def main() -> int:
-    """The exit code: 2 when a setting is wrong."""
+    """Run the service and return the exit code: 2 if a setting is wrong."""
     try:
         service = payment_service(configured_provider())
     except EnsembleError as error:

@@ -1,4 +1,4 @@
-"""What is due, and what became of it. A decision, once final, is given again to whoever asks again."""
+"""What is due for an order, and how the charge ended. A final decision is repeated to every repeated command."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Contradicted:
 
 
 def assess(known: Payment | None, command: ProcessPayment, now: int) -> Payment | Contradicted:
-    """The payment as the command finds it, or begins it."""
+    """Return the payment that is known for the command, or begin a new one."""
     match known:
         case None:
-            return _begun(command, now)
+            return _begin(command, now)
         case Payment(status="declined" | "refunded"):
             return known
         case Payment(amount=amount, currency=currency) if (amount, currency) != (command.amount, command.currency):
@@ -40,19 +40,19 @@ def assess(known: Payment | None, command: ProcessPayment, now: int) -> Payment 
 
 
 def charge_is_due(payment: Payment | None) -> bool:
-    """Whether the provider has to be asked: the outcome is not final."""
+    """Return True if the outcome is not final, so that the provider has to be asked."""
     return payment is None or payment.status == "charging"
 
 
 def captured(command: AttemptCharge, charge_id: str, amount: int) -> Payment:
-    """The customer's money is taken."""
+    """Return the payment once the customer's money is taken."""
     return Payment(
         order_id=command.order_id, status="captured", amount=amount, currency=command.currency, charge_id=charge_id
     )
 
 
 def declined(command: AttemptCharge | ProcessPayment, reason: str) -> Payment:
-    """Nothing is taken, and nothing will be."""
+    """Return the payment of an order that is not charged, now or later."""
     return Payment(
         order_id=command.order_id,
         status="declined",
@@ -63,13 +63,13 @@ def declined(command: AttemptCharge | ProcessPayment, reason: str) -> Payment:
 
 
 def refunded(known: Payment | None, command: RefundPayment, amount: int) -> Payment:
-    """Nothing is held any more, and nothing will be charged; `amount` was given back."""
+    """Return the payment once `amount` was given back; nothing will be charged any more."""
     payment = known or Payment(order_id=command.order_id)
     return payment.model_copy(update={"status": "refunded", "amount": amount, "reason": command.reason})
 
 
 def answer(payment: Payment) -> PaymentConfirmed | PaymentDeclined:
-    """The final outcome, as the event that tells it."""
+    """Return the event that announces the final outcome."""
     match payment:
         case Payment(status="captured" | "nothing_due"):
             return PaymentConfirmed(
@@ -85,7 +85,7 @@ def answer(payment: Payment) -> PaymentConfirmed | PaymentDeclined:
 
 
 def attempt(command: ProcessPayment) -> AttemptCharge:
-    """The charge that the payment needs."""
+    """Return the charge command that the payment needs."""
     return AttemptCharge(
         order_id=command.order_id,
         amount=command.amount,
@@ -96,16 +96,16 @@ def attempt(command: ProcessPayment) -> AttemptCharge:
 
 
 def charge_key(order_id: str) -> str:
-    """The provider counts one charge for it, however often it is asked."""
+    """Return the idempotency key under which the provider counts one charge, however often it is asked."""
     return f"{order_id}:charge"
 
 
 def refund_key(order_id: str) -> str:
-    """The provider counts one refund for it, however often it is asked."""
+    """Return the idempotency key under which the provider counts one refund, however often it is asked."""
     return f"{order_id}:refund"
 
 
-def _begun(command: ProcessPayment, now: int) -> Payment:
+def _begin(command: ProcessPayment, now: int) -> Payment:
     if command.amount == 0:
         return Payment(order_id=command.order_id, status="nothing_due", currency=command.currency)
     if now >= command.expires_at:

@@ -52,7 +52,7 @@ class HttpPaymentGateway:
                 raise _unknown(request.key, f"an answer that is no refund: {answer}")
 
     async def close(self) -> None:
-        """Closes the connections; a later call opens new ones."""
+        """Close the connections; a later call opens new ones."""
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -57,7 +57,7 @@ class Charger:
 
     @handles(AttemptCharge)
     async def attempt_charge(self, command: AttemptCharge) -> None:
-        """After a refund it stays silent: the order is closed for charges, and nobody waits for this one."""
+        """Charge and announce the outcome. After a refund nothing is announced: the order is closed for charges."""
         payment = self.payments.get(command.order_id)
         if payment is None or domain.charge_is_due(payment):
             payment = await self._settle(command)
@@ -75,7 +75,7 @@ class Charger:
                 return domain.declined(command, reason)
 
     async def _close(self, command: AttemptCharge) -> Payment:
-        """An earlier attempt may have gone through unseen: only the provider can make "expired" true."""
+        """Refund, so that an earlier attempt that went through unseen does not stay charged, and decline as expired."""
         await self.gateway.refund(refund_request(command.order_id, domain.EXPIRED))
         return domain.declined(command, domain.EXPIRED)
 
@@ -90,7 +90,7 @@ class Refunder:
 
     @handles(RefundPayment, overtakes=(ProcessPayment, AttemptCharge))
     async def refund_payment(self, command: RefundPayment) -> None:
-        """The provider is asked even where nothing is known to be charged: it alone knows for certain."""
+        """Refund the charge. The provider is asked even if no charge is known here: an attempt may be unseen."""
         payment = self.payments.get(command.order_id)
         if payment is None or payment.status != "refunded":
             given_back = await self.gateway.refund(refund_request(command.order_id, command.reason))

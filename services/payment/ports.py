@@ -56,9 +56,9 @@ class PaymentGateway(Protocol):
     """
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
-        """The final outcome under the request's key. A charge after the refund of its key is declined as `closed`."""
+        """Return the final outcome under the request's key: `closed` declines a charge after the refund of its key."""
         ...
 
     async def refund(self, request: RefundRequest) -> Refunded:
-        """What was given back. As long as the charge itself is not final, RetryableError."""
+        """Return what was given back. Raises RetryableError as long as the charge itself is not final."""
         ...

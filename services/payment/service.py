@@ -11,7 +11,7 @@ from services.payment.settings import PaymentSettings
 
 
 def payment_service(gateway: PaymentGateway) -> Service:
-    """The service as declared, asking `gateway`; nothing runs yet."""
+    """Declare the service, with `gateway` as its provider; nothing runs yet."""
     return Service(
         "payment",
         CATALOGUE,
@@ -22,6 +22,6 @@ def payment_service(gateway: PaymentGateway) -> Service:
 
 
 def configured_provider() -> HttpPaymentGateway:
-    """The provider that the environment names; no connection is made before the first call."""
+    """Return the provider that the environment names; no connection is made before the first call."""
     settings = load(PaymentSettings)
     return HttpPaymentGateway(settings.provider_url, settings.attempt_timeout_s)

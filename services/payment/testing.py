@@ -24,7 +24,7 @@ class InMemoryPaymentGateway:
         self._closed: set[str] = set()
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
-        """The first final outcome under the key, as its token's script says."""
+        """Return the first final outcome under the key, as its token's script says."""
         self._begin(request)
         self._refuse_while_running(request.key)
         match self._result(request.key, _payload(request)):
@@ -36,7 +36,7 @@ class InMemoryPaymentGateway:
         return self._book(request)
 
     async def refund(self, request: RefundRequest) -> Refunded:
-        """Gives back what is captured under the charge's key, and closes it."""
+        """Give back what is captured under the charge's key, and close that key."""
         self._begin(request)
         known = self._result(request.key, _payload(request))
         if isinstance(known, Refunded):

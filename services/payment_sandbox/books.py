@@ -22,7 +22,7 @@ class Books:
         self._staged: list[tuple[Entry, asyncio.Future[Entry]]] = []
 
     def find(self, key: str, fingerprint: str) -> Entry | None:
-        """The final result of an equal request; refuses (409, 422) a key that is running or was used otherwise."""
+        """Return the final result of an equal request; refuse (409, 422) a key that is running or used otherwise."""
         if key in self._running:
             _refuse_other_use(key, self._running[key] or fingerprint, fingerprint)
             raise _still_running(key)
@@ -37,7 +37,7 @@ class Books:
 
     @contextmanager
     def running(self, key: str, fingerprint: str | None) -> Iterator[None]:
-        """Holds a key: whoever asks for it meanwhile is told to ask again."""
+        """Lock a key: a caller that uses the key meanwhile is refused and has to ask again."""
         self._running[key] = fingerprint
         try:
             yield
@@ -57,7 +57,7 @@ class Books:
         )  # fmt: skip
 
     async def refund(self, key: str, refund: Refund) -> Entry:
-        """Gives back what is captured under the charge key and not yet given back, and closes it."""
+        """Give back what is captured under the charge key and not yet given back, and close that key."""
         if key == refund.charge_key:
             raise Problem(422, "Not a charge", f"{key} is the key of this refund", "charge_key")
         if self.is_running(refund.charge_key):

@@ -51,7 +51,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path) -> "Ledger":
-        """Opens or creates the file and locks it for this process."""
+        """Open or create the file and lock it for this process."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return cls(_connect(path))
@@ -67,11 +67,11 @@ class Ledger:
             )
 
     def find(self, key: str) -> Entry | None:
-        """The final result under this idempotency key."""
+        """Return the final result under this idempotency key."""
         return _entry(self._connection.execute("SELECT * FROM entries WHERE key = ?", (key,)).fetchone())
 
     def find_refund_of(self, charge_key: str) -> Entry | None:
-        """The refund that closed this charge key."""
+        """Return the refund that closed this charge key."""
         query = "SELECT * FROM entries WHERE charge_key = ? ORDER BY seq LIMIT 1"
         return _entry(self._connection.execute(query, (charge_key,)).fetchone())
 

@@ -15,12 +15,12 @@ class Outage:
         self._until = 0.0
 
     def order(self, ordered: OutageOrder) -> None:
-        """Replaces whatever held before."""
+        """Replace the outage that was ordered before."""
         self._ordered = ordered
         self._until = self._clock() + (ordered.for_s or 0.0)
 
     def now(self) -> OutageOrder:
-        """The mode and, where it was limited, the seconds that are left of it."""
+        """Return the mode and, if it is limited, the seconds that remain."""
         if self._ordered.mode == "up" or self._ordered.for_s is None:
             return self._ordered
         left = self._until - self._clock()

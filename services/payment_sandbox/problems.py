@@ -15,7 +15,7 @@ class Problem(Exception):
         self.status, self.title, self.detail, self.field = status, title, detail, field
 
     def response(self) -> web.Response:
-        """The problem as an answer; `field` names what the caller has to change."""
+        """Return the problem as an HTTP response; `field` names what the caller has to change."""
         document = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         if self.field is not None:
             document["field"] = self.field
@@ -26,7 +26,7 @@ class Problem(Exception):
 
 
 def invalid(error: ValidationError) -> Problem:
-    """The first error of a validated body or query, with the field that it is about."""
+    """Return the first error of a validated body or query, with its field."""
     first = error.errors(include_url=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return Problem(400, "Body is not JSON", first["msg"], "body")

@@ -67,7 +67,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
-    """The validated body; a Problem names the field that is wrong."""
+    """Return the validated body. Raises a Problem that names the invalid field."""
     try:
         return model.model_validate_json(await request.read())
     except ValidationError as error:
@@ -75,7 +75,7 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
 
 
 def read_page(request: web.Request) -> Page:
-    """The validated query of a ledger read."""
+    """Return the validated query of a ledger read."""
     try:
         return Page.model_validate(dict(request.query))
     except ValidationError as error:
@@ -83,7 +83,7 @@ def read_page(request: web.Request) -> Page:
 
 
 def read_key(request: web.Request) -> str:
-    """The request's idempotency key, written bare or as the draft's quoted string."""
+    """Return the request's idempotency key, written bare or as the draft's quoted string."""
     header = request.headers.get("Idempotency-Key")
     if header is None:
         raise Problem(400, "Idempotency-Key is missing", "send one key for each thing to be done", "Idempotency-Key")

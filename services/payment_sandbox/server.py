@@ -20,7 +20,7 @@ _REFUNDS = "/v1/refunds"
 
 
 def create_app(settings: SandboxSettings, ledger: Ledger) -> web.Application:
-    """The whole provider; on shutdown it books what it promised and lets go of hanging requests."""
+    """Create the whole provider; on shutdown it books what it promised and releases hanging requests."""
     sandbox = Sandbox(settings, ledger)
     app = web.Application(middlewares=[answer_problems], client_max_size=settings.max_body_bytes)
     app.add_routes(
@@ -51,7 +51,7 @@ class Sandbox:
         self._closing = asyncio.Event()
 
     def guarded(self, handler: Handler) -> Handler:
-        """The handler as seen through the outage that holds at the time of the request."""
+        """Wrap the handler in the outage that is ordered at the time of the request."""
 
         async def guard(request: web.Request) -> web.StreamResponse:
             match self._outage.now().mode:
@@ -84,7 +84,7 @@ class Sandbox:
         return _json(_refund_document(await self._books.refund(key, refund)), 201)
 
     async def get_charge(self, request: web.Request) -> web.StreamResponse:
-        """The charge under a key: final, pending (202) or unknown (404)."""
+        """Return the charge under a key: final, pending (202) or unknown (404)."""
         key = request.match_info["key"]
         if self._books.is_running(key):
             return _json({"status": "pending", "key": key}, 202)
@@ -94,22 +94,22 @@ class Sandbox:
         return _json(_charge_document(entry))
 
     async def get_ledger(self, request: web.Request) -> web.StreamResponse:
-        """A page of final entries, in order; `next` is the `after` of the following page or null."""
+        """Return a page of final entries, in order; `next` is the `after` of the following page or null."""
         page = read_page(request)
         entries = self._ledger.page(page.after, page.limit)
         following = entries[-1].seq if len(entries) == page.limit else None
         return _json({"entries": [_ledger_line(entry) for entry in entries], "next": following})
 
     async def get_livez(self, _: web.Request) -> web.StreamResponse:
-        """The process answers, whatever outage was ordered."""
+        """Answer that the process is alive, whatever outage was ordered."""
         return _json({"status": "ok"})
 
     async def get_outage(self, _: web.Request) -> web.StreamResponse:
-        """The mode that holds now."""
+        """Return the current mode of the outage."""
         return _json(self._outage.now().model_dump())
 
     async def post_outage(self, request: web.Request) -> web.StreamResponse:
-        """Starts or ends an outage of charges and refunds; ledger, livez and this stay reachable."""
+        """Start or end an outage of charges and refunds; /ledger, /livez and /outage stay reachable."""
         self._outage.order(await read_body(request, OutageOrder))
         return _json(self._outage.now().model_dump())
 

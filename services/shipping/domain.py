@@ -16,7 +16,7 @@ from contracts import (
 
 
 def announce(known: Shipment | None, event: OrderPlaced) -> Shipment | None:
-    """The shipment of an order just placed, scheduled at once when it is express; None when the order is known here."""
+    """Return the shipment of a new order, scheduled at once if it is express; None if the order is known already."""
     if known is not None:
         return None
     if event.shipping_speed == "express":
@@ -25,7 +25,7 @@ def announce(known: Shipment | None, event: OrderPlaced) -> Shipment | None:
 
 
 def schedule(known: Shipment | None, command: ScheduleShipment, now: int) -> Shipment:
-    """The shipment as the command leaves it: scheduled, unless it was cancelled before or the command is too old."""
+    """Schedule the shipment, unless it was cancelled before or the command has expired."""
     match known:
         case Shipment(status="scheduled" | "cancelled"):
             return known
@@ -36,26 +36,26 @@ def schedule(known: Shipment | None, command: ScheduleShipment, now: int) -> Shi
 
 
 def pack(known: Shipment | None, command: InitiatePackaging) -> Shipment:
-    """Packing has begun, unless the shipment is cancelled."""
+    """Note that packing has begun, unless the shipment is cancelled."""
     shipment = known or Shipment(order_id=command.order_id)
     return shipment if shipment.status == "cancelled" else shipment.model_copy(update={"packaging": True})
 
 
 def cancel(known: Shipment | None, order_id: str) -> Shipment:
-    """Nothing ships, now or later; also before anything was planned."""
+    """Cancel the shipment, now and for later; valid also before anything was planned."""
     shipment = known or Shipment(order_id=order_id)
     return shipment.model_copy(update={"status": "cancelled"})
 
 
 def answer(shipment: Shipment) -> ShipmentScheduled | ShipmentCancelled:
-    """What was decided, as the event that tells it."""
+    """Return the event that announces the decision."""
     if shipment.status == "cancelled" or shipment.shipment_id is None:
         return ShipmentCancelled(order_id=shipment.order_id, shipment_id=shipment.shipment_id)
     return scheduled(shipment)
 
 
 def scheduled(shipment: Shipment) -> ShipmentScheduled:
-    """The plan, announced."""
+    """Return the event that announces the plan."""
     return ShipmentScheduled(
         order_id=shipment.order_id,
         shipment_id=shipment_id_of(shipment.order_id),
@@ -64,7 +64,7 @@ def scheduled(shipment: Shipment) -> ShipmentScheduled:
 
 
 def shipment_id_of(order_id: str) -> str:
-    """An order has one shipment, so its id follows from the order's."""
+    """Return the id of the order's one shipment, which follows from the order's id."""
     return f"shp-{blake2b(order_id.encode(), digest_size=8).hexdigest()}"
 
 

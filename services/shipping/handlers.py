@@ -42,7 +42,7 @@ class ShippingSubscriber:
 
     @reacts_to(OrderPlaced)
     def on_order_placed(self, event: OrderPlaced) -> None:
-        """The first OrderPlaced of an order counts; one that was cancelled before stays cancelled."""
+        """Plan the shipment of the order's first OrderPlaced; a cancelled shipment stays cancelled."""
         shipment = domain.announce(self.shipments.get(event.order_id), event)
         if shipment is None:
             return

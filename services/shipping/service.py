@@ -7,7 +7,7 @@ from services.shipping.handlers import PackingFloor, ShipmentCancellation, Shipp
 
 
 def shipping_service() -> Service:
-    """The service as declared; nothing runs yet."""
+    """Declare the service; nothing runs yet."""
     return Service(
         "shipping",
         CATALOGUE,
