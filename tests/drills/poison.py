@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 
 from contracts import AttemptCharge
 from contracts.catalogue import ORDERS_COMMANDS
+from ensemble.messages import readers_for
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\
@@ -24,21 +25,21 @@ _LIMIT_S: Final = 30.0
 
 
 def _act(scene: Scene) -> None:
-    _refused(scene)
-    _others_flow(scene)
-    _looked_at(scene)
-    _put_right(scene)
-    _unreadable(scene)
+    _send_malformed_order(scene)
+    _complete_other_orders(scene)
+    _inspect_dead_letter(scene)
+    _redrive_corrected_charge(scene)
+    _discard_unreadable_record(scene)
 
 
-def _refused(scene: Scene) -> None:
+def _send_malformed_order(scene: Scene) -> None:
     scene.tell("A shop sends a payment token with a blank in it, which the provider refuses as malformed.")
     scene.type(f"./ensemble orders place --order-id {_POISONED} --payment-token 'tok approve' --line grinder:1:12900")
     scene.load.placed.append(_POISONED)
     scene.until(lambda: scene.watch.parked("payment"), "payment holds the order's charge back")
 
 
-def _others_flow(scene: Scene) -> None:
+def _complete_other_orders(scene: Scene) -> None:
     orders = scene.load.place(_OTHERS)
     scene.await_end(orders)
     scene.tell(f"{len(orders)} other orders come, and are completed. This one waits, with what came for it since.")
@@ -49,28 +50,28 @@ def _others_flow(scene: Scene) -> None:
     scene.type("./ensemble orders list --paused")
 
 
-def _looked_at(scene: Scene) -> None:
+def _inspect_dead_letter(scene: Scene) -> None:
     scene.tell("Why?")
     scene.type("./ensemble dead-letters group")
     scene.type("./ensemble dead-letters list")
-    scene.type(f"./ensemble dead-letters show {_letter(scene)}", shows=24)
+    scene.type(f"./ensemble dead-letters show {_place_of_dead_letter(scene)}", shows=24)
     scene.tell("A rehearsal stops where it would call the provider, who would refuse it again.")
     scene.type(f"./ensemble dead-letters redrive --key {_POISONED} --dry-run")
 
 
-def _letter(scene: Scene) -> str:
-    """Where the only one lies."""
-    found = scene.watch.letters()
-    must(len(found) == 1, f"there are {len(found)} open dead letters, not one")
-    return str(found[0]["place"])
+def _place_of_dead_letter(scene: Scene) -> str:
+    """Return the place of the only open dead letter. Raises DrillFailed if there is none, or another."""
+    letters = scene.watch.letters()
+    must(len(letters) == 1, f"there are {len(letters)} open dead letters, not one")
+    return str(letters[0]["place"])
 
 
-def _put_right(scene: Scene) -> None:
+def _redrive_corrected_charge(scene: Scene) -> None:
     scene.tell("The shop says what the token was meant to be. The message is redriven with it; the original is kept.")
     file = scene.home / "charge.json"
-    file.write_text(json.dumps(_mended(scene)) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(_correct_charge(scene)) + "\n", encoding="utf-8")
     scene.type(f"cat {from_here(file)}")
-    place = _letter(scene)
+    place = _place_of_dead_letter(scene)
     scene.type(
         f"./ensemble dead-letters redrive {place} --edit {from_here(file)} --reason 'the shop has sent a wrong token'"
     )
@@ -83,17 +84,15 @@ def _put_right(scene: Scene) -> None:
     scene.type(f"./ensemble orders show {_POISONED}")
 
 
-def _mended(scene: Scene) -> dict[str, Any]:
-    held = scene.watch.parked("payment")[0].head
-    from ensemble.messages import readers_for
-
-    assert held.value is not None, "a charge has content"
-    charge = readers_for(AttemptCharge)[held.value[:5]](held.value)
+def _correct_charge(scene: Scene) -> dict[str, Any]:
+    head = scene.watch.parked("payment")[0].head
+    assert head.value is not None, "a charge has content"
+    charge = readers_for(AttemptCharge)[head.value[:5]](head.value)
     return {**charge.model_dump(), "payment_token": "tok_approve"}
 
 
-def _unreadable(scene: Scene) -> None:
-    scene.tell("Somebody else's program writes something else onto a topic. It is given up at once, and nothing waits.")
+def _discard_unreadable_record(scene: Scene) -> None:
+    scene.tell("Another team's program writes something else onto a topic. It is given up at once, and nothing waits.")
     producer = Producer({"bootstrap.servers": scene.stage.bootstrap})
     producer.produce(ORDERS_COMMANDS.name, b'{"order": "as JSON"}', b"order-json")
     must(producer.flush(_LIMIT_S) == 0, "the broker takes no records")

@@ -20,24 +20,24 @@ _DRAIN_S: Final = 300.0
 
 
 def _act(scene: Scene) -> None:
-    _policy(scene)
+    _show_policy(scene)
     scene.load.place(_BEFORE)
     scene.await_end(scene.load.placed)
     with scene.load.steady(scene.size.rate):
-        _goes_down(scene)
-        _waits(scene)
-        _comes_back(scene)
-    _resumed(scene)
+        _take_provider_down(scene)
+        _show_waiting_orders(scene)
+        _bring_provider_back(scene)
+    _resume_orders(scene)
 
 
-def _policy(scene: Scene) -> None:
+def _show_policy(scene: Scene) -> None:
     scene.tell("By this policy, orders whose payment stays unanswered are paused, not cancelled.")
     file = from_here(scene.home / "policies" / "orchestrator.toml")
     scene.type(f"cat {file}")
     scene.type(f"./ensemble policies check {file}")
 
 
-def _goes_down(scene: Scene) -> None:
+def _take_provider_down(scene: Scene) -> None:
     scene.tell(f"Customers place {scene.size.rate:g} orders a second, and the provider goes down: it answers with 503.")
     scene.order_provider("down")
     scene.until(lambda: _incidents(scene, open_only=True), "an incident is open")
@@ -45,7 +45,7 @@ def _goes_down(scene: Scene) -> None:
     scene.type("./ensemble incidents list --open")
 
 
-def _waits(scene: Scene) -> None:
+def _show_waiting_orders(scene: Scene) -> None:
     scene.wait(scene.size.minutes * 60, "the provider is down")
     scene.until(scene.watch.paused, "orders are paused")
     scene.tell(f"{scene.size.minutes:g} minutes later: most of what payment holds back was never attempted.")
@@ -54,24 +54,24 @@ def _waits(scene: Scene) -> None:
     scene.look_at_metrics("payment", "ensemble_outages")
     scene.tell("Orders wait visibly. Nobody is charged, and nobody is cancelled.")
     scene.type("./ensemble orders list --paused", shows=_SHOWN)
-    held = scene.watch.parked("payment")
-    unattempted = sum(parked.entry.attempts == 0 for parked in held)
+    parked_keys = scene.watch.parked("payment")
+    unattempted = sum(parked.entry.attempts == 0 for parked in parked_keys)
     must(unattempted, "every parked record was attempted")
-    scene.tell(f"{len(held)} orders are held back, {unattempted} of them unattempted.")
+    scene.tell(f"{len(parked_keys)} orders are held back, {unattempted} of them unattempted.")
 
 
-def _comes_back(scene: Scene) -> None:
+def _bring_provider_back(scene: Scene) -> None:
     scene.tell("The provider is back. Nobody tells payment: its next probe finds out, and it charges what it holds.")
     scene.order_provider("up")
     scene.until(lambda: not _incidents(scene, open_only=True), "the incident is closed")
     scene.until(lambda: not scene.watch.parked("payment"), "payment holds nothing back", _DRAIN_S)
     scene.type("./ensemble incidents list")
     scene.type("./ensemble parked list --service payment")
-    found = _incidents(scene, open_only=False)
-    must(len(found) == 1, f"there are {len(found)} incidents, not one")
+    incidents = _incidents(scene, open_only=False)
+    must(len(incidents) == 1, f"there are {len(incidents)} incidents, not one")
 
 
-def _resumed(scene: Scene) -> None:
+def _resume_orders(scene: Scene) -> None:
     scene.tell("The orders that were paused are resumed: one as a probe, then in waves that stop when too many fail.")
     paused = len(scene.watch.paused())
     wave = max(10, paused // 5)

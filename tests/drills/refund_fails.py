@@ -15,15 +15,15 @@ resends = 0
 
 
 def _act(scene: Scene) -> None:
-    repaired, by_hand = _held(scene)
-    _cancelled(scene, repaired, by_hand)
-    _owed(scene, repaired)
-    _repaired(scene, repaired)
-    _settled(scene, by_hand)
-    _others(scene)
+    repaired, by_hand = _place_paid_orders_that_wait(scene)
+    _cancel(scene, repaired, by_hand)
+    _show_debts(scene, repaired)
+    _redrive_refund(scene, repaired)
+    _settle_by_hand(scene, by_hand)
+    _complete_third_order(scene)
 
 
-def _held(scene: Scene) -> list[str]:
+def _place_paid_orders_that_wait(scene: Scene) -> list[str]:
     scene.tell("The stock is being counted: no order may reserve meanwhile. Three orders come, are paid, and wait.")
     scene.type("./ensemble steps pause reservation --reason 'the stock is being counted'")
     orders = scene.load.place(3)
@@ -32,7 +32,7 @@ def _held(scene: Scene) -> list[str]:
     return orders[:2]
 
 
-def _cancelled(scene: Scene, *orders: str) -> None:
+def _cancel(scene: Scene, *orders: str) -> None:
     scene.tell("Two customers do not want to wait. What would be taken back?")
     scene.type(f"./ensemble orders cancel {orders[0]} --preview")
     scene.tell("They are cancelled, and resumed so that they can turn back. The provider refuses the refunds for good.")
@@ -44,14 +44,14 @@ def _cancelled(scene: Scene, *orders: str) -> None:
     scene.await_end(orders, "compensation_failed")
 
 
-def _owed(scene: Scene, order_id: str) -> None:
+def _show_debts(scene: Scene, order_id: str) -> None:
     scene.tell("What is owed, exactly, and to which charge:")
     scene.type("./ensemble orders list --owed")
     scene.type("./ensemble dead-letters group")
     scene.type(f"./ensemble orders show {order_id}")
 
 
-def _repaired(scene: Scene, order_id: str) -> None:
+def _redrive_refund(scene: Scene, order_id: str) -> None:
     scene.tell("The provider is repaired. The refund that payment holds is redriven, after a rehearsal.")
     scene.order_provider("up")
     which = f"./ensemble dead-letters redrive --key {order_id}"
@@ -61,7 +61,7 @@ def _repaired(scene: Scene, order_id: str) -> None:
     scene.type("./ensemble orders list --owed")
 
 
-def _settled(scene: Scene, order_id: str) -> None:
+def _settle_by_hand(scene: Scene, order_id: str) -> None:
     scene.tell("The other customer has had the money by bank transfer, so it must not be refunded as well.")
     scene.type(f"./ensemble dead-letters discard --key {order_id} --reason 'paid back by bank transfer' --yes")
     scene.type(f"./ensemble orders settle {order_id} --step payment --reason 'paid back by bank transfer, ref 4711'")
@@ -70,8 +70,8 @@ def _settled(scene: Scene, order_id: str) -> None:
     must(not scene.watch.parked("payment"), "payment still holds something back")
 
 
-def _others(scene: Scene) -> None:
-    scene.tell("The stock is counted; whoever waited goes on.")
+def _complete_third_order(scene: Scene) -> None:
+    scene.tell("The stock is counted; the third order goes on.")
     scene.type("./ensemble steps resume reservation --reason 'the stock is counted' --yes")
     scene.await_end(scene.load.placed[2:])
 

@@ -25,7 +25,7 @@ _READY_S: Final = 90.0
 
 @dataclass(frozen=True)
 class _WrongRelease(Member):
-    """Inventory's process, with other code in it."""
+    """Inventory's process with the code of the wrong release."""
 
     @property
     def module(self) -> str:
@@ -36,21 +36,21 @@ def _act(scene: Scene) -> None:
     right = scene.fleet.members[_SERVICE]
     scene.tell("A new release of inventory goes live, under load.")
     with scene.load.steady(scene.size.rate):
-        _released(scene, _WrongRelease(right.service, right.port))
+        _release(scene, _WrongRelease(right.service, right.port))
         scene.until(lambda: len(scene.watch.letters()) >= _LETTERS, f"{_LETTERS} commands are given up")
-        _looked_at(scene)
+        _inspect_dead_letters(scene)
         scene.tell("It is rolled back. What comes from now on is well; what was given up stays where it is.")
-        _released(scene, right)
-    _redriven(scene)
-    _resumed(scene)
+        _release(scene, right)
+    _redrive_in_two_steps(scene)
+    _resume_orders(scene)
 
 
-def _released(scene: Scene, member: Member) -> None:
+def _release(scene: Scene, member: Member) -> None:
     scene.fleet.put_in_place(member)
     scene.fleet.await_ready(_READY_S)
 
 
-def _looked_at(scene: Scene) -> None:
+def _inspect_dead_letters(scene: Scene) -> None:
     scene.tell("Many commands are given up, all for one cause, and the orders behind them are paused.")
     scene.type("./ensemble dead-letters group")
     scene.type("./ensemble orders list --paused", shows=_SHOWN)
@@ -58,7 +58,7 @@ def _looked_at(scene: Scene) -> None:
     scene.type(f"./ensemble dead-letters note {group} 'release 42 does not know all goods; rolled back'")
 
 
-def _redriven(scene: Scene) -> None:
+def _redrive_in_two_steps(scene: Scene) -> None:
     scene.until(
         lambda: len(scene.watch.paused()) == len(scene.watch.letters()), "every order that was given up is paused"
     )
@@ -74,7 +74,7 @@ def _redriven(scene: Scene) -> None:
     must(not scene.watch.letters(), f"{len(scene.watch.letters())} dead letters are still open")
 
 
-def _resumed(scene: Scene) -> None:
+def _resume_orders(scene: Scene) -> None:
     scene.tell("The orders have their answers, and go on.")
     how = f"--reason 'redriven: the release did not know the {REFUSED}' --yes"
     scene.type(f"./ensemble orders resume --where paused=true {how}", shows=3 * _SHOWN)
@@ -82,9 +82,9 @@ def _resumed(scene: Scene) -> None:
 
 
 def _group(scene: Scene) -> str:
-    found = {str(letter["group"]) for letter in scene.watch.letters()}
-    must(len(found) == 1, f"there are {len(found)} groups of dead letters, not one")
-    return found.pop()
+    groups = {str(letter["group"]) for letter in scene.watch.letters()}
+    must(len(groups) == 1, f"there are {len(groups)} groups of dead letters, not one")
+    return groups.pop()
 
 
 DRILL: Final = Drill(

@@ -17,7 +17,7 @@ REFUSED: Final = "grinder"
 
 @dataclass(frozen=True)
 class WrongInventoryService(InventoryService):
-    """Somebody meant to refuse unknown goods, and forgot some that are known."""
+    """Inventory with a rule against unknown goods whose list lacks some that are known."""
 
     @handles(FulfilOrder)
     def reserve_stock(self, command: FulfilOrder) -> None:
@@ -27,7 +27,7 @@ class WrongInventoryService(InventoryService):
 
 
 def main() -> int:
-    """The service with that role in place of its own."""
+    """Run the service with that role in place of its own."""
     service.InventoryService = WrongInventoryService  # type: ignore[attr-defined]  # what a release does to a process
     return run(service.inventory_service())
 
