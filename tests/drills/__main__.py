@@ -25,13 +25,13 @@ def main(
     minutes: Annotated[float, typer.Option(min=0, max=600, help="How long the trouble lasts, where it lasts.")] = 1.0,
     rate: Annotated[float, typer.Option(min=0.1, max=200, help="Orders a second, where there is load.")] = 5.0,
 ) -> None:
-    """Act it out; the transcript is build/drills/NAME.txt. Exit code 1 when something is not as it must be."""
+    """Act a drill out; the transcript is build/drills/NAME.txt. Exit code 1 when something is not as it must be."""
     if name not in DRILLS:
         raise typer.BadParameter(f"{name}: there is no such drill; there are {', '.join(DRILLS)}")
-    raise typer.Exit(_performed(DRILLS[name], Size(minutes, rate), TRANSCRIPTS))
+    raise typer.Exit(_perform(DRILLS[name], Size(minutes, rate), TRANSCRIPTS))
 
 
-def _performed(drill: Drill, size: Size, directory: Path) -> int:
+def _perform(drill: Drill, size: Size, directory: Path) -> int:
     try:
         perform(drill, size, directory, typer.echo)
     except (DrillFailed, FleetError) as failure:

@@ -23,7 +23,7 @@ _PIECES: Final = 1_000_000
 
 
 class Load:
-    """Whoever orders, with shelves that do not run empty."""
+    """The customers' orders, with stock that does not run out."""
 
     def __init__(self, access: ClusterClient) -> None:
         self._writer, self._lock = access.writer(), threading.Lock()
@@ -34,7 +34,7 @@ class Load:
             self._writer.write([record_of(stock, INVENTORY_COMMANDS, token_hex(16))])
 
     def place(self, count: int = 1) -> list[str]:
-        """So many orders at once; their ids."""
+        """Place so many orders at once and return their ids."""
         with self._lock:
             numbers = range(len(self.placed) + 1, len(self.placed) + count + 1)
             orders = [_order(number) for number in numbers]
@@ -45,7 +45,7 @@ class Load:
 
     @contextmanager
     def steady(self, rate: float) -> Iterator[None]:
-        """So many a second, by the clock, as long as the block lasts."""
+        """Place so many orders a second, by the clock, as long as the block lasts."""
         is_over, failures = threading.Event(), list[BaseException]()
         thread = threading.Thread(target=self._keep_placing, args=(rate, is_over, failures), daemon=True)
         thread.start()
@@ -64,7 +64,7 @@ class Load:
                 due = max(1, int((time.monotonic() - began) * rate) - sent)
                 self.place(due)
                 sent += due
-        except Exception as failure:  # noqa: BLE001  raised again by whoever ends the load
+        except Exception as failure:  # noqa: BLE001  raised again when the load ends
             failures.append(failure)
 
 

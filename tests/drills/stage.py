@@ -54,13 +54,13 @@ class Drill:
 
 
 def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], None]) -> None:
-    """Act it out, from nothing to a clean check. DrillFailed when something is not as it must be.
+    """Act the drill out, from nothing to a clean check. Raises DrillFailed if something is not as it must be.
 
     The transcript is `directory`/NAME.txt; logs and policy files lie beside it, in `directory`/NAME.
     """
     home = directory / drill.name
     shutil.rmtree(home, ignore_errors=True)
-    environment = {"ENSEMBLE_POLICIES_DIR": str(_written(drill.policies, home / "policies"))}
+    environment = {"ENSEMBLE_POLICIES_DIR": str(_write_policies(drill.policies, home / "policies"))}
     stage = Stack(StackPlan(home, ALL, environment=environment), _progress)
     try:
         with (
@@ -105,68 +105,71 @@ class Scene:
     # -- what happens, and what the operator types --------------------------------------------------------------------
 
     def tell(self, sentence: str) -> None:
-        """What happens, or what the operator wants to know."""
+        """Write down what happens, or what the operator wants to know."""
         self.transcript.add(sentence)
 
     def type(self, line: str, *, shows: int | None = None, code: int = 0) -> str:
-        """Run a command; what it printed. `shows` lines of it are kept. DrillFailed when its exit code is another."""
+        """Run a command and return what it printed, of which the transcript keeps `shows` lines.
+
+        Raises DrillFailed if its exit code is not `code`.
+        """
         ran = run(line, self._environment())
         self.transcript.add(f"$ {line}\n{ran.head(shows)}")
         must(ran.code == code, f"`{line}` ended with exit code {ran.code}, not {code}:\n{ran.text}")
         return ran.text
 
-    def look_at_metrics(self, name: str, wanted: str) -> list[str]:
-        """What curl and grep show of a service's /metrics."""
-        found = self.metrics(name, wanted)
-        line = f"$ curl -s {self.fleet.members[name].url}/metrics | grep ^{wanted}"
-        self.transcript.add("\n".join([line, *found]))
-        return found
+    def look_at_metrics(self, name: str, prefix: str) -> list[str]:
+        """Write down what curl and grep show of a service's /metrics, and return it."""
+        lines = self.metrics(name, prefix)
+        line = f"$ curl -s {self.fleet.members[name].url}/metrics | grep ^{prefix}"
+        self.transcript.add("\n".join([line, *lines]))
+        return lines
 
-    def metrics(self, name: str, wanted: str) -> list[str]:
-        """The lines of a service's /metrics that begin so."""
+    def metrics(self, name: str, prefix: str) -> list[str]:
+        """Return the lines of a service's /metrics that begin so."""
         url = f"{self.fleet.members[name].url}/metrics"
         with urllib.request.urlopen(url, timeout=_ASK_S) as answer:
             lines = answer.read().decode().splitlines()
-        return [line for line in lines if line.startswith(wanted)]
+        return [line for line in lines if line.startswith(prefix)]
 
     def order_provider(self, mode: str) -> None:
-        """Have the payment provider behave in some way."""
+        """Have the payment provider behave in this mode."""
         url, body = f"{self.fleet.provider_url}/admin/outage", f'{{"mode": "{mode}"}}'
         request = urllib.request.Request(url, body.encode())
         with urllib.request.urlopen(request, timeout=_ASK_S):
             self.transcript.add(f"$ curl -X POST {url} -d '{body}'")
 
     def check(self) -> None:
-        """All orders have ended, and the independent check says so."""
+        """Run the independent check over all orders. Raises DrillFailed if it finds something."""
         self.type(f"./ensemble verify --expect-orders {len(self.load.placed)} --settle {_SETTLE_S}")
 
     # -- what must come to be -----------------------------------------------------------------------------------------
 
-    def until(self, condition: Callable[[], Any], words: str, limit_s: float = PATIENCE_S) -> None:
-        """Return when it holds; DrillFailed when it does not in time."""
+    def until(self, condition: Callable[[], Any], expected: str, limit_s: float = PATIENCE_S) -> None:
+        """Return when the condition holds. Raises DrillFailed if it does not in time."""
         began = time.monotonic()
         while not condition():
             waited = time.monotonic() - began
-            must(waited < limit_s, f"within {limit_s:g} s it did not come to this: {words}")
+            must(waited < limit_s, f"within {limit_s:g} s it did not come to this: {expected}")
             must(not (exits := self.fleet.unexpected_exits()), "\n".join(map(str, exits)))
-            _progress(f"waiting until {words} ({waited:.0f} s)")
+            _progress(f"waiting until {expected} ({waited:.0f} s)")
             time.sleep(_STEP_S)
 
-    def wait(self, seconds: float, words: str) -> None:
+    def wait(self, seconds: float, event: str) -> None:
         """Let time pass."""
         end = time.monotonic() + seconds
-        self.until(lambda: time.monotonic() >= end, f"{words} for {seconds:g} s", seconds + PATIENCE_S)
+        self.until(lambda: time.monotonic() >= end, f"{event} for {seconds:g} s", seconds + PATIENCE_S)
 
     def await_end(self, order_ids: Sequence[str], status: str = "completed", limit_s: float = PATIENCE_S) -> None:
-        """Return when these orders have ended so."""
+        """Return when these orders have ended with this status."""
 
-        def ended() -> bool:
+        def have_ended() -> bool:
             return all(self.watch.order(order_id).get("status") == status for order_id in order_ids)
 
-        self.until(ended, f"{len(order_ids)} orders are {status}", limit_s)
+        self.until(have_ended, f"{len(order_ids)} orders are {status}", limit_s)
 
     def _environment(self) -> dict[str, str]:
-        """The operator's: a name, and where everything is."""
+        """Return the operator's environment: a name, and where everything is."""
         return {
             **os.environ,
             "LOGNAME": OPERATOR,
@@ -178,27 +181,27 @@ class Scene:
         }
 
 
-def must(holds: object, words: str) -> None:
-    """DrillFailed with these words unless it holds."""
+def must(holds: object, message: str) -> None:
+    """Raise DrillFailed with this message unless the condition holds."""
     if not holds:
-        raise DrillFailed(words)
+        raise DrillFailed(message)
 
 
 def from_here(path: Path) -> str:
-    """The path as it is typed in the checkout."""
+    """Return the path as it is typed in the checkout."""
     absolute = path.absolute()
     return str(absolute.relative_to(CHECKOUT)) if absolute.is_relative_to(CHECKOUT) else str(absolute)
 
 
-def _written(policies: Mapping[str, str], directory: Path) -> Path:
+def _write_policies(policies: Mapping[str, str], directory: Path) -> Path:
     directory.mkdir(parents=True)
     for service, text in policies.items():
         (directory / f"{service}.toml").write_text(text, encoding="utf-8")
     return directory.absolute()
 
 
-def _progress(words: str) -> None:
-    """A line on a terminal, written over and over; nothing elsewhere."""
+def _progress(line: str) -> None:
+    """Write a line over and over on a terminal, nothing elsewhere."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{words}\r")
+        sys.stderr.write(f"\r\x1b[K{line}\r")
         sys.stderr.flush()

@@ -28,7 +28,7 @@ class CommandResult:
     code: int
 
     def head(self, lines: int | None) -> str:
-        """The first so many lines, and how many there are more."""
+        """Return the first so many lines, and how many more there are."""
         all_ = self.text.splitlines()
         if lines is None or len(all_) <= lines + 1:
             return self.text
@@ -36,7 +36,7 @@ class CommandResult:
 
 
 def run(line: str, environment: Mapping[str, str]) -> CommandResult:
-    """Run it in the checkout, to its end."""
+    """Run a command line in the checkout, to its end."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
     process = subprocess.Popen(
@@ -44,14 +44,14 @@ def run(line: str, environment: Mapping[str, str]) -> CommandResult:
     )
     os.close(theirs)
     try:
-        said = b"".join(_chunks(ours))
+        output = b"".join(_chunks(ours))
     finally:
         os.close(ours)
-    return CommandResult(_read(said.decode(errors="replace")), process.wait(_LIMIT_S))
+    return CommandResult(_on_screen(output.decode(errors="replace")), process.wait(_LIMIT_S))
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:
-    """Until the last writer has gone, which some systems report as an error."""
+    """Yield until the last writer has gone, which some systems report as an error."""
     try:
         while chunk := os.read(descriptor, 65_536):
             yield chunk
@@ -59,7 +59,7 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
         return
 
 
-def _read(said: str) -> str:
-    """What stays on the screen: a line that is written over is its last version."""
-    lines = _STYLES.sub("", said).replace("\r\n", "\n").split("\n")
+def _on_screen(output: str) -> str:
+    """Return what stays on the screen: of a line that is written over, its last version."""
+    lines = _STYLES.sub("", output).replace("\r\n", "\n").split("\n")
     return "\n".join(line.rpartition("\r")[2].expandtabs().rstrip() for line in lines).strip("\n")

@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Transcript:
-    """Use it in a `with`."""
+    """A transcript file, open as long as a `with` lasts."""
 
     def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ class Transcript:
         self._file.close()
 
     def add(self, text: str) -> None:
-        """One block, with an empty line behind it."""
+        """Add one block, with an empty line behind it."""
         self._file.write(text.rstrip() + "\n\n")
         self._file.flush()
         self._show(text.rstrip() + "\n")
