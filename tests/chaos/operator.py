@@ -1,4 +1,4 @@
-"""Somebody at the controls: pauses, resumes, redrives and discards, through the very messages of those who may."""
+"""A simulated operator: pauses, resumes, redrives and discards by the messages that operators send."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from contracts import CompensateOrder, PauseOrder, ResumeOrder
 from ensemble.kafka.errors import ClusterError
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import PauseWork, ResumeWork, Scope
-from tests.chaos.held import Held
+from tests.chaos.parking_view import ParkingView
 from tests.end_to_end.system import System
 
-WHO: Final = operators.Operator("chaos", "to see what happens")
-WHY: Final = {"requested_by": WHO.by, "reason": WHO.reason}
+OPERATOR: Final = operators.Operator("chaos", "to see what happens")
+REASON: Final = {"requested_by": OPERATOR.by, "reason": OPERATOR.reason}
 REDRIVEN: Final = 0.7
 """The share of what was given up that one round redrives."""
 DISCARDED: Final = 0.1
@@ -46,10 +46,10 @@ class WorkPause:
 
 @dataclass
 class Operator:
-    """Acts by chance; all that it did can be asked for."""
+    """An operator who acts at random and counts all actions in `did`."""
 
     system: System
-    held: Held
+    parking: ParkingView
     dice: random.Random
     did: Counter[str] = field(default_factory=Counter)
     pauses: list[WorkPause] = field(default_factory=list)
@@ -57,19 +57,19 @@ class Operator:
     # -- work -----------------------------------------------------------------------------------------------------
 
     def pause_work(self, scope: Scope, name: str) -> WorkPause:
-        """In every partition of all who have to know."""
-        what, command = wide_pause(scope, name), PauseWork(scope=scope, name=name, **WHO.operation())
+        """Pause work in every partition of the services that it concerns."""
+        what, command = wide_pause(scope, name), PauseWork(scope=scope, name=name, **OPERATOR.operation())
         self.pauses.append(pause := WorkPause(what, command.operation_id))
-        self._tell_all(what, command)
+        self._send_to_all(what, command)
         self.did[f"{scope} paused"] += 1
         return pause
 
     def resume_work(self, pause: WorkPause) -> None:
         pause.resumed_at = pause.resumed_at or now()
-        self._tell_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **WHO.operation()))
+        self._send_to_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **OPERATOR.operation()))
 
-    def _tell_all(self, what: WidePause, command: PauseWork | ResumeWork) -> None:
-        """As one; again, when the broker is away. The same command twice is the same as once."""
+    def _send_to_all(self, what: WidePause, command: PauseWork | ResumeWork) -> None:
+        """Write the command in one transaction, again when the broker is away: twice is the same as once."""
         limit, write = time.monotonic() + _PATIENCE_S, partial(self._write_together, what, command)
         while (refusal := write()) and time.monotonic() < limit:
             self.did["commands written again"] += 1
@@ -88,14 +88,14 @@ class Operator:
     # -- orders ---------------------------------------------------------------------------------------------------
 
     def pause_order(self, order_id: str) -> None:
-        self.system.publish_soon(PauseOrder(order_id=order_id, **WHY))
+        self.system.publish_soon(PauseOrder(order_id=order_id, **REASON))
         self.did["order paused"] += 1
 
     def resume_order(self, order_id: str) -> None:
-        self.system.publish_soon(ResumeOrder(order_id=order_id, **WHY))
+        self.system.publish_soon(ResumeOrder(order_id=order_id, **REASON))
 
     def resume_paused(self, orders: Iterable[str]) -> None:
-        """All of these that their state says are paused."""
+        """Resume those of the orders that their state says are paused."""
         for order_id in orders:
             state = self.system.watcher.state(order_id)
             if state is not None and state.fields["paused_since"] is not None:
@@ -103,43 +103,43 @@ class Operator:
         self.system.flush()
 
     def turn_back(self, order_id: str) -> None:
-        self.system.publish_soon(CompensateOrder(order_id=order_id, **WHY))
+        self.system.publish_soon(CompensateOrder(order_id=order_id, **REASON))
         self.did["order turned back"] += 1
 
     # -- parked keys ----------------------------------------------------------------------------------------------
 
     def tend(self) -> None:
         """Look at what was given up: redrive most of it, sometimes twice, discard some, leave the rest."""
-        self.held.look()
-        for parked in self.held.parked():
+        self.parking.read_on()
+        for parked in self.parking.parked():
             chance = self.dice.random()
             if parked.entry.status == "dead_lettered" and chance < DISCARDED + REDRIVEN:
                 (self.discard if chance < DISCARDED else self.redrive)(parked)
         self.system.flush()
 
     def redrive(self, parked: Parked) -> None:
-        """Asked for once or twice, which has to be the same; not before its dead letter is seen."""
-        if (letter := self.held.letter_of(parked)) is not None:
-            command = record_of(parked.service, parked.partition, redrive_of(letter, WHO), parked.key)
+        """Redrive once or twice, which has to be the same, as soon as the dead letter is seen."""
+        if (letter := self.parking.dead_letter_of(parked)) is not None:
+            command = record_of(parked.service, parked.partition, redrive_of(letter, OPERATOR), parked.key)
             for _ in range(self.dice.choice((1, 1, 2))):
-                self._tell(command)
+                self._send(command)
             self.did["redriven"] += 1
 
     def discard(self, parked: Parked) -> None:
-        if (letter := self.held.letter_of(parked)) is not None:
-            self._tell(record_of(parked.service, parked.partition, discard_of(letter, WHO), parked.key))
+        if (letter := self.parking.dead_letter_of(parked)) is not None:
+            self._send(record_of(parked.service, parked.partition, discard_of(letter, OPERATOR), parked.key))
             self.did["discarded"] += 1
 
     def redrive_unreadable(self) -> None:
-        """Bytes that nobody can read come again, and are put aside again."""
-        if unreadable := self.held.unreadable():
+        """Redrive an unreadable record, which becomes a dead letter again."""
+        if unreadable := self.parking.unreadable():
             letter = self.dice.choice(unreadable)
             key = letter.entry.record.key or b""
-            self._tell(record_of(letter.service, letter.partition, redrive_of(letter, WHO), key))
+            self._send(record_of(letter.service, letter.partition, redrive_of(letter, OPERATOR), key))
             self.system.flush()
             self.did["unreadable redriven"] += 1
 
-    def _tell(self, record: Output) -> None:
+    def _send(self, record: Output) -> None:
         topic, value, key, headers, partition = record
         self.system.outsider.produce(topic, value, key, partition, headers=headers)
         self.system.outsider.poll(0)

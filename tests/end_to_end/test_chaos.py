@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.amounts import Amounts
 from tests.chaos.campaign import Campaign
-from tests.chaos.flow import IMPATIENT, PATIENT, chaos_system
+from tests.chaos.chaos_system import IMPATIENT, PATIENT, chaos_system
+from tests.chaos.settings import ChaosSettings
 from tests.conftest import KAFKA_CHOICE
 from tests.end_to_end.system import System
 
@@ -33,17 +33,17 @@ def system(pytestconfig: pytest.Config, tmp_path: Path, patience: dict[str, str]
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("patience", "amounts"),
+    ("patience", "settings"),
     [
-        pytest.param(PATIENT, Amounts(0, orders=400, seconds=60, **SHORT), id="everything"),
-        pytest.param(IMPATIENT, Amounts(0, orders=200, seconds=20, kills=5), id="given-up-before-it-is-back"),
+        pytest.param(PATIENT, ChaosSettings(0, orders=400, seconds=60, **SHORT), id="everything"),
+        pytest.param(IMPATIENT, ChaosSettings(0, orders=200, seconds=20, kills=5), id="given-up-before-it-is-back"),
     ],
 )
 def test_every_order_ends_whatever_breaks(
-    system: System, capsys: pytest.CaptureFixture[str], patience: dict[str, str], amounts: Amounts
+    system: System, capsys: pytest.CaptureFixture[str], patience: dict[str, str], settings: ChaosSettings
 ) -> None:
     # given orders of every kind, and a plan of harm; the seed that is printed gives the same again
-    planned = amounts.seeded_from_environment()
+    planned = settings.seeded_from_environment()
     with capsys.disabled():
         print(f"\nENSEMBLE_CHAOS_SEED={planned.seed}: {planned}")  # noqa: T201
 

@@ -1,4 +1,4 @@
-"""The same seed makes the same crowd and the same plan of harm, and everybody's turn comes."""
+"""The same seed gives the same orders and the same plan of faults, and every service's turn comes."""
 
 import random
 from collections import Counter
@@ -9,43 +9,45 @@ import pytest
 
 from cli.fleet import ALL
 from ensemble.settings import CRASH_POINTS
-from tests.chaos.amounts import Amounts
-from tests.chaos.crowd import crowd
-from tests.chaos.harm import Harm
+from tests.chaos.faults import FaultInjector
+from tests.chaos.generated_orders import generate_orders
+from tests.chaos.settings import ChaosSettings
 
 SERVICES = 5
-AMOUNTS = Amounts(7, 100, 60.0, kills=5, crashes=SERVICES * len(CRASH_POINTS), freezes=2, pauses=8, tended_every_s=10)
+SETTINGS = ChaosSettings(
+    7, 100, 60.0, kills=5, crashes=SERVICES * len(CRASH_POINTS), freezes=2, pauses=8, tended_every_s=10
+)
 
 
-def harm(seed: int = 7) -> Harm:
+def fault_injector(seed: int = 7) -> FaultInjector:
     operator: Any = SimpleNamespace(did=Counter(), pause_order=print, resume_order=print, tend=print)
     operator.redrive_unreadable = print
     system: Any = SimpleNamespace(fleet=SimpleNamespace(members=dict.fromkeys(ALL)))
-    return Harm(system, operator, AMOUNTS, random.Random(seed))
+    return FaultInjector(system, operator, SETTINGS, random.Random(seed))
 
 
-def moments(planned: Harm) -> list[float]:
-    return [act.at_s for act in planned.plan([f"o-{number}" for number in range(100)])]
+def moments(faults: FaultInjector) -> list[float]:
+    return [act.at_s for act in faults.plan([f"o-{number}" for number in range(100)])]
 
 
 def published(seed: int) -> list[object]:
     """All but the headers, which carry the time."""
-    orders = crowd(seed, 100, 10)
+    orders = generate_orders(seed, 100, 10)
     return [(order.order_id, order.garbage, [(p.at_s, p.message) for p in order.publications]) for order in orders]
 
 
 def test_a_seed_makes_one_crowd_and_one_plan() -> None:
     assert published(7) == published(7)
-    assert moments(harm()) == moments(harm())
+    assert moments(fault_injector()) == moments(fault_injector())
 
 
 def test_another_seed_makes_others() -> None:
     assert published(7) != published(8)
-    assert moments(harm()) != moments(harm(8))
+    assert moments(fault_injector()) != moments(fault_injector(8))
 
 
 def test_every_service_meets_every_point() -> None:
-    turns = [harm()._service(turn) for turn in range(AMOUNTS.crashes)]
+    turns = [fault_injector()._service(turn) for turn in range(SETTINGS.crashes)]
     met = {(name, CRASH_POINTS[turn % len(CRASH_POINTS)]) for turn, name in enumerate(turns)}
     assert len(met) == SERVICES * len(CRASH_POINTS)
 
@@ -53,5 +55,5 @@ def test_every_service_meets_every_point() -> None:
 def test_amounts_can_be_set_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_CHAOS_SEED", "51")
     monkeypatch.setenv("ENSEMBLE_CHAOS_KILLS", "25")
-    given = AMOUNTS.seeded_from_environment()
+    given = SETTINGS.seeded_from_environment()
     assert (given.seed, given.kills, given.freezes) == (51, 25, 2)

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 from cli.entries import Entry
 from contracts.catalogue import CATALOGUE
 from ensemble.partitioning import partition_of
-from tests.chaos.crowd import Order
-from tests.chaos.held import Held
+from tests.chaos.generated_orders import Order
 from tests.chaos.operator import Operator, WorkPause, now
+from tests.chaos.parking_view import ParkingView
 from tests.end_to_end.system import System
 
 CONDUCTOR: Final = "orchestrator"
@@ -28,35 +28,35 @@ class Finding(NamedTuple):
     words: str
 
 
-def judge(system: System, operator: Operator, held: Held, orders: list[Order]) -> Iterator[Finding]:
-    """All of it."""
+def check_outcomes(system: System, operator: Operator, parking: ParkingView, orders: list[Order]) -> Iterator[Finding]:
+    """Yield every finding about orders, parked keys and pauses."""
     for order in orders:
         yield from _ends(system, order)
         yield from _order_pauses(system, order.order_id)
-    for parked in held.parked():
-        words = f"is still parked, {parked.entry.status}: {parked.head.message}, {parked.entry.words}"
-        yield Finding("parked", f"{parked.service} {parked.name}", words)
-    for words in held.pauses():
-        yield Finding("pauses", words, "is still in force, though it was resumed")
+    for parked in parking.parked():
+        reason = f"is still parked, {parked.entry.status}: {parked.head.message}, {parked.entry.words}"
+        yield Finding("parked", f"{parked.service} {parked.name}", reason)
+    for pause_in_force in parking.pauses():
+        yield Finding("pauses", pause_in_force, "is still in force, though it was resumed")
     for pause in operator.pauses:
-        yield from _work_pauses(system, held, pause, orders)
+        yield from _work_pauses(system, parking, pause, orders)
 
 
 def _ends(system: System, order: Order) -> Iterator[Finding]:
-    """As its kind says; an order whose charge was given up for a while may be cancelled as well."""
-    ending, wanted = system.ending(order.order_id), order.kind.ends
-    may_differ = wanted == "completed" and "payment" in dict(system.watcher.dead_letters(order.order_id))
+    """Check that the order ended as its kind says, or was cancelled, if its charge was given up for a while."""
+    ending, expected = system.ending(order.order_id), order.kind.ends
+    may_differ = expected == "completed" and "payment" in dict(system.watcher.dead_letters(order.order_id))
     if not ending:
         state = system.watcher.state(order.order_id)
         status = state.fields["status"] if state else "nothing"
         yield Finding("endings", order.order_id, f"has not ended: its state says {status}")
-    elif wanted and ending != wanted and not may_differ:
+    elif expected and ending != expected and not may_differ:
         reason = system.reason(order.order_id) if ending == "cancelled" else ""
-        yield Finding("endings", order.order_id, f"is {ending}, and had to be {wanted} {reason}".strip())
+        yield Finding("endings", order.order_id, f"is {ending}, and had to be {expected} {reason}".strip())
 
 
 def _order_pauses(system: System, order_id: str) -> Iterator[Finding]:
-    """Between OrderPaused and OrderResumed no command leaves for it, but for those of the resume itself."""
+    """Check that between OrderPaused and OrderResumed no command left for it, except those of the resume itself."""
     ends = system.watcher.entries(order_id, "OrderResumed")
     for paused in system.watcher.entries(order_id, "OrderPaused"):
         end = next((each for each in ends if each.record.offset > paused.record.offset), None)
@@ -66,14 +66,14 @@ def _order_pauses(system: System, order_id: str) -> Iterator[Finding]:
 
 
 def _is_between(begin: Entry, entry: Entry, end: Entry | None) -> bool:
-    """By their producer's clock, which is one for all three."""
+    """Compare by their producer's clock, which is one for all three."""
     return begin.record.timestamp < entry.record.timestamp < (end.record.timestamp if end else now())
 
 
-def _work_pauses(system: System, held: Held, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:
-    """Once a partition of the conductor has said that it holds, nothing of the kind leaves it until the end."""
+def _work_pauses(system: System, parking: ParkingView, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:
+    """Check that no such command left a partition between its answer to the pause and the resume."""
     asks = [(CONDUCTOR, partition, pause.operation_id) for partition in range(_PARTITIONS)]
-    holds = [held.answered.get(ask) for ask in asks]
+    holds = [parking.answered.get(ask) for ask in asks]
     if None in holds:
         yield Finding("pauses", str(pause.what), "not every partition of the conductor has answered")
     names = _names(pause)
@@ -87,13 +87,13 @@ def _work_pauses(system: System, held: Held, pause: WorkPause, orders: list[Orde
 
 
 def _is_nudge(system: System, entry: Entry) -> bool:
-    """FulfilOrder is also what the next step, the shipment, is asked for with: once the reservation is answered."""
+    """Return whether this FulfilOrder asks for the next step, the shipment, as the reservation is answered."""
     answered = system.watcher.entries(entry.order_id, "ReservationConfirmed")
     return entry.type == "FulfilOrder" and any(each.record.timestamp <= entry.record.timestamp for each in answered)
 
 
 def _names(pause: WorkPause) -> tuple[str, ...]:
-    """What the conductor sends that the pause holds back."""
+    """Return the commands of the conductor that the pause holds back."""
     match pause.what.scope:
         case "step":
             return COMMANDS_OF_STEP[pause.what.name]

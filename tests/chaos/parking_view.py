@@ -19,54 +19,54 @@ from ensemble.messages.records import RecordPlace
 from ensemble.system_messages.dead_letters import redrives_of
 from tests.end_to_end.reading import Reading
 
-Named = tuple[str, bytes, RecordPlace, int]
+DeadLetterKey = tuple[str, bytes, RecordPlace, int]
 """Service, parking key, where the record was consumed from, how often it had been redriven."""
 _POLL_S: Final = 0.2
 
 
 @dataclass
-class Held:
-    """Read along with `look`. It waits for nobody: what an open transaction hides comes later."""
+class ParkingView:
+    """Parked keys, dead letters and answers as of the last `read_on`; what an open transaction hides comes later."""
 
     access: ClusterClient
-    letters: dict[Named, DeadLetterEntry] = field(default_factory=dict)
+    letters: dict[DeadLetterKey, DeadLetterEntry] = field(default_factory=dict)
     answered: dict[Ask, int] = field(default_factory=dict)
     """When the answer was written, epoch milliseconds."""
 
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
-        self._shelf, self._answers = ParkingStores(), Answers()
+        self._stores, self._answers = ParkingStores(), Answers()
         self.reading = Reading(self.access, topics)
 
     def close(self) -> None:
         self.reading.close()
 
-    def look(self) -> None:
-        """Take in what has come."""
-        while records := self._polled():
-            self._shelf.take(record for record in records if record.topic.endswith(PARKED))
+    def read_on(self) -> None:
+        """Read all records that have come since."""
+        while records := self._poll():
+            self._stores.take(record for record in records if record.topic.endswith(PARKED))
             for record in records:
                 self._take(record)
 
     def parked(self) -> Iterator[Parked]:
-        """Every parked key."""
-        return self._shelf.parked()
+        """Yield every parked key."""
+        return self._stores.parked()
 
     def pauses(self) -> list[str]:
-        """The wider pauses that some partition still knows of."""
-        return [f"{service}[{partition}] {' '.join(place)}" for service, partition, place, _ in self._shelf.pauses()]
+        """Return the wider pauses that are in force in some partition."""
+        return [f"{service}[{partition}] {' '.join(place)}" for service, partition, place, _ in self._stores.pauses()]
 
-    def letter_of(self, parked: Parked) -> DeadLetterEntry | None:
-        """The dead letter of a key's head."""
+    def dead_letter_of(self, parked: Parked) -> DeadLetterEntry | None:
+        """Return the dead letter of a key's head."""
         head = parked.head
         place = (head.topic, head.partition, head.offset)
         return self.letters.get((parked.service, parked.key, place, redrives_of(head.as_record())))
 
     def unreadable(self) -> list[DeadLetterEntry]:
-        """What nobody could read, and nobody has redriven."""
+        """Return the dead letters that no service could read and no operator has redriven."""
         return [each for each in self.letters.values() if each.error == "UndecodableRecord" and not each.generation]
 
-    def _polled(self) -> list[ReceivedRecord]:
+    def _poll(self) -> list[ReceivedRecord]:
         try:
             return self.reading.poll(_POLL_S)
         except EnsembleError:
@@ -77,6 +77,6 @@ class Held:
             letter = DeadLetterEntry(entry_of(record))
             self.letters[letter.identity] = letter
         elif record.topic.endswith(OPERATIONS):
-            known = set(self._answers.done)
+            earlier = set(self._answers.done)
             self._answers.take([record])
-            self.answered.update(dict.fromkeys(self._answers.done.keys() - known, record.timestamp))
+            self.answered.update(dict.fromkeys(self._answers.done.keys() - earlier, record.timestamp))

@@ -1,4 +1,4 @@
-"""What is done to the system, and when: a plan by chance that follows from the seed."""
+"""The faults that are injected, and when: a random plan that follows from the seed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 from cli.fleet import SANDBOX
 from ensemble.settings import CRASH_POINTS
 from ensemble.system_messages.operations import Scope
-from tests.chaos.amounts import Amounts
 from tests.chaos.operator import Operator, WorkPause
+from tests.chaos.settings import ChaosSettings
 from tests.end_to_end.system import System
 
 FROZEN_S: Final = (8.0, 14.0)
@@ -37,65 +37,65 @@ ORDERS_AT_ONCE: Final = 5
 _ASK_S: Final = 5.0
 
 
-class Act(NamedTuple):
-    """Something that is done so many seconds after the beginning."""
+class PlannedAction(NamedTuple):
+    """An action so many seconds after the beginning."""
 
     at_s: float
     do: Callable[[], None]
 
 
 @dataclass
-class Harm:
-    """Plans it, does it, and remembers what it has to explain later."""
+class FaultInjector:
+    """Plans faults, injects them, and remembers those that explain how a member ended."""
 
     system: System
     operator: Operator
-    amounts: Amounts
+    settings: ChaosSettings
     dice: random.Random
     frozen: set[str] = field(default_factory=set)
     """Members that stand still now."""
-    may_fall: set[str] = field(default_factory=set)
+    may_end: set[str] = field(default_factory=set)
     """Members that have stood still, or lost their broker: they may end themselves, if they say why."""
     crashing: dict[str, str] = field(default_factory=dict)
     """Members that will die at a point, and which."""
 
-    def plan(self, order_ids: list[str]) -> Iterator[Act]:
-        """Everything, in no order."""
-        amounts = self.amounts
-        for _ in range(amounts.kills):
-            yield self._at(partial(self.kill, self._anybody()))
-        for turn in range(amounts.crashes):
+    def plan(self, order_ids: list[str]) -> Iterator[PlannedAction]:
+        """Yield all actions, in no order."""
+        settings = self.settings
+        for _ in range(settings.kills):
+            yield self._at(partial(self.kill, self._any_member()))
+        for turn in range(settings.crashes):
             yield self._at(partial(self.crash, self._service(turn), CRASH_POINTS[turn % len(CRASH_POINTS)]))
-        for turn in range(amounts.freezes):
+        for turn in range(settings.freezes):
             yield from self._freeze(turn)
-        for _ in range(amounts.broker_kills):
+        for _ in range(settings.broker_kills):
             yield self._at(self.kill_broker)
-        for turn in range(amounts.outages):
+        for turn in range(settings.outages):
             yield self._at(partial(self.outage, OUTAGES[turn % len(OUTAGES)], self.dice.uniform(*OUTAGE_S)))
-        for turn in range(amounts.pauses):
+        for turn in range(settings.pauses):
             yield from self._pause(turn, order_ids)
-        yield from self._tending()
+        yield from self._operator_rounds()
 
     # -- plans ----------------------------------------------------------------------------------------------------
 
-    def _at(self, do: Callable[[], None]) -> Act:
-        return Act(self.dice.uniform(0, self.amounts.seconds), do)
+    def _at(self, do: Callable[[], None]) -> PlannedAction:
+        return PlannedAction(self.dice.uniform(0, self.settings.seconds), do)
 
-    def _anybody(self) -> str:
+    def _any_member(self) -> str:
         return self.dice.choice(sorted(self.system.fleet.members))
 
     def _service(self, turn: int) -> str:
-        """Each in turn, so that every one of them meets every point."""
+        """Return each service in turn, so that every one of them meets every point."""
         names = sorted(name for name in self.system.fleet.members if name != SANDBOX)
         return names[turn // len(CRASH_POINTS) % len(names)]
 
-    def _freeze(self, turn: int) -> Iterator[Act]:
-        name = self._anybody()
+    def _freeze(self, turn: int) -> Iterator[PlannedAction]:
+        name = self._any_member()
         act = self._at(partial(self.freeze, name))
         yield act
-        yield Act(act.at_s + FROZEN_S[turn % len(FROZEN_S)], partial(self.thaw, name))
+        yield PlannedAction(act.at_s + FROZEN_S[turn % len(FROZEN_S)], partial(self.thaw, name))
 
-    def _pause(self, turn: int, order_ids: list[str]) -> Iterator[Act]:
+    def _pause(self, turn: int, order_ids: list[str]) -> Iterator[PlannedAction]:
         act, lasts = self._at(lambda: None), self.dice.uniform(*PAUSED_S)
         match turn % 4:
             case 0:
@@ -107,24 +107,24 @@ class Harm:
             case _:
                 yield from self._pause_work(act.at_s, lasts, "service", self.dice.choice(PAUSABLE))
 
-    def _pause_orders(self, at_s: float, lasts: float, order_ids: list[str]) -> Iterator[Act]:
-        """Some of those that are placed about then."""
-        here = int(at_s * self.amounts.per_second)
+    def _pause_orders(self, at_s: float, lasts: float, order_ids: list[str]) -> Iterator[PlannedAction]:
+        """Pause some of the orders that are placed about then."""
+        here = int(at_s * self.settings.per_second)
         near = order_ids[max(0, here - 20) : here + 20] or order_ids[:20]
         for order_id in self.dice.sample(near, min(ORDERS_AT_ONCE, len(near))):
-            yield Act(at_s, partial(self.operator.pause_order, order_id))
-            yield Act(at_s + lasts, partial(self.operator.resume_order, order_id))
+            yield PlannedAction(at_s, partial(self.operator.pause_order, order_id))
+            yield PlannedAction(at_s + lasts, partial(self.operator.resume_order, order_id))
 
-    def _pause_work(self, at_s: float, lasts: float, scope: Scope, name: str) -> Iterator[Act]:
-        made: list[WorkPause] = []
-        yield Act(at_s, lambda: made.append(self.operator.pause_work(scope, name)))
-        yield Act(at_s + lasts, lambda: self.operator.resume_work(made[0]))
+    def _pause_work(self, at_s: float, lasts: float, scope: Scope, name: str) -> Iterator[PlannedAction]:
+        pauses: list[WorkPause] = []
+        yield PlannedAction(at_s, lambda: pauses.append(self.operator.pause_work(scope, name)))
+        yield PlannedAction(at_s + lasts, lambda: self.operator.resume_work(pauses[0]))
 
-    def _tending(self) -> Iterator[Act]:
-        every = self.amounts.tended_every_s
-        for number in range(int(self.amounts.seconds / every) if every else 0):
-            yield Act((number + 1) * every, self.operator.tend)
-            yield Act((number + 0.5) * every, self.operator.redrive_unreadable)
+    def _operator_rounds(self) -> Iterator[PlannedAction]:
+        every = self.settings.tended_every_s
+        for number in range(int(self.settings.seconds / every) if every else 0):
+            yield PlannedAction((number + 1) * every, self.operator.tend)
+            yield PlannedAction((number + 0.5) * every, self.operator.redrive_unreadable)
 
     # -- acts -----------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Harm:
         self.operator.did["kill -9"] += 1
 
     def crash(self, name: str, point: str) -> None:
-        """Started again, it will die there, sooner or later; `watch` then starts it once more."""
+        """Start the member so that it dies at the point, sooner or later; the campaign then starts it once more."""
         self.system.fleet.kill(name)
         self._start(name, {"ENSEMBLE_CRASH_AT": f"{point}:{self.dice.randint(2, 12)}"})
         self.crashing[name] = point
@@ -143,7 +143,7 @@ class Harm:
     def freeze(self, name: str) -> None:
         self.system.fleet.pause(name)
         self.frozen.add(name)
-        self.may_fall.add(name)
+        self.may_end.add(name)
         self.operator.did["frozen"] += 1
 
     def thaw(self, name: str) -> None:
@@ -151,10 +151,10 @@ class Harm:
         self.frozen.discard(name)
 
     def kill_broker(self) -> None:
-        with self.operator.held.reading.put_away(), self.system.disconnected():
+        with self.operator.parking.reading.put_away(), self.system.disconnected():
             self.system.broker.kill()
             self.system.broker.restart()
-        self.may_fall |= set(self.system.fleet.members)
+        self.may_end |= set(self.system.fleet.members)
         self.operator.did["broker killed"] += 1
 
     def outage(self, mode: str, lasts_s: float) -> None:
@@ -162,7 +162,7 @@ class Harm:
         self.operator.did[f"provider {mode}"] += 1
 
     def order_provider(self, outage: dict[str, object]) -> None:
-        """What the provider is to do; nothing, when it has just been killed."""
+        """Have the provider behave so; it cannot be reached when it has just been killed."""
         request = urllib.request.Request(
             f"{self.system.fleet.provider_url}/admin/outage", json.dumps(outage).encode(), method="POST"
         )

@@ -1,4 +1,4 @@
-"""The flow as chaos wants it: patient sagas, charges that are given up soon, some services with a second instance."""
+"""The flow under chaos: patient sagas, charges that are given up soon, some services with a second instance."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TWICE: Final = ("payment", "inventory", "orchestrator")
 
 
 @contextmanager
-def chaos_system(chosen: KafkaChoice, directory: Path, patience: Mapping[str, str] = PATIENT) -> Iterator[System]:
-    """On a Kafka of its own; logs, the provider's ledger and policies are in `directory`."""
+def chaos_system(choice: KafkaChoice, directory: Path, patience: Mapping[str, str] = PATIENT) -> Iterator[System]:
+    """Run the flow on a Kafka of its own; logs, the provider's ledger and policies are in `directory`."""
     where = directory / "policies"
     where.mkdir(exist_ok=True)
     for service, text in POLICIES.items():
         (where / f"{service}.toml").write_text(text)
     members = (*(with_free_port(name) for name in ALL), *(with_free_port(name, 1) for name in TWICE))
     settings = {**QUICK, **patience, "ENSEMBLE_POLICIES_DIR": str(where.absolute())}
-    with fresh_cluster(chosen, directory) as cluster, running_system(cluster, directory, settings, members) as system:
+    with fresh_cluster(choice, directory) as cluster, running_system(cluster, directory, settings, members) as system:
         yield system

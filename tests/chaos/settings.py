@@ -1,4 +1,4 @@
-"""How much of everything, as a value. The same amounts and the same seed give the same plan."""
+"""How many orders and faults a run has, as a value. The same settings with the same seed give the same plan."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _PREFIX = "ENSEMBLE_CHAOS_"
 
 
 @dataclass(frozen=True)
-class Amounts:
-    """How many orders come within how many seconds, and how often each kind of harm is done meanwhile."""
+class ChaosSettings:
+    """How many orders come within how many seconds, and how often each kind of fault is injected meanwhile."""
 
     seed: int
     orders: int = 400
@@ -40,11 +40,11 @@ class Amounts:
         return secrets.randbelow(10**6)
 
     def seeded_from_environment(self) -> Self:
-        """ENSEMBLE_CHAOS_SEED, or a fresh seed; _ORDERS, _SECONDS, _KILLS and so on take the place of what is here."""
+        """Replace what ENSEMBLE_CHAOS_ORDERS, _SECONDS, _KILLS and so on name; the seed is _SEED's, or a fresh one."""
         kinds: dict[str, Any] = {each.name: type(getattr(self, each.name)) for each in fields(self)}
-        given = {name: os.environ.get(f"{_PREFIX}{name.upper()}") for name in kinds}
-        found = {name: kinds[name](value) for name, value in given.items() if value}
-        return replace(self, **{"seed": self.fresh_seed(), **found})
+        texts = {name: os.environ.get(f"{_PREFIX}{name.upper()}") for name in kinds}
+        overrides = {name: kinds[name](value) for name, value in texts.items() if value}
+        return replace(self, **{"seed": self.fresh_seed(), **overrides})
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())

@@ -1,4 +1,4 @@
-"""A crowd of orders of every kind, and what outsiders publish for them, good and bad. All of it follows from a seed."""
+"""Orders of every kind, and what outsiders publish for them, good and bad. All of it follows from a seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITHOUT_HEADERS: Final = 0.3
 AGAIN: Final = 0.05
 MOST_TIMES: Final = 5
 POISON: Final = 0.01
-"""The share of orders in whose way bytes lie that nobody can read."""
+"""The share of orders in whose way unreadable bytes lie."""
 OPEN_TO_ALL: Final = ("orders.commands", "orders.events", "payments.commands", "orchestrator.commands")
 
 
@@ -53,12 +53,12 @@ KINDS: Final = (
 )
 
 ANY: Final = Kind(0, None, {})
-"""An order of which nobody says how it has to end."""
+"""An order that may end in either way."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What somebody publishes so many seconds after the beginning."""
+    """A message that an outsider publishes so many seconds after the beginning."""
 
     at_s: float
     message: Message
@@ -76,7 +76,7 @@ class Garbage:
 
 @dataclass(frozen=True)
 class Order:
-    """One order of the crowd: what is published for it, and how it has to end."""
+    """One order: what is published for it, and how it has to end."""
 
     order_id: str
     kind: Kind
@@ -88,15 +88,15 @@ class Order:
         return self.kind.terms.get("payment_token") == POISONED_CHARGE
 
 
-def crowd(seed: int, orders: int, per_second: float) -> list[Order]:
-    """The same orders for the same seed."""
+def generate_orders(seed: int, orders: int, per_second: float) -> list[Order]:
+    """Return the orders of a seed: the same seed gives the same orders."""
     dice = random.Random(seed)
     kinds = dice.choices(KINDS, [kind.weight for kind in KINDS], k=orders)
     return [_order(f"c{seed}-{number}", kind, number / per_second, dice) for number, kind in enumerate(kinds)]
 
 
-def stock() -> Iterator[ReceiveStock]:
-    """Enough of everything but gems."""
+def stock_receipts() -> Iterator[ReceiveStock]:
+    """Yield enough stock of everything but gems."""
     for warehouse_id in WAREHOUSES:
         for sku, quantity in (("bolt", 500_000), ("nut", 100_000), ("gem", SCARCE)):
             yield ReceiveStock(warehouse_id=warehouse_id, sku=sku, quantity=quantity)
@@ -108,7 +108,7 @@ def _order(order_id: str, kind: Kind, at_s: float, dice: random.Random) -> Order
 
 
 def _publications(order_id: str, kind: Kind, at_s: float, dice: random.Random) -> Iterator[Publication]:
-    """The order, by command or by event, with or without headers, now and then again; and its cancellation."""
+    """Yield the order, by command or by event, with or without headers, now and then again; and its cancellation."""
     placed = order_placed(order_id=order_id, **{"warehouse_id": dice.choice(WAREHOUSES), **kind.terms})
     message = PlaceOrder(**placed.model_dump(exclude={"placed_at"})) if dice.random() < BY_COMMAND else placed
     headers = () if dice.random() < WITHOUT_HEADERS else tuple(cloud_event(message, _token(dice), _token(dice)))
