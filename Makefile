@@ -3,7 +3,7 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -44,6 +44,9 @@ lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff format --check
 	$(PYTHON_OF_VENV) -m mypy
 	.venv/bin/lint-imports
+
+layers: venv ## Write the picture of the runtime's layers in docs/architecture.md anew, after a change of its contract
+	$(PYTHON_OF_VENV) -m tests.support.layer_picture
 
 audit: venv ## Look the pinned packages up among known vulnerabilities (needs the network; fails when it cannot ask)
 	$(PYTHON_OF_VENV) -m venv build/audit

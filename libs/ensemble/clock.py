@@ -1,4 +1,4 @@
-"""Time as the runtime uses it: the machine's clock, one that tests set by hand, and times as text."""
+"""Tells the time: the machine's clock, one that tests set by hand, and times as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every exception of the runtime and what the runtime does with it, and the problems that checks report.
+"""Names every exception of the runtime and what follows from each, and the problems that checks report.
 
     EnsembleError
     +-- RetryableError          could not be processed now: tried again, then dead-lettered

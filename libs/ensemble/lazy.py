@@ -1,4 +1,4 @@
-"""Names of a package that are imported at their first use, because what they load is costly and seldom needed."""
+"""Imports costly and seldom needed names of a package at their first use."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Kafka's default partitioner (murmur2, as in the Java client), to know which partition a key belongs to."""
+"""Finds the partition of a key, as Kafka's default partitioner does (murmur2, as in the Java client)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings, from the environment alone: `KAFKA_...` as Kafka's clients spell them, `ENSEMBLE_...` for the runtime.
+"""Reads settings from the environment alone: `KAFKA_...` as Kafka clients spell them, `ENSEMBLE_...` for the runtime.
 
 Each secret may lie in a file instead, which its variable with `_FILE` behind it names: KAFKA_SASL_PASSWORD_FILE.
 """

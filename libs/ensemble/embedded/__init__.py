@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine without an installation: fetched once, verified, run as a child process."""
+"""Runs a real Apache Kafka on this machine without an installation: fetched once, verified, a child process."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""One partition's work: admit, handle, stage, retry. Free of any transport."""
+"""Does one partition's work without any transport: admits records, handles them, fires timers, runs calls."""
 
 from ensemble.engine.compiled import Plan
 from ensemble.engine.rehearsal import Rehearsal, Rehearsed, staged

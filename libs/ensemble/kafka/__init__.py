@@ -1,4 +1,4 @@
-"""Runs services on Kafka. The only part of the runtime that imports the Kafka client."""
+"""Runs services on Kafka: the only part of the runtime that imports the Kafka client."""
 
 from __future__ import annotations
 

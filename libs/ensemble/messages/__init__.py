@@ -1,4 +1,4 @@
-"""Commands, events and states: classes, Avro schemas, bytes."""
+"""Defines commands, events and states, their Avro schemas and bytes, and the gate between schema versions."""
 
 from typing import TYPE_CHECKING
 

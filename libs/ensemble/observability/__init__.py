@@ -1,4 +1,4 @@
-"""Logs, metrics, health."""
+"""Reports on a running service: logs, metrics and health."""
 
 from ensemble.observability.health import HealthServer
 from ensemble.observability.logs import configure_logging

@@ -1,4 +1,4 @@
-"""Retry and saga policies, and the files they come from."""
+"""Says how often a failed input or a step is tried again and what follows, and reads policy files."""
 
 from ensemble.policies.loading import LoadedPolicies, load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy

@@ -1,4 +1,4 @@
-"""Sagas: the table, the engine that reads it, the conductor that plays it."""
+"""Plays sagas: the table of steps, the engine that sends, pauses and undoes them, the conductor around it."""
 
 from ensemble.saga.check import check_saga
 from ensemble.saga.conductor import SagaConductor, conductor

@@ -1,4 +1,4 @@
-"""What the author of a service declares."""
+"""Holds what the author of a service declares: topics, roles with their handlers, ports and stores."""
 
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, CommandFailure, Topic
 from ensemble.service.ports import (

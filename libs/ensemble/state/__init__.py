@@ -1,4 +1,4 @@
-"""A partition's state, and the unit of work that stages changes to it."""
+"""Keeps a partition's stores, timers, pauses and parked records, restores them, and stages changes to them."""
 
 from ensemble.state.parking import ParkingStore
 from ensemble.state.unit_of_work import Output

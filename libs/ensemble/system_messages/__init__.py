@@ -1,4 +1,4 @@
-"""The messages and states that the runtime itself writes."""
+"""Defines what the runtime itself writes: operators' commands, timers, parked records, dead letters' headers."""
 
 from ensemble.system_messages.dead_letters import (
     EXCEPTION,

@@ -1,4 +1,4 @@
-"""The test driver, and a Kafka in a container."""
+"""Tests a service in memory with a driver, or on a Kafka in a container."""
 
 from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
 from ensemble.testing.driver import ManualClock, ServiceTestDriver

@@ -1,4 +1,4 @@
-"""The flow as declared: graph, rules, permissions, pictures."""
+"""Derives the flow from declarations: graph, rules, pictures, and the permissions (ACLs) a service needs."""
 
 from ensemble.topology.graph import Graph, flow_of
 from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions

@@ -1,3 +1,3 @@
-"""What becomes of a failed input: a retry, a parked key, an open circuit, a dead letter."""
+"""Decides what becomes of a failed input: a retry, a parked key, an open circuit, a dead letter."""
 
 __all__ = []

@@ -1,4 +1,4 @@
-"""What a cluster holds and should hold: topics, ACLs, users."""
+"""Creates and checks what a cluster holds: topics, ACLs and users."""
 
 from ensemble.kafka.admin import acls, topics, users
 from ensemble.kafka.authorization import principal

@@ -1,4 +1,4 @@
-"""Reading, following and writing topics from outside of any service."""
+"""Reads, follows and writes topics from outside of any service."""
 
 from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
 from ensemble.kafka.client.following import Follower

@@ -1,4 +1,4 @@
-"""Schema ids: from the released files, or from a Confluent-compatible registry."""
+"""Takes schema ids from the released files, or from a Confluent-compatible registry."""
 
 from typing import TYPE_CHECKING
 

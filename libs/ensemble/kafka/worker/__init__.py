@@ -1,4 +1,4 @@
-"""The process that runs a service: its loop, its consumer, its transactions."""
+"""Runs the process of a service: its loop, its consumer, the restore of its partitions, and the commit."""
 
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition

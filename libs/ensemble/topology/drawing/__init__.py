@@ -1,4 +1,4 @@
-"""The flow as text, as Mermaid and as an SVG picture."""
+"""Draws the flow as text, as Mermaid and as an SVG picture."""
 
 from ensemble.topology.drawing.svg import svg
 from ensemble.topology.drawing.text import mermaid, text
