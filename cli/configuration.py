@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from ensemble.policies import find_policy_file
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
-from services.orchestrator.policies import FulfilmentSettings, fulfilment_values
+from services.orchestrator.policies import ENV_PREFIX, read_fulfilment_policies
 from services.payment.settings import PaymentSettings
 
 _ALL: Final[tuple[type[BaseSettings], ...]] = (
@@ -30,10 +30,14 @@ def settings() -> list[dict[str, Any]]:
 
 def _rows_of_the_saga() -> list[dict[str, Any]]:
     """Return the rows of the one group of settings that a policy file may set as well."""
-    prefix, rows = FulfilmentSettings.model_config["env_prefix"], []
-    for value in fulfilment_values(find_policy_file("orchestrator", load(RuntimeSettings).policies_dir)):
+    file = find_policy_file("orchestrator", load(RuntimeSettings).policies_dir)
+    loaded = read_fulfilment_policies(file)
+    if file is not None:
+        file.raise_faults(loaded.faults)
+    rows = []
+    for value in loaded.values:
         _, *tables = value.section.split(".")
-        variable = f"{prefix}{'__'.join([*tables, value.key])}".upper()
+        variable = f"{ENV_PREFIX}{'__'.join([*tables, value.key])}".upper()
         source = "environment" if value.origin == variable else value.origin
         rows.append({"variable": variable, "value": value.value, "source": source})
     return rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from cli.errors import Mistake
 from cli.examples import example
 from contracts.catalogue import CATALOGUE
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, did_you_mean
 from ensemble.messages import Command, Event, Message
 
 Fields = dict[str, Any]
@@ -26,8 +25,7 @@ def message_type(name: str) -> type[Message]:
     try:
         message = CATALOGUE.message(name)
     except ConfigurationError:
-        close = get_close_matches(name, names, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = f"{question} " if (question := did_you_mean(name, names)) else ""
         raise Mistake(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
     if message.__name__ not in names:
         raise Mistake(f"TYPE: {name} is state of a service; only commands and events can be published")

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from cli.errors import Mistake
-from ensemble.policies import PolicyFile, PolicyValue, find_policy_file, read_policies, read_policy_file, saga_faults
+from ensemble.policies import (
+    LoadedPolicies,
+    LoadedSagaPolicies,
+    PolicyFile,
+    PolicyValue,
+    find_policy_file,
+    read_policies,
+    read_policy_file,
+)
 from ensemble.service import Service
 from ensemble.settings import RuntimeSettings, load
-from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_values
+from services.orchestrator.policies import read_fulfilment_policies
 from services.orchestrator.service import orchestrator
 from services.registry import SERVICES
 
@@ -53,10 +61,12 @@ def check_policy_file(path: Path, service: str | None) -> InForce:
 
 
 def _in_force(name: str, file: PolicyFile | None) -> InForce:
-    loaded, saga = read_policies(_declared(name), load(RuntimeSettings), file), name == _CONDUCTOR
+    loaded: list[LoadedPolicies | LoadedSagaPolicies] = [read_policies(_declared(name), load(RuntimeSettings), file)]
+    if name == _CONDUCTOR:
+        loaded.append(read_fulfilment_policies(file))
     if file is not None:
-        file.raise_faults([*loaded.faults, *(saga_faults(file, DEFAULT_POLICIES) if saga else [])])
-    return InForce(name, file, (*loaded.values, *(fulfilment_values(file) if saga else ())))
+        file.raise_faults(fault for each in loaded for fault in each.faults)
+    return InForce(name, file, tuple(value for each in loaded for value in each.values))
 
 
 def _declared(name: str) -> Service:

@@ -28,7 +28,9 @@ A business refusal is an event, never an exception.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True)
@@ -135,3 +137,9 @@ class UnreadableState(FatalError):
 
 class LostState(FatalError):
     """State exists, but the offsets or records it belongs to are gone."""
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """Return the question "did you mean ...?" for a name that resembles one of `names`, else an empty text."""
+    similar = get_close_matches(name, names, n=1)
+    return f"did you mean {similar[0]}?" if similar else ""

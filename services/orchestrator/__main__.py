@@ -11,7 +11,7 @@ from services.orchestrator.service import orchestrator
 
 
 def main() -> int:
-    """The exit code: 0 after a stop, 2 for wrong settings."""
+    """Run the service. Returns the exit code: 0 after a stop, 2 for wrong settings."""
     try:
         service = orchestrator(fulfilment_policies())
     except ConfigurationError as error:

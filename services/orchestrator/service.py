@@ -1,4 +1,4 @@
-"""What the orchestrator is made of. Importing it runs nothing."""
+"""The orchestrator's declaration. Importing it runs nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.orchestrator.policies import DEFAULT_POLICIES
 
 
 def orchestrator(policies: SagaPolicies = DEFAULT_POLICIES) -> Service:
-    """The service with these policies; ConfigurationError when table, methods and policies disagree."""
+    """Return the service with these policies. Raises ConfigurationError if table, methods and policies disagree."""
     check_saga(ORDER_FULFILMENT, OrderOrchestrator, policies)
     return Service(
         "orchestrator",

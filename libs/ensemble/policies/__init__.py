@@ -3,25 +3,25 @@
 from ensemble.policies.loading import LoadedPolicies, load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.policies.saga_loading import SagaSources, saga_faults, saga_table
+from ensemble.policies.saga_loading import LoadedSagaPolicies, load_saga_policies, read_saga_policies
 from ensemble.policies.service import ServicePolicies
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import PolicyFile, find_policy_file, read_policy_file
 
 __all__ = [
     "LoadedPolicies",
+    "LoadedSagaPolicies",
     "OnExhaustion",
     "PolicyFile",
     "PolicyValue",
     "RetryPolicy",
     "SagaPolicies",
-    "SagaSources",
     "ServicePolicies",
     "StepPolicy",
     "find_policy_file",
     "load_policies",
+    "load_saga_policies",
     "read_policies",
     "read_policy_file",
-    "saga_faults",
-    "saga_table",
+    "read_saga_policies",
 ]

@@ -1,29 +1,35 @@
-"""From a service's policy file, the environment and the defaults to its policies, and where each value comes from."""
+"""A service's policies, from its policy file, the environment and the defaults, and the origin of each value.
+
+A file is parsed (`toml_file.py`), then checked as a whole, and only a file without faults is merged.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 
-from ensemble.messages.message import Command, Message
-from ensemble.policies.error_names import wrong_error_names
-from ensemble.policies.retry import OnExhaustion, RetryPolicy
+from ensemble.errors import did_you_mean
+from ensemble.messages import Command, Message
+from ensemble.policies.checking import check_names, check_table, check_tables, check_values
+from ensemble.policies.retry import NEVER_AGAIN, OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
-from ensemble.policies.sources import DEFAULT, PolicyValue, not_tables, origin_of, unknown_names, validated
-from ensemble.policies.toml_file import Fault, PolicyFile, Where, find_policy_file
+from ensemble.policies.sources import DEFAULT, PolicyValue, PolicyValues, make_policy, origin_of, overlay, plain
+from ensemble.policies.toml_file import NO_FILE, Fault, PolicyFile, Where, find_policy_file
 from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings
 
 T = TypeVar("T", bound=RetryPolicy | ParkingLimits | OutagePolicy)
 
 _RETRY: Final = ("retry",)
+_PARKING: Final = ("parking",)
+_OUTAGE: Final = ("outage",)
 _SECTIONS: Final = ("retry", "handlers", "parking", "outage")
 
 
 @dataclass(frozen=True)
 class LoadedPolicies:
-    """What a file makes of a service: nothing may run by it while it has faults."""
+    """A service's policies from one file; the defaults, and no values, if the file has faults."""
 
     policies: ServicePolicies
     values: tuple[PolicyValue, ...]
@@ -31,9 +37,9 @@ class LoadedPolicies:
 
 
 def load_policies(service: Service, settings: RuntimeSettings) -> ServicePolicies:
-    """The service's policies: the environment rules over its file in `settings.policies_dir`, that over the defaults.
+    """Return the service's policies: the environment over its file in `settings.policies_dir` over the defaults.
 
-    ConfigurationError names file, line and key of everything that is wrong, and what is allowed there.
+    Raises ConfigurationError, which names file, line and key of each fault, and what is allowed there.
     """
     file = find_policy_file(service.name, settings.policies_dir)
     loaded = read_policies(service, settings, file)
@@ -43,111 +49,130 @@ def load_policies(service: Service, settings: RuntimeSettings) -> ServicePolicie
 
 
 def read_policies(service: Service, settings: RuntimeSettings, file: PolicyFile | None) -> LoadedPolicies:
-    """The same from a file that is given, with every value and every fault. The [saga] tables are the conductor's."""
-    reading = _Reading(service, settings, file)
-    policies = reading.policies()
-    return LoadedPolicies(policies, tuple(reading.values), tuple(reading.faults))
+    """Return the policies from this file, with each value and each fault. Its [saga] tables are not looked at."""
+    file, environment = file or NO_FILE, _environment(settings)
+    if faults := tuple(_check(service, file, environment)):
+        return LoadedPolicies(ServicePolicies(), (), faults)
+    return _merge(file, environment)
 
 
 def conducts_saga(service: Service) -> bool:
-    """Whether its file may have [saga] tables."""
+    """Return whether the service's file may have [saga] tables."""
     return any(description.conducts_saga for description in service.descriptions)
 
 
-@dataclass
-class _Reading:
-    """One service's file, table by table; what is wrong is noted, and the defaults stand in for it."""
+def _environment(settings: RuntimeSettings) -> PolicyValues:
+    """Return the one setting that is older than policy files: it rules every handler."""
+    key = "attempt_timeout_s"
+    is_set = key in settings.model_fields_set
+    return {key: PolicyValue("", key, settings.attempt_timeout_s, f"ENSEMBLE_{key.upper()}")} if is_set else {}
 
-    service: Service
-    settings: RuntimeSettings
-    file: PolicyFile | None
-    values: list[PolicyValue] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
 
-    def policies(self) -> ServicePolicies:
-        self._check_sections()
-        general = self._merged(RetryPolicy, _RETRY, _defaults(RetryPolicy))
-        retry = self._made(RetryPolicy, _RETRY, general)
-        below = _defaults(RetryPolicy) if self.faults else general
-        names = self._table("handlers").keys() & self._subjects().keys()
-        return ServicePolicies(
-            retry=retry,
-            handlers={name: self._handler(name, below, retry.origin) for name in sorted(names)},
-            parking=self._plain(ParkingLimits, "parking"),
-            outage=self._plain(OutagePolicy, "outage"),
-        )
+# -- check --------------------------------------------------------------------------------------------------------
 
-    def _plain(self, kind: type[T], name: str) -> T:
-        return self._made(kind, (name,), self._merged(kind, (name,), _defaults(kind)))
 
-    def _handler(self, name: str, below: Mapping[str, PolicyValue], inherited: str) -> RetryPolicy:
-        where = ("handlers", name)
-        self._check_exhaustion(where, self._subjects()[name])
-        made = self._made(RetryPolicy, where, self._merged(RetryPolicy, where, below))
-        return made if self._table(*where) else replace(made, origin=inherited)
+def _check(service: Service, file: PolicyFile, environment: PolicyValues) -> Iterator[Fault]:
+    subjects = _subjects_of(service)
+    yield from _check_sections(service, file, subjects)
+    general = _retry_values(file, _RETRY, _defaults(RetryPolicy), environment)
+    faults_of_general = list(_check_retry(file, _RETRY, _defaults(RetryPolicy), environment))
+    yield from faults_of_general
+    below = _defaults(RetryPolicy) if faults_of_general else general
+    for name in sorted(file.table("handlers").keys() & subjects.keys()):
+        yield from _check_exhaustion(file, ("handlers", name), subjects[name])
+        yield from _check_retry(file, ("handlers", name), below, environment)
+    yield from check_table(file, _PARKING, ParkingLimits, plain(_defaults(ParkingLimits)))
+    yield from check_table(file, _OUTAGE, OutagePolicy, plain(_defaults(OutagePolicy)))
 
-    def _merged(self, kind: type[T], where: Where, below: Mapping[str, PolicyValue]) -> dict[str, PolicyValue]:
-        """All values of a table: the environment's over the file's over those below."""
-        section, given = ".".join(where), self._table(*where)
-        self.faults += unknown_names(where, given, below.keys(), "its keys are")
-        own = {
-            key: PolicyValue(section, key, value, self.file.place((*where, key)))
-            for key, value in given.items()
-            if key in below and self.file is not None
-        }
-        inherited = {key: replace(value, section=section) for key, value in below.items()}
-        return {**inherited, **own, **(self._from_environment(section) if kind is RetryPolicy else {})}
 
-    def _made(self, kind: type[T], where: Where, values: Mapping[str, PolicyValue]) -> T:
-        self.values += values.values()
-        self.faults += [
-            Fault((*where, key), words)
-            for key in ("terminal", "retryable")
-            for words in wrong_error_names(key, self._table(*where).get(key))
-        ]
-        plain = {key: value.value for key, value in values.items()}
-        origin = {"origin": self._origin(where)} if kind is RetryPolicy else {}
-        made, faults = validated(kind, {**plain, **origin}, where)
-        self.faults += faults
-        return made or kind()
+def _check_sections(service: Service, file: PolicyFile, subjects: Mapping[str, Any]) -> Iterator[Fault]:
+    allowed = [*_SECTIONS, *(["saga"] if conducts_saga(service) else [])]
+    yield from check_names((), file.tables, allowed, "its sections are")
+    yield from check_tables((), {name: table for name, table in file.tables.items() if name in _SECTIONS})
+    yield from check_names(("handlers",), file.table("handlers"), subjects, f"{service.name} takes")
+    yield from check_tables(("handlers",), file.table("handlers"))
 
-    def _origin(self, where: Where) -> str:
-        added = self._from_environment("").values()
-        return origin_of(self.file, where, [f"{value.origin}={value.value:g}" for value in added])
 
-    def _from_environment(self, section: str) -> dict[str, PolicyValue]:
-        """One setting is older than policy files, and rules every handler."""
-        key, settings = "attempt_timeout_s", self.settings
-        if key not in settings.model_fields_set:
-            return {}
-        return {key: PolicyValue(section, key, settings.attempt_timeout_s, f"ENSEMBLE_{key.upper()}")}
+def _check_retry(file: PolicyFile, where: Where, below: PolicyValues, environment: PolicyValues) -> Iterator[Fault]:
+    yield from check_names(where, file.table(*where), below, "its keys are")
+    for key in ("terminal", "retryable"):
+        for fault in _check_error_names(key, file.table(*where).get(key)):
+            yield Fault((*where, key), fault)
+    values = _retry_values(file, where, below, environment)
+    yield from check_values(RetryPolicy, {key: value for key, value in plain(values).items() if key in below}, where)
 
-    def _check_sections(self) -> None:
-        tables, handlers = self.file.tables if self.file else {}, self._table("handlers")
-        allowed = [*_SECTIONS, *(["saga"] if conducts_saga(self.service) else [])]
-        self.faults += unknown_names((), tables, allowed, "its sections are")
-        self.faults += not_tables((), {name: table for name, table in tables.items() if name in _SECTIONS})
-        self.faults += unknown_names(("handlers",), handlers, self._subjects(), f"{self.service.name} takes")
-        self.faults += not_tables(("handlers",), handlers)
 
-    def _check_exhaustion(self, where: Where, subject: type[Message] | str) -> None:
-        is_command = isinstance(subject, type) and issubclass(subject, Command)
-        if self._table(*where).get("on_exhaustion") == OnExhaustion.COMPENSATE and not is_command:
-            words = f"compensate is for commands, whose sender turns back; {where[-1]} is none"
-            self.faults.append(Fault((*where, "on_exhaustion"), words))
+def _check_exhaustion(file: PolicyFile, where: Where, subject: type[Message] | str) -> Iterator[Fault]:
+    is_command = isinstance(subject, type) and issubclass(subject, Command)
+    if file.table(*where).get("on_exhaustion") == OnExhaustion.COMPENSATE and not is_command:
+        reason = f"compensate is for commands, whose sender turns back; {where[-1]} is none"
+        yield Fault((*where, "on_exhaustion"), reason)
 
-    def _table(self, *where: str) -> Mapping[str, Any]:
-        return self.file.table(*where) if self.file else {}
 
-    def _subjects(self) -> Mapping[str, type[Message] | str]:
-        """What the service takes: message types, and the timers that call it."""
-        subjects = [handler.subject for handler in self.service.handlers]
-        return {subject if isinstance(subject, str) else subject.__name__: subject for subject in subjects}
+def _check_error_names(key: str, names: Any) -> Iterator[str]:
+    """Return why each name cannot stand under `key`. What is not a list of text, the policy's own check refuses."""
+    classes = dict(_error_classes(Exception))
+    for name in filter(lambda name: isinstance(name, str), names if isinstance(names, list) else []):
+        if name not in classes:
+            hint = f"; {question}" if (question := did_you_mean(name, classes)) else ""
+            yield f"no error class that the service loads is called {name!r}{hint}"
+        elif key == "retryable" and issubclass(classes[name], NEVER_AGAIN):
+            yield f"{name} is never tried again, whatever the policy"
+
+
+def _error_classes(root: type[Exception]) -> Iterator[tuple[str, type[Exception]]]:
+    yield root.__name__, root
+    for kind in type.__subclasses__(root):
+        yield from _error_classes(kind)
+
+
+def _subjects_of(service: Service) -> Mapping[str, type[Message] | str]:
+    """Return the service's inputs by name: message types, and the timers that call it."""
+    subjects = [handler.subject for handler in service.handlers]
+    return {subject if isinstance(subject, str) else subject.__name__: subject for subject in subjects}
+
+
+# -- merge --------------------------------------------------------------------------------------------------------
+
+
+def _merge(file: PolicyFile, environment: PolicyValues) -> LoadedPolicies:
+    retry = _retry_values(file, _RETRY, _defaults(RetryPolicy), environment)
+    handlers = {
+        name: _retry_values(file, ("handlers", name), retry, environment) for name in sorted(file.table("handlers"))
+    }
+    parking = overlay(_defaults(ParkingLimits), file, _PARKING)
+    outage = overlay(_defaults(OutagePolicy), file, _OUTAGE)
+    policies = ServicePolicies(
+        retry=_make_retry(file, _RETRY, retry, environment),
+        handlers={name: _make_handler(file, name, values, environment) for name, values in handlers.items()},
+        parking=make_policy(ParkingLimits, plain(parking)),
+        outage=make_policy(OutagePolicy, plain(outage)),
+    )
+    tables = (retry, *handlers.values(), parking, outage)
+    return LoadedPolicies(policies, tuple(value for table in tables for value in table.values()), ())
+
+
+def _retry_values(
+    file: PolicyFile, where: Where, below: PolicyValues, environment: PolicyValues
+) -> dict[str, PolicyValue]:
+    """Return the values of a retry table: the environment's over the file's over those `below`."""
+    return overlay({**overlay(below, file, where), **environment}, NO_FILE, where)
+
+
+def _make_handler(file: PolicyFile, name: str, values: PolicyValues, environment: PolicyValues) -> RetryPolicy:
+    """Make the policy of a handler; an empty table adds nothing, so that [retry] is its origin."""
+    where = ("handlers", name)
+    return _make_retry(file, where if file.table(*where) else _RETRY, values, environment)
+
+
+def _make_retry(file: PolicyFile, where: Where, values: PolicyValues, environment: PolicyValues) -> RetryPolicy:
+    overrides = [f"{value.origin}={value.value:g}" for value in environment.values()]
+    return make_policy(RetryPolicy, {**plain(values), "origin": origin_of(file, where, overrides)})
 
 
 def _defaults(kind: type[T]) -> dict[str, PolicyValue]:
-    made = kind()
-    named = {item.name: getattr(made, item.name) for item in fields(made) if item.name != "origin"}
+    policy = kind()
+    named = {item.name: getattr(policy, item.name) for item in fields(policy) if item.name != "origin"}
     return {key: PolicyValue("", key, _in_json(value), DEFAULT) for key, value in named.items()}
 
 

@@ -1,4 +1,4 @@
-"""How a failing input is tried again, as a value: how often, how far apart, how long in all, and what follows."""
+"""The retry policy of an input: how many attempts, how far apart, how long in all, and what follows the last."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OnExhaustion(StrEnum):
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class RetryPolicy:
-    """One policy; times are seconds. Impossible values are refused when it is made (pydantic's ValidationError)."""
+    """A retry policy; times are seconds. Its constructor raises pydantic's ValidationError for impossible values."""
 
     strategy: Literal["exponential", "fixed"] = "exponential"
     """`fixed` waits `initial_s` each time; `multiplier` and `cap_s` do not count then."""
@@ -43,7 +43,7 @@ class RetryPolicy:
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
     """The share of each delay that chance may take off: 0 none, 1 all of it."""
     attempts: Annotated[int, Field(ge=1, le=1000)] = 8
-    """How often in all, the first time included."""
+    """The number of attempts in all, the first one included."""
     budget_s: Seconds = 300.0
     """No attempt begins later than this after the first failure."""
     attempt_timeout_s: Seconds = 5.0
@@ -51,10 +51,10 @@ class RetryPolicy:
     terminal: frozenset[str] = frozenset()
     """Names of error classes that are not worth another attempt; their subclasses are not either."""
     retryable: frozenset[str] = frozenset()
-    """Names of error classes that are, though a base of theirs is terminal."""
+    """Names of error classes that are worth it, although a base class of theirs is terminal."""
     on_exhaustion: OnExhaustion = OnExhaustion.DEAD_LETTER
     origin: str = "default"
-    """What made it so: a file with its fingerprint and section, or `default`."""
+    """Where its values come from: a file with its fingerprint and section, or `default`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -78,7 +78,7 @@ class RetryPolicy:
         return delay if spent_s + delay <= self.budget_s else None
 
     def is_terminal(self, error: BaseException) -> bool:
-        """Whether `error` forbids another attempt. The nearest of its classes that is named anywhere decides."""
+        """Return whether `error` forbids another attempt. The nearest of its classes that is named anywhere decides."""
         if isinstance(error, NEVER_AGAIN):
             return True
         for kind in type(error).__mro__:

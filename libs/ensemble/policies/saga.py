@@ -1,4 +1,4 @@
-"""How long a saga waits and how often it asks: configuration, by the name of the step."""
+"""How long a saga waits and how often it sends again, by the name of the step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ensemble.messages.fields import Seconds
 
 
 class StepPolicy(BaseModel):
-    """One step, or one undo. A deadline that passes means that the outcome is unknown, not that it failed."""
+    """The policy of a step or an undo. A deadline that passes means that the outcome is unknown, not that it failed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,13 +20,14 @@ class StepPolicy(BaseModel):
     resends: int = Field(ge=0, le=1000)
     """How often it is sent again before it is given up."""
     on_exhaustion: Literal["compensate", "pause"] = "compensate"
-    """Then: turn back (an undo: leave it owed), or pause the saga until somebody resumes it, with resends anew."""
+    """What follows: turn back (an undo is left owed), or pause the saga until an operator resumes it; the resends then
+    count anew."""
     origin: str = "default"
-    """Where these values come from, for the record."""
+    """Where these values come from, as it is recorded."""
 
 
 class SagaPolicies(BaseModel):
-    """All that is configured about one saga; `check_saga` compares the names with its table."""
+    """The policies of one saga; `check_saga` compares the names with its table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,5 +41,5 @@ class SagaPolicies(BaseModel):
     """How long an ended saga is remembered: as long as any input of it may still come."""
 
     def policy_for(self, step: str, *, undo: bool) -> StepPolicy:
-        """The policy of a step, or of its undo."""
+        """Return the policy of a step, or of its undo."""
         return (self.undos if undo else self.steps)[step]

@@ -1,4 +1,4 @@
-"""What rules a service when something fails, as frozen values. Without a file every value is the default here."""
+"""A service's policies, as frozen values. Without a policy file, the defaults here are in force."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=STRICT)
 class ParkingLimits:
-    """How many records may wait parked; beyond that the partition takes no more, and nothing is lost."""
+    """How many records may wait parked; beyond that the partition takes no more records, and loses none."""
 
     per_key: Annotated[int, Field(ge=1, le=100_000)] = 100
     per_partition: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
@@ -25,7 +25,7 @@ class ParkingLimits:
 
 @dataclass(frozen=True, config=STRICT)
 class OutagePolicy:
-    """When a handler counts as out, and how often it is probed meanwhile."""
+    """When a handler's circuit opens, and how often the handler is probed meanwhile."""
 
     after: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """Failures of one cause in a row; 0 turns it off."""
@@ -38,12 +38,12 @@ class ServicePolicies:
     """All policies of one service."""
 
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    """Of every input that has none of its own."""
+    """The policy of every input that has none in `handlers`."""
     handlers: Mapping[str, RetryPolicy] = field(default_factory=dict)
-    """By message type, or by the name of a timer."""
+    """Policies by message type, or by the name of a timer."""
     parking: ParkingLimits = field(default_factory=ParkingLimits)
     outage: OutagePolicy = field(default_factory=OutagePolicy)
 
     def for_message(self, name: str) -> RetryPolicy:
-        """The policy of the message type, or of the timer, called `name`."""
+        """Return the policy of the message type, or of the timer, of that name."""
         return self.handlers.get(name, self.retry)

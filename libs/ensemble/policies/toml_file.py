@@ -1,4 +1,4 @@
-"""A policy file as read: its tables, and for each fault the line it is on. What the tables mean is not known here."""
+"""A policy file: its tables as TOML has them, and for each fault its line. No meaning of a table is known here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from ensemble.errors import ConfigurationError
 
 Where = tuple[str, ...]
-"""A table or key by all its names: ("handlers", "AttemptCharge", "attempts")."""
+"""The path of a table or key: ("handlers", "AttemptCharge", "attempts")."""
 
 _NAME: Final = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
 _NAMES: Final = rf"{_NAME}(?:\s*\.\s*{_NAME})*"
@@ -24,7 +24,7 @@ _KEY: Final = re.compile(rf"\s*({_NAMES})\s*=")
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong, and where."""
+    """What is wrong with a file, and at which table or key."""
 
     where: Where
     reason: str
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """The text of a file and what TOML makes of it."""
+    """A file's text and its tables."""
 
     path: Path
     text: str
@@ -40,43 +40,49 @@ class PolicyFile:
 
     @property
     def fingerprint(self) -> str:
-        """Another content, another fingerprint: the first eight digits of its SHA-256."""
+        """Return the first eight digits of the content's SHA-256."""
         return sha256(self.text.encode()).hexdigest()[:8]
 
     @property
     def origin(self) -> str:
-        """Which file, in which state: `payment.toml#1a2b3c4d`."""
+        """Return the file's name with the fingerprint of its content: `payment.toml#1a2b3c4d`."""
         return f"{self.path.name}#{self.fingerprint}"
 
     def table(self, *where: str) -> Mapping[str, Any]:
-        """The table of that name; empty when there is none."""
-        found: Any = self.tables
-        for name in where:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
+        """Return the table at that path; empty if there is none."""
+        value = _value_at(self.tables, where)
+        return value if isinstance(value, Mapping) else {}
 
     def place(self, where: Where) -> str:
-        """File and line: `payment.toml:12`."""
+        """Return the file's name and the line of `where`: `payment.toml:12`."""
         return f"{self.path.name}:{self.line_of(where)}"
 
     def line_of(self, where: Where) -> int:
-        """Where the file names it, or else the table that holds it."""
-        known = (where[:length] for length in range(len(where), 0, -1))
-        return next((self._lines[part] for part in known if part in self._lines), 1)
+        """Return the line that names the table or key first, or else the nearest table around it."""
+        paths = (where[:length] for length in range(len(where), 0, -1))
+        return next((self._lines[path] for path in paths if path in self._lines), 1)
 
     def raise_faults(self, faults: Iterable[Fault]) -> None:
-        """ConfigurationError with a line for each fault, the first one first, if there is any."""
-        found = [self._in_words(fault) for fault in sorted(faults, key=lambda fault: self.line_of(fault.where))]
-        if found:
-            raise ConfigurationError("policies: " + "\n    ".join(found))
+        """Raise ConfigurationError if there are faults, with a line for each, in the order of the file."""
+        lines = [self._describe(fault) for fault in sorted(faults, key=lambda fault: self.line_of(fault.where))]
+        if lines:
+            raise ConfigurationError("policies: " + "\n    ".join(lines))
 
-    def _in_words(self, fault: Fault) -> str:
-        return f"{self.path}, line {self.line_of(fault.where)}: {_called(self.tables, fault.where)}: {fault.reason}"
+    def _describe(self, fault: Fault) -> str:
+        return f"{self.path}, line {self.line_of(fault.where)}: {self._label(fault.where)}: {fault.reason}"
+
+    def _label(self, where: Where) -> str:
+        """Return `[handlers.AttemptCharge] attempts`, or for a table or a first-level key its name alone."""
+        if not where:
+            return "the file"
+        if isinstance(_value_at(self.tables, where), Mapping):
+            return f"[{'.'.join(where)}]"
+        return f"[{'.'.join(where[:-1])}] {where[-1]}" if where[:-1] else where[-1]
 
     @cached_property
     def _lines(self) -> Mapping[Where, int]:
-        """The first line that names each table and key."""
-        found: dict[Where, int] = {}
+        """Return for each table and key the first line that names it."""
+        lines: dict[Where, int] = {}
         table: Where = ()
         for number, line in enumerate(self.text.splitlines(), 1):
             if header := _HEADER.match(line):
@@ -84,12 +90,16 @@ class PolicyFile:
             key = _KEY.match(line)
             where = (*table, *_split(key[1])) if key else table
             for length in range(1, len(where) + 1):
-                found.setdefault(where[:length], number)
-        return found
+                lines.setdefault(where[:length], number)
+        return lines
+
+
+NO_FILE: Final = PolicyFile(Path(), "", {})
+"""Stands for a file that does not exist: it has no tables."""
 
 
 def read_policy_file(path: Path) -> PolicyFile:
-    """The file; ConfigurationError when it cannot be read, or is not TOML (with the line)."""
+    """Read the file. Raises ConfigurationError if it cannot be read or is not TOML (with the line)."""
     try:
         text = path.read_text(encoding="utf-8")
         return PolicyFile(path, text, tomllib.loads(text))
@@ -102,7 +112,7 @@ def read_policy_file(path: Path) -> PolicyFile:
 
 
 def find_policy_file(service: str, directory: Path | None) -> PolicyFile | None:
-    """The service's file in `directory`, if there is one; a directory that is named must be there."""
+    """Read the service's file in `directory`, if there is one. Raises ConfigurationError without that directory."""
     if directory is None:
         return None
     if not directory.is_dir():
@@ -111,16 +121,11 @@ def find_policy_file(service: str, directory: Path | None) -> PolicyFile | None:
     return read_policy_file(path) if path.exists() else None
 
 
-def _called(tables: Mapping[str, Any], where: Where) -> str:
-    """`[handlers.AttemptCharge] attempts`; for a table, or an entry without one, its name alone."""
-    if not where:
-        return "the file"
-    found: Any = tables
+def _value_at(tables: Mapping[str, Any], where: Where) -> Any:
+    value: Any = tables
     for name in where:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    if isinstance(found, Mapping):
-        return f"[{'.'.join(where)}]"
-    return f"[{'.'.join(where[:-1])}] {where[-1]}" if where[:-1] else where[-1]
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _split(names: str) -> Where:

@@ -8,10 +8,9 @@ import pytest
 
 from contracts import FulfilOrder, OrderState, ProcessPayment
 from ensemble.errors import ConfigurationError
-from ensemble.settings import load
 from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.__main__ import main
-from services.orchestrator.policies import DEFAULT_POLICIES, FulfilmentSettings
+from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies
 from services.orchestrator.service import orchestrator
 from tests.support.order_saga_driver import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
 
@@ -141,7 +140,7 @@ def test_the_service_conducts_with_the_default_policies() -> None:
 def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "5")
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STUB_S", "60")
-    policies = load(FulfilmentSettings).policies()
+    policies = fulfilment_policies()
     assert (policies.steps["payment"].deadline_s, policies.steps["payment"].resends) == (5, 3)
     assert (policies.steps["shipment"].deadline_s, policies.stub_s) == (20, 60)
 
@@ -158,7 +157,7 @@ def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
     monkeypatch.setenv(f"ENSEMBLE_FULFILMENT_{name}", value)
     with pytest.raises(ConfigurationError, match=words):
-        load(FulfilmentSettings)
+        fulfilment_policies()
 
 
 def test_a_wrong_setting_ends_the_process_with_words(

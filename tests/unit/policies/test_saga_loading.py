@@ -8,7 +8,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.policies.saga import SagaPolicies
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import find_policy_file
-from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, fulfilment_values
+from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, read_fulfilment_policies
 
 TEXT = """\
 [saga]
@@ -36,7 +36,7 @@ def loaded(directory: Path, text: str = TEXT) -> SagaPolicies:
 
 def test_without_a_file_the_defaults_hold(directory: Path) -> None:
     assert fulfilment_policies() == DEFAULT_POLICIES
-    assert {value.origin for value in fulfilment_values(None)} == {"default"}
+    assert {value.origin for value in read_fulfilment_policies(None).values} == {"default"}
 
 
 def test_a_file_rules_over_the_defaults(directory: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_step_says_what_rules_it(directory: Path, monkeypatch: pytest.MonkeyPa
 def test_every_value_says_where_it_comes_from(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "7")
     loaded(directory)
-    values = fulfilment_values(find_policy_file("orchestrator", directory))
+    values = read_fulfilment_policies(find_policy_file("orchestrator", directory)).values
     found = {(value.section, value.key): value for value in values}
     variable = "ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S"
     assert found["saga.steps.payment", "deadline_s"] == PolicyValue("saga.steps.payment", "deadline_s", 7, variable)
