@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A Kafka for the whole session: `.bootstrap_servers`, and `.broker` for tests that kill and restart it."""
+    """Run a Kafka for the whole session: `.bootstrap_servers`, and `.broker` for tests that kill and restart it."""
     with cluster_for_tests(pytestconfig.stash[KAFKA_CHOICE], tmp_path_factory.mktemp("kafka")) as cluster:
         yield cluster
 

@@ -18,18 +18,18 @@ class Prometheus:
     def replicas(self) -> dict[str, int]:
         """How many replicas of each service it reads; none while it starts."""
         try:
-            found = self.query("count by (service) (ensemble_partitions)")
+            rows = self.query("count by (service) (ensemble_partitions)")
         except OSError:
             return {}
-        return {series["metric"]["service"]: int(series["value"][1]) for series in found}
+        return {series["metric"]["service"]: int(series["value"][1]) for series in rows}
 
     def empty(self, expressions: Iterable[str]) -> list[str]:
         """Which of a dashboard's panels show nothing. That there are no dead letters and no outages is no gap."""
-        asked = [each for each in expressions if not any(name in each for name in MAY_BE_EMPTY)]
-        return [each for each in asked if not self.query(each)]
+        required = [each for each in expressions if not any(name in each for name in MAY_BE_EMPTY)]
+        return [each for each in required if not self.query(each)]
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """What a panel of Grafana would get."""
+        """Return what a panel of Grafana would get."""
         for name, value in GIVEN_BY_GRAFANA.items():
             expression = expression.replace(name, value)
         with urlopen(f"{self._api}/query?{urlencode({'query': expression})}", timeout=LIMIT_S) as answer:

@@ -54,7 +54,7 @@ class Stack:
 
     def run(self, *arguments: str, limit_s: float = LIMIT_S) -> str:
         """Run a command of compose and return what it printed."""
-        return _said([*self.compose, *arguments], self.environment, limit_s)
+        return _output_of([*self.compose, *arguments], self.environment, limit_s)
 
     def inside(self, service: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command line in a service's container, as that service's user, whatever its exit code will be."""
@@ -62,9 +62,9 @@ class Stack:
 
     def execute(self, service: str, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a service's container."""
-        given = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
+        options = [word for name, value in environment.items() for word in ("--env", f"{name}={value}")]
         where = self.containers(service)[0]["Id"]
-        return _ran(["docker", "exec", *given, where, *command], self.environment, LIMIT_S)
+        return _ran(["docker", "exec", *options, where, *command], self.environment, LIMIT_S)
 
     def administer(self, *command: str) -> str:
         """Run a command in a container that may do everything; return what it printed."""
@@ -76,11 +76,11 @@ class Stack:
         return done.stdout + done.stderr
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        """What the engine knows about each replica that runs."""
+        """Return what the engine knows about each replica that runs."""
         labels = (f"com.docker.compose.project={PROJECT}", f"com.docker.compose.service={service}")
         filters = [word for label in labels for word in ("--filter", f"label={label}")]
-        ids = _said(["docker", "ps", "--quiet", *filters], self.environment, LIMIT_S).split()
-        documents = json.loads(_said(["docker", "inspect", *ids], self.environment, LIMIT_S)) if ids else []
+        ids = _output_of(["docker", "ps", "--quiet", *filters], self.environment, LIMIT_S).split()
+        documents = json.loads(_output_of(["docker", "inspect", *ids], self.environment, LIMIT_S)) if ids else []
         return [dict(document) for document in documents]
 
     def await_healthy(self, *services: str) -> None:
@@ -88,7 +88,7 @@ class Stack:
 
         def healthy() -> bool:
             states.update({name: [c["State"]["Health"]["Status"] for c in self.containers(name)] for name in services})
-            return all(found and set(found) == {"healthy"} for found in states.values())
+            return all(health and set(health) == {"healthy"} for health in states.values())
 
         wait_until(healthy, lambda: f"all to be healthy: {states}; {self.run('logs', '--tail', '20')}")
 
@@ -96,7 +96,7 @@ class Stack:
         """End its process as a fault would: from outside, so that the engine's restart policy has to see to it."""
         kill = f"import os; os.kill({container['State']['Pid']}, 9)"
         options = ("--rm", "--pid=host", "--user=0", "--cap-add=KILL", "--entrypoint=python")
-        _said(["docker", "run", *options, container["Config"]["Image"], "-c", kill], self.environment, LIMIT_S)
+        _output_of(["docker", "run", *options, container["Config"]["Image"], "-c", kill], self.environment, LIMIT_S)
 
     def partitions_of(self, service: str) -> list[int]:
         """How many partitions each replica works on, as its metrics say."""
@@ -119,7 +119,7 @@ def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
 
 
 def remove_image() -> None:
-    """The image of this run; stacks share it, so it goes with the last of them."""
+    """Build the image of this run; stacks share it, so it goes with the last of them."""
     _ran(["docker", "rmi", IMAGE], dict(os.environ), LIMIT_S)
 
 
@@ -132,9 +132,9 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str], limit_s
 
 def _environment(directory: Path) -> dict[str, str]:
     foreign = ("ENSEMBLE_", "KAFKA_", "SCHEMA_REGISTRY_", "COMPOSE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
-        **kept,
+        **variables,
         **_ports("KAFKA", "REGISTRY", "SANDBOX", "PROMETHEUS"),
         "KAFKA_IMAGE": image(),
         "ENSEMBLE_IMAGE": IMAGE,
@@ -145,20 +145,20 @@ def _environment(directory: Path) -> dict[str, str]:
 def _ports(*names: str) -> dict[str, str]:
     """Free ones, all at once, so that they differ."""
     with ExitStack() as open_until_all_are_chosen:
-        chosen = [open_until_all_are_chosen.enter_context(closing(create_server(("127.0.0.1", 0)))) for _ in names]
-        ports = [str(server.getsockname()[1]) for server in chosen]
+        sockets = [open_until_all_are_chosen.enter_context(closing(create_server(("127.0.0.1", 0)))) for _ in names]
+        ports = [str(server.getsockname()[1]) for server in sockets]
     return {f"ENSEMBLE_{name}_PORT": port for name, port in zip(names, ports, strict=True)}
 
 
 def _metrics(container: str, environment: dict[str, str]) -> str:
     """Nothing while it is starting."""
     try:
-        return _said(["docker", "exec", container, "python", "-c", METRICS], environment, LIMIT_S)
+        return _output_of(["docker", "exec", container, "python", "-c", METRICS], environment, LIMIT_S)
     except AssertionError:
         return ""
 
 
-def _said(command: list[str], environment: dict[str, str], limit_s: float) -> str:
+def _output_of(command: list[str], environment: dict[str, str], limit_s: float) -> str:
     return _done(command, environment, limit_s).stdout
 
 

@@ -42,9 +42,9 @@ def publish_orders(access: ClusterClient, number: int) -> list[str]:
 
 def await_completed(access: ClusterClient, order_ids: list[str]) -> None:
     def waiting() -> set[str]:
-        found = access.read(access.places(["orders.events"]))
+        records = access.read(access.places(["orders.events"]))
         return set(order_ids) - {
-            (r.key or b"").decode() for r in found if r.headers["ce_type"].endswith(b".OrderCompleted")
+            (r.key or b"").decode() for r in records if r.headers["ce_type"].endswith(b".OrderCompleted")
         }
 
     wait_until(lambda: not waiting(), lambda: f"orders to complete: {sorted(waiting())}")
@@ -52,26 +52,26 @@ def await_completed(access: ClusterClient, order_ids: list[str]) -> None:
 
 def ids_on(access: ClusterClient, topic: str) -> dict[str, set[bool]]:
     """Whether the schema ids on a topic are the files', by who wrote."""
-    found: dict[str, set[bool]] = {}
+    states: dict[str, set[bool]] = {}
     for record in access.read(access.places([topic])):
         source = record.headers["ce_source"].decode()
-        found.setdefault(source, set()).add(id_in(record.value or b"") >= DRAFT_IDS)
-    return found
+        states.setdefault(source, set()).add(id_in(record.value or b"") >= DRAFT_IDS)
+    return states
 
 
 def await_shares(stack: Stack, shares: list[int]) -> None:
-    def words() -> str:
+    def replies() -> str:
         return f"{shares}: {stack.partitions_of('payment')}\n{stack.run('logs', '--tail', '50', 'payment')}"
 
-    wait_until(lambda: stack.partitions_of("payment") == shares, words)
+    wait_until(lambda: stack.partitions_of("payment") == shares, replies)
 
 
 def test_an_order_from_the_host_completes_and_the_command_says_where_it_went(stack: Stack) -> None:
     stock = ("--warehouse-id", "main", "--sku", "bolt", "--quantity", "1000")
     order = ("--order-id", f"order-{next(NUMBERS)}", "--warehouse-id", "main", "--line", "bolt:2:250")
     stack.ensemble("publish", "ReceiveStock", *stock)
-    said = stack.ensemble("publish", "OrderPlaced", "--example", *order)
-    assert "using the Kafka of docker-compose.yml" in said
+    output = stack.ensemble("publish", "OrderPlaced", "--example", *order)
+    assert "using the Kafka of docker-compose.yml" in output
     assert "completed" in stack.ensemble("orders", "watch", order[1], "--timeout", str(LIMIT_S / 2))
 
 
@@ -86,8 +86,8 @@ def test_orders_complete_while_the_registry_is_away(stack: Stack, access: Cluste
     stack.run("start", "schema-registry")
     stack.await_healthy("schema-registry", *SERVICES)
     register = ("python", "-m", "cli", "schemas", "register", "--json")
-    there = json.loads(stack.run("run", "--rm", "-T", "--no-deps", "schemas", *register))
-    assert {registration["new"] for registration in there} == {False}
+    registered = json.loads(stack.run("run", "--rm", "-T", "--no-deps", "schemas", *register))
+    assert {registration["new"] for registration in registered} == {False}
 
 
 def test_orders_complete_while_a_container_is_killed(stack: Stack, access: ClusterClient) -> None:
@@ -118,14 +118,14 @@ def test_replicas_share_the_partitions(stack: Stack, access: ClusterClient) -> N
 def test_prometheus_asks_every_replica_and_fills_the_dashboard(stack: Stack) -> None:
     prometheus = Prometheus(stack.address("PROMETHEUS"))
     stack.run("--profile", "observability", "up", "--detach", "prometheus")
-    wanted = {**dict.fromkeys(SERVICES, 1), "payment": 3}
-    wait_until(lambda: prometheus.replicas() == wanted, lambda: f"{wanted}: {prometheus.replicas()}")
+    expected = {**dict.fromkeys(SERVICES, 1), "payment": 3}
+    wait_until(lambda: prometheus.replicas() == expected, lambda: f"{expected}: {prometheus.replicas()}")
     wait_until(lambda: not prometheus.empty(EXPRESSIONS), lambda: f"data: {prometheus.empty(EXPRESSIONS)}")
 
 
 def test_nothing_was_lost_or_done_twice(stack: Stack) -> None:
-    wanted = ("--expect-orders", str(next(NUMBERS) - 1), "--settle", "60")
-    assert "clean" in stack.ensemble("verify", *wanted, "--provider", f"http://{stack.address('SANDBOX')}")
+    options = ("--expect-orders", str(next(NUMBERS) - 1), "--settle", "60")
+    assert "clean" in stack.ensemble("verify", *options, "--provider", f"http://{stack.address('SANDBOX')}")
 
 
 def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
@@ -140,7 +140,7 @@ def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
 
 
 def test_no_service_runs_as_root_or_can_become_it(stack: Stack) -> None:
-    for container in (found for service in SERVICES for found in stack.containers(service)):
+    for container in (each for service in SERVICES for each in stack.containers(service)):
         assert container["Config"]["User"] == "10001:10001"
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
         assert container["HostConfig"]["ReadonlyRootfs"]

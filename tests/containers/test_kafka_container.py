@@ -58,12 +58,12 @@ def commit_offset(producer: Producer, topic: str) -> None:
 
 
 def await_value(bootstrap: str, topic: str) -> None:
-    """A commit is decided when it returns; its marker reaches the topic a moment later."""
+    """Wait for the marker of a commit, which reaches the topic a moment after the commit returns."""
     access = open_client(KafkaSettings(bootstrap_servers=bootstrap), 20, quiet=True)
     wait_for(lambda: [record.value for record in access.read([(topic, 0)])] == [b"value"], "the transaction's record")
 
 
-def told(admin: AdminClient, topic: str) -> bool:
+def knows_leader(admin: AdminClient, topic: str) -> bool:
     try:
         return high_watermarks(admin, [(topic, 0)], 10) == {(topic, 0): 0}
     except KafkaException:
@@ -71,8 +71,8 @@ def told(admin: AdminClient, topic: str) -> bool:
 
 
 def login(environment: dict[str, str], **changes: Any) -> KafkaSettings:
-    given = {name.removeprefix("KAFKA_").lower(): value for name, value in environment.items()}
-    return KafkaSettings(**{**given, **changes})
+    settings = {name.removeprefix("KAFKA_").lower(): value for name, value in environment.items()}
+    return KafkaSettings(**{**settings, **changes})
 
 
 def test_transactions_commit(broker: ApacheKafkaContainer, topic_name: str) -> None:
@@ -96,7 +96,7 @@ def test_offsets_are_told_soon_after_the_broker_was_killed(broker: ApacheKafkaCo
     assert high_watermarks(admin, [(topic_name, 0)], 20) == {(topic_name, 0): 0}
     broker.kill()
     broker.restart()
-    wait_for(lambda: told(admin, topic_name), "the client to forget the old leader's epoch", limit_s=20)
+    wait_for(lambda: knows_leader(admin, topic_name), "the client to forget the old leader's epoch", limit_s=20)
 
 
 def test_a_producer_goes_on_after_the_only_broker_was_away(broker: ApacheKafkaContainer, topic_name: str) -> None:

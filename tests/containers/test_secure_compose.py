@@ -21,9 +21,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack
 
 
-def assert_refused(ran: CompletedProcess[str], words: str) -> None:
+def assert_refused(ran: CompletedProcess[str], expected: str) -> None:
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert words in ran.stderr
+    assert expected in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
@@ -68,8 +68,8 @@ def test_each_container_has_its_own_password_and_no_other(stack: Stack) -> None:
 
 
 def test_no_password_is_in_a_log_or_in_what_the_engine_tells(stack: Stack) -> None:
-    told = stack.run("logs", "--no-color") + json.dumps([stack.containers(name) for name in ("kafka", *USERS)])
+    output = stack.run("logs", "--no-color") + json.dumps([stack.containers(name) for name in ("kafka", *USERS)])
     passwords = {stack.execute(user, "cat", "/secrets/password").stdout.strip() for user in USERS}
     passwords.add(stack.administer("cat", "/secrets/admin.password").strip())
     assert len(passwords) == len(USERS) + 1
-    assert not [password for password in passwords if password in told]
+    assert not [password for password in passwords if password in output]

@@ -30,5 +30,5 @@ def running(request: pytest.FixtureRequest, tmp_path: Path) -> RunningService:
 
 @pytest.fixture
 def key() -> str:
-    """An account that no other test uses."""
+    """Return an account that no other test uses."""
     return f"a-{uuid.uuid4().hex[:8]}"

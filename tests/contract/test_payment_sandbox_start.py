@@ -12,7 +12,7 @@ from tests.support.sandbox_process import running_sandbox, sandbox_command
 
 
 def refusal(*flags: str, **environment: str) -> str:
-    """What a sandbox that cannot start says; it must exit with 2 and no traceback."""
+    """Return the output of a sandbox that cannot start; it must exit with 2 and no traceback."""
     command = sandbox_command(*flags)
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=20, check=False, env={**os.environ, **environment}

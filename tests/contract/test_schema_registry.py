@@ -50,7 +50,7 @@ def apicurio(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(params=["mock", "apicurio"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Makes clients of one registry, each with a memory of its own."""
+    """Return a function that makes clients of one registry, each with a cache of its own."""
     if request.param == "mock":
         shared, settings = open_registry(to("mock://schemas")), to("mock://schemas")
         yield lambda: Registry(shared.client, settings)
@@ -82,7 +82,7 @@ def write(directory: Path, fields: list[dict[str, Any]]) -> SchemaSet:
 
 
 def sold(directory: Path) -> type[Event]:
-    """The message class of the working schema."""
+    """Return the message class of the working schema."""
     schemas = SchemaSet(directory)
     [working] = schemas.working.values()
     fields = {f["name"]: f["default"] for f in working["fields"] if "default" in f}
@@ -92,7 +92,7 @@ def sold(directory: Path) -> type[Event]:
 
 
 def released(subject: Subject, fields: list[dict[str, Any]]) -> Subject:
-    """The same subject after a release with these fields."""
+    """Return the same subject after a release with these fields."""
     directory = subject.message.__schemas__.directory
     release_schemas(write(directory, fields))
     return Subject(subject.topic, sold(directory))
@@ -103,9 +103,9 @@ def test_what_is_registered_is_found_under_topic_and_record(connect: Connect, su
     assert registration.subject == f"{subject.topic}-shop.events.Sold"
     assert registration.is_new
     assert 0 < registration.id < DRAFT_IDS
-    found = connect().find(registration.id)
-    assert found is not None
-    assert found.name == "shop.events.Sold"
+    schema = connect().find(registration.id)
+    assert schema is not None
+    assert schema.name == "shop.events.Sold"
 
 
 def test_registering_again_changes_nothing(connect: Connect, subject: Subject) -> None:
@@ -138,7 +138,7 @@ def test_a_draft_is_not_registered(connect: Connect, subject: Subject) -> None:
 
 
 def test_check_says_what_is_missing_and_nothing_after_it_was_registered(connect: Connect, subject: Subject) -> None:
-    assert any("version 1 is not registered" in words for words in check_registered(connect(), [subject]))
+    assert any("version 1 is not registered" in problem for problem in check_registered(connect(), [subject]))
     register_schemas(connect(), [subject])
     assert check_registered(connect(), [subject]) == []
 

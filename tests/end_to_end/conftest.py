@@ -16,7 +16,7 @@ _TIMEOUT_S = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever comes first waits for a dozen processes to start."""
+    """Give every test the time in which a dozen processes start: the first one waits for them."""
     for item in items:
         if item.path.parent == _HERE and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """The end of each member's log belongs to a failure."""
+    """Add the end of each member's log to the report of a failure."""
     report: pytest.TestReport = yield  # type: ignore[assignment]  # what a wrapper gets is the report
     system = getattr(item, "funcargs", {}).get("system")
     if report.failed and isinstance(system, System):
@@ -44,7 +44,7 @@ def shared_system(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def system(shared_system: System) -> System:
-    """The flow with everybody at work."""
+    """Return the flow with every member running."""
     shared_system.begin_test()
     shared_system.make_whole()
     return shared_system
@@ -52,5 +52,5 @@ def system(shared_system: System) -> System:
 
 @pytest.fixture
 def order_id(unique: Callable[[str], str]) -> str:
-    """An order of the test's own."""
+    """Return an order id of the test's own."""
     return unique("order")

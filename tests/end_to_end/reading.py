@@ -34,7 +34,7 @@ class Reading:
         self._follower = access.follow_from(self._next)
 
     def poll(self, timeout_s: float) -> list[ReceivedRecord]:
-        """As the follower's; waits while the client is put away."""
+        """Return the follower's next records; wait while the client is put away."""
         with self._in_use:
             records = self._follower.poll(timeout_s)
             self._next.update({(record.topic, record.partition): record.offset + 1 for record in records})
@@ -42,14 +42,14 @@ class Reading:
 
     @contextmanager
     def put_away(self) -> Iterator[None]:
-        """No connection for the block."""
+        """Keep no connection for the block."""
         with self._in_use:
             self._follower.close()
             yield
             self._follower = self._opened()
 
     def _opened(self) -> Follower:
-        """The admin client may ask with a leader epoch that the broker has forgotten, until it has looked again."""
+        """Open a follower, again while the admin client asks with a leader epoch that the broker has forgotten."""
         limit = time.monotonic() + _LIMIT_S
         while True:
             try:

@@ -38,7 +38,7 @@ _STEP_S: Final = 0.05
 
 
 def policies(*, deadline_s: float, resends: int) -> dict[str, str]:
-    """Settings that make the saga wait `deadline_s` for a step; undos are asked for much longer."""
+    """Return settings that make the saga wait `deadline_s` for a step; undos are asked for much longer."""
     steps = ("PAYMENT", "RESERVATION", "SHIPMENT")
     prefix = "ENSEMBLE_FULFILMENT_"
     patience = {"STEPS": resends, "UNDOS": 40}
@@ -73,21 +73,21 @@ class System:
     # -- what is put in -----------------------------------------------------------------------------------------------
 
     def publish(self, message: Message) -> Receipt:
-        """As the command line does it: with all headers."""
+        """Publish as the command line does: with all headers."""
         return publish(self.access, message)
 
     def publish_from_outside(self, message: Message) -> None:
-        """As somebody does it who only knows Avro and Kafka's default partitioner: no headers at all."""
+        """Publish without headers, as a program does that only knows Avro and Kafka's default partitioner."""
         self.publish_soon(message)
         self.flush()
 
     def put(self, topic: str, key: str, value: bytes | None) -> None:
-        """Any bytes, or none."""
+        """Write any bytes, or none."""
         self.outsider.produce(topic, value, key.encode())
         self.flush()
 
     def publish_soon(self, message: Message, headers: Sequence[tuple[str, bytes]] = ()) -> None:
-        """Without waiting until it is safe; `flush` does that for all."""
+        """Publish without waiting for the acknowledgement; `flush` waits for all."""
         home = CATALOGUE.homes(type(message))[0]
         key, value = str(getattr(message, home.key)), _encoder(type(message))(message)
         self.outsider.produce(home.name, value, key.encode(), headers=list(headers))
@@ -99,12 +99,12 @@ class System:
     # -- what comes out -----------------------------------------------------------------------------------------------
 
     def await_end(self, order_id: str, limit_s: float = LIMIT_S) -> str:
-        """`completed` or `cancelled`, as soon as the order's topic and the public state both say so."""
+        """Return `completed` or `cancelled`, as soon as the order's topic and the public state both say so."""
         self.watcher.until(lambda: self.ending(order_id) != "", f"{order_id} has ended", limit_s)
         return self.ending(order_id)
 
     def ending(self, order_id: str) -> str:
-        """How the order ended; empty as long as it has not."""
+        """Return how the order ended; empty as long as it has not."""
         return self.watcher.ending(order_id)
 
     def await_message(self, order_id: str, kind: str, count: int = 1) -> None:
@@ -112,26 +112,26 @@ class System:
         self.watcher.until(lambda: self.watcher.counts(order_id)[kind] >= count, f"{order_id} has {count} {kind}")
 
     def await_dead_letter(self, key: str, count: int = 1) -> list[tuple[str, str]]:
-        """(service, error) of the dead letters with this key."""
-        found = partial(self.watcher.dead_letters, key)
-        self.watcher.until(lambda: len(found()) >= count, f"{key} has {count} dead letters")
-        return found()
+        """Wait for dead letters with this key and return (service, error) of each."""
+        letters = partial(self.watcher.dead_letters, key)
+        self.watcher.until(lambda: len(letters()) >= count, f"{key} has {count} dead letters")
+        return letters()
 
     def reason(self, order_id: str) -> str:
-        """Why the order was cancelled, as everybody is told."""
+        """Return why the order was cancelled, as its event says."""
         return str(self.watcher.entries(order_id, "OrderCancelled")[0].fields["reason"])
 
     def seen_ids(self, order_id: str) -> set[str]:
-        """The messages of which the orchestrator says that they have come."""
+        """Return the ids of the messages that the orchestrator's state has seen."""
         state = self.watcher.state(order_id)
         return {seen["message_id"] for seen in state.fields["seen"]} if state else set()
 
     def entries_at_provider(self, order_id: str) -> list[tuple[str, int]]:
-        """(kind, amount) of what the provider has booked for the order."""
+        """Return (kind, amount) of what the provider has booked for the order."""
         return [(entry["kind"], entry["amount"]) for entry in self._booked(order_id) if entry["amount"]]
 
     def held_by_provider(self, order_id: str) -> int:
-        """What is captured and not given back."""
+        """Return the amount that is captured and not refunded."""
         signs = {"captured": 1, "refunded": -1, "declined": 0}
         return sum(signs[entry["status"]] * entry["amount"] for entry in self._booked(order_id))
 
@@ -143,7 +143,7 @@ class System:
 
     @contextmanager
     def disconnected(self) -> Iterator[None]:
-        """No client of the tests has a connection for the block: the broker may be killed and started in it."""
+        """Keep no connection of the tests for the block: the broker may be killed and started in it."""
         self.flush()
         with self.watcher.reading.put_away():
             del self.outsider  # its connection ends with it
@@ -154,7 +154,7 @@ class System:
     def _await_leaders(self) -> None:
         admin = self.access.admin
         limit = time.monotonic() + READY_S
-        while not (found := _partitions(admin)) or any(at.leader < 0 for at in found):
+        while not (partitions := _partitions(admin)) or any(at.leader < 0 for at in partitions):
             assert time.monotonic() < limit, "the broker's partitions have no leader"
             time.sleep(_STEP_S)
 
@@ -162,7 +162,7 @@ class System:
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:
-        """The member is stopped cleanly for the block, and started again after it."""
+        """Stop the member cleanly for the block, and start it again after it."""
         assert self.fleet.stop_one(name) == 0
         try:
             yield
@@ -170,7 +170,7 @@ class System:
             self.fleet.restart(name)
 
     def make_whole(self) -> None:
-        """Whoever an earlier test has ended runs again."""
+        """Start again every member that an earlier test has ended."""
         for name in self.fleet.members:
             if not self.fleet.is_alive(name):
                 self.fleet.restart(name)
@@ -180,7 +180,7 @@ class System:
         self.log_sizes.update({name: _size(self.fleet.log(name)) for name in self.fleet.members})
 
     def logs(self) -> list[tuple[str, str]]:
-        """What each member has written since the test began."""
+        """Return what each member has logged since the test began."""
         return [(name, _from(self.fleet.log(name), self.log_sizes.get(name, 0))) for name in self.fleet.members]
 
 
@@ -188,11 +188,11 @@ class System:
 def running_system(
     cluster: Cluster, directory: Path, settings: Mapping[str, str] = QUICK, members: tuple[str | Member, ...] = ALL
 ) -> Iterator[System]:
-    """A system on a fresh cluster, with stock of `bolt` in warehouse w-1."""
+    """Run a system on a fresh cluster, with stock of `bolt` in warehouse w-1."""
     access = open_client(_plain(cluster.bootstrap_servers), _REACH_S, quiet=True)
-    wanted = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
-    topics.apply(access.admin, wanted)
-    watched = [topic.name for topic in wanted if not topic.name.endswith("-changelog")]
+    required = topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()])
+    topics.apply(access.admin, required)
+    watched = [topic.name for topic in required if not topic.name.endswith("-changelog")]
     environment = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", **settings}
     fleet = Fleet(access.bootstrap_servers, directory, members, environment)
     try:
@@ -206,11 +206,11 @@ def running_system(
 
 
 @contextmanager
-def fresh_cluster(chosen: KafkaChoice, directory: Path) -> Iterator[Cluster]:
-    """A Kafka of its own: the services' topics have fixed names, so no two systems share one."""
+def fresh_cluster(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]:
+    """Start a Kafka for one system: the services' topics have fixed names, so no two systems share one."""
     own = (
-        chosen
-        if chosen.kafka != "env"
+        choice
+        if choice.kafka != "env"
         else KafkaChoice("embedded", "embedded, since the flow needs a Kafka of its own")
     )
     with cluster_for_tests(own, directory / "kafka") as cluster:
@@ -218,16 +218,16 @@ def fresh_cluster(chosen: KafkaChoice, directory: Path) -> Iterator[Cluster]:
 
 
 def verified(system: System, expect_orders: int | None = None) -> Report:
-    """What `ensemble verify` says, once nothing is written any more."""
+    """Return what `ensemble verify` says, once nothing is written any more."""
     options = Options(expect_orders=expect_orders, provider_url=system.fleet.provider_url, settle_s=LIMIT_S)
     return run_verify(_plain(system.access.bootstrap_servers), options)
 
 
-def wait_until(condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
-    """For what leaves no trace on the topics."""
+def wait_until(condition: Callable[[], bool], expected: str, limit_s: float = LIMIT_S) -> None:
+    """Wait until the condition holds, for what leaves no trace on the topics."""
     limit = time.monotonic() + limit_s
     while not condition():
-        assert time.monotonic() < limit, f"within {limit_s:g} s it did not come to this: {words}"
+        assert time.monotonic() < limit, f"within {limit_s:g} s it did not come to this: {expected}"
         time.sleep(_STEP_S)
 
 
@@ -249,7 +249,7 @@ def _encoder(kind: type[Message]) -> Callable[[Message], bytes]:
 
 
 def _plain(bootstrap: str) -> KafkaSettings:
-    """Whatever the environment says of another cluster."""
+    """Return plaintext settings, whatever the environment says of another cluster."""
     return KafkaSettings(bootstrap_servers=bootstrap, security_protocol="PLAINTEXT")
 
 

@@ -26,7 +26,7 @@ SHORT: dict[str, Any] = {
 
 @pytest.fixture
 def system(pytestconfig: pytest.Config, tmp_path: Path, patience: dict[str, str]) -> Iterator[System]:
-    """A flow of its own, with a saga as patient as the test says."""
+    """Run a flow of the test's own, with a saga as patient as the test says."""
     with chaos_system(pytestconfig.stash[KAFKA_CHOICE], tmp_path, patience) as system:
         yield system
 

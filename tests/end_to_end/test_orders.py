@@ -60,12 +60,12 @@ def test_an_order_beyond_the_stock_is_refunded_and_cancelled(system: System, ord
 
 
 @pytest.mark.parametrize(
-    ("terms", "words"),
+    ("terms", "reason"),
     [({"lines": lines(unicorn=1)}, "never received unicorn"), ({"warehouse_id": "nowhere"}, "nowhere")],
     ids=["sku", "warehouse"],
 )
 def test_an_order_for_what_nobody_has_is_cancelled(
-    system: System, order_id: str, terms: dict[str, object], words: str
+    system: System, order_id: str, terms: dict[str, object], reason: str
 ) -> None:
     # given an unknown sku, or an unknown warehouse
     # when the order is placed
@@ -73,7 +73,7 @@ def test_an_order_for_what_nobody_has_is_cancelled(
 
     # then it is cancelled, and the reason names it
     assert system.await_end(order_id) == "cancelled"
-    assert words in system.reason(order_id)
+    assert reason in system.reason(order_id)
     assert system.held_by_provider(order_id) == 0
 
 

@@ -24,7 +24,7 @@ class Watcher:
     def __init__(self, access: ClusterClient, topics: Iterable[str]) -> None:
         self.reading = Reading(access, topics)
         self._entries: dict[str, list[Entry]] = defaultdict(list)
-        self._told: dict[str, str] = {}
+        self._endings: dict[str, str] = {}
         self._status: dict[str, str] = {}
         self._failure = ""
         self._changed = threading.Condition()
@@ -41,49 +41,49 @@ class Watcher:
         self.reading.close()
 
     def entries(self, key: str, *types: str) -> list[Entry]:
-        """What has the order's, or the warehouse's, id in it: messages only, no dead letters, no state."""
+        """Return the messages with the order's, or the warehouse's, id: no dead letters, no state."""
         with self._changed:
-            found = list(self._entries.get(key, ()))
-        return [entry for entry in found if _is_message(entry) and (not types or entry.type in types)]
+            entries = list(self._entries.get(key, ()))
+        return [entry for entry in entries if _is_message(entry) and (not types or entry.type in types)]
 
     def everything(self, key: str) -> list[Entry]:
-        """Dead letters and states as well, in the order in which they came here."""
+        """Return messages, dead letters and states, in the order in which they were read."""
         with self._changed:
             return list(self._entries.get(key, ()))
 
     def order_at(self, place: str) -> str:
-        """The order of the record that lies at topic/partition/offset; empty when it belongs to none."""
+        """Return the order of the record that lies at topic/partition/offset; empty if it belongs to none."""
         with self._changed:
-            known = {entry.place: entry.order_id for entries in self._entries.values() for entry in entries}
-        return known.get(place, "")
+            orders = {entry.place: entry.order_id for entries in self._entries.values() for entry in entries}
+        return orders.get(place, "")
 
     def counts(self, order_id: str) -> Counter[str]:
-        """How many messages of each type there are."""
+        """Count the messages of each type."""
         return Counter(entry.type for entry in self.entries(order_id))
 
     def ending(self, order_id: str) -> str:
-        """`completed` or `cancelled`, once order's event and orchestrator's state agree on it; else empty."""
-        told = self._told.get(order_id, "")
-        return told if told == self._status.get(order_id) else ""
+        """Return `completed` or `cancelled`, once order's event and orchestrator's state agree on it; else empty."""
+        ending = self._endings.get(order_id, "")
+        return ending if ending == self._status.get(order_id) else ""
 
     def state(self, order_id: str) -> Entry | None:
-        """The order's latest record in the orchestrator's public state."""
+        """Return the order's latest record in the orchestrator's public state."""
         with self._changed:
-            found = [entry for entry in self._entries.get(order_id, ()) if entry.type == "OrderState"]
-        return found[-1] if found else None
+            states = [entry for entry in self._entries.get(order_id, ()) if entry.type == "OrderState"]
+        return states[-1] if states else None
 
     def dead_letters(self, key: str) -> list[tuple[str, str]]:
-        """(service, error) of every dead letter with this key."""
+        """Return (service, error) of every dead letter with this key."""
         with self._changed:
-            found = list(self._entries.get(key, ()))
-        return [_service_and_error(entry) for entry in found if entry.record.topic.endswith(".dead-letter")]
+            entries = list(self._entries.get(key, ()))
+        return [_service_and_error(entry) for entry in entries if entry.record.topic.endswith(".dead-letter")]
 
-    def until(self, condition: Callable[[], bool], words: str, limit_s: float = LIMIT_S) -> None:
-        """Return when the condition holds; it is asked again whenever something has come."""
+    def until(self, condition: Callable[[], bool], expected: str, limit_s: float = LIMIT_S) -> None:
+        """Return when the condition holds; it is evaluated again whenever records have come."""
         with self._changed:
-            held = self._changed.wait_for(lambda: self._failure or condition(), limit_s)
+            holds = self._changed.wait_for(lambda: self._failure or condition(), limit_s)
         assert not self._failure, self._failure
-        assert held, f"within {limit_s:g} s it did not come to this: {words}"
+        assert holds, f"within {limit_s:g} s it did not come to this: {expected}"
 
     def _read(self) -> None:
         while not self._is_over.is_set():
@@ -107,7 +107,7 @@ class Watcher:
         if entry.type == "OrderState":
             self._status[entry.order_id] = entry.fields["status"]
         elif entry.type in ENDINGS:
-            self._told[entry.order_id] = ENDINGS[entry.type]
+            self._endings[entry.order_id] = ENDINGS[entry.type]
 
 
 def _is_message(entry: Entry) -> bool:

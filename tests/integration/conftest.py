@@ -28,11 +28,11 @@ class Shop:
         self.outsider = at_end.enter_context(Outsider(bootstrap, self.service))
 
     def thread(self, clock: Clock | None = None, **settings: Any) -> ServiceThread:
-        """The service in a thread; use it in a `with`."""
+        """Return the service as a thread that runs while a `with` lasts."""
         return ServiceThread(self.service, self.bootstrap, clock, **settings)
 
     def policies(self, text: str) -> Path:
-        """A directory with this policy file of the service, for `policies_dir`."""
+        """Write a directory with this policy file of the service, for `policies_dir`."""
         directory = self.flags / "policies"
         directory.mkdir(exist_ok=True)
         (directory / f"{self.name}.toml").write_text(text)
@@ -48,7 +48,7 @@ class Shop:
         return int(path.read_text() or 0) if path.exists() else 0
 
     def process(self, **settings: object) -> ServiceProcess:
-        """The service as a process that has started."""
+        """Return the service as a process that has started."""
         quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed
         return self._at_end.enter_context(ServiceProcess(self.name, self.flags, self.bootstrap, **quick))
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(400)
 
 
 def environment(directory: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
-    return {**kept, "ENSEMBLE_DATA_DIR": str(directory), "TMPDIR": str(directory), "ENSEMBLE_KAFKA_PORT": "1"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+    return {**variables, "ENSEMBLE_DATA_DIR": str(directory), "TMPDIR": str(directory), "ENSEMBLE_KAFKA_PORT": "1"}
 
 
 def ensemble(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,11 +51,11 @@ def test_demo_tells_stories_and_checks_them(tmp_path: Path) -> None:
 @contextmanager
 def running_up(directory: Path) -> Iterator["subprocess.Popen[str]"]:
     """`ensemble up` that is ready; ended by force should the test not have done it."""
-    said = (directory / "stderr").open("w")
+    log = (directory / "stderr").open("w")
     command = [*ENSEMBLE, "up", "--free-ports"]
     with (
-        said,
-        subprocess.Popen(command, env=environment(directory), stdout=subprocess.PIPE, stderr=said, text=True) as up,
+        log,
+        subprocess.Popen(command, env=environment(directory), stdout=subprocess.PIPE, stderr=log, text=True) as up,
     ):
         try:
             assert up.stdout is not None
@@ -85,8 +85,8 @@ def test_up_says_who_died_and_ends(tmp_path: Path) -> None:
         shipping = _child(up.pid, "services.shipping")
         shipping.kill()
         assert up.wait(60) == 1
-    said = (tmp_path / "stderr").read_text()
-    assert re.search(r"shipping was ended by SIGKILL; last lines of its log:\n.*state.restored", said, re.DOTALL)
+    log = (tmp_path / "stderr").read_text()
+    assert re.search(r"shipping was ended by SIGKILL; last lines of its log:\n.*state.restored", log, re.DOTALL)
 
 
 def test_nothing_outlives_up_when_it_is_killed(tmp_path: Path) -> None:

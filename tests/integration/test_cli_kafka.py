@@ -16,7 +16,7 @@ from tests.support.kafka_cluster import Cluster
 
 @pytest.fixture
 def ensemble(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    """A command line on a cluster that has all topics."""
+    """Return a command line on a cluster that has all topics."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     ensemble = CommandLine(capsys)
     assert ensemble("topics", "apply").code == 0

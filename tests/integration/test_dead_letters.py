@@ -123,12 +123,12 @@ def test_headers_that_nobody_should_write_stop_nobody(
 
     shop.outsider.await_texts("a", "fine")
     (letter,) = shop.outsider.letters("a")
-    found: Any = letter.headers()
-    assert found[: len(headers)] == headers
-    (told,) = shop.outsider.records("events")
-    given = headers_of(told)
-    assert all(len(value) <= 600 for value in given.values())
-    assert all(part.isalnum() for part in given["traceparent"].decode().split("-"))
+    raw_headers: Any = letter.headers()
+    assert raw_headers[: len(headers)] == headers
+    (event,) = shop.outsider.records("events")
+    event_headers = headers_of(event)
+    assert all(len(value) <= 600 for value in event_headers.values())
+    assert all(part.isalnum() for part in event_headers["traceparent"].decode().split("-"))
 
 
 def test_a_key_waits_on_all_topics_of_its_service(shop: Shop) -> None:

@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
 
 @contextmanager
 def owner(data: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process of its own that runs a broker and prints where it is."""
+    """Start a process of its own that runs a broker and prints where it is."""
     command = [sys.executable, "-m", "ensemble.embedded", "run"]
     environment = os.environ | {"ENSEMBLE_DATA_DIR": str(data)}
     with subprocess.Popen(

@@ -70,11 +70,11 @@ def test_an_input_that_is_new_to_the_group_is_read_from_its_start(shop: Shop) ->
     """A release that reacts to one more topic begins at that topic's first record; the others go on."""
     outsider = shop.outsider
     outsider.send(script("a", "tell done before"), Announced(account_id="a", text="old news"))
-    known = [
+    expected = [
         TopicPartition(*place, end) for place, end in outsider.ends(outsider.inputs).items() if "news" not in place[0]
     ]
     for future in outsider.admin.alter_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(shop.name, known)]
+        [ConsumerGroupTopicPartitions(shop.name, expected)]
     ).values():
         future.result(10)
     with shop.thread():

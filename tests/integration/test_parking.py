@@ -111,7 +111,7 @@ def send_parked(shop: Shop, keys: list[str], rounds: Iterator[int], count: int) 
 
 
 def poisoned_record(key: str, number: int) -> Announced:
-    """The first one fails until it is mended."""
+    """Return the numbered command of a key, of which the first fails until it is mended."""
     return Announced(
         account_id=key, text=f"{'need mended; ' if number == 0 else ''}add 1; jot {number}; book x {number}"
     )

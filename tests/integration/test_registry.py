@@ -35,7 +35,7 @@ class Shop:
         self.sold: Counter[str] = Counter()
 
     def release(self, service: Service) -> None:
-        """What is done before a release is deployed."""
+        """Do what is done before a release is deployed."""
         register_schemas(self.registry.connect(), registry_subjects(service.catalogue, [service]))
 
     def open(self, service: Service, sources: SchemaSources, instance: str = "0") -> ServiceThread:
@@ -58,13 +58,13 @@ class Shop:
         assert self.outsider.letters() == []
 
     def counted(self) -> Counter[str]:
-        """The last count of each till; nothing may be counted twice, so counts follow each other."""
-        decoder, found = Decoder([v2.SCHEMAS, self.registry.connect()]), Counter[str]()
+        """Return the last count of each till; nothing may be counted twice, so counts follow each other."""
+        decoder, counts = Decoder([v2.SCHEMAS, self.registry.connect()]), Counter[str]()
         for record in self.outsider.records("counts"):
             fields = decoder.decode(_value(record)).fields
-            assert fields["items"] == found[fields["till"]] + 1
-            found[fields["till"]] = fields["items"]
-        return found
+            assert fields["items"] == counts[fields["till"]] + 1
+            counts[fields["till"]] = fields["items"]
+        return counts
 
     def ids(self, suffix: str) -> set[bool]:
         """Whether the ids on a topic are the registry's, each kind once."""
@@ -95,10 +95,10 @@ def test_the_registry_is_never_asked_for_a_message(shop: Shop) -> None:
     writer = shop.registry.connect()
     shop.sell(v1.Sold, writer)
     wait_for(lambda: len(shop.outsider.records("counts")) == len(TILLS), "the first sales")
-    asked = shop.registry.requests
+    requests = shop.registry.requests
     shop.sell(v1.Sold, writer)
     wait_for(lambda: len(shop.outsider.records("counts")) == 2 * len(TILLS), "the next sales")
-    assert shop.registry.requests == asked
+    assert shop.registry.requests == requests
 
 
 def test_one_service_by_file_ids_and_one_by_the_registrys_are_right_together(shop: Shop) -> None:
@@ -220,5 +220,5 @@ def test_state_under_an_id_of_later_is_restored_once_the_registry_answers(shop: 
 
 def _versions(shop: Shop, suffix: str) -> set[int]:
     topic, name = f"{shop.name}.{suffix}", "till.state.Till"
-    known = {version.id: version.version for version in shop.registry.connect().versions(subject_of(topic, name))}
-    return {known[id_in(_value(record))] for record in shop.outsider.records(suffix)}
+    numbers = {version.id: version.version for version in shop.registry.connect().versions(subject_of(topic, name))}
+    return {numbers[id_in(_value(record))] for record in shop.outsider.records(suffix)}

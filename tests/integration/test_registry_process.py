@@ -50,8 +50,8 @@ class Process:
     def until(self, status: int, reason: str) -> None:
         """Wait for /readyz to answer so."""
         limit = time.monotonic() + LIMIT_S
-        while not ((found := self.ask("/readyz"))[0] == status and reason in found[1]):
-            assert time.monotonic() < limit, f"{found}\n{self._log.read_text()[-2000:]}"
+        while not ((answer := self.ask("/readyz"))[0] == status and reason in answer[1]):
+            assert time.monotonic() < limit, f"{answer}\n{self._log.read_text()[-2000:]}"
             time.sleep(0.1)
 
 

@@ -27,7 +27,7 @@ FIVE = encoder_for(Account)(Account(value=5, text=""))
 
 @contextmanager
 def restoration(shop: Shop) -> Iterator[tuple[Restoration, PartitionTask]]:
-    """A restore of the partition of key `a`, beside whatever runs."""
+    """Yield a restore of the partition of key `a`, which runs beside the service."""
     plan = Plan(shop.service, SystemClock())
     task = PartitionTask(plan, AT)
     reader = clients.assigned_reader(shop.outsider.shared, "restore")
@@ -44,7 +44,7 @@ def finished(restoring: Restoration, task: PartitionTask) -> PartitionTask:
 
 @contextmanager
 def open_transaction(shop: Shop) -> Iterator[Producer]:
-    """A transaction of a predecessor that has not ended yet."""
+    """Begin a transaction of a predecessor and do not end it."""
     producer = Producer({"bootstrap.servers": shop.bootstrap, "transactional.id": f"{shop.name}-other"})
     producer.init_transactions(LIMIT_S)
     producer.begin_transaction()
@@ -108,9 +108,9 @@ def write(shop: Shop, suffix: str, value: bytes) -> None:
 
 
 def failure_of(thread: ServiceThread) -> BaseException:
-    found: Any = wait_for(lambda: thread.error, "the service to stop")
+    error: Any = wait_for(lambda: thread.error, "the service to stop")
     thread.join()
-    return found  # type: ignore[no-any-return]
+    return error  # type: ignore[no-any-return]
 
 
 def test_state_that_cannot_be_read_stops_the_service_and_costs_no_message(shop: Shop) -> None:

@@ -38,8 +38,8 @@ from tests.support.secure_cluster import LIMIT_S, OPERATOR, SecureCluster, envir
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureCluster]:
-    with secure_cluster(tmp_path_factory.mktemp("secure")) as made:
-        yield made
+    with secure_cluster(tmp_path_factory.mktemp("secure")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -212,6 +212,6 @@ def test_who_is_no_administrator_grants_nothing(cluster: SecureCluster, ensemble
 def test_the_broker_keeps_the_administrators_password_to_itself(cluster: SecureCluster) -> None:
     directory = cluster.security.directory.parent / "kafka"
     secret = cluster.password("admin")
-    told = [path.name for path in directory.glob("*") if path.is_file() and secret in path.read_text(errors="replace")]
-    assert told == ["server.properties"]
+    files = [path.name for path in directory.glob("*") if path.is_file() and secret in path.read_text(errors="replace")]
+    assert files == ["server.properties"]
     assert (directory / "server.properties").stat().st_mode & 0o077 == 0

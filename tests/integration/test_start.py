@@ -16,14 +16,14 @@ from tests.support.scripted_service.service import scripted_service
 
 
 def refusal(process: ServiceProcess) -> str:
-    """What the process says when it will not start."""
+    """Return what the process says when it will not start."""
     assert process.wait() == 2
     assert "Traceback" not in process.log
     return process.log
 
 
 def rename(shop: Shop) -> Service:
-    """A service whose topics nobody has made."""
+    """Return a service whose topics do not exist."""
     shop.name = f"{shop.name}-new"
     return scripted_service(shop.name, shop.flags)
 
@@ -35,9 +35,9 @@ def make(shop: Shop, topic: NewTopic) -> None:
 
 def test_topics_that_do_not_exist(shop: Shop) -> None:
     rename(shop)
-    said = refusal(shop.process())
-    assert f"{shop.name}.commands does not exist" in said
-    assert "ensemble topics apply" in said
+    message = refusal(shop.process())
+    assert f"{shop.name}.commands does not exist" in message
+    assert "ensemble topics apply" in message
 
 
 def test_a_topic_with_the_wrong_partition_count(shop: Shop) -> None:
@@ -54,20 +54,20 @@ def test_a_topic_with_the_wrong_cleanup(shop: Shop) -> None:
 
 
 def unused_port() -> int:
-    with closing(socket.socket()) as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def test_a_broker_that_is_down(shop: Shop) -> None:
     shop.bootstrap = f"127.0.0.1:{unused_port()}"
-    said = refusal(shop.process(startup_timeout_s=2))
-    assert f"cannot reach Kafka at {shop.bootstrap}" in said
-    assert "KAFKA_BOOTSTRAP_SERVERS" in said
+    message = refusal(shop.process(startup_timeout_s=2))
+    assert f"cannot reach Kafka at {shop.bootstrap}" in message
+    assert "KAFKA_BOOTSTRAP_SERVERS" in message
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "expected"),
     [
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/nowhere/ca.pem"}, "ssl.ca.location"),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_SASL_MECHANISM": "PLAIN"}, "sasl.username"),
@@ -79,12 +79,12 @@ def test_a_broker_that_is_down(shop: Shop) -> None:
     ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
 )
 def test_settings_that_cannot_work(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
 ) -> None:
     process = ServiceProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
     process.environment |= variables
     with process:
-        assert words in refusal(process)
+        assert expected in refusal(process)
 
 
 def test_credentials_where_none_are_spoken(shop: Shop) -> None:
@@ -97,9 +97,9 @@ def test_credentials_where_none_are_spoken(shop: Shop) -> None:
         "KAFKA_SASL_PASSWORD": "wrong",
     }
     with process:
-        said = refusal(process)
-    assert f"cannot reach Kafka at {shop.bootstrap}" in said
-    assert "wrong" not in said
+        message = refusal(process)
+    assert f"cannot reach Kafka at {shop.bootstrap}" in message
+    assert "wrong" not in message
 
 
 def test_a_health_port_that_is_taken(shop: Shop) -> None:
@@ -107,9 +107,9 @@ def test_a_health_port_that_is_taken(shop: Shop) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        said = refusal(shop.process(http_port=port))
-    assert f"cannot listen on 127.0.0.1:{port}" in said
-    assert "ENSEMBLE_HTTP_PORT" in said
+        message = refusal(shop.process(http_port=port))
+    assert f"cannot listen on 127.0.0.1:{port}" in message
+    assert "ENSEMBLE_HTTP_PORT" in message
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -26,7 +26,7 @@ def test_a_paused_service_goes_on_where_it_stopped_also_when_its_partitions_move
     with members[0]:
         send_rounds(shop, 2)
         shop.outsider.pause_service()
-        before = told(shop)
+        before = all_texts(shop)
         send_rounds(shop, ROUNDS - 2)
         wait_for(lambda: has_stopped(shop, members[0]), "all partitions to stop")
 
@@ -35,7 +35,7 @@ def test_a_paused_service_goes_on_where_it_stopped_also_when_its_partitions_move
             wait_for(lambda: members[1].partitions, "the second member to have some")
             members[0].stop()
             wait_for(lambda: has_stopped(shop, members[1]), "all partitions to stop there")
-            assert told(shop) == before
+            assert all_texts(shop) == before
 
             # then all of it takes effect once, in order, after the pause
             shop.outsider.resume_service()
@@ -65,7 +65,7 @@ def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None
 
 
 def leave_markers(shop: Shop) -> None:
-    """A transaction that was aborted."""
+    """Leave the markers of an aborted transaction on the control topic."""
     sender = Producer({"bootstrap.servers": shop.bootstrap, "transactional.id": f"{shop.name}-x"})
     sender.init_transactions(LIMIT_S)
     sender.begin_transaction()
@@ -84,7 +84,7 @@ def has_stopped(shop: Shop, member: ServiceThread) -> bool:
     return member.loop._intake.stopped == set(member.partitions) == set(range(shop.service.partitions))
 
 
-def told(shop: Shop) -> list[list[str]]:
+def all_texts(shop: Shop) -> list[list[str]]:
     return [shop.outsider.texts_of(key) for key in KEYS]
 
 

@@ -37,10 +37,10 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def empty(broker: str) -> str:
-    """The broker without any topic of the catalogue."""
+    """Delete every topic of the catalogue from the broker."""
     admin = AdminClient({"bootstrap.servers": broker})
-    there = [name for name in admin.list_topics(timeout=LIMIT_S).topics if not name.startswith("__")]
-    for future in admin.delete_topics(there).values() if there else ():
+    names = [name for name in admin.list_topics(timeout=LIMIT_S).topics if not name.startswith("__")]
+    for future in admin.delete_topics(names).values() if names else ():
         future.result(LIMIT_S)
     wait_for_topics(admin, 0)
     return broker
@@ -48,7 +48,7 @@ def empty(broker: str) -> str:
 
 @pytest.fixture
 def cluster(empty: str) -> str:
-    """The broker with every topic, all of them empty."""
+    """Create every topic on the broker, all of them empty."""
     admin = AdminClient({"bootstrap.servers": empty})
     for future in admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in TOPICS]).values():
         future.result(LIMIT_S)
@@ -119,8 +119,8 @@ def provider(bookings: list[Booking]) -> Iterator[str]:
 
 def verified(cluster: str, flow: RecordedFlow, **options: Any) -> Report:
     with provider(flow.bookings) as url:
-        asked = Options(provider_url=url, **options)
-        return run_verify(KafkaSettings(bootstrap_servers=cluster), asked, tell=lambda _: None)
+        all_options = Options(provider_url=url, **options)
+        return run_verify(KafkaSettings(bootstrap_servers=cluster), all_options, tell=lambda _: None)
 
 
 def test_an_empty_cluster_is_not_clean(empty: str) -> None:
@@ -225,7 +225,7 @@ def test_without_the_provider_all_but_the_money_is_checked(cluster: str) -> None
 
 
 def with_open_transaction(cluster: str) -> Producer:
-    """A producer whose record lies on orders.events and is not decided."""
+    """Return a producer whose record lies on orders.events and is not decided."""
     producer = Producer({"bootstrap.servers": cluster, "transactional.id": f"t-{time.monotonic_ns()}"})
     producer.init_transactions(LIMIT_S)
     producer.begin_transaction()

@@ -25,28 +25,28 @@ _FOUND: Final = 1
 
 
 class Verdict(NamedTuple):
-    """What became of one mutant."""
+    """Whether one mutant was found, and by which test."""
 
     mutant: Mutant
     is_found: bool
-    words: str
+    outcome: str
     seconds: float
 
 
 def main(names: Annotated[list[str] | None, typer.Argument(help="Parts of the names of those to run.")] = None) -> None:
     """Exit code 1 when a mistake survives, or when a test fails without one."""
-    chosen = [each for each in mutants() if not names or any(name in each.name for name in names)]
-    with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(chosen, Path(name)) as environment:
+    selected = [each for each in mutants() if not names or any(name in each.name for name in names)]
+    with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(selected, Path(name)) as environment:
         tree = copied_tree(Path(name) / "tree")
-        healthy = _healthy(tree, chosen, environment)
-        verdicts = [_verdict(tree, mutant, environment) for mutant in chosen] if healthy else []
+        healthy = _are_finders_green(tree, selected, environment)
+        verdicts = [_verdict(tree, mutant, environment) for mutant in selected] if healthy else []
     _show(verdicts)
     raise typer.Exit(0 if verdicts and all(each.is_found for each in verdicts) else 1)
 
 
-def _healthy(tree: Path, chosen: Sequence[Mutant], environment: dict[str, str]) -> bool:
-    """The tests pass as long as nothing is planted; else they would prove nothing."""
-    finders = list(dict.fromkeys(each.finder for each in chosen))
+def _are_finders_green(tree: Path, selected: Sequence[Mutant], environment: dict[str, str]) -> bool:
+    """Return whether the tests pass as long as nothing is planted; else they would prove nothing."""
+    finders = list(dict.fromkeys(each.finder for each in selected))
     typer.echo(f"{len(finders)} finders on the tree as it is ...", err=True)
     done = [(finder, _run(tree, finder, environment)) for finder in finders]
     failed = [(finder, result) for finder, result in done if result.returncode]
@@ -63,12 +63,12 @@ def _verdict(tree: Path, mutant: Mutant, environment: dict[str, str]) -> Verdict
         result = _run(tree, mutant.finder, environment)
     finally:
         mutant.apply(tree, backwards=True)
-    found = [
+    failures = [
         line.split(" - ")[0].split()[1] for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
     ]
-    is_found = result.returncode == _FOUND and bool(found)
-    words = found[0] if is_found else f"SURVIVED (pytest exit code {result.returncode})"
-    return Verdict(mutant, is_found, words, time.monotonic() - began)
+    is_found = result.returncode == _FOUND and bool(failures)
+    outcome = failures[0] if is_found else f"SURVIVED (pytest exit code {result.returncode})"
+    return Verdict(mutant, is_found, outcome, time.monotonic() - began)
 
 
 def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -81,9 +81,9 @@ def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> subp
 
 
 @contextmanager
-def _kafka(chosen: Sequence[Mutant], directory: Path) -> Iterator[dict[str, str]]:
-    """One broker for all that need one."""
-    if not any(mutant.needs_kafka for mutant in chosen):
+def _kafka(selected: Sequence[Mutant], directory: Path) -> Iterator[dict[str, str]]:
+    """Run one broker for all mutants that need one."""
+    if not any(mutant.needs_kafka for mutant in selected):
         yield {}
         return
     broker = EmbeddedKafka(directory / "kafka")
@@ -97,7 +97,7 @@ def _show(verdicts: Sequence[Verdict]) -> None:
     table = Table("mutant", "mistake", "found by", "s", title=f"{len(verdicts)} planted mistakes")
     for each in verdicts:
         style = "" if each.is_found else "red"
-        table.add_row(each.mutant.name, each.mutant.mistake, each.words, f"{each.seconds:.0f}", style=style)
+        table.add_row(each.mutant.name, each.mutant.mistake, each.outcome, f"{each.seconds:.0f}", style=style)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     survived = sum(not each.is_found for each in verdicts)
     typer.echo("every mistake is found" if verdicts and not survived else f"{survived} survived")

@@ -38,31 +38,31 @@ class Mutant:
         return "tests/integration" in self._head["Found by"]
 
     def apply(self, tree: Path, *, backwards: bool = False) -> None:
-        """Plant it there, or take it out again."""
+        """Plant the mistake in the tree, or take it out again."""
         command = ["git", "apply", "--whitespace=nowarn", *(["--reverse"] if backwards else []), str(self.path)]
         subprocess.run(command, cwd=tree, check=True)
 
     def why_not_applicable(self, tree: Path) -> str:
-        """What git says against it; nothing when it applies."""
+        """Return what git says against the patch; nothing if it applies."""
         command = ["git", "apply", "--check", str(self.path)]
         return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False).stderr
 
     @cached_property
     def _head(self) -> dict[str, str]:
         lines = self.path.read_text().partition("\n--- ")[0].splitlines()
-        return {name: words for name, _, words in (line.partition(": ") for line in lines)}
+        return {name: value for name, _, value in (line.partition(": ") for line in lines)}
 
 
 def mutants() -> list[Mutant]:
-    """All there are, by name."""
+    """Return all mutants, by name."""
     return [Mutant(path) for path in sorted(HERE.glob("*.patch"))]
 
 
 def copied_tree(where: Path) -> Path:
-    """All files that git knows or would take, as they are now."""
+    """Copy all files that git knows or would take, as they are now."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
+    names = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
         if (CHECKOUT / name).is_file():
             (where / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, where / name)

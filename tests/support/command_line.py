@@ -26,11 +26,11 @@ class CommandResult:
         """Each line of a stream of JSON objects."""
         return [json.loads(line) for line in self.out.splitlines()]
 
-    def assert_usage_error(self, *words: str) -> None:
+    def assert_usage_error(self, *expected: str) -> None:
         """Exit code 2, nothing on stdout, and words that name what is wrong; no traceback."""
         assert (self.code, self.out) == (2, ""), self.err
         assert "Traceback" not in self.err
-        for word in words:
+        for word in expected:
             assert word in self.err, self.err
 
 

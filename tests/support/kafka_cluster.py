@@ -70,13 +70,13 @@ def image() -> str:
 
 
 def choose(forced: Choice | None, environment: Mapping[str, str], engine: Callable[[], Engine]) -> KafkaChoice:
-    """What the environment names, else a container where an engine answers, else an embedded one; `forced` wins."""
-    named = environment.get("KAFKA_BOOTSTRAP_SERVERS")
-    match forced or ("env" if named else engine()):
+    """Choose `forced`, else the environment's, else a container where an engine answers, else an embedded one."""
+    bootstrap_servers = environment.get("KAFKA_BOOTSTRAP_SERVERS")
+    match forced or ("env" if bootstrap_servers else engine()):
         case "env":
-            if not named:
+            if not bootstrap_servers:
                 raise pytest.UsageError("--kafka=env needs KAFKA_BOOTSTRAP_SERVERS=host:port")
-            return KafkaChoice("env", f"{named} (KAFKA_BOOTSTRAP_SERVERS)")
+            return KafkaChoice("env", f"{bootstrap_servers} (KAFKA_BOOTSTRAP_SERVERS)")
         case "containers":
             return KafkaChoice("containers", f"{image()} in a container (--kafka=containers)")
         case Engine.HAS_IMAGE:
@@ -89,11 +89,11 @@ def choose(forced: Choice | None, environment: Mapping[str, str], engine: Callab
 
 
 @contextmanager
-def cluster_for_tests(chosen: KafkaChoice, directory: Path) -> Iterator[Cluster]:
+def cluster_for_tests(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]:
     """Give the session its Kafka."""
-    if chosen.kafka == "env":
+    if choice.kafka == "env":
         yield Cluster(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
-    elif chosen.kafka == "containers" and (not chosen.or_embedded or pull()):
+    elif choice.kafka == "containers" and (not choice.or_embedded or pull()):
         with container() as kafka:
             yield Cluster(kafka.bootstrap_servers, kafka)
     else:
@@ -111,7 +111,7 @@ def _embedded(directory: Path) -> Iterator[Cluster]:
 
 @contextmanager
 def container(**more: Any) -> Iterator[ApacheKafkaContainer]:
-    """A broker in a container that is removed at the end."""
+    """Run a broker in a container that is removed at the end."""
     disable_unavailable_reaper()
     with ApacheKafkaContainer(**more) as kafka:
         yield kafka

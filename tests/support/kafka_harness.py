@@ -47,15 +47,15 @@ T = TypeVar("T")
 def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
     """Ask until the answer is truthy."""
     limit = time.monotonic() + limit_s
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < limit, f"waited {limit_s:g} s for {what}"
         time.sleep(0.02)
-    return found
+    return result
 
 
 @contextmanager
 def paused(broker: Broker) -> Iterator[None]:
-    """The broker stands still, as after a long garbage collection."""
+    """Have the broker stand still, as after a long garbage collection."""
     broker.pause()
     try:
         yield
@@ -101,7 +101,7 @@ class Outsider:
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_asked("discarded"))))
+        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_fetch_json("discarded"))))
 
     def operate(self, operation: RecordOperation) -> None:
         """Tell the service something about one record, and wait for its answer."""
@@ -109,11 +109,11 @@ class Outsider:
 
     def pause_service(self) -> None:
         """As an operator's pause of the whole service, known to each partition."""
-        self._operate(PauseWork(scope="service", name=self.service.name, **_asked("paused")), self._partitions)
+        self._operate(PauseWork(scope="service", name=self.service.name, **_fetch_json("paused")), self._partitions)
 
     def resume_service(self) -> None:
-        """The end of that pause."""
-        self._operate(ResumeWork(scope="service", name=self.service.name, **_asked("resumed")), self._partitions)
+        """End that pause."""
+        self._operate(ResumeWork(scope="service", name=self.service.name, **_fetch_json("resumed")), self._partitions)
 
     def _operate(self, operation: Operation, partitions: Collection[int]) -> None:
         value = encoder_for(type(operation))(operation)
@@ -141,7 +141,7 @@ class Outsider:
     # -- reading --------------------------------------------------------------------------------------------------
 
     def records(self, suffix: str) -> list[KafkaMessage]:
-        """The committed records that the topic has now, partition by partition."""
+        """Return the committed records that the topic has now, partition by partition."""
         topic = self.topic(suffix)
         places = [(topic, partition) for partition in range(self.service.partitions)]
         ends = self.ends(places)
@@ -150,31 +150,31 @@ class Outsider:
         return [record for place in places for record in self._read.get(place, [])]
 
     def texts_of(self, key: str) -> list[str]:
-        """What the service told about `key`, in order."""
+        """Return the texts that the service told about `key`, in order."""
         readers = readers_for(Told)
         records = [record for record in self.records("events") if record.key() == key.encode()]
         return [readers[value[:5]](value).text for value in map(_value, records) if value[:5] in readers]
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
-        """The messages of one type on a topic."""
+        """Return the messages of one type on a topic."""
         readers = readers_for(kind)
         values = [_value(record) for record in self.records(suffix)]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 
     def letters(self, key: str | None = None) -> list[KafkaMessage]:
-        """The dead letters of `key`, or all."""
+        """Return the dead letters of `key`, or all."""
         letters = self.records("dead-letter")
         return [letter for letter in letters if key is None or letter.key() == key.encode()]
 
     def errors_of(self, key: str) -> list[str]:
-        """Why records of `key` were given up."""
+        """Return the errors with which records of `key` were given up."""
         return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
 
     def await_texts(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
         """Wait until exactly these were told about `key`."""
         limit = time.monotonic() + limit_s
-        while (found := self.texts_of(key)) != list(texts):
-            assert time.monotonic() < limit, f"{key}: told {found}, expected {list(texts)}"
+        while (actual := self.texts_of(key)) != list(texts):
+            assert time.monotonic() < limit, f"{key}: told {actual}, expected {list(texts)}"
             time.sleep(0.02)
 
     def until_done(self, limit_s: float = LIMIT_S) -> None:
@@ -191,15 +191,15 @@ class Outsider:
         return [(topic.name, partition) for topic in self.service.inputs for partition in range(topic.partitions)]
 
     def committed(self) -> dict[TopicPlace, int]:
-        """The group's offsets; an input that it never committed stands at 0."""
-        found = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
-        return {(place.topic, place.partition): max(place.offset, 0) for place in found}
+        """Return the group's offsets; an input that it never committed stands at 0."""
+        offsets = self._group.committed([TopicPartition(*place) for place in self.inputs], timeout=LIMIT_S)
+        return {(place.topic, place.partition): max(place.offset, 0) for place in offsets}
 
     def ends(self, places: Iterable[TopicPlace]) -> dict[TopicPlace, int]:
         return high_watermarks(self.admin, places, LIMIT_S)
 
     def _drain(self, place: TopicPlace, end: int) -> None:
-        held, at = self._read.setdefault(place, []), self._at.get(place, 0)
+        records, at = self._read.setdefault(place, []), self._at.get(place, 0)
         self._reader.assign([TopicPartition(*place, at)])
         limit = time.monotonic() + LIMIT_S
         while at < end:
@@ -209,7 +209,7 @@ class Outsider:
                 continue
             at = int(record.offset() or 0) + (0 if record.error() else 1)
             if record.error() is None:
-                held.append(record)
+                records.append(record)
             elif at < end:
                 break  # an open transaction hides the rest
         self._at[place] = at
@@ -221,11 +221,11 @@ class Outsider:
 
 
 def headers_of(record: KafkaMessage) -> dict[str, bytes]:
-    found: Any = record.headers()
-    return dict(found or ())
+    headers: Any = record.headers()
+    return dict(headers or ())
 
 
-def _asked(what: str) -> dict[str, Any]:
+def _fetch_json(what: str) -> dict[str, Any]:
     return {"operation_id": uuid.uuid4().hex, "requested_by": "test", "reason": f"{what} by a test", "at": 1}
 
 
@@ -287,12 +287,12 @@ class ServiceProcess:
     def __init__(self, name: str, flags: Path, bootstrap: str, **settings: object) -> None:
         self.flags = flags
         self._log = flags / f"{name}-{time.monotonic_ns()}.log"
-        given = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
+        variables = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "ENSEMBLE_POLL_S": "0.05",
-            **given,
+            **variables,
         }
         self._command = [sys.executable, "-m", "tests.support.scripted_service", name, str(flags)]
         self.process: subprocess.Popen[bytes] | None = None
@@ -309,9 +309,9 @@ class ServiceProcess:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def until_logged(self, words: str, limit_s: float = LIMIT_S) -> None:
-        wait_for(lambda: words in self.log or self.has_ended, f"{words!r} in the log", limit_s)
-        assert words in self.log, self.log[-3000:]
+    def until_logged(self, text: str, limit_s: float = LIMIT_S) -> None:
+        wait_for(lambda: text in self.log or self.has_ended, f"{text!r} in the log", limit_s)
+        assert text in self.log, self.log[-3000:]
 
     def until_flag(self, name: str) -> None:
         """Wait until a handler has reached the step `wait NAME`."""
@@ -335,7 +335,7 @@ class ServiceProcess:
         return self.wait()
 
     def wait(self, limit_s: float = LIMIT_S) -> int:
-        """The exit code."""
+        """Return the exit code."""
         assert self.process is not None
         return self.process.wait(limit_s)
 

@@ -23,7 +23,7 @@ _ORDER_LINES = st.builds(
 
 
 def message(model: type[B]) -> st.SearchStrategy[B]:
-    """Valid instances of `model`, from the smallest to the largest values of each field."""
+    """Return a strategy for valid instances of `model`, from the smallest to the largest values of each field."""
     return st.builds(model, **{name: _field(entry) for name, entry in model.model_fields.items()})
 
 
@@ -31,35 +31,37 @@ def _field(entry: FieldInfo) -> st.SearchStrategy[Any]:
     return _values(entry.annotation, tuple(entry.metadata))
 
 
-def _values(annotation: Any, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def _values(annotation: Any, constraints: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         flat = [item for one in args[1:] for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
-        return _values(args[0], (*said, *flat))
+        return _values(args[0], (*constraints, *flat))
     if origin in {Union, types.UnionType}:
-        return st.none() | _values(next(arg for arg in args if arg is not types.NoneType), said)
+        return st.none() | _values(next(arg for arg in args if arg is not types.NoneType), constraints)
     if origin is Literal:
         return st.sampled_from(args)
     if origin is tuple:
-        return _tuples(args[0], said)
-    return message(annotation) if issubclass(annotation, BaseModel) else _scalars(annotation, said)
+        return _tuples(args[0], constraints)
+    return message(annotation) if issubclass(annotation, BaseModel) else _scalars(annotation, constraints)
 
 
-def _tuples(item: Any, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def _tuples(item: Any, constraints: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     items = _ORDER_LINES if item is OrderLine else _values(item, ())
-    least = max((each.min_length for each in said if isinstance(each, MinLen)), default=0)
+    least = max((each.min_length for each in constraints if isinstance(each, MinLen)), default=0)
     return st.lists(items, min_size=least, max_size=max(least, 3)).map(tuple)
 
 
-def _scalars(kind: type, said: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+def _scalars(kind: type, constraints: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if kind is bool:
         return st.booleans()
     if kind is int:
-        least, most = (next(getattr(e, a) for e in said if isinstance(e, t)) for t, a in ((Ge, "ge"), (Le, "le")))
+        least, most = (
+            next(getattr(e, a) for e in constraints if isinstance(e, t)) for t, a in ((Ge, "ge"), (Le, "le"))
+        )
         return st.integers(least, most)
-    patterns = [each.pattern for each in said if getattr(each, "pattern", None)]
+    patterns = [each.pattern for each in constraints if getattr(each, "pattern", None)]
     if patterns:
         return st.from_regex(patterns[0].removeprefix("^").removesuffix("$"), fullmatch=True)
-    least = max((each.min_length for each in said if isinstance(each, MinLen)), default=0)
-    most = min((each.max_length for each in said if isinstance(each, MaxLen)), default=None)
+    least = max((each.min_length for each in constraints if isinstance(each, MinLen)), default=0)
+    most = min((each.max_length for each in constraints if isinstance(each, MaxLen)), default=None)
     return st.text(st.characters(codec="utf-8"), min_size=least, max_size=most and min(most, 20))

@@ -19,15 +19,15 @@ class SharedRegistry:
         self._mock: Any = SchemaRegistryClient.new_client({"url": "mock://shared"})
 
     def connect(self, ids: Literal["registry", "files"] = "registry", settle_s: float = 0) -> Registry:
-        """A process's view of it, with a memory of its own."""
+        """Return a process's client of the registry, with a cache of its own."""
         line: Any = self
         return Registry(line, RegistrySettings(url="mock://shared", ids=ids, settle_s=settle_s))
 
     def __getattr__(self, name: str) -> Any:
-        def ask(*given: Any) -> Any:
+        def ask(*arguments: Any) -> Any:
             self.requests += 1
             if self.is_cut:
                 raise httpx2.ConnectError("the line is cut")
-            return getattr(self._mock, name)(*given)
+            return getattr(self._mock, name)(*arguments)
 
         return ask

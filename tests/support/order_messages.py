@@ -63,8 +63,8 @@ def fulfil_order(**changes: Any) -> FulfilOrder:
 
 
 def release_stock(**changes: Any) -> ReleaseStock:
-    asked = {"order_id": "o-1", "warehouse_id": "w-1", "reason": "cancelled", "attempt": 1}
-    return ReleaseStock(**asked | changes)
+    fields = {"order_id": "o-1", "warehouse_id": "w-1", "reason": "cancelled", "attempt": 1}
+    return ReleaseStock(**fields | changes)
 
 
 def receive_stock(**changes: Any) -> ReceiveStock:

@@ -71,7 +71,7 @@ def retry(step: str, after_attempt: int = 0) -> RetryOrder:
 
 
 def failed(command: str, attempt: int, disposition: Disposition = "dead_letter") -> CommandFailed:
-    """A participant has used up its attempts at a command."""
+    """Return the answer of a participant that has used up its attempts at a command."""
     return CommandFailed(
         order_id="o-1",
         command=command,
@@ -129,7 +129,7 @@ class OrderSaga:
         return self
 
     def pause_for_all(self, scope: Scope, name: str) -> OrderSaga:
-        """A pause wider than this order, from now on."""
+        """Put a pause wider than this order in force from now on."""
         self.pauses.paused[scope, name] = "provider down"
         return self
 

@@ -53,7 +53,7 @@ class PaymentOnKafka:
 
     @contextmanager
     def with_orchestrator(self) -> Iterator[None]:
-        """The orchestrator beside it."""
+        """Run payment and the orchestrator."""
         with self.running(), ServiceThread(orchestrator(), self.bootstrap):
             yield
 
@@ -65,7 +65,7 @@ class PaymentOnKafka:
             publish(self.access, order_placed(order_id=order_id, payment_token=card))
 
     def order(self, order_id: str) -> dict[str, Any]:
-        """The order's row, or nothing."""
+        """Return the order's row, or nothing."""
         rows = self.ensemble("orders", "list", "--where", f"order={order_id}", "--json").document
         return dict(rows[0]) if rows else {}
 
@@ -82,12 +82,12 @@ class PaymentOnKafka:
         publish(self.access, process_payment(order_id=order_id))
 
     def letters(self, order_id: str, *more: str) -> list[dict[str, Any]]:
-        """The order's dead letters that are still open."""
+        """Return the order's dead letters that are still open."""
         ran = self.ensemble("dead-letters", "list", "--service", "payment", "--key", order_id, "--json", *more)
-        found: list[dict[str, Any]] = ran.document
-        return found
+        letters: list[dict[str, Any]] = ran.document
+        return letters
 
     def messages(self, order_id: str) -> list[str]:
-        """The types of all messages of the order."""
+        """Return the types of all messages of the order."""
         ran = self.ensemble("tail", "--from-beginning", "--until-end", "--order", order_id, "--json")
         return [line["type"] for line in ran.lines]

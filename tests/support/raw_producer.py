@@ -18,12 +18,12 @@ def produce(bootstrap: str, topic: str, partition: int, record: tuple[bytes, byt
     assert library.rd_kafka_conf_set(config, b"bootstrap.servers", bootstrap.encode(), problem, 500) == 0
     client = ctypes.c_void_p(library.rd_kafka_new(PRODUCER, config, problem, 500))
     key, value, name = record
-    given: list[Any] = [
+    headers: list[Any] = [
         TOPIC, topic.encode(), PARTITION, ctypes.c_int32(partition), FLAGS, COPY,
         VALUE, value, ctypes.c_size_t(len(value)), KEY, key, ctypes.c_size_t(len(key)),
         HEADER, name, b"x", ctypes.c_ssize_t(1), END,
     ]  # fmt: skip
-    assert library.rd_kafka_producev(client, *given) == 0
+    assert library.rd_kafka_producev(client, *headers) == 0
     assert library.rd_kafka_flush(client, 10_000) == 0
     library.rd_kafka_destroy(client)
 

@@ -74,7 +74,7 @@ class Apicurio:
 
 @contextmanager
 def running_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
-    """A registry that serves, and is gone when the block ends. Without one: skip, in CI fail."""
+    """Run a registry until the block ends. Without one: skip, in CI fail."""
     with coming_apicurio(bootstrap, directory) as registry:
         registry.start()
         yield registry
@@ -82,7 +82,7 @@ def running_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
 
 @contextmanager
 def coming_apicurio(bootstrap: str, directory: Path) -> Iterator[Apicurio]:
-    """A registry that is still to be started, and is gone when the block ends."""
+    """Yield a registry that is still to be started, and stop it when the block ends."""
     registry = Apicurio(installed(), bootstrap, directory / "apicurio.log")
     try:
         yield registry
@@ -115,8 +115,8 @@ def installed() -> Path:
         if not (home / RUNNER).exists():
             _install(cache, home)
     except (EmbeddedKafkaError, OSError, RuntimeError) as error:
-        words = f"no Apicurio {VERSION} here, and it could not be fetched: {error}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(words)
+        reason = f"no Apicurio {VERSION} here, and it could not be fetched: {error}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     return home
 
 

@@ -135,13 +135,13 @@ TOPICS = (
 
 
 def catalogue(*topics: Topic, sent: frozenset[type] = frozenset({Buy})) -> Catalogue:
-    """The shop's catalogue, with these topics in place of, or besides, its own."""
+    """Return the shop's catalogue, with these topics in place of, or besides, its own."""
     mine = {topic.name: topic for topic in (*TOPICS, *topics)}
     return Catalogue(tuple(mine.values()), sent, read_outside={Carried: "for customers"}, on_exhausted=broken)
 
 
 def shop(shared: Catalogue, **instead: Sequence[type]) -> list[Service]:
-    """The three services, some with other roles: `shop(catalogue(), till=[Desk])`."""
+    """Return the three services, some with other roles: `shop(catalogue(), till=[Desk])`."""
     roles: dict[str, Sequence[type]] = {"till": [Desk, Clerk], "store": [Packer], "courier": [Carrier, Watcher]}
     roles |= instead
     return [_service(name, roles[name], shared) for name in roles]

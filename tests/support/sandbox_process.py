@@ -51,13 +51,13 @@ class SandboxProcess:
 
     def entries_of(self, order_id: str) -> list[tuple[str, str, int]]:
         """(kind, status, amount) of the order's ledger entries, in order."""
-        found: list[tuple[str, str, int]] = []
+        entries: list[tuple[str, str, int]] = []
         after: int | None = 0
         while after is not None:
             page = self.send("GET", f"/v1/ledger?after={after}").document
-            found += [(e["kind"], e["status"], e["amount"]) for e in page["entries"] if e["order_id"] == order_id]
+            entries += [(e["kind"], e["status"], e["amount"]) for e in page["entries"] if e["order_id"] == order_id]
             after = page["next"]
-        return found
+        return entries
 
     def kill(self) -> None:
         """kill -9, as a crash would."""
@@ -71,7 +71,7 @@ def sandbox_command(*flags: str) -> list[str]:
 
 @contextmanager
 def running_sandbox(ledger: Path, *flags: str, port: int = 0) -> Iterator[SandboxProcess]:
-    """A sandbox on loopback that is gone when the block ends."""
+    """Run a sandbox on loopback until the block ends."""
     command = sandbox_command("--port", str(port), "--ledger", str(ledger), *flags)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:

@@ -61,9 +61,9 @@ class SecureCluster:
 
 @contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """These variables, and no other of Kafka's."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
-    for name in kept:
+    """Set these variables, and no other of Kafka's, for the block."""
+    earlier = {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
+    for name in earlier:
         del os.environ[name]
     os.environ.update(variables)
     try:
@@ -71,12 +71,12 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for name in variables:
             del os.environ[name]
-        os.environ.update(kept)
+        os.environ.update(earlier)
 
 
 @contextmanager
 def secure_cluster(directory: Path) -> Iterator[SecureCluster]:
-    """The broker, prepared as the documentation says."""
+    """Run the broker, prepared as the documentation says."""
     security = Security(directory / "secrets")
     with EmbeddedKafka(directory / "kafka", security=security) as running:
         cluster = SecureCluster(running.bootstrap_servers, security)

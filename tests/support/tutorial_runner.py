@@ -38,12 +38,12 @@ class Block:
 
 
 def blocks_of(page: str) -> Iterator[Block]:
-    """The blocks in order. A diff without a heading of its own is about the file of the one before."""
+    """Yield the blocks in order. A diff without a heading of its own is about the file of the one before."""
     path = ""
-    for found in _BLOCK.finditer(page):
-        path = found["new"] or found["edited"] or path
-        kind = "new" if found["new"] else found["kind"]
-        yield Block(kind, found["text"], path, page.count("\n", 0, found.start()) + 1)
+    for match in _BLOCK.finditer(page):
+        path = match["new"] or match["edited"] or path
+        kind = "new" if match["new"] else match["kind"]
+        yield Block(kind, match["text"], path, page.count("\n", 0, match.start()) + 1)
 
 
 def patched(content: str, diff: str) -> str:
@@ -51,8 +51,8 @@ def patched(content: str, diff: str) -> str:
     lines = diff.splitlines(keepends=True)
     before = "".join(line[1:] or "\n" for line in lines if line[0] in " -\n")
     after = "".join(line[1:] or "\n" for line in lines if line[0] in " +\n")
-    found = len(re.findall("^" + re.escape(before), content, re.MULTILINE))
-    assert found == 1, f"these lines are there {found} times:\n{before}"
+    count = len(re.findall("^" + re.escape(before), content, re.MULTILINE))
+    assert count == 1, f"these lines are there {count} times:\n{before}"
     return re.sub("^" + re.escape(before), lambda _: after, content, flags=re.MULTILINE)
 
 
@@ -128,7 +128,7 @@ class Checkout:
             time.sleep(0.1)
 
     def _arguments(self, command: str) -> Sequence[str]:
-        """The same command, with this test's Python in place of the copy's, which would have to be made first."""
+        """Return the command with this test's Python in place of the copy's, which would have to be made first."""
         match shlex.split(command.partition(" > ")[0]):
             case ["./ensemble", "up", *rest]:
                 return [sys.executable, "-m", "cli", "up", "--free-ports", *rest]
@@ -142,8 +142,13 @@ class Checkout:
                 raise AssertionError(f"the page runs {other}, which this test does not know")
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "PYTEST_"))}
-        return {**kept, "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'libs'}", "COLUMNS": "200", "NO_COLOR": "1"}
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "PYTEST_"))}
+        return {
+            **variables,
+            "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'libs'}",
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+        }
 
 
 def _is_in(expected: str, output: str) -> bool:
@@ -153,6 +158,6 @@ def _is_in(expected: str, output: str) -> bool:
 
 
 def copy_of_tree(source: Path, target: Path) -> Checkout:
-    """The tree without what is made in it."""
+    """Copy the tree without what is made in it."""
     shutil.copytree(source, target, ignore=LEFT_OUT)
     return Checkout(target)

@@ -40,8 +40,8 @@ def records() -> list[StoredRecord]:
 @cache
 def state() -> dict[str, Any]:
     """Return what the earlier release made of the records."""
-    whole: dict[str, Any] = next(_rows("state", "json"))
-    return whole
+    state: dict[str, Any] = next(_rows("state", "json"))
+    return state
 
 
 def continuation() -> list[Step]:

@@ -52,7 +52,7 @@ class RecordedFlow:
         return self.write_at((topic, partition_of(key.encode(), PARTITIONS)), kind, key, fields, **headers)
 
     def write_at(self, place: Place, kind: str, key: str, fields: dict[str, Any], **headers: str) -> WrittenRecord:
-        """The same on a partition that is told."""
+        """Write a record to this partition."""
         offset = self.ends.get(place, 0)
         self.ends[place] = offset + 1
         record = WrittenRecord(
@@ -62,7 +62,7 @@ class RecordedFlow:
         return record
 
     def outside(self, topic: str, kind: str, key: str, **fields: Any) -> WrittenRecord:
-        """A message that an outsider writes, with a trace of its own."""
+        """Write a message of an outsider, with a trace of its own."""
         message_id = self._id()
         return self.write(
             topic,
@@ -75,7 +75,7 @@ class RecordedFlow:
         )
 
     def by(self, service: str, topic: str, kind: str, cause: WrittenRecord, **fields: Any) -> WrittenRecord:
-        """A message that a service writes because of another."""
+        """Write a message that a service sends because of another."""
         key = fields["warehouse_id"] if topic in {"inventory.commands", "inventory.ledger"} else fields["order_id"]
         root = cause.headers_now.get("ce_correlationid", cause.headers_now["ce_id"]).decode()
         trace, message_id = cause.headers_now["traceparent"].decode()[3:35], self._id()
@@ -92,7 +92,7 @@ class RecordedFlow:
         )
 
     def dead_letter(self, service: str, record: WrittenRecord, **own: str) -> WrittenRecord:
-        """A dead letter of `record`, as the runtime writes it; `own` are headers such as disposition."""
+        """Write a dead letter of `record`, as the runtime does; `own` are headers such as disposition."""
         letter = WrittenRecord(
             (f"{service}{DEAD_LETTER}", record.partition(), 0),
             record.type,
@@ -113,7 +113,7 @@ class RecordedFlow:
         return letter
 
     def state(self, order_id: str, status: str, *seen: WrittenRecord, **changes: Any) -> WrittenRecord:
-        """The order's next state; what it does not mention stays."""
+        """Write the order's next state; fields that are not given stay."""
         noted = self.seen.setdefault(order_id, [])
         noted += seen
         state = self.states.setdefault(order_id, {"order_id": order_id})
@@ -121,7 +121,7 @@ class RecordedFlow:
         return self.write(ORDER_STATE, "OrderState", order_id, dict(state))
 
     def fact(self, kind: str, cause: WrittenRecord, **fields: Any) -> WrittenRecord:
-        """The next fact of the one warehouse."""
+        """Write the next fact of the one warehouse."""
         self.sequence += 1
         return self.by(
             "inventory", "inventory.ledger", kind, cause, warehouse_id="berlin", sequence=self.sequence, **fields
@@ -152,7 +152,7 @@ class RecordedFlow:
     # -- looking and planting -------------------------------------------------------------------------------------
 
     def all(self, kind: str, order_id: str = "") -> Iterator[WrittenRecord]:
-        """The records of one type on message topics, of one order when it is named."""
+        """Yield the records of one type on message topics, of one order if it is given."""
         for record in self.records:
             is_meant = not order_id or record.fields.get("order_id") == order_id
             if is_meant and record.type == kind and record.topic() not in DEAD_LETTERS:
@@ -167,11 +167,11 @@ class RecordedFlow:
             self.records.remove(record)
 
     def unread(self, group: str, record: WrittenRecord) -> None:
-        """The group stands right before this record."""
+        """Move the group's offset to right before this record."""
         self.committed.setdefault(group, {})[record.at[0], record.at[1]] = record.offset()
 
     def snapshot(self, cut: dict[Place, int] | None = None) -> Snapshot:
-        """What the check's reader makes of these records."""
+        """Return what the check's reader makes of these records."""
         partitions = dict.fromkeys(TOPICS, PARTITIONS)
         ends = {(topic, number): self.ends.get((topic, number), 0) for topic in TOPICS for number in range(PARTITIONS)}
         gathering = gathered(self.records, partitions, cut or ends)
@@ -195,6 +195,6 @@ class RecordedFlow:
     def violations(self, expect_orders: int | None = None) -> list[Violation]:
         return list(judge(self.snapshot(), expect_orders))
 
-    def found(self, check: str) -> str:
-        """The violations that one check finds, a line each."""
+    def violation_lines(self, check: str) -> str:
+        """Return the violations that one check finds, a line each."""
         return "\n".join(f"{v.subject} {v.words}" for v in self.violations() if v.check == check)

@@ -1,4 +1,4 @@
-"""What happens to orders, told to a `RecordedFlow`: completed, declined, undone."""
+"""What happens to orders, written to a `RecordedFlow`: completed, declined, undone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def receive(flow: RecordedFlow, quantity: int = 100) -> None:
 
 
 def place(flow: RecordedFlow, order_id: str, speed: str = "standard") -> WrittenRecord:
-    """Accepted by the order service, known to all who care."""
+    """Record an order that the order service has accepted and the other services know."""
     terms = {**TERMS, "order_id": order_id, "shipping_speed": speed}
     command = flow.outside("orders.commands", "PlaceOrder", order_id, **terms)
     placed = flow.by("order", "orders.events", "OrderPlaced", command, **terms, placed_at=1)
@@ -63,10 +63,10 @@ def _begin_early(flow: RecordedFlow, placed: WrittenRecord, order_id: str) -> li
 
 def pay(flow: RecordedFlow, placed: WrittenRecord) -> WrittenRecord:
     order_id = placed.fields["order_id"]
-    asked = flow.by(
+    request = flow.by(
         "orchestrator", "payments.commands", "ProcessPayment", placed, order_id=order_id, attempt=1, **PAYMENT
     )
-    charge = flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
+    charge = flow.by("payment", "payments.commands", "AttemptCharge", request, order_id=order_id, **PAYMENT)
     booking = flow.book("charge", order_id, "captured")
     confirmed = {"order_id": order_id, "amount": DUE, "currency": "EUR", "charge_id": booking.entry_id}
     paid = flow.by("payment", "payments.events", "PaymentConfirmed", charge, **confirmed)
@@ -86,7 +86,7 @@ def reserve(flow: RecordedFlow, paid: WrittenRecord) -> WrittenRecord:
     at = {"order_id": paid.fields["order_id"], "warehouse_id": "berlin"}
     speeds = {"customer_id": "c-1", "shipping_speed": "standard"}
     order_id = at["order_id"]
-    asked = flow.by(
+    request = flow.by(
         "orchestrator",
         "inventory.commands",
         "FulfilOrder",
@@ -97,10 +97,10 @@ def reserve(flow: RecordedFlow, paid: WrittenRecord) -> WrittenRecord:
         attempt=1,
         expires_at=9,
     )
-    flow.facts("StockReserved", asked, order_id)
-    held = flow.by("inventory", "inventory.events", "ReservationConfirmed", asked, **at)
-    command = flow.by("inventory", "shipping.commands", "ScheduleShipment", asked, **at, **speeds, expires_at=9)
-    flow.state(order_id, "fulfilled", held, step="shipment", done=["payment", "reservation"])
+    flow.facts("StockReserved", request, order_id)
+    confirmation = flow.by("inventory", "inventory.events", "ReservationConfirmed", request, **at)
+    command = flow.by("inventory", "shipping.commands", "ScheduleShipment", request, **at, **speeds, expires_at=9)
+    flow.state(order_id, "fulfilled", confirmation, step="shipment", done=["payment", "reservation"])
     return command
 
 
@@ -120,10 +120,10 @@ def complete(flow: RecordedFlow, order_id: str, speed: str = "standard") -> None
 
 def decline(flow: RecordedFlow, order_id: str) -> None:
     placed = place(flow, order_id)
-    asked = flow.by(
+    request = flow.by(
         "orchestrator", "payments.commands", "ProcessPayment", placed, order_id=order_id, attempt=1, **PAYMENT
     )
-    charge = flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id=order_id, **PAYMENT)
+    charge = flow.by("payment", "payments.commands", "AttemptCharge", request, order_id=order_id, **PAYMENT)
     flow.book("charge", order_id, "declined")
     refused = flow.by("payment", "payments.events", "PaymentDeclined", charge, order_id=order_id, reason="card")
     flow.state(order_id, "compensating", refused, step="shipment", failed=["payment"])
@@ -133,12 +133,14 @@ def decline(flow: RecordedFlow, order_id: str) -> None:
 def cancel(flow: RecordedFlow, order_id: str) -> None:
     """Asked for while the shipment was awaited: everything is undone."""
     reserve(flow, pay(flow, place(flow, order_id)))
-    asked = flow.outside("orchestrator.commands", "RequestCancellation", order_id, order_id=order_id, reason="asked to")
+    request = flow.outside(
+        "orchestrator.commands", "RequestCancellation", order_id, order_id=order_id, reason="asked to"
+    )
     scheduling = flow.last("ScheduleShipment", order_id)
-    flow.state(order_id, "compensating", asked, step="shipment")
-    told = {"order_id": order_id, "shipment_id": None}
-    late = flow.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, **told)
-    released = release(flow, unship(flow, asked))
+    flow.state(order_id, "compensating", request, step="shipment")
+    fields = {"order_id": order_id, "shipment_id": None}
+    late = flow.by("shipping", "shipping.events", "ShipmentCancelled", scheduling, **fields)
+    released = release(flow, unship(flow, request))
     cancelled(flow, refund(flow, released), late)
 
 
@@ -178,14 +180,14 @@ def cancelled(flow: RecordedFlow, cause: WrittenRecord, *late: WrittenRecord) ->
 def asked_for_payment(flow: RecordedFlow, cause: WrittenRecord) -> WrittenRecord:
     """Sent, and not read yet."""
     fields = {"order_id": cause.fields["order_id"], "attempt": 1, **PAYMENT}
-    asked = flow.by("orchestrator", "payments.commands", "ProcessPayment", cause, **fields)
+    request = flow.by("orchestrator", "payments.commands", "ProcessPayment", cause, **fields)
     if "payment" not in flow.committed:
-        flow.unread("payment", asked)
-    return asked
+        flow.unread("payment", request)
+    return request
 
 
 def decide(flow: RecordedFlow, order_id: str, entry: int, *decided: str) -> None:
-    """What the order's states say that it decided upon one of the entries of the latest."""
+    """Set what the order's states say that it decided upon one of the latest state's entries."""
     message_id = flow.last("OrderState", order_id).fields["seen"][entry]["message_id"]
     for state in flow.all("OrderState", order_id):
         state.fields["seen"] = [
@@ -195,7 +197,7 @@ def decide(flow: RecordedFlow, order_id: str, entry: int, *decided: str) -> None
 
 
 def settle_by_hand(flow: RecordedFlow, order_id: str) -> None:
-    """The refund of an order that was cancelled is given up after all, and somebody paid back without the provider."""
+    """Have the refund of a cancelled order given up after all, and paid back by hand without the provider."""
     gone = ("RefundPayment", "PaymentRefunded", "CancelOrder", "OrderCancelled", "OrderState", "OrderState")
     for kind in gone:
         flow.drop(flow.last(kind, order_id))
@@ -226,8 +228,8 @@ def clean_flow() -> RecordedFlow:
 def told_of(flow: RecordedFlow, service: str, command: WrittenRecord, status: str) -> WrittenRecord:
     """Its sender is told that a command has failed; the orchestrator notes it."""
     order_id = command.fields["order_id"]
-    said = {"command": command.type, "command_id": command.message_id, "error": "E", "message": "m", "attempts": 1}
-    failed = flow.by(service, EVENTS_OF[service], "CommandFailed", command, order_id=order_id, **said)
+    fields = {"command": command.type, "command_id": command.message_id, "error": "E", "message": "m", "attempts": 1}
+    failed = flow.by(service, EVENTS_OF[service], "CommandFailed", command, order_id=order_id, **fields)
     failed.fields["service"] = service
     flow.state(order_id, status, failed)
     return failed

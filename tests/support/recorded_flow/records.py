@@ -79,7 +79,7 @@ def gathered(records: Iterable[WrittenRecord], partitions: dict[str, int], cut: 
 
 
 def encoded(kind: str, fields: dict[str, Any]) -> bytes:
-    """The record value, with whatever the fields do not mention at its default."""
+    """Return the record value, with fields that are not given at their defaults."""
     prefix, schema = _prefix_and_schema(kind)
     out = io.BytesIO()
     out.write(prefix)
@@ -119,6 +119,6 @@ def as_seen(record: WrittenRecord) -> dict[str, Any]:
 
 
 def as_deadline(order_id: str) -> dict[str, Any]:
-    """What an order's state remembers of a timer."""
+    """Return what an order's state remembers of a timer."""
     seen = {"type": "Deadline", "message_id": f"timer/{order_id}/deadline/5", "topic": "timer"}
     return {**seen, "partition": -1, "offset": -1, "at": 1}

@@ -113,25 +113,25 @@ def later(key: str, label: str, seconds: int) -> Announced:
 
 
 def texts_of(driver: ServiceTestDriver, key: str = "a") -> list[str]:
-    """The labels of a key, in the order in which they took effect."""
+    """Return the labels of a key, in the order in which they took effect."""
     return [event.text for event in driver.emitted if isinstance(event, Told) and event.account_id == key]
 
 
-def label_of(held: ParkedRecord) -> str:
-    """The label that a parked record carries."""
+def label_of(parked: ParkedRecord) -> str:
+    """Return the label that a parked record carries."""
     readers = readers_for(Script) | readers_for(SlowScript)
-    return str(readers[(held.value or b"")[:5]](held.value or b"").steps[0])
+    return str(readers[(parked.value or b"")[:5]](parked.value or b"").steps[0])
 
 
 def parked_labels(driver: ServiceTestDriver, key: str = "a") -> list[str]:
-    """The labels that are parked under a key, in order."""
-    return [label_of(held) for held in driver.waiting(key)]
+    """Return the labels that are parked under a key, in order."""
+    return [label_of(parked) for parked in driver.waiting(key)]
 
 
 def last_dead_letter(driver: ServiceTestDriver, key: str = "a") -> StoredRecord:
-    """The latest dead letter of a parking key."""
-    named = [letter for letter in driver.dead_letters if header(letter, "ensemble.parking-key") == key]
-    return named[-1]
+    """Return the latest dead letter of a parking key."""
+    letters = [letter for letter in driver.dead_letters if header(letter, "ensemble.parking-key") == key]
+    return letters[-1]
 
 
 def header(letter: StoredRecord, name: str) -> str:

@@ -31,7 +31,7 @@ class RunningService(Protocol):
         """Deliver, and wait until all is committed."""
 
     def texts_of(self, key: str) -> list[str]:
-        """What was told about `key`, in order."""
+        """Return the texts that were told about `key`, in order."""
 
     def await_texts(self, key: str, *texts: str) -> None:
         """Wait until exactly these were told."""
@@ -43,7 +43,7 @@ class RunningService(Protocol):
         """Wait until a record of `key` is dead-lettered, however often it is tried before."""
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
-        """The messages of one type on one topic."""
+        """Return the messages of one type on one topic."""
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on."""
@@ -65,7 +65,7 @@ class ServiceInMemory:
         self.driver.receive(*messages, message_id=message_id)
 
     def texts_of(self, key: str) -> list[str]:
-        return [told.text for told in self.messages("events", Told) if told.account_id == key]
+        return [event.text for event in self.messages("events", Told) if event.account_id == key]
 
     def await_texts(self, key: str, *texts: str) -> None:
         assert self.texts_of(key) == list(texts)

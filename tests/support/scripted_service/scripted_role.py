@@ -85,8 +85,8 @@ class Purse:
         return Booked(account_id=self.account_id, sequence=self.sequence + 1, label=label, amount=amount)
 
     def evolve(self, fact: Booked) -> Mapping[tuple[str, str], Line | None]:
-        held = self.lines.get(fact.label)
-        amount = fact.amount + (held.amount if held else 0)
+        line = self.lines.get(fact.label)
+        amount = fact.amount + (line.amount if line else 0)
         return {("lines", fact.label): Line(amount=amount) if amount else None}
 
 
@@ -193,7 +193,7 @@ def _flaky(clerk: Clerk, key: str, times: str) -> None:
 
 
 def _call(clerk: Clerk, key: str, name: str) -> None:
-    """What the outside would see of it."""
+    """Return what the outside would see of it."""
     clerk.flags.count(name)
 
 

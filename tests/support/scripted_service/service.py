@@ -56,7 +56,7 @@ def catalogue_of(name: str) -> Catalogue:
 
 
 def scripted_service(name: str, flags: Path) -> Service:
-    """A service with every port. `flags` is a directory by which handlers and tests wait for each other."""
+    """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other."""
     catalogue = catalogue_of(name)
     return Service(
         name,

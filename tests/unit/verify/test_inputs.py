@@ -89,4 +89,4 @@ def torn_transaction(flow: RecordedFlow) -> None:
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.found(check)
+    assert words in flow.violation_lines(check)

@@ -77,4 +77,4 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.found(check)
+    assert words in flow.violation_lines(check)

@@ -127,4 +127,4 @@ def settled_by_nobody(flow: RecordedFlow) -> None:
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.found(check)
+    assert words in flow.violation_lines(check)

@@ -274,7 +274,7 @@ def test_finds(plant: Callable[[RecordedFlow], None], check: str, words: str) ->
 
     # when it is judged
     # then the check finds it
-    assert words in flow.found(check)
+    assert words in flow.violation_lines(check)
 
 
 def test_an_order_whose_key_is_parked_says_so() -> None:

@@ -129,4 +129,4 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.found(check)
+    assert words in flow.violation_lines(check)
