@@ -8,7 +8,7 @@ import typer
 from cli.app import make_app
 
 CHECKOUT = Path(__file__).parents[3]
-PAGES = [CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "services").glob("*/README.md")]
+PAGES = [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "services").glob("*/README.md")]
 COMMAND = re.compile(r"\./ensemble((?: [a-z][a-z-]*)*)")
 TARGET = re.compile(r"(?:^\s*|[`$] ?)make ([a-z-]+)", re.MULTILINE)
 

@@ -7,7 +7,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 PAGES = sorted(
-    [CHECKOUT / "README.md", *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "services").glob("*/README.md")]
+    [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *(CHECKOUT / "services").glob("*/README.md")]
 )
 DECISIONS = sorted((CHECKOUT / "docs" / "adr").glob("[0-9]*.md"))
 REFERENCE = re.compile(r"`([\w./-]+\.py):([A-Za-z_][\w.]*)`")
