@@ -1,4 +1,4 @@
-"""A two-step saga: beans, then a van. The table is the conductor's score: without a van, the beans go back."""
+"""A two-step saga: beans, then a van. Without a van, the beans go back."""
 
 from ensemble import IRREVERSIBLE, Saga, SagaPolicies, Service, Step, StepPolicy, Undo, state_store
 from ensemble.saga import conductor

@@ -1,4 +1,4 @@
-"""The order saga: the conductor's score. Read it first; everything else in this service only plays it."""
+"""The table of the order saga. Read it first: everything else in this service follows from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conductor: each method hands its message to the saga, whose score is in `fulfilment.py`."""
+"""The conductor of the order saga, whose table is in `fulfilment.py`: each message advances one order's saga."""
 
 from __future__ import annotations
 
@@ -59,67 +59,67 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
 
     @reacts_to(OrderPlaced)
     def handle(self, event: OrderPlaced) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(PaymentConfirmed)
     def on_payment_confirmed(self, event: PaymentConfirmed) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(PaymentDeclined)
     def on_payment_declined(self, event: PaymentDeclined) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(PaymentRefunded)
     def on_payment_refunded(self, event: PaymentRefunded) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(ReservationConfirmed)
     def on_reservation_confirmed(self, event: ReservationConfirmed) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(ReservationRejected)
     def on_reservation_rejected(self, event: ReservationRejected) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(ReservationReleased)
     def on_reservation_released(self, event: ReservationReleased) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(ShipmentScheduled)
     def on_shipment_scheduled(self, event: ShipmentScheduled) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(ShipmentCancelled)
     def on_shipment_cancelled(self, event: ShipmentCancelled) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @reacts_to(CommandFailed)
     def on_command_failed(self, event: CommandFailed) -> None:
-        self.play(event.order_id, event)
+        self.advance(event.order_id, event)
 
     @handles(RequestCancellation)
     def cancel(self, command: RequestCancellation) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     @handles(PauseOrder)
     def pause(self, command: PauseOrder) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     @handles(ResumeOrder)
     def resume(self, command: ResumeOrder) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     @handles(RetryOrder)
     def retry(self, command: RetryOrder) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     @handles(CompensateOrder)
     def compensate(self, command: CompensateOrder) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     @handles(SettleOrder)
     def settle(self, command: SettleOrder) -> None:
-        self.play(command.order_id, command)
+        self.advance(command.order_id, command)
 
     # -- what the table does not say ------------------------------------------------------------------------------
 
@@ -163,4 +163,4 @@ def _log_change(before: OrderState, after: OrderState) -> None:
             "paused_by": after.paused_by,
             "paused_reason": after.paused_reason,
         }
-        log.info("order changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})
+        log.info("order.changed", order_id=after.order_id, **{name: value for name, value in fields.items() if value})

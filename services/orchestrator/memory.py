@@ -1,6 +1,6 @@
-"""The order's memory: an entry for each message and deadline, with what was decided on it. Pure.
+"""The log in an order's state: an entry for each message and deadline, with the decision that followed. Pure.
 
-Bounded: of many entries the first and the latest ones stay.
+Its size is limited: the first and the latest entries are kept.
 """
 
 from __future__ import annotations

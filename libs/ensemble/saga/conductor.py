@@ -1,4 +1,4 @@
-"""Conductors: the role that plays a saga through its ports, and a ready-made one where the table is enough."""
+"""Conductors: the role that runs a saga through its ports, and a ready-made one where the table is enough."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ C = TypeVar("C", bound=Command)
 
 @dataclass(frozen=True)
 class SagaConductor(Generic[S, C]):
-    """Plays the saga that its class `@conducts`: keeps the states, sends the commands, sets the timers.
+    """Runs the saga that its class `@conducts`: keeps the states, sends the commands, sets the timers.
 
     A subclass is a role: a frozen dataclass that names the types of `states` and `commands`, makes new states, and has
-    a method for each message of the table, which calls `play`. Where the table is not enough, it overrides the hooks:
-    `note` before the engine decides, `remember` and `announce` after.
+    a method for each message of the table, which calls `advance`. Where the table is not enough, it overrides the
+    hooks: `note` before the engine decides, `remember` and `announce` after.
     """
 
     states: StateStore[S]
@@ -52,13 +52,13 @@ class SagaConductor(Generic[S, C]):
     def announce(self, before: S, after: S) -> None:
         """Tell other services, and the log, what has changed."""
 
-    def play(self, key: str, trigger: Message | Deadline) -> None:
+    def advance(self, key: str, trigger: Message | Deadline) -> None:
         """Advance the saga of `key` by the trigger: keep its state, send its commands, announce, set its timers."""
         before = self.states.get(key) or self.new_state(key)
         noted = self.note(before, trigger)
         if noted is None:
             return
-        decision = self._advance(noted, trigger)
+        decision = self._decide(noted, trigger)
         after = self.remember(before, decision, trigger)
         self.states.set(key, after)
         for command in decision.commands:
@@ -70,9 +70,9 @@ class SagaConductor(Generic[S, C]):
 
     @when_due(DEADLINE)
     def on_deadline(self, timer: TimerDue) -> None:
-        """Let the step under way be judged. A deadline of an unknown saga is ignored."""
+        """Advance the saga by its deadline. A deadline of an unknown saga is ignored."""
         if self.states.get(timer.key) is not None:
-            self.play(timer.key, Deadline(timer.due_at))
+            self.advance(timer.key, Deadline(timer.due_at))
 
     @when_due(RETENTION)
     def on_retention(self, timer: TimerDue) -> None:
@@ -81,7 +81,7 @@ class SagaConductor(Generic[S, C]):
         if state is not None and state.forget_at is not None and state.forget_at <= timer.due_at:
             self.states.delete(timer.key)
 
-    def _advance(self, state: S, trigger: Message | Deadline) -> Decision[S, C]:
+    def _decide(self, state: S, trigger: Message | Deadline) -> Decision[S, C]:
         saga = cast("Saga[S, C]", conducted_by(type(self)))
         return advance(saga, state, trigger, now=self.clock.now(), policies=self.policies, pauses=self.pauses)
 
@@ -94,7 +94,7 @@ class SagaConductor(Generic[S, C]):
 
 
 def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> RoleSpec:
-    """Return a role that plays `saga` and does nothing else, for a service that declares `state_store(state)`.
+    """Return a role that runs `saga` and does nothing else, for a service that declares `state_store(state)`.
 
     `key` is the field that names the saga in `state` and in every message. Where a message needs more than the table,
     write a subclass of `SagaConductor`. Raises ConfigurationError if the table and the policies disagree.
@@ -106,11 +106,11 @@ def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolici
 
         @_mark_for_each(reacts_to, saga.events())
         def on_event(self, event: Event) -> None:
-            self.play(getattr(event, key), event)
+            self.advance(getattr(event, key), event)
 
         @_mark_for_each(handles, saga.commands())
         def on_command(self, command: Command) -> None:
-            self.play(getattr(command, key), command)
+            self.advance(getattr(command, key), command)
 
     name = "".join(word.capitalize() for word in saga.name.split("-")) + "Conductor"
     role = conducts(saga)(make_dataclass(name, _typed_ports(saga, state), bases=(TableConductor,), frozen=True))

@@ -100,7 +100,7 @@ class Step(Generic[S, C]):
 
 @dataclass(frozen=True)
 class Saga(Generic[S, C]):
-    """A conductor's score: steps in order, each with the event it waits for and how it is undone."""
+    """The table of a saga: its steps in order, each with the events that answer it and its undo."""
 
     name: str
     _: KW_ONLY

@@ -123,7 +123,7 @@ def lines_of(story: Callable[[ServiceTestDriver], None]) -> Iterator[str]:
         cloud_event = [headers[name].decode() for name in ("ce_id", "ce_type", "ce_correlationid") if name in headers]
         yield " ".join([record.topic(), str(record.partition()), repr(key), *cloud_event, content])
     for entry in logged:
-        if entry["event"] == "order changed":
+        if entry["event"] == "order.changed":
             yield " ".join(f"{name}={value}" for name, value in sorted(entry.items()))
 
 
