@@ -63,12 +63,12 @@ def test_only_secrets_may_lie_in_files(secret: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_passwords_and_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
-    made = password(tmp_path / "secrets", "order")
+    generated = password(tmp_path / "secrets", "order")
     files = certificates.make_certificates(tmp_path / "secrets", ["kafka", "127.0.0.1"])
     for name in ("order.password", "ca.key", "broker.pem"):
         assert stat.S_IMODE((tmp_path / "secrets" / name).stat().st_mode) == 0o600
-    assert password(tmp_path / "secrets", "order") == made
-    assert len(made) >= 32
+    assert password(tmp_path / "secrets", "order") == generated
+    assert len(generated) >= 32
     assert "PRIVATE KEY" not in files.authority.read_text()
 
 

@@ -83,9 +83,10 @@ def test_what_is_parked_is_restored(name: str) -> None:
     driver = restored(name)
     parked = state()["parked"].get(name, {})
     assert {key: plain(driver.parked(key)) for key in parked} == {key: row["entry"] for key, row in parked.items()}
-    assert {key: [[held.message, held.message_id] for held in driver.waiting(key)] for key in parked} == {
-        key: row["waiting"] for key, row in parked.items()
-    }
+    assert {
+        key: [[parked_record.message, parked_record.message_id] for parked_record in driver.waiting(key)]
+        for key in parked
+    } == {key: row["waiting"] for key, row in parked.items()}
 
 
 @pytest.mark.parametrize("warehouse_id", ["berlin", "oslo"])
@@ -103,21 +104,23 @@ def test_it_goes_on_with_the_same_records(name: str) -> None:
     """Retries, parked keys, timers, pauses, redrives and running orders: topics, keys, headers and values are equal."""
     steps = continuation()
     written = [*records(), *(record for step in steps for record in step.writes)]
-    known = {place_of(record): record for record in written}
+    by_place = {place_of(record): record for record in written}
     driver = restored(name)
     for step in steps:
         if step.service == name:
-            assert by_topic(run(driver, step, known)) == by_topic(step.writes), (
+            assert by_topic(run(driver, step, by_place)) == by_topic(step.writes), (
                 f"step {step.number} of {name}: {step.do}"
             )
 
 
-def run(driver: ServiceTestDriver, step: Step, known: dict[tuple[str, int, int], StoredRecord]) -> list[StoredRecord]:
+def run(
+    driver: ServiceTestDriver, step: Step, by_place: dict[tuple[str, int, int], StoredRecord]
+) -> list[StoredRecord]:
     """Do one step and return what was written."""
     before = len(driver.log)
     match step.do:
         case "receive":
-            driver.receive_records([known[place] for place in step.reads])
+            driver.receive_records([by_place[place] for place in step.reads])
         case "advance":
             driver.advance(step.seconds)
         case "land":

@@ -63,8 +63,8 @@ def reasons(driver: ServiceTestDriver) -> list[str]:
 def test_reserves_stock_and_tells_shipping_itself(stocked: ServiceTestDriver) -> None:
     stocked.receive(fulfil_order())
 
-    said = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
-    assert stocked.outputs == [StockReserved(**said, sequence=2), CONFIRMED, schedule_shipment()]
+    fields = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
+    assert stocked.outputs == [StockReserved(**fields, sequence=2), CONFIRMED, schedule_shipment()]
     assert bolts(stocked) == (8, 2, 0)
 
 
@@ -134,8 +134,8 @@ def test_releases_what_is_held_once(stocked: ServiceTestDriver) -> None:
 
     stocked.receive(release_stock(), release_stock(attempt=2))
 
-    said = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
-    assert stocked.outputs == [StockReleased(**said, sequence=3), RELEASED, RELEASED]
+    fields = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
+    assert stocked.outputs == [StockReleased(**fields, sequence=3), RELEASED, RELEASED]
     assert bolts(stocked) == (10, 0, 0)
 
 
@@ -157,8 +157,8 @@ def test_dispatches_what_is_held_once(stocked: ServiceTestDriver) -> None:
 
     stocked.receive(DISPATCH, DISPATCH)
 
-    said = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
-    assert stocked.outputs == [StockDispatched(**said, sequence=3)]
+    fields = {"warehouse_id": "w-1", "order_id": "o-1", "sku": "bolt", "quantity": 2}
+    assert stocked.outputs == [StockDispatched(**fields, sequence=3)]
     assert bolts(stocked) == (8, 0, 2)
 
 
@@ -237,9 +237,9 @@ def test_snapshot_and_rest_of_the_ledger_are_the_fold_of_all_facts(commands: lis
     live = contents(driver.aggregate(Warehouse, "w-1"))
     driver.restart()
 
-    told = contents(rebuild_state("w-1", ledger(driver)))
-    assert live == told
-    assert contents(driver.aggregate(Warehouse, "w-1")) == told
+    contents_now = contents(rebuild_state("w-1", ledger(driver)))
+    assert live == contents_now
+    assert contents(driver.aggregate(Warehouse, "w-1")) == contents_now
 
 
 def test_what_a_snapshot_holds_is_not_folded_again() -> None:

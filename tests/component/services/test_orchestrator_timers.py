@@ -146,7 +146,7 @@ def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "expected"),
     [
         ("STEPS__PAYMENT__DEADLINE_S", "-1", "DEADLINE_S: Input should be greater than 0"),
         ("UNDOS__SHIPMENT__RESENDS", "often", "RESENDS: Input should be a valid integer"),
@@ -154,9 +154,9 @@ def test_policies_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         ("STUB_S", "0", "STUB_S: Input should be greater than 0"),
     ],
 )
-def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
     monkeypatch.setenv(f"ENSEMBLE_FULFILMENT_{name}", value)
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=expected):
         fulfilment_policies()
 
 

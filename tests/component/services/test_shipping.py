@@ -29,9 +29,9 @@ def cancelled(shipment_id: str | None = None) -> ShipmentCancelled:
 
 
 def shipment(driver: ServiceTestDriver) -> Shipment:
-    found = driver.state(Shipment, "o-1")
-    assert found is not None
-    return found
+    shipment = driver.state(Shipment, "o-1")
+    assert shipment is not None
+    return shipment
 
 
 # -- ShippingService.schedule_shipment ----------------------------------------------------------------------------

@@ -55,5 +55,5 @@ def test_every_service_meets_every_point() -> None:
 def test_amounts_can_be_set_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_CHAOS_SEED", "51")
     monkeypatch.setenv("ENSEMBLE_CHAOS_KILLS", "25")
-    given = SETTINGS.seeded_from_environment()
-    assert (given.seed, given.kills, given.freezes) == (51, 25, 2)
+    settings = SETTINGS.seeded_from_environment()
+    assert (settings.seed, settings.kills, settings.freezes) == (51, 25, 2)

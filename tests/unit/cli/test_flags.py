@@ -43,5 +43,5 @@ def test_fields_keep_their_defaults(app: typer.Typer) -> None:
 
 
 def test_the_help_is_the_commands_own(app: typer.Typer) -> None:
-    said = CliRunner().invoke(app, ["--help"]).output
-    assert all(word in said for word in ("Say it.", "--name", "--loud", "--times"))
+    output = CliRunner().invoke(app, ["--help"]).output
+    assert all(word in output for word in ("Say it.", "--name", "--loud", "--times"))

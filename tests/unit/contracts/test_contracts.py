@@ -65,13 +65,13 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("message_type", "good", "change", "words"), BAD, ids=[words for *_, words in BAD])
+@pytest.mark.parametrize(("message_type", "good", "change", "expected"), BAD, ids=[expected for *_, expected in BAD])
 def test_a_bad_value_names_its_field(
-    message_type: type[Message], good: dict[str, Any], change: dict[str, Any], words: str
+    message_type: type[Message], good: dict[str, Any], change: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
         message_type.model_validate(good | change)
-    assert invalid_fields(refused.value).startswith(words)
+    assert invalid_fields(refused.value).startswith(expected)
 
 
 def test_the_largest_order_is_accepted() -> None:
@@ -99,5 +99,5 @@ def test_every_field_is_documented() -> None:
 
 def test_state_can_be_rolled_back_because_all_but_its_key_has_a_default() -> None:
     keys = {"order_id", "warehouse_id", "sku"}
-    kept = [schema for name, schema in SCHEMAS.working.items() if name.startswith("ensemble.state.")]
-    assert {field["name"] for schema in kept for field in schema["fields"] if "default" not in field} == keys
+    schemas = [schema for name, schema in SCHEMAS.working.items() if name.startswith("ensemble.state.")]
+    assert {field["name"] for schema in schemas for field in schema["fields"] if "default" not in field} == keys

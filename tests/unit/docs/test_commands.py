@@ -22,9 +22,9 @@ def app() -> Any:
     return typer.main.get_command(make_app())
 
 
-def unknown_part(app: Any, words: str) -> str:
+def unknown_part(app: Any, command: str) -> str:
     """The first word that is no command; what follows a command without commands of its own is its argument."""
-    for word in words.split():
+    for word in command.split():
         if not hasattr(app, "commands"):
             return ""
         if word not in app.commands:
@@ -35,8 +35,8 @@ def unknown_part(app: Any, words: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_that_a_page_names_exists(app: Any, page: Path) -> None:
-    named = set(COMMAND.findall(page.read_text()))
-    assert {words for words in named if unknown_part(app, words)} == set()
+    commands = set(COMMAND.findall(page.read_text()))
+    assert {words for words in commands if unknown_part(app, words)} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

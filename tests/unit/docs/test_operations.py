@@ -23,7 +23,7 @@ KEPT = {
 }
 
 
-def kept(topic: Topic) -> str:
+def retention_of(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "latest per key"
     return f"{topic.retention.days} days" if topic.retention else "for ever"
@@ -31,7 +31,9 @@ def kept(topic: Topic) -> str:
 
 def test_every_topic_is_in_the_table_as_it_is_made() -> None:
     for topic in required_topics():
-        assert {KEPT[pattern] for pattern in KEPT if fnmatchcase(topic.name, pattern)} == {kept(topic)}, topic.name
+        assert {KEPT[pattern] for pattern in KEPT if fnmatchcase(topic.name, pattern)} == {retention_of(topic)}, (
+            topic.name
+        )
 
 
 def test_what_comes_late_finds_what_it_is_about() -> None:

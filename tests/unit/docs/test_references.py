@@ -25,18 +25,18 @@ def symbols_of(path: Path) -> set[str]:
 
 
 def _symbols(body: list[ast.stmt], owner: str) -> list[str]:
-    found: list[str] = []
+    problems: list[str] = []
     for node in body:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                found.append(owner + name)
+                problems.append(owner + name)
             case ast.ClassDef(name=name, body=inner):
-                found += [owner + name, *_symbols(inner, f"{owner}{name}.")]
+                problems += [owner + name, *_symbols(inner, f"{owner}{name}.")]
             case ast.AnnAssign(target=ast.Name(id=name)):
-                found.append(owner + name)
+                problems.append(owner + name)
             case ast.Assign(targets=targets):
-                found += [owner + target.id for target in targets if isinstance(target, ast.Name)]
-    return found
+                problems += [owner + target.id for target in targets if isinstance(target, ast.Name)]
+    return problems
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

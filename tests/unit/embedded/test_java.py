@@ -44,11 +44,11 @@ def test_takes_the_java_that_is_named(tmp_path: Path, name: str) -> None:
     assert find_java({"ENSEMBLE_JAVA": str(tmp_path / name)}) == java
 
 
-@pytest.mark.parametrize(("version", "said"), [("11.0.2", "names a Java 11"), ("nonsense", "does not run as Java")])
-def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, said: str) -> None:
+@pytest.mark.parametrize(("version", "expected"), [("11.0.2", "names a Java 11"), ("nonsense", "does not run as Java")])
+def test_refuses_a_named_java_that_will_not_do(tmp_path: Path, version: str, expected: str) -> None:
     java_in(tmp_path, version)
 
-    with pytest.raises(EmbeddedKafkaError, match=said):
+    with pytest.raises(EmbeddedKafkaError, match=expected):
         find_java({"ENSEMBLE_JAVA": str(tmp_path)})
 
 

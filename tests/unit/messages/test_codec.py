@@ -169,15 +169,15 @@ def test_nullable_fields_keep_the_difference_between_nothing_and_empty() -> None
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "expected"),
     [
         (b"", "0 bytes are too short"),
         (b"\0\0\0", "3 bytes are too short"),
         (b'{"order_id": 1}', "the first byte is 0x7b, not the magic 0x00"),
     ],
 )
-def test_what_is_no_record_is_undecodable(value: bytes, words: str) -> None:
-    with pytest.raises(UndecodableRecord, match=words):
+def test_what_is_no_record_is_undecodable(value: bytes, expected: str) -> None:
+    with pytest.raises(UndecodableRecord, match=expected):
         Decoder([SCHEMAS]).describe(value)
 
 

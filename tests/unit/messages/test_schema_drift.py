@@ -103,9 +103,9 @@ def test_a_class_that_says_the_same_is_made(tmp_path: Path, ours: tuple[Any, Any
     assert schema_name(make(tmp_path, ours, ID, theirs)) == "test.events.Made"
 
 
-@pytest.mark.parametrize(("ours", "theirs", "words"), DIFFERENT, ids=[words for *_, words in DIFFERENT])
-def test_a_class_that_differs_is_refused(tmp_path: Path, ours: Any, theirs: dict[str, Any], words: str) -> None:
-    with pytest.raises(SchemaDrift, match=words) as refused:
+@pytest.mark.parametrize(("ours", "theirs", "expected"), DIFFERENT, ids=[expected for *_, expected in DIFFERENT])
+def test_a_class_that_differs_is_refused(tmp_path: Path, ours: Any, theirs: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SchemaDrift, match=expected) as refused:
         make(tmp_path, ours, ID, theirs)
     assert "Made and its schema Made.avsc differ" in str(refused.value)
 
@@ -133,8 +133,8 @@ def test_a_class_without_a_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_messages_are_immutable_and_closed(tmp_path: Path) -> None:
-    made = make(tmp_path, (str, ...), ID, field("string"))(id="1", it="a")  # type: ignore[call-arg]  # made at run time
+    instance = make(tmp_path, (str, ...), ID, field("string"))(id="1", it="a")  # type: ignore[call-arg]  # made at run time
     with pytest.raises(ValueError, match="frozen"):
-        made.it = "b"  # type: ignore[attr-defined]
+        instance.it = "b"  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"more\n.*Extra inputs"):
-        type(made)(id="1", it="a", more=1)  # type: ignore[call-arg]
+        type(instance)(id="1", it="a", more=1)  # type: ignore[call-arg]

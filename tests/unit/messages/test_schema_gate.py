@@ -145,9 +145,9 @@ INCOMPATIBLE = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "words"), INCOMPATIBLE, ids=[words[:90] for _, words in INCOMPATIBLE])
-def test_an_incompatible_change_is_explained(released: Path, fields: list[dict[str, Any]], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+@pytest.mark.parametrize(("fields", "expected"), INCOMPATIBLE, ids=[expected[:90] for _, expected in INCOMPATIBLE])
+def test_an_incompatible_change_is_explained(released: Path, fields: list[dict[str, Any]], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
         release_schemas(write(released, fields))
     assert "cannot read" in problems(released, fields)
 
@@ -202,11 +202,11 @@ def test_a_file_is_named_after_its_record(released: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("{", "is not JSON"), ("[]", "holds no JSON object"), ("{}", "describes no record")]
+    ("text", "expected"), [("{", "is not JSON"), ("[]", "holds no JSON object"), ("{}", "describes no record")]
 )
-def test_a_file_that_is_no_schema_is_named(released: Path, text: str, words: str) -> None:
+def test_a_file_that_is_no_schema_is_named(released: Path, text: str, expected: str) -> None:
     (released / "events" / "Sold.avsc").write_text(text)
-    with pytest.raises(ConfigurationError, match=rf"Sold\.avsc {words}"):
+    with pytest.raises(ConfigurationError, match=rf"Sold\.avsc {expected}"):
         check_compatibility(SchemaSet(released))
 
 

@@ -23,8 +23,8 @@ def provisioned(what: str) -> dict[str, Any]:
     [path] = (GRAFANA / "provisioning" / what).glob("*.yml")
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert content["apiVersion"] == 1
-    [given] = content["providers" if what == "dashboards" else what]
-    return dict(given)
+    [provider] = content["providers" if what == "dashboards" else what]
+    return dict(provider)
 
 
 def mounts(service: str) -> dict[str, str]:
@@ -46,22 +46,22 @@ def test_every_panel_asks_for_a_metric_that_a_service_has() -> None:
 
 
 def test_every_metric_has_a_panel() -> None:
-    asked = " ".join(EXPRESSIONS)
-    assert [metric.name for metric in LoopMetrics("payment").registry.collect() if metric.name not in asked] == []
+    queries = " ".join(EXPRESSIONS)
+    assert [metric.name for metric in LoopMetrics("payment").registry.collect() if metric.name not in queries] == []
 
 
 def test_outcomes_are_spelled_as_they_are_counted() -> None:
-    asked = {name for expression in EXPRESSIONS for name in re.findall(r'outcome="(\w+)"', expression)}
-    assert asked
-    assert asked <= set(vars(Counts()))
+    outcomes = {name for expression in EXPRESSIONS for name in re.findall(r'outcome="(\w+)"', expression)}
+    assert outcomes
+    assert outcomes <= set(vars(Counts()))
 
 
 def test_every_panel_asks_the_source_that_grafana_is_given() -> None:
     source = provisioned("datasources")
-    asked = [panel["datasource"] for panel in PANELS]
-    asked += [target.get("datasource", asked[0]) for panel in PANELS for target in panel["targets"]]
-    asked += [variable["datasource"] for variable in DASHBOARD["templating"]["list"]]
-    assert {(each["type"], each["uid"]) for each in asked} == {(source["type"], source["uid"])}
+    datasources = [panel["datasource"] for panel in PANELS]
+    datasources += [target.get("datasource", datasources[0]) for panel in PANELS for target in panel["targets"]]
+    datasources += [variable["datasource"] for variable in DASHBOARD["templating"]["list"]]
+    assert {(each["type"], each["uid"]) for each in datasources} == {(source["type"], source["uid"])}
 
 
 def test_grafana_reaches_prometheus_under_its_name_in_compose() -> None:
@@ -71,9 +71,9 @@ def test_grafana_reaches_prometheus_under_its_name_in_compose() -> None:
 
 
 def test_grafana_looks_for_dashboards_where_compose_puts_them() -> None:
-    there = mounts("grafana")
-    assert there[provisioned("dashboards")["options"]["path"]] == "./deploy/grafana/dashboards"
-    assert there["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
+    mounted = mounts("grafana")
+    assert mounted[provisioned("dashboards")["options"]["path"]] == "./deploy/grafana/dashboards"
+    assert mounted["/etc/grafana/provisioning"] == "./deploy/grafana/provisioning"
 
 
 def test_panels_have_names_and_places_of_their_own() -> None:

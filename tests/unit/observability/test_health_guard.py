@@ -49,11 +49,11 @@ def test_with_a_token_nothing_is_told_without_it(serve: Serve, header: str) -> N
     get = serve(Guard(SecretStr("s3cret")))
     headers = {"Authorization": header.encode().decode("latin-1")} if header else {}
     for path in ("/readyz", "/metrics", "/other"):
-        status, said = get(path, headers=headers)
+        status, body = get(path, headers=headers)
         assert status == 401
-        assert "ENSEMBLE_HTTP_TOKEN" in said
-        assert "s3cret" not in said
-        assert "restoring" not in said
+        assert "ENSEMBLE_HTTP_TOKEN" in body
+        assert "s3cret" not in body
+        assert "restoring" not in body
 
 
 def test_the_token_opens_them_and_livez_needs_none(serve: Serve) -> None:

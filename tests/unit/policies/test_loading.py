@@ -41,8 +41,8 @@ def loaded(directory: Path, text: str, name: str = "payment.toml") -> ServicePol
 
 
 def values(directory: Path, settings: RuntimeSettings | None = None) -> dict[tuple[str, str], PolicyValue]:
-    found = read_policies(PAYMENT, settings or RuntimeSettings(), find_policy_file("payment", directory))
-    return {(value.section, value.key): value for value in found.values}
+    policies = read_policies(PAYMENT, settings or RuntimeSettings(), find_policy_file("payment", directory))
+    return {(value.section, value.key): value for value in policies.values}
 
 
 def test_without_a_directory_or_a_file_the_defaults_hold(tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ def test_the_environment_rules_over_every_table(tmp_path: Path, monkeypatch: pyt
 
 def test_every_value_says_where_it_comes_from(tmp_path: Path) -> None:
     (tmp_path / "payment.toml").write_text("[retry]\ncap_s = 9\n\n[handlers.AttemptCharge]\nattempts = 2\n")
-    found = values(tmp_path, RuntimeSettings(attempt_timeout_s=2))
+    policy_values = values(tmp_path, RuntimeSettings(attempt_timeout_s=2))
     section = "handlers.AttemptCharge"
-    assert found[section, "attempts"] == PolicyValue(section, "attempts", 2, "payment.toml:5")
-    assert found[section, "cap_s"] == PolicyValue(section, "cap_s", 9, "payment.toml:2")
-    assert found[section, "jitter"] == PolicyValue(section, "jitter", 0.2, "default")
-    assert found[section, "attempt_timeout_s"].origin == "ENSEMBLE_ATTEMPT_TIMEOUT_S"
-    assert ("handlers.RefundPayment", "attempts") not in found
+    assert policy_values[section, "attempts"] == PolicyValue(section, "attempts", 2, "payment.toml:5")
+    assert policy_values[section, "cap_s"] == PolicyValue(section, "cap_s", 9, "payment.toml:2")
+    assert policy_values[section, "jitter"] == PolicyValue(section, "jitter", 0.2, "default")
+    assert policy_values[section, "attempt_timeout_s"].origin == "ENSEMBLE_ATTEMPT_TIMEOUT_S"
+    assert ("handlers.RefundPayment", "attempts") not in policy_values
 
 
 WRONG = {
@@ -142,13 +142,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_named_by_file_line_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_named_by_file_line_and_key(tmp_path: Path, text: str, expected: list[str]) -> None:
     with pytest.raises(ConfigurationError) as refused:
         loaded(tmp_path, text)
-    said = str(refused.value)
-    assert str(tmp_path / "payment.toml") in said
-    assert [word for word in words if word not in said] == [], said
+    message = str(refused.value)
+    assert str(tmp_path / "payment.toml") in message
+    assert [word for word in expected if word not in message] == [], message
 
 
 def test_all_that_is_wrong_is_said_once(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ class CardUnknown(TerminalError): ...
 
 def delays(policy: RetryPolicy, random_fraction: float = 0.0) -> list[float]:
     """All the waits until the policy gives up, one failure at once after the other."""
-    found: list[float] = []
-    while (delay := policy.delay_after(len(found) + 1, GatewayDown(), sum(found), random_fraction)) is not None:
-        found.append(delay)
-    return found
+    delays: list[float] = []
+    while (delay := policy.delay_after(len(delays) + 1, GatewayDown(), sum(delays), random_fraction)) is not None:
+        delays.append(delay)
+    return delays
 
 
 def test_waits_longer_each_time_up_to_the_cap() -> None:
@@ -101,7 +101,7 @@ def test_no_policy_tries_again_what_cannot_be_mended(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "expected"),
     [
         ({"attempts": 0}, "greater than or equal to 1"),
         ({"jitter": 1.5}, "less than or equal to 1"),
@@ -112,8 +112,8 @@ def test_no_policy_tries_again_what_cannot_be_mended(error: Exception) -> None:
         ({"atempts": 3}, "atempts"),
     ],
 )
-def test_impossible_policies_are_refused(values: dict[str, object], words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
+def test_impossible_policies_are_refused(values: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
         RetryPolicy(**values)  # type: ignore[arg-type]
 
 

@@ -70,13 +70,13 @@ def test_every_value_says_where_it_comes_from(directory: Path, monkeypatch: pyte
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "7")
     loaded(directory)
     values = read_fulfilment_policies(find_policy_file("orchestrator", directory)).values
-    found = {(value.section, value.key): value for value in values}
+    by_key = {(value.section, value.key): value for value in values}
     variable = "ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S"
-    assert found["saga.steps.payment", "deadline_s"] == PolicyValue("saga.steps.payment", "deadline_s", 7, variable)
-    assert found["saga.steps.payment", "on_exhaustion"].origin == "orchestrator.toml:6"
-    assert found["saga.steps.payment", "resends"].origin == "default"
-    assert found["saga", "stub_s"] == PolicyValue("saga", "stub_s", 600, "orchestrator.toml:2")
-    assert ("saga.undos.payment", "on_exhaustion") not in found
+    assert by_key["saga.steps.payment", "deadline_s"] == PolicyValue("saga.steps.payment", "deadline_s", 7, variable)
+    assert by_key["saga.steps.payment", "on_exhaustion"].origin == "orchestrator.toml:6"
+    assert by_key["saga.steps.payment", "resends"].origin == "default"
+    assert by_key["saga", "stub_s"] == PolicyValue("saga", "stub_s", 600, "orchestrator.toml:2")
+    assert ("saga.undos.payment", "on_exhaustion") not in by_key
 
 
 WRONG = {
@@ -105,13 +105,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
-def test_what_is_wrong_is_named_by_file_line_and_key(directory: Path, text: str, words: list[str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_named_by_file_line_and_key(directory: Path, text: str, expected: list[str]) -> None:
     with pytest.raises(ConfigurationError) as refused:
         loaded(directory, text)
-    said = str(refused.value)
-    assert str(directory / "orchestrator.toml") in said
-    assert [word for word in words if word not in said] == [], said
+    message = str(refused.value)
+    assert str(directory / "orchestrator.toml") in message
+    assert [word for word in expected if word not in message] == [], message
 
 
 def test_an_undo_is_not_paused_by_the_environment_either(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,9 +84,9 @@ class WantsFlags:
 
 
 def test_a_command_has_one_owner() -> None:
-    said = refusal(lambda: service(Owner, SecondOwner))
-    assert "Owner.on_script" in said
-    assert "SecondOwner.on_script" in said
+    message = refusal(lambda: service(Owner, SecondOwner))
+    assert "Owner.on_script" in message
+    assert "SecondOwner.on_script" in message
 
 
 def test_a_role_is_a_dataclass() -> None:
@@ -121,18 +121,18 @@ def test_what_a_timer_calls_is_no_coroutine() -> None:
 
 
 def test_a_store_that_a_role_wants_is_declared() -> None:
-    made = service(WantsState)
-    assert "WantsState.accounts wants a store of Account" in refusal(lambda: Plan(made, ManualClock()))
+    declared = service(WantsState)
+    assert "WantsState.accounts wants a store of Account" in refusal(lambda: Plan(declared, ManualClock()))
 
 
 def test_an_event_log_that_a_role_wants_is_declared() -> None:
-    made = service(WantsHistory)
-    assert "WantsHistory.diary wants one" in refusal(lambda: Plan(made, ManualClock()))
+    declared = service(WantsHistory)
+    assert "WantsHistory.diary wants one" in refusal(lambda: Plan(declared, ManualClock()))
 
 
 def test_two_event_logs_of_one_service_could_not_be_told_apart() -> None:
-    made = service(WantsHistory, stores=[event_log(LEDGER), event_log(CATALOGUE.topic("shop.diary"))])
-    assert "one event log at most" in refusal(lambda: Plan(made, ManualClock()))
+    declared = service(WantsHistory, stores=[event_log(LEDGER), event_log(CATALOGUE.topic("shop.diary"))])
+    assert "one event log at most" in refusal(lambda: Plan(declared, ManualClock()))
 
 
 def test_adapters_are_given_for_every_field_that_is_no_port() -> None:
@@ -147,13 +147,13 @@ def test_a_name_that_is_no_topic_name_is_refused() -> None:
 @pytest.mark.parametrize("partitions", [1, 3])
 def test_inputs_and_stores_have_equal_partition_counts(partitions: int) -> None:
     """Rule 1: equal partition counts for all inputs; what is kept lies in the partition of the input that made it."""
-    kept = Topic("shop.purse-ledger", "shop", "account_id", (Booked,), partitions)
+    ledger = Topic("shop.purse-ledger", "shop", "account_id", (Booked,), partitions)
     news = Topic("shop.news", "elsewhere", "account_id", (Announced,), partitions)
     commands, events = CATALOGUE.topic("shop.commands"), CATALOGUE.topic("shop.events")
-    catalogue = Catalogue(topics=(commands, news, events, kept))
+    catalogue = Catalogue(topics=(commands, news, events, ledger))
     listening = subscribe_event(Announced, print)
     assert "must have the same partition count" in refusal(lambda: service(Owner, listening, catalogue=catalogue))
-    stores = [event_sourced(Purse, kept, {"lines": Line})]
+    stores = [event_sourced(Purse, ledger, {"lines": Line})]
     assert f"shop.purse-ledger has {partitions} partitions" in refusal(lambda: service(Owner, stores=stores))
     changelog = Topic("shop.account", "shop", "", partitions=partitions, cleanup="compact")
     assert "shop.account has" in refusal(lambda: service(WantsState, stores=[state_store(Account, changelog)]))

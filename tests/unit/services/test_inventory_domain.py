@@ -60,11 +60,11 @@ def level(on_hand: int = 0, reserved: int = 0, dispatched: int = 0) -> StockLeve
 def test_reserves_one_fact_a_line_numbered_on_from_the_last() -> None:
     outcome = after(stocked(bolt=5, nut=5)).reserve(fulfil_order(lines=lines(bolt=2, nut=3)), now=0)
 
-    said = {"warehouse_id": "w-1", "order_id": "o-1"}
+    fields = {"warehouse_id": "w-1", "order_id": "o-1"}
     assert outcome == Reserved(
         (
-            StockReserved(**said, sequence=3, sku="bolt", quantity=2),
-            StockReserved(**said, sequence=4, sku="nut", quantity=3),
+            StockReserved(**fields, sequence=3, sku="bolt", quantity=2),
+            StockReserved(**fields, sequence=4, sku="nut", quantity=3),
         )
     )
 
@@ -125,9 +125,9 @@ def test_what_was_refused_stays_refused_whatever_arrives() -> None:
 
 
 def test_what_is_held_is_confirmed_again_even_when_expired() -> None:
-    held = after([*stocked(bolt=5), *facts_of(after(stocked(bolt=5)).reserve(fulfil_order(), now=0))])
+    reserved_stock = after([*stocked(bolt=5), *facts_of(after(stocked(bolt=5)).reserve(fulfil_order(), now=0))])
 
-    assert held.reserve(fulfil_order(expires_at=1), now=FAR_OFF) == Reserved(())
+    assert reserved_stock.reserve(fulfil_order(expires_at=1), now=FAR_OFF) == Reserved(())
 
 
 def test_released_stock_is_on_hand_again_and_the_order_closed() -> None:

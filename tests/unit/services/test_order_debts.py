@@ -11,15 +11,15 @@ EVERYTHING = ("shipment", "reservation", "payment")
 
 
 def state(*events: object, owing: tuple[str, ...] = (), done: tuple[str, ...] = ()) -> OrderState:
-    found = note(OrderState(order_id="o-1"), PLACED, "m-1")
+    state_now = note(OrderState(order_id="o-1"), PLACED, "m-1")
     for event in events:
-        found = note(found, event, "m-2")  # type: ignore[arg-type]  # an event
-    return found.model_copy(update={"owed": owing, "done": done})
+        state_now = note(state_now, event, "m-2")  # type: ignore[arg-type]  # an event
+    return state_now.model_copy(update={"owed": owing, "done": done})
 
 
 def test_names_charge_stock_and_shipment() -> None:
-    known = state(PAID, RESERVED, SCHEDULED, owing=EVERYTHING, done=("payment", "reservation", "shipment"))
-    assert owed(known) == (
+    order = state(PAID, RESERVED, SCHEDULED, owing=EVERYTHING, done=("payment", "reservation", "shipment"))
+    assert owed(order) == (
         ShipmentOwed("s-1", is_certain=True),
         StockOwed("berlin", TEA, is_certain=True),
         ChargeOwed(900, "EUR", "ch-1", is_certain=True),

@@ -27,8 +27,8 @@ NOTHING_DUE = Payment(order_id="o-1", status="nothing_due", currency="EUR")
 
 
 def test_a_charge_is_due_until_its_outcome_is_final() -> None:
-    assert [charge_is_due(known) for known in (None, CHARGING)] == [True, True]
-    assert not any(charge_is_due(known) for known in (CAPTURED, DECLINED, REFUNDED, NOTHING_DUE))
+    assert [charge_is_due(payment) for payment in (None, CHARGING)] == [True, True]
+    assert not any(charge_is_due(payment) for payment in (CAPTURED, DECLINED, REFUNDED, NOTHING_DUE))
 
 
 def test_nothing_is_charged_where_nothing_is_due_however_late() -> None:
@@ -40,21 +40,21 @@ def test_an_expired_command_begins_nothing() -> None:
     assert assess(None, process_payment(expires_at=10), now=10) == declined(process_payment(), "expired")
 
 
-@pytest.mark.parametrize("known", [CHARGING, CAPTURED, DECLINED, REFUNDED], ids=lambda payment: payment.status)
-def test_what_is_known_is_kept_also_when_the_command_has_expired(known: Payment) -> None:
-    assert assess(known, process_payment(expires_at=1), now=2) == known
+@pytest.mark.parametrize("recorded", [CHARGING, CAPTURED, DECLINED, REFUNDED], ids=lambda payment: payment.status)
+def test_what_is_known_is_kept_also_when_the_command_has_expired(recorded: Payment) -> None:
+    assert assess(recorded, process_payment(expires_at=1), now=2) == recorded
 
 
-@pytest.mark.parametrize("known", [CHARGING, CAPTURED], ids=lambda payment: payment.status)
-def test_another_amount_for_the_same_order_is_a_contradiction(known: Payment) -> None:
-    assert assess(known, process_payment(amount=600), now=0) == Contradicted(
+@pytest.mark.parametrize("recorded", [CHARGING, CAPTURED], ids=lambda payment: payment.status)
+def test_another_amount_for_the_same_order_is_a_contradiction(recorded: Payment) -> None:
+    assert assess(recorded, process_payment(amount=600), now=0) == Contradicted(
         "amount: 500 EUR is due for o-1, not 600 EUR"
     )
-    assert isinstance(assess(known, process_payment(currency="USD"), now=0), Contradicted)
+    assert isinstance(assess(recorded, process_payment(currency="USD"), now=0), Contradicted)
 
 
 @pytest.mark.parametrize(
-    ("payment", "told"),
+    ("payment", "event"),
     [
         (CAPTURED, PaymentConfirmed(order_id="o-1", amount=500, currency="EUR", charge_id="ch_1")),
         (NOTHING_DUE, PaymentConfirmed(order_id="o-1", amount=0, currency="EUR", charge_id=None)),
@@ -63,8 +63,8 @@ def test_another_amount_for_the_same_order_is_a_contradiction(known: Payment) ->
     ],
     ids=lambda value: getattr(value, "status", ""),
 )
-def test_each_final_outcome_has_its_event(payment: Payment, told: object) -> None:
-    assert answer(payment) == told
+def test_each_final_outcome_has_its_event(payment: Payment, event: object) -> None:
+    assert answer(payment) == event
 
 
 def test_a_refund_needs_no_charge_before_it() -> None:

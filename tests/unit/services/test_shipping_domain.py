@@ -48,8 +48,8 @@ def test_only_an_express_order_is_scheduled_when_it_is_placed() -> None:
 def test_a_known_order_is_not_announced_again() -> None:
     awaited = Shipment(order_id="o-1")
 
-    for known in (awaited, SCHEDULED, cancel(None, "o-1")):
-        assert announce(known, order_placed(shipping_speed="express")) is None
+    for shipment in (awaited, SCHEDULED, cancel(None, "o-1")):
+        assert announce(shipment, order_placed(shipping_speed="express")) is None
 
 
 def test_a_cancelled_shipment_is_neither_scheduled_nor_packed() -> None:

@@ -5,7 +5,7 @@ from ensemble.system_messages.state import ParkedKey, ParkedRecord, Pause, Resol
 DAY = 86_400_000
 
 
-def held(label: str, offset: int = 0) -> ParkedRecord:
+def record_with_label(label: str, offset: int = 0) -> ParkedRecord:
     record = StoredRecord("shop.commands", 0, offset, b"a", label.encode(), [("ce_id", b"one")])
     return parked_record(record, "Script", label, 1)
 
@@ -13,9 +13,11 @@ def held(label: str, offset: int = 0) -> ParkedRecord:
 def parked(*labels: str, due_at: int | None = None) -> ParkingStore:
     """Committed: the key `a` with these records."""
     store = ParkingStore("parked-changelog")
-    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=due_at), held(labels[0]))
+    store.open(
+        b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=due_at), record_with_label(labels[0])
+    )
     for offset, label in enumerate(labels[1:], start=1):
-        store.append(b"a", held(label, offset))
+        store.append(b"a", record_with_label(label, offset))
     store.fold()
     return store
 
@@ -41,9 +43,9 @@ def test_records_of_a_key_keep_their_order() -> None:
 
 def test_a_record_is_kept_byte_by_byte() -> None:
     record = StoredRecord("t", 1, 7, None, None, [("ce_id", b"\xff"), ("ce_id", b"2")])
-    kept = parked_record(record, "", "", 1)
-    assert (kept.key, kept.value) == (None, None)
-    assert [(header.name, header.value) for header in kept.headers] == [("ce_id", b"\xff"), ("ce_id", b"2")]
+    parked = parked_record(record, "", "", 1)
+    assert (parked.key, parked.value) == (None, None)
+    assert [(header.name, header.value) for header in parked.headers] == [("ce_id", b"\xff"), ("ce_id", b"2")]
 
 
 def test_the_last_pop_frees_the_key_and_leaves_nothing() -> None:
@@ -57,7 +59,7 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
     store = parked("x", "y")
     store.pop(b"a")
     store.pop(b"a")
-    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), held("z"))
+    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), record_with_label("z"))
     store.fold()
     assert (labels(store), store.record_count) == (["z"], 1)
     assert len(store.committed) == 2
@@ -110,7 +112,7 @@ def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None
     store = parked("x")
     entry = ParkedKey(status="retrying", first=0, next=1, since=1)
     for key in (b"a/000000000000", b"a/", b"key/a"):
-        store.open(key, entry, held(key.decode()))
+        store.open(key, entry, record_with_label(key.decode()))
     store.pop(b"a")
     store.fold()
     assert [labels(restored(store), key) for key in (b"a", b"a/000000000000", b"a/", b"key/a")] == [
@@ -121,8 +123,8 @@ def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None
 def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
     store = ParkingStore("parked-changelog")
     for day in (0, 1, 20):
-        said = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
-        store.resolve(b"a", ("t", 0, day), 0, said)
+        resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
+        store.resolve(b"a", ("t", 0, day), 0, resolution)
         store.mark_done(f"op-{day}", day * DAY)
         store.fold()
     fresh = restored(store)
@@ -132,8 +134,8 @@ def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
 
 def test_each_redrive_of_a_record_has_a_mark_of_its_own() -> None:
     store = ParkingStore("parked-changelog")
-    said = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=1)
-    store.resolve(b"a", ("t", 0, 7), 0, said)
+    resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=1)
+    store.resolve(b"a", ("t", 0, 7), 0, resolution)
     assert store.resolution(b"a", ("t", 0, 7), 1) is None
     assert store.resolution(b"a", ("t", 0, 8), 0) is None
 

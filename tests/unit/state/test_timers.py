@@ -67,7 +67,7 @@ def test_an_abort_does_not_make_a_timer_due_twice() -> None:
     assert timers.next_due() is None
 
 
-def held(timers: TimerStore, owner: str, now: int) -> None:
+def set_until(timers: TimerStore, owner: str, now: int) -> None:
     for timer in timers.due(now):
         if timer.key == owner:
             timers.suspend(timer)
@@ -75,7 +75,7 @@ def held(timers: TimerStore, owner: str, now: int) -> None:
 
 def test_a_held_timer_is_not_due_before_its_owner_is_released() -> None:
     timers = store(a=1, b=2)
-    held(timers, "a", now=5)
+    set_until(timers, "a", now=5)
     assert names(timers, now=5) == ["b"]
     timers.resume(b"a")
     assert names(timers, now=5) == ["a", "b"]
@@ -84,7 +84,7 @@ def test_a_held_timer_is_not_due_before_its_owner_is_released() -> None:
 def test_a_timer_held_in_an_aborted_batch_is_due_again() -> None:
     """Rule 7: what parked its owner never happened."""
     timers = store(a=1)
-    held(timers, "a", now=5)
+    set_until(timers, "a", now=5)
     assert timers.next_due() is None
     timers.drop()
     assert names(timers, now=5) == ["a"]
@@ -92,7 +92,7 @@ def test_a_timer_held_in_an_aborted_batch_is_due_again() -> None:
 
 def test_a_timer_cancelled_while_it_was_held_does_not_come_back() -> None:
     timers = store(a=1)
-    held(timers, "a", now=5)
+    set_until(timers, "a", now=5)
     stage(timers, "a", None)
     timers.fold()
     timers.resume(b"a")
@@ -101,7 +101,7 @@ def test_a_timer_cancelled_while_it_was_held_does_not_come_back() -> None:
 
 def test_a_timer_moved_while_its_owner_is_parked_is_due_once_at_the_new_time() -> None:
     timers = store(a=1)
-    held(timers, "a", now=5)
+    set_until(timers, "a", now=5)
     stage(timers, "a", 100)
     timers.fold()
     timers.resume(b"a")
@@ -128,7 +128,7 @@ def tick(pending: int) -> int:
         stage(timers, key, 1)
     timers.fold()
     timers.reads = 0
-    held(timers, "b", now=5)
+    set_until(timers, "b", now=5)
     assert names(timers, now=5) == ["a", "c"]
     assert timers.next_due() == 1
     return timers.reads

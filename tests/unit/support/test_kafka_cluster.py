@@ -9,8 +9,8 @@ from tests.support.kafka_cluster import Choice, Engine, choose
 NAMED = {"KAFKA_BOOTSTRAP_SERVERS": "there:9092"}
 
 
-def engine(found: Engine) -> Callable[[], Engine]:
-    return lambda: found
+def engine(availability: Engine) -> Callable[[], Engine]:
+    return lambda: availability
 
 
 def never_asked() -> Engine:
@@ -18,19 +18,19 @@ def never_asked() -> Engine:
 
 
 def test_a_named_cluster_comes_first_and_asks_for_no_engine() -> None:
-    chosen = choose(None, NAMED, never_asked)
-    assert (chosen.kafka, str(chosen)) == ("env", "kafka: there:9092 (KAFKA_BOOTSTRAP_SERVERS)")
+    choice = choose(None, NAMED, never_asked)
+    assert (choice.kafka, str(choice)) == ("env", "kafka: there:9092 (KAFKA_BOOTSTRAP_SERVERS)")
 
 
 def test_a_container_comes_next() -> None:
-    chosen = choose(None, {}, engine(Engine.HAS_IMAGE))
-    assert (chosen.kafka, chosen.or_embedded) == ("containers", False)
+    choice = choose(None, {}, engine(Engine.HAS_IMAGE))
+    assert (choice.kafka, choice.or_embedded) == ("containers", False)
 
 
 def test_an_image_that_may_not_be_had_leaves_the_embedded_one() -> None:
-    chosen = choose(None, {}, engine(Engine.ANSWERS))
-    assert (chosen.kafka, chosen.or_embedded) == ("containers", True)
-    assert "embedded if it cannot be pulled" in str(chosen)
+    choice = choose(None, {}, engine(Engine.ANSWERS))
+    assert (choice.kafka, choice.or_embedded) == ("containers", True)
+    assert "embedded if it cannot be pulled" in str(choice)
 
 
 def test_without_an_engine_it_is_the_embedded_one() -> None:

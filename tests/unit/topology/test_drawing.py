@@ -75,9 +75,9 @@ def test_mermaid_colours_every_arrow_once() -> None:
 
 def test_svg_is_xml_and_names_every_role_and_message() -> None:
     graph = shop_flow()
-    words = " ".join(node.text or "" for node in ET.fromstring(svg(graph)).iter(f"{SVG}text"))  # noqa: S314 - our own
+    labels = " ".join(node.text or "" for node in ET.fromstring(svg(graph)).iter(f"{SVG}text"))  # noqa: S314 - our own
     drawn = {edge.message.__name__ for edge in graph.edges} | {node.role for node in graph.roles}
-    assert {name for name in drawn if name not in words} == set()
+    assert {name for name in drawn if name not in labels} == set()
 
 
 def test_svg_draws_events_dashed_and_commands_solid() -> None:
@@ -116,17 +116,17 @@ def apart(one: Box, other: Box) -> bool:
 
 
 @given(st.lists(edges, unique=True, max_size=16))
-def test_nothing_lies_upon_another(found: list[Edge]) -> None:
-    panel = lay_out(found, Graph(SERVICES, ROLES, tuple(found)))
+def test_nothing_lies_upon_another(drawn_edges: list[Edge]) -> None:
+    panel = lay_out(drawn_edges, Graph(SERVICES, ROLES, tuple(drawn_edges)))
     heights = sorted(max(lane.start, lane.end)[1] for lane in panel.lanes)
     assert all(below - above >= 14 for above, below in pairwise(heights))
     assert all(apart(one, other) for boxes in (panel.services, panel.roles) for one, other in combinations(boxes, 2))
-    assert len(panel.lanes) + len(panel.loops) == len(found)
+    assert len(panel.lanes) + len(panel.loops) == len(drawn_edges)
 
 
 @given(st.lists(edges, unique=True, min_size=1, max_size=16))
-def test_every_label_has_room(found: list[Edge]) -> None:
-    panel = lay_out(found, Graph(SERVICES, ROLES, tuple(found)))
+def test_every_label_has_room(drawn_edges: list[Edge]) -> None:
+    panel = lay_out(drawn_edges, Graph(SERVICES, ROLES, tuple(drawn_edges)))
     assert all(lane.flat[1] - lane.flat[0] >= len(lane.label) * GLYPH for lane in panel.lanes)
     texts = sorted((loop.anchor, loop.text[1]) for loop in panel.loops)
     assert all(one[0] != other[0] or other[1] - one[1] >= 14 for one, other in pairwise(texts))

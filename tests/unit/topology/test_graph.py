@@ -13,12 +13,12 @@ def flow() -> Graph:
     return flow_of(shop(shared), shared)
 
 
-def said(graph: Graph, control: ControlFlow, kind: Kind | None = None) -> list[str]:
+def edge_lines(graph: Graph, control: ControlFlow, kind: Kind | None = None) -> list[str]:
     return [f"{edge.source.name} {edge.message.__name__} {edge.target.name}" for edge in graph.of(control, kind)]
 
 
 def test_a_command_from_a_conductor_is_orchestrated() -> None:
-    assert said(flow(), "orchestrated", "command") == ["till.Clerk Pack store.Packer"]
+    assert edge_lines(flow(), "orchestrated", "command") == ["till.Clerk Pack store.Packer"]
 
 
 def test_an_event_to_a_conductor_is_orchestrated_and_so_is_the_runtimes_report() -> None:
@@ -27,16 +27,16 @@ def test_an_event_to_a_conductor_is_orchestrated_and_so_is_the_runtimes_report()
         "store.Packer Packed till.Clerk",
         *(f"{service} Broken till.Clerk" for service in ("till", "store", "courier")),
     }
-    assert set(said(flow(), "orchestrated", "event")) == expected
+    assert set(edge_lines(flow(), "orchestrated", "event")) == expected
 
 
 def test_what_no_conductor_has_a_part_in_is_choreographed() -> None:
     graph = flow()
-    assert said(graph, "choreographed", "command") == [
+    assert edge_lines(graph, "choreographed", "command") == [
         "store.Packer Carry courier.Carrier",
         "courier.Watcher Label courier.Carrier",
     ]
-    assert said(graph, "choreographed", "event") == ["till.Desk Bought courier.Watcher"]
+    assert edge_lines(graph, "choreographed", "event") == ["till.Desk Bought courier.Watcher"]
 
 
 def test_the_outside_sends_and_reads_what_the_catalogue_says() -> None:
@@ -58,5 +58,5 @@ def test_services_and_their_roles_keep_their_order() -> None:
 def test_an_event_that_comes_from_outside_too_has_both_edges() -> None:
     shared = catalogue(sent=frozenset({Buy, Bought}))
     graph = flow_of(shop(shared), shared)
-    assert "outside Bought till.Clerk" in said(graph, "outside")
-    assert "till.Desk Bought till.Clerk" in said(graph, "orchestrated")
+    assert "outside Bought till.Clerk" in edge_lines(graph, "outside")
+    assert "till.Desk Bought till.Clerk" in edge_lines(graph, "orchestrated")

@@ -37,8 +37,8 @@ def test_the_flow_breaks_no_rule(services: list[Service]) -> None:
 )
 def test_all_four_combinations_run_in_it(services: list[Service], combination: str, edge: str) -> None:
     (kind,) = (kind for kind in COMBINATIONS if kind.title == combination)
-    found = kind.edges(flow_of(services, CATALOGUE))
-    assert edge in {f"{one.source.service} {one.message.__name__} {one.target.service}" for one in found}
+    edges = kind.edges(flow_of(services, CATALOGUE))
+    assert edge in {f"{one.source.service} {one.message.__name__} {one.target.service}" for one in edges}
 
 
 def test_the_picture_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:

@@ -39,14 +39,14 @@ def test_a_service_sees_every_topic_that_it_checks_at_start(name: str) -> None:
 @MAKERS
 def test_no_service_may_do_more_than_read_write_and_look(name: str) -> None:
     service = SERVICES[name]()
-    wanted = needs(service)
-    assert {need.operation for need in wanted} == {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
-    assert [need for need in wanted if need.prefixed] == [
+    required = needs(service)
+    assert {need.operation for need in required} == {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"}
+    assert [need for need in required if need.prefixed] == [
         Need("transactional id", f"{name}-", "WRITE", prefixed=True),
         Need("transactional id", f"{name}-", "DESCRIBE", prefixed=True),
     ]
-    assert [need.name for need in wanted if need.resource == "group"] == [name, name]
-    assert len(set(wanted)) == len(wanted)
+    assert [need.name for need in required if need.resource == "group"] == [name, name]
+    assert len(set(required)) == len(required)
 
 
 def test_only_its_owner_reads_a_command_topic() -> None:
@@ -78,9 +78,9 @@ def test_a_schema_registry_touches_no_topic_and_no_group_of_a_service() -> None:
 
 
 def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
-    wanted = operator_permissions("ann", [make() for make in SERVICES.values()])
-    assert {grant.principal for grant in wanted} == {"User:ann"}
-    assert {grant.need.name for grant in wanted if grant.need.operation == "WRITE"} == {
+    required = operator_permissions("ann", [make() for make in SERVICES.values()])
+    assert {grant.principal for grant in required} == {"User:ann"}
+    assert {grant.need.name for grant in required if grant.need.operation == "WRITE"} == {
         "inventory.control", "order.control", "orchestrator.control", "payment.control", "shipping.control",
         "orchestrator.commands", "operators.notes", "ensemble-cli-",
     }  # fmt: skip

@@ -18,7 +18,7 @@ from ensemble.topology.rules import check_topology
 from tests.support import sample_flow as s
 
 
-def found(shared: Catalogue | None = None, **instead: Sequence[type]) -> list[Problem]:
+def problems_of(shared: Catalogue | None = None, **instead: Sequence[type]) -> list[Problem]:
     shared = shared or s.catalogue()
     return check_topology(s.shop(shared, **instead), shared)
 
@@ -34,7 +34,7 @@ def with_topic(name: str, **changes: object) -> Catalogue:
 
 
 def test_a_sound_topology_has_no_problem() -> None:
-    assert found() == []
+    assert problems_of() == []
 
 
 # -- services ---------------------------------------------------------------------------------------------------------
@@ -72,12 +72,12 @@ class QuietCarrier:
 
 
 def test_a_command_that_nobody_handles_is_told_with_its_owner() -> None:
-    words = only(found(courier=[QuietCarrier, s.Watcher]), "owner", "Label")
-    assert "give a role of service courier a method with @handles(Label)" in words
+    problem = only(problems_of(courier=[QuietCarrier, s.Watcher]), "owner", "Label")
+    assert "give a role of service courier a method with @handles(Label)" in problem
 
 
 def test_a_command_with_two_owners_is_refused() -> None:
-    problems = found(courier=[s.Carrier, s.Watcher, SecondPacker])
+    problems = problems_of(courier=[s.Carrier, s.Watcher, SecondPacker])
     assert (
         Problem("Pack", "store and courier handle it; keep one, or make it an event and react to it", "owner")
         in problems
@@ -86,14 +86,14 @@ def test_a_command_with_two_owners_is_refused() -> None:
 
 
 def test_a_command_on_two_topics_is_refused() -> None:
-    words = only(found(with_topic("store.commands", messages=(s.Pack, s.Carry))), "owner", "Carry")
-    assert "store.commands, courier.commands" in words
+    problem = only(problems_of(with_topic("store.commands", messages=(s.Pack, s.Carry))), "owner", "Carry")
+    assert "store.commands, courier.commands" in problem
 
 
 def test_a_command_that_nobody_sends_needs_a_sender_or_an_outside() -> None:
-    words = only(found(courier=[s.Carrier]), "sender", "Label")
-    assert "courier.Carrier wait for it" in words
-    assert "sent_from_outside" in words
+    problem = only(problems_of(courier=[s.Carrier]), "sender", "Label")
+    assert "courier.Carrier wait for it" in problem
+    assert "sent_from_outside" in problem
 
 
 def test_a_reader_of_an_event_that_nobody_emits_waits_for_ever() -> None:
@@ -102,18 +102,18 @@ def test_a_reader_of_an_event_that_nobody_emits_waits_for_ever() -> None:
         @handles(s.Buy)
         def buy(self, command: s.Buy) -> None: ...
 
-    words = only(found(till=[Mute, s.Clerk]), "sender", "Bought")
-    assert "till.Clerk, courier.Watcher wait for it" in words
+    problem = only(problems_of(till=[Mute, s.Clerk]), "sender", "Bought")
+    assert "till.Clerk, courier.Watcher wait for it" in problem
 
 
 def test_an_event_needs_a_reader_or_a_reason() -> None:
     shared = replace(s.catalogue(), read_outside={})
-    assert "read_outside" in only(found(shared), "reader", "Carried")
+    assert "read_outside" in only(problems_of(shared), "reader", "Carried")
 
 
 def test_an_empty_reason_is_none() -> None:
     shared = replace(s.catalogue(), read_outside={s.Carried: ""})
-    assert only(found(shared), "reader", "Carried")
+    assert only(problems_of(shared), "reader", "Carried")
 
 
 class Stray(Event):
@@ -130,11 +130,11 @@ def test_an_output_on_no_topic_is_told() -> None:
         @handles(s.Label)
         def label(self, command: s.Label) -> None: ...
 
-    assert "courier names it" in only(found(courier=[Wanderer, s.Watcher]), "unknown", "Stray")
+    assert "courier names it" in only(problems_of(courier=[Wanderer, s.Watcher]), "unknown", "Stray")
 
 
 def test_a_message_of_the_outside_on_no_topic_is_told() -> None:
-    assert "on no topic" in only(found(s.catalogue(sent=frozenset({s.Buy, Stray}))), "unknown", "Stray")
+    assert "on no topic" in only(problems_of(s.catalogue(sent=frozenset({s.Buy, Stray}))), "unknown", "Stray")
 
 
 def test_only_the_owner_of_a_topic_emits_to_it() -> None:
@@ -146,11 +146,11 @@ def test_only_the_owner_of_a_topic_emits_to_it() -> None:
         @reacts_to(s.Bought)
         def on_bought(self, event: s.Bought) -> None: ...
 
-    assert "belongs to store" in only(found(courier=[s.Carrier, Pretender]), "writer", "Packed")
+    assert "belongs to store" in only(problems_of(courier=[s.Carrier, Pretender]), "writer", "Packed")
 
 
 def test_who_handles_commands_can_say_that_one_failed() -> None:
-    assert "Broken" in only(found(with_topic("courier.events", messages=(s.Carried,))), "failures", "courier")
+    assert "Broken" in only(problems_of(with_topic("courier.events", messages=(s.Carried,))), "failures", "courier")
 
 
 # -- topics -----------------------------------------------------------------------------------------------------------
@@ -167,39 +167,41 @@ class Nullable(Event):
 @pytest.mark.parametrize("message", [Numbered, Nullable])
 def test_a_key_is_a_str_and_never_null(message: type[Event]) -> None:
     shared = with_topic("courier.events", messages=(s.Carried, s.Broken, message))
-    problems = [problem for problem in found(shared) if problem.rule == "key"]
+    problems = [problem for problem in problems_of(shared) if problem.rule == "key"]
     assert "must be a str" in only(problems, "key", message.__name__)
 
 
 def test_a_message_without_its_topics_key_is_told() -> None:
-    problems = [problem for problem in found(with_topic("store.events", key="parcel_id")) if problem.rule == "key"]
+    problems = [
+        problem for problem in problems_of(with_topic("store.events", key="parcel_id")) if problem.rule == "key"
+    ]
     assert [problem.subject for problem in problems] == ["Packed", "Broken"]
     assert "'parcel_id'" in problems[0].reason
 
 
 def test_topics_that_are_keyed_alike_are_cut_alike() -> None:
     notices = Topic("courier.notices", "courier", "order_id", (s.Carried,), partitions=8)
-    problems = [problem for problem in found(s.catalogue(notices)) if problem.rule == "partitions"]
+    problems = [problem for problem in problems_of(s.catalogue(notices)) if problem.rule == "partitions"]
     assert "courier.notices=8" in only(problems, "partitions", "order_id")
 
 
 def test_messages_are_not_compacted_away() -> None:
-    assert "erase" in only(found(with_topic("till.events", cleanup="compact")), "cleanup", "till.events")
+    assert "erase" in only(problems_of(with_topic("till.events", cleanup="compact")), "cleanup", "till.events")
 
 
 def test_state_does_not_grow_old() -> None:
     states = Topic("till.counts", "till", "order_id", (s.Count,))
-    problems = [problem for problem in found(s.catalogue(states)) if problem.rule == "cleanup"]
+    problems = [problem for problem in problems_of(s.catalogue(states)) if problem.rule == "cleanup"]
     assert "compact" in only(problems, "cleanup", "till.counts")
 
 
 def test_a_ledger_is_kept_for_ever() -> None:
     shared = with_topic("store.ledger", retention=timedelta(days=7))
-    assert "for ever" in only(found(shared), "cleanup", "store.ledger")
+    assert "for ever" in only(problems_of(shared), "cleanup", "store.ledger")
 
 
 def test_a_topic_without_its_owner_is_told() -> None:
-    problems = found(with_topic("courier.events", owner="post"))
+    problems = problems_of(with_topic("courier.events", owner="post"))
     assert (
         Problem(
             "courier.events", "belongs to post, but there is no such service; add it, or name another owner", "topic"
@@ -210,15 +212,15 @@ def test_a_topic_without_its_owner_is_told() -> None:
 
 def test_a_topic_that_nobody_uses_is_told() -> None:
     idle = Topic("till.idle", "till", "order_id")
-    assert "remove it" in only(found(s.catalogue(idle)), "topic", "till.idle")
+    assert "remove it" in only(problems_of(s.catalogue(idle)), "topic", "till.idle")
 
 
 def test_a_topic_that_outsiders_write_is_external() -> None:
-    assert "external=True" in only(found(with_topic("till.commands", external=False)), "outside", "till.commands")
+    assert "external=True" in only(problems_of(with_topic("till.commands", external=False)), "outside", "till.commands")
 
 
 def test_a_topic_that_no_outsider_writes_is_not_external() -> None:
-    assert "drop external" in only(found(with_topic("store.events", external=True)), "outside", "store.events")
+    assert "drop external" in only(problems_of(with_topic("store.events", external=True)), "outside", "store.events")
 
 
 # -- sagas ------------------------------------------------------------------------------------------------------------
@@ -261,11 +263,11 @@ def conducted(conductor: RoleSpec) -> list[str]:
 
 def test_a_saga_whose_table_methods_and_policies_disagree_is_told() -> None:
     policies = SagaPolicies(steps={"packing": StepPolicy(deadline_s=1, resends=1)}, undos={})
-    (words,) = conducted(role(Conductor, policies=policies))
-    assert "no method of Conductor has @reacts_to(Packed)" in words
-    assert "undo of step 'packing' has no policy" in words
+    (problem,) = conducted(role(Conductor, policies=policies))
+    assert "no method of Conductor has @reacts_to(Packed)" in problem
+    assert "undo of step 'packing' has no policy" in problem
 
 
 def test_a_saga_without_policies_is_told() -> None:
-    (words,) = conducted(role(Conductor, policies=None))
-    assert "without policies" in words
+    (problem,) = conducted(role(Conductor, policies=None))
+    assert "without policies" in problem

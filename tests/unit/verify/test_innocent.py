@@ -52,7 +52,7 @@ def order_without_any_header(flow: RecordedFlow) -> None:
     fields = {"order_id": "o-plain", "attempt": 1, **PAYMENT}
     headers = {"ce_id": "e1", "ce_source": "/services/orchestrator", "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
     where = "/".join(map(str, placed.at))
-    asked = flow.write(
+    request = flow.write(
         "payments.commands",
         "ProcessPayment",
         "o-plain",
@@ -61,13 +61,13 @@ def order_without_any_header(flow: RecordedFlow) -> None:
         ce_causationid=where,
         **headers,
     )
-    flow.unread("payment", asked)
+    flow.unread("payment", request)
     flow.last("OrderState", "o-plain").fields["seen"][0]["message_id"] = where
 
 
 def late_charge_after_the_refund(flow: RecordedFlow) -> None:
-    asked = flow.last("ProcessPayment", "o-undone")
-    flow.by("payment", "payments.commands", "AttemptCharge", asked, order_id="o-undone", **PAYMENT)
+    request = flow.last("ProcessPayment", "o-undone")
+    flow.by("payment", "payments.commands", "AttemptCharge", request, order_id="o-undone", **PAYMENT)
 
 
 def dispatched_again(flow: RecordedFlow) -> None:
@@ -84,8 +84,8 @@ def answered_again(flow: RecordedFlow) -> None:
 
 
 def command_of_a_timer(flow: RecordedFlow) -> None:
-    asked = flow.last("ProcessPayment", "o-done")
-    asked.set_header("ce_causationid", "timer/o-done/deadline/5")
+    request = flow.last("ProcessPayment", "o-done")
+    request.set_header("ce_causationid", "timer/o-done/deadline/5")
 
 
 def garbage_put_aside(flow: RecordedFlow) -> None:
@@ -163,8 +163,8 @@ def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
         "lines": [],
         "shipping_speed": "standard",
     }
-    asked = flow.by("orchestrator", "inventory.commands", "FulfilOrder", paid, **command, attempt=1, expires_at=9)
-    flow.unread("inventory", asked)
+    request = flow.by("orchestrator", "inventory.commands", "FulfilOrder", paid, **command, attempt=1, expires_at=9)
+    flow.unread("inventory", request)
 
     snapshot = flow.snapshot()
 
@@ -195,9 +195,9 @@ def test_expects_so_many_orders_and_all_of_them_ended() -> None:
     flow.drop(flow.last("OrderState", "o-open"))
     flow.unread("orchestrator", flow.last("OrderPlaced", "o-open"))
 
-    words = [violation.words for violation in flow.violations(expect_orders=7)]
+    messages = [violation.words for violation in flow.violations(expect_orders=7)]
 
-    assert words == ["7 orders were expected, 5 are accepted", "1 of 5 orders have not ended"]
+    assert messages == ["7 orders were expected, 5 are accepted", "1 of 5 orders have not ended"]
 
 
 def test_an_order_whose_compensation_has_failed_is_owing_and_neither_open_nor_wrong() -> None:
@@ -245,10 +245,10 @@ def test_what_was_settled_by_hand_may_stay_with_the_provider_and_in_the_warehous
 def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
     flow = clean_flow()
     flow.drop(next(flow.all("PlaceOrder", "o-done")), flow.last("ProcessPayment", "o-done"))
-    whole = flow.snapshot()
-    cut_off = replace(whole, firsts=dict(whole.firsts) | {("payments.commands", 0): 1})
+    snapshot = flow.snapshot()
+    cut_off = replace(snapshot, firsts=dict(snapshot.firsts) | {("payments.commands", 0): 1})
 
-    assert judge(whole)
+    assert judge(snapshot)
     assert judge(cut_off) == ()
     assert "payments.commands" in notes(cut_off)[0]
 

@@ -69,7 +69,7 @@ def torn_transaction(flow: RecordedFlow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (place_order_lost, "inputs", "no OrderPlaced from it"),
         (answer_lost, "inputs", "no ReservationConfirmed or ReservationRejected from it"),
@@ -86,7 +86,7 @@ def torn_transaction(flow: RecordedFlow) -> None:
         (torn_transaction, "inputs", "without InitiatePackaging: a transaction was torn"),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)

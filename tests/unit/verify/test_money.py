@@ -59,7 +59,7 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (charged_twice, "money", "o-done was charged 2 times"),
         (charged_twice_under_one_key, "money", "1000 under o-done:charge, 1000 under o-done:charge"),
@@ -74,7 +74,7 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
         (refund_told_that_was_not_given, "money", "says 0 given back"),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)

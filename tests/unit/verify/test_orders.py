@@ -100,7 +100,7 @@ def settled_by_nobody(flow: RecordedFlow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (both_ends, "endings", "o-done is both completed"),
         (ended_twice, "endings", "has the same cause as"),
@@ -124,7 +124,7 @@ def settled_by_nobody(flow: RecordedFlow) -> None:
         (scheduled_after_cancellation, "transitions", "follows ShipmentCancelled"),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)

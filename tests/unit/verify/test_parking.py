@@ -252,7 +252,7 @@ def never_answered(flow: RecordedFlow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (vanished, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
         (never_parked, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
@@ -267,14 +267,14 @@ def never_answered(flow: RecordedFlow) -> None:
         (never_answered, "operations", "payment has read it, and has not answered"),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], None], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], None], check: str, expected: str) -> None:
     # given a clean story with one mistake
     flow = clean_flow()
     plant(flow)
 
     # when it is judged
     # then the check finds it
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)
 
 
 def test_an_order_whose_key_is_parked_says_so() -> None:

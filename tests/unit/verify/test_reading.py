@@ -39,11 +39,11 @@ ENTRY = {
 @contextmanager
 def provider(*answers: Any) -> Iterator[str]:
     """Gives these answers, one a request, and the last one for ever."""
-    left = list(answers)
+    remaining = list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps(left.pop(0) if len(left) > 1 else left[0]).encode()
+            body = json.dumps(remaining.pop(0) if len(remaining) > 1 else remaining[0]).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -103,7 +103,7 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (trace_broken, "traces", "its trace is aaaa"),
         (trace_missing, "traces", "it carries no trace"),
@@ -126,7 +126,7 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
         (letter_twice, "dead letters", "lies 2 times"),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)

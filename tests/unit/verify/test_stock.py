@@ -60,7 +60,7 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "check", "words"),
+    ("plant", "check", "expected"),
     [
         (fact_lost, "stock", "has sequence 7 after 5"),
         (fact_written_twice, "stock", "was reserved 2 cup, 4 tea"),
@@ -78,7 +78,7 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
         ),
     ],
 )
-def test_finds(plant: Callable[[RecordedFlow], object], check: str, words: str) -> None:
+def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     flow = clean_flow()
     plant(flow)
-    assert words in flow.violation_lines(check)
+    assert expected in flow.violation_lines(check)
