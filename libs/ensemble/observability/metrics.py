@@ -52,7 +52,7 @@ class LoopMetrics:
                     self._records.labels(self._service, outcome).inc(count)
 
     def record_parked(self, tasks: Iterable[PartitionTask], now: int) -> None:
-        """What waits, and why, as of now (epoch milliseconds)."""
+        """Set the gauges of parked keys by status, as of now (epoch milliseconds)."""
         entries = [entry for task in tasks for entry in task.stores.parking.entries()]
         for status in STATUSES:
             self._parked.labels(self._service, status).set(sum(entry.status == status for entry in entries))
@@ -82,5 +82,5 @@ class LoopMetrics:
 
 
 def _gauge(name: str, words: str, service: str, registry: CollectorRegistry) -> Gauge:
-    """A gauge of the whole service."""
+    """Make a gauge of the whole service."""
     return Gauge(name, words, ["service"], registry=registry).labels(service)

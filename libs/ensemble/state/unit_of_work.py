@@ -79,7 +79,7 @@ class Layer:
         self.topic, self.partition, self.offset = topic, partition, offset
 
     def port(self, store: object, make: Callable[[], Any]) -> Any:
-        """The layer's one port over `store`, so that all roles see each other's writes."""
+        """Return the layer's one port over `store`, so that all roles see each other's writes."""
         if id(store) not in self.ports:
             self.ports[id(store)] = make()
         return self.ports[id(store)]

@@ -65,7 +65,7 @@ class ApacheKafkaContainer:
         return self._address
 
     def environment(self, user: str | None = None) -> dict[str, str]:
-        """The settings of a service, or of the command line, to use this broker as `user`; by default the first one."""
+        """Return the settings with which a client uses this broker as `user`; by default the first user."""
         plain = {"KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers}
         if not self._users:
             return plain
@@ -122,7 +122,7 @@ class ApacheKafkaContainer:
         return self._container.get_wrapped_container()
 
     def _await_started(self) -> None:
-        """The log keeps the lines of earlier starts, so they are counted."""
+        """Wait for the line of this start; the log keeps those of earlier starts, so they are counted."""
         self._starts += 1
         container, limit = self._wrapped(), time.monotonic() + _START_LIMIT_S
         while (log := container.logs()).count(STARTED) < self._starts:
@@ -135,9 +135,9 @@ class ApacheKafkaContainer:
 
 
 def broker_settings(address: str, users: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a single node that clients reach at `address`.
+    """Return the environment of a single node that clients reach at `address`.
 
-    It is complete: the image drops its defaults as soon as there is one variable.
+    The environment is complete: the image drops its defaults as soon as there is one variable.
     """
     protocol = "SASL_PLAINTEXT" if users else "PLAINTEXT"
     return {
@@ -180,7 +180,7 @@ def _quoted(password: str) -> str:
 
 
 def _cause(log: bytes) -> str:
-    """The last line that names an error, or the last line."""
+    """Return the last line that names an error, or the last line."""
     lines = [line.strip() for line in log.decode(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(Caused by: )?[\w.$]+(Exception|Error): |.*\bERROR\b", line)]
     return (errors or lines or ["it said nothing"])[-1][-400:]
@@ -203,7 +203,7 @@ def _docker_container(image: str) -> DockerContainer:
 
 
 def _run(container: DockerContainer) -> None:
-    """The image is pulled when it is not here."""
+    """Start the container; pull the image first if the engine does not have it."""
     from docker.errors import APIError
 
     try:
@@ -213,7 +213,7 @@ def _run(container: DockerContainer) -> None:
 
 
 def _published(container: DockerContainer) -> str:
-    """A port of the engine's host, of loopback alone where the engine is here: chosen now, since it is advertised."""
+    """Bind a port of the engine's host now, since it is advertised; of loopback alone if the engine is local."""
     host, port = container.get_docker_client().host(), _free_port()
     if host != "localhost":
         container.with_bind_ports(_PORT, port)

@@ -79,7 +79,7 @@ class ServiceTestDriver:
         self.restart()
 
     def given_state(self, key: str, state: State) -> None:
-        """A state that the service's store already holds."""
+        """Put a state into the service's store."""
         topic = self.plan_store(type(state)).changelog
         self._topics.append((topic, encoder_for(type(state))(state), key.encode(), [], self._partition(key.encode())))
         self.restart()
@@ -152,7 +152,7 @@ class ServiceTestDriver:
         self.operate(PauseWork(scope=scope, name=name, **self._asked(words)))
 
     def resume(self, scope: Scope, name: str) -> None:
-        """The end of that pause."""
+        """End that pause."""
         self.operate(ResumeWork(scope=scope, name=name, **self._asked("resumed by a test")))
 
     def _asked(self, reason: str) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class ServiceTestDriver:
         return self.records(self.service.dead_letter.name)
 
     def records(self, topic: str) -> list[StoredRecord]:
-        """The committed records of one topic, changelogs included."""
+        """Return the committed records of one topic, changelogs included."""
         return [record for record in self.log if record.at_topic == topic]
 
     def clear(self) -> None:
@@ -215,22 +215,22 @@ class ServiceTestDriver:
         return next((entry for entry in found if entry is not None), None)
 
     def waiting(self, key: str) -> list[ParkedRecord]:
-        """What is parked under the key, in order."""
+        """Return what is parked under the key, in order."""
         return [held for task in self._tasks.values() for _, held in task.stores.parking.waiting(key.encode())]
 
     def answers(self, kind: type[E]) -> list[E]:
-        """What the service told operators, of one type."""
+        """Return the events of one type that the service emitted to operators."""
         readers = readers_for(kind)
         values = [record.raw_value or b"" for record in self.records(self.service.operations.name)]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 
     def state(self, kind: type[S], key: str) -> S | None:
-        """The committed state of `key`."""
+        """Return the committed state of `key`."""
         found: S | None = self._task_of(key.split("/", maxsplit=1)[0]).stores.by_subject[kind].get(key.encode())
         return found
 
     def aggregate(self, kind: type, key: str) -> Any:
-        """The aggregate of `key`, as of its last committed fact."""
+        """Return the aggregate of `key`, as of its last committed fact."""
         store = self._task_of(key).stores.by_subject[kind]
         return store.aggregate(key.encode(), store)
 
@@ -261,7 +261,7 @@ class ServiceTestDriver:
         return min((due for task in self._tasks.values() if (due := task.next_due()) is not None), default=None)
 
     def _handle(self, records: Iterable[StoredRecord]) -> Stopped | None:
-        """A batch up to its commit, as Kafka's loop does it; what made it stop taking records, if anything did."""
+        """Run a batch up to its commit, as Kafka's loop does. Return what stopped a partition, or None."""
         for task in self._tasks.values():
             task.begin_batch(self.clock.now(), rfc3339(self.clock.now()))
             task.calls.land()

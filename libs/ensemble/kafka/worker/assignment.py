@@ -73,7 +73,7 @@ class Assignment:
         self._give_up(consumer, partitions)
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """The group has given our partitions to others already: forget everything, commit nothing."""
+        """Forget everything and commit nothing: the group has given our partitions to others already."""
         log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
         self.was_lost, self.lost_at = True, time.monotonic()
         self.was_assigned = False
@@ -106,7 +106,7 @@ class Assignment:
         return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
-        """A task for each partition that is complete now; inputs may come one by one."""
+        """Open a task for each partition that is complete now; inputs may come one by one."""
         inputs = list(self._plan.inputs)
         for partition in partitions:
             places = [(topic, partition) for topic in inputs]
@@ -156,7 +156,7 @@ class Assignment:
     # -- outside of callbacks -------------------------------------------------------------------------------------
 
     def begin_restoring(self) -> list[PartitionTask]:
-        """The tasks to restore, empty ones: a restoration that was interrupted leaves nothing half done."""
+        """Return the tasks to restore, each empty: a restoration that was interrupted leaves nothing half done."""
         self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
         return list(self.restoring.values())
 
@@ -177,7 +177,7 @@ class Assignment:
         self._wake(consumer, places)
 
     def _wake(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """The client looks at resumed partitions once a second, or when it has anything else to ask their brokers."""
+        """Ask the brokers of resumed partitions for offsets: the client would look at them once a second only."""
         if places:
             with suppress(KafkaException):
                 consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)

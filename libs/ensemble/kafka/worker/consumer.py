@@ -56,7 +56,7 @@ class ConsumerPoller:
         )
 
     def _if_current(self, callback: Rebalanced) -> Rebalanced:
-        """What a client that was replaced still has to say is nobody's business."""
+        """Ignore callbacks of a consumer that has been replaced."""
 
         def called(consumer: Consumer, partitions: list[TopicPartition]) -> None:
             if consumer is self.consumer:
@@ -88,7 +88,7 @@ class ConsumerPoller:
         return self._sorted_out(polled)
 
     def _sorted_out(self, polled: list[Message]) -> list[Message]:
-        """The records of running partitions; what is no record is dealt with."""
+        """Return the records of running partitions, after handling errors and ends of partitions."""
         running, wanted = self._assignment.running, []
         for record in polled:
             error = record.error()
@@ -105,7 +105,7 @@ class ConsumerPoller:
         self.group = self.consumer.consumer_group_metadata()
 
     def put_back(self, records: list[Message]) -> None:
-        """Polled, but not to be handled now: they are read again."""
+        """Seek back to records that were polled but cannot be handled now, so that they are read again."""
         firsts: dict[tuple[str, int], int] = {}
         for record in records:
             firsts.setdefault((record.topic(), record.partition()), record.offset())  # type: ignore[arg-type]  # consumed
@@ -114,7 +114,7 @@ class ConsumerPoller:
             self.consumer.seek(TopicPartition(topic, partition, offset))
 
     def hold(self, records: list[Message], reason: SchemasUnavailable) -> list[Message]:
-        """The first of these has to wait, and so has all of its partition behind it. Returns the others."""
+        """Put back the first record and all of its partition behind it. Return the records of other partitions."""
         first = (records[0].topic(), records[0].partition())
         if str(reason) != self._told:
             log.warning("record.waits", topic=first[0], partition=first[1], offset=records[0].offset(), why=str(reason))
@@ -124,9 +124,9 @@ class ConsumerPoller:
         return [record for record in records if (record.topic(), record.partition()) != first]
 
     def stop(self, records: list[Message], reason: Stopped) -> list[Message]:
-        """The first one's partition takes none now: stop reading its inputs. Returns the records of others.
+        """Stop reading the inputs of the first record's partition. Return the records of other partitions.
 
-        Operators' commands are read all the same, or nobody could let it go on.
+        Operators' commands are still read: one of them resumes the partition.
         """
         partition = records[0].partition() or 0
         stopped = [record for record in records if record.partition() == partition and record.topic() in self.inputs]

@@ -10,7 +10,7 @@ Reached = Callable[[str], None]
 
 
 def nothing_happens(_: str) -> None:
-    """What all but fault tests do at each point."""
+    """Do nothing, as at each point outside of fault tests."""
 
 
 def crash_points(setting: str) -> Reached:

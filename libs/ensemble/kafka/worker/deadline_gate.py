@@ -38,21 +38,21 @@ class DeadlineGate:
         return is_silent or any(partition in partitions for partition in self._asked)
 
     def reached(self, topic: str | None, partition: int | None, offset: int | None) -> None:
-        """The consumer has read the partition to its present end, which is before `offset`."""
+        """Note that the consumer has read the partition to its present end, which is before `offset`."""
         self._read_to[topic or "", partition or 0] = offset or 0
 
     def forget(self, partitions: Container[int]) -> None:
-        """Positions were set back, or partitions came: what was read of them before counts no more."""
+        """Forget the end offsets of these partitions, which are new or were set back."""
         self._read_to = {place: end for place, end in self._read_to.items() if place[1] not in partitions}
         self._asked = {partition: asked for partition, asked in self._asked.items() if partition not in partitions}
 
     def put_back(self, places: Iterable[TopicPlace]) -> None:
-        """Records of these are read again, and so is their end. Nothing else is: nobody would tell its end again."""
+        """Forget the end offsets of these places only; the consumer reports the end of the others no second time."""
         for place in places:
             self._read_to.pop(place, None)
 
     def open_until(self, task: PartitionTask, now: int) -> int | None:
-        """The time until which the task's timers may be judged now; None when none is due, or not yet."""
+        """Return the time until which the task's timers may be judged now, or None if no timer may be."""
         due = task.next_timer()
         if due is None or due > now:
             self._asked.pop(task.partition, None)

@@ -227,7 +227,7 @@ class Loop:
         time.sleep(min(_ABORT_PAUSE_S * (self._aborts - 1), 1.0))
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
-        """A new producer settles what was open. The offsets tell whether it was the commit; if they cannot, restore."""
+        """Open a new producer, which ends the open transaction. Return True if the offsets show a commit."""
         self._transactions.open(self._given_up, self._settings.restore_timeout_s)
         attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
         if any(task.is_ahead for task in tasks) and self._committed(list(attempted)) == attempted:
@@ -236,7 +236,7 @@ class Loop:
         return False
 
     def _committed(self, places: list[TopicPlace]) -> dict[TopicPlace, int]:
-        """The group's offsets; FatalError when nobody can tell."""
+        """Return the group's offsets. Raises FatalError if the group does not answer."""
         asked, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
         try:
             answers = self._intake.consumer.committed(asked, timeout=limit_s)
@@ -271,7 +271,7 @@ class Loop:
             self._restoration = None
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
-        """A transaction after each assignment, so that an idle older process with our slot is found out."""
+        """Commit an empty transaction after each assignment, which fences an idle older process with our slot."""
         if self._assignment.was_lost:
             self._assignment.was_lost = False
             self._transactions.open(self._given_up, self._settings.restore_timeout_s)
@@ -297,7 +297,7 @@ class Loop:
         self._async.close()
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
-        """A fact reached the ledger: whatever is known now lies before the next offset."""
+        """Note that a fact reached the ledger, so that all state so far lies before the next offset."""
         task = self._assignment.running.get(record.partition() or 0)
         if error is None and task is not None:
             task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)

@@ -17,12 +17,12 @@ from ensemble.service.service import Service
 
 
 def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> Plan:
-    """The service compiled, under the policies that hold where this runs."""
+    """Compile the service, under the policies that hold where this runs."""
     return Plan(service, SystemClock(), Limits(policies), sources)
 
 
 def copy_partition(plan: Plan, partition: int, access: ClusterClient, limit_s: float = 60.0) -> PartitionTask:
-    """The partition's state, restored as its owner would. FatalError when that cannot be done within `limit_s`."""
+    """Restore the partition's state as its owner would. Raises FatalError if that takes longer than `limit_s`."""
     task, limit = PartitionTask(plan, partition), time.monotonic() + limit_s
     reader = clients.assigned_reader(access.shared, "ensemble-cli")
     restoration = Restoration(plan, [task], reader, access.admin)

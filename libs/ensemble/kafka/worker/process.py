@@ -94,7 +94,7 @@ class ProcessStatus:
 
 
 def _awaited(make: Callable[[], Plan], shown: ProcessStatus) -> Plan | None:
-    """The plan, once the schema registry gives every id: alive until then, and not ready. None when stopped before."""
+    """Wait until the schema registry gives every id and return the plan, or None if stopped before."""
     while not shown.stopping.is_set():
         try:
             return make()
@@ -107,15 +107,15 @@ def _awaited(make: Callable[[], Plan], shown: ProcessStatus) -> Plan | None:
 
 
 def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: Clock | None = None) -> Loop:
-    """A loop for `service`, on the machine's clock unless another is given.
+    """Make the loop of `service`, on the machine's clock unless another is given.
 
-    ConfigurationError when the cluster cannot be reached or its topics are not as they must be.
+    Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
     return loop_of(Plan(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
 
 
 def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
-    """A loop that runs `plan`. ConfigurationError as for `make_loop`."""
+    """Make a loop that runs `plan`. Raises ConfigurationError for the causes that `make_loop` names."""
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
     if kafka.security_protocol != "PLAINTEXT":
         Permissions(plan.service, admin, principal(shared)).require()

@@ -158,7 +158,7 @@ class Restoration:
         return [] if first is None else [first, *self._consumer.consume(_CHUNK, 0)]
 
     def _ended(self, place: TopicPlace, offset: int) -> None:
-        """The reader has seen all that is committed; done, unless a transaction was open before the end we need."""
+        """Note that all committed records of the place are read: the place is done if that reaches the end we need."""
         if place in self._left and offset >= self._left[place]:
             del self._left[place]
 

@@ -41,7 +41,7 @@ class Slot:
 
 
 def take_slot(service: str, instance_id: str, directory: Path | None = None) -> Slot:
-    """The configured slot, or with `auto` a leased one; ConfigurationError when none can be had."""
+    """Return the configured slot, or with `auto` a leased one. Raises ConfigurationError if none is free."""
     if instance_id != AUTO:
         return Slot(instance_id)
     host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:_LONGEST_HOST]

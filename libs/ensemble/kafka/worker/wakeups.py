@@ -38,7 +38,7 @@ class Wakeups:
         return has_landed or (due is not None and due <= self._clock.now())
 
     def flights(self) -> list[Call]:
-        """The calls in flight; those that have come back, too, until their batch."""
+        """Return the calls in flight, with those that have come back but are not in a batch yet."""
         return [call for task in self._assignment.running.values() for call in task.calls.flights.values()]
 
     def fire_timers(self) -> None:
