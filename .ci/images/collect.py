@@ -12,12 +12,12 @@ from tests.support.registry_process import installed
 
 
 def java(context: Path) -> None:
-    """The bundled Java."""
+    """Return the bundled Java."""
     shutil.copytree(JAVA_HOME, context / "java", symlinks=True)
 
 
 def kafka(context: Path) -> None:
-    """The pinned jars of the embedded broker."""
+    """Return the pinned jars of the embedded broker."""
     cache = JarCache(cache_directory(), pinned_jars())
     cache.fill(on_stderr)
     (context / "libs").mkdir()
@@ -26,7 +26,7 @@ def kafka(context: Path) -> None:
 
 
 def registry(context: Path) -> None:
-    """The pinned Apicurio of the tests."""
+    """Return the pinned Apicurio of the tests."""
     shutil.copytree(installed(), context / "app")
 
 
