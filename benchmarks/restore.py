@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from benchmarks.cluster import Cluster
 from benchmarks.workload import PARTITIONS, OrderState, input_topic, output_topic, service
 from ensemble.clock import SystemClock
-from ensemble.engine import PartitionTask, Plan
+from ensemble.engine import CompiledService, PartitionTask, compile_service
 from ensemble.kafka.client import assigned_reader
 from ensemble.kafka.worker import Restoration
 from ensemble.messages import encoder_for
@@ -26,7 +26,7 @@ def measure(cluster: Cluster, *, keys: int) -> dict[str, Any]:
     changelog = hop.changelogs[0].name
     _fill(cluster, changelog, keys)
     by_hand = _timed(lambda: _into_dict(cluster, changelog, keys), keys)
-    ours = _timed(lambda: _restored(cluster, Plan(hop, SystemClock())), keys)
+    ours = _timed(lambda: _restored(cluster, compile_service(hop, SystemClock())), keys)
     return {"keys": keys, "ours": ours, "by_hand": by_hand, "ratio": ours["cpu_us"] / by_hand["cpu_us"]}
 
 
@@ -53,7 +53,7 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _restored(cluster: Cluster, plan: Plan) -> int:
+def _restored(cluster: Cluster, plan: CompiledService) -> int:
     tasks = [PartitionTask(plan, number) for number in range(PARTITIONS)]
     restoration = Restoration(plan, tasks, assigned_reader(cluster.shared, "benchmark-restore"), cluster.admin)
     while not restoration.advance(0.05, _LIMIT_S):

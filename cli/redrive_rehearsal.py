@@ -17,7 +17,7 @@ from ensemble import EnsembleError
 from ensemble.engine import Rehearsal, Rehearsed, staged
 
 if TYPE_CHECKING:
-    from ensemble.engine import Plan
+    from ensemble.engine import CompiledService
     from ensemble.kafka.client import ClusterClient
     from ensemble.state import Output
 
@@ -69,14 +69,14 @@ def _on_copies(
     return rehearsals
 
 
-def _handler(plan: Plan, letter: DeadLetterEntry) -> str:
+def _handler(plan: CompiledService, letter: DeadLetterEntry) -> str:
     """Return the handler that would run today, empty if there is none."""
     inlet = plan.inputs.get(letter.dead_letter.origin[0])
     value = letter.entry.record.value or b""
     if inlet is None:
         return letter.handler
-    target = inlet.targets.get(value[:5])
-    return target.duty.handler if target else ""
+    route = inlet.routes.get(value[:5])
+    return route.rule.handler if route else ""
 
 
 def _row(one: SentOperation, handler: str, tried: Rehearsed, existing: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
 from ensemble import Event, SchemaSet
-from ensemble.engine import Plan
+from ensemble.engine import compile_service
 from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registry import check_registered, register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
@@ -175,7 +175,7 @@ def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
     register_schemas(connect(), registry_subjects(CATALOGUE, services))
     assert check_registered(connect(), registry_subjects(CATALOGUE, services)) == []
     for service in services:
-        Plan(service, ManualClock(), None, connect())
+        compile_service(service, ManualClock(), None, connect())
 
 
 def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, subject: Subject) -> None:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from ensemble.clock import SystemClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, UnreadableState
 from ensemble.kafka import client_config as clients
@@ -28,7 +28,7 @@ FIVE = encoder_for(Account)(Account(value=5, text=""))
 @contextmanager
 def restoration(shop: Shop) -> Iterator[tuple[Restoration, PartitionTask]]:
     """Yield a restore of the partition of key `a`, which runs beside the service."""
-    plan = Plan(shop.service, SystemClock())
+    plan = compile_service(shop.service, SystemClock())
     task = PartitionTask(plan, AT)
     reader = clients.assigned_reader(shop.outsider.shared, "restore")
     restoring = Restoration(plan, [task], reader, shop.outsider.admin)

@@ -20,7 +20,8 @@ from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Clock, Message, Service
 from ensemble.clock import SystemClock
-from ensemble.engine.compiled import Limits, Plan
+from ensemble.engine.compiled import compile_service
+from ensemble.engine.routes import Limits
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.connection import connect
@@ -245,7 +246,7 @@ class ServiceThread:
         **settings: Any,
     ) -> None:
         runtime = RuntimeSettings(poll_s=0.05, **settings)
-        plan = Plan(service, clock or SystemClock(), Limits(load_policies(service, runtime)), sources)
+        plan = compile_service(service, clock or SystemClock(), Limits(load_policies(service, runtime)), sources)
         self.loop: Loop = loop_of(plan, runtime, KafkaSettings(bootstrap_servers=bootstrap))
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)

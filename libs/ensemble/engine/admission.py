@@ -7,12 +7,12 @@ from hashlib import blake2b
 from typing import Final
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.compiled import Input
+from ensemble.engine.routes import Input
 from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
 from ensemble.messages.records import ConsumedRecord, bounded_id, message_id
 from ensemble.partitioning import partition_of
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_HEADERS: Final[dict[str, bytes]] = {}
@@ -25,7 +25,7 @@ class Admission:
         self._batch, self._seen = batch, batch.stores.seen
         self._partitions = batch.plan.service.partitions
 
-    def admit(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> bool:
+    def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
         """Set the layer up for `record`; False when it is a duplicate."""
         key = record.key()
         self.identify(record, layer)
@@ -36,7 +36,7 @@ class Admission:
             )
         if not key.isascii():
             _check_text(key)
-        if not inlet.topic.external:
+        if not input_topic.topic.external:
             return True
         right = partition_of(key, self._partitions)
         if right != self._batch.partition:
@@ -49,7 +49,7 @@ class Admission:
             return False
         return True
 
-    def identify(self, record: ConsumedRecord, layer: Layer) -> None:
+    def identify(self, record: ConsumedRecord, layer: RecordLayer) -> None:
         """Give the layer the record's identity and place."""
         found = record.headers()
         headers = dict(found) if found else _NO_HEADERS
@@ -60,10 +60,10 @@ class Admission:
         layer.begin(record.key() or b"", input_id, correlation_id, _trace(headers, input_id), self._batch.time)
         layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
 
-    def done(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> None:
+    def done(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
         """It was handled: the same again is a duplicate."""
         self._batch.counts.handled += 1
-        if inlet.topic.external and self._seen is not None:
+        if input_topic.topic.external and self._seen is not None:
             self._seen.add(record.key(), layer.input_id, self._batch.now)
 
 
@@ -76,20 +76,20 @@ def _check_text(key: bytes) -> None:
         ) from error
 
 
-def why_refused(inlet: Input, value: bytes | None) -> TerminalError:
+def why_refused(input_topic: Input, value: bytes | None) -> TerminalError:
     """What is wrong with a record that no handler takes."""
     if value is None:
         return MisplacedRecord(
-            f"a tombstone (null value) on {inlet.topic.name}, which is not compacted; nothing can be read from it"
+            f"a tombstone (null value) on {input_topic.topic.name}, which is not compacted; nothing can be read from it"
         )
-    if value[:5] in inlet.known:
-        return UnhandledMessage(f"no handler here takes this message of {inlet.topic.name}")
+    if value[:5] in input_topic.known:
+        return UnhandledMessage(f"no handler here takes this message of {input_topic.topic.name}")
     try:
         schema_id = id_in(value)
     except UndecodableRecord as error:
         return error
     return UnknownSchema(
-        f"schema id {schema_id} is none of those that {inlet.topic.name} carries; was it produced for "
+        f"schema id {schema_id} is none of those that {input_topic.topic.name} carries; was it produced for "
         "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
     )
 

@@ -13,77 +13,77 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ensemble.engine.compiled import Target
+from ensemble.engine.routes import Route
 from ensemble.errors import AttemptTimedOut
 from ensemble.messages.message import Message
 from ensemble.messages.records import ConsumedRecord
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 
 
 @dataclass(eq=False)
-class Call:
+class AsyncCall:
     """One record in the hands of its handlers."""
 
     key: bytes
     record: ConsumedRecord
-    target: Target
+    route: Route
     is_parked: bool = False
     """Its record is the head of a parked key."""
-    layer: Layer = field(default_factory=Layer)
+    layer: RecordLayer = field(default_factory=RecordLayer)
     error: Exception | None = None
     is_duplicate: bool = False
-    in_flight: bool = False
+    is_in_flight: bool = False
     is_committed: bool = False
     """The batch that left it in flight has committed."""
     running: asyncio.Task[None] | None = None
 
 
 class Owner(Protocol):
-    """What `Calls` asks of the partition's task."""
+    """What `AsyncCalls` asks of the partition's task."""
 
-    def holds_back(self, call: Call) -> bool:
+    def holds_back(self, call: AsyncCall) -> bool:
         """True when it must not begin now: its record is parked instead."""
 
-    async def call(self, call: Call) -> None:
+    async def call(self, call: AsyncCall) -> None:
         """Run the handlers; effects stay on the call's layer."""
 
-    def ended(self, call: Call) -> None:
+    def ended(self, call: AsyncCall) -> None:
         """It has come back: keep its effects, or deal with its error."""
 
-    def left(self, call: Call) -> None:
+    def left(self, call: AsyncCall) -> None:
         """It stays in flight: park its record."""
 
-    def behind(self, call: Call) -> None:
+    def behind(self, call: AsyncCall) -> None:
         """It was not begun and its key is parked: let its record wait there."""
 
-    def cancelled(self, call: Call) -> None:
+    def cancelled(self, call: AsyncCall) -> None:
         """Its outcome is not wanted any more."""
 
     def is_parked(self, key: bytes) -> bool: ...
 
 
-class Calls:
+class AsyncCalls:
     """The calls of one partition."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self.lines: dict[bytes, deque[Call]] = {}
+        self.queued: dict[bytes, deque[AsyncCall]] = {}
         """What this batch still has to do, by key."""
-        self.flights: dict[bytes, Call] = {}
+        self.in_flight: dict[bytes, AsyncCall] = {}
         """What is under way since an earlier batch."""
-        self._at_work: dict[bytes, Call] = {}
+        self._at_work: dict[bytes, AsyncCall] = {}
 
-    def add(self, call: Call) -> None:
+    def add(self, call: AsyncCall) -> None:
         """Let it run after what this batch has of its key already."""
-        self.lines.setdefault(call.key, deque()).append(call)
+        self.queued.setdefault(call.key, deque()).append(call)
 
     def has(self, key: bytes) -> bool:
         """Something of this key waits to be called, or is in flight."""
-        return bool(self.lines.get(key)) or key in self.flights
+        return bool(self.queued.get(key)) or key in self.in_flight
 
     async def finish(self, wait_s: float | None) -> None:
         """Run what this batch has, for `wait_s` at most; what is not back then stays in flight."""
-        workers = [asyncio.create_task(self._work(key)) for key in self.lines]
+        workers = [asyncio.create_task(self._work(key)) for key in self.queued]
         if workers:
             await asyncio.wait(workers, timeout=wait_s)
         for worker in workers:
@@ -92,73 +92,73 @@ class Calls:
         for key, call in list(self._at_work.items()):
             self._leave(key, call)
 
-    def land(self) -> None:
-        """Settle the flights that have come back."""
-        for key in [key for key, call in self.flights.items() if call.running and call.running.done()]:
-            self._owner.ended(self.flights.pop(key))
+    def collect_finished(self) -> None:
+        """Settle the in_flight that have come back."""
+        for key in [key for key, call in self.in_flight.items() if call.running and call.running.done()]:
+            self._owner.ended(self.in_flight.pop(key))
 
     @property
-    def have_landed(self) -> bool:
+    def has_finished(self) -> bool:
         """Some flight waits to be settled."""
-        return any(call.running and call.running.done() for call in self.flights.values())
+        return any(call.running and call.running.done() for call in self.in_flight.values())
 
     def cancel(self, key: bytes) -> None:
         """The outcome of its parked head is not wanted any more, whether in flight or about to be called."""
-        heads = [call for call in self.lines.get(key, ()) if call.is_parked]
+        heads = [call for call in self.queued.get(key, ()) if call.is_parked]
         for head in heads:
-            self.lines[key].remove(head)
-        self._cancel([*heads, *([self.flights.pop(key)] if key in self.flights else [])])
+            self.queued[key].remove(head)
+        self._cancel([*heads, *([self.in_flight.pop(key)] if key in self.in_flight else [])])
 
     def commit(self) -> None:
         """The batch is committed, and with it the entries of what it left in flight."""
-        for call in self.flights.values():
+        for call in self.in_flight.values():
             call.is_committed = True
 
     def drop(self) -> None:
         """The batch is gone: so are the entries of what it left in flight, and their records come again."""
-        lost = [key for key, call in self.flights.items() if not call.is_committed]
-        self._cancel([self.flights.pop(key) for key in lost])
+        lost = [key for key, call in self.in_flight.items() if not call.is_committed]
+        self._cancel([self.in_flight.pop(key) for key in lost])
         self._clear_lines()
 
     def close(self) -> None:
         """The partition is gone."""
-        self._cancel([self.flights.pop(key) for key in list(self.flights)])
+        self._cancel([self.in_flight.pop(key) for key in list(self.in_flight)])
         self._clear_lines()
 
     # -- one key --------------------------------------------------------------------------------------------------
 
     async def _work(self, key: bytes) -> None:
-        line = self.lines[key]
+        line = self.queued[key]
         while line:
             call = line.popleft()
             if call.is_parked or not self._owner.holds_back(call):
                 await self._make(key, call)
-                if call.in_flight:
+                if call.is_in_flight:
                     return
                 self._owner.ended(call)
             self._park_rest(key)
-        self.lines.pop(key, None)
+        self.queued.pop(key, None)
 
-    async def _make(self, key: bytes, call: Call) -> None:
+    async def _make(self, key: bytes, call: AsyncCall) -> None:
         call.running, self._at_work[key] = asyncio.current_task(), call
         try:
             await self._owner.call(call)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the owner
             call.error = error
-        if not call.in_flight:
+        if not call.is_in_flight:
             del self._at_work[key]
 
-    def _leave(self, key: bytes, call: Call) -> None:
+    def _leave(self, key: bytes, call: AsyncCall) -> None:
         del self._at_work[key]
-        call.in_flight = True
-        self.flights[key] = call
+        call.is_in_flight = True
+        self.in_flight[key] = call
         self._owner.left(call)
         self._park_rest(key)
-        self.lines.pop(key, None)
+        self.queued.pop(key, None)
 
     def _park_rest(self, key: bytes) -> None:
         """Once a key is parked, what came after waits there; a parked head alone goes on by itself."""
-        line = self.lines[key]
+        line = self.queued[key]
         if self._owner.is_parked(key):
             waiting = [call for call in line if not call.is_parked]
             for call in waiting:
@@ -166,29 +166,29 @@ class Calls:
                 self._owner.behind(call)
 
     def _clear_lines(self) -> None:
-        self._cancel([call for line in self.lines.values() for call in line])
-        self.lines.clear()
+        self._cancel([call for line in self.queued.values() for call in line])
+        self.queued.clear()
 
-    def _cancel(self, calls: list[Call]) -> None:
+    def _cancel(self, calls: list[AsyncCall]) -> None:
         for call in calls:
             self._owner.cancelled(call)
             if call.running is not None and not call.running.done():
                 call.running.cancel()
 
 
-async def first_landing(flights: list[Call], wait_s: float) -> None:
+async def first_finished(in_flight: list[AsyncCall], wait_s: float) -> None:
     """Wait until one of them is back, `wait_s` at most."""
-    running = [call.running for call in flights if call.running is not None]
+    running = [call.running for call in in_flight if call.running is not None]
     if running:
         await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def attempted(target: Target, layer: Layer, message: Message, bind: Callable[[type], Any]) -> None:
+async def attempted(route: Route, layer: RecordLayer, message: Message, bind: Callable[[type], Any]) -> None:
     """Run the handlers of one message, in order; AttemptTimedOut when they take longer than their policy says."""
-    limit = target.duty.policy.attempt_timeout_s
+    limit = route.rule.policy.attempt_timeout_s
     try:
         async with asyncio.timeout(limit):
-            for seed, handler in zip(target.seeds, target.handlers, strict=True):
+            for seed, handler in zip(route.seeds, route.handlers, strict=True):
                 layer.seed = f"{seed}{layer.input_id}/"
                 result = getattr(bind(handler.role), handler.method)(message)
                 if isinstance(result, Awaitable):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from ensemble.engine.compiled import Plan
+from ensemble.clock import rfc3339
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.messages.message import Event
 from ensemble.state.unit_of_work import Output
 
@@ -26,16 +28,16 @@ class Counts:
 class Batch:
     """Outputs and state changes so far, and the time that all of them carry."""
 
-    def __init__(self, plan: Plan, partition: int) -> None:
-        self.plan, self.partition = plan, partition
+    def __init__(self, plan: CompiledService, partition: int, breakers: CircuitBreakers) -> None:
+        self.plan, self.partition, self.breakers = plan, partition, breakers
         self.stores = plan.open_stores()
         self.outputs: list[Output] = []
         self.counts = Counts()
         self.now, self.time = 0, ""
 
-    def begin(self, now: int, stamp: str) -> None:
-        """Start at `now` (epoch milliseconds, and as text)."""
-        self.now, self.time = now, stamp
+    def begin(self, now: int) -> None:
+        """Start at `now`, epoch milliseconds."""
+        self.now, self.time = now, rfc3339(now)
 
     def tell(self, event: Event) -> None:
         """Put out an event of the runtime's own, for operators."""

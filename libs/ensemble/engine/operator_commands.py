@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 import structlog
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.failures.attempt_gate import Blocks
+from ensemble.engine.failures.attempt_gate import AttemptGate
 from ensemble.errors import OversizedOutput, UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord
 from ensemble.system_messages.dead_letters import REDRIVEN_FROM
@@ -34,7 +34,7 @@ DONE: Final[Outcome] = ("done", "")
 class Owner(Protocol):
     """What operators' commands ask of the parked keys."""
 
-    blocks: Blocks
+    blocks: AttemptGate
 
     def redrive_head(self, key: bytes) -> None:
         """Try the head of a parked key now, as if it had never failed."""
@@ -43,12 +43,12 @@ class Owner(Protocol):
         """Do without the head of a parked key; what waits behind it goes on."""
 
 
-class Control:
+class OperatorCommands:
     """Carries out what `<service>.control` brings."""
 
-    def __init__(self, batch: Batch, owner: Owner, take_again: Callable[[StoredRecord], str]) -> None:
+    def __init__(self, batch: Batch, owner: Owner, reprocess: Callable[[StoredRecord], str]) -> None:
         self._batch, self._parking, self._owner = batch, batch.stores.parking, owner
-        self._take_again = take_again
+        self._take_again = reprocess
         self._carry_out: dict[type, Callable[..., Outcome]] = {
             PauseWork: self._pause,
             ResumeWork: self._resume,

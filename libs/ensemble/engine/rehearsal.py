@@ -14,7 +14,8 @@ from typing import Any, Final, NoReturn
 
 from pydantic import BaseModel
 
-from ensemble.clock import rfc3339
+from ensemble.clock import ManualClock
+from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import EnsembleError, TerminalError, UndecodableRecord
 from ensemble.messages.codec import encoder_for, readers_for
@@ -133,7 +134,6 @@ class Rehearsal:
     def of(self, command: RedriveRecord) -> Rehearsed:
         """Carry it out on the copy."""
         key = command.parking_key.encode()
-        self.task.begin_batch(self.now, rfc3339(self.now))
         self.calls.clear()
         try:
             self._carry_out(command, key)
@@ -153,16 +153,9 @@ class Rehearsal:
         value = encoder_for(RedriveRecord)(command)
         plain = {"message": "", "message_id": "", "parked_at": self.now, "headers": ()}
         place = {"topic": control, "partition": self.task.partition, "offset": self._offset, "key": key}
-        self.task.take(ParkedRecord(value=value, **place, **plain).as_record())
-        self._try_head(key)
-        while self.task.is_waiting:
-            asyncio.run(self.task.finish())
-
-    def _try_head(self, key: bytes) -> None:
-        """What the loop does with heads that are due, for this key alone."""
-        entry = self.task.stores.parking.entry(key)
-        if entry is not None and entry.due_at is not None and entry.due_at <= self.now:
-            self.task.parked.attempt(key)
+        record = ParkedRecord(value=value, **place, **plain).as_record()
+        cycle = BatchCycle(ManualClock(self.now), asyncio.run, due_until=lambda _, now: now)
+        cycle.run({self.task.partition: self.task}, [record], _refuse_interruption, only_key=key)
 
     def _found(self, command: RedriveRecord, key: bytes) -> Rehearsed:
         service = self.task.plan.service
@@ -195,6 +188,11 @@ class Rehearsal:
             if store is stores.parking or store is stores.seen:
                 continue
             yield from ((store.changelog, key) for key in store.changed_keys())
+
+
+def _refuse_interruption(interruption: Interruption) -> NoReturn:
+    assert interruption.reason is not None, "a rehearsal has time"
+    raise interruption.reason
 
 
 def _answer(outputs: list[Output], operations: str) -> OperationDone:

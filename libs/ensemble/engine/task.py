@@ -11,26 +11,36 @@ from functools import partial
 from typing import Any
 
 from ensemble.engine.admission import Admission, why_refused
-from ensemble.engine.async_calls import Call, Calls, attempted
+from ensemble.engine.async_calls import AsyncCall, AsyncCalls, attempted
 from ensemble.engine.batch import Batch, Counts
-from ensemble.engine.compiled import Input, Plan, Target
-from ensemble.engine.failures.handling import Failed, Failures
+from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers
+from ensemble.engine.failures.handling import FailedInput, Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
-from ensemble.engine.operator_commands import Control
-from ensemble.engine.timers import Timed
+from ensemble.engine.operator_commands import OperatorCommands
+from ensemble.engine.routes import Input, Route
+from ensemble.engine.timers import TimerRunner
 from ensemble.errors import SchemasUnavailable, Stopped, UnhandledMessage
 from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import Layer, Output, current_layer
+from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
 
 
 class PartitionTask:
     """All inputs' partition `partition`, their state, and the batch in progress."""
 
-    def __init__(self, plan: Plan, partition: int) -> None:
+    def __init__(
+        self,
+        plan: CompiledService,
+        partition: int,
+        breakers: CircuitBreakers | None = None,
+        new_schemas: NewSchemas | None = None,
+    ) -> None:
+        """`breakers` and `new_schemas` are the process's; a task that is alone has its own."""
         self.plan, self.partition = plan, partition
-        self._batch = Batch(plan, partition)
+        self._batch = Batch(plan, partition, breakers or CircuitBreakers(plan.limits.policies.outage))
+        self.new_schemas = new_schemas or NewSchemas(plan)
         self.stores = self._batch.stores
         self.outputs: list[Output] = self._batch.outputs
         self.positions: dict[str, int] = {}
@@ -38,13 +48,13 @@ class PartitionTask:
         self._committed: dict[str, int] = {}
         self._admission = Admission(self._batch)
         self._failures = Failures(self._batch, self._admission)
-        self.calls = Calls(self)
+        self.calls = AsyncCalls(self)
         self.parked = ParkedKeys(self._batch, self._failures, self)
         self.holds_back, self.left = self.parked.holds_back, self.parked.hold_flight
-        self._control = Control(self._batch, self.parked, self.take_again)
-        self.layer = Layer()
-        self.roles = plan.bind(self.stores, self.layer)
-        self._timed = Timed(self._batch, self._failures, self)
+        self._control = OperatorCommands(self._batch, self.parked, self.reprocess)
+        self.layer = RecordLayer()
+        self.roles = plan.roles.bind(self.stores, self.layer)
+        self._timed = TimerRunner(self._batch, self._failures, self)
         self.next_timer, self.fire_due = self._timed.next_due, self._timed.fire_due
         self.run_timer, self.end_timer = self._timed.run, self._timed.end
         self._bound: dict[int, tuple[tuple[str, Callable[[Any], None]], ...]] = {}
@@ -56,9 +66,9 @@ class PartitionTask:
 
     # -- taking records -------------------------------------------------------------------------------------------
 
-    def begin_batch(self, now: int, stamp: str) -> None:
-        """Start a batch at `now` (epoch milliseconds, and as text); its outputs carry that time."""
-        self._batch.begin(now, stamp)
+    def begin_batch(self, now: int) -> None:
+        """Start a batch at `now`, epoch milliseconds; its outputs carry that time."""
+        self._batch.begin(now)
         self._failures.begin()
 
     def take(self, record: ConsumedRecord) -> None:
@@ -74,57 +84,68 @@ class PartitionTask:
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
 
-    def route(self, record: ConsumedRecord, inlet: Input) -> None:
+    def route(self, record: ConsumedRecord, input_topic: Input) -> None:
         """As `take`, whatever its offset."""
         value = record.value()
-        target = inlet.targets.get(value[:5]) if value is not None else None
-        if target is None and (target := self._look_closer(record, inlet, value)) is None:
+        route = input_topic.routes.get(value[:5]) if value is not None else None
+        if route is None and (route := self._look_closer(record, input_topic, value)) is None:
             return
-        if self.parked.needs_care and self.parked.keeps(record, target):
+        if self.parked.needs_care and self.parked.keeps(record, route):
             return
-        if target.is_async or (self.calls.lines and record.key() in self.calls.lines):
-            self.calls.add(Call(record.key() or b"", record, target))
+        if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
+            self.calls.add(AsyncCall(record.key() or b"", record, route))
         else:
-            self.run(record, inlet, target)
+            self.run(record, input_topic, route)
 
-    def _look_closer(self, record: ConsumedRecord, inlet: Input, value: bytes | None) -> Target | None:
+    def _look_closer(self, record: ConsumedRecord, input_topic: Input, value: bytes | None) -> Route | None:
         """A schema that came up after start, an operator's command, or nothing for us."""
-        if inlet.is_control:
+        if input_topic.is_control:
             self._control.take(record)
             return None
-        if value is not None and value[:5] not in inlet.known:
-            target = self.plan.late_target(inlet, value[:5])
-            if target is not None:
-                return target
-        self.refuse(record, inlet)
+        if value is not None and not self.new_schemas.is_known(input_topic, value[:5]):
+            route = self.new_schemas.route(input_topic, value[:5])
+            if route is not None:
+                return route
+        self.refuse(record, input_topic)
         return None
 
-    def refuse(self, record: ConsumedRecord, inlet: Input | None) -> None:
+    def refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
         """A record that no handler takes: skip it when that is normal, dead-letter it when it is not."""
         value = record.value()
-        if inlet is not None and value is not None and value[:5] in inlet.known and not self._owns_commands(inlet):
+        is_known = input_topic is not None and value is not None and self.new_schemas.is_known(input_topic, value[:5])
+        if input_topic is not None and is_known and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
         self._admission.identify(record, self.layer)
-        error = (
-            why_refused(inlet, value) if inlet is not None else UnhandledMessage(f"{record.topic()} is not read here")
-        )
-        duty = self.plan.duty("", ())
-        self._failures.settle(Failed(b"", record, duty, error, self.layer, lambda: None, "decode"))
+        unread = UnhandledMessage(f"{record.topic()} is not read here")
+        error = unread if input_topic is None else why_refused(input_topic, value)
+        rule = failure_rule(self.plan.limits, "", ())
+        self._failures.settle(FailedInput(b"", record, rule, error, self.layer, lambda: None, "decode"))
 
-    def take_again(self, record: ConsumedRecord) -> str:
+    def reprocess(self, record: ConsumedRecord) -> str:
         """Handle a record that had been skipped, as if it came now; words when it cannot be taken now."""
-        inlet = self.plan.inputs.get(record.topic() or "")
+        input_topic = self.plan.inputs.get(record.topic() or "")
         try:
-            if inlet is None or inlet.is_control:
-                return self._timed.take_again(record)
-            self.route(record, inlet)
+            if input_topic is None or input_topic.is_control:
+                return self._timed.reprocess(record)
+            self.route(record, input_topic)
         except (SchemasUnavailable, Stopped) as reason:
             return str(reason)
         return ""
 
-    def _owns_commands(self, inlet: Input) -> bool:
-        return inlet.topic.owner == self.plan.service.name and issubclass(inlet.topic.messages[0], Command)
+    def _owns_commands(self, input_topic: Input) -> bool:
+        return input_topic.topic.owner == self.plan.service.name and issubclass(input_topic.topic.messages[0], Command)
+
+    def collect_finished(self) -> None:
+        """Apply the outcome of calls that were in flight and have come back."""
+        self.calls.collect_finished()
+
+    def retry_due(self, only_key: bytes | None = None) -> None:
+        """Try the heads that are due, and what waits behind those that succeed; with `only_key`, of that key alone."""
+        if only_key is None:
+            self.parked.retry_due(self._batch.now)
+        else:
+            self.parked.retry_if_due(only_key, self._batch.now)
 
     async def finish(self, wait_s: float | None = None) -> None:
         """Run what waits, keys side by side; what takes longer than `wait_s` stays in flight."""
@@ -132,90 +153,90 @@ class PartitionTask:
 
     @property
     def is_waiting(self) -> bool:
-        return bool(self.calls.lines)
+        return bool(self.calls.queued)
 
     # -- handling -------------------------------------------------------------------------------------------------
 
-    def run(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool:
+    def run(self, record: ConsumedRecord, input_topic: Input, route: Route) -> bool:
         """Handle a record now. False when it failed, and its failure was settled."""
         try:
-            is_new = self._handle(record, inlet, target)
+            is_new = self._handle(record, input_topic, route)
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            key = self.parked.key_of(record, target)
-            return self._failures.settle(Failed.of(Call(key, record, target, layer=self.layer), error))
-        if self.plan.outages.is_watching:
-            self._went_well(self.parked.key_of(record, target), target, is_new=is_new)
+            key = self.parked.key_of(record, route)
+            return self._failures.settle(FailedInput.of(AsyncCall(key, record, route, layer=self.layer), error))
+        if self._batch.breakers.is_watching:
+            self._went_well(self.parked.key_of(record, route), route, is_new=is_new)
         return True
 
-    def _went_well(self, key: bytes, target: Target, *, is_new: bool) -> None:
+    def _went_well(self, key: bytes, route: Route, *, is_new: bool) -> None:
         """A duplicate says nothing of its handler."""
         if is_new:
-            self._failures.succeeded(target.duty.handler)
+            self._failures.succeeded(route.rule.handler)
         else:
-            self._failures.forget(target.duty.handler, key)
+            self._failures.forget(route.rule.handler, key)
 
-    def _handle(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool:
+    def _handle(self, record: ConsumedRecord, input_topic: Input, route: Route) -> bool:
         layer = self.layer
         if current_layer.get() is not layer:
             current_layer.set(layer)
-        if not self._admission.admit(record, inlet, layer):
+        if not self._admission.admit(record, input_topic, layer):
             return False
-        message = target.read(record.value())
+        message = route.read(record.value())
         input_id = layer.input_id
-        for seed, call in self._bound.get(id(target)) or self._bind(target):
+        for seed, call in self._bound.get(id(route)) or self._bind(route):
             layer.seed = f"{seed}{input_id}/"
             call(message)
-        self._keep(record, inlet, layer)
+        self._keep(record, input_topic, layer)
         return True
 
-    def _keep(self, record: ConsumedRecord, inlet: Input, layer: Layer) -> None:
+    def _keep(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
         layer.seal()
         layer.fold(self.outputs)
-        self._admission.done(record, inlet, layer)
+        self._admission.done(record, input_topic, layer)
 
-    def _bind(self, target: Target) -> tuple[tuple[str, Callable[[Any], None]], ...]:
-        pairs = zip(target.seeds, target.handlers, strict=True)
+    def _bind(self, route: Route) -> tuple[tuple[str, Callable[[Any], None]], ...]:
+        pairs = zip(route.seeds, route.handlers, strict=True)
         calls = tuple((seed, getattr(self.roles[handler.role], handler.method)) for seed, handler in pairs)
-        self._bound[id(target)] = calls
+        self._bound[id(route)] = calls
         return calls
 
-    # -- async handlers: what `Calls` asks of its owner -----------------------------------------------------------
+    # -- async handlers: what `AsyncCalls` asks of its owner -----------------------------------------------------------
 
-    async def call(self, call: Call) -> None:
+    async def call(self, call: AsyncCall) -> None:
         """Run the handlers; effects stay on the call's layer."""
-        layer, inlet = call.layer, self.plan.inputs[call.record.topic()]  # type: ignore[index]  # a consumed record has one
+        layer, input_topic = call.layer, self.plan.inputs[call.record.topic()]  # type: ignore[index]  # a consumed record has one
         current_layer.set(layer)
-        call.is_duplicate = not self._admission.admit(call.record, inlet, layer)
+        call.is_duplicate = not self._admission.admit(call.record, input_topic, layer)
         if not call.is_duplicate:
-            bind = partial(self.plan.bind_one, stores=self.stores, layer=layer)
-            await attempted(call.target, layer, call.target.read(call.record.value()), bind)
+            bind = partial(self.plan.roles.bind_one, stores=self.stores, layer=layer)
+            await attempted(call.route, layer, call.route.read(call.record.value()), bind)
 
-    def ended(self, call: Call) -> None:
+    def ended(self, call: AsyncCall) -> None:
         """It has come back: keep its effects, or deal with its error."""
         goes_on = self._ended_well(call)
         if call.error is not None:
-            goes_on = self._failures.settle(Failed.of(call, call.error))
-        is_held = call.is_parked or call.in_flight
+            goes_on = self._failures.settle(FailedInput.of(call, call.error))
+        is_held = call.is_parked or call.is_in_flight
         if goes_on and is_held and not self.parked.pop(call.key):
             self.parked.attempt(call.key)
 
-    def _ended_well(self, call: Call) -> bool:
+    def _ended_well(self, call: AsyncCall) -> bool:
         try:
             if call.error is None and not call.is_duplicate:
                 self._keep(call.record, self.plan.inputs[call.record.topic() or ""], call.layer)
         except Exception as error:  # noqa: BLE001  what it wrote cannot be encoded
             call.error = error
-        if call.error is None and self.plan.outages.is_watching:
-            self._went_well(call.key, call.target, is_new=not call.is_duplicate)
+        if call.error is None and self._batch.breakers.is_watching:
+            self._went_well(call.key, call.route, is_new=not call.is_duplicate)
         return call.error is None
 
-    def behind(self, call: Call) -> None:
+    def behind(self, call: AsyncCall) -> None:
         """It was not begun and its key is parked: let its record wait there."""
-        self.parked.append(call.key, call.record, call.target)
+        self.parked.append(call.key, call.record, call.route)
 
-    def cancelled(self, call: Call) -> None:
+    def cancelled(self, call: AsyncCall) -> None:
         """Its outcome is not wanted any more."""
-        self._failures.forget(call.target.duty.handler, call.key)
+        self._failures.forget(call.route.rule.handler, call.key)
 
     def is_parked(self, key: bytes) -> bool:
         return key in self.stores.parking.keys

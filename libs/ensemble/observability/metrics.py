@@ -58,7 +58,7 @@ class LoopMetrics:
             self._parked.labels(self._service, status).set(sum(entry.status == status for entry in entries))
         self._parked_oldest.set(max((now - entry.since for entry in entries), default=0) / 1000)
         self._parked_records.set(sum(task.stores.parking.record_count for task in tasks))
-        self._in_flight.set(sum(len(task.calls.flights) for task in tasks))
+        self._in_flight.set(sum(len(task.calls.in_flight) for task in tasks))
 
     def record_stopped(self, stopped: int, out: Iterable[str]) -> None:
         """Partitions that take no records, and handlers that are out."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 from ensemble.errors import UndeclaredOutput
 from ensemble.messages.message import Event, State
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import Layer, OutputRoute
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer
 
 E = TypeVar("E", bound=Event)
 
@@ -68,7 +68,7 @@ class FactStore:
 class StagedLog:
     """The `EventLog` port of one record layer."""
 
-    def __init__(self, store: FactStore, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
+    def __init__(self, store: FactStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._appended: list[tuple[bytes, Event]] = []
         layer.staged.append(self)

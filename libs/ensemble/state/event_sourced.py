@@ -18,7 +18,7 @@ from ensemble.service.stores import EventSourcedSpec
 from ensemble.state.event_log import route_of
 from ensemble.state.keyed import StateCodec
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import Layer, OutputRoute
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer
 from ensemble.system_messages.state import LedgerPosition
 
 Writes = dict[bytes, State | None]
@@ -191,7 +191,7 @@ class _StagedEntries:
 class StagedAggregate:
     """The `EventSourced[A]` port of one record layer."""
 
-    def __init__(self, store: LedgerStore, layer: Layer, routes: Mapping[type, OutputRoute]) -> None:
+    def __init__(self, store: LedgerStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._writes: Writes = {}
         self._facts = 0

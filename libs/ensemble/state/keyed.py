@@ -15,7 +15,7 @@ from ensemble.messages.message import State
 from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 
 S = TypeVar("S", bound=State)
 _MISSING: Final = object()
@@ -143,7 +143,7 @@ class StagedState(Generic[S]):
 
     __slots__ = ("_layer", "_sealed", "_store", "_writes")
 
-    def __init__(self, store: PartitionStore[S], layer: Layer) -> None:
+    def __init__(self, store: PartitionStore[S], layer: RecordLayer) -> None:
         self._store, self._layer = store, layer
         self._writes: dict[bytes, S | None] = {}
         self._sealed: dict[bytes, tuple[S | None, bytes | None]] = {}

@@ -16,7 +16,7 @@ from ensemble.state.parking import ParkingStore
 from ensemble.state.pauses import PauseBoard
 from ensemble.state.store import Changelogged, Replayable
 from ensemble.state.timers import StagedTimers, TimerStore
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 
 
 class PartitionStores:
@@ -30,7 +30,7 @@ class PartitionStores:
         self.timers = TimerStore(service.timers.name, sources) if service.timers else None
         self.seen = SeenWindow(service.seen.name, window, sources) if service.seen else None
 
-    def timers_for(self, layer: Layer) -> StagedTimers:
+    def timers_for(self, layer: RecordLayer) -> StagedTimers:
         """Return the layer's `Timers` port."""
         timers = self.timers
         assert timers is not None, "a role with timers makes the service keep some"

@@ -11,7 +11,7 @@ from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import SchemaSources
 from ensemble.state.due_index import Due, DueIndex
 from ensemble.state.keyed import PartitionStore, StagedState
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.state import Timer
 
 
@@ -118,7 +118,7 @@ class StagedTimers:
 
     __slots__ = ("_layer", "_state")
 
-    def __init__(self, store: TimerStore, layer: Layer) -> None:
+    def __init__(self, store: TimerStore, layer: RecordLayer) -> None:
         self._layer = layer
         self._state: StagedState[Timer] = StagedState(store, layer)
 

@@ -17,7 +17,7 @@ from ensemble.service.catalogue import MAX_RECORD_BYTES
 
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
 """Topic, value, key, headers, partition (-1: by the key)."""
-current_layer: ContextVar[Layer | None] = ContextVar("current_layer", default=None)
+current_layer: ContextVar[RecordLayer | None] = ContextVar("current_layer", default=None)
 """The layer at work, for log lines."""
 
 
@@ -40,7 +40,7 @@ class OutputRoute:
         self.topic, self.key_of, self.encode, self.headers = topic, key_of, encode, headers
 
 
-class Layer:
+class RecordLayer:
     """Effects of one record. `begin` sets it up for a record; `seal` then `fold`, or `drop`, ends it."""
 
     __slots__ = (

@@ -20,12 +20,13 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from ensemble.clock import ManualClock, rfc3339
-from ensemble.engine.async_calls import Call, first_landing
-from ensemble.engine.compiled import Limits, Plan
-from ensemble.engine.failures.circuit_breaker import Outages
+from ensemble.clock import ManualClock
+from ensemble.engine.async_calls import AsyncCall, first_finished
+from ensemble.engine.compiled import NewSchemas, compile_service
+from ensemble.engine.cycle import BatchCycle, Interruption
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers
+from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import Stopped
 from ensemble.messages.codec import encoder_for, readers_for
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.records import Headers, StoredRecord
@@ -55,12 +56,13 @@ class ServiceTestDriver:
         """`call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever."""
         self.service = service
         self.clock = clock or ManualClock()
-        self.plan = Plan(service, self.clock, limits)
+        self.plan = compile_service(service, self.clock, limits)
         self._topics = MemoryTopics(service.partitions)
         self.log = self._topics.log
         """Everything that was committed, on any topic, in order."""
-        self._call_wait_s = call_wait_s
         self._loop = asyncio.new_event_loop()
+        run_async = self._loop.run_until_complete
+        self._cycle = BatchCycle(self.clock, run_async, due_until=lambda _, now: now, call_wait_s=call_wait_s)
         weakref.finalize(self, _close, self._loop)
         self._offsets = itertools.count()
         self._ids = (f"{number:032x}" for number in itertools.count(1))
@@ -136,14 +138,12 @@ class ServiceTestDriver:
         while (due := self._next_due()) is not None and due <= target:
             self.clock.advance(max(0, due - self.clock.now()) / 1000)
             self._handle([])
-            for task in self._tasks.values():
-                task.fire_due(self.clock.now())
             self._commit()
         self.clock.advance(max(0, target - self.clock.now()) / 1000)
 
     def land(self, limit_s: float = 5.0) -> None:
         """Wait until a call in flight is back, and run the batch that its end is part of."""
-        self._loop.run_until_complete(first_landing(self._flights(), limit_s))
+        self._loop.run_until_complete(first_finished(self._flights(), limit_s))
         self._handle([])
         self._commit()
 
@@ -162,8 +162,8 @@ class ServiceTestDriver:
         """Forget all that a process knows and rebuild it from changelogs and ledgers."""
         for task in self._tasks.values():
             task.close()
-        self.plan.outages = Outages(self.plan.limits.policies.outage)
-        self._tasks = {p: PartitionTask(self.plan, p) for p in range(self.service.partitions)}
+        breakers, new_schemas = CircuitBreakers(self.plan.limits.policies.outage), NewSchemas(self.plan)
+        self._tasks = {p: PartitionTask(self.plan, p, breakers, new_schemas) for p in range(self.service.partitions)}
         for task in self._tasks.values():
             self._topics.restore(task, self.plan)
 
@@ -260,31 +260,19 @@ class ServiceTestDriver:
     def _next_due(self) -> int | None:
         return min((due for task in self._tasks.values() if (due := task.next_due()) is not None), default=None)
 
-    def _handle(self, records: Iterable[StoredRecord]) -> Stopped | None:
-        """Run a batch up to its commit, as Kafka's loop does. Return what stopped a partition, or None."""
-        for task in self._tasks.values():
-            task.begin_batch(self.clock.now(), rfc3339(self.clock.now()))
-            task.calls.land()
-        stopped = self._take(records)
-        for task in self._tasks.values():
-            task.parked.retry_due(self.clock.now())
-        self._loop.run_until_complete(self._finish())
-        return stopped
+    def _handle(self, records: Iterable[StoredRecord]) -> Exception | None:
+        """Run a batch up to its commit. Return what made it stop taking records, if anything did."""
+        reasons: list[Exception | None] = []
 
-    def _take(self, records: Iterable[StoredRecord]) -> Stopped | None:
-        try:
-            for record in records:
-                self._tasks[record.partition()].take(record)
-        except Stopped as stopped:
-            return stopped
-        return None
+        def stop(interruption: Interruption) -> tuple[StoredRecord, ...]:
+            reasons.append(interruption.reason)
+            return ()
 
-    async def _finish(self) -> None:
-        waiting = [task for task in self._tasks.values() if task.is_waiting]
-        await asyncio.gather(*(task.finish(self._call_wait_s) for task in waiting))
+        self._cycle.run(self._tasks, list(records), stop)
+        return next(iter(reasons), None)
 
-    def _flights(self) -> list[Call]:
-        return [call for task in self._tasks.values() for call in task.calls.flights.values()]
+    def _flights(self) -> list[AsyncCall]:
+        return [call for task in self._tasks.values() for call in task.calls.in_flight.values()]
 
     def _commit(self) -> None:
         for task in self._tasks.values():

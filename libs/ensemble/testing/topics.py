@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
@@ -32,7 +32,7 @@ class MemoryTopics:
                 self.append((topic, value, key, [], task.partition))
         task.fold()
 
-    def restore(self, task: PartitionTask, plan: Plan) -> None:
+    def restore(self, task: PartitionTask, plan: CompiledService) -> None:
         """Rebuild a task's stores from its changelogs and ledgers."""
         for store in task.stores.all:
             for record in self._of_partition(store.changelog, task.partition):
@@ -41,7 +41,7 @@ class MemoryTopics:
             self._replay(replayable, task.partition, plan)
         task.restored()
 
-    def _replay(self, store: Replayable, partition: int, plan: Plan) -> None:
+    def _replay(self, store: Replayable, partition: int, plan: CompiledService) -> None:
         readers, start = plan.fact_readers(store.ledger), store.replay_from()
         for record in self._of_partition(store.ledger, partition)[start:]:
             assert record.raw_value is not None, "a ledger holds no tombstones"

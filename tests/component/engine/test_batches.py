@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.engine.compiled import Limits
+from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError
 from ensemble.policies.retry import RetryPolicy
@@ -48,7 +48,7 @@ def test_a_batch_of_timers_names_an_offset_for_each_input_of_the_partition(drive
     task = task_of(driver, "a")
     task.start_at({"shop.commands": 1, "shop.news": 0})
     driver.clock.advance(10)
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     task.fire_due(driver.clock.now())
     assert task.is_dirty
     assert task.offsets() == {"shop.commands": 1, "shop.news": 0}
@@ -58,7 +58,7 @@ def test_an_abort_sets_everything_back_to_the_last_commit(driver: ServiceTestDri
     """Rule 7: outputs, state, timers, ids and positions."""
     task = task_of(driver, "a")
     task.start_at({"shop.commands": 0, "shop.news": 0})
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     record = driver.record_of(script("a", "add 1", "book x 1", "jot x", "remind alarm 1 tell x"), "one")
     task.take(record)
     assert task.is_dirty
@@ -125,7 +125,7 @@ def test_a_duplicate_within_one_batch_is_dropped_even_while_the_first_one_waits(
 
 def test_counts_say_what_became_of_each_record(driver: ServiceTestDriver) -> None:
     task = task_of(driver, "a")
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     for message in (
         script("a", "tell x"),
         Announced(account_id="a", text=""),

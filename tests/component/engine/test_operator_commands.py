@@ -109,7 +109,7 @@ def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world:
 
 def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> None:
     task = driver._task_of("a")
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     task.stores.parking.set_pause("command", "Script", Pause(operation_id="op-1", at=1, **WHO))
     task.drop()
     driver.receive(quick("a", "a1"))
@@ -155,7 +155,7 @@ def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
 def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
     letter, task = last_dead_letter(stuck), stuck._task_of("a")
     command = redrive(DeadLetter.of(letter), OperatorRequest("op-1", "ann", "release 7", 1))
-    task.begin_batch(stuck.clock.now(), "")
+    task.begin_batch(stuck.clock.now())
     task.stores.parking.mark_done("op-1", 1)
     task.parked.redrive_head(b"a")
     task.drop()

@@ -11,7 +11,7 @@ from contracts import CommandFailed, DispatchStock, FulfilOrder, ReceiveStock, R
 from contracts.catalogue import CATALOGUE
 from ensemble import Service, handles
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import compile_service
 from ensemble.errors import ConfigurationError, RejectedInput, RetryableError, Stopped, TerminalError
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
@@ -107,7 +107,7 @@ def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(
     driver.clock.advance(5)
     world.errors["a1"] = NEVER
     task = driver._task_of("a")
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
     task.fire_due(driver.clock.now())
     task.drop()
@@ -252,7 +252,7 @@ def test_a_service_that_makes_calls_parks_by_its_record_keys_only() -> None:
     """Else a record of the warehouse could change what a call in flight for it has read."""
     service = Service("inventory", CATALOGUE, roles=[Caller, Reserver])
     with pytest.raises(ConfigurationError, match=r"Caller.receive is async, but FulfilOrder parks by order_id"):
-        Plan(service, ManualClock())
+        compile_service(service, ManualClock())
 
 
 def test_a_message_under_another_key_than_its_own_is_skipped(driver: ServiceTestDriver) -> None:

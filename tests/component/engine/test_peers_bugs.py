@@ -52,7 +52,7 @@ def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **sa
 def test_offsets_do_not_advance_before_their_effects_are_durable(driver: ServiceTestDriver) -> None:
     task = driver._task_of("a")
     task.start_at({"shop.commands": 0, "shop.news": 0, "shop.control": 0})
-    task.begin_batch(driver.clock.now(), "")
+    task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
     assert task.offsets() == {"shop.commands": 1}
     task.drop()

@@ -6,7 +6,7 @@ import pytest
 
 from contracts import Payment
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import compile_service
 from ensemble.engine.rehearsal import Rehearsal, Stage, staged
 from ensemble.engine.task import PartitionTask
 from ensemble.messages import Message
@@ -32,7 +32,7 @@ def stage(gateway: InMemoryPaymentGateway) -> Stage:
 
 @pytest.fixture
 def rehearsal(stage: Stage) -> Rehearsal:
-    return Rehearsal(PartitionTask(Plan(stage.service, ManualClock(NOW)), 0), stage.calls, NOW)
+    return Rehearsal(PartitionTask(compile_service(stage.service, ManualClock(NOW)), 0), stage.calls, NOW)
 
 
 def redrive(message: Message, **changes: Any) -> RedriveRecord:

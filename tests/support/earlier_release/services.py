@@ -7,7 +7,7 @@ from typing import Final
 
 from ensemble import RetryableError, Service, TerminalError
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Limits
+from ensemble.engine.routes import Limits
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.policies.service import OutagePolicy, ServicePolicies

@@ -18,7 +18,7 @@ from ensemble import (
     state_store,
     when_due,
 )
-from ensemble.engine.compiled import Limits
+from ensemble.engine.routes import Limits
 from ensemble.messages.codec import readers_for
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import RetryPolicy

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.engine.failures.circuit_breaker import MOST_CAUSES, Outage, Outages, cause_of
+from ensemble.engine.failures.circuit_breaker import MOST_CAUSES, CircuitBreakers, OpenCircuit, cause_of
 from ensemble.policies.service import OutagePolicy
 
 DOWN = "GatewayDown: refused"
 CHARGE = "Charger.charge"
 
 
-def out_at_three(probe_s: float = 5) -> Outages:
-    return Outages(OutagePolicy(after=3, probe_s=probe_s))
+def out_at_three(probe_s: float = 5) -> CircuitBreakers:
+    return CircuitBreakers(OutagePolicy(after=3, probe_s=probe_s))
 
 
-def fail(outages: Outages, keys: Iterable[str], cause: str = DOWN, now: int = 0) -> list[Outage]:
+def fail(outages: CircuitBreakers, keys: Iterable[str], cause: str = DOWN, now: int = 0) -> list[OpenCircuit]:
     """One failure for each key, all at `now`; the outages that began."""
     return [began for key in keys if (began := outages.failed(CHARGE, key, cause, now))]
 
@@ -25,7 +25,7 @@ def test_is_out_after_so_many_keys_failed_for_one_cause() -> None:
     outages = out_at_three()
     assert fail(outages, ["a", "b"], now=1000) == []
     assert outages.may_try(CHARGE, "c", 1000)
-    assert fail(outages, ["c"], now=2000) == [Outage(CHARGE, DOWN, since=1000, count=3)]
+    assert fail(outages, ["c"], now=2000) == [OpenCircuit(CHARGE, DOWN, since=1000, count=3)]
     assert outages.is_open(CHARGE)
     assert not outages.may_try(CHARGE, "d", 2000)
 
@@ -33,7 +33,7 @@ def test_is_out_after_so_many_keys_failed_for_one_cause() -> None:
 def test_one_poisoned_key_is_no_outage() -> None:
     outages = out_at_three()
     assert fail(outages, ["a"] * 100) == []
-    assert fail(outages, ["b", "c"]) == [Outage(CHARGE, DOWN, since=0, count=102)]
+    assert fail(outages, ["b", "c"]) == [OpenCircuit(CHARGE, DOWN, since=0, count=102)]
 
 
 def test_other_causes_do_not_add_up() -> None:
@@ -73,7 +73,7 @@ def test_a_success_ends_the_outage() -> None:
     outages = out_at_three()
     fail(outages, ["a", "b", "c"])
     assert outages.may_try(CHARGE, "d", 5000)
-    assert outages.succeeded(CHARGE, 5100) == Outage(CHARGE, DOWN, since=0, count=3, until=5100)
+    assert outages.succeeded(CHARGE, 5100) == OpenCircuit(CHARGE, DOWN, since=0, count=3, until=5100)
     assert outages.succeeded(CHARGE, 5200) is None
     assert all(outages.may_try(CHARGE, key, 5200) for key in "abc")
     assert outages.lasting == ()
@@ -105,7 +105,7 @@ def test_a_late_failure_of_another_record_does_not_settle_the_probe() -> None:
 
 
 def test_turned_off_it_is_never_out() -> None:
-    outages = Outages(OutagePolicy(after=0))
+    outages = CircuitBreakers(OutagePolicy(after=0))
     assert fail(outages, [f"k{number}" for number in range(1000)]) == []
     assert outages.may_try(CHARGE, "a", 0)
 

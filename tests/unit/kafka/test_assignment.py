@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, TopicPartition
 
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError
 from ensemble.kafka.worker.assignment import Assignment
 from tests.support.scripted_service.service import scripted_service
@@ -55,7 +55,7 @@ class NotingConsumer:
 
 
 def assignment(before_revoke: Callable[[], None] = lambda: None) -> Assignment:
-    plan = Plan(scripted_service("shop", Path()), ManualClock())
+    plan = compile_service(scripted_service("shop", Path()), ManualClock())
     return Assignment(plan, None, incremental=True, before_revoke=before_revoke)
 
 

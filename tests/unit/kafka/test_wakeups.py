@@ -21,7 +21,7 @@ class Loop:
     flights: dict[bytes, Any] = field(default_factory=dict)
 
     def agenda(self) -> Wakeups:
-        calls = SimpleNamespace(flights=self.flights, have_landed=False)
+        calls = SimpleNamespace(in_flight=self.flights, has_finished=False)
         running = {0: SimpleNamespace(next_due=lambda: self.due, calls=calls)}
         gate = SimpleNamespace(waits_for=lambda _: self.gate_waits)
         return Wakeups(ManualClock(NOW), cast("Any", SimpleNamespace(running=running)), cast("Any", gate), POLL_S)

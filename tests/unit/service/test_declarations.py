@@ -23,7 +23,7 @@ from ensemble import (
     when_due,
 )
 from ensemble.clock import ManualClock
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import compile_service
 from ensemble.errors import ConfigurationError
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
@@ -122,17 +122,17 @@ def test_what_a_timer_calls_is_no_coroutine() -> None:
 
 def test_a_store_that_a_role_wants_is_declared() -> None:
     declared = service(WantsState)
-    assert "WantsState.accounts wants a store of Account" in refusal(lambda: Plan(declared, ManualClock()))
+    assert "WantsState.accounts wants a store of Account" in refusal(lambda: compile_service(declared, ManualClock()))
 
 
 def test_an_event_log_that_a_role_wants_is_declared() -> None:
     declared = service(WantsHistory)
-    assert "WantsHistory.diary wants one" in refusal(lambda: Plan(declared, ManualClock()))
+    assert "WantsHistory.diary wants one" in refusal(lambda: compile_service(declared, ManualClock()))
 
 
 def test_two_event_logs_of_one_service_could_not_be_told_apart() -> None:
     declared = service(WantsHistory, stores=[event_log(LEDGER), event_log(CATALOGUE.topic("shop.diary"))])
-    assert "one event log at most" in refusal(lambda: Plan(declared, ManualClock()))
+    assert "one event log at most" in refusal(lambda: compile_service(declared, ManualClock()))
 
 
 def test_adapters_are_given_for_every_field_that_is_no_port() -> None:

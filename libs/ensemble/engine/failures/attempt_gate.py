@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.compiled import Duty, Target
 from ensemble.engine.failures.handling import OUTAGE, POLICY, Failures
+from ensemble.engine.routes import FailureRule, Route
 from ensemble.messages.message import Command
 from ensemble.system_messages.state import ParkedKey, ParkedStatus
 
 
-class Blocks:
+class AttemptGate:
     """The blocks of one partition. A parked key names the one that it waits for in `blocked_on`."""
 
     def __init__(self, batch: Batch, failures: Failures) -> None:
         self._batch, self._failures = batch, failures
         self._parking, self._pauses = batch.stores.parking, batch.stores.pauses
-        self._outages = batch.plan.outages
+        self._outages = batch.breakers
 
     @property
     def service_is_paused(self) -> bool:
@@ -25,16 +25,16 @@ class Blocks:
         paused, plan = self._pauses.paused, self._batch.plan
         return bool(paused) and ("service", plan.service.name) in paused and not plan.asks_for_pauses
 
-    def on(self, key: bytes, target: Target) -> str:
+    def on(self, key: bytes, route: Route) -> str:
         """What a record has to wait for; nothing, when it may be tried. That attempt may be an outage's probe."""
         paused = self._pauses.paused
-        if paused and ("command", target.duty.name) in paused and issubclass(target.message, Command):
-            return f"command/{target.duty.name}"
-        return self.out(key, target.duty)
+        if paused and ("command", route.rule.name) in paused and issubclass(route.message, Command):
+            return f"command/{route.rule.name}"
+        return self.out(key, route.rule)
 
-    def out(self, key: bytes, duty: Duty) -> str:
+    def out(self, key: bytes, rule: FailureRule) -> str:
         """As `on`, for what no operator pauses by its type."""
-        return "" if self._failures.may_try(duty.handler, key) else f"{OUTAGE}/{duty.handler}"
+        return "" if self._failures.may_try(rule.handler, key) else f"{OUTAGE}/{rule.handler}"
 
     def hold(self, key: bytes, what: str) -> None:
         """Let a parked key wait for `what` to end."""

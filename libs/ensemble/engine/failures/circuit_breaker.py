@@ -1,4 +1,4 @@
-"""Outage mode: when a handler fails for many keys for one cause, it is out, and one probe at a time is spent on it.
+"""Circuit breakers: a handler that fails for many keys for one cause is out, and one probe at a time is let through.
 
 Pure bookkeeping of one process: no clock, no I/O, nothing to commit. Times are milliseconds.
 """
@@ -24,7 +24,7 @@ def cause_of(error: BaseException) -> str:
 
 
 @dataclass(frozen=True)
-class Outage:
+class OpenCircuit:
     """One incident."""
 
     handler: str
@@ -51,12 +51,12 @@ class _Watched:
     """What is known of one handler since it last succeeded."""
 
     streaks: dict[str, _Streak] = field(default_factory=dict)
-    outage: Outage | None = None
+    outage: OpenCircuit | None = None
     probe_at: int = 0
     probe: str | None = None
 
 
-class Outages:
+class CircuitBreakers:
     """Who is out. A caller asks `may_try` before each attempt, and settles what it began.
 
     Settled is an attempt by `succeeded`, `failed`, or, when its batch was aborted, `forget`. Input that is wrong in
@@ -81,7 +81,7 @@ class Outages:
         watched.probe = key
         return True
 
-    def failed(self, handler: str, key: str, cause: str, now: int) -> Outage | None:
+    def failed(self, handler: str, key: str, cause: str, now: int) -> OpenCircuit | None:
         """Count a failure; the outage, when this one begins it. Failures of one key count as one towards it."""
         if not self._policy.after:
             return None
@@ -94,7 +94,7 @@ class Outages:
         streak.keys.add(key)
         return self._begin(handler, cause, now) if len(streak.keys) >= self._policy.after else None
 
-    def succeeded(self, handler: str, now: int) -> Outage | None:
+    def succeeded(self, handler: str, now: int) -> OpenCircuit | None:
         """Forget all failures of the handler; its outage, when this success ends one."""
         watched = self._watched.pop(handler, None)
         return replace(watched.outage, until=now) if watched and watched.outage else None
@@ -120,18 +120,18 @@ class Outages:
         return bool(self._watched)
 
     @property
-    def lasting(self) -> tuple[Outage, ...]:
+    def lasting(self) -> tuple[OpenCircuit, ...]:
         """The outages of now, with their counts so far."""
         return tuple(watched.outage for watched in self._watched.values() if watched.outage is not None)
 
-    def _begin(self, handler: str, cause: str, now: int) -> Outage:
+    def _begin(self, handler: str, cause: str, now: int) -> OpenCircuit:
         watched = self._watched[handler]
         streak = watched.streaks[cause]
-        watched.outage = Outage(handler, cause, streak.since, streak.count)
+        watched.outage = OpenCircuit(handler, cause, streak.since, streak.count)
         watched.probe_at = self._next_probe(now)
         return watched.outage
 
-    def _count_while_out(self, watched: _Watched, outage: Outage, key: str, now: int) -> None:
+    def _count_while_out(self, watched: _Watched, outage: OpenCircuit, key: str, now: int) -> None:
         watched.outage = replace(outage, count=outage.count + 1)
         if watched.probe == key:
             watched.probe, watched.probe_at = None, self._next_probe(now)

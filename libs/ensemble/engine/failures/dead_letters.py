@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
-from ensemble.engine.compiled import Duty
+from ensemble.engine.routes import FailureRule
 from ensemble.errors import TerminalError
 from ensemble.messages.message import Command, Message
 from ensemble.messages.records import ConsumedRecord, place_of
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
-from ensemble.state.unit_of_work import Layer
+from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.dead_letters import FailureReport, printable, redrives_of
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ class Failure:
     error: BaseException
     stage: str
     """`decode`, `handle` or `timer`."""
-    duty: Duty
+    rule: FailureRule
     attempts: int
     message: Message | None
     """The decoded message, when it could be decoded."""
@@ -43,7 +43,7 @@ class DeadLetters:
         self._service: str = plan.service.name
         self._topic: str = plan.service.dead_letter.name
 
-    def stage(self, record: ConsumedRecord, layer: Layer, failure: Failure, now: int) -> None:
+    def stage(self, record: ConsumedRecord, layer: RecordLayer, failure: Failure, now: int) -> None:
         """Stage everything that follows from giving `record` up."""
         headers = [*(record.headers() or ()), *self._report(record, failure, now).headers()]
         layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
@@ -56,23 +56,23 @@ class DeadLetters:
             message=str(failure.error),
             stacktrace="".join(traceback.format_exception(failure.error)),
             service=self._service,
-            handler=failure.duty.handler,
+            handler=failure.rule.handler,
             stage=failure.stage,
             attempts=failure.attempts,
-            policy=failure.duty.policy.origin,
+            policy=failure.rule.policy.origin,
             disposition=failure.disposition.value,
             parking_key=failure.parking_key,
             failed_at=now,
         )
 
-    def tell_sender(self, record: ConsumedRecord, layer: Layer, failure: Failure) -> None:
+    def tell_sender(self, record: ConsumedRecord, layer: RecordLayer, failure: Failure) -> None:
         """Stage CommandFailed, when it was a command and somebody can be told."""
         tell = self._plan.service.catalogue.on_exhausted
         if tell is None or not isinstance(failure.message, Command):
             return
         try:
             event = tell(self._command_failure(failure.message, layer.input_id, failure))
-            route = self._plan.failures.get(type(event))
+            route = self._plan.failure_routes.get(type(event))
             if event is not None and route is not None:
                 layer.seed = f"{self._service}/failed/{layer.input_id}/{redrives_of(record) or ''}"
                 layer.stage(route, event)

@@ -6,12 +6,13 @@ from typing import Final, Literal, Protocol
 
 import structlog
 
-from ensemble.engine.async_calls import Call, Calls
+from ensemble.engine.async_calls import AsyncCall, AsyncCalls
 from ensemble.engine.batch import Batch
-from ensemble.engine.compiled import Input, Target
-from ensemble.engine.failures.attempt_gate import Blocks, status_of
+from ensemble.engine.compiled import NewSchemas
+from ensemble.engine.failures.attempt_gate import AttemptGate, status_of
 from ensemble.engine.failures.handling import Failures
-from ensemble.engine.failures.room import Room
+from ensemble.engine.failures.room import ParkingCapacity
+from ensemble.engine.routes import Input, Route
 from ensemble.errors import SchemasUnavailable, Stopped, UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord, message_id
 from ensemble.state.parking import parked_record
@@ -30,10 +31,11 @@ _RECORDS_A_TURN: Final = 100
 class Owner(Protocol):
     """What parked keys ask of the partition's task."""
 
-    calls: Calls
+    calls: AsyncCalls
+    new_schemas: NewSchemas
 
-    def refuse(self, record: ConsumedRecord, inlet: Input | None) -> None: ...
-    def run(self, record: ConsumedRecord, inlet: Input, target: Target) -> bool: ...
+    def refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None: ...
+    def run(self, record: ConsumedRecord, input_topic: Input, route: Route) -> bool: ...
     def run_timer(self, timer: DueTimer) -> bool: ...
     def end_timer(self, timer: DueTimer) -> None: ...
 
@@ -44,8 +46,8 @@ class ParkedKeys:
     def __init__(self, batch: Batch, failures: Failures, owner: Owner) -> None:
         self._batch, self._failures, self._owner = batch, failures, owner
         self._parking, self._timers = batch.stores.parking, batch.stores.timers
-        self.blocks = Blocks(batch, failures)
-        self._room = Room(self._parking, batch.plan.limits.policies.parking)
+        self.blocks = AttemptGate(batch, failures)
+        self._room = ParkingCapacity(self._parking, batch.plan.limits.policies.parking)
         self._orphans: list[bytes] = []
 
     # -- records that come ----------------------------------------------------------------------------------------
@@ -53,77 +55,77 @@ class ParkedKeys:
     @property
     def needs_care(self) -> bool:
         """A record may have to wait: keys are parked, work is paused, or a handler fails."""
-        return bool(self._parking.keys or self._batch.stores.pauses.paused) or self._batch.plan.outages.is_watching
+        return bool(self._parking.keys or self._batch.stores.pauses.paused) or self._batch.breakers.is_watching
 
     @property
     def is_paused(self) -> bool:
         return self.blocks.service_is_paused
 
-    def keeps(self, record: ConsumedRecord, target: Target) -> bool:
+    def keeps(self, record: ConsumedRecord, route: Route) -> bool:
         """Let the record wait, if it has to. Stopped when there is no room for it, or its service is paused.
 
         A call is asked about when it is about to begin (`holds_back`), for one of its key may have failed by then.
         """
-        if self._concerns_others(record, target):
+        if self._concerns_others(record, route):
             return False
         if self.is_paused:
             raise Stopped(self.why_stopped())
-        key = self.key_of(record, target)
+        key = self.key_of(record, route)
         if not key:
             return False
-        if not (key in self._parking.keys and self._passes(key, target)):
+        if not (key in self._parking.keys and self._passes(key, route)):
             self._room.check(key)
         if key in self._parking.keys:
-            self.append(key, record, target)
+            self.append(key, record, route)
             return True
-        if target.is_async or self._owner.calls.has(key):
+        if route.is_async or self._owner.calls.has(key):
             return False
-        return self._held_back(key, record, target)
+        return self._held_back(key, record, route)
 
-    def _concerns_others(self, record: ConsumedRecord, target: Target) -> bool:
+    def _concerns_others(self, record: ConsumedRecord, route: Route) -> bool:
         """The usual case beside a parked key: nothing of this record's key waits, and nothing else is in its way."""
         return (
-            target.parking_key is None
+            route.parking_key is None
             and record.key() not in self._parking.keys
             and self._parking.record_count < self._room.most
             and not self._batch.stores.pauses.paused
-            and not self._batch.plan.outages.is_watching
+            and not self._batch.breakers.is_watching
         )
 
-    def holds_back(self, call: Call) -> bool:
+    def holds_back(self, call: AsyncCall) -> bool:
         """As `keeps`, for a call that is about to begin and whose key is not parked."""
-        return bool(call.key) and self.needs_care and self._held_back(call.key, call.record, call.target)
+        return bool(call.key) and self.needs_care and self._held_back(call.key, call.record, call.route)
 
-    def _held_back(self, key: bytes, record: ConsumedRecord, target: Target) -> bool:
-        if blocked_on := self.blocks.on(key, target):
-            self._failures.park(key, record, target.duty, status=status_of(blocked_on), blocked_on=blocked_on)
+    def _held_back(self, key: bytes, record: ConsumedRecord, route: Route) -> bool:
+        if blocked_on := self.blocks.on(key, route):
+            self._failures.park(key, record, route.rule, status=status_of(blocked_on), blocked_on=blocked_on)
         return bool(blocked_on)
 
-    def key_of(self, record: ConsumedRecord, target: Target) -> bytes:
+    def key_of(self, record: ConsumedRecord, route: Route) -> bytes:
         """The record's parking key; its own key where the message cannot say."""
         own: bytes = record.key() or b""
-        if target.parking_key is None or not own:
+        if route.parking_key is None or not own:
             return own
         try:
-            return target.parking_key(target.read(record.value())).encode()
+            return route.parking_key(route.read(record.value())).encode()
         except UndecodableRecord:
             return own
 
-    def append(self, key: bytes, record: ConsumedRecord, target: Target) -> None:
+    def append(self, key: bytes, record: ConsumedRecord, route: Route) -> None:
         """Let a record wait behind the others of its key.
 
         A resend collapses into what it repeats. An undo closes what it makes moot, and is due at once.
         """
-        held = parked_record(record, target.duty.name, message_id(record), self._batch.now)
+        held = parked_record(record, route.rule.name, message_id(record), self._batch.now)
         self._batch.counts.parked += 1
         same = (found for found in self._parking.waiting(key) if found[1].message == held.message)
-        if target.collapses and (repeated := next(same, None)) is not None:
-            self._collapse(key, repeated, held, target)
+        if route.collapses and (repeated := next(same, None)) is not None:
+            self._collapse(key, repeated, held, route)
         else:
             self._parking.append(key, held)
             self._let_undo_pass(key)
 
-    def _collapse(self, key: bytes, repeated: tuple[int, ParkedRecord], held: ParkedRecord, target: Target) -> None:
+    def _collapse(self, key: bytes, repeated: tuple[int, ParkedRecord], held: ParkedRecord, route: Route) -> None:
         """The newer attempt counts, in the place where the older one is known; its sender is told if that is lost."""
         (number, older), newer = repeated, held.as_record()
         if redrives_of(newer):
@@ -133,7 +135,7 @@ class ParkedKeys:
         self._parking.replace(key, number, held.model_copy(update={**place, "headers": (*held.headers, *lineage)}))
         entry = self._parking.entry(key)
         if entry is not None and entry.first == number:
-            self._failures.answer_again(newer, target, entry)
+            self._failures.answer_again(newer, route, entry)
 
     def why_stopped(self) -> str:
         """Why the partition's inputs must not be read now; empty when they may."""
@@ -143,10 +145,8 @@ class ParkedKeys:
 
     # -- undos ----------------------------------------------------------------------------------------------------
 
-    def _passes(self, key: bytes, target: Target) -> bool:
-        return bool(target.overtakes) and all(
-            held.message in target.overtakes for _, held in self._parking.waiting(key)
-        )
+    def _passes(self, key: bytes, route: Route) -> bool:
+        return bool(route.overtakes) and all(held.message in route.overtakes for _, held in self._parking.waiting(key))
 
     def _let_undo_pass(self, key: bytes) -> None:
         """Close what an undo that waits makes moot, if that is all that waits before it."""
@@ -196,6 +196,12 @@ class ParkedKeys:
         for key in (*orphans, *self._parking.take_due(now, _KEYS_A_TURN), *self.blocks.probes(now)):
             self.attempt(key)
 
+    def retry_if_due(self, key: bytes, now: int) -> None:
+        """Try the head of this key, if it is due."""
+        entry = self._parking.entry(key)
+        if entry is not None and entry.due_at is not None and entry.due_at <= now:
+            self.attempt(key)
+
     def attempt(self, key: bytes) -> None:
         """Try the head; when it succeeds, what waits behind it. While the service is paused, nothing new begins."""
         if self._owner.calls.has(key):
@@ -212,30 +218,30 @@ class ParkedKeys:
             return False
         if (timers := self._timer_store(held.topic)) is not None:
             return self._attempt_timer(key, timers, held)
-        record, inlet = held.as_record(), self._batch.plan.inputs.get(held.topic)
+        record, input_topic = held.as_record(), self._batch.plan.inputs.get(held.topic)
         try:
-            target = self._target(inlet, held.value)
+            route = self._target(input_topic, held.value)
         except SchemasUnavailable:
             return self._due_at(key, self._batch.now + _ASK_AGAIN_MS)
-        if inlet is None or target is None:
-            self._owner.refuse(record, inlet)
+        if input_topic is None or route is None:
+            self._owner.refuse(record, input_topic)
             return not self.pop(key)
-        return self._attempt_record(key, record, inlet, target)
+        return self._attempt_record(key, record, input_topic, route)
 
-    def _attempt_record(self, key: bytes, record: StoredRecord, inlet: Input, target: Target) -> bool:
-        if blocked_on := self.blocks.on(key, target):
+    def _attempt_record(self, key: bytes, record: StoredRecord, input_topic: Input, route: Route) -> bool:
+        if blocked_on := self.blocks.on(key, route):
             self.blocks.hold(key, blocked_on)
             return False
-        if target.is_async:
-            self._owner.calls.add(Call(key, record, target, is_parked=True))
+        if route.is_async:
+            self._owner.calls.add(AsyncCall(key, record, route, is_parked=True))
             return False
-        return self._owner.run(record, inlet, target) and not self.pop(key)
+        return self._owner.run(record, input_topic, route) and not self.pop(key)
 
     def _attempt_timer(self, key: bytes, timers: TimerStore, held: ParkedRecord) -> bool:
         timer = timers.timer_in(held.key or b"", held.value or b"")
         if not timers.is_live(timer):
             return not self.pop(key)  # cancelled meanwhile
-        if blocked_on := self.blocks.out(key, self._batch.plan.timer_duty(timer.name)):
+        if blocked_on := self.blocks.out(key, self._batch.plan.timer_route(timer.name).rule):
             self.blocks.hold(key, blocked_on)
             return False
         return self._owner.run_timer(timer) and not self.pop(key)
@@ -244,10 +250,10 @@ class ParkedKeys:
         """The store that a parked timer belongs to; None when `topic` holds records."""
         return self._timers if self._timers is not None and self._timers.changelog == topic else None
 
-    def _target(self, inlet: Input | None, value: bytes | None) -> Target | None:
-        if inlet is None or value is None:
+    def _target(self, input_topic: Input | None, value: bytes | None) -> Route | None:
+        if input_topic is None or value is None:
             return None
-        return inlet.targets.get(value[:5]) or self._batch.plan.late_target(inlet, value[:5])
+        return input_topic.routes.get(value[:5]) or self._owner.new_schemas.route(input_topic, value[:5])
 
     def _due_at(self, key: bytes, due_at: int) -> bool:
         if (entry := self._parking.entry(key)) is not None:
@@ -280,13 +286,13 @@ class ParkedKeys:
         if not self.pop(key):
             self.blocks.try_now(key)
 
-    # -- flights and restores -------------------------------------------------------------------------------------
+    # -- in_flight and restores -------------------------------------------------------------------------------------
 
-    def hold_flight(self, call: Call) -> None:
+    def hold_flight(self, call: AsyncCall) -> None:
         """A call stays in flight: its key waits for it, the batch does not."""
         entry: ParkedKey | None = self._parking.entry(call.key)
         if entry is None:
-            self._failures.park(call.key, call.record, call.target.duty, status="in_flight")
+            self._failures.park(call.key, call.record, call.route.rule, status="in_flight")
         else:
             flying = {"status": "in_flight", "due_at": None, "blocked_on": ""}
             self._parking.update(call.key, entry.model_copy(update=flying))
@@ -295,4 +301,4 @@ class ParkedKeys:
         """As of the last commit: calls in flight that nobody makes any more are made again."""
         held = ((key, self._parking.entry(key)) for key in self._parking.keys)
         flying = [key for key, entry in held if entry is not None and entry.status == "in_flight"]
-        self._orphans = [key for key in flying if key not in self._owner.calls.flights]
+        self._orphans = [key for key in flying if key not in self._owner.calls.in_flight]

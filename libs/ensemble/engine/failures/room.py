@@ -7,7 +7,7 @@ from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore
 
 
-class Room:
+class ParkingCapacity:
     """The bounds of one partition."""
 
     def __init__(self, parking: ParkingStore, limits: ParkingLimits) -> None:

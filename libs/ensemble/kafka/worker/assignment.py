@@ -14,7 +14,8 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import CompiledService, NewSchemas
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offsets import low_watermarks
@@ -32,9 +33,12 @@ _LOOK_TIMEOUT_S: Final = 2.0
 class Assignment:
     """The tasks of the partitions that this member holds."""
 
-    def __init__(self, plan: Plan, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]) -> None:
+    def __init__(
+        self, plan: CompiledService, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]
+    ) -> None:
         self._plan, self._admin, self._incremental = plan, admin, incremental
         self._before_revoke = before_revoke
+        self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
         self.held: set[TopicPlace] = set()
         self.running: dict[int, PartitionTask] = {}
         self.restoring: dict[int, PartitionTask] = {}
@@ -123,7 +127,7 @@ class Assignment:
             self._offsets[place.topic, place.partition] = place.offset
 
     def _new_task(self, partition: int) -> PartitionTask:
-        task = PartitionTask(self._plan, partition)
+        task = PartitionTask(self._plan, partition, self.breakers, self._new_schemas)
         task.start_at(self._starts_at[partition])
         return task
 

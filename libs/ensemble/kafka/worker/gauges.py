@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import CompiledService
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.open_transactions import OpenTransactions
 from ensemble.observability.metrics import LoopMetrics
@@ -18,7 +18,7 @@ _EVERY_S: Final = 1.0
 class Gauges:
     """Measures once a second, never per message."""
 
-    def __init__(self, metrics: LoopMetrics, plan: Plan, assignment: Assignment, admin: AdminClient) -> None:
+    def __init__(self, metrics: LoopMetrics, plan: CompiledService, assignment: Assignment, admin: AdminClient) -> None:
         self._metrics, self._plan, self._assignment = metrics, plan, assignment
         self._open = OpenTransactions(admin)
         self._next = 0.0
@@ -30,6 +30,6 @@ class Gauges:
             return
         self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
         self._metrics.record_parked(tasks, self._plan.clock.now())
-        self._metrics.record_stopped(stopped, (outage.handler for outage in self._plan.outages.lasting))
+        self._metrics.record_stopped(stopped, (outage.handler for outage in self._assignment.breakers.lasting))
         self._open.look((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
         self._metrics.record_open_transactions(sum(self._open.records.values()), self._open.longest_s())

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from ensemble.clock import rfc3339
-from ensemble.engine.async_calls import first_landing
-from ensemble.engine.compiled import Plan
+from ensemble.engine.async_calls import first_finished
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, SchemasUnavailable, Stopped
 from ensemble.kafka.admin.permissions import Permissions
@@ -31,9 +33,9 @@ from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
 from ensemble.kafka.worker.wakeups import Wakeups
+from ensemble.messages.records import ConsumedRecord
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import RuntimeSettings
-from ensemble.state.unit_of_work import current_layer
 
 log = structlog.get_logger()
 
@@ -48,7 +50,9 @@ _LAZY_OFFSETS_S = 1.0
 class Loop:
     """Runs a plan until told to stop. `beat` is when it last turned, for the watchdog and /livez."""
 
-    def __init__(self, plan: Plan, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics) -> None:
+    def __init__(
+        self, plan: CompiledService, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics
+    ) -> None:
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
         self._reached = crash_points(settings.crash_at)
         self._explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
@@ -70,6 +74,13 @@ class Loop:
         self._stopping = False
         self._skipped_since: float | None = None
         self._async = asyncio.Runner()
+        self._cycle = BatchCycle(
+            plan.clock,
+            lambda calls: self._async.get_loop().run_until_complete(calls),
+            due_until=self._gate.open_until,
+            call_wait_s=settings.call_wait_s,
+            take_s=settings.batch_s,
+        )
         self._aborts = 0
         self.beat = time.monotonic()
         self.draining = False
@@ -129,44 +140,26 @@ class Loop:
 
     def _run_flights(self, wait_s: float) -> None:
         """Let the calls in flight go on; between polls nobody else does."""
-        if flights := self._agenda.flights():
-            self._async.get_loop().run_until_complete(first_landing(flights, wait_s))
+        if flights := self._agenda.in_flight():
+            self._async.get_loop().run_until_complete(first_finished(flights, wait_s))
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
     def _batch(self, records: list[Message]) -> None:
-        now = self._plan.clock.now()
-        tasks, stamp = self._assignment.running, rfc3339(now)
-        for task in tasks.values():
-            task.begin_batch(now, stamp)
-        limit = time.monotonic() + self._settings.batch_s
-        for task in tasks.values():
-            task.calls.land()
-        while records:
-            records = self._take(records, limit)
-        for task in tasks.values():
-            task.parked.retry_due(now)
-        waiting = [task for task in tasks.values() if task.is_waiting]
-        if waiting:
-            self._async.get_loop().run_until_complete(_finish(waiting, self._settings.call_wait_s))
-        self._agenda.fire_timers()
-        current_layer.set(None)
+        self._cycle.run(self._assignment.running, records, self._put_back)
         self._reached("in-batch")
 
-    def _take(self, records: list[Message], limit: float) -> list[Message]:
-        """Hand records to their tasks; returns what is left when one of them has to wait for its schema."""
-        tasks = self._assignment.running
-        for taken, record in enumerate(records):
-            if time.monotonic() > limit:
-                self._intake.put_back(records[taken:])
-                break
-            try:
-                tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
-            except SchemasUnavailable as reason:
-                return self._intake.hold(records[taken:], reason)
-            except Stopped as reason:
-                return self._intake.stop(records[taken:], reason)
-        return []
+    def _put_back(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
+        """Let the consumer read again what was not taken. Return the records of others, which are taken now."""
+        records: list[Any] = list(interruption.records)
+        match interruption.reason:
+            case SchemasUnavailable() as reason:
+                return self._intake.hold(records, reason)
+            case Stopped() as reason:
+                return self._intake.stop(records, reason)
+            case _:
+                self._intake.put_back(records)
+                return []
 
     def _end_batch(self, started: float) -> None:
         """Commit what was done, and with it what was skipped; what was only skipped may wait a moment."""
@@ -301,7 +294,3 @@ class Loop:
         task = self._assignment.running.get(record.partition() or 0)
         if error is None and task is not None:
             task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)
-
-
-async def _finish(tasks: list[PartitionTask], wait_s: float) -> None:
-    await asyncio.gather(*(task.finish(wait_s) for task in tasks))

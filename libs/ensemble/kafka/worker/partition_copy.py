@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from ensemble.clock import SystemClock
-from ensemble.engine.compiled import Limits, Plan
+from ensemble.engine.compiled import CompiledService, compile_service
+from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError
 from ensemble.kafka import client_config as clients
@@ -16,12 +17,14 @@ from ensemble.policies.service import ServicePolicies
 from ensemble.service.service import Service
 
 
-def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> Plan:
+def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> CompiledService:
     """Compile the service, under the policies that hold where this runs."""
-    return Plan(service, SystemClock(), Limits(policies), sources)
+    return compile_service(service, SystemClock(), Limits(policies), sources)
 
 
-def copy_partition(plan: Plan, partition: int, access: ClusterClient, limit_s: float = 60.0) -> PartitionTask:
+def copy_partition(
+    plan: CompiledService, partition: int, access: ClusterClient, limit_s: float = 60.0
+) -> PartitionTask:
     """Restore the partition's state as its owner would. Raises FatalError if that takes longer than `limit_s`."""
     task, limit = PartitionTask(plan, partition), time.monotonic() + limit_s
     reader = clients.assigned_reader(access.shared, "ensemble-cli")

@@ -17,7 +17,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import SystemClock
-from ensemble.engine.compiled import Limits, Plan
+from ensemble.engine.compiled import CompiledService, compile_service
+from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
@@ -59,7 +60,7 @@ def run_service(service: Service) -> int:
         shown, limits = ProcessStatus(LoopMetrics(service.name)), _limits(service, settings)
         _stop_on_signals(shown)
         _serve_health(service, settings, shown)
-        plan = _awaited(lambda: Plan(service, SystemClock(), limits, sources), shown)
+        plan = _awaited(lambda: compile_service(service, SystemClock(), limits, sources), shown)
         shown.loop = loop_of(plan, settings, kafka, shown.metrics) if plan else None
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
@@ -93,7 +94,7 @@ class ProcessStatus:
             self.loop.stop()
 
 
-def _awaited(make: Callable[[], Plan], shown: ProcessStatus) -> Plan | None:
+def _awaited(make: Callable[[], CompiledService], shown: ProcessStatus) -> CompiledService | None:
     """Wait until the schema registry gives every id and return the plan, or None if stopped before."""
     while not shown.stopping.is_set():
         try:
@@ -111,10 +112,12 @@ def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings,
 
     Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
-    return loop_of(Plan(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
+    return loop_of(compile_service(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
 
 
-def loop_of(plan: Plan, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None) -> Loop:
+def loop_of(
+    plan: CompiledService, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None
+) -> Loop:
     """Make a loop that runs `plan`. Raises ConfigurationError for the causes that `make_loop` names."""
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
     if kafka.security_protocol != "PLAINTEXT":

@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from ensemble.engine.compiled import Plan
+from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UnreadableState
 from ensemble.kafka.offsets import high_watermarks, low_watermarks
@@ -42,7 +42,9 @@ class Reading:
 class Restoration:
     """Rebuilds the state of some tasks, a little at a time, so that its caller can go on polling."""
 
-    def __init__(self, plan: Plan, tasks: list[PartitionTask], config: dict[str, Any], admin: AdminClient) -> None:
+    def __init__(
+        self, plan: CompiledService, tasks: list[PartitionTask], config: dict[str, Any], admin: AdminClient
+    ) -> None:
         self._plan, self._tasks, self._admin = plan, tasks, admin
         self._consumer = Consumer(config)
         self.records = 0

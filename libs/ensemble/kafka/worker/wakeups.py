@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ensemble.engine.async_calls import Call
+from ensemble.engine.async_calls import AsyncCall
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.service.ports import Clock
@@ -22,7 +22,7 @@ class Wakeups:
 
     def wait_s(self) -> float:
         """How long to wait for a record: until something is due, `poll_s` at most."""
-        if self.flights():
+        if self.in_flight():
             return 0.0
         due = self._next_due()
         left = self._poll_s if due is None else (due - self._clock.now()) / 1000
@@ -34,19 +34,12 @@ class Wakeups:
     def has_something(self) -> bool:
         """A timer, a retry, or the end of a call that had been left in flight."""
         due = self._next_due()
-        has_landed = any(task.calls.have_landed for task in self._assignment.running.values())
+        has_landed = any(task.calls.has_finished for task in self._assignment.running.values())
         return has_landed or (due is not None and due <= self._clock.now())
 
-    def flights(self) -> list[Call]:
+    def in_flight(self) -> list[AsyncCall]:
         """Return the calls in flight, with those that have come back but are not in a batch yet."""
-        return [call for task in self._assignment.running.values() for call in task.calls.flights.values()]
-
-    def fire_timers(self) -> None:
-        """Run the timers that are due and may be judged."""
-        for task in self._assignment.running.values():
-            until = self._gate.open_until(task, self._clock.now())
-            if until is not None:
-                task.fire_due(until)
+        return [call for task in self._assignment.running.values() for call in task.calls.in_flight.values()]
 
     def _next_due(self) -> int | None:
         dues = (task.next_due() for task in self._assignment.running.values())

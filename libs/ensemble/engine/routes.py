@@ -1,0 +1,93 @@
+"""Where records and timers go inside a service, and how its messages are written: values found once, at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Command, Message, schema_name
+from ensemble.messages.schema_set import SchemaSources
+from ensemble.policies.retry import RetryPolicy
+from ensemble.policies.service import ServicePolicies
+from ensemble.service.catalogue import Topic
+from ensemble.service.roles import Handler
+from ensemble.state.deduplication import WindowLimits
+from ensemble.state.unit_of_work import OutputRoute
+
+Decode = Callable[[bytes], Message]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a service may take before it gives up or forgets."""
+
+    policies: ServicePolicies = field(default_factory=ServicePolicies)
+    window: WindowLimits = field(default_factory=WindowLimits)
+
+
+@dataclass(frozen=True)
+class FailureRule:
+    """How failures of one kind of input are handled."""
+
+    name: str
+    """The message's type, or the timer's name."""
+    handler: str
+    policy: RetryPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """The handlers of one readable message type, and how its records are read and parked."""
+
+    message: type[Message]
+    read: Decode
+    handlers: tuple[Handler, ...]
+    seeds: tuple[str, ...]
+    is_async: bool
+    rule: FailureRule
+    parking_key: Callable[[Any], str] | None
+    """The key that its records are parked under; None: the record's own."""
+    overtakes: frozenset[str]
+    """Types of parked messages of its key that it makes moot."""
+
+    @property
+    def collapses(self) -> bool:
+        """Whether a later one of its key says the same again, as a new attempt."""
+        return issubclass(self.message, Command) and "attempt" in self.message.model_fields
+
+
+@dataclass(frozen=True, eq=False)
+class TimerRoute:
+    """The handlers of one timer."""
+
+    name: str
+    handlers: tuple[Handler, ...]
+    seeds: tuple[str, ...]
+    rule: FailureRule
+
+
+@dataclass(frozen=True)
+class Input:
+    """One consumed topic: its routes by the five bytes that every value starts with."""
+
+    topic: Topic
+    routes: Mapping[bytes, Route]
+    known: frozenset[bytes]
+    """Prefixes of messages that travel here but that this service does not take."""
+    is_control: bool = False
+    """Whether it carries operators' commands, which the runtime itself carries out."""
+
+
+def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSources) -> OutputRoute:
+    """Return how `message` is written to `topic` by `service`."""
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", schema_name(message).encode()),
+        ("ce_source", f"/services/{service}".encode()),
+        ("content-type", b"application/avro"),
+    ]
+    encode = encoder_for(message, sources.on(topic.name, message.__schemas__))
+    return OutputRoute(topic.name, attrgetter(topic.key), encode, headers)
