@@ -35,7 +35,7 @@ class Interruption:
 class BatchCycle:
     """Runs batches: finished calls, records, retries, async calls, timers, in this order."""
 
-    def __init__(  # noqa: PLR0913  the rest is keyword-only
+    def __init__(
         self,
         clock: Clock,
         run_async: Callable[[Coroutine[Any, Any, None]], None],

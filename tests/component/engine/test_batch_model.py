@@ -133,12 +133,13 @@ class Twin:
             model.advance(before, self.now)
 
     def discard(self) -> None:
-        """An operator does without every head that failed."""
+        """Discard every head that failed. The same batch fires the timers that fell due while their key was parked."""
         last = {dict(letter.headers())["ensemble.parking-key"].decode(): letter for letter in self.driver.dead_letters}
         for key, model in self.models.items():
             if model.parked:
                 self.driver.discard(last[key])
                 model.discard(self.now)
+                model.advance(self.now, self.now)
 
     @property
     def is_held_back(self) -> bool:
