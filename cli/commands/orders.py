@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ensemble.messages import Message
 
 group = typer.Typer(help="Place, inspect and control orders.")
-order_actions.add_to(group)
 
 Line = Annotated[
     list[str] | None,
@@ -182,3 +181,6 @@ def _tell(receipt: Receipt, message: Message, *, as_json: bool) -> None:
 
     fields: dict[str, Any] = message.model_dump()
     show_receipt(receipt, fields, as_json=as_json)
+
+
+order_actions.add_to(group)  # after the commands above: the help lists commands in this order
