@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -53,8 +55,9 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
         ]  # fmt: skip
         show_json({"services": flow.services, "edges": edges})
         return
-    draw = {"text": drawing.text, "mermaid": drawing.mermaid, "svg": drawing.svg}[form]
-    typer.echo(draw(flow), nl=False)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    drawings = {"text": lambda: drawing.text(flow, width), "mermaid": lambda: drawing.mermaid(flow)}
+    typer.echo(drawings.get(form, lambda: drawing.svg(flow))(), nl=False)
 
 
 def _services() -> list[Service]:

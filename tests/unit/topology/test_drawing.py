@@ -49,6 +49,12 @@ def test_text_tells_what_no_combination_holds() -> None:
     assert "courier (runtime)" in shown
 
 
+def test_a_line_that_is_too_long_for_the_terminal_is_broken_before_a_word() -> None:
+    lines = text(shop_flow(), 40).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "".join("".join(lines).split()) == "".join(text(shop_flow()).split())
+
+
 def test_a_flow_without_edges_has_no_blocks() -> None:
     assert text(Graph((), (), ())).startswith("──▶ command")
 

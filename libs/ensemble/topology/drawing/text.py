@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -14,12 +15,16 @@ __all__ = ["mermaid", "svg", "text"]
 _GREY = "#6b7280"
 
 
-def text(graph: Graph) -> str:
-    """Write the flow by its four combinations, then the edges from and to the outside, then the ledgers."""
+def text(graph: Graph, width: int | None = None) -> str:
+    """Write the flow by its four combinations, then the edges from and to the outside, then the ledgers.
+
+    Lines longer than `width` are broken before a word; by default no line is.
+    """
     blocks = [_block(f"{kind.title}: {kind.meaning}", kind.edges(graph)) for kind in COMBINATIONS]
     blocks += [_block("From outside, and to the outside", graph.of("outside")), _ledgers(graph.of("ledger"))]
     legend = "──▶ command   ╌╌▶ event   * conducts   (runtime): when a command has failed for good"
-    return "\n\n".join([block for block in blocks if block] + [legend]) + "\n"
+    drawing = "\n\n".join([block for block in blocks if block] + [legend])
+    return "".join(_broken(line, width) + "\n" for line in drawing.splitlines())
 
 
 def mermaid(graph: Graph) -> str:
@@ -47,6 +52,13 @@ def _line(edge: Edge, source: int, message: int) -> str:
     name = edge.message.__name__
     shaft = dash * (message - len(name) + 2)
     return f"  {_label(edge.source):<{source}}  {dash * 2} {name} {shaft}▶  {_label(edge.target)}"
+
+
+def _broken(line: str, width: int | None) -> str:
+    """Break a line that is too long; what follows is indented."""
+    if width is None or len(line) <= width:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
 
 
 def _ledgers(edges: tuple[Edge, ...]) -> str:
