@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -59,9 +60,10 @@ def show_decisions(state: Mapping[str, Any]) -> None:
         for row in rows:
             write(decisions.plain(row))
     elif rows:
+        width = shutil.get_terminal_size().columns
         write("what the orchestrator decided:")
         for line in decisions.align(rows):
-            write(f"  {line}")
+            write(textwrap.fill(f"  {line}", width, subsequent_indent=" " * 6, break_long_words=False))
 
 
 def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 Cell = str | int | float | None
 _GAP: Final = 3
+_NARROW_GAP: Final = 2
 _NARROWEST: Final = 4
 _TEXT: Final = 40
 """So much of a long text has to be seen; for more of it no other column gives way."""
@@ -87,7 +88,8 @@ def _show_table(sheet: Sheet) -> None:
         show_document(only_row(sheet), as_json=False)
         return
     names = fitting(sheet, console.width)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    padding = (0, gap(sheet, names, console.width) - 1, 0, 0)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, header_style="bold", show_edge=False)
     for name, width in widths(sheet, names, console.width).items():
         table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", width=width)
     for row in sheet.rows:
@@ -120,13 +122,20 @@ def fitting(sheet: Sheet, width: int) -> list[str]:
 def widths(sheet: Sheet, names: Sequence[str], width: int) -> dict[str, int]:
     """Return the width of each column; if they do not fit, the widest shrinks first."""
     by_name = {name: _width(sheet, name) for name in names}
-    while (excess := sum(by_name.values()) - _room(names, width)) > 0:
+    room = width - gap(sheet, names, width) * (len(names) - 1)
+    while (excess := sum(by_name.values()) - room) > 0:
         largest, second, *_ = [*sorted(by_name.values(), reverse=True), 0]
         widest = next(name for name in by_name if by_name[name] == largest)
         by_name[widest] -= min(excess, max(1, largest - second))
         if largest <= _NARROWEST:
             break
     return by_name
+
+
+def gap(sheet: Sheet, names: Sequence[str], width: int) -> int:
+    """Return the gap between columns: the narrow one if all columns fit with it and not with the usual one."""
+    needed, gaps = sum(_width(sheet, name) for name in names), len(names) - 1
+    return _NARROW_GAP if needed + _NARROW_GAP * gaps <= width < needed + _GAP * gaps else _GAP
 
 
 def _room(names: Sequence[str], width: int) -> int:

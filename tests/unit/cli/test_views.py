@@ -8,7 +8,7 @@ from cli.entries import Entry
 from cli.fleet import UnexpectedExit
 from cli.order_statistics import OrderStatistics
 from cli.orders import waits_for
-from cli.output import Sheet, fits, fitting, only_row, show, shown, widths
+from cli.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
 from cli.stock import check_ledger
 from ensemble.kafka.records import ReceivedRecord
 
@@ -154,3 +154,9 @@ def test_a_fallen_member_says_how_it_ended() -> None:
         "    plain",
     ]
     assert "was ended by SIGKILL" in str(UnexpectedExit("order", -9, []))
+
+
+def test_columns_move_together_before_one_is_cut() -> None:
+    sheet = Sheet(("section", "key"), [("x" * 10, "y" * 10)] * 2)
+    assert [gap(sheet, sheet.columns, width) for width in (23, 22, 21)] == [3, 2, 3]
+    assert widths(sheet, sheet.columns, 22) == {"section": 10, "key": 10}
