@@ -95,7 +95,10 @@ class ColouredOutput:
         self._console.print(legend(self._width))
 
     def title(self, scenario: Scenario, order_id: str) -> None:
-        self._console.print(f"\n[bold reverse] {scenario.name} [/] {scenario.shows} [bright_black]{order_id}[/]")
+        from rich.padding import Padding
+
+        self._console.print(f"\n[bold reverse] {scenario.name} [/] [bright_black]{order_id}[/]")
+        self._console.print(Padding(scenario.shows, (0, 0, 0, 2)))
 
     def line(self, line: Line) -> None:
         self._console.print(coloured(line, self._width))

@@ -51,8 +51,8 @@ class SentOperation:
     @property
     def place(self) -> str:
         """Return the place of the dead letter, or of the record itself if it is parked without one."""
-        lies = self.letter.entry.record.offset >= 0
-        return self.letter.place if lies else "/".join(map(str, self.operation.place))
+        is_written = self.letter.entry.record.offset >= 0
+        return self.letter.place if is_written else "/".join(map(str, self.operation.place))
 
     @property
     def ask(self) -> Ask:

@@ -113,9 +113,9 @@ class Cluster:
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
         specs = {At(topic, partition): spec for topic, partition in places}
-        return _patiently("offsets", partial(self._listed, specs, isolation)) if specs else {}
+        return _patiently("offsets", partial(self._list_offsets, specs, isolation)) if specs else {}
 
-    def _listed(self, specs: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
+    def _list_offsets(self, specs: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
         answers = self.admin.list_offsets(specs, isolation_level=isolation, request_timeout=_ANSWER_S)
         return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
 

@@ -60,8 +60,8 @@ class Report:
         """Return how many open orders are paused."""
         return sum(1 for order in self.open_orders if order.paused)
 
-    def found(self, check: str) -> int:
-        """Return how many violations a check has found."""
+    def violations_of(self, check: str) -> int:
+        """Return the number of violations that a check has found."""
         return Counter(violation.check for violation in self.violations)[check]
 
 
@@ -121,7 +121,7 @@ def _lines(report: Report) -> Iterator[tuple[object, ...]]:
     for topic, number in report.counted.messages.items() if report.counted else ():
         yield "messages", topic, number
     for check in CHECKS if report.counted else ():
-        yield "check", check, report.found(check) or "ok"
+        yield "check", check, report.violations_of(check) or "ok"
     for violation in report.violations[:_SHOWN]:
         yield "violation", *violation
     for row in open_rows(report)[:_SHOWN]:
@@ -174,7 +174,7 @@ def _tables(report: Report) -> Iterator[RenderableType]:
     if report.counted is None:
         return
     yield _table(("counted", ""), [(name, f"{number:,}") for name, number in counted_rows(report)])
-    yield _table(("check", "found", "asks that"), [_check_row(report, check) for check in CHECKS])
+    yield _table(("check", "result", "asks that"), [_check_row(report, check) for check in CHECKS])
     if report.violations:
         yield _table(_more("violation", report.violations), [tuple(v) for v in report.violations[:_SHOWN]])
     if report.open_orders:
@@ -192,7 +192,7 @@ def _check_row(report: Report, check: str) -> tuple[str, RenderableType, str]:
 
     if check == "money" and report.counted and any(sentence.startswith("money") for sentence in report.problems):
         return check, Text("not checked", style="yellow"), ASKED[check]
-    count = report.found(check)
+    count = report.violations_of(check)
     return check, Text(f"{count:,}", style="red") if count else Text("ok", style="green"), ASKED[check]
 
 

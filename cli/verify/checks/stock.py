@@ -39,7 +39,7 @@ class Holding:
     dispatched: Counter[str] = field(default_factory=Counter)
 
     @property
-    def held(self) -> Counter[str]:
+    def still_reserved(self) -> Counter[str]:
         return self.reserved - self.released - self.dispatched
 
 
@@ -147,17 +147,17 @@ def _judge(snapshot: Snapshot, order_id: str, holding: Holding) -> Iterator[str]
 
 def _of_completed(snapshot: Snapshot, order_id: str, holding: Holding, ordered: Counter[str]) -> Iterator[str]:
     waiting = [c for c in snapshot.of_order(order_id, "DispatchStock") if not snapshot.was_read("inventory", c)]
-    if waiting and holding.held == ordered:
+    if waiting and holding.still_reserved == ordered:
         return
     if holding.dispatched != ordered:
         yield f"is completed, but {_text(holding.dispatched)} was dispatched of {_text(ordered)}"
-    if holding.held:
-        yield f"is completed, but {_text(holding.held)} is still reserved"
+    if holding.still_reserved:
+        yield f"is completed, but {_text(holding.still_reserved)} is still reserved"
 
 
 def _of_cancelled(holding: Holding) -> Iterator[str]:
-    if holding.held:
-        yield f"is cancelled, but {_text(holding.held)} is still reserved"
+    if holding.still_reserved:
+        yield f"is cancelled, but {_text(holding.still_reserved)} is still reserved"
     if holding.dispatched:
         yield f"is cancelled, but {_text(holding.dispatched)} was dispatched"
 
