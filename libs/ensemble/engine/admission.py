@@ -61,7 +61,7 @@ class Admission:
         layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
 
     def done(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
-        """It was handled: the same again is a duplicate."""
+        """Remember a handled record, so that the same record again is a duplicate."""
         self._batch.counts.handled += 1
         if input_topic.topic.external and self._seen is not None:
             self._seen.add(record.key(), layer.input_id, self._batch.now)
@@ -77,7 +77,7 @@ def _check_text(key: bytes) -> None:
 
 
 def why_refused(input_topic: Input, value: bytes | None) -> TerminalError:
-    """What is wrong with a record that no handler takes."""
+    """Return the error of a record that no handler takes."""
     if value is None:
         return MisplacedRecord(
             f"a tombstone (null value) on {input_topic.topic.name}, which is not compacted; nothing can be read from it"

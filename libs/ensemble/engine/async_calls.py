@@ -42,22 +42,22 @@ class Owner(Protocol):
     """What `AsyncCalls` asks of the partition's task."""
 
     def holds_back(self, call: AsyncCall) -> bool:
-        """True when it must not begin now: its record is parked instead."""
+        """Return True if the call must not begin now; its record is parked instead."""
 
     async def call(self, call: AsyncCall) -> None:
         """Run the handlers; effects stay on the call's layer."""
 
     def ended(self, call: AsyncCall) -> None:
-        """It has come back: keep its effects, or deal with its error."""
+        """Keep the effects of a call that has come back, or settle its error."""
 
     def left(self, call: AsyncCall) -> None:
-        """It stays in flight: park its record."""
+        """Park the record of a call that stays in flight."""
 
     def behind(self, call: AsyncCall) -> None:
-        """It was not begun and its key is parked: let its record wait there."""
+        """Park the record of a call that was not started because its key is parked."""
 
     def cancelled(self, call: AsyncCall) -> None:
-        """Its outcome is not wanted any more."""
+        """Forget the attempt of a cancelled call."""
 
     def is_parked(self, key: bytes) -> bool: ...
 
@@ -74,11 +74,11 @@ class AsyncCalls:
         self._at_work: dict[bytes, AsyncCall] = {}
 
     def add(self, call: AsyncCall) -> None:
-        """Let it run after what this batch has of its key already."""
+        """Queue the call behind those of its key in this batch."""
         self.queued.setdefault(call.key, deque()).append(call)
 
     def has(self, key: bytes) -> bool:
-        """Something of this key waits to be called, or is in flight."""
+        """Return True if a call of this key is queued or in flight."""
         return bool(self.queued.get(key)) or key in self.in_flight
 
     async def finish(self, wait_s: float | None) -> None:
@@ -93,7 +93,7 @@ class AsyncCalls:
             self._leave(key, call)
 
     def collect_finished(self) -> None:
-        """Settle the in_flight that have come back."""
+        """Settle the calls in flight that have come back."""
         for key in [key for key, call in self.in_flight.items() if call.running and call.running.done()]:
             self._owner.ended(self.in_flight.pop(key))
 
@@ -103,25 +103,25 @@ class AsyncCalls:
         return any(call.running and call.running.done() for call in self.in_flight.values())
 
     def cancel(self, key: bytes) -> None:
-        """The outcome of its parked head is not wanted any more, whether in flight or about to be called."""
+        """Cancel the call of the key's parked head, whether in flight or about to begin."""
         heads = [call for call in self.queued.get(key, ()) if call.is_parked]
         for head in heads:
             self.queued[key].remove(head)
         self._cancel([*heads, *([self.in_flight.pop(key)] if key in self.in_flight else [])])
 
     def commit(self) -> None:
-        """The batch is committed, and with it the entries of what it left in flight."""
+        """Note that the batch has committed, and with it the entries of the calls in flight."""
         for call in self.in_flight.values():
             call.is_committed = True
 
     def drop(self) -> None:
-        """The batch is gone: so are the entries of what it left in flight, and their records come again."""
+        """Cancel the calls that the dropped batch left in flight; their records come again."""
         lost = [key for key, call in self.in_flight.items() if not call.is_committed]
         self._cancel([self.in_flight.pop(key) for key in lost])
         self._clear_lines()
 
     def close(self) -> None:
-        """The partition is gone."""
+        """Cancel all calls, because the partition is gone."""
         self._cancel([self.in_flight.pop(key) for key in list(self.in_flight)])
         self._clear_lines()
 
@@ -157,7 +157,7 @@ class AsyncCalls:
         self.queued.pop(key, None)
 
     def _park_rest(self, key: bytes) -> None:
-        """Once a key is parked, what came after waits there; a parked head alone goes on by itself."""
+        """Park the rest of a parked key's queue; only a parked head goes on by itself."""
         line = self.queued[key]
         if self._owner.is_parked(key):
             waiting = [call for call in line if not call.is_parked]

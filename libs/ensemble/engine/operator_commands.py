@@ -71,7 +71,7 @@ class OperatorCommands:
         self._answer(operation, self._outcome(operation))
 
     def _outcome(self, operation: Operation) -> Outcome:
-        """The same command again changes nothing, unless it was refused."""
+        """Carry out a command; the same command again changes nothing, unless it was refused."""
         name = _name_of(operation)
         if self._parking.was_done(name):
             return "nothing_to_do", "it was carried out before"
@@ -157,7 +157,7 @@ class OperatorCommands:
 
 
 def _name_of(operation: Operation) -> str:
-    """What makes two of them the same; one operation may name several records."""
+    """Return the name that equal operations share; one operation id may name several records."""
     match operation:
         case RecordOperation():
             what = f"{operation.place}/{operation.generation}/{operation.parking_key}"
@@ -170,7 +170,7 @@ def _name_of(operation: Operation) -> str:
 
 
 def _redriven(held: ParkedRecord, command: RedriveRecord) -> ParkedRecord:
-    """The parked record with its lineage, and with the edited value where there is one."""
+    """Return the parked record with its lineage, and with the edited value if there is one."""
     changes: dict[str, object] = {}
     if command.redriven_from:
         changes["headers"] = (*held.headers, _lineage(command))

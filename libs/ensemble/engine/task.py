@@ -85,7 +85,7 @@ class PartitionTask:
             raise
 
     def route(self, record: ConsumedRecord, input_topic: Input) -> None:
-        """As `take`, whatever its offset."""
+        """Handle a record like `take`, without moving the position."""
         value = record.value()
         route = input_topic.routes.get(value[:5]) if value is not None else None
         if route is None and (route := self._look_closer(record, input_topic, value)) is None:
@@ -98,7 +98,7 @@ class PartitionTask:
             self.run(record, input_topic, route)
 
     def _look_closer(self, record: ConsumedRecord, input_topic: Input, value: bytes | None) -> Route | None:
-        """A schema that came up after start, an operator's command, or nothing for us."""
+        """Route a schema first seen after start, carry out an operator's command, or refuse the record."""
         if input_topic.is_control:
             self._control.take(record)
             return None
@@ -110,7 +110,7 @@ class PartitionTask:
         return None
 
     def refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
-        """A record that no handler takes: skip it when that is normal, dead-letter it when it is not."""
+        """Refuse a record that no handler takes: skip it if that is expected, else dead-letter it."""
         value = record.value()
         is_known = input_topic is not None and value is not None and self.new_schemas.is_known(input_topic, value[:5])
         if input_topic is not None and is_known and not self._owns_commands(input_topic):
@@ -123,7 +123,7 @@ class PartitionTask:
         self._failures.settle(FailedInput(b"", record, rule, error, self.layer, lambda: None, "decode"))
 
     def reprocess(self, record: ConsumedRecord) -> str:
-        """Handle a record that had been skipped, as if it came now; words when it cannot be taken now."""
+        """Handle a record that had been skipped, as if it came now. Return the reason if that cannot be done now."""
         input_topic = self.plan.inputs.get(record.topic() or "")
         try:
             if input_topic is None or input_topic.is_control:
@@ -169,7 +169,7 @@ class PartitionTask:
         return True
 
     def _went_well(self, key: bytes, route: Route, *, is_new: bool) -> None:
-        """A duplicate says nothing of its handler."""
+        """Report a success to the circuit breaker; a duplicate is no success of its handler."""
         if is_new:
             self._failures.succeeded(route.rule.handler)
         else:
@@ -212,7 +212,7 @@ class PartitionTask:
             await attempted(call.route, layer, call.route.read(call.record.value()), bind)
 
     def ended(self, call: AsyncCall) -> None:
-        """It has come back: keep its effects, or deal with its error."""
+        """Keep the effects of a call that has come back, or settle its error."""
         goes_on = self._ended_well(call)
         if call.error is not None:
             goes_on = self._failures.settle(FailedInput.of(call, call.error))
@@ -231,18 +231,18 @@ class PartitionTask:
         return call.error is None
 
     def behind(self, call: AsyncCall) -> None:
-        """It was not begun and its key is parked: let its record wait there."""
+        """Park the record of a call that was not started because its key is parked."""
         self.parked.append(call.key, call.record, call.route)
 
     def cancelled(self, call: AsyncCall) -> None:
-        """Its outcome is not wanted any more."""
+        """Forget the attempt of a cancelled call."""
         self._failures.forget(call.route.rule.handler, call.key)
 
     def is_parked(self, key: bytes) -> bool:
         return key in self.stores.parking.keys
 
     def next_due(self) -> int | None:
-        """When its next timer or retry falls due, epoch milliseconds."""
+        """Return when the next timer or retry falls due, epoch milliseconds."""
         dues = (self.next_timer(), self.parked.next_due())
         return min((due for due in dues if due is not None), default=None)
 
@@ -255,7 +255,7 @@ class PartitionTask:
         self.parked.restored()
 
     def start_at(self, offsets: dict[str, int]) -> None:
-        """The next offset of each input, as the group has them committed."""
+        """Start at the next offset of each input, as the group has committed them."""
         self.positions, self._committed = dict(offsets), dict(offsets)
 
     def rewind(self) -> dict[str, int]:
@@ -269,9 +269,9 @@ class PartitionTask:
         return self.positions != self._committed
 
     def offsets(self) -> dict[str, int]:
-        """The offsets to commit.
+        """Return the offsets to commit.
 
-        When no input moved (a batch of timers), those there are: every transaction proves the slot.
+        If no input moved (a batch of timers) all offsets are returned: every transaction proves the slot.
         """
         moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
         return moved or self.positions
@@ -292,13 +292,13 @@ class PartitionTask:
         return bool(self.outputs) or any(store.is_dirty for store in self.stores.all)
 
     def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
-        """The batch's changelog records, by topic."""
+        """Yield the batch's changelog records, by topic."""
         for store in self.stores.all:
             if changes := store.changes():
                 yield store.changelog, changes
 
     def fold(self) -> None:
-        """The transaction committed."""
+        """Take over the batch, whose transaction has committed."""
         self._committed = dict(self.positions)
         self._batch.end()
         self._failures.commit()
@@ -307,7 +307,7 @@ class PartitionTask:
             store.fold()
 
     def drop(self) -> None:
-        """The transaction did not happen."""
+        """Drop the batch, whose transaction did not happen."""
         self._batch.end()
         self.calls.drop()
         for store in self.stores.all:
@@ -315,5 +315,5 @@ class PartitionTask:
         self.parked.restored()
 
     def close(self) -> None:
-        """The partition is not ours any more: calls that are under way are cancelled."""
+        """Cancel calls that are under way, because the partition is not ours any more."""
         self.calls.close()

@@ -26,14 +26,14 @@ class AttemptGate:
         return bool(paused) and ("service", plan.service.name) in paused and not plan.asks_for_pauses
 
     def on(self, key: bytes, route: Route) -> str:
-        """What a record has to wait for; nothing, when it may be tried. That attempt may be an outage's probe."""
+        """Return what a record has to wait for, or "" if it may be tried. That attempt may be a probe."""
         paused = self._pauses.paused
         if paused and ("command", route.rule.name) in paused and issubclass(route.message, Command):
             return f"command/{route.rule.name}"
         return self.out(key, route.rule)
 
     def out(self, key: bytes, rule: FailureRule) -> str:
-        """As `on`, for what no operator pauses by its type."""
+        """Return what `on` returns, without pauses of command types (timers have none)."""
         return "" if self._failures.may_try(rule.handler, key) else f"{OUTAGE}/{rule.handler}"
 
     def hold(self, key: bytes, what: str) -> None:
@@ -81,7 +81,7 @@ class AttemptGate:
         return scope != POLICY and (scope, name) not in self._pauses.paused
 
     def _out(self) -> list[str]:
-        """The handlers that are out and that keys here wait for."""
+        """Return the handlers with an open circuit for which keys of this partition wait."""
         return [what.removeprefix(f"{OUTAGE}/") for what in self._parking.blockers if what.startswith(f"{OUTAGE}/")]
 
 

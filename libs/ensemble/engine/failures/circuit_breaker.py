@@ -17,7 +17,7 @@ _PARTICULAR: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
 
 def cause_of(error: BaseException) -> str:
-    """What makes two failures the same: the error's class, and the head of its words without ids, numbers, quotes."""
+    """Return what equal failures share: the error's class, and its message's head without ids, numbers, quotes."""
     first, *_ = str(error).splitlines() or [""]
     head = _PARTICULAR.sub("#", first[: 4 * _HEAD])[:_HEAD].strip()
     return f"{type(error).__name__}: {head}" if head else type(error).__name__
@@ -100,7 +100,7 @@ class CircuitBreakers:
         return replace(watched.outage, until=now) if watched and watched.outage else None
 
     def forget(self, handler: str, key: str) -> None:
-        """The attempt was given up without a result. Another record may be the probe at once; repeating it is safe."""
+        """Forget an attempt that ended without a result, so that another record may be the probe. Safe to repeat."""
         watched = self._watched.get(handler)
         if watched is not None and watched.probe == key:
             watched.probe = None
@@ -141,7 +141,7 @@ class CircuitBreakers:
 
 
 def _streak(watched: _Watched, cause: str, now: int) -> _Streak:
-    """The streak of this cause; the oldest gives way, so that causes that are all different take no memory."""
+    """Return the streak of this cause. The oldest streak gives way, so that many causes take no memory."""
     if cause not in watched.streaks and len(watched.streaks) >= MOST_CAUSES:
         del watched.streaks[next(iter(watched.streaks))]
     return watched.streaks.setdefault(cause, _Streak(now))

@@ -54,7 +54,7 @@ class FailedInput:
 
     @classmethod
     def of(cls, call: AsyncCall, error: Exception) -> FailedInput:
-        """A record that its handlers could not handle."""
+        """Return the failed input of a call whose handlers raised `error`."""
         return cls(call.key, call.record, call.route.rule, error, call.layer, lambda: _decoded(call))
 
 
@@ -69,7 +69,10 @@ class Failures:
         """Those of this batch, and of batches before it that were dropped."""
 
     def settle(self, failed: FailedInput) -> bool:
-        """Deal with it. True when its key may go on, for the record was skipped; a FatalError is raised again."""
+        """Park, dead-letter or skip a failed input. Return True if it was skipped, so that its key is free.
+
+        Re-raises a FatalError.
+        """
         failed.layer.drop()
         self._batch.counts.failures += 1
         if isinstance(failed.error, FatalError):
@@ -89,12 +92,12 @@ class Failures:
         return self._by_policy(failed)
 
     def succeeded(self, handler: str) -> None:
-        """Something was handled: a streak of failures ends, and so does an outage."""
+        """End the handler's streak of failures, and its outage, after a success."""
         if (outage := self._outages.succeeded(handler, self._batch.now)) is not None:
             self._tell_closed(outage)
 
     def _rightly_blamed(self, failed: FailedInput, error: OutOfScope) -> FailedInput:
-        """A message under another key than its own is its sender's mistake, not its handler's."""
+        """Blame the sender, not the handler, for a message under another key than its own."""
         input_topic, message = self._batch.plan.inputs.get(failed.record.topic() or ""), failed.read()
         if input_topic is None or message is None:
             return failed
@@ -137,7 +140,7 @@ class Failures:
         self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
 
     def answer_again(self, record: ConsumedRecord, route: Route, entry: ParkedKey) -> None:
-        """A command came again that is given up, or held by policy: its sender is told once more."""
+        """Answer the sender once more when a command comes again that was given up, or is paused by policy."""
         if entry.status != "dead_lettered" and entry.blocked_on != POLICY:
             return
         layer, error = RecordLayer(), type(entry.error, (TerminalError,), {})(entry.words)
@@ -187,20 +190,20 @@ class Failures:
     # -- outages --------------------------------------------------------------------------------------------------
 
     def may_try(self, handler: str, key: bytes) -> bool:
-        """Whether an attempt may begin; while the handler is out, whether it may be the probe."""
+        """Return True if an attempt may begin; while the handler is out, if it may be the probe."""
         return not self._outages.is_watching or self._outages.may_try(handler, _text(key), self._batch.now)
 
     def forget(self, handler: str, key: bytes) -> None:
-        """An attempt was given up without a result: somebody else may be the probe."""
+        """Forget an attempt that ended without a result, so that another record may be the probe."""
         self._outages.forget(handler, _text(key))
 
     def begin(self) -> None:
-        """A batch begins: it tells the incidents that dropped ones could not."""
+        """Begin a batch with the incidents of batches that were dropped."""
         for incident in self._incidents:
             self._batch.tell(incident)
 
     def commit(self) -> None:
-        """The batch is committed, and its incidents are told."""
+        """Forget the incidents, which the batch has committed."""
         self._incidents.clear()
 
     def _count(self, failed: FailedInput) -> None:
@@ -229,7 +232,7 @@ class Failures:
 
 
 def _decoded(call: AsyncCall) -> Message | None:
-    """The message, when it is readable."""
+    """Return the message, or None if it is not readable."""
     try:
         return call.route.read(call.record.value())
     except EnsembleError:

@@ -83,7 +83,7 @@ class ParkedKeys:
         return self._held_back(key, record, route)
 
     def _concerns_others(self, record: ConsumedRecord, route: Route) -> bool:
-        """The usual case beside a parked key: nothing of this record's key waits, and nothing else is in its way."""
+        """Return True in the usual case beside a parked key: nothing holds this record back."""
         return (
             route.parking_key is None
             and record.key() not in self._parking.keys
@@ -102,7 +102,7 @@ class ParkedKeys:
         return bool(blocked_on)
 
     def key_of(self, record: ConsumedRecord, route: Route) -> bytes:
-        """The record's parking key; its own key where the message cannot say."""
+        """Return the record's parking key, or its record key if the message cannot be read."""
         own: bytes = record.key() or b""
         if route.parking_key is None or not own:
             return own
@@ -126,7 +126,7 @@ class ParkedKeys:
             self._let_undo_pass(key)
 
     def _collapse(self, key: bytes, repeated: tuple[int, ParkedRecord], held: ParkedRecord, route: Route) -> None:
-        """The newer attempt counts, in the place where the older one is known; its sender is told if that is lost."""
+        """Replace the older attempt by the newer one, in the older one's place; answer its sender if that is lost."""
         (number, older), newer = repeated, held.as_record()
         if redrives_of(newer):
             return  # an old one again
@@ -212,7 +212,7 @@ class ParkedKeys:
         self._due_at(key, self._batch.now)
 
     def _attempt_head(self, key: bytes) -> bool:
-        """True when the head is done with, and another one is there."""
+        """Try the head. Return True if it is finished and another one follows."""
         held = self._parking.head(key)
         if held is None:
             return False
@@ -247,7 +247,7 @@ class ParkedKeys:
         return self._owner.run_timer(timer) and not self.pop(key)
 
     def _timer_store(self, topic: str) -> TimerStore | None:
-        """The store that a parked timer belongs to; None when `topic` holds records."""
+        """Return the store that a parked timer belongs to, or None if `topic` holds records."""
         return self._timers if self._timers is not None and self._timers.changelog == topic else None
 
     def _target(self, input_topic: Input | None, value: bytes | None) -> Route | None:
@@ -261,7 +261,7 @@ class ParkedKeys:
         return False
 
     def pop(self, key: bytes) -> bool:
-        """The head is done with. True when nothing waited behind it, so that the key is free."""
+        """Remove the finished head. Return True if nothing waited behind it, so that the key is free."""
         self._resolve_head(key, "redriven", by="", reason="its key went on")
         is_free = self._parking.pop(key)
         if is_free and self._timers is not None:
@@ -289,7 +289,7 @@ class ParkedKeys:
     # -- in_flight and restores -------------------------------------------------------------------------------------
 
     def hold_flight(self, call: AsyncCall) -> None:
-        """A call stays in flight: its key waits for it, the batch does not."""
+        """Park the key of a call that stays in flight, so that the batch does not wait for the call."""
         entry: ParkedKey | None = self._parking.entry(call.key)
         if entry is None:
             self._failures.park(call.key, call.record, call.route.rule, status="in_flight")

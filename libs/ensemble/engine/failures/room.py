@@ -16,7 +16,7 @@ class ParkingCapacity:
         self._asked_for: bytes | None = None
 
     def check(self, key: bytes) -> None:
-        """Stopped when no record of `key` can be parked: it might have to be, whether its key is parked yet or not."""
+        """Raise Stopped if no further record of `key` can be parked, whether the key is parked yet or not."""
         if self._is_full(key):
             self._asked_for = key
             raise Stopped(
