@@ -18,7 +18,7 @@ from tests.drills.__main__ import DRILLS
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 KEPT = {
     pattern: row[2]
-    for row in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (7 days|for ever|latest per key) \|$", PAGE, re.MULTILINE)
+    for row in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (7 days|forever|latest per key) \|$", PAGE, re.MULTILINE)
     for pattern in re.findall(r"`([^`]+)`", row[0])
 }
 
@@ -26,7 +26,7 @@ KEPT = {
 def retention_of(topic: Topic) -> str:
     if topic.cleanup == "compact":
         return "latest per key"
-    return f"{topic.retention.days} days" if topic.retention else "for ever"
+    return f"{topic.retention.days} days" if topic.retention else "forever"
 
 
 def test_every_topic_is_in_the_table_as_it_is_made() -> None:
