@@ -6,7 +6,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
-from ensemble.state.store import Replayable
+from ensemble.state.restoring import PHASES
 from ensemble.state.unit_of_work import Output
 
 
@@ -34,19 +34,11 @@ class MemoryTopics:
 
     def restore(self, task: PartitionTask, plan: CompiledService) -> None:
         """Rebuild a task's stores from its changelogs and ledgers."""
-        for store in task.stores.all:
-            for record in self._of_partition(store.changelog, task.partition):
-                store.restore(record.raw_key or b"", record.raw_value)
-        for replayable in task.stores.replayable:
-            self._replay(replayable, task.partition, plan)
+        for find_sources in PHASES:
+            for source in find_sources(task.stores, plan):
+                for record in self._of_partition(source.topic, task.partition)[source.start :]:
+                    source.restore(record.raw_key or b"", record.raw_value, record.at_offset)
         task.restored()
-
-    def _replay(self, store: Replayable, partition: int, plan: CompiledService) -> None:
-        readers, start = plan.fact_readers(store.ledger), store.replay_from()
-        for record in self._of_partition(store.ledger, partition)[start:]:
-            assert record.raw_value is not None, "a ledger holds no tombstones"
-            store.replay(record.raw_key or b"", readers[record.raw_value[:5]](record.raw_value))
-            store.ledger_end = record.at_offset + 1
 
     def _of_partition(self, topic: str, partition: int) -> list[StoredRecord]:
         return [record for record in self.log if (record.at_topic, record.at_partition) == (topic, partition)]
