@@ -49,7 +49,7 @@ def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None
     with shop.thread(policies_dir=policies, batch_records=7) as member:
         shop.outsider.send(script("poisoned", "need mended", "add 1"))
         shop.outsider.send(*(script("poisoned", "add 1") for _ in range(5)))
-        wait_for(lambda: member.loop._intake.stopped, "its partition to stop")
+        wait_for(lambda: member.loop._poller.stopped, "its partition to stop")
         send_rounds(shop, ROUNDS)
 
         # when it is mended
@@ -81,7 +81,7 @@ def send_rounds(shop: Shop, rounds: int) -> None:
 
 
 def has_stopped(shop: Shop, member: ServiceThread) -> bool:
-    return member.loop._intake.stopped == set(member.partitions) == set(range(shop.service.partitions))
+    return member.loop._poller.stopped == set(member.partitions) == set(range(shop.service.partitions))
 
 
 def all_texts(shop: Shop) -> list[list[str]]:

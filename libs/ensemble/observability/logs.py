@@ -17,7 +17,7 @@ from ensemble.state.unit_of_work import current_layer
 
 
 def configure_logging(service: str, settings: RuntimeSettings) -> None:
-    """Set structlog and the standard logging up for this process."""
+    """Set up structlog and the standard logging for this process."""
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
@@ -38,7 +38,7 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
 
 
 def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Where the line belongs: order id (the key), message id, correlation id, topic, partition, offset."""
+    """Add the record in hand to the line: key, message id, correlation id, topic, partition, offset."""
     layer = current_layer.get()
     if layer is not None and layer.topic:
         event.setdefault("key", layer.key.decode(errors="replace"))

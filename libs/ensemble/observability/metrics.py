@@ -14,7 +14,7 @@ STATUSES: Final[tuple[str, ...]] = get_args(ParkedStatus)
 
 
 class LoopMetrics:
-    """What the loop counts. One registry a process, so that tests can have several."""
+    """Counts what the loop does, in a registry of its own, so that tests can have several."""
 
     def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -43,7 +43,7 @@ class LoopMetrics:
         self._service = service
 
     def record_batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
-        """One batch was committed."""
+        """Count a batch that was committed."""
         self._batches.observe(seconds)
         for task in tasks:
             self._outputs.inc(len(task.outputs))
@@ -52,7 +52,7 @@ class LoopMetrics:
                     self._records.labels(self._service, outcome).inc(count)
 
     def record_parked(self, tasks: Iterable[PartitionTask], now: int) -> None:
-        """Set the gauges of parked keys by status, as of now (epoch milliseconds)."""
+        """Set the gauges of parked keys and calls in flight, as of `now` (epoch milliseconds)."""
         entries = [entry for task in tasks for entry in task.stores.parking.entries()]
         for status in STATUSES:
             self._parked.labels(self._service, status).set(sum(entry.status == status for entry in entries))
@@ -61,26 +61,26 @@ class LoopMetrics:
         self._in_flight.set(sum(len(task.calls.in_flight) for task in tasks))
 
     def record_stopped(self, stopped: int, out: Iterable[str]) -> None:
-        """Partitions that take no records, and handlers that are out."""
+        """Set the number of partitions that take no records, and the handlers whose circuit is open."""
         self._stopped.set(stopped)
         self._outages.clear()
         for handler in out:
             self._outages.labels(self._service, handler).set(1)
 
     def record_open_transactions(self, records: int, seconds: float) -> None:
-        """Input records that an open transaction keeps readers from, and for how long already."""
+        """Set how many input records an open transaction hides from readers, and for how long already."""
         self._hidden.set(records)
         self._hidden_for.set(seconds)
 
     def record_abort(self) -> None:
-        """One batch was thrown away."""
+        """Count a batch that was aborted."""
         self._aborts.inc()
 
     def watch_partitions(self, partitions: Callable[[], int]) -> None:
-        """How many partitions this process works on, asked whenever somebody looks."""
+        """Set what returns the number of partitions that run, called whenever the metrics are read."""
         self._partitions.set_function(partitions)
 
 
 def _gauge(name: str, words: str, service: str, registry: CollectorRegistry) -> Gauge:
-    """Make a gauge of the whole service."""
+    """Return a gauge of the whole service."""
     return Gauge(name, words, ["service"], registry=registry).labels(service)

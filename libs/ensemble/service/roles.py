@@ -47,7 +47,10 @@ class RoleSpec:
 
 
 def role(kind: type, **adapters: object) -> RoleSpec:
-    """Give a role its adapters: `role(Charger, gateway=HttpPaymentGateway(url))` fills fields that are no ports."""
+    """Give a role its adapters: `role(Charger, gateway=HttpPaymentGateway(url))` fills fields that are no ports.
+
+    The process awaits the `close()` of each adapter that has one when it ends, the last one given first.
+    """
     return RoleSpec(kind, adapters)
 
 

@@ -105,9 +105,9 @@ def test_what_was_set_back_is_sought_before_anything_else_is_read() -> None:
     started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
     members.running[0].positions[COMMANDS] = 9
     members.rewind()
-    assert members.is_set_back
+    assert members.must_seek
     members.seek_back(consumer)  # type: ignore[arg-type]  # it has all that is called
-    assert (consumer.at[COMMANDS, 0], members.is_set_back) == (5, False)
+    assert (consumer.at[COMMANDS, 0], members.must_seek) == (5, False)
 
 
 def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:
@@ -117,7 +117,7 @@ def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:
     consumer: Any = NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
     started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
     members.on_lost(consumer, places((COMMANDS, 0), (NEWS, 0), (CONTROL, 0)))
-    assert (commits, list(members.running), members.was_assigned) == ([], [], False)
+    assert (commits, list(members.running), members.membership.is_member) == ([], [], False)
     members.on_revoke(consumer, [])
     assert commits == ["commit"]
 
@@ -152,4 +152,4 @@ def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Gro
     members, consumer = assignment(), NotingConsumer({})
     members._admin = group
     members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
-    assert members.was_assigned is known
+    assert members.membership.is_member is known

@@ -4,6 +4,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+from ensemble.kafka.worker.assignment import Membership
 from ensemble.kafka.worker.consumer import ConsumerPoller
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "shop", "log_level": 0}
@@ -16,25 +17,30 @@ def members(lost_at: float | None) -> Any:
         return None
 
     callbacks = dict.fromkeys(("on_assign", "on_revoke", "on_lost", "raise_failure", "look_for_group"), nothing)
-    return SimpleNamespace(lost_at=lost_at, is_set_back=False, running={}, **callbacks)
+    membership = Membership()
+    membership.lost_at = lost_at
+    return SimpleNamespace(membership=membership, must_seek=False, running={}, **callbacks)
 
 
 def polled(lost_at: float | None) -> tuple[bool, Any]:
     """Whether the client was replaced at a poll."""
     assignment = members(lost_at)
-    intake = ConsumerPoller(NOWHERE, assignment, SimpleNamespace())  # type: ignore[arg-type]  # no end is reached
-    intake.subscribe(["shop.commands"])
-    first = intake.consumer
-    intake.poll(0.0, 1)
-    intake.consumer.close()
-    return intake.consumer is not first, assignment
+    gate: Any = SimpleNamespace()  # no end is reached
+    poller = ConsumerPoller(
+        config=NOWHERE, assignment=assignment, gate=gate, inputs=["shop.commands"], replace_after_s=45
+    )
+    poller.subscribe(["shop.commands"])
+    first = poller.consumer
+    poller.poll(0.0, 1)
+    poller.consumer.close()
+    return poller.consumer is not first, assignment
 
 
 def test_a_member_that_is_not_let_back_in_joins_with_a_new_client() -> None:
     """Seen after a broker was fenced for a second: the group was empty, and its only member polled for ever."""
     replaced, assignment = polled(lost_at=time.monotonic() - 3600)
     assert replaced
-    assert time.monotonic() - assignment.lost_at < 60, "the new one gets as much time"
+    assert time.monotonic() - assignment.membership.lost_at < 60, "the new one gets as much time"
 
 
 def test_a_member_that_lost_its_partitions_just_now_waits_for_its_turn() -> None:

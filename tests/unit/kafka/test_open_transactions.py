@@ -27,7 +27,7 @@ class Ends:
 def looked(ends: Ends, watch: OpenTransactions, seconds: float) -> float:
     ends.now += seconds
     for _ in range(2):  # one look asks, the next one takes the answer
-        watch.look([PLACE])
+        watch.sample([PLACE])
     return watch.longest_s()
 
 

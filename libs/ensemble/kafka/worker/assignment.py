@@ -1,4 +1,4 @@
-"""Which partitions are ours, and how far along each task is. The rebalance callbacks end here.
+"""The partitions of this member, and how far along each one's task is. The rebalance callbacks end here.
 
 Every batch is committed before the next poll, so a revocation never finds one half done: it only ends tasks. A task
 runs once all inputs' partition p are assigned and its state is restored; until then its partitions are paused.
@@ -30,8 +30,42 @@ _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
 
 
+class Membership:
+    """Whether the group knows this member, and since when it has been without partitions that it lost."""
+
+    def __init__(self) -> None:
+        self.is_member = False
+        self.lost_at: float | None = None
+        """When the member lost its partitions, or its client was replaced (monotonic); None once it has joined."""
+        self._is_producer_in_doubt = False
+
+    def join(self) -> None:
+        """Note that the group has assigned partitions."""
+        self.is_member, self.lost_at = True, None
+
+    def lose(self) -> None:
+        """Note that the group has let this member go."""
+        self.is_member, self.lost_at, self._is_producer_in_doubt = False, time.monotonic(), True
+
+    def is_left_out(self, limit_s: float) -> bool:
+        """Return whether the member has waited for longer than `limit_s` to be let back in."""
+        return self.lost_at is not None and time.monotonic() - self.lost_at >= limit_s
+
+    def restart_wait(self) -> None:
+        """Begin to wait anew: the member joins with a new client."""
+        self.lost_at = time.monotonic()
+
+    def needs_new_producer(self) -> bool:
+        """Return once, after a loss, that the transactions' coordinator may have been out of reach as well."""
+        needs, self._is_producer_in_doubt = self._is_producer_in_doubt, False
+        return needs
+
+
 class Assignment:
-    """The tasks of the partitions that this member holds."""
+    """Opens, restores, sets back and closes the tasks of the partitions that the group assigns to this member.
+
+    The loop looks at `must_restore` and `must_seek` and at `membership`; each is reset by the method that does it.
+    """
 
     def __init__(
         self, plan: CompiledService, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]
@@ -39,25 +73,21 @@ class Assignment:
         self._plan, self._admin, self._incremental = plan, admin, incremental
         self._before_revoke = before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
-        self.held: set[TopicPlace] = set()
+        self.membership = Membership()
         self.running: dict[int, PartitionTask] = {}
         self.restoring: dict[int, PartitionTask] = {}
+        self.must_restore = False
+        """Restoring has to begin anew with the tasks that `restoring` holds now."""
+        self.must_seek = False
+        """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
+        self._places_held: set[TopicPlace] = set()
         self._offsets: dict[TopicPlace, int] = {}
         self._starts_at: dict[int, dict[str, int]] = {}
-        self.resumed: dict[int, bool] = {}
-        """Partition -> did the group have offsets for it, for tasks being restored."""
-        self.changed = False
-        """Restoring has to begin anew with the tasks there are now."""
-        self.is_set_back = False
-        """Tasks went back to their last commit, and `seek_back` has not told the consumer yet."""
-        self.was_assigned = False
-        self._looks_again_at = 0.0
-        self.was_lost = False
-        self.lost_at: float | None = None
-        """Since when we are without what we lost (monotonic seconds), while the group has given us nothing."""
-        """The group could not be reached for a while: nor could whoever coordinates the transactions."""
-        self.failure: KafkaException | FatalError | None = None
-        """What went wrong in a callback; raised outside of it."""
+        self._had_offsets: dict[int, bool] = {}
+        """Whether the group had offsets for a partition that is being restored."""
+        self._next_lookup_at = 0.0
+        self._failure: KafkaException | FatalError | None = None
+        """The error of a callback, which `raise_failure` raises outside of it."""
 
     # -- callbacks: run inside poll() -----------------------------------------------------------------------------
 
@@ -66,24 +96,23 @@ class Assignment:
         try:
             self._take(consumer, partitions)
         except (KafkaException, FatalError) as error:
-            self.failure = error
+            self._failure = error
 
     def on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Give partitions back; what was only skipped since the last commit is committed first."""
         try:
             self._before_revoke()
         except (KafkaException, FatalError) as error:
-            self.failure = error
+            self._failure = error
         self._give_up(consumer, partitions)
 
     def on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Forget everything and commit nothing: the group has given our partitions to others already."""
+        """Forget everything and commit nothing: the group has given these partitions to other members already."""
         log.warning("partitions.lost", partitions=sorted({p.partition for p in partitions}))
-        self.was_lost, self.lost_at = True, time.monotonic()
-        self.was_assigned = False
+        self.membership.lose()
         self._give_up(consumer, partitions)
 
-    # -- in callbacks' service ------------------------------------------------------------------------------------
+    # -- helpers of the callbacks ----------------------------------------------------------------------------------
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._check_count(partitions)
@@ -94,10 +123,10 @@ class Assignment:
             consumer.assign(starts)
         if starts:
             consumer.pause(starts)
-        self.held |= {(p.topic, p.partition) for p in partitions}
+        self._places_held |= {(p.topic, p.partition) for p in partitions}
         self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
         self._open_tasks(consumer, {p.partition for p in starts})
-        self.was_assigned, self.lost_at = True, None
+        self.membership.join()
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
@@ -106,22 +135,22 @@ class Assignment:
         firsts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S)
         for place in committed:
             known = (place.topic, place.partition) not in unknown
-            self.resumed[place.partition] = self.resumed.get(place.partition, False) or known
+            self._had_offsets[place.partition] = self._had_offsets.get(place.partition, False) or known
         return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
-        """Open a task for each partition that is complete now; inputs may come one by one."""
+        """Open a task for each partition whose inputs are complete now; they may come one by one."""
         inputs = list(self._plan.inputs)
         for partition in partitions:
             places = [(topic, partition) for topic in inputs]
-            if self.held.issuperset(places):
+            if self._places_held.issuperset(places):
                 self._look_up(consumer, [place for place in places if place not in self._offsets])
                 self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
                 self.restoring[partition] = self._new_task(partition)
-                self.changed = True
+                self.must_restore = True
 
     def _look_up(self, consumer: Consumer, places: list[TopicPlace]) -> None:
-        """Where inputs that we have held for a while stand now."""
+        """Ask where the group stands now in inputs that this member has had for a while."""
         for place in self._starts(consumer, [TopicPartition(*place) for place in places]):
             consumer.seek(place)
             self._offsets[place.topic, place.partition] = place.offset
@@ -133,19 +162,19 @@ class Assignment:
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         numbers = {p.partition for p in partitions}
-        self.held -= {(p.topic, p.partition) for p in partitions}
+        self._places_held -= {(p.topic, p.partition) for p in partitions}
         self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
         for partition in numbers:
             if (task := self.running.pop(partition, None)) is not None:
                 task.close()
-            self.resumed.pop(partition, None)
+            self._had_offsets.pop(partition, None)
             if self.restoring.pop(partition, None):
-                self.changed = True
+                self.must_restore = True
         if self._incremental:
             consumer.incremental_unassign(partitions)
         else:
             consumer.unassign()
-        if staying := [TopicPartition(*place) for place in self.held if place[1] in numbers]:
+        if staying := [TopicPartition(*place) for place in self._places_held if place[1] in numbers]:
             consumer.pause(staying)  # without the input that went, the others of its partition are not read
 
     def _check_count(self, partitions: list[TopicPartition]) -> None:
@@ -160,65 +189,72 @@ class Assignment:
     # -- outside of callbacks -------------------------------------------------------------------------------------
 
     def begin_restoring(self) -> list[PartitionTask]:
-        """Return the tasks to restore, each empty: a restoration that was interrupted leaves nothing half done."""
+        """Return empty tasks to restore: a restoration that was interrupted leaves nothing half done."""
+        self.must_restore = False
         self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
         return list(self.restoring.values())
 
     def start_restored(self, consumer: Consumer) -> list[PartitionTask]:
-        """All that was restoring runs from now on."""
+        """Run all tasks that were being restored, and return them."""
         started = list(self.restoring.values())
         for task in started:
             task.restored()
             self._check_offsets_exist(task)
             self.running[task.partition] = task
         self.restoring = {}
-        self.read_on(consumer, self._places(started))
+        self.resume(consumer, self._places(started))
         return started
 
-    def read_on(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Read partitions that were paused, at once."""
+    def resume(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Read partitions that were paused again, at once."""
         consumer.resume(places)
         self._wake(consumer, places)
 
     def _wake(self, consumer: Consumer, places: list[TopicPartition]) -> None:
-        """Ask the brokers of resumed partitions for offsets: the client would look at them once a second only."""
+        """Have the client fetch at once (librdkafka workaround).
+
+        It looks at resumed partitions once a second, or when it has another request for their brokers.
+        """
         if places:
             with suppress(KafkaException):
                 consumer.offsets_for_times([TopicPartition(p.topic, p.partition, 0) for p in places], _WAKE_TIMEOUT_S)
 
     def look_for_group(self, consumer: Consumer) -> None:
-        """Whether the group knows us: with the `consumer` protocol, a member that gets nothing may never be told so."""
+        """Find out whether the group knows this member, with the `consumer` protocol (librdkafka workaround).
+
+        A member that gets no partitions may never be called back.
+        """
         now = time.monotonic()
-        if not self._incremental or self.was_assigned or now < self._looks_again_at:
+        if not self._incremental or self.membership.is_member or now < self._next_lookup_at:
             return
-        self._looks_again_at = now + _LOOK_EVERY_S
+        self._next_lookup_at = now + _LOOK_EVERY_S
         name, own = self._plan.service.name, consumer.memberid()
         with suppress(KafkaException, TimeoutError):
             group = self._admin.describe_consumer_groups([name], request_timeout=_LOOK_TIMEOUT_S)[name]
             members = {member.member_id: member for member in group.result(_LOOK_TIMEOUT_S).members}
             target = members[own].target_assignment if own in members else None
-            self.was_assigned = target is not None and not target.topic_partitions
+            self.membership.is_member = target is not None and not target.topic_partitions
 
     def rewind(self) -> None:
         """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""
         for task in self.running.values():
             task.drop()
             task.rewind()
-        self.is_set_back = True
+        self.must_seek = True
 
     def seek_back(self, consumer: Consumer) -> None:
-        """Read on from where the tasks stand."""
-        self.is_set_back = False
+        """Have the consumer read on from where the tasks stand."""
+        self.must_seek = False
         for task in self.running.values():
             for topic, offset in task.positions.items():
                 consumer.seek(TopicPartition(topic, task.partition, offset))
 
     def restore_again(self, consumer: Consumer) -> None:
-        """State and offsets of all tasks are in doubt: begin as after an assignment."""
+        """Begin as after an assignment, because state and offsets of all tasks are in doubt."""
         self.abandon()
-        self._offsets, self.is_set_back = {}, True
-        consumer.pause([TopicPartition(*place) for place in self.held])
-        self._open_tasks(consumer, {partition for _, partition in self.held})
+        self._offsets, self.must_seek = {}, True
+        consumer.pause([TopicPartition(*place) for place in self._places_held])
+        self._open_tasks(consumer, {partition for _, partition in self._places_held})
 
     def abandon(self) -> None:
         """Forget all tasks and whatever they have not committed."""
@@ -227,20 +263,20 @@ class Assignment:
         self.running, self.restoring = {}, {}
 
     def raise_failure(self) -> None:
-        """FatalError when a callback failed."""
-        match self.failure:
+        """Raise FatalError if a callback has failed."""
+        match self._failure:
             case None:
                 return
             case FatalError():
-                raise self.failure
+                raise self._failure
             case KafkaException():
-                raise FatalError(f"rebalance failed: {self.failure.args[0].str()}") from self.failure
+                raise FatalError(f"rebalance failed: {self._failure.args[0].str()}") from self._failure
 
     def _places(self, tasks: list[PartitionTask]) -> list[TopicPartition]:
         return [TopicPartition(topic, task.partition) for task in tasks for topic in self._plan.inputs]
 
     def _check_offsets_exist(self, task: PartitionTask) -> None:
-        if task.holds_state and not self.resumed.get(task.partition, False):
+        if task.holds_state and not self._had_offsets.get(task.partition, False):
             raise LostState(
                 f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} "
                 "has no committed offsets: "

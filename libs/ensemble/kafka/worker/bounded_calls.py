@@ -1,6 +1,6 @@
-"""Client calls that do not keep their own timeout, made where they can be left behind.
+"""Makes client calls that overrun their timeout where they can be abandoned (librdkafka workaround).
 
-`send_offsets_to_transaction` never looks at its timeout once it waits for the group's coordinator, and waits for ever
+`send_offsets_to_transaction` never looks at its timeout once it waits for the group's coordinator, and waits endlessly
 for one that has left the cluster or restarts (https://github.com/confluentinc/librdkafka/issues/5456 and 5511).
 """
 
@@ -25,9 +25,9 @@ class BoundedCalls:
         self._worker: _Worker | None = None
 
     def make(self, call: Call, limit_s: float) -> None:
-        """Return or raise as `call` does; KafkaException when it takes longer.
+        """Return or raise as `call` does. Raises KafkaException if it takes longer than `limit_s`.
 
-        Then it is left behind, and may still take effect: whatever it works on is not to be used again.
+        The call is abandoned then and may still take effect: its objects must not be used again.
         """
         worker = self._worker or _Worker()
         self._worker = None
@@ -42,14 +42,14 @@ class BoundedCalls:
             raise error
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Stop the thread."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.calls.put(_END)
 
 
 class _Worker:
-    """A thread that makes calls until told to end. It keeps no process alive."""
+    """A daemon thread that makes calls until it gets the end marker."""
 
     def __init__(self) -> None:
         self.calls: SimpleQueue[Call | None] = SimpleQueue()
@@ -64,6 +64,6 @@ class _Worker:
 def _error_of(call: Call) -> BaseException | None:
     try:
         call()
-    except BaseException as error:  # noqa: BLE001  it is raised again where the call was asked for
+    except BaseException as error:  # noqa: BLE001  raised again in the thread that made the call
         return error
     return None

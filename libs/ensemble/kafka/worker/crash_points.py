@@ -10,19 +10,19 @@ Reached = Callable[[str], None]
 
 
 def nothing_happens(_: str) -> None:
-    """Do nothing, as at each point outside of fault tests."""
+    """Do nothing, as all but fault tests do at each point."""
 
 
 def crash_points(setting: str) -> Reached:
-    """`after-flush:3` dies when that point is reached for the third time."""
+    """Return what dies at a point: `after-flush:3` when that point is reached for the third time."""
     if not setting:
         return nothing_happens
-    where, _, count = setting.partition(":")
+    target, _, count = setting.partition(":")
     left = int(count or 1)
 
     def reached(point: str) -> None:
         nonlocal left
-        left -= point == where
+        left -= point == target
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,4 +1,4 @@
-"""What a loop tells its metrics beside counts: what waits, what is out, what an open transaction hides."""
+"""Samples for the metrics: parked records, open circuits, stopped partitions, records behind open transactions."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _EVERY_S: Final = 1.0
 
 
 class Gauges:
-    """Measures once a second, never per message."""
+    """Samples once a second, never per message."""
 
     def __init__(self, metrics: LoopMetrics, plan: CompiledService, assignment: Assignment, admin: AdminClient) -> None:
         self._metrics, self._plan, self._assignment = metrics, plan, assignment
         self._open = OpenTransactions(admin)
         self._next = 0.0
 
-    def measure(self, stopped: int) -> None:
-        """Look around, when it is time; `stopped` partitions take no records now."""
+    def sample(self, stopped: int) -> None:
+        """Take the samples if a second has passed; `stopped` partitions take no records now."""
         now = time.monotonic()
         if now < self._next:
             return
         self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
         self._metrics.record_parked(tasks, self._plan.clock.now())
         self._metrics.record_stopped(stopped, (outage.handler for outage in self._assignment.breakers.lasting))
-        self._open.look((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
+        self._open.sample((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
         self._metrics.record_open_transactions(sum(self._open.records.values()), self._open.longest_s())

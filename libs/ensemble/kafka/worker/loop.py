@@ -1,4 +1,4 @@
-"""The loop of one service process: poll, handle, commit; restore when partitions come; fire timers when they are due.
+"""The loop of one service process: poll, handle, commit; restore assigned partitions; fire timers that are due.
 
 One thread, one consumer, one producer. A batch is what one poll finds, so it is one record when idle and many under
 load.
@@ -7,7 +7,6 @@ load.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Sequence
 from itertools import chain
@@ -25,8 +24,9 @@ from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.worker.adapters import close_adapters
 from ensemble.kafka.worker.assignment import Assignment
-from ensemble.kafka.worker.consumer import ConsumerPoller
+from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.gauges import Gauges
@@ -41,33 +41,44 @@ log = structlog.get_logger()
 
 _MOST_ABORTS = 20
 _ABORT_PAUSE_S = 0.02
-_FLIGHT_WAIT_S = 0.01
-"""While calls are in flight, nobody polls for so long at a time."""
+_CALLS_WAIT_S = 0.01
+"""Between two polls, calls in flight are run for so long."""
+_DEFER_PAUSE_S = 0.05
+"""A deferred record is read again this often; other partitions' batches run in between."""
 _LAZY_OFFSETS_S = 1.0
 """Offsets of records that had no effect are committed this often, not at once."""
 
 
 class Loop:
-    """Runs a plan until told to stop. `beat` is when it last turned, for the watchdog and /livez."""
+    """Runs a plan until told to stop. `last_turn_at` is monotonic, for the watchdog and /livez."""
 
     def __init__(
-        self, plan: CompiledService, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics
+        self, *, plan: CompiledService, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics
     ) -> None:
+        """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
         self._reached = crash_points(settings.crash_at)
-        self._explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
+        explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         self._transactions = Transactions(
             config=clients.producer,
             timeout_s=settings.commit_timeout_s,
             ledger_topics=[topic.name for topic in plan.service.ledgers],
             on_ledger=self._on_ledger,
-            explain=self._explain,
+            explain=explain,
             reached=self._reached,
         )
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
-        self._agenda = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
+        self._poller = ConsumerPoller(
+            config=clients.consumer,
+            assignment=self._assignment,
+            gate=self._gate,
+            inputs=[topic.name for topic in plan.service.inputs],
+            replace_after_s=3 * settings.session_timeout_s + 10,
+            explain=explain,
+        )
+        self._wakeups = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
         metrics.watch_partitions(lambda: len(self._assignment.running))
         self._restoration: Restoration | None = None
@@ -82,7 +93,8 @@ class Loop:
             take_s=settings.batch_s,
         )
         self._aborts = 0
-        self.beat = time.monotonic()
+        self._last_reason = ""
+        self.last_turn_at = time.monotonic()
         self.draining = False
 
     def stop(self) -> None:
@@ -91,27 +103,23 @@ class Loop:
 
     @property
     def is_ready(self) -> bool:
-        """Assigned and restored. A member without partitions, because others hold them all, is ready too."""
+        """Whether partitions are assigned and restored. A member is ready without any if others hold them all."""
         return self.why_not_ready == ""
 
     @property
     def why_not_ready(self) -> str:
-        """The reason in words, or nothing."""
+        """Return the reason, or an empty text if the process is ready."""
         if self.draining or self._stopping:
             return "draining"
-        if not self._assignment.was_assigned:
+        if not self._assignment.membership.is_member:
             return "no partitions assigned yet"
         return "restoring state" if self._assignment.restoring else ""
 
     def run(self) -> None:
-        """Run until stopped; raises FatalError when this process cannot go on."""
-        self._transactions.open(self._given_up, self._settings.startup_timeout_s)
-        self._intake = ConsumerPoller(self._clients.consumer, self._assignment, self._gate)
-        self._intake.inputs = [topic.name for topic in self._plan.service.inputs]
-        self._intake.explain = self._explain
-        self._intake.back_within_s = 3 * self._settings.session_timeout_s + 10
-        self._intake.subscribe(list(self._plan.inputs))
+        """Run until stopped. Raises FatalError if this process cannot go on."""
         try:
+            self._transactions.open(self._give_up, self._settings.startup_timeout_s)
+            self._poller.subscribe(list(self._plan.inputs))
             while not self._stopping:
                 self._turn()
         except BaseException:
@@ -121,48 +129,69 @@ class Loop:
             self._leave()
 
     def _turn(self) -> None:
-        self.beat = time.monotonic()
-        wait_s = 0.0 if self._restoration is not None else self._agenda.wait_s()
-        records = self._intake.poll(wait_s, self._settings.batch_records)
+        self.last_turn_at = time.monotonic()
+        wait_s = 0.0 if self._restoration is not None else self._wakeups.wait_s()
+        records = self._poller.poll(wait_s, self._settings.batch_records)
         if records:
             self._reached("after-poll")
-        if self._assignment.changed or self._restoration is not None:
+        if self._assignment.must_restore or self._restoration is not None:
             self._restore()
-        if self._assignment.is_set_back:
-            return  # what was polled comes again
-        self._run_flights(0.0 if records else _FLIGHT_WAIT_S)
-        started = time.perf_counter()
-        if records or self._agenda.has_something:
+        if self._assignment.must_seek:
+            return  # the polled records come again
+        self._run_calls(0.0 if records else _CALLS_WAIT_S)
+        started_at = time.perf_counter()
+        if records or self._wakeups.has_something:
             self._batch(records)
-        self._end_batch(started)
-        self._intake.start_again()
-        self._gauges.measure(len(self._intake.stopped))
+        self._end_batch(started_at)
+        self._poller.resume_possible()
+        self._gauges.sample(len(self._poller.stopped))
 
-    def _run_flights(self, wait_s: float) -> None:
-        """Let the calls in flight go on; between polls nobody else does."""
-        if flights := self._agenda.in_flight():
+    def _run_calls(self, wait_s: float) -> None:
+        """Run the calls in flight, which stand still otherwise."""
+        if flights := self._wakeups.in_flight():
             self._async.get_loop().run_until_complete(first_finished(flights, wait_s))
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
     def _batch(self, records: list[Message]) -> None:
-        self._cycle.run(self._assignment.running, records, self._put_back)
+        self._cycle.run(self._assignment.running, records, self._interrupt)
         self._reached("in-batch")
 
-    def _put_back(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
-        """Let the consumer read again what was not taken. Return the records of others, which are taken now."""
+    def _interrupt(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
+        """Have the consumer read again what is not taken now. Return the records that the batch takes all the same."""
         records: list[Any] = list(interruption.records)
         match interruption.reason:
             case SchemasUnavailable() as reason:
-                return self._intake.hold(records, reason)
+                return self._defer(records, str(reason))
             case Stopped() as reason:
-                return self._intake.stop(records, reason)
+                return self._stop_partition(records, str(reason))
             case _:
-                self._intake.put_back(records)
+                self._poller.put_back(records)
                 return []
 
+    def _defer(self, records: list[Message], reason: str) -> list[Message]:
+        """Put back the first record, whose schema cannot be had, and all of its topic's partition behind it."""
+        first, place = records[0], place_of(records[0])
+        deferred, others = split_by(records, lambda record: place_of(record) == place)
+        if reason != self._last_reason:
+            log.warning("record.deferred", topic=place[0], partition=place[1], offset=first.offset(), reason=reason)
+            self._last_reason = reason
+        self._poller.put_back(deferred)
+        time.sleep(_DEFER_PAUSE_S)
+        return others
+
+    def _stop_partition(self, records: list[Message], reason: str) -> list[Message]:
+        """Put back the first record and its partition's others, and read none of them until its task takes some."""
+        partition = records[0].partition() or 0
+        stopped, others = split_by(records, lambda record: self._poller.stops_with(record, partition))
+        self._poller.put_back(stopped)
+        if partition not in self._poller.stopped:
+            log.warning("partition.stopped", partition=partition, reason=reason)
+        self._poller.stop(partition)
+        return others
+
     def _end_batch(self, started: float) -> None:
-        """Commit what was done, and with it what was skipped; what was only skipped may wait a moment."""
+        """Commit what was done and skipped; offsets of records that were only skipped may wait a moment."""
         moved = [task for task in self._assignment.running.values() if task.is_dirty or task.is_ahead]
         if not moved or not (any(task.is_dirty for task in moved) or self._have_waited()):
             return
@@ -178,7 +207,7 @@ class Loop:
         return now - self._skipped_since > _LAZY_OFFSETS_S
 
     def _commit_now(self) -> None:
-        """Before partitions go: commit the offsets of records that had no effect."""
+        """Commit the offsets of records that had no effect, before partitions are revoked."""
         tasks = [task for task in self._assignment.running.values() if task.is_ahead]
         if tasks and self._commit(tasks):
             self._fold(tasks)
@@ -188,7 +217,7 @@ class Loop:
             task.fold()
 
     def _commit(self, tasks: list[PartitionTask]) -> bool:
-        """One transaction for all that these tasks did; True when it took effect. Otherwise their batch is gone."""
+        """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone."""
         match self._transactions.commit(self._work(tasks)):
             case Outcome.COMMITTED:
                 self._aborts = 0
@@ -208,31 +237,31 @@ class Loop:
                 for task in tasks
                 for topic, offset in task.offsets().items()
             ],
-            group=self._intake.group,
+            group=self._poller.group,
         )
 
     def _rewind(self) -> None:
         self.metrics.record_abort()
         self._aborts += 1
         if self._aborts > _MOST_ABORTS:
-            raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log says why")
+            raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log has the reasons")
         self._assignment.rewind()
         time.sleep(min(_ABORT_PAUSE_S * (self._aborts - 1), 1.0))
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
-        """Open a new producer, which ends the open transaction. Return True if the offsets show a commit."""
-        self._transactions.open(self._given_up, self._settings.restore_timeout_s)
+        """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
+        self._transactions.open(self._give_up, self._settings.restore_timeout_s)
         attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
         if any(task.is_ahead for task in tasks) and self._committed(list(attempted)) == attempted:
             return True
-        self._assignment.restore_again(self._intake.consumer)
+        self._assignment.restore_again(self._poller.consumer)
         return False
 
     def _committed(self, places: list[TopicPlace]) -> dict[TopicPlace, int]:
-        """Return the group's offsets. Raises FatalError if the group does not answer."""
-        asked, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
+        """Return the group's offsets. Raises FatalError if the broker does not answer."""
+        partitions, limit_s = [TopicPartition(*place) for place in places], self._settings.commit_timeout_s
         try:
-            answers = self._intake.consumer.committed(asked, timeout=limit_s)
+            answers = self._poller.consumer.committed(partitions, timeout=limit_s)
         except KafkaException as error:
             raise FatalError(
                 f"cannot tell whether the last transaction was committed: {error.args[0].str()}"
@@ -242,18 +271,17 @@ class Loop:
     # -- restoring ------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        if self._assignment.changed:
+        if self._assignment.must_restore:
             self._begin_restoring()
         if self._restoration is None or not self._restoration.advance(0.05, self._settings.restore_timeout_s):
             return
         log.info("state.restored", records=self._restoration.records, partitions=sorted(self._assignment.restoring))
         self._end_restoration()
         self._gate.forget(set(self._assignment.restoring))
-        self._prove_slot(self._assignment.start_restored(self._intake.consumer))
+        self._prove_slot(self._assignment.start_restored(self._poller.consumer))
 
     def _begin_restoring(self) -> None:
         self._end_restoration()
-        self._assignment.changed = False
         tasks = self._assignment.begin_restoring()
         if tasks:
             self._restoration = Restoration(self._plan, tasks, self._clients.reader, self._clients.admin)
@@ -264,33 +292,29 @@ class Loop:
             self._restoration = None
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
-        """Commit an empty transaction after each assignment, which fences an idle older process with our slot."""
-        if self._assignment.was_lost:
-            self._assignment.was_lost = False
-            self._transactions.open(self._given_up, self._settings.restore_timeout_s)
-        self._intake.capture_group()
+        """Commit a transaction after each assignment, which fences an idle older process with the same slot."""
+        if self._assignment.membership.needs_new_producer():
+            self._transactions.open(self._give_up, self._settings.restore_timeout_s)
+        self._poller.capture_group()
         if tasks and self._commit(tasks):
             self._fold(tasks)
 
     # -- leaving --------------------------------------------------------------------------------------------------
 
-    def _given_up(self) -> bool:
-        self.beat = time.monotonic()
+    def _give_up(self) -> bool:
+        self.last_turn_at = time.monotonic()
         return self._stopping
 
     def _leave(self) -> None:
         self.draining = True
         self._end_restoration()
-        self._intake.consumer.close()
+        self._poller.consumer.close()
         self._transactions.close()
-        for spec in self._plan.service.roles:
-            for adapter in spec.adapters.values():
-                if inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
-                    self._async.run(close())
-        self._async.close()
+        with self._async:
+            self._async.run(close_adapters(self._plan.service))
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
-        """Note that a fact reached the ledger, so that all state so far lies before the next offset."""
+        """Note that a fact has reached the ledger: all facts known now lie before the next offset."""
         task = self._assignment.running.get(record.partition() or 0)
         if error is None and task is not None:
             task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)

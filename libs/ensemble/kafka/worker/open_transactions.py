@@ -1,4 +1,4 @@
-"""Transactions that somebody left open: the last stable offset stays behind the high watermark, and readers wait."""
+"""Watches for transactions left open: the last stable offset stays behind the high watermark, and readers wait."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ _SUSPECT_S: Final = 15.0
 
 
 class OpenTransactions:
-    """Asks for both ends of our inputs now and then, without waiting for the answers."""
+    """Asks for both ends of the inputs every few seconds, without waiting for the answers."""
 
     def __init__(self, admin: AdminClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._admin, self._clock = admin, clock
-        self._asked: tuple[Answers, Answers] | None = None
+        self._answers: tuple[Answers, Answers] | None = None
         self._next = 0.0
         self._since: dict[TopicPlace, tuple[int, float]] = {}
         self.records: dict[TopicPlace, int] = {}
-        """How many records of a partition readers cannot see yet; those above 0."""
+        """The number of records that readers cannot see yet, for each partition that has any."""
 
-    def look(self, places: Iterable[TopicPlace]) -> None:
+    def sample(self, places: Iterable[TopicPlace]) -> None:
         """Take the answers that have come, and ask again when it is time."""
-        if self._asked is not None:
-            self._take(*self._asked)
+        if self._answers is not None:
+            self._take(*self._answers)
         now = self._clock()
-        if self._asked is None and now >= self._next:
+        if self._answers is None and now >= self._next:
             self._next = now + EVERY_S
             partitions = list(places)
             if partitions:
-                self._asked = request_ends(self._admin, partitions, _TIMEOUT_S)
+                self._answers = request_ends(self._admin, partitions, _TIMEOUT_S)
 
     def longest_s(self) -> float:
-        """How long the end that readers see has stood still at some partition, behind records that they do not see."""
+        """Return how long the longest open transaction has kept readers of a partition from its records."""
         return max((self._clock() - since for _, since in self._since.values()), default=0.0)
 
     def _take(self, stable: Answers, high: Answers) -> None:
         if not all(future.done() for future in (*stable.values(), *high.values())):
             return
-        self._asked = None
+        self._answers = None
         try:
             ends, highs = collect(stable, 0), collect(high, 0)
         except KafkaException:
-            return  # a broker that is away has nothing to tell about transactions
+            return  # a broker that is away knows nothing about transactions
         self.records = {place: highs[place] - end for place, end in ends.items() if highs[place] > end}
         self._note({place: ends[place] for place in self.records})
 
     def _note(self, behind: dict[TopicPlace, int]) -> None:
         now, before = self._clock(), self._since
-        kept = {place: before.get(place, (-1, now)) for place in behind}
-        self._since = {place: kept[place] if kept[place][0] == end else (end, now) for place, end in behind.items()}
+        ends = {place: before.get(place, (-1, now)) for place in behind}
+        self._since = {place: ends[place] if ends[place][0] == end else (end, now) for place, end in behind.items()}
         for place, (end, since) in self._since.items():
             if now - since > _SUSPECT_S and now - since < _SUSPECT_S + 2 * EVERY_S:
                 log.warning("transaction.hangs", topic=place[0], partition=place[1], offset=end, seconds=now - since)

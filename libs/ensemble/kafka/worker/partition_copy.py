@@ -1,10 +1,8 @@
-"""A copy of one partition of a service's state, as it is now, to try things on. Nothing of it is ever written."""
+"""Copies one partition of a service's state as it is now, for rehearsals. Nothing of the copy is ever written."""
 
 from __future__ import annotations
 
-import time
-
-from ensemble.clock import SystemClock
+from ensemble.clock import SystemClock, until
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
@@ -18,21 +16,20 @@ from ensemble.service.service import Service
 
 
 def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> CompiledService:
-    """Compile the service, under the policies that hold where this runs."""
+    """Return the service compiled under these policies."""
     return compile_service(service, SystemClock(), Limits(policies), sources)
 
 
 def copy_partition(
     plan: CompiledService, partition: int, access: ClusterClient, limit_s: float = 60.0
 ) -> PartitionTask:
-    """Restore the partition's state as its owner would. Raises FatalError if that takes longer than `limit_s`."""
-    task, limit = PartitionTask(plan, partition), time.monotonic() + limit_s
+    """Return the partition's task, restored like its owner's. Raises FatalError if that takes longer than `limit_s`."""
+    task = PartitionTask(plan, partition)
     reader = clients.assigned_reader(access.shared, "ensemble-cli")
     restoration = Restoration(plan, [task], reader, access.admin)
     try:
-        while not restoration.advance(0.2, limit_s):
-            if time.monotonic() > limit:
-                raise FatalError(f"{plan.service.name}[{partition}] was not read to its end within {limit_s:g} s")
+        if not any(restoration.advance(0.2, limit_s) for _ in until(limit_s)):
+            raise FatalError(f"{plan.service.name}[{partition}] was not read to its end within {limit_s:g} s")
     finally:
         restoration.close()
     task.restored()

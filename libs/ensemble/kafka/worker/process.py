@@ -1,4 +1,4 @@
-"""A service as a process: settings, logs, topics, health, signals, and the loop.
+"""Runs a service as a process: settings, logs, topics, health, signals, and the loop.
 
 Exit codes: 0 stopped, 1 failed, 2 misconfigured.
 """
@@ -42,14 +42,14 @@ log = structlog.get_logger()
 
 _LIVE_LIMIT_S = 45.0
 _COLLECT_EVERY = 50_000
-"""Objects made and not freed before Python looks for cycles among them."""
-_ASK_AGAIN_S = 1.0
+"""Threshold of the garbage collector's youngest generation."""
+_RETRY_S = 1.0
 
 
 def run_service(service: Service) -> int:
     """Run until SIGTERM or SIGINT.
 
-    Words on stderr and an exit code, never a traceback, for what a user can put right.
+    Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
     """
     try:
         settings = load(RuntimeSettings)
@@ -57,20 +57,20 @@ def run_service(service: Service) -> int:
         kafka, sources = load(KafkaSettings), schema_sources()
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})
-        shown, limits = ProcessStatus(LoopMetrics(service.name)), _limits(service, settings)
-        _stop_on_signals(shown)
-        _serve_health(service, settings, shown)
-        plan = _awaited(lambda: compile_service(service, SystemClock(), limits, sources), shown)
-        shown.loop = loop_of(plan, settings, kafka, shown.metrics) if plan else None
+        status, limits = ProcessStatus(LoopMetrics(service.name)), _limits(service, settings)
+        _stop_on_signals(status)
+        _serve_health(service, settings, status)
+        plan = _await_schemas(lambda: compile_service(service, SystemClock(), limits, sources), status)
+        status.loop = loop_of(plan, settings, kafka, status.metrics) if plan else None
     except ConfigurationError as error:
         print(f"{service.name}: {error}", file=sys.stderr)
         return 2
     with slot:
-        return _run(service, shown, settings)
+        return _run(service, status, settings)
 
 
 class ProcessStatus:
-    """What /livez, /readyz and signals see of the process: at first what it waits for, then its loop."""
+    """Answers /livez, /readyz and signals for the process: at first by what it waits for, then by its loop."""
 
     def __init__(self, metrics: LoopMetrics) -> None:
         self.metrics = metrics
@@ -84,31 +84,31 @@ class ProcessStatus:
 
     @property
     def why_not_live(self) -> str:
-        silent = time.monotonic() - self.loop.beat if self.loop else 0.0
+        silent = time.monotonic() - self.loop.last_turn_at if self.loop else 0.0
         return f"the loop has not turned for {silent:.0f} s" if silent > _LIVE_LIMIT_S else ""
 
     def stop(self) -> None:
-        """Finish. May be called from a signal handler."""
+        """Stop waiting, or the loop. May be called from a signal handler."""
         self.stopping.set()
         if self.loop:
             self.loop.stop()
 
 
-def _awaited(make: Callable[[], CompiledService], shown: ProcessStatus) -> CompiledService | None:
-    """Wait until the schema registry gives every id and return the plan, or None if stopped before."""
-    while not shown.stopping.is_set():
+def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -> CompiledService | None:
+    """Return the plan once the schema registry gives every id; None if the process is stopped before."""
+    while not status.stopping.is_set():
         try:
             return make()
         except SchemasUnavailable as error:
-            if shown.waits_for != str(error):
-                log.warning("service.waits", reason=str(error))
-            shown.waits_for = str(error)
-            shown.stopping.wait(_ASK_AGAIN_S)
+            if status.waits_for != str(error):
+                log.warning("service.delayed", reason=str(error))
+            status.waits_for = str(error)
+            status.stopping.wait(_RETRY_S)
     return None
 
 
 def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: Clock | None = None) -> Loop:
-    """Make the loop of `service`, on the machine's clock unless another is given.
+    """Return a loop for `service`, on the machine's clock unless another is passed.
 
     Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
@@ -118,13 +118,13 @@ def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings,
 def loop_of(
     plan: CompiledService, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None
 ) -> Loop:
-    """Make a loop that runs `plan`. Raises ConfigurationError for the causes that `make_loop` names."""
+    """Return a loop that runs `plan`. Raises ConfigurationError like `make_loop`."""
     shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
     if kafka.security_protocol != "PLAINTEXT":
         Permissions(plan.service, admin, principal(shared)).require()
     topics.require(admin, plan.service)
-    metrics = metrics or LoopMetrics(plan.service.name)
-    return Loop(plan, settings, _clients(plan.service, settings, shared, admin), metrics)
+    clients = _clients(plan.service, settings, shared, admin)
+    return Loop(plan=plan, settings=settings, clients=clients, metrics=metrics or LoopMetrics(plan.service.name))
 
 
 def _limits(service: Service, settings: RuntimeSettings) -> Limits:
@@ -140,17 +140,17 @@ def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, obje
     )
 
 
-def _serve_health(service: Service, settings: RuntimeSettings, shown: ProcessStatus) -> None:
+def _serve_health(service: Service, settings: RuntimeSettings, status: ProcessStatus) -> None:
     port = settings.http_port if settings.http_port is not None else service.http_port
     if port:
         guard = Guard(settings.http_token, settings.http_requests_per_s)
-        server = HealthServer(lambda: shown.why_not_live, lambda: shown.why_not_ready, shown.metrics.registry, guard)
+        server = HealthServer(lambda: status.why_not_live, lambda: status.why_not_ready, status.metrics.registry, guard)
         server.start(settings.http_host, port)
 
 
-def _stop_on_signals(shown: ProcessStatus) -> None:
+def _stop_on_signals(status: ProcessStatus) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: shown.stop())
+        signal.signal(name, lambda *_: status.stop())
 
 
 def calm_collector() -> None:
@@ -163,11 +163,11 @@ def calm_collector() -> None:
     gc.set_threshold(_COLLECT_EVERY, 10, 20)
 
 
-def _run(service: Service, shown: ProcessStatus, settings: RuntimeSettings) -> int:
-    loop = shown.loop
-    if loop is None or shown.stopping.is_set():
+def _run(service: Service, status: ProcessStatus, settings: RuntimeSettings) -> int:
+    loop = status.loop
+    if loop is None or status.stopping.is_set():
         return 0
-    watch(lambda: loop.beat, settings.watchdog_s)
+    watch(lambda: loop.last_turn_at, settings.watchdog_s)
     calm_collector()
     log.info("service.started", slot=settings.instance_id, inputs=[topic.name for topic in service.inputs])
     try:

@@ -1,7 +1,7 @@
 """The slot of an anonymous replica: `ENSEMBLE_INSTANCE_ID=auto` (docs/adr/0015-instance-slots.md).
 
 The slot is the host's name and the first number that no other process of the service holds on this host. A lock of the
-operating system holds it, so it is free again however the process ends, and who starts in its place takes it over.
+operating system holds it, so it is free again however the process ends, and the next process takes it over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_HOST: Final = 60
 
 
 class Slot:
-    """A slot that is ours until `close`, or until this process ends."""
+    """A slot that this process has until `close`, or until it ends."""
 
     def __init__(self, name: str, lock: int | None = None) -> None:
         self.name, self._lock = name, lock
@@ -34,19 +34,19 @@ class Slot:
         self.close()
 
     def close(self) -> None:
-        """Leave it to others."""
+        """Release the slot for other processes."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 def take_slot(service: str, instance_id: str, directory: Path | None = None) -> Slot:
-    """Return the configured slot, or with `auto` a leased one. Raises ConfigurationError if none is free."""
+    """Return the configured slot, or with `auto` a leased one. Raises ConfigurationError if there is none."""
     if instance_id != AUTO:
         return Slot(instance_id)
     host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:_LONGEST_HOST]
     try:
-        return _lease(service, host, _made(directory))
+        return _lease(service, host, _lock_directory(directory))
     except OSError as error:
         raise ConfigurationError(
             f"ENSEMBLE_INSTANCE_ID=auto needs a directory for its locks, and {error.filename} cannot be used "
@@ -54,10 +54,10 @@ def take_slot(service: str, instance_id: str, directory: Path | None = None) -> 
         ) from None
 
 
-def _made(directory: Path | None) -> Path:
-    place = directory or Path(tempfile.gettempdir(), f"ensemble-slots-{os.getuid()}")
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return place
+def _lock_directory(directory: Path | None) -> Path:
+    path = directory or Path(tempfile.gettempdir(), f"ensemble-slots-{os.getuid()}")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
 
 
 def _lease(service: str, host: str, directory: Path) -> Slot:

@@ -1,4 +1,4 @@
-"""What a loop has to do though no record comes, and how long it may wait for one until then."""
+"""Finds out what a loop has to do without records, and how long it may wait for one until then."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SHORTEST_S: Final = 0.001
 
 
 class Wakeups:
-    """Timers, retries of parked keys, and calls in flight, of all tasks that run."""
+    """Watches timers, retries of parked keys and calls in flight of all tasks that run."""
 
     def __init__(self, clock: Clock, assignment: Assignment, gate: DeadlineGate, poll_s: float) -> None:
         self._clock, self._assignment, self._gate, self._poll_s = clock, assignment, gate, poll_s
 
     def wait_s(self) -> float:
-        """How long to wait for a record: until something is due, `poll_s` at most."""
+        """Return how long to wait for a record: until something is due, `poll_s` at most."""
         if self.in_flight():
             return 0.0
         due = self._next_due()
@@ -32,15 +32,15 @@ class Wakeups:
 
     @property
     def has_something(self) -> bool:
-        """A timer, a retry, or the end of a call that had been left in flight."""
+        """Whether a timer or a retry is due, or a call that was left in flight has ended."""
         due = self._next_due()
-        has_landed = any(task.calls.has_finished for task in self._assignment.running.values())
-        return has_landed or (due is not None and due <= self._clock.now())
+        has_finished = any(task.calls.has_finished for task in self._assignment.running.values())
+        return has_finished or (due is not None and due <= self._clock.now())
 
     def in_flight(self) -> list[AsyncCall]:
-        """Return the calls in flight, with those that have come back but are not in a batch yet."""
+        """Return the calls in flight, with those that have finished since the last batch."""
         return [call for task in self._assignment.running.values() for call in task.calls.in_flight.values()]
 
     def _next_due(self) -> int | None:
-        dues = (task.next_due() for task in self._assignment.running.values())
-        return min((due for due in dues if due is not None), default=None)
+        times = (task.next_due() for task in self._assignment.running.values())
+        return min((due for due in times if due is not None), default=None)

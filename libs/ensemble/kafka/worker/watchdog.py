@@ -17,17 +17,17 @@ log = structlog.get_logger()
 EXIT_STUCK = 70
 
 
-def watch(last_beat: Callable[[], float], limit_s: float) -> None:
-    """Start the watch. `last_beat` is in `time.monotonic()` seconds."""
-    threading.Thread(target=_watch, args=(last_beat, limit_s), name="watchdog", daemon=True).start()
+def watch(last_turn_at: Callable[[], float], limit_s: float) -> None:
+    """Start the watch. `last_turn_at` is in `time.monotonic()` seconds."""
+    threading.Thread(target=_watch, args=(last_turn_at, limit_s), name="watchdog", daemon=True).start()
 
 
-def _watch(last_beat: Callable[[], float], limit_s: float) -> None:
-    while (still := limit_s - (time.monotonic() - last_beat())) > 0:
+def _watch(last_turn_at: Callable[[], float], limit_s: float) -> None:
+    while (still := limit_s - (time.monotonic() - last_turn_at())) > 0:
         time.sleep(min(still, 5.0) + 0.01)
     log.critical(
         "process.stuck",
         seconds=round(limit_s),
-        words="the loop has not turned; ending the process so that it is started anew",
+        reason="the loop has not turned; ending the process so that it is started anew",
     )
     os._exit(EXIT_STUCK)
