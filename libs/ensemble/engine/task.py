@@ -102,7 +102,7 @@ class PartitionTask:
         if input_topic.is_control:
             self._control.take(record)
             return None
-        if value is not None and not self.new_schemas.is_known(input_topic, value[:5]):
+        if value is not None and value[:5] not in input_topic.known:
             route = self.new_schemas.route(input_topic, value[:5])
             if route is not None:
                 return route

@@ -1,0 +1,36 @@
+"""Records of a schema that came up after the service had started."""
+
+from dataclasses import dataclass
+
+from ensemble.clock import ManualClock
+from ensemble.engine.compiled import compile_service
+from ensemble.engine.task import PartitionTask
+from ensemble.messages import SchemaSet, encoder_for
+from ensemble.messages.records import StoredRecord
+from ensemble.messages.schema_set import FileSchemaSources, SchemaVersion
+from tests.support.two_releases import v1, v2
+
+
+@dataclass(frozen=True)
+class SourcesWithLaterRelease(FileSchemaSources):
+    """The ids of the directories, and those that a registry has known since the next release."""
+
+    later: SchemaSet
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        return self.later.find(schema_id)
+
+
+def sale(offset: int, colour: str) -> StoredRecord:
+    value = encoder_for(v2.Sold)(v2.Sold(till="till-0", item="tea", colour=colour))
+    return StoredRecord("shop.sales", 0, offset, b"till-0", value)
+
+
+def test_every_record_of_a_new_schema_is_handled_not_the_first_alone() -> None:
+    compiled = compile_service(v1.service("shop"), ManualClock(), None, SourcesWithLaterRelease(v2.SCHEMAS))
+    task = PartitionTask(compiled, 0)
+    task.begin_batch(1)
+    for offset, colour in enumerate(("red", "blue", "green")):
+        task.take(sale(offset, colour))
+    assert len(task.outputs) == 3
+    assert task.counts.skipped == 0
