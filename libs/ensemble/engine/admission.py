@@ -1,4 +1,4 @@
-"""Letting a record in: who it is, whether it lies where it belongs, whether it was handled before."""
+"""Checks a record before it is handled: its identity, whether it lies where it belongs, whether it is a duplicate."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, U
 from ensemble.messages.codec import id_in
 from ensemble.messages.records import ConsumedRecord, bounded_id, message_id
 from ensemble.partitioning import partition_of
+from ensemble.state.deduplication import SeenWindow
 from ensemble.state.unit_of_work import RecordLayer
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -19,14 +20,13 @@ _NO_HEADERS: Final[dict[str, bytes]] = {}
 
 
 class Admission:
-    """The door of one partition."""
+    """Checks the records of one partition before they are handled: identity, partition, duplicates."""
 
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._seen = batch, batch.stores.seen
-        self._partitions = batch.plan.service.partitions
+    def __init__(self, batch: Batch, seen: SeenWindow | None, partition: int, partitions: int) -> None:
+        self._batch, self._seen, self._partition, self._partitions = batch, seen, partition, partitions
 
     def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
-        """Set the layer up for `record`; False when it is a duplicate."""
+        """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord."""
         key = record.key()
         self.identify(record, layer)
         if not key:
@@ -39,9 +39,9 @@ class Admission:
         if not input_topic.topic.external:
             return True
         right = partition_of(key, self._partitions)
-        if right != self._batch.partition:
+        if right != self._partition:
             raise MisplacedRecord(
-                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._batch.partition}; "
+                f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._partition}; "
                 "produce with partitioner=murmur2_random"
             )
         if self._seen is not None and self._seen.knows(key, layer.input_id):
@@ -51,8 +51,8 @@ class Admission:
 
     def identify(self, record: ConsumedRecord, layer: RecordLayer) -> None:
         """Give the layer the record's identity and place."""
-        found = record.headers()
-        headers = dict(found) if found else _NO_HEADERS
+        raw_headers = record.headers()
+        headers = dict(raw_headers) if raw_headers else _NO_HEADERS
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         input_id = message_id(record, headers)
         correlation = headers.get("ce_correlationid")
@@ -60,8 +60,8 @@ class Admission:
         layer.begin(record.key() or b"", input_id, correlation_id, _trace(headers, input_id), self._batch.time)
         layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
 
-    def done(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
-        """Remember a handled record, so that the same record again is a duplicate."""
+    def remember(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
+        """Note that `record` was handled: the same record again is a duplicate."""
         self._batch.counts.handled += 1
         if input_topic.topic.external and self._seen is not None:
             self._seen.add(record.key(), layer.input_id, self._batch.now)
@@ -76,13 +76,13 @@ def _check_text(key: bytes) -> None:
         ) from error
 
 
-def why_refused(input_topic: Input, value: bytes | None) -> TerminalError:
-    """Return the error of a record that no handler takes."""
+def why_refused(input_topic: Input, value: bytes | None, *, is_known: bool) -> TerminalError:
+    """Return what is wrong with a record that no handler takes."""
     if value is None:
         return MisplacedRecord(
             f"a tombstone (null value) on {input_topic.topic.name}, which is not compacted; nothing can be read from it"
         )
-    if value[:5] in input_topic.known:
+    if is_known:
         return UnhandledMessage(f"no handler here takes this message of {input_topic.topic.name}")
     try:
         schema_id = id_in(value)
@@ -96,6 +96,6 @@ def why_refused(input_topic: Input, value: bytes | None) -> TerminalError:
 
 def _trace(headers: dict[str, bytes], input_id: str) -> str:
     parent = headers.get("traceparent")
-    if parent and (found := _TRACEPARENT.match(parent)):
-        return found[1].decode()
+    if parent and (match := _TRACEPARENT.match(parent)):
+        return match[1].decode()
     return blake2b(input_id.encode(), digest_size=16).hexdigest()

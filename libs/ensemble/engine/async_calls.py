@@ -1,196 +1,165 @@
-"""Async handlers at work: side by side across keys, in order within one.
+"""Calls of async handlers: side by side across keys, in order within one.
 
-What has not come back when the batch has waited long enough stays *in flight*: its record is parked, the batch commits
-without it, and its end is one more input of a later batch. After a restart it is called again, so calls to the outside
-carry an idempotency key.
+A call that has not come back when the batch has waited long enough stays *in flight*: its record is parked, the batch
+commits without it, and its end is one more input of a later batch. After a restart it is made again, so requests to the
+outside carry an idempotency key.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from ensemble.engine.routes import Route
+from ensemble.engine.items import RecordItem
 from ensemble.errors import AttemptTimedOut
-from ensemble.messages.message import Message
-from ensemble.messages.records import ConsumedRecord
 from ensemble.state.unit_of_work import RecordLayer
 
 
 @dataclass(eq=False)
 class AsyncCall:
-    """One record in the hands of its handlers."""
+    """One record whose handlers are called in turn with others of its key."""
 
-    key: bytes
-    record: ConsumedRecord
-    route: Route
+    item: RecordItem
     is_parked: bool = False
-    """Its record is the head of a parked key."""
+    """Whether its record is the head of a parked key."""
     layer: RecordLayer = field(default_factory=RecordLayer)
     error: Exception | None = None
     is_duplicate: bool = False
     is_in_flight: bool = False
     is_committed: bool = False
-    """The batch that left it in flight has committed."""
+    """Whether the batch that left it in flight has committed."""
     running: asyncio.Task[None] | None = None
+    key: bytes = field(init=False)
 
-
-class Owner(Protocol):
-    """What `AsyncCalls` asks of the partition's task."""
-
-    def holds_back(self, call: AsyncCall) -> bool:
-        """Return True if the call must not begin now; its record is parked instead."""
-
-    async def call(self, call: AsyncCall) -> None:
-        """Run the handlers; effects stay on the call's layer."""
-
-    def ended(self, call: AsyncCall) -> None:
-        """Keep the effects of a call that has come back, or settle its error."""
-
-    def left(self, call: AsyncCall) -> None:
-        """Park the record of a call that stays in flight."""
-
-    def behind(self, call: AsyncCall) -> None:
-        """Park the record of a call that was not started because its key is parked."""
-
-    def cancelled(self, call: AsyncCall) -> None:
-        """Forget the attempt of a cancelled call."""
-
-    def is_parked(self, key: bytes) -> bool: ...
-
-
-class AsyncCalls:
-    """The calls of one partition."""
-
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
-        self.queued: dict[bytes, deque[AsyncCall]] = {}
-        """What this batch still has to do, by key."""
-        self.in_flight: dict[bytes, AsyncCall] = {}
-        """What is under way since an earlier batch."""
-        self._at_work: dict[bytes, AsyncCall] = {}
-
-    def add(self, call: AsyncCall) -> None:
-        """Queue the call behind those of its key in this batch."""
-        self.queued.setdefault(call.key, deque()).append(call)
-
-    def has(self, key: bytes) -> bool:
-        """Return True if a call of this key is queued or in flight."""
-        return bool(self.queued.get(key)) or key in self.in_flight
-
-    async def finish(self, wait_s: float | None) -> None:
-        """Run what this batch has, for `wait_s` at most; what is not back then stays in flight."""
-        workers = [asyncio.create_task(self._work(key)) for key in self.queued]
-        if workers:
-            await asyncio.wait(workers, timeout=wait_s)
-        for worker in workers:
-            if worker.done():
-                worker.result()  # a FatalError ends the process
-        for key, call in list(self._at_work.items()):
-            self._leave(key, call)
-
-    def collect_finished(self) -> None:
-        """Settle the calls in flight that have come back."""
-        for key in [key for key, call in self.in_flight.items() if call.running and call.running.done()]:
-            self._owner.ended(self.in_flight.pop(key))
+    def __post_init__(self) -> None:
+        self.key = self.item.key
 
     @property
     def has_finished(self) -> bool:
-        """Some flight waits to be settled."""
-        return any(call.running and call.running.done() for call in self.in_flight.values())
+        """Whether the handlers have returned."""
+        return self.running is not None and self.running.done()
 
-    def cancel(self, key: bytes) -> None:
-        """Cancel the call of the key's parked head, whether in flight or about to begin."""
+
+class AsyncCalls:
+    """The calls of one partition: queued, running, in flight. What they come to is answered, and applied elsewhere."""
+
+    def __init__(self) -> None:
+        self.queued: dict[bytes, deque[AsyncCall]] = {}
+        """The calls that this batch still has to make, by key."""
+        self.in_flight: dict[bytes, AsyncCall] = {}
+        """The calls under way since an earlier batch."""
+        self._running: dict[bytes, AsyncCall] = {}
+
+    def add(self, call: AsyncCall) -> None:
+        """Queue a call behind those of its key."""
+        self.queued.setdefault(call.key, deque()).append(call)
+
+    def has(self, key: bytes) -> bool:
+        """Return whether a call of this key is queued or in flight."""
+        return bool(self.queued.get(key)) or key in self.in_flight
+
+    def take_next(self, key: bytes) -> AsyncCall | None:
+        """Remove the next queued call of `key` and return it, or None when there is none left."""
+        queue = self.queued.get(key)
+        if queue:
+            return queue.popleft()
+        self.queued.pop(key, None)
+        return None
+
+    def take_waiting(self, key: bytes) -> list[AsyncCall]:
+        """Remove the queued calls of `key` and return them, but leave the call of a parked head."""
+        queue = self.queued[key]
+        waiting = [call for call in queue if not call.is_parked]
+        for call in waiting:
+            queue.remove(call)
+        return waiting
+
+    async def make(self, call: AsyncCall, handlers: Coroutine[Any, Any, None]) -> None:
+        """Await the handlers of a call. Their error is noted on the call."""
+        call.running, self._running[call.key] = asyncio.current_task(), call
+        try:
+            await handlers
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the task
+            call.error = error
+        if not call.is_in_flight:
+            del self._running[call.key]
+
+    def leave_running(self) -> list[AsyncCall]:
+        """Let the calls that still run stay in flight, and return them."""
+        calls = list(self._running.values())
+        for call in calls:
+            call.is_in_flight = True
+        self.in_flight.update(self._running)
+        self._running.clear()
+        return calls
+
+    def take_finished(self) -> list[AsyncCall]:
+        """Remove the calls in flight that have come back, and return them."""
+        finished = [key for key, call in self.in_flight.items() if call.has_finished]
+        return [self.in_flight.pop(key) for key in finished]
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether a call in flight has come back."""
+        return any(call.has_finished for call in self.in_flight.values())
+
+    # -- calls that are given up: each returns them --------------------------------------------------------------
+
+    def cancel(self, key: bytes) -> list[AsyncCall]:
+        """Cancel the call of a parked head, whether in flight or queued."""
         heads = [call for call in self.queued.get(key, ()) if call.is_parked]
         for head in heads:
             self.queued[key].remove(head)
-        self._cancel([*heads, *([self.in_flight.pop(key)] if key in self.in_flight else [])])
+        return _cancel([*heads, *([self.in_flight.pop(key)] if key in self.in_flight else [])])
 
     def commit(self) -> None:
-        """Note that the batch has committed, and with it the entries of the calls in flight."""
+        """Note that the batch is committed, and with it the entries of the calls that it left in flight."""
         for call in self.in_flight.values():
             call.is_committed = True
 
-    def drop(self) -> None:
-        """Cancel the calls that the dropped batch left in flight; their records come again."""
-        lost = [key for key, call in self.in_flight.items() if not call.is_committed]
-        self._cancel([self.in_flight.pop(key) for key in lost])
-        self._clear_lines()
+    def drop(self) -> list[AsyncCall]:
+        """Cancel the calls of a dropped batch: their entries are gone, and their records come again."""
+        keys = [key for key, call in self.in_flight.items() if not call.is_committed]
+        return _cancel([*(self.in_flight.pop(key) for key in keys), *self._take_queued()])
 
-    def close(self) -> None:
-        """Cancel all calls, because the partition is gone."""
-        self._cancel([self.in_flight.pop(key) for key in list(self.in_flight)])
-        self._clear_lines()
+    def close(self) -> list[AsyncCall]:
+        """Cancel all calls of a partition that was taken away."""
+        in_flight = list(self.in_flight.values())
+        self.in_flight.clear()
+        return _cancel([*in_flight, *self._take_queued()])
 
-    # -- one key --------------------------------------------------------------------------------------------------
-
-    async def _work(self, key: bytes) -> None:
-        line = self.queued[key]
-        while line:
-            call = line.popleft()
-            if call.is_parked or not self._owner.holds_back(call):
-                await self._make(key, call)
-                if call.is_in_flight:
-                    return
-                self._owner.ended(call)
-            self._park_rest(key)
-        self.queued.pop(key, None)
-
-    async def _make(self, key: bytes, call: AsyncCall) -> None:
-        call.running, self._at_work[key] = asyncio.current_task(), call
-        try:
-            await self._owner.call(call)
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled by the owner
-            call.error = error
-        if not call.is_in_flight:
-            del self._at_work[key]
-
-    def _leave(self, key: bytes, call: AsyncCall) -> None:
-        del self._at_work[key]
-        call.is_in_flight = True
-        self.in_flight[key] = call
-        self._owner.left(call)
-        self._park_rest(key)
-        self.queued.pop(key, None)
-
-    def _park_rest(self, key: bytes) -> None:
-        """Park the rest of a parked key's queue; only a parked head goes on by itself."""
-        line = self.queued[key]
-        if self._owner.is_parked(key):
-            waiting = [call for call in line if not call.is_parked]
-            for call in waiting:
-                line.remove(call)
-                self._owner.behind(call)
-
-    def _clear_lines(self) -> None:
-        self._cancel([call for line in self.queued.values() for call in line])
+    def _take_queued(self) -> list[AsyncCall]:
+        calls = [call for queue in self.queued.values() for call in queue]
         self.queued.clear()
-
-    def _cancel(self, calls: list[AsyncCall]) -> None:
-        for call in calls:
-            self._owner.cancelled(call)
-            if call.running is not None and not call.running.done():
-                call.running.cancel()
+        return calls
 
 
-async def first_finished(in_flight: list[AsyncCall], wait_s: float) -> None:
-    """Wait until one of them is back, `wait_s` at most."""
+def _cancel(calls: list[AsyncCall]) -> list[AsyncCall]:
+    for call in calls:
+        if call.running is not None and not call.running.done():
+            call.running.cancel()
+    return calls
+
+
+async def first_finished(in_flight: Iterable[AsyncCall], wait_s: float) -> None:
+    """Wait until one of the calls is back, `wait_s` at most."""
     running = [call.running for call in in_flight if call.running is not None]
     if running:
         await asyncio.wait(running, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def attempted(route: Route, layer: RecordLayer, message: Message, bind: Callable[[type], Any]) -> None:
-    """Run the handlers of one message, in order; AttemptTimedOut when they take longer than their policy says."""
+async def call_handlers(item: RecordItem, layer: RecordLayer, bind: Callable[[type], Any]) -> None:
+    """Call the handlers of one message, in order. Raises AttemptTimedOut if they take longer than their policy says."""
+    route = item.route
     limit = route.rule.policy.attempt_timeout_s
     try:
         async with asyncio.timeout(limit):
             for seed, handler in zip(route.seeds, route.handlers, strict=True):
                 layer.seed = f"{seed}{layer.input_id}/"
-                result = getattr(bind(handler.role), handler.method)(message)
+                result = getattr(bind(handler.role), handler.method)(item.message)
                 if isinstance(result, Awaitable):
                     await result
     except TimeoutError as error:

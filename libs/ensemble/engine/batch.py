@@ -1,15 +1,14 @@
-"""The batch in progress of one partition: what all that add to it share."""
+"""The batch in progress of one partition: its time, its outputs, its counts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from ensemble.clock import rfc3339
-from ensemble.engine.compiled import CompiledService
-from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.messages.message import Event
-from ensemble.state.unit_of_work import Output
+from ensemble.state.unit_of_work import Output, OutputRoute
 
 
 @dataclass
@@ -26,11 +25,10 @@ class Counts:
 
 
 class Batch:
-    """Outputs and state changes so far, and the time that all of them carry."""
+    """Outputs so far, and the time that all of them carry."""
 
-    def __init__(self, plan: CompiledService, partition: int, breakers: CircuitBreakers) -> None:
-        self.plan, self.partition, self.breakers = plan, partition, breakers
-        self.stores = plan.open_stores()
+    def __init__(self, operation_routes: Mapping[type, OutputRoute]) -> None:
+        self._operation_routes = operation_routes
         self.outputs: list[Output] = []
         self.counts = Counts()
         self.now, self.time = 0, ""
@@ -39,14 +37,14 @@ class Batch:
         """Start at `now`, epoch milliseconds."""
         self.now, self.time = now, rfc3339(now)
 
-    def tell(self, event: Event) -> None:
+    def emit_operation_event(self, event: Event) -> None:
         """Put out an event of the runtime's own, for operators."""
-        route = self.plan.operation_routes[type(event)]
+        route = self._operation_routes[type(event)]
         headers = [*route.headers, ("ce_id", _id_of(event)), ("ce_time", self.time)]
         self.outputs.append((route.topic, route.encode(event), route.key_of(event).encode(), headers, -1))
 
     def end(self) -> None:
-        """Nothing is left of it."""
+        """Forget outputs and counts."""
         self.outputs.clear()
         self.counts = Counts()
 

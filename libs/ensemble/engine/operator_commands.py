@@ -1,17 +1,20 @@
-"""Operators' commands, carried out in one partition: pause, resume, redrive, discard. Each is answered in words."""
+"""Operators' commands to one partition: pause, resume, redrive, discard. Each is answered with an event."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import structlog
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.failures.attempt_gate import AttemptGate
-from ensemble.errors import OversizedOutput, UndecodableRecord
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.failures.parked_keys import ParkedKeys
+from ensemble.errors import UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord
+from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.dead_letters import REDRIVEN_FROM
 from ensemble.system_messages.operations import (
     IN_FLIGHT,
@@ -27,156 +30,177 @@ from ensemble.system_messages.state import ParkedRecord, Pause, RecordHeader, Re
 
 log = structlog.get_logger()
 
-Outcome = tuple[Literal["done", "nothing_to_do", "refused"], str]
-DONE: Final[Outcome] = ("done", "")
+CommandOutcome = tuple[Literal["done", "nothing_to_do", "refused"], str]
+DONE: Final[CommandOutcome] = ("done", "")
 
 
-class Owner(Protocol):
-    """What operators' commands ask of the parked keys."""
+@dataclass(frozen=True)
+class Reprocess:
+    """What is left to do: a record that had been skipped is to be handled as if it came now."""
 
-    blocks: AttemptGate
+    command: RedriveRecord
+    record: StoredRecord
 
-    def redrive_head(self, key: bytes) -> None:
-        """Try the head of a parked key now, as if it had never failed."""
 
-    def discard_head(self, key: bytes) -> None:
-        """Do without the head of a parked key; what waits behind it goes on."""
+@dataclass(frozen=True)
+class DiscardHead:
+    """What is left to do: the head of a parked key is to end without its handlers."""
+
+    command: DiscardRecord
+    key: bytes
 
 
 class OperatorCommands:
-    """Carries out what `<service>.control` brings."""
+    """Decides and answers what `<service>.control` brings.
 
-    def __init__(self, batch: Batch, owner: Owner, reprocess: Callable[[StoredRecord], str]) -> None:
-        self._batch, self._parking, self._owner = batch, batch.stores.parking, owner
-        self._take_again = reprocess
-        self._carry_out: dict[type, Callable[..., Outcome]] = {
+    A command that needs handlers or timers is answered with what is left to do; `complete` follows that.
+    """
+
+    def __init__(
+        self, compiled: CompiledService, partition: int, batch: Batch, *, parking: ParkingStore, parked: ParkedKeys
+    ) -> None:
+        self._service, self._operations, self._partition = compiled.service.name, compiled.operations, partition
+        self._batch, self._parking, self._parked = batch, parking, parked
+        self._by_type: dict[type, Callable[..., CommandOutcome | Reprocess | DiscardHead]] = {
             PauseWork: self._pause,
             ResumeWork: self._resume,
             RedriveRecord: self._redrive,
             DiscardRecord: self._discard,
         }
 
-    def take(self, record: ConsumedRecord) -> None:
-        """Carry one command out and say how it went. What cannot be read is logged; there is nobody to answer."""
+    def read(self, record: ConsumedRecord) -> Operation | None:
+        """Return the command in `record`, or None if it cannot be read, which is logged: its sender is not known."""
         value = record.value() or b""
-        read = self._batch.plan.operations.get(value[:5])
+        read = self._operations.get(value[:5])
         try:
             operation = read(value) if read else None
         except UndecodableRecord as error:
             log.warning("operation.unreadable", offset=record.offset(), reason=str(error))
-            return
+            return None
         if not isinstance(operation, Operation):
-            log.warning("operation.unreadable", offset=record.offset(), reason="its schema is none of an operation")
-            return
-        self._answer(operation, self._outcome(operation))
+            log.warning("operation.unreadable", offset=record.offset(), reason="schema is not an operator command")
+            return None
+        return operation
 
-    def _outcome(self, operation: Operation) -> Outcome:
-        """Carry out a command; the same command again changes nothing, unless it was refused."""
+    def decide(self, operation: Operation) -> CommandOutcome | Reprocess | DiscardHead:
+        """Carry out what changes parked keys and pauses alone; the same command again changes nothing.
+
+        Raises OversizedOutput if the state that it leads to is too large.
+        """
         name = _name_of(operation)
         if self._parking.was_done(name):
             return "nothing_to_do", "it was carried out before"
-        if isinstance(operation, RecordOperation) and operation.partition != self._batch.partition:
+        if isinstance(operation, RecordOperation) and operation.partition != self._partition:
             return "refused", f"the record lies in partition {operation.partition}; send it there"
-        try:
-            outcome, words = self._carry_out[type(operation)](operation)
-        except OversizedOutput as error:
-            return "refused", str(error)
-        if outcome != "refused":
-            self._parking.mark_done(name, self._batch.now)
-        return outcome, words
+        step = self._by_type[type(operation)](operation)
+        return step if isinstance(step, Reprocess | DiscardHead) else self._noted(operation, step)
 
-    def _answer(self, operation: Operation, outcome: Outcome) -> None:
-        batch, name = self._batch, type(operation).__name__
-        log.info("operation", operation=name, outcome=outcome[0], words=outcome[1], by=operation.requested_by)
-        done = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": outcome[1]}
-        batch.tell(OperationDone(service=batch.plan.service.name, partition=batch.partition, at=batch.now, **done))
+    def complete(self, step: Reprocess | DiscardHead, refusal: str) -> CommandOutcome:
+        """Return the outcome of a command whose `step` was done, or could not be done because of `refusal`."""
+        if refusal:
+            return "refused", refusal
+        how = "redriven" if isinstance(step, Reprocess) else "discarded"
+        self._resolve(step.command, how)
+        return self._noted(step.command, DONE)
+
+    def answer(self, operation: Operation, outcome: CommandOutcome) -> None:
+        """Tell operators how a command went."""
+        name = type(operation).__name__
+        log.info("operation", operation=name, outcome=outcome[0], reason=outcome[1], by=operation.requested_by)
+        answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": outcome[1]}
+        place = {"service": self._service, "partition": self._partition, "at": self._batch.now}
+        self._batch.emit_operation_event(OperationDone.model_validate(place | answer))
+
+    def _noted(self, operation: Operation, outcome: CommandOutcome) -> CommandOutcome:
+        """Remember a command that was not refused."""
+        if outcome[0] != "refused":
+            self._parking.mark_done(_name_of(operation), self._batch.now)
+        return outcome
 
     # -- work -----------------------------------------------------------------------------------------------------
 
-    def _pause(self, command: PauseWork) -> Outcome:
-        if (command.scope, command.name) in self._batch.stores.pauses.paused:
+    def _pause(self, command: PauseWork) -> CommandOutcome:
+        if (command.scope, command.name) in self._parking.pauses:
             return "nothing_to_do", "it is paused already"
         who = {"operation_id": command.operation_id, "requested_by": command.requested_by}
         self._parking.set_pause(command.scope, command.name, Pause(**who, reason=command.reason, at=command.at))
         return DONE
 
-    def _resume(self, command: ResumeWork) -> Outcome:
-        if (command.scope, command.name) not in self._batch.stores.pauses.paused:
+    def _resume(self, command: ResumeWork) -> CommandOutcome:
+        if (command.scope, command.name) not in self._parking.pauses:
             return "nothing_to_do", "it is not paused"
         self._parking.set_pause(command.scope, command.name, None)
-        count = self._owner.blocks.release(f"{command.scope}/{command.name}")
+        count = self._parked.release(f"{command.scope}/{command.name}")
         return "done", f"{count} parked keys go on" if count else ""
 
     # -- records --------------------------------------------------------------------------------------------------
 
-    def _redrive(self, command: RedriveRecord) -> Outcome:
+    def _redrive(self, command: RedriveRecord) -> CommandOutcome | Reprocess:
         key = command.parking_key.encode()
-        known = self._parking.resolution(key, command.place, command.generation) if command.redriven_from else None
-        if known is not None:
-            return "nothing_to_do", f"it was {known.how} already"
+        earlier = self._parking.resolution(key, command.place, command.generation) if command.redriven_from else None
+        if earlier is not None:
+            return "nothing_to_do", f"it was {earlier.how} already"
         number = self._parking.find(key, command.place)
         if number is not None:
             return self._redrive_parked(key, number, command)
         if not command.redriven_from:
             return "nothing_to_do", "it is not held any more"
-        if refusal := self._take_again(_record_of(command, self._batch.now).as_record()):
-            return "refused", refusal
-        self._resolve(key, command, "redriven")
-        return DONE
+        return Reprocess(command, _record_of(command, self._batch.now).as_record())
 
-    def _redrive_parked(self, key: bytes, number: int, command: RedriveRecord) -> Outcome:
-        entry, held = self._parking.entry(key), dict(self._parking.waiting(key))[number]
-        assert entry is not None, "it was found there"
+    def _redrive_parked(self, key: bytes, number: int, command: RedriveRecord) -> CommandOutcome:
+        entry, parked = self._parking.entry(key), dict(self._parking.waiting(key))[number]
+        assert entry is not None, "the record is parked there"
         if number == entry.first and entry.status == "in_flight":
             return "refused", IN_FLIGHT
         if number != entry.first and command.edited is None:
             return "nothing_to_do", "it waits behind another record of its key"
-        self._parking.replace(key, number, _redriven(held, command))
+        self._parking.replace(key, number, _redriven(parked, command))
         if command.redriven_from:
-            self._resolve(key, command, "redriven")
+            self._resolve(command, "redriven")
         if number == entry.first:
-            self._owner.redrive_head(key)
+            self._parked.redrive_head(key)
         return DONE
 
-    def _discard(self, command: DiscardRecord) -> Outcome:
+    def _discard(self, command: DiscardRecord) -> CommandOutcome | DiscardHead:
         key = command.parking_key.encode()
-        if (known := self._parking.resolution(key, command.place, command.generation)) is not None:
-            return "nothing_to_do", f"it was {known.how} already"
+        if (earlier := self._parking.resolution(key, command.place, command.generation)) is not None:
+            return "nothing_to_do", f"it was {earlier.how} already"
         number, entry = self._parking.find(key, command.place), self._parking.entry(key)
         if number is not None and entry is not None:
             if number != entry.first:
                 return "refused", "other records of its key wait before it; redrive or discard the first one"
-            self._owner.discard_head(key)
-        self._resolve(key, command, "discarded")
+            return DiscardHead(command, key)
+        self._resolve(command, "discarded")
         return DONE
 
-    def _resolve(self, key: bytes, command: RecordOperation, how: str) -> None:
+    def _resolve(self, command: RecordOperation, how: str) -> None:
+        key = command.parking_key.encode()
         who = {"operation_id": command.operation_id, "requested_by": command.requested_by, "reason": command.reason}
         resolution = Resolution.model_validate({"how": how, "at": self._batch.now, **who})
         self._parking.resolve(key, command.place, command.generation, resolution)
 
 
 def _name_of(operation: Operation) -> str:
-    """Return the name that equal operations share; one operation id may name several records."""
+    """Return what makes two commands the same; one operation may name several records."""
     match operation:
         case RecordOperation():
-            what = f"{operation.place}/{operation.generation}/{operation.parking_key}"
+            target = f"{operation.place}/{operation.generation}/{operation.parking_key}"
         case PauseWork() | ResumeWork():
-            what = f"{operation.scope}/{operation.name}"
+            target = f"{operation.scope}/{operation.name}"
         case _:
-            what = ""
-    whole = f"{operation.operation_id}/{type(operation).__name__}/{what}"
-    return blake2b(whole.encode(), digest_size=16).hexdigest()
+            target = ""
+    name = f"{operation.operation_id}/{type(operation).__name__}/{target}"
+    return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def _redriven(held: ParkedRecord, command: RedriveRecord) -> ParkedRecord:
+def _redriven(parked: ParkedRecord, command: RedriveRecord) -> ParkedRecord:
     """Return the parked record with its lineage, and with the edited value if there is one."""
     changes: dict[str, object] = {}
     if command.redriven_from:
-        changes["headers"] = (*held.headers, _lineage(command))
+        changes["headers"] = (*parked.headers, _lineage(command))
     if command.edited is not None:
-        changes |= {"value": command.edited, "original": held.original or held.value}
-    return held.model_copy(update=changes)
+        changes |= {"value": command.edited, "original": parked.original or parked.value}
+    return parked.model_copy(update=changes)
 
 
 def _record_of(command: RedriveRecord, now: int) -> ParkedRecord:

@@ -6,29 +6,44 @@ task writes `outputs` and `changes()` in one transaction with the positions, the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ensemble.engine.admission import Admission, why_refused
-from ensemble.engine.async_calls import AsyncCall, AsyncCalls, attempted
+from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
+from ensemble.engine.failures.attempt_gate import AttemptGate
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
-from ensemble.engine.failures.handling import FailedInput, Failures
+from ensemble.engine.failures.handling import Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
-from ensemble.engine.operator_commands import OperatorCommands
-from ensemble.engine.routes import Input, Route
-from ensemble.engine.timers import TimerRunner
-from ensemble.errors import SchemasUnavailable, Stopped, UnhandledMessage
+from ensemble.engine.items import Outcome, RecordItem, RefusedItem, TimerItem
+from ensemble.engine.operator_commands import CommandOutcome, DiscardHead, OperatorCommands, Reprocess
+from ensemble.engine.routes import Input, Route, TimerRoute
+from ensemble.engine.timers import TimerQueue
+from ensemble.errors import OversizedOutput, SchemasUnavailable, Stopped, UnhandledMessage, UnreadableState
 from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
+from ensemble.system_messages.operations import Operation
+from ensemble.system_messages.state import ParkedRecord
+
+BoundHandlers = tuple[tuple[str, Callable[[Any], None]], ...]
+"""The handlers of a route in order, each with the seed of the ids of its outputs."""
+
+_RETRY_SCHEMAS_MS: Final = 1000
+_RECORDS_A_DRAIN: Final = 100
+"""How many records of a parked key one batch drains, so that records of other keys do not wait for it."""
 
 
 class PartitionTask:
-    """All inputs' partition `partition`, their state, and the batch in progress."""
+    """All inputs' partition `partition`, their state, and the batch in progress.
+
+    This class alone acts on what the others answer; they call none of it back.
+    """
 
     def __init__(
         self,
@@ -37,258 +52,410 @@ class PartitionTask:
         breakers: CircuitBreakers | None = None,
         new_schemas: NewSchemas | None = None,
     ) -> None:
-        """`breakers` and `new_schemas` are the process's; a task that is alone has its own."""
+        """Make the task of `partition`. `breakers` and `new_schemas` are the process's; a task alone has its own."""
         self.plan, self.partition = plan, partition
-        self._batch = Batch(plan, partition, breakers or CircuitBreakers(plan.limits.policies.outage))
-        self.new_schemas = new_schemas or NewSchemas(plan)
-        self.stores = self._batch.stores
-        self.outputs: list[Output] = self._batch.outputs
+        self.stores = stores = plan.open_stores()
+        self._batch = batch = Batch(plan.operation_routes)
+        self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
+        self._new_schemas = new_schemas or NewSchemas(plan)
+        self.outputs: list[Output] = batch.outputs
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
-        self._admission = Admission(self._batch)
-        self._failures = Failures(self._batch, self._admission)
-        self.calls = AsyncCalls(self)
-        self.parked = ParkedKeys(self._batch, self._failures, self)
-        self.holds_back, self.left = self.parked.holds_back, self.parked.hold_flight
-        self._control = OperatorCommands(self._batch, self.parked, self.reprocess)
-        self.layer = RecordLayer()
-        self.roles = plan.roles.bind(self.stores, self.layer)
-        self._timed = TimerRunner(self._batch, self._failures, self)
-        self.next_timer, self.fire_due = self._timed.next_due, self._timed.fire_due
-        self.run_timer, self.end_timer = self._timed.run, self._timed.end
-        self._bound: dict[int, tuple[tuple[str, Callable[[Any], None]], ...]] = {}
+        self.calls = AsyncCalls()
+        self._admission = Admission(batch, stores.seen, partition, plan.service.partitions)
+        parking, pauses = stores.parking, stores.pauses
+        self._failures = Failures(plan, partition, batch, parking=parking, breakers=breakers)
+        self.parked = ParkedKeys(
+            plan,
+            batch,
+            parking=parking,
+            timers=stores.timers,
+            gate=AttemptGate(plan, batch, parking=parking, pauses=pauses, breakers=breakers),
+            failures=self._failures,
+            admission=self._admission,
+            calls=self.calls,
+        )
+        self._commands = OperatorCommands(plan, partition, batch, parking=parking, parked=self.parked)
+        self._timers = TimerQueue(plan, partition, stores, batch)
+        self._layer = RecordLayer()
+        """The layer of records and timers that are handled at once; each async call has its own."""
+        self._roles = plan.roles.bind(stores, self._layer)
+        self._bound: dict[Route | TimerRoute, BoundHandlers] = {}
 
     @property
     def counts(self) -> Counts:
-        """What the batch has done so far."""
+        """The counts of the batch so far."""
         return self._batch.counts
 
-    # -- taking records -------------------------------------------------------------------------------------------
+    # -- one batch: begun, then in this order ------------------------------------------------------------------------
 
     def begin_batch(self, now: int) -> None:
         """Start a batch at `now`, epoch milliseconds; its outputs carry that time."""
         self._batch.begin(now)
         self._failures.begin()
 
-    def take(self, record: ConsumedRecord) -> None:
-        """Handle one record at once, or let it wait for `finish` when it, or its key, needs an async handler.
+    def collect_finished(self) -> None:
+        """Apply the outcome of calls that were in flight and have come back."""
+        for call in self.calls.take_finished():
+            self._finish_call(call)
 
-        Behind a parked key it is parked. SchemasUnavailable and Stopped leave the record untaken.
+    def take(self, record: ConsumedRecord) -> None:
+        """Handle one record at once, or queue it for `finish` if it, or its key, needs an async handler.
+
+        Behind a parked key it is parked. Raises SchemasUnavailable or Stopped if the record could not be taken.
         """
         topic, offset = record.topic(), record.offset()
         self.positions[topic] = offset + 1  # type: ignore[index,operator]  # a consumed record has both
         try:
-            self.route(record, self.plan.inputs[topic])  # type: ignore[index]  # as above
+            self._process(record, self.plan.inputs[topic])  # type: ignore[index]  # as above
         except (SchemasUnavailable, Stopped):
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
 
-    def route(self, record: ConsumedRecord, input_topic: Input) -> None:
-        """Handle a record like `take`, without moving the position."""
+    def retry_due(self, only_key: bytes | None = None) -> None:
+        """Try the heads that are due, and the records behind those that succeed; with `only_key`, of that key alone."""
+        for key in self.parked.take_due(self._batch.now, only_key):
+            self._drain(key)
+
+    async def finish(self, wait_s: float | None = None) -> None:
+        """Make the queued calls, keys side by side; those that take longer than `wait_s` stay in flight."""
+        workers = [asyncio.create_task(self._make_calls(key)) for key in self.calls.queued]
+        if workers:
+            await asyncio.wait(workers, timeout=wait_s)
+        for worker in workers:
+            if worker.done():
+                worker.result()  # a FatalError ends the process
+        for call in self.calls.leave_running():
+            self.parked.park_in_flight(call)
+            self._park_queued(call.key)
+            self.calls.queued.pop(call.key, None)
+
+    def fire_due(self, until: int, only_key: bytes | None = None) -> None:
+        """Run the handlers of all timers due by `until`; each ends in the batch that its effects are part of.
+
+        With `only_key`, timers of other keys are left alone.
+        """
+        if self.parked.is_paused:
+            return
+        for item in self._timers.take_due(until, only_key):
+            if item.key not in self.stores.parking.keys and not self.parked.park_if_blocked(item):
+                self.counts.timers += self._run_timer(item).is_done
+            if item.key in self.stores.parking.keys:
+                item.suspend()
+
+    # -- records --------------------------------------------------------------------------------------------------
+
+    def _process(self, record: ConsumedRecord, input_topic: Input) -> None:
         value = record.value()
         route = input_topic.routes.get(value[:5]) if value is not None else None
-        if route is None and (route := self._look_closer(record, input_topic, value)) is None:
+        if route is None and (route := self._look_closer(record, input_topic)) is None:
             return
-        if self.parked.needs_care and self.parked.keeps(record, route):
+        item = RecordItem(record, input_topic, route)
+        if self.parked.needs_care and self.parked.park_if_needed(item):
             return
         if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
-            self.calls.add(AsyncCall(record.key() or b"", record, route))
+            self.calls.add(AsyncCall(item))
         else:
-            self.run(record, input_topic, route)
+            self._run(item)
 
-    def _look_closer(self, record: ConsumedRecord, input_topic: Input, value: bytes | None) -> Route | None:
-        """Route a schema first seen after start, carry out an operator's command, or refuse the record."""
+    def _look_closer(self, record: ConsumedRecord, input_topic: Input) -> Route | None:
+        """Carry out an operator's command, refuse a record without handlers, or return the route of a new schema."""
         if input_topic.is_control:
-            self._control.take(record)
+            self._carry_out(record)
             return None
-        if value is not None and value[:5] not in input_topic.known:
-            route = self.new_schemas.route(input_topic, value[:5])
-            if route is not None:
-                return route
-        self.refuse(record, input_topic)
-        return None
+        route = self._new_route(input_topic, record.value())
+        if route is None:
+            self._refuse(record, input_topic)
+        return route
 
-    def refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
-        """Refuse a record that no handler takes: skip it if that is expected, else dead-letter it."""
+    def _new_route(self, input_topic: Input, value: bytes | None) -> Route | None:
+        if value is None or value[:5] in input_topic.known:
+            return None
+        return self._new_schemas.route(input_topic, value[:5])
+
+    def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
+        """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""
         value = record.value()
-        is_known = input_topic is not None and value is not None and self.new_schemas.is_known(input_topic, value[:5])
+        is_known = input_topic is not None and value is not None and self._new_schemas.is_known(input_topic, value[:5])
         if input_topic is not None and is_known and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
-        self._admission.identify(record, self.layer)
+        self._admission.identify(record, self._layer)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
-        error = unread if input_topic is None else why_refused(input_topic, value)
-        rule = failure_rule(self.plan.limits, "", ())
-        self._failures.settle(FailedInput(b"", record, rule, error, self.layer, lambda: None, "decode"))
-
-    def reprocess(self, record: ConsumedRecord) -> str:
-        """Handle a record that had been skipped, as if it came now. Return the reason if that cannot be done now."""
-        input_topic = self.plan.inputs.get(record.topic() or "")
-        try:
-            if input_topic is None or input_topic.is_control:
-                return self._timed.reprocess(record)
-            self.route(record, input_topic)
-        except (SchemasUnavailable, Stopped) as reason:
-            return str(reason)
-        return ""
+        error = unread if input_topic is None else why_refused(input_topic, value, is_known=is_known)
+        self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)
 
     def _owns_commands(self, input_topic: Input) -> bool:
         return input_topic.topic.owner == self.plan.service.name and issubclass(input_topic.topic.messages[0], Command)
 
-    def collect_finished(self) -> None:
-        """Apply the outcome of calls that were in flight and have come back."""
-        self.calls.collect_finished()
+    def _run(self, item: RecordItem) -> Outcome:
+        """Handle a record now; a failure is settled."""
+        try:
+            outcome = self._handle(item, self._layer)
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
+            return self._failures.settle(item, error, self._layer)
+        if self._breakers.is_watching:
+            self._failures.succeeded(item, outcome)
+        return outcome
 
-    def retry_due(self, only_key: bytes | None = None) -> None:
-        """Try the heads that are due, and what waits behind those that succeed; with `only_key`, of that key alone."""
-        if only_key is None:
-            self.parked.retry_due(self._batch.now)
-        else:
-            self.parked.retry_if_due(only_key, self._batch.now)
+    def _handle(self, item: RecordItem, layer: RecordLayer) -> Outcome:
+        if current_layer.get() is not layer:
+            current_layer.set(layer)
+        record, route = item.record, item.route
+        if not self._admission.admit(record, item.input_topic, layer):
+            return Outcome.DUPLICATE
+        message, input_id = item.message, layer.input_id
+        for seed, handle in self._bound.get(route) or self._bind(route):
+            layer.seed = f"{seed}{input_id}/"
+            handle(message)
+        self._keep_effects(item, layer)
+        return Outcome.HANDLED
 
-    async def finish(self, wait_s: float | None = None) -> None:
-        """Run what waits, keys side by side; what takes longer than `wait_s` stays in flight."""
-        await self.calls.finish(wait_s)
+    def _keep_effects(self, item: RecordItem, layer: RecordLayer) -> None:
+        layer.seal()
+        layer.fold(self.outputs)
+        self._admission.remember(item.record, item.input_topic, layer)
+
+    def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
+        pairs = zip(route.seeds, route.handlers, strict=True)
+        handlers = tuple((seed, getattr(self._roles[handler.role], handler.method)) for seed, handler in pairs)
+        self._bound[route] = handlers
+        return handlers
+
+    # -- heads of parked keys -------------------------------------------------------------------------------------
+
+    def _drain(self, key: bytes) -> None:
+        """Try the head of a parked key, and the records behind it as long as each is done with.
+
+        While the service is paused, no attempt begins.
+        """
+        if self.calls.has(key):
+            return
+        for _ in range(0 if self.parked.is_paused else _RECORDS_A_DRAIN):
+            head = self.stores.parking.head(key)
+            if head is None or not self._try_head(key, head).is_done or self.parked.pop(key):
+                return
+        self.parked.retry_at(key, self._batch.now)
+
+    def _try_head(self, key: bytes, head: ParkedRecord) -> Outcome:
+        if (timer := self._timers.parked_timer(head)) is not None:
+            return self._try_timer(timer)
+        record, input_topic = head.as_record(), self.plan.inputs.get(head.topic)
+        try:
+            route = self._route_of(input_topic, head.value)
+        except SchemasUnavailable:
+            self.parked.retry_at(key, self._batch.now + _RETRY_SCHEMAS_MS)
+            return Outcome.WAITING
+        if input_topic is None or route is None:
+            self._refuse(record, input_topic)
+            return Outcome.SKIPPED
+        return self._try_record(RecordItem(record, input_topic, route, key))
+
+    def _try_record(self, item: RecordItem) -> Outcome:
+        if self.parked.park_if_blocked(item):
+            return Outcome.WAITING
+        if item.route.is_async:
+            self.calls.add(AsyncCall(item, is_parked=True))
+            return Outcome.WAITING
+        return self._run(item)
+
+    def _try_timer(self, item: TimerItem) -> Outcome:
+        if not item.is_live:
+            return Outcome.SKIPPED  # cancelled meanwhile
+        if self.parked.park_if_blocked(item):
+            return Outcome.WAITING
+        return self._run_timer(item)
+
+    def _route_of(self, input_topic: Input | None, value: bytes | None) -> Route | None:
+        if input_topic is None or value is None:
+            return None
+        return input_topic.routes.get(value[:5]) or self._new_schemas.route(input_topic, value[:5])
+
+    # -- async calls ----------------------------------------------------------------------------------------------
 
     @property
     def is_waiting(self) -> bool:
+        """Whether calls are queued for `finish`."""
         return bool(self.calls.queued)
 
-    # -- handling -------------------------------------------------------------------------------------------------
+    async def _make_calls(self, key: bytes) -> None:
+        """Make the queued calls of one key, one after the other."""
+        while (call := self.calls.take_next(key)) is not None:
+            if call.is_parked or not self.parked.park_if_blocked(call.item):
+                await self.calls.make(call, self._call(call))
+                if call.is_in_flight:
+                    return
+                self._finish_call(call)
+            self._park_queued(key)
 
-    def run(self, record: ConsumedRecord, input_topic: Input, route: Route) -> bool:
-        """Handle a record now. False when it failed, and its failure was settled."""
-        try:
-            is_new = self._handle(record, input_topic, route)
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            key = self.parked.key_of(record, route)
-            return self._failures.settle(FailedInput.of(AsyncCall(key, record, route, layer=self.layer), error))
-        if self._batch.breakers.is_watching:
-            self._went_well(self.parked.key_of(record, route), route, is_new=is_new)
-        return True
-
-    def _went_well(self, key: bytes, route: Route, *, is_new: bool) -> None:
-        """Report a success to the circuit breaker; a duplicate is no success of its handler."""
-        if is_new:
-            self._failures.succeeded(route.rule.handler)
-        else:
-            self._failures.forget(route.rule.handler, key)
-
-    def _handle(self, record: ConsumedRecord, input_topic: Input, route: Route) -> bool:
-        layer = self.layer
-        if current_layer.get() is not layer:
-            current_layer.set(layer)
-        if not self._admission.admit(record, input_topic, layer):
-            return False
-        message = route.read(record.value())
-        input_id = layer.input_id
-        for seed, call in self._bound.get(id(route)) or self._bind(route):
-            layer.seed = f"{seed}{input_id}/"
-            call(message)
-        self._keep(record, input_topic, layer)
-        return True
-
-    def _keep(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
-        layer.seal()
-        layer.fold(self.outputs)
-        self._admission.done(record, input_topic, layer)
-
-    def _bind(self, route: Route) -> tuple[tuple[str, Callable[[Any], None]], ...]:
-        pairs = zip(route.seeds, route.handlers, strict=True)
-        calls = tuple((seed, getattr(self.roles[handler.role], handler.method)) for seed, handler in pairs)
-        self._bound[id(route)] = calls
-        return calls
-
-    # -- async handlers: what `AsyncCalls` asks of its owner -----------------------------------------------------------
-
-    async def call(self, call: AsyncCall) -> None:
-        """Run the handlers; effects stay on the call's layer."""
-        layer, input_topic = call.layer, self.plan.inputs[call.record.topic()]  # type: ignore[index]  # a consumed record has one
+    async def _call(self, call: AsyncCall) -> None:
+        """Call the handlers of a record; their effects stay on the call's layer."""
+        item, layer = call.item, call.layer
         current_layer.set(layer)
-        call.is_duplicate = not self._admission.admit(call.record, input_topic, layer)
+        call.is_duplicate = not self._admission.admit(item.record, item.input_topic, layer)
         if not call.is_duplicate:
-            bind = partial(self.plan.roles.bind_one, stores=self.stores, layer=layer)
-            await attempted(call.route, layer, call.route.read(call.record.value()), bind)
+            await call_handlers(item, layer, partial(self.plan.roles.bind_one, stores=self.stores, layer=layer))
 
-    def ended(self, call: AsyncCall) -> None:
-        """Keep the effects of a call that has come back, or settle its error."""
-        goes_on = self._ended_well(call)
-        if call.error is not None:
-            goes_on = self._failures.settle(FailedInput.of(call, call.error))
-        is_held = call.is_parked or call.is_in_flight
-        if goes_on and is_held and not self.parked.pop(call.key):
-            self.parked.attempt(call.key)
+    def _park_queued(self, key: bytes) -> None:
+        """Park the queued records of a key that is parked by now."""
+        if key in self.stores.parking.keys:
+            for call in self.calls.take_waiting(key):
+                self.parked.append(call.item)
 
-    def _ended_well(self, call: AsyncCall) -> bool:
+    def _finish_call(self, call: AsyncCall) -> None:
+        """Keep the effects of a call that has come back, or settle its failure."""
+        outcome = self._outcome_of(call)
+        if outcome.is_done and (call.is_parked or call.is_in_flight) and not self.parked.pop(call.key):
+            self._drain(call.key)
+
+    def _outcome_of(self, call: AsyncCall) -> Outcome:
+        error = call.error
         try:
-            if call.error is None and not call.is_duplicate:
-                self._keep(call.record, self.plan.inputs[call.record.topic() or ""], call.layer)
-        except Exception as error:  # noqa: BLE001  what it wrote cannot be encoded
-            call.error = error
-        if call.error is None and self._batch.breakers.is_watching:
-            self._went_well(call.key, call.route, is_new=not call.is_duplicate)
-        return call.error is None
+            if error is None and not call.is_duplicate:
+                self._keep_effects(call.item, call.layer)
+        except Exception as unencodable:  # noqa: BLE001  what the handler wrote cannot be encoded
+            error = unencodable
+        if error is not None:
+            return self._failures.settle(call.item, error, call.layer)
+        outcome = Outcome.DUPLICATE if call.is_duplicate else Outcome.HANDLED
+        if self._breakers.is_watching:
+            self._failures.succeeded(call.item, outcome)
+        return outcome
 
-    def behind(self, call: AsyncCall) -> None:
-        """Park the record of a call that was not started because its key is parked."""
-        self.parked.append(call.key, call.record, call.route)
+    # -- timers ---------------------------------------------------------------------------------------------------
 
-    def cancelled(self, call: AsyncCall) -> None:
-        """Forget the attempt of a cancelled call."""
-        self._failures.forget(call.route.rule.handler, call.key)
+    def _run_timer(self, item: TimerItem) -> Outcome:
+        """Run a timer's handlers. A failure is settled; the timer itself stays unless it is skipped."""
+        layer = self._layer
+        self._timers.begin(item.timer, layer)
+        try:
+            for seed, handle in self._bound.get(item.route) or self._bind(item.route):
+                layer.seed = f"{seed}{layer.input_id}/"
+                handle(item.timer)
+            layer.seal()
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
+            outcome = self._failures.settle(item, error, layer)
+            if outcome.is_done:
+                self._end_timer(item)
+            return outcome
+        layer.fold(self.outputs)
+        if self._breakers.is_watching:
+            self._failures.succeeded(item, Outcome.HANDLED)
+        return Outcome.HANDLED
 
-    def is_parked(self, key: bytes) -> bool:
-        return key in self.stores.parking.keys
+    def _end_timer(self, item: TimerItem) -> None:
+        """End a timer without running its handlers."""
+        self._timers.begin(item.timer, self._layer)
+        self._layer.seal()
+        self._layer.fold(self.outputs)
+
+    def next_timer(self) -> int | None:
+        """Return when the next timer falls due, epoch milliseconds; none does while the service is paused."""
+        return None if self.parked.is_paused else self._timers.next_due()
 
     def next_due(self) -> int | None:
         """Return when the next timer or retry falls due, epoch milliseconds."""
         dues = (self.next_timer(), self.parked.next_due())
         return min((due for due in dues if due is not None), default=None)
 
+    # -- operators' commands --------------------------------------------------------------------------------------
+
+    def _carry_out(self, record: ConsumedRecord) -> None:
+        """Carry out an operator's command and answer it."""
+        operation = self._commands.read(record)
+        if operation is None:
+            return
+        try:
+            outcome = self._outcome_of_command(operation)
+        except OversizedOutput as error:
+            outcome = "refused", str(error)
+        self._commands.answer(operation, outcome)
+
+    def _outcome_of_command(self, operation: Operation) -> CommandOutcome:
+        step = self._commands.decide(operation)
+        return self._commands.complete(step, self._act(step)) if isinstance(step, Reprocess | DiscardHead) else step
+
+    def _act(self, step: Reprocess | DiscardHead) -> str:
+        """Do what an operator wants done with a record. Return why that cannot be done now, or "" if it is done."""
+        if isinstance(step, Reprocess):
+            return self._reprocess(step.record)
+        self._discard_head(step.key)
+        return ""
+
+    def _discard_head(self, key: bytes) -> None:
+        """End the head of a parked key without its handlers; the records behind it go on."""
+        self.parked.cancel_call(key)
+        head = self.stores.parking.head(key)
+        if head is not None and (timer := self._timers.parked_timer(head)) is not None:
+            self._end_timer(timer)
+        if not self.parked.pop(key):
+            self.parked.restart(key)
+
+    def _reprocess(self, record: ConsumedRecord) -> str:
+        """Handle a record that had been skipped, as if it came now. Return why not, or "" if it was."""
+        input_topic = self.plan.inputs.get(record.topic() or "")
+        try:
+            if input_topic is None or input_topic.is_control:
+                return self._reprocess_timer(record)
+            self._process(record, input_topic)
+        except (SchemasUnavailable, Stopped, UnreadableState) as error:
+            return str(error)
+        return ""
+
+    def _reprocess_timer(self, record: ConsumedRecord) -> str:
+        item = self._timers.timer_in(record)
+        if item is None:
+            return f"this service does not read {record.topic()}"
+        if item.key in self.stores.parking.keys:
+            return f"{item.timer.key} is parked; redrive it again when it is not"
+        self._run_timer(item)
+        return ""
+
     # -- the batch's end ------------------------------------------------------------------------------------------
 
     def restored(self) -> None:
-        """All changelogs and ledgers are read."""
+        """Finish the restore: all changelogs and ledgers are read."""
         for store in self.stores.all:
             store.restored()
         self.parked.restored()
 
     def start_at(self, offsets: dict[str, int]) -> None:
-        """Start at the next offset of each input, as the group has committed them."""
+        """Start at the offsets that the group has committed, by input topic."""
         self.positions, self._committed = dict(offsets), dict(offsets)
 
     def rewind(self) -> dict[str, int]:
-        """Go back to the last commit; returns where to read on."""
+        """Go back to the last commit. Return the next offset of each input topic."""
         self.positions = dict(self._committed)
         return self.positions
 
     @property
     def is_ahead(self) -> bool:
-        """It has read further than it has committed."""
+        """Whether the task has read further than it has committed."""
         return self.positions != self._committed
 
     def offsets(self) -> dict[str, int]:
         """Return the offsets to commit.
 
-        If no input moved (a batch of timers) all offsets are returned: every transaction proves the slot.
+        If no input moved (a batch of timers), these are all offsets: every transaction proves the slot.
         """
         moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
         return moved or self.positions
 
     @property
     def holds_state(self) -> bool:
-        """Something was restored."""
+        """Whether any state was restored."""
         return any(store.size() for store in self.stores.all)
 
     def ledger_reached(self, ledger: str, offset: int) -> None:
-        """All facts known so far lie before this offset of the ledger."""
+        """Note that all facts known so far lie before this offset of the ledger."""
         for store in self.stores.replayable:
             if store.ledger == ledger:
                 store.ledger_end = offset
 
     @property
     def is_dirty(self) -> bool:
+        """Whether the batch has outputs or state changes."""
         return bool(self.outputs) or any(store.is_dirty for store in self.stores.all)
 
     def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
@@ -298,7 +465,7 @@ class PartitionTask:
                 yield store.changelog, changes
 
     def fold(self) -> None:
-        """Take over the batch, whose transaction has committed."""
+        """Make the batch state: its transaction committed."""
         self._committed = dict(self.positions)
         self._batch.end()
         self._failures.commit()
@@ -307,13 +474,15 @@ class PartitionTask:
             store.fold()
 
     def drop(self) -> None:
-        """Drop the batch, whose transaction did not happen."""
+        """Forget the batch: its transaction did not happen."""
         self._batch.end()
-        self.calls.drop()
+        for call in self.calls.drop():
+            self._failures.forget(call.item)
         for store in self.stores.all:
             store.drop()
         self.parked.restored()
 
     def close(self) -> None:
-        """Cancel calls that are under way, because the partition is not ours any more."""
-        self.calls.close()
+        """Cancel the calls under way: the partition was taken away."""
+        for call in self.calls.close():
+            self._failures.forget(call.item)

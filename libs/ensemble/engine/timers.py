@@ -1,115 +1,60 @@
-"""Timers at work: those that fall due, unless their key is parked. One that fails parks it, as a record does."""
+"""The timers of one partition: which are due, and the layer that each runs on."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Iterator
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.failures.handling import FailedInput, Failures
-from ensemble.engine.failures.parked_keys import ParkedKeys
-from ensemble.errors import UnreadableState
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.items import TimerItem
 from ensemble.messages.records import ConsumedRecord
-from ensemble.state.timers import DueTimer, TimerStore
+from ensemble.state.partition import PartitionStores
+from ensemble.state.timers import DueTimer
 from ensemble.state.unit_of_work import RecordLayer, current_layer
+from ensemble.system_messages.state import ParkedRecord
 
 
-class Owner(Protocol):
-    """What timers ask of the partition's task."""
-
-    parked: ParkedKeys
-    layer: RecordLayer
-    roles: dict[type, Any]
-
-
-class TimerRunner:
+class TimerQueue:
     """The timers of one partition, if its service has any."""
 
-    def __init__(self, batch: Batch, failures: Failures, owner: Owner) -> None:
-        self._batch, self._failures, self._owner = batch, failures, owner
-        self._parking, self._store = batch.stores.parking, batch.stores.timers
+    def __init__(self, compiled: CompiledService, partition: int, stores: PartitionStores, batch: Batch) -> None:
+        self._compiled, self._partition, self._stores, self._batch = compiled, partition, stores, batch
+        self._store = stores.timers
 
     def next_due(self) -> int | None:
-        """When the next timer falls due, epoch milliseconds; none does while the service is paused."""
-        if self._store is None or self._owner.parked.is_paused:
+        """Return when the next timer falls due, epoch milliseconds."""
+        return None if self._store is None else self._store.next_due()
+
+    def take_due(self, until: int, only_key: bytes | None = None) -> Iterator[TimerItem]:
+        """Yield the timers due by `until`, of `only_key` if given. One that was cancelled meanwhile is left out."""
+        for timer in () if self._store is None else self._store.due(until):
+            item = self._item(timer)
+            if only_key in {None, item.key} and item.is_live:
+                yield item
+
+    def parked_timer(self, head: ParkedRecord) -> TimerItem | None:
+        """Return the timer that `head` holds, or None if it holds a record."""
+        return self._read(head.topic, head.key, head.value)
+
+    def timer_in(self, record: ConsumedRecord) -> TimerItem | None:
+        """Return the timer in a record of the changelog, or None if it is no such record. Raises UnreadableState."""
+        return self._read(record.topic() or "", record.key(), record.value())
+
+    def _read(self, topic: str, key: bytes | None, value: bytes | None) -> TimerItem | None:
+        if self._store is None or self._store.changelog != topic:
             return None
-        return self._store.next_due()
+        return self._item(self._store.timer_in(key or b"", value or b""))
 
-    def fire_due(self, until: int, only_key: bytes | None = None) -> None:
-        """Run the handlers of all timers due by `until`; each ends in the batch that its effects are part of.
+    def _item(self, timer: DueTimer) -> TimerItem:
+        assert self._store is not None, "a timer comes from there"
+        return TimerItem(timer, self._compiled.timer_route(timer.name), self._store, self._partition)
 
-        With `only_key`, timers of other keys are left alone.
-        """
-        if self._store is None or self._owner.parked.is_paused:
-            return
-        for timer in self._store.due(until):
-            if only_key in {None, timer.key.encode()} and self._store.is_live(timer):
-                self._fire(self._store, timer)
-
-    def _fire(self, store: TimerStore, timer: DueTimer) -> None:
-        key, rule = timer.key.encode(), self._batch.plan.timer_route(timer.name).rule
-        if key not in self._parking.keys:
-            if blocked_on := self._owner.parked.blocks.out(key, rule):
-                record = store.record_of(timer, self._batch.partition)
-                self._failures.park(key, record, rule, status="outage", blocked_on=blocked_on)
-            elif self.run(timer):
-                self._batch.counts.timers += 1
-        if key in self._parking.keys:
-            store.suspend(timer)
-
-    def run(self, timer: DueTimer) -> bool:
-        """Run a timer's handlers. False when they failed, and the failure was settled."""
-        plan, layer = self._batch.plan, self._begin(timer)
-        try:
-            for handler in plan.timer_route(timer.name).handlers:
-                layer.seed = f"{plan.service.name}/{handler.name}/{layer.input_id}/"
-                getattr(self._owner.roles[handler.role], handler.method)(timer)
-            layer.seal()
-        except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here
-            return self._settle(timer, error)
-        layer.fold(self._batch.outputs)
-        if self._batch.breakers.is_watching:
-            self._failures.succeeded(plan.timer_route(timer.name).rule.handler)
-        return True
-
-    def _settle(self, timer: DueTimer, error: Exception) -> bool:
-        """As for a record. The timer itself stays, for the parked key it belongs to, unless it is skipped."""
-        store, rule = self._held(), self._batch.plan.timer_route(timer.name).rule
-        record, key = store.record_of(timer, self._batch.partition), timer.key.encode()
-        skipped = self._failures.settle(FailedInput(key, record, rule, error, self._owner.layer, lambda: None, "timer"))
-        if skipped:
-            self.end(timer)
-        return skipped
-
-    def end(self, timer: DueTimer) -> None:
-        """Do without it."""
-        layer = self._begin(timer)
-        layer.seal()
-        layer.fold(self._batch.outputs)
-
-    def reprocess(self, record: ConsumedRecord) -> str:
-        """Run a timer that had been skipped, as if it fell due now; words when it cannot be run."""
-        if self._store is None or record.topic() != self._store.changelog:
-            return f"this service does not read {record.topic()}"
-        try:
-            timer = self._store.timer_in(record.key() or b"", record.value() or b"")
-        except UnreadableState as error:
-            return str(error)
-        if timer.key.encode() in self._parking.keys:
-            return f"{timer.key} is parked; redrive it again when it is not"
-        self.run(timer)
-        return ""
-
-    def _begin(self, timer: DueTimer) -> RecordLayer:
-        layer, store = self._owner.layer, self._held()
+    def begin(self, timer: DueTimer, layer: RecordLayer) -> None:
+        """Set `layer` up for the handlers of `timer`; its end is staged there."""
         current_layer.set(layer)
         layer.drop()
         timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._batch.time)
         layer.place("timer", -1, -1)
-        if store.is_live(timer):
-            self._batch.stores.timers_for(layer).cancel(timer.key, timer.name)
-        return layer
-
-    def _held(self) -> TimerStore:
-        assert self._store is not None, "a timer came from there"
-        return self._store
+        if self._store is not None and self._store.is_live(timer):
+            self._stores.timers_for(layer).cancel(timer.key, timer.name)

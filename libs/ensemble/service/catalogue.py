@@ -110,7 +110,10 @@ class CommandFailure:
     command: Command
     message_id: str
     service: str
-    error: BaseException
+    error: str
+    """The error's class."""
+    reason: str
+    """What the error says."""
     attempts: int
     disposition: Literal["dead_letter", "skip", "pause", "compensate"] = "dead_letter"
     """What the service did with the command."""

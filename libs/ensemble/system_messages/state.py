@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -49,6 +50,17 @@ class RecordHeader(NestedRecord):
     value: bytes | None
 
 
+@dataclass(frozen=True)
+class AttemptFailure:
+    """A failed attempt, as a parked key remembers it."""
+
+    error: str
+    reason: str
+    handler: str
+    policy: str
+    at: Millis
+
+
 class ParkedKey(messages.State):
     """Why a parking key is parked, and until when. Its key is `key/<parking key>`."""
 
@@ -67,6 +79,44 @@ class ParkedKey(messages.State):
     policy: str = ""
     blocked_on: str = ""
     dead_letter: bool = False
+
+    def failed(self, failure: AttemptFailure) -> ParkedKey:
+        """Return the entry after one more failed attempt of its head, neither due nor blocked."""
+        return self.model_copy(
+            update={
+                "status": "retrying",
+                "attempts": self.attempts + 1,
+                "first_failed_at": self.first_failed_at or failure.at,
+                "last_failed_at": failure.at,
+                "error": failure.error,
+                "words": failure.reason,
+                "handler": failure.handler,
+                "policy": failure.policy,
+                "due_at": None,
+                "blocked_on": "",
+            }
+        )
+
+    def blocked(self, status: ParkedStatus, blocked_on: str) -> ParkedKey:
+        """Return the entry as it waits for a pause or an outage to end."""
+        return self.model_copy(update={"status": status, "blocked_on": blocked_on, "due_at": None})
+
+    def in_flight(self) -> ParkedKey:
+        """Return the entry while its head is in the hands of an async handler."""
+        return self.model_copy(update={"status": "in_flight", "blocked_on": "", "due_at": None})
+
+    def dead_lettered(self) -> ParkedKey:
+        """Return the entry of a head that was given up and has a dead letter."""
+        return self.model_copy(update={"status": "dead_lettered", "dead_letter": True})
+
+    def due(self, at: Millis) -> ParkedKey:
+        """Return the entry with its head due at `at`."""
+        return self.model_copy(update={"due_at": at})
+
+    def restarted(self, now: Millis) -> ParkedKey:
+        """Return the entry with its head due now, as if it had never failed."""
+        fresh = {"status": "retrying", "due_at": now, "blocked_on": "", "attempts": 0, "first_failed_at": None}
+        return self.model_copy(update=fresh)
 
 
 class ParkedRecord(messages.State):

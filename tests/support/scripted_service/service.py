@@ -28,7 +28,7 @@ FROM_OUTSIDE: tuple[type[Message], ...] = (Script, SlowScript, Announced)
 
 def refused(failure: CommandFailure) -> Refused:
     account_id = str(getattr(failure.command, "account_id", ""))
-    return Refused(account_id=account_id, command_id=failure.message_id, reason=str(failure.error))
+    return Refused(account_id=account_id, command_id=failure.message_id, reason=failure.reason)
 
 
 def catalogue_of(name: str) -> Catalogue:

@@ -1,90 +1,90 @@
-"""What has to end before a record may be tried: an operator's pause of its type, or an outage of its handler."""
+"""What has to end before an input may be tried: an operator's pause of its type, or an open circuit."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.failures.handling import OUTAGE, POLICY, Failures
-from ensemble.engine.routes import FailureRule, Route
-from ensemble.messages.message import Command
-from ensemble.system_messages.state import ParkedKey, ParkedStatus
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
+from ensemble.engine.items import Item
+from ensemble.state.parking import ParkingStore
+from ensemble.state.pauses import PauseBoard
+from ensemble.system_messages.state import ParkedStatus
+
+OUTAGE: Final = "outage"
+POLICY: Final = "policy"
+"""What a key waits for that its policy has paused: only an operator ends that."""
 
 
 class AttemptGate:
-    """The blocks of one partition. A parked key names the one that it waits for in `blocked_on`."""
+    """Answers what an input of one partition has to wait for. A parked key names it in `blocked_on`."""
 
-    def __init__(self, batch: Batch, failures: Failures) -> None:
-        self._batch, self._failures = batch, failures
-        self._parking, self._pauses = batch.stores.parking, batch.stores.pauses
-        self._outages = batch.breakers
+    def __init__(
+        self,
+        compiled: CompiledService,
+        batch: Batch,
+        *,
+        parking: ParkingStore,
+        pauses: PauseBoard,
+        breakers: CircuitBreakers,
+    ) -> None:
+        self._batch, self._parking, self._pauses, self._breakers = batch, parking, pauses, breakers
+        self._service = ("service", compiled.service.name)
+        self._asks_for_pauses = compiled.asks_for_pauses
 
     @property
     def service_is_paused(self) -> bool:
-        """The whole service is. A conductor goes on recording answers; it asks before it sends."""
-        paused, plan = self._pauses.paused, self._batch.plan
-        return bool(paused) and ("service", plan.service.name) in paused and not plan.asks_for_pauses
-
-    def on(self, key: bytes, route: Route) -> str:
-        """Return what a record has to wait for, or "" if it may be tried. That attempt may be a probe."""
+        """Whether the whole service is paused. A conductor goes on recording answers; it asks before it sends."""
         paused = self._pauses.paused
-        if paused and ("command", route.rule.name) in paused and issubclass(route.message, Command):
-            return f"command/{route.rule.name}"
-        return self.out(key, route.rule)
-
-    def out(self, key: bytes, rule: FailureRule) -> str:
-        """Return what `on` returns, without pauses of command types (timers have none)."""
-        return "" if self._failures.may_try(rule.handler, key) else f"{OUTAGE}/{rule.handler}"
-
-    def hold(self, key: bytes, what: str) -> None:
-        """Let a parked key wait for `what` to end."""
-        self._change(key, status=status_of(what), blocked_on=what, due_at=None)
-
-    def release(self, what: str) -> int:
-        """Let the keys go on that waited for `what` to end; returns how many."""
-        keys = self._parking.blocked_on(what)
-        for key in keys:
-            self.try_now(key)
-        return len(keys)
-
-    def try_now(self, key: bytes) -> None:
-        """Its head is due, as if it had never failed."""
-        fresh = {"status": "retrying", "due_at": self._batch.now, "blocked_on": ""}
-        self._change(key, **fresh, attempts=0, first_failed_at=None)
-
-    def _change(self, key: bytes, **changes: Any) -> None:
-        entry: ParkedKey | None = self._parking.entry(key)
-        if entry is not None:
-            self._parking.update(key, entry.model_copy(update=changes))
-
-    # -- what has ended, and whose turn it is to find out ----------------------------------------------------------
+        return bool(paused) and self._service in paused and not self._asks_for_pauses
 
     @property
-    def ended(self) -> list[str]:
-        """What keys still wait for, though it is over."""
-        return [what for what in self._parking.blockers if self._has_ended(what)]
+    def may_block(self) -> bool:
+        """Whether anything is paused, or any handler fails."""
+        return bool(self._pauses.paused) or self._breakers.is_watching
+
+    def blocker(self, item: Item) -> str:
+        """Return what `item` has to wait for, or "" if it may be tried. That attempt may be a circuit's probe."""
+        paused, rule = self._pauses.paused, item.rule
+        if paused and item.is_command and ("command", rule.name) in paused:
+            return f"command/{rule.name}"
+        if not self._breakers.is_watching:
+            return ""
+        may_try = self._breakers.may_try(rule.handler, key_text(item.key), self._batch.now)
+        return "" if may_try else f"{OUTAGE}/{rule.handler}"
+
+    # -- what has ended -------------------------------------------------------------------------------------------
+
+    def ended_blockers(self) -> list[str]:
+        """Return what keys still wait for, though it has ended."""
+        return [blocker for blocker in self._parking.blockers if self._has_ended(blocker)]
 
     def next_probe(self) -> int | None:
-        """When an outage that keys here wait for may be probed, epoch milliseconds."""
-        dues = (self._outages.probe_at(handler) for handler in self._out())
+        """Return when an open circuit that keys here wait for may be probed, epoch milliseconds."""
+        dues = (self._breakers.probe_at(handler) for handler in self._handlers_waited_for())
         return min((due for due in dues if due is not None), default=None)
 
     def probes(self, now: int) -> list[bytes]:
-        """One key for each handler whose probe is due."""
-        due = [handler for handler in self._out() if (at := self._outages.probe_at(handler)) is not None and at <= now]
-        return [key for handler in due for key in self._parking.blocked_on(f"{OUTAGE}/{handler}")[:1]]
+        """Return one key for each open circuit whose probe is due."""
+        handlers = [handler for handler in self._handlers_waited_for() if self._is_probe_due(handler, now)]
+        return [key for handler in handlers for key in self._parking.blocked_on(f"{OUTAGE}/{handler}")[:1]]
 
-    def _has_ended(self, what: str) -> bool:
-        scope, _, name = what.partition("/")
+    def _is_probe_due(self, handler: str, now: int) -> bool:
+        due_at = self._breakers.probe_at(handler)
+        return due_at is not None and due_at <= now
+
+    def _has_ended(self, blocker: str) -> bool:
+        scope, _, name = blocker.partition("/")
         if scope == OUTAGE:
-            return not self._outages.is_open(name)
+            return not self._breakers.is_open(name)
         return scope != POLICY and (scope, name) not in self._pauses.paused
 
-    def _out(self) -> list[str]:
-        """Return the handlers with an open circuit for which keys of this partition wait."""
-        return [what.removeprefix(f"{OUTAGE}/") for what in self._parking.blockers if what.startswith(f"{OUTAGE}/")]
+    def _handlers_waited_for(self) -> list[str]:
+        prefix = f"{OUTAGE}/"
+        return [blocker.removeprefix(prefix) for blocker in self._parking.blockers if blocker.startswith(prefix)]
 
 
-def status_of(what: str) -> ParkedStatus:
-    """How a key is held back that waits for `what`."""
-    return "outage" if what.startswith(f"{OUTAGE}/") else "paused"
+def status_of(blocker: str) -> ParkedStatus:
+    """Return the status of a key that waits for `blocker`."""
+    return "outage" if blocker.startswith(f"{OUTAGE}/") else "paused"

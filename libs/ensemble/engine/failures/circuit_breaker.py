@@ -17,10 +17,15 @@ _PARTICULAR: Final = re.compile(r"'[^']*'|\"[^\"]*\"|\S*\d\S*")
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what equal failures share: the error's class, and its message's head without ids, numbers, quotes."""
+    """Return what makes two failures the same: the error's class, and its message's head without ids and numbers."""
     first, *_ = str(error).splitlines() or [""]
     head = _PARTICULAR.sub("#", first[: 4 * _HEAD])[:_HEAD].strip()
     return f"{type(error).__name__}: {head}" if head else type(error).__name__
+
+
+def key_text(key: bytes) -> str:
+    """Return a parking key as the circuit breakers tell keys apart."""
+    return key.decode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,9 @@ class _Watched:
 
 
 class CircuitBreakers:
-    """Who is out. A caller asks `may_try` before each attempt, and settles what it began.
+    """The open circuits of a process. A caller asks `may_try` before each attempt, and reports how it ended.
 
-    Settled is an attempt by `succeeded`, `failed`, or, when its batch was aborted, `forget`. Input that is wrong in
+    An attempt ends with `succeeded`, `failed`, or, when its batch was aborted, `forget`. Input that is wrong in
     itself (RejectedInput) says nothing about its handler: it is forgotten.
     """
 
@@ -68,10 +73,10 @@ class CircuitBreakers:
         self._watched: dict[str, _Watched] = {}
 
     def may_try(self, handler: str, key: str, now: int) -> bool:
-        """Whether a record of `key` may be attempted.
+        """Return whether a record of `key` may be attempted.
 
-        While the handler is out it says yes to one record in `probe_s`: that is the probe, and there is no other
-        before it is settled.
+        While the circuit is open, one record in `probe_s` may be: that is the probe, and there is no other before its
+        end is reported.
         """
         watched = self._watched.get(handler)
         if watched is None or watched.outage is None:
@@ -82,7 +87,7 @@ class CircuitBreakers:
         return True
 
     def failed(self, handler: str, key: str, cause: str, now: int) -> OpenCircuit | None:
-        """Count a failure; the outage, when this one begins it. Failures of one key count as one towards it."""
+        """Count a failure. Return the circuit that it opens, if any. Failures of one key count as one towards it."""
         if not self._policy.after:
             return None
         watched = self._watched.setdefault(handler, _Watched())
@@ -95,28 +100,28 @@ class CircuitBreakers:
         return self._begin(handler, cause, now) if len(streak.keys) >= self._policy.after else None
 
     def succeeded(self, handler: str, now: int) -> OpenCircuit | None:
-        """Forget all failures of the handler; its outage, when this success ends one."""
+        """Forget all failures of the handler. Return the circuit that this success closes, if any."""
         watched = self._watched.pop(handler, None)
         return replace(watched.outage, until=now) if watched and watched.outage else None
 
     def forget(self, handler: str, key: str) -> None:
-        """Forget an attempt that ended without a result, so that another record may be the probe. Safe to repeat."""
+        """Note that an attempt ended without a result. Another record may be the probe at once; repeat it freely."""
         watched = self._watched.get(handler)
         if watched is not None and watched.probe == key:
             watched.probe = None
 
     def is_open(self, handler: str) -> bool:
-        """Whether the handler is out."""
+        """Return whether the handler's circuit is open."""
         return handler in self._watched and self._watched[handler].outage is not None
 
     def probe_at(self, handler: str) -> int | None:
-        """When the next probe is due; None while one is under way, or when the handler is not out."""
+        """Return when the next probe is due, or None while one is under way or if the circuit is closed."""
         watched = self._watched.get(handler)
         return None if watched is None or watched.outage is None or watched.probe is not None else watched.probe_at
 
     @property
     def is_watching(self) -> bool:
-        """Some handler has failed since it last succeeded."""
+        """Whether some handler has failed since it last succeeded."""
         return bool(self._watched)
 
     @property
@@ -141,7 +146,7 @@ class CircuitBreakers:
 
 
 def _streak(watched: _Watched, cause: str, now: int) -> _Streak:
-    """Return the streak of this cause. The oldest streak gives way, so that many causes take no memory."""
+    """Return the streak of this cause. The oldest gives way, so that causes that all differ take no memory."""
     if cause not in watched.streaks and len(watched.streaks) >= MOST_CAUSES:
         del watched.streaks[next(iter(watched.streaks))]
     return watched.streaks.setdefault(cause, _Streak(now))

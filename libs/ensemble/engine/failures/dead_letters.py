@@ -1,17 +1,16 @@
-"""Stages what follows from giving a record up: its dead letter, and CommandFailed for a command's sender."""
+"""Stages what follows from giving an input up: its dead letter, and CommandFailed for a command's sender."""
 
 from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
-from ensemble.engine.routes import FailureRule
-from ensemble.errors import TerminalError
-from ensemble.messages.message import Command, Message
-from ensemble.messages.records import ConsumedRecord, place_of
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.items import Item
+from ensemble.messages.message import Command
+from ensemble.messages.records import place_of
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
 from ensemble.state.unit_of_work import RecordLayer
@@ -21,69 +20,67 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Failure:
-    """Why a record was given up."""
+class Exhaustion:
+    """Why an input is given up."""
 
-    error: BaseException
-    stage: str
-    """`decode`, `handle` or `timer`."""
-    rule: FailureRule
+    error: str
+    """The error's class."""
+    reason: str
     attempts: int
-    message: Message | None
-    """The decoded message, when it could be decoded."""
-    disposition: OnExhaustion = OnExhaustion.SKIP
-    parking_key: bytes = b""
+    disposition: OnExhaustion
 
 
 class DeadLetters:
-    """Stages dead letters, and CommandFailed for a command's sender, on the record's own layer."""
+    """Stages dead letters, and CommandFailed for a command's sender, on the input's own layer."""
 
-    def __init__(self, plan: Any, partition: int) -> None:
-        self._plan, self._partition = plan, partition
-        self._service: str = plan.service.name
-        self._topic: str = plan.service.dead_letter.name
+    def __init__(self, compiled: CompiledService, partition: int) -> None:
+        self._service, self._partition = compiled.service, partition
+        self._failure_routes = compiled.failure_routes
 
-    def stage(self, record: ConsumedRecord, layer: RecordLayer, failure: Failure, now: int) -> None:
-        """Stage everything that follows from giving `record` up."""
-        headers = [*(record.headers() or ()), *self._report(record, failure, now).headers()]
-        layer.outputs.append((self._topic, record.value(), record.key(), headers, self._partition))
-        self.tell_sender(record, layer, failure)
+    def stage(self, item: Item, layer: RecordLayer, exhaustion: Exhaustion, *, error: Exception, now: int) -> None:
+        """Stage everything that follows from giving `item` up."""
+        record = item.record
+        headers = [*(record.headers() or ()), *self._report(item, error, exhaustion, now).headers()]
+        layer.outputs.append((self._service.dead_letter.name, record.value(), record.key(), headers, self._partition))
+        self.notify_sender(item, layer, exhaustion)
 
-    def _report(self, record: ConsumedRecord, failure: Failure, now: int) -> FailureReport:
+    def _report(self, item: Item, error: Exception, exhaustion: Exhaustion, now: int) -> FailureReport:
         return FailureReport(
-            source=place_of(record),
-            exception=type(failure.error).__qualname__,
-            message=str(failure.error),
-            stacktrace="".join(traceback.format_exception(failure.error)),
-            service=self._service,
-            handler=failure.rule.handler,
-            stage=failure.stage,
-            attempts=failure.attempts,
-            policy=failure.rule.policy.origin,
-            disposition=failure.disposition.value,
-            parking_key=failure.parking_key,
+            source=place_of(item.record),
+            exception=type(error).__qualname__,
+            message=exhaustion.reason,
+            stacktrace="".join(traceback.format_exception(error)),
+            service=self._service.name,
+            handler=item.rule.handler,
+            stage=item.stage,
+            attempts=exhaustion.attempts,
+            policy=item.rule.policy.origin,
+            disposition=exhaustion.disposition.value,
+            parking_key=item.key,
             failed_at=now,
         )
 
-    def tell_sender(self, record: ConsumedRecord, layer: RecordLayer, failure: Failure) -> None:
-        """Stage CommandFailed, when it was a command and somebody can be told."""
-        tell = self._plan.service.catalogue.on_exhausted
-        if tell is None or not isinstance(failure.message, Command):
+    def notify_sender(self, item: Item, layer: RecordLayer, exhaustion: Exhaustion) -> None:
+        """Stage CommandFailed, if the input is a readable command and the catalogue has an event for that."""
+        make_event, command = self._service.catalogue.on_exhausted, item.message_if_readable
+        if make_event is None or not isinstance(command, Command):
             return
         try:
-            event = tell(self._command_failure(failure.message, layer.input_id, failure))
-            route = self._plan.failure_routes.get(type(event))
+            event = make_event(self._command_failure(command, layer.input_id, exhaustion))
+            route = self._failure_routes.get(type(event))
             if event is not None and route is not None:
-                layer.seed = f"{self._service}/failed/{layer.input_id}/{redrives_of(record) or ''}"
+                layer.seed = f"{self._service.name}/failed/{layer.input_id}/{redrives_of(item.record) or ''}"
                 layer.stage(route, event)
-        except Exception as unsaid:  # noqa: BLE001  the record is given up already: nothing may fail from here on
-            log.warning("command.failure_untold", command=type(failure.message).__name__, reason=repr(unsaid))
+        except Exception as error:  # noqa: BLE001  the record is given up already: nothing may fail from here on
+            log.warning("command.failure_untold", command=type(command).__name__, reason=repr(error))
 
-    def _command_failure(self, command: Command, message_id: str, failure: Failure) -> CommandFailure:
-        error = _with_printable_words(failure.error)
-        return CommandFailure(command, message_id, self._service, error, failure.attempts, failure.disposition.value)
-
-
-def _with_printable_words(error: BaseException) -> BaseException:
-    words = str(error)
-    return error if printable(words) == words else TerminalError(printable(words))
+    def _command_failure(self, command: Command, message_id: str, exhaustion: Exhaustion) -> CommandFailure:
+        return CommandFailure(
+            command=command,
+            message_id=message_id,
+            service=self._service.name,
+            error=exhaustion.error,
+            reason=printable(exhaustion.reason),
+            attempts=exhaustion.attempts,
+            disposition=exhaustion.disposition.value,
+        )

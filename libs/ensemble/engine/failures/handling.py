@@ -1,253 +1,228 @@
-"""What becomes of an input that could not be handled: held back, tried again later, or given up.
+"""What becomes of an input that could not be handled: parked, tried again later, or given up.
 
-One that fails parks its key, so nothing of the key overtakes it and nothing else waits for it. All of it is staged in
-the batch: the parked record, why it is parked, dead letter and offset are one transaction.
+An input that fails parks its key, so nothing of the key overtakes it and no other key waits for it. All of it is staged
+in the batch: the parked record, why it is parked, dead letter and offset are one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
-from ensemble.engine.admission import Admission
-from ensemble.engine.async_calls import AsyncCall
 from ensemble.engine.batch import Batch
-from ensemble.engine.failures.circuit_breaker import OpenCircuit, cause_of
-from ensemble.engine.failures.dead_letters import DeadLetters, Failure
-from ensemble.engine.routes import FailureRule, Route
-from ensemble.errors import EnsembleError, FatalError, MisplacedRecord, OutOfScope, RejectedInput, TerminalError
-from ensemble.messages.message import Message
-from ensemble.messages.records import ConsumedRecord, message_id
+from ensemble.engine.compiled import CompiledService
+from ensemble.engine.failures.attempt_gate import OUTAGE, POLICY
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers, OpenCircuit, cause_of, key_text
+from ensemble.engine.failures.dead_letters import DeadLetters, Exhaustion
+from ensemble.engine.items import Item, Outcome, RecordItem
+from ensemble.errors import FatalError, MisplacedRecord, OutOfScope, RejectedInput
+from ensemble.messages.records import message_id
 from ensemble.policies.retry import OnExhaustion
-from ensemble.state.parking import parked_record
+from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.dead_letters import printable
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
-from ensemble.system_messages.state import ParkedKey, ParkedStatus
+from ensemble.system_messages.state import AttemptFailure, ParkedKey
 
 log = structlog.get_logger()
 
-OUTAGE: Final = "outage"
-POLICY: Final = "policy"
-_NEITHER_DUE_NOR_BLOCKED: Final = {"due_at": None, "blocked_on": ""}
-_DICE_BYTES: Final = 8
-_WORDS_LIMIT: Final = 1000
+_SEED_BYTES: Final = 8
+_REASON_LIMIT: Final = 1000
 
 
 @dataclass(frozen=True)
 class FailedInput:
-    """An input, and what went wrong with it."""
+    """An input, what went wrong with it, and why its key is parked already."""
 
-    key: bytes
-    """Its parking key; empty when it can have none."""
-    record: ConsumedRecord
-    rule: FailureRule
+    item: Item
     error: Exception
     layer: RecordLayer
-    read: Callable[[], Message | None]
-    """The message, when it was readable: its sender is to be told."""
-    stage: str = "handle"
+    entry: ParkedKey | None
 
-    @classmethod
-    def of(cls, call: AsyncCall, error: Exception) -> FailedInput:
-        """Return the failed input of a call whose handlers raised `error`."""
-        return cls(call.key, call.record, call.route.rule, error, call.layer, lambda: _decoded(call))
+    @property
+    def attempts(self) -> int:
+        """How often the input was tried, this time included."""
+        return (self.entry.attempts if self.entry else 0) + 1
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether the input itself is wrong, so that it says nothing of its handler."""
+        return isinstance(self.error, RejectedInput) or not self.item.key
 
 
 class Failures:
-    """Decides, by the policies, what follows from a failure in one partition."""
+    """Decides, by the policies, what follows from a failure in one partition, and stages it in the batch."""
 
-    def __init__(self, batch: Batch, admission: Admission) -> None:
-        self._batch, self._admission, self._parking = batch, admission, batch.stores.parking
-        self._dead_letters = DeadLetters(batch.plan, batch.partition)
-        self._outages = batch.breakers
+    def __init__(
+        self,
+        compiled: CompiledService,
+        partition: int,
+        batch: Batch,
+        *,
+        parking: ParkingStore,
+        breakers: CircuitBreakers,
+    ) -> None:
+        self._service = compiled.service.name
+        self._batch, self._parking, self._breakers = batch, parking, breakers
+        self._dead_letters = DeadLetters(compiled, partition)
         self._incidents: list[IncidentOpened | IncidentClosed] = []
-        """Those of this batch, and of batches before it that were dropped."""
+        """The incidents of this batch, and of batches before it that were dropped."""
 
-    def settle(self, failed: FailedInput) -> bool:
-        """Park, dead-letter or skip a failed input. Return True if it was skipped, so that its key is free.
-
-        Re-raises a FatalError.
-        """
-        failed.layer.drop()
+    def settle(self, item: Item, error: Exception, layer: RecordLayer) -> Outcome:
+        """Park, dead-letter or skip a failed input. Raises `error` again if it is a FatalError."""
+        layer.drop()
         self._batch.counts.failures += 1
-        if isinstance(failed.error, FatalError):
-            raise failed.error
-        if isinstance(failed.error, OutOfScope):
-            failed = self._rightly_blamed(failed, failed.error)
-        if isinstance(failed.error, RejectedInput) or not failed.key:
-            self._outages.forget(failed.rule.handler, _text(failed.key))
-            return self._skip(failed, self._attempts(failed))
-        if failed.rule.policy.is_terminal(failed.error):
-            self._outages.forget(failed.rule.handler, _text(failed.key))
-            return self._exhausted(failed, self._attempts(failed))
+        if isinstance(error, FatalError):
+            raise error
+        failed = FailedInput(item, self._sender_mistake(item, error), layer, self._parking.entry(item.key))
+        if failed.is_rejected:
+            self.forget(item)
+            return self._skip(failed)
+        if item.rule.policy.is_terminal(failed.error):
+            self.forget(item)
+            return self._exhausted(failed)
         self._count(failed)
-        if self._outages.is_open(failed.rule.handler):
-            self._hold(failed, "outage", blocked_on=f"{OUTAGE}/{failed.rule.handler}")
-            return False
+        if self._breakers.is_open(item.rule.handler):
+            entry = self._failed_entry(failed).blocked("outage", f"{OUTAGE}/{item.rule.handler}")
+            return self._park(failed, entry)
         return self._by_policy(failed)
 
-    def succeeded(self, handler: str) -> None:
-        """End the handler's streak of failures, and its outage, after a success."""
-        if (outage := self._outages.succeeded(handler, self._batch.now)) is not None:
-            self._tell_closed(outage)
+    def succeeded(self, item: Item, outcome: Outcome) -> None:
+        """Note that `item` was handled, which ends a streak of failures, and an outage. A duplicate proves nothing."""
+        if outcome is Outcome.DUPLICATE:
+            self.forget(item)
+        elif (circuit := self._breakers.succeeded(item.rule.handler, self._batch.now)) is not None:
+            self._tell_closed(circuit)
 
-    def _rightly_blamed(self, failed: FailedInput, error: OutOfScope) -> FailedInput:
-        """Blame the sender, not the handler, for a message under another key than its own."""
-        input_topic, message = self._batch.plan.inputs.get(failed.record.topic() or ""), failed.read()
-        if input_topic is None or message is None:
-            return failed
-        if failed.record.key() == str(getattr(message, input_topic.topic.key)).encode():
-            return failed
-        return replace(failed, error=MisplacedRecord(f"{error}; the record's key is not its {input_topic.topic.key}"))
+    def forget(self, item: Item) -> None:
+        """Note that an attempt ended without a result: another record may be the probe."""
+        self._breakers.forget(item.rule.handler, key_text(item.key))
+
+    def _sender_mistake(self, item: Item, error: Exception) -> Exception:
+        """Return what to blame: a message under another key than its own is its sender's mistake."""
+        if not (isinstance(error, OutOfScope) and isinstance(item, RecordItem)):
+            return error
+        message, key = item.message_if_readable, item.input_topic.topic.key
+        if message is None or item.record.key() == str(getattr(message, key)).encode():
+            return error
+        return MisplacedRecord(f"{error}; the record's key is not its {key}")
 
     # -- what the policy says -------------------------------------------------------------------------------------
 
-    def _by_policy(self, failed: FailedInput) -> bool:
-        attempts, policy, now = self._attempts(failed), failed.rule.policy, self._batch.now
-        entry = self._parking.entry(failed.key)
+    def _by_policy(self, failed: FailedInput) -> Outcome:
+        policy, now = failed.item.rule.policy, self._batch.now
+        entry, attempts = failed.entry, failed.attempts
         first = entry.first_failed_at if entry and entry.first_failed_at is not None else now
-        delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _dice(failed, attempts))
-        if delay is not None:
-            self._hold(failed, "retrying", due_at=now + round(delay * 1000))
-            return False
-        return self._exhausted(failed, attempts)
+        delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _random_fraction(failed))
+        if delay is None:
+            return self._exhausted(failed)
+        return self._park(failed, self._failed_entry(failed).due(now + round(delay * 1000)))
 
-    def _exhausted(self, failed: FailedInput, attempts: int) -> bool:
-        match failed.rule.policy.on_exhaustion:
+    def _exhausted(self, failed: FailedInput) -> Outcome:
+        match failed.item.rule.policy.on_exhaustion:
             case OnExhaustion.SKIP:
-                return self._skip(failed, attempts)
+                return self._skip(failed)
             case OnExhaustion.PAUSE:
-                self._dead_letters.tell_sender(failed.record, failed.layer, self._failure(failed, attempts))
-                self._hold(failed, "paused", blocked_on=POLICY)
+                self._dead_letters.notify_sender(failed.item, failed.layer, _exhaustion(failed))
+                outcome = self._park(failed, self._failed_entry(failed).blocked("paused", POLICY))
             case _:
-                self._give_up(failed, attempts)
-                self._hold(failed, "dead_lettered", dead_letter=True)
+                self._give_up(failed)
+                outcome = self._park(failed, self._failed_entry(failed).dead_lettered())
         failed.layer.fold(self._batch.outputs)
-        return False
+        return outcome
 
-    def _skip(self, failed: FailedInput, attempts: int) -> bool:
-        self._give_up(failed, attempts)
+    def _skip(self, failed: FailedInput) -> Outcome:
+        self._give_up(failed)
         failed.layer.fold(self._batch.outputs)
-        return True
+        return Outcome.SKIPPED
 
-    def _give_up(self, failed: FailedInput, attempts: int) -> None:
+    def _give_up(self, failed: FailedInput) -> None:
         self._batch.counts.dead_lettered += 1
-        self._dead_letters.stage(failed.record, failed.layer, self._failure(failed, attempts), self._batch.now)
+        now = self._batch.now
+        self._dead_letters.stage(failed.item, failed.layer, _exhaustion(failed), error=failed.error, now=now)
 
-    def answer_again(self, record: ConsumedRecord, route: Route, entry: ParkedKey) -> None:
-        """Answer the sender once more when a command comes again that was given up, or is paused by policy."""
-        if entry.status != "dead_lettered" and entry.blocked_on != POLICY:
-            return
-        layer, error = RecordLayer(), type(entry.error, (TerminalError,), {})(entry.words)
-        self._admission.identify(record, layer)
-        failed = FailedInput.of(AsyncCall(record.key() or b"", record, route, layer=layer), error)
-        self._dead_letters.tell_sender(record, layer, self._failure(failed, entry.attempts))
-        layer.fold(self._batch.outputs)
-
-    def _failure(self, failed: FailedInput, attempts: int) -> Failure:
-        rejected = isinstance(failed.error, RejectedInput) or not failed.key
-        disposition = OnExhaustion.SKIP if rejected else failed.rule.policy.on_exhaustion
-        return Failure(failed.error, failed.stage, failed.rule, attempts, failed.read(), disposition, failed.key)
+    def notify_sender_again(self, item: RecordItem, layer: RecordLayer, entry: ParkedKey) -> None:
+        """Stage CommandFailed once more for a command that came again, if its head is given up or paused by policy."""
+        if entry.status == "dead_lettered" or entry.blocked_on == POLICY:
+            disposition = item.rule.policy.on_exhaustion
+            exhaustion = Exhaustion(entry.error, entry.words, entry.attempts, disposition)
+            self._dead_letters.notify_sender(item, layer, exhaustion)
+            layer.fold(self._batch.outputs)
 
     # -- parking --------------------------------------------------------------------------------------------------
 
-    def _attempts(self, failed: FailedInput) -> int:
-        entry = self._parking.entry(failed.key)
-        return (entry.attempts if entry else 0) + 1
+    def new_entry(self, item: Item) -> ParkedKey:
+        """Return the entry of a key whose head is `item`."""
+        now = self._batch.now
+        return ParkedKey(status="retrying", first=0, next=1, since=now, handler=item.rule.handler)
 
-    def _hold(self, failed: FailedInput, status: ParkedStatus, **changes: Any) -> None:
-        """Park the record, or keep it parked, with what is known of its failures."""
-        entry, now = self._parking.entry(failed.key), self._batch.now
-        known = {
-            "status": status,
-            "attempts": self._attempts(failed),
-            "first_failed_at": (entry and entry.first_failed_at) or now,
-            "last_failed_at": now,
-            "error": type(failed.error).__qualname__,
-            "words": printable(str(failed.error))[:_WORDS_LIMIT],
-            "handler": failed.rule.handler,
-            "policy": failed.rule.policy.origin,
-            **_NEITHER_DUE_NOR_BLOCKED,
-            **changes,
-        }
-        if entry is not None:
-            self._parking.update(failed.key, entry.model_copy(update=known))
+    def park(self, item: Item, entry: ParkedKey) -> None:
+        """Store why the key of `item` is parked; `item` is its head if the key was not parked before."""
+        if item.key in self._parking.keys:
+            self._parking.update(item.key, entry)
         else:
-            self.park(failed.key, failed.record, failed.rule, **known)
+            head = parked_record(item.record, item.rule.name, message_id(item.record), self._batch.now)
+            self._parking.open(item.key, entry, head)
+            self._batch.counts.parked += 1
 
-    def park(self, key: bytes, record: ConsumedRecord, rule: FailureRule, **known: Any) -> None:
-        """Hold `key` back with `record` at its head."""
-        held = parked_record(record, rule.name, message_id(record), self._batch.now)
-        entry = ParkedKey(first=0, next=1, since=self._batch.now, **{"handler": rule.handler, **known})
-        self._parking.open(key, entry, held)
-        self._batch.counts.parked += 1
+    def _park(self, failed: FailedInput, entry: ParkedKey) -> Outcome:
+        self.park(failed.item, entry)
+        return Outcome.WAITING
+
+    def _failed_entry(self, failed: FailedInput) -> ParkedKey:
+        rule, error = failed.item.rule, failed.error
+        reason = printable(str(error))[:_REASON_LIMIT]
+        failure = AttemptFailure(type(error).__qualname__, reason, rule.handler, rule.policy.origin, self._batch.now)
+        return (failed.entry or self.new_entry(failed.item)).failed(failure)
 
     # -- outages --------------------------------------------------------------------------------------------------
 
-    def may_try(self, handler: str, key: bytes) -> bool:
-        """Return True if an attempt may begin; while the handler is out, if it may be the probe."""
-        return not self._outages.is_watching or self._outages.may_try(handler, _text(key), self._batch.now)
-
-    def forget(self, handler: str, key: bytes) -> None:
-        """Forget an attempt that ended without a result, so that another record may be the probe."""
-        self._outages.forget(handler, _text(key))
-
     def begin(self) -> None:
-        """Begin a batch with the incidents of batches that were dropped."""
+        """Emit the incidents that dropped batches could not."""
         for incident in self._incidents:
-            self._batch.tell(incident)
+            self._batch.emit_operation_event(incident)
 
     def commit(self) -> None:
-        """Forget the incidents, which the batch has committed."""
+        """Forget the incidents: they are committed."""
         self._incidents.clear()
 
     def _count(self, failed: FailedInput) -> None:
-        cause = cause_of(failed.error)
-        outage = self._outages.failed(failed.rule.handler, _text(failed.key), cause, self._batch.now)
-        if outage is not None:
-            log.warning("incident.opened", handler=outage.handler, cause=outage.cause, failures=outage.count)
-            self._tell_opened(outage)
+        handler, cause = failed.item.rule.handler, cause_of(failed.error)
+        circuit = self._breakers.failed(handler, key_text(failed.item.key), cause, self._batch.now)
+        if circuit is not None:
+            log.warning("incident.opened", handler=circuit.handler, cause=circuit.cause, failures=circuit.count)
+            self._tell_opened(circuit)
 
-    def _tell_opened(self, outage: OpenCircuit) -> None:
-        service, now = self._batch.plan.service.name, self._batch.now
-        names = {"incident_id": _incident(service, outage), "service": service}
-        what = {"handler": outage.handler, "cause": outage.cause, "failures": outage.count}
-        self._tell(IncidentOpened(**names, **what, at=now))
+    def _tell_opened(self, circuit: OpenCircuit) -> None:
+        names = {"incident_id": _incident_id(self._service, circuit), "service": self._service}
+        details = {"handler": circuit.handler, "cause": circuit.cause, "failures": circuit.count}
+        self._emit(IncidentOpened(**names, **details, at=self._batch.now))
 
-    def _tell_closed(self, outage: OpenCircuit) -> None:
-        service, now = self._batch.plan.service.name, self._batch.now
-        log.info("incident.closed", handler=outage.handler, cause=outage.cause, failures=outage.count)
-        names = {"incident_id": _incident(service, outage), "service": service}
-        what = {"handler": outage.handler, "cause": outage.cause, "since": outage.since}
-        self._tell(IncidentClosed(**names, **what, at=now))
+    def _tell_closed(self, circuit: OpenCircuit) -> None:
+        log.info("incident.closed", handler=circuit.handler, cause=circuit.cause, failures=circuit.count)
+        names = {"incident_id": _incident_id(self._service, circuit), "service": self._service}
+        details = {"handler": circuit.handler, "cause": circuit.cause, "since": circuit.since}
+        self._emit(IncidentClosed(**names, **details, at=self._batch.now))
 
-    def _tell(self, incident: IncidentOpened | IncidentClosed) -> None:
+    def _emit(self, incident: IncidentOpened | IncidentClosed) -> None:
         self._incidents.append(incident)
-        self._batch.tell(incident)
+        self._batch.emit_operation_event(incident)
 
 
-def _decoded(call: AsyncCall) -> Message | None:
-    """Return the message, or None if it is not readable."""
-    try:
-        return call.route.read(call.record.value())
-    except EnsembleError:
-        return None
+def _exhaustion(failed: FailedInput) -> Exhaustion:
+    error = failed.error
+    disposition = OnExhaustion.SKIP if failed.is_rejected else failed.item.rule.policy.on_exhaustion
+    return Exhaustion(type(error).__name__, str(error), failed.attempts, disposition)
 
 
-def _incident(service: str, outage: OpenCircuit) -> str:
-    return blake2b(f"{service}/{outage.handler}/{outage.since}".encode(), digest_size=8).hexdigest()
+def _incident_id(service: str, circuit: OpenCircuit) -> str:
+    return blake2b(f"{service}/{circuit.handler}/{circuit.since}".encode(), digest_size=8).hexdigest()
 
 
-def _dice(failed: FailedInput, attempts: int) -> float:
-    """Chance, but the same whenever this attempt is judged again after an abort."""
-    raw = blake2b(f"{failed.layer.input_id}/{attempts}".encode(), digest_size=_DICE_BYTES).digest()
-    return int.from_bytes(raw, "big") / float(1 << 8 * _DICE_BYTES)
-
-
-def _text(key: bytes) -> str:
-    return key.decode(errors="backslashreplace")
+def _random_fraction(failed: FailedInput) -> float:
+    """Return a fraction by chance, but the same whenever this attempt is judged again after an abort."""
+    raw = blake2b(f"{failed.layer.input_id}/{failed.attempts}".encode(), digest_size=_SEED_BYTES).digest()
+    return int.from_bytes(raw, "big") / float(1 << 8 * _SEED_BYTES)
