@@ -83,11 +83,11 @@ def handler(run: HopRun, produce: Callable[..., None]) -> Callable[[list[Any], d
             offsets[partition] = record.offset() + 1
             headers = dict(record.headers())
             input_id = headers["ce_id"].decode()
-            known = states.get(key)
-            if known is not None and known[2] == input_id:
+            current = states.get(key)
+            if current is not None and current[2] == input_id:
                 continue
             order: Any = schemaless_reader(io.BytesIO(record.value()[5:]), placed)
-            version = known[1] + 1 if known else 1
+            version = current[1] + 1 if current else 1
             states[key] = ("payment_pending", version, input_id)
             seek(0)
             truncate()

@@ -134,8 +134,8 @@ class _Probe:
         self._producer.poll(0)
 
     def _read_until(self, end: float) -> None:
-        while (left := end - time.perf_counter()) > 0:
-            record = self._consumer.poll(left)
+        while (remaining := end - time.perf_counter()) > 0:
+            record = self._consumer.poll(remaining)
             key = record.key() if record is not None and record.error() is None else None
             if key in self._sent:
                 self._took[key] = 1000 * (time.perf_counter() - self._sent[key])

@@ -43,16 +43,16 @@ def measure(cluster: Cluster, *, messages: int, rounds: int) -> dict[str, Any]:
     _load(cluster, topic, messages)
     counted = messages - 2 * messages // KEYS
     hop = HopRun(cluster.bootstrap, topic, "", counted, messages // 4, 0, _LIMIT_S)
-    found: dict[str, list[dict[str, float]]] = {"poisoned": [], "healthy": []}
+    results: dict[str, list[dict[str, float]]] = {"poisoned": [], "healthy": []}
     for number in range(rounds):
         for name in ("healthy", "poisoned") if number % 2 == 0 else ("poisoned", "healthy"):
             run = Run(cluster, replace(hop, run=run_name()), messages // KEYS)
-            found[name].append(run.measured(is_poisoned=name == "poisoned"))
-    pairs = list(zip(found["poisoned"], found["healthy"], strict=True))
+            results[name].append(run.measured(is_poisoned=name == "poisoned"))
+    pairs = list(zip(results["poisoned"], results["healthy"], strict=True))
     ratios = [poisoned["per_s"] / healthy["per_s"] for poisoned, healthy in pairs]
     cpu = [healthy["cpu_us"] / poisoned["cpu_us"] for poisoned, healthy in pairs]
     medians = {"ratio": statistics.median(ratios), "cpu_ratio": statistics.median(cpu)}
-    return {"rounds": found, "ratios": ratios, "cpu_ratios": cpu, "in_order": messages // KEYS, **medians}
+    return {"rounds": results, "ratios": ratios, "cpu_ratios": cpu, "in_order": messages // KEYS, **medians}
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,17 @@ class Run:
     def _payments(self, wait_s: float) -> list[int]:
         """Which of its messages the key has been paid for, in the order of the output."""
         consumer, readers = Consumer(assigned_reader(self.cluster.shared, "benchmark")), readers_for(ProcessPayment)
-        found: list[int] = []
+        numbers: list[int] = []
         topic, ends = output_topic(self.hop.run).name, 0
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
         limit = time.monotonic() + wait_s
-        while len(found) < self.each and (ends < PARTITIONS or time.monotonic() < limit):
+        while len(numbers) < self.each and (ends < PARTITIONS or time.monotonic() < limit):
             for record in consumer.consume(10_000, 0.2):
                 ends += record.error() is not None
                 if record.error() is None and record.key() == POISONED.encode() and (value := record.value()):
-                    found.append(int(readers[value[:5]](value).command_id.removeprefix("cmd-"), 16))
+                    numbers.append(int(readers[value[:5]](value).command_id.removeprefix("cmd-"), 16))
         consumer.close()
-        return found
+        return numbers
 
 
 def _load(cluster: Cluster, topic: str, messages: int) -> None:

@@ -22,8 +22,8 @@ def program(
 ) -> Iterator[subprocess.Popen[str]]:
     """`python -m` this command, with these settings beside the environment's; what it prints is for the caller."""
     cluster.make(topics)
-    whole, environment = [sys.executable, "-m", *command], {**os.environ, **(settings or {})}
-    process = subprocess.Popen(whole, stdout=subprocess.PIPE, text=True, env=environment)
+    arguments, environment = [sys.executable, "-m", *command], {**os.environ, **(settings or {})}
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process
     finally:

@@ -98,14 +98,14 @@ def _seen(cluster: Cluster, topic: str, timers: int) -> Iterator[int]:
     patient = {"fetch.wait.max.ms": 500, "enable.partition.eof": False}
     consumer = Consumer({**assigned_reader(cluster.shared, "benchmark-timers"), **patient})
     consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-    readers, left = readers_for(ProcessPayment), timers
+    readers, remaining = readers_for(ProcessPayment), timers
     limit = time.monotonic() + _FIRST_S + timers * _EVERY_S + _LIMIT_S
-    while left:
+    while remaining:
         record = consumer.poll(0.5)
         now = time.time_ns() // 1_000_000
         if time.monotonic() > limit:
-            raise RuntimeError(f"{left} of {timers} timers did not fire")
+            raise RuntimeError(f"{remaining} of {timers} timers did not fire")
         if record is not None and record.error() is None and (value := record.value()):
-            left -= 1
+            remaining -= 1
             yield now - readers[value[:5]](value).requested_at
     consumer.close()

@@ -62,18 +62,18 @@ class HopOrchestrator:
 
     @reacts_to(OrderPlaced)
     def on_order_placed(self, event: OrderPlaced) -> None:
-        known = self.orders.get(event.order_id)
+        current = self.orders.get(event.order_id)
         input_id = self.record.message_id
-        if known is not None and known.last_id == input_id:
+        if current is not None and current.last_id == input_id:
             return
-        self.orders.set(event.order_id, _pending(event, known, input_id))
+        self.orders.set(event.order_id, _pending(event, current, input_id))
         self.commands.send(_payment_for(event, input_id))
 
 
-def _pending(event: OrderPlaced, known: OrderState | None, input_id: str) -> OrderState:
+def _pending(event: OrderPlaced, current: OrderState | None, input_id: str) -> OrderState:
     return OrderState(
         status="payment_pending",
-        version=1 if known is None else known.version + 1,
+        version=1 if current is None else current.version + 1,
         last_id=input_id,
         amount_cents=event.amount_cents,
     )

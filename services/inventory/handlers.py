@@ -33,10 +33,10 @@ class InventoryService:
         match self.warehouses.get(command.warehouse_id).reserve(command, self.clock.now()):
             case Refused(reason, facts):
                 self.warehouses.append(command.warehouse_id, facts)
-                self.events.emit(rejected(command, reason))
+                self.events.emit(rejection(command, reason))
             case Reserved(facts):
                 self.warehouses.append(command.warehouse_id, facts)
-                self.events.emit(confirmed(command))
+                self.events.emit(confirmation(command))
                 self.commands.send(schedule(command))
 
 
@@ -83,11 +83,11 @@ class StockKeeper:
                 raise TerminalError(reason)
 
 
-def confirmed(command: FulfilOrder) -> ReservationConfirmed:
+def confirmation(command: FulfilOrder) -> ReservationConfirmed:
     return ReservationConfirmed(order_id=command.order_id, warehouse_id=command.warehouse_id)
 
 
-def rejected(command: FulfilOrder, reason: str) -> ReservationRejected:
+def rejection(command: FulfilOrder, reason: str) -> ReservationRejected:
     return ReservationRejected(order_id=command.order_id, warehouse_id=command.warehouse_id, reason=reason)
 
 

@@ -31,10 +31,10 @@ class Contradicted:
     reason: str
 
 
-def place(known: Order | None, command: PlaceOrder) -> Accepted | Repeated | Contradicted:
+def place(current: Order | None, command: PlaceOrder) -> Accepted | Repeated | Contradicted:
     """Decide whether the command begins an order."""
     terms = fingerprint(command)
-    match known:
+    match current:
         case None:
             return Accepted(Order(order_id=command.order_id, terms_hash=terms))
         case Order(terms_hash=first_terms) if first_terms in {terms, ""}:
@@ -43,28 +43,28 @@ def place(known: Order | None, command: PlaceOrder) -> Accepted | Repeated | Con
             return _contradiction(command.order_id)
 
 
-def recognise(known: Order | None, event: OrderPlaced) -> Accepted | Repeated | Contradicted:
+def recognise(current: Order | None, event: OrderPlaced) -> Accepted | Repeated | Contradicted:
     """Decide what an OrderPlaced on the topic means, whatever service wrote it: the first one read wins."""
     terms = fingerprint(event)
-    match known:
+    match current:
         case None | Order(status="accepted"):
             return Accepted(Order(order_id=event.order_id, status="placed", terms_hash=terms))
         case Order(terms_hash=""):
-            return Accepted(known.model_copy(update={"terms_hash": terms}))
+            return Accepted(current.model_copy(update={"terms_hash": terms}))
         case Order(terms_hash=first_terms) if first_terms == terms:
             return Repeated()
         case _:
             return _contradiction(event.order_id)
 
 
-def complete(known: Order | None, command: CompleteOrder) -> Order:
+def complete(current: Order | None, command: CompleteOrder) -> Order:
     """Close the order as completed, unless it was closed before."""
-    return _close(known or Order(order_id=command.order_id), "completed", None)
+    return _close(current or Order(order_id=command.order_id), "completed", None)
 
 
-def cancel(known: Order | None, command: CancelOrder) -> Order:
+def cancel(current: Order | None, command: CancelOrder) -> Order:
     """Close the order as cancelled, unless it was closed before."""
-    return _close(known or Order(order_id=command.order_id), "cancelled", command.reason)
+    return _close(current or Order(order_id=command.order_id), "cancelled", command.reason)
 
 
 def closing_event(order: Order) -> OrderCompleted | OrderCancelled:
@@ -74,7 +74,7 @@ def closing_event(order: Order) -> OrderCompleted | OrderCancelled:
     return OrderCancelled(order_id=order.order_id, reason=order.reason or "")
 
 
-def placed(command: PlaceOrder, now: int) -> OrderPlaced:
+def placed_event(command: PlaceOrder, now: int) -> OrderPlaced:
     """Return the event that announces the order."""
     return OrderPlaced(**dict(command), placed_at=now)
 

@@ -24,7 +24,7 @@ class OrderDesk:
         match domain.place(self.orders.get(command.order_id), command):
             case Accepted(order):
                 self.orders.set(command.order_id, order)
-                self.events.emit(domain.placed(command, self.clock.now()))
+                self.events.emit(domain.placed_event(command, self.clock.now()))
             case Contradicted(reason):
                 raise RejectedInput(reason)
 

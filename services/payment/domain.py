@@ -24,19 +24,19 @@ class Contradicted:
     reason: str
 
 
-def assess(known: Payment | None, command: ProcessPayment, now: int) -> Payment | Contradicted:
+def assess(current: Payment | None, command: ProcessPayment, now: int) -> Payment | Contradicted:
     """Return the payment that is known for the command, or begin a new one."""
-    match known:
+    match current:
         case None:
             return _begin(command, now)
         case Payment(status="declined" | "refunded"):
-            return known
+            return current
         case Payment(amount=amount, currency=currency) if (amount, currency) != (command.amount, command.currency):
             return Contradicted(
                 f"amount: {amount} {currency} is due for {command.order_id}, not {command.amount} {command.currency}"
             )
         case _:
-            return known
+            return current
 
 
 def charge_is_due(payment: Payment | None) -> bool:
@@ -44,14 +44,14 @@ def charge_is_due(payment: Payment | None) -> bool:
     return payment is None or payment.status == "charging"
 
 
-def captured(command: AttemptCharge, charge_id: str, amount: int) -> Payment:
+def captured_payment(command: AttemptCharge, charge_id: str, amount: int) -> Payment:
     """Return the payment once the customer's money is taken."""
     return Payment(
         order_id=command.order_id, status="captured", amount=amount, currency=command.currency, charge_id=charge_id
     )
 
 
-def declined(command: AttemptCharge | ProcessPayment, reason: str) -> Payment:
+def declined_payment(command: AttemptCharge | ProcessPayment, reason: str) -> Payment:
     """Return the payment of an order that is not charged, now or later."""
     return Payment(
         order_id=command.order_id,
@@ -62,9 +62,9 @@ def declined(command: AttemptCharge | ProcessPayment, reason: str) -> Payment:
     )
 
 
-def refunded(known: Payment | None, command: RefundPayment, amount: int) -> Payment:
+def refunded_payment(current: Payment | None, command: RefundPayment, amount: int) -> Payment:
     """Return the payment once `amount` was given back; nothing will be charged any more."""
-    payment = known or Payment(order_id=command.order_id)
+    payment = current or Payment(order_id=command.order_id)
     return payment.model_copy(update={"status": "refunded", "amount": amount, "reason": command.reason})
 
 
@@ -109,5 +109,5 @@ def _begin(command: ProcessPayment, now: int) -> Payment:
     if command.amount == 0:
         return Payment(order_id=command.order_id, status="nothing_due", currency=command.currency)
     if now >= command.expires_at:
-        return declined(command, EXPIRED)
+        return declined_payment(command, EXPIRED)
     return Payment(order_id=command.order_id, amount=command.amount, currency=command.currency)

@@ -70,14 +70,14 @@ class Charger:
             return await self._close(command)
         match await self.gateway.charge(charge_request(command)):
             case Captured(charge_id, amount):
-                return domain.captured(command, charge_id, amount)
+                return domain.captured_payment(command, charge_id, amount)
             case Declined(reason):
-                return domain.declined(command, reason)
+                return domain.declined_payment(command, reason)
 
     async def _close(self, command: AttemptCharge) -> Payment:
         """Refund, so that an earlier attempt that went through unseen does not stay charged, and decline as expired."""
         await self.gateway.refund(refund_request(command.order_id, domain.EXPIRED))
-        return domain.declined(command, domain.EXPIRED)
+        return domain.declined_payment(command, domain.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Refunder:
         payment = self.payments.get(command.order_id)
         if payment is None or payment.status != "refunded":
             given_back = await self.gateway.refund(refund_request(command.order_id, command.reason))
-            payment = domain.refunded(payment, command, given_back.amount)
+            payment = domain.refunded_payment(payment, command, given_back.amount)
             self.payments.set(command.order_id, payment)
         self.events.emit(PaymentRefunded(order_id=command.order_id, amount=payment.amount))
 

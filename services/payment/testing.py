@@ -28,8 +28,8 @@ class InMemoryPaymentGateway:
         self._begin(request)
         self._refuse_while_running(request.key)
         match self._result(request.key, _payload(request)):
-            case Captured() | Declined() as known:
-                return known
+            case Captured() | Declined() as outcome:
+                return outcome
         if not 0 < request.amount <= 10**15:
             raise TerminalError(f"the payment provider refused {request.key}: amount {request.amount}")
         self._play(request)
@@ -38,9 +38,9 @@ class InMemoryPaymentGateway:
     async def refund(self, request: RefundRequest) -> Refunded:
         """Give back what is captured under the charge's key, and close that key."""
         self._begin(request)
-        known = self._result(request.key, _payload(request))
-        if isinstance(known, Refunded):
-            return known
+        outcome = self._result(request.key, _payload(request))
+        if isinstance(outcome, Refunded):
+            return outcome
         self._refuse_while_running(request.charge_key)
         refunded = Refunded(self.captured.pop(request.charge_key, 0))
         self._closed.add(request.charge_key)
@@ -53,8 +53,8 @@ class InMemoryPaymentGateway:
             raise RetryableError("the payment provider is unavailable")
 
     def _result(self, key: str, payload: tuple[object, ...]) -> Captured | Declined | Refunded | None:
-        known, result = self._results.get(key, (payload, None))
-        if known != payload:
+        first_payload, result = self._results.get(key, (payload, None))
+        if first_payload != payload:
             raise TerminalError(f"{key} was used for another request")
         return result
 

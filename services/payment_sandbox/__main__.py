@@ -24,7 +24,7 @@ def main() -> int:
     try:
         asyncio.run(_serve(_settings()))
     except (ValidationError, LedgerError, ListenError) as error:
-        sys.stderr.write(f"payment sandbox: {_words(error)}\n")
+        sys.stderr.write(f"payment sandbox: {_message(error)}\n")
         return 2
     return 0
 
@@ -67,7 +67,7 @@ async def _stop_signal() -> None:
     await stop.wait()
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

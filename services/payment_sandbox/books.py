@@ -117,8 +117,8 @@ def _settle(staged: list[tuple[Entry, asyncio.Future[Entry]]], refusal: Problem 
             final.set_exception(refusal)
 
 
-def _refuse_other_use(key: str, known: str, fingerprint: str) -> None:
-    if known != fingerprint:
+def _refuse_other_use(key: str, first_fingerprint: str, fingerprint: str) -> None:
+    if first_fingerprint != fingerprint:
         detail = f"{key} was used for another request: repeat that one, or take a new key"
         raise Problem(422, "Idempotency-Key is already used", detail, "Idempotency-Key")
 

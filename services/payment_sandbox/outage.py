@@ -23,5 +23,5 @@ class Outage:
         """Return the mode and, if it is limited, the seconds that remain."""
         if self._ordered.mode == "up" or self._ordered.for_s is None:
             return self._ordered
-        left = self._until - self._clock()
-        return OutageOrder(mode=self._ordered.mode, for_s=left) if left > 0 else OutageOrder(mode="up")
+        remaining_s = self._until - self._clock()
+        return OutageOrder(mode=self._ordered.mode, for_s=remaining_s) if remaining_s > 0 else OutageOrder(mode="up")

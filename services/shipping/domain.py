@@ -15,35 +15,35 @@ from contracts import (
 )
 
 
-def announce(known: Shipment | None, event: OrderPlaced) -> Shipment | None:
+def announce(current: Shipment | None, event: OrderPlaced) -> Shipment | None:
     """Return the shipment of a new order, scheduled at once if it is express; None if the order is known already."""
-    if known is not None:
+    if current is not None:
         return None
     if event.shipping_speed == "express":
         return _scheduled(event.order_id, "express")
     return Shipment(order_id=event.order_id, shipping_speed=event.shipping_speed)
 
 
-def schedule(known: Shipment | None, command: ScheduleShipment, now: int) -> Shipment:
+def schedule(current: Shipment | None, command: ScheduleShipment, now: int) -> Shipment:
     """Schedule the shipment, unless it was cancelled before or the command has expired."""
-    match known:
+    match current:
         case Shipment(status="scheduled" | "cancelled"):
-            return known
+            return current
         case _ if now >= command.expires_at:
-            return cancel(known, command.order_id)
+            return cancel(current, command.order_id)
         case _:
             return _scheduled(command.order_id, command.shipping_speed)
 
 
-def pack(known: Shipment | None, command: InitiatePackaging) -> Shipment:
+def pack(current: Shipment | None, command: InitiatePackaging) -> Shipment:
     """Note that packing has begun, unless the shipment is cancelled."""
-    shipment = known or Shipment(order_id=command.order_id)
+    shipment = current or Shipment(order_id=command.order_id)
     return shipment if shipment.status == "cancelled" else shipment.model_copy(update={"packaging": True})
 
 
-def cancel(known: Shipment | None, order_id: str) -> Shipment:
+def cancel(current: Shipment | None, order_id: str) -> Shipment:
     """Cancel the shipment, now and for later; valid also before anything was planned."""
-    shipment = known or Shipment(order_id=order_id)
+    shipment = current or Shipment(order_id=order_id)
     return shipment.model_copy(update={"status": "cancelled"})
 
 
@@ -51,10 +51,10 @@ def answer(shipment: Shipment) -> ShipmentScheduled | ShipmentCancelled:
     """Return the event that announces the decision."""
     if shipment.status == "cancelled" or shipment.shipment_id is None:
         return ShipmentCancelled(order_id=shipment.order_id, shipment_id=shipment.shipment_id)
-    return scheduled(shipment)
+    return scheduled_event(shipment)
 
 
-def scheduled(shipment: Shipment) -> ShipmentScheduled:
+def scheduled_event(shipment: Shipment) -> ShipmentScheduled:
     """Return the event that announces the plan."""
     return ShipmentScheduled(
         order_id=shipment.order_id,

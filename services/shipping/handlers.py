@@ -49,7 +49,7 @@ class ShippingSubscriber:
         self.shipments.set(event.order_id, shipment)
         if shipment.status == "scheduled":
             self.commands.send(InitiatePackaging(order_id=event.order_id, warehouse_id=event.warehouse_id))
-            self.events.emit(domain.scheduled(shipment))
+            self.events.emit(domain.scheduled_event(shipment))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from services.order.domain import (
     complete,
     fingerprint,
     place,
-    placed,
+    placed_event,
     recognise,
 )
 from tests.support.order_messages import lines, order_placed, place_order
@@ -48,7 +48,7 @@ def test_the_time_of_placing_is_no_term() -> None:
 
 
 def test_command_and_event_of_one_order_have_one_fingerprint() -> None:
-    assert fingerprint(placed(place_order(), now=7)) == TERMS_HASH
+    assert fingerprint(placed_event(place_order(), now=7)) == TERMS_HASH
 
 
 def test_a_new_order_is_accepted_until_it_is_read_back() -> None:

@@ -10,19 +10,19 @@ from services.payment.domain import (
     answer,
     assess,
     attempt,
-    captured,
+    captured_payment,
     charge_is_due,
     charge_key,
-    declined,
+    declined_payment,
     refund_key,
-    refunded,
+    refunded_payment,
 )
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
 
 CHARGING = Payment(order_id="o-1", status="charging", amount=500, currency="EUR")
-CAPTURED = captured(attempt_charge(), "ch_1", 500)
-DECLINED = declined(attempt_charge(), "card declined")
-REFUNDED = refunded(CAPTURED, refund_payment(), 500)
+CAPTURED = captured_payment(attempt_charge(), "ch_1", 500)
+DECLINED = declined_payment(attempt_charge(), "card declined")
+REFUNDED = refunded_payment(CAPTURED, refund_payment(), 500)
 NOTHING_DUE = Payment(order_id="o-1", status="nothing_due", currency="EUR")
 
 
@@ -37,7 +37,7 @@ def test_nothing_is_charged_where_nothing_is_due_however_late() -> None:
 
 def test_an_expired_command_begins_nothing() -> None:
     assert assess(None, process_payment(expires_at=10), now=9) == CHARGING
-    assert assess(None, process_payment(expires_at=10), now=10) == declined(process_payment(), "expired")
+    assert assess(None, process_payment(expires_at=10), now=10) == declined_payment(process_payment(), "expired")
 
 
 @pytest.mark.parametrize("recorded", [CHARGING, CAPTURED, DECLINED, REFUNDED], ids=lambda payment: payment.status)
@@ -68,7 +68,7 @@ def test_each_final_outcome_has_its_event(payment: Payment, event: object) -> No
 
 
 def test_a_refund_needs_no_charge_before_it() -> None:
-    closed = refunded(None, refund_payment(), 0)
+    closed = refunded_payment(None, refund_payment(), 0)
 
     assert (closed.status, closed.amount) == ("refunded", 0)
     assert not charge_is_due(closed)
