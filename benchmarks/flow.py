@@ -23,13 +23,13 @@ from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader, plain_producer
-from ensemble.messages import encoder_for, readers_for
+from ensemble.messages import decoders_for, encoder_for
 from services.registry import SERVICES
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))
 """Several, so that inventory has keys on every partition."""
 _SKU: Final = "lamp"
-_PREFIXES: Final = frozenset(readers_for(OrderCompleted))
+_PREFIXES: Final = frozenset(decoders_for(OrderCompleted))
 _STEP_S: Final = 0.05
 
 

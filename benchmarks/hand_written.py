@@ -58,7 +58,7 @@ def clients(run: HopRun) -> tuple[Consumer, Producer]:
 
 
 def parsed(message: Any) -> Any:
-    return parse_schema(without_logical_types(SCHEMAS.of(message)), named_schemas={})
+    return parse_schema(without_logical_types(SCHEMAS.schema_of(message)), named_schemas={})
 
 
 def prefix(message: Any) -> bytes:

@@ -21,7 +21,7 @@ from benchmarks.poisoned_hop import MENDED, POISONED, poisoned_service
 from benchmarks.program import program
 from benchmarks.workload import PARTITIONS, ProcessPayment, input_headers, input_topic, output_topic, placed_orders
 from ensemble.kafka.client import assigned_reader
-from ensemble.messages import encoder_for, readers_for
+from ensemble.messages import decoders_for, encoder_for
 
 KEYS: Final = 1_000
 _LIMIT_S: Final = 180.0
@@ -97,7 +97,7 @@ class Run:
 
     def _payments(self, wait_s: float) -> list[int]:
         """Which of its messages the key has been paid for, in the order of the output."""
-        consumer, readers = Consumer(assigned_reader(self.cluster.shared, "benchmark")), readers_for(ProcessPayment)
+        consumer, readers = Consumer(assigned_reader(self.cluster.shared, "benchmark")), decoders_for(ProcessPayment)
         numbers: list[int] = []
         topic, ends = output_topic(self.hop.run).name, 0
         consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])

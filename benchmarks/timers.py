@@ -18,7 +18,7 @@ from benchmarks.workload import PARTITIONS, OrderPlaced, ProcessPayment, input_t
 from ensemble import Catalogue, CommandBus, Service, TimerDue, Timers, conducts, reacts_to, when_due
 from ensemble.kafka.client import assigned_reader
 from ensemble.kafka.worker import make_loop
-from ensemble.messages import encoder_for, readers_for
+from ensemble.messages import decoders_for, encoder_for
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 _EVERY_S: Final = 0.25
@@ -98,7 +98,7 @@ def _seen(cluster: Cluster, topic: str, timers: int) -> Iterator[int]:
     patient = {"fetch.wait.max.ms": 500, "enable.partition.eof": False}
     consumer = Consumer({**assigned_reader(cluster.shared, "benchmark-timers"), **patient})
     consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-    readers, remaining = readers_for(ProcessPayment), timers
+    readers, remaining = decoders_for(ProcessPayment), timers
     limit = time.monotonic() + _FIRST_S + timers * _EVERY_S + _LIMIT_S
     while remaining:
         record = consumer.poll(0.5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
-    from ensemble.messages import SchemaSources
+    from ensemble.messages import SchemaSourceSelector
 
 _SILENT_S = 2.0
 
@@ -26,7 +26,7 @@ def connect(timeout_s: float = 8.0) -> ClusterClient:
 
 
 @cache
-def sources() -> SchemaSources:
+def sources() -> SchemaSourceSelector:
     """Return the sources of schema ids, opened once for this process. Unknown ids are not waited for."""
     from ensemble.kafka.registry import schema_sources
     from ensemble.settings import RegistrySettings, load

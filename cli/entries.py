@@ -11,7 +11,7 @@ from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
-from ensemble.messages import Decoded, Decoder
+from ensemble.messages import Decoded, GenericDecoder
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ReceivedRecord
@@ -109,8 +109,8 @@ def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:
 
 
 @cache
-def decoder() -> Decoder:
+def decoder() -> GenericDecoder:
     """Return a decoder of every schema of the project, under the ids of its files and of a configured registry."""
     from cli.connection import sources
 
-    return Decoder([SCHEMAS, system_messages.SCHEMAS, sources()])
+    return GenericDecoder([SCHEMAS, system_messages.SCHEMAS, sources()])

@@ -36,6 +36,6 @@ def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
     access.places([NOTES.name])
     operation = operator.operation()
     note = GroupNote(note=operation.pop("reason"), **operation)
-    value = encoder_for(GroupNote, sources().on(NOTES.name, GroupNote.__schemas__))(note)
+    value = encoder_for(GroupNote, sources().source_for(NOTES.name, GroupNote.__schemas__))(note)
     headers = list(cloud_event(note, operation["operation_id"], operation["operation_id"]))
     access.publish(NOTES.name, group.encode(), value, headers)

@@ -35,7 +35,7 @@ class Receipt:
 def publish(access: ClusterClient, message: Message, topic: Topic | None = None) -> Receipt:
     """Write the message and return when it is safe. `topic` chooses where a type lives on several."""
     home = topic or CATALOGUE.homes(type(message))[0]
-    encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
+    encode = encoder_for(type(message), sources().source_for(home.name, message.__schemas__))
     key, value = str(getattr(message, home.key)), encode(message)
     if len(value) > MAX_RECORD_BYTES:
         raise Mistake(f"{type(message).__name__} has {len(value)} bytes, the limit is {MAX_RECORD_BYTES}; shorten it")
@@ -47,7 +47,7 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
 
 def record_of(message: Message, home: Topic, message_id: str) -> Output:
     """Return the message as a record that begins a trace under its own id (32 hexadecimal digits)."""
-    encode = encoder_for(type(message), sources().on(home.name, message.__schemas__))
+    encode = encoder_for(type(message), sources().source_for(home.name, message.__schemas__))
     headers: list[tuple[str, Any]] = list(cloud_event(message, message_id, message_id))
     return home.name, encode(message), str(getattr(message, home.key)).encode(), headers, -1
 

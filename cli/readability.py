@@ -11,7 +11,7 @@ from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble import EnsembleError, system_messages
 from ensemble.errors import ConfigurationError, UndecodableRecord
-from ensemble.messages import PREFIX_LENGTH, Message, encoder_for, reader_for_new_schema, readers_for
+from ensemble.messages import PREFIX_LENGTH, Message, decoder_for_new_schema, decoders_for, encoder_for
 
 
 def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
@@ -45,10 +45,10 @@ def read(letter: DeadLetterEntry, value: bytes) -> Message:
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
     for kind in types:
-        decode = readers_for(kind, sources().on(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
+        decode = decoders_for(kind, sources().source_for(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
         if decode is not None:
             return decode(value)
-    late = reader_for_new_schema(value[:PREFIX_LENGTH], types, sources())
+    late = decoder_for_new_schema(value[:PREFIX_LENGTH], types, sources())
     if late is None:
         raise UndecodableRecord(letter.entry.problem or f"{letter.entry.type} is none of the messages of {topic}")
     return late[1](value)
@@ -61,7 +61,7 @@ def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
     kind = next((each for each in _types_on(letter.dead_letter.origin[0]) if each.__name__ == letter.type), None)
     if kind is None:
         raise Mistake(f"--edit: {letter.place} has no known message type, so its fields cannot be edited")
-    source = sources().on(letter.dead_letter.origin[0], kind.__schemas__)
+    source = sources().source_for(letter.dead_letter.origin[0], kind.__schemas__)
     advice = f"correct the --edit file; `dead-letters show {letter.place} --json` shows all fields"
     return encoder_for(kind, source)(make(kind, fields, advice))
 

@@ -25,7 +25,7 @@ from ensemble.kafka import connect
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader, plain_producer
 from ensemble.kafka.worker import make_loop
-from ensemble.messages import encoder_for, readers_for
+from ensemble.messages import decoders_for, encoder_for
 from ensemble.observability import configure_logging
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
 from ensemble.testing import ServiceTestDriver
@@ -94,7 +94,7 @@ def _publish(shared: dict[str, Any], service: Service, messages: Sequence[Messag
 
 def _print_outputs(shared: dict[str, Any], service: Service, expected: int) -> int:
     """Print what comes out; returns how many are missing at the time limit."""
-    readers = {p: read for kind in service.catalogue.message_types() for p, read in readers_for(kind).items()}
+    readers = {p: read for kind in service.catalogue.message_types() for p, read in decoders_for(kind).items()}
     consumer = Consumer(assigned_reader(shared, f"{service.name}-example"))
     consumer.subscribe([topic.name for topic in service.catalogue.topics if topic not in service.inputs])
     until = time.monotonic() + LIMIT_S

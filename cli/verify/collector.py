@@ -22,7 +22,7 @@ from cli.verify.flow import (
 from cli.verify.parked import Parked
 from cli.verify.placement import partition_of
 from ensemble import EnsembleError
-from ensemble.messages import Decoder
+from ensemble.messages import GenericDecoder
 
 RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
@@ -34,7 +34,7 @@ _UNUSED: Final = ("customer_id", "lines", "payment_token", "expires_at")
 class Gathering:
     """What has been read so far."""
 
-    def __init__(self, decoder: Decoder, partitions: Mapping[str, int], cut: Mapping[Place, int]) -> None:
+    def __init__(self, decoder: GenericDecoder, partitions: Mapping[str, int], cut: Mapping[Place, int]) -> None:
         self._decoder, self._partitions, self._cut = decoder, partitions, cut
         self._pool: dict[Any, Any] = {}
         self.messages: dict[Place, list[Message]] = {

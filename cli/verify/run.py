@@ -31,7 +31,7 @@ from cli.verify.snapshot import Snapshot
 from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.kafka import connect
-from ensemble.messages import Decoder
+from ensemble.messages import GenericDecoder
 from ensemble.settings import KafkaSettings
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
@@ -163,7 +163,7 @@ def _gathered(
 ) -> Gathering:
     """Read all topics, dead letters first, since they name the records whose bytes are kept."""
     firsts, ends, cut = offsets
-    gathering = Gathering(Decoder([SCHEMAS, system_messages.SCHEMAS, sources()]), partitions, cut)
+    gathering = Gathering(GenericDecoder([SCHEMAS, system_messages.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
     cluster.read(firsts, letters, gathering.take)
     gathering.want_originals()

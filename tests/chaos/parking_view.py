@@ -16,7 +16,7 @@ from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace
-from ensemble.system_messages.dead_letters import redrives_of
+from ensemble.system_messages.dead_letters import generation_of
 from tests.end_to_end.reading import Reading
 
 DeadLetterKey = tuple[str, bytes, RecordPlace, int]
@@ -60,7 +60,7 @@ class ParkingView:
         """Return the dead letter of a key's head."""
         head = parked.head
         place = (head.topic, head.partition, head.offset)
-        return self.letters.get((parked.service, parked.key, place, redrives_of(head.as_record())))
+        return self.letters.get((parked.service, parked.key, place, generation_of(head.as_record())))
 
     def unreadable(self) -> list[DeadLetterEntry]:
         """Return the dead letters that no service could read and no operator has redriven."""

@@ -157,7 +157,7 @@ def test_file_ids_are_never_asked_for(connect: Connect) -> None:
 
 
 def test_a_service_waits_until_its_schemas_are_registered(connect: Connect, subject: Subject) -> None:
-    source = connect().on(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, subject.message.__schemas__)
     with pytest.raises(SchemasUnavailable, match="ensemble schemas register"):
         source.id_of("shop.events.Sold")
     [registration] = register_schemas(connect(), [subject])
@@ -166,7 +166,7 @@ def test_a_service_waits_until_its_schemas_are_registered(connect: Connect, subj
 
 def test_readers_know_file_ids_and_registered_ones(connect: Connect, subject: Subject) -> None:
     [registration] = register_schemas(connect(), [subject])
-    source = connect().on(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, subject.message.__schemas__)
     assert {version.id for version in source.versions("shop.events.Sold")} == {DRAFT_IDS + 1, registration.id}
 
 
@@ -180,10 +180,10 @@ def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
 
 def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, subject: Subject) -> None:
     register_schemas(connect(), [subject])
-    source = connect().on(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, subject.message.__schemas__)
     context = SerializationContext(subject.topic, MessageField.VALUE)
     settings = {"auto.register.schemas": False, "subject.name.strategy": topic_record_subject_name_strategy}
-    text = json.dumps(subject.message.__schemas__.of(subject.message))
+    text = json.dumps(subject.message.__schemas__.schema_of(subject.message))
     theirs = AvroSerializer(connect().client, text, conf=settings)({"id": "1"}, context)
     assert theirs == encoder_for(subject.message, source)(subject.message.model_validate({"id": "1"}))
     reading = {"subject.name.strategy": topic_record_subject_name_strategy}
@@ -192,7 +192,7 @@ def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, 
 
 def test_an_incompatible_schema_is_refused_with_its_subject(real: Registry, subject: Subject) -> None:
     [registration] = register_schemas(real, [subject])
-    candidate = wire_schema({**subject.message.__schemas__.of(subject.message), "fields": [*FIELDS, MUST]})
+    candidate = wire_schema({**subject.message.__schemas__.schema_of(subject.message), "fields": [*FIELDS, MUST]})
     assert not real.client.test_compatibility(registration.subject, candidate)
     with pytest.raises(ConfigurationError, match="must"):
         real.ask(lambda: real.client.register_schema(registration.subject, candidate))
@@ -209,7 +209,7 @@ def test_the_compatibility_level_is_set_and_checked(real: Registry, subject: Sub
 
 def test_the_client_looks_a_schema_up_by_its_text(real: Registry, subject: Subject) -> None:
     [registration] = register_schemas(real, [subject])
-    schema = wire_schema(subject.message.__schemas__.of(subject.message))
+    schema = wire_schema(subject.message.__schemas__.schema_of(subject.message))
     assert real.client.lookup_schema(registration.subject, schema).schema_id == registration.id
 
 
@@ -223,7 +223,7 @@ def test_schemas_survive_a_restart_and_what_is_known_survives_the_outage(
     apicurio: Apicurio, real: Registry, subject: Subject
 ) -> None:
     [registration] = register_schemas(real, [subject])
-    source = real.on(subject.topic, subject.message.__schemas__)
+    source = real.source_for(subject.topic, subject.message.__schemas__)
     assert source.id_of("shop.events.Sold") == registration.id
     apicurio.stop()
     try:

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from contracts import AttemptCharge
 from contracts.catalogue import ORDERS_COMMANDS
-from ensemble.messages import readers_for
+from ensemble.messages import decoders_for
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\
@@ -87,7 +87,7 @@ def _redrive_corrected_charge(scene: Scene) -> None:
 def _correct_charge(scene: Scene) -> dict[str, Any]:
     head = scene.watch.parked("payment")[0].head
     assert head.value is not None, "a charge has content"
-    charge = readers_for(AttemptCharge)[head.value[:5]](head.value)
+    charge = decoders_for(AttemptCharge)[head.value[:5]](head.value)
     return {**charge.model_dump(), "payment_token": "tok_approve"}
 
 

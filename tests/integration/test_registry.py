@@ -12,9 +12,9 @@ import pytest
 from ensemble import Event, Service
 from ensemble.kafka.registry import register_schemas
 from ensemble.kafka.registry.client import subject_of
-from ensemble.messages import Decoder, SchemaSources, encoder_for
+from ensemble.messages import GenericDecoder, SchemaSourceSelector, encoder_for
 from ensemble.messages.codec import id_in
-from ensemble.messages.schema_set import DRAFT_IDS, FileSchemaSources
+from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.partitioning import partition_of
 from ensemble.topology import registry_subjects
 from tests.support.kafka_cluster import Cluster
@@ -38,14 +38,14 @@ class Shop:
         """Do what is done before a release is deployed."""
         register_schemas(self.registry.connect(), registry_subjects(service.catalogue, [service]))
 
-    def open(self, service: Service, sources: SchemaSources, instance: str = "0") -> ServiceThread:
+    def open(self, service: Service, sources: SchemaSourceSelector, instance: str = "0") -> ServiceThread:
         thread = ServiceThread(service, self.bootstrap, sources=sources, instance_id=instance)
         return self._at_end.enter_context(thread)
 
-    def sell(self, kind: type[Event], sources: SchemaSources, tills: list[str] = TILLS, **fields: str) -> None:
+    def sell(self, kind: type[Event], sources: SchemaSourceSelector, tills: list[str] = TILLS, **fields: str) -> None:
         """One item at each till."""
         topic = f"{self.name}.sales"
-        encode = encoder_for(kind, sources.on(topic, kind.__schemas__))
+        encode = encoder_for(kind, sources.source_for(topic, kind.__schemas__))
         for till in tills:
             sale = kind.model_validate({"till": till, "item": "tea", **fields})
             self.outsider.producer.produce(topic, encode(sale), till.encode())
@@ -59,7 +59,7 @@ class Shop:
 
     def counted(self) -> Counter[str]:
         """Return the last count of each till; nothing may be counted twice, so counts follow each other."""
-        decoder, counts = Decoder([v2.SCHEMAS, self.registry.connect()]), Counter[str]()
+        decoder, counts = GenericDecoder([v2.SCHEMAS, self.registry.connect()]), Counter[str]()
         for record in self.outsider.records("counts"):
             fields = decoder.decode(_value(record)).fields
             assert fields["items"] == counts[fields["till"]] + 1
@@ -105,7 +105,7 @@ def test_one_service_by_file_ids_and_one_by_the_registrys_are_right_together(sho
     shop.release(v1.service(shop.name))
     for sources in (shop.registry.connect("files"), shop.registry.connect()):
         with ServiceThread(v1.service(shop.name), shop.bootstrap, sources=sources):
-            shop.sell(v1.Sold, FileSchemaSources())
+            shop.sell(v1.Sold, DirectorySourceSelector())
             shop.sell(v1.Sold, shop.registry.connect())
             shop.until_counted()
     assert shop.ids("sales") == shop.ids("counts") == shop.ids("till-changelog") == {True, False}
@@ -113,7 +113,7 @@ def test_one_service_by_file_ids_and_one_by_the_registrys_are_right_together(sho
 
 def test_without_the_registry_its_ids_are_refused_with_words(shop: Shop) -> None:
     shop.release(v1.service(shop.name))
-    shop.open(v1.service(shop.name), FileSchemaSources())
+    shop.open(v1.service(shop.name), DirectorySourceSelector())
     shop.sell(v1.Sold, shop.registry.connect(), ["till-1"])
     wait_for(shop.outsider.letters, "the dead letter")
     assert "SCHEMA_REGISTRY_URL" in shop.outsider.errors_of("till-1")[0]
@@ -139,8 +139,8 @@ def test_a_new_id_met_during_an_outage_waits_and_holds_up_no_other_partition(sho
     shop.open(v1.service(shop.name), shop.registry.connect())
     shop.release(v2.service(shop.name))
     new, old = shop.registry.connect(), shop.registry.connect()
-    new.on(f"{shop.name}.sales", v2.SCHEMAS).id_of("till.events.Sold")
-    old.on(f"{shop.name}.sales", v1.SCHEMAS).id_of("till.events.Sold")
+    new.source_for(f"{shop.name}.sales", v2.SCHEMAS).id_of("till.events.Sold")
+    old.source_for(f"{shop.name}.sales", v1.SCHEMAS).id_of("till.events.Sold")
 
     # when
     shop.registry.is_cut = True
@@ -204,13 +204,13 @@ def test_state_under_an_id_of_later_is_restored_once_the_registry_answers(shop: 
     shop.release(new)
     with ServiceThread(new, shop.bootstrap, sources=shop.registry.connect(), instance_id="new") as second:
         wait_for(lambda: second.partitions, "the new instance to have partitions")
-        shop.sell(v1.Sold, FileSchemaSources())
+        shop.sell(v1.Sold, DirectorySourceSelector())
         shop.until_counted()
 
         # when its partitions come back to the old one while the registry is away
         shop.registry.is_cut = True
     wait_for(lambda: first.loop.why_not_ready == "restoring state", "the old one to restore")
-    shop.sell(v1.Sold, FileSchemaSources())
+    shop.sell(v1.Sold, DirectorySourceSelector())
     assert first.partitions == []
 
     # then it waits

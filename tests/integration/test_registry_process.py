@@ -80,7 +80,7 @@ def running(name: str, log: Path, **environment: str) -> Iterator[Process]:
 def sell(outsider: Outsider, registry: Registry) -> None:
     topic = outsider.topic("sales")
     sale = v1.Sold(till="till-1", item="tea")
-    outsider.producer.produce(topic, encoder_for(v1.Sold, registry.on(topic, v1.SCHEMAS))(sale), b"till-1")
+    outsider.producer.produce(topic, encoder_for(v1.Sold, registry.source_for(topic, v1.SCHEMAS))(sale), b"till-1")
     outsider.flush()
 
 

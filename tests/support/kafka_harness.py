@@ -29,9 +29,9 @@ from ensemble.kafka.offsets import high_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import loop_of
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.records import Headers
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.loading import load_policies
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard
@@ -152,13 +152,13 @@ class Outsider:
 
     def texts_of(self, key: str) -> list[str]:
         """Return the texts that the service told about `key`, in order."""
-        readers = readers_for(Told)
+        readers = decoders_for(Told)
         records = [record for record in self.records("events") if record.key() == key.encode()]
         return [readers[value[:5]](value).text for value in map(_value, records) if value[:5] in readers]
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         """Return the messages of one type on a topic."""
-        readers = readers_for(kind)
+        readers = decoders_for(kind)
         values = [_value(record) for record in self.records(suffix)]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 
@@ -242,7 +242,7 @@ class ServiceThread:
         service: Service,
         bootstrap: str,
         clock: Clock | None = None,
-        sources: SchemaSources | None = None,
+        sources: SchemaSourceSelector | None = None,
         **settings: Any,
     ) -> None:
         runtime = RuntimeSettings(poll_s=0.05, **settings)

@@ -8,14 +8,14 @@ from typing import Any
 from ensemble.engine.routes import output_route
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.messages.message import Message
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service import ports
 from ensemble.service.catalogue import Topic
-from ensemble.service.roles import RoleDescription, RoleSpec, members, port_of, state_of
+from ensemble.service.roles import RoleDescription, RoleSpec, port_of, state_of, type_arguments
 from ensemble.service.service import Service
 from ensemble.service.stores import EventLogSpec
-from ensemble.state.event_log import StagedLog
-from ensemble.state.event_sourced import StagedAggregate
+from ensemble.state.event_log import StagedEventLog
+from ensemble.state.event_sourced import StagedEventSourced
 from ensemble.state.keyed import StagedState
 from ensemble.state.partition import PartitionStores
 from ensemble.state.unit_of_work import OutputRoute, RecordLayer
@@ -47,7 +47,7 @@ class StagedBus:
 class RoleBinder:
     """Makes the roles of a service. Raises ConfigurationError for a port that the service's stores cannot serve."""
 
-    def __init__(self, service: Service, clock: ports.Clock, sources: SchemaSources) -> None:
+    def __init__(self, service: Service, clock: ports.Clock, sources: SchemaSourceSelector) -> None:
         self._service, self._clock, self._sources = service, clock, sources
         self._buses = {description.role: self._bus_routes(description) for description in service.descriptions}
         self._fact_routes = {ledger.name: self._routes_to(ledger) for ledger in service.ledgers}
@@ -79,7 +79,7 @@ class RoleBinder:
             store = stores.by_subject[state_of(hint)]
             return layer.port(store, lambda: StagedState(store, layer))
         if port is ports.EventSourced:
-            return self._aggregate(members(hint)[0], stores, layer)
+            return self._aggregate(type_arguments(hint)[0], stores, layer)
         if port is ports.EventLog:
             return self._log(stores, layer)
         return self._plain_port(port, stores, layer)
@@ -94,14 +94,14 @@ class RoleBinder:
 
     def _aggregate(self, subject: Any, stores: PartitionStores, layer: RecordLayer) -> Any:
         store = stores.by_subject[subject]
-        return layer.port(store, lambda: StagedAggregate(store, layer, self._fact_routes[store.ledger]))
+        return layer.port(store, lambda: StagedEventSourced(store, layer, self._fact_routes[store.ledger]))
 
     def _log(self, stores: PartitionStores, layer: RecordLayer) -> Any:
         store = stores.by_subject[ports.EventLog]
-        return layer.port(store, lambda: StagedLog(store, layer, self._fact_routes[store.ledger]))
+        return layer.port(store, lambda: StagedEventLog(store, layer, self._fact_routes[store.ledger]))
 
     def _bus_routes(self, description: RoleDescription) -> dict[str, BusRoutes]:
-        buses = {name: members(hint) for name, hint in description.ports.items() if port_of(hint) in BUSES}
+        buses = {name: type_arguments(hint) for name, hint in description.ports.items() if port_of(hint) in BUSES}
         return {
             name: {message: self._route(message, self._home(message)) for message in messages}
             for name, messages in buses.items()
@@ -122,8 +122,8 @@ def check_ports(service: Service) -> None:
     declared = [(d, name, hint) for d in service.descriptions for name, hint in d.ports.items()]
     subjects = {spec.subject for spec in service.stores}
     for description, name, hint in declared:
-        if port_of(hint) in (ports.StateStore, ports.EventSourced) and not subjects >= set(members(hint)):
-            kinds = ", ".join(kind.__name__ for kind in members(hint))
+        if port_of(hint) in (ports.StateStore, ports.EventSourced) and not subjects >= set(type_arguments(hint)):
+            kinds = ", ".join(kind.__name__ for kind in type_arguments(hint))
             raise ConfigurationError(
                 f"{description.name}.{name} wants a store of {kinds}, but service {service.name} "
                 "declares none; add it to stores=[...]"

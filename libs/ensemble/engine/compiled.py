@@ -8,11 +8,11 @@ from operator import attrgetter
 from typing import Any
 
 from ensemble.engine.binding import RoleBinder
-from ensemble.engine.routes import Decode, FailureRule, Input, Limits, Route, TimerRoute, output_route
+from ensemble.engine.routes import FailureRule, GenericDecoder, Input, Limits, Route, TimerRoute, output_route
 from ensemble.errors import ConfigurationError
-from ensemble.messages.codec import reader_for_new_schema, readers_for
+from ensemble.messages.codec import decoder_for_new_schema, decoders_for
 from ensemble.messages.message import Message
-from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
+from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.service import ports
 from ensemble.service.catalogue import Topic
 from ensemble.service.roles import Handler
@@ -29,11 +29,11 @@ class CompiledService:
     service: Service
     clock: ports.Clock
     limits: Limits
-    sources: SchemaSources
+    sources: SchemaSourceSelector
     roles: RoleBinder
     inputs: Mapping[str, Input]
     timers: Mapping[str, TimerRoute]
-    operations: Mapping[bytes, Decode]
+    operations: Mapping[bytes, GenericDecoder]
     """How operators' commands are read, by prefix."""
     operation_routes: Mapping[type, OutputRoute]
     failure_routes: Mapping[type, OutputRoute]
@@ -58,16 +58,16 @@ class CompiledService:
         """Return the handlers of a timer; there may be none left for one that was set by an earlier release."""
         return self.timers.get(name) or TimerRoute(name, (), (), failure_rule(self.limits, name, ()))
 
-    def fact_readers(self, ledger: str) -> dict[bytes, Decode]:
+    def fact_readers(self, ledger: str) -> dict[bytes, GenericDecoder]:
         """Return how the facts of a ledger are read, by prefix."""
         return _readers_on(self.service.catalogue.topic(ledger), self.sources)
 
-    def late_fact_reader(self, ledger: str, prefix: bytes) -> Decode | None:
+    def late_fact_reader(self, ledger: str, prefix: bytes) -> GenericDecoder | None:
         """Return the reader of a fact's schema that came up after start, or None if it is no fact of the ledger.
 
         Raises SchemasUnavailable if the registry cannot be asked now.
         """
-        owner_and_reader = reader_for_new_schema(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
+        owner_and_reader = decoder_for_new_schema(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
         return owner_and_reader and owner_and_reader[1]
 
 
@@ -85,7 +85,7 @@ class NewSchemas:
         """
         place = (input_topic.topic.name, prefix)
         if place not in self._routes:
-            owner_and_reader = reader_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
+            owner_and_reader = decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
             if owner_and_reader is None:
                 return None
             self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_reader)
@@ -97,13 +97,13 @@ class NewSchemas:
 
 
 def compile_service(
-    service: Service, clock: ports.Clock, limits: Limits | None = None, sources: SchemaSources | None = None
+    service: Service, clock: ports.Clock, limits: Limits | None = None, sources: SchemaSourceSelector | None = None
 ) -> CompiledService:
     """Compile `service`.
 
     Raises ConfigurationError for what cannot work, and SchemasUnavailable while `sources` cannot give every id.
     """
-    limits, sources = limits or Limits(), sources or FileSchemaSources()
+    limits, sources = limits or Limits(), sources or DirectorySourceSelector()
     roles = RoleBinder(service, clock, sources)
     compiled = CompiledService(
         service=service,
@@ -146,12 +146,12 @@ def check_parking_keys(inputs: Any) -> None:
 # -- inputs -----------------------------------------------------------------------------------------------------------
 
 
-def _inputs(service: Service, limits: Limits, sources: SchemaSources) -> Mapping[str, Input]:
+def _inputs(service: Service, limits: Limits, sources: SchemaSourceSelector) -> Mapping[str, Input]:
     own = {topic.name: _input(service, limits, topic, sources) for topic in service.inputs}
     return {**own, service.control.name: Input(service.control, {}, frozenset(), is_control=True)}
 
 
-def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSources) -> Input:
+def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSourceSelector) -> Input:
     routes = {
         prefix: _route_if_handled(service, limits, message, read)
         for message in topic.messages
@@ -161,7 +161,7 @@ def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSource
     return Input(topic, handled, frozenset(routes.keys() - handled.keys()))
 
 
-def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: Decode) -> Route | None:
+def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: GenericDecoder) -> Route | None:
     handlers = tuple(handler for handler in service.handlers if handler.subject is message)
     if not handlers:
         return None
@@ -198,17 +198,17 @@ def _seeds(service: Service, handlers: tuple[Handler, ...]) -> tuple[str, ...]:
     return tuple(f"{service.name}/{handler.name}/" for handler in handlers)
 
 
-def _readers_on(topic: Topic, sources: SchemaSources) -> dict[bytes, Decode]:
+def _readers_on(topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, GenericDecoder]:
     return {prefix: read for message in topic.messages for prefix, read in _readers(message, topic, sources).items()}
 
 
-def _readers(message: type[Message], topic: Topic, sources: SchemaSources) -> dict[bytes, Decode]:
-    return readers_for(message, sources.on(topic.name, message.__schemas__))
+def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, GenericDecoder]:
+    return decoders_for(message, sources.source_for(topic.name, message.__schemas__))
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------
 
 
-def _failure_routes(service: Service, sources: SchemaSources) -> Mapping[type, OutputRoute]:
+def _failure_routes(service: Service, sources: SchemaSourceSelector) -> Mapping[type, OutputRoute]:
     own = [topic for topic in service.catalogue.topics if topic.owner == service.name and topic.key]
     return {message: output_route(service.name, message, topic, sources) for topic in own for message in topic.messages}

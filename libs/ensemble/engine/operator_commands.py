@@ -177,7 +177,7 @@ class OperatorCommands:
         key = command.parking_key.encode()
         who = {"operation_id": command.operation_id, "requested_by": command.requested_by, "reason": command.reason}
         resolution = Resolution.model_validate({"how": how, "at": self._batch.now, **who})
-        self._parking.resolve(key, command.place, command.generation, resolution)
+        self._parking.set_resolution(key, command.place, command.generation, resolution)
 
 
 def _name_of(operation: Operation) -> str:

@@ -18,7 +18,7 @@ from ensemble.clock import ManualClock
 from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import EnsembleError, TerminalError, UndecodableRecord
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
@@ -184,7 +184,7 @@ class Rehearsal:
         stores = self.task.stores
         ledgers = {topic.name for topic in self.task.plan.service.ledgers}
         yield from ((topic, key or b"") for topic, _, key, *_ in self.task.outputs if topic in ledgers)
-        for store in stores.all:
+        for store in stores.changelogged:
             if store is stores.parking or store is stores.seen:
                 continue
             yield from ((store.changelog, key) for key in store.changed_keys())
@@ -196,7 +196,7 @@ def _refuse_interruption(interruption: Interruption) -> NoReturn:
 
 
 def _answer(outputs: list[Output], operations: str) -> OperationDone:
-    readers = readers_for(OperationDone)
+    readers = decoders_for(OperationDone)
     for topic, value, *_ in outputs:
         if topic == operations and value and (read := readers.get(value[:5])):
             return read(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message, schema_name
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.catalogue import Topic
@@ -17,7 +17,7 @@ from ensemble.service.roles import Handler
 from ensemble.state.deduplication import WindowLimits
 from ensemble.state.unit_of_work import OutputRoute
 
-Decode = Callable[[bytes], Message]
+GenericDecoder = Callable[[bytes], Message]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Route:
     """The handlers of one readable message type, and how its records are read and parked."""
 
     message: type[Message]
-    read: Decode
+    read: GenericDecoder
     handlers: tuple[Handler, ...]
     seeds: tuple[str, ...]
     is_async: bool
@@ -81,7 +81,7 @@ class Input:
     """Whether it carries operators' commands, which the runtime itself carries out."""
 
 
-def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSources) -> OutputRoute:
+def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
     """Return how `message` is written to `topic` by `service`."""
     headers = [
         ("ce_specversion", b"1.0"),
@@ -89,5 +89,5 @@ def output_route(service: str, message: type[Message], topic: Topic, sources: Sc
         ("ce_source", f"/services/{service}".encode()),
         ("content-type", b"application/avro"),
     ]
-    encode = encoder_for(message, sources.on(topic.name, message.__schemas__))
+    encode = encoder_for(message, sources.source_for(topic.name, message.__schemas__))
     return OutputRoute(topic.name, attrgetter(topic.key), encode, headers)

@@ -416,7 +416,7 @@ class PartitionTask:
 
     def restored(self) -> None:
         """Finish the restore: all changelogs and ledgers are read."""
-        for store in self.stores.all:
+        for store in self.stores.changelogged:
             store.restored()
         self.parked.restored()
 
@@ -445,7 +445,7 @@ class PartitionTask:
     @property
     def holds_state(self) -> bool:
         """Whether any state was restored."""
-        return any(store.size() for store in self.stores.all)
+        return any(store.size() for store in self.stores.changelogged)
 
     def ledger_reached(self, ledger: str, offset: int) -> None:
         """Note that all facts known so far lie before this offset of the ledger."""
@@ -456,11 +456,11 @@ class PartitionTask:
     @property
     def is_dirty(self) -> bool:
         """Whether the batch has outputs or state changes."""
-        return bool(self.outputs) or any(store.is_dirty for store in self.stores.all)
+        return bool(self.outputs) or any(store.is_dirty for store in self.stores.changelogged)
 
     def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
         """Yield the batch's changelog records, by topic."""
-        for store in self.stores.all:
+        for store in self.stores.changelogged:
             if changes := store.changes():
                 yield store.changelog, changes
 
@@ -470,7 +470,7 @@ class PartitionTask:
         self._batch.end()
         self._failures.commit()
         self.calls.commit()
-        for store in self.stores.all:
+        for store in self.stores.changelogged:
             store.fold()
 
     def drop(self) -> None:
@@ -478,7 +478,7 @@ class PartitionTask:
         self._batch.end()
         for call in self.calls.drop():
             self._failures.forget(call.item)
-        for store in self.stores.all:
+        for store in self.stores.changelogged:
             store.drop()
         self.parked.restored()
 

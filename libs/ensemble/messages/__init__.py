@@ -6,17 +6,17 @@ from ensemble.lazy import import_on_first_use
 from ensemble.messages.codec import (
     PREFIX_LENGTH,
     Decoded,
-    Decoder,
+    GenericDecoder,
+    decoder_for_new_schema,
+    decoders_for,
     encoder_for,
     prefix_of,
-    reader_for_new_schema,
-    readers_for,
 )
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
 from ensemble.messages.records import RecordPlace
-from ensemble.messages.schema_set import SchemaSet, SchemaSources, without_logical_types
+from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
     from ensemble.messages.release import check_compatibility, release_schemas
@@ -25,8 +25,8 @@ __all__ = [
     "PREFIX_LENGTH",
     "Command",
     "Decoded",
-    "Decoder",
     "Event",
+    "GenericDecoder",
     "Int32",
     "Int64",
     "Message",
@@ -34,15 +34,15 @@ __all__ = [
     "NestedRecord",
     "RecordPlace",
     "SchemaSet",
-    "SchemaSources",
+    "SchemaSourceSelector",
     "Seconds",
     "State",
     "check_compatibility",
+    "decoder_for_new_schema",
+    "decoders_for",
     "encoder_for",
     "invalid_fields",
     "prefix_of",
-    "reader_for_new_schema",
-    "readers_for",
     "release_schemas",
     "schema_name",
     "without_logical_types",

@@ -21,7 +21,7 @@ from ensemble.messages.message import Message, schema_name
 from ensemble.messages.schema_set import (
     Schema,
     SchemaSource,
-    SchemaSources,
+    SchemaSourceSelector,
     SchemaVersion,
     fingerprint,
     without_logical_types,
@@ -29,7 +29,7 @@ from ensemble.messages.schema_set import (
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], bytes]
-Decode = Callable[[bytes], M]
+Decoder = Callable[[bytes], M]
 
 PREFIX_LENGTH = 5
 
@@ -50,21 +50,21 @@ def id_in(value: bytes) -> int:
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """Return a function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
-    schema = _parsed(message_type.__schemas__.of(message_type))
+    schema = _parsed(message_type.__schemas__.schema_of(message_type))
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
     return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
 
 
-def readers_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decode[M]]:
+def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decoder[M]]:
     """Return a reader for each version that records of this type may be written in, by the version's prefix."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
-    return {prefix_of(version.id): reader_for(message_type, version.schema) for version in versions}
+    return {prefix_of(version.id): decoder_for(message_type, version.schema) for version in versions}
 
 
-def reader_for_new_schema(
-    prefix: bytes, types: Iterable[type[M]], sources: SchemaSources
-) -> tuple[type[M], Decode[M]] | None:
+def decoder_for_new_schema(
+    prefix: bytes, types: Iterable[type[M]], sources: SchemaSourceSelector
+) -> tuple[type[M], Decoder[M]] | None:
     """Return the type and reader of a prefix that came up after start, or None if it belongs to none of `types`.
 
     Raises SchemasUnavailable if `sources` cannot say now.
@@ -76,14 +76,14 @@ def reader_for_new_schema(
     if version is None or owner is None:
         return None
     try:
-        return owner, reader_for(owner, version.schema)
+        return owner, decoder_for(owner, version.schema)
     except SchemaParseException:
         return None
 
 
-def reader_for(message_type: type[M], written: Schema) -> Decode[M]:
+def decoder_for(message_type: type[M], written: Schema) -> Decoder[M]:
     """Return a function from values written with one schema to validated messages; it raises UndecodableRecord."""
-    own = message_type.__schemas__.of(message_type)
+    own = message_type.__schemas__.schema_of(message_type)
     writer = _parsed(written)
     reader = None if fingerprint(written) == fingerprint(own) else _parsed(own)
     validate = message_type.__pydantic_validator__.validate_python
@@ -114,10 +114,10 @@ class Decoded(NamedTuple):
     fields: dict[str, Any]
 
 
-class Decoder:
+class GenericDecoder:
     """Reads any record whose schema one of its sources knows, without models: for tools and independent checks."""
 
-    def __init__(self, sources: Iterable[SchemaSource | SchemaSources]) -> None:
+    def __init__(self, sources: Iterable[SchemaSource | SchemaSourceSelector]) -> None:
         self._sources = tuple(sources)
         self._known: dict[int, tuple[SchemaVersion, Any]] = {}
 

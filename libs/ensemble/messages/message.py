@@ -30,7 +30,7 @@ class Message(NestedRecord):
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         """Refuse a class that differs from its schema."""
         if cls.model_fields and hasattr(cls, "__schemas__") and hasattr(cls, "__folder__"):
-            require_conformance(cls, cls.__schemas__.of(cls))
+            require_conformance(cls, cls.__schemas__.schema_of(cls))
 
 
 class Command(Message):
@@ -53,4 +53,4 @@ class State(Message):
 
 def schema_name(message_type: type[Message]) -> str:
     """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
-    return full_name(message_type.__schemas__.of(message_type))
+    return full_name(message_type.__schemas__.schema_of(message_type))

@@ -36,8 +36,8 @@ def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
         raise ConfigurationError(
             f'{schemas.directory / "registry.json"} does not exist: begin it with {{"first_id": N}}'
         )
-    drafts = [schemas.versions(name)[-1] for name in schemas.names() if not schemas.versions(name)[-1].released]
-    new = [draft._replace(id=number, released=True) for number, draft in enumerate(drafts, start=_next_id(registry))]
+    drafts = [schemas.versions(name)[-1] for name in schemas.names() if not schemas.versions(name)[-1].is_released]
+    new = [draft._replace(id=number, is_released=True) for number, draft in enumerate(drafts, start=_next_id(registry))]
     for version in new:
         _write_release(schemas, registry, version)
     _write_json(schemas.directory / "registry.json", registry)
@@ -111,14 +111,14 @@ def _removed(schemas: SchemaSet) -> Iterator[Problem]:
 
 def _unreleased(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
-        if not (last := schemas.versions(name)[-1]).released:
+        if not (last := schemas.versions(name)[-1]).is_released:
             yield Problem(name, f"version {last.version} is not released yet; run `ensemble schemas release`")
 
 
 def _incompatible(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         working = schemas.working[name]
-        for old in schemas.released(name):
+        for old in schemas.released_versions(name):
             for reason in broken_by_reading(working, old.schema):
                 yield Problem(name, f"new readers cannot read records of version {old.version}: {reason}")
             for reason in broken_by_reading(old.schema, working):

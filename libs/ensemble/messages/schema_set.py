@@ -31,7 +31,7 @@ class SchemaVersion(NamedTuple):
     name: str
     version: int
     schema: Schema
-    released: bool
+    is_released: bool
 
 
 class SchemaSource(Protocol):
@@ -47,10 +47,10 @@ class SchemaSource(Protocol):
         """Return the schema of an id, or None if it is unknown."""
 
 
-class SchemaSources(Protocol):
+class SchemaSourceSelector(Protocol):
     """Chooses each topic's source of ids. Both methods may raise SchemasUnavailable."""
 
-    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
+    def source_for(self, topic: str, schemas: SchemaSet) -> SchemaSource:
         """Return the source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
 
     def find(self, schema_id: int) -> SchemaVersion | None:
@@ -58,10 +58,10 @@ class SchemaSources(Protocol):
 
 
 @dataclass(frozen=True)
-class FileSchemaSources:
-    """`SchemaSources` without a registry: ids come from the directories alone, and none come up later."""
+class DirectorySourceSelector:
+    """`SchemaSourceSelector` without a registry: ids come from the directories alone, and none come up later."""
 
-    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
+    def source_for(self, topic: str, schemas: SchemaSet) -> SchemaSource:  # noqa: ARG002  the same on every topic
         return schemas
 
     def find(self, schema_id: int) -> SchemaVersion | None:  # noqa: ARG002  all are known from the start
@@ -74,7 +74,7 @@ class SchemaSet:
 
     directory: Path
 
-    def of(self, message_type: Any) -> Schema:
+    def schema_of(self, message_type: Any) -> Schema:
         """Return the working schema of a message class."""
         path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
         return self.read(path)
@@ -89,21 +89,21 @@ class SchemaSet:
 
     def versions(self, name: str) -> list[SchemaVersion]:
         """Return every released version, oldest first, then the working copy if it differs from the last of them."""
-        released = self.released(name)
+        released = self.released_versions(name)
         working = self.working.get(name)
         if working is None or (released and fingerprint(released[-1].schema) == fingerprint(working)):
             return released
-        draft = SchemaVersion(draft_id(working), name, len(released) + 1, working, released=False)
+        draft = SchemaVersion(draft_id(working), name, len(released) + 1, working, is_released=False)
         return [*released, draft]
 
     def find(self, schema_id: int) -> SchemaVersion | None:
         """Return the schema of an id, or None if this directory has none."""
         return self._by_id.get(schema_id)
 
-    def released(self, name: str) -> list[SchemaVersion]:
+    def released_versions(self, name: str) -> list[SchemaVersion]:
         """Return the released versions of `name`, oldest first."""
         return [
-            SchemaVersion(entry["id"], name, int(number), self.read(self.released_path(name, number)), released=True)
+            SchemaVersion(entry["id"], name, int(number), self.read(self.released_path(name, number)), is_released=True)
             for number, entry in self.registry["schemas"].get(name, {}).items()
         ]
 

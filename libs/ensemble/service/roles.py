@@ -157,7 +157,7 @@ def port_of(hint: Any) -> Any:
     return origin if origin in RUNTIME_PORTS else None
 
 
-def members(hint: Any) -> tuple[type, ...]:
+def type_arguments(hint: Any) -> tuple[type, ...]:
     """Return the types in a hint's brackets: `EventBus[A | B]` -> (A, B)."""
     (inner,) = typing.get_args(hint) or ((),)
     if inner == ():
@@ -201,7 +201,7 @@ def _outputs(role: type, port_hints: Mapping[str, Any], bus: Any, kind: type) ->
     outputs: list[Any] = []
     for name, hint in port_hints.items():
         if port_of(hint) is bus:
-            outputs += _check_outputs(role, name, members(hint), kind)
+            outputs += _check_outputs(role, name, type_arguments(hint), kind)
     return outputs
 
 
@@ -217,7 +217,7 @@ def _check_outputs(role: type, name: str, declared: tuple[type, ...], kind: type
 
 def state_of(hint: Any) -> type[State]:
     """Return the state type of a `StateStore[...]` hint."""
-    (state,) = members(hint)
+    (state,) = type_arguments(hint)
     return typing.cast("type[State]", state)
 
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ensemble.messages.schema_set import SchemaSources
-from ensemble.state.keyed import PartitionStore
+from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.state.keyed import KeyedStore
 from ensemble.state.store import Change
 from ensemble.system_messages.state import SeenMessage
 
@@ -20,10 +20,10 @@ class WindowLimits:
     count: int = 200_000
 
 
-class SeenWindow(PartitionStore[SeenMessage]):
+class SeenWindow(KeyedStore[SeenMessage]):
     """One partition's window. An id that was dead-lettered is not in it, so a redrive can still take effect."""
 
-    def __init__(self, changelog: str, limits: WindowLimits, sources: SchemaSources | None = None) -> None:
+    def __init__(self, changelog: str, limits: WindowLimits, sources: SchemaSourceSelector | None = None) -> None:
         super().__init__(changelog, [SeenMessage], sources)
         self._limits = limits
         self._order: deque[tuple[int, bytes]] = deque()

@@ -13,7 +13,7 @@ from ensemble.state.unit_of_work import OutputRoute, RecordLayer
 E = TypeVar("E", bound=Event)
 
 
-class FactStore:
+class EventLogStore:
     """One partition of an event log. It has no changelog: the ledger holds everything."""
 
     changelog: str = ""
@@ -65,10 +65,10 @@ class FactStore:
         self._facts.setdefault(key, []).append(fact)
 
 
-class StagedLog:
+class StagedEventLog:
     """The `EventLog` port of one record layer."""
 
-    def __init__(self, store: FactStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
+    def __init__(self, store: EventLogStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._appended: list[tuple[bytes, Event]] = []
         layer.staged.append(self)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from ensemble.errors import TerminalError
 from ensemble.messages.message import Event, State
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.stores import EventSourcedSpec
 from ensemble.state.event_log import route_of
 from ensemble.state.keyed import StateCodec
@@ -62,10 +62,10 @@ class EntryView(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
-class LedgerStore:
+class EventSourcedStore:
     """One partition's aggregates of one kind."""
 
-    def __init__(self, spec: EventSourcedSpec, sources: SchemaSources | None = None) -> None:
+    def __init__(self, spec: EventSourcedSpec, sources: SchemaSourceSelector | None = None) -> None:
         self.changelog, self.ledger = spec.changelog_name, spec.ledger.name
         self.ledger_end = 0
         self._aggregate_type, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
@@ -104,7 +104,7 @@ class LedgerStore:
         position = entries.get(key)
         return position.sequence if position is not None else 0
 
-    def fold_fact(self, key: bytes, fact: Any, entries: Entries) -> Writes:
+    def apply_fact(self, key: bytes, fact: Any, entries: Entries) -> Writes:
         """Return the writes that follow from `fact`. Raises TerminalError if its sequence leaves a gap."""
         expected = self.sequence(key, entries) + 1
         if fact.sequence != expected:
@@ -169,7 +169,7 @@ class LedgerStore:
         """Fold one fact of the ledger, unless a snapshot holds it."""
         if fact.sequence <= self.sequence(key, self):
             return
-        self.batch.update(self.fold_fact(key, fact, self))
+        self.batch.update(self.apply_fact(key, fact, self))
         self.batch_facts += 1
         self.fold()
 
@@ -177,7 +177,7 @@ class LedgerStore:
 class _StagedEntries:
     """A store's entries, with one record's own writes over them."""
 
-    def __init__(self, store: LedgerStore, writes: Writes) -> None:
+    def __init__(self, store: EventSourcedStore, writes: Writes) -> None:
         self._store, self._writes = store, writes
 
     def get(self, key: bytes) -> Any:
@@ -188,10 +188,10 @@ class _StagedEntries:
         return (*self._store.candidates(), *self._writes)
 
 
-class StagedAggregate:
+class StagedEventSourced:
     """The `EventSourced[A]` port of one record layer."""
 
-    def __init__(self, store: LedgerStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
+    def __init__(self, store: EventSourcedStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._writes: Writes = {}
         self._facts = 0
@@ -203,7 +203,7 @@ class StagedAggregate:
     def append(self, key: str, facts: Iterable[Event]) -> None:
         raw, entries = self._layer.scoped(key), _StagedEntries(self._store, self._writes)
         for fact in facts:
-            self._writes.update(self._store.fold_fact(raw, fact, entries))
+            self._writes.update(self._store.apply_fact(raw, fact, entries))
             self._layer.stage(route_of(self._routes, fact), fact)
             self._facts += 1
 

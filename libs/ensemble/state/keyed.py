@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
-from ensemble.messages.codec import encoder_for, reader_for_new_schema, readers_for
+from ensemble.messages.codec import decoder_for_new_schema, decoders_for, encoder_for
 from ensemble.messages.message import State
-from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
+from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import RecordLayer
@@ -28,19 +28,21 @@ class StateCodec:
 
     limit = MAX_RECORD_BYTES
 
-    def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
-        self._changelog, self.types, self._sources = changelog, tuple(types), sources or FileSchemaSources()
+    def __init__(
+        self, changelog: str, types: Iterable[type[State]], sources: SchemaSourceSelector | None = None
+    ) -> None:
+        self._changelog, self.types, self._sources = changelog, tuple(types), sources or DirectorySourceSelector()
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._readers: dict[bytes, Callable[[bytes], Any]] = {}
         for state in self.types:
-            source = self._sources.on(changelog, state.__schemas__)
+            source = self._sources.source_for(changelog, state.__schemas__)
             self._encoders[state] = encoder_for(state, source)
-            self._readers.update(readers_for(state, source))
+            self._readers.update(decoders_for(state, source))
 
     def ensure_schema_known(self, value: bytes) -> None:
         """Look up the schema of this value if it came up after start. May raise SchemasUnavailable."""
         prefix = value[:5]
-        if prefix not in self._readers and (new := reader_for_new_schema(prefix, self.types, self._sources)):
+        if prefix not in self._readers and (new := decoder_for_new_schema(prefix, self.types, self._sources)):
             self._readers[prefix] = new[1]
 
     def encode(self, state: State | None) -> bytes | None:
@@ -69,10 +71,12 @@ class StateCodec:
             ) from error
 
 
-class PartitionStore(Generic[S]):
+class KeyedStore(Generic[S]):
     """One partition of one state store."""
 
-    def __init__(self, changelog: str, types: Iterable[type[State]], sources: SchemaSources | None = None) -> None:
+    def __init__(
+        self, changelog: str, types: Iterable[type[State]], sources: SchemaSourceSelector | None = None
+    ) -> None:
         self.changelog = changelog
         self.codec = StateCodec(changelog, types, sources)
         self.types, self.ensure_schema_known = self.codec.types, self.codec.ensure_schema_known
@@ -143,7 +147,7 @@ class StagedState(Generic[S]):
 
     __slots__ = ("_layer", "_sealed", "_store", "_writes")
 
-    def __init__(self, store: PartitionStore[S], layer: RecordLayer) -> None:
+    def __init__(self, store: KeyedStore[S], layer: RecordLayer) -> None:
         self._store, self._layer = store, layer
         self._writes: dict[bytes, S | None] = {}
         self._sealed: dict[bytes, tuple[S | None, bytes | None]] = {}

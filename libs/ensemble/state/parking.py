@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ensemble.messages.records import ConsumedRecord, RecordPlace, StoredRecord, place_of
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.due_index import DueIndex
-from ensemble.state.keyed import PartitionStore
+from ensemble.state.keyed import KeyedStore
 from ensemble.system_messages.state import (
     PARKING_TYPES,
     ParkedKey,
@@ -51,10 +51,10 @@ def parked_record(record: ConsumedRecord, message: str, message_id: str, now: in
     )
 
 
-class ParkingStore(PartitionStore[Any]):
+class ParkingStore(KeyedStore[Any]):
     """One partition's parked keys. Reads see the batch; `fold` and `drop` end it as for any store."""
 
-    def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
+    def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
         super().__init__(changelog, PARKING_TYPES, sources)
         self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
         self.keys: set[bytes] = set()
@@ -100,7 +100,7 @@ class ParkingStore(PartitionStore[Any]):
         entry = self.entry(key)
         return entry.next - entry.first if entry else 0
 
-    def open(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
+    def park(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
         """Park `key`; `head` is its first record."""
         self._put(_numbered(key, entry.first), head)
         self.record_count += 1
@@ -142,7 +142,7 @@ class ParkingStore(PartitionStore[Any]):
         self.update(key, next_entry)
         return False
 
-    def close(self, key: bytes, count: int) -> None:
+    def remove_moot(self, key: bytes, count: int) -> None:
         """Remove the first `count` records of `key`, which the one behind them has made moot."""
         entry = self._parked(key)
         assert entry.first + count < entry.next, "what closes them waits behind them"
@@ -211,7 +211,7 @@ class ParkingStore(PartitionStore[Any]):
         resolution: Resolution | None = self.get(_mark(key, place, generation))
         return resolution
 
-    def resolve(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
+    def set_resolution(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
         """Remember what became of a dead letter, for as long as operators may look at it."""
         self._put(_mark(key, place, generation), resolution)
         self._forget_older_than(resolution.at - _MARKS_KEPT_MS)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ensemble.messages.message import Command
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.service import Service
 from ensemble.service.stores import EventLogSpec, EventSourcedSpec, StateStoreSpec, StoreSpec
 from ensemble.state.deduplication import SeenWindow, WindowLimits
-from ensemble.state.event_log import FactStore
-from ensemble.state.event_sourced import LedgerStore
-from ensemble.state.keyed import PartitionStore
+from ensemble.state.event_log import EventLogStore
+from ensemble.state.event_sourced import EventSourcedStore
+from ensemble.state.keyed import KeyedStore
 from ensemble.state.parking import ParkingStore
-from ensemble.state.pauses import PauseBoard
+from ensemble.state.pauses import PartitionPauses
 from ensemble.state.store import Changelogged, Replayable
 from ensemble.state.timers import StagedTimers, TimerStore
 from ensemble.state.unit_of_work import RecordLayer
@@ -22,9 +22,9 @@ from ensemble.state.unit_of_work import RecordLayer
 class PartitionStores:
     """Opens and holds the stores of one partition."""
 
-    def __init__(self, service: Service, window: WindowLimits, sources: SchemaSources | None = None) -> None:
+    def __init__(self, service: Service, window: WindowLimits, sources: SchemaSourceSelector | None = None) -> None:
         self.parking = ParkingStore(service.parked.name, sources)
-        self.pauses = PauseBoard(lambda command: _owner_of(service, command), self.parking)
+        self.pauses = PartitionPauses(lambda command: _owner_of(service, command), self.parking)
         self.by_subject: dict[Any, Any] = {spec.subject: _open(spec, sources) for spec in service.stores}
         """The declared stores, by what a role's hint names: a state type, an aggregate, or the port `EventLog`."""
         self.timers = TimerStore(service.timers.name, sources) if service.timers else None
@@ -39,10 +39,10 @@ class PartitionStores:
     @property
     def replayable(self) -> list[Replayable]:
         """The stores that are rebuilt from a ledger."""
-        return [store for store in self.by_subject.values() if isinstance(store, LedgerStore | FactStore)]
+        return [store for store in self.by_subject.values() if isinstance(store, EventSourcedStore | EventLogStore)]
 
     @property
-    def all(self) -> list[Changelogged]:
+    def changelogged(self) -> list[Changelogged]:
         """Every store, the runtime's own last."""
         own = (self.timers, self.seen, self.parking)
         return [*self.by_subject.values(), *(store for store in own if store is not None)]
@@ -52,11 +52,11 @@ def _owner_of(service: Service, command: type[Command]) -> str:
     return service.catalogue.home(command, service.name).owner
 
 
-def _open(spec: StoreSpec, sources: SchemaSources | None) -> Changelogged:
+def _open(spec: StoreSpec, sources: SchemaSourceSelector | None) -> Changelogged:
     match spec:
         case StateStoreSpec():
-            return PartitionStore(spec.changelog_name, spec.types, sources)
+            return KeyedStore(spec.changelog_name, spec.types, sources)
         case EventSourcedSpec():
-            return LedgerStore(spec, sources)
+            return EventSourcedStore(spec, sources)
         case EventLogSpec():
-            return FactStore(spec.ledger.name)
+            return EventLogStore(spec.ledger.name)

@@ -9,7 +9,7 @@ from ensemble.state.parking import ParkingStore, PausePlace
 from ensemble.system_messages.state import Pause
 
 
-class PauseBoard:
+class PartitionPauses:
     """The `Pauses` port: reads what is paused from the partition's parking store."""
 
     def __init__(self, owner_of: Callable[[type[Command]], str], store: ParkingStore) -> None:

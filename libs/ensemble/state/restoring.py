@@ -40,7 +40,7 @@ class RestoreSource:
 
 def changelog_sources(stores: PartitionStores, _: FactReaders) -> list[RestoreSource]:
     """Return the changelogs of a partition's stores."""
-    return [RestoreSource(store.changelog, 0, _restorer(store)) for store in stores.all if store.changelog]
+    return [RestoreSource(store.changelog, 0, _restorer(store)) for store in stores.changelogged if store.changelog]
 
 
 def ledger_sources(stores: PartitionStores, facts: FactReaders) -> list[RestoreSource]:

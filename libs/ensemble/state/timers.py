@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ensemble.messages.records import StoredRecord
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.state.due_index import Due, DueIndex
-from ensemble.state.keyed import PartitionStore, StagedState
+from ensemble.state.keyed import KeyedStore, StagedState
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.state import Timer
 
@@ -27,10 +27,10 @@ class DueTimer:
     trace: str
 
 
-class TimerStore(PartitionStore[Timer]):
+class TimerStore(KeyedStore[Timer]):
     """The timers of one partition."""
 
-    def __init__(self, changelog: str, sources: SchemaSources | None = None) -> None:
+    def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
         super().__init__(changelog, [Timer], sources)
         self._index = DueIndex(self._counts)
         self._suspended: dict[bytes, set[Due]] = {}

@@ -199,7 +199,7 @@ def discard(letter: DeadLetter, request: OperatorRequest) -> DiscardRecord:
     return DiscardRecord(**vars(request), **letter.record_fields())
 
 
-def redrives_of(record: ConsumedRecord) -> int:
+def generation_of(record: ConsumedRecord) -> int:
     """Return how often an operator has had the record tried again after it was given up."""
     return sum(name == REDRIVEN_FROM for name, _ in record.headers() or ())
 

@@ -27,7 +27,7 @@ from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.partitioning import partition_of
@@ -176,7 +176,7 @@ class ServiceTestDriver:
 
     @cached_property
     def _readers(self) -> dict[bytes, Any]:
-        return {p: read for kind in self.service.catalogue.message_types() for p, read in readers_for(kind).items()}
+        return {p: read for kind in self.service.catalogue.message_types() for p, read in decoders_for(kind).items()}
 
     @property
     def outputs(self) -> list[Message]:
@@ -220,7 +220,7 @@ class ServiceTestDriver:
 
     def answers(self, kind: type[E]) -> list[E]:
         """Return the events of one type that the service emitted to operators."""
-        readers = readers_for(kind)
+        readers = decoders_for(kind)
         values = [record.raw_value or b"" for record in self.records(self.service.operations.name)]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 

@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from ensemble.messages.message import Command, Message, State
 from ensemble.service.catalogue import Catalogue, Topic
-from ensemble.service.roles import RoleDescription, members, port_of
+from ensemble.service.roles import RoleDescription, port_of, type_arguments
 from ensemble.service.service import Service
 from ensemble.service.stores import EventLogSpec, EventSourcedSpec, StateStoreSpec
 from ensemble.service.topics import failure_event, failure_topics
@@ -143,7 +143,7 @@ def _outside(services: tuple[Service, ...], catalogue: Catalogue) -> Iterator[Ed
 
 def _ledger_stores(service: Service, description: RoleDescription) -> list[EventSourcedSpec | EventLogSpec]:
     """Return the stores with a ledger that the role's ports name."""
-    subjects = {subject for hint in description.ports.values() for subject in (port_of(hint), *members(hint))}
+    subjects = {subject for hint in description.ports.values() for subject in (port_of(hint), *type_arguments(hint))}
     return [spec for spec in service.stores if not isinstance(spec, StateStoreSpec) and spec.subject in subjects]
 
 

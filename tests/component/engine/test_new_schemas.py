@@ -7,12 +7,12 @@ from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.messages import SchemaSet, encoder_for
 from ensemble.messages.records import StoredRecord
-from ensemble.messages.schema_set import FileSchemaSources, SchemaVersion
+from ensemble.messages.schema_set import DirectorySourceSelector, SchemaVersion
 from tests.support.two_releases import v1, v2
 
 
 @dataclass(frozen=True)
-class SourcesWithLaterRelease(FileSchemaSources):
+class SourcesWithLaterRelease(DirectorySourceSelector):
     """The ids of the directories, and those that a registry has known since the next release."""
 
     later: SchemaSet

@@ -10,7 +10,7 @@ import pytest
 from contracts import Order, OrderState, Payment, Reservation, Shipment, StockLevel
 from contracts.catalogue import INVENTORY_LEDGER
 from ensemble import State
-from ensemble.messages.codec import readers_for
+from ensemble.messages.codec import decoders_for
 from ensemble.messages.records import StoredRecord, place_of
 from ensemble.system_messages import state as runtime
 from ensemble.system_messages.notes import GroupNote
@@ -55,7 +55,7 @@ def test_the_records_hold_states_of_all_kinds() -> None:
 
 
 def test_the_ledger_holds_facts_of_all_kinds_around_a_snapshot() -> None:
-    readers = {prefix: kind for kind in INVENTORY_LEDGER.messages for prefix in readers_for(kind)}
+    readers = {prefix: kind for kind in INVENTORY_LEDGER.messages for prefix in decoders_for(kind)}
     facts = [
         readers[record.raw_value[:5]]
         for record in records()
@@ -68,7 +68,7 @@ def test_the_ledger_holds_facts_of_all_kinds_around_a_snapshot() -> None:
 
 
 def test_every_state_reads_as_it_did() -> None:
-    readers = {prefix: read for kind in STATES for prefix, read in readers_for(kind).items()}
+    readers = {prefix: read for kind in STATES for prefix, read in decoders_for(kind).items()}
     live: dict[str, dict[str, Any]] = {}
     for record in records():
         if record.at_topic.endswith(COMPACTED) and (value := record.raw_value) is not None:

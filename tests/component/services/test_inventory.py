@@ -25,7 +25,7 @@ from contracts import (
 )
 from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.messages import Message
-from ensemble.messages.codec import encoder_for, readers_for
+from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.domain import MOST_STOCK, Fact, Warehouse, rebuild_state
@@ -265,7 +265,7 @@ def contents(warehouse: Warehouse) -> tuple[Any, ...]:
 def ledger(driver: ServiceTestDriver) -> list[Fact]:
     readers: dict[bytes, Callable[[bytes], Any]] = {}
     for fact in INVENTORY_LEDGER.messages:
-        readers |= readers_for(fact)
+        readers |= decoders_for(fact)
     values = [record.raw_value for record in driver.records("inventory.ledger") if record.raw_value]
     return [readers[value[:5]](value) for value in values]
 

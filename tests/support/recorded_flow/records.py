@@ -14,7 +14,7 @@ from cli.verify.collector import Gathering
 from cli.verify.facts import Place
 from cli.verify.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
 from contracts import SCHEMAS
-from ensemble.messages.codec import Decoder, prefix_of
+from ensemble.messages.codec import GenericDecoder, prefix_of
 from ensemble.messages.schema_set import SchemaSet, without_logical_types
 from ensemble.system_messages import state as runtime_state
 
@@ -68,7 +68,7 @@ class WrittenRecord:
 
 def gathered(records: Iterable[WrittenRecord], partitions: dict[str, int], cut: dict[Place, int]) -> Gathering:
     """Read as the check reads: dead letters first."""
-    gathering = Gathering(Decoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
+    gathering = Gathering(GenericDecoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
     ordered = sorted(records, key=lambda record: record.at)
     for record in (record for record in ordered if record.topic() in DEAD_LETTERS):
         gathering.take(record)

@@ -19,7 +19,7 @@ from ensemble import (
     when_due,
 )
 from ensemble.engine.routes import Limits
-from ensemble.messages.codec import readers_for
+from ensemble.messages.codec import decoders_for
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
@@ -119,7 +119,7 @@ def texts_of(driver: ServiceTestDriver, key: str = "a") -> list[str]:
 
 def label_of(parked: ParkedRecord) -> str:
     """Return the label that a parked record carries."""
-    readers = readers_for(Script) | readers_for(SlowScript)
+    readers = decoders_for(Script) | decoders_for(SlowScript)
     return str(readers[(parked.value or b"")[:5]](parked.value or b"").steps[0])
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ensemble.clock import ManualClock
 from ensemble.messages import Message
-from ensemble.messages.codec import readers_for
+from ensemble.messages.codec import decoders_for
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
 from tests.support.scripted_service.controlled_service import last_dead_letter
@@ -79,7 +79,7 @@ class ServiceInMemory:
         assert self.errors_of(key)
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
-        readers = readers_for(kind)
+        readers = decoders_for(kind)
         values = [record.raw_value or b"" for record in self.driver.records(f"{self.driver.service.name}.{suffix}")]
         return [readers[value[:5]](value) for value in values if value[:5] in readers]
 

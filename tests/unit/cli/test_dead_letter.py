@@ -42,7 +42,7 @@ def parked(**changes: Any) -> ParkingStore:
     place: dict[str, Any] = {"topic": "payments.commands", "partition": 1, "key": b"order-1", "value": b"?"}
     more: dict[str, Any] = {"headers": (), "message": "AttemptCharge", "message_id": "m", "parked_at": 1}
     entry = ParkedKey(**{"status": "dead_lettered", "first": 0, "next": 1, "since": 1} | changes)
-    store.open(b"order-1", entry, ParkedRecord(offset=7, **place, **more))
+    store.park(b"order-1", entry, ParkedRecord(offset=7, **place, **more))
     store.append(b"order-1", ParkedRecord(offset=8, **place, **more))
     return store
 
@@ -59,7 +59,7 @@ def test_one_that_is_being_tried_again_is_not_open() -> None:
 def test_one_that_was_settled_says_by_whom_and_why() -> None:
     store = parked()
     done = Resolution(how="redriven", operation_id="1", requested_by="ann", reason="fixed", at=5)
-    store.resolve(b"order-1", ("payments.commands", 1, 7), 0, done)
+    store.set_resolution(b"order-1", ("payments.commands", 1, 7), 0, done)
     fate = fate_of(letter(), store)
     assert (fate.status, fate.by, fate.why, fate.at) == ("redriven", "ann", "fixed", 5)
     assert fate_of(letter(redriven=1), store).status == "parked"

@@ -25,7 +25,7 @@ def store(**changes: Any) -> ParkingStore:
     parked = ParkingStore("payment.parked-changelog")
     place: dict[str, Any] = {"topic": "payments.commands", "partition": 1, "offset": 7, "key": b"o-1", "value": b"?"}
     record = ParkedRecord(**place, headers=(), message="AttemptCharge", message_id="m", parked_at=1)
-    parked.open(b"o-1", ParkedKey(**{"status": "retrying", "first": 0, "next": 1, "since": 1} | changes), record)
+    parked.park(b"o-1", ParkedKey(**{"status": "retrying", "first": 0, "next": 1, "since": 1} | changes), record)
     return parked
 
 
@@ -61,7 +61,7 @@ def test_what_is_held_no_more_succeeded() -> None:
 def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
     parked = ParkingStore("payment.parked-changelog")
     closed = Resolution(how="closed", operation_id="", requested_by="RefundPayment", reason="undone", at=6)
-    parked.resolve(b"o-1", ("payments.commands", 1, 7), 1, closed)
+    parked.set_resolution(b"o-1", ("payments.commands", 1, 7), 1, closed)
     found = outcome_of(REDRIVE, done(), parked, [])
     assert found is not None
     assert (found.result, found.detail, found.is_good) == ("closed", "RefundPayment made it moot", True)

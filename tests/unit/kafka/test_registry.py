@@ -14,12 +14,12 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registry.client import Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
-from ensemble.messages.schema_set import DRAFT_IDS, FileSchemaSources
+from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.settings import RegistrySettings, load
 from tests.support.two_releases import v1
 
 URL = "http://registry:8080/apis/ccompat/v7"
-SCHEMA = wire_schema(v1.SCHEMAS.of(v1.Sold))
+SCHEMA = wire_schema(v1.SCHEMAS.schema_of(v1.Sold))
 
 
 class Answers:
@@ -153,7 +153,7 @@ def test_what_is_no_record_is_no_schema_of_ours(text: str) -> None:
 
 def test_without_a_url_the_files_give_the_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCHEMA_REGISTRY_URL", "")
-    assert schema_sources() == FileSchemaSources()
+    assert schema_sources() == DirectorySourceSelector()
 
 
 @pytest.mark.parametrize("url", ["registry:8080", "http://user:secret@registry", "http://a b"])

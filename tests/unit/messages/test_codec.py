@@ -17,13 +17,13 @@ import contracts
 from contracts import SCHEMAS, OrderLine, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import (
-    Decoder,
     Event,
+    GenericDecoder,
     Message,
     SchemaSet,
+    decoders_for,
     encoder_for,
     prefix_of,
-    readers_for,
     release_schemas,
     schema_name,
 )
@@ -56,7 +56,7 @@ ORDER = OrderPlaced(
 
 
 def read(value: bytes, message_type: type[Message]) -> Message:
-    return readers_for(message_type)[value[:5]](value)
+    return decoders_for(message_type)[value[:5]](value)
 
 
 def outcome(attempt: Callable[[], object]) -> str:
@@ -156,13 +156,13 @@ def test_a_record_begins_with_magic_and_schema_id() -> None:
 
 
 def test_any_record_is_decoded_without_its_model() -> None:
-    decoded = Decoder([RUNTIME_SCHEMAS, SCHEMAS]).decode(encoder_for(OrderPlaced)(ORDER))
+    decoded = GenericDecoder([RUNTIME_SCHEMAS, SCHEMAS]).decode(encoder_for(OrderPlaced)(ORDER))
     assert (decoded.name, decoded.version) == ("ensemble.events.OrderPlaced", 1)
     assert decoded.fields == ORDER.model_dump(mode="json")
 
 
 def test_nullable_fields_keep_the_difference_between_nothing_and_empty() -> None:
-    decode = Decoder([SCHEMAS]).decode
+    decode = GenericDecoder([SCHEMAS]).decode
     confirmed = [PaymentConfirmed(order_id="o", amount=0, currency="EUR", charge_id=each) for each in (None, "")]
     values = [encoder_for(PaymentConfirmed)(each) for each in confirmed]
     assert [decode(value).fields["charge_id"] for value in values] == [None, ""]
@@ -178,12 +178,12 @@ def test_nullable_fields_keep_the_difference_between_nothing_and_empty() -> None
 )
 def test_what_is_no_record_is_undecodable(value: bytes, expected: str) -> None:
     with pytest.raises(UndecodableRecord, match=expected):
-        Decoder([SCHEMAS]).describe(value)
+        GenericDecoder([SCHEMAS]).describe(value)
 
 
 def test_an_unknown_schema_id_is_told_apart() -> None:
     with pytest.raises(UnknownSchema, match="schema id 4711 is in no schemas directory"):
-        Decoder([SCHEMAS]).decode(prefix_of(4711) + b"x")
+        GenericDecoder([SCHEMAS]).decode(prefix_of(4711) + b"x")
 
 
 @settings(max_examples=300, deadline=None)
@@ -191,7 +191,7 @@ def test_an_unknown_schema_id_is_told_apart() -> None:
 def test_the_decoder_says_no_in_words_only(value: bytes) -> None:
     prefix = encoder_for(OrderPlaced)(ORDER)[:5]
     for record in (value, prefix + value):
-        assert outcome(partial(Decoder([SCHEMAS]).decode, record))
+        assert outcome(partial(GenericDecoder([SCHEMAS]).decode, record))
 
 
 def version_of(directory: Path, *extra: str) -> type[Event]:

@@ -84,7 +84,7 @@ def test_a_draft_has_an_id_that_follows_from_its_content(released: Path) -> None
     assert first != second
     found = SchemaSet(released).find(second)
     assert found is not None
-    assert not found.released
+    assert not found.is_released
 
 
 def test_documentation_may_change_at_any_time(released: Path) -> None:

@@ -7,40 +7,40 @@ import pytest
 
 from ensemble.errors import TerminalError
 from ensemble.service.stores import EventSourcedSpec
-from ensemble.state.event_sourced import LedgerStore
+from ensemble.state.event_sourced import EventSourcedStore
 from ensemble.system_messages.state import LedgerPosition
 from tests.support.scripted_service.messages import Booked
 from tests.support.scripted_service.scripted_role import Purse
 from tests.support.scripted_service.service import scripted_service
 
 
-def store(snapshot_every: int = 3) -> LedgerStore:
+def store(snapshot_every: int = 3) -> EventSourcedStore:
     stores = scripted_service("shop", Path()).stores
     spec = next(spec for spec in stores if isinstance(spec, EventSourcedSpec) and spec.subject is Purse)
-    return LedgerStore(replace(spec, snapshot_every=snapshot_every))
+    return EventSourcedStore(replace(spec, snapshot_every=snapshot_every))
 
 
 def fact(sequence: int, key: str = "a", amount: int = 1) -> Booked:
     return Booked(account_id=key, sequence=sequence, label="x", amount=amount)
 
 
-def append(ledger: LedgerStore, *facts: Booked) -> None:
+def append(ledger: EventSourcedStore, *facts: Booked) -> None:
     for each in facts:
-        ledger.batch.update(ledger.fold_fact(each.account_id.encode(), each, ledger))
+        ledger.batch.update(ledger.apply_fact(each.account_id.encode(), each, ledger))
         ledger.batch_facts += 1
 
 
-def commit(ledger: LedgerStore) -> dict[bytes, bytes | None]:
+def commit(ledger: EventSourcedStore) -> dict[bytes, bytes | None]:
     written = dict(ledger.changes())
     ledger.fold()
     return written
 
 
-def amount(ledger: LedgerStore, key: bytes = b"a") -> int:
+def amount(ledger: EventSourcedStore, key: bytes = b"a") -> int:
     return int(ledger.aggregate(key, ledger).lines["x"].amount)
 
 
-def restored(written: dict[bytes, bytes | None]) -> LedgerStore:
+def restored(written: dict[bytes, bytes | None]) -> EventSourcedStore:
     ledger = store()
     for key, value in written.items():
         ledger.restore(key, value)

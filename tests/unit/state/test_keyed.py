@@ -1,13 +1,13 @@
 """Keyed state: what stays decoded, and what a batch would change."""
 
-from ensemble.state.keyed import PartitionStore
+from ensemble.state.keyed import KeyedStore
 from ensemble.system_messages.state import SeenMessage
 
 LIMIT = 20_000
 
 
-def store() -> PartitionStore[SeenMessage]:
-    return PartitionStore("shop.seen-changelog", [SeenMessage])
+def store() -> KeyedStore[SeenMessage]:
+    return KeyedStore("shop.seen-changelog", [SeenMessage])
 
 
 def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:

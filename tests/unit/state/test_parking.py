@@ -13,7 +13,7 @@ def record_with_label(label: str, offset: int = 0) -> ParkedRecord:
 def parked(*labels: str, due_at: int | None = None) -> ParkingStore:
     """Committed: the key `a` with these records."""
     store = ParkingStore("parked-changelog")
-    store.open(
+    store.park(
         b"a", ParkedKey(status="retrying", first=0, next=1, since=1, due_at=due_at), record_with_label(labels[0])
     )
     for offset, label in enumerate(labels[1:], start=1):
@@ -59,7 +59,7 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
     store = parked("x", "y")
     store.pop(b"a")
     store.pop(b"a")
-    store.open(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), record_with_label("z"))
+    store.park(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), record_with_label("z"))
     store.fold()
     assert (labels(store), store.record_count) == (["z"], 1)
     assert len(store.committed) == 2
@@ -67,7 +67,7 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
 
 def test_closing_leaves_what_waits_behind() -> None:
     store = parked("x", "y", "undo")
-    store.close(b"a", 2)
+    store.remove_moot(b"a", 2)
     store.fold()
     assert (labels(restored(store)), store.record_count) == (["undo"], 1)
 
@@ -112,7 +112,7 @@ def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None
     store = parked("x")
     entry = ParkedKey(status="retrying", first=0, next=1, since=1)
     for key in (b"a/000000000000", b"a/", b"key/a"):
-        store.open(key, entry, record_with_label(key.decode()))
+        store.park(key, entry, record_with_label(key.decode()))
     store.pop(b"a")
     store.fold()
     assert [labels(restored(store), key) for key in (b"a", b"a/000000000000", b"a/", b"key/a")] == [
@@ -124,7 +124,7 @@ def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
     store = ParkingStore("parked-changelog")
     for day in (0, 1, 20):
         resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
-        store.resolve(b"a", ("t", 0, day), 0, resolution)
+        store.set_resolution(b"a", ("t", 0, day), 0, resolution)
         store.mark_done(f"op-{day}", day * DAY)
         store.fold()
     fresh = restored(store)
@@ -135,7 +135,7 @@ def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
 def test_each_redrive_of_a_record_has_a_mark_of_its_own() -> None:
     store = ParkingStore("parked-changelog")
     resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=1)
-    store.resolve(b"a", ("t", 0, 7), 0, resolution)
+    store.set_resolution(b"a", ("t", 0, 7), 0, resolution)
     assert store.resolution(b"a", ("t", 0, 7), 1) is None
     assert store.resolution(b"a", ("t", 0, 8), 0) is None
 

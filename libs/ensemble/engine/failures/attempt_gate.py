@@ -9,7 +9,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
 from ensemble.engine.items import Item
 from ensemble.state.parking import ParkingStore
-from ensemble.state.pauses import PauseBoard
+from ensemble.state.pauses import PartitionPauses
 from ensemble.system_messages.state import ParkedStatus
 
 OUTAGE: Final = "outage"
@@ -26,7 +26,7 @@ class AttemptGate:
         batch: Batch,
         *,
         parking: ParkingStore,
-        pauses: PauseBoard,
+        pauses: PartitionPauses,
         breakers: CircuitBreakers,
     ) -> None:
         self._batch, self._parking, self._pauses, self._breakers = batch, parking, pauses, breakers

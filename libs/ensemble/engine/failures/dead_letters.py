@@ -14,7 +14,7 @@ from ensemble.messages.records import place_of
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
 from ensemble.state.unit_of_work import RecordLayer
-from ensemble.system_messages.dead_letters import FailureReport, printable, redrives_of
+from ensemble.system_messages.dead_letters import FailureReport, generation_of, printable
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class DeadLetters:
             event = make_event(self._command_failure(command, layer.input_id, exhaustion))
             route = self._failure_routes.get(type(event))
             if event is not None and route is not None:
-                layer.seed = f"{self._service.name}/failed/{layer.input_id}/{redrives_of(item.record) or ''}"
+                layer.seed = f"{self._service.name}/failed/{layer.input_id}/{generation_of(item.record) or ''}"
                 layer.stage(route, event)
         except Exception as error:  # noqa: BLE001  the record is given up already: nothing may fail from here on
             log.warning("command.failure_untold", command=type(command).__name__, reason=repr(error))

@@ -165,7 +165,7 @@ class Failures:
             self._parking.update(item.key, entry)
         else:
             head = parked_record(item.record, item.rule.name, message_id(item.record), self._batch.now)
-            self._parking.open(item.key, entry, head)
+            self._parking.park(item.key, entry, head)
             self._batch.counts.parked += 1
 
     def _park(self, failed: FailedInput, entry: ParkedKey) -> Outcome:

@@ -19,7 +19,7 @@ from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.timers import TimerStore
 from ensemble.state.unit_of_work import RecordLayer
-from ensemble.system_messages.dead_letters import lineage_of, redrives_of
+from ensemble.system_messages.dead_letters import generation_of, lineage_of
 from ensemble.system_messages.state import ParkedRecord, Resolution
 
 log = structlog.get_logger()
@@ -157,7 +157,7 @@ class ParkedKeys:
     def _collapse(self, item: RecordItem, repeated: tuple[int, ParkedRecord], newer: ParkedRecord) -> None:
         """Put the newer attempt in the older one's place. Its sender is told again if the older one is given up."""
         number, older = repeated
-        if redrives_of(item.record):
+        if generation_of(item.record):
             return  # an old one again
         place = {"topic": older.topic, "partition": older.partition, "offset": older.offset}
         headers = (*newer.headers, *lineage_of(older.headers))
@@ -191,7 +191,7 @@ class ParkedKeys:
     def _close(self, key: bytes, count: int, undo: str) -> None:
         self.cancel_call(key)
         self._resolve_head(key, "closed", by=undo, reason="undone")
-        self._parking.close(key, count)
+        self._parking.remove_moot(key, count)
         self.restart(key)
         log.info("parked.closed", key=key.decode(errors="replace"), by=undo, records=count)
 
@@ -200,11 +200,11 @@ class ParkedKeys:
         entry, head = self._parking.entry(key), self._parking.head(key)
         if entry is None or head is None:
             return
-        generation = redrives_of(head.as_record())
+        generation = generation_of(head.as_record())
         if entry.dead_letter or generation:
             place, who = (head.topic, head.partition, head.offset), {"operation_id": "", "requested_by": by}
             resolution = Resolution(how=how, reason=reason, at=self._batch.now, **who)
-            self._parking.resolve(key, place, generation, resolution)
+            self._parking.set_resolution(key, place, generation, resolution)
 
     # -- heads that are due ---------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ def wire_schema(schema: Schema) -> WireSchema:
 
 
 class Registry:
-    """Answers `SchemaSources` from a registry.
+    """Answers `SchemaSourceSelector` from a registry.
 
     `ids` says whether new records get the directory's or the registry's ids; records with either can be read.
     """
@@ -75,7 +75,7 @@ class Registry:
         self._silent_until, self._reason = 0.0, ""
         self._answered, self._answers_since = 0.0, 0.0
 
-    def on(self, topic: str, schemas: SchemaSet) -> SchemaSource:
+    def source_for(self, topic: str, schemas: SchemaSet) -> SchemaSource:
         """Return the source for records of `schemas` on `topic`."""
         return TopicSchemas(self, topic, schemas)
 
@@ -90,7 +90,9 @@ class Registry:
             self._check_settled(schema_id)
             self._unknown[schema_id] = True
             return None
-        return self._by_id.setdefault(schema_id, SchemaVersion(schema_id, full_name(schema), 0, schema, released=True))
+        return self._by_id.setdefault(
+            schema_id, SchemaVersion(schema_id, full_name(schema), 0, schema, is_released=True)
+        )
 
     def versions(self, subject: str) -> list[SchemaVersion]:
         """Return the versions under a subject, oldest first. The registry is asked until there are some."""
@@ -143,7 +145,7 @@ class Registry:
         schema = _record(registered.schema) if registered else None
         if registered is None or schema is None:
             return None
-        version = SchemaVersion(registered.schema_id or 0, full_name(schema), number, schema, released=True)
+        version = SchemaVersion(registered.schema_id or 0, full_name(schema), number, schema, is_released=True)
         self._by_id[version.id] = version
         return version
 

@@ -60,7 +60,7 @@ def check_registered(registry: Registry, subjects: Iterable[Subject]) -> list[st
 
 
 def _check_released(subjects: list[Subject]) -> None:
-    drafts = {schema_name(subject.message) for subject in subjects if not _versions(subject)[-1].released}
+    drafts = {schema_name(subject.message) for subject in subjects if not _versions(subject)[-1].is_released}
     if drafts:
         raise ConfigurationError(
             f"{', '.join(sorted(drafts))}: changed since the last release; run `ensemble schemas release` first"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ensemble.kafka.discovery import find_registry
-from ensemble.messages.schema_set import FileSchemaSources, SchemaSources
+from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.settings import KafkaSettings, RegistrySettings, load
 
 
-def schema_sources(settings: RegistrySettings | None = None) -> SchemaSources:
+def schema_sources(settings: RegistrySettings | None = None) -> SchemaSourceSelector:
     """Return the source for this process. A registry is not asked yet."""
     settings = find_registry(settings or load(RegistrySettings), load(KafkaSettings))
     if settings.url is None:
-        return FileSchemaSources()
+        return DirectorySourceSelector()
     from ensemble.kafka.registry.client import open_registry  # its HTTP client takes as long to import as all the rest
 
     return open_registry(settings)

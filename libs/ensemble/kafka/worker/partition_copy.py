@@ -10,12 +10,14 @@ from ensemble.errors import FatalError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.restore import Restoration
-from ensemble.messages.schema_set import SchemaSources
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.service import Service
 
 
-def compile_for_rehearsal(service: Service, policies: ServicePolicies, sources: SchemaSources) -> CompiledService:
+def compile_for_rehearsal(
+    service: Service, policies: ServicePolicies, sources: SchemaSourceSelector
+) -> CompiledService:
     """Return the service compiled under these policies."""
     return compile_service(service, SystemClock(), Limits(policies), sources)
 
