@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterable
-from typing import cast
 
 from benchmarks.meter import HopRun, Meter, run_of_arguments
 from benchmarks.workload import service
@@ -18,26 +17,24 @@ from ensemble.observability import LoopMetrics, configure_logging
 from ensemble.settings import KafkaSettings, RuntimeSettings
 
 
-class MeteredMetrics:
+class MeteredMetrics(LoopMetrics):
     """The loop's metrics, which also tell the meter how many records each batch had."""
 
-    def __init__(self, metrics: LoopMetrics, meter: Meter) -> None:
-        self._metrics, self._meter = metrics, meter
+    def __init__(self, service: str, meter: Meter) -> None:
+        super().__init__(service)
+        self._meter = meter
 
-    def batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
-        self._metrics.record_batch(tasks, seconds)
+    def record_batch(self, tasks: Iterable[PartitionTask], seconds: float) -> None:
+        super().record_batch(tasks, seconds)
         self._meter.tick(sum(task.counts.handled for task in tasks))
-
-    def aborted(self) -> None:
-        self._metrics.record_abort()
 
 
 def metered(hop: Service, run: HopRun) -> tuple[Loop, Meter]:
     """Make the loop of a service process, with a meter of its batches; SIGTERM stops it."""
     meter, settings = Meter(run), RuntimeSettings(http_port=0, log_level="warning")
     configure_logging(hop.name, settings)
-    loop = make_loop(hop, settings, KafkaSettings(bootstrap_servers=run.bootstrap))
-    loop.metrics = cast("LoopMetrics", MeteredMetrics(loop.metrics, meter))
+    kafka = KafkaSettings(bootstrap_servers=run.bootstrap)
+    loop = make_loop(hop, settings, kafka, metrics=MeteredMetrics(hop.name, meter))
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     calm_collector()
     return loop, meter

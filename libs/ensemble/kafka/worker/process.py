@@ -107,12 +107,20 @@ def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -
     return None
 
 
-def make_loop(service: Service, settings: RuntimeSettings, kafka: KafkaSettings, clock: Clock | None = None) -> Loop:
-    """Return a loop for `service`, on the machine's clock unless another is passed.
+def make_loop(
+    service: Service,
+    settings: RuntimeSettings,
+    kafka: KafkaSettings,
+    *,
+    clock: Clock | None = None,
+    metrics: LoopMetrics | None = None,
+) -> Loop:
+    """Return a loop for `service`, on the machine's clock and with metrics of its own unless others are passed.
 
     Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
-    return loop_of(compile_service(service, clock or SystemClock(), _limits(service, settings)), settings, kafka)
+    plan = compile_service(service, clock or SystemClock(), _limits(service, settings))
+    return loop_of(plan, settings, kafka, metrics)
 
 
 def loop_of(
