@@ -20,6 +20,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from ensemble.errors import ConfigurationError, SchemasUnavailable
+from ensemble.kafka.registry.availability import Availability
 from ensemble.messages.schema_set import (
     DRAFT_IDS,
     Schema,
@@ -33,10 +34,6 @@ from ensemble.settings import RegistrySettings
 
 T = TypeVar("T")
 
-_PAUSE_S: Final = 1.0
-"""After a failed request no other is made for this long, or for twice as long as the failure took."""
-_SILENCE_IS_S: Final = 5.0
-"""If the last answer is older than this, the registry may have been restarted since."""
 _UNKNOWN_FOR_S: Final = 60.0
 """The registry is not asked again for an id that it does not know within this time."""
 
@@ -67,13 +64,11 @@ class Registry:
     def __init__(
         self, client: SchemaRegistryClient, settings: RegistrySettings, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.client, self.ids, self._now = client, settings.ids, now
-        self._url, self._settle_s = settings.url, settings.settle_s
+        self.client, self.ids = client, settings.ids
+        self._availability = Availability(settings.url, settings.settle_s, now)
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(maxsize=10_000, ttl=_UNKNOWN_FOR_S)
-        self._silent_until, self._reason = 0.0, ""
-        self._answered, self._answers_since = 0.0, 0.0
 
     def source_for(self, topic: str, schemas: SchemaSet) -> SchemaSource:
         """Return the source for records of `schemas` on `topic`."""
@@ -87,7 +82,7 @@ class Registry:
             return None
         schema = _record(self.ask(lambda: self.client.get_schema(schema_id)))
         if schema is None:
-            self._check_settled(schema_id)
+            self._availability.require_settled(schema_id)
             self._unknown[schema_id] = True
             return None
         return self._by_id.setdefault(
@@ -127,17 +122,15 @@ class Registry:
 
         Raises ConfigurationError if it refuses a schema, and SchemasUnavailable for any other failure.
         """
-        began = self._now()
-        if began < self._silent_until:
-            raise SchemasUnavailable(self._reason)
+        began = self._availability.require()
         answer = None
         try:
             answer = question()
         except SchemaRegistryError as error:
             self._check_missing(error, began)
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._unavailable(_reason_of(error), began) from None
-        self._note_answer()
+            raise self._availability.fail(_reason_of(error), began) from None
+        self._availability.note_answer()
         return answer
 
     def _version(self, subject: str, number: int) -> SchemaVersion | None:
@@ -149,20 +142,6 @@ class Registry:
         self._by_id[version.id] = version
         return version
 
-    def _note_answer(self) -> None:
-        """Take the time of an answer: a long silence before it may have been a restart."""
-        now = self._now()
-        if now - self._answered > _SILENCE_IS_S:
-            self._answers_since = now
-        self._answered = now
-
-    def _check_settled(self, schema_id: int) -> None:
-        """Raise SchemasUnavailable while an unknown id may be one that the registry has yet to load after a restart."""
-        now = self._now()
-        if now - self._answers_since < self._settle_s:
-            reason = f"id {schema_id} is unknown; it is asked again for {self._settle_s:g} s, as after a restart"
-            raise self._wait(reason, now)
-
     def _check_missing(self, error: SchemaRegistryError, began: float) -> None:
         """Return if the error is a registry's "not found"; raise what any other error means."""
         match error.http_status_code, error.error_code:
@@ -171,21 +150,11 @@ class Registry:
             case 409 | 422, _:
                 raise ConfigurationError(error.error_message)
             case 404, _:
-                raise self._unavailable("404: no registry's answer, is the path of the URL right?", began)
+                raise self._availability.fail("404: no registry's answer, is the path of the URL right?", began)
             case 401 | 403 as status, _:
-                raise self._unavailable(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began)
+                raise self._availability.fail(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began)
             case status, _:
-                raise self._unavailable(f"{status}: {error.error_message}", began)
-
-    def _unavailable(self, reason: str, began: float) -> SchemasUnavailable:
-        self._answered = 0.0
-        return self._wait(reason, began)
-
-    def _wait(self, reason: str, began: float) -> SchemasUnavailable:
-        now = self._now()
-        self._silent_until = now + max(_PAUSE_S, 2 * (now - began))
-        self._reason = f"schema registry {self._url}: {reason}"
-        return SchemasUnavailable(self._reason)
+                raise self._availability.fail(f"{status}: {error.error_message}", began)
 
 
 @dataclass(frozen=True)
