@@ -58,12 +58,12 @@ def _show_symptoms(scene: Scene, orders: list[str]) -> None:
     for name in ("orchestrator", "shipping"):
         lines = scene.look_at_metrics(name, _METRIC)
         must(any(not line.endswith(" 0.0") for line in lines), f"{name} sees no open transaction")
-    scene.type(f"grep -h transaction.hangs {from_here(scene.fleet.log('orchestrator'))}", shows=1)
+    scene.type(f"grep -h transaction.stalled {from_here(scene.fleet.log('orchestrator'))}", shows=1)
     must(not any(scene.watch.order(name) for name in waiting), "an order came past the open transaction")
 
 
 def _has_warned(scene: Scene) -> bool:
-    return b"transaction.hangs" in scene.fleet.log("orchestrator").read_bytes()
+    return b"transaction.stalled" in scene.fleet.log("orchestrator").read_bytes()
 
 
 def _find_owner(scene: Scene) -> None:

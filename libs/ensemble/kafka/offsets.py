@@ -94,6 +94,9 @@ def _request(admin: AdminClient, places: Iterable[TopicPlace], question: _Questi
 
 
 def _refresh_metadata(admin: AdminClient) -> None:
-    """Have the client look for leaders anew. By itself it asks with the leader epoch it remembers for a minute."""
+    """Have the client look for leaders anew (librdkafka workaround).
+
+    By itself it asks with the leader epoch that it remembers for a minute.
+    """
     with contextlib.suppress(KafkaException):
         admin.list_topics(timeout=_ATTEMPT_S)

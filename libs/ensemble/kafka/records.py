@@ -44,9 +44,9 @@ class ReceivedRecord(NamedTuple):
 
 
 class RecordWithoutHeaders:
-    """A record whose header names are not UTF-8, without its headers.
+    """A record whose header names are not UTF-8, without its headers (confluent-kafka workaround).
 
-    confluent-kafka raises on the first access to such headers and crashes the process on the second.
+    The client raises on the first access to such headers and crashes the process on the second.
     """
 
     def __init__(self, record: Message) -> None:

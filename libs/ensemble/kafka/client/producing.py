@@ -61,19 +61,19 @@ def write_together(shared: Mapping[str, Any], records: Sequence[Output]) -> None
     producer = Producer(
         {**_config(shared), "transactional.id": f"{OPERATORS_IDS}{secrets.token_hex(8)}", "retry.backoff.ms": 1}
     )
-    known = "nothing was written"
+    outcome = "nothing was written"
     try:
         producer.init_transactions(_LIMIT_S)
         producer.begin_transaction()
         _produce(producer, records, principal(shared))
-        known = "it is not known whether it was written"
+        outcome = "it is not known whether it was written"
         producer.commit_transaction(_LIMIT_S)
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
             denied = f"WRITE transactional id {OPERATORS_IDS}* {reason.str()}"
             raise ConfigurationError(refusal(principal(shared), denied)) from None
-        raise ClusterError(f"{known}: the transaction failed: {reason.str()}") from None
+        raise ClusterError(f"{outcome}: the transaction failed: {reason.str()}") from None
 
 
 def _config(shared: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,8 +134,8 @@ class Assignment:
         unknown = {(p.topic, p.partition) for p in committed if p.offset == OFFSET_INVALID}
         firsts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S)
         for place in committed:
-            known = (place.topic, place.partition) not in unknown
-            self._had_offsets[place.partition] = self._had_offsets.get(place.partition, False) or known
+            has_offset = (place.topic, place.partition) not in unknown
+            self._had_offsets[place.partition] = self._had_offsets.get(place.partition, False) or has_offset
         return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:

@@ -149,7 +149,7 @@ class ConsumerPoller:
             elif record.partition() in running:
                 records.append(with_headers := readable(record))
                 if with_headers is not record:
-                    log.warning("record.headers_unreadable", topic=record.topic(), offset=record.offset())
+                    log.warning("record.headers_dropped", topic=record.topic(), offset=record.offset())
         return records
 
     def _inputs_of(self, partition: int) -> list[TopicPartition]:

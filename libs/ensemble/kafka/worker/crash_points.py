@@ -1,4 +1,4 @@
-"""Named moments of the loop at which a fault test has the process die, as by kill -9."""
+"""Points of the loop at which a fault test kills the process, as `kill -9` does."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def nothing_happens(_: str) -> None:
 
 
 def crash_points(setting: str) -> Reached:
-    """Return what dies at a point: `after-flush:3` when that point is reached for the third time."""
+    """Return a function that kills the process at a point: for `after-flush:3`, the third time it is reached."""
     if not setting:
         return nothing_happens
     target, _, count = setting.partition(":")
-    left = int(count or 1)
+    remaining = int(count or 1)
 
     def reached(point: str) -> None:
-        nonlocal left
-        left -= point == target
-        if left == 0:
+        nonlocal remaining
+        remaining -= point == target
+        if remaining == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return reached

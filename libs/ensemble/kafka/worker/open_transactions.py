@@ -64,4 +64,4 @@ class OpenTransactions:
         self._since = {place: ends[place] if ends[place][0] == end else (end, now) for place, end in behind.items()}
         for place, (end, since) in self._since.items():
             if now - since > _SUSPECT_S and now - since < _SUSPECT_S + 2 * EVERY_S:
-                log.warning("transaction.hangs", topic=place[0], partition=place[1], offset=end, seconds=now - since)
+                log.warning("transaction.stalled", topic=place[0], partition=place[1], offset=end, seconds=now - since)

@@ -25,10 +25,10 @@ class Wakeups:
         if self.in_flight():
             return 0.0
         due = self._next_due()
-        left = self._poll_s if due is None else (due - self._clock.now()) / 1000
-        if left <= 0 and self._gate.waits_for(self._assignment.running):
-            left = _GATE_PAUSE_S
-        return min(max(left, _SHORTEST_S), self._poll_s)
+        wait_s = self._poll_s if due is None else (due - self._clock.now()) / 1000
+        if wait_s <= 0 and self._gate.waits_for(self._assignment.running):
+            wait_s = _GATE_PAUSE_S
+        return min(max(wait_s, _SHORTEST_S), self._poll_s)
 
     @property
     def has_something(self) -> bool:

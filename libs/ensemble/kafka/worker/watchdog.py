@@ -23,8 +23,8 @@ def watch(last_turn_at: Callable[[], float], limit_s: float) -> None:
 
 
 def _watch(last_turn_at: Callable[[], float], limit_s: float) -> None:
-    while (still := limit_s - (time.monotonic() - last_turn_at())) > 0:
-        time.sleep(min(still, 5.0) + 0.01)
+    while (remaining_s := limit_s - (time.monotonic() - last_turn_at())) > 0:
+        time.sleep(min(remaining_s, 5.0) + 0.01)
     log.critical(
         "process.stuck",
         seconds=round(limit_s),
