@@ -75,10 +75,10 @@ class OperatorCommands:
         try:
             operation = read(value) if read else None
         except UndecodableRecord as error:
-            log.warning("operation.unreadable", offset=record.offset(), reason=str(error))
+            log.warning("operation.skipped", offset=record.offset(), reason=str(error))
             return None
         if not isinstance(operation, Operation):
-            log.warning("operation.unreadable", offset=record.offset(), reason="schema is not an operator command")
+            log.warning("operation.skipped", offset=record.offset(), reason="schema is not an operator command")
             return None
         return operation
 
@@ -106,7 +106,7 @@ class OperatorCommands:
     def answer(self, operation: Operation, outcome: CommandOutcome) -> None:
         """Tell operators how a command went."""
         name = type(operation).__name__
-        log.info("operation", operation=name, outcome=outcome[0], reason=outcome[1], by=operation.requested_by)
+        log.info("operation.answered", operation=name, outcome=outcome[0], reason=outcome[1], by=operation.requested_by)
         answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": outcome[1]}
         place = {"service": self._service, "partition": self._partition, "at": self._batch.now}
         self._batch.emit_operation_event(OperationDone.model_validate(place | answer))

@@ -72,7 +72,7 @@ class DeadLetters:
                 layer.seed = f"{self._service.name}/failed/{layer.input_id}/{generation_of(item.record) or ''}"
                 layer.stage(route, event)
         except Exception as error:  # noqa: BLE001  the record is given up already: nothing may fail from here on
-            log.warning("command.failure_untold", command=type(command).__name__, reason=repr(error))
+            log.warning("command.failure_unreported", command=type(command).__name__, reason=repr(error))
 
     def _command_failure(self, command: Command, message_id: str, exhaustion: Exhaustion) -> CommandFailure:
         return CommandFailure(
