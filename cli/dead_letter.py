@@ -126,7 +126,7 @@ def fate_of(letter: DeadLetterEntry, store: ParkingStore) -> Fate:
     resolution = store.resolution(behind.parking_name.encode(), origin, letter.generation)
     if resolution is not None:
         return Fate(resolution.how, by=resolution.requested_by, why=resolution.reason, at=resolution.at)
-    entry, number = store.entry(behind.parking_key), store.find(behind.parking_key, origin)
+    entry, number = store.entry(behind.parking_key), store.number_of(behind.parking_key, origin)
     if entry is not None and number is not None:
         is_held = number == entry.first and entry.status == "dead_lettered"
         return Fate("parked" if is_held else "retrying", behind=entry.next - number - 1)

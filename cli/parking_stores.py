@@ -58,8 +58,8 @@ class ParkingStores:
             state = None if record.value is None else store.codec.decode(record.key, record.value)
             store.batch[record.key] = (state, record.value)
         for store in touched.values():
-            store.fold()
-            store.restored()
+            store.commit()
+            store.finish_restore()
 
     def parked(self) -> Iterator[Parked]:
         """Yield every parked key, oldest first."""
@@ -68,7 +68,7 @@ class ParkingStores:
             for key in store.keys:
                 entry = store.entry(key)
                 if entry is not None:
-                    waiting = tuple(record for _, record in store.waiting(key))
+                    waiting = tuple(record for _, record in store.records(key))
                     keys.append(Parked(service, partition, key, entry, waiting))
         yield from sorted(keys, key=lambda parked: (parked.entry.since, parked.service, parked.key))
 

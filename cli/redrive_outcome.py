@@ -74,7 +74,7 @@ def _closed(operation: RecordOperation, store: ParkingStore) -> Outcome | None:
 
 def _as_parked(operation: RecordOperation, done: OperationDone, store: ParkingStore) -> Outcome | None:
     key = operation.parking_key.encode()
-    entry, number = store.entry(key), store.find(key, operation.place)
+    entry, number = store.entry(key), store.number_of(key, operation.place)
     if entry is None or number is None:
         return Outcome("succeeded")
     if number != entry.first:

@@ -44,7 +44,7 @@ class Admission:
                 f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._partition}; "
                 "produce with partitioner=murmur2_random"
             )
-        if self._seen is not None and self._seen.knows(key, layer.input_id):
+        if self._seen is not None and self._seen.has(key, layer.input_id):
             self._batch.counts.duplicates += 1
             return False
         return True

@@ -8,9 +8,9 @@ from operator import attrgetter
 from typing import Any
 
 from ensemble.engine.binding import RoleBinder
-from ensemble.engine.routes import FailureRule, GenericDecoder, Input, Limits, Route, TimerRoute, output_route
+from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, output_route
 from ensemble.errors import ConfigurationError
-from ensemble.messages.codec import decoder_for_new_schema, decoders_for
+from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
 from ensemble.messages.message import Message
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.service import ports
@@ -33,7 +33,7 @@ class CompiledService:
     roles: RoleBinder
     inputs: Mapping[str, Input]
     timers: Mapping[str, TimerRoute]
-    operations: Mapping[bytes, GenericDecoder]
+    operations: Mapping[bytes, Decoder[Message]]
     """How operators' commands are read, by prefix."""
     operation_routes: Mapping[type, OutputRoute]
     failure_routes: Mapping[type, OutputRoute]
@@ -58,17 +58,17 @@ class CompiledService:
         """Return the handlers of a timer; there may be none left for one that was set by an earlier release."""
         return self.timers.get(name) or TimerRoute(name, (), (), failure_rule(self.limits, name, ()))
 
-    def fact_readers(self, ledger: str) -> dict[bytes, GenericDecoder]:
+    def fact_decoders(self, ledger: str) -> dict[bytes, Decoder[Message]]:
         """Return how the facts of a ledger are read, by prefix."""
         return _readers_on(self.service.catalogue.topic(ledger), self.sources)
 
-    def late_fact_reader(self, ledger: str, prefix: bytes) -> GenericDecoder | None:
+    def decoder_for_new_fact_schema(self, ledger: str, prefix: bytes) -> Decoder[Message] | None:
         """Return the reader of a fact's schema that came up after start, or None if it is no fact of the ledger.
 
         Raises SchemasUnavailable if the registry cannot be asked now.
         """
-        owner_and_reader = decoder_for_new_schema(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
-        return owner_and_reader and owner_and_reader[1]
+        owner_and_decoder = decoder_for_new_schema(prefix, self.service.catalogue.topic(ledger).messages, self.sources)
+        return owner_and_decoder and owner_and_decoder[1]
 
 
 class NewSchemas:
@@ -85,10 +85,10 @@ class NewSchemas:
         """
         place = (input_topic.topic.name, prefix)
         if place not in self._routes:
-            owner_and_reader = decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
-            if owner_and_reader is None:
+            owner_and_decoder = decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
+            if owner_and_decoder is None:
                 return None
-            self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_reader)
+            self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_decoder)
         return self._routes[place]
 
     def is_known(self, input_topic: Input, prefix: bytes) -> bool:
@@ -161,7 +161,7 @@ def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSource
     return Input(topic, handled, frozenset(routes.keys() - handled.keys()))
 
 
-def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: GenericDecoder) -> Route | None:
+def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: Decoder[Message]) -> Route | None:
     handlers = tuple(handler for handler in service.handlers if handler.subject is message)
     if not handlers:
         return None
@@ -198,11 +198,11 @@ def _seeds(service: Service, handlers: tuple[Handler, ...]) -> tuple[str, ...]:
     return tuple(f"{service.name}/{handler.name}/" for handler in handlers)
 
 
-def _readers_on(topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, GenericDecoder]:
+def _readers_on(topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Decoder[Message]]:
     return {prefix: read for message in topic.messages for prefix, read in _readers(message, topic, sources).items()}
 
 
-def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, GenericDecoder]:
+def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Decoder[Message]]:
     return decoders_for(message, sources.source_for(topic.name, message.__schemas__))
 
 

@@ -140,7 +140,7 @@ class OperatorCommands:
         earlier = self._parking.resolution(key, command.place, command.generation) if command.redriven_from else None
         if earlier is not None:
             return "nothing_to_do", f"it was {earlier.how} already"
-        number = self._parking.find(key, command.place)
+        number = self._parking.number_of(key, command.place)
         if number is not None:
             return self._redrive_parked(key, number, command)
         if not command.redriven_from:
@@ -148,7 +148,7 @@ class OperatorCommands:
         return Reprocess(command, _record_of(command, self._batch.now).as_record())
 
     def _redrive_parked(self, key: bytes, number: int, command: RedriveRecord) -> CommandOutcome:
-        entry, parked = self._parking.entry(key), dict(self._parking.waiting(key))[number]
+        entry, parked = self._parking.entry(key), dict(self._parking.records(key))[number]
         assert entry is not None, "the record is parked there"
         if number == entry.first and entry.status == "in_flight":
             return "refused", IN_FLIGHT
@@ -165,7 +165,7 @@ class OperatorCommands:
         key = command.parking_key.encode()
         if (earlier := self._parking.resolution(key, command.place, command.generation)) is not None:
             return "nothing_to_do", f"it was {earlier.how} already"
-        number, entry = self._parking.find(key, command.place), self._parking.entry(key)
+        number, entry = self._parking.number_of(key, command.place), self._parking.entry(key)
         if number is not None and entry is not None:
             if number != entry.first:
                 return "refused", "other records of its key wait before it; redrive or discard the first one"

@@ -175,7 +175,7 @@ class Rehearsal:
     def _failure(self, command: RedriveRecord, key: bytes, letters: list[dict[str, Any]]) -> str:
         if letters:
             return f"{letters[0][EXCEPTION]}: {letters[0][MESSAGE]}"
-        entry, number = self.task.stores.parking.entry(key), self.task.stores.parking.find(key, command.place)
+        entry, number = self.task.stores.parking.entry(key), self.task.stores.parking.number_of(key, command.place)
         failed = entry is not None and number == entry.first and entry.attempts > 0
         return f"{entry.error}: {entry.words}" if entry is not None and failed else ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from ensemble.messages.codec import encoder_for
+from ensemble.messages.codec import Decoder, encoder_for
 from ensemble.messages.message import Command, Message, schema_name
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.retry import RetryPolicy
@@ -16,8 +16,6 @@ from ensemble.service.catalogue import Topic
 from ensemble.service.roles import Handler
 from ensemble.state.deduplication import WindowLimits
 from ensemble.state.unit_of_work import OutputRoute
-
-GenericDecoder = Callable[[bytes], Message]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Route:
     """The handlers of one readable message type, and how its records are read and parked."""
 
     message: type[Message]
-    read: GenericDecoder
+    read: Decoder[Message]
     handlers: tuple[Handler, ...]
     seeds: tuple[str, ...]
     is_async: bool

@@ -214,7 +214,7 @@ class PartitionTask:
 
     def _keep_effects(self, item: RecordItem, layer: RecordLayer) -> None:
         layer.seal()
-        layer.fold(self.outputs)
+        layer.merge(self.outputs)
         self._admission.remember(item.record, item.input_topic, layer)
 
     def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
@@ -339,7 +339,7 @@ class PartitionTask:
             if outcome.is_done:
                 self._end_timer(item)
             return outcome
-        layer.fold(self.outputs)
+        layer.merge(self.outputs)
         if self._breakers.is_watching:
             self._failures.succeeded(item, Outcome.HANDLED)
         return Outcome.HANDLED
@@ -348,7 +348,7 @@ class PartitionTask:
         """End a timer without running its handlers."""
         self._timers.begin(item.timer, self._layer)
         self._layer.seal()
-        self._layer.fold(self.outputs)
+        self._layer.merge(self.outputs)
 
     def next_timer(self) -> int | None:
         """Return when the next timer falls due, epoch milliseconds; none does while the service is paused."""
@@ -416,8 +416,8 @@ class PartitionTask:
 
     def restored(self) -> None:
         """Finish the restore: all changelogs and ledgers are read."""
-        for store in self.stores.changelogged:
-            store.restored()
+        for store in self.stores.all:
+            store.finish_restore()
         self.parked.restored()
 
     def start_at(self, offsets: dict[str, int]) -> None:
@@ -445,7 +445,7 @@ class PartitionTask:
     @property
     def holds_state(self) -> bool:
         """Whether any state was restored."""
-        return any(store.size() for store in self.stores.changelogged)
+        return any(store.size() for store in self.stores.all)
 
     def ledger_reached(self, ledger: str, offset: int) -> None:
         """Note that all facts known so far lie before this offset of the ledger."""
@@ -456,7 +456,7 @@ class PartitionTask:
     @property
     def is_dirty(self) -> bool:
         """Whether the batch has outputs or state changes."""
-        return bool(self.outputs) or any(store.is_dirty for store in self.stores.changelogged)
+        return bool(self.outputs) or any(store.is_dirty for store in self.stores.all)
 
     def changes(self) -> Iterator[tuple[str, Sequence[Change]]]:
         """Yield the batch's changelog records, by topic."""
@@ -470,16 +470,16 @@ class PartitionTask:
         self._batch.end()
         self._failures.commit()
         self.calls.commit()
-        for store in self.stores.changelogged:
-            store.fold()
+        for store in self.stores.all:
+            store.commit()
 
     def drop(self) -> None:
         """Forget the batch: its transaction did not happen."""
         self._batch.end()
         for call in self.calls.drop():
             self._failures.forget(call.item)
-        for store in self.stores.changelogged:
-            store.drop()
+        for store in self.stores.all:
+            store.abort()
         self.parked.restored()
 
     def close(self) -> None:

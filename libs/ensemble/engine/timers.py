@@ -52,7 +52,7 @@ class TimerQueue:
     def begin(self, timer: DueTimer, layer: RecordLayer) -> None:
         """Set `layer` up for the handlers of `timer`; its end is staged there."""
         current_layer.set(layer)
-        layer.drop()
+        layer.discard()
         timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._batch.time)
         layer.place("timer", -1, -1)

@@ -10,9 +10,9 @@ Due = tuple[int, bytes]
 
 
 class DueIndex:
-    """A heap of due times. Entries that have been overtaken stay in it and are skipped when they come up.
+    """A heap of due times. Entries that no longer hold stay in it and are skipped when they come up.
 
-    `is_current(due_at, key)` tells whether an entry still counts.
+    `is_current(due_at, key)` tells whether an entry still holds.
     """
 
     def __init__(self, is_current: Callable[[int, bytes], bool]) -> None:
@@ -36,7 +36,7 @@ class DueIndex:
 
     def take(self, now: int, limit: int) -> list[Due]:
         """Remove up to `limit` entries that are due by `now` and return them, earliest first, each once."""
-        taken: dict[Due, None] = {}
-        while len(taken) < limit and (due_at := self.next_due()) is not None and due_at <= now:
-            taken[heapq.heappop(self._heap)] = None
-        return list(taken)
+        due: dict[Due, None] = {}
+        while len(due) < limit and (due_at := self.next_due()) is not None and due_at <= now:
+            due[heapq.heappop(self._heap)] = None
+        return list(due)

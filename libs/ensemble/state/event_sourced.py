@@ -9,37 +9,32 @@ may be taken at any time and may be old, never wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from ensemble.errors import TerminalError
 from ensemble.messages.message import Event, State
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.stores import EventSourcedSpec
-from ensemble.state.event_log import route_of
-from ensemble.state.keyed import StateCodec
+from ensemble.state.state_codec import StateCodec
 from ensemble.state.store import Change
-from ensemble.state.unit_of_work import OutputRoute, RecordLayer
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer, fact_route
 from ensemble.system_messages.state import LedgerPosition
 
 Writes = dict[bytes, State | None]
-_MISSING: Final = object()
+"""New entries by key; None removes one.
 
-
-class Aggregate(Protocol):
-    """What `event_sourced` asks of an aggregate: pure, built anew for each read."""
-
-    def evolve(self, fact: Any) -> Mapping[tuple[str, str], State | None]:
-        """Return the entries that `fact` changes, by (entry name, sub key); None removes one."""
+An entry's key is `<key>/<entry name>/<sub key>`; a position's is `<key>`.
+"""
 
 
 class Entries(Protocol):
-    """A partition's entries as one reader sees them, with what the batch or its record has written over them."""
+    """A partition's entries and positions: as of the batch (the store itself), or as of one record in it."""
 
     def get(self, key: bytes) -> Any:
         """Return the entry, or None."""
 
-    def candidates(self) -> Iterable[bytes]:
-        """Return the keys of all entries, deleted ones possibly among them."""
+    def possible_keys(self) -> Iterable[bytes]:
+        """Return the keys of all entries, some twice, and some whose entry `get` no longer returns."""
 
 
 class EntryView(Mapping[str, Any]):
@@ -55,7 +50,7 @@ class EntryView(Mapping[str, Any]):
         return entry
 
     def __iter__(self) -> Iterator[str]:
-        keys = dict.fromkeys(key for key in self._entries.candidates() if key.startswith(self._prefix))
+        keys = dict.fromkeys(key for key in self._entries.possible_keys() if key.startswith(self._prefix))
         return (key[len(self._prefix) :].decode() for key in keys if self._entries.get(key) is not None)
 
     def __len__(self) -> int:
@@ -63,20 +58,23 @@ class EntryView(Mapping[str, Any]):
 
 
 class EventSourcedStore:
-    """One partition's aggregates of one kind."""
+    """One partition's aggregates of one type."""
 
     def __init__(self, spec: EventSourcedSpec, sources: SchemaSourceSelector | None = None) -> None:
         self.changelog, self.ledger = spec.changelog_name, spec.ledger.name
         self.ledger_end = 0
-        self._aggregate_type, self._entry_types, self._every = spec.subject, spec.entries, spec.snapshot_every
+        self._aggregate_type, self._entry_names, self._snapshot_every = spec.subject, spec.entries, spec.snapshot_every
         self._codec = StateCodec(self.changelog, spec.types, sources)
-        self.types, self.ensure_schema_known = self._codec.types, self._codec.ensure_schema_known
-        self._live: dict[bytes, State | bytes] = {}
-        self._dirty: set[bytes] = set()
-        self._facts = 0
-        self._is_snapshot_due = False
+        self._committed: dict[bytes, State | bytes] = {}
+        """Entries and positions; those of a snapshot stay bytes until they are read."""
+        self._changed_keys: set[bytes] = set()
+        """Keys whose committed entry has changed since the last snapshot."""
+        self._fact_count = 0
+        """Facts that have been committed since the last snapshot."""
+        self._takes_snapshot = False
+        """Whether this batch commits a snapshot."""
         self.batch: Writes = {}
-        self.batch_facts = 0
+        self.batch_fact_count = 0
 
     @property
     def is_dirty(self) -> bool:
@@ -86,17 +84,17 @@ class EventSourcedStore:
         """Return the entry as of this batch, or None."""
         if key in self.batch:
             return self.batch[key]
-        entry = self._live.get(key)
+        entry = self._committed.get(key)
         if isinstance(entry, bytes):
-            entry = self._live[key] = self._codec.decode(key, entry)
+            entry = self._committed[key] = self._codec.decode(key, entry)
         return entry
 
-    def candidates(self) -> Iterable[bytes]:
-        return (*self._live, *self.batch)
+    def possible_keys(self) -> Iterable[bytes]:
+        return (*self._committed, *self.batch)
 
     def aggregate(self, key: bytes, entries: Entries) -> Any:
         """Return the aggregate of `key` over `entries`."""
-        views = {name: EntryView(entries, key + b"/" + name.encode() + b"/") for name in self._entry_types}
+        views = {name: EntryView(entries, key + b"/" + name.encode() + b"/") for name in self._entry_names}
         return self._aggregate_type(key.decode(), self.sequence(key, entries), **views)
 
     def sequence(self, key: bytes, entries: Entries) -> int:
@@ -105,63 +103,74 @@ class EventSourcedStore:
         return position.sequence if position is not None else 0
 
     def apply_fact(self, key: bytes, fact: Any, entries: Entries) -> Writes:
-        """Return the writes that follow from `fact`. Raises TerminalError if its sequence leaves a gap."""
+        """Return the entries and the position that follow from `fact`.
+
+        Raises TerminalError if its sequence number is not the next one.
+        """
         expected = self.sequence(key, entries) + 1
         if fact.sequence != expected:
             raise TerminalError(
                 f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected "
                 f"{expected}"
             )
-        changed = self.aggregate(key, entries).evolve(fact)
+        changes = self.aggregate(key, entries).evolve(fact)
         writes: Writes = {
-            b"/".join((key, name.encode(), sub.encode())): state for (name, sub), state in changed.items()
+            b"/".join((key, name.encode(), sub_key.encode())): state for (name, sub_key), state in changes.items()
         }
         return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
 
     def changes(self) -> Sequence[Change]:
         """Return a snapshot of what changed since the last one, if enough facts have come; else nothing."""
-        self._is_snapshot_due = self._facts + self.batch_facts >= self._every
-        if not self._is_snapshot_due:
+        self._takes_snapshot = self._fact_count + self.batch_fact_count >= self._snapshot_every
+        if not self._takes_snapshot:
             return []
-        return [(key, self._codec.encode(self._stamped(self.get(key)))) for key in self._dirty | self.batch.keys()]
+        keys = self._changed_keys | self.batch.keys()
+        return [(key, self._codec.encode(self._at_ledger_end(self.get(key)))) for key in keys]
 
     def changed_keys(self) -> list[bytes]:
+        """Return the keys of the entries that a snapshot would hold, if this batch took one."""
         return [key for key, value in self.changes() if value is not None]
 
-    def _stamped(self, state: Any) -> State | None:
-        """Give a position the ledger offset that is known now."""
+    def _at_ledger_end(self, state: Any) -> State | None:
+        """Return a position with the ledger's end as it is known now, any other state as it is."""
         return state.model_copy(update={"offset": self.ledger_end}) if isinstance(state, LedgerPosition) else state
 
-    def fold(self) -> None:
-        self._facts += self.batch_facts
-        self._dirty |= self.batch.keys()
-        if self._is_snapshot_due:
-            self._facts, self._dirty = 0, set()
+    def commit(self) -> None:
+        self._fact_count += self.batch_fact_count
+        self._changed_keys |= self.batch.keys()
+        if self._takes_snapshot:
+            self._fact_count, self._changed_keys = 0, set()
         for key, state in self.batch.items():
             if state is None:
-                self._live.pop(key, None)
+                self._committed.pop(key, None)
             else:
-                self._live[key] = state
-        self.drop()
+                self._committed[key] = state
+        self._end_batch()
 
-    def drop(self) -> None:
-        self.batch, self.batch_facts, self._is_snapshot_due = {}, 0, False
+    def abort(self) -> None:
+        self._end_batch()
+
+    def _end_batch(self) -> None:
+        self.batch, self.batch_fact_count, self._takes_snapshot = {}, 0, False
+
+    def ensure_schema_known(self, value: bytes) -> None:
+        self._codec.ensure_schema_known(value)
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         if value is None:
-            self._live.pop(key, None)
+            self._committed.pop(key, None)
         else:
-            self._live[key] = value
+            self._committed[key] = value
 
-    def restored(self) -> None:
-        """Do nothing: entries are decoded when they are read."""
+    def finish_restore(self) -> None:
+        """Do nothing: entries need no index."""
 
     def size(self) -> int:
-        return len(self._live)
+        return len(self._committed)
 
     def replay_from(self) -> int:
         """Return the ledger offset from which facts have to be folded: no snapshot holds later ones."""
-        positions = [self.get(key) for key in list(self._live) if b"/" not in key]
+        positions = [self.get(key) for key in list(self._committed) if b"/" not in key]
         self.ledger_end = max((position.offset for position in positions), default=0)
         return self.ledger_end
 
@@ -170,8 +179,8 @@ class EventSourcedStore:
         if fact.sequence <= self.sequence(key, self):
             return
         self.batch.update(self.apply_fact(key, fact, self))
-        self.batch_facts += 1
-        self.fold()
+        self.batch_fact_count += 1
+        self.commit()
 
 
 class _StagedEntries:
@@ -181,11 +190,10 @@ class _StagedEntries:
         self._store, self._writes = store, writes
 
     def get(self, key: bytes) -> Any:
-        entry = self._writes.get(key, _MISSING)
-        return self._store.get(key) if entry is _MISSING else entry
+        return self._writes[key] if key in self._writes else self._store.get(key)
 
-    def candidates(self) -> Iterable[bytes]:
-        return (*self._store.candidates(), *self._writes)
+    def possible_keys(self) -> Iterable[bytes]:
+        return (*self._store.possible_keys(), *self._writes)
 
 
 class StagedEventSourced:
@@ -194,27 +202,27 @@ class StagedEventSourced:
     def __init__(self, store: EventSourcedStore, layer: RecordLayer, routes: Mapping[type, OutputRoute]) -> None:
         self._store, self._layer, self._routes = store, layer, routes
         self._writes: Writes = {}
-        self._facts = 0
+        self._fact_count = 0
         layer.staged.append(self)
 
     def get(self, key: str) -> Any:
         return self._store.aggregate(self._layer.scoped(key), _StagedEntries(self._store, self._writes))
 
     def append(self, key: str, facts: Iterable[Event]) -> None:
-        raw, entries = self._layer.scoped(key), _StagedEntries(self._store, self._writes)
+        raw_key, entries = self._layer.scoped(key), _StagedEntries(self._store, self._writes)
         for fact in facts:
-            self._writes.update(self._store.apply_fact(raw, fact, entries))
-            self._layer.stage(route_of(self._routes, fact), fact)
-            self._facts += 1
+            self._writes.update(self._store.apply_fact(raw_key, fact, entries))
+            self._layer.stage(fact_route(self._routes, fact), fact)
+            self._fact_count += 1
 
     def seal(self) -> None:
         """Do nothing: facts are encoded already, entries when a snapshot is taken."""
 
-    def fold(self) -> None:
-        if self._facts:
+    def merge(self) -> None:
+        if self._fact_count:
             self._store.batch.update(self._writes)
-            self._store.batch_facts += self._facts
-            self.drop()
+            self._store.batch_fact_count += self._fact_count
+            self.discard()
 
-    def drop(self) -> None:
-        self._writes, self._facts = {}, 0
+    def discard(self) -> None:
+        self._writes, self._fact_count = {}, 0

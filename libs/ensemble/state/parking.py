@@ -1,4 +1,4 @@
-"""What waits, as state of the partition: parked keys, their records in order, pauses, and what became of dead letters.
+"""Parked keys as state of the partition: their records in order, pauses, and what became of dead letters.
 
 Everything in here changes with the batch and is committed with it, so no key can stay locked by a process that died.
 """
@@ -24,13 +24,16 @@ from ensemble.system_messages.state import (
     SeenMessage,
 )
 
-_KEY, _RECORD, _PAUSE, _MARK, _DONE = b"key/", b"record/", b"pause/", b"mark/", b"done/"
-_MARKS_KEPT_MS: Final = 14 * 86_400_000
-"""Twice as long as dead letters: until then a redrive, asked for again, is known to be done."""
-_FORGOTTEN_AT_ONCE: Final = 10
-_MARKS: Final = (Resolution, SeenMessage)
+_KEY, _RECORD, _PAUSE, _RESOLUTION, _OPERATION = b"key/", b"record/", b"pause/", b"mark/", b"done/"
+"""What the store's keys begin with, by what lies under them."""
+_DONE_TYPES: Final = (Resolution, SeenMessage)
+"""The states under resolutions and operations: what operators have done, kept for a time."""
+_KEEP_DONE_MS: Final = 14 * 86_400_000
+"""Twice as long as dead letters: until then a second request for the same redrive finds the first."""
+_FORGET_LIMIT: Final = 10
+"""How many states that are too old one change removes at most."""
 
-PausePlace = tuple[str, str]
+PauseTarget = tuple[str, str]
 """What a pause is about: its scope and name."""
 
 
@@ -52,7 +55,7 @@ def parked_record(record: ConsumedRecord, message: str, message_id: str, now: in
 
 
 class ParkingStore(KeyedStore[Any]):
-    """One partition's parked keys. Reads see the batch; `fold` and `drop` end it as for any store."""
+    """One partition's parked keys, pauses and resolutions. What is read is as of the batch."""
 
     def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
         super().__init__(changelog, PARKING_TYPES, sources)
@@ -61,11 +64,14 @@ class ParkingStore(KeyedStore[Any]):
         """The parking keys that are parked, as of this batch."""
         self.record_count = 0
         """How many records are parked, as of this batch."""
-        self.pauses: dict[PausePlace, Pause] = {}
+        self.pauses: dict[PauseTarget, Pause] = {}
         """What is paused, as of this batch."""
         self._blocked: dict[str, set[bytes]] = {}
+        """The keys that wait for a blocker (`ParkedKey.blocked_on`) to end, by blocker, as of this batch."""
         self._due = DueIndex(self._is_current)
-        self._marks: deque[tuple[int, bytes]] = deque()
+        """When each head is to be tried again."""
+        self._done_by_time: deque[tuple[int, bytes]] = deque()
+        """Time and key of each committed resolution and operation, the oldest first."""
 
     # -- parked keys ----------------------------------------------------------------------------------------------
 
@@ -83,17 +89,17 @@ class ParkingStore(KeyedStore[Any]):
         entry = self.entry(key)
         return self.get(_numbered(key, entry.first)) if entry else None
 
-    def waiting(self, key: bytes) -> Iterator[tuple[int, ParkedRecord]]:
-        """Yield the records parked under `key` with their numbers, in order."""
+    def records(self, key: bytes) -> Iterator[tuple[int, ParkedRecord]]:
+        """Yield the records parked under `key` with their numbers, the head first."""
         entry = self.entry(key)
         for number in range(entry.first, entry.next) if entry else ():
             record: ParkedRecord | None = self.get(_numbered(key, number))
             assert record is not None, "numbers have no gaps"
             yield number, record
 
-    def find(self, key: bytes, place: RecordPlace) -> int | None:
+    def number_of(self, key: bytes, place: RecordPlace) -> int | None:
         """Return the number of the record that was consumed from `place`, or None."""
-        return next((number for number, record in self.waiting(key) if record.place == place), None)
+        return next((number for number, record in self.records(key) if record.place == place), None)
 
     def depth(self, key: bytes) -> int:
         """Return how many records are parked under `key`."""
@@ -118,7 +124,7 @@ class ParkingStore(KeyedStore[Any]):
         self._put(_numbered(key, number), record)
 
     def update(self, key: bytes, entry: ParkedKey) -> None:
-        """Change why `key` is parked, or until when."""
+        """Set why `key` is parked, and until when."""
         self._unblock(key)
         self.keys.add(key)
         self._put(_KEY + key, entry)
@@ -143,16 +149,16 @@ class ParkingStore(KeyedStore[Any]):
         return False
 
     def remove_moot(self, key: bytes, count: int) -> None:
-        """Remove the first `count` records of `key`, which the one behind them has made moot."""
+        """Remove the first `count` records of `key`, which the record behind them has made moot."""
         entry = self._parked(key)
-        assert entry.first + count < entry.next, "what closes them waits behind them"
+        assert entry.first + count < entry.next, "the record that makes them moot is parked behind them"
         for number in range(entry.first, entry.first + count):
             self._put(_numbered(key, number), None)
         self.record_count -= count
         self.update(key, ParkedKey(status="retrying", first=entry.first + count, next=entry.next, since=entry.since))
 
     def _unblock(self, key: bytes) -> None:
-        """Take `key` out of the index; called before its entry changes."""
+        """Remove `key` from those that wait for its blocker; called before its entry changes."""
         entry = self.entry(key)
         if entry is not None and entry.blocked_on:
             keys = self._blocked[entry.blocked_on]
@@ -173,7 +179,7 @@ class ParkingStore(KeyedStore[Any]):
     def _put(self, key: bytes, state: Any) -> None:
         self.batch[key] = (state, self.codec.encode(state))
 
-    # -- what is due ----------------------------------------------------------------------------------------------
+    # -- keys that are due or wait for a blocker ------------------------------------------------------------------
 
     def next_due(self) -> int | None:
         """Return when the next head is to be tried again, epoch milliseconds."""
@@ -185,7 +191,7 @@ class ParkingStore(KeyedStore[Any]):
 
     @property
     def blockers(self) -> list[str]:
-        """What keys wait for: pauses, and outages of handlers."""
+        """The pauses, and the outages of handlers, that keys wait for."""
         return list(self._blocked)
 
     def blocked_on(self, blocker: str) -> list[bytes]:
@@ -208,41 +214,45 @@ class ParkingStore(KeyedStore[Any]):
 
     def resolution(self, key: bytes, place: RecordPlace, generation: int) -> Resolution | None:
         """Return what became of the dead letter of the record from `place`, written after `generation` redrives."""
-        resolution: Resolution | None = self.get(_mark(key, place, generation))
+        resolution: Resolution | None = self.get(_resolution_key(key, place, generation))
         return resolution
 
     def set_resolution(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
         """Remember what became of a dead letter, for as long as operators may look at it."""
-        self._put(_mark(key, place, generation), resolution)
-        self._forget_older_than(resolution.at - _MARKS_KEPT_MS)
+        self._put(_resolution_key(key, place, generation), resolution)
+        self._forget_older_than(resolution.at - _KEEP_DONE_MS)
 
     def was_done(self, operation: str) -> bool:
         """Return whether an operator's command was carried out before."""
-        return self.get(_DONE + operation.encode()) is not None
+        return self.get(_OPERATION + operation.encode()) is not None
 
     def mark_done(self, operation: str, now: int) -> None:
-        """Remember an operator's command, as long as what became of dead letters."""
-        self._put(_DONE + operation.encode(), SeenMessage(at=now))
-        self._forget_older_than(now - _MARKS_KEPT_MS)
+        """Remember an operator's command, as long as a resolution."""
+        self._put(_OPERATION + operation.encode(), SeenMessage(at=now))
+        self._forget_older_than(now - _KEEP_DONE_MS)
 
     def _forget_older_than(self, limit: int) -> None:
-        for _ in range(_FORGOTTEN_AT_ONCE):
-            if not self._marks or self._marks[0][0] > limit:
+        for _ in range(_FORGET_LIMIT):
+            if not self._done_by_time or self._done_by_time[0][0] > limit:
                 return
-            self._put(self._marks.popleft()[1], None)
+            self._put(self._done_by_time.popleft()[1], None)
 
     # -- the batch's end ------------------------------------------------------------------------------------------
 
-    def fold(self) -> None:
-        self._marks.extend((mark.at, key) for key, (mark, _) in self.batch.items() if isinstance(mark, _MARKS))
-        super().fold()
+    def commit(self) -> None:
+        self._done_by_time.extend(
+            (state.at, key) for key, (state, _) in self.batch.items() if isinstance(state, _DONE_TYPES)
+        )
+        super().commit()
 
-    def drop(self) -> None:
-        """Forget the batch: what is due, paused, and waits for what, is as it was."""
-        super().drop()
-        self.restored()
+    def abort(self) -> None:
+        super().abort()
+        self._index_all()
 
-    def restored(self) -> None:
+    def finish_restore(self) -> None:
+        self._index_all()
+
+    def _index_all(self) -> None:
         """Index everything as of the last commit."""
         self.keys = {key[len(_KEY) :] for key in self.committed if key.startswith(_KEY)}
         self.record_count = sum(self.depth(key) for key in self.keys)
@@ -252,17 +262,17 @@ class ParkingStore(KeyedStore[Any]):
         self._blocked = {}
         for key in self.keys:
             self._index(key, self._parked(key))
-        marks = ((mark.at, key) for key in self.committed if key.startswith((_MARK, _DONE)) and (mark := self.get(key)))
-        self._marks = deque(sorted(marks))
+        done_keys = (key for key in self.committed if key.startswith((_RESOLUTION, _OPERATION)))
+        self._done_by_time = deque(sorted((state.at, key) for key in done_keys if (state := self.get(key))))
 
 
 def _numbered(key: bytes, number: int) -> bytes:
     return _RECORD + key + b"/%012d" % number
 
 
-def _mark(key: bytes, place: RecordPlace, generation: int) -> bytes:
+def _resolution_key(key: bytes, place: RecordPlace, generation: int) -> bytes:
     topic, partition, offset = place
-    return _MARK + f"{topic}/{partition}/{offset}/{generation}/".encode() + key
+    return _RESOLUTION + f"{topic}/{partition}/{offset}/{generation}/".encode() + key
 
 
 def _scope_and_name(key: bytes) -> tuple[str, str]:

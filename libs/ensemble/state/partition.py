@@ -14,13 +14,13 @@ from ensemble.state.event_sourced import EventSourcedStore
 from ensemble.state.keyed import KeyedStore
 from ensemble.state.parking import ParkingStore
 from ensemble.state.pauses import PartitionPauses
-from ensemble.state.store import Changelogged, Replayable
+from ensemble.state.store import Changelogged, Replayable, Store
 from ensemble.state.timers import StagedTimers, TimerStore
 from ensemble.state.unit_of_work import RecordLayer
 
 
 class PartitionStores:
-    """Opens and holds the stores of one partition."""
+    """The stores of one partition, empty until they are restored."""
 
     def __init__(self, service: Service, window: WindowLimits, sources: SchemaSourceSelector | None = None) -> None:
         self.parking = ParkingStore(service.parked.name, sources)
@@ -37,22 +37,27 @@ class PartitionStores:
         return cast("StagedTimers", layer.port(timers, lambda: StagedTimers(timers, layer)))
 
     @property
-    def replayable(self) -> list[Replayable]:
-        """The stores that are rebuilt from a ledger."""
-        return [store for store in self.by_subject.values() if isinstance(store, EventSourcedStore | EventLogStore)]
-
-    @property
-    def changelogged(self) -> list[Changelogged]:
+    def all(self) -> list[Store]:
         """Every store, the runtime's own last."""
         own = (self.timers, self.seen, self.parking)
         return [*self.by_subject.values(), *(store for store in own if store is not None)]
+
+    @property
+    def changelogged(self) -> list[Changelogged]:
+        """The stores that have a changelog: all but the event log."""
+        return [store for store in self.all if isinstance(store, KeyedStore | EventSourcedStore)]
+
+    @property
+    def replayable(self) -> list[Replayable]:
+        """The stores that are rebuilt from a ledger."""
+        return [store for store in self.all if isinstance(store, EventSourcedStore | EventLogStore)]
 
 
 def _owner_of(service: Service, command: type[Command]) -> str:
     return service.catalogue.home(command, service.name).owner
 
 
-def _open(spec: StoreSpec, sources: SchemaSourceSelector | None) -> Changelogged:
+def _open(spec: StoreSpec, sources: SchemaSourceSelector | None) -> Store:
     match spec:
         case StateStoreSpec():
             return KeyedStore(spec.changelog_name, spec.types, sources)

@@ -1,11 +1,11 @@
-"""What operators have paused, as one partition knows it."""
+"""The pauses of one partition, as roles ask for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
 from ensemble.messages.message import Command
-from ensemble.state.parking import ParkingStore, PausePlace
+from ensemble.state.parking import ParkingStore, PauseTarget
 from ensemble.system_messages.state import Pause
 
 
@@ -16,22 +16,22 @@ class PartitionPauses:
         self._owner_of, self._store = owner_of, store
 
     @property
-    def paused(self) -> Mapping[PausePlace, Pause]:
+    def paused(self) -> Mapping[PauseTarget, Pause]:
         """Everything that is paused, by scope and name, as of this batch."""
         return self._store.pauses
 
     def of(self, step: str, *commands: type[Command]) -> str | None:
-        """Return the pause that forbids these commands at this step, in words, or None."""
+        """Return the pause that forbids these commands at this step (its target, reason and operator), or None."""
         if not self.paused:
             return None
-        return next((self._reason(place) for place in self._places(step, commands) if place in self.paused), None)
+        return next((self._reason(target) for target in self._targets(step, commands) if target in self.paused), None)
 
-    def _places(self, step: str, commands: Iterable[type[Command]]) -> Iterable[PausePlace]:
+    def _targets(self, step: str, commands: Iterable[type[Command]]) -> Iterable[PauseTarget]:
         yield "step", step
         for command in commands:
             yield "command", command.__name__
             yield "service", self._owner_of(command)
 
-    def _reason(self, place: PausePlace) -> str:
-        pause = self.paused[place]
-        return f"{' '.join(place)}: {pause.reason} ({pause.requested_by})"
+    def _reason(self, target: PauseTarget) -> str:
+        pause = self.paused[target]
+        return f"{' '.join(target)}: {pause.reason} ({pause.requested_by})"

@@ -1,5 +1,6 @@
 """Durable timers: state of the partition like any other, indexed by when they are due.
 
+The key of a timer's entry is `<key>/<name>`: the key whose handlers scheduled it, and the timer's own name.
 A timer fires once inside Kafka: its end, and what its handler staged, are one transaction.
 """
 
@@ -32,22 +33,22 @@ class TimerStore(KeyedStore[Timer]):
 
     def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
         super().__init__(changelog, [Timer], sources)
-        self._index = DueIndex(self._counts)
+        self._index = DueIndex(self._is_current)
         self._suspended: dict[bytes, set[Due]] = {}
-        """Timers that are due but wait for their parked owner, by owner."""
+        """Timers that are due but wait for their parked key: due time and entry's key, by parked key."""
 
     def suspend(self, timer: DueTimer) -> None:
-        """Let the timer wait until its parked owner is free: `resume`."""
-        self._suspended.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry(timer.key, timer.name)))
+        """Let the timer wait until its parked key is free: `resume`."""
+        self._suspended.setdefault(timer.key.encode(), set()).add((timer.due_at, _entry_key(timer.key, timer.name)))
 
-    def resume(self, owner: bytes) -> None:
-        """Let the timers of an owner that is free again fall due as they would have."""
-        for due_at, key in self._suspended.pop(owner, ()):
-            self._index.add(due_at, key)
+    def resume(self, key: bytes) -> None:
+        """Let the timers of a key that is free again fall due as they would have."""
+        for due_at, entry_key in self._suspended.pop(key, ()):
+            self._index.add(due_at, entry_key)
 
     def is_live(self, timer: DueTimer) -> bool:
-        """Return whether the timer was neither cancelled nor replaced, in this batch included."""
-        return self._is_live(timer.due_at, _entry(timer.key, timer.name))
+        """Return whether the timer was neither cancelled nor replaced, as of this batch."""
+        return self._is_live(timer.due_at, _entry_key(timer.key, timer.name))
 
     def record_of(self, timer: DueTimer, partition: int) -> StoredRecord:
         """Return the timer as a record of its changelog.
@@ -59,32 +60,32 @@ class TimerStore(KeyedStore[Timer]):
         )
         value = self.codec.encode(state)
         assert value is not None, "a timer is no tombstone"
-        return StoredRecord(self.changelog, partition, timer.due_at, _entry(timer.key, timer.name), value)
+        return StoredRecord(self.changelog, partition, timer.due_at, _entry_key(timer.key, timer.name), value)
 
-    def timer_in(self, key: bytes, value: bytes) -> DueTimer:
-        """Return the timer that a record of its changelog holds."""
-        return _due_timer(key, self.codec.decode(key, value))
+    def timer_in(self, entry_key: bytes, value: bytes) -> DueTimer:
+        """Return the timer in a record of its changelog, such as `record_of` returns."""
+        return _due_timer(entry_key, self.codec.decode(entry_key, value))
 
-    def fold(self) -> None:
-        scheduled = [(state.due_at, key) for key, (state, _) in self.batch.items() if isinstance(state, Timer)]
-        super().fold()
-        for due_at, key in scheduled:
-            self._index.add(due_at, key)
+    def commit(self) -> None:
+        scheduled = [(timer.due_at, entry_key) for entry_key, (timer, _) in self.batch.items() if timer is not None]
+        super().commit()
+        for due_at, entry_key in scheduled:
+            self._index.add(due_at, entry_key)
 
-    def drop(self) -> None:
-        """Forget the batch; timers that it ended or suspended, which may have left the index, are due again."""
-        keys = list(self.batch)
-        for owner in list(self._suspended):
-            self.resume(owner)
-        super().drop()
-        for key in keys:
-            if (timer := self.get(key)) is not None:
-                self._index.add(timer.due_at, key)
+    def abort(self) -> None:
+        """Discard the batch; timers that it ended or suspended, which may have left the index, are due again."""
+        entry_keys = list(self.batch)
+        for key in list(self._suspended):
+            self.resume(key)
+        super().abort()
+        for entry_key in entry_keys:
+            if (timer := self.get(entry_key)) is not None:
+                self._index.add(timer.due_at, entry_key)
 
-    def restored(self) -> None:
+    def finish_restore(self) -> None:
         """Index the timers by when they are due."""
         self._suspended = {}
-        self._index.rebuild((timer.due_at, key) for key in self.committed if (timer := self.get(key)))
+        self._index.rebuild((timer.due_at, entry_key) for entry_key in self.committed if (timer := self.get(entry_key)))
 
     def next_due(self) -> int | None:
         """Return when the earliest live timer falls due, epoch milliseconds."""
@@ -93,24 +94,24 @@ class TimerStore(KeyedStore[Timer]):
     def due(self, now: int, limit: int = 1000) -> list[DueTimer]:
         """Return up to `limit` timers due by `now`, earliest first. They stay due until their end is committed."""
         entries = self._index.take(now, limit)
-        for due_at, key in entries:
-            self._index.add(due_at, key)
-        return [self._timer(key) for _, key in entries]
+        for due_at, entry_key in entries:
+            self._index.add(due_at, entry_key)
+        return [self._timer(entry_key) for _, entry_key in entries]
 
-    def _counts(self, due_at: int, key: bytes) -> bool:
-        return not self._is_suspended(due_at, key) and self._is_live(due_at, key)
+    def _is_current(self, due_at: int, entry_key: bytes) -> bool:
+        return not self._is_suspended(due_at, entry_key) and self._is_live(due_at, entry_key)
 
-    def _is_suspended(self, due_at: int, key: bytes) -> bool:
-        return bool(self._suspended) and (due_at, key) in self._suspended.get(key.rpartition(b"/")[0], ())
+    def _is_suspended(self, due_at: int, entry_key: bytes) -> bool:
+        return bool(self._suspended) and (due_at, entry_key) in self._suspended.get(entry_key.rpartition(b"/")[0], ())
 
-    def _is_live(self, due_at: int, key: bytes) -> bool:
-        timer = self.get(key)
+    def _is_live(self, due_at: int, entry_key: bytes) -> bool:
+        timer = self.get(entry_key)
         return timer is not None and timer.due_at == due_at
 
-    def _timer(self, key: bytes) -> DueTimer:
-        timer = self.get(key)
+    def _timer(self, entry_key: bytes) -> DueTimer:
+        timer = self.get(entry_key)
         assert timer is not None, "only live timers are due"
-        return _due_timer(key, timer)
+        return _due_timer(entry_key, timer)
 
 
 class StagedTimers:
@@ -132,10 +133,10 @@ class StagedTimers:
             self._state.delete(f"{key}/{name}")
 
 
-def _due_timer(key: bytes, timer: Timer) -> DueTimer:
-    owner, _, name = key.decode().rpartition("/")
-    return DueTimer(owner, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)
+def _due_timer(entry_key: bytes, timer: Timer) -> DueTimer:
+    key, _, name = entry_key.decode().rpartition("/")
+    return DueTimer(key, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)
 
 
-def _entry(key: str, name: str) -> bytes:
+def _entry_key(key: str, name: str) -> bytes:
     return f"{key}/{name}".encode()

@@ -1,17 +1,17 @@
-"""The record layer: everything one record's handlers stage, thrown away as a whole when they fail.
+"""The record layer: everything one record's handlers stage, discarded as a whole when they fail.
 
-A layer is sealed (state encoded, so that nothing can fail later) and then folded into its partition's batch.
+A layer is sealed (its state encoded, so that nothing can fail later) and then merged into its partition's batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from ensemble.errors import OutOfScope, OversizedOutput
-from ensemble.messages.message import Message
+from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput
+from ensemble.messages.message import Event, Message
 from ensemble.messages.records import Headers
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 
@@ -21,16 +21,21 @@ current_layer: ContextVar[RecordLayer | None] = ContextVar("current_layer", defa
 """The layer at work, for log lines."""
 
 
-class Staging(Protocol):
-    """What a store lends to a layer: a place for uncommitted writes."""
+class StagedPort(Protocol):
+    """A port over one store, with the writes of one record."""
 
-    def seal(self) -> None: ...
-    def fold(self) -> None: ...
-    def drop(self) -> None: ...
+    def seal(self) -> None:
+        """Encode the writes, so that `merge` cannot fail."""
+
+    def merge(self) -> None:
+        """Move the writes to the store's batch."""
+
+    def discard(self) -> None:
+        """Forget the writes."""
 
 
 class OutputRoute:
-    """Where one type of message goes: found once, used for every message."""
+    """Where one type of message goes, and how it is encoded: looked up once, at start."""
 
     __slots__ = ("encode", "headers", "key_of", "topic")
 
@@ -41,7 +46,11 @@ class OutputRoute:
 
 
 class RecordLayer:
-    """Effects of one record. `begin` sets it up for a record; `seal` then `fold`, or `drop`, ends it."""
+    """The effects of one record. `begin` sets it up for a record; `seal` then `merge`, or `discard`, ends it.
+
+    Also the `CurrentRecord` port. `seed` is set before each handler: a text that stands for the handler and the input,
+    from which the ids of the handler's messages follow.
+    """
 
     __slots__ = (
         "correlation_id",
@@ -61,7 +70,7 @@ class RecordLayer:
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
-        self.staged: list[Staging] = []
+        self.staged: list[StagedPort] = []
         self.ports: dict[int, Any] = {}
         self.seed = ""
         self.place("", -1, -1)
@@ -70,12 +79,12 @@ class RecordLayer:
     def begin(  # noqa: PLR0917  one call a record; a value object would be made only to be taken apart
         self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str
     ) -> None:
-        """Start on the record with this identity; `time` is the batch's, as a header value."""
+        """Set up the layer for the record with this identity; `time` is the batch's, as a header value."""
         self.key, self.input_id, self.correlation_id, self.trace, self.time = key, input_id, correlation_id, trace, time
         self.ordinal = 0
 
     def place(self, topic: str, partition: int, offset: int) -> None:
-        """Where the record lies."""
+        """Set where the record lies."""
         self.topic, self.partition, self.offset = topic, partition, offset
 
     def port(self, store: object, make: Callable[[], Any]) -> Any:
@@ -86,22 +95,23 @@ class RecordLayer:
 
     @property
     def message_id(self) -> str:
+        """The record's id, as the `CurrentRecord` port calls it."""
         return self.input_id
 
     def scoped(self, key: str) -> bytes:
-        """`key` in bytes, when it is the record's own or below it; OutOfScope otherwise."""
-        raw = key.encode()
-        if raw != self.key and not raw.startswith(self.key + b"/"):
+        """Return `key` in bytes. Raises OutOfScope unless it is the record's key or a key below it."""
+        raw_key = key.encode()
+        if raw_key != self.key and not raw_key.startswith(self.key + b"/"):
             raise OutOfScope(
                 f"state of key {key!r} touched while handling key {self.key.decode(errors='replace')!r}: only "
                 "that key, or keys below it, are this partition's"
             )
-        return raw
+        return raw_key
 
     def stage(self, route: OutputRoute, message: Message) -> None:
-        """Encode `message` and stage it.
+        """Encode `message` and stage it. Raises OversizedOutput if its topic would not take it.
 
-        Its id is a hash of handler, input and ordinal, so a second run makes it again.
+        Its id is a hash of handler, input and ordinal, so handling the input again gives it the same id.
         """
         value = route.encode(message)
         if len(value) > MAX_RECORD_BYTES:
@@ -119,21 +129,35 @@ class RecordLayer:
         self.outputs.append((route.topic, value, route.key_of(message).encode(), headers, -1))
 
     def seal(self) -> None:
-        """Encode what was written to state; raises here rather than at the commit."""
-        for staging in self.staged:
-            staging.seal()
+        """Encode the writes to state. Raises OversizedOutput if a changelog would not take one."""
+        for port in self.staged:
+            port.seal()
 
-    def fold(self, outputs: list[Output]) -> None:
-        """Hand everything to the batch. Cannot fail after `seal`."""
+    def merge(self, outputs: list[Output]) -> None:
+        """Move the messages to `outputs`, which are the batch's, and the writes to the stores' batches.
+
+        It cannot fail after `seal`.
+        """
         if self.outputs:
             outputs += self.outputs
             self.outputs.clear()
-        for staging in self.staged:
-            staging.fold()
+        for port in self.staged:
+            port.merge()
 
-    def drop(self) -> None:
-        """Forget everything."""
+    def discard(self) -> None:
+        """Forget the messages and the writes."""
         self.outputs.clear()
-        for staging in self.staged:
-            staging.drop()
+        for port in self.staged:
+            port.discard()
         self.ordinal = 0
+
+
+def fact_route(routes: Mapping[type, OutputRoute], fact: Event) -> OutputRoute:
+    """Return the route of a ledger's fact. Raises UndeclaredOutput if the ledger does not hold its type."""
+    route = routes.get(type(fact))
+    if route is None:
+        raise UndeclaredOutput(
+            f"{type(fact).__name__} is no fact of this ledger; it holds "
+            f"{', '.join(sorted(kind.__name__ for kind in routes))}"
+        )
+    return route

@@ -216,7 +216,7 @@ class ServiceTestDriver:
 
     def waiting(self, key: str) -> list[ParkedRecord]:
         """Return what is parked under the key, in order."""
-        return [held for task in self._tasks.values() for _, held in task.stores.parking.waiting(key.encode())]
+        return [record for task in self._tasks.values() for _, record in task.stores.parking.records(key.encode())]
 
     def answers(self, kind: type[E]) -> list[E]:
         """Return the events of one type that the service emitted to operators."""

@@ -6,7 +6,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
-from ensemble.state.restoring import PHASES
+from ensemble.state.restore_phases import PHASES
 from ensemble.state.unit_of_work import Output
 
 

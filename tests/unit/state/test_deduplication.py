@@ -12,22 +12,22 @@ def window(count: int = 3, keep_ms: int = DAY_MS) -> SeenWindow:
 def commit(seen: SeenWindow) -> list[tuple[bytes, bool]]:
     """What one transaction writes: key, and whether it is a tombstone."""
     written = [(key, value is None) for key, value in seen.changes()]
-    seen.fold()
+    seen.commit()
     return written
 
 
 def test_an_id_is_known_from_the_moment_it_is_added() -> None:
     seen = window()
     seen.add(b"a", "1", now=0)
-    assert seen.knows(b"a", "1")
-    assert not seen.knows(b"b", "1")
+    assert seen.has(b"a", "1")
+    assert not seen.has(b"b", "1")
 
 
 def test_an_id_of_a_dropped_batch_is_unknown_again() -> None:
     seen = window()
     seen.add(b"a", "1", now=0)
-    seen.drop()
-    assert not seen.knows(b"a", "1")
+    seen.abort()
+    assert not seen.has(b"a", "1")
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:
@@ -37,8 +37,8 @@ def test_the_oldest_leave_when_there_are_too_many() -> None:
         commit(seen)
     seen.add(b"a", "2", now=2)
     assert commit(seen) == [(b"a/2", False), (b"a/0", True)]
-    assert not seen.knows(b"a", "0")
-    assert seen.knows(b"a", "1")
+    assert not seen.has(b"a", "0")
+    assert seen.has(b"a", "1")
 
 
 def test_the_oldest_leave_when_they_are_too_old() -> None:
@@ -55,8 +55,8 @@ def test_an_abort_lets_nobody_leave() -> None:
     commit(seen)
     seen.add(b"a", "2", now=1)
     list(seen.changes())
-    seen.drop()
-    assert seen.knows(b"a", "1")
+    seen.abort()
+    assert seen.has(b"a", "1")
     seen.add(b"a", "2", now=1)
     assert commit(seen) == [(b"a/2", False), (b"a/1", True)]
 
@@ -67,8 +67,8 @@ def test_a_restored_window_forgets_in_the_same_order() -> None:
         first.add(b"a", str(number), now=number)
         for key, value in first.changes():
             second.restore(key, value)
-        first.fold()
-    second.restored()
+        first.commit()
+    second.finish_restore()
     second.add(b"a", "9", now=9)
     assert (b"a/3", True) in commit(second)
-    assert second.knows(b"a", "5")
+    assert second.has(b"a", "5")

@@ -27,12 +27,12 @@ def fact(sequence: int, key: str = "a", amount: int = 1) -> Booked:
 def append(ledger: EventSourcedStore, *facts: Booked) -> None:
     for each in facts:
         ledger.batch.update(ledger.apply_fact(each.account_id.encode(), each, ledger))
-        ledger.batch_facts += 1
+        ledger.batch_fact_count += 1
 
 
 def commit(ledger: EventSourcedStore) -> dict[bytes, bytes | None]:
     written = dict(ledger.changes())
-    ledger.fold()
+    ledger.commit()
     return written
 
 
@@ -63,7 +63,7 @@ def test_a_snapshot_that_was_aborted_is_taken_later_with_all_that_changed() -> N
     commit(ledger)
     append(ledger, fact(3))
     assert dict(ledger.changes())
-    ledger.drop()
+    ledger.abort()
     assert amount(ledger) == 2
     append(ledger, fact(3))
     assert commit(ledger).keys() == {b"a", b"a/lines/x"}

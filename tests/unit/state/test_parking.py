@@ -18,7 +18,7 @@ def parked(*labels: str, due_at: int | None = None) -> ParkingStore:
     )
     for offset, label in enumerate(labels[1:], start=1):
         store.append(b"a", record_with_label(label, offset))
-    store.fold()
+    store.commit()
     return store
 
 
@@ -26,12 +26,12 @@ def restored(store: ParkingStore) -> ParkingStore:
     fresh = ParkingStore("parked-changelog")
     for key, value in store.committed.items():
         fresh.restore(key, value)
-    fresh.restored()
+    fresh.finish_restore()
     return fresh
 
 
 def labels(store: ParkingStore, key: bytes = b"a") -> list[str]:
-    return [(record.value or b"").decode() for _, record in store.waiting(key)]
+    return [(record.value or b"").decode() for _, record in store.records(key)]
 
 
 def test_records_of_a_key_keep_their_order() -> None:
@@ -51,7 +51,7 @@ def test_a_record_is_kept_byte_by_byte() -> None:
 def test_the_last_pop_frees_the_key_and_leaves_nothing() -> None:
     store = parked("x", "y")
     assert [store.pop(b"a"), store.pop(b"a")] == [False, True]
-    store.fold()
+    store.commit()
     assert (store.committed, store.keys, store.record_count) == ({}, set(), 0)
 
 
@@ -60,7 +60,7 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
     store.pop(b"a")
     store.pop(b"a")
     store.park(b"a", ParkedKey(status="retrying", first=0, next=1, since=2), record_with_label("z"))
-    store.fold()
+    store.commit()
     assert (labels(store), store.record_count) == (["z"], 1)
     assert len(store.committed) == 2
 
@@ -68,18 +68,18 @@ def test_a_key_freed_and_parked_again_in_one_batch_holds_only_the_new_records() 
 def test_closing_leaves_what_waits_behind() -> None:
     store = parked("x", "y", "undo")
     store.remove_moot(b"a", 2)
-    store.fold()
+    store.commit()
     assert (labels(restored(store)), store.record_count) == (["undo"], 1)
 
 
 def test_a_dropped_batch_leaves_all_as_it_was() -> None:
     store = parked("x", "y", due_at=5)
     assert store.take_due(9, 10) == [b"a"]
-    store.drop()
+    store.abort()
     assert store.take_due(9, 10) == [b"a"]
     store.pop(b"a")
     store.pop(b"a")
-    store.drop()
+    store.abort()
     assert (labels(store), store.record_count, store.next_due()) == (["x", "y"], 2, 5)
 
 
@@ -100,11 +100,11 @@ def test_a_due_time_that_was_changed_counts_no_more() -> None:
 def test_keys_are_known_by_what_they_wait_for() -> None:
     store = parked("x")
     store.update(b"a", ParkedKey(status="paused", first=0, next=1, since=1, blocked_on="command/Script"))
-    store.fold()
+    store.commit()
     assert restored(store).blocked_on("command/Script") == [b"a"]
     store.pop(b"a")
     assert store.blockers == []
-    store.drop()
+    store.abort()
     assert store.blockers == ["command/Script"]
 
 
@@ -114,7 +114,7 @@ def test_keys_with_slashes_and_numbers_are_not_mistaken_for_each_other() -> None
     for key in (b"a/000000000000", b"a/", b"key/a"):
         store.park(key, entry, record_with_label(key.decode()))
     store.pop(b"a")
-    store.fold()
+    store.commit()
     assert [labels(restored(store), key) for key in (b"a", b"a/000000000000", b"a/", b"key/a")] == [
         [], ["a/000000000000"], ["a/"], ["key/a"],
     ]  # fmt: skip
@@ -126,7 +126,7 @@ def test_what_became_of_a_dead_letter_is_remembered_for_a_while() -> None:
         resolution = Resolution(how="redriven", operation_id="o", requested_by="ann", reason="r", at=day * DAY)
         store.set_resolution(b"a", ("t", 0, day), 0, resolution)
         store.mark_done(f"op-{day}", day * DAY)
-        store.fold()
+        store.commit()
     fresh = restored(store)
     assert [fresh.resolution(b"a", ("t", 0, day), 0) is not None for day in (0, 1, 20)] == [False, False, True]
     assert [fresh.was_done(f"op-{day}") for day in (0, 1, 20)] == [False, False, True]
@@ -144,9 +144,9 @@ def test_pauses_are_what_was_committed_last() -> None:
     store = ParkingStore("parked-changelog")
     pause = Pause(operation_id="o", requested_by="ann", reason="r", at=1)
     store.set_pause("command", "A", pause)
-    store.fold()
+    store.commit()
     store.set_pause("command", "A", None)
     store.set_pause("service", "b", pause)
     assert store.pauses.keys() == {("service", "b")}
-    store.drop()
+    store.abort()
     assert restored(store).pauses.keys() == {("command", "A")}

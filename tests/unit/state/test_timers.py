@@ -7,7 +7,7 @@ def store(**due: int) -> TimerStore:
     timers = TimerStore("timers-changelog")
     for key, due_at in due.items():
         stage(timers, key, due_at)
-    timers.fold()
+    timers.commit()
     return timers
 
 
@@ -37,7 +37,7 @@ def test_a_timer_whose_end_was_aborted_is_due_again() -> None:
     timers = store(a=1)
     stage(timers, "a", None)
     assert timers.next_due() is None
-    timers.drop()
+    timers.abort()
     assert names(timers, now=5) == ["a"]
 
 
@@ -45,7 +45,7 @@ def test_a_timer_whose_move_was_aborted_is_due_as_before() -> None:
     timers = store(a=1)
     stage(timers, "a", 100)
     assert timers.next_due() is None, "the new time counts from the commit on"
-    timers.drop()
+    timers.abort()
     assert timers.next_due() == 1
 
 
@@ -53,17 +53,17 @@ def test_a_timer_set_in_this_batch_waits_for_its_commit() -> None:
     timers = store()
     stage(timers, "a", 1)
     assert timers.next_due() is None
-    timers.fold()
+    timers.commit()
     assert timers.next_due() == 1
 
 
 def test_an_abort_does_not_make_a_timer_due_twice() -> None:
     timers = store(a=1)
     stage(timers, "a", 1)
-    timers.drop()
+    timers.abort()
     assert names(timers, now=5) == ["a"]
     stage(timers, "a", None)
-    timers.fold()
+    timers.commit()
     assert timers.next_due() is None
 
 
@@ -86,7 +86,7 @@ def test_a_timer_held_in_an_aborted_batch_is_due_again() -> None:
     timers = store(a=1)
     set_until(timers, "a", now=5)
     assert timers.next_due() is None
-    timers.drop()
+    timers.abort()
     assert names(timers, now=5) == ["a"]
 
 
@@ -94,7 +94,7 @@ def test_a_timer_cancelled_while_it_was_held_does_not_come_back() -> None:
     timers = store(a=1)
     set_until(timers, "a", now=5)
     stage(timers, "a", None)
-    timers.fold()
+    timers.commit()
     timers.resume(b"a")
     assert timers.next_due() is None
 
@@ -103,7 +103,7 @@ def test_a_timer_moved_while_its_owner_is_parked_is_due_once_at_the_new_time() -
     timers = store(a=1)
     set_until(timers, "a", now=5)
     stage(timers, "a", 100)
-    timers.fold()
+    timers.commit()
     timers.resume(b"a")
     assert (timers.next_due(), names(timers, now=100)) == (100, ["a"])
 
@@ -126,7 +126,7 @@ def tick(pending: int) -> int:
     timers.batch = {f"k{number}/alarm".encode(): (far, raw) for number in range(pending)}
     for key in ("a", "b", "c"):
         stage(timers, key, 1)
-    timers.fold()
+    timers.commit()
     timers.reads = 0
     set_until(timers, "b", now=5)
     assert names(timers, now=5) == ["a", "c"]

@@ -73,7 +73,7 @@ class Failures:
 
     def settle(self, item: Item, error: Exception, layer: RecordLayer) -> Outcome:
         """Park, dead-letter or skip a failed input. Raises `error` again if it is a FatalError."""
-        layer.drop()
+        layer.discard()
         self._batch.counts.failures += 1
         if isinstance(error, FatalError):
             raise error
@@ -131,12 +131,12 @@ class Failures:
             case _:
                 self._give_up(failed)
                 outcome = self._park(failed, self._failed_entry(failed).dead_lettered())
-        failed.layer.fold(self._batch.outputs)
+        failed.layer.merge(self._batch.outputs)
         return outcome
 
     def _skip(self, failed: FailedInput) -> Outcome:
         self._give_up(failed)
-        failed.layer.fold(self._batch.outputs)
+        failed.layer.merge(self._batch.outputs)
         return Outcome.SKIPPED
 
     def _give_up(self, failed: FailedInput) -> None:
@@ -150,7 +150,7 @@ class Failures:
             disposition = item.rule.policy.on_exhaustion
             exhaustion = Exhaustion(entry.error, entry.words, entry.attempts, disposition)
             self._dead_letters.notify_sender(item, layer, exhaustion)
-            layer.fold(self._batch.outputs)
+            layer.merge(self._batch.outputs)
 
     # -- parking --------------------------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class ParkedKeys:
         """
         waiting = parked_record(item.record, item.rule.name, message_id(item.record), self._batch.now)
         self._batch.counts.parked += 1
-        same = (entry for entry in self._parking.waiting(item.key) if entry[1].message == waiting.message)
+        same = (entry for entry in self._parking.records(item.key) if entry[1].message == waiting.message)
         if item.route.collapses and (repeated := next(same, None)) is not None:
             self._collapse(item, repeated, waiting)
         else:
@@ -178,11 +178,11 @@ class ParkedKeys:
 
     def _passes(self, key: bytes, item: RecordItem) -> bool:
         overtakes = item.route.overtakes
-        return bool(overtakes) and all(parked.message in overtakes for _, parked in self._parking.waiting(key))
+        return bool(overtakes) and all(parked.message in overtakes for _, parked in self._parking.records(key))
 
     def _let_undo_pass(self, key: bytes) -> None:
         """Close the records that a waiting undo makes moot, if nothing else waits before it."""
-        waiting = [parked.message for _, parked in self._parking.waiting(key)] if self._undos else []
+        waiting = [parked.message for _, parked in self._parking.records(key)] if self._undos else []
         for count in range(len(waiting) - 1, 0, -1):
             if self._undos.get(waiting[count], frozenset()).issuperset(waiting[:count]):
                 self._close(key, count, waiting[count])

@@ -20,7 +20,7 @@ from ensemble.errors import FatalError, SchemasUnavailable
 from ensemble.kafka.offsets import high_watermarks, low_watermarks
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace
-from ensemble.state.restoring import PHASES, RestoreSource
+from ensemble.state.restore_phases import PHASES, RestoreSource
 
 log = structlog.get_logger()
 

@@ -1,0 +1,87 @@
+"""The phases of a restore, free of transport: changelogs to their end, then ledgers from where a snapshot stops.
+
+Kafka and the test driver's topics both go through `PHASES` in order; a phase's sources are asked for once the phase
+before it has been read to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from ensemble.errors import TerminalError, UnreadableState
+from ensemble.messages.codec import PREFIX_LENGTH, Decoder
+from ensemble.state.partition import PartitionStores
+from ensemble.state.store import Changelogged, Replayable
+
+
+class FactDecoders(Protocol):
+    """Knows how to decode the facts of a service's ledgers; implemented by the compiled service, a layer above."""
+
+    def fact_decoders(self, ledger: str) -> Mapping[bytes, Decoder[Any]]:
+        """Return how to decode the schemas of a ledger that are known at start, by the first five bytes of a value."""
+
+    def decoder_for_new_fact_schema(self, ledger: str, prefix: bytes) -> Decoder[Any] | None:
+        """Return how to decode a schema first met now; None if no store reads it. May raise SchemasUnavailable."""
+
+
+@dataclass(frozen=True)
+class RestoreSource:
+    """A topic to read from an offset to its end, and the function that applies its records."""
+
+    topic: str
+    start: int
+    restore: Callable[[bytes, Any, int], None]
+    """Applies one record to its store: key, value (None: a tombstone) and offset."""
+
+
+def changelog_sources(stores: PartitionStores, _: FactDecoders) -> list[RestoreSource]:
+    """Return the changelogs of a partition's stores."""
+    return [RestoreSource(store.changelog, 0, _changelog_restorer(store)) for store in stores.changelogged]
+
+
+def ledger_sources(stores: PartitionStores, facts: FactDecoders) -> list[RestoreSource]:
+    """Return the ledgers of a partition's stores, each from where its changelog's snapshots stop."""
+    return [
+        RestoreSource(store.ledger, store.replay_from(), _fact_replayer(store, facts)) for store in stores.replayable
+    ]
+
+
+PHASES: Final = (changelog_sources, ledger_sources)
+"""Each returns a phase's sources. The second one depends on what the first has restored."""
+
+
+def _changelog_restorer(store: Changelogged) -> Callable[[bytes, Any, int], None]:
+    """Return the function that restores one record; it looks up each schema once, before its first record."""
+    checked_prefixes = set[bytes]()
+
+    def restore_record(key: bytes, value: Any, _: int) -> None:
+        if value is not None and (prefix := value[:PREFIX_LENGTH]) not in checked_prefixes:
+            store.ensure_schema_known(value)
+            checked_prefixes.add(prefix)
+        store.restore(key, value)
+
+    return restore_record
+
+
+def _fact_replayer(store: Replayable, facts: FactDecoders) -> Callable[[bytes, Any, int], None]:
+    """Return the function that replays one fact. It raises UnreadableState, which names the record."""
+    decoders: dict[bytes, Decoder[Any] | None] = dict(facts.fact_decoders(store.ledger))
+
+    def replay_record(key: bytes, value: Any, offset: int) -> None:
+        prefix = value[:PREFIX_LENGTH]
+        decode = decoders.get(prefix)
+        if decode is None:
+            decode = decoders[prefix] = facts.decoder_for_new_fact_schema(store.ledger, prefix)
+        if decode is None:
+            raise UnreadableState(
+                f"ledger {store.ledger}, offset {offset}: schema {prefix.hex()} is none that this service can read"
+            )
+        try:
+            store.replay(key, decode(value))
+        except TerminalError as error:
+            raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {error}") from error
+        store.ledger_end = offset + 1
+
+    return replay_record
