@@ -84,8 +84,8 @@ def _broker(
 
 def _draft(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    named = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-    dated = named.not_valid_before(now - _SKEW).not_valid_after(now + _VALID)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
+    dated = builder.not_valid_before(now - _SKEW).not_valid_after(now + _VALID)
     return dated.serial_number(x509.random_serial_number())
 
 

@@ -86,10 +86,10 @@ class _Stub:
     calls: list[PortCall]
 
     def __getattr__(self, method: str) -> Callable[..., NoReturn]:
-        def call(*arguments: object, **named: object) -> NoReturn:
-            made = PortCall(self.port, method, _key_in([*arguments, *named.values()]))
-            self.calls.append(made)
-            raise StoppedAtPort(f"the rehearsal stops at {made}")
+        def call(*arguments: object, **keyword_arguments: object) -> NoReturn:
+            port_call = PortCall(self.port, method, _key_in([*arguments, *keyword_arguments.values()]))
+            self.calls.append(port_call)
+            raise StoppedAtPort(f"the rehearsal stops at {port_call}")
 
         return call
 
@@ -132,12 +132,12 @@ class Rehearsal:
     _offset: int = field(default=0)
 
     def of(self, command: RedriveRecord) -> Rehearsed:
-        """Carry it out on the copy."""
+        """Carry the command out on the copy, and return what it would do."""
         key = command.parking_key.encode()
         self.calls.clear()
         try:
             self._carry_out(command, key)
-            found = self._found(command, key)
+            rehearsed = self._outcome_of(command, key)
         except EnsembleError as error:
             self.task.drop()
             return Rehearsed("refused", str(error), (), (), (), "", 0)
@@ -145,7 +145,7 @@ class Rehearsal:
             self.task.drop()  # what follows from the call is not known, and must not count as a failure
         else:
             self.task.fold()
-        return found
+        return rehearsed
 
     def _carry_out(self, command: RedriveRecord, key: bytes) -> None:
         control = self.task.plan.service.control.name
@@ -157,7 +157,7 @@ class Rehearsal:
         cycle = BatchCycle(ManualClock(self.now), asyncio.run, due_until=lambda _, now: now)
         cycle.run({self.task.partition: self.task}, [record], _refuse_interruption, only_key=key)
 
-    def _found(self, command: RedriveRecord, key: bytes) -> Rehearsed:
+    def _outcome_of(self, command: RedriveRecord, key: bytes) -> Rehearsed:
         service = self.task.plan.service
         done = _answer(self.task.outputs, service.operations.name)
         outputs = tuple(output for output in self.task.outputs if output[0] != service.operations.name)

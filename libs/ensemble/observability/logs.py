@@ -25,7 +25,7 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _named(service),
+            _service_adder(service),
             add_record,
             structlog.processors.format_exc_info,
             render,
@@ -47,12 +47,12 @@ def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     return event
 
 
-def _named(service: str) -> Any:
-    def name(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _service_adder(service: str) -> Any:
+    def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event["service"] = service
         return event
 
-    return name
+    return add_service
 
 
 class _Bridge(logging.Handler):

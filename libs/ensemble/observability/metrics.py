@@ -81,6 +81,6 @@ class LoopMetrics:
         self._partitions.set_function(partitions)
 
 
-def _gauge(name: str, words: str, service: str, registry: CollectorRegistry) -> Gauge:
+def _gauge(name: str, help_text: str, service: str, registry: CollectorRegistry) -> Gauge:
     """Return a gauge of the whole service."""
-    return Gauge(name, words, ["service"], registry=registry).labels(service)
+    return Gauge(name, help_text, ["service"], registry=registry).labels(service)

@@ -172,8 +172,8 @@ def _make_retry(file: PolicyFile, where: Where, values: PolicyValues, environmen
 
 def _defaults(kind: type[T]) -> dict[str, PolicyValue]:
     policy = kind()
-    named = {item.name: getattr(policy, item.name) for item in fields(policy) if item.name != "origin"}
-    return {key: PolicyValue("", key, _in_json(value), DEFAULT) for key, value in named.items()}
+    values = {item.name: getattr(policy, item.name) for item in fields(policy) if item.name != "origin"}
+    return {key: PolicyValue("", key, _in_json(value), DEFAULT) for key, value in values.items()}
 
 
 def _in_json(value: Any) -> Any:

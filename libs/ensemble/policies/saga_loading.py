@@ -94,9 +94,9 @@ class _Sources:
 
     def values_of(self, policies: SagaPolicies) -> tuple[PolicyValue, ...]:
         tables: dict[Where, dict[str, Any]] = {(_SAGA,): policies.model_dump(include=set(DURATIONS))}
-        for kind, named in _by_kind(policies):
+        for kind, step_policies in _by_kind(policies):
             hidden = {"origin"} if kind == "steps" else {"origin", _NOT_FOR_UNDOS}
-            tables |= {(_SAGA, kind, name): policy.model_dump(exclude=hidden) for name, policy in named.items()}
+            tables |= {(_SAGA, kind, name): policy.model_dump(exclude=hidden) for name, policy in step_policies.items()}
         return tuple(
             PolicyValue(".".join(where), key, value, self._origin((*where, key)))
             for where, table in tables.items()
@@ -106,8 +106,8 @@ class _Sources:
     def add_origins(self, policies: SagaPolicies) -> SagaPolicies:
         """Return the policies, each step and undo with the origin of its values."""
         tables = {
-            kind: {name: self._add_origin((_SAGA, kind, name), policy) for name, policy in named.items()}
-            for kind, named in _by_kind(policies)
+            kind: {name: self._add_origin((_SAGA, kind, name), policy) for name, policy in step_policies.items()}
+            for kind, step_policies in _by_kind(policies)
         }
         return policies.model_copy(update=tables)
 

@@ -165,8 +165,8 @@ def broker_settings(address: str, users: Mapping[str, str]) -> dict[str, str]:
 
 
 def _logins(users: Mapping[str, str]) -> dict[str, str]:
-    known = " ".join(f'user_{name}="{_quoted(password)}"' for name, password in users.items())
-    login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
+    accounts = " ".join(f'user_{name}="{_quoted(password)}"' for name, password in users.items())
+    login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {accounts};"
     return {
         "KAFKA_LISTENER_NAME_CLIENTS_SASL_ENABLED_MECHANISMS": "PLAIN",
         "KAFKA_LISTENER_NAME_CLIENTS_PLAIN_SASL_JAAS_CONFIG": login,

@@ -126,11 +126,13 @@ class ServiceTestDriver:
     def redrive(self, letter: StoredRecord, edited: Message | None = None) -> None:
         """As an operator's redrive of a dead letter, with another message if one is given."""
         value = None if edited is None else encoder_for(type(edited))(edited)
-        self.operate(redrive(DeadLetter.of(letter), OperatorRequest(**self._asked("redriven by a test")), value))
+        self.operate(
+            redrive(DeadLetter.of(letter), OperatorRequest(**self._request_fields("redriven by a test")), value)
+        )
 
     def discard(self, letter: StoredRecord) -> None:
         """As an operator's discard of a dead letter."""
-        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**self._asked("discarded by a test"))))
+        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**self._request_fields("discarded by a test"))))
 
     def advance(self, seconds: float) -> None:
         """Turn the clock on, and run what falls due on the way, in order."""
@@ -147,15 +149,15 @@ class ServiceTestDriver:
         self._handle([])
         self._commit()
 
-    def pause(self, scope: Scope, name: str, words: str = "paused by a test") -> None:
+    def pause(self, scope: Scope, name: str, reason: str = "paused by a test") -> None:
         """As an operator's pause of a service, a saga's step or a command type."""
-        self.operate(PauseWork(scope=scope, name=name, **self._asked(words)))
+        self.operate(PauseWork(scope=scope, name=name, **self._request_fields(reason)))
 
     def resume(self, scope: Scope, name: str) -> None:
         """End that pause."""
-        self.operate(ResumeWork(scope=scope, name=name, **self._asked("resumed by a test")))
+        self.operate(ResumeWork(scope=scope, name=name, **self._request_fields("resumed by a test")))
 
-    def _asked(self, reason: str) -> dict[str, Any]:
+    def _request_fields(self, reason: str) -> dict[str, Any]:
         return {"operation_id": next(self._ids), "requested_by": "test", "reason": reason, "at": self.clock.now()}
 
     def restart(self) -> None:
@@ -211,8 +213,8 @@ class ServiceTestDriver:
 
     def parked(self, key: str) -> ParkedKey | None:
         """Why the parking key is held back; None when it is not."""
-        found = (task.stores.parking.entry(key.encode()) for task in self._tasks.values())
-        return next((entry for entry in found if entry is not None), None)
+        entries = (task.stores.parking.entry(key.encode()) for task in self._tasks.values())
+        return next((entry for entry in entries if entry is not None), None)
 
     def waiting(self, key: str) -> list[ParkedRecord]:
         """Return what is parked under the key, in order."""
@@ -226,8 +228,8 @@ class ServiceTestDriver:
 
     def state(self, kind: type[S], key: str) -> S | None:
         """Return the committed state of `key`."""
-        found: S | None = self._task_of(key.split("/", maxsplit=1)[0]).stores.by_subject[kind].get(key.encode())
-        return found
+        state: S | None = self._task_of(key.split("/", maxsplit=1)[0]).stores.by_subject[kind].get(key.encode())
+        return state
 
     def aggregate(self, kind: type, key: str) -> Any:
         """Return the aggregate of `key`, as of its last committed fact."""
@@ -281,8 +283,8 @@ class ServiceTestDriver:
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
     """End what is still in flight, then the loop. A driver may be collected while another one's loop runs."""
-    for left in asyncio.all_tasks(loop):
-        left.cancel()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
     try:
         asyncio.get_running_loop()
     except RuntimeError:

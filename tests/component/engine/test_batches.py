@@ -25,7 +25,7 @@ def task_of(driver: ServiceTestDriver, key: str) -> PartitionTask:
     return driver._task_of(key)
 
 
-def told(driver: ServiceTestDriver, key: str = "a") -> list[str]:
+def event_labels(driver: ServiceTestDriver, key: str = "a") -> list[str]:
     return [event.text for event in driver.emitted if isinstance(event, Told) and event.account_id == key]
 
 
@@ -33,7 +33,7 @@ def test_a_crash_before_the_commit_leaves_nothing(driver: ServiceTestDriver) -> 
     driver.crash(script("a", "add 1", "book x 1", "jot x", "remind alarm 1 tell x", "forward x"))
     driver.advance(5)
     driver.receive(script("a", "get", "lines", "read"))
-    assert told(driver) == ["nothing", "empty", ""]
+    assert event_labels(driver) == ["nothing", "empty", ""]
     assert driver.sent == []
 
 
@@ -66,16 +66,16 @@ def test_an_abort_sets_everything_back_to_the_last_commit(driver: ServiceTestDri
     task.rewind()
     assert (task.is_dirty, task.is_ahead, list(task.changes())) == (False, False, [])
     driver.receive(script("a", "add 1"), message_id="one")
-    assert told(driver) == ["1"]
+    assert event_labels(driver) == ["1"]
 
 
 def test_handlers_run_again_and_again_but_only_so_often(tmp_path: Path) -> None:
     limits = Limits(ServicePolicies(RetryPolicy(attempts=3)))
     driver = ServiceTestDriver(scripted_service("shop", tmp_path), limits=limits)
     driver.receive(script("a", "flaky 2", "tell in time"), script("b", "flaky 3", "tell too late"))
-    assert (told(driver), driver.dead_letters) == ([], [])
+    assert (event_labels(driver), driver.dead_letters) == ([], [])
     driver.advance(60)
-    assert (told(driver), told(driver, "b")) == (["in time"], [])
+    assert (event_labels(driver), event_labels(driver, "b")) == (["in time"], [])
     (letter,) = driver.dead_letters
     assert dict(letter.headers())["ensemble.attempts"] == b"3"
 
@@ -105,7 +105,7 @@ def test_async_handlers_of_several_keys_run_side_by_side(tmp_path: Path) -> None
     )
     assert started.time() - began < 1.5, "ten attempts of 0.2 s, one after the other, would be two seconds"
     started.close()
-    assert told(driver) == ["quick", "b"]
+    assert event_labels(driver) == ["quick", "b"]
     assert {dict(letter.headers())["__streams.errors.exception"] for letter in driver.dead_letters} == {
         b"AttemptTimedOut"
     }
@@ -113,14 +113,14 @@ def test_async_handlers_of_several_keys_run_side_by_side(tmp_path: Path) -> None
 
 def test_a_plain_record_waits_for_the_async_one_of_its_key_before_it(driver: ServiceTestDriver) -> None:
     driver.receive(slow("a", "add 1"), script("a", "add 1"), slow("a", "add 1"), script("b", "add 1"))
-    assert told(driver) == ["1", "2", "3"]
+    assert event_labels(driver) == ["1", "2", "3"]
 
 
 def test_a_duplicate_within_one_batch_is_dropped_even_while_the_first_one_waits(driver: ServiceTestDriver) -> None:
     """Rule 3: seen from the moment it was handled."""
     first, second = (driver.record_of(slow("a", "add 1"), "same") for _ in range(2))
     driver.receive_records([first, second])
-    assert told(driver) == ["1"]
+    assert event_labels(driver) == ["1"]
 
 
 def test_counts_say_what_became_of_each_record(driver: ServiceTestDriver) -> None:

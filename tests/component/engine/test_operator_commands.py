@@ -253,17 +253,17 @@ def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: S
     assert (texts_of(stuck), answers(stuck)[1]) == (["a1", "a2"], ("RedriveRecord", "nothing_to_do"))
 
 
-def redrive_of(held: ParkedRecord, **more: object) -> RedriveRecord:
-    said = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
-    what = {"generation": 0, "key": held.key, "value": held.value, "headers": held.headers}
-    return RedriveRecord.model_validate({"operation_id": "op-1", "at": 1, **WHO, **said, **what, **more})
+def redrive_of(parked: ParkedRecord, **more: object) -> RedriveRecord:
+    place = {"parking_key": "a", "topic": parked.topic, "partition": parked.partition, "offset": parked.offset}
+    content = {"generation": 0, "key": parked.key, "value": parked.value, "headers": parked.headers}
+    return RedriveRecord.model_validate({"operation_id": "op-1", "at": 1, **WHO, **place, **content, **more})
 
 
 def test_what_cannot_be_redriven_is_refused_in_words(stuck: ServiceTestDriver) -> None:
-    held = stuck.waiting("a")[0]
-    elsewhere = redrive_of(held, topic="shop.gone", redriven_from="shop.dead-letter/0/0")
+    head = stuck.waiting("a")[0]
+    elsewhere = redrive_of(head, topic="shop.gone", redriven_from="shop.dead-letter/0/0")
     stuck.operate(elsewhere)
-    stuck.operate(redrive_of(held, edited=b"x" * 2_200_000))
+    stuck.operate(redrive_of(head, edited=b"x" * 2_200_000))
     refused = [answer.words for answer in stuck.answers(OperationDone) if answer.outcome == "refused"]
     assert refused[0] == "this service does not read shop.gone"
     assert "takes" in refused[1]
@@ -304,10 +304,10 @@ def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: Control
     assert texts_of(driver) == []
 
 
-def discard_of(held: ParkedRecord) -> DiscardRecord:
-    place = {"parking_key": "a", "topic": held.topic, "partition": held.partition, "offset": held.offset}
+def discard_of(parked: ParkedRecord) -> DiscardRecord:
+    place = {"parking_key": "a", "topic": parked.topic, "partition": parked.partition, "offset": parked.offset}
     return DiscardRecord.model_validate(
-        {"operation_id": "op-1", "at": 1, "generation": 0, "key": held.key, **WHO, **place}
+        {"operation_id": "op-1", "at": 1, "generation": 0, "key": parked.key, **WHO, **place}
     )
 
 

@@ -24,9 +24,9 @@ def ids(driver: ServiceTestDriver) -> list[str]:
     return [headers(record)["ce_id"] for record in driver.records("shop.events")]
 
 
-def raw(driver: ServiceTestDriver, steps: tuple[str, ...], given: Headers) -> StoredRecord:
+def raw(driver: ServiceTestDriver, steps: tuple[str, ...], headers: Headers) -> StoredRecord:
     record = driver.record_of(script("a", *steps), "")
-    return StoredRecord(*(record.topic(), record.partition(), record.offset(), record.key(), record.value()), given)
+    return StoredRecord(*(record.topic(), record.partition(), record.offset(), record.key(), record.value()), headers)
 
 
 def test_a_record_that_is_run_again_makes_the_same_ids(tmp_path: Path) -> None:
@@ -51,8 +51,8 @@ def test_other_inputs_and_other_services_make_other_ids(driver: ServiceTestDrive
     driver.receive(script("a", "tell x"), message_id="one")
     driver.receive(script("a", "tell x"), message_id="two")
     other.receive(script("a", "tell x"), message_id="one")
-    made = [*ids(driver), *(headers(record)["ce_id"] for record in other.records("other.events"))]
-    assert len(set(made)) == 3
+    message_ids = [*ids(driver), *(headers(record)["ce_id"] for record in other.records("other.events"))]
+    assert len(set(message_ids)) == 3
 
 
 def test_a_timer_makes_the_same_ids_whoever_fires_it(driver: ServiceTestDriver, tmp_path: Path) -> None:
@@ -67,25 +67,25 @@ def test_a_timer_makes_the_same_ids_whoever_fires_it(driver: ServiceTestDriver, 
 
 def test_an_output_names_its_cause_its_conversation_and_its_trace(driver: ServiceTestDriver) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
-    given: Headers = [
+    input_headers: Headers = [
         ("ce_id", b"one"),
         ("ce_correlationid", b"order-1"),
         ("traceparent", f"00-{trace}-b7ad6b7169203331-01".encode()),
     ]
-    driver.receive_records([raw(driver, ("tell x", "remind alarm 5 tell y"), given)])
+    driver.receive_records([raw(driver, ("tell x", "remind alarm 5 tell y"), input_headers)])
     driver.advance(6)
-    told, reminded = (headers(record) for record in driver.records("shop.events"))
-    assert (told["ce_causationid"], told["ce_correlationid"]) == ("one", "order-1")
-    assert reminded["ce_correlationid"] == "order-1"
-    assert {told["traceparent"][3:35], reminded["traceparent"][3:35]} == {trace}
-    assert told["traceparent"][36:52] == told["ce_id"][:16]
+    event, reminder = (headers(record) for record in driver.records("shop.events"))
+    assert (event["ce_causationid"], event["ce_correlationid"]) == ("one", "order-1")
+    assert reminder["ce_correlationid"] == "order-1"
+    assert {event["traceparent"][3:35], reminder["traceparent"][3:35]} == {trace}
+    assert event["traceparent"][36:52] == event["ce_id"][:16]
 
 
 def test_a_record_without_headers_is_known_by_its_place(driver: ServiceTestDriver) -> None:
     driver.receive_records([raw(driver, ("tell x",), [])])
-    (told,) = driver.records("shop.events")
+    (event,) = driver.records("shop.events")
     place = f"shop.commands/{driver.record_of(script('a'), '').partition()}/0"
-    assert (headers(told)["ce_causationid"], headers(told)["ce_correlationid"]) == (place, place)
+    assert (headers(event)["ce_causationid"], headers(event)["ce_correlationid"]) == (place, place)
 
 
 def test_ids_that_differ_only_in_bytes_that_are_no_text_are_two_ids(driver: ServiceTestDriver) -> None:

@@ -149,7 +149,7 @@ def test_an_undo_waits_behind_what_it_does_not_undo(
     payment.receive(refund_payment())
     payment.receive(AWAY)
     payment.receive(refund_payment(attempt=2))
-    assert [held.message for held in payment.waiting("o-1")] == ["RefundPayment", "AttemptCharge"]
+    assert [record.message for record in payment.waiting("o-1")] == ["RefundPayment", "AttemptCharge"]
 
 
 def test_a_dead_letter_that_an_undo_closed_cannot_be_redriven(
@@ -177,7 +177,7 @@ def test_a_redrive_that_an_undo_closes_leaves_word_of_it(payment: ServiceTestDri
 def test_resends_collapse_into_the_one_that_is_parked(payment: ServiceTestDriver) -> None:
     payment.receive(AWAY)
     payment.receive(*(process_payment(attempt=number) for number in range(2, 6)))
-    assert [held.message for held in payment.waiting("o-1")] == ["AttemptCharge", "ProcessPayment"]
+    assert [record.message for record in payment.waiting("o-1")] == ["AttemptCharge", "ProcessPayment"]
 
 
 def test_the_latest_attempt_is_the_one_that_counts(payment: ServiceTestDriver, gateway: InMemoryPaymentGateway) -> None:
@@ -288,6 +288,6 @@ def test_a_paused_undo_closes_what_it_undoes_and_then_waits_itself(payment: Serv
     payment.pause("command", "RefundPayment")
     payment.receive(refund_payment())
     payment.advance(3600)
-    assert [held.message for held in payment.waiting("o-1")] == ["RefundPayment"]
+    assert [record.message for record in payment.waiting("o-1")] == ["RefundPayment"]
     payment.resume("command", "RefundPayment")
     assert kinds(payment) == [PaymentRefunded]

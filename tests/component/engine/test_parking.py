@@ -168,7 +168,7 @@ def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: Control
 
 
 @pytest.mark.parametrize(
-    ("word", "left"),
+    ("word", "outcome"),
     [
         (OnExhaustion.DEAD_LETTER, ("dead_lettered", 1, [])),
         (OnExhaustion.COMPENSATE, ("dead_lettered", 1, [])),
@@ -177,7 +177,7 @@ def test_a_due_time_survives_a_restart(driver: ServiceTestDriver, world: Control
     ],
 )
 def test_exhaustion_follows_the_policys_word(
-    world: Controls, word: OnExhaustion, left: tuple[str | None, int, list[str]]
+    world: Controls, word: OnExhaustion, outcome: tuple[str | None, int, list[str]]
 ) -> None:
     policy = RetryPolicy(strategy="fixed", initial_s=1, attempts=2, on_exhaustion=word)
     driver = ServiceTestDriver(controlled_service(world), limits=limits(policy))
@@ -185,7 +185,7 @@ def test_exhaustion_follows_the_policys_word(
     driver.receive(quick("a", "a1"), quick("a", "a2"))
     driver.advance(3600)
     parked = driver.parked("a")
-    assert (parked and parked.status, len(driver.dead_letters), texts_of(driver)) == left
+    assert (parked and parked.status, len(driver.dead_letters), texts_of(driver)) == outcome
     assert [type(event) for event in driver.emitted if isinstance(event, Refused)] == [Refused]
 
 

@@ -42,9 +42,12 @@ def driver(world: Controls) -> ServiceTestDriver:
     return ServiceTestDriver(controlled_service(world), limits=limits(), call_wait_s=0.01)
 
 
-def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **said: bytes) -> StoredRecord:
+def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **headers_by_name: bytes) -> StoredRecord:
     """A record with this id, at a place of its own."""
-    record, headers = driver.record_of(quick(key, label), ""), [("ce_id", message_id.encode()), *said.items()]
+    record, headers = (
+        driver.record_of(quick(key, label), ""),
+        [("ce_id", message_id.encode()), *headers_by_name.items()],
+    )
     place = (record.topic(), record.partition(), record.offset())
     return StoredRecord(*place, record.key(), record.value(), headers)
 
@@ -152,9 +155,9 @@ def test_a_timeout_that_comes_after_the_end_does_nothing() -> None:
     for event in (PLACED, PAID, RESERVED, SCHEDULED):
         driver.receive(event)
     driver.clear()
-    left = encoder_for(Timer)(Timer(due_at=driver.clock.now() + 1000))
+    timer = encoder_for(Timer)(Timer(due_at=driver.clock.now() + 1000))
     partition = driver._partition(b"o-1")
-    driver.log.append(StoredRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", left))
+    driver.log.append(StoredRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", timer))
     driver.restart()
     assert driver._task_of("o-1").next_timer() == driver.clock.now() + 1000
     driver.advance(3600)

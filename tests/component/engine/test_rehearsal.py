@@ -39,8 +39,14 @@ def redrive(message: Message, **changes: Any) -> RedriveRecord:
     who = {"operation_id": "1", "requested_by": "ann", "reason": "a test", "at": NOW}
     place: dict[str, Any] = {"topic": "payments.commands", "partition": 0, "offset": 7, "generation": 0}
     value = encoder_for(type(message))(message)
-    told: dict[str, Any] = {"parking_key": "o-1", "key": KNOWN, "value": value, "headers": (), "redriven_from": "x/0/1"}
-    return RedriveRecord(**who, **place | told | changes)
+    content: dict[str, Any] = {
+        "parking_key": "o-1",
+        "key": KNOWN,
+        "value": value,
+        "headers": (),
+        "redriven_from": "x/0/1",
+    }
+    return RedriveRecord(**who, **place | content | changes)
 
 
 def test_it_says_what_would_be_sent_and_which_state_would_change(rehearsal: Rehearsal) -> None:

@@ -51,9 +51,9 @@ def commands_of(group: Any, name: str = "ensemble") -> Iterator[tuple[str, Any]]
 
 
 def test_every_command_ends_with_an_example_of_itself() -> None:
-    found = dict(commands_of(typer.main.get_command(make_app())))
-    assert len(found) > 40
-    assert [name for name, command in found.items() if name not in (command.epilog or "")] == []
+    commands = dict(commands_of(typer.main.get_command(make_app())))
+    assert len(commands) > 40
+    assert [name for name, command in commands.items() if name not in (command.epilog or "")] == []
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -19,7 +19,7 @@ from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
 def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = None) -> DeadLetterEntry:
     own = [("kept", b"1"), *[("ensemble.redriven-from", b"payment.dead-letter/1/%d" % n) for n in range(redriven)]]
-    said = {
+    failure = {
         "__streams.errors.exception": "TerminalError",
         "__streams.errors.message": "no card for order-1",
         "__streams.errors.topic": "payments.commands",
@@ -31,7 +31,7 @@ def letter(offset: int = 0, redriven: int = 0, headers: dict[str, str] | None = 
         "ensemble.failed-at": "2026-01-31T12:00:00.000Z",
         **(headers or {}),
     }
-    pairs = (*own, *((name, text.encode()) for name, text in said.items()))
+    pairs = (*own, *((name, text.encode()) for name, text in failure.items()))
     received = ReceivedRecord("payment.dead-letter", 1, offset, 0, b"order-1", b"?", dict(pairs), pairs)
     return DeadLetterEntry(entry_of(received))
 
@@ -88,8 +88,8 @@ def test_each_filter_leaves_out_what_it_does_not_name(dead_letter_filter: DeadLe
 
 
 def test_one_cause_reads_the_same_whatever_order_it_was() -> None:
-    words = "order 'o-1' took 12.5 s, id 0123456789abcdef, key order-77"
-    assert normalise(words, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
+    text = "order 'o-1' took 12.5 s, id 0123456789abcdef, key order-77"
+    assert normalise(text, ["order-77"]) == "order '...' took <n> s, id <id>, key <key>"
     groups = group_by_cause([letter(0), letter(1, headers={"__streams.errors.message": "no card"}), letter(2)])
     assert [len(group.letters) for group in groups] == [2, 1]
 
@@ -120,8 +120,8 @@ def test_an_edit_names_its_flag_and_where_the_fields_are() -> None:
 
 
 def test_who_acts_says_why() -> None:
-    asked = operator("ann", " fixed ")
-    assert (asked.by, asked.reason) == ("ann", "fixed")
+    person = operator("ann", " fixed ")
+    assert (person.by, person.reason) == ("ann", "fixed")
     with pytest.raises(Mistake, match="--reason"):
         operator("ann", " ")
 

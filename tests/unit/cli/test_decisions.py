@@ -42,8 +42,8 @@ OLD = {"type": "PaymentConfirmed", "at": 4_000}
     ],
 )
 def test_each_entry_says_what_was_decided_and_by_whom(seen: dict[str, object], row: tuple[str, ...]) -> None:
-    (found,) = decisions({"seen": [seen]})
-    assert found[1:] == row
+    (decision,) = decisions({"seen": [seen]})
+    assert decision[1:] == row
 
 
 def test_decisions_are_aligned_on_a_terminal_and_tabbed_in_a_pipe() -> None:
@@ -68,7 +68,7 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("debt", "words"),
+    ("debt", "text"),
     [
         (StockOwed("berlin", (ReservedLine(sku="tea", quantity=2),), is_certain=True),
          "release 2 tea in warehouse berlin"),
@@ -76,8 +76,8 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
         (ShipmentOwed(None, is_certain=False), "cancel the shipment, if it happened: nobody has said"),
     ],
 )  # fmt: skip
-def test_each_debt_says_what_is_to_be_done(debt: Debt, words: str) -> None:
-    assert in_words(debt) == words
+def test_each_debt_says_what_is_to_be_done(debt: Debt, text: str) -> None:
+    assert in_words(debt) == text
 
 
 def test_a_state_of_another_release_names_its_steps() -> None:
@@ -91,7 +91,7 @@ def test_an_order_shows_what_it_owes(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("message", "text"),
     [
         (PAUSE, "by anna, audit"),
         (PROBE, "by ben, try one, past pause"),
@@ -107,5 +107,5 @@ def test_an_order_shows_what_it_owes(capsys: pytest.CaptureFixture[str]) -> None
         ),
     ],
 )
-def test_messages_of_operators_and_pauses_are_said_in_words(message: object, words: str) -> None:
-    assert details(message.model_dump()) == words  # type: ignore[attr-defined]  # a message
+def test_messages_of_operators_and_pauses_are_said_in_words(message: object, text: str) -> None:
+    assert details(message.model_dump()) == text  # type: ignore[attr-defined]  # a message

@@ -44,9 +44,9 @@ PUBLISH = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "words"), PUBLISH.values(), ids=PUBLISH.keys())
-def test_publish_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], words: list[str]) -> None:
-    ensemble("publish", *arguments).assert_usage_error(*words)
+@pytest.mark.parametrize(("arguments", "phrases"), PUBLISH.values(), ids=PUBLISH.keys())
+def test_publish_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], phrases: list[str]) -> None:
+    ensemble("publish", *arguments).assert_usage_error(*phrases)
 
 
 def test_publish_refuses_a_file_that_is_no_text(ensemble: CommandLine, tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "words"), OTHERS.values(), ids=OTHERS.keys())
-def test_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], words: list[str]) -> None:
-    ensemble(*arguments).assert_usage_error(*words)
+@pytest.mark.parametrize(("arguments", "phrases"), OTHERS.values(), ids=OTHERS.keys())
+def test_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], phrases: list[str]) -> None:
+    ensemble(*arguments).assert_usage_error(*phrases)
 
 
 NEED_A_CLUSTER = [

@@ -25,8 +25,8 @@ def state(**changes: Any) -> dict[str, Any]:
     """An express order whose payment was captured, with its reservation under way."""
     begun = OrderState(order_id="o-1")
     for event in (PLACED, PAID):
-        known = note(begun, event, "m-1")
-        begun = advance(ORDER_FULFILMENT, known, event, now=1, policies=POLICIES).state
+        saga = note(begun, event, "m-1")
+        begun = advance(ORDER_FULFILMENT, saga, event, now=1, policies=POLICIES).state
     return {**begun.model_dump(), "updated_at": HOUR_MS, **changes}
 
 
@@ -52,7 +52,7 @@ def test_conditions_choose_orders(conditions: list[str], is_meant: bool) -> None
 
 
 @pytest.mark.parametrize(
-    ("condition", "words"),
+    ("condition", "reason"),
     [
         ("color=red", "no field 'color'; fields are order, status"),
         ("status", "FIELD=VALUE"),
@@ -63,19 +63,21 @@ def test_conditions_choose_orders(conditions: list[str], is_meant: bool) -> None
         ("step>payment", "as = or !="),
     ],
 )
-def test_a_wrong_condition_says_what_there_is(condition: str, words: str) -> None:
-    with pytest.raises(Mistake, match=f"--where.*{words}"):
+def test_a_wrong_condition_says_what_there_is(condition: str, reason: str) -> None:
+    with pytest.raises(Mistake, match=f"--where.*{reason}"):
         parse_conditions([condition])
 
 
 def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() -> None:
-    said = CANCEL.does(state())
-    assert said.index("shipment: cancel the shipment") < said.index("reservation: release 2 tea in warehouse berlin")
-    assert said.endswith("payment: refund 9.00 EUR (charge ch-1)")
+    effects = CANCEL.does(state())
+    assert effects.index("shipment: cancel the shipment") < effects.index(
+        "reservation: release 2 tea in warehouse berlin"
+    )
+    assert effects.endswith("payment: refund 9.00 EUR (charge ch-1)")
 
 
 @pytest.mark.parametrize(
-    ("action", "changes", "words"),
+    ("action", "changes", "reason"),
     [
         (PAUSE, {"status": "completed"}, "already completed"),
         (PAUSE, {"paused_since": 1, "paused_by": "operator ben"}, "already paused (by operator ben)"),
@@ -86,8 +88,8 @@ def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() 
         (settle_action(("shipment",)), {"owed": ("payment",)}, "but payment"),
     ],
 )
-def test_what_would_change_nothing_says_why(action: Action, changes: dict[str, Any], words: str) -> None:
-    assert words in action.why_not(state(**changes))
+def test_what_would_change_nothing_says_why(action: Action, changes: dict[str, Any], reason: str) -> None:
+    assert reason in action.why_not(state(**changes))
 
 
 def test_a_retry_is_bound_to_the_attempt_that_was_seen() -> None:

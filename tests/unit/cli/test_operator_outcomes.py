@@ -15,9 +15,9 @@ REDRIVE = RedriveRecord(**WHO, **PLACE, generation=0, key=b"o-1", value=b"?", he
 DISCARD = DiscardRecord(**WHO, **PLACE, generation=0, key=b"o-1")
 
 
-def done(outcome: Literal["done", "nothing_to_do", "refused"] = "done", words: str = "") -> OperationDone:
+def done(outcome: Literal["done", "nothing_to_do", "refused"] = "done", reason: str = "") -> OperationDone:
     where = {"service": "payment", "partition": 1, "operation": "RedriveRecord"}
-    return OperationDone(operation_id="1", **where, outcome=outcome, words=words, at=6)
+    return OperationDone(operation_id="1", **where, outcome=outcome, words=reason, at=6)
 
 
 def store(**changes: Any) -> ParkingStore:
@@ -29,9 +29,9 @@ def store(**changes: Any) -> ParkingStore:
     return parked
 
 
-def outcome(operation: RecordOperation, said: OperationDone | None, parked: ParkingStore) -> str | None:
-    found = outcome_of(operation, said, parked, [])
-    return None if found is None else found.result
+def outcome(operation: RecordOperation, answer: OperationDone | None, parked: ParkingStore) -> str | None:
+    result = outcome_of(operation, answer, parked, [])
+    return None if result is None else result.result
 
 
 EMPTY = ParkingStore("payment.parked-changelog")
@@ -62,22 +62,22 @@ def test_what_an_undo_closed_meanwhile_did_not_succeed() -> None:
     parked = ParkingStore("payment.parked-changelog")
     closed = Resolution(how="closed", operation_id="", requested_by="RefundPayment", reason="undone", at=6)
     parked.set_resolution(b"o-1", ("payments.commands", 1, 7), 1, closed)
-    found = outcome_of(REDRIVE, done(), parked, [])
-    assert found is not None
-    assert (found.result, found.detail, found.is_good) == ("closed", "RefundPayment made it moot", True)
+    result = outcome_of(REDRIVE, done(), parked, [])
+    assert result is not None
+    assert (result.result, result.detail, result.is_good) == ("closed", "RefundPayment made it moot", True)
 
 
 def test_what_is_in_flight_needs_no_redrive_and_says_so() -> None:
-    found = outcome_of(REDRIVE, done("refused", IN_FLIGHT), store(), [])
-    assert found is not None
-    assert (found.result, found.detail, found.is_good) == ("in flight", IN_FLIGHT, True)
+    result = outcome_of(REDRIVE, done("refused", IN_FLIGHT), store(), [])
+    assert result is not None
+    assert (result.result, result.detail, result.is_good) == ("in flight", IN_FLIGHT, True)
 
 
 def test_an_edit_of_what_is_in_flight_was_not_taken() -> None:
     edit = REDRIVE.model_copy(update={"edited": b"!"})
-    found = outcome_of(edit, done("refused", IN_FLIGHT), store(), [])
-    assert found is not None
-    assert (found.result, found.is_good) == ("refused", False)
+    result = outcome_of(edit, done("refused", IN_FLIGHT), store(), [])
+    assert result is not None
+    assert (result.result, result.is_good) == ("refused", False)
 
 
 def test_any_other_refusal_is_a_failure() -> None:

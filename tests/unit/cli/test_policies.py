@@ -21,8 +21,8 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def value(ran: CommandResult, section: str, key: str) -> tuple[Any, str]:
     """A value of the first service, and its origin."""
-    (found,) = [v for v in ran.document[0]["values"] if (v["section"], v["key"]) == (section, key)]
-    return found["value"], found["origin"]
+    (row,) = [v for v in ran.document[0]["values"] if (v["section"], v["key"]) == (section, key)]
+    return row["value"], row["origin"]
 
 
 def test_every_service_has_policies_without_a_file(ensemble: CommandLine) -> None:

@@ -83,7 +83,7 @@ PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operato
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "text"),
     [
         (
             {**PAUSED, "expected": ["PaymentConfirmed"], "remaining_ms": 12_000},
@@ -95,8 +95,8 @@ PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operato
         ),
     ],
 )
-def test_a_paused_order_says_since_when_by_whom_and_what_its_resume_does(state: dict[str, object], words: str) -> None:
-    assert waits_for(state, 5_000) == words
+def test_a_paused_order_says_since_when_by_whom_and_what_its_resume_does(state: dict[str, object], text: str) -> None:
+    assert waits_for(state, 5_000) == text
 
 
 SHEET = Sheet(

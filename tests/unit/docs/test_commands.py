@@ -36,7 +36,7 @@ def unknown_part(app: Any, command: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_that_a_page_names_exists(app: Any, page: Path) -> None:
     commands = set(COMMAND.findall(page.read_text()))
-    assert {words for words in commands if unknown_part(app, words)} == set()
+    assert {command for command in commands if unknown_part(app, command)} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -59,12 +59,12 @@ def assignment(before_revoke: Callable[[], None] = lambda: None) -> Assignment:
     return Assignment(plan, None, incremental=True, before_revoke=before_revoke)
 
 
-def places(*wanted: Place) -> list[TopicPartition]:
-    return [TopicPartition(*place) for place in wanted]
+def places(*assigned: Place) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in assigned]
 
 
-def started(members: Assignment, consumer: Any, *wanted: Place) -> None:
-    members.on_assign(consumer, places(*wanted))
+def started(members: Assignment, consumer: Any, *assigned: Place) -> None:
+    members.on_assign(consumer, places(*assigned))
     members.begin_restoring()
     members.start_restored(consumer)
     members.raise_failure()
@@ -144,12 +144,12 @@ class Group:
 
 
 @pytest.mark.parametrize(
-    ("group", "known"),
+    ("group", "is_member"),
     [(Group("me"), True), (Group("me", (COMMANDS, 0)), False), (Group("somebody else"), False)],
     ids=["gets nothing", "gets something", "not joined"],
 )
-def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Group, known: bool) -> None:
+def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Group, is_member: bool) -> None:
     members, consumer = assignment(), NotingConsumer({})
     members._admin = group
     members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
-    assert members.membership.is_member is known
+    assert members.membership.is_member is is_member

@@ -18,14 +18,14 @@ def calls() -> Iterator[BoundedCalls]:
 
 def test_a_call_that_ends_in_time_has_ended_when_it_returns(calls: BoundedCalls) -> None:
     # given two calls
-    made: list[int] = []
+    numbers: list[int] = []
 
     # when they are made
     for number in range(2):
-        calls.make(lambda number=number: made.append(number), LIMIT_S)  # type: ignore[misc]  # bound on purpose
+        calls.make(lambda number=number: numbers.append(number), LIMIT_S)  # type: ignore[misc]  # bound on purpose
 
     # then they have run, in order
-    assert made == [0, 1]
+    assert numbers == [0, 1]
 
 
 def test_what_a_call_raises_is_raised_where_it_was_asked_for(calls: BoundedCalls) -> None:

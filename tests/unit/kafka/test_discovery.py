@@ -73,8 +73,8 @@ def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.Monkey
     monkeypatch.setenv("ENSEMBLE_REGISTRY_PORT", "18081")
     with broker_of(COMPOSE_CLUSTER_ID) as port:
         monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
-        found = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
-    assert found.url == "http://127.0.0.1:18081/apis/ccompat/v7"
+        settings = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
+    assert settings.url == "http://127.0.0.1:18081/apis/ccompat/v7"
 
 
 def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +84,10 @@ def test_no_registry_comes_with_another_kafka_on_that_port(monkeypatch: pytest.M
 
 
 def test_who_names_the_kafka_names_the_registry() -> None:
-    named = KafkaSettings(bootstrap_servers="kafka.example:9092")
-    assert find_registry(RegistrySettings(url=None), named).url is None
+    kafka = KafkaSettings(bootstrap_servers="kafka.example:9092")
+    assert find_registry(RegistrySettings(url=None), kafka).url is None
 
 
 def test_a_registry_that_is_named_stays() -> None:
-    named = RegistrySettings(url="http://registry.example:8081")
-    assert find_registry(named, KafkaSettings(bootstrap_servers=None)) is named
+    settings = RegistrySettings(url="http://registry.example:8081")
+    assert find_registry(settings, KafkaSettings(bootstrap_servers=None)) is settings

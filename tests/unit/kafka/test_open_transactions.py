@@ -17,7 +17,7 @@ class Ends:
     def __init__(self) -> None:
         self.now, self.stable, self.high = 0.0, 5, 5
 
-    def list_offsets(self, wanted: Any, isolation_level: IsolationLevel, request_timeout: float) -> Any:
+    def list_offsets(self, offset_specs: Any, isolation_level: IsolationLevel, request_timeout: float) -> Any:
         end = self.stable if isolation_level is IsolationLevel.READ_COMMITTED else self.high
         answer: Future[Any] = Future()
         answer.set_result(SimpleNamespace(offset=end))

@@ -55,73 +55,73 @@ def failing(error: Exception) -> Callable[[], Any]:
     return answer
 
 
-def refusal(status: int, code: Any, words: str = "no") -> SchemaRegistryError:
-    return SchemaRegistryError(status, code, words)
+def refusal(status: int, code: Any, message: str = "no") -> SchemaRegistryError:
+    return SchemaRegistryError(status, code, message)
 
 
 MISSING = refusal(404, 40403)
 
 
 def test_a_schema_is_asked_for_once() -> None:
-    asked, client = registry(lambda: SCHEMA)
-    found = [asked.find(7) for _ in range(3)]
-    assert {version.name for version in found if version} == {"till.events.Sold"}
+    sources, client = registry(lambda: SCHEMA)
+    versions = [sources.find(7) for _ in range(3)]
+    assert {version.name for version in versions if version} == {"till.events.Sold"}
     assert client.asked == 1
 
 
 def test_an_id_of_a_file_is_never_asked_for() -> None:
-    asked, client = registry(failing(MISSING))
-    assert asked.find(DRAFT_IDS) is None
+    sources, client = registry(failing(MISSING))
+    assert sources.find(DRAFT_IDS) is None
     assert client.asked == 0
 
 
 def test_an_id_that_a_settled_registry_does_not_know_is_unknown() -> None:
-    asked, client = registry(failing(MISSING), settle_s=0)
-    assert asked.find(7) is None
-    assert asked.find(7) is None
+    sources, client = registry(failing(MISSING), settle_s=0)
+    assert sources.find(7) is None
+    assert sources.find(7) is None
     assert client.asked == 1
 
 
 def test_a_registry_that_has_just_begun_to_answer_is_asked_again() -> None:
     clock = Clock()
-    asked, client = registry(failing(MISSING), clock, settle_s=10)
+    sources, client = registry(failing(MISSING), clock, settle_s=10)
     for _ in range(9):
         with pytest.raises(SchemasUnavailable, match="id 7 is unknown"):
-            asked.find(7)
+            sources.find(7)
         clock.now += 1.1
     clock.now += 1.1
-    assert asked.find(7) is None
+    assert sources.find(7) is None
     assert client.asked == 10
 
 
 def test_after_an_outage_it_has_to_settle_again() -> None:
     clock = Clock()
-    asked, client = registry(lambda: SCHEMA, clock, settle_s=10)
-    asked.find(1)
+    sources, client = registry(lambda: SCHEMA, clock, settle_s=10)
+    sources.find(1)
     clock.now += 20
     client.answer = failing(httpx2.ConnectError("refused"))
     with pytest.raises(SchemasUnavailable, match="refused"):
-        asked.find(7)
+        sources.find(7)
     clock.now += 2
     client.answer = failing(MISSING)
     with pytest.raises(SchemasUnavailable, match="id 7 is unknown"):
-        asked.find(7)
+        sources.find(7)
 
 
 def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
     clock = Clock()
-    asked, client = registry(failing(httpx2.ConnectError("refused")), clock)
+    sources, client = registry(failing(httpx2.ConnectError("refused")), clock)
     for _ in range(5):
         with pytest.raises(SchemasUnavailable, match=f"{URL}: refused"):
-            asked.find(7)
+            sources.find(7)
     assert client.asked == 1
     clock.now += 1.1
     client.answer = lambda: SCHEMA
-    assert asked.find(7) is not None
+    assert sources.find(7) is not None
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (refusal(404, None), "is the path of the URL right"),
         (refusal(404, -1), "is the path of the URL right"),
@@ -132,23 +132,23 @@ def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
         (httpx2.ReadTimeout("timed out"), "timed out"),
     ],
 )
-def test_what_is_no_clear_answer_is_waited_for(error: Exception, words: str) -> None:
-    asked, _ = registry(failing(error))
-    with pytest.raises(SchemasUnavailable, match=words):
-        asked.find(7)
+def test_what_is_no_clear_answer_is_waited_for(error: Exception, message: str) -> None:
+    sources, _ = registry(failing(error))
+    with pytest.raises(SchemasUnavailable, match=message):
+        sources.find(7)
 
 
 @pytest.mark.parametrize("status", [409, 422])
 def test_a_refused_schema_is_the_users_mistake(status: int) -> None:
-    asked, _ = registry(failing(refusal(status, status, "incompatible: must")))
+    sources, _ = registry(failing(refusal(status, status, "incompatible: must")))
     with pytest.raises(ConfigurationError, match="incompatible: must"):
-        asked.ask(lambda: asked.client.get_schema(7))
+        sources.ask(lambda: sources.client.get_schema(7))
 
 
 @pytest.mark.parametrize("text", ['"string"', "[]", "{", '{"type": "record"}'])
 def test_what_is_no_record_is_no_schema_of_ours(text: str) -> None:
-    asked, _ = registry(lambda: Schema(text, "AVRO"), settle_s=0)
-    assert asked.find(7) is None
+    sources, _ = registry(lambda: Schema(text, "AVRO"), settle_s=0)
+    assert sources.find(7) is None
 
 
 def test_without_a_url_the_files_give_the_ids(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,13 +45,13 @@ def test_a_slot_that_was_given_back_is_taken_again(tmp_path: Path) -> None:
 def test_the_slot_of_a_killed_process_passes_to_its_successor(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
-        held = holder.stdout.readline().strip()
+        held_name = holder.stdout.readline().strip()
         with take_slot("payment", "auto", tmp_path) as beside:
-            assert beside.name != held
+            assert beside.name != held_name
         holder.kill()
         holder.wait(10)
         with take_slot("payment", "auto", tmp_path) as successor:
-            assert successor.name == held
+            assert successor.name == held_name
 
 
 def test_a_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:

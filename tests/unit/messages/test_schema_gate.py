@@ -72,9 +72,9 @@ def test_the_next_release_gets_the_next_id_and_keeps_the_first(released: Path) -
     assert [version.id for version in release_schemas(changed)] == [1001]
     schemas = SchemaSet(released)
     assert [(version.id, version.version) for version in schemas.versions(NAME)] == [(1000, 1), (1001, 2)]
-    found = schemas.find(1000)
-    assert found is not None
-    assert found.version == 1
+    version = schemas.find(1000)
+    assert version is not None
+    assert version.version == 1
     assert check_compatibility(schemas) == []
 
 
@@ -82,9 +82,9 @@ def test_a_draft_has_an_id_that_follows_from_its_content(released: Path) -> None
     first = write(released, [*FIELDS, {"name": "extra", "type": "string", "default": ""}]).id_of(NAME)
     second = write(released, [*FIELDS, {"name": "extra", "type": "string", "default": "x"}]).id_of(NAME)
     assert first != second
-    found = SchemaSet(released).find(second)
-    assert found is not None
-    assert not found.is_released
+    version = SchemaSet(released).find(second)
+    assert version is not None
+    assert not version.is_released
 
 
 def test_documentation_may_change_at_any_time(released: Path) -> None:
@@ -93,8 +93,8 @@ def test_documentation_may_change_at_any_time(released: Path) -> None:
 
 
 def test_a_change_that_was_not_released_is_reported(released: Path) -> None:
-    found = problems(released, [*FIELDS, {"name": "extra", "type": "string", "default": ""}])
-    assert found == f"{NAME}: version 2 is not released yet; run `ensemble schemas release`"
+    problem = problems(released, [*FIELDS, {"name": "extra", "type": "string", "default": ""}])
+    assert problem == f"{NAME}: version 2 is not released yet; run `ensemble schemas release`"
 
 
 def test_a_changed_default_is_a_change(released: Path) -> None:
@@ -155,9 +155,9 @@ def test_an_incompatible_change_is_explained(released: Path, fields: list[dict[s
 def test_every_released_version_counts_not_only_the_last(released: Path) -> None:
     extra = {"name": "extra", "type": "string", "default": ""}
     release_schemas(write(released, [*FIELDS, extra]))
-    found = problems(released, [*FIELDS, {**extra, "type": "int", "default": 0}, {"name": "note2", "type": "string"}])
-    assert "records of version 1: note2 is missing" in found
-    assert "records of version 2: extra is string there and int here" in found
+    problem = problems(released, [*FIELDS, {**extra, "type": "int", "default": 0}, {"name": "note2", "type": "string"}])
+    assert "records of version 1: note2 is missing" in problem
+    assert "records of version 2: extra is string there and int here" in problem
 
 
 def test_an_edited_release_is_found(released: Path) -> None:

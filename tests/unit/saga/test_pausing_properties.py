@@ -134,10 +134,10 @@ def test_a_deadline_is_as_far_away_after_a_pause_as_before(
     story: list[Message | None], moment: int, seconds: int
 ) -> None:
     order_saga = tell(OrderSaga(PLACED), *story[:moment], PAUSE)
-    left = order_saga.state.remaining_ms
+    remaining_ms = order_saga.state.remaining_ms
     tell(order_saga.wait(seconds), RESUME)
-    if left is not None:
-        assert order_saga.state.due_at == order_saga.now + left
+    if remaining_ms is not None:
+        assert order_saga.state.due_at == order_saga.now + remaining_ms
 
 
 @given(anything, boards)
@@ -147,12 +147,12 @@ def test_each_twice_is_as_once(story: list[Message | None], board: set[object]) 
         once.pause_for_all(*place)  # type: ignore[misc]  # a scope and a name
         twice.pause_for_all(*place)  # type: ignore[misc]  # as above
     for what in story:
-        wanted = retry(once.state.step or "", once.state.attempt) if what is RETRY else what
-        tell(once, wanted)
-        tell(twice, wanted)
-        if is_idempotent(wanted, twice):
+        trigger = retry(once.state.step or "", once.state.attempt) if what is RETRY else what
+        tell(once, trigger)
+        tell(twice, trigger)
+        if is_idempotent(trigger, twice):
             twice.now -= 1
-            twice.on(wanted)  # type: ignore[arg-type]  # no deadline
+            twice.on(trigger)  # type: ignore[arg-type]  # no deadline
             assert twice.sent == []
     assert without_times(once.state) == without_times(twice.state)
 

@@ -136,8 +136,8 @@ def test_every_order_ends_when_participants_answer_in_time(story: list[Message |
     for _ in range(40):
         if order_saga.state.status not in UNDER_WAY:
             break
-        asked = [type(command).__name__ for command in order_saga.sent]
-        tell(order_saga, data.draw(st.sampled_from([TIME_OUT, *REPLIES[asked[0]]])) if asked else TIME_OUT)
+        commands = [type(command).__name__ for command in order_saga.sent]
+        tell(order_saga, data.draw(st.sampled_from([TIME_OUT, *REPLIES[commands[0]]])) if commands else TIME_OUT)
     assert order_saga.state.status in {"completed", "cancelled", "compensation_failed"}
     check_end(order_saga.state)
 

@@ -108,7 +108,7 @@ def test_a_refused_irreversible_step_is_not_owed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "words"),
+    ("steps", "reason"),
     [
         ((), "the first step needs a status"),
         ((PICK,), "the first step needs a status"),
@@ -117,8 +117,8 @@ def test_a_refused_irreversible_step_is_not_owed() -> None:
         ((PAY, replace(PICK, status="cancelled")), "which the engine gives"),
     ],
 )
-def test_refuses_a_table_that_cannot_be_played(steps: tuple[Any, ...], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_refuses_a_table_that_cannot_be_played(steps: tuple[Any, ...], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
         saga(*steps)
 
 
@@ -156,11 +156,11 @@ def test_names_what_a_role_lacks() -> None:
 
     with pytest.raises(ConfigurationError) as error:
         check_saga(SMALL, Idle, POLICIES)
-    said = str(error.value)
-    assert "Idle does not conduct it; mark the class with @conducts" in said
-    assert "no method of Idle has @handles(RequestCancellation)" in said
-    assert 'no method of Idle has @when_due("retention")' in said
-    assert "complete_order makes CompleteOrder, which the buses of Idle do not declare" in said
+    message = str(error.value)
+    assert "Idle does not conduct it; mark the class with @conducts" in message
+    assert "no method of Idle has @handles(RequestCancellation)" in message
+    assert 'no method of Idle has @when_due("retention")' in message
+    assert "complete_order makes CompleteOrder, which the buses of Idle do not declare" in message
 
 
 def unnamed() -> Callable[[OrderState], Command]:
@@ -173,7 +173,7 @@ def test_names_a_builder_that_does_not_say_what_it_makes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "reason"),
     [
         ({"steps": {"pay": POLICY}}, "step 'pick' has no policy"),
         ({"steps": {"pay": POLICY, "pick": POLICY, "pack": POLICY}}, "policy for step 'pack', but the table has none"),
@@ -183,6 +183,6 @@ def test_names_a_builder_that_does_not_say_what_it_makes() -> None:
         ({"steps": {"pay": POLICY.model_copy(update={"on_exhaustion": "pause"}), "pick": POLICY}}, "pay would pause"),
     ],
 )
-def test_names_the_policy_that_is_missing_or_too_much(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
+def test_names_the_policy_that_is_missing_or_too_much(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
         check_saga(SMALL, Conductor, POLICIES.model_copy(update=change))

@@ -225,7 +225,7 @@ def test_an_order_is_held_whole_or_not_at_all(decisions: list[Decision]) -> None
 
         for reservation in warehouse.reservations.values():
             assert bool(reservation.lines) == (reservation.status == "reserved")
-        assert held(warehouse.reservations.values()) == {
+        assert reserved_quantities(warehouse.reservations.values()) == {
             s: v.reserved for s, v in warehouse.stock.items() if v.reserved
         }
 
@@ -240,7 +240,7 @@ def assert_conserved(warehouse: Warehouse, ledger: list[Fact]) -> None:
     assert [fact.sequence for fact in ledger] == list(range(1, len(ledger) + 1))
 
 
-def held(reservations: Iterable[Reservation]) -> dict[str, int]:
+def reserved_quantities(reservations: Iterable[Reservation]) -> dict[str, int]:
     """Pieces by sku, as the reservations have them."""
     pieces: Counter[str] = Counter()
     for reservation in reservations:

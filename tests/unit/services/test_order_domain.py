@@ -22,7 +22,7 @@ from tests.support.order_messages import lines, order_placed, place_order
 TERMS_HASH = fingerprint(place_order())
 
 
-def known(status: str = "placed", terms_hash: str = TERMS_HASH) -> Order:
+def existing_order(status: str = "placed", terms_hash: str = TERMS_HASH) -> Order:
     return Order(order_id="o-1", status=status, terms_hash=terms_hash)
 
 
@@ -39,12 +39,12 @@ def known(status: str = "placed", terms_hash: str = TERMS_HASH) -> Order:
     ids=lambda change: next(iter(change)),
 )
 def test_each_term_makes_another_order(change: dict[str, object]) -> None:
-    assert isinstance(place(known(), place_order(**change)), Contradicted)
-    assert isinstance(recognise(known(), order_placed(**change)), Contradicted)
+    assert isinstance(place(existing_order(), place_order(**change)), Contradicted)
+    assert isinstance(recognise(existing_order(), order_placed(**change)), Contradicted)
 
 
 def test_the_time_of_placing_is_no_term() -> None:
-    assert recognise(known(), order_placed(placed_at=5)) == Repeated()
+    assert recognise(existing_order(), order_placed(placed_at=5)) == Repeated()
 
 
 def test_command_and_event_of_one_order_have_one_fingerprint() -> None:
@@ -52,20 +52,20 @@ def test_command_and_event_of_one_order_have_one_fingerprint() -> None:
 
 
 def test_a_new_order_is_accepted_until_it_is_read_back() -> None:
-    assert place(None, place_order()) == Accepted(known("accepted"))
-    assert recognise(known("accepted"), order_placed()) == Accepted(known("placed"))
+    assert place(None, place_order()) == Accepted(existing_order("accepted"))
+    assert recognise(existing_order("accepted"), order_placed()) == Accepted(existing_order("placed"))
 
 
 def test_the_first_on_the_topic_wins_over_what_was_accepted_here() -> None:
     other = order_placed(customer_id="c-2")
 
-    outcome = recognise(known("accepted"), other)
+    outcome = recognise(existing_order("accepted"), other)
 
-    assert outcome == Accepted(known("placed", fingerprint(other)))
+    assert outcome == Accepted(existing_order("placed", fingerprint(other)))
 
 
 def test_a_contradiction_names_the_order() -> None:
-    match place(known(), place_order(currency="USD")):
+    match place(existing_order(), place_order(currency="USD")):
         case Contradicted(reason):
             assert "order_id: o-1 was placed before on other terms" in reason
         case outcome:
@@ -75,7 +75,7 @@ def test_a_contradiction_names_the_order() -> None:
 def test_a_closed_order_learns_its_terms_and_stays_closed() -> None:
     closed = complete(None, CompleteOrder(order_id="o-1"))
 
-    assert recognise(closed, order_placed()) == Accepted(known("completed"))
+    assert recognise(closed, order_placed()) == Accepted(existing_order("completed"))
 
 
 def test_an_order_that_was_closed_before_it_was_known_is_not_placed_again() -> None:
@@ -83,14 +83,14 @@ def test_an_order_that_was_closed_before_it_was_known_is_not_placed_again() -> N
 
 
 def test_the_first_closing_wins() -> None:
-    cancelled = cancel(known(), CancelOrder(order_id="o-1", reason="no stock"))
+    cancelled = cancel(existing_order(), CancelOrder(order_id="o-1", reason="no stock"))
 
     assert complete(cancelled, CompleteOrder(order_id="o-1")) == cancelled
     assert closing_event(cancelled) == OrderCancelled(order_id="o-1", reason="no stock")
 
 
 def test_completion_is_told_as_such() -> None:
-    completed = complete(known(), CompleteOrder(order_id="o-1"))
+    completed = complete(existing_order(), CompleteOrder(order_id="o-1"))
 
-    assert completed == known("completed")
+    assert completed == existing_order("completed")
     assert closing_event(completed) == OrderCompleted(order_id="o-1")
