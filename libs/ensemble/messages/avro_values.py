@@ -1,4 +1,4 @@
-"""Turns messages into plain values for the Avro writer. How is decided once per class; a flat message needs nothing."""
+"""Turns messages into plain values for the Avro writer. What to convert is decided once for each class."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-Plain = Callable[[Any], dict[str, Any]]
+ToPlain = Callable[[Any], dict[str, Any]]
+"""Returns the fields of an instance as values that the Avro writer takes."""
 _Convert = Callable[[Any], Any]
+"""Does so for one value."""
 
 
-def plain_for(model: type[BaseModel], full_names: Mapping[str, str]) -> Plain | None:
-    """Return a function from instance to dict, or None if the instance's own `__dict__` will do.
+def plain_for(model: type[BaseModel], full_names: Mapping[str, str]) -> ToPlain | None:
+    """Return the function for instances of `model`, or None if the instance's own `__dict__` will do.
 
     `full_names` has the full Avro name of each nested record, by class name.
     """
@@ -21,26 +23,26 @@ def plain_for(model: type[BaseModel], full_names: Mapping[str, str]) -> Plain | 
     nested = tuple((name, convert) for name, convert in converters.items() if convert is not None)
     if not nested:
         return None
-    return _one(*nested[0]) if len(nested) == 1 else _several(nested)
+    return _convert_one(*nested[0]) if len(nested) == 1 else _convert_several(nested)
 
 
-def _one(name: str, convert: _Convert) -> Plain:
-    def plain(model: Any) -> dict[str, Any]:
+def _convert_one(name: str, convert: _Convert) -> ToPlain:
+    def to_plain(model: Any) -> dict[str, Any]:
         values: dict[str, Any] = model.__dict__.copy()
         values[name] = convert(values[name])
         return values
 
-    return plain
+    return to_plain
 
 
-def _several(nested: tuple[tuple[str, _Convert], ...]) -> Plain:
-    def plain(model: Any) -> dict[str, Any]:
+def _convert_several(nested: tuple[tuple[str, _Convert], ...]) -> ToPlain:
+    def to_plain(model: Any) -> dict[str, Any]:
         values: dict[str, Any] = model.__dict__.copy()
         for name, convert in nested:
             values[name] = convert(values[name])
         return values
 
-    return plain
+    return to_plain
 
 
 def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | None:
@@ -48,9 +50,9 @@ def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | Non
     if origin is Annotated:
         return _converter(args[0], full_names)
     if origin in {Union, types.UnionType}:
-        return _of_optional(next(arg for arg in args if arg is not types.NoneType), full_names)
+        return _optional_converter(next(arg for arg in args if arg is not types.NoneType), full_names)
     if origin is tuple:
-        return _of_items(_converter(args[0], full_names))
+        return _items_converter(_converter(args[0], full_names))
     return (plain_for(annotation, full_names) or vars) if _is_record(annotation) else None
 
 
@@ -58,7 +60,7 @@ def _is_record(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _of_optional(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
+def _optional_converter(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
     """Pair a record with its name: the writer would otherwise validate all of it to find its branch of the union."""
     convert = _converter(inner, full_names)
     if convert is None:
@@ -69,5 +71,5 @@ def _of_optional(inner: Any, full_names: Mapping[str, str]) -> _Convert | None:
     return lambda value: None if value is None else (name, convert(value))
 
 
-def _of_items(convert: _Convert | None) -> _Convert | None:
+def _items_converter(convert: _Convert | None) -> _Convert | None:
     return None if convert is None else lambda values: [convert(value) for value in values]

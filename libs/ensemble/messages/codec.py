@@ -1,4 +1,4 @@
-"""Messages as bytes: magic 0, a four byte schema id, Avro. All that a type needs is looked up once.
+"""Messages as bytes: the magic byte 0, a schema id in four bytes, Avro. What a type needs is looked up once.
 
 fastavro reads and writes Avro; there is no codec of our own, on purpose.
 Times stay integers: schemas lose their logical types before they get here.
@@ -15,7 +15,7 @@ from fastavro.schema import SchemaParseException
 from pydantic import BaseModel, ValidationError
 
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
-from ensemble.messages.avro_values import Plain, plain_for
+from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
 from ensemble.messages.message import Message, schema_name
 from ensemble.messages.schema_set import (
@@ -29,7 +29,9 @@ from ensemble.messages.schema_set import (
 
 M = TypeVar("M", bound=Message)
 Encoder = Callable[[M], bytes]
+"""Returns the value of a record. It raises UnencodableMessage."""
 Decoder = Callable[[bytes], M]
+"""Returns the message in a record's value. It raises UndecodableRecord."""
 
 PREFIX_LENGTH = 5
 
@@ -49,15 +51,15 @@ def id_in(value: bytes) -> int:
 
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
-    """Return a function from message to record value. It owns a buffer: each thread takes an encoder of its own."""
-    schema = _parsed(message_type.__schemas__.schema_of(message_type))
+    """Return the encoder of a type. It owns a buffer: each thread takes an encoder of its own."""
+    schema = _parse(message_type.__schemas__.schema_of(message_type))
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
     return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
 
 
 def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decoder[M]]:
-    """Return a reader for each version that records of this type may be written in, by the version's prefix."""
+    """Return a decoder for each version that records of this type may be written in, by the version's prefix."""
     versions = (source or message_type.__schemas__).versions(schema_name(message_type))
     return {prefix_of(version.id): decoder_for(message_type, version.schema) for version in versions}
 
@@ -65,7 +67,7 @@ def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> d
 def decoder_for_new_schema(
     prefix: bytes, types: Iterable[type[M]], sources: SchemaSourceSelector
 ) -> tuple[type[M], Decoder[M]] | None:
-    """Return the type and reader of a prefix that came up after start, or None if it belongs to none of `types`.
+    """Return the type and decoder of a prefix that came up after start, or None if it belongs to none of `types`.
 
     Raises SchemasUnavailable if `sources` cannot say now.
     """
@@ -81,15 +83,15 @@ def decoder_for_new_schema(
         return None
 
 
-def decoder_for(message_type: type[M], written: Schema) -> Decoder[M]:
-    """Return a function from values written with one schema to validated messages; it raises UndecodableRecord."""
-    own = message_type.__schemas__.schema_of(message_type)
-    writer = _parsed(written)
-    reader = None if fingerprint(written) == fingerprint(own) else _parsed(own)
+def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
+    """Return the decoder of records that were written with one schema. Its names are local: it runs for each record."""
+    own_schema = message_type.__schemas__.schema_of(message_type)
+    writer = _parse(writer_schema)
+    reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse(own_schema)
     validate = message_type.__pydantic_validator__.validate_python
     read, open_bytes, skip = schemaless_reader, io.BytesIO, PREFIX_LENGTH
 
-    def read_message(value: bytes) -> M:
+    def decode(value: bytes) -> M:
         stream = open_bytes(value)
         stream.seek(skip)
         try:
@@ -102,7 +104,7 @@ def decoder_for(message_type: type[M], written: Schema) -> Decoder[M]:
             raise _surplus(message_type.__name__, stream, value)
         return message
 
-    return read_message
+    return decode
 
 
 class Decoded(NamedTuple):
@@ -119,7 +121,7 @@ class GenericDecoder:
 
     def __init__(self, sources: Iterable[SchemaSource | SchemaSourceSelector]) -> None:
         self._sources = tuple(sources)
-        self._known: dict[int, tuple[SchemaVersion, Any]] = {}
+        self._versions: dict[int, tuple[SchemaVersion, Any]] = {}
 
     def decode(self, value: bytes) -> Decoded:
         """Return name, version and fields of a record's value. Raises UndecodableRecord or UnknownSchema."""
@@ -140,16 +142,16 @@ class GenericDecoder:
         return f"{version.name} v{version.version}"
 
     def _schema(self, schema_id: int) -> tuple[SchemaVersion, Any]:
-        if schema_id not in self._known:
+        if schema_id not in self._versions:
             version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
             if version is None:
                 raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
-            self._known[schema_id] = (version, _parsed(version.schema))
-        return self._known[schema_id]
+            self._versions[schema_id] = (version, _parse(version.schema))
+        return self._versions[schema_id]
 
 
-def _encoder(schema: Any, buffer: io.BytesIO, to_plain: Plain) -> Encoder[Any]:
-    """Return the encoder that writes behind the prefix in `buffer`. All names are local: it runs for each message."""
+def _encoder(schema: Any, buffer: io.BytesIO, to_plain: ToPlain) -> Encoder[Any]:
+    """Return the encoder that writes behind the prefix in `buffer`. Its names are local: it runs for each message."""
     seek, truncate, content, write, start = (
         buffer.seek,
         buffer.truncate,
@@ -179,9 +181,9 @@ def _surplus(name: str, stream: io.BytesIO, value: bytes) -> UndecodableRecord:
     return UndecodableRecord(f"{name}: {len(value) - stream.tell()} bytes are left over after its last field")
 
 
-def _full_names(parsed: Any) -> dict[str, str]:
-    return {name.rpartition(".")[2]: name for name in parsed["__named_schemas"]}
+def _full_names(schema: Any) -> dict[str, str]:
+    return {name.rpartition(".")[2]: name for name in schema["__named_schemas"]}
 
 
-def _parsed(schema: Schema) -> Any:
+def _parse(schema: Schema) -> Any:
     return parse_schema(without_logical_types(schema), named_schemas={})

@@ -12,14 +12,17 @@ from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, pars
 from ensemble.messages.schema_set import Schema, without_logical_types
 
 
-def broken_by_reading(reader: Schema, writer: Schema) -> list[str]:
-    """Return each reason why a reader with the one schema cannot read records that were written with the other."""
-    reading, written = (parse(json.dumps(without_logical_types(schema))) for schema in (reader, writer))
-    verdict = _compare(reading, written)
+def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
+    """Return each reason why code with the schema `reader` cannot read records of the schema `writer`.
+
+    A reason says "here" for the reader and "there" for the writer.
+    """
+    avro_reader, avro_writer = (parse(json.dumps(without_logical_types(schema))) for schema in (reader, writer))
+    verdict = _compare(avro_reader, avro_writer)
     reasons = list(_logical_changes(reader, writer, ""))
     if _is_compatible(verdict):
         return reasons
-    return [*reasons, *(list(_reasons(reading, written, "")) or sorted(verdict.messages))]
+    return [*reasons, *(list(_reasons(avro_reader, avro_writer, "")) or sorted(verdict.messages))]
 
 
 def _compare(reader: Any, writer: Any) -> SchemaCompatibilityResult:
@@ -77,9 +80,9 @@ def _union_reasons(reader: UnionSchema, writer: Any, at: str) -> Iterator[str]:
     for branch in branches:
         if _is_compatible(_compare(reader, branch)):
             continue
-        alike = [own for own in reader.schemas if own.type == branch.type]
-        if alike:
-            yield from _reasons(alike[0], branch, at)
+        same_type = [own for own in reader.schemas if own.type == branch.type]
+        if same_type:
+            yield from _reasons(same_type[0], branch, at)
         else:
             yield f"{at} may be {_describe(branch)} there and only {_describe(reader)} here"
 

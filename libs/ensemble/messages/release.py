@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.errors import ConfigurationError, Problem
-from ensemble.messages.compatibility import broken_by_reading
+from ensemble.messages.compatibility import incompatibilities
 from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, fingerprint
 
 
 def check_compatibility(schemas: SchemaSet) -> list[Problem]:
     """Return what is wrong with the working schemas and the released ones; nothing if they may be deployed."""
-    return _damage(schemas) or [*_breaks(schemas), *_unreleased(schemas)]
+    return _find_damage(schemas) or [*_find_breaks(schemas), *_find_unreleased(schemas)]
 
 
 def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
@@ -29,37 +29,40 @@ def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
 
     Raises ConfigurationError if a change breaks readers or writers of a released version.
     """
-    if problems := _damage(schemas) or _breaks(schemas):
+    if problems := _find_damage(schemas) or _find_breaks(schemas):
         raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
     registry = json.loads(json.dumps(schemas.registry))
     if registry["first_id"] is None:
         raise ConfigurationError(
             f'{schemas.directory / "registry.json"} does not exist: begin it with {{"first_id": N}}'
         )
-    drafts = [schemas.versions(name)[-1] for name in schemas.names() if not schemas.versions(name)[-1].is_released]
-    new = [draft._replace(id=number, is_released=True) for number, draft in enumerate(drafts, start=_next_id(registry))]
-    for version in new:
-        _write_release(schemas, registry, version)
+    newest = [schemas.versions(name)[-1] for name in schemas.names()]
+    drafts = [version for version in newest if not version.is_released]
+    releases = [draft._replace(id=id_, is_released=True) for id_, draft in enumerate(drafts, start=_next_id(registry))]
+    for version in releases:
+        _add_release(schemas, registry, version)
     _write_json(schemas.directory / "registry.json", registry)
-    return new
+    return releases
 
 
-def _damage(schemas: SchemaSet) -> list[Problem]:
+def _find_damage(schemas: SchemaSet) -> list[Problem]:
     """Return what must be repaired before versions can be compared at all."""
-    return [*_misplaced(schemas), *_edited(schemas), *_ids_given_twice(schemas)]
+    return [*_find_misplaced(schemas), *_find_edited(schemas), *_find_reused_ids(schemas)]
 
 
-def _breaks(schemas: SchemaSet) -> list[Problem]:
-    return [*_removed(schemas), *_incompatible(schemas)]
+def _find_breaks(schemas: SchemaSet) -> list[Problem]:
+    """Return what a release would break for records that are on the topics, or for older code."""
+    return [*_find_removed(schemas), *_find_incompatible(schemas)]
 
 
 def _next_id(registry: dict[str, Any]) -> int:
-    taken = [entry["id"] for versions in registry["schemas"].values() for entry in versions.values()]
-    first: int = registry["first_id"]
-    return max(taken, default=first - 1) + 1
+    ids = [entry["id"] for versions in registry["schemas"].values() for entry in versions.values()]
+    first_id: int = registry["first_id"]
+    return max(ids, default=first_id - 1) + 1
 
 
-def _write_release(schemas: SchemaSet, registry: dict[str, Any], version: SchemaVersion) -> None:
+def _add_release(schemas: SchemaSet, registry: dict[str, Any], version: SchemaVersion) -> None:
+    """Copy the working schema to released/, and enter the version in `registry`."""
     source = schemas.working_path(version.name)
     target = schemas.released_path(version.name, version.version)
     target.parent.mkdir(exist_ok=True)
@@ -73,14 +76,14 @@ def _write_json(path: Path, content: Schema) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _misplaced(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_misplaced(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         path = schemas.working_path(name)
         if path.stem != name.rpartition(".")[2]:
             yield Problem(name, f"lies in {path.name}; a file is named after its record")
 
 
-def _edited(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_edited(schemas: SchemaSet) -> Iterator[Problem]:
     for name, versions in schemas.registry["schemas"].items():
         for number, entry in versions.items():
             path = schemas.released_path(name, number)
@@ -94,7 +97,7 @@ def _edited(schemas: SchemaSet) -> Iterator[Problem]:
                 )
 
 
-def _ids_given_twice(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_reused_ids(schemas: SchemaSet) -> Iterator[Problem]:
     owners: dict[int, str] = {}
     for name, versions in schemas.registry["schemas"].items():
         for number, entry in versions.items():
@@ -103,25 +106,25 @@ def _ids_given_twice(schemas: SchemaSet) -> Iterator[Problem]:
             owners[entry["id"]] = f"{name} version {number}"
 
 
-def _removed(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_removed(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.registry["schemas"]:
         if name not in schemas.working:
             yield Problem(name, "was released, but its .avsc is gone: records of it on the topics would have no reader")
 
 
-def _unreleased(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_unreleased(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         if not (last := schemas.versions(name)[-1]).is_released:
             yield Problem(name, f"version {last.version} is not released yet; run `ensemble schemas release`")
 
 
-def _incompatible(schemas: SchemaSet) -> Iterator[Problem]:
+def _find_incompatible(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         working = schemas.working[name]
         for old in schemas.released_versions(name):
-            for reason in broken_by_reading(working, old.schema):
+            for reason in incompatibilities(working, old.schema):
                 yield Problem(name, f"new readers cannot read records of version {old.version}: {reason}")
-            for reason in broken_by_reading(old.schema, working):
+            for reason in incompatibilities(old.schema, working):
                 yield Problem(name, f"readers of version {old.version} cannot read new records: {reason}")
 
 
@@ -132,7 +135,7 @@ def main(arguments: list[str]) -> int:
             sets = [SchemaSet(Path(directory)) for directory in directories]
             return _print_problems([problem for schemas in sets for problem in check_compatibility(schemas)])
         case ["release", *directories] if directories:
-            return _print_released(directories)
+            return _release_all(directories)
         case _:
             sys.stderr.write("usage: python -m ensemble.messages.release check|release DIRECTORY...\n")
             return 2
@@ -143,9 +146,9 @@ def _print_problems(problems: list[Problem]) -> int:
     return 1 if problems else 0
 
 
-def _print_released(directories: list[str]) -> int:
+def _release_all(directories: list[str]) -> int:
     try:
-        released = [version for each in directories for version in release_schemas(SchemaSet(Path(each)))]
+        released = [version for directory in directories for version in release_schemas(SchemaSet(Path(directory)))]
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -149,7 +149,7 @@ class SchemaSet:
     def read(self, path: Path) -> Schema:
         """Return the content of one schema file, which is read once."""
         if path not in self._files:
-            self._files[path] = _record_in(path)
+            self._files[path] = _read_record(path)
         return self._files[path]
 
 
@@ -166,7 +166,7 @@ def read_json(path: Path) -> Schema:
     return content
 
 
-def _record_in(path: Path) -> Schema:
+def _read_record(path: Path) -> Schema:
     content = read_json(path)
     if content.get("type") != "record" or not {"name", "fields"} <= content.keys():
         raise ConfigurationError(f"{path} describes no record: it needs type, name and fields")
@@ -192,19 +192,19 @@ def draft_id(schema: Schema) -> int:
 
 def without_logical_types(schema: Schema) -> Schema:
     """Return the same schema with times as plain numbers, as records are read and written."""
-    plain: Schema = _in_short(_without(schema, "logicalType"))
+    plain: Schema = _shorten(_without(schema, "logicalType"))
     return plain
 
 
-def _in_short(node: Any) -> Any:
+def _shorten(node: Any) -> Any:
     """Shorten `{"type": "long"}` to `"long"`, which a codec reads faster."""
     match node:
         case {"type": str(name)} if len(node) == 1:
             return name
         case dict():
-            return {name: _in_short(value) for name, value in node.items()}
+            return {name: _shorten(value) for name, value in node.items()}
         case list():
-            return [_in_short(item) for item in node]
+            return [_shorten(item) for item in node]
         case _:
             return node
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def check_names(where: Where, names: Collection[str], allowed: Collection[str], label: str) -> Iterator[Fault]:
-    """Return a fault for each name below `where` that is not allowed; `label` introduces the allowed ones."""
+    """Yield a fault for each name below `where` that is not allowed; `label` introduces the allowed ones."""
     listing = ", ".join(sorted(allowed)) or "none"
     for name in names:
         if name not in allowed:
@@ -24,7 +24,7 @@ def check_names(where: Where, names: Collection[str], allowed: Collection[str], 
 
 
 def check_tables(where: Where, entries: Mapping[str, Any]) -> Iterator[Fault]:
-    """Return a fault for each entry below `where` that is not a table."""
+    """Yield a fault for each entry below `where` that is not a table."""
     for name, value in entries.items():
         if not isinstance(value, Mapping):
             header = ".".join((*where, name))
@@ -32,7 +32,7 @@ def check_tables(where: Where, entries: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def check_table(file: PolicyFile, where: Where, kind: type[T], below: Mapping[str, Any]) -> Iterator[Fault]:
-    """Return what is wrong with the keys of a table, and with the policy that it makes over the values `below`."""
+    """Yield what is wrong with the keys of a table, and with the policy that it makes over the values `below`."""
     table = file.table(*where)
     yield from check_names(where, table, below, "its keys are")
     yield from check_values(kind, {**below, **{key: value for key, value in table.items() if key in below}}, where)

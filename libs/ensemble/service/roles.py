@@ -23,8 +23,6 @@ R = TypeVar("R", None, Awaitable[None])
 Role = TypeVar("Role", bound=type)
 
 Verb = Literal["handles", "reacts_to", "when_due"]
-Overtaken = tuple[type[Message], ...]
-"""Message types that an undo makes moot."""
 _MARKS = "__ensemble_marks__"
 _CONDUCTS = "__ensemble_conducts__"
 
@@ -35,7 +33,8 @@ class Mark:
 
     verb: Verb
     subject: type[Message] | str
-    overtakes: Overtaken = ()
+    overtakes: tuple[type[Message], ...] = ()
+    """Message types that an undo makes moot."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,21 @@ def role(kind: type, **adapters: object) -> RoleSpec:
     return RoleSpec(kind, adapters)
 
 
-def _mark(verb: Verb, subject: type[Message] | str, overtakes: Overtaken = ()) -> Callable[[Any], Any]:
-    def put(method: Any) -> Any:
+def _mark(verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Message], ...] = ()) -> Callable[[Any], Any]:
+    def add_mark(method: Any) -> Any:
         setattr(method, _MARKS, (*getattr(method, _MARKS, ()), Mark(verb, subject, overtakes)))
         return method
 
-    return put
+    return add_mark
 
 
-def handles(command: type[C], *, overtakes: Overtaken = ()) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
+def handles(
+    command: type[C], *, overtakes: tuple[type[Message], ...] = ()
+) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
     """Mark the method that owns `command`. A second owner anywhere is refused.
 
-    An undo `overtakes` the messages that it makes moot, events included: when only those are parked under its key, it
-    closes them and is handled at once. The state it leaves must answer them should they come after all.
+    An undo `overtakes` the messages that it makes moot, events included: when only those are parked under its key, they
+    are removed and the undo is handled at once. The state that the undo leaves must answer them should they still come.
     """
     return _mark("handles", command, overtakes)
 
@@ -84,11 +85,11 @@ def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Ca
 def conducts(saga: object) -> Callable[[Role], Role]:
     """Mark a role that decides for others: by a saga table, or (a short text) by rules of its own."""
 
-    def put(role: Role) -> Role:
+    def mark_role(role: Role) -> Role:
         setattr(role, _CONDUCTS, saga)
         return role
 
-    return put
+    return mark_role
 
 
 def conducted_by(role: type) -> object | None:
@@ -105,7 +106,7 @@ class Handler:
     verb: Verb
     subject: type[Message] | str
     is_async: bool
-    overtakes: Overtaken = ()
+    overtakes: tuple[type[Message], ...] = ()
 
     @property
     def name(self) -> str:
@@ -205,14 +206,14 @@ def _outputs(role: type, port_hints: Mapping[str, Any], bus: Any, kind: type) ->
     return outputs
 
 
-def _check_outputs(role: type, name: str, declared: tuple[type, ...], kind: type) -> tuple[type, ...]:
-    wrong = [item.__name__ for item in declared if not issubclass(item, kind)]
-    if wrong or len(declared) == 0:
+def _check_outputs(role: type, name: str, outputs: tuple[type, ...], kind: type) -> tuple[type, ...]:
+    wrong = [item.__name__ for item in outputs if not issubclass(item, kind)]
+    if wrong or len(outputs) == 0:
         what = f"declares {', '.join(wrong)}" if wrong else "declares nothing"
         raise ConfigurationError(
             f"{role.__name__}.{name} {what}; name the {kind.__name__} types it may put out in brackets"
         )
-    return declared
+    return outputs
 
 
 def state_of(hint: Any) -> type[State]:
@@ -227,8 +228,8 @@ def subscribe_event(event: type[E], handler: Callable[[E], None]) -> type:
     `Service(..., roles=[subscribe_event(OrderPlaced, print)])`
     """
 
-    def react(_: Any, happened: E) -> None:
-        handler(happened)
+    def react(_: Any, event: E) -> None:
+        handler(event)
 
     name = getattr(handler, "__name__", "reaction")
     role = type(name, (), {"react": reacts_to(event)(react), "__annotations__": {}})

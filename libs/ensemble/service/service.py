@@ -12,7 +12,7 @@ from typing import Any
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command, Event, Message
-from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.catalogue import Catalogue, Cleanup, Topic
 from ensemble.service.ports import Timers
 from ensemble.service.roles import Handler, RoleDescription, RoleSpec, describe_role, port_of
 from ensemble.service.stores import StoreSpec, with_changelog
@@ -68,7 +68,8 @@ class Service:
         return self.catalogue.homes(handler.subject)
 
     @property
-    def handled(self) -> dict[type[Message], Handler]:
+    def command_handlers(self) -> dict[type[Message], Handler]:
+        """The commands that the service owns, each with its handler."""
         return {h.subject: h for h in self.handlers if h.verb == "handles" and not isinstance(h.subject, str)}
 
     @property
@@ -82,37 +83,37 @@ class Service:
     @property
     def dead_letter(self) -> Topic:
         """Where unprocessable records go: the same partition number, original bytes, twice the usual size allowed."""
-        return self._own("dead-letter", cleanup="delete", max_bytes=2_200_000)
+        return self._own_topic("dead-letter", cleanup="delete", max_bytes=2_200_000)
 
     @property
     def timers(self) -> Topic | None:
-        return self._own("timers-changelog", messages=(Timer,)) if self._uses(Timers) else None
+        """The changelog of the service's timers, if a role has some."""
+        return self._own_topic("timers-changelog", messages=(Timer,)) if self._uses(Timers) else None
 
     @property
     def seen(self) -> Topic | None:
-        return (
-            self._own("seen-changelog", messages=(SeenMessage,))
-            if any(topic.external for topic in self.inputs)
-            else None
-        )
+        """The changelog of the ids of messages that were handled, if an input is external."""
+        is_needed = any(topic.external for topic in self.inputs)
+        return self._own_topic("seen-changelog", messages=(SeenMessage,)) if is_needed else None
 
     @property
     def parked(self) -> Topic:
         """Where parked records are kept; they may be as large as dead letters."""
-        return self._own("parked-changelog", messages=PARKING_TYPES, max_bytes=2_200_000)
+        return self._own_topic("parked-changelog", messages=PARKING_TYPES, max_bytes=2_200_000)
 
     @cached_property
     def control(self) -> Topic:
         """Where operators' commands come from, for ever: the audit trail."""
-        return self._own("control", cleanup="delete", retention=None, messages=COMMANDS, max_bytes=4_400_000)
+        return self._own_topic("control", cleanup="delete", retention=None, messages=COMMANDS, max_bytes=4_400_000)
 
     @cached_property
     def operations(self) -> Topic:
         """Answers to operators, and incidents."""
-        return self._own("operations", key="service", cleanup="delete", messages=EVENTS)
+        return self._own_topic("operations", key="service", cleanup="delete", messages=EVENTS)
 
     @property
     def changelogs(self) -> tuple[Topic, ...]:
+        """The topics that hold the service's state, the runtime's own last."""
         own = [spec.changelog for spec in self.stores] + [self.timers, self.seen, self.parked]
         return tuple(topic for topic in own if topic is not None)
 
@@ -135,9 +136,9 @@ class Service:
             raise ConfigurationError(f"service {self.name}: all inputs must have the same partition count ({inputs})")
         return counts.pop()
 
-    def _own(self, suffix: str, cleanup: Any = "compact", **more: Any) -> Topic:
-        defaults = {"key": "", "partitions": self.partitions, "cleanup": cleanup}
-        return Topic(f"{self.name}.{suffix}", self.name, **(defaults | more))
+    def _own_topic(self, suffix: str, cleanup: Cleanup = "compact", key: str = "", **more: Any) -> Topic:
+        """Return the topic `<service>.<suffix>`, with the partitions of the inputs."""
+        return Topic(f"{self.name}.{suffix}", self.name, key, partitions=self.partitions, cleanup=cleanup, **more)
 
     def _uses(self, port: Any) -> bool:
         return any(port_of(hint) is port for d in self.descriptions for hint in d.ports.values())

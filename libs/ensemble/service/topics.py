@@ -35,7 +35,7 @@ def used_topics(service: Service) -> list[Topic]:
 def failure_topics(service: Service) -> list[Topic]:
     """Return the service's own topics that carry the event of a command that failed for good; none without commands."""
     event = failure_event(service.catalogue)
-    if event is None or not service.handled:
+    if event is None or not service.command_handlers:
         return []
     return [topic for topic in service.catalogue.topics if topic.owner == service.name and event in topic.messages]
 
@@ -44,8 +44,8 @@ def failure_event(catalogue: Catalogue) -> type[Event] | None:
     """Return the event that `on_exhausted` makes, read from its return type."""
     if catalogue.on_exhausted is None:
         return None
-    returned = typing.get_type_hints(catalogue.on_exhausted).get("return")
-    options = typing.get_args(returned) or (returned,)
+    return_type = typing.get_type_hints(catalogue.on_exhausted).get("return")
+    options = typing.get_args(return_type) or (return_type,)
     return next((kind for kind in options if isinstance(kind, type) and issubclass(kind, Event)), None)
 
 

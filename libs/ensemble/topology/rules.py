@@ -52,7 +52,7 @@ class Declarations:
 
     def handlers(self, command: type[Message]) -> list[Service]:
         """Return the services that handle `command`."""
-        return [service for service in self.services if command in service.handled]
+        return [service for service in self.services if command in service.command_handlers]
 
     def readers(self, message: type[Message]) -> list[str]:
         """Return the names of the roles that receive `message`, and of the services whose ledger it is part of."""
@@ -182,7 +182,7 @@ def failures_are_reported(declarations: Declarations) -> Iterator[Problem]:
     """Require of each service that handles commands a topic for those that have failed for good."""
     event = failure_event(declarations.catalogue)
     for service in declarations.services:
-        if event and service.handled and not failure_topics(service):
+        if event and service.command_handlers and not failure_topics(service):
             reason = f"handles commands, but none of its topics carries {event.__name__}; add it to its events topic"
             yield Problem(service.name, reason, "failures")
 
