@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -19,6 +15,7 @@ from cli.verify.facts import Booking
 from cli.verify.flow import MESSAGE_TOPICS, SERVICES
 from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
+from tests.support.ledger_server import ledger_server
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import TERMS, clean_flow
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS
@@ -93,32 +90,13 @@ def commit(consumer: Consumer, offsets: list[TopicPartition]) -> None:
             return
 
 
-@contextmanager
-def provider(bookings: list[Booking]) -> Iterator[str]:
-    entries = [{**booking._asdict(), "id": booking.entry_id} for booking in bookings]
-    body = json.dumps({"entries": entries, "next": None}).encode()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def ledger_page(bookings: list[Booking]) -> dict[str, Any]:
+    """The provider's whole ledger, as the answer to one request."""
+    return {"entries": [{**booking._asdict(), "id": booking.entry_id} for booking in bookings], "next": None}
 
 
 def verified(cluster: str, flow: RecordedFlow, **options: Any) -> Report:
-    with provider(flow.bookings) as url:
+    with ledger_server(ledger_page(flow.bookings)) as url:
         all_options = Options(provider_url=url, **options)
         return run_verify(KafkaSettings(bootstrap_servers=cluster), all_options, tell=lambda _: None)
 

@@ -24,11 +24,6 @@ PATIENT = RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=3, attem
 
 
 @pytest.fixture
-def world() -> Controls:
-    return Controls()
-
-
-@pytest.fixture
 def driver(world: Controls) -> ServiceTestDriver:
     """A batch waits ten milliseconds for its calls."""
     return ServiceTestDriver(controlled_service(world), limits=limits(PATIENT), call_wait_s=0.01)

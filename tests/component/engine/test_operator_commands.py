@@ -30,16 +30,6 @@ WHO = {"requested_by": "ann", "reason": "release 7"}
 
 
 @pytest.fixture
-def world() -> Controls:
-    return Controls()
-
-
-@pytest.fixture
-def driver(world: Controls) -> ServiceTestDriver:
-    return ServiceTestDriver(controlled_service(world), limits=limits())
-
-
-@pytest.fixture
 def stuck(driver: ServiceTestDriver, world: Controls) -> ServiceTestDriver:
     """`a1` is dead-lettered, `a2` waits behind it; the cause is removed."""
     world.errors["a1"] = NEVER

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-import pytest
-
 from contracts import (
     CancelShipment,
     CommandFailed,
@@ -66,16 +64,6 @@ class HangingGateway(InMemoryPaymentGateway):
             self.cancelled += 1
             raise
         return await super().charge(request)
-
-
-@pytest.fixture
-def gateway() -> InMemoryPaymentGateway:
-    return InMemoryPaymentGateway()
-
-
-@pytest.fixture
-def payment(gateway: InMemoryPaymentGateway) -> ServiceTestDriver:
-    return ServiceTestDriver(payment_service(gateway))
 
 
 def kinds(driver: ServiceTestDriver) -> list[type[Event]]:

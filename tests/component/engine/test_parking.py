@@ -38,17 +38,6 @@ NOT_NOW = RetryableError("not now")
 NEVER = TerminalError("never")
 
 
-@pytest.fixture
-def world() -> Controls:
-    return Controls()
-
-
-@pytest.fixture
-def driver(world: Controls) -> ServiceTestDriver:
-    """One second between attempts, three of them."""
-    return ServiceTestDriver(controlled_service(world), limits=limits())
-
-
 # -- order ----------------------------------------------------------------------------------------------------------
 
 

@@ -33,11 +33,6 @@ NEVER = TerminalError("never")
 
 
 @pytest.fixture
-def world() -> Controls:
-    return Controls()
-
-
-@pytest.fixture
 def driver(world: Controls) -> ServiceTestDriver:
     return ServiceTestDriver(controlled_service(world), limits=limits(), call_wait_s=0.01)
 

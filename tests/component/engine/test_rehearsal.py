@@ -21,11 +21,6 @@ KNOWN = b"o-1"
 
 
 @pytest.fixture
-def gateway() -> InMemoryPaymentGateway:
-    return InMemoryPaymentGateway()
-
-
-@pytest.fixture
 def stage(gateway: InMemoryPaymentGateway) -> Stage:
     return staged(payment_service(gateway))
 

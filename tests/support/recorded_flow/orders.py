@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
 from tests.support.recorded_flow.records import WrittenRecord
 
@@ -223,6 +225,13 @@ def clean_flow() -> RecordedFlow:
     flow.dead_letter("order", other)
     told_of(flow, "order", other, "completed")
     return flow
+
+
+def violation_lines_with(plant: Callable[[RecordedFlow], object], check: str) -> str:
+    """Return the violations that one check finds in the clean flow once a mistake is planted, a line each."""
+    flow = clean_flow()
+    plant(flow)
+    return flow.violation_lines(check)
 
 
 def told_of(flow: RecordedFlow, service: str, command: WrittenRecord, status: str) -> WrittenRecord:

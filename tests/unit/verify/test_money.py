@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import DUE, RecordedFlow
-from tests.support.recorded_flow.orders import clean_flow
+from tests.support.recorded_flow.orders import violation_lines_with
 
 
 def charged_twice(flow: RecordedFlow) -> None:
@@ -75,6 +75,4 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
-    flow = clean_flow()
-    plant(flow)
-    assert expected in flow.violation_lines(check)
+    assert expected in violation_lines_with(plant, check)

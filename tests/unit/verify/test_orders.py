@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import clean_flow, decide, place, settle_by_hand
+from tests.support.recorded_flow.orders import decide, place, settle_by_hand, violation_lines_with
 
 
 def both_ends(flow: RecordedFlow) -> None:
@@ -125,6 +125,4 @@ def settled_by_nobody(flow: RecordedFlow) -> None:
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
-    flow = clean_flow()
-    plant(flow)
-    assert expected in flow.violation_lines(check)
+    assert expected in violation_lines_with(plant, check)

@@ -9,7 +9,7 @@ import pytest
 from cli.verify.judgement import count
 from cli.verify.progress import open_orders
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import UNDO, clean_flow, told_of
+from tests.support.recorded_flow.orders import UNDO, clean_flow, told_of, violation_lines_with
 from tests.support.recorded_flow.parking import (
     ORDER,
     answer,
@@ -268,13 +268,7 @@ def never_answered(flow: RecordedFlow) -> None:
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], None], check: str, expected: str) -> None:
-    # given a clean story with one mistake
-    flow = clean_flow()
-    plant(flow)
-
-    # when it is judged
-    # then the check finds it
-    assert expected in flow.violation_lines(check)
+    assert expected in violation_lines_with(plant, check)
 
 
 def test_an_order_whose_key_is_parked_says_so() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import clean_flow
+from tests.support.recorded_flow.orders import violation_lines_with
 from tests.support.recorded_flow.records import WrittenRecord, encoded
 
 
@@ -127,6 +127,4 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
-    flow = clean_flow()
-    plant(flow)
-    assert expected in flow.violation_lines(check)
+    assert expected in violation_lines_with(plant, check)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import clean_flow
+from tests.support.recorded_flow.orders import violation_lines_with
 
 
 def fact_lost(flow: RecordedFlow) -> None:
@@ -79,6 +79,4 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
-    flow = clean_flow()
-    plant(flow)
-    assert expected in flow.violation_lines(check)
+    assert expected in violation_lines_with(plant, check)
