@@ -11,6 +11,8 @@ PAGES = sorted(
 )
 DECISIONS = sorted((CHECKOUT / "docs" / "adr").glob("[0-9]*.md"))
 REFERENCE = re.compile(r"`([\w./-]+\.py):([A-Za-z_][\w.]*)`")
+NAMED_PATH = re.compile(r"`((?:benchmarks|cli|deploy|docs|examples|libs|schemas|services|tests)/[\w./-]*)`")
+MADE_BY_THE_PAGE = re.compile(r"^New file `([^`]+)`:$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 HOME_PATHS = ("/root/", "/home/")
 
@@ -48,6 +50,13 @@ def test_every_code_reference_points_to_something(page: Path) -> None:
         if not (CHECKOUT / file).is_file() or symbol not in symbols_of(CHECKOUT / file)
     ]
     assert gone == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    paths = set(NAMED_PATH.findall(text)) - set(MADE_BY_THE_PAGE.findall(text))
+    assert sorted(path for path in paths if not (CHECKOUT / path).exists()) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
