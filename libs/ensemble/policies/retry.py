@@ -25,7 +25,7 @@ class OnExhaustion(StrEnum):
     PAUSE = "pause"
     """Not dead-lettered: its parking key is paused as it is, until an operator resumes it."""
     COMPENSATE = "compensate"
-    """As `dead_letter`, and the conductor that sent the command is told to turn back at once."""
+    """Dead-lettered and parked likewise; the conductor that sent the command is told to turn back at once."""
     SKIP = "skip"
     """Dead-lettered; its parking key goes on without it."""
 

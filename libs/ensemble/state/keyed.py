@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from ensemble.messages.message import State
 from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.state_codec import StateCodec
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import RecordLayer
@@ -24,10 +25,14 @@ class KeyedStore(Generic[S]):
     """One partition of one state store."""
 
     def __init__(
-        self, changelog: str, types: Iterable[type[State]], sources: SchemaSourceSelector | None = None
+        self,
+        changelog: str,
+        types: Iterable[type[State]],
+        sources: SchemaSourceSelector | None = None,
+        limit: int = MAX_RECORD_BYTES,
     ) -> None:
         self.changelog = changelog
-        self.codec = StateCodec(changelog, types, sources)
+        self.codec = StateCodec(changelog, types, sources, limit)
         self.committed: dict[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         """What the batch has written: the state and its bytes; both None remove the key."""

@@ -58,8 +58,7 @@ class ParkingStore(KeyedStore[Any]):
     """One partition's parked keys, pauses and resolutions. What is read is as of the batch."""
 
     def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
-        super().__init__(changelog, PARKING_TYPES, sources)
-        self.codec.limit = 2 * MAX_RECORD_BYTES  # a whole input and its headers
+        super().__init__(changelog, PARKING_TYPES, sources, limit=2 * MAX_RECORD_BYTES)  # a whole input and its headers
         self.keys: set[bytes] = set()
         """The parking keys that are parked, as of this batch."""
         self.record_count = 0
@@ -87,13 +86,13 @@ class ParkingStore(KeyedStore[Any]):
     def head(self, key: bytes) -> ParkedRecord | None:
         """Return the record that has to succeed first."""
         entry = self.entry(key)
-        return self.get(_numbered(key, entry.first)) if entry else None
+        return self.get(_record_key(key, entry.first)) if entry else None
 
     def records(self, key: bytes) -> Iterator[tuple[int, ParkedRecord]]:
         """Yield the records parked under `key` with their numbers, the head first."""
         entry = self.entry(key)
         for number in range(entry.first, entry.next) if entry else ():
-            record: ParkedRecord | None = self.get(_numbered(key, number))
+            record: ParkedRecord | None = self.get(_record_key(key, number))
             assert record is not None, "numbers have no gaps"
             yield number, record
 
@@ -108,20 +107,20 @@ class ParkingStore(KeyedStore[Any]):
 
     def park(self, key: bytes, entry: ParkedKey, head: ParkedRecord) -> None:
         """Park `key`; `head` is its first record."""
-        self._put(_numbered(key, entry.first), head)
+        self._put(_record_key(key, entry.first), head)
         self.record_count += 1
         self.update(key, entry)
 
     def append(self, key: bytes, record: ParkedRecord) -> None:
         """Let `record` wait behind the others of its key."""
-        entry = self._parked(key)
-        self._put(_numbered(key, entry.next), record)
+        entry = self._parked_entry(key)
+        self._put(_record_key(key, entry.next), record)
         self.record_count += 1
         self.update(key, entry.model_copy(update={"next": entry.next + 1}))
 
     def replace(self, key: bytes, number: int, record: ParkedRecord) -> None:
         """Put `record` in the place of another one."""
-        self._put(_numbered(key, number), record)
+        self._put(_record_key(key, number), record)
 
     def update(self, key: bytes, entry: ParkedKey) -> None:
         """Set why `key` is parked, and until when."""
@@ -138,8 +137,8 @@ class ParkingStore(KeyedStore[Any]):
 
     def pop(self, key: bytes) -> bool:
         """Remove the head of `key`. Return whether the key is free: no record waited behind it."""
-        entry = self._parked(key)
-        self._put(_numbered(key, entry.first), None)
+        entry = self._parked_entry(key)
+        self._put(_record_key(key, entry.first), None)
         self.record_count -= 1
         if entry.first + 1 == entry.next:
             self._free(key)
@@ -150,10 +149,10 @@ class ParkingStore(KeyedStore[Any]):
 
     def remove_moot(self, key: bytes, count: int) -> None:
         """Remove the first `count` records of `key`, which the record behind them has made moot."""
-        entry = self._parked(key)
+        entry = self._parked_entry(key)
         assert entry.first + count < entry.next, "the record that makes them moot is parked behind them"
         for number in range(entry.first, entry.first + count):
-            self._put(_numbered(key, number), None)
+            self._put(_record_key(key, number), None)
         self.record_count -= count
         self.update(key, ParkedKey(status="retrying", first=entry.first + count, next=entry.next, since=entry.since))
 
@@ -171,7 +170,7 @@ class ParkingStore(KeyedStore[Any]):
         self.keys.discard(key)
         self._put(_KEY + key, None)
 
-    def _parked(self, key: bytes) -> ParkedKey:
+    def _parked_entry(self, key: bytes) -> ParkedKey:
         entry = self.entry(key)
         assert entry is not None, "only called for parked keys"
         return entry
@@ -196,7 +195,7 @@ class ParkingStore(KeyedStore[Any]):
 
     def blocked_on(self, blocker: str) -> list[bytes]:
         """Return the keys that wait for `blocker` to end, in the order of their parking."""
-        return sorted(self._blocked.get(blocker, ()), key=lambda key: self._parked(key).since)
+        return sorted(self._blocked.get(blocker, ()), key=lambda key: self._parked_entry(key).since)
 
     def _is_current(self, due_at: int, key: bytes) -> bool:
         entry = self.entry(key)
@@ -261,12 +260,12 @@ class ParkingStore(KeyedStore[Any]):
         self._due.rebuild(())
         self._blocked = {}
         for key in self.keys:
-            self._index(key, self._parked(key))
+            self._index(key, self._parked_entry(key))
         done_keys = (key for key in self.committed if key.startswith((_RESOLUTION, _OPERATION)))
         self._done_by_time = deque(sorted((state.at, key) for key in done_keys if (state := self.get(key))))
 
 
-def _numbered(key: bytes, number: int) -> bytes:
+def _record_key(key: bytes, number: int) -> bytes:
     return _RECORD + key + b"/%012d" % number
 
 

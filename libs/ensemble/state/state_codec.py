@@ -16,11 +16,15 @@ class StateCodec:
     """Encodes and decodes the state types of one changelog."""
 
     def __init__(
-        self, changelog: str, types: Iterable[type[State]], sources: SchemaSourceSelector | None = None
+        self,
+        changelog: str,
+        types: Iterable[type[State]],
+        sources: SchemaSourceSelector | None = None,
+        limit: int = MAX_RECORD_BYTES,
     ) -> None:
+        """Look up the schemas. `limit` is the size of the largest value that the changelog takes."""
         self._changelog, self._types, self._sources = changelog, tuple(types), sources or DirectorySourceSelector()
-        self.limit = MAX_RECORD_BYTES
-        """The largest value that the changelog takes."""
+        self._limit = limit
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._decoders: dict[bytes, Callable[[bytes], Any]] = {}
         for state_type in self._types:
@@ -41,8 +45,8 @@ class StateCodec:
         if state is None:
             return None
         value = self._encoders[type(state)](state)
-        if len(value) > self.limit:
-            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {self.limit}")
+        if len(value) > self._limit:
+            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {self._limit}")
         return value
 
     def decode(self, key: bytes, value: bytes) -> Any:

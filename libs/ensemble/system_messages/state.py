@@ -80,7 +80,7 @@ class ParkedKey(messages.State):
     blocked_on: str = ""
     dead_letter: bool = False
 
-    def failed(self, failure: AttemptFailure) -> ParkedKey:
+    def after_failure(self, failure: AttemptFailure) -> ParkedKey:
         """Return the entry after one more failed attempt of its head, neither due nor blocked."""
         return self.model_copy(
             update={
@@ -97,23 +97,23 @@ class ParkedKey(messages.State):
             }
         )
 
-    def blocked(self, status: ParkedStatus, blocked_on: str) -> ParkedKey:
+    def with_blocker(self, status: ParkedStatus, blocker: str) -> ParkedKey:
         """Return the entry as it waits for a pause or an outage to end."""
-        return self.model_copy(update={"status": status, "blocked_on": blocked_on, "due_at": None})
+        return self.model_copy(update={"status": status, "blocked_on": blocker, "due_at": None})
 
-    def in_flight(self) -> ParkedKey:
+    def with_head_in_flight(self) -> ParkedKey:
         """Return the entry while its head is in the hands of an async handler."""
         return self.model_copy(update={"status": "in_flight", "blocked_on": "", "due_at": None})
 
-    def dead_lettered(self) -> ParkedKey:
+    def with_dead_letter(self) -> ParkedKey:
         """Return the entry of a head that was given up and has a dead letter."""
         return self.model_copy(update={"status": "dead_lettered", "dead_letter": True})
 
-    def due(self, at: Millis) -> ParkedKey:
+    def with_due_at(self, at: Millis) -> ParkedKey:
         """Return the entry with its head due at `at`."""
         return self.model_copy(update={"due_at": at})
 
-    def restarted(self, now: Millis) -> ParkedKey:
+    def with_new_attempts(self, now: Millis) -> ParkedKey:
         """Return the entry with its head due now, as if it had never failed."""
         fresh = {"status": "retrying", "due_at": now, "blocked_on": "", "attempts": 0, "first_failed_at": None}
         return self.model_copy(update=fresh)

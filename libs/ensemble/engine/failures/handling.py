@@ -86,7 +86,7 @@ class Failures:
             return self._exhausted(failed)
         self._count(failed)
         if self._breakers.is_open(item.rule.handler):
-            entry = self._failed_entry(failed).blocked("outage", f"{OUTAGE}/{item.rule.handler}")
+            entry = self._failed_entry(failed).with_blocker("outage", f"{OUTAGE}/{item.rule.handler}")
             return self._park(failed, entry)
         return self._by_policy(failed)
 
@@ -119,7 +119,7 @@ class Failures:
         delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _random_fraction(failed))
         if delay is None:
             return self._exhausted(failed)
-        return self._park(failed, self._failed_entry(failed).due(now + round(delay * 1000)))
+        return self._park(failed, self._failed_entry(failed).with_due_at(now + round(delay * 1000)))
 
     def _exhausted(self, failed: FailedInput) -> Outcome:
         match failed.item.rule.policy.on_exhaustion:
@@ -127,10 +127,10 @@ class Failures:
                 return self._skip(failed)
             case OnExhaustion.PAUSE:
                 self._dead_letters.notify_sender(failed.item, failed.layer, _exhaustion(failed))
-                outcome = self._park(failed, self._failed_entry(failed).blocked("paused", POLICY))
+                outcome = self._park(failed, self._failed_entry(failed).with_blocker("paused", POLICY))
             case _:
                 self._give_up(failed)
-                outcome = self._park(failed, self._failed_entry(failed).dead_lettered())
+                outcome = self._park(failed, self._failed_entry(failed).with_dead_letter())
         failed.layer.merge(self._batch.outputs)
         return outcome
 
@@ -176,7 +176,7 @@ class Failures:
         rule, error = failed.item.rule, failed.error
         reason = printable(str(error))[:_REASON_LIMIT]
         failure = AttemptFailure(type(error).__qualname__, reason, rule.handler, rule.policy.origin, self._batch.now)
-        return (failed.entry or self.new_entry(failed.item)).failed(failure)
+        return (failed.entry or self.new_entry(failed.item)).after_failure(failure)
 
     # -- outages --------------------------------------------------------------------------------------------------
 

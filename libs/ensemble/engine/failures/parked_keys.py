@@ -122,13 +122,13 @@ class ParkedKeys:
             return False
         if blocker := self._gate.blocker(item):
             entry = self._parking.entry(item.key) or self._failures.new_entry(item)
-            self._failures.park(item, entry.blocked(status_of(blocker), blocker))
+            self._failures.park(item, entry.with_blocker(status_of(blocker), blocker))
         return bool(blocker)
 
     def park_in_flight(self, call: AsyncCall) -> None:
         """Park the record of a call that stays in flight: its key waits for it, the batch does not."""
         entry = self._parking.entry(call.key) or self._failures.new_entry(call.item)
-        self._failures.park(call.item, entry.in_flight())
+        self._failures.park(call.item, entry.with_head_in_flight())
 
     def append(self, item: RecordItem) -> None:
         """Let a record wait behind the others of its key.
@@ -239,12 +239,12 @@ class ParkedKeys:
     def restart(self, key: bytes) -> None:
         """Let the head of `key` be due now, as if it had never failed."""
         if (entry := self._parking.entry(key)) is not None:
-            self._parking.update(key, entry.restarted(self._batch.now))
+            self._parking.update(key, entry.with_new_attempts(self._batch.now))
 
     def retry_at(self, key: bytes, due_at: int) -> None:
         """Let the head of `key` be due at `due_at`."""
         if (entry := self._parking.entry(key)) is not None:
-            self._parking.update(key, entry.due(due_at))
+            self._parking.update(key, entry.with_due_at(due_at))
 
     def pop(self, key: bytes) -> bool:
         """Remove the head, which is done with. Return whether the key is free: no record waited behind it."""
