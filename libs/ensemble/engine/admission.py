@@ -10,7 +10,7 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.routes import Input
 from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
-from ensemble.messages.records import ConsumedRecord, bounded_id, message_id
+from ensemble.messages.records import ConsumedRecord, bounded_id, message_id, place_of
 from ensemble.partitioning import partition_of
 from ensemble.state.deduplication import SeenWindow
 from ensemble.state.unit_of_work import RecordLayer
@@ -28,7 +28,7 @@ class Admission:
     def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
         """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord."""
         key = record.key()
-        self.identify(record, layer)
+        identify(record, layer, self._batch.time)
         if not key:
             raise MisplacedRecord(
                 "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
@@ -49,31 +49,22 @@ class Admission:
             return False
         return True
 
-    def identify(self, record: ConsumedRecord, layer: RecordLayer) -> None:
-        """Give the layer the record's identity and place."""
-        raw_headers = record.headers()
-        headers = dict(raw_headers) if raw_headers else _NO_HEADERS
-        topic, partition, offset = record.topic(), record.partition(), record.offset()
-        input_id = message_id(record, headers)
-        correlation = headers.get("ce_correlationid")
-        correlation_id = bounded_id(correlation) if correlation else input_id
-        layer.begin(record.key() or b"", input_id, correlation_id, _trace(headers, input_id), self._batch.time)
-        layer.place(topic, partition, offset)  # type: ignore[arg-type]  # a consumed record has them
-
     def remember(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
-        """Note that `record` was handled: the same record again is a duplicate."""
+        """Count a record that was handled, and remember it: the same record again is a duplicate."""
         self._batch.counts.handled += 1
         if input_topic.topic.external and self._seen is not None:
             self._seen.add(record.key(), layer.input_id, self._batch.now)
 
 
-def _check_text(key: bytes) -> None:
-    try:
-        key.decode()
-    except UnicodeDecodeError as error:
-        raise MisplacedRecord(
-            f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
-        ) from error
+def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
+    """Set the layer up for `record`: its ids, its place, and the batch's `time` as a header value."""
+    raw_headers = record.headers()
+    headers = dict(raw_headers) if raw_headers else _NO_HEADERS
+    input_id = message_id(record, headers)
+    correlation = headers.get("ce_correlationid")
+    correlation_id = bounded_id(correlation) if correlation else input_id
+    trace = _trace(headers, input_id)
+    layer.begin(record.key() or b"", input_id, correlation_id, trace=trace, time=time, place=place_of(record))
 
 
 def why_refused(input_topic: Input, value: bytes | None, *, is_known: bool) -> TerminalError:
@@ -94,7 +85,17 @@ def why_refused(input_topic: Input, value: bytes | None, *, is_known: bool) -> T
     )
 
 
+def _check_text(key: bytes) -> None:
+    try:
+        key.decode()
+    except UnicodeDecodeError as error:
+        raise MisplacedRecord(
+            f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
+        ) from error
+
+
 def _trace(headers: dict[str, bytes], input_id: str) -> str:
+    """Return the trace that the record belongs to, or a new one that follows from its id."""
     parent = headers.get("traceparent")
     if parent and (match := _TRACEPARENT.match(parent)):
         return match[1].decode()

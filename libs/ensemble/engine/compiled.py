@@ -78,11 +78,14 @@ class NewSchemas:
         self._compiled = compiled
         self._routes: dict[tuple[str, bytes], Route | None] = {}
 
-    def route(self, input_topic: Input, prefix: bytes) -> Route | None:
-        """Return the route of a new schema, or None if no handler takes it or no message has it.
+    def route(self, input_topic: Input, value: bytes | None) -> Route | None:
+        """Return the route of a value whose schema is new, or None if no handler takes it or no message has it.
 
         Raises SchemasUnavailable if the registry cannot be asked now.
         """
+        if value is None or value[:5] in input_topic.known:
+            return None
+        prefix = value[:5]
         place = (input_topic.topic.name, prefix)
         if place not in self._routes:
             owner_and_decoder = decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
@@ -91,9 +94,11 @@ class NewSchemas:
             self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_decoder)
         return self._routes[place]
 
-    def is_known(self, input_topic: Input, prefix: bytes) -> bool:
-        """Return whether the topic carries messages of this schema, as far as it was asked for."""
-        return prefix in input_topic.known or (input_topic.topic.name, prefix) in self._routes
+    def is_known(self, input_topic: Input, value: bytes | None) -> bool:
+        """Return whether the topic carries messages of the value's schema, as far as `route` was asked for it."""
+        if value is None:
+            return False
+        return value[:5] in input_topic.known or (input_topic.topic.name, value[:5]) in self._routes
 
 
 def compile_service(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ensemble.engine.admission import Admission, why_refused
+from ensemble.engine.admission import Admission, identify, why_refused
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
@@ -58,7 +58,6 @@ class PartitionTask:
         self._batch = batch = Batch(plan.operation_routes)
         self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
         self._new_schemas = new_schemas or NewSchemas(plan)
-        self.outputs: list[Output] = batch.outputs
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
@@ -70,10 +69,8 @@ class PartitionTask:
             plan,
             batch,
             parking=parking,
-            timers=stores.timers,
             gate=AttemptGate(plan, batch, parking=parking, pauses=pauses, breakers=breakers),
             failures=self._failures,
-            admission=self._admission,
             calls=self.calls,
         )
         self._commands = OperatorCommands(plan, partition, batch, parking=parking, parked=self.parked)
@@ -87,6 +84,11 @@ class PartitionTask:
     def counts(self) -> Counts:
         """The counts of the batch so far."""
         return self._batch.counts
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The outputs of the batch so far."""
+        return self._batch.outputs
 
     # -- one batch: begun, then in this order ------------------------------------------------------------------------
 
@@ -138,50 +140,47 @@ class PartitionTask:
         """
         if self.parked.is_paused:
             return
+        parked_keys = self.stores.parking.keys
         for item in self._timers.take_due(until, only_key):
-            if item.key not in self.stores.parking.keys and not self.parked.park_if_blocked(item):
-                self.counts.timers += self._run_timer(item).is_done
-            if item.key in self.stores.parking.keys:
+            is_free = item.key not in parked_keys and not self.parked.park_if_blocked(item)
+            if is_free and self._run_timer(item).is_done:
+                self.counts.timers += 1
+            else:
                 item.suspend()
 
     # -- records --------------------------------------------------------------------------------------------------
 
     def _process(self, record: ConsumedRecord, input_topic: Input) -> None:
-        value = record.value()
+        route = self._route_of(input_topic, record.value())
+        if route is not None:
+            self._begin(RecordItem(record, input_topic, route))
+        elif input_topic.is_control:
+            self._carry_out(record)
+        else:
+            self._refuse(record, input_topic)
+
+    def _route_of(self, input_topic: Input, value: bytes | None) -> Route | None:
+        """Return the route of a value, of a schema that came up after start as well, or None if no handler takes it."""
         route = input_topic.routes.get(value[:5]) if value is not None else None
-        if route is None and (route := self._look_closer(record, input_topic)) is None:
-            return
-        item = RecordItem(record, input_topic, route)
+        return route or (None if input_topic.is_control else self._new_schemas.route(input_topic, value))
+
+    def _begin(self, item: RecordItem) -> None:
+        """Handle a record, unless it has to wait for its key or for a call that its key needs."""
         if self.parked.needs_care and self.parked.park_if_needed(item):
             return
-        if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
+        if item.route.is_async or (self.calls.queued and item.record.key() in self.calls.queued):
             self.calls.add(AsyncCall(item))
         else:
             self._run(item)
 
-    def _look_closer(self, record: ConsumedRecord, input_topic: Input) -> Route | None:
-        """Carry out an operator's command, refuse a record without handlers, or return the route of a new schema."""
-        if input_topic.is_control:
-            self._carry_out(record)
-            return None
-        route = self._new_route(input_topic, record.value())
-        if route is None:
-            self._refuse(record, input_topic)
-        return route
-
-    def _new_route(self, input_topic: Input, value: bytes | None) -> Route | None:
-        if value is None or value[:5] in input_topic.known:
-            return None
-        return self._new_schemas.route(input_topic, value[:5])
-
     def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
         """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""
         value = record.value()
-        is_known = input_topic is not None and value is not None and self._new_schemas.is_known(input_topic, value[:5])
+        is_known = input_topic is not None and self._new_schemas.is_known(input_topic, value)
         if input_topic is not None and is_known and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
-        self._admission.identify(record, self._layer)
+        identify(record, self._layer, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
         error = unread if input_topic is None else why_refused(input_topic, value, is_known=is_known)
         self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)
@@ -214,7 +213,7 @@ class PartitionTask:
 
     def _keep_effects(self, item: RecordItem, layer: RecordLayer) -> None:
         layer.seal()
-        layer.merge(self.outputs)
+        layer.merge(self._batch.outputs)
         self._admission.remember(item.record, item.input_topic, layer)
 
     def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
@@ -234,16 +233,23 @@ class PartitionTask:
             return
         for _ in range(0 if self.parked.is_paused else _RECORDS_A_DRAIN):
             head = self.stores.parking.head(key)
-            if head is None or not self._try_head(key, head).is_done or self.parked.pop(key):
+            if head is None or not self._try_head(key, head).is_done or self._pop(key):
                 return
         self.parked.retry_at(key, self._batch.now)
+
+    def _pop(self, key: bytes) -> bool:
+        """Remove a head that is done with. Return whether its key is free, and then its timers go on as well."""
+        is_free = self.parked.pop(key)
+        if is_free:
+            self._timers.resume(key)
+        return is_free
 
     def _try_head(self, key: bytes, head: ParkedRecord) -> Outcome:
         if (timer := self._timers.parked_timer(head)) is not None:
             return self._try_timer(timer)
         record, input_topic = head.as_record(), self.plan.inputs.get(head.topic)
         try:
-            route = self._route_of(input_topic, head.value)
+            route = None if input_topic is None else self._route_of(input_topic, head.value)
         except SchemasUnavailable:
             self.parked.retry_at(key, self._batch.now + _RETRY_SCHEMAS_MS)
             return Outcome.WAITING
@@ -266,11 +272,6 @@ class PartitionTask:
         if self.parked.park_if_blocked(item):
             return Outcome.WAITING
         return self._run_timer(item)
-
-    def _route_of(self, input_topic: Input | None, value: bytes | None) -> Route | None:
-        if input_topic is None or value is None:
-            return None
-        return input_topic.routes.get(value[:5]) or self._new_schemas.route(input_topic, value[:5])
 
     # -- async calls ----------------------------------------------------------------------------------------------
 
@@ -306,7 +307,7 @@ class PartitionTask:
     def _finish_call(self, call: AsyncCall) -> None:
         """Keep the effects of a call that has come back, or settle its failure."""
         outcome = self._outcome_of(call)
-        if outcome.is_done and (call.is_parked or call.is_in_flight) and not self.parked.pop(call.key):
+        if outcome.is_done and (call.is_parked or call.is_in_flight) and not self._pop(call.key):
             self._drain(call.key)
 
     def _outcome_of(self, call: AsyncCall) -> Outcome:
@@ -339,7 +340,7 @@ class PartitionTask:
             if outcome.is_done:
                 self._end_timer(item)
             return outcome
-        layer.merge(self.outputs)
+        layer.merge(self._batch.outputs)
         if self._breakers.is_watching:
             self._failures.succeeded(item, Outcome.HANDLED)
         return Outcome.HANDLED
@@ -348,7 +349,7 @@ class PartitionTask:
         """End a timer without running its handlers."""
         self._timers.begin(item.timer, self._layer)
         self._layer.seal()
-        self._layer.merge(self.outputs)
+        self._layer.merge(self._batch.outputs)
 
     def next_timer(self) -> int | None:
         """Return when the next timer falls due, epoch milliseconds; none does while the service is paused."""
@@ -389,7 +390,7 @@ class PartitionTask:
         head = self.stores.parking.head(key)
         if head is not None and (timer := self._timers.parked_timer(head)) is not None:
             self._end_timer(timer)
-        if not self.parked.pop(key):
+        if not self._pop(key):
             self.parked.restart(key)
 
     def _reprocess(self, record: ConsumedRecord) -> str:

@@ -32,6 +32,11 @@ class TimerQueue:
             if only_key in {None, item.key} and item.is_live:
                 yield item
 
+    def resume(self, key: bytes) -> None:
+        """Let the timers of a key that is no longer parked run again."""
+        if self._store is not None:
+            self._store.resume(key)
+
     def parked_timer(self, head: ParkedRecord) -> TimerItem | None:
         """Return the timer that `head` holds, or None if it holds a record."""
         return self._read(head.topic, head.key, head.value)
@@ -54,7 +59,9 @@ class TimerQueue:
         current_layer.set(layer)
         layer.discard()
         timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
-        layer.begin(timer.key.encode(), timer_id, timer.correlation_id, timer.trace, self._batch.time)
-        layer.place("timer", -1, -1)
+        place = ("timer", -1, -1)
+        layer.begin(
+            timer.key.encode(), timer_id, timer.correlation_id, trace=timer.trace, time=self._batch.time, place=place
+        )
         if self._store is not None and self._store.is_live(timer):
             self._stores.timers_for(layer).cancel(timer.key, timer.name)

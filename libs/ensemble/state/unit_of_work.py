@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput
 from ensemble.messages.message import Event, Message
-from ensemble.messages.records import Headers
+from ensemble.messages.records import Headers, RecordPlace
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
@@ -73,19 +73,15 @@ class RecordLayer:
         self.staged: list[StagedPort] = []
         self.ports: dict[int, Any] = {}
         self.seed = ""
-        self.place("", -1, -1)
-        self.begin(b"", "", "", "", "")
+        self.begin(b"", "", "", trace="", time="", place=("", -1, -1))
 
-    def begin(  # noqa: PLR0917  one call a record; a value object would be made only to be taken apart
-        self, key: bytes, input_id: str, correlation_id: str, trace: str, time: str
+    def begin(
+        self, key: bytes, input_id: str, correlation_id: str, *, trace: str, time: str, place: RecordPlace
     ) -> None:
-        """Set up the layer for the record with this identity; `time` is the batch's, as a header value."""
+        """Set up the layer for the input with this identity and place; `time` is the batch's, as a header value."""
         self.key, self.input_id, self.correlation_id, self.trace, self.time = key, input_id, correlation_id, trace, time
+        self.topic, self.partition, self.offset = place
         self.ordinal = 0
-
-    def place(self, topic: str, partition: int, offset: int) -> None:
-        """Set where the record lies."""
-        self.topic, self.partition, self.offset = topic, partition, offset
 
     def port(self, store: object, make: Callable[[], Any]) -> Any:
         """Return the layer's one port over `store`, so that all roles see each other's writes."""

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import structlog
 
-from ensemble.engine.admission import Admission
+from ensemble.engine.admission import identify
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
@@ -17,7 +17,6 @@ from ensemble.errors import Stopped
 from ensemble.messages.records import message_id
 from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore, parked_record
-from ensemble.state.timers import TimerStore
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.dead_letters import generation_of, lineage_of
 from ensemble.system_messages.state import ParkedRecord, Resolution
@@ -62,21 +61,19 @@ class ParkingCapacity:
 class ParkedKeys:
     """The parked keys of one partition, as a batch sees and changes them."""
 
-    def __init__(  # noqa: PLR0913  the rest is keyword-only
+    def __init__(
         self,
         compiled: CompiledService,
         batch: Batch,
         *,
         parking: ParkingStore,
-        timers: TimerStore | None,
         gate: AttemptGate,
         failures: Failures,
-        admission: Admission,
         calls: AsyncCalls,
     ) -> None:
         self._service, self._undos = compiled.service.name, compiled.undos
-        self._batch, self._parking, self._timers = batch, parking, timers
-        self._gate, self._failures, self._admission, self._calls = gate, failures, admission, calls
+        self._batch, self._parking, self._gate = batch, parking, gate
+        self._failures, self._calls = failures, calls
         self._capacity = ParkingCapacity(parking, compiled.limits.policies.parking)
         self._orphans: list[bytes] = []
         """Keys whose call in flight ended with the process that made it."""
@@ -92,6 +89,12 @@ class ParkedKeys:
     def is_paused(self) -> bool:
         """Whether the whole service is paused."""
         return self._gate.service_is_paused
+
+    def why_stopped(self) -> str:
+        """Return why the partition's inputs must not be read now, or "" if they may."""
+        if self.is_paused:
+            return f"service {self._service} is paused"
+        return "no room for more parked records" if self._capacity.is_missing else ""
 
     def park_if_needed(self, item: RecordItem) -> bool:
         """Park a record that came, if it has to wait. Return whether it was parked.
@@ -165,14 +168,8 @@ class ParkedKeys:
         entry = self._parking.entry(item.key)
         if entry is not None and entry.first == number:
             layer = RecordLayer()
-            self._admission.identify(item.record, layer)
+            identify(item.record, layer, self._batch.time)
             self._failures.notify_sender_again(item, layer, entry)
-
-    def why_stopped(self) -> str:
-        """Return why the partition's inputs must not be read now, or "" if they may."""
-        if self.is_paused:
-            return f"service {self._service} is paused"
-        return "no room for more parked records" if self._capacity.is_missing else ""
 
     # -- undos ----------------------------------------------------------------------------------------------------
 
@@ -250,9 +247,7 @@ class ParkedKeys:
         """Remove the head, which is done with. Return whether the key is free: no record waited behind it."""
         self._resolve_head(key, "redriven", by="", reason="its key went on")
         is_free = self._parking.pop(key)
-        if is_free and self._timers is not None:
-            self._timers.resume(key)
-        elif not is_free:
+        if not is_free:
             self._let_undo_pass(key)
         return is_free
 
