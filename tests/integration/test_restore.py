@@ -38,7 +38,7 @@ def restoration(shop: Shop) -> Iterator[tuple[Restoration, PartitionTask]]:
 
 def finished(restoring: Restoration, task: PartitionTask) -> PartitionTask:
     wait_for(lambda: restoring.advance(0.05, LIMIT_S), "the restore")
-    task.restored()
+    task.finish_restore()
     return task
 
 

@@ -44,7 +44,7 @@ class AsyncCall:
 
 
 class AsyncCalls:
-    """The calls of one partition: queued, running, in flight. What they come to is answered, and applied elsewhere."""
+    """Keeps the calls of one partition: queued, running, in flight. The task applies what they come to."""
 
     def __init__(self) -> None:
         self.queued: dict[bytes, deque[AsyncCall]] = {}
@@ -120,8 +120,8 @@ class AsyncCalls:
         for call in self.in_flight.values():
             call.is_committed = True
 
-    def drop(self) -> list[AsyncCall]:
-        """Cancel the calls of a dropped batch: their entries are gone, and their records come again."""
+    def abort(self) -> list[AsyncCall]:
+        """Cancel the calls of an aborted batch: their entries are gone, and their records come again."""
         keys = [key for key, call in self.in_flight.items() if not call.is_committed]
         return _cancel([*(self.in_flight.pop(key) for key in keys), *self._take_queued()])
 

@@ -45,7 +45,10 @@ class StagedBus:
 
 
 class RoleBinder:
-    """Makes the roles of a service. Raises ConfigurationError for a port that the service's stores cannot serve."""
+    """Makes the roles of a service, with ports that stage on a layer.
+
+    Raises ConfigurationError for a port that the service's stores cannot serve.
+    """
 
     def __init__(self, service: Service, clock: ports.Clock, sources: SchemaSourceSelector) -> None:
         self._service, self._clock, self._sources = service, clock, sources
@@ -56,15 +59,17 @@ class RoleBinder:
     def bind(self, stores: PartitionStores, layer: RecordLayer) -> dict[type, Any]:
         """Return one instance of every role, its ports bound to `layer`."""
         pairs = zip(self._service.roles, self._service.descriptions, strict=True)
-        return {description.role: self._bound(spec, description, stores, layer) for spec, description in pairs}
+        return {description.role: self._make_role(spec, description, stores, layer) for spec, description in pairs}
 
     def bind_one(self, role: type, stores: PartitionStores, layer: RecordLayer) -> Any:
         """Return an instance of one role, for a record that is handled beside others."""
         pairs = zip(self._service.roles, self._service.descriptions, strict=True)
         spec, description = next(pair for pair in pairs if pair[1].role is role)
-        return self._bound(spec, description, stores, layer)
+        return self._make_role(spec, description, stores, layer)
 
-    def _bound(self, spec: RoleSpec, description: RoleDescription, stores: PartitionStores, layer: RecordLayer) -> Any:
+    def _make_role(
+        self, spec: RoleSpec, description: RoleDescription, stores: PartitionStores, layer: RecordLayer
+    ) -> Any:
         routes = self._buses[description.role]
         ports_by_name = {
             name: self._port(hint, routes.get(name, {}), stores, layer) for name, hint in description.ports.items()

@@ -1,6 +1,6 @@
 """The cycle of a batch, for every driver of tasks: the Kafka worker, the test driver and the rehearsal of a redrive.
 
-Whoever runs it commits what the tasks did in one transaction, then folds the tasks, or drops their batch.
+The caller commits what the tasks did in one transaction, then has the tasks commit, or abort, their batch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Interruption:
     reason: SchemasUnavailable | Stopped | None
     """Why the first of `records` could not be taken; None: the batch has taken records for as long as it may."""
     records: Sequence[ConsumedRecord]
-    """Those that were not taken."""
+    """The records that were not taken."""
 
 
 class BatchCycle:

@@ -93,7 +93,7 @@ class OperatorCommands:
         if isinstance(operation, RecordOperation) and operation.partition != self._partition:
             return "refused", f"the record lies in partition {operation.partition}; send it there"
         step = self._by_type[type(operation)](operation)
-        return step if isinstance(step, Reprocess | DiscardHead) else self._noted(operation, step)
+        return step if isinstance(step, Reprocess | DiscardHead) else self._remember(operation, step)
 
     def complete(self, step: Reprocess | DiscardHead, refusal: str) -> CommandOutcome:
         """Return the outcome of a command whose `step` was done, or could not be done because of `refusal`."""
@@ -101,7 +101,7 @@ class OperatorCommands:
             return "refused", refusal
         how = "redriven" if isinstance(step, Reprocess) else "discarded"
         self._resolve(step.command, how)
-        return self._noted(step.command, DONE)
+        return self._remember(step.command, DONE)
 
     def answer(self, operation: Operation, outcome: CommandOutcome) -> None:
         """Tell operators how a command went."""
@@ -111,8 +111,8 @@ class OperatorCommands:
         place = {"service": self._service, "partition": self._partition, "at": self._batch.now}
         self._batch.emit_operation_event(OperationDone.model_validate(place | answer))
 
-    def _noted(self, operation: Operation, outcome: CommandOutcome) -> CommandOutcome:
-        """Remember a command that was not refused."""
+    def _remember(self, operation: Operation, outcome: CommandOutcome) -> CommandOutcome:
+        """Remember a command that was not refused, and return its outcome."""
         if outcome[0] != "refused":
             self._parking.mark_done(_name_of(operation), self._batch.now)
         return outcome

@@ -55,7 +55,7 @@ class Stage:
 
 
 def staged(service: Service) -> Stage:
-    """`service` with a stub in the place of each adapter that is a port or does anything; plain values stay."""
+    """Return a copy of `service` with a stub for each adapter that is a port or does anything; plain values stay."""
     calls: list[PortCall] = []
     roles: list[type | RoleSpec] = [_stubbed(spec, calls) for spec in service.roles]
     copy = Service(service.name, service.catalogue, roles=roles, stores=service.stores)
@@ -80,7 +80,7 @@ def _is_plain(hint: Any, value: object) -> bool:
 
 @dataclass(frozen=True)
 class _Stub:
-    """In the place of an adapter."""
+    """Stands for an adapter: notes a call and ends the handler there."""
 
     port: str
     calls: list[PortCall]
@@ -95,14 +95,14 @@ class _Stub:
 
 
 def _key_in(arguments: list[object]) -> str:
-    """By convention a request has a `key`; else the first text among the arguments."""
+    """Return the `key` of a request, as the convention is, or the first text among the arguments."""
     keys = [key for argument in arguments if isinstance(key := getattr(argument, "key", None), str)]
     return next(iter([*keys, *(text for text in arguments if isinstance(text, str))]), "")
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a redrive would have come to."""
+    """What a redrive would do."""
 
     outcome: str
     """As OperationDone has it: `done`, `nothing_to_do` or `refused`."""
@@ -118,13 +118,13 @@ class Rehearsed:
 
     @property
     def is_idle(self) -> bool:
-        """It would be handled, and no state would change: its effect has happened already, or it has none."""
+        """Whether the record would be handled without an effect: it had its effect already, or it has none."""
         return self.outcome == "done" and not (self.changes or self.calls or self.failure)
 
 
 @dataclass
 class Rehearsal:
-    """Redrives one after the other on one partition's copy; each sees what those before it did."""
+    """Tries redrives, one after the other, on the copy of one partition; each sees what those before it did."""
 
     task: PartitionTask
     calls: list[PortCall]
@@ -139,12 +139,12 @@ class Rehearsal:
             self._carry_out(command, key)
             rehearsed = self._outcome_of(command, key)
         except EnsembleError as error:
-            self.task.drop()
+            self.task.abort()
             return Rehearsed("refused", str(error), (), (), (), "", 0)
         if self.calls:
-            self.task.drop()  # what follows from the call is not known, and must not count as a failure
+            self.task.abort()  # what follows from the call is not known, and must not count as a failure
         else:
-            self.task.fold()
+            self.task.commit()
         return rehearsed
 
     def _carry_out(self, command: RedriveRecord, key: bytes) -> None:
@@ -180,7 +180,7 @@ class Rehearsal:
         return f"{entry.error}: {entry.words}" if entry is not None and failed else ""
 
     def _changes(self) -> Iterator[tuple[str, bytes]]:
-        """Its own bookkeeping, parked keys and ids seen, is no effect."""
+        """Yield what would change. The runtime's own bookkeeping, parked keys and ids seen, does not count."""
         stores = self.task.stores
         ledgers = {topic.name for topic in self.task.plan.service.ledgers}
         yield from ((topic, key or b"") for topic, _, key, *_ in self.task.outputs if topic in ledgers)

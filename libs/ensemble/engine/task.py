@@ -1,7 +1,7 @@
 """One partition's task: takes records, runs their handlers on a record layer, and gathers a batch of effects.
 
-Free of any transport: Kafka's loop and the in-memory driver feed it alike. Nothing in here commits; whoever drives the
-task writes `outputs` and `changes()` in one transaction with the positions, then calls `fold()`, or `drop()`.
+Free of any transport: Kafka's loop and the in-memory driver feed it alike. Nothing in here writes: the caller
+writes `outputs` and `changes()` in one transaction with the positions, then calls `commit()`, or `abort()`.
 """
 
 from __future__ import annotations
@@ -415,11 +415,11 @@ class PartitionTask:
 
     # -- the batch's end ------------------------------------------------------------------------------------------
 
-    def restored(self) -> None:
+    def finish_restore(self) -> None:
         """Finish the restore: all changelogs and ledgers are read."""
         for store in self.stores.all:
             store.finish_restore()
-        self.parked.restored()
+        self.parked.find_orphans()
 
     def start_at(self, offsets: dict[str, int]) -> None:
         """Start at the offsets that the group has committed, by input topic."""
@@ -465,7 +465,7 @@ class PartitionTask:
             if changes := store.changes():
                 yield store.changelog, changes
 
-    def fold(self) -> None:
+    def commit(self) -> None:
         """Make the batch state: its transaction committed."""
         self._committed = dict(self.positions)
         self._batch.end()
@@ -474,14 +474,14 @@ class PartitionTask:
         for store in self.stores.all:
             store.commit()
 
-    def drop(self) -> None:
+    def abort(self) -> None:
         """Forget the batch: its transaction did not happen."""
         self._batch.end()
-        for call in self.calls.drop():
+        for call in self.calls.abort():
             self._failures.forget(call.item)
         for store in self.stores.all:
             store.abort()
-        self.parked.restored()
+        self.parked.find_orphans()
 
     def close(self) -> None:
         """Cancel the calls under way: the partition was taken away."""

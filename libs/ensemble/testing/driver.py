@@ -113,7 +113,7 @@ class ServiceTestDriver:
         self._handle([self.record_of(message, next(ids)) for message in messages])
         for task in self._tasks.values():
             list(task.changes())
-            task.drop()
+            task.abort()
 
     def operate(self, operation: Operation) -> None:
         """Deliver an operator's command to every partition that it is for."""

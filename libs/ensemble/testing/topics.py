@@ -30,7 +30,7 @@ class MemoryTopics:
         for topic, changes in task.changes():
             for key, value in changes:
                 self.append((topic, value, key, [], task.partition))
-        task.fold()
+        task.commit()
 
     def restore(self, task: PartitionTask, plan: CompiledService) -> None:
         """Rebuild a task's stores from its changelogs and ledgers."""
@@ -38,7 +38,7 @@ class MemoryTopics:
             for source in find_sources(task.stores, plan):
                 for record in self._of_partition(source.topic, task.partition)[source.start :]:
                     source.restore(record.raw_key or b"", record.raw_value, record.at_offset)
-        task.restored()
+        task.finish_restore()
 
     def _of_partition(self, topic: str, partition: int) -> list[StoredRecord]:
         return [record for record in self.log if (record.at_topic, record.at_partition) == (topic, partition)]

@@ -62,7 +62,7 @@ def test_an_abort_sets_everything_back_to_the_last_commit(driver: ServiceTestDri
     record = driver.record_of(script("a", "add 1", "book x 1", "jot x", "remind alarm 1 tell x"), "one")
     task.take(record)
     assert task.is_dirty
-    task.drop()
+    task.abort()
     task.rewind()
     assert (task.is_dirty, task.is_ahead, list(task.changes())) == (False, False, [])
     driver.receive(script("a", "add 1"), message_id="one")

@@ -101,7 +101,7 @@ def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> Non
     task = driver._task_of("a")
     task.begin_batch(driver.clock.now())
     task.stores.parking.set_pause("command", "Script", Pause(operation_id="op-1", at=1, **WHO))
-    task.drop()
+    task.abort()
     driver.receive(quick("a", "a1"))
     assert texts_of(driver) == ["a1"]
 
@@ -148,7 +148,7 @@ def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(st
     task.begin_batch(stuck.clock.now())
     task.stores.parking.mark_done("op-1", 1)
     task.parked.redrive_head(b"a")
-    task.drop()
+    task.abort()
     stuck.operate(command)
     assert texts_of(stuck) == ["a1", "a2"]
 

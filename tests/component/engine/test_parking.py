@@ -99,7 +99,7 @@ def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(
     task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
     task.fire_due(driver.clock.now())
-    task.drop()
+    task.abort()
     driver.advance(0)
     assert texts_of(driver) == ["ding"]
 

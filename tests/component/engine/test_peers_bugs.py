@@ -53,7 +53,7 @@ def test_offsets_do_not_advance_before_their_effects_are_durable(driver: Service
     task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
     assert task.offsets() == {"shop.commands": 1}
-    task.drop()
+    task.abort()
     assert task.rewind()["shop.commands"] == 0
 
 

@@ -69,7 +69,7 @@ class Failures:
         self._batch, self._parking, self._breakers = batch, parking, breakers
         self._dead_letters = DeadLetters(compiled, partition)
         self._incidents: list[IncidentOpened | IncidentClosed] = []
-        """The incidents of this batch, and of batches before it that were dropped."""
+        """The incidents of this batch, and of batches before it that were aborted."""
 
     def settle(self, item: Item, error: Exception, layer: RecordLayer) -> Outcome:
         """Park, dead-letter or skip a failed input. Raises `error` again if it is a FatalError."""
@@ -95,7 +95,7 @@ class Failures:
         if outcome is Outcome.DUPLICATE:
             self.forget(item)
         elif (circuit := self._breakers.succeeded(item.rule.handler, self._batch.now)) is not None:
-            self._tell_closed(circuit)
+            self._emit_closed(circuit)
 
     def forget(self, item: Item) -> None:
         """Note that an attempt ended without a result: another record may be the probe."""
@@ -181,7 +181,7 @@ class Failures:
     # -- outages --------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Emit the incidents that dropped batches could not."""
+        """Emit the incidents of batches that were aborted."""
         for incident in self._incidents:
             self._batch.emit_operation_event(incident)
 
@@ -194,14 +194,14 @@ class Failures:
         circuit = self._breakers.failed(handler, key_text(failed.item.key), cause, self._batch.now)
         if circuit is not None:
             log.warning("incident.opened", handler=circuit.handler, cause=circuit.cause, failures=circuit.count)
-            self._tell_opened(circuit)
+            self._emit_opened(circuit)
 
-    def _tell_opened(self, circuit: OpenCircuit) -> None:
+    def _emit_opened(self, circuit: OpenCircuit) -> None:
         names = {"incident_id": _incident_id(self._service, circuit), "service": self._service}
         details = {"handler": circuit.handler, "cause": circuit.cause, "failures": circuit.count}
         self._emit(IncidentOpened(**names, **details, at=self._batch.now))
 
-    def _tell_closed(self, circuit: OpenCircuit) -> None:
+    def _emit_closed(self, circuit: OpenCircuit) -> None:
         log.info("incident.closed", handler=circuit.handler, cause=circuit.cause, failures=circuit.count)
         names = {"incident_id": _incident_id(self._service, circuit), "service": self._service}
         details = {"handler": circuit.handler, "cause": circuit.cause, "since": circuit.since}

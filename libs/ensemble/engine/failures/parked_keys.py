@@ -263,7 +263,7 @@ class ParkedKeys:
         for call in self._calls.cancel(key):
             self._failures.forget(call.item)
 
-    def restored(self) -> None:
+    def find_orphans(self) -> None:
         """Find the keys, as of the last commit, whose call in flight has to be made again."""
         entries = ((key, self._parking.entry(key)) for key in self._parking.keys)
         keys = [key for key, entry in entries if entry is not None and entry.status == "in_flight"]

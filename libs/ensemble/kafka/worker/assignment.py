@@ -198,7 +198,7 @@ class Assignment:
         """Run all tasks that were being restored, and return them."""
         started = list(self.restoring.values())
         for task in started:
-            task.restored()
+            task.finish_restore()
             self._check_offsets_exist(task)
             self.running[task.partition] = task
         self.restoring = {}
@@ -238,7 +238,7 @@ class Assignment:
     def rewind(self) -> None:
         """Forget the batch: every task goes back to its last commit. The consumer follows with `seek_back`."""
         for task in self.running.values():
-            task.drop()
+            task.abort()
             task.rewind()
         self.must_seek = True
 

@@ -214,7 +214,7 @@ class Loop:
 
     def _fold(self, tasks: list[PartitionTask]) -> None:
         for task in tasks:
-            task.fold()
+            task.commit()
 
     def _commit(self, tasks: list[PartitionTask]) -> bool:
         """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone."""

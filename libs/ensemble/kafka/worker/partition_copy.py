@@ -34,5 +34,5 @@ def copy_partition(
             raise FatalError(f"{plan.service.name}[{partition}] was not read to its end within {limit_s:g} s")
     finally:
         restoration.close()
-    task.restored()
+    task.finish_restore()
     return task
