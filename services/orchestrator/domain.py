@@ -61,6 +61,12 @@ def to_keep(state: OrderState, now: int) -> OrderState:
     return state.model_copy(update={"order": order, "updated_at": now})
 
 
+def to_remember(state: OrderState) -> OrderState:
+    """Return what stays of an ended order for ever: how it ended, by which steps, and the fingerprint of its terms."""
+    details = ("order", "seen", "charge", "shipment_id", "placed_message_id", "reason")
+    return state.model_copy(update={name: OrderState.model_fields[name].get_default() for name in details})
+
+
 # -- what is owed -------------------------------------------------------------------------------------------------
 
 

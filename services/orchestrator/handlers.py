@@ -145,6 +145,10 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
         entry = memory.complete(memory.entry_of(trigger, self.record, now), before, decision, self.policies)
         return domain.to_keep(memory.add_entry(decision.state, entry), now)
 
+    def reduce(self, state: OrderState) -> OrderState:
+        """Return what tells a late OrderPlaced that its id is taken: payment and the others never forget it either."""
+        return domain.to_remember(state)
+
     def announce(self, before: OrderState, after: OrderState) -> None:
         """Emit each pause, each resume and a compensation that failed; log each change."""
         for event in memory.announcements(before, after):

@@ -26,7 +26,7 @@ DEFAULT_POLICIES: Final = SagaPolicies(
     },
     expiry_margin_s=60,  # time for a shipment to follow a late reservation
     placeholder_s=3600,
-    stub_s=7 * 86_400,  # as long as orders.events may still bring the order back
+    stub_s=7 * 86_400,  # as long as orders.events keeps: what comes late finds the order whole
 )
 
 

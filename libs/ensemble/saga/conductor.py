@@ -13,7 +13,7 @@ from ensemble.saga.check import DEADLINE, RETENTION, check_saga
 from ensemble.saga.engine import Decision, advance
 from ensemble.saga.observations import Deadline
 from ensemble.saga.state import SagaProgress
-from ensemble.saga.table import Saga
+from ensemble.saga.table import ENDED, Saga
 from ensemble.service.ports import Clock, CommandBus, Pauses, StateStore, TimerDue, Timers
 from ensemble.service.roles import RoleSpec, conducted_by, conducts, handles, reacts_to, when_due
 
@@ -27,7 +27,7 @@ class SagaConductor(Generic[S, C]):
 
     A subclass is a role: a frozen dataclass that names the types of `states` and `commands`, makes new states, and has
     a method for each message of the table, which calls `advance`. Where the table is not enough, it overrides the
-    hooks: `note` before the engine decides, `remember` and `announce` after.
+    hooks: `note` before the engine decides, `remember` and `announce` after, `reduce` long after the end.
     """
 
     states: StateStore[S]
@@ -48,6 +48,10 @@ class SagaConductor(Generic[S, C]):
     def remember(self, before: S, decision: Decision[S, C], trigger: Message | Deadline) -> S:  # noqa: ARG002  for overriding
         """Return the state to keep."""
         return decision.state
+
+    def reduce(self, state: S) -> S | None:  # noqa: ARG002  for overriding
+        """Return what stays for ever of a saga that ended `stub_s` ago; None forgets it, and its key may start anew."""
+        return None
 
     def announce(self, before: S, after: S) -> None:
         """Tell other services, and the log, what has changed."""
@@ -76,10 +80,15 @@ class SagaConductor(Generic[S, C]):
 
     @when_due(RETENTION)
     def on_retention(self, timer: TimerDue) -> None:
-        """Forget a saga that never started, or ended long ago."""
+        """Forget a saga that never started; reduce or forget one that ended long ago."""
         state = self.states.get(timer.key)
-        if state is not None and state.forget_at is not None and state.forget_at <= timer.due_at:
+        if state is None or state.forget_at is None or state.forget_at > timer.due_at:
+            return
+        reduced = self.reduce(state) if state.status in ENDED else None
+        if reduced is None:
             self.states.delete(timer.key)
+        else:
+            self.states.set(timer.key, reduced.model_copy(update={"forget_at": None}))
 
     def _decide(self, state: S, trigger: Message | Deadline) -> Decision[S, C]:
         saga = cast("Saga[S, C]", conducted_by(type(self)))

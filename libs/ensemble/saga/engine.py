@@ -11,7 +11,8 @@
 - A step's first answer counts, but a success is believed over an earlier refusal: at worst it costs an undo of nothing.
 - A paused saga notes triggers and sends nothing (`pausing.py`). It pauses by itself rather than send what is paused
   for all sagas.
-- `completed` and `cancelled` are final: nothing that comes later changes the state or sends anything.
+- `completed` and `cancelled` are final: nothing that comes later sends anything, or changes more of the state than how
+  long it is kept whole.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from ensemble.saga.table import (
     COMPENSATING,
     COMPENSATION_FAILED,
     COMPLETED,
+    ENDED,
     IRREVERSIBLE,
     PLACEHOLDER,
     Saga,
@@ -65,10 +67,11 @@ def advance(
 
     Raises UnknownSaga if the state belongs to another saga, or to a version that this table cannot go on with.
     """
-    if state.status in {COMPLETED, CANCELLED}:
-        return Decision(state)
+    transition = _Transition(saga, Trigger(saga, trigger), now, policies, pauses)
+    if state.status in ENDED:
+        return Decision(transition.keep_whole(state))
     require_known_version(saga, state)
-    return _Transition(saga, Trigger(saga, trigger), now, policies, pauses).apply(state)
+    return transition.apply(state)
 
 
 @dataclass(frozen=True)
@@ -268,6 +271,11 @@ class _Transition(Generic[S, C]):
         return Decision(pause(restart_attempt_count(state), BY_POLICY, reason, self.now))
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    def keep_whole(self, state: S) -> S:
+        """Return an ended state with a time at which it is reduced; something has come for it since the last time."""
+        forget_at = state.forget_at or self._after(self.policies.stub_s)
+        return state if forget_at == state.forget_at else state.model_copy(update={"forget_at": forget_at})
 
     def _end(self, state: S, status: str) -> S:
         forget_at = None if status == COMPENSATION_FAILED else self._after(self.policies.stub_s)

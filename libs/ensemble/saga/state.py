@@ -50,7 +50,7 @@ class SagaProgress(State):
     expires_at: Millis | None = None
     """For the commands of the step under way: after this they must not take effect."""
     forget_at: Millis | None = None
-    """When the conductor deletes the state."""
+    """When the conductor deletes the state, or reduces it to what it keeps for ever."""
     reason: str | None = None
     cancel_requested: _Flag = False
     compensation_requested: _Flag = False

@@ -21,6 +21,8 @@ COMPLETED: Final = "completed"
 COMPENSATING: Final = "compensating"
 CANCELLED: Final = "cancelled"
 COMPENSATION_FAILED: Final = "compensation_failed"
+ENDED: Final = frozenset({COMPLETED, CANCELLED})
+"""The statuses that nothing changes any more."""
 ENGINE_STATUSES: Final = frozenset({PLACEHOLDER, COMPLETED, COMPENSATING, CANCELLED, COMPENSATION_FAILED})
 """The statuses that the engine gives; a table names the others."""
 

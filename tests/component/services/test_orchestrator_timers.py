@@ -15,6 +15,7 @@ from services.orchestrator.service import orchestrator
 from tests.support.order_saga_driver import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
 
 TIMERS = "orchestrator.timers-changelog"
+BYTES_OF_AN_ENDED_ORDER = 250  # docs/operations.md says so
 
 
 @pytest.fixture
@@ -23,8 +24,21 @@ def driver() -> ServiceTestDriver:
 
 
 def status_of(driver: ServiceTestDriver) -> str | None:
+    """Return the order's status, None if it is not known."""
     state = driver.state(OrderState, "o-1")
     return None if state is None else state.status
+
+
+def state_of(driver: ServiceTestDriver) -> OrderState:
+    state = driver.state(OrderState, "o-1")
+    assert state is not None
+    return state
+
+
+def size_of_state(driver: ServiceTestDriver) -> int:
+    """Return the bytes of the newest record of the order's state, its key included."""
+    record = driver.records("orchestrator.order-state")[-1]
+    return len(record.key() or b"") + len(record.value() or b"")
 
 
 def names(driver: ServiceTestDriver) -> list[str]:
@@ -108,13 +122,35 @@ def test_keeps_an_order_that_was_placed_in_time(driver: ServiceTestDriver) -> No
     assert status_of(driver) == "completed"
 
 
-def test_forgets_an_ended_order_after_its_retention(driver: ServiceTestDriver) -> None:
+def test_reduces_an_ended_order_after_its_retention(driver: ServiceTestDriver) -> None:
     driver.receive(PLACED, PAID, RESERVED, SCHEDULED)
     driver.advance(7 * 86_400 - 1)
     driver.restart()
-    assert status_of(driver) == "completed"
+    whole = size_of_state(driver)
     driver.advance(2)
-    assert status_of(driver) is None
+    assert status_of(driver) == "completed"
+    assert size_of_state(driver) < BYTES_OF_AN_ENDED_ORDER < whole
+
+
+@pytest.mark.parametrize("years", [0.01, 1, 30])
+def test_the_first_order_of_an_id_wins_whenever_the_second_comes(driver: ServiceTestDriver, years: float) -> None:
+    driver.receive(PLACED, PAID, RESERVED, SCHEDULED)
+    driver.advance(years * 365 * 86_400)
+    driver.restart()
+    driver.clear()
+    driver.receive(PLACED, message_id="placed-again")
+    driver.receive(PLACED.model_copy(update={"lines": PLACED.lines * 2}), message_id="other-terms")
+    driver.advance(1000)
+    assert (driver.sent, status_of(driver), len(driver.dead_letters)) == ([], "completed", 1)
+
+
+def test_an_order_is_reduced_again_after_something_came_for_it(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, PAID, RESERVED, SCHEDULED)
+    driver.advance(8 * 86_400)
+    driver.receive(PAID, message_id="paid-again")
+    assert [seen.type for seen in state_of(driver).seen] == ["PaymentConfirmed"]
+    driver.advance(8 * 86_400)
+    assert state_of(driver).seen == ()
 
 
 def test_all_deadlines_together_undo_what_may_have_happened(driver: ServiceTestDriver) -> None:
