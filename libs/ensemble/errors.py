@@ -99,6 +99,10 @@ class UnhandledMessage(RejectedInput):
     """A readable message arrived on a command topic of this service, but no handler takes it."""
 
 
+class ReusedId(RejectedInput):
+    """The sender gave the id of a message that was handled already to one that says something else."""
+
+
 class MisplacedRecord(RejectedInput):
     """The record has no key, no value, or lies in another partition than its key belongs to."""
 

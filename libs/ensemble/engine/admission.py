@@ -7,12 +7,13 @@ from hashlib import blake2b
 from typing import Final
 
 from ensemble.engine.batch import Batch
-from ensemble.engine.routes import Input
-from ensemble.errors import MisplacedRecord, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
+from ensemble.engine.routes import Input, source_of
+from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
 from ensemble.messages.records import ConsumedRecord, bounded_id, message_id, place_of
 from ensemble.partitioning import partition_of
-from ensemble.state.deduplication import SeenWindow
+from ensemble.service.service import Service
+from ensemble.state.deduplication import SeenWindow, window_entry
 from ensemble.state.unit_of_work import RecordLayer
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -22,11 +23,12 @@ _NO_HEADERS: Final[dict[str, bytes]] = {}
 class Admission:
     """Checks the records of one partition before they are handled: identity, partition, duplicates."""
 
-    def __init__(self, batch: Batch, seen: SeenWindow | None, partition: int, partitions: int) -> None:
-        self._batch, self._seen, self._partition, self._partitions = batch, seen, partition, partitions
+    def __init__(self, batch: Batch, seen: SeenWindow | None, partition: int, service: Service) -> None:
+        self._batch, self._seen, self._partition, self._partitions = batch, seen, partition, service.partitions
+        self._own_sources = frozenset(source_of(topic.owner) for topic in service.catalogue.topics)
 
     def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
-        """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord."""
+        """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
         key = record.key()
         identify(record, layer, self._batch.time)
         if not key:
@@ -44,16 +46,33 @@ class Admission:
                 f"key {key.decode(errors='replace')!r} belongs to partition {right}, not {self._partition}; "
                 "produce with partitioner=murmur2_random"
             )
-        if self._seen is not None and self._seen.has(key, layer.input_id):
+        if self._seen is not None and layer.source not in self._own_sources and self._is_duplicate(record, layer):
             self._batch.counts.duplicates += 1
             return False
         return True
 
-    def remember(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> None:
-        """Count a record that was handled, and remember it: the same record again is a duplicate."""
+    def _is_duplicate(self, record: ConsumedRecord, layer: RecordLayer) -> bool:
+        """Return whether an outsider's record was handled before; if not, its entry is on the layer.
+
+        Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
+        """
+        assert self._seen is not None, "the caller has asked"
+        key, topic = record.key(), record.topic() or ""
+        entry = window_entry(topic, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
+        known = self._seen.entry_like(entry)
+        if known not in {None, entry}:
+            raise ReusedId(
+                f"id {layer.input_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
+                "other content; publish each message under an id of its own"
+            )
+        layer.window_entry = entry
+        return known is not None or self._seen.has_id(key, layer.input_id)
+
+    def remember(self, layer: RecordLayer) -> None:
+        """Count the layer's record, which was handled, and remember it: the same one again is a duplicate."""
         self._batch.counts.handled += 1
-        if input_topic.topic.external and self._seen is not None:
-            self._seen.add(record.key(), layer.input_id, self._batch.now)
+        if layer.window_entry and self._seen is not None:
+            self._seen.add(layer.window_entry, self._batch.now)
 
 
 def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
@@ -63,8 +82,10 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     input_id = message_id(record, headers)
     correlation = headers.get("ce_correlationid")
     correlation_id = bounded_id(correlation) if correlation else input_id
-    trace = _trace(headers, input_id)
-    layer.begin(record.key() or b"", input_id, correlation_id, trace=trace, time=time, place=place_of(record))
+    key, source = record.key() or b"", headers.get("ce_source") or b""
+    trace = _trace_in(headers) or _trace_of(key, source, input_id)
+    place = place_of(record)
+    layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)
 
 
 def why_refused(input_topic: Input, value: bytes | None, *, is_known: bool) -> TerminalError:
@@ -94,9 +115,13 @@ def _check_text(key: bytes) -> None:
         ) from error
 
 
-def _trace(headers: dict[str, bytes], input_id: str) -> str:
-    """Return the trace that the record belongs to, or a new one that follows from its id."""
+def _trace_in(headers: dict[str, bytes]) -> str:
+    """Return the trace that the record says it belongs to, or nothing."""
     parent = headers.get("traceparent")
-    if parent and (match := _TRACEPARENT.match(parent)):
-        return match[1].decode()
-    return blake2b(input_id.encode(), digest_size=16).hexdigest()
+    match = _TRACEPARENT.match(parent) if parent else None
+    return match[1].decode() if match else ""
+
+
+def _trace_of(key: bytes, source: bytes, input_id: str) -> str:
+    """Return a trace for a record without one: the same whenever it is handled."""
+    return blake2b(f"{key!r}{source!r}{input_id}".encode(), digest_size=16).hexdigest()

@@ -158,7 +158,7 @@ async def call_handlers(item: RecordItem, layer: RecordLayer, bind: Callable[[ty
     try:
         async with asyncio.timeout(limit):
             for seed, handler in zip(route.seeds, route.handlers, strict=True):
-                layer.seed = f"{seed}{layer.input_id}/"
+                layer.seed = f"{seed}{layer.origin}/"
                 result = getattr(bind(handler.role), handler.method)(item.message)
                 if isinstance(result, Awaitable):
                     await result

@@ -79,12 +79,17 @@ class Input:
     """Whether it carries operators' commands, which the runtime itself carries out."""
 
 
+def source_of(service: str) -> bytes:
+    """Return the `ce_source` of everything that a service writes."""
+    return f"/services/{service}".encode()
+
+
 def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
     """Return how `message` is written to `topic` by `service`."""
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_type", schema_name(message).encode()),
-        ("ce_source", f"/services/{service}".encode()),
+        ("ce_source", source_of(service)),
         ("content-type", b"application/avro"),
     ]
     encode = encoder_for(message, sources.source_for(topic.name, message.__schemas__))

@@ -62,7 +62,7 @@ class PartitionTask:
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
         self.calls = AsyncCalls()
-        self._admission = Admission(batch, stores.seen, partition, plan.service.partitions)
+        self._admission = Admission(batch, stores.seen, partition, plan.service)
         parking, pauses = stores.parking, stores.pauses
         self._failures = Failures(plan, partition, batch, parking=parking, breakers=breakers)
         self.parked = ParkedKeys(
@@ -204,17 +204,17 @@ class PartitionTask:
         record, route = item.record, item.route
         if not self._admission.admit(record, item.input_topic, layer):
             return Outcome.DUPLICATE
-        message, input_id = item.message, layer.input_id
+        message, origin = item.message, layer.origin
         for seed, handle in self._bound.get(route) or self._bind(route):
-            layer.seed = f"{seed}{input_id}/"
+            layer.seed = f"{seed}{origin}/"
             handle(message)
-        self._keep_effects(item, layer)
+        self._keep_effects(layer)
         return Outcome.HANDLED
 
-    def _keep_effects(self, item: RecordItem, layer: RecordLayer) -> None:
+    def _keep_effects(self, layer: RecordLayer) -> None:
         layer.seal()
         layer.merge(self._batch.outputs)
-        self._admission.remember(item.record, item.input_topic, layer)
+        self._admission.remember(layer)
 
     def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
         pairs = zip(route.seeds, route.handlers, strict=True)
@@ -314,7 +314,7 @@ class PartitionTask:
         error = call.error
         try:
             if error is None and not call.is_duplicate:
-                self._keep_effects(call.item, call.layer)
+                self._keep_effects(call.layer)
         except Exception as unencodable:  # noqa: BLE001  what the handler wrote cannot be encoded
             error = unencodable
         if error is not None:
@@ -332,7 +332,7 @@ class PartitionTask:
         self._timers.begin(item.timer, layer)
         try:
             for seed, handle in self._bound.get(item.route) or self._bind(item.route):
-                layer.seed = f"{seed}{layer.input_id}/"
+                layer.seed = f"{seed}{layer.origin}/"
                 handle(item.timer)
             layer.seal()
         except Exception as error:  # noqa: BLE001  whatever a handler raises is settled here

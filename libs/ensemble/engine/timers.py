@@ -59,9 +59,14 @@ class TimerQueue:
         current_layer.set(layer)
         layer.discard()
         timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
-        place = ("timer", -1, -1)
         layer.begin(
-            timer.key.encode(), timer_id, timer.correlation_id, trace=timer.trace, time=self._batch.time, place=place
+            timer.key.encode(),
+            b"",
+            timer_id,
+            correlation_id=timer.correlation_id,
+            trace=timer.trace,
+            time=self._batch.time,
+            place=("timer", -1, -1),
         )
         if self._store is not None and self._store.is_live(timer):
             self._stores.timers_for(layer).cancel(timer.key, timer.name)

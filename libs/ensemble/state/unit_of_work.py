@@ -58,14 +58,17 @@ class RecordLayer:
         "key",
         "offset",
         "ordinal",
+        "origin",
         "outputs",
         "partition",
         "ports",
         "seed",
+        "source",
         "staged",
         "time",
         "topic",
         "trace",
+        "window_entry",
     )
 
     def __init__(self) -> None:
@@ -73,15 +76,29 @@ class RecordLayer:
         self.staged: list[StagedPort] = []
         self.ports: dict[int, Any] = {}
         self.seed = ""
-        self.begin(b"", "", "", trace="", time="", place=("", -1, -1))
+        self.begin(b"", b"", "", correlation_id="", trace="", time="", place=("", -1, -1))
 
-    def begin(
-        self, key: bytes, input_id: str, correlation_id: str, *, trace: str, time: str, place: RecordPlace
+    def begin(  # noqa: PLR0913  the rest is keyword-only
+        self,
+        key: bytes,
+        source: bytes,
+        input_id: str,
+        *,
+        correlation_id: str,
+        trace: str,
+        time: str,
+        place: RecordPlace,
     ) -> None:
-        """Set up the layer for the input with this identity and place; `time` is the batch's, as a header value."""
-        self.key, self.input_id, self.correlation_id, self.trace, self.time = key, input_id, correlation_id, trace, time
+        """Set up the layer for the input with this identity and place; `time` is the batch's, as a header value.
+
+        The ids of outputs are derived from key, source and id: an id alone is unique within its source only.
+        """
+        self.key, self.source, self.input_id = key, source, input_id
+        self.origin = f"{key!r}{source!r}{input_id}"
+        self.correlation_id, self.trace, self.time = correlation_id, trace, time
         self.topic, self.partition, self.offset = place
         self.ordinal = 0
+        self.window_entry = b""
 
     def port(self, store: object, make: Callable[[], Any]) -> Any:
         """Return the layer's one port over `store`, so that all roles see each other's writes."""
@@ -107,7 +124,7 @@ class RecordLayer:
     def stage(self, route: OutputRoute, message: Message) -> None:
         """Encode `message` and stage it. Raises OversizedOutput if its topic would not take it.
 
-        Its id is a hash of handler, input and ordinal, so handling the input again gives it the same id.
+        Its id is a hash of handler, origin and ordinal, so handling the input again gives it the same id.
         """
         value = route.encode(message)
         if len(value) > MAX_RECORD_BYTES:

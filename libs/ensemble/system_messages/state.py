@@ -26,7 +26,7 @@ class Timer(messages.State):
 
 
 class SeenMessage(messages.State):
-    """A message id that was handled. Its key is `<record key>/<message id>`."""
+    """A message that was handled. Its key says which: the window makes it."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     at: Millis

@@ -118,7 +118,7 @@ def lines_of(story: Callable[[ServiceTestDriver], None]) -> Iterator[str]:
         story(driver)
     for record in sorted(driver.log, key=lambda record: record.topic()):  # stable: a topic's own order stays
         headers = dict(record.headers())
-        key, value = (record.key() or b"").decode(errors="replace"), record.value()
+        key, value = (record.key() or b"").decode(errors="backslashreplace"), record.value()
         content = "deleted" if value is None else blake2b(value, digest_size=8).hexdigest()
         cloud_event = [headers[name].decode() for name in ("ce_id", "ce_type", "ce_correlationid") if name in headers]
         yield " ".join([record.topic(), str(record.partition()), repr(key), *cloud_event, content])

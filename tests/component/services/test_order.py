@@ -47,10 +47,19 @@ def test_announces_an_order_once_however_often_it_is_placed(driver: ServiceTestD
 def test_drops_the_same_message_delivered_twice(driver: ServiceTestDriver) -> None:
     driver.receive(place_order(), message_id="m-1")
     driver.restart()
-    driver.receive(place_order(currency="USD"), message_id="m-1")
+    driver.receive(place_order(), message_id="m-1")
 
     assert len(driver.emitted) == 1
     assert driver.dead_letters == []
+
+
+def test_gives_up_another_order_under_the_id_of_a_message_that_was_handled(driver: ServiceTestDriver) -> None:
+    driver.receive(place_order(), message_id="m-1")
+    driver.receive(place_order(order_id="o-2"), message_id="m-1")
+    driver.receive(place_order(currency="USD"), message_id="m-1")
+
+    assert [type(event).__name__ for event in driver.emitted] == ["OrderPlaced", "OrderPlaced", "CommandFailed"]
+    assert len(driver.dead_letters) == 1
 
 
 def test_gives_up_another_order_under_a_known_id(driver: ServiceTestDriver) -> None:

@@ -1,6 +1,11 @@
-"""Rule 3: the window of ids that were handled, bounded by time and count, kept in the changelog."""
+"""Rule 3: the window of messages that were handled, bounded by time and count, kept in the changelog."""
 
-from ensemble.state.deduplication import SeenWindow, WindowLimits
+from itertools import combinations
+
+import pytest
+
+from ensemble.state.deduplication import SeenWindow, WindowLimits, window_entry
+from ensemble.system_messages.state import SeenMessage
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -9,66 +14,107 @@ def window(count: int = 3, keep_ms: int = DAY_MS) -> SeenWindow:
     return SeenWindow("seen-changelog", WindowLimits(keep_ms, count))
 
 
+def message(message_id: str, content: str = "says") -> bytes:
+    return window_entry("orders", b"a", b"/web", message_id=message_id, value=b"\0\0\0\0\1" + content.encode())
+
+
 def commit(seen: SeenWindow) -> list[tuple[bytes, bool]]:
-    """What one transaction writes: key, and whether it is a tombstone."""
+    """Return what one transaction writes: key, and whether it is a tombstone."""
     written = [(key, value is None) for key, value in seen.changes()]
     seen.commit()
     return written
 
 
-def test_an_id_is_known_from_the_moment_it_is_added() -> None:
+def test_a_message_is_known_from_the_moment_it_is_added() -> None:
     seen = window()
-    seen.add(b"a", "1", now=0)
-    assert seen.has(b"a", "1")
-    assert not seen.has(b"b", "1")
+    seen.add(message("1"), now=0)
+    assert (seen.entry_like(message("1")), seen.entry_like(message("2"))) == (message("1"), None)
 
 
-def test_an_id_of_a_dropped_batch_is_unknown_again() -> None:
+def test_messages_differ_by_topic_key_source_and_id() -> None:
+    value = b"\0\0\0\0\1says"
+    entries = [
+        window_entry("orders", b"a", b"/web", message_id="1", value=value),
+        window_entry("others", b"a", b"/web", message_id="1", value=value),
+        window_entry("orders", b"b", b"/web", message_id="1", value=value),
+        window_entry("orders", b"a", b"/app", message_id="1", value=value),
+        window_entry("orders", b"a", b"/web", message_id="2", value=value),
+        window_entry("orders", b"a'b'/web", b"", message_id="1", value=value),
+    ]
+    assert [pair for pair in combinations(range(6), 2) if entries[pair[0]] == entries[pair[1]]] == []
+
+
+def test_other_content_under_the_same_identity_is_seen() -> None:
     seen = window()
-    seen.add(b"a", "1", now=0)
+    seen.add(message("1", "one"), now=0)
+    commit(seen)
+    assert seen.entry_like(message("1", "another")) == message("1", "one") != message("1", "another")
+
+
+def test_content_is_equal_whatever_the_schema_id() -> None:
+    entries = {
+        window_entry("orders", b"a", b"/web", message_id="1", value=prefix + b"says")
+        for prefix in (b"\0\0\0\0\1", b"\0\x7f\0\0\2")
+    }
+    assert len(entries) == 1
+
+
+def test_a_message_of_a_dropped_batch_is_unknown_again() -> None:
+    seen = window()
+    seen.add(message("1"), now=0)
     seen.abort()
-    assert not seen.has(b"a", "1")
+    assert seen.entry_like(message("1")) is None
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:
     seen = window(count=2)
     for number in range(2):
-        seen.add(b"a", str(number), now=number)
+        seen.add(message(str(number)), now=number)
         commit(seen)
-    seen.add(b"a", "2", now=2)
-    assert commit(seen) == [(b"a/2", False), (b"a/0", True)]
-    assert not seen.has(b"a", "0")
-    assert seen.has(b"a", "1")
+    seen.add(message("2"), now=2)
+    assert commit(seen) == [(message("2"), False), (message("0"), True)]
+    assert (seen.entry_like(message("0")), seen.entry_like(message("1"))) == (None, message("1"))
 
 
 def test_the_oldest_leave_when_they_are_too_old() -> None:
     seen = window(count=100, keep_ms=1000)
-    seen.add(b"a", "old", now=0)
+    seen.add(message("old"), now=0)
     commit(seen)
-    seen.add(b"a", "new", now=1001)
-    assert (b"a/old", True) in commit(seen)
+    seen.add(message("new"), now=1001)
+    assert (message("old"), True) in commit(seen)
 
 
 def test_an_abort_lets_nobody_leave() -> None:
     seen = window(count=1)
-    seen.add(b"a", "1", now=0)
+    seen.add(message("1"), now=0)
     commit(seen)
-    seen.add(b"a", "2", now=1)
+    seen.add(message("2"), now=1)
     list(seen.changes())
     seen.abort()
-    assert seen.has(b"a", "1")
-    seen.add(b"a", "2", now=1)
-    assert commit(seen) == [(b"a/2", False), (b"a/1", True)]
+    assert seen.entry_like(message("1"))
+    seen.add(message("2"), now=1)
+    assert commit(seen) == [(message("2"), False), (message("1"), True)]
 
 
 def test_a_restored_window_forgets_in_the_same_order() -> None:
     first, second = window(count=2), window(count=2)
     for number in (7, 3, 5):
-        first.add(b"a", str(number), now=number)
+        first.add(message(str(number)), now=number)
         for key, value in first.changes():
             second.restore(key, value)
         first.commit()
     second.finish_restore()
-    second.add(b"a", "9", now=9)
-    assert (b"a/3", True) in commit(second)
-    assert second.has(b"a", "5")
+    second.add(message("9"), now=9)
+    assert (message("3"), True) in commit(second)
+    assert second.entry_like(message("5"))
+
+
+@pytest.mark.parametrize("key", [b"a", b"\x01" * 20])
+def test_what_an_earlier_release_had_seen_is_known_until_it_leaves(key: bytes) -> None:
+    seen = window(count=100, keep_ms=1000)
+    seen.restore(key + b"/1", seen.codec.encode(SeenMessage(at=5)))
+    seen.finish_restore()
+    assert (seen.has_id(key, "1"), seen.has_id(key, "2")) == (True, False)
+    seen.add(message("9"), now=2000)
+    commit(seen)
+    assert not seen.has_id(key, "1")

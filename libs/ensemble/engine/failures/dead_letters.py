@@ -69,7 +69,7 @@ class DeadLetters:
             event = make_event(self._command_failure(command, layer.input_id, exhaustion))
             route = self._failure_routes.get(type(event))
             if event is not None and route is not None:
-                layer.seed = f"{self._service.name}/failed/{layer.input_id}/{generation_of(item.record) or ''}"
+                layer.seed = f"{self._service.name}/failed/{layer.origin}/{generation_of(item.record) or ''}"
                 layer.stage(route, event)
         except Exception as error:  # noqa: BLE001  the record is given up already: nothing may fail from here on
             log.warning("command.failure_unreported", command=type(command).__name__, reason=repr(error))
