@@ -133,7 +133,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
         """
         if isinstance(trigger, OrderPlaced) and domain.contradicts(state, trigger):
             raise RejectedInput(f"order {state.order_id} was placed before, on other terms; give a new order a new id")
-        if isinstance(trigger, Message) and memory.has_seen(state, self.record.message_id):
+        if isinstance(trigger, Message) and memory.has_seen(state, trigger, self.record):
             return None
         return domain.note(state, trigger, self.record.message_id) if isinstance(trigger, Event) else state
 

@@ -19,9 +19,10 @@ WHY_LIMIT: Final = 200
 _ENDED: Final = frozenset({"completed", "cancelled"})
 
 
-def has_seen(state: OrderState, message_id: str) -> bool:
-    """Return whether the message of this id has an entry."""
-    return any(seen.message_id == message_id for seen in state.seen)
+def has_seen(state: OrderState, message: Message, record: CurrentRecord) -> bool:
+    """Return whether the message has an entry: one of its type, topic and id. Two outsiders may give the same id."""
+    identity = (type(message).__name__, record.topic, record.message_id)
+    return any((seen.type, seen.topic, seen.message_id) == identity for seen in state.seen)
 
 
 def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> SeenEvent:

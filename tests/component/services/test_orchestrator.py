@@ -109,6 +109,12 @@ def test_remembers_the_first_and_the_latest_messages_of_many(driver: ServiceTest
     assert seen[-1].message_id == "m-39"
 
 
+def test_a_shop_and_a_portal_may_number_their_messages_alike(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, message_id="7")
+    driver.receive(CANCEL, message_id="7")
+    assert state_of(driver).cancel_requested
+
+
 def test_drops_a_message_that_it_has_seen(driver: ServiceTestDriver) -> None:
     driver.receive(PLACED)
     driver.receive(PAID, message_id="m-paid")
