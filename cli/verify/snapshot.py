@@ -115,7 +115,7 @@ class Snapshot:
 
     def _meant(self, letter: DeadLetter) -> list[Position]:
         """Return the record that it names, and the newer attempt that has replaced it."""
-        inside = self.by_id.get(letter.message_id) if letter.message_id else None
+        inside = next(iter(self.by_id.get(letter.message_id, ())), None) if letter.message_id else None
         is_newer = inside is not None and inside.type in SENT_AGAIN and inside.position != letter.source
         return [place for place in (letter.source, inside.position if inside and is_newer else None) if place]
 
@@ -137,12 +137,26 @@ class Snapshot:
         return not any(first for place, first in self.firsts.items() if place in self.messages)
 
     @cached_property
-    def by_id(self) -> Mapping[str, Message]:
-        """Return the first message with each id."""
-        first: dict[str, Message] = {}
+    def by_id(self) -> Mapping[str, list[Message]]:
+        """Return the messages with each id. Outsiders may number theirs alike: an id is unique within a source only."""
+        messages: dict[str, list[Message]] = defaultdict(list)
         for message in self.all_messages():
-            first.setdefault(message.message_id, message)
-        return first
+            messages[message.message_id].append(message)
+        return dict(messages)
+
+    def cause_of(self, effect: Message) -> Message | None:
+        """Return the message that has caused this one: among those with the id, one of its order and of its trace."""
+        causes = self.by_id.get(effect.causation_id, ())
+        return max(
+            causes,
+            key=lambda cause: (cause.order_id == effect.order_id, cause.trace == effect.trace),
+            default=None,
+        )
+
+    def effects_of(self, cause: Message) -> list[Message]:
+        """Return the messages that this one has caused, or a copy of it; not those of another with its id."""
+        effects = self.caused.get(cause.message_id, ())
+        return [effect for effect in effects if (each := self.cause_of(effect)) and each.order_id == cause.order_id]
 
     @cached_property
     def caused(self) -> Mapping[str, list[Message]]:

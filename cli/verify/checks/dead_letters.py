@@ -77,7 +77,7 @@ def _untold(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
         if message.fault or message.type not in COMMANDS or not message.order_id:
             continue
         for duty in duties_of(message):
-            reports = [each for each in snapshot.caused.get(message.message_id, ()) if _tells(each, duty.reader)]
+            reports = [each for each in snapshot.effects_of(message) if _tells(each, duty.reader)]
             times = letters[duty.reader, message.message_id]
             if len(reports) < times:
                 yield message, f"{duty.reader} gave it up {times} times, and told its sender {len(reports)} times"

@@ -68,7 +68,7 @@ def _judge(snapshot: Snapshot, message: Message, duty: Duty, *, is_repeat: bool)
 
 def effects_of(snapshot: Snapshot, message: Message, reader: str) -> list[Message]:
     """Return what the reader has written because of the message, without reports of its failure."""
-    caused = snapshot.caused.get(message.message_id, ())
+    caused = snapshot.effects_of(message)
     return [effect for effect in caused if effect.service == reader and effect.type != "CommandFailed"]
 
 

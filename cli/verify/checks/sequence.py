@@ -19,7 +19,7 @@ def check_sequence(snapshot: Snapshot) -> list[Violation]:
 def _overtaken(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     latest: dict[tuple[str, ...], Message] = {}
     for effect in snapshot.all_messages():
-        cause = snapshot.by_id.get(effect.causation_id)
+        cause = snapshot.cause_of(effect)
         if cause is None or not _counts(snapshot, effect, cause):
             continue
         line = (effect.service, effect.order_id, effect.topic, str(effect.partition), cause.topic, str(cause.partition))

@@ -96,7 +96,9 @@ def _noted(snapshot: Snapshot, order_id: str) -> Iterator[str]:
 
 
 def _received(snapshot: Snapshot, order_id: str, seen: Seen) -> Iterator[str]:
-    message = snapshot.by_id.get(seen.message_id)
+    messages = snapshot.by_id.get(seen.message_id, [])
+    message = next((each for each in messages if (each.type, each.order_id) == (seen.type, order_id)), None)
+    message = message or next(iter(messages), None)
     if message is None:
         yield f"has seen {seen.type} {seen.message_id}, which is on no topic"
     elif (message.type, message.order_id) != (seen.type, order_id):

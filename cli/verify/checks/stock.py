@@ -121,10 +121,17 @@ def _receipts(snapshot: Snapshot) -> Iterator[tuple[Message, str]]:
     """Report differences between booked and sent receipts."""
     for facts in snapshot.facts.values():
         for fact in facts:
-            sent = snapshot.by_id.get(fact.fields.get("receipt_id", ""))
-            for name in ("warehouse_id", "sku", "quantity") if sent and sent.type == "ReceiveStock" else ():
-                if sent and fact.fields[name] != sent.fields[name]:
-                    yield fact, f"books {name} {fact.fields[name]}, but {sent} says {sent.fields[name]}"
+            receipts = snapshot.by_id.get(fact.fields.get("receipt_id", ""), [])
+            sent = [message for message in receipts if message.type == "ReceiveStock"]
+            differences = [list(_differences(fact, message)) for message in sent]
+            if differences and all(differences):
+                yield from ((fact, difference) for difference in differences[0])
+
+
+def _differences(fact: Message, sent: Message) -> Iterator[str]:
+    for name in ("warehouse_id", "sku", "quantity"):
+        if fact.fields[name] != sent.fields[name]:
+            yield f"books {name} {fact.fields[name]}, but {sent} says {sent.fields[name]}"
 
 
 # -- orders -------------------------------------------------------------------------------------------------------

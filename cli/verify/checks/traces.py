@@ -35,7 +35,7 @@ def _judge(snapshot: Snapshot, message: Message, adopted: dict[str, str]) -> Ite
         yield "nothing has caused it"
     elif message.causation_id.startswith(TIMER):
         yield from _after_timer(snapshot, message)
-    elif (cause := snapshot.by_id.get(message.causation_id)) is not None:
+    elif (cause := snapshot.cause_of(message)) is not None:
         yield from _after(cause, message, adopted)
     elif snapshot.is_whole:
         yield f"the message that caused it, {message.causation_id}, is on no topic"
@@ -50,7 +50,7 @@ def _from_outside(snapshot: Snapshot, message: Message) -> Iterator[str]:
 
 def _after(cause: Message, message: Message, adopted: dict[str, str]) -> Iterator[str]:
     """Report a trace or correlation other than the cause's; a cause without a trace takes its first effect's."""
-    trace = cause.trace or adopted.setdefault(cause.message_id, message.trace)
+    trace = cause.trace or adopted.setdefault(cause.position.as_id, message.trace)
     if message.trace != trace:
         yield f"its trace is {message.trace}, that of its cause, {cause}, is {trace}"
     correlation = cause.correlation_id or cause.message_id

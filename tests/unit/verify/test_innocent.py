@@ -42,6 +42,15 @@ def other_order_under_a_known_id(flow: RecordedFlow) -> None:
     flow.dead_letter("orchestrator", other)
 
 
+def two_shops_that_number_their_orders_alike(flow: RecordedFlow) -> None:
+    for order_id, shop in (("o-fast", "/shop-a"), ("o-done", "/shop-b")):
+        command, placed = next(flow.all("PlaceOrder", order_id)), next(flow.all("OrderPlaced", order_id))
+        command.set_header("ce_correlationid", command.message_id)
+        command.set_header("ce_id", "1")
+        command.set_header("ce_source", shop)
+        placed.set_header("ce_causationid", "1")
+
+
 def order_without_any_header(flow: RecordedFlow) -> None:
     """An outsider's record: its id is where it lies, its trace is the one that its first effect has."""
     placed = place(flow, "o-plain")
@@ -135,6 +144,7 @@ def paused_and_resumed(flow: RecordedFlow) -> None:
         same_message_again,
         same_order_from_outside_again,
         other_order_under_a_known_id,
+        two_shops_that_number_their_orders_alike,
         order_without_any_header,
         late_charge_after_the_refund,
         dispatched_again,
