@@ -157,7 +157,7 @@ def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetter
 
 def _parsed(place: str) -> tuple[str, int, int]:
     parts = place.split("/")
-    is_place = len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit()  # noqa: PLR2004  topic, partition, offset
+    is_place = len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal()  # noqa: PLR2004  topic, partition, offset
     if not is_place or not parts[0].endswith(services.DEAD_LETTER):
         raise Mistake(
             f"DEAD_LETTER: {place!r} is no place of a dead letter, such as payment.dead-letter/2/0; "

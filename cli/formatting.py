@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
+
+from cli.currencies import money
+from ensemble.clock import moment_of
 
 _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
            "command_id", "receipt_id", "command_attempt", "lines", "amount",
@@ -13,15 +15,15 @@ _PLAIN = {"reason", "error", "message", "sku", "shipping_speed", "shipment_id", 
 _PREFIXES = {"requested_by": "by", "paused_by": "by", "resumed_by": "by", "warehouse_id": "warehouse"}
 
 
-def details(fields: Mapping[str, Any]) -> str:
-    """Return the fields that tell a message from another of its type."""
+def details(fields: Mapping[str, Any], currency: str = "") -> str:
+    """Return the fields that tell a message from another of its type. `currency` is of amounts that name none."""
     if {"command", "error", "attempts"} <= fields.keys():
         failed = f"{fields['command']} after {fields['attempts']} attempts: {fields['error']}: {fields['message']}"
         disposition = fields.get("disposition", "dead_letter")
         return failed if disposition == "dead_letter" else f"{failed} ({disposition})"
     parts = [goods(fields["lines"])] if "lines" in fields else []
     if "amount" in fields:
-        parts.append(money(fields["amount"], fields.get("currency", "")))
+        parts.append(money(fields["amount"], fields.get("currency", currency)))
     elif "lines" in fields and "currency" in fields:
         parts.append(money(total(fields["lines"]), fields["currency"]))
     if fields.get("attempt", 1) > 1:
@@ -46,14 +48,19 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def money(amount: int, currency: str) -> str:
-    """Format minor units with two decimals, as most currencies have them."""
-    return f"{amount // 100}.{amount % 100:02} {currency}".rstrip()
-
-
 def clock(at: int) -> str:
-    """Return the time of day, UTC."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+    """Return the time of day with milliseconds, UTC; a number that is no time as it is."""
+    return _time_of_day(at, "milliseconds")
+
+
+def clock_seconds(at: int) -> str:
+    """Return the time of day in seconds, UTC; a number that is no time as it is."""
+    return _time_of_day(at, "seconds")
+
+
+def _time_of_day(at: int, precision: str) -> str:
+    moment = moment_of(at)
+    return f"{at} ms" if moment is None else moment.time().isoformat(timespec=precision)
 
 
 def duration(milliseconds: int) -> str:

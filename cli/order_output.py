@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli import decisions
+from cli.currencies import money
 from cli.debts import debts_of, in_words
 from cli.entries import Entry
-from cli.formatting import goods, money, total
+from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
 from cli.orders import OrderHistory, places_of, waits_for
 from cli.output import say, show_json, show_json_line, write

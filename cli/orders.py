@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.connection import progress
+from cli.currencies import money
 from cli.debts import debts_of, document, in_words
 from cli.entries import Entry, entry_of
 from cli.errors import Mistake
-from cli.formatting import clock, duration, money, total
+from cli.formatting import clock, clock_seconds, duration, total
 from cli.order_filter import OrderFilter
 from cli.publishing import now
 from cli.story import Line, Story, in_order
@@ -109,7 +110,7 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
         return expected
     remaining = due - at
     when = f"in {duration(remaining)}" if remaining >= 0 else f"overdue by {duration(remaining)}"
-    return f"{expected} by {clock(due)[:8]} ({when})"
+    return f"{expected} by {clock_seconds(due)} ({when})"
 
 
 def _expected(events: Iterable[str]) -> str:

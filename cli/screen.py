@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cli.entries import entry_of
 from cli.fleet import Fleet, UnexpectedExit
-from cli.formatting import clock
+from cli.formatting import clock_seconds
 from cli.order_statistics import OrderStatistics, OrderView
 from cli.output import write
 from cli.publishing import now
@@ -132,7 +132,7 @@ def _orders(board: OrderStatistics) -> Table:
     table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black", ratio=1)
     for order in board.latest(_LATEST):
         status = Text(order.status, STATUS_COLOURS.get(order.status, ""))
-        time_of_day = Text(clock(order.updated_at)[:8], "bright_black")
+        time_of_day = Text(clock_seconds(order.updated_at), "bright_black")
         table.add_row(time_of_day, order.order_id, status, _trail(order, wide=wide), order.reason)
     return table
 

@@ -36,6 +36,8 @@ class Line:
     after_ms: int
     cause: str
     """The type of the message that caused it; empty for the first one, and where the cause is not at hand."""
+    currency: str = ""
+    """The order's currency, as far as an earlier message of the story has named it."""
 
     @property
     def control(self) -> str:
@@ -55,7 +57,7 @@ class Line:
     @property
     def says(self) -> str:
         """Return the message as text, or why it cannot be read."""
-        return self.entry.problem or details(self.entry.fields)
+        return self.entry.problem or details(self.entry.fields, self.currency)
 
     def document(self) -> dict[str, Any]:
         """Return everything, for JSON."""
@@ -69,13 +71,16 @@ class Story:
     def __init__(self) -> None:
         self._began: int | None = None
         self._types: dict[str, str] = {}
+        self._currency = ""
 
     def tell(self, entry: Entry) -> Line:
         """Add an entry and return its line."""
         self._types[entry.id] = entry.type
         if self._began is None:
             self._began = entry.record.timestamp
-        return Line(entry, entry.record.timestamp - self._began, self._types.get(entry.causation, ""))
+        self._currency = entry.fields.get("currency") or self._currency
+        after_ms = entry.record.timestamp - self._began
+        return Line(entry, after_ms, self._types.get(entry.causation, ""), self._currency)
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:

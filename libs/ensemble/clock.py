@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
+
+_YEAR_10000_MS: Final = 253_402_300_800_000
 
 
 class SystemClock:
@@ -31,8 +34,22 @@ class ManualClock:
 
 
 def rfc3339(at: int) -> str:
-    """Return epoch milliseconds as CloudEvents writes a time, such as `2026-11-23T11:35:00.123Z`."""
-    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return epoch milliseconds as CloudEvents writes a time, such as `2026-11-23T11:35:00.123Z`.
+
+    Never raises: a number that is no time between 1970 and 9999 is returned as it is, such as `-5 ms`.
+    """
+    moment = moment_of(at)
+    return f"{at} ms" if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment_of(at: int) -> datetime | None:
+    """Return epoch milliseconds as a time in UTC, or None for a number that is no time between 1970 and 9999.
+
+    Whoever writes a record chooses its timestamp, so it may be negative, or in microseconds.
+    """
+    if not 0 <= at < _YEAR_10000_MS:
+        return None
+    return datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
 
 
 def until(limit_s: float, pause_s: float = 0.0) -> Iterator[float]:

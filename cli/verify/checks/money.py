@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cli.currencies import money
 from cli.verify.facts import Booking, Message, Violation
 from cli.verify.snapshot import Snapshot
 
@@ -26,6 +27,11 @@ class Account:
     @property
     def returned(self) -> int:
         return sum(booking.amount for booking in self.refunded)
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of the charges, empty without one."""
+        return next((booking.currency for booking in self.captured if booking.currency), "")
 
     @property
     def net(self) -> int:
@@ -66,7 +72,7 @@ def _judge(snapshot: Snapshot, order_id: str, account: Account) -> Iterator[str]
         return
     yield from _within_itself(account)
     placed = snapshot.accepted.get(order_id)
-    yield from _against_terms(snapshot, order_id, account, due(placed) if placed else 0)
+    yield from _against_terms(snapshot, order_id, account, placed)
     if placed is not None:
         yield from _in_currency(account, placed.fields["currency"])
     yield from _against_events(snapshot, order_id, account)
@@ -74,7 +80,9 @@ def _judge(snapshot: Snapshot, order_id: str, account: Account) -> Iterator[str]
 
 def _within_itself(account: Account) -> Iterator[str]:
     if len(account.captured) > 1:
-        charges = ", ".join(f"{booking.amount} under {booking.key}" for booking in account.captured)
+        charges = ", ".join(
+            f"{money(booking.amount, booking.currency or '')} under {booking.key}" for booking in account.captured
+        )
         yield f"was charged {len(account.captured)} times: {charges}"
     taken = {booking.key: booking.amount for booking in account.captured}
     returned: dict[str, int] = defaultdict(int)
@@ -82,18 +90,21 @@ def _within_itself(account: Account) -> Iterator[str]:
         returned[booking.charge_key or ""] += booking.amount
     for key, amount in returned.items():
         if amount > taken.get(key, 0):
-            yield f"{amount} was given back for {key}, under which {taken.get(key, 0)} was taken"
+            given_back, paid = (money(each, account.currency) for each in (amount, taken.get(key, 0)))
+            yield f"{given_back} was given back for {key}, under which {paid} was taken"
 
 
-def _against_terms(snapshot: Snapshot, order_id: str, account: Account, owed: int) -> Iterator[str]:
+def _against_terms(snapshot: Snapshot, order_id: str, account: Account, placed: Message | None) -> Iterator[str]:
+    owed, currency = due(placed) if placed else 0, account.currency or (placed.fields["currency"] if placed else "")
+    due_sum, held = money(owed, currency), money(account.net, currency)
     if order_id in snapshot.completed:
         if account.net != owed:
-            yield f"is completed: {owed} is due, but {account.net} is held"
+            yield f"is completed: {due_sum} is due, but {held} is held"
     elif order_id in snapshot.cancelled or _is_settled(snapshot, order_id):
         if account.net and not snapshot.was_settled(order_id, "payment"):
-            yield f"is cancelled, but {account.net} is held"
+            yield f"is cancelled, but {held} is held"
     elif account.net > owed:
-        yield f"{owed} is due, but {account.net} is held"
+        yield f"{due_sum} is due, but {held} is held"
 
 
 def _is_settled(snapshot: Snapshot, order_id: str) -> bool:
@@ -114,7 +125,11 @@ def _against_events(snapshot: Snapshot, order_id: str, account: Account) -> Iter
         if snapshot.in_cut(event):
             charge_id, amount = event.fields["charge_id"], event.fields["amount"]
             if charges.get(charge_id, 0) != amount or (amount and charge_id is None):
-                yield f"{event} says {amount} captured as {charge_id}, which the provider does not know"
+                captured = money(amount, event.fields["currency"])
+                yield f"{event} says {captured} captured as {charge_id}, which the provider does not know"
     for event in snapshot.of_order(order_id, "PaymentRefunded"):
         if snapshot.in_cut(event) and event.fields["amount"] != account.returned:
-            yield f"{event} says {event.fields['amount']} given back, the provider says {account.returned}"
+            given_back, returned = (
+                money(each, account.currency) for each in (event.fields["amount"], account.returned)
+            )
+            yield f"{event} says {given_back} given back, the provider says {returned}"

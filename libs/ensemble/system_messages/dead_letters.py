@@ -5,6 +5,7 @@ The names, the writer and the reader of these headers are all here; so are the c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,7 @@ FAILED_AT: Final = "ensemble.failed-at"
 REDRIVEN_FROM: Final = "ensemble.redriven-from"
 """The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
 
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
 
@@ -142,8 +144,8 @@ class DeadLetter:
 
     @property
     def attempts(self) -> int | None:
-        text = self.text(ATTEMPTS)
-        return int(text) if text.isdigit() else None
+        number = _number(self.text(ATTEMPTS), -1)
+        return number if number >= 0 else None
 
     @property
     def policy(self) -> str:
@@ -158,7 +160,7 @@ class DeadLetter:
         """When the record was given up, epoch milliseconds."""
         try:
             return round(datetime.fromisoformat(self.text(FAILED_AT)).timestamp() * 1000)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
     def text(self, name: str) -> str:
@@ -215,4 +217,4 @@ def printable(text: str) -> str:
 
 
 def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.lstrip("-").isdigit() else otherwise
+    return int(text) if _INTEGER.fullmatch(text) else otherwise

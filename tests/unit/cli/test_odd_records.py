@@ -1,0 +1,76 @@
+"""Records whose metadata are nonsense are shown as they are, and hide no other record."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager, nullcontext
+
+import pytest
+
+from cli.dead_letter import DeadLetterEntry
+from cli.dead_letters import describe
+from cli.entries import entry_of
+from cli.formatting import clock, clock_seconds
+from cli.story import Story, in_order, plain
+from cli.tail import Selection, follow
+from ensemble.clock import rfc3339
+from ensemble.kafka.records import ReceivedRecord
+from ensemble.system_messages.dead_letters import ATTEMPTS, FAILED_AT, PARTITION
+
+NONSENSE = (-1_000_000_000_000_000, -1, 1_700_000_000_000_000, 2**63 - 1, -(2**63))
+
+
+def record(timestamp: int, offset: int = 0, headers: dict[str, bytes] | None = None) -> ReceivedRecord:
+    pairs = tuple((headers or {}).items())
+    return ReceivedRecord("payment.dead-letter", 0, offset, timestamp, b"o-1", b"{junk", headers or {}, pairs)
+
+
+class OneBatch:
+    """Stands for a cluster and its follower: these records, then the end."""
+
+    problem, has_caught_up = "", True
+
+    def __init__(self, *records: ReceivedRecord) -> None:
+        self._records = list(records)
+
+    def places(self, topics: object) -> list[tuple[str, int]]:
+        return []
+
+    def follow(self, places: object, *, from_beginning: bool) -> AbstractContextManager[OneBatch]:
+        return nullcontext(self)
+
+    def poll(self, timeout_s: float) -> list[ReceivedRecord]:
+        return self._records
+
+
+@pytest.mark.parametrize("at", NONSENSE)
+def test_a_number_that_is_no_time_is_shown_as_it_is(at: int) -> None:
+    assert rfc3339(at) == clock(at) == clock_seconds(at) == f"{at} ms"
+
+
+def test_times_between_1970_and_9999_are_shown_as_times() -> None:
+    assert (rfc3339(0), clock(1), clock_seconds(61_001)) == ("1970-01-01T00:00:00.000Z", "00:00:00.001", "00:01:01")
+    assert rfc3339(253_402_300_799_999) == "9999-12-31T23:59:59.999Z"
+
+
+@pytest.mark.parametrize("at", NONSENSE)
+@pytest.mark.parametrize("as_json", [True, False])
+def test_tail_shows_the_record_and_what_follows(at: int, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = OneBatch(record(at), record(1_000, offset=1))
+    follow(cluster, Selection((), True, True, None, None), as_json=as_json)  # type: ignore[arg-type]  # a stand-in
+    lines = capsys.readouterr().out.splitlines()
+    times = {json.loads(line)["time"] if as_json else line.split("\t")[0] for line in lines}
+    assert times == {f"{at} ms", rfc3339(1_000) if as_json else clock(1_000)}
+
+
+@pytest.mark.parametrize("at", NONSENSE)
+def test_a_story_is_told_with_it(at: int) -> None:
+    story = Story()
+    assert len([plain(story.tell(entry)) for entry in in_order(map(entry_of, [record(5, 1), record(at, 0)]))]) == 2
+
+
+@pytest.mark.parametrize("text", ["²", "--5", "9" * 5_000, "1_0", "", "0001-01-01T00:00", "9999-12-31T23:59:59-14:00"])
+def test_a_dead_letter_with_headers_that_are_no_numbers_is_described(text: str) -> None:
+    headers = dict.fromkeys((ATTEMPTS, FAILED_AT, PARTITION), text.encode())
+    row = describe(DeadLetterEntry(entry_of(record(-5, 0, headers))))
+    assert (row["attempts"], row["came_from"].split("/")[1]) == (None, "0")
