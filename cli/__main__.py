@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from cli.errors import answer
+from cli.streams import prepare_streams
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 for success, 1 for a failure, 2 for a mistake of the user."""
     from cli.app import make_app
 
+    prepare_streams()
     try:
         make_app()(args=list(arguments), prog_name="ensemble")
     except SystemExit as end:

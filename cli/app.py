@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 import typer
@@ -28,6 +27,7 @@ from cli.commands import (
     up,
     verify,
 )
+from cli.streams import is_terminal
 
 _HELP = "Run, inspect and operate the order flow on Kafka."
 _EPILOG = "Start with `ensemble demo`, or with `ensemble up` in one terminal and `ensemble orders place` in another."
@@ -35,7 +35,7 @@ _EPILOG = "Start with `ensemble demo`, or with `ensemble up` in one terminal and
 
 def make_app() -> typer.Typer:
     """Build the application. Help has colours and frames on a terminal only."""
-    style: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+    style: Literal["rich"] | None = "rich" if is_terminal() else None
     app = typer.Typer(
         help=_HELP, epilog=_EPILOG, no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
+
+from cli.streams import show_count
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -50,8 +51,6 @@ def progress(what: str, doing: str = "reading") -> Callable[[int, int], None]:
         if now - began > _SILENT_S and now - shown[0] > 1:
             shown[0] = now
             share = 100 * read // total if total else 100
-            end = "\r" if sys.stderr.isatty() else "\n"
-            sys.stderr.write(f"{doing} {what}: {min(share, 100)} % of {total} records{end}")
-            sys.stderr.flush()
+            show_count(f"{doing} {what}: {min(share, 100)} % of {total} records")
 
     return on_read

@@ -19,6 +19,7 @@ from cli.parking_stores import LiveParkingStores
 from cli.readability import describe_readability
 from contracts.catalogue import CATALOGUE
 from ensemble.clock import rfc3339
+from ensemble.escaping import escape_cell
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -141,14 +142,18 @@ def export_rows(letters: Iterable[DeadLetterEntry]) -> list[dict[str, Any]]:
 
 
 def as_csv(letters: Iterable[DeadLetterEntry]) -> str:
-    """Return one line for each dead letter, without structured columns."""
+    """Return one line for each dead letter, without structured columns. No spreadsheet takes a cell for a formula."""
     rows = [{**summary(letter), "bytes": (letter.entry.record.value or b"").hex()} for letter in letters]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    return escape_cell(value) if isinstance(value, str) else value
 
 
 def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetterEntry:

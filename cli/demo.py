@@ -14,10 +14,11 @@ from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
 from cli.errors import FAILED, Failure, Mistake
 from cli.fleet import ALL, FleetError
 from cli.live_story import ENDS, narrate
-from cli.output import say, show_json, write
+from cli.output import show_json
 from cli.publishing import fresh_order_id, publish
 from cli.scenarios import SCENARIOS, Scenario
 from cli.stack import Stack, StackPlan, seed
+from cli.streams import say, write
 from cli.verification import check, show_report
 from cli.verify import as_document
 from contracts import RequestCancellation

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from cli.output import write
 from cli.story import Line, coloured, legend, plain
+from cli.streams import console, is_terminal, styled, write
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from cli.scenarios import Scenario
 
 
@@ -49,7 +46,7 @@ class DemoOutput(Protocol):
 
 def demo_output() -> DemoOutput:
     """Return the output that fits stdout."""
-    return ColouredOutput() if sys.stdout.isatty() else PlainOutput()
+    return ColouredOutput() if is_terminal() else PlainOutput()
 
 
 class SilentOutput:
@@ -69,7 +66,7 @@ class PlainOutput:
         write(f"ready: Kafka at {bootstrap}, five services and a payment sandbox")
 
     def title(self, scenario: Scenario, order_id: str) -> None:
-        write(f"\n{scenario.name}: {scenario.shows} ({order_id})")
+        write("", f"{scenario.name}: {scenario.shows} ({order_id})")
 
     def line(self, line: Line) -> None:
         write(plain(line))
@@ -78,39 +75,41 @@ class PlainOutput:
         write(f"{'ok' if played.is_well else 'WRONG'}: {played.verdict}")
 
     def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None:
-        write(f"\nordered: {summary(played)}")
-        write(f"time: {times(spent)}")
+        write("", f"ordered: {summary(played)}", f"time: {times(spent)}")
 
 
 class ColouredOutput:
     """Lines for a terminal, none longer than it is wide."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-
-        self._console: Console = Console(highlight=False)
+        self._console = console()
 
     def begin(self, bootstrap: str) -> None:
-        self._console.print(f"[green]●[/] ready: Kafka at {bootstrap}, five services and a payment sandbox")
+        self._print(("●", "green"), f" ready: Kafka at {bootstrap}, five services and a payment sandbox")
         self._console.print(legend(self._width))
 
     def title(self, scenario: Scenario, order_id: str) -> None:
         from rich.padding import Padding
 
-        self._console.print(f"\n[bold reverse] {scenario.name} [/] [bright_black]{order_id}[/]")
+        self._console.print()
+        self._print((f" {scenario.name} ", "bold reverse"), " ", (order_id, "bright_black"))
         self._console.print(Padding(scenario.shows, (0, 0, 0, 2)))
 
     def line(self, line: Line) -> None:
         self._console.print(coloured(line, self._width))
 
     def verdict(self, played: ScenarioRun) -> None:
-        mark = "[bold green]✓[/]" if played.is_well else "[bold red]✗[/]"
-        self._console.print(f"         {mark} {played.verdict}")
+        mark = ("✓", "bold green") if played.is_well else ("✗", "bold red")
+        self._print("         ", mark, f" {played.verdict}")
 
     def end(self, played: Sequence[ScenarioRun], spent: Mapping[str, float]) -> None:
         colour = "green" if all(each.is_well for each in played) else "red"
-        self._console.print(f"\n[bold {colour}]{summary(played)}[/]")
-        self._console.print(f"[bright_black]time: {times(spent)}[/]")
+        self._console.print()
+        self._print((summary(played), f"bold {colour}"))
+        self._print((f"time: {times(spent)}", "bright_black"))
+
+    def _print(self, *parts: str | tuple[str, str]) -> None:
+        self._console.print(styled(*parts))
 
     @property
     def _width(self) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
+import traceback
 from typing import Final
+
+from cli.streams import let_go_of_stdout, say
 
 FAILED: Final = 1
 MISTAKEN: Final = 2
@@ -25,7 +27,7 @@ def answer(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED
         case BrokenPipeError():
-            _let_go_of_stdout()
+            let_go_of_stdout()
             return FAILED
         case Mistake():
             return _say(error, MISTAKEN)
@@ -55,20 +57,15 @@ def _from_the_runtime(error: BaseException) -> int:
         case KafkaException():
             return _say(f"Kafka: {error.args[0].str()}", FAILED)
     if os.environ.get("ENSEMBLE_TRACEBACK"):
-        raise error
+        return _say("".join(traceback.format_exception(error)), FAILED)
     kind = type(error).__name__
     return _say(f"unexpected {kind}: {error}; set ENSEMBLE_TRACEBACK=1 for a traceback", FAILED)
 
 
 def _say(message: object, code: int) -> int:
-    sys.stderr.write(f"ensemble: {message}\n")
+    say(f"ensemble: {message}")
     return code
 
 
 def _in_words(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-
-
-def _let_go_of_stdout() -> None:
-    """Redirect stdout to the null device, since its reader has gone (`| head`) and flushing would fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

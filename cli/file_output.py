@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from cli.errors import Mistake
-from cli.output import say
+from cli.streams import say, write_block
 
 
 def write_text(text: str, path: Path | None, what: str) -> None:
     """Write the text to the file or stdout, and report its size. Raises Mistake if the file cannot be written."""
     if path is None:
-        sys.stdout.write(text)
+        write_block(text)
         return
     try:
         path.write_text(text, encoding="utf-8")

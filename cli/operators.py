@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import secrets
-import sys
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cli.errors import Failure, Mistake
 from cli.publishing import now
+from cli.streams import ask
 
 _REASON_LIMIT: Final = 500
 _NAME_LIMIT: Final = 200
@@ -49,11 +49,10 @@ def confirm(question: str, *, yes: bool) -> None:
     """Ask the question. Raises Failure on a no, Mistake without a terminal."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    answer = ask(question)
+    if answer is None:
         raise Mistake(f"--yes: {question} No terminal to confirm on; check the preview and give --yes")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if answer.lower() not in {"y", "yes"}:
         raise Failure("cancelled; nothing was changed")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from cli import services
@@ -14,9 +15,10 @@ from cli.order_actions import Action
 from cli.order_filter import OrderFilter
 from cli.order_states import OrderStates, State
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
-from cli.output import Sheet, say, show
+from cli.output import Sheet, show
 from cli.parking_stores import LiveParkingStores, Parked
 from cli.publishing import now
+from cli.streams import say
 from cli.waves import Pace, Progress, Wave
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> Non
     for head in heads[:_PREVIEWED]:
         say(
             f"{head.name}: {head.head.message} is a dead letter of {head.service}, and a retry waits behind it; "
-            f"redrive it: ensemble dead-letters redrive --service {head.service} --key {head.name}"
+            f"redrive it: ensemble dead-letters redrive --service {head.service} --key {quote(head.name)}"
         )
     if len(heads) > _PREVIEWED:
         say(f"and {len(heads) - _PREVIEWED} more: ensemble parked list --status dead_lettered")

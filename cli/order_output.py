@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import textwrap
 import time
 from collections.abc import Iterable, Mapping
@@ -16,9 +15,10 @@ from cli.entries import Entry
 from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
 from cli.orders import OrderHistory, places_of, waits_for
-from cli.output import say, show_json, show_json_line, write
+from cli.output import show_json, show_json_line
 from cli.publishing import now
 from cli.story import Line, coloured, plain
+from cli.streams import console, is_terminal, say, write
 from contracts.catalogue import CATALOGUE
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
@@ -43,28 +43,26 @@ def show_order(history: OrderHistory, *, as_json: bool) -> None:
 
 def show_lines(lines: Iterable[Line]) -> None:
     """Show lines of a history: in colour on a terminal, with tabs in a pipe."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         for line in lines:
             write(plain(line))
         return
-    from rich.console import Console
-
-    console, width = Console(highlight=False), shutil.get_terminal_size().columns
+    terminal, width = console(), shutil.get_terminal_size().columns
     for line in lines:
-        console.print(coloured(line, width))
+        terminal.print(coloured(line, width))
 
 
 def show_decisions(state: Mapping[str, Any]) -> None:
     """Show the orchestrator's decisions by message and deadline."""
     rows = list(decisions.decisions(state))
-    if not sys.stdout.isatty():
+    if not is_terminal():
         for row in rows:
             write(decisions.plain(row))
     elif rows:
         width = shutil.get_terminal_size().columns
         write("what the orchestrator decided:")
         for line in decisions.align(rows):
-            write(textwrap.fill(f"  {line}", width, subsequent_indent=" " * 6, break_long_words=False))
+            write(*textwrap.wrap(f"  {line}", width, subsequent_indent=" " * 6, break_long_words=False))
 
 
 def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bool) -> int:

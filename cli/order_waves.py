@@ -9,7 +9,7 @@ from typing import Final
 from cli.operators import Operator
 from cli.order_actions import Action
 from cli.order_states import OrderStates, State
-from cli.output import say
+from cli.streams import say
 from cli.waves import Pace, Progress, Wave, waves
 
 _LOOK_EVERY_S: Final = 0.2

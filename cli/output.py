@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
+
+from cli.streams import console, escape, is_terminal, is_unicode, say, styled, write, write_block
 
 Cell = str | int | float | None
 _GAP: Final = 3
@@ -38,7 +39,7 @@ def show(sheet: Sheet, document: Any, *, as_json: bool) -> None:
         show_json(document)
     elif not sheet.rows:
         say(sheet.nothing)
-    elif sys.stdout.isatty():
+    elif is_terminal():
         _show_table(sheet)
     else:
         _show_plain(sheet)
@@ -46,30 +47,23 @@ def show(sheet: Sheet, document: Any, *, as_json: bool) -> None:
 
 def show_json(document: Any) -> None:
     """Write one JSON document."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
+    write_block(json_text(document, indent=2))
 
 
 def show_json_line(document: Any) -> None:
     """Write one JSON object of a stream, unbuffered."""
-    sys.stdout.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    write_block(json_text(document))
 
 
-def say(text: str) -> None:
-    """Write a remark to stderr, beside the result."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return a JSON document as text; characters that steer terminals are escaped in it, as JSON escapes them."""
+    from ensemble.escaping import escape_json
 
-
-def write(text: str = "") -> None:
-    """Write a line of the result."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    return escape_json(json.dumps(document, indent=indent, default=str, ensure_ascii=not is_unicode())) + "\n"
 
 
 def _show_plain(sheet: Sheet) -> None:
-    sys.stdout.write("\t".join(sheet.columns) + "\n")
-    sys.stdout.writelines("\t".join(_plain(cell) for cell in row) + "\n" for row in sheet.rows)
+    write("\t".join(sheet.columns), *("\t".join(_plain(cell) for cell in row) for row in sheet.rows))
 
 
 def _plain(cell: Cell) -> str:
@@ -79,23 +73,21 @@ def _plain(cell: Cell) -> str:
 
 def _show_table(sheet: Sheet) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    console = Console()
-    if len(sheet.rows) == 1 and not fits(sheet, console.width):
+    terminal = console()
+    if len(sheet.rows) == 1 and not fits(sheet, terminal.width):
         show_document(only_row(sheet), as_json=False)
         return
-    names = fitting(sheet, console.width)
-    padding = (0, gap(sheet, names, console.width) - 1, 0, 0)
+    names = fitting(sheet, terminal.width)
+    padding = (0, gap(sheet, names, terminal.width) - 1, 0, 0)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, header_style="bold", show_edge=False)
-    for name, width in widths(sheet, names, console.width).items():
+    for name, width in widths(sheet, names, terminal.width).items():
         table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", width=width)
     for row in sheet.rows:
         cells = dict(zip(sheet.columns, row, strict=True))
-        table.add_row(*(Text(shown(cells[name]), style=_style(sheet, name, cells[name])) for name in names))
-    console.print(table)
+        table.add_row(*(styled((shown(cells[name]), _style(sheet, name, cells[name]))) for name in names))
+    terminal.print(table)
 
 
 def fits(sheet: Sheet, width: int) -> bool:
@@ -144,8 +136,8 @@ def _room(names: Sequence[str], width: int) -> int:
 
 
 def shown(cell: Cell) -> str:
-    """Format a cell for a person: today's times are shown without a date."""
-    text = "" if cell is None else str(cell)
+    """Format a cell for a person: today's times are shown without a date, control characters are written out."""
+    text = "" if cell is None else escape(str(cell))
     if not _TIME.fullmatch(text):
         return text
     date, _, time = text.rstrip("Z").partition("T")
@@ -181,19 +173,20 @@ def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
             write(f"{name}:")
             inner_label = _label(value)
             for inner, text in value.items():
-                write(f"  {inner_label(inner)}{_lines(text)}")
+                write(*_lines(f"  {inner_label(inner)}", text))
         elif value is not None:
-            write(f"{label(name)}{_lines(value)}")
+            write(*_lines(label(name), value))
 
 
 def _label(document: Mapping[str, Any]) -> Callable[[str], str]:
     """Return the name before a value: with a tab in a pipe, padded on a terminal."""
-    if not sys.stdout.isatty():
+    if not is_terminal():
         return lambda name: f"{name}\t"
     width = max((len(name) for name, value in document.items() if not isinstance(value, Mapping)), default=0)
     return lambda name: name.ljust(width + 2)
 
 
-def _lines(value: Any) -> str:
-    """Indent text of several lines under its name."""
-    return str(value).rstrip("\n").replace("\n", "\n    ")
+def _lines(label: str, value: Any) -> list[str]:
+    """Return text of several lines indented under its name."""
+    first, *further = str(value).rstrip("\n").split("\n")
+    return [label + first, *(f"    {line}" for line in further)]

@@ -11,7 +11,8 @@ from cli.operators import Operator, confirm
 from cli.order_actions import resume_action
 from cli.order_states import OrderStates
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
-from cli.output import Sheet, say, show
+from cli.output import Sheet, show
+from cli.streams import say
 from cli.waves import Pace, Wave
 from cli.wide_pauses import Acknowledgements, WidePause, write_pause
 

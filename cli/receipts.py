@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
-from cli.output import say, show_json, write
+from cli.output import show_json
 from cli.publishing import Receipt
+from cli.streams import say, write
 
 
 def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
@@ -18,4 +20,4 @@ def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) 
     place = f"{receipt.topic}/{receipt.partition}/{receipt.offset}"
     write(f"{receipt.type} {receipt.key} is at {place}, id {receipt.message_id}")
     if "order_id" in fields:
-        say(f"follow it: ensemble orders watch {fields['order_id']}")
+        say(f"follow it: ensemble orders watch {quote(fields['order_id'])}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,11 @@ from cli.errors import Mistake
 from cli.fields import from_file
 from cli.formatting import quantity
 from cli.operators import Operator, confirm
-from cli.output import Sheet, say, show
+from cli.output import Sheet, show
 from cli.readability import encode_edited
 from cli.redrive_outcome import Outcome
 from cli.redrive_run import Pace, RedriveRun, SentOperation, check_generations, discard_of, in_order, redrive_of
+from cli.streams import is_attended, say, show_count
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -146,12 +146,11 @@ def _account(outcomes: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool
 def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]], None]:
     """Return a function that rewrites a progress line on a terminal."""
 
-    def show_count(outcomes: Sequence[tuple[SentOperation, Any]]) -> None:
-        if not sys.stderr.isatty() or total == 1:
+    def on_outcome(outcomes: Sequence[tuple[SentOperation, Any]]) -> None:
+        if not is_attended() or total == 1:
             return
         good = sum(outcome.is_good for _, outcome in outcomes)
-        end = "\n" if len(outcomes) == total else "\r"
-        sys.stderr.write(f"{len(outcomes)}/{total}: {good} succeeded, {len(outcomes) - good} failed {end}")
-        sys.stderr.flush()
+        text = f"{len(outcomes)}/{total}: {good} succeeded, {len(outcomes) - good} failed "
+        show_count(text, is_last=len(outcomes) == total)
 
-    return show_count
+    return on_outcome

@@ -11,8 +11,8 @@ from cli.entries import entry_of
 from cli.fleet import Fleet, UnexpectedExit
 from cli.formatting import clock_seconds
 from cli.order_statistics import OrderStatistics, OrderView
-from cli.output import write
 from cli.publishing import now
+from cli.streams import console, styled, write
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -39,11 +39,10 @@ _LATEST: Final = 10
 
 def screen(stage: Stack, follower: Follower) -> UnexpectedExit:
     """Show the live screen until a member ends, and return its exit."""
-    from rich.console import Console
     from rich.live import Live
 
-    console, board, pulse = Console(), OrderStatistics(), Pulse(stage.fleet)
-    with Live(console=console, auto_refresh=False, screen=False) as live:
+    board, pulse = OrderStatistics(), Pulse(stage.fleet)
+    with Live(console=console(), auto_refresh=False, screen=False) as live:
         while not (exits := stage.fleet.unexpected_exits()):
             _feed(board, follower, _REFRESH_S)
             live.update(_picture(stage, board, pulse), refresh=True)
@@ -103,7 +102,7 @@ def _services(stage: Stack, pulse: Pulse) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, member in stage.fleet.members.items():
         why = pulse.states[name]
-        state = Text("● ready", "green") if not why else Text(f"○ {why}", "yellow")
+        state = Text("● ready", "green") if not why else styled((f"○ {why}", "yellow"))
         pid = stage.fleet.pid(name) if stage.fleet.is_alive(name) else ""
         table.add_row(Text(name, "bold"), state, Text(member.url, "bright_black"), Text(f"pid {pid}", "bright_black"))
     return table
@@ -115,7 +114,7 @@ def _totals(board: OrderStatistics) -> Text:
     came, went = board.rates(now())
     text = Text("orders  ", "bold")
     for status, count in board.counts.items():
-        text.append(f"{count} {status}  ", STATUS_COLOURS.get(status, ""))
+        text.append(styled((f"{count} {status}  ", STATUS_COLOURS.get(status, ""))))
     if not board.counts:
         text.append("none yet  ", "bright_black")
     return text.append(f"{came:.1f} placed/s, {went:.1f} ended/s", "bright_black")
@@ -123,7 +122,6 @@ def _totals(board: OrderStatistics) -> Text:
 
 def _orders(board: OrderStatistics) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     wide = shutil.get_terminal_size().columns >= _WIDE
     table = Table.grid(padding=(0, 2), expand=True)
@@ -131,9 +129,9 @@ def _orders(board: OrderStatistics) -> Table:
         table.add_column(no_wrap=True, min_width=width, max_width=max(width, 24), overflow="ellipsis")
     table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black", ratio=1)
     for order in board.latest(_LATEST):
-        status = Text(order.status, STATUS_COLOURS.get(order.status, ""))
-        time_of_day = Text(clock_seconds(order.updated_at), "bright_black")
-        table.add_row(time_of_day, order.order_id, status, _trail(order, wide=wide), order.reason)
+        status = styled((order.status, STATUS_COLOURS.get(order.status, "")))
+        time_of_day = styled((clock_seconds(order.updated_at), "bright_black"))
+        table.add_row(time_of_day, styled(order.order_id), status, _trail(order, wide=wide), styled(order.reason))
     return table
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.control_flow import BOTH, CHOREOGRAPHED, COLOURS, ORCHESTRATED, colour_of, control_of, receivers
 from cli.entries import Entry
 from cli.formatting import details
+from cli.streams import styled
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -108,21 +109,19 @@ def plain(line: Line) -> str:
 
 def coloured(line: Line, width: int) -> Text:
     """Return a line for a terminal of this width, cut to fit."""
-    from rich.text import Text
-
     e, colour = line.entry, colour_of(line.control, line.entry.kind)
-    text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{line.after_ms / 1000:>8.3f} ", "bright_black")
-    text.append(f"{e.sender:>12} ", "bold")
-    text.append(f"{ARROWS.get(e.kind, '···')} ", colour)
-    text.append(f"{e.type:<20} ", f"bold {colour}")
-    if width >= _WIDE:
-        text.append(f"{line.meaning:<28} ", colour)
-        text.append(f"{line.says}  ")
-        text.append(f"because of {line.cause}" if line.cause else "", "bright_black")
-    else:
-        text.append(f"{_SHORT.get(line.control, ''):<4} ", colour)
-        text.append(line.says)
+    because = (f"because of {line.cause}" if line.cause else "", "bright_black")
+    wide = ((f"{line.meaning:<28} ", colour), f"{line.says}  ", because)
+    narrow = ((f"{_SHORT.get(line.control, ''):<4} ", colour), line.says)
+    text = styled(
+        (f"{line.after_ms / 1000:>8.3f} ", "bright_black"),
+        (f"{e.sender:>12} ", "bold"),
+        (f"{ARROWS.get(e.kind, '···')} ", colour),
+        (f"{e.type:<20} ", f"bold {colour}"),
+        *(wide if width >= _WIDE else narrow),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
     text.truncate(width - 1, overflow="ellipsis")
     return text
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cli.entries import Entry, entry_of
 from cli.formatting import clock
-from cli.output import say, show_json_line, write
+from cli.output import show_json_line
+from cli.streams import console, is_terminal, say, styled, write
 from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _entries(follower: Follower, selection: Selection) -> Iterator[Entry]:
 def _show(entry: Entry, *, as_json: bool) -> None:
     if as_json:
         show_json_line(entry.document())
-    elif sys.stdout.isatty():
+    elif is_terminal():
         _show_coloured(entry)
     else:
         at = clock(entry.record.timestamp)
@@ -70,20 +70,20 @@ def _show(entry: Entry, *, as_json: bool) -> None:
 
 
 def _show_coloured(entry: Entry) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
     from cli.control_flow import colour_of, control_of
 
     colour = colour_of(control_of(entry.type, entry.sender), entry.kind)
-    line = Text(f"{clock(entry.record.timestamp)} ", "bright_black", no_wrap=True)
     width = shutil.get_terminal_size().columns
-    if width >= _WIDE:
-        line.append(f"{entry.place:<24} ", "bright_black")
-    line.append(f"{entry.sender:>12} ", "bold").append(f"{entry.type:<20} ", f"bold {colour}")
-    line.append(f"{entry.key:<14} ").append(_says(entry))
+    line = styled(
+        (f"{clock(entry.record.timestamp)} ", "bright_black"),
+        (f"{entry.place:<24} " if width >= _WIDE else "", "bright_black"),
+        (f"{entry.sender:>12} ", "bold"),
+        (f"{entry.type:<20} ", f"bold {colour}"),
+        f"{entry.key:<14} {_says(entry)}",
+        no_wrap=True,
+    )
     line.truncate(width - 1, overflow="ellipsis")
-    Console().print(line)
+    console().print(line)
 
 
 def _says(entry: Entry) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 
 from cli.errors import FAILED, Mistake
 from cli.fleet import ALL, FleetError, Member, free_ports
-from cli.output import say
 from cli.service_process import SANDBOX
 from cli.stack import Stack, StackPlan, seed
+from cli.streams import is_terminal, say
 from cli.verification import note_of_up
 from contracts.catalogue import ORDER_STATE
 from ensemble.embedded import default_directory
@@ -73,7 +72,7 @@ def _watch(stage: Stack) -> int:
     """Show what happens until interrupted, or until a member ends."""
     from cli.screen import lines, screen
 
-    show = screen if sys.stdout.isatty() else lines
+    show = screen if is_terminal() else lines
     places = stage.access.places([ORDER_STATE.name])
     with stage.access.follow(places, from_beginning=True) as follower:
         try:

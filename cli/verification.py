@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.connection import keep_the_client_quiet
-from cli.output import show_json, write
+from cli.output import show_json
+from cli.streams import console, is_terminal, write_block
 from cli.verify import DEFAULT_PROVIDER_URL, Options, Report, as_document, as_plain, as_table, run_verify
 
 if TYPE_CHECKING:
@@ -37,12 +37,10 @@ def show_report(report: Report, *, as_json: bool) -> None:
     """Show the report as JSON, as tables, or as plain lines."""
     if as_json:
         show_json(as_document(report))
-    elif sys.stdout.isatty():
-        from rich.console import Console
-
-        Console().print(as_table(report))
+    elif is_terminal():
+        console().print(as_table(report))
     else:
-        write(as_plain(report).rstrip("\n"))
+        write_block(as_plain(report))
 
 
 def _of_up() -> str:

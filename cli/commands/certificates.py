@@ -23,7 +23,7 @@ def _commands() -> None:
 @group.command(epilog="Example: `ensemble certificates make secrets --host kafka --host 127.0.0.1`.")
 def make(directory: Directory, hosts: Hosts = None) -> None:
     """Create ca.pem, ca.key and broker.pem. Clients need ca.pem, the broker needs broker.pem; keep ca.key secret."""
-    from cli.output import say
+    from cli.streams import say
     from ensemble.embedded import make_certificates
 
     files = make_certificates(directory, hosts or ["localhost", "127.0.0.1"])

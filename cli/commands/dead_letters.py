@@ -155,14 +155,13 @@ def export(
     output: Output = None,
 ) -> None:
     """Export dead letters with their bytes. JSON has everything, CSV one line each."""
-    import json
-
     from cli.connection import connect
     from cli.dead_letters import as_csv, export_rows, find_dead_letters
     from cli.file_output import write_text
+    from cli.output import json_text
 
     letters = find_dead_letters(connect(), filters.selection(open_only=not everything))
-    text = as_csv(letters) if form == "csv" else json.dumps(export_rows(letters), indent=2, ensure_ascii=False) + "\n"
+    text = as_csv(letters) if form == "csv" else json_text(export_rows(letters), indent=2)
     write_text(text, output, f"{len(letters)} dead letters")
 
 

@@ -44,8 +44,9 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
 def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
     """Show a parked key and its records. The records are in the order in which they will be handled."""
     from cli.connection import connect
-    from cli.output import show_document, write
+    from cli.output import show_document
     from cli.parked import describe, parked_key
+    from cli.streams import write
 
     document = describe(parked_key(connect(), key, service))
     records = [] if as_json else document.pop("records")

@@ -29,9 +29,10 @@ For = Annotated[
 def show(service: Service = None, as_json: AsJson = False) -> None:
     """Show every value in force and its source. Sources are the environment, a file and its line, or the default."""
     from cli.errors import Mistake
-    from cli.output import Sheet, say
+    from cli.output import Sheet
     from cli.output import show as show_sheet
     from cli.policies import policies_in_force, stray_files
+    from cli.streams import say
 
     if service is not None and service not in SERVICES:
         raise Mistake(f"SERVICE: no service is called {service!r}; services are {', '.join(SERVICES)}")
@@ -46,8 +47,9 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 @group.command(epilog="Example: `ensemble policies check policies/payment.toml`.")
 def check(file: File, service: For = None, as_json: AsJson = False) -> None:
     """Validate a policy file against its service. Exits 2 with file, line, key and allowed values if it is invalid."""
-    from cli.output import say, show_json
+    from cli.output import show_json
     from cli.policies import check_policy_file
+    from cli.streams import say
 
     policies = check_policy_file(file, service)
     if as_json:

@@ -20,8 +20,9 @@ def check(as_json: AsJson = False) -> None:
 
     With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
     """
-    from cli.output import Sheet, say, show
+    from cli.output import Sheet, show
     from cli.schemas import registry_problems, registry_remark
+    from cli.streams import say
     from ensemble.messages import check_compatibility
 
     sets = _sets()
@@ -55,8 +56,9 @@ def register(as_json: AsJson = False) -> None:
 
     Also sets each subject's compatibility level. Exits 2 if the registry refuses a version.
     """
-    from cli.output import Sheet, say, show
+    from cli.output import Sheet, show
     from cli.schemas import register_all
+    from cli.streams import say
 
     registrations = register_all()
     new = [registration for registration in registrations if registration.is_new]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -21,8 +20,9 @@ Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "
 @group.command(epilog="Example: `ensemble topology check`.")
 def check(as_json: AsJson = False) -> None:
     """Check the services' declarations for consistency. Exits 1 if a rule is broken."""
-    from cli.output import Sheet, say
+    from cli.output import Sheet
     from cli.output import show as show_sheet
+    from cli.streams import say
     from contracts.catalogue import CATALOGUE
     from ensemble.topology import check_topology
 
@@ -44,6 +44,7 @@ def check(as_json: AsJson = False) -> None:
 def show(form: Format = "text", as_json: AsJson = False) -> None:
     """Draw the messages between services, in the four combinations."""
     from cli.output import show_json
+    from cli.streams import is_terminal, write_block
     from contracts.catalogue import CATALOGUE
     from ensemble.topology import drawing, flow_of
 
@@ -55,9 +56,9 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
         ]  # fmt: skip
         show_json({"services": flow.services, "edges": edges})
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if is_terminal() else None
     drawings = {"text": lambda: drawing.text(flow, width), "mermaid": lambda: drawing.mermaid(flow)}
-    typer.echo(drawings.get(form, lambda: drawing.svg(flow))(), nl=False)
+    write_block(drawings.get(form, lambda: drawing.svg(flow))())
 
 
 def _services() -> list[Service]:

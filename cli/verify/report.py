@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from cli.streams import styled
 from cli.verify.facts import Place, Violation
 from cli.verify.judgement import ASKED, CHECKS, Counted
 from cli.verify.progress import OpenOrder
@@ -162,12 +163,11 @@ def _due(due_at: int | None, now: int) -> str:
 def as_table(report: Report) -> RenderableType:
     """Return the tables for a terminal."""
     from rich.console import Group
-    from rich.text import Text
 
     colour = {CLEAN: "bold green", VIOLATED: "bold red", NOT_CHECKED: "bold yellow"}[report.exit_code]
-    remarks = [*(Text(sentence, style="dim") for sentence in report.notes)]
-    remarks += [Text(f"not checked: {sentence}", style="yellow") for sentence in report.problems]
-    return Group(*_tables(report), *remarks, Text(f"{report.verdict}{_read_at(report)}", style=colour))
+    remarks = [*(styled((sentence, "dim")) for sentence in report.notes)]
+    remarks += [styled((f"not checked: {sentence}", "yellow")) for sentence in report.problems]
+    return Group(*_tables(report), *remarks, styled((f"{report.verdict}{_read_at(report)}", colour)))
 
 
 def _tables(report: Report) -> Iterator[RenderableType]:
@@ -188,12 +188,10 @@ def _tables(report: Report) -> Iterator[RenderableType]:
 
 
 def _check_row(report: Report, check: str) -> tuple[str, RenderableType, str]:
-    from rich.text import Text
-
     if check == "money" and report.counted and any(sentence.startswith("money") for sentence in report.problems):
-        return check, Text("not checked", style="yellow"), ASKED[check]
+        return check, styled(("not checked", "yellow")), ASKED[check]
     count = report.violations_of(check)
-    return check, Text(f"{count:,}", style="red") if count else Text("ok", style="green"), ASKED[check]
+    return check, styled((f"{count:,}", "red") if count else ("ok", "green")), ASKED[check]
 
 
 def _more(what: str, items: tuple[object, ...], *columns: str) -> tuple[str, ...]:
@@ -204,13 +202,12 @@ def _more(what: str, items: tuple[object, ...], *columns: str) -> tuple[str, ...
 def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(styled(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 

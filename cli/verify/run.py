@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cli.connection import sources
+from cli.streams import say
 from cli.verify.collector import RUNTIMES_OWN, Gathering
 from cli.verify.facts import Booking, Place, Violation
 from cli.verify.flow import (
@@ -57,8 +57,7 @@ class Options:
 
 def on_stderr(line: str) -> None:
     """Write progress to stderr, the default."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    say(line)
 
 
 def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:

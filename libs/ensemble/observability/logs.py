@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from ensemble.escaping import escape_controls
 from ensemble.settings import RuntimeSettings
 from ensemble.state.unit_of_work import current_layer
 
@@ -20,7 +21,8 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
     """Set up structlog and the standard logging for this process."""
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    render: Any = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    pretty_steps = (escape_texts, structlog.dev.ConsoleRenderer())  # JSON escapes by itself
+    render: Any = pretty_steps if pretty else (structlog.processors.JSONRenderer(),)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -28,7 +30,7 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
             _service_adder(service),
             add_record,
             structlog.processors.format_exc_info,
-            render,
+            *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -44,6 +46,14 @@ def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
         event.setdefault("key", layer.key.decode(errors="replace"))
         event.update(message_id=layer.input_id, correlation_id=layer.correlation_id)
         event.update(topic=layer.topic, partition=layer.partition, offset=layer.offset)
+    return event
+
+
+def escape_texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out the control characters of all texts: keys, errors and provider answers are written by others."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = escape_controls(value, keep="\n" if name == "exception" else "")
     return event
 
 

@@ -20,6 +20,7 @@ from ensemble.clock import SystemClock
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
+from ensemble.escaping import escape_controls
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.admin.permissions import Permissions
@@ -63,7 +64,7 @@ def run_service(service: Service) -> int:
         plan = _await_schemas(lambda: compile_service(service, SystemClock(), limits, sources), status)
         status.loop = loop_of(plan, settings, kafka, status.metrics) if plan else None
     except ConfigurationError as error:
-        print(f"{service.name}: {error}", file=sys.stderr)
+        print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
         return 2
     with slot:
         return _run(service, status, settings)
