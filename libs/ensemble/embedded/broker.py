@@ -17,6 +17,7 @@ from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pin
 from ensemble.embedded.java import find_java
 from ensemble.embedded.last_words import cause_of_end, taken_address
 from ensemble.embedded.layout import HOST, Layout, Ports, broker_settings
+from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.embedded.progress import OnProgress, Step, on_stderr
@@ -24,6 +25,7 @@ from ensemble.embedded.running import Running, started_at
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
 
+LOGGING = Path(__file__).with_name("log4j2.yaml")
 START_LIMIT_S = 60.0
 PORT_ATTEMPTS = 3
 
@@ -63,6 +65,7 @@ class EmbeddedKafka:
     def start(self, on_progress: OnProgress = on_stderr) -> Running:
         """Fetch what is missing, start the broker on free ports, and return when it serves clients."""
         self._layout.make()
+        check_open_files()
         self._cache.fill(on_progress)
         jvm = Jvm(find_java(), self._cache.classpath, self._heap)
         began = time.monotonic()
@@ -127,7 +130,7 @@ class EmbeddedKafka:
             os.close(descriptor)
             raise
         process = launch(
-            self._layout, jvm.command(self._layout, "kafka.Kafka", str(self._layout.properties)), descriptor
+            self._layout, jvm.command(self._layout, "kafka.Kafka", self._layout.properties.name), descriptor
         )
         self._started = _Started(jvm, ports, process)
         try:
@@ -146,6 +149,7 @@ class EmbeddedKafka:
             settings += self._security.settings(ports)
             properties.touch(mode=0o600)  # the administrator's password is in it
         properties.write_text(settings, encoding="utf-8")
+        self._layout.logging.write_bytes(LOGGING.read_bytes())
 
     def _await_ready(self, started: _Started, cluster_id: str) -> None:
         probe = self._security.cluster_at if self._security else cluster_at

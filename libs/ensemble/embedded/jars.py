@@ -58,7 +58,7 @@ def _parse(text: str) -> Iterator[Jar]:
 def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where this user's jars of this Kafka version are kept."""
     cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "ensemble", f"kafka-{KAFKA_VERSION}")
+    return Path(cache, "ensemble", f"kafka-{KAFKA_VERSION}").absolute()
 
 
 def from_maven(jar: Jar, into: Path) -> Path:
@@ -94,7 +94,12 @@ class JarCache:
 
     @property
     def classpath(self) -> str:
-        """Return the class path, in the order of the pins."""
+        """Return the class path, in the order of the pins. Raises EmbeddedKafkaError if Java would split it wrongly."""
+        if os.pathsep in str(self.directory):
+            raise EmbeddedKafkaError(
+                f"The cache {self.directory} has a {os.pathsep!r} in its path, where Java divides. "
+                "Name another in XDG_CACHE_HOME."
+            )
         return os.pathsep.join(str(self.directory / jar.name) for jar in self.jars)
 
     def _fetch_all(self, missing: list[Jar], staging: Path, on_progress: OnProgress) -> None:

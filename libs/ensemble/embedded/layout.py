@@ -1,6 +1,7 @@
 """The files of a broker's directory, and the broker's settings."""
 
 import os
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from ensemble.embedded.errors import EmbeddedKafkaError
 
 HOST = "127.0.0.1"
+_PLAIN = frozenset(string.ascii_letters + string.digits + string.punctuation) - {"\\"}
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -28,7 +30,11 @@ class Ports:
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of one broker's directory."""
+    """The files of one broker's directory.
+
+    The broker works in the directory and is given their names alone: a comma or a backslash in a path means something
+    to Kafka, and letters that the locale lacks are lost on the way to Java.
+    """
 
     directory: Path
 
@@ -44,6 +50,11 @@ class Layout:
     @property
     def properties(self) -> Path:
         return self.directory / "server.properties"
+
+    @property
+    def logging(self) -> Path:
+        """The settings of the broker's log."""
+        return self.directory / "log4j2.yaml"
 
     @property
     def state(self) -> Path:
@@ -80,7 +91,14 @@ class Layout:
 
 def broker_settings(layout: Layout, ports: Ports) -> str:
     """Return the server.properties of a single node that is broker and controller."""
-    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data)
+    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name)
+
+
+def property_value(text: object) -> str:
+    """Return text as a value of a properties file, which Java reads as Latin-1 with escapes of its own."""
+    units = str(text).encode("utf-16-be", errors="surrogatepass")
+    numbers = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(number) if chr(number) in _PLAIN else f"\\u{number:04x}" for number in numbers)
 
 
 SETTINGS = """\

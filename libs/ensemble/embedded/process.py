@@ -13,6 +13,7 @@ import psutil
 from ensemble.clock import until
 from ensemble.embedded import running
 from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.java import java_environment
 from ensemble.embedded.last_words import cause_of_end
 from ensemble.embedded.layout import Layout
 from ensemble.embedded.supervisor import STOP_LIMIT_S
@@ -61,6 +62,7 @@ def launch(layout: Layout, command: list[str], lock: int) -> BrokerProcess:
         supervisor = subprocess.Popen(
             [sys.executable, "-I", "-S", str(SUPERVISOR), str(layout.state), *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, pass_fds=(lock,), start_new_session=True,
+            cwd=layout.directory, env=java_environment(),
         )  # fmt: skip
     os.close(lock)
     first_line = supervisor.stdout.readline() if supervisor.stdout else b""

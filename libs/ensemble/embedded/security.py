@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ensemble.embedded.credentials import BROKER_NAME, Certificates, password, password_file, write_secret
-from ensemble.embedded.layout import HOST, Layout, Ports
+from ensemble.embedded.layout import HOST, Layout, Ports, property_value
 
 ADMIN: Final = "admin"
 """The first user: created when the storage is formatted, and the only one that ACLs do not bind."""
@@ -40,11 +40,11 @@ class Security:
             host=HOST,
             clients=ports.clients,
             controller=ports.controller,
-            keys=self._certificates.broker,
-            trusted=self._certificates.authority,
+            keys=property_value(self._certificates.broker),
+            trusted=property_value(self._certificates.authority),
             broker_name=BROKER_NAME,
             admin=ADMIN,
-            password=password(self.directory, ADMIN),
+            password=property_value(_quoted(password(self.directory, ADMIN))),
         )
 
     def first_user(self, layout: Layout) -> Path:
@@ -88,6 +88,11 @@ class Security:
     @property
     def _certificates(self) -> Certificates:
         return Certificates(self.directory.absolute())
+
+
+def _quoted(text: str) -> str:
+    """Return the text as it stands between the quotation marks of a JAAS setting."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _quiet() -> logging.Logger:

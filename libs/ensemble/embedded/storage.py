@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.embedded.java import java_environment
 from ensemble.embedded.layout import Layout
 from ensemble.embedded.security import Security
 
@@ -23,11 +24,14 @@ class Jvm:
     heap: str = "512m"
 
     def command(self, layout: Layout, *arguments: str) -> list[str]:
-        """Return the command line: a small heap, the collector that starts fastest, our log settings."""
-        logging = Path(__file__).with_name("log4j2.yaml")
+        """Return the command line: a small heap, the collector that starts fastest, our log settings.
+
+        It is for the broker's directory as the working directory.
+        """
         return [
             str(self.java), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
-            "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={logging}", f"-Densemble.log={layout.log}",
+            "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={layout.logging.name}",
+            f"-Densemble.log={layout.log.name}",
             "-cp", self.classpath, *arguments,
         ]  # fmt: skip
 
@@ -46,7 +50,7 @@ def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None) -
     else:
         first_user = security.first_user(layout)
         try:
-            _format(layout, jvm, cluster_id, f"@{first_user}")
+            _format(layout, jvm, cluster_id, f"@{first_user.name}")
         finally:
             first_user.unlink()
     layout.cluster_id.write_text(cluster_id + "\n", encoding="utf-8")
@@ -59,10 +63,13 @@ def new_cluster_id() -> str:
 
 
 def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str) -> None:
-    arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(layout.properties))
+    arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", layout.properties.name)
     command = jvm.command(layout, *arguments, *more)
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=FORMAT_LIMIT_S)
+        subprocess.run(
+            command, cwd=layout.directory, env=java_environment(), check=True, capture_output=True, encoding="utf-8",
+            errors="replace", timeout=FORMAT_LIMIT_S,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EmbeddedKafkaError(
             f"The Java at {jvm.java} does not work ({error}). Try ENSEMBLE_JAVA=bundled."

@@ -8,18 +8,21 @@ broker's pid.
 import contextlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
 import threading
 
 STOP_LIMIT_S = 15.0
+MOST_OPEN_FILES = 10_000
 
 
 def main(note: str, command: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
+    _allow_open_files()
     broker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: broker.terminate())
     threading.Thread(target=_stop_when_alone, args=(broker,), daemon=True).start()
@@ -29,6 +32,14 @@ def main(note: str, command: list[str]) -> int:
     with contextlib.suppress(OSError):
         pathlib.Path(note).unlink()
     return code
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files for the broker, as far as this user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, hard))
 
 
 def _stop_when_alone(broker: "subprocess.Popen[bytes]") -> None:
