@@ -30,6 +30,7 @@ from ensemble.messages.schema_set import (
     fingerprint,
     full_name,
 )
+from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ _UNKNOWN_FOR_S: Final = 60.0
 def open_registry(settings: RegistrySettings) -> Registry:
     """Return the registry that the settings name. It is not asked yet."""
     assert settings.url is not None, "without a URL there is no registry"
+    exempt_loopback()
     return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings)
 
 
@@ -64,7 +66,7 @@ class Registry:
     def __init__(
         self, client: SchemaRegistryClient, settings: RegistrySettings, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self.client, self.ids = client, settings.ids
+        self.client, self.ids, self._url = client, settings.ids, settings.url or ""
         self._availability = Availability(settings.url, settings.settle_s, now)
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
@@ -129,7 +131,7 @@ class Registry:
         except SchemaRegistryError as error:
             self._check_missing(error, began)
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._availability.fail(_reason_of(error), began) from None
+            raise self._fail(_reason_of(error), began) from None
         self._availability.note_answer()
         return answer
 
@@ -150,11 +152,16 @@ class Registry:
             case 409 | 422, _:
                 raise ConfigurationError(error.error_message)
             case 404, _:
-                raise self._availability.fail("404: no registry's answer, is the path of the URL right?", began)
+                raise self._fail("404: no registry's answer, is the path of the URL right?", began)
             case 401 | 403 as status, _:
-                raise self._availability.fail(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began)
+                raise self._fail(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began)
             case status, _:
-                raise self._availability.fail(f"{status}: {error.error_message}", began)
+                raise self._fail(f"{status}: {error.error_message}", began)
+
+    def _fail(self, reason: str, began: float) -> SchemasUnavailable:
+        variable = proxy_variable(self._url)
+        proxy = f" (asked through the proxy that {variable} names; NO_PROXY exempts hosts)" if variable else ""
+        return self._availability.fail(f"{reason}{proxy}", began)
 
 
 @dataclass(frozen=True)
