@@ -9,7 +9,7 @@ from typing import Any
 
 from ensemble.engine.binding import RoleBinder
 from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, output_route
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, UndecodableRecord
 from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
 from ensemble.messages.message import Message
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
@@ -77,6 +77,7 @@ class NewSchemas:
     def __init__(self, compiled: CompiledService) -> None:
         self._compiled = compiled
         self._routes: dict[tuple[str, bytes], Route | None] = {}
+        self._unreadable: dict[bytes, str] = {}
 
     def route(self, input_topic: Input, value: bytes | None) -> Route | None:
         """Return the route of a value whose schema is new, or None if no handler takes it or no message has it.
@@ -88,7 +89,7 @@ class NewSchemas:
         prefix = value[:5]
         place = (input_topic.topic.name, prefix)
         if place not in self._routes:
-            owner_and_decoder = decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
+            owner_and_decoder = self._owner_and_decoder(input_topic, prefix)
             if owner_and_decoder is None:
                 return None
             self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_decoder)
@@ -99,6 +100,18 @@ class NewSchemas:
         if value is None:
             return False
         return value[:5] in input_topic.known or (input_topic.topic.name, value[:5]) in self._routes
+
+    def why_unreadable(self, value: bytes | None) -> str:
+        """Return why what the registry has under the value's schema cannot be read, or an empty string."""
+        return self._unreadable.get((value or b"")[:5], "")
+
+    def _owner_and_decoder(self, input_topic: Input, prefix: bytes) -> tuple[type[Message], Decoder[Message]] | None:
+        self._unreadable.pop(prefix, None)
+        try:
+            return decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
+        except UndecodableRecord as error:
+            self._unreadable[prefix] = str(error)
+            return None
 
 
 def compile_service(

@@ -23,7 +23,14 @@ from ensemble.engine.items import Outcome, RecordItem, RefusedItem, TimerItem
 from ensemble.engine.operator_commands import CommandOutcome, DiscardHead, OperatorCommands, Reprocess
 from ensemble.engine.routes import Input, Route, TimerRoute
 from ensemble.engine.timers import TimerQueue
-from ensemble.errors import OversizedOutput, SchemasUnavailable, Stopped, UnhandledMessage, UnreadableState
+from ensemble.errors import (
+    OversizedOutput,
+    SchemasUnavailable,
+    Stopped,
+    UnhandledMessage,
+    UnknownSchema,
+    UnreadableState,
+)
 from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord
 from ensemble.state.store import Change
@@ -183,6 +190,8 @@ class PartitionTask:
         identify(record, self._layer, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
         error = unread if input_topic is None else why_refused(input_topic, value, is_known=is_known)
+        if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(value)):
+            error = UnknownSchema(reason)
         self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)
 
     def _owns_commands(self, input_topic: Input) -> bool:

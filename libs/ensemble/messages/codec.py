@@ -69,7 +69,7 @@ def decoder_for_new_schema(
 ) -> tuple[type[M], Decoder[M]] | None:
     """Return the type and decoder of a prefix that came up after start, or None if it belongs to none of `types`.
 
-    Raises SchemasUnavailable if `sources` cannot say now.
+    Raises SchemasUnavailable if `sources` cannot say now, and UndecodableRecord if what they have cannot be read.
     """
     if len(prefix) < PREFIX_LENGTH or prefix[0] != 0:
         return None

@@ -54,7 +54,10 @@ class SchemaSourceSelector(Protocol):
         """Return the source for records of `schemas` on `topic`; it knows the ids of the directory in any case."""
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """Return the schema of an id that came up after start, or None if it is unknown."""
+        """Return the schema of an id that came up after start, or None if it is unknown.
+
+        Raises UndecodableRecord with the reason if it is known and cannot be read here.
+        """
 
 
 @dataclass(frozen=True)

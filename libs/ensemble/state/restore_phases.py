@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from ensemble.errors import TerminalError, UnreadableState
+from ensemble.errors import TerminalError, UndecodableRecord, UnreadableState
 from ensemble.messages.codec import PREFIX_LENGTH, Decoder
 from ensemble.state.partition import PartitionStores
 from ensemble.state.store import Changelogged, Replayable
@@ -72,13 +72,11 @@ def _fact_replayer(store: Replayable, facts: FactDecoders) -> Callable[[bytes, A
     def replay_record(key: bytes, value: Any, offset: int) -> None:
         prefix = value[:PREFIX_LENGTH]
         decode = decoders.get(prefix)
-        if decode is None:
-            decode = decoders[prefix] = facts.decoder_for_new_fact_schema(store.ledger, prefix)
-        if decode is None:
-            raise UnreadableState(
-                f"ledger {store.ledger}, offset {offset}: schema {prefix.hex()} is none that this service can read"
-            )
         try:
+            if decode is None:
+                decode = decoders[prefix] = facts.decoder_for_new_fact_schema(store.ledger, prefix)
+            if decode is None:
+                raise UndecodableRecord(f"schema {prefix.hex()} is none that this service can read")
             store.replay(key, decode(value))
         except TerminalError as error:
             raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
@@ -37,8 +38,9 @@ class StateCodec:
         prefix = value[:PREFIX_LENGTH]
         if prefix in self._decoders:
             return
-        if type_and_decoder := decoder_for_new_schema(prefix, self._types, self._sources):
-            _, self._decoders[prefix] = type_and_decoder
+        with suppress(UndecodableRecord):  # `decode` says that no decoder has it
+            if type_and_decoder := decoder_for_new_schema(prefix, self._types, self._sources):
+                _, self._decoders[prefix] = type_and_decoder
 
     def encode(self, state: State | None) -> bytes | None:
         """Return the changelog record's value. Raises OversizedOutput if the topic would not take it."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
+from ensemble.errors import UndecodableRecord
 from ensemble.messages import SchemaSet, encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaVersion
+from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
 from tests.support.two_releases import v1, v2
 
 
@@ -19,6 +21,14 @@ class SourcesWithLaterRelease(DirectorySourceSelector):
 
     def find(self, schema_id: int) -> SchemaVersion | None:
         return self.later.find(schema_id)
+
+
+@dataclass(frozen=True)
+class SourcesWithUnion(DirectorySourceSelector):
+    """A registry where every id that comes up later belongs to a union."""
+
+    def find(self, schema_id: int) -> SchemaVersion | None:
+        raise UndecodableRecord(f"schema id {schema_id} cannot be read here: it is a union")
 
 
 def sale(offset: int, colour: str) -> StoredRecord:
@@ -34,3 +44,12 @@ def test_every_record_of_a_new_schema_is_handled_not_the_first_alone() -> None:
         task.take(sale(offset, colour))
     assert len(task.outputs) == 3
     assert task.counts.skipped == 0
+
+
+def test_a_schema_that_cannot_be_read_is_given_up_at_once_with_its_reason() -> None:
+    task = PartitionTask(compile_service(v1.service("shop"), ManualClock(), None, SourcesWithUnion()), 0)
+    task.begin_batch(1)
+    task.take(sale(0, "red"))
+    (headers,) = (dict(headers) for topic, _, _, headers, _ in task.outputs if topic == "shop.dead-letter")
+    assert headers[EXCEPTION] == "UnknownSchema"
+    assert "cannot be read here: it is a union" in str(headers[MESSAGE])

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from ensemble.errors import ConfigurationError, SchemasUnavailable
+from ensemble.errors import ConfigurationError, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.client import Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
@@ -147,8 +147,9 @@ def test_a_refused_schema_is_the_users_mistake(status: int) -> None:
 
 @pytest.mark.parametrize("text", ['"string"', "[]", "{", '{"type": "record"}'])
 def test_what_is_no_record_is_no_schema_of_ours(text: str) -> None:
-    sources, _ = registry(lambda: Schema(text, "AVRO"), settle_s=0)
-    assert sources.find(7) is None
+    sources, _ = registry(lambda: Schema(text, "AVRO"))
+    with pytest.raises(UndecodableRecord, match=r"schema id 7 of the registry .* cannot be read here"):
+        sources.find(7)
 
 
 def test_without_a_url_the_files_give_the_ids(monkeypatch: pytest.MonkeyPatch) -> None:

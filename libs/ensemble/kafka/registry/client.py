@@ -10,17 +10,18 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import httpx2
 from cachetools import TTLCache
 from confluent_kafka.schema_registry import Schema as WireSchema
-from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
+from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from ensemble.errors import ConfigurationError, SchemasUnavailable
+from ensemble.errors import ConfigurationError, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.availability import Availability
+from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.schema_set import (
     DRAFT_IDS,
     Schema,
@@ -71,22 +72,29 @@ class Registry:
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(maxsize=10_000, ttl=_UNKNOWN_FOR_S)
+        self._unreadable: TTLCache[int, str] = TTLCache(maxsize=10_000, ttl=_UNKNOWN_FOR_S)
 
     def source_for(self, topic: str, schemas: SchemaSet) -> SchemaSource:
         """Return the source for records of `schemas` on `topic`."""
         return TopicSchemas(self, topic, schemas)
 
     def find(self, schema_id: int) -> SchemaVersion | None:
-        """Return the schema with an id, or None if the registry has none. Found by its id alone, it has version 0."""
+        """Return the schema with an id, or None if the registry has none. Found by its id alone, it has version 0.
+
+        Raises UndecodableRecord with the reason if the registry has a schema that cannot be read here.
+        """
         if schema_id in self._by_id:
             return self._by_id[schema_id]
+        if schema_id in self._unreadable:
+            raise UndecodableRecord(self._unreadable[schema_id])
         if schema_id >= DRAFT_IDS or schema_id in self._unknown:
             return None
-        schema = _record(self.ask(lambda: self.client.get_schema(schema_id)))
-        if schema is None:
+        registered = self.ask(lambda: self.client.get_schema(schema_id))
+        if registered is None:
             self._availability.require_settled(schema_id)
             self._unknown[schema_id] = True
             return None
+        schema = self._readable(registered, schema_id)
         return self._by_id.setdefault(
             schema_id, SchemaVersion(schema_id, full_name(schema), 0, schema, is_released=True)
         )
@@ -135,10 +143,26 @@ class Registry:
         self._availability.note_answer()
         return answer
 
+    def _readable(self, registered: WireSchema, schema_id: int) -> Schema:
+        """Return the record that is registered under an id. Raises UndecodableRecord with the reason."""
+        try:
+            return record_schema(registered, self._referred)
+        except UndecodableRecord as error:
+            reason = f"schema id {schema_id} of the registry {self._url} cannot be read here: {error}"
+            self._unreadable[schema_id] = reason
+            raise UndecodableRecord(reason) from None
+
+    def _referred(self, reference: SchemaReference) -> WireSchema | None:
+        registered = self.ask(lambda: self.client.get_version(reference.subject or "", reference.version or 0))
+        return registered.schema if registered else None
+
     def _version(self, subject: str, number: int) -> SchemaVersion | None:
         registered = self.ask(lambda: self.client.get_version(subject, number))
-        schema = _record(registered.schema) if registered else None
-        if registered is None or schema is None:
+        if registered is None:
+            return None
+        try:
+            schema = record_schema(registered.schema, self._referred)
+        except UndecodableRecord:
             return None
         version = SchemaVersion(registered.schema_id or 0, full_name(schema), number, schema, is_released=True)
         self._by_id[version.id] = version
@@ -193,18 +217,6 @@ class TopicSchemas:
     def find(self, schema_id: int) -> SchemaVersion | None:
         """Return the schema with an id, or None if neither the directory nor the registry knows it."""
         return self.schemas.find(schema_id) or self.registry.find(schema_id)
-
-
-def _record(schema: WireSchema | None) -> Schema | None:
-    """Return the Avro record that a registered schema describes, or None for any other schema."""
-    if schema is None or schema.schema_str is None or schema.schema_type not in {None, "AVRO"} or schema.references:
-        return None
-    try:
-        content: Any = json.loads(schema.schema_str)
-    except ValueError:
-        return None
-    is_record = isinstance(content, dict) and content.get("type") == "record" and isinstance(content.get("name"), str)
-    return content if is_record else None
 
 
 def _reason_of(error: Exception) -> str:
