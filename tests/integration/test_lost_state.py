@@ -1,14 +1,20 @@
 """Offsets that are gone although state exists are an incident, not a replay: the service stops and says what to do."""
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 
 from ensemble.errors import LostState
+from ensemble.messages.codec import encoder_for
+from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
+from tests.support.kafka_harness import LIMIT_S
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
+from tests.support.scripted_service.service import PARTITIONS
 
 KEYS = [f"k-{number}" for number in range(8)]
+KEY_OF = {partition_of(key.encode(), PARTITIONS): key for key in KEYS}
+"""A key of each partition."""
 
 
 def work_then_stop(shop: Shop) -> None:
@@ -51,6 +57,66 @@ def test_offsets_out_of_range_stop_the_service(shop: Shop) -> None:
 
     assert isinstance(error, LostState)
     assert "the committed offset is out of range" in str(error)
+
+
+def announce_in_a_transaction(shop: Shop, text: str) -> None:
+    """Write one record to each partition of the news, as another service of ours would."""
+    producer = Producer({"bootstrap.servers": shop.bootstrap, "transactional.id": f"{shop.name}-elsewhere"})
+    producer.init_transactions(LIMIT_S)
+    producer.begin_transaction()
+    for partition in range(PARTITIONS):
+        value = encoder_for(Announced)(Announced(account_id=KEY_OF[partition], text=text))
+        producer.produce(shop.outsider.topic("news"), value, KEY_OF[partition].encode(), partition)
+    producer.commit_transaction(LIMIT_S)
+
+
+def empty(shop: Shop, suffix: str) -> None:
+    """Remove all records of a topic, as its retention would."""
+    topic, outsider = shop.outsider.topic(suffix), shop.outsider
+    ends = outsider.ends([(topic, partition) for partition in range(PARTITIONS)])
+    for future in outsider.admin.delete_records([TopicPartition(*place, end) for place, end in ends.items()]).values():
+        future.result(10)
+
+
+def test_a_quiet_topic_is_committed_to_its_end_and_outlives_its_retention(shop: Shop) -> None:
+    """The commit marker behind the last record is read too, so lag reaches zero and retention takes nothing unread."""
+    outsider = shop.outsider
+    announce_in_a_transaction(shop, "hello")
+    with shop.thread():
+        outsider.until_done()  # compares with the high watermarks, behind the markers
+    empty(shop, "news")
+    with shop.thread():
+        outsider.send(script("a", "tell still here"))
+        outsider.await_texts("a", "still here")
+
+
+def test_a_running_service_outlives_the_retention_of_what_it_has_read(shop: Shop) -> None:
+    """An abort has every input read again from its committed offset, which must be one that the log has."""
+    outsider = shop.outsider
+    announce_in_a_transaction(shop, "hello")
+    with shop.thread() as thread:
+        outsider.until_done()
+        empty(shop, "news")
+        thread.loop._assignment.rewind()
+        outsider.send(script("a", "tell after it"))
+        outsider.await_texts("a", "after it")
+
+
+def test_offsets_that_a_release_before_committed_at_a_marker_are_moved_on(shop: Shop) -> None:
+    outsider, news = shop.outsider, shop.outsider.topic("news")
+    announce_in_a_transaction(shop, "hello")
+    with shop.thread():
+        outsider.until_done()
+    at_marker = [TopicPartition(*place, end - 1) for place, end in outsider.committed().items() if place[0] == news]
+    for future in outsider.admin.alter_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(shop.name, at_marker)]
+    ).values():
+        future.result(10)
+    empty(shop, "news")
+    with shop.thread():
+        outsider.until_done()
+        announce_in_a_transaction(shop, "again")
+        outsider.await_texts(KEY_OF[0], "heard hello", "heard again")
 
 
 def test_a_new_group_without_state_starts_at_the_first_record(shop: Shop) -> None:

@@ -434,6 +434,11 @@ class PartitionTask:
         """Start at the offsets that the group has committed, by input topic."""
         self.positions, self._committed = dict(offsets), dict(offsets)
 
+    def pass_markers(self, topic: str, end: int) -> None:
+        """Move an input's position to `end`, before which nothing is left to read but a transport's own records."""
+        if end > self.positions.get(topic, end):
+            self.positions[topic] = end
+
     def rewind(self) -> dict[str, int]:
         """Go back to the last commit. Return the next offset of each input topic."""
         self.positions = dict(self._committed)

@@ -1,5 +1,6 @@
 """Which tasks run while partitions come and go, with a consumer that only notes what it is told."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -7,16 +8,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_INVALID, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
-from ensemble.errors import FatalError
+from ensemble.errors import FatalError, LostState
 from ensemble.kafka.worker.assignment import Assignment
 from tests.support.scripted_service.service import scripted_service
 
 Place = tuple[str, int]
 COMMANDS, NEWS, CONTROL = "shop.commands", "shop.news", "shop.control"
+INPUTS = ((COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
+LATEST = OffsetSpec.latest()._value  # type: ignore[no-untyped-call]  # the client's
 
 
 class NotingConsumer:
@@ -54,9 +58,28 @@ class NotingConsumer:
         return places
 
 
-def assignment(before_revoke: Callable[[], None] = lambda: None) -> Assignment:
+class Logs:
+    """An admin client that tells where logs start and end, or does not answer. Other logs hold every offset."""
+
+    def __init__(self, bounds: dict[Place, tuple[int, int]] | None = None, *, is_silent: bool = False) -> None:
+        self.bounds, self.is_silent = bounds or {}, is_silent
+
+    def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
+        return {place: self._answer(place, spec._value) for place, spec in specs.items()}
+
+    def _answer(self, place: TopicPartition, spec: int) -> Future[Any]:
+        answer: Future[Any] = Future()
+        if self.is_silent:
+            answer.set_exception(KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE)))
+        else:
+            bounds = self.bounds.get((place.topic, place.partition), (0, 1000))
+            answer.set_result(SimpleNamespace(offset=bounds[spec == LATEST]))
+        return answer
+
+
+def assignment(before_revoke: Callable[[], None] = lambda: None, logs: Logs | None = None) -> Assignment:
     plan = compile_service(scripted_service("shop", Path()), ManualClock())
-    return Assignment(plan, None, incremental=True, before_revoke=before_revoke)
+    return Assignment(plan, logs or Logs(), incremental=True, before_revoke=before_revoke)
 
 
 def places(*assigned: Place) -> list[TopicPartition]:
@@ -108,6 +131,50 @@ def test_what_was_set_back_is_sought_before_anything_else_is_read() -> None:
     assert members.must_seek
     members.seek_back(consumer)  # type: ignore[arg-type]  # it has all that is called
     assert (consumer.at[COMMANDS, 0], members.must_seek) == (5, False)
+
+
+def test_a_log_emptied_behind_the_last_record_that_was_read_has_lost_nothing() -> None:
+    """Releases before committed the offset of the last commit marker, which retention removes after a quiet week."""
+    members, consumer = assignment(logs=Logs({(NEWS, 0): (8, 8)})), NotingConsumer({(p, 0): 7 for p, _ in INPUTS})
+    started(members, consumer, *INPUTS)
+    assert members.running[0].positions == {COMMANDS: 7, NEWS: 8, CONTROL: 7}
+    assert consumer.at[NEWS, 0] == 8
+    assert members.running[0].is_ahead is False, "the start proves the slot and commits all offsets"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ((8, 20), "offsets 7 to 7 were removed before they were read"),
+        ((9, 9), "offsets 7 to 8 were removed before they were read; the log starts at 9"),
+        ((0, 6), "the log ends at 6, before the committed offset 7"),
+    ],
+    ids=["more to read", "more than a marker", "truncated"],
+)
+def test_unread_records_that_are_gone_are_an_incident(bounds: tuple[int, int], words: str) -> None:
+    """Rule 8: the text names the place, what is missing, and the command that gets out of it."""
+    members = assignment(logs=Logs({(NEWS, 0): bounds}))
+    members.on_assign(NotingConsumer({(p, 0): 7 for p, _ in INPUTS}), places(*INPUTS))  # type: ignore[arg-type]
+    with pytest.raises(LostState, match=re.escape(f"{NEWS}[0]: ") + ".*" + re.escape(words)) as lost:
+        members.raise_failure()
+    assert "ensemble consumers set-offsets shop --topic shop.news" in str(lost.value)
+
+
+def test_a_position_that_only_a_marker_is_missing_at_is_moved_while_the_service_runs() -> None:
+    """The broker did not answer at the start; the first fetch says out of range."""
+    logs = Logs(is_silent=True)
+    members, consumer = assignment(logs=logs), NotingConsumer({(p, 0): 7 for p, _ in INPUTS})
+    started(members, consumer, *INPUTS)
+    logs.is_silent, logs.bounds = False, {(NEWS, 0): (8, 8)}
+    members.seek_in_range(consumer, NEWS, 0)  # type: ignore[arg-type]  # it has all that is called
+    assert (consumer.at[NEWS, 0], members.running[0].positions[NEWS]) == (8, 8)
+
+
+def test_a_position_that_the_broker_does_not_have_is_never_passed_over() -> None:
+    members, consumer = assignment(), NotingConsumer({(p, 0): 7 for p, _ in INPUTS})
+    started(members, consumer, *INPUTS)
+    with pytest.raises(LostState, match="the broker has no offset 7"):
+        members.seek_in_range(consumer, NEWS, 0)  # type: ignore[arg-type]  # it has all that is called
 
 
 def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:

@@ -114,3 +114,28 @@ def test_a_broker_that_does_not_answer_is_asked_again_later(task: PartitionTask)
     assert deadlines.open_until(task, NOW) is None
     assert ends.asked == 1, "not with every turn of the loop"
     assert deadlines.waits_for({0}), "nor need the loop turn as fast as it can"
+
+
+def test_what_was_read_to_its_end_is_committed_to_its_end(task: PartitionTask) -> None:
+    """A commit marker behind the last record is nothing to read: else the lag never reaches zero."""
+    deadlines = gate(Ends())
+    task.positions[COMMANDS] = 1
+    deadlines.reached(COMMANDS, 0, 2)
+    deadlines.pass_markers({0: task})
+    assert (task.offsets()[COMMANDS], task.is_ahead) == (2, True)
+
+
+def test_records_that_were_put_back_are_not_passed_over(task: PartitionTask) -> None:
+    deadlines = gate(Ends())
+    deadlines.reached(COMMANDS, 0, 5)
+    deadlines.put_back([(COMMANDS, 0)])
+    deadlines.pass_markers({0: task})
+    assert task.positions[COMMANDS] == 0
+
+
+def test_an_end_that_was_reached_long_ago_takes_no_position_back(task: PartitionTask) -> None:
+    deadlines = gate(Ends())
+    deadlines.reached(COMMANDS, 0, 2)
+    task.positions[COMMANDS] = 9
+    deadlines.pass_markers({0: task})
+    assert task.positions[COMMANDS] == 9

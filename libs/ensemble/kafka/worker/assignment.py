@@ -20,11 +20,13 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.worker.log_bounds import LogBounds, bounds_of, describe_losses, find_losses, is_nothing_unread
 
 log = structlog.get_logger()
 
 _COMMITTED_TIMEOUT_S: Final = 40.0
 """A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
+_BOUNDS_TIMEOUT_S: Final = 10.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
@@ -130,13 +132,41 @@ class Assignment:
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Return where to read each partition from. Raises LostState if records are gone that were not read."""
         committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S) if partitions else []
-        unknown = {(p.topic, p.partition) for p in committed if p.offset == OFFSET_INVALID}
-        firsts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S)
-        for place in committed:
-            has_offset = (place.topic, place.partition) not in unknown
-            self._had_offsets[place.partition] = self._had_offsets.get(place.partition, False) or has_offset
-        return [TopicPartition(p.topic, p.partition, firsts.get((p.topic, p.partition), p.offset)) for p in committed]
+        offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
+        unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
+        for _, partition in offsets:
+            self._had_offsets[partition] = True
+        starts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S) | self._checked(offsets)
+        return [TopicPartition(p.topic, p.partition, starts[p.topic, p.partition]) for p in committed]
+
+    def _checked(self, offsets: dict[TopicPlace, int]) -> dict[TopicPlace, int]:
+        """Return the committed offsets, at the log's start where only a commit marker is gone. Raises LostState."""
+        try:
+            bounds = bounds_of(self._admin, offsets, _BOUNDS_TIMEOUT_S)
+        except KafkaException as error:
+            log.warning("offsets.unchecked", reason=error.args[0].str())
+            return offsets  # the consumer's first fetch finds out
+        self._require_unread(offsets, bounds)
+        return {place: self._skip_marker(place, offset, bounds[place]) for place, offset in offsets.items()}
+
+    def _require_unread(self, offsets: dict[TopicPlace, int], bounds: dict[TopicPlace, LogBounds]) -> None:
+        if losses := find_losses(offsets, bounds):
+            raise LostState(describe_losses(self._plan.service.name, losses))
+
+    def _skip_marker(self, place: TopicPlace, offset: int, log_bounds: LogBounds) -> int:
+        if not is_nothing_unread(offset, log_bounds):
+            return offset
+        log.warning(
+            "offsets.advanced",
+            topic=place[0],
+            partition=place[1],
+            committed=offset,
+            offset=log_bounds.start,
+            reason="the log was emptied, and behind the committed offset lay only a transaction's marker",
+        )
+        return log_bounds.start
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
         """Open a task for each partition whose inputs are complete now; they may come one by one."""
@@ -248,6 +278,22 @@ class Assignment:
         for task in self.running.values():
             for topic, offset in task.positions.items():
                 consumer.seek(TopicPartition(topic, task.partition, offset))
+
+    def seek_in_range(self, consumer: Consumer, topic: str, partition: int) -> None:
+        """Read on at the log's start if nothing but a commit marker is gone at the task's position.
+
+        Raises LostState if records are gone.
+        """
+        task, place = self.running.get(partition) or self.restoring.get(partition), (topic, partition)
+        if task is None:
+            return  # the partition has gone meanwhile
+        offset = task.positions[topic]
+        start = self._checked({place: offset})[place]
+        if start == offset:
+            reason = f"the broker has no offset {offset}"
+            raise LostState(describe_losses(self._plan.service.name, {place: reason}))
+        task.positions[topic] = start
+        consumer.seek(TopicPartition(topic, partition, start))
 
     def restore_again(self, consumer: Consumer) -> None:
         """Begin as after an assignment, because state and offsets of all tasks are in doubt."""

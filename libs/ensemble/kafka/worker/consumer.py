@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ensemble.errors import FatalError, LostState
+from ensemble.errors import FatalError
 from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace, readable
@@ -165,10 +165,7 @@ class ConsumerPoller:
         if error.code() == KafkaError._PARTITION_EOF:
             self._gate.reached(record.topic(), record.partition(), record.offset())
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise LostState(
-                f"{record.topic()}[{record.partition()}]: the committed offset is out of range, records are gone "
-                f"({error.str()}); set the group's offsets knowingly, then start again"
-            )
+            self._assignment.seek_in_range(self.consumer, *place_of(record))
         elif error.code() in REFUSALS:
             raise FatalError(self._explain(error))
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():

@@ -6,7 +6,7 @@ Otherwise an outage of this service, or a lag, would look like the others' silen
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -40,6 +40,15 @@ class DeadlineGate:
     def reached(self, topic: str | None, partition: int | None, offset: int | None) -> None:
         """Note that the consumer has read the partition to its present end, which is before `offset`."""
         self._read_to[topic or "", partition or 0] = offset or 0
+
+    def pass_markers(self, tasks: Mapping[int, PartitionTask]) -> None:
+        """Move the tasks' positions to the ends that were reached, behind commit markers and aborted records.
+
+        Call it after a batch has taken, or put back, all records that were polled before those ends.
+        """
+        for (topic, partition), end in self._read_to.items():
+            if partition in tasks:
+                tasks[partition].pass_markers(topic, end)
 
     def forget(self, partitions: Container[int]) -> None:
         """Forget how far these partitions were read: they are read from elsewhere, or were assigned now."""

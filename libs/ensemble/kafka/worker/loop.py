@@ -46,7 +46,7 @@ _CALLS_WAIT_S = 0.01
 _DEFER_PAUSE_S = 0.05
 """A deferred record is read again this often; other partitions' batches run in between."""
 _LAZY_OFFSETS_S = 1.0
-"""Offsets of records that had no effect are committed this often, not at once."""
+"""Offsets of records that had no effect, and of commit markers, are committed this often, not at once."""
 
 
 class Loop:
@@ -142,6 +142,7 @@ class Loop:
         started_at = time.perf_counter()
         if records or self._wakeups.has_something:
             self._batch(records)
+        self._gate.pass_markers(self._assignment.running)
         self._end_batch(started_at)
         self._poller.resume_possible()
         self._gauges.sample(len(self._poller.stopped))
@@ -207,7 +208,7 @@ class Loop:
         return now - self._skipped_since > _LAZY_OFFSETS_S
 
     def _commit_now(self) -> None:
-        """Commit the offsets of records that had no effect, before partitions are revoked."""
+        """Commit the offsets of records that had no effect, and of markers, before partitions are revoked."""
         tasks = [task for task in self._assignment.running.values() if task.is_ahead]
         if tasks and self._commit(tasks):
             self._fold(tasks)
