@@ -1,13 +1,15 @@
 """Offsets that are gone although state exists are an incident, not a replay: the service stops and says what to do."""
 
+import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 
 from ensemble.errors import LostState
+from ensemble.kafka.admin import topics
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
-from tests.support.kafka_harness import LIMIT_S
+from tests.support.kafka_harness import LIMIT_S, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
 from tests.support.scripted_service.service import PARTITIONS
@@ -146,3 +148,26 @@ def test_an_input_that_is_new_to_the_group_is_read_from_its_start(shop: Shop) ->
     with shop.thread():
         outsider.until_done()
         outsider.await_texts("a", "heard old news")
+
+
+def make_again(shop: Shop, suffix: str) -> None:
+    """Delete a topic, and have `topics apply` make what is missing."""
+    topic, admin = shop.outsider.topic(suffix), shop.outsider.admin
+    for future in admin.delete_topics([topic]).values():
+        future.result(10)
+    wait_for(lambda: topic not in admin.list_topics(timeout=10).topics, "the topic to be gone")
+    topics.apply(admin, shop.outsider.topics)
+
+
+@pytest.mark.parametrize("suffix", ["account-changelog", "ledger", "commands", "control"])
+def test_a_topic_that_was_made_again_is_not_taken_for_the_one_before(shop: Shop, suffix: str) -> None:
+    """An empty changelog would look like a service that has done nothing, though its offsets say otherwise."""
+    work_then_stop(shop)
+    make_again(shop, suffix)
+
+    thread = shop.thread()
+    thread._thread.start()
+    error = failure_of(thread)
+
+    assert isinstance(error, LostState)
+    assert f"ensemble consumers set-offsets {shop.name}" in str(error)

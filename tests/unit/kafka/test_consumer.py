@@ -19,7 +19,8 @@ def members(lost_at: float | None) -> Any:
     callbacks = dict.fromkeys(("on_assign", "on_revoke", "on_lost", "raise_failure", "look_for_group"), nothing)
     membership = Membership()
     membership.lost_at = lost_at
-    return SimpleNamespace(membership=membership, must_seek=False, running={}, **callbacks)
+    identity = SimpleNamespace(sample=nothing)
+    return SimpleNamespace(membership=membership, must_seek=False, running={}, identity=identity, **callbacks)
 
 
 def polled(lost_at: float | None) -> tuple[bool, Any]:

@@ -21,6 +21,7 @@ from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.log_bounds import LogBounds, bounds_of, describe_losses, find_losses, is_nothing_unread
+from ensemble.kafka.worker.topic_identity import TopicIdentity
 
 log = structlog.get_logger()
 
@@ -87,6 +88,13 @@ class Assignment:
         self._starts_at: dict[int, dict[str, int]] = {}
         self._had_offsets: dict[int, bool] = {}
         """Whether the group had offsets for a partition that is being restored."""
+        self.identity = TopicIdentity(
+            admin,
+            group=plan.service.name,
+            control=plan.service.control.name,
+            inputs=plan.inputs,
+            state=(topic.name for topic in (*plan.service.changelogs, *plan.service.ledgers)),
+        )
         self._next_lookup_at = 0.0
         self._failure: KafkaException | FatalError | None = None
         """The error of a callback, which `raise_failure` raises outside of it."""
@@ -134,6 +142,7 @@ class Assignment:
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
         committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S) if partitions else []
+        self.identity.compare_committed(committed)
         offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
         unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
         for _, partition in offsets:
@@ -171,13 +180,14 @@ class Assignment:
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
         """Open a task for each partition whose inputs are complete now; they may come one by one."""
         inputs = list(self._plan.inputs)
-        for partition in partitions:
+        complete = {p for p in partitions if self._places_held.issuperset((topic, p) for topic in inputs)}
+        for partition in complete:
             places = [(topic, partition) for topic in inputs]
-            if self._places_held.issuperset(places):
-                self._look_up(consumer, [place for place in places if place not in self._offsets])
-                self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
-                self.restoring[partition] = self._new_task(partition)
-                self.must_restore = True
+            self._look_up(consumer, [place for place in places if place not in self._offsets])
+            self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
+            self.restoring[partition] = self._new_task(partition)
+            self.must_restore = True
+        self.identity.compare_state(complete)
 
     def _look_up(self, consumer: Consumer, places: list[TopicPlace]) -> None:
         """Ask where the group stands now in inputs that this member has had for a while."""

@@ -79,6 +79,7 @@ class ConsumerPoller:
         self._assignment.raise_failure()
         self.capture_group()
         self._assignment.look_for_group(self.consumer)
+        self._assignment.identity.sample()
         if self._assignment.must_seek:
             return []  # a rebalance callback had to abort: these records come again
         return self._running_records(records)

@@ -234,7 +234,7 @@ class Loop:
             outputs=chain.from_iterable(task.outputs for task in tasks),
             changes=((topic, task.partition, changes) for task in tasks for topic, changes in task.changes()),
             offsets=[
-                TopicPartition(topic, task.partition, offset)
+                TopicPartition(topic, task.partition, offset, self._assignment.identity.metadata(topic, task.partition))
                 for task in tasks
                 for topic, offset in task.offsets().items()
             ],

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import FatalError, SchemasUnavailable
+from ensemble.errors import FatalError, LostState, SchemasUnavailable
 from ensemble.kafka.offsets import high_watermarks, low_watermarks
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace
@@ -82,10 +82,24 @@ class Restoration:
         }
         ends = high_watermarks(self._admin, sources, _OFFSETS_TIMEOUT_S)
         firsts = low_watermarks(self._admin, sources, _OFFSETS_TIMEOUT_S)
+        self._require_whole(sources, firsts)
         starts = {place: max(source.start, firsts[place]) for place, source in sources.items()}
         self._sources, self._ends = sources, {place: end for place, end in ends.items() if end > starts[place]}
         self._consumer.assign([TopicPartition(*place, starts[place]) for place in self._ends])
         self._phases.pop(0)
+
+    def _require_whole(self, sources: dict[TopicPlace, RestoreSource], firsts: dict[TopicPlace, int]) -> None:
+        """Raise LostState if a topic that keeps its records for ever has lost some that state is made of."""
+        state = (*self._plan.service.changelogs, *self._plan.service.ledgers)
+        kept = {topic.name for topic in state if topic.retention is None or topic.cleanup == "compact"}
+        gone = {place: source.start for place, source in sources.items() if firsts[place] > source.start}
+        losses = [f"{t}[{p}]: offsets {start} to {firsts[t, p] - 1}" for (t, p), start in gone.items() if t in kept]
+        if losses:
+            name = self._plan.service.name
+            raise LostState(
+                f"records that the state is made of were removed: {'; '.join(losses)}. Restore the topic from a "
+                f"backup; there is no command that gets {name!r} past it, for what it would decide could be wrong"
+            )
 
     def _read(self, timeout_s: float) -> None:
         records, self._waiting = self._waiting or poll_batch(self._consumer, timeout_s), []

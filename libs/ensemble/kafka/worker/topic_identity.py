@@ -1,0 +1,183 @@
+"""Recognises topics that were deleted and made again, or cut short, since a group committed its offsets.
+
+A name says nothing about that. Kafka gives each topic an id of its own, and an offset is committed with a text beside
+it: there a service writes the ids of what it reads and of what its state lies in. Releases that know nothing of the
+text commit without it, and are then followed without a check.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, NamedTuple
+
+import structlog
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from ensemble.errors import LostState
+from ensemble.kafka.offsets import high_watermarks
+
+log = structlog.get_logger()
+
+MARK: Final = "ensemble"
+"""Stands beside each offset but those of the control topic, which carry the ids."""
+_LONGEST: Final = 4000
+"""The text beside an offset must be shorter than the broker's `offset.metadata.max.bytes`."""
+_EVERY_S: Final = 5.0
+_TIMEOUT_S: Final = 10.0
+_NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
+"""What brokers before ids answer."""
+
+
+class Recorded(NamedTuple):
+    """What the text beside an offset of the control topic says."""
+
+    ids: Mapping[str, str]
+    """The id of each topic that is read, or that state lies in."""
+    ends: Mapping[str, int]
+    """Where each of the partition's changelogs and ledgers ended at least."""
+
+    def text(self) -> str:
+        """Return the text; an empty one if it were too long."""
+        text = json.dumps({"ids": dict(self.ids), "ends": dict(self.ends)}, separators=(",", ":"))
+        return text if len(text) <= _LONGEST else ""
+
+    def without(self, topics: Iterable[str]) -> Recorded:
+        """Return it without these topics: they are taken as they are from then on."""
+        gone = set(topics)
+        ids = {name: topic_id for name, topic_id in self.ids.items() if name not in gone}
+        return Recorded(ids, {name: end for name, end in self.ends.items() if name not in gone})
+
+
+def recorded_in(metadata: str | None) -> Recorded | None:
+    """Return what the text beside an offset says, or None if a service of this kind has not written it."""
+    try:
+        fields = json.loads(metadata or "")
+        return Recorded(dict(fields["ids"]), dict(fields["ends"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class TopicIdentity:
+    """Compares the topics of one service with what the group's offsets were committed for.
+
+    All methods that compare raise LostState. A broker that does not answer is asked again, and ends nothing.
+    """
+
+    def __init__(
+        self, admin: AdminClient, *, group: str, control: str, inputs: Iterable[str], state: Iterable[str]
+    ) -> None:
+        """Ask nothing yet. `inputs` has the control topic; `state` are changelogs and ledgers."""
+        self._admin, self._group, self._control = admin, group, control
+        self._inputs, self._state = frozenset(inputs), sorted(state)
+        self._ids: dict[str, str] = {}
+        self._recorded: dict[int, Recorded] = {}
+        self._marked: set[int] = set()
+        self._ends: dict[int, dict[str, int]] = {}
+        self._answers: Mapping[str, Future[Any]] | None = None
+        self._next = 0.0
+
+    def compare_committed(self, committed: Iterable[TopicPartition]) -> None:
+        """Compare the topics with the texts beside these offsets, and with those that this process has met."""
+        for place in committed:
+            self._note(place.topic, place.partition, getattr(place, "metadata", None))
+        self._compare_ids(self._collect(self._request(), _TIMEOUT_S))
+
+    def compare_state(self, partitions: Iterable[int]) -> None:
+        """Compare the ends of changelogs and ledgers, once all inputs of these partitions are assigned."""
+        partitions = sorted(partitions)
+        self._require_record(partitions)
+        places = [(topic, partition) for topic in self._state for partition in partitions]
+        try:
+            ends = high_watermarks(self._admin, places, _TIMEOUT_S)
+        except KafkaException as error:
+            log.warning("state.unchecked", reason=error.args[0].str())
+            return
+        losses = [self._shortened(*place, end) for place, end in ends.items()]
+        self._raise([loss for loss in losses if loss], [])
+        for (topic, partition), end in ends.items():
+            self._ends.setdefault(partition, {})[topic] = end
+
+    def sample(self) -> None:
+        """Compare now and then while the service runs, without waiting for the broker's answer."""
+        now = time.monotonic()
+        if self._answers is not None and all(answer.done() for answer in self._answers.values()):
+            answers, self._answers = self._answers, None
+            self._compare_ids(self._collect(answers, 0))
+        elif self._answers is None and now >= self._next:
+            self._next, self._answers = now + _EVERY_S, self._request()
+
+    def metadata(self, topic: str, partition: int) -> str:
+        """Return the text to commit beside an offset."""
+        if topic != self._control:
+            return MARK if self._ids else ""
+        return Recorded(self._ids, self._ends.get(partition, {})).text() if self._ids else ""
+
+    # -- helpers --------------------------------------------------------------------------------------------------
+
+    def _note(self, topic: str, partition: int, metadata: str | None) -> None:
+        if topic != self._control:
+            self._marked |= {partition} if metadata == MARK else set()
+        elif recorded := recorded_in(metadata):
+            self._recorded[partition] = recorded
+        else:
+            self._recorded.pop(partition, None)
+
+    def _request(self) -> Mapping[str, Future[Any]]:
+        names = TopicCollection(sorted(self._inputs | set(self._state)))
+        answers: Mapping[str, Future[Any]] = self._admin.describe_topics(names, request_timeout=_TIMEOUT_S)
+        return answers
+
+    def _collect(self, answers: Mapping[str, Future[Any]], limit_s: float) -> dict[str, str]:
+        ids = {name: _id_in(answer, limit_s) for name, answer in answers.items()}
+        return {name: topic_id for name, topic_id in ids.items() if topic_id}
+
+    def _compare_ids(self, ids: dict[str, str]) -> None:
+        earlier = [*(recorded.ids for recorded in self._recorded.values()), self._ids]
+        changed = sorted(name for name, now in ids.items() if any(known.get(name, now) != now for known in earlier))
+        self._raise(
+            [f"topic {name} was deleted and made again" for name in changed],
+            [name for name in changed if name in self._inputs],
+        )
+        topics = self._inputs | set(self._state)
+        known = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
+        self._ids = known | ids
+
+    def _shortened(self, topic: str, partition: int, end: int) -> str:
+        recorded = self._recorded.get(partition)
+        least = recorded.ends.get(topic, 0) if recorded else 0
+        return f"{topic}[{partition}] ends at {end} and did end at {least}: it was cut short" if end < least else ""
+
+    def _require_record(self, partitions: Iterable[int]) -> None:
+        gone = [f"{self._control}[{p}]" for p in partitions if p in self._marked and p not in self._recorded]
+        self._raise([f"the group's offsets of {place} are gone, with the ids beside them" for place in gone], [])
+
+    def _raise(self, losses: list[str], inputs: list[str]) -> None:
+        """Raise LostState if there are losses; those of `inputs` alone are passed by reading these topics anew."""
+        if not losses:
+            return
+        only_inputs = len(inputs) == len(losses)
+        commands = [f"--topic {name} --to earliest" for name in inputs] if only_inputs else ["--to current"]
+        consequence = (
+            "the group's offsets belong to records that are gone. To read the topics that are there now"
+            if only_inputs
+            else "the state that offsets belong to is gone. Bring the topics back; or, to go on with what is left"
+        )
+        raise LostState(
+            f"{'; '.join(losses)} since group {self._group!r} committed its offsets, so {consequence}, set the "
+            "group's offsets, then start again: "
+            + "; ".join(f"ensemble consumers set-offsets {self._group} {flags}" for flags in commands)
+        )
+
+
+def _id_in(answer: Future[Any], limit_s: float) -> str:
+    """Return a topic's id; "" if the broker does not say it, or does not know the topic, which others tell."""
+    try:
+        topic_id = str(answer.result(limit_s).topic_id)
+    except (KafkaException, TimeoutError) as error:
+        log.debug("topic.unidentified", reason=str(error))
+        return ""
+    return "" if topic_id == _NO_ID else topic_id

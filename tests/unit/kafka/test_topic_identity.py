@@ -1,0 +1,139 @@
+"""Topics that were deleted and made again, or cut short, are recognised by what stands beside the offsets."""
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
+
+from ensemble.errors import LostState
+from ensemble.kafka.worker.topic_identity import MARK, Recorded, TopicIdentity, recorded_in
+
+COMMANDS, CONTROL, CHANGELOG = "shop.commands", "shop.control", "shop.account-changelog"
+
+
+class Cluster:
+    """An admin client of a cluster with these topics; `make_again` is what a deletion and a new start leave."""
+
+    def __init__(self) -> None:
+        self.ids = {COMMANDS: "first", CONTROL: "second", CHANGELOG: "third"}
+        self.changelog_end, self.is_silent = 10, False
+
+    def make_again(self, topic: str) -> None:
+        self.ids[topic] = "another"
+
+    def describe_topics(self, _: Any, **__: Any) -> dict[str, Future[Any]]:
+        return {name: self._answer(topic_id=topic_id) for name, topic_id in self.ids.items()}
+
+    def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
+        return {place: self._answer(offset=self.changelog_end) for place in specs}
+
+    def _answer(self, **fields: object) -> Future[Any]:
+        answer: Future[Any] = Future()
+        if self.is_silent:
+            answer.set_exception(KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE)))
+        else:
+            answer.set_result(SimpleNamespace(**fields))
+        return answer
+
+
+def process(cluster: Any) -> TopicIdentity:
+    """What a process that starts anew knows."""
+    return TopicIdentity(cluster, group="shop", control=CONTROL, inputs=[COMMANDS, CONTROL], state=[CHANGELOG])
+
+
+def start(cluster: Cluster, offsets: list[TopicPartition]) -> TopicIdentity:
+    identity = process(cluster)
+    identity.compare_committed(offsets)
+    identity.compare_state([0])
+    return identity
+
+
+def first_start(cluster: Cluster) -> tuple[TopicIdentity, list[TopicPartition]]:
+    """Return the identity of a first process, and the offsets that it commits."""
+    identity = start(cluster, [TopicPartition(topic, 0, OFFSET_INVALID) for topic in (COMMANDS, CONTROL)])
+    return identity, [TopicPartition(topic, 0, 5, identity.metadata(topic, 0)) for topic in (COMMANDS, CONTROL)]
+
+
+def test_the_next_process_goes_on_where_nothing_has_changed() -> None:
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    start(cluster, offsets)
+    assert recorded_in(offsets[1].metadata) == Recorded(cluster.ids, {CHANGELOG: 10})
+    assert offsets[0].metadata == MARK
+
+
+def test_an_input_made_again_is_recognised_by_the_next_process() -> None:
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    cluster.make_again(COMMANDS)
+    with pytest.raises(LostState, match=f"topic {COMMANDS} was deleted and made again") as lost:
+        start(cluster, offsets)
+    assert f"ensemble consumers set-offsets shop --topic {COMMANDS} --to earliest" in str(lost.value)
+
+
+def test_an_input_made_again_is_recognised_by_the_process_that_runs() -> None:
+    cluster = Cluster()
+    identity, _ = first_start(cluster)
+    cluster.make_again(COMMANDS)
+    identity.sample()
+    with pytest.raises(LostState, match=COMMANDS):
+        identity.sample()
+
+
+def test_a_changelog_made_again_is_recognised() -> None:
+    """It is empty, and would be taken for the state of a service that has done nothing yet."""
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    cluster.make_again(CHANGELOG)
+    with pytest.raises(LostState, match=f"topic {CHANGELOG} was deleted.*set-offsets shop --to current"):
+        start(cluster, offsets)
+
+
+def test_a_changelog_that_was_cut_short_is_recognised() -> None:
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    cluster.changelog_end = 9
+    with pytest.raises(LostState, match=r"account-changelog\[0\] ends at 9 and did end at 10"):
+        start(cluster, offsets)
+
+
+def test_a_control_topic_that_went_with_the_ids_is_recognised() -> None:
+    """Kafka forgets a group's offsets of a topic that is deleted; the marks beside the others stay."""
+    cluster = Cluster()
+    _, (commands, _) = first_start(cluster)
+    with pytest.raises(LostState, match=r"offsets of shop.control\[0\] are gone"):
+        start(cluster, [commands, TopicPartition(CONTROL, 0, OFFSET_INVALID)])
+
+
+@pytest.mark.parametrize("text", ["", "of another tool", '{"ids": 3}'])
+def test_offsets_of_an_earlier_release_are_followed_and_get_the_ids(text: str) -> None:
+    cluster = Cluster()
+    identity = start(cluster, [TopicPartition(topic, 0, 5, text) for topic in (COMMANDS, CONTROL)])
+    assert recorded_in(identity.metadata(CONTROL, 0)) == Recorded(cluster.ids, {CHANGELOG: 10})
+
+
+def test_a_topic_that_is_new_to_a_release_changes_nothing() -> None:
+    cluster = Cluster()
+    _, (commands, control) = first_start(cluster)
+    recorded = recorded_in(control.metadata)
+    assert recorded is not None
+    start(cluster, [commands, TopicPartition(CONTROL, 0, 5, recorded.without([CHANGELOG]).text())])
+
+
+def test_a_broker_that_does_not_answer_ends_nothing() -> None:
+    cluster = Cluster()
+    _, offsets = first_start(cluster)
+    cluster.is_silent = True
+    identity = start(cluster, offsets)
+    assert identity.metadata(COMMANDS, 0) == MARK, "what was recorded is committed again"
+    cluster.is_silent = False
+    cluster.make_again(COMMANDS)
+    identity.sample()
+    with pytest.raises(LostState, match=COMMANDS):
+        identity.sample()
+
+
+def test_a_text_that_the_broker_would_not_take_is_left_out() -> None:
+    assert Recorded({f"topic-{number}": "i" * 22 for number in range(200)}, {}).text() == ""
