@@ -8,7 +8,8 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from ensemble.errors import LostState
-from ensemble.kafka.worker.topic_identity import MARK, Recorded, TopicIdentity, recorded_in
+from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
+from ensemble.kafka.worker.topic_identity import TopicIdentity
 
 COMMANDS, CONTROL, CHANGELOG = "shop.commands", "shop.control", "shop.account-changelog"
 

@@ -7,58 +7,25 @@ text commit without it, and are then followed without a check.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ensemble.errors import LostState
+from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.kafka.offsets import high_watermarks
 
 log = structlog.get_logger()
 
-MARK: Final = "ensemble"
-"""Stands beside each offset but those of the control topic, which carry the ids."""
-_LONGEST: Final = 4000
-"""The text beside an offset must be shorter than the broker's `offset.metadata.max.bytes`."""
 _EVERY_S: Final = 5.0
 _TIMEOUT_S: Final = 10.0
 _NO_ID: Final = "AAAAAAAAAAAAAAAAAAAAAA"
 """What brokers before ids answer."""
-
-
-class Recorded(NamedTuple):
-    """What the text beside an offset of the control topic says."""
-
-    ids: Mapping[str, str]
-    """The id of each topic that is read, or that state lies in."""
-    ends: Mapping[str, int]
-    """Where each of the partition's changelogs and ledgers ended at least."""
-
-    def text(self) -> str:
-        """Return the text; an empty one if it were too long."""
-        text = json.dumps({"ids": dict(self.ids), "ends": dict(self.ends)}, separators=(",", ":"))
-        return text if len(text) <= _LONGEST else ""
-
-    def without(self, topics: Iterable[str]) -> Recorded:
-        """Return it without these topics: they are taken as they are from then on."""
-        gone = set(topics)
-        ids = {name: topic_id for name, topic_id in self.ids.items() if name not in gone}
-        return Recorded(ids, {name: end for name, end in self.ends.items() if name not in gone})
-
-
-def recorded_in(metadata: str | None) -> Recorded | None:
-    """Return what the text beside an offset says, or None if a service of this kind has not written it."""
-    try:
-        fields = json.loads(metadata or "")
-        return Recorded(dict(fields["ids"]), dict(fields["ends"]))
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 class TopicIdentity:
