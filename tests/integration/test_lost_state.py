@@ -1,5 +1,7 @@
 """Offsets that are gone although state exists are an incident, not a replay: the service stops and says what to do."""
 
+import getpass
+
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 
@@ -9,6 +11,8 @@ from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
+from tests.support.command_line import CommandLine
+from tests.support.kafka_cluster import Cluster
 from tests.support.kafka_harness import LIMIT_S, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
@@ -17,6 +21,13 @@ from tests.support.scripted_service.service import PARTITIONS
 KEYS = [f"k-{number}" for number in range(8)]
 KEY_OF = {partition_of(key.encode(), PARTITIONS): key for key in KEYS}
 """A key of each partition."""
+
+
+@pytest.fixture
+def ensemble(kafka: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The command line of an operator on the tests' cluster."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    return CommandLine(capsys)
 
 
 def work_then_stop(shop: Shop) -> None:
@@ -171,3 +182,36 @@ def test_a_topic_that_was_made_again_is_not_taken_for_the_one_before(shop: Shop,
 
     assert isinstance(error, LostState)
     assert f"ensemble consumers set-offsets {shop.name}" in str(error)
+
+
+def test_the_commands_that_a_lost_state_names_get_the_service_going_again(shop: Shop, ensemble: CommandLine) -> None:
+    """Both refuse while the service runs, and show a plan before they act."""
+    outsider, commands = shop.outsider, shop.outsider.topic("commands")
+    why = ("--reason", "the topic was made again", "--yes")
+    with shop.thread():
+        outsider.send(script("a", "add 1"))
+        outsider.until_done()
+        refused = ensemble("consumers", "set-offsets", shop.name, "--to", "earliest", *why)
+        assert (refused.code, "running member" in refused.err) == (1, True)
+    make_again(shop, "commands")
+    outsider.send(script("a", "add 1"), script("a", "add 1"))
+
+    place = next((topic, p) for (topic, p), end in outsider.ends(outsider.inputs).items() if topic == commands and end)
+    plan = ensemble("consumers", "set-offsets", shop.name, "--topic", commands, "--to", "earliest", "--json")
+    assert [row["offset"] for row in plan.document] == [0, 0], plan.err
+    assert ensemble("consumers", "set-offsets", shop.name, "--topic", commands, "--to", "earliest", *why).code == 0
+    assert ensemble("records", "skip", commands, str(place[1]), "0", "--service", shop.name, *why).code == 0
+
+    with shop.thread():
+        outsider.await_texts("a", "1", "2")
+    assert outsider.errors_of("a") == [f"skipped by {getpass.getuser()}: the topic was made again"]
+
+
+def test_a_changelog_that_is_gone_for_good_is_passed_knowingly(shop: Shop, ensemble: CommandLine) -> None:
+    work_then_stop(shop)
+    make_again(shop, "account-changelog")
+    why = ("--reason", "there is no backup", "--yes")
+    assert ensemble("consumers", "set-offsets", shop.name, "--to", "current", *why).code == 0
+    with shop.thread():
+        shop.outsider.send(script("a", "tell going on"))
+        shop.outsider.await_texts("a", "going on")

@@ -1,4 +1,4 @@
-"""Operators' commands to one partition: pause, resume, redrive, discard. Each is answered with an event."""
+"""Operators' commands to one partition: pause, resume, redrive, discard, set offsets. Each is answered by an event."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ensemble.system_messages.operations import (
     RecordOperation,
     RedriveRecord,
     ResumeWork,
+    SetOffset,
 )
 from ensemble.system_messages.state import ParkedRecord, Pause, RecordHeader, Resolution
 
@@ -66,6 +67,7 @@ class OperatorCommands:
             ResumeWork: self._resume,
             RedriveRecord: self._redrive,
             DiscardRecord: self._discard,
+            SetOffset: self._acknowledge_offset,
         }
 
     def read(self, record: ConsumedRecord) -> Operation | None:
@@ -133,6 +135,10 @@ class OperatorCommands:
         count = self._parked.release(f"{command.scope}/{command.name}")
         return "done", f"{count} parked keys go on" if count else ""
 
+    def _acknowledge_offset(self, command: SetOffset) -> CommandOutcome:
+        before = "no offset" if command.before is None else str(command.before)
+        return "done", f"{command.topic}[{command.partition}] is read from {command.offset} on, instead of {before}"
+
     # -- records --------------------------------------------------------------------------------------------------
 
     def _redrive(self, command: RedriveRecord) -> CommandOutcome | Reprocess:
@@ -187,6 +193,8 @@ def _name_of(operation: Operation) -> str:
             target = f"{operation.place}/{operation.generation}/{operation.parking_key}"
         case PauseWork() | ResumeWork():
             target = f"{operation.scope}/{operation.name}"
+        case SetOffset():
+            target = f"{operation.topic}/{operation.partition}"
         case _:
             target = ""
     name = f"{operation.operation_id}/{type(operation).__name__}/{target}"

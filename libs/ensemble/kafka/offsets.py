@@ -58,6 +58,17 @@ def low_watermarks(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: 
     return _ask(admin, list(places), _LOW, timeout_s)
 
 
+def offsets_at(admin: AdminClient, places: Iterable[TopicPlace], at: int, timeout_s: float) -> dict[TopicPlace, int]:
+    """Return the first offset of each partition whose record is of `at` (epoch milliseconds) or later, or the end.
+
+    Raises KafkaException like `high_watermarks`.
+    """
+    places = list(places)
+    question = _Question(OffsetSpec.for_timestamp(at), IsolationLevel.READ_UNCOMMITTED)
+    ends, firsts = high_watermarks(admin, places, timeout_s), _ask(admin, places, question, timeout_s)
+    return {place: offset if offset >= 0 else ends[place] for place, offset in firsts.items()}
+
+
 def request_ends(admin: AdminClient, places: list[TopicPlace], timeout_s: float) -> tuple[Answers, Answers]:
     """Ask for the stable ends and the high watermarks without waiting for the answers."""
     return _request(admin, places, _STABLE, timeout_s), _request(admin, places, _HIGH, timeout_s)

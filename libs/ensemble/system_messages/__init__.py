@@ -5,6 +5,7 @@ from ensemble.system_messages.dead_letters import (
     MESSAGE,
     PARKING_KEY,
     DeadLetter,
+    FailureReport,
     OperatorRequest,
     discard,
     lineage_of,
@@ -24,6 +25,7 @@ from ensemble.system_messages.operations import (
     RedriveRecord,
     ResumeWork,
     Scope,
+    SetOffset,
 )
 from ensemble.system_messages.state import SCHEMAS, ParkedKey, ParkedRecord, Pause, Timer
 
@@ -36,6 +38,7 @@ __all__ = [
     "SCHEMAS",
     "DeadLetter",
     "DiscardRecord",
+    "FailureReport",
     "GroupNote",
     "IncidentClosed",
     "IncidentOpened",
@@ -50,6 +53,7 @@ __all__ = [
     "RedriveRecord",
     "ResumeWork",
     "Scope",
+    "SetOffset",
     "Timer",
     "discard",
     "lineage_of",

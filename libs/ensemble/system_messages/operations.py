@@ -72,6 +72,16 @@ class DiscardRecord(RecordOperation):
     key: bytes | None
 
 
+class SetOffset(Operation):
+    """Says that the group's offset of a partition was set, in the transaction that has set it."""
+
+    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+    topic: str
+    partition: Int32
+    before: Int64 | None
+    offset: Int64
+
+
 class OperationDone(messages.Event):
     """One partition has carried a command out, or refused it for a reason."""
 
@@ -113,5 +123,5 @@ IN_FLIGHT: Final = "it is in flight; wait until its handler comes back, or disca
 """Why a redrive is refused whose record is being tried right now."""
 OPERATORS_IDS: Final = "ensemble-cli-"
 """What the transactional ids of operators begin with."""
-COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord)
+COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord, SetOffset)
 EVENTS: Final = (OperationDone, IncidentOpened, IncidentClosed)

@@ -8,7 +8,8 @@
 
 A service's principal is `User:<service>`. It may create, alter and delete nothing. A schema registry that keeps its
 schemas in this Kafka has topics and groups of its own, by prefix, and creates its topics itself.
-An operator reads everything and writes what operators' commands write: control topics, commands about orders, notes.
+An operator reads everything and writes what operators' commands write: control topics, commands about orders, notes,
+dead letters of records that are skipped; and sets the offsets of services' groups.
 """
 
 from __future__ import annotations
@@ -72,10 +73,13 @@ def registry_permissions(user: str) -> list[Grant]:
 
 def operator_permissions(user: str, services: Iterable[Service]) -> list[Grant]:
     """Return what an operator needs: to read everything and to write operators' commands, and nothing else."""
-    outputs = {NOTES.name}
+    outputs, groups = {NOTES.name}, set[str]()
     for service in services:
-        outputs |= {service.control.name, *(topic.name for topic in _saga_command_topics(service))}
+        groups.add(service.name)
+        outputs |= {service.control.name, service.dead_letter.name}
+        outputs |= {topic.name for topic in _saga_command_topics(service)}
     permissions = [Need("topic", ANY, "DESCRIBE"), Need("topic", ANY, "READ"), Need("group", ANY, "DESCRIBE")]
+    permissions += [Need("group", name, "READ") for name in sorted(groups)]
     permissions += [Need("topic", name, "WRITE") for name in sorted(outputs)]
     permissions += [Need("transactional id", OPERATORS_IDS, "DESCRIBE", prefixed=True)]
     permissions += [Need("transactional id", OPERATORS_IDS, "WRITE", prefixed=True)]

@@ -8,7 +8,14 @@ from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalErro
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
-from ensemble.system_messages.operations import DiscardRecord, OperationDone, PauseWork, RedriveRecord, ResumeWork
+from ensemble.system_messages.operations import (
+    DiscardRecord,
+    OperationDone,
+    PauseWork,
+    RedriveRecord,
+    ResumeWork,
+    SetOffset,
+)
 from ensemble.system_messages.state import ParkedRecord, Pause
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
@@ -40,6 +47,21 @@ def stuck(driver: ServiceTestDriver, world: Controls) -> ServiceTestDriver:
 
 def answers(driver: ServiceTestDriver) -> list[tuple[str, str]]:
     return [(answer.operation, answer.outcome) for answer in driver.answers(OperationDone)]
+
+
+# -- offsets ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_offset_that_was_set_while_the_service_was_stopped_is_acknowledged_once(driver: ServiceTestDriver) -> None:
+    """The service has read on from it already; its answer completes the audit trail."""
+    command = SetOffset(operation_id="1", **WHO, at=1, topic="shop.news", partition=0, before=None, offset=7)
+    driver.operate(command)
+    driver.operate(command)
+    done = driver.answers(OperationDone)
+    assert {(each.outcome, each.words) for each in done[:2]} == {
+        ("done", "shop.news[0] is read from 7 on, instead of no offset")
+    }
+    assert {each.outcome for each in done[2:]} == {"nothing_to_do"}
 
 
 # -- pause and resume -----------------------------------------------------------------------------------------------

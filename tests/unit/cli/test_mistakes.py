@@ -74,6 +74,13 @@ OTHERS = {
     "no order to watch": (["orders", "watch"], ["ORDER_ID"]),
     "no order to cancel": (["orders", "cancel"], ["ORDER_ID"]),
     "order id to cancel": (["orders", "cancel", "a b"], ["order_id"]),
+    "nowhere to set offsets to": (["consumers", "set-offsets", "order"], ["--to"]),
+    "offsets set without a reason": (["consumers", "set-offsets", "order", "--to", "latest", "--yes"], ["--reason"]),
+    "record skipped without its service": (["records", "skip", "orders.events", "0", "1"], ["--service"]),
+    "record skipped without a reason": (
+        ["records", "skip", "orders.events", "0", "1", "--service", "order", "--yes"],
+        ["--reason"],
+    ),
     "no quantity": (["stock", "receive", "grinder"], ["QUANTITY"]),
     "quantity that is none": (["stock", "receive", "grinder", "many"], ["QUANTITY"]),
     "zero pieces": (["stock", "receive", "grinder", "0"], ["quantity"]),

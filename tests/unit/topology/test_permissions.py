@@ -83,4 +83,5 @@ def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
     assert {grant.need.name for grant in required if grant.need.operation == "WRITE"} == {
         "inventory.control", "order.control", "orchestrator.control", "payment.control", "shipping.control",
         "orchestrator.commands", "operators.notes", "ensemble-cli-",
+            *(f"{name}.dead-letter" for name in SERVICES),
     }  # fmt: skip

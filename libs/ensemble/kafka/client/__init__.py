@@ -2,12 +2,15 @@
 
 from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
 from ensemble.kafka.client.following import Follower
+from ensemble.kafka.client.groups import CommittedOffset
 from ensemble.kafka.client_config import assigned_reader, plain_producer
 from ensemble.kafka.client_config import common as common_settings
+from ensemble.kafka.offset_metadata import recorded_in
 from ensemble.kafka.records import ReceivedRecord, TopicPlace, readable
 
 __all__ = [
     "ClusterClient",
+    "CommittedOffset",
     "Follower",
     "KafkaException",
     "ReceivedRecord",
@@ -17,4 +20,5 @@ __all__ = [
     "open_client",
     "plain_producer",
     "readable",
+    "recorded_in",
 ]

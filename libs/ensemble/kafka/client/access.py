@@ -12,11 +12,13 @@ from confluent_kafka.admin import AdminClient
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import hidden_topics, principal, refusal
+from ensemble.kafka.client import groups
 from ensemble.kafka.client.following import Follower
-from ensemble.kafka.client.producing import Writer, write_together
+from ensemble.kafka.client.groups import CommittedOffset
+from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.offsets import low_watermarks, stable_ends
+from ensemble.kafka.offsets import high_watermarks, low_watermarks, offsets_at, stable_ends
 from ensemble.kafka.reading import Reader
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.messages.records import Headers
@@ -69,6 +71,14 @@ class ClusterClient:
         """Return the first offset that each partition still has."""
         return low_watermarks(self.admin, places, _ANSWER_S)
 
+    def high_watermarks(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        """Return the end of each partition, records of open transactions included."""
+        return high_watermarks(self.admin, places, _ANSWER_S)
+
+    def offsets_at(self, places: Collection[TopicPlace], at: int) -> dict[TopicPlace, int]:
+        """Return the first offset of each partition whose record is of `at` (epoch ms) or later, or the end."""
+        return offsets_at(self.admin, places, at, _ANSWER_S)
+
     def read(self, places: Collection[TopicPlace], on_read: OnRead | None = None) -> Iterator[ReceivedRecord]:
         """Yield every committed record of these partitions up to their present ends, each partition's in order.
 
@@ -86,6 +96,13 @@ class ClusterClient:
                 count += len(records)
                 if on_read:
                     on_read(count, total)
+
+    def read_range(self, place: TopicPlace, start: int, end: int, stall_s: float) -> Iterator[ReceivedRecord]:
+        """Yield the committed records of one partition from `start` on and before `end`. Raises like `read`."""
+        with Reader(self._reader_config()) as reader:
+            reader.start({place: start})
+            for records in reader.read_to({place: end}, stall_s):
+                yield from records
 
     def follow(self, places: Collection[TopicPlace], *, from_beginning: bool = False) -> Follower:
         """Return a follower of what is committed from now on, or from the beginning; the caller closes it."""
@@ -107,6 +124,24 @@ class ClusterClient:
     def write_together(self, records: Sequence[Output]) -> None:
         """Write all records in one transaction, or none. Raises as `producing.write_together`."""
         write_together(self.shared, records)
+
+    def members_of(self, group: str) -> list[str]:
+        """Return the client ids of the group's members; none if there is no such group."""
+        return groups.members_of(self.admin, group)
+
+    def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
+        """Return what the group has committed, by partition."""
+        return groups.committed_by(self.admin, group)
+
+    def write_and_commit(
+        self, records: Sequence[Output], group: str, offsets: Mapping[TopicPlace, CommittedOffset]
+    ) -> None:
+        """Write all records and set the group's offsets in one transaction, or none. Raises like `write_together`.
+
+        Kafka refuses the offsets of an outsider while the group has members.
+        """
+        metadata = groups.membership_of_an_outsider(self._reader_config(), group)
+        write_together(self.shared, records, GroupOffsets(groups.offsets_to_commit(offsets), metadata))
 
     def _reader_config(self) -> dict[str, Any]:
         return clients.assigned_reader(self.shared, "ensemble-cli")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from ensemble.clock import until
 from ensemble.errors import ConfigurationError
@@ -56,8 +56,18 @@ class Writer:
         return _produce(self._producer, records, self._user)
 
 
-def write_together(shared: Mapping[str, Any], records: Sequence[Output]) -> None:
-    """Write all records in one transaction, or none. Raises ClusterError if it failed or its outcome is unknown."""
+class GroupOffsets(NamedTuple):
+    """Offsets to commit for a group, and the group's metadata as a client has it."""
+
+    partitions: list[TopicPartition]
+    group: Any
+
+
+def write_together(shared: Mapping[str, Any], records: Sequence[Output], offsets: GroupOffsets | None = None) -> None:
+    """Write all records and offsets in one transaction, or none.
+
+    Raises ClusterError if it failed or its outcome is unknown.
+    """
     producer = Producer(
         {**_config(shared), "transactional.id": f"{OPERATORS_IDS}{secrets.token_hex(8)}", "retry.backoff.ms": 1}
     )
@@ -66,12 +76,15 @@ def write_together(shared: Mapping[str, Any], records: Sequence[Output]) -> None
         producer.init_transactions(_LIMIT_S)
         producer.begin_transaction()
         _produce(producer, records, principal(shared))
+        if offsets is not None:
+            producer.send_offsets_to_transaction(offsets.partitions, offsets.group, _LIMIT_S)
         outcome = "it is not known whether it was written"
         producer.commit_transaction(_LIMIT_S)
     except KafkaException as error:
         reason = error.args[0]
         if reason.code() in REFUSALS:
-            denied = f"WRITE transactional id {OPERATORS_IDS}* {reason.str()}"
+            is_group = reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+            denied = f"{'READ the group' if is_group else f'WRITE transactional id {OPERATORS_IDS}*'} {reason.str()}"
             raise ConfigurationError(refusal(principal(shared), denied)) from None
         raise ClusterError(f"{outcome}: the transaction failed: {reason.str()}") from None
 

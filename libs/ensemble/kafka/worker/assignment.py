@@ -333,8 +333,10 @@ class Assignment:
 
     def _check_offsets_exist(self, task: PartitionTask) -> None:
         if task.holds_state and not self._had_offsets.get(task.partition, False):
+            group = self._plan.service.name
             raise LostState(
-                f"partition {task.partition} has state in its changelogs, but group {self._plan.service.name!r} "
-                "has no committed offsets: "
-                "starting from the beginning would do everything twice; set the group's offsets, then start again"
+                f"partition {task.partition} has state in its changelogs, but group {group!r} has no committed "
+                "offsets: they were deleted, or expired while it had no members. Starting from the beginning would do "
+                "everything twice; set the group's offsets, then start again: "
+                f"ensemble consumers set-offsets {group} --to TIME, from when it last committed"
             )

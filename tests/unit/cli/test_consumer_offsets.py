@@ -1,0 +1,187 @@
+"""Offsets of a stopped service: the plan before, and one transaction that sets them and says so."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from cli.consumer_offsets import Target, carry_out, plan_offsets
+from cli.errors import Failure, Mistake
+from cli.operators import Operator
+from cli.record_skip import plan_skip, skip
+from ensemble.errors import FatalError
+from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
+from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
+from ensemble.messages import decoders_for
+from ensemble.state import Output
+from ensemble.system_messages import DeadLetter, SetOffset
+
+NEWS, ORDERS, CONTROL = ("kitchen.news", 0), ("kitchen.orders", 0), ("kitchen.control", 0)
+IDS = Recorded({"kitchen.news": "first", "kitchen.orders": "second", "kitchen.changelog": "third"}, {})
+OPERATOR = Operator("eve", "the topic was made again")
+
+
+class ClusterInMemory:
+    """A cluster with a service `kitchen`, whose code is in no checkout, stopped behind offset 5 of both inputs."""
+
+    def __init__(self) -> None:
+        self.committed = {
+            NEWS: CommittedOffset(5, MARK),
+            ORDERS: CommittedOffset(5, MARK),
+            CONTROL: CommittedOffset(2, IDS.text()),
+        }
+        self.bounds = {NEWS: (0, 9), ORDERS: (7, 7), CONTROL: (0, 2)}
+        self.members: list[str] = []
+        self.readable: list[ReceivedRecord] = []
+        self.written: list[Output] = []
+
+    def topics(self) -> dict[str, int]:
+        names = ("kitchen.dead-letter", "order.dead-letter")
+        return dict.fromkeys([*(topic for topic, _ in self.bounds), *names], 1)
+
+    def places(self, topics: Collection[str]) -> list[TopicPlace]:
+        return [(topic, 0) for topic in topics]
+
+    def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return {place: self.bounds[place][0] for place in places}
+
+    def high_watermarks(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return {place: self.bounds[place][1] for place in places}
+
+    def offsets_at(self, places: Collection[TopicPlace], _: int) -> dict[TopicPlace, int]:
+        return {place: self.bounds[place][0] for place in places}
+
+    def committed_by(self, _: str) -> dict[TopicPlace, CommittedOffset]:
+        return dict(self.committed)
+
+    def members_of(self, _: str) -> list[str]:
+        return self.members
+
+    def read_range(self, _: TopicPlace, start: int, end: int, __: float) -> Iterator[ReceivedRecord]:
+        yield from (record for record in self.readable if start <= record.offset < end)
+        if not any(record.offset == end - 1 for record in self.readable):
+            raise FatalError("nothing came")
+
+    def write_and_commit(
+        self, records: Sequence[Output], _: str, offsets: Mapping[TopicPlace, CommittedOffset]
+    ) -> None:
+        self.written += records
+        self.committed |= offsets
+
+
+@pytest.fixture
+def cluster() -> Any:
+    return ClusterInMemory()
+
+
+def target(to: str, topic: str | None = None) -> Target:
+    return Target("kitchen", to, topic)
+
+
+def record_at(offset: int, value: bytes = b"v") -> ReceivedRecord:
+    return ReceivedRecord(*NEWS, offset, 0, b"k", value, {}, (("ce_id", b"1"),))
+
+
+def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(cluster: Any) -> None:
+    effects = [
+        [(move.topic, move.offset, move.effect) for move in plan_offsets(cluster, target(to)).moves]
+        for to in ("earliest", "latest")
+    ]
+    assert effects == [
+        [("kitchen.news", 0, "5 offsets are read again"), ("kitchen.orders", 7, "2 offsets are gone already")],
+        [("kitchen.news", 9, "4 offsets are passed unread"), ("kitchen.orders", 7, "2 offsets are gone already")],
+    ]
+    assert cluster.written == []
+
+
+def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognised(cluster: Any) -> None:
+    carry_out(cluster, plan_offsets(cluster, target("earliest", "kitchen.news")), OPERATOR)
+    assert cluster.committed[NEWS] == CommittedOffset(0, "")
+    assert cluster.committed[ORDERS] == CommittedOffset(5, MARK)
+    assert cluster.committed[CONTROL].offset == 2
+    recorded = recorded_in(cluster.committed[CONTROL].metadata)
+    assert recorded is not None
+    assert recorded.ids.keys() == {"kitchen.orders", "kitchen.changelog"}
+
+
+def test_all_inputs_set_at_once_take_all_topics_as_they_are(cluster: Any) -> None:
+    """The way past a changelog that was made again: no text beside any offset says what is missing."""
+    cluster.bounds[ORDERS] = (0, 7)
+    carry_out(cluster, plan_offsets(cluster, target("current")), OPERATOR)
+    assert {(place[0], *committed) for place, committed in cluster.committed.items()} == {
+        ("kitchen.news", 5, ""),
+        ("kitchen.orders", 5, ""),
+        ("kitchen.control", 2, ""),
+    }
+
+
+def test_what_was_set_is_kept_on_the_control_topic_with_who_and_why(cluster: Any) -> None:
+    carry_out(cluster, plan_offsets(cluster, target("9", "kitchen.news")), OPERATOR)
+    [(topic, value, _, _, partition)] = cluster.written
+    assert isinstance(value, bytes)
+    command = decoders_for(SetOffset)[value[:5]](value)
+    assert (topic, partition) == ("kitchen.control", 0)
+    assert (command.topic, command.before, command.offset) == ("kitchen.news", 5, 9)
+    assert (command.requested_by, command.reason) == ("eve", "the topic was made again")
+
+
+def test_a_service_that_runs_is_left_alone(cluster: Any) -> None:
+    cluster.members = ["kitchen-0"]
+    with pytest.raises(Failure, match=r"1 running member.*kitchen-0.*stop the service first"):
+        carry_out(cluster, plan_offsets(cluster, target("latest")), OPERATOR)
+    assert cluster.written == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (target("10", "kitchen.news"), "offsets 0 to 9"),
+        (
+            Target("order", "latest", "shipping.events"),
+            "order does not read it; it reads orders.commands",
+        ),
+        (target("soon"), "--to: cannot parse 'soon'"),
+        (Target("kitchen", "latest", None, 3), "name its topic"),
+        (Target("kitchen", "latest", "kitchen.news", 3), "partitions 0 to 0"),
+        (Target("bakery", "latest"), "no such service"),
+        (target("current"), "offsets 7 to 7"),
+    ],
+)
+def test_what_cannot_be_set_is_a_mistake(cluster: Any, wrong: Target, words: str) -> None:
+    with pytest.raises(Mistake, match=words):
+        plan_offsets(cluster, wrong)
+
+
+def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: Any) -> None:
+    cluster.readable = [record_at(5)]
+    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    topic, value, key, headers, partition = cluster.written[0]
+    pairs = [(name, text if isinstance(text, bytes) else text.encode()) for name, text in headers]
+    letter = DeadLetter((topic, partition, 0), key, value, pairs)
+    assert (topic, partition, value, key) == ("kitchen.dead-letter", 0, b"v", b"k")
+    assert (letter.origin, letter.headers) == ((*NEWS, 5), (("ce_id", b"1"),))
+    assert letter.message == "skipped by eve: the topic was made again"
+    assert cluster.committed[NEWS].offset == 6
+
+
+def test_a_record_that_nobody_can_read_is_passed_without_a_dead_letter(cluster: Any) -> None:
+    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    assert [topic for topic, *_ in cluster.written] == ["kitchen.control"]
+    assert cluster.committed[NEWS].offset == 6
+
+
+def test_of_a_record_too_large_for_the_dead_letters_the_beginning_is_kept(cluster: Any) -> None:
+    cluster.readable = [record_at(5, b"x" * 3_000_000)]
+    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    _, value, _, headers, _ = cluster.written[0]
+    assert value == b"x" * 1000
+    assert "of 3000006 bytes with SHA-256" in dict(headers)["__streams.errors.message"]
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"), [(4, "has read on to 5"), (7, "2 records before it are unread, the first at 5")]
+)
+def test_only_the_first_unread_record_is_skipped(cluster: Any, offset: int, words: str) -> None:
+    cluster.readable = [record_at(5), record_at(6), record_at(7)]
+    with pytest.raises(Mistake, match=words):
+        plan_skip(cluster, "kitchen", (*NEWS, offset))
