@@ -3,7 +3,7 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers lifetimes audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -44,6 +44,9 @@ lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m ruff format --check
 	$(PYTHON_OF_VENV) -m mypy
 	.venv/bin/lint-imports
+
+lifetimes: venv ## Write the table of lifetimes in docs/operations.md anew, after a change of catalogue or policies
+	$(PYTHON_OF_VENV) -m tests.support.lifetimes_table
 
 layers: venv ## Write the picture of the runtime's layers in docs/architecture.md anew, after a change of its contract
 	$(PYTHON_OF_VENV) -m tests.support.layer_picture

@@ -11,14 +11,21 @@ from cli.options import AsJson
 
 if TYPE_CHECKING:
     from ensemble.service import Service
+    from ensemble.topology import BrokerLifetimes
 
 group = typer.Typer(help="Check and draw the flow that the services declare.")
 
 Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "-f", help="Format of the drawing.")]
 
 
+OnCluster = Annotated[
+    bool,
+    typer.Option("--cluster", help="Ask the cluster's brokers what they forget, and when (default: as Kafka does)."),
+]
+
+
 @group.command(epilog="Example: `ensemble topology check`.")
-def check(as_json: AsJson = False) -> None:
+def check(cluster: OnCluster = False, as_json: AsJson = False) -> None:
     """Check the services' declarations for consistency. Exits 1 if a rule is broken."""
     from cli.output import Sheet
     from cli.output import show as show_sheet
@@ -27,7 +34,7 @@ def check(as_json: AsJson = False) -> None:
     from ensemble.topology import check_topology
 
     services = _services()
-    problems = check_topology(services, CATALOGUE)
+    problems = check_topology(services, CATALOGUE, _broker(cluster=cluster))
     document = {
         "services": [service.name for service in services],
         "problems": [{"rule": p.rule, "subject": p.subject, "problem": p.reason} for p in problems],
@@ -59,6 +66,31 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
     width = shutil.get_terminal_size().columns if is_terminal() else None
     drawings = {"text": lambda: drawing.text(flow, width), "mermaid": lambda: drawing.mermaid(flow)}
     write_block(drawings.get(form, lambda: drawing.svg(flow))())
+
+
+@group.command(epilog="Example: `ensemble topology lifetimes --cluster`.")
+def lifetimes(cluster: OnCluster = False, as_json: AsJson = False) -> None:
+    """Show how long everything is kept, and what follows then: topics, offsets, ids, state, steps."""
+    from cli.output import Sheet
+    from cli.output import show as show_sheet
+    from ensemble.topology import lifetimes
+
+    table = lifetimes(_services(), _broker(cluster=cluster))
+    rows = [(row.subject, row.kept, row.origin, row.then) for row in table]
+    document = [
+        {"subject": row.subject, "kept": row.kept, "origin": row.origin, "then": row.then or None} for row in table
+    ]
+    show_sheet(Sheet(("what", "kept", "set_in", "then"), rows), document, as_json=as_json)
+
+
+def _broker(*, cluster: bool) -> BrokerLifetimes:
+    from ensemble.topology import BrokerLifetimes
+
+    if not cluster:
+        return BrokerLifetimes()
+    from cli.connection import connect
+
+    return BrokerLifetimes.of(connect().broker_settings())
 
 
 def _services() -> list[Service]:

@@ -28,7 +28,7 @@ _KEY, _RECORD, _PAUSE, _RESOLUTION, _OPERATION = b"key/", b"record/", b"pause/",
 """What the store's keys begin with, by what lies under them."""
 _DONE_TYPES: Final = (Resolution, SeenMessage)
 """The states under resolutions and operations: what operators have done, kept for a time."""
-_KEEP_DONE_MS: Final = 14 * 86_400_000
+KEEP_DONE_MS: Final = 14 * 86_400_000
 """Twice as long as dead letters: until then a second request for the same redrive finds the first."""
 _FORGET_LIMIT: Final = 10
 """How many states that are too old one change removes at most."""
@@ -219,7 +219,7 @@ class ParkingStore(KeyedStore[Any]):
     def set_resolution(self, key: bytes, place: RecordPlace, generation: int, resolution: Resolution) -> None:
         """Remember what became of a dead letter, for as long as operators may look at it."""
         self._put(_resolution_key(key, place, generation), resolution)
-        self._forget_older_than(resolution.at - _KEEP_DONE_MS)
+        self._forget_older_than(resolution.at - KEEP_DONE_MS)
 
     def was_done(self, operation: str) -> bool:
         """Return whether an operator's command was carried out before."""
@@ -228,7 +228,7 @@ class ParkingStore(KeyedStore[Any]):
     def mark_done(self, operation: str, now: int) -> None:
         """Remember an operator's command, as long as a resolution."""
         self._put(_OPERATION + operation.encode(), SeenMessage(at=now))
-        self._forget_older_than(now - _KEEP_DONE_MS)
+        self._forget_older_than(now - KEEP_DONE_MS)
 
     def _forget_older_than(self, limit: int) -> None:
         for _ in range(_FORGET_LIMIT):

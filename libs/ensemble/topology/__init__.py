@@ -1,16 +1,20 @@
 """Derives the flow from declarations: graph, rules, pictures, and the permissions (ACLs) a service needs."""
 
 from ensemble.topology.graph import Graph, flow_of
+from ensemble.topology.lifetimes import BrokerLifetimes, Lifetime, lifetimes
 from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
 from ensemble.topology.registry_subjects import Subject, registry_subjects
 from ensemble.topology.rules import check_topology
 
 __all__ = [
+    "BrokerLifetimes",
     "Grant",
     "Graph",
+    "Lifetime",
     "Subject",
     "check_topology",
     "flow_of",
+    "lifetimes",
     "operator_permissions",
     "registry_permissions",
     "registry_subjects",

@@ -18,14 +18,18 @@ from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service
 from ensemble.service.topics import failure_event, failure_topics
 from ensemble.topology import graph
+from ensemble.topology.lifetimes import BrokerLifetimes, lifetime_conflicts
 
 
-def check_topology(services: Iterable[Service], catalogue: Catalogue) -> list[Problem]:
+def check_topology(
+    services: Iterable[Service], catalogue: Catalogue, broker: BrokerLifetimes | None = None
+) -> list[Problem]:
     """Return every problem of the topology, in the order of the rules; an empty list if no rule is broken.
 
-    Services that do not share the catalogue are reported alone, because the other rules cannot judge them.
+    Services that do not share the catalogue are reported alone, because the other rules cannot judge them. Lifetimes
+    are compared with those of `broker`, or with Kafka's defaults.
     """
-    declarations = Declarations(tuple(services), catalogue)
+    declarations = Declarations(tuple(services), catalogue, broker)
     foreign = list(services_share_catalogue(declarations))
     return foreign or [problem for rule in RULES for problem in rule(declarations)]
 
@@ -36,6 +40,7 @@ class Declarations:
 
     services: tuple[Service, ...]
     catalogue: Catalogue
+    broker: BrokerLifetimes | None = None
 
     @property
     def outside(self) -> frozenset[type[Message]]:
@@ -269,6 +274,11 @@ def topic_from_outside_is_external(declarations: Declarations) -> Iterator[Probl
             yield Problem(topic.name, reason, "outside")
 
 
+def lifetimes_lose_nothing(declarations: Declarations) -> Iterator[Problem]:
+    """Require that nothing expires before what depends on it."""
+    yield from lifetime_conflicts(declarations.services, declarations.broker)
+
+
 Rule = Callable[[Declarations], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
@@ -285,4 +295,5 @@ RULES: tuple[Rule, ...] = (
     topic_has_one_owner,
     topic_is_used,
     topic_from_outside_is_external,
+    lifetimes_lose_nothing,
 )

@@ -10,10 +10,11 @@ from pathlib import Path
 from cli.topics import required_topics
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.service.catalogue import Topic
-from ensemble.state.parking import _KEEP_DONE_MS
+from ensemble.state.parking import KEEP_DONE_MS
 from services.orchestrator.policies import DEFAULT_POLICIES
 from services.registry import SERVICES
 from tests.drills.__main__ import DRILLS
+from tests.support.lifetimes_table import lifetimes_shown, lifetimes_table
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
 KEPT = {
@@ -42,9 +43,13 @@ def test_what_comes_late_finds_what_it_is_about() -> None:
     dead_letters = [keep for name, keep in by_name.items() if name.endswith(".dead-letter")]
     assert timedelta(seconds=DEFAULT_POLICIES.stub_s) >= max(inputs)
     assert min(dead_letters) >= max(inputs)
-    assert timedelta(milliseconds=_KEEP_DONE_MS) > max(dead_letters)
+    assert timedelta(milliseconds=KEEP_DONE_MS) > max(dead_letters)
     assert f"| {DEFAULT_POLICIES.stub_s / 86_400:g} days |" in PAGE
-    assert f"| {_KEEP_DONE_MS / 86_400_000:g} days |" in PAGE
+    assert f"| {KEEP_DONE_MS / 86_400_000:g} days |" in PAGE
+
+
+def test_the_table_of_lifetimes_is_today_s() -> None:
+    assert lifetimes_shown() == lifetimes_table(), "run `make lifetimes`"
 
 
 def test_every_metric_is_in_the_table() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
@@ -124,6 +124,13 @@ class ClusterClient:
     def write_together(self, records: Sequence[Output]) -> None:
         """Write all records in one transaction, or none. Raises as `producing.write_together`."""
         write_together(self.shared, records)
+
+    def broker_settings(self) -> dict[str, str | None]:
+        """Return the settings of one broker of the cluster. Raises KafkaException if it may not be asked."""
+        broker = str(next(iter(self.admin.list_topics(timeout=_ANSWER_S).brokers)))
+        resource = ConfigResource(ConfigResource.Type.BROKER, broker)
+        [answer] = self.admin.describe_configs([resource], request_timeout=_ANSWER_S).values()
+        return {name: entry.value for name, entry in answer.result(_ANSWER_S).items()}
 
     def members_of(self, group: str) -> list[str]:
         """Return the client ids of the group's members; none if there is no such group."""
