@@ -14,6 +14,7 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # an
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState
+from ensemble.kafka.offset_metadata import MARK
 from ensemble.kafka.worker.assignment import Assignment
 from tests.support.scripted_service.service import scripted_service
 
@@ -24,14 +25,14 @@ LATEST = OffsetSpec.latest()._value  # type: ignore[no-untyped-call]  # the clie
 
 
 class NotingConsumer:
-    """Knows the group's committed offsets, and where it was sent."""
+    """Knows the group's committed offsets, with a text beside each, and where it was sent."""
 
-    def __init__(self, offsets: dict[Place, int]) -> None:
-        self.offsets, self.at, self.paused = offsets, dict[Place, int](), set[Place]()
+    def __init__(self, offsets: dict[Place, int], text: str = "") -> None:
+        self.offsets, self.text, self.at, self.paused = offsets, text, dict[Place, int](), set[Place]()
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         return [
-            TopicPartition(p.topic, p.partition, self.offsets.get((p.topic, p.partition), OFFSET_INVALID))
+            TopicPartition(p.topic, p.partition, self.offsets.get((p.topic, p.partition), OFFSET_INVALID), self.text)
             for p in places
         ]
 
@@ -162,6 +163,14 @@ def test_unread_records_that_are_gone_are_an_incident(bounds: tuple[int, int], w
     with pytest.raises(LostState, match=re.escape(f"{NEWS}[0]: ") + ".*" + re.escape(words)) as lost:
         members.raise_failure()
     assert "ensemble consumers set-offsets shop --topic shop.news" in str(lost.value)
+
+
+@pytest.mark.parametrize(("text", "is_lost"), [("", False), (MARK, True)], ids=["earlier release", "this release"])
+def test_one_offset_that_is_gone_from_an_external_topic_may_be_a_record(text: str, is_lost: bool) -> None:
+    """Outsiders write without markers. What this release has read to its end, it has committed to its end."""
+    members = assignment(logs=Logs({(COMMANDS, 0): (8, 8)}))
+    members.on_assign(NotingConsumer({(COMMANDS, 0): 7, (NEWS, 0): 7}, text), places(*INPUTS[:2]))  # type: ignore[arg-type]
+    assert isinstance(members._failure, LostState) is is_lost
 
 
 def test_a_position_that_only_a_marker_is_missing_at_is_moved_while_the_service_runs() -> None:

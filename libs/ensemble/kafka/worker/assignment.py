@@ -20,14 +20,13 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
-from ensemble.kafka.worker.log_bounds import LogBounds, bounds_of, describe_losses, find_losses, is_nothing_unread
+from ensemble.kafka.worker.log_bounds import CommittedOffsets
 from ensemble.kafka.worker.topic_identity import TopicIdentity
 
 log = structlog.get_logger()
 
 _COMMITTED_TIMEOUT_S: Final = 40.0
 """A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
-_BOUNDS_TIMEOUT_S: Final = 10.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
@@ -88,6 +87,8 @@ class Assignment:
         self._starts_at: dict[int, dict[str, int]] = {}
         self._had_offsets: dict[int, bool] = {}
         """Whether the group had offsets for a partition that is being restored."""
+        external = (topic.name for topic in plan.service.inputs if topic.external)
+        self._committed = CommittedOffsets(admin, plan.service.name, external)
         self.identity = TopicIdentity(
             admin,
             group=plan.service.name,
@@ -145,37 +146,11 @@ class Assignment:
         self.identity.compare_committed(committed)
         offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
         unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
+        by_us = {(p.topic, p.partition) for p in committed if getattr(p, "metadata", None)}
         for _, partition in offsets:
             self._had_offsets[partition] = True
-        starts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S) | self._checked(offsets)
+        starts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S) | self._committed.read_from(offsets, by_us)
         return [TopicPartition(p.topic, p.partition, starts[p.topic, p.partition]) for p in committed]
-
-    def _checked(self, offsets: dict[TopicPlace, int]) -> dict[TopicPlace, int]:
-        """Return the committed offsets, at the log's start where only a commit marker is gone. Raises LostState."""
-        try:
-            bounds = bounds_of(self._admin, offsets, _BOUNDS_TIMEOUT_S)
-        except KafkaException as error:
-            log.warning("offsets.unchecked", reason=error.args[0].str())
-            return offsets  # the consumer's first fetch finds out
-        self._require_unread(offsets, bounds)
-        return {place: self._skip_marker(place, offset, bounds[place]) for place, offset in offsets.items()}
-
-    def _require_unread(self, offsets: dict[TopicPlace, int], bounds: dict[TopicPlace, LogBounds]) -> None:
-        if losses := find_losses(offsets, bounds):
-            raise LostState(describe_losses(self._plan.service.name, losses))
-
-    def _skip_marker(self, place: TopicPlace, offset: int, log_bounds: LogBounds) -> int:
-        if not is_nothing_unread(offset, log_bounds):
-            return offset
-        log.warning(
-            "offsets.advanced",
-            topic=place[0],
-            partition=place[1],
-            committed=offset,
-            offset=log_bounds.start,
-            reason="the log was emptied, and behind the committed offset lay only a transaction's marker",
-        )
-        return log_bounds.start
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:
         """Open a task for each partition whose inputs are complete now; they may come one by one."""
@@ -297,11 +272,7 @@ class Assignment:
         task, place = self.running.get(partition) or self.restoring.get(partition), (topic, partition)
         if task is None:
             return  # the partition has gone meanwhile
-        offset = task.positions[topic]
-        start = self._checked({place: offset})[place]
-        if start == offset:
-            reason = f"the broker has no offset {offset}"
-            raise LostState(describe_losses(self._plan.service.name, {place: reason}))
+        start = self._committed.read_after_error(place, task.positions[topic])
         task.positions[topic] = start
         consumer.seek(TopicPartition(topic, partition, start))
 
