@@ -46,7 +46,7 @@ def set_offsets(
     """Set the group's offsets, and take its topics as they are now. Refused while the service runs."""
     from cli.connection import connect
     from cli.consumer_offsets import Target, carry_out, plan_offsets, require_no_members
-    from cli.output import say
+    from cli.streams import say
 
     operator = asker.operator() if act else None
     access = connect()
@@ -61,7 +61,8 @@ def set_offsets(
 
 def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, is_done: bool, as_json: bool) -> None:
     """Print what is planned, and whether it is only shown."""
-    from cli.output import Sheet, say, show
+    from cli.output import Sheet, show
+    from cli.streams import say
 
     show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows]), rows, as_json=as_json)
     if not is_done:

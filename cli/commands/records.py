@@ -39,9 +39,9 @@ def skip(
     """Dead-letter the first unread record of a stopped service. A record that cannot be read is only passed."""
     from cli.connection import connect
     from cli.consumer_offsets import require_no_members
-    from cli.output import say
     from cli.record_skip import plan_skip
     from cli.record_skip import skip as carry_out
+    from cli.streams import say
 
     operator = asker.operator() if act else None
     access = connect()

@@ -124,8 +124,8 @@ def _runtime_rows(services: Iterable[Service]) -> Iterator[Lifetime]:
 
 def _saga_rows(service: Service) -> Iterator[Lifetime]:
     for saga, policies in _sagas(service):
-        origin, forgets = f"policy: [saga] of {service.name}", "what comes then finds no order"
-        yield Lifetime(f"stubs of ended {saga.name} sagas", policies.stub_s, origin, forgets)
+        origin, forgets = f"policy: [saga] of {service.name}", "what comes then is not recorded with the saga"
+        yield Lifetime(f"ended {saga.name} sagas, with their story", policies.stub_s, origin, forgets)
         yield Lifetime(f"events that wait for their {saga.name} saga", policies.placeholder_s, origin, forgets)
         for step, policy in (*policies.steps.items(), *policies.undos.items()):
             kind = "undo" if policies.undos.get(step) is policy and policies.steps.get(step) is not policy else "step"
@@ -162,7 +162,7 @@ def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolici
             yield Problem(
                 saga.name,
                 f"an ended saga is remembered for {in_words(policies.stub_s)}, but {topic.name} keeps {kept} what "
-                "could start it once more; make stub_s as long",
+                "may still be about it; make stub_s as long",
                 RULE,
             )
     topics = (*service.inputs, *(topic for topic in written_topics(service) if topic.messages))

@@ -40,7 +40,7 @@ def test_the_table_has_topics_offsets_ids_state_and_steps() -> None:
     assert table["producer id of an idle process"] == "24 h"
     assert table["ids seen on external topics"] == "24 h"
     assert table["what became of a dead letter"] == "14 days"
-    assert table["stubs of ended order-fulfilment sagas"] == "7 days"
+    assert table["ended order-fulfilment sagas, with their story"] == "7 days"
     assert table["unanswered step payment"] == "80 s"
     assert table["unanswered undo payment"] == "220 s"
 
