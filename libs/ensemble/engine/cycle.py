@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from ensemble.engine.failures.attempt_gate import choose_probes
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import SchemasUnavailable, Stopped
 from ensemble.messages.records import ConsumedRecord
@@ -70,8 +71,9 @@ class BatchCycle:
         for task in tasks.values():
             task.collect_finished()
         self._take_all(tasks, records, resume)
+        probes = choose_probes(probe for task in tasks.values() for probe in task.probe_candidates())
         for task in tasks.values():
-            task.retry_due(only_key)
+            task.retry_due(only_key, probes)
         self._call(tasks.values())
         self._fire_timers(tasks.values(), only_key)
         current_layer.set(None)

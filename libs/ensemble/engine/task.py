@@ -7,7 +7,7 @@ writes `outputs` and `changes()` in one transaction with the positions, then cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from ensemble.engine.admission import Admission, identify, why_refused
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
-from ensemble.engine.failures.attempt_gate import AttemptGate
+from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
@@ -76,7 +76,7 @@ class PartitionTask:
             plan,
             batch,
             parking=parking,
-            gate=AttemptGate(plan, batch, parking=parking, pauses=pauses, breakers=breakers),
+            gate=AttemptGate(plan, partition, batch, parking=parking, pauses=pauses, breakers=breakers),
             failures=self._failures,
             calls=self.calls,
         )
@@ -122,9 +122,17 @@ class PartitionTask:
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
 
-    def retry_due(self, only_key: bytes | None = None) -> None:
-        """Try the heads that are due, and the records behind those that succeed; with `only_key`, of that key alone."""
-        for key in self.parked.take_due(self._batch.now, only_key):
+    def probe_candidates(self) -> Iterable[ProbeCandidate]:
+        """Return the parked keys that may be probed now, one for each open circuit."""
+        return self.parked.probe_candidates(self._batch.now)
+
+    def retry_due(self, only_key: bytes | None = None, probes: Iterable[ProbeCandidate] = ()) -> None:
+        """Try the heads that are due, and the records behind those that succeed; with `only_key`, of that key alone.
+
+        Of `probes`, those of this partition are tried too.
+        """
+        own_probes = [probe.key for probe in probes if probe.partition == self.partition]
+        for key in self.parked.take_due(self._batch.now, only_key, own_probes):
             self._drain(key)
 
     async def finish(self, wait_s: float | None = None) -> None:

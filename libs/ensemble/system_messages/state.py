@@ -110,8 +110,16 @@ class ParkedKey(messages.State):
         return self.model_copy(update={"status": "dead_lettered", "dead_letter": True})
 
     def with_due_at(self, at: Millis) -> ParkedKey:
-        """Return the entry with its head due at `at`."""
-        return self.model_copy(update={"due_at": at})
+        """Return the entry with its head due at `at`, whatever it waited for."""
+        return self.model_copy(update={"status": "retrying", "blocked_on": "", "due_at": at})
+
+    def with_circuit_closed(self, due_at: Millis) -> ParkedKey:
+        """Return the entry with its head due once its handler's circuit has closed.
+
+        Its attempts stay, but the time of the outage counts towards no budget.
+        """
+        free = {"status": "retrying", "due_at": due_at, "blocked_on": "", "first_failed_at": None}
+        return self.model_copy(update=free)
 
     def with_new_attempts(self, now: Millis) -> ParkedKey:
         """Return the entry with its head due now, as if it had never failed."""

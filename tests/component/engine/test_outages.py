@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.errors import RetryableError, TerminalError
-from ensemble.policies.retry import RetryPolicy
+from ensemble.errors import RetryableError, TerminalError, UnknownSaga
+from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
 from ensemble.testing.driver import ServiceTestDriver
@@ -121,14 +121,71 @@ def test_an_incident_whose_batch_was_aborted_is_told_by_the_next(driver: Service
     assert opened(driver) == 1
 
 
-def test_an_outage_does_not_use_up_attempts(world: Controls) -> None:
-    policy = RetryPolicy(strategy="fixed", initial_s=60, jitter=0, attempts=2)
-    driver = ServiceTestDriver(
-        controlled_service(world), limits=limits(policy, outage=OutagePolicy(after=3, probe_s=5))
-    )
+def driver_with(world: Controls, policy: RetryPolicy) -> ServiceTestDriver:
+    """Out after three failures; one probe in five seconds."""
+    return ServiceTestDriver(controlled_service(world), limits=limits(policy, outage=OutagePolicy(after=3, probe_s=5)))
+
+
+def test_waiting_for_the_end_of_an_outage_uses_up_neither_attempts_nor_budget(world: Controls) -> None:
+    """Ten keys share the probes of an hour, so each is tried 72 times; the budget would have ended after a minute."""
+    driver = driver_with(world, RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=80, budget_s=60))
     driver.receive(*(quick(key, key) for key in KEYS))
-    driver.advance(600)
+    driver.advance(3600)
     assert driver.dead_letters == []
     world.errors.clear()
     driver.advance(70)
     assert [texts_of(driver, key) for key in KEYS] == [[key] for key in KEYS]
+
+
+@pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
+def test_each_probe_is_another_key(driver: ServiceTestDriver, world: Controls, make: type) -> None:
+    """In whatever partition: first those that were never tried, then the one whose last attempt is the oldest."""
+    driver.receive(*(make(key, key) for key in KEYS))
+    driver.advance(36)
+    assert sorted(world.calls) == KEYS, "three before, seven in 36 seconds"
+    world.calls.clear()
+    driver.advance(50)
+    assert sorted(world.calls) == KEYS
+
+
+@pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
+def test_keys_that_always_fail_keep_nobody_else_out(driver: ServiceTestDriver, world: Controls, make: type) -> None:
+    """The handler works for every other key, those of the same partition included."""
+    driver.receive(*(make(key, key) for key in KEYS))
+    driver.advance(600)
+    others = [f"other-{number}" for number in range(20)]
+    for key in others:
+        driver.receive(make(key, key))
+        driver.advance(6)
+    driver.advance(6)
+    assert [texts_of(driver, key) for key in others] == [[key] for key in others]
+
+
+@pytest.mark.parametrize("exhaustion", OnExhaustion)
+def test_probes_use_up_the_attempts_of_their_key(world: Controls, exhaustion: OnExhaustion) -> None:
+    driver = driver_with(world, RetryPolicy(attempts=4, on_exhaustion=exhaustion))
+    driver.receive(*(quick(key, key) for key in KEYS[:5]))
+    driver.advance(5 * 5 * 4)
+    assert {label: world.calls.count(label) for label in KEYS[:5]} == dict.fromkeys(KEYS[:5], 4)
+    assert len(driver.dead_letters) == (0 if exhaustion is OnExhaustion.PAUSE else 5)
+
+
+def test_a_key_that_failed_keeps_its_used_up_attempts_when_the_circuit_closes(world: Controls) -> None:
+    """So what is wrong with it, and not with the handler, comes to an end."""
+    driver = driver_with(world, RetryPolicy(strategy="fixed", initial_s=1, jitter=0, attempts=4))
+    driver.receive(*(quick(key, key) for key in KEYS[:3]))
+    for number in range(6):
+        driver.advance(6)
+        driver.receive(quick(f"good-{number}", "fine"))
+    assert {label: world.calls.count(label) for label in KEYS[:3]} == dict.fromkeys(KEYS[:3], 4)
+    assert len(driver.dead_letters) == 3
+
+
+def test_an_unknown_saga_says_nothing_of_its_handler(world: Controls) -> None:
+    """Orders of a release that was rolled back wait for it, and those of this release go on."""
+    world.errors = dict.fromkeys(KEYS, UnknownSaga("saga version 2 is not known here"))
+    driver = driver_with(world, PATIENT)
+    driver.receive(*(quick(key, key) for key in KEYS))
+    driver.receive(quick("other", "fine"))
+    assert texts_of(driver, "other") == ["fine"]
+    assert (opened(driver), {driver.parked(key).status for key in KEYS}) == (0, {"retrying"})  # type: ignore[union-attr]  # it is parked

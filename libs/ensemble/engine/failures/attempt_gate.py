@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from ensemble.engine.batch import Batch
@@ -17,19 +19,34 @@ POLICY: Final = "policy"
 """What a key waits for that its policy has paused: only an operator ends that."""
 
 
+@dataclass(frozen=True, order=True)
+class ProbeCandidate:
+    """A key that waits for a handler's circuit to close. The lowest candidate of a process is probed next."""
+
+    has_failed: bool
+    """Whether its head was tried: a record that was never tried proves more."""
+    since: int
+    """When its head failed last, or was parked."""
+    partition: int
+    key: bytes
+    handler: str
+
+
 class AttemptGate:
     """Answers what an input of one partition has to wait for. A parked key names it in `blocked_on`."""
 
     def __init__(
         self,
         compiled: CompiledService,
+        partition: int,
         batch: Batch,
         *,
         parking: ParkingStore,
         pauses: PartitionPauses,
         breakers: CircuitBreakers,
     ) -> None:
-        self._batch, self._parking, self._pauses, self._breakers = batch, parking, pauses, breakers
+        self._partition, self._batch, self._parking = partition, batch, parking
+        self._pauses, self._breakers = pauses, breakers
         self._service = ("service", compiled.service.name)
         self._asks_for_pauses = compiled.asks_for_pauses
 
@@ -65,10 +82,19 @@ class AttemptGate:
         dues = (self._breakers.probe_at(handler) for handler in self._handlers_waited_for())
         return min((due for due in dues if due is not None), default=None)
 
-    def probes(self, now: int) -> list[bytes]:
-        """Return one key for each open circuit whose probe is due."""
-        handlers = [handler for handler in self._handlers_waited_for() if self._is_probe_due(handler, now)]
-        return [key for handler in handlers for key in self._parking.blocked_on(f"{OUTAGE}/{handler}")[:1]]
+    def probe_candidates(self, now: int) -> Iterator[ProbeCandidate]:
+        """Yield the key of this partition that is to be probed first, for each open circuit whose probe is due."""
+        for handler in self._handlers_waited_for():
+            if self._is_probe_due(handler, now):
+                keys = self._parking.blocked_on(f"{OUTAGE}/{handler}")
+                yield min(self._candidate(key, handler) for key in keys)
+
+    def _candidate(self, key: bytes, handler: str) -> ProbeCandidate:
+        entry = self._parking.entry(key)
+        assert entry is not None, "a blocked key is parked"
+        tried_at = entry.last_failed_at if entry.attempts else None
+        since = entry.since if tried_at is None else tried_at
+        return ProbeCandidate(tried_at is not None, since, self._partition, key, handler)
 
     def _is_probe_due(self, handler: str, now: int) -> bool:
         due_at = self._breakers.probe_at(handler)
@@ -85,6 +111,22 @@ class AttemptGate:
         return [blocker.removeprefix(prefix) for blocker in self._parking.blockers if blocker.startswith(prefix)]
 
 
+def choose_probes(candidates: Iterable[ProbeCandidate]) -> set[ProbeCandidate]:
+    """Return the one key for each handler that is probed now, of all partitions' candidates.
+
+    That is another key each time: one that was never tried, else the one whose last failure is the oldest.
+    """
+    chosen: dict[str, ProbeCandidate] = {}
+    for candidate in candidates:
+        chosen[candidate.handler] = min(candidate, chosen.get(candidate.handler, candidate))
+    return set(chosen.values())
+
+
 def status_of(blocker: str) -> ParkedStatus:
     """Return the status of a key that waits for `blocker`."""
-    return "outage" if blocker.startswith(f"{OUTAGE}/") else "paused"
+    return "outage" if is_outage(blocker) else "paused"
+
+
+def is_outage(blocker: str) -> bool:
+    """Return whether `blocker` is a handler's open circuit."""
+    return blocker.startswith(f"{OUTAGE}/")

@@ -18,7 +18,7 @@ from ensemble.engine.failures.attempt_gate import OUTAGE, POLICY
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, OpenCircuit, cause_of, key_text
 from ensemble.engine.failures.dead_letters import DeadLetters, Exhaustion
 from ensemble.engine.items import Item, Outcome, RecordItem
-from ensemble.errors import FatalError, MisplacedRecord, OutOfScope, RejectedInput
+from ensemble.errors import FatalError, MisplacedRecord, OutOfScope, RejectedInput, UnknownSaga
 from ensemble.messages.records import message_id
 from ensemble.policies.retry import OnExhaustion
 from ensemble.state.parking import ParkingStore, parked_record
@@ -84,10 +84,10 @@ class Failures:
         if item.rule.policy.is_terminal(failed.error):
             self.forget(item)
             return self._exhausted(failed)
-        self._count(failed)
-        if self._breakers.is_open(item.rule.handler):
-            entry = self._failed_entry(failed).with_blocker("outage", f"{OUTAGE}/{item.rule.handler}")
-            return self._park(failed, entry)
+        if isinstance(failed.error, UnknownSaga):  # this key's state, not its handler, is what fails
+            self.forget(item)
+        else:
+            self._count(failed)
         return self._by_policy(failed)
 
     def succeeded(self, item: Item, outcome: Outcome) -> None:
@@ -113,13 +113,19 @@ class Failures:
     # -- what the policy says -------------------------------------------------------------------------------------
 
     def _by_policy(self, failed: FailedInput) -> Outcome:
-        policy, now = failed.item.rule.policy, self._batch.now
-        entry, attempts = failed.entry, failed.attempts
-        first = entry.first_failed_at if entry and entry.first_failed_at is not None else now
-        delay = policy.delay_after(attempts, failed.error, (now - first) / 1000, _random_fraction(failed))
+        rule, is_open = failed.item.rule, self._breakers.is_open(failed.item.rule.handler)
+        spent_s = 0.0 if is_open else self._spent_s(failed)  # waiting for the handler uses up no budget
+        delay = rule.policy.delay_after(failed.attempts, failed.error, spent_s, _random_fraction(failed))
         if delay is None:
             return self._exhausted(failed)
-        return self._park(failed, self._failed_entry(failed).with_due_at(now + round(delay * 1000)))
+        entry = self._failed_entry(failed)
+        if is_open:
+            return self._park(failed, entry.with_blocker("outage", f"{OUTAGE}/{rule.handler}"))
+        return self._park(failed, entry.with_due_at(self._batch.now + round(delay * 1000)))
+
+    def _spent_s(self, failed: FailedInput) -> float:
+        first = failed.entry.first_failed_at if failed.entry else None
+        return 0.0 if first is None else (self._batch.now - first) / 1000
 
     def _exhausted(self, failed: FailedInput) -> Outcome:
         match failed.item.rule.policy.on_exhaustion:

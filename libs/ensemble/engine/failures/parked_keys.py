@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import structlog
@@ -10,7 +11,7 @@ from ensemble.engine.admission import identify
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
-from ensemble.engine.failures.attempt_gate import AttemptGate, status_of
+from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate, is_outage, status_of
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.items import Item, RecordItem
 from ensemble.errors import Stopped
@@ -24,6 +25,7 @@ from ensemble.system_messages.state import ParkedRecord, Resolution
 log = structlog.get_logger()
 
 _KEYS_A_TURN: Final = 200
+_TRIED_HEADS_FOLLOW_MS: Final = 1000
 
 
 class ParkingCapacity:
@@ -214,8 +216,15 @@ class ParkedKeys:
         dues = (self._parking.next_due(), self._gate.next_probe())
         return min((due for due in dues if due is not None), default=None)
 
-    def take_due(self, now: int, only_key: bytes | None = None) -> list[bytes]:
-        """Return the keys whose heads are due: `only_key` alone if it is given, none while the service is paused."""
+    def probe_candidates(self, now: int) -> Iterable[ProbeCandidate]:
+        """Return the keys of this partition that may be probed now, one for each open circuit."""
+        return () if self.is_paused else self._gate.probe_candidates(now)
+
+    def take_due(self, now: int, only_key: bytes | None = None, probes: Iterable[bytes] = ()) -> list[bytes]:
+        """Return the keys whose heads are due, and `probes` behind them; none while the service is paused.
+
+        With `only_key`, the answer is that key alone, if it is due.
+        """
         if only_key is not None:
             entry = self._parking.entry(only_key)
             return [only_key] if entry is not None and entry.due_at is not None and entry.due_at <= now else []
@@ -224,14 +233,26 @@ class ParkedKeys:
         orphans, self._orphans = self._orphans[:_KEYS_A_TURN], self._orphans[_KEYS_A_TURN:]
         for blocker in self._gate.ended_blockers():
             self.release(blocker)
-        return [*orphans, *self._parking.take_due(now, _KEYS_A_TURN), *self._gate.probes(now)]
+        return [*orphans, *self._parking.take_due(now, _KEYS_A_TURN), *probes]
 
     def release(self, blocker: str) -> int:
-        """Restart the keys that waited for `blocker` to end. Return how many."""
+        """Let the keys that waited for `blocker` to end go on. Return how many.
+
+        The end of an outage leaves a head the attempts that it used up: it may be what failed. It follows those that
+        were never tried, so that it does not open the circuit again before they are through.
+        """
         keys = self._parking.blocked_on(blocker)
         for key in keys:
-            self.restart(key)
+            if is_outage(blocker):
+                self._release_from_outage(key)
+            else:
+                self.restart(key)
         return len(keys)
+
+    def _release_from_outage(self, key: bytes) -> None:
+        if (entry := self._parking.entry(key)) is not None:
+            wait_ms = _TRIED_HEADS_FOLLOW_MS if entry.attempts else 0
+            self._parking.update(key, entry.with_circuit_closed(self._batch.now + wait_ms))
 
     def restart(self, key: bytes) -> None:
         """Let the head of `key` be due now, as if it had never failed."""
