@@ -57,7 +57,6 @@ class TimerQueue:
     def begin(self, timer: DueTimer, layer: RecordLayer) -> None:
         """Set `layer` up for the handlers of `timer`; its end is staged there."""
         current_layer.set(layer)
-        layer.discard()
         timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         layer.begin(
             timer.key.encode(),

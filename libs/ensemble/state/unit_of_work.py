@@ -55,6 +55,7 @@ class RecordLayer:
     __slots__ = (
         "correlation_id",
         "input_id",
+        "is_open",
         "key",
         "offset",
         "ordinal",
@@ -76,6 +77,8 @@ class RecordLayer:
         self.staged: list[StagedPort] = []
         self.ports: dict[int, Any] = {}
         self.seed = ""
+        self.is_open = False
+        """Whether effects may be staged that are not merged."""
         self.begin(b"", b"", "", correlation_id="", trace="", time="", place=("", -1, -1))
 
     def begin(  # noqa: PLR0913  the rest is keyword-only
@@ -91,8 +94,12 @@ class RecordLayer:
     ) -> None:
         """Set up the layer for the input with this identity and place; `time` is the batch's, as a header value.
 
-        The ids of outputs are derived from key, source and id: an id alone is unique within its source only.
+        The ids of outputs are derived from key, source and id: an id alone is unique within its source only. Whatever an
+        earlier record has staged and not merged is forgotten: no record puts out another one's effects.
         """
+        if self.is_open:
+            self.discard()
+        self.is_open = True
         self.key, self.source, self.input_id = key, source, input_id
         self.origin = f"{key!r}{source!r}{input_id}"
         self.correlation_id, self.trace, self.time = correlation_id, trace, time
@@ -156,6 +163,7 @@ class RecordLayer:
             self.outputs.clear()
         for port in self.staged:
             port.merge()
+        self.is_open = False
 
     def discard(self) -> None:
         """Forget the messages and the writes."""

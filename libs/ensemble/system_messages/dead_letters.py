@@ -38,6 +38,10 @@ REDRIVEN_FROM: Final = "ensemble.redriven-from"
 """The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
+_REPORT: Final = frozenset(
+    {EXCEPTION, MESSAGE, STACKTRACE, TOPIC, PARTITION, OFFSET, SERVICE, HANDLER, STAGE, ATTEMPTS}
+    | {POLICY, DISPOSITION, PARKING_KEY, FAILED_AT}
+)
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
 
@@ -60,6 +64,13 @@ class FailureReport:
     disposition: str
     parking_key: bytes
     failed_at: int
+
+    def headers_of(self, record: ConsumedRecord) -> Headers:
+        """Return the headers of the dead letter: the record's own, then this report.
+
+        The report of an earlier failure, which a dead letter that was copied back by hand carries, is replaced.
+        """
+        return [*(pair for pair in record.headers() or () if pair[0] not in _REPORT), *self.headers()]
 
     def headers(self) -> Headers:
         """Return the headers to write behind the record's own, in this order."""

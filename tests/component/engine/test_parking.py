@@ -196,6 +196,16 @@ def test_input_that_is_wrong_in_itself_is_skipped_whatever_the_policy(
     assert header(driver.dead_letters[0], "ensemble.disposition") == "skip"
 
 
+def test_dead_letters_that_are_copied_back_do_not_grow(driver: ServiceTestDriver, world: Controls) -> None:
+    world.errors["a1"] = RejectedInput("nonsense")
+    driver.receive(quick("a", "a1"))
+    for offset in range(100, 103):
+        headers, place = driver.dead_letters[-1].headers(), ("shop.commands", driver._partition(b"a"), offset)
+        driver.receive_records([StoredRecord(*place, b"a", driver.dead_letters[-1].value(), headers)])
+    assert len({len(letter.headers() or ()) for letter in driver.dead_letters}) == 1
+    assert header(driver.dead_letters[-1], "__streams.errors.offset") == "102"
+
+
 @pytest.mark.parametrize("key", [None, b"", b"misplaced", b"\xff\xfe"], ids=["null", "empty", "misplaced", "no text"])
 def test_a_record_whose_key_is_wrong_is_skipped(driver: ServiceTestDriver, key: bytes | None) -> None:
     good = driver.record_of(quick("a", "a1"), "one")

@@ -41,8 +41,19 @@ def test_what_is_written_is_read() -> None:
     assert list(read.headers) == OWN
 
 
-def test_a_record_given_up_twice_has_the_later_report() -> None:
+def test_a_dead_letter_that_was_copied_back_has_the_later_report_alone() -> None:
     # given a record whose own headers are those of an earlier dead letter
+    copied = StoredRecord("shop.commands", 2, 8, b"k", b"value", [*OWN, *report("first").headers()])
+
+    # when it is given up again
+    headers = report("second").headers_of(copied)
+
+    # then its dead letter is no larger than the first, and the record's own headers are what they were
+    assert headers == [*OWN, *report("second").headers()]
+
+
+def test_a_dead_letter_of_an_earlier_release_has_the_later_report() -> None:
+    # given a dead letter with an earlier report among the record's headers, as an earlier release has written it
     earlier = report("first").headers()
     read = letter([*OWN, *earlier, *report("second").headers()])
 

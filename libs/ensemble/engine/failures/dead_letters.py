@@ -40,7 +40,7 @@ class DeadLetters:
     def stage(self, item: Item, layer: RecordLayer, exhaustion: Exhaustion, *, error: Exception, now: int) -> None:
         """Stage everything that follows from giving `item` up."""
         record = item.record
-        headers = [*(record.headers() or ()), *self._report(item, error, exhaustion, now).headers()]
+        headers = self._report(item, error, exhaustion, now).headers_of(record)
         layer.outputs.append((self._service.dead_letter.name, record.value(), record.key(), headers, self._partition))
         self.notify_sender(item, layer, exhaustion)
 

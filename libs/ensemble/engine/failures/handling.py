@@ -135,8 +135,8 @@ class Failures:
                 self._dead_letters.notify_sender(failed.item, failed.layer, _exhaustion(failed))
                 outcome = self._park(failed, self._failed_entry(failed).with_blocker("paused", POLICY))
             case _:
+                outcome = self._park(failed, self._failed_entry(failed).dead_lettered())
                 self._give_up(failed)
-                outcome = self._park(failed, self._failed_entry(failed).with_dead_letter())
         failed.layer.merge(self._batch.outputs)
         return outcome
 
