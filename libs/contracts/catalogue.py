@@ -8,6 +8,7 @@ from __future__ import annotations
 from contracts import commands as c
 from contracts import events as e
 from contracts import state as s
+from ensemble.messages import Command
 from ensemble.service import Catalogue, CommandFailure, Topic
 
 FOR_EVER = None
@@ -73,19 +74,29 @@ ORCHESTRATOR_EVENTS = Topic(
 )
 ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.OrderState,), cleanup="compact")
 
+SAGA_COMMANDS: dict[type[Command], type[Command]] = {
+    **{kind: kind for kind in (c.ProcessPayment, c.RefundPayment, c.FulfilOrder, c.ReleaseStock, c.CancelShipment)},
+    c.AttemptCharge: c.ProcessPayment,
+}
+
 
 def command_failed(failure: CommandFailure) -> e.CommandFailed | None:
-    """Return the event for the orchestrator, or None for a command of no order: no sender waits for its answer."""
-    order_id = getattr(failure.command, "order_id", None)
+    """Return the event for the orchestrator, or None for a command of no order: no sender waits for its answer.
+
+    A command that stands behind one of the saga's own is told as that one.
+    """
+    order_id, kind = getattr(failure.command, "order_id", None), type(failure.command)
     if order_id is None:
         return None
+    saga_command = SAGA_COMMANDS.get(kind, kind)
+    reason = failure.reason if saga_command is kind else f"{kind.__name__}: {failure.reason}"
     return e.CommandFailed(
         order_id=order_id,
-        command=type(failure.command).__name__,
+        command=saga_command.__name__,
         command_id=failure.message_id,
         service=failure.service,
         error=failure.error,
-        message=failure.reason[:1000],
+        message=reason[:1000],
         attempts=failure.attempts,
         command_attempt=getattr(failure.command, "attempt", 0),
         disposition=failure.disposition,
@@ -116,4 +127,5 @@ CATALOGUE = Catalogue(
         e.OrderCompensationFailed: "for notifications: somebody has to settle what is owed",
     },
     on_exhausted=command_failed,
+    saga_commands=SAGA_COMMANDS,
 )

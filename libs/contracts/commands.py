@@ -62,13 +62,17 @@ class ProcessPayment(Command):
 
 
 class AttemptCharge(Command):
-    """To payment, by its own conductor: charge now through the provider."""
+    """To payment, by its own conductor: charge now through the provider.
+
+    `attempt` is that of the ProcessPayment behind it, as which its failure is told.
+    """
 
     order_id: Id
     amount: Money
     currency: Currency
     payment_token: PaymentToken
     expires_at: Millis
+    attempt: Attempt = 0
 
 
 class RefundPayment(Command):

@@ -92,6 +92,7 @@ def attempt(command: ProcessPayment) -> AttemptCharge:
         currency=command.currency,
         payment_token=command.payment_token,
         expires_at=command.expires_at,
+        attempt=command.attempt,
     )
 
 

@@ -51,7 +51,7 @@ def process_payment(**changes: Any) -> ProcessPayment:
 
 
 def attempt_charge(**changes: Any) -> AttemptCharge:
-    return AttemptCharge(**PAYMENT | changes)
+    return AttemptCharge(**PAYMENT | {"attempt": 1} | changes)
 
 
 def refund_payment(**changes: Any) -> RefundPayment:

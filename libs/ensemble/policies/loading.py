@@ -77,9 +77,10 @@ def _check(service: Service, file: PolicyFile, environment: PolicyValues) -> Ite
     general = _retry_values(file, _RETRY, _defaults(RetryPolicy), environment)
     faults_of_general = list(_check_retry(file, _RETRY, _defaults(RetryPolicy), environment))
     yield from faults_of_general
+    yield from _check_general_exhaustion(service, file, subjects)
     below = _defaults(RetryPolicy) if faults_of_general else general
     for name in sorted(file.table("handlers").keys() & subjects.keys()):
-        yield from _check_exhaustion(file, ("handlers", name), subjects[name])
+        yield from _check_exhaustion(service, file, ("handlers", name), subjects[name])
         yield from _check_retry(file, ("handlers", name), below, environment)
     yield from check_table(file, _PARKING, ParkingLimits, plain(_defaults(ParkingLimits)))
     yield from check_table(file, _OUTAGE, OutagePolicy, plain(_defaults(OutagePolicy)))
@@ -102,11 +103,33 @@ def _check_retry(file: PolicyFile, where: Where, below: PolicyValues, environmen
     yield from check_values(RetryPolicy, {key: value for key, value in plain(values).items() if key in below}, where)
 
 
-def _check_exhaustion(file: PolicyFile, where: Where, subject: type[Message] | str) -> Iterator[Fault]:
-    is_command = isinstance(subject, type) and issubclass(subject, Command)
-    if file.table(*where).get("on_exhaustion") == OnExhaustion.COMPENSATE and not is_command:
+def _check_general_exhaustion(service: Service, file: PolicyFile, subjects: Mapping[str, Any]) -> Iterator[Fault]:
+    """Refuse `compensate` in [retry] as long as it would rule an input that no saga hears of."""
+    if file.table(*_RETRY).get("on_exhaustion") != OnExhaustion.COMPENSATE:
+        return
+    own = (name for name in file.table("handlers") if "on_exhaustion" in file.table("handlers", name))
+    unheard = sorted(name for name in subjects.keys() - set(own) if not _is_heard(service, subjects[name]))
+    if unheard:
+        reason = f"compensate would rule {', '.join(unheard)} too, of which no saga hears; say it in [handlers] instead"
+        yield Fault((*_RETRY, "on_exhaustion"), reason)
+
+
+def _check_exhaustion(
+    service: Service, file: PolicyFile, where: Where, subject: type[Message] | str
+) -> Iterator[Fault]:
+    if file.table(*where).get("on_exhaustion") != OnExhaustion.COMPENSATE or _is_heard(service, subject):
+        return
+    if isinstance(subject, type) and issubclass(subject, Command):
+        heard = ", ".join(sorted(command.__name__ for command in service.catalogue.saga_commands)) or "none"
+        reason = f"compensate is for commands of which a saga hears ({heard}), so that it turns back"
+    else:
         reason = f"compensate is for commands, whose sender turns back; {where[-1]} is none"
-        yield Fault((*where, "on_exhaustion"), reason)
+    yield Fault((*where, "on_exhaustion"), reason)
+
+
+def _is_heard(service: Service, subject: type[Message] | str) -> bool:
+    """Return whether a saga hears that an input of this type was given up."""
+    return subject in service.catalogue.saga_commands
 
 
 def _check_error_names(key: str, names: Any) -> Iterator[str]:

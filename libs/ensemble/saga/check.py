@@ -31,6 +31,12 @@ def check_saga(saga: Saga[Any, Any], role: type, policies: SagaPolicies) -> None
         raise ConfigurationError(f"saga {saga.name} cannot be conducted:\n{lines}")
 
 
+def commands_heard_of(saga: Saga[Any, Any]) -> frozenset[type[Command]]:
+    """Return the commands whose failure the saga notes: those of its steps and undos, if it has `exhausted_on`."""
+    builders = saga.step_builders() if saga.exhausted_on is not None else ()
+    return frozenset(command for build in builders if (command := _command_of(build)) is not None)
+
+
 def _problems_of_handlers(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterator[str]:
     name = conductor.name
     if conductor.conducts is not saga:

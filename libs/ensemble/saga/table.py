@@ -158,10 +158,13 @@ class Saga(Generic[S, C]):
 
     def builders(self) -> Iterator[Callable[[S], C]]:
         """Return every function of the table that makes a command."""
+        yield from (*self.step_builders(), *self.completes_with, *self.cancels_with)
+
+    def step_builders(self) -> Iterator[Callable[[S], C]]:
+        """Return every function that makes a command of a step or of its undo."""
         for step in self.steps:
             undo = step.undo.command if isinstance(step.undo, Undo) else None
             yield from (build for build in (step.send, step.nudge, undo) if build is not None)
-        yield from (*self.completes_with, *self.cancels_with)
 
 
 def answers_of(step: Step[S, C]) -> tuple[type[Event], ...]:

@@ -57,6 +57,10 @@ class Catalogue:
     """Messages that no service here reads, each with the reason why it exists."""
     on_exhausted: Callable[[CommandFailure], Event | None] | None = None
     """Makes the event that tells a command's sender that its attempts are exhausted."""
+    saga_commands: Mapping[type[Command], type[Command]] = field(default_factory=dict)
+    """The commands whose failure a saga hears, each with the one of the saga's own that it is told as: itself, or the
+    one that it stands behind. Only for these may a policy say `compensate`.
+    """
 
     @cached_property
     def _homes(self) -> dict[type[Message], tuple[Topic, ...]]:

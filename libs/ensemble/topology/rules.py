@@ -12,7 +12,7 @@ from typing import Any
 from ensemble.errors import ConfigurationError, Problem
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.policies.saga import SagaPolicies
-from ensemble.saga import Saga, check_saga
+from ensemble.saga import Saga, check_saga, commands_heard_of
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service
@@ -192,6 +192,25 @@ def failures_are_reported(declarations: Declarations) -> Iterator[Problem]:
             yield Problem(service.name, reason, "failures")
 
 
+def failures_reach_their_saga(declarations: Declarations) -> Iterator[Problem]:
+    """Require in the catalogue's `saga_commands` what the sagas that hear of failures send, and nothing else.
+
+    A command that is told as another one carries the attempt of that one.
+    """
+    listed = declarations.catalogue.saga_commands
+    sent = {command for _, _, saga in declarations.conductors() for command in commands_heard_of(saga)}
+    for command in sorted(sent - listed.keys(), key=lambda kind: kind.__name__):
+        reason = "a saga sends it and hears of its failure; add it to the catalogue's saga_commands"
+        yield Problem(command.__name__, reason, "failures")
+    for command, told_as in listed.items():
+        if told_as not in sent:
+            reason = f"its failure is told as {told_as.__name__}, which no saga sends; name the command of a step"
+            yield Problem(command.__name__, reason, "failures")
+        if "attempt" not in command.model_fields:
+            reason = "a saga is to hear of its failure, but it has no field attempt that says of which; add one"
+            yield Problem(command.__name__, reason, "failures")
+
+
 # -- topics -----------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +308,7 @@ RULES: tuple[Rule, ...] = (
     message_has_a_topic,
     event_is_emitted_by_its_owner,
     failures_are_reported,
+    failures_reach_their_saga,
     message_has_the_topics_key,
     topics_of_a_key_have_equal_partitions,
     cleanup_fits_the_messages,

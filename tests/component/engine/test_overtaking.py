@@ -189,6 +189,17 @@ def test_a_resend_of_what_is_given_up_is_answered_at_once(
     assert (attempts, len(payment.dead_letters)) == ([1, 2], 1)
 
 
+def test_a_resend_behind_what_was_given_up_for_it_is_answered_at_once(payment: ServiceTestDriver) -> None:
+    """The charge stands behind the step's command, so the charge's end is the resend's."""
+    payment.receive(attempt_charge(payment_token="tok_error", attempt=1))
+    payment.advance(3600)
+    payment.receive(process_payment(attempt=2), process_payment(attempt=3))
+    told = [event for event in payment.emitted if isinstance(event, CommandFailed)]
+    assert [(event.command, event.command_attempt) for event in told] == [
+        ("ProcessPayment", attempt) for attempt in (1, 2, 3)
+    ]
+
+
 def test_the_dead_letter_still_redrives_after_a_resend(
     payment: ServiceTestDriver, gateway: InMemoryPaymentGateway
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import (
+    AttemptCharge,
     CommandFailed,
     Payment,
     PaymentConfirmed,
@@ -75,7 +76,7 @@ def test_confirms_again_what_is_charged_already(paid: ServiceTestDriver, gateway
 def test_commands_the_charge_again_while_its_outcome_is_unknown(driver: ServiceTestDriver) -> None:
     driver.receive(process_payment(), process_payment(attempt=2))
 
-    assert driver.sent == [attempt_charge(), attempt_charge()]
+    assert driver.sent == [attempt_charge(), attempt_charge(attempt=2)]
 
 
 def test_declines_an_expired_payment_for_good(driver: ServiceTestDriver) -> None:
@@ -147,10 +148,34 @@ def test_a_provider_that_stays_away_leaves_the_outcome_open(
 
     assert [type(event) for event in driver.emitted] == [CommandFailed]
     gateway.available = True
-    driver.clear()
     driver.receive(process_payment(attempt=2))
+    driver.clear()
     driver.redrive(driver.dead_letters[0])
     assert driver.outputs == [CONFIRMED, CONFIRMED]
+
+
+def test_a_charge_that_is_given_up_is_told_as_the_attempt_of_its_step(driver: ServiceTestDriver) -> None:
+    """So the saga hears of it: it sent ProcessPayment, and never heard of AttemptCharge."""
+    driver.receive(process_payment(attempt=3))
+    (charge,) = driver.sent
+    assert isinstance(charge, AttemptCharge)
+    driver.clear()
+
+    driver.receive(charge.model_copy(update={"payment_token": "tok_error"}))
+    driver.advance(400)
+
+    (failed,) = driver.emitted
+    assert isinstance(failed, CommandFailed)
+    assert (failed.command, failed.command_attempt) == ("ProcessPayment", 3)
+    assert failed.message.startswith("AttemptCharge: the outcome of o-1:charge")
+
+
+def test_a_charge_of_an_earlier_release_says_no_attempt(driver: ServiceTestDriver) -> None:
+    driver.receive(attempt_charge(payment_token="tok_error", attempt=0))
+    driver.advance(400)
+    (failed,) = driver.emitted
+    assert isinstance(failed, CommandFailed)
+    assert failed.command_attempt == 0
 
 
 def test_one_order_in_trouble_does_not_stop_the_others(driver: ServiceTestDriver) -> None:

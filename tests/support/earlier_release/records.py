@@ -12,12 +12,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from contracts import AttemptCharge, CommandFailed
+from ensemble.messages import Message
+from ensemble.messages.codec import readers_for
 from ensemble.messages.records import RecordPlace, StoredRecord
 
 DIRECTORY = Path(__file__).parent
 COMPACTED = ("-changelog", ".order-state", ".notes")
 """What the names of compacted topics end with."""
 _STACK_TRACE = "__streams.errors.stacktrace"
+_ADDED_FIELDS: dict[type[Message], set[str]] = {AttemptCharge: {"attempt"}}
+"""What later releases have added, with a default, to messages of that release."""
+_FAILURES = readers_for(CommandFailed)
+_READERS = {prefix: (kind, read) for kind in _ADDED_FIELDS for prefix, read in readers_for(kind).items()}
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,32 @@ def by_topic(written: Iterable[StoredRecord]) -> dict[str, Any]:
     """Return the records of each partition as comparable values.
 
     A compacted topic's as values by key, since one transaction may write its keys in any order. Stack traces are left
-    out: they name files and lines.
+    out: they name files and lines. So is what was added since: fields, and the failure of a payment's step.
     """
     topics: dict[str, Any] = {}
     for record in written:
+        if _tells_of_payment(record.raw_value):
+            continue
         place = f"{record.at_topic}/{record.at_partition}"
         if record.at_topic.endswith(COMPACTED):
             topics.setdefault(place, defaultdict(list))[record.raw_key].append(record.raw_value)
         else:
-            topics.setdefault(place, []).append((record.raw_key, _comparable_headers(record), record.raw_value))
+            value = _without_added_fields(record.raw_value)
+            topics.setdefault(place, []).append((record.raw_key, _comparable_headers(record), value))
     return topics
+
+
+def _tells_of_payment(value: bytes | None) -> bool:
+    """Return whether `value` says that a payment failed: that release told it of AttemptCharge, or not at all."""
+    failure = _FAILURES[value[:5]](value) if value is not None and value[:5] in _FAILURES else None
+    return isinstance(failure, CommandFailed) and failure.command in {"ProcessPayment", "AttemptCharge"}
+
+
+def _without_added_fields(value: bytes | None) -> object:
+    if value is None or value[:5] not in _READERS:
+        return value
+    kind, read = _READERS[value[:5]]
+    return kind, read(value).model_dump(exclude=_ADDED_FIELDS[kind])
 
 
 def _comparable_headers(record: StoredRecord) -> list[tuple[str, bytes | None]]:

@@ -15,6 +15,7 @@ from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolici
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import find_policy_file, read_policy_file
 from ensemble.settings import RuntimeSettings, load
+from services.shipping.service import shipping_service
 
 
 class ProviderBusy(RetryableError): ...
@@ -127,6 +128,10 @@ WRONG = {
         '[handlers.OrderPlaced]\non_exhaustion = "compensate"\n',
         ["line 2", "[handlers.OrderPlaced] on_exhaustion", "compensate is for commands"],
     ),
+    "a default that no saga hears of": (
+        '[retry]\non_exhaustion = "compensate"\n[handlers.AttemptCharge]\nattempts = 2\n',
+        ["line 2", "[retry] on_exhaustion", "compensate would rule OrderPlaced too", "say it in [handlers]"],
+    ),
     "cap below the first": (
         "[retry]\ninitial_s = 60\n\n[handlers.AttemptCharge]\n",
         ["line 1", "[retry]", "initial_s (60) is above cap_s (30)"],
@@ -140,6 +145,18 @@ WRONG = {
     "no limit": ("[parking]\nper_key = 0\n", ["line 2", "[parking] per_key", "greater"]),
     "probe": ("[outage]\nprobe_s = -1\n", ["line 2", "[outage] probe_s", "greater"]),
 }
+
+
+@pytest.mark.parametrize("command", ["AttemptCharge", "RefundPayment"])
+def test_a_saga_hears_of_what_is_to_turn_it_back(tmp_path: Path, command: str) -> None:
+    policies = loaded(tmp_path, f'[handlers.{command}]\non_exhaustion = "compensate"\n')
+    assert policies.for_message(command).on_exhaustion is OnExhaustion.COMPENSATE
+
+
+def test_a_command_that_no_saga_hears_of_turns_nobody_back(tmp_path: Path) -> None:
+    (tmp_path / "shipping.toml").write_text('[handlers.ScheduleShipment]\non_exhaustion = "compensate"\n')
+    with pytest.raises(ConfigurationError, match=r"line 2: \[handlers\.ScheduleShipment\].*AttemptCharge, CancelShip"):
+        load_policies(shipping_service(), RuntimeSettings(policies_dir=tmp_path))
 
 
 @pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())

@@ -254,6 +254,14 @@ class Conductor:
     def on_broken(self, event: s.Broken) -> None: ...
 
 
+HEARING: Saga[object, Command] = replace(SAGA, exhausted_on=s.Broken)
+
+
+@conducts(HEARING)
+class HearingConductor(Conductor):
+    """As Conductor, for a saga that hears of failures."""
+
+
 def conducted(conductor: RoleSpec) -> list[str]:
     shared = s.catalogue()
     _, *others = s.shop(shared)
@@ -266,6 +274,27 @@ def test_a_saga_whose_table_methods_and_policies_disagree_is_told() -> None:
     (problem,) = conducted(role(Conductor, policies=policies))
     assert "no method of Conductor has @reacts_to(Packed)" in problem
     assert "undo of step 'packing' has no policy" in problem
+
+
+def heard(**saga_commands: type[Command]) -> list[str]:
+    """Return the problems of a catalogue whose saga, which hears of failures, sends Pack and Label."""
+    named = {name: getattr(s, name) for name in saga_commands}
+    shared = replace(s.catalogue(), saga_commands={named[name]: told_as for name, told_as in saga_commands.items()})
+    _, *others = s.shop(shared)
+    till = Service("till", shared, roles=[s.Desk, role(HearingConductor, policies=None)])
+    problems = check_topology([till, *others], shared)
+    return [f"{problem.subject}: {problem.reason}" for problem in problems if problem.rule == "failures"]
+
+
+def test_a_command_whose_failure_a_saga_hears_is_listed() -> None:
+    (problem,) = [line for line in heard(Pack=s.Pack) if "saga_commands" in line]
+    assert problem.startswith("Label: a saga sends it")
+
+
+def test_a_failure_is_told_as_what_a_saga_sends_and_says_of_which_attempt() -> None:
+    problems = heard(Pack=s.Pack, Label=s.Label, Buy=s.Buy)
+    assert [line for line in problems if line.startswith("Buy: its failure is told as Buy, which no saga sends")]
+    assert [line for line in problems if line.startswith("Pack: a saga is to hear of its failure, but it has no field")]
 
 
 def test_a_saga_without_policies_is_told() -> None:

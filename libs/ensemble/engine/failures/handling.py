@@ -65,7 +65,7 @@ class Failures:
         parking: ParkingStore,
         breakers: CircuitBreakers,
     ) -> None:
-        self._service = compiled.service.name
+        self._service, self._policies = compiled.service.name, compiled.limits.policies
         self._batch, self._parking, self._breakers = batch, parking, breakers
         self._dead_letters = DeadLetters(compiled, partition)
         self._incidents: list[IncidentOpened | IncidentClosed] = []
@@ -150,10 +150,13 @@ class Failures:
         now = self._batch.now
         self._dead_letters.stage(failed.item, failed.layer, _exhaustion(failed), error=failed.error, now=now)
 
-    def notify_sender_again(self, item: RecordItem, layer: RecordLayer, entry: ParkedKey) -> None:
-        """Stage CommandFailed once more for a command that came again, if its head is given up or paused by policy."""
+    def notify_sender_again(self, item: RecordItem, layer: RecordLayer, entry: ParkedKey, head: str) -> None:
+        """Stage CommandFailed once more for a command that came again, if its head is given up or paused by policy.
+
+        `head` is the message type of that head, whose policy says what follows.
+        """
         if entry.status == "dead_lettered" or entry.blocked_on == POLICY:
-            disposition = item.rule.policy.on_exhaustion
+            disposition = self._policies.for_message(head).on_exhaustion
             exhaustion = Exhaustion(entry.error, entry.words, entry.attempts, disposition)
             self._dead_letters.notify_sender(item, layer, exhaustion)
             layer.merge(self._batch.outputs)

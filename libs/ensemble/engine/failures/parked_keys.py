@@ -25,7 +25,6 @@ from ensemble.system_messages.state import ParkedRecord, Resolution
 log = structlog.get_logger()
 
 _KEYS_A_TURN: Final = 200
-_TRIED_HEADS_FOLLOW_MS: Final = 1000
 
 
 class ParkingCapacity:
@@ -74,6 +73,8 @@ class ParkedKeys:
         calls: AsyncCalls,
     ) -> None:
         self._service, self._undos = compiled.service.name, compiled.undos
+        saga_commands = compiled.service.catalogue.saga_commands
+        self._told_as = {command.__name__: told_as.__name__ for command, told_as in saga_commands.items()}
         self._batch, self._parking, self._gate = batch, parking, gate
         self._failures, self._calls = failures, calls
         self._capacity = ParkingCapacity(parking, compiled.limits.policies.parking)
@@ -149,6 +150,8 @@ class ParkedKeys:
         else:
             self._parking.append(item.key, waiting)
             self._let_undo_pass(item.key)
+        if item.route.collapses and not redrives_of(item.record):
+            self._notify_of_given_up_head(item)
 
     def _is_out_of_the_way(self, item: RecordItem) -> bool:
         """Return whether no record of the item's key waits, and nothing else is in its way: the usual case."""
@@ -160,18 +163,24 @@ class ParkedKeys:
         )
 
     def _collapse(self, item: RecordItem, repeated: tuple[int, ParkedRecord], newer: ParkedRecord) -> None:
-        """Put the newer attempt in the older one's place. Its sender is told again if the older one is given up."""
+        """Put the newer attempt in the older one's place."""
         number, older = repeated
         if generation_of(item.record):
             return  # an old one again
         place = {"topic": older.topic, "partition": older.partition, "offset": older.offset}
         headers = (*newer.headers, *lineage_of(older.headers))
         self._parking.replace(item.key, number, newer.model_copy(update={**place, "headers": headers}))
-        entry = self._parking.entry(item.key)
-        if entry is not None and entry.first == number:
+
+    def _notify_of_given_up_head(self, item: RecordItem) -> None:
+        """Tell the sender of a resend again that the head is given up, if the head is the same command.
+
+        The same is also a head that is told as that command, because it stands behind it.
+        """
+        entry, head = self._parking.entry(item.key), self._parking.head(item.key)
+        if entry is not None and head is not None and self._told_as.get(head.message, head.message) == item.rule.name:
             layer = RecordLayer()
             identify(item.record, layer, self._batch.time)
-            self._failures.notify_sender_again(item, layer, entry)
+            self._failures.notify_sender_again(item, layer, entry, head.message)
 
     # -- undos ----------------------------------------------------------------------------------------------------
 
@@ -233,13 +242,18 @@ class ParkedKeys:
         orphans, self._orphans = self._orphans[:_KEYS_A_TURN], self._orphans[_KEYS_A_TURN:]
         for blocker in self._gate.ended_blockers():
             self.release(blocker)
-        return [*orphans, *self._parking.take_due(now, _KEYS_A_TURN), *probes]
+        due = sorted(self._parking.take_due(now, _KEYS_A_TURN), key=self._has_failed)
+        return [*orphans, *due, *probes]
+
+    def _has_failed(self, key: bytes) -> bool:
+        """Return whether the head of `key` was tried before: those that were not go first, and may prove a handler."""
+        entry = self._parking.entry(key)
+        return entry is not None and entry.attempts > 0
 
     def release(self, blocker: str) -> int:
         """Let the keys that waited for `blocker` to end go on. Return how many.
 
-        The end of an outage leaves a head the attempts that it used up: it may be what failed. It follows those that
-        were never tried, so that it does not open the circuit again before they are through.
+        The end of an outage leaves a head the attempts that it used up: it may be what failed.
         """
         keys = self._parking.blocked_on(blocker)
         for key in keys:
@@ -251,8 +265,7 @@ class ParkedKeys:
 
     def _release_from_outage(self, key: bytes) -> None:
         if (entry := self._parking.entry(key)) is not None:
-            wait_ms = _TRIED_HEADS_FOLLOW_MS if entry.attempts else 0
-            self._parking.update(key, entry.with_circuit_closed(self._batch.now + wait_ms))
+            self._parking.update(key, entry.with_circuit_closed(self._batch.now))
 
     def restart(self, key: bytes) -> None:
         """Let the head of `key` be due now, as if it had never failed."""
