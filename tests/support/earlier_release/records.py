@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts import AttemptCharge, CommandFailed
 from ensemble.messages import Message
-from ensemble.messages.codec import readers_for
+from ensemble.messages.codec import decoders_for
 from ensemble.messages.records import RecordPlace, StoredRecord
 
 DIRECTORY = Path(__file__).parent
@@ -23,8 +23,8 @@ COMPACTED = ("-changelog", ".order-state", ".notes")
 _STACK_TRACE = "__streams.errors.stacktrace"
 _ADDED_FIELDS: dict[type[Message], set[str]] = {AttemptCharge: {"attempt"}}
 """What later releases have added, with a default, to messages of that release."""
-_FAILURES = readers_for(CommandFailed)
-_READERS = {prefix: (kind, read) for kind in _ADDED_FIELDS for prefix, read in readers_for(kind).items()}
+_FAILURES = decoders_for(CommandFailed)
+_READERS = {prefix: (kind, read) for kind in _ADDED_FIELDS for prefix, read in decoders_for(kind).items()}
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class ParkedKeys:
         else:
             self._parking.append(item.key, waiting)
             self._let_undo_pass(item.key)
-        if item.route.collapses and not redrives_of(item.record):
+        if item.route.collapses and not generation_of(item.record):
             self._notify_of_given_up_head(item)
 
     def _is_out_of_the_way(self, item: RecordItem) -> bool:
