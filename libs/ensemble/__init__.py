@@ -1,6 +1,6 @@
 """The runtime's public vocabulary: what a service author imports. `ensemble.kafka.run` runs it."""
 
-from ensemble.errors import EnsembleError, RejectedInput, RetryableError, TerminalError
+from ensemble.errors import EnsembleError, MisconfiguredAdapter, RejectedInput, RetryableError, TerminalError
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.policies.retry import RetryPolicy
@@ -37,6 +37,7 @@ __all__ = [
     "EventLog",
     "EventSourced",
     "Message",
+    "MisconfiguredAdapter",
     "Pauses",
     "RejectedInput",
     "RetryPolicy",

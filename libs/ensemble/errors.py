@@ -52,6 +52,16 @@ class EnsembleError(Exception):
 class RetryableError(EnsembleError):
     """Raise it when an input could not be processed *now*. It is tried again, then dead-lettered."""
 
+    retry_after_s: float = 0.0
+    """How long the other side has asked to be left alone. No attempt follows earlier, if the policy's budget allows."""
+
+
+class MisconfiguredAdapter(RetryableError):
+    """Raise it when the other side refuses this service, not the input: wrong credentials, rights, or address.
+
+    One such failure opens the handler's circuit, and uses up no attempts while it is open: no input is at fault.
+    """
+
 
 class AttemptTimedOut(RetryableError):
     """An async handler did not finish within its attempt's time."""

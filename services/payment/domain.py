@@ -44,6 +44,16 @@ def charge_is_due(payment: Payment | None) -> bool:
     return payment is None or payment.status == "charging"
 
 
+def why_not_due(command: AttemptCharge, amount: int, currency: str) -> str:
+    """Return what is wrong with the money that the provider took, or "" if it is what was due."""
+    if (amount, currency.upper()) == (command.amount, command.currency):
+        return ""
+    return (
+        f"the provider captured {amount} {currency} for {command.order_id}, but {command.amount} {command.currency} is "
+        "due; the order counts as unpaid, and a refund gives back what was captured"
+    )
+
+
 def captured_payment(command: AttemptCharge, charge_id: str, amount: int) -> Payment:
     """Return the payment once the customer's money is taken."""
     return Payment(

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
-from typing import Any
+import time
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from ensemble import RetryableError, TerminalError
+from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 
 _MALFORMED = frozenset({400, 413, 415, 422})
+_MISCONFIGURED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""Said of this service and not of one request: its credentials, its rights, its address of the provider."""
 _FINAL = frozenset({200, 201})
 _JSON = {"Content-Type": "application/json"}
 
@@ -35,6 +40,8 @@ class HttpPaymentGateway:
             "payment_token": request.payment_token,
         }
         match await self._post("/v1/charges", request.key, document):
+            case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount), "currency": str(currency)}:
+                return Captured(charge_id, amount, currency)
             case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount)}:
                 return Captured(charge_id, amount)
             case {"status": "declined", "reason": str(reason)}:
@@ -59,7 +66,7 @@ class HttpPaymentGateway:
 
     async def _post(self, path: str, key: str, document: dict[str, Any]) -> Any:
         try:
-            status, body = await self._exchange(path, key, json.dumps(document).encode())
+            status, body, retry_after = await self._exchange(path, key, json.dumps(document).encode())
         except TimeoutError as error:
             raise _unknown(key, f"no answer within {self._timeout.total} s") from error
         except ClientError as error:
@@ -69,13 +76,25 @@ class HttpPaymentGateway:
             return answer
         if status in _MALFORMED:
             raise TerminalError(f"the payment provider refused {key}: {_detail(status, answer)}")
-        raise _unknown(key, _detail(status, answer))
+        if status in _MISCONFIGURED:
+            raise self._misconfigured(path, key, status, answer)
+        unknown = _unknown(key, _detail(status, answer))
+        unknown.retry_after_s = _seconds_in(retry_after)
+        raise unknown
 
-    async def _exchange(self, path: str, key: str, body: bytes) -> tuple[int, bytes]:
+    def _misconfigured(self, path: str, key: str, status: int, answer: Any) -> MisconfiguredAdapter:
+        return MisconfiguredAdapter(
+            f"configuration: the payment provider says {HTTPStatus(status).phrase} to this service, so the outcome of "
+            f"{key} is not known; check PAYMENT_PROVIDER_URL and what {self._url}{path} expects: "
+            f"{_detail(status, answer)}"
+        )
+
+    async def _exchange(self, path: str, key: str, body: bytes) -> tuple[int, bytes, str]:
+        """Return status, body and the header Retry-After, "" without one."""
         headers = {"Idempotency-Key": f'"{key}"', **_JSON}
         session = self._opened()
         async with session.post(self._url + path, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status, await response.read()
+            return response.status, await response.read(), response.headers.get("Retry-After", "")
 
     def _opened(self) -> ClientSession:
         if self._session is None or self._session.closed:
@@ -90,6 +109,16 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
+
+
+def _seconds_in(retry_after: str) -> float:
+    """Return the seconds that a Retry-After header asks for, as a number or as a date; 0 if it says neither."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _detail(status: int, answer: Any) -> str:

@@ -69,7 +69,9 @@ class Charger:
         if self.clock.now() >= command.expires_at:
             return await self._close(command)
         match await self.gateway.charge(charge_request(command)):
-            case Captured(charge_id, amount):
+            case Captured(charge_id, amount, currency):
+                if reason := domain.why_not_due(command, amount, currency or command.currency):
+                    raise TerminalError(f"charge {charge_id}: {reason}")
                 return domain.captured_payment(command, charge_id, amount)
             case Declined(reason):
                 return domain.declined_payment(command, reason)

@@ -31,6 +31,8 @@ class Captured:
 
     charge_id: str
     amount: int
+    currency: str = ""
+    """Empty where the provider does not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ensemble.errors import RetryableError, TerminalError
+from ensemble.errors import MisconfiguredAdapter, RetryableError, TerminalError
 from services.payment.gateway import HttpPaymentGateway
 from services.payment.ports import Captured, ChargeRequest, Declined, PaymentGateway, Refunded, RefundRequest
 from services.payment.testing import InMemoryPaymentGateway
@@ -212,10 +214,36 @@ def test_a_provider_that_is_gone_is_retryable_and_comes_back(tmp_path: Path) -> 
         loop.run(gateway.close())
 
 
-@pytest.mark.parametrize("status", [200, 302, 404, 409, 429, 500, 503])
+@pytest.mark.parametrize("status", [200, 302, 409, 429, 500, 503])
 def test_an_answer_that_settles_nothing_is_retryable(status: int) -> None:
-    with pytest.raises(RetryableError, match="is not known"):
+    with pytest.raises(RetryableError, match="is not known") as raised:
         asyncio.run(_charge_answered_by(status, b"<html>"))
+    assert not isinstance(raised.value, MisconfiguredAdapter)
+
+
+@pytest.mark.parametrize(("status", "phrase"), [(401, "Unauthorized"), (403, "Forbidden"), (404, "Not Found")])
+def test_a_provider_that_refuses_this_service_is_a_matter_of_configuration(status: int, phrase: str) -> None:
+    with pytest.raises(MisconfiguredAdapter, match=f"^configuration: the payment provider says {phrase} .*not known"):
+        asyncio.run(_charge_answered_by(status, b"<html>"))
+
+
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [("60", 60, 60), (format_datetime(datetime.now(UTC) + timedelta(hours=1)), 3400, 3600), ("soon", 0, 0), ("", 0, 0)],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_provider_says_how_long_it_wants_to_be_left_alone(
+    status: int, header: str, least: float, most: float
+) -> None:
+    with pytest.raises(RetryableError) as raised:
+        asyncio.run(_charge_answered_by(status, b"", {"Retry-After": header}))
+    assert least <= raised.value.retry_after_s <= most
+
+
+@pytest.mark.parametrize(("said", "currency"), [(b', "currency": "USD"', "USD"), (b"", "")])
+def test_what_was_captured_is_passed_on_as_the_provider_says_it(said: bytes, currency: str) -> None:
+    body = b'{"status": "captured", "charge_id": "ch_1", "amount": 1' + said + b"}"
+    assert asyncio.run(_charge_answered_by(201, body)) == Captured("ch_1", 1, currency)
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
@@ -224,9 +252,11 @@ def test_a_refused_request_is_terminal(status: int) -> None:
         asyncio.run(_charge_answered_by(status, b'{"title": "No", "detail": "because"}'))
 
 
-async def _charge_answered_by(status: int, body: bytes) -> Captured | Declined:
+async def _charge_answered_by(
+    status: int, body: bytes, headers: Mapping[str, str] | None = None
+) -> Captured | Declined:
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(status=status, body=body)
+        return web.Response(status=status, body=body, headers=headers)
 
     app = web.Application()
     app.router.add_post("/v1/charges", answer)

@@ -70,12 +70,14 @@ class RetryPolicy:
         """Return the seconds until the next attempt, or None if there must be no further one.
 
         `attempt` counts the attempts made; the last one ended with `error`, the first one failed `spent_s` ago.
-        `random_fraction` is at least 0 and below 1, drawn by the caller: the policy itself is deterministic.
+        `random_fraction` is at least 0 and below 1, drawn by the caller: the policy itself is deterministic. Where the
+        error asks for a longer delay (`RetryableError.retry_after_s`), it gets that, up to the end of the budget.
         """
         if attempt >= self.attempts or self.is_terminal(error):
             return None
         delay = self._longest_after(attempt) * (1 - self.jitter * random_fraction)
-        return delay if spent_s + delay <= self.budget_s else None
+        left_s = self.budget_s - spent_s
+        return max(delay, min(_asked_delay(error), left_s)) if delay <= left_s else None
 
     def is_terminal(self, error: BaseException) -> bool:
         """Return whether `error` forbids another attempt. The nearest of its classes that is named anywhere decides."""
@@ -92,3 +94,7 @@ class RetryPolicy:
         if self.strategy == "fixed":
             return self.initial_s
         return min(self.initial_s * self.multiplier ** min(attempt - 1, _HIGHEST_POWER), self.cap_s)
+
+
+def _asked_delay(error: BaseException) -> float:
+    return error.retry_after_s if isinstance(error, RetryableError) else 0.0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.errors import RetryableError, TerminalError, UnknownSaga
+from ensemble.errors import MisconfiguredAdapter, RetryableError, TerminalError, UnknownSaga
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
+    THRICE,
     Controls,
     controlled_service,
     later,
@@ -21,6 +22,12 @@ from tests.support.scripted_service.controlled_service import (
 from tests.support.scripted_service.messages import Announced
 
 DOWN = RetryableError("the provider is down")
+
+
+class TooManyRequests(RetryableError):
+    retry_after_s = 60.0
+
+
 KEYS = [f"k{number}" for number in range(10)]
 PATIENT = RetryPolicy(strategy="fixed", initial_s=60, jitter=0, attempts=100, budget_s=86_400)
 
@@ -179,6 +186,46 @@ def test_a_key_that_failed_keeps_its_used_up_attempts_when_the_circuit_closes(wo
         driver.receive(quick(f"good-{number}", "fine"))
     assert {label: world.calls.count(label) for label in KEYS[:3]} == dict.fromkeys(KEYS[:3], 4)
     assert len(driver.dead_letters) == 3
+
+
+def test_one_failure_of_configuration_is_an_incident_and_uses_up_no_attempts(world: Controls) -> None:
+    """No input is at fault, so that none is given up: it goes on once the configuration is right."""
+    world.errors = dict.fromkeys(KEYS, MisconfiguredAdapter("configuration: wrong credentials"))
+    driver = driver_with(world, THRICE)
+    driver.receive(quick("k0", "k0"))
+    (incident,) = driver.answers(IncidentOpened)
+    assert incident.cause == "MisconfiguredAdapter: configuration: wrong credentials"
+    driver.receive(*(quick(key, key) for key in KEYS[1:]))
+    driver.advance(3600)
+    assert driver.dead_letters == []
+    world.errors.clear()
+    driver.advance(10)
+    assert [texts_of(driver, key) for key in KEYS] == [[key] for key in KEYS]
+
+
+def test_one_key_that_is_refused_as_if_by_configuration_is_given_up(world: Controls) -> None:
+    """Others succeed, so it is no configuration: each time it opens the circuit uses up one of its attempts."""
+    world.errors = {"k0": MisconfiguredAdapter("configuration: forbidden")}
+    driver = driver_with(world, THRICE)
+    driver.receive(quick("k0", "k0"))
+    for number in range(10):
+        driver.receive(quick(f"good-{number}", "fine"))
+        driver.advance(6)
+    assert [letter.key() for letter in driver.dead_letters] == [b"k0"]
+
+
+def test_neither_retries_nor_probes_come_before_the_other_side_wants_them(world: Controls) -> None:
+    world.errors = dict.fromkeys(KEYS, TooManyRequests("slow down"))
+    driver = driver_with(world, RetryPolicy(strategy="fixed", initial_s=1, jitter=0))
+    driver.receive(quick("k0", "k0"))
+    driver.advance(59)
+    assert world.calls == ["k0"]
+    driver.receive(*(quick(key, key) for key in KEYS))
+    world.calls.clear()
+    driver.advance(58)
+    assert world.calls == []
+    driver.advance(60)
+    assert len(world.calls) == 1
 
 
 def test_an_unknown_saga_says_nothing_of_its_handler(world: Controls) -> None:

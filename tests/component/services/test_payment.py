@@ -14,12 +14,24 @@ from contracts import (
 )
 from ensemble.errors import ConfigurationError
 from ensemble.testing.driver import ServiceTestDriver
-from services.payment.ports import ChargeRequest, RefundRequest
+from services.payment.ports import Captured, ChargeRequest, Declined, RefundRequest
 from services.payment.service import configured_provider, payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
 
 CONFIRMED = PaymentConfirmed(order_id="o-1", amount=500, currency="EUR", charge_id="ch_o-1:charge")
+
+
+class WrongCapture(InMemoryPaymentGateway):
+    """Captures something else than it was asked for."""
+
+    def __init__(self, captured: Captured) -> None:
+        super().__init__()
+        self._captured = captured
+
+    async def charge(self, request: ChargeRequest) -> Captured | Declined:
+        self.captured[request.key] = self._captured.amount
+        return self._captured
 
 
 def refunded(amount: int) -> PaymentRefunded:
@@ -168,6 +180,20 @@ def test_a_charge_that_is_given_up_is_told_as_the_attempt_of_its_step(driver: Se
     assert isinstance(failed, CommandFailed)
     assert (failed.command, failed.command_attempt) == ("ProcessPayment", 3)
     assert failed.message.startswith("AttemptCharge: the outcome of o-1:charge")
+
+
+@pytest.mark.parametrize("captured", [Captured("ch_1", 1, "EUR"), Captured("ch_1", 500, "USD"), Captured("ch_1", 1)])
+def test_a_capture_of_something_else_is_refused_and_told(captured: Captured) -> None:
+    """The order counts as unpaid; its refund gives back what was captured."""
+    driver = ServiceTestDriver(payment_service(WrongCapture(captured)))
+    driver.receive(process_payment(), attempt_charge())
+
+    (failed,) = driver.emitted
+    assert isinstance(failed, CommandFailed)
+    assert (failed.command, failed.error, len(driver.dead_letters)) == ("ProcessPayment", "TerminalError", 1)
+    driver.clear()
+    driver.receive(refund_payment())
+    assert driver.outputs == [refunded(captured.amount)]
 
 
 def test_a_charge_of_an_earlier_release_says_no_attempt(driver: ServiceTestDriver) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ensemble.engine.failures.circuit_breaker import MOST_CAUSES, CircuitBreakers, OpenCircuit, cause_of
+from ensemble.engine.failures.circuit_breaker import MOST_CAUSES, CircuitBreakers, Failure, OpenCircuit, cause_of
 from ensemble.policies.service import OutagePolicy
 
 DOWN = "GatewayDown: refused"
@@ -18,7 +18,7 @@ def out_at_three(probe_s: float = 5) -> CircuitBreakers:
 
 def fail(outages: CircuitBreakers, keys: Iterable[str], cause: str = DOWN, now: int = 0) -> list[OpenCircuit]:
     """One failure for each key, all at `now`; the outages that began."""
-    return [began for key in keys if (began := outages.failed(CHARGE, key, cause, now))]
+    return [began for key in keys if (began := outages.failed(CHARGE, Failure(key, cause), now))]
 
 
 def test_is_out_after_so_many_keys_failed_for_one_cause() -> None:
@@ -67,6 +67,21 @@ def test_probes_with_one_record_at_a_time() -> None:
     fail(outages, ["d"], now=60_000)
     assert outages.probe_at(CHARGE) == 65_000
     assert [outages.may_try(CHARGE, "e", at) for at in (64_999, 65_000)] == [False, True]
+
+
+def test_one_failure_of_the_handler_itself_is_enough() -> None:
+    outages = out_at_three()
+    began = outages.failed(CHARGE, Failure("a", DOWN, is_of_handler=True), 0)
+    assert began == OpenCircuit(CHARGE, DOWN, since=0, count=1)
+
+
+def test_no_probe_comes_before_the_other_side_wants_one() -> None:
+    outages = out_at_three(probe_s=5)
+    fail(outages, ["a", "b"])
+    outages.failed(CHARGE, Failure("c", DOWN, retry_after_s=60), 0)
+    assert [outages.may_try(CHARGE, "d", at) for at in (59_999, 60_000)] == [False, True]
+    outages.failed(CHARGE, Failure("d", DOWN, retry_after_s=2), 60_000)
+    assert outages.probe_at(CHARGE) == 65_000
 
 
 def test_a_success_ends_the_outage() -> None:
@@ -172,7 +187,7 @@ def test_any_life_keeps_to_one_incident_and_one_probe(life: list[Attempt]) -> No
         match attempt.result:
             case "down" | "timeout" as cause:
                 failed.setdefault(cause, set()).add(attempt.key)
-                began = outages.failed(CHARGE, attempt.key, cause, now)
+                began = outages.failed(CHARGE, Failure(attempt.key, cause), now)
                 assert (began is not None) == (not was_open and len(failed[cause]) >= 3)
                 last_probe = now if was_open or began else last_probe
                 open_probes.discard(attempt.key)

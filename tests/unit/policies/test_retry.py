@@ -49,6 +49,19 @@ def test_begins_no_attempt_after_the_budget() -> None:
     assert policy.delay_after(2, GatewayDown(), 1.6) is None
 
 
+def asking(retry_after_s: float) -> RetryableError:
+    """Return the error of another side that wants to be left alone for so long."""
+    error = RetryableError("too many requests")
+    error.retry_after_s = retry_after_s
+    return error
+
+
+@pytest.mark.parametrize(("asked_s", "expected"), [(0, 1), (0.5, 1), (45, 45), (300, 100), (1e12, 100)])
+def test_waits_as_long_as_the_other_side_asks_but_not_past_the_budget(asked_s: float, expected: float) -> None:
+    policy = RetryPolicy(initial_s=1, cap_s=30, jitter=0, budget_s=120)
+    assert policy.delay_after(1, asking(asked_s), spent_s=20) == expected
+
+
 def test_chance_takes_off_its_share_and_never_adds() -> None:
     policy = RetryPolicy(strategy="fixed", initial_s=10, jitter=0.5)
     assert [

@@ -16,6 +16,7 @@ from services.payment.domain import (
     declined_payment,
     refund_key,
     refunded_payment,
+    why_not_due,
 )
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
 
@@ -29,6 +30,16 @@ NOTHING_DUE = Payment(order_id="o-1", status="nothing_due", currency="EUR")
 def test_a_charge_is_due_until_its_outcome_is_final() -> None:
     assert [charge_is_due(payment) for payment in (None, CHARGING)] == [True, True]
     assert not any(charge_is_due(payment) for payment in (CAPTURED, DECLINED, REFUNDED, NOTHING_DUE))
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "is_due"),
+    [(500, "EUR", True), (500, "eur", True), (1, "EUR", False), (501, "EUR", False), (500, "USD", False)],
+)
+def test_what_was_taken_has_to_be_what_was_due(amount: int, currency: str, is_due: bool) -> None:
+    reason = why_not_due(attempt_charge(), amount, currency)
+    assert (reason == "") is is_due
+    assert is_due or f"captured {amount} {currency} for o-1, but 500 EUR is due" in reason
 
 
 def test_nothing_is_charged_where_nothing_is_due_however_late() -> None:
@@ -79,4 +90,4 @@ def test_the_provider_knows_an_order_by_keys_that_never_change() -> None:
 
 
 def test_the_charge_asks_for_what_the_payment_asked_for() -> None:
-    assert attempt(process_payment(attempt=3)) == attempt_charge()
+    assert attempt(process_payment(attempt=3)) == attempt_charge(attempt=3)

@@ -29,6 +29,18 @@ def key_text(key: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """One failed attempt, as the circuit breakers look at it."""
+
+    key: str
+    cause: str
+    is_of_handler: bool = False
+    """Whether the handler can serve no input as things are, so that one failure is enough."""
+    retry_after_s: float = 0.0
+    """No probe follows earlier."""
+
+
+@dataclass(frozen=True)
 class OpenCircuit:
     """One incident."""
 
@@ -86,18 +98,19 @@ class CircuitBreakers:
         watched.probe = key
         return True
 
-    def failed(self, handler: str, key: str, cause: str, now: int) -> OpenCircuit | None:
+    def failed(self, handler: str, failure: Failure, now: int) -> OpenCircuit | None:
         """Count a failure. Return the circuit that it opens, if any. Failures of one key count as one towards it."""
         if not self._policy.after:
             return None
         watched = self._watched.setdefault(handler, _Watched())
         if watched.outage is not None:
-            self._count_while_out(watched, watched.outage, key, now)
+            self._count_while_out(watched, watched.outage, failure, now)
             return None
-        streak = _streak(watched, cause, now)
+        streak = _streak(watched, failure.cause, now)
         streak.count += 1
-        streak.keys.add(key)
-        return self._begin(handler, cause, now) if len(streak.keys) >= self._policy.after else None
+        streak.keys.add(failure.key)
+        is_out = failure.is_of_handler or len(streak.keys) >= self._policy.after
+        return self._begin(handler, failure, now) if is_out else None
 
     def succeeded(self, handler: str, now: int) -> OpenCircuit | None:
         """Forget all failures of the handler. Return the circuit that this success closes, if any."""
@@ -129,20 +142,20 @@ class CircuitBreakers:
         """The outages of now, with their counts so far."""
         return tuple(watched.outage for watched in self._watched.values() if watched.outage is not None)
 
-    def _begin(self, handler: str, cause: str, now: int) -> OpenCircuit:
+    def _begin(self, handler: str, failure: Failure, now: int) -> OpenCircuit:
         watched = self._watched[handler]
-        streak = watched.streaks[cause]
-        watched.outage = OpenCircuit(handler, cause, streak.since, streak.count)
-        watched.probe_at = self._next_probe(now)
+        streak = watched.streaks[failure.cause]
+        watched.outage = OpenCircuit(handler, failure.cause, streak.since, streak.count)
+        watched.probe_at = self._next_probe(failure, now)
         return watched.outage
 
-    def _count_while_out(self, watched: _Watched, outage: OpenCircuit, key: str, now: int) -> None:
+    def _count_while_out(self, watched: _Watched, outage: OpenCircuit, failure: Failure, now: int) -> None:
         watched.outage = replace(outage, count=outage.count + 1)
-        if watched.probe == key:
-            watched.probe, watched.probe_at = None, self._next_probe(now)
+        if watched.probe == failure.key:
+            watched.probe, watched.probe_at = None, self._next_probe(failure, now)
 
-    def _next_probe(self, now: int) -> int:
-        return now + round(self._policy.probe_s * 1000)
+    def _next_probe(self, failure: Failure, now: int) -> int:
+        return now + round(max(self._policy.probe_s, failure.retry_after_s) * 1000)
 
 
 def _streak(watched: _Watched, cause: str, now: int) -> _Streak:

@@ -15,10 +15,18 @@ import structlog
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.attempt_gate import OUTAGE, POLICY
-from ensemble.engine.failures.circuit_breaker import CircuitBreakers, OpenCircuit, cause_of, key_text
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers, Failure, OpenCircuit, cause_of, key_text
 from ensemble.engine.failures.dead_letters import DeadLetters, Exhaustion
 from ensemble.engine.items import Item, Outcome, RecordItem
-from ensemble.errors import FatalError, MisplacedRecord, OutOfScope, RejectedInput, UnknownSaga
+from ensemble.errors import (
+    FatalError,
+    MisconfiguredAdapter,
+    MisplacedRecord,
+    OutOfScope,
+    RejectedInput,
+    RetryableError,
+    UnknownSaga,
+)
 from ensemble.messages.records import message_id
 from ensemble.policies.retry import OnExhaustion
 from ensemble.state.parking import ParkingStore, parked_record
@@ -84,10 +92,13 @@ class Failures:
         if item.rule.policy.is_terminal(failed.error):
             self.forget(item)
             return self._exhausted(failed)
+        was_open = self._breakers.is_open(item.rule.handler)
         if isinstance(failed.error, UnknownSaga):  # this key's state, not its handler, is what fails
             self.forget(item)
         else:
             self._count(failed)
+        if was_open and isinstance(failed.error, MisconfiguredAdapter):
+            return self._park_until_closed(failed)
         return self._by_policy(failed)
 
     def succeeded(self, item: Item, outcome: Outcome) -> None:
@@ -118,10 +129,13 @@ class Failures:
         delay = rule.policy.delay_after(failed.attempts, failed.error, spent_s, _random_fraction(failed))
         if delay is None:
             return self._exhausted(failed)
-        entry = self._failed_entry(failed)
         if is_open:
-            return self._park(failed, entry.with_blocker("outage", f"{OUTAGE}/{rule.handler}"))
-        return self._park(failed, entry.with_due_at(self._batch.now + round(delay * 1000)))
+            return self._park_until_closed(failed)
+        return self._park(failed, self._failed_entry(failed).with_due_at(self._batch.now + round(delay * 1000)))
+
+    def _park_until_closed(self, failed: FailedInput) -> Outcome:
+        """Park the input until its handler's circuit closes, or it is the probe."""
+        return self._park(failed, self._failed_entry(failed).with_blocker("outage", f"{OUTAGE}/{failed.item.rule.handler}"))
 
     def _spent_s(self, failed: FailedInput) -> float:
         first = failed.entry.first_failed_at if failed.entry else None
@@ -199,8 +213,7 @@ class Failures:
         self._incidents.clear()
 
     def _count(self, failed: FailedInput) -> None:
-        handler, cause = failed.item.rule.handler, cause_of(failed.error)
-        circuit = self._breakers.failed(handler, key_text(failed.item.key), cause, self._batch.now)
+        circuit = self._breakers.failed(failed.item.rule.handler, _failure(failed), self._batch.now)
         if circuit is not None:
             log.warning("incident.opened", handler=circuit.handler, cause=circuit.cause, failures=circuit.count)
             self._emit_opened(circuit)
@@ -219,6 +232,13 @@ class Failures:
     def _emit(self, incident: IncidentOpened | IncidentClosed) -> None:
         self._incidents.append(incident)
         self._batch.emit_operation_event(incident)
+
+
+def _failure(failed: FailedInput) -> Failure:
+    error, budget_s = failed.error, failed.item.rule.policy.budget_s
+    asked_s = min(error.retry_after_s, budget_s) if isinstance(error, RetryableError) else 0.0
+    is_of_handler = isinstance(error, MisconfiguredAdapter)
+    return Failure(key_text(failed.item.key), cause_of(error), is_of_handler, asked_s)
 
 
 def _exhaustion(failed: FailedInput) -> Exhaustion:
