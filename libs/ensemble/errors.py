@@ -5,6 +5,7 @@
     |   +-- AttemptTimedOut     an async handler outlived its attempt
     |   +-- Stopped             a partition takes no records now: paused, or no room for more parked ones
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
+    |   +-- MisconfiguredAdapter  the other side refuses this service, not the input: its handler is out at once
     |   +-- UnknownSaga         a state of a saga, or of a version of it, that this release cannot go on with
     +-- TerminalError           will never be processed: dead-lettered at once
     |   +-- RejectedInput       the input itself is wrong, nothing behind it depends on it: its key goes on
@@ -15,6 +16,7 @@
     |   +-- UnencodableMessage  a message holds a value that its schema has no room for
     |   +-- OutOfScope          a handler touched state of another key than its record's
     |   +-- UndeclaredOutput    a handler emitted or sent what its bus does not declare
+    |   +-- ParkingKeyFull      too many records wait under the key already
     |   +-- OversizedOutput     an output is larger than its topic takes
     +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
     |   +-- SchemaDrift         a message class differs from its .avsc
@@ -123,6 +125,10 @@ class OutOfScope(TerminalError):
 
 class UndeclaredOutput(TerminalError):
     """A handler emitted or sent a message that its bus does not declare."""
+
+
+class ParkingKeyFull(TerminalError):
+    """Too many records wait under one key, so that this one cannot. It is dead-lettered, and its key stays parked."""
 
 
 class OversizedOutput(TerminalError):

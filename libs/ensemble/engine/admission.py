@@ -10,7 +10,7 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.routes import Input, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
-from ensemble.messages.records import ConsumedRecord, bounded_id, message_id, place_of
+from ensemble.messages.records import ConsumedRecord, StoredRecord, bounded_id, message_id, place_of
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
 from ensemble.state.deduplication import SeenWindow, window_entry
@@ -51,6 +51,15 @@ class Admission:
             return False
         return True
 
+    def drop_if_handled(self, record: ConsumedRecord, input_topic: Input) -> bool:
+        """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
+        if self._seen is None or not input_topic.topic.external:
+            return False
+        entry = entry_of(record)
+        was_handled = self._seen.entry_like(entry) == entry or self._seen.has_id(record.key() or b"", message_id(record))
+        self._batch.counts.duplicates += was_handled
+        return was_handled
+
     def _is_duplicate(self, record: ConsumedRecord, layer: RecordLayer) -> bool:
         """Return whether an outsider's record was handled before; if not, its entry is on the layer.
 
@@ -73,6 +82,15 @@ class Admission:
         self._batch.counts.handled += 1
         if layer.window_entry and self._seen is not None:
             self._seen.add(layer.window_entry, self._batch.now)
+
+
+def entry_of(record: ConsumedRecord) -> bytes:
+    """Return the window's entry of a record, edited or not: equal entries are one message, published twice."""
+    headers = dict(record.headers() or ())
+    original = record.original if isinstance(record, StoredRecord) else None
+    topic, key, source = record.topic() or "", record.key() or b"", headers.get("ce_source") or b""
+    value = original or record.value() or b""
+    return window_entry(topic, key, source, message_id=message_id(record, headers), value=value)
 
 
 def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:

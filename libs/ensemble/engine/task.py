@@ -181,12 +181,15 @@ class PartitionTask:
 
     def _begin(self, item: RecordItem) -> None:
         """Handle a record, unless it has to wait for its key or for a call that its key needs."""
-        if self.parked.needs_care and self.parked.park_if_needed(item):
+        if self.parked.needs_care and self._is_dropped_or_parked(item):
             return
         if item.route.is_async or (self.calls.queued and item.record.key() in self.calls.queued):
             self.calls.add(AsyncCall(item))
         else:
             self._run(item)
+
+    def _is_dropped_or_parked(self, item: RecordItem) -> bool:
+        return self._admission.drop_if_handled(item.record, item.input_topic) or self.parked.park_if_needed(item)
 
     def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
         """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""

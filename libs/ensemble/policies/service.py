@@ -17,10 +17,12 @@ STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=STRICT)
 class ParkingLimits:
-    """How many records may wait parked; beyond that the partition takes no more records, and loses none."""
+    """How many records may wait parked."""
 
     per_key: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Beyond that, further records of the key are dead-lettered."""
     per_partition: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    """Beyond that, the partition takes no more records, and loses none."""
 
 
 @dataclass(frozen=True, config=STRICT)

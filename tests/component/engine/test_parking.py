@@ -318,11 +318,62 @@ def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDrive
 # -- bounds ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "bounds", [ParkingLimits(per_key=2), ParkingLimits(per_partition=2)], ids=["per key", "per partition"]
-)
-def test_a_full_partition_takes_no_more_and_loses_nothing(world: Controls, bounds: ParkingLimits) -> None:
-    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, bounds))
+@pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
+def test_a_full_key_gives_up_its_own_records_and_stops_no_other(world: Controls, make: type) -> None:
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, ParkingLimits(per_key=2)))
+    other = next(
+        f"b{number}" for number in range(99) if driver._partition(f"b{number}".encode()) == driver._partition(b"a")
+    )
+    world.errors["a1"] = NOT_NOW
+    driver.receive(make("a", "a1"), make("a", "a2"), make("a", "a3"), make(other, "b1"))
+    assert (parked_labels(driver), texts_of(driver, other)) == (["a1", "a2"], ["b1"])
+    (letter,) = driver.dead_letters
+    assert header(letter, "__streams.errors.exception") == "ParkingKeyFull"
+    assert (header(letter, "ensemble.attempts"), header(letter, "ensemble.disposition")) == ("0", "skip")
+    world.errors.clear()
+    driver.advance(1)
+    driver.redrive(letter)
+    assert texts_of(driver) == ["a1", "a2", "a3"]
+
+
+@pytest.mark.parametrize("make", [quick, slow], ids=["plain", "async"])
+@pytest.mark.parametrize("limit", [ParkingLimits(per_key=2), ParkingLimits(per_partition=2)], ids=["key", "partition"])
+def test_duplicates_of_what_waits_are_dropped_and_take_no_room(
+    world: Controls, make: type, limit: ParkingLimits
+) -> None:
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, limit))
+    world.errors["a1"] = NOT_NOW
+    driver.receive(make("a", "a1"), message_id="one")
+    driver.receive(make("a", "a2"), message_id="two")
+    for _ in range(3):
+        driver.receive(make("a", "a1"), message_id="one")
+        driver.receive(make("a", "a2"), message_id="two")
+    assert (parked_labels(driver), driver.dead_letters) == (["a1", "a2"], [])
+    world.errors.clear()
+    driver.advance(1)
+    assert texts_of(driver) == ["a1", "a2"]
+
+
+def test_a_duplicate_of_what_was_handled_is_dropped_although_its_key_is_parked(
+    driver: ServiceTestDriver, world: Controls
+) -> None:
+    driver.receive(quick("a", "a0"), message_id="zero")
+    world.errors["a1"] = NOT_NOW
+    driver.receive(quick("a", "a1"))
+    driver.receive(quick("a", "a0"), message_id="zero")
+    assert parked_labels(driver) == ["a1"]
+
+
+def test_one_id_of_two_senders_is_two_messages(driver: ServiceTestDriver, world: Controls) -> None:
+    world.errors["a1"] = NOT_NOW
+    first, second = driver.record_of(quick("a", "a1"), "one"), driver.record_of(quick("a", "a2"), "one")
+    second.raw_headers.append(("ce_source", b"/another/shop"))
+    driver.receive_records([first, second])
+    assert parked_labels(driver) == ["a1", "a2"]
+
+
+def test_a_full_partition_takes_no_more_and_loses_nothing(world: Controls) -> None:
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, ParkingLimits(per_partition=2)))
     world.errors["a1"] = NOT_NOW
     with pytest.raises(Stopped, match="no room for more"):
         driver.receive(quick("a", "a1"), quick("a", "a2"), quick("a", "a3"))

@@ -159,6 +159,13 @@ class Failures:
         failed.layer.merge(self._batch.outputs)
         return Outcome.SKIPPED
 
+    def reject(self, item: Item, error: Exception, layer: RecordLayer) -> None:
+        """Dead-letter an input that was not tried, and go on without it."""
+        self._batch.counts.dead_lettered += 1
+        exhaustion = Exhaustion(type(error).__name__, str(error), 0, OnExhaustion.SKIP)
+        self._dead_letters.stage(item, layer, exhaustion, error=error, now=self._batch.now)
+        layer.merge(self._batch.outputs)
+
     def _give_up(self, failed: FailedInput) -> None:
         self._batch.counts.dead_lettered += 1
         now = self._batch.now

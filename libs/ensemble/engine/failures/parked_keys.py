@@ -7,14 +7,14 @@ from typing import Final, Literal
 
 import structlog
 
-from ensemble.engine.admission import identify
+from ensemble.engine.admission import entry_of, identify
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate, is_outage, status_of
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.items import Item, RecordItem
-from ensemble.errors import Stopped
+from ensemble.errors import ParkingKeyFull, Stopped
 from ensemble.messages.records import message_id
 from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore, parked_record
@@ -28,35 +28,36 @@ _KEYS_A_TURN: Final = 200
 
 
 class ParkingCapacity:
-    """How much may wait parked in one partition. Beyond that it takes no more: nothing is lost, memory is bounded."""
+    """How much may wait parked in one partition, and of one key: nothing is lost, and memory is bounded."""
 
     def __init__(self, parking: ParkingStore, limits: ParkingLimits) -> None:
         self._parking, self._limits = parking, limits
-        self._refused_key: bytes | None = None
+        self._has_refused = False
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the partition can park no record of any key."""
         return self._parking.record_count >= self._limits.per_partition
 
-    def check(self, key: bytes) -> None:
-        """Raise Stopped if no record of `key` could be parked, whether its key is parked yet or not."""
-        if self._is_full(key):
-            self._refused_key = key
-            raise Stopped(
-                f"{self._parking.record_count} records are parked, {self._parking.depth(key)} of them under key "
-                f"{key.decode(errors='replace')!r}: there is no room for more"
-            )
+    def check(self) -> None:
+        """Raise Stopped if no record could be parked, whether its key is parked yet or not."""
+        if self.is_exhausted:
+            self._has_refused = True
+            raise Stopped(f"{self._parking.record_count} records are parked: there is no room for more")
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is still no room for the record that was refused last."""
-        if self._refused_key is not None and not self._is_full(self._refused_key):
-            self._refused_key = None
-        return self._refused_key is not None
+        """Whether a record was refused, and there is still no room for one."""
+        self._has_refused = self._has_refused and self.is_exhausted
+        return self._has_refused
 
-    def _is_full(self, key: bytes) -> bool:
-        return self.is_exhausted or self._parking.depth(key) >= self._limits.per_key
+    def check_key(self, key: bytes) -> None:
+        """Raise ParkingKeyFull if no more records of `key` may wait."""
+        if self._parking.depth(key) >= self._limits.per_key:
+            raise ParkingKeyFull(
+                f"{self._limits.per_key} records wait under key {key.decode(errors='replace')!r}, as many as "
+                "[parking] per_key allows; redrive this one when they are through"
+            )
 
 
 class ParkedKeys:
@@ -113,8 +114,8 @@ class ParkedKeys:
         if not key:
             return False
         is_parked = key in self._parking.keys
-        if not (is_parked and self._passes(key, item)):
-            self._capacity.check(key)
+        if self._capacity.is_exhausted and not (is_parked and self._needs_no_room(item)):
+            self._capacity.check()
         if is_parked:
             self.append(item)
             return True
@@ -139,19 +140,51 @@ class ParkedKeys:
     def append(self, item: RecordItem) -> None:
         """Let a record wait behind the others of its key.
 
-        A resend collapses into the record that it repeats. An undo closes the records that it makes moot, and is due at
-        once.
+        A duplicate is dropped. A resend collapses into the record that it repeats. An undo closes the records that it
+        makes moot, and is due at once. Where too many wait already, the record is dead-lettered.
         """
+        if self._is_duplicate(item):
+            self._batch.counts.duplicates += 1
+            return
         waiting = parked_record(item.record, item.rule.name, message_id(item.record), self._batch.now)
-        self._batch.counts.parked += 1
-        same = (entry for entry in self._parking.records(item.key) if entry[1].message == waiting.message)
-        if item.route.collapses and (repeated := next(same, None)) is not None:
+        if (repeated := self._repeated(item)) is not None:
             self._collapse(item, repeated, waiting)
-        else:
-            self._parking.append(item.key, waiting)
-            self._let_undo_pass(item.key)
+        elif not self._append(item, waiting):
+            return
+        self._batch.counts.parked += 1
         if item.route.collapses and not generation_of(item.record):
             self._notify_of_given_up_head(item)
+
+    def _append(self, item: RecordItem, waiting: ParkedRecord) -> bool:
+        """Put a record at the end of the queue. Return whether there was room for it; if not, it is dead-lettered."""
+        try:
+            if not self._passes(item.key, item):
+                self._capacity.check_key(item.key)
+        except ParkingKeyFull as error:
+            layer = RecordLayer()
+            identify(item.record, layer, self._batch.time)
+            self._failures.reject(item, error, layer)
+            return False
+        self._parking.append(item.key, waiting)
+        self._let_undo_pass(item.key)
+        return True
+
+    def _needs_no_room(self, item: RecordItem) -> bool:
+        return self._passes(item.key, item) or self._repeated(item) is not None or self._is_duplicate(item)
+
+    def _repeated(self, item: RecordItem) -> tuple[int, ParkedRecord] | None:
+        """Return the parked record that `item` sends again as a new attempt, with its number."""
+        if not item.route.collapses:
+            return None
+        records = self._parking.records(item.key)
+        return next((entry for entry in records if entry[1].message == item.rule.name), None)
+
+    def _is_duplicate(self, item: RecordItem) -> bool:
+        """Return whether an outsider's record is one of those that wait. A redrive never is."""
+        if not item.input_topic.topic.external or generation_of(item.record):
+            return False
+        entry = entry_of(item.record)
+        return any(entry_of(parked.as_record()) == entry for _, parked in self._parking.records(item.key))
 
     def _is_out_of_the_way(self, item: RecordItem) -> bool:
         """Return whether no record of the item's key waits, and nothing else is in its way: the usual case."""
