@@ -135,7 +135,8 @@ class Failures:
 
     def _park_until_closed(self, failed: FailedInput) -> Outcome:
         """Park the input until its handler's circuit closes, or it is the probe."""
-        return self._park(failed, self._failed_entry(failed).with_blocker("outage", f"{OUTAGE}/{failed.item.rule.handler}"))
+        blocker = f"{OUTAGE}/{failed.item.rule.handler}"
+        return self._park(failed, self._failed_entry(failed).with_blocker("outage", blocker))
 
     def _spent_s(self, failed: FailedInput) -> float:
         first = failed.entry.first_failed_at if failed.entry else None
@@ -149,7 +150,7 @@ class Failures:
                 self._dead_letters.notify_sender(failed.item, failed.layer, _exhaustion(failed))
                 outcome = self._park(failed, self._failed_entry(failed).with_blocker("paused", POLICY))
             case _:
-                outcome = self._park(failed, self._failed_entry(failed).dead_lettered())
+                outcome = self._park(failed, self._failed_entry(failed).with_dead_letter())
                 self._give_up(failed)
         failed.layer.merge(self._batch.outputs)
         return outcome
