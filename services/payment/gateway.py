@@ -22,13 +22,13 @@ _JSON = {"Content-Type": "application/json"}
 class HttpPaymentGateway:
     """One attempt per call, bounded by `attempt_timeout_s`; the caller decides when to ask again.
 
-    Connections are kept alive and belong to the event loop of the first call: `close` on that loop.
+    Connections are kept alive and belong to the event loop of the first call: `close` on that loop. There are as many
+    as calls at once, which the caller bounds too: waiting for a connection would count as the provider's silence.
     """
 
-    def __init__(self, url: str, attempt_timeout_s: float = 5.0, connections: int = 256) -> None:
+    def __init__(self, url: str, attempt_timeout_s: float = 5.0) -> None:
         self._url = url.rstrip("/")
         self._timeout = ClientTimeout(total=attempt_timeout_s)
-        self._connections = connections
         self._session: ClientSession | None = None
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
@@ -99,7 +99,7 @@ class HttpPaymentGateway:
     def _opened(self) -> ClientSession:
         if self._session is None or self._session.closed:
             loop = asyncio.get_running_loop()
-            connector = TCPConnector(limit=self._connections, loop=loop)
+            connector = TCPConnector(limit=0, loop=loop)
             self._session = ClientSession(connector=connector, timeout=self._timeout, cookie_jar=DummyCookieJar())
         return self._session
 

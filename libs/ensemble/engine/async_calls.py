@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ensemble.engine.compiled import CompiledService
 from ensemble.engine.items import RecordItem
 from ensemble.errors import AttemptTimedOut
 from ensemble.state.unit_of_work import RecordLayer
@@ -28,6 +29,8 @@ class AsyncCall:
     layer: RecordLayer = field(default_factory=RecordLayer)
     error: Exception | None = None
     is_duplicate: bool = False
+    is_withheld: bool = False
+    """Whether its handlers were not called, because their circuit had opened by the time it had a slot."""
     is_in_flight: bool = False
     is_committed: bool = False
     """Whether the batch that left it in flight has committed."""
@@ -142,6 +145,11 @@ def _cancel(calls: list[AsyncCall]) -> list[AsyncCall]:
         if call.running is not None and not call.running.done():
             call.running.cancel()
     return calls
+
+
+def call_slots(compiled: CompiledService) -> asyncio.Semaphore:
+    """Return as many slots as a process of the service may make calls side by side."""
+    return asyncio.Semaphore(compiled.limits.policies.calls.at_once)
 
 
 async def first_finished(in_flight: Iterable[AsyncCall], wait_s: float) -> None:

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, Final
 
 from ensemble.engine.admission import Admission, identify, why_refused
-from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers
+from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers, call_slots
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
 from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate
-from ensemble.engine.failures.circuit_breaker import CircuitBreakers
+from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
 from ensemble.engine.items import Outcome, RecordItem, RefusedItem, TimerItem
@@ -58,13 +58,18 @@ class PartitionTask:
         partition: int,
         breakers: CircuitBreakers | None = None,
         new_schemas: NewSchemas | None = None,
+        *,
+        slots: asyncio.Semaphore | None = None,
     ) -> None:
-        """Make the task of `partition`. `breakers` and `new_schemas` are the process's; a task alone has its own."""
+        """Make the task of `partition`. `breakers`, `new_schemas`, `slots` are the process's; a task alone has its own.
+
+        A call of async handlers has one of the `slots` while it is made.
+        """
         self.plan, self.partition = plan, partition
         self.stores = stores = plan.open_stores()
         self._batch = batch = Batch(plan.operation_routes)
         self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
-        self._new_schemas = new_schemas or NewSchemas(plan)
+        self._new_schemas, self._slots = new_schemas or NewSchemas(plan), slots or call_slots(plan)
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
@@ -315,8 +320,12 @@ class PartitionTask:
         item, layer = call.item, call.layer
         current_layer.set(layer)
         call.is_duplicate = not self._admission.admit(item.record, item.input_topic, layer)
-        if not call.is_duplicate:
-            await call_handlers(item, layer, partial(self.plan.roles.bind_one, stores=self.stores, layer=layer))
+        if call.is_duplicate:
+            return
+        async with self._slots:
+            call.is_withheld = not self._breakers.may_go_on(item.rule.handler, key_text(item.key))
+            if not call.is_withheld:
+                await call_handlers(item, layer, partial(self.plan.roles.bind_one, stores=self.stores, layer=layer))
 
     def _park_queued(self, key: bytes) -> None:
         """Park the queued records of a key that is parked by now."""
@@ -331,6 +340,9 @@ class PartitionTask:
             self._drain(call.key)
 
     def _outcome_of(self, call: AsyncCall) -> Outcome:
+        if call.is_withheld:
+            self.parked.park_untried(call.item)
+            return Outcome.WAITING
         error = call.error
         try:
             if error is None and not call.is_duplicate:

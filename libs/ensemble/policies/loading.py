@@ -13,18 +13,19 @@ from ensemble.errors import did_you_mean
 from ensemble.messages import Command, Message
 from ensemble.policies.checking import check_names, check_table, check_tables, check_values
 from ensemble.policies.retry import NEVER_AGAIN, OnExhaustion, RetryPolicy
-from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policies.sources import DEFAULT, PolicyValue, PolicyValues, make_policy, origin_of, overlay, plain
 from ensemble.policies.toml_file import NO_FILE, Fault, PolicyFile, Where, find_policy_file
 from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings
 
-T = TypeVar("T", bound=RetryPolicy | ParkingLimits | OutagePolicy)
+T = TypeVar("T", bound=RetryPolicy | ParkingLimits | OutagePolicy | CallLimits)
 
 _RETRY: Final = ("retry",)
 _PARKING: Final = ("parking",)
 _OUTAGE: Final = ("outage",)
-_SECTIONS: Final = ("retry", "handlers", "parking", "outage")
+_CALLS: Final = ("calls",)
+_SECTIONS: Final = ("retry", "handlers", "parking", "outage", "calls")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def _check(service: Service, file: PolicyFile, environment: PolicyValues) -> Ite
         yield from _check_retry(file, ("handlers", name), below, environment)
     yield from check_table(file, _PARKING, ParkingLimits, plain(_defaults(ParkingLimits)))
     yield from check_table(file, _OUTAGE, OutagePolicy, plain(_defaults(OutagePolicy)))
+    yield from check_table(file, _CALLS, CallLimits, plain(_defaults(CallLimits)))
 
 
 def _check_sections(service: Service, file: PolicyFile, subjects: Mapping[str, Any]) -> Iterator[Fault]:
@@ -165,13 +167,15 @@ def _merge(file: PolicyFile, environment: PolicyValues) -> LoadedPolicies:
     }
     parking = overlay(_defaults(ParkingLimits), file, _PARKING)
     outage = overlay(_defaults(OutagePolicy), file, _OUTAGE)
+    calls = overlay(_defaults(CallLimits), file, _CALLS)
     policies = ServicePolicies(
         retry=_make_retry(file, _RETRY, retry, environment),
         handlers={name: _make_handler(file, name, values, environment) for name, values in handlers.items()},
         parking=make_policy(ParkingLimits, plain(parking)),
         outage=make_policy(OutagePolicy, plain(outage)),
+        calls=make_policy(CallLimits, plain(calls)),
     )
-    tables = (retry, *handlers.values(), parking, outage)
+    tables = (retry, *handlers.values(), parking, outage, calls)
     return LoadedPolicies(policies, tuple(value for table in tables for value in table.values()), ())
 
 

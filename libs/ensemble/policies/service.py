@@ -36,6 +36,14 @@ class OutagePolicy:
 
 
 @dataclass(frozen=True, config=STRICT)
+class CallLimits:
+    """How many calls of async handlers a process makes side by side."""
+
+    at_once: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Beyond that, a call waits for its turn; the time of its attempt does not run yet."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class ServicePolicies:
     """All policies of one service."""
 
@@ -45,6 +53,7 @@ class ServicePolicies:
     """Policies by message type, or by the name of a timer."""
     parking: ParkingLimits = field(default_factory=ParkingLimits)
     outage: OutagePolicy = field(default_factory=OutagePolicy)
+    calls: CallLimits = field(default_factory=CallLimits)
 
     def for_message(self, name: str) -> RetryPolicy:
         """Return the policy of the message type, or of the timer, of that name."""

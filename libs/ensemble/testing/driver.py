@@ -21,7 +21,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from ensemble.clock import ManualClock
-from ensemble.engine.async_calls import AsyncCall, first_finished
+from ensemble.engine.async_calls import AsyncCall, call_slots, first_finished
 from ensemble.engine.compiled import NewSchemas, compile_service
 from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
@@ -164,8 +164,11 @@ class ServiceTestDriver:
         """Forget all that a process knows and rebuild it from changelogs and ledgers."""
         for task in self._tasks.values():
             task.close()
-        breakers, new_schemas = CircuitBreakers(self.plan.limits.policies.outage), NewSchemas(self.plan)
-        self._tasks = {p: PartitionTask(self.plan, p, breakers, new_schemas) for p in range(self.service.partitions)}
+        shared, slots = (
+            (CircuitBreakers(self.plan.limits.policies.outage), NewSchemas(self.plan)),
+            call_slots(self.plan),
+        )
+        self._tasks = {p: PartitionTask(self.plan, p, *shared, slots=slots) for p in range(self.service.partitions)}
         for task in self._tasks.values():
             self._topics.restore(task, self.plan)
 

@@ -6,7 +6,7 @@ import pytest
 
 from ensemble.errors import RetryableError
 from ensemble.policies.retry import RetryPolicy
-from ensemble.policies.service import OutagePolicy
+from ensemble.policies.service import CallLimits, OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.controlled_service import (
     QUIET,
@@ -187,3 +187,52 @@ def test_many_calls_may_be_in_flight_at_once(world: Controls) -> None:
         world.let_go(key)
         driver.land()
     assert all(texts_of(driver, key) == [key] for key in keys)
+
+
+# -- how many at once -------------------------------------------------------------------------------------------------
+
+
+def few_at_once(world: Controls, at_once: int, attempt_timeout_s: float, outage: OutagePolicy) -> ServiceTestDriver:
+    policy = RetryPolicy(strategy="fixed", initial_s=60, jitter=0, attempt_timeout_s=attempt_timeout_s)
+    calls = CallLimits(at_once=at_once)
+    return ServiceTestDriver(controlled_service(world), limits=limits(policy, None, outage, calls), call_wait_s=0.01)
+
+
+def test_no_more_calls_are_made_at_once_than_the_policy_says(world: Controls) -> None:
+    """Over all partitions. Another one begins when one ends, and waiting records wait in flight."""
+    keys = [f"k{number}" for number in range(5)]
+    for key in keys:
+        world.hang(key)
+    driver = few_at_once(world, 2, 30, QUIET)
+    driver.receive(*(slow(key, key) for key in keys))
+    assert len(world.calls) == 2
+    assert {driver.parked(key).status for key in keys} == {"in_flight"}  # type: ignore[union-attr]  # all are parked
+    first, _ = world.calls
+    world.let_go(first)
+    driver.land()
+    driver.receive(quick("other", "fine"))
+    assert (texts_of(driver, first), len({*world.calls} - {"fine"})) == ([first], 3)
+
+
+def test_the_time_of_an_attempt_begins_with_its_turn(world: Controls) -> None:
+    """The provider is not silent while nobody has asked it."""
+    world.hang("a1")
+    driver = few_at_once(world, 1, 0.05, QUIET)
+    driver.receive(slow("a", "a1"), slow("b", "b1"))
+    while not texts_of(driver, "b"):
+        driver.land()
+    assert (status(driver), texts_of(driver, "b"), world.calls) == ("retrying", ["b1"], ["a1", "b1"])
+
+
+def test_a_call_whose_circuit_opened_before_its_turn_is_not_made(world: Controls) -> None:
+    keys = [f"k{number}" for number in range(6)]
+    world.errors = dict.fromkeys(keys, RetryableError("down"))
+    driver = few_at_once(world, 1, 30, OutagePolicy(after=3, probe_s=5))
+    driver.receive(*(slow(key, key) for key in keys))
+    driver.advance(0)
+    assert len(world.calls) == 3
+    untried = [key for key in keys if key not in world.calls]
+    assert {driver.parked(key).status for key in untried} == {"outage"}  # type: ignore[union-attr]  # all are parked
+    world.errors.clear()
+    driver.advance(70)
+    assert [texts_of(driver, key) for key in keys] == [[key] for key in keys]

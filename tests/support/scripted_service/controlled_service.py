@@ -22,7 +22,7 @@ from ensemble.engine.routes import Limits
 from ensemble.messages.codec import decoders_for
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import RetryPolicy
-from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.system_messages.state import ParkedRecord
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Script, SlowScript, Told
@@ -96,8 +96,14 @@ def controlled_service(world: Controls) -> Service:
     return Service("shop", catalogue_of("shop"), roles=[carrier], stores=[state_store(Account)])
 
 
-def limits(retry: RetryPolicy = THRICE, parking: ParkingLimits | None = None, outage: OutagePolicy = QUIET) -> Limits:
-    return Limits(ServicePolicies(retry, parking=parking or ParkingLimits(), outage=outage))
+def limits(
+    retry: RetryPolicy = THRICE,
+    parking: ParkingLimits | None = None,
+    outage: OutagePolicy = QUIET,
+    calls: CallLimits | None = None,
+) -> Limits:
+    policies = ServicePolicies(retry, parking=parking or ParkingLimits(), outage=outage, calls=calls or CallLimits())
+    return Limits(policies)
 
 
 def quick(key: str, label: str) -> Script:

@@ -11,7 +11,7 @@ from ensemble import Service, handles, reacts_to
 from ensemble.errors import ConfigurationError, RetryableError
 from ensemble.policies.loading import load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
-from ensemble.policies.service import OutagePolicy, ParkingLimits, ServicePolicies
+from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import find_policy_file, read_policy_file
 from ensemble.settings import RuntimeSettings, load
@@ -53,10 +53,12 @@ def test_without_a_directory_or_a_file_the_defaults_hold(tmp_path: Path) -> None
 
 
 def test_a_file_rules_over_the_defaults(tmp_path: Path) -> None:
-    policies = loaded(tmp_path, "[retry]\nattempts = 3\n[parking]\nper_key = 7\n[outage]\nafter = 0\nprobe_s = 1.5\n")
+    text = "[retry]\nattempts = 3\n[parking]\nper_key = 7\n[outage]\nafter = 0\nprobe_s = 1.5\n[calls]\nat_once = 9\n"
+    policies = loaded(tmp_path, text)
     assert policies.for_message("AttemptCharge").attempts == 3
     assert policies.for_message("AttemptCharge").cap_s == RetryPolicy().cap_s
     assert (policies.parking, policies.outage) == (ParkingLimits(per_key=7), OutagePolicy(after=0, probe_s=1.5))
+    assert policies.calls == CallLimits(at_once=9)
 
 
 def test_a_handler_inherits_what_it_does_not_say(tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ WRONG = {
     "the same twice": ("[retry]\nattempts = 1\nattempts = 2\n", ["not TOML", "line 3"]),
     "unknown section": ("[retyr]\n", ["line 1", "[retyr]", "did you mean retry", "handlers", "outage", "parking"]),
     "another's section": ("[saga]\nstub_s = 1\n", ["line 1", "[saga]", "unknown"]),
-    "outside a section": ("attempts = 3\n", ["line 1", "attempts", "its sections are: handlers, outage"]),
+    "outside a section": ("attempts = 3\n", ["line 1", "attempts", "its sections are: calls, handlers"]),
     "no section": ("retry = 3\n", ["line 1", "retry", "must be a table", "[retry]"]),
     "unknown key": ("[retry]\n\natempts = 3\n", ["line 3", "[retry] atempts", "did you mean attempts?", "cap_s"]),
     "what only the loader says": ('[retry]\norigin = "me"\n', ["line 2", "[retry] origin", "unknown"]),
@@ -143,6 +145,7 @@ WRONG = {
     "never again": ('[retry]\nretryable = ["UndecodableRecord"]\n', ["line 2", "never tried again"]),
     "errors that are no list": ('[retry]\nterminal = "KeyError"\n', ["line 2", "[retry] terminal", "array"]),
     "no limit": ("[parking]\nper_key = 0\n", ["line 2", "[parking] per_key", "greater"]),
+    "no calls": ("[calls]\nat_once = 0\n", ["line 2", "[calls] at_once", "greater"]),
     "probe": ("[outage]\nprobe_s = -1\n", ["line 2", "[outage] probe_s", "greater"]),
 }
 

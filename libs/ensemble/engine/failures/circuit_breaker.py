@@ -98,6 +98,11 @@ class CircuitBreakers:
         watched.probe = key
         return True
 
+    def may_go_on(self, handler: str, key: str) -> bool:
+        """Return whether an attempt that was let through, and waited since, may still begin."""
+        watched = self._watched.get(handler)
+        return watched is None or watched.outage is None or watched.probe == key
+
     def failed(self, handler: str, failure: Failure, now: int) -> OpenCircuit | None:
         """Count a failure. Return the circuit that it opens, if any. Failures of one key count as one towards it."""
         if not self._policy.after:

@@ -137,6 +137,11 @@ class ParkedKeys:
         entry = self._parking.entry(call.key) or self._failures.new_entry(call.item)
         self._failures.park(call.item, entry.with_head_in_flight())
 
+    def park_untried(self, item: Item) -> None:
+        """Park the record of a call that was not made after all, with its head due now."""
+        entry = self._parking.entry(item.key) or self._failures.new_entry(item)
+        self._failures.park(item, entry.with_due_at(self._batch.now))
+
     def append(self, item: RecordItem) -> None:
         """Let a record wait behind the others of its key.
 

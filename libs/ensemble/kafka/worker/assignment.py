@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from ensemble.engine.async_calls import call_slots
 from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
@@ -75,6 +76,7 @@ class Assignment:
         self._plan, self._admin, self._incremental = plan, admin, incremental
         self._before_revoke = before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
+        self._call_slots = call_slots(plan)
         self.membership = Membership()
         self.running: dict[int, PartitionTask] = {}
         self.restoring: dict[int, PartitionTask] = {}
@@ -171,7 +173,7 @@ class Assignment:
             self._offsets[place.topic, place.partition] = place.offset
 
     def _new_task(self, partition: int) -> PartitionTask:
-        task = PartitionTask(self._plan, partition, self.breakers, self._new_schemas)
+        task = PartitionTask(self._plan, partition, self.breakers, self._new_schemas, slots=self._call_slots)
         task.start_at(self._starts_at[partition])
         return task
 
