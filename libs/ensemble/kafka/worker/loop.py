@@ -6,7 +6,6 @@ load.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from itertools import chain
@@ -24,8 +23,8 @@ from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.records import TopicPlace
-from ensemble.kafka.worker.adapters import close_adapters
 from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
@@ -84,10 +83,10 @@ class Loop:
         self._restoration: Restoration | None = None
         self._stopping = False
         self._skipped_since: float | None = None
-        self._async = asyncio.Runner()
+        self._calls = CallLoop()
         self._cycle = BatchCycle(
             plan.clock,
-            lambda calls: self._async.get_loop().run_until_complete(calls),
+            lambda calls: self._calls.run(calls, has_calls=bool(self._wakeups.in_flight())),
             due_until=self._gate.open_until,
             call_wait_s=settings.call_wait_s,
             take_s=settings.batch_s,
@@ -150,7 +149,7 @@ class Loop:
     def _run_calls(self, wait_s: float) -> None:
         """Run the calls in flight, which stand still otherwise."""
         if flights := self._wakeups.in_flight():
-            self._async.get_loop().run_until_complete(first_finished(flights, wait_s))
+            self._calls.run(first_finished(flights, wait_s), has_calls=True)
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
@@ -311,8 +310,7 @@ class Loop:
         self._end_restoration()
         self._poller.consumer.close()
         self._transactions.close()
-        with self._async:
-            self._async.run(close_adapters(self._plan.service))
+        self._calls.close(self._plan.service)
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
         """Note that a fact has reached the ledger: all facts known now lie before the next offset."""
