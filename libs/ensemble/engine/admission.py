@@ -55,8 +55,8 @@ class Admission:
         """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
         if self._seen is None or not input_topic.topic.external:
             return False
-        entry = entry_of(record)
-        was_handled = self._seen.entry_like(entry) == entry or self._seen.has_id(record.key() or b"", message_id(record))
+        entry, key = entry_of(record), record.key() or b""
+        was_handled = self._seen.entry_like(entry) == entry or self._seen.has_id(key, message_id(record))
         self._batch.counts.duplicates += was_handled
         return was_handled
 

@@ -94,8 +94,9 @@ class RecordLayer:
     ) -> None:
         """Set up the layer for the input with this identity and place; `time` is the batch's, as a header value.
 
-        The ids of outputs are derived from key, source and id: an id alone is unique within its source only. Whatever an
-        earlier record has staged and not merged is forgotten: no record puts out another one's effects.
+        The ids of outputs are derived from key, source and id: an id alone is unique within its source only.
+
+        Whatever an earlier record has staged and not merged is forgotten: no record puts out another one's effects.
         """
         if self.is_open:
             self.discard()
