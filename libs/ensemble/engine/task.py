@@ -75,13 +75,13 @@ class PartitionTask:
         self._committed: dict[str, int] = {}
         self.calls = AsyncCalls()
         self._admission = Admission(batch, stores.seen, partition, plan.service)
-        parking, pauses = stores.parking, stores.pauses
+        parking = stores.parking
         self._failures = Failures(plan, partition, batch, parking=parking, breakers=breakers)
         self.parked = ParkedKeys(
             plan,
             batch,
             parking=parking,
-            gate=AttemptGate(plan, partition, batch, parking=parking, pauses=pauses, breakers=breakers),
+            gate=AttemptGate(plan, partition, batch, parking=parking, breakers=breakers),
             failures=self._failures,
             calls=self.calls,
         )
@@ -171,27 +171,26 @@ class PartitionTask:
     # -- records --------------------------------------------------------------------------------------------------
 
     def _process(self, record: ConsumedRecord, input_topic: Input) -> None:
-        route = self._route_of(input_topic, record.value())
-        if route is not None:
-            self._begin(RecordItem(record, input_topic, route))
-        elif input_topic.is_control:
+        """Handle a record, unless it has to wait for its key or for a call that its key needs."""
+        if input_topic.is_control:
             self._carry_out(record)
-        else:
+            return
+        route = self._route_of(input_topic, record.value())
+        if route is None:
             self._refuse(record, input_topic)
+            return
+        item = RecordItem(record, input_topic, route)
+        if self.parked.needs_care and self._is_dropped_or_parked(item):
+            return
+        if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
+            self.calls.add(AsyncCall(item))
+        else:
+            self._run(item)
 
     def _route_of(self, input_topic: Input, value: bytes | None) -> Route | None:
         """Return the route of a value, of a schema that came up after start as well, or None if no handler takes it."""
         route = input_topic.routes.get(value[:5]) if value is not None else None
-        return route or (None if input_topic.is_control else self._new_schemas.route(input_topic, value))
-
-    def _begin(self, item: RecordItem) -> None:
-        """Handle a record, unless it has to wait for its key or for a call that its key needs."""
-        if self.parked.needs_care and self._is_dropped_or_parked(item):
-            return
-        if item.route.is_async or (self.calls.queued and item.record.key() in self.calls.queued):
-            self.calls.add(AsyncCall(item))
-        else:
-            self._run(item)
+        return route or self._new_schemas.route(input_topic, value)
 
     def _is_dropped_or_parked(self, item: RecordItem) -> bool:
         return self._admission.drop_if_handled(item.record, item.input_topic) or self.parked.park_if_needed(item)

@@ -11,7 +11,6 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
 from ensemble.engine.items import Item
 from ensemble.state.parking import ParkingStore
-from ensemble.state.pauses import PartitionPauses
 from ensemble.system_messages.state import ParkedStatus
 
 OUTAGE: Final = "outage"
@@ -42,28 +41,27 @@ class AttemptGate:
         batch: Batch,
         *,
         parking: ParkingStore,
-        pauses: PartitionPauses,
         breakers: CircuitBreakers,
     ) -> None:
-        self._partition, self._batch, self._parking = partition, batch, parking
-        self._pauses, self._breakers = pauses, breakers
+        self._partition, self._batch = partition, batch
+        self._parking, self._breakers = parking, breakers
         self._service = ("service", compiled.service.name)
         self._asks_for_pauses = compiled.asks_for_pauses
 
     @property
     def service_is_paused(self) -> bool:
         """Whether the whole service is paused. A conductor goes on recording answers; it asks before it sends."""
-        paused = self._pauses.paused
+        paused = self._parking.pauses
         return bool(paused) and self._service in paused and not self._asks_for_pauses
 
     @property
     def may_block(self) -> bool:
         """Whether anything is paused, or any handler fails."""
-        return bool(self._pauses.paused) or self._breakers.is_watching
+        return bool(self._parking.pauses) or self._breakers.is_watching
 
     def blocker(self, item: Item) -> str:
         """Return what `item` has to wait for, or "" if it may be tried. That attempt may be a circuit's probe."""
-        paused, rule = self._pauses.paused, item.rule
+        paused, rule = self._parking.pauses, item.rule
         if paused and item.is_command and ("command", rule.name) in paused:
             return f"command/{rule.name}"
         if not self._breakers.is_watching:
@@ -104,7 +102,7 @@ class AttemptGate:
         scope, _, name = blocker.partition("/")
         if scope == OUTAGE:
             return not self._breakers.is_open(name)
-        return scope != POLICY and (scope, name) not in self._pauses.paused
+        return scope != POLICY and (scope, name) not in self._parking.pauses
 
     def _handlers_waited_for(self) -> list[str]:
         prefix = f"{OUTAGE}/"
