@@ -29,7 +29,10 @@ class DeadLetterFilter:
         same = ((self.type, letter.type), (self.error, letter.error), (self.group, letter.group))
         if any(expected is not None and expected != actual for expected, actual in same):
             return False
-        return self._takes_key(letter) and (self.since or 0) <= letter.failed_at <= (self.until or letter.failed_at)
+        return self._takes_key(letter) and self._takes_time(letter.failed_at)
+
+    def _takes_time(self, at: int) -> bool:
+        return (self.since is None or self.since <= at) and (self.until is None or at <= self.until)
 
     def _takes_key(self, letter: DeadLetterEntry) -> bool:
         return self.key is None or self.key in {letter.key, letter.dead_letter.parking_name}

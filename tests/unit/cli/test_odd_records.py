@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import pytest
 
 from cli.dead_letter import DeadLetterEntry
+from cli.dead_letter_filter import DeadLetterFilter
 from cli.dead_letters import describe
 from cli.entries import entry_of
 from cli.formatting import clock, clock_seconds
@@ -67,6 +68,14 @@ def test_tail_shows_the_record_and_what_follows(at: int, as_json: bool, capsys: 
 def test_a_story_is_told_with_it(at: int) -> None:
     story = Story()
     assert len([plain(story.tell(entry)) for entry in in_order(map(entry_of, [record(5, 1), record(at, 0)]))]) == 2
+
+
+@pytest.mark.parametrize("at", NONSENSE)
+def test_a_dead_letter_of_no_time_is_left_out_only_by_a_filter_of_times(at: int) -> None:
+    letter = DeadLetterEntry(entry_of(record(at)))
+    assert DeadLetterFilter().takes(letter)
+    assert DeadLetterFilter(since=1_700_000_000_000).takes(letter) is (at > 1_700_000_000_000)
+    assert DeadLetterFilter(until=0).takes(letter) is (at <= 0)
 
 
 @pytest.mark.parametrize("text", ["²", "--5", "9" * 5_000, "1_0", "", "0001-01-01T00:00", "9999-12-31T23:59:59-14:00"])
