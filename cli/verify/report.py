@@ -207,7 +207,7 @@ def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> RenderableT
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(styled(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(styled(str(cell)) if isinstance(cell, str | int) else cell for cell in row))
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -92,3 +93,12 @@ def test_many_violations_are_counted_in_full_and_shown_in_part() -> None:
     assert report.verdict == "200 violations"
     assert as_plain(report).count("violation\t") == 50
     assert len(as_document(report)["violations"]) == 200
+
+
+def test_a_table_shows_what_was_not_read_yet() -> None:
+    report = replace(report_of_a_clean_story(), lags={"payment": {"payments.commands": 1_234}})
+    console = Console(file=StringIO(), width=100)
+
+    console.print(as_table(report))
+
+    assert "1234" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
