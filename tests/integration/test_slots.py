@@ -1,6 +1,9 @@
 """One slot, one process: a second one makes the older exit and say why. Who stood still for too long does no harm."""
 
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.integration.conftest import Shop
 from tests.support.kafka_harness import wait_for
@@ -28,6 +31,40 @@ def test_a_second_process_with_the_same_slot_makes_the_older_exit_and_say_why(sh
     for key in KEYS:
         outsider.await_texts(key, "1", "2")
     assert newer.stop() == 0
+
+
+@contextmanager
+def load(shop: Shop) -> Iterator[None]:
+    """Send commands with large outputs without a pause."""
+    is_over = threading.Event()
+
+    def send() -> None:
+        while not is_over.is_set():
+            shop.outsider.send(*(script(key, *["tell " + "x" * 5_000] * 5) for key in KEYS * 20))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        sender.join()
+
+
+def test_the_newer_process_wins_under_load_as_well(shop: Shop) -> None:
+    """Rule 6: wherever the older one is in its transaction, it never takes the slot back and always says why."""
+    holder = shop.process(instance_id="7")
+    holder.until_logged("state.restored")
+    with load(shop):
+        for _ in range(3):
+            older, holder = holder, shop.process(instance_id="7")
+            holder.until_logged("service.started")
+            assert older.wait() == 1
+            assert f"runs as '{shop.name}-7'" in older.log
+            assert "Traceback" not in older.log
+            holder.until_logged("state.restored")
+            assert not holder.has_ended
+    assert holder.stop() == 0
 
 
 def test_a_process_that_stood_still_beyond_its_session_does_nothing_twice(shop: Shop) -> None:

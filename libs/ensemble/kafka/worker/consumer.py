@@ -60,6 +60,12 @@ class ConsumerPoller:
         self.group: Any = None
         self.stopped: set[int] = set()
         """Partitions that take no records now."""
+        self._replaced_ids = set[str]()
+
+    @property
+    def member_ids(self) -> set[str]:
+        """The ids under which the group knows this process, or knew a client that was replaced."""
+        return {self.consumer.memberid(), *self._replaced_ids}
 
     def subscribe(self, topics: list[str]) -> None:
         """Join the group."""
@@ -136,6 +142,7 @@ class ConsumerPoller:
             return
         log.warning("consumer.replaced", reason=f"not let back into the group for {self._replace_after_s:g} s")
         membership.restart_wait()
+        self._replaced_ids.add(self.consumer.memberid())
         replaced, self.consumer = self.consumer, Consumer(self._config)
         self.subscribe(self._topics)
         threading.Thread(target=replaced.close, name="replaced consumer", daemon=True).start()

@@ -28,6 +28,7 @@ from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
+from ensemble.kafka.worker.fencing import GroupRivals
 from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
@@ -61,6 +62,9 @@ class Loop:
         self._transactions = Transactions(
             config=clients.producer,
             timeout_s=settings.commit_timeout_s,
+            rivals=GroupRivals(
+                clients.admin, plan.service.name, clients.producer["transactional.id"], lambda: self._poller.member_ids
+            ),
             ledger_topics=[topic.name for topic in plan.service.ledgers],
             on_ledger=self._on_ledger,
             explain=explain,
@@ -117,8 +121,8 @@ class Loop:
     def run(self) -> None:
         """Run until stopped. Raises FatalError if this process cannot go on."""
         try:
-            self._transactions.open(self._give_up, self._settings.startup_timeout_s)
-            self._poller.subscribe(list(self._plan.inputs))
+            if self._transactions.open(self._give_up, self._settings.startup_timeout_s):
+                self._poller.subscribe(list(self._plan.inputs))
             while not self._stopping:
                 self._turn()
         except BaseException:
@@ -250,7 +254,9 @@ class Loop:
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
-        self._transactions.open(self._give_up, self._settings.restore_timeout_s)
+        if not self._transactions.reopen(self._give_up, self._settings.restore_timeout_s):
+            self._assignment.abandon()  # stopped: what was in doubt is left to the next process
+            return False
         attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
         if any(task.is_ahead for task in tasks) and self._committed(list(attempted)) == attempted:
             return True
@@ -294,9 +300,9 @@ class Loop:
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
         """Commit a transaction after each assignment, which fences an idle older process with the same slot."""
         if self._assignment.membership.needs_new_producer():
-            self._transactions.open(self._give_up, self._settings.restore_timeout_s)
+            self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
         self._poller.capture_group()
-        if tasks and self._commit(tasks):
+        if tasks and not self._stopping and self._commit(tasks):
             self._fold(tasks)
 
     # -- leaving --------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ and only then the group's offsets tell whether it was committed (see docs/adr/00
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,15 +20,29 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from ensemble.clock import until
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.authorization import REFUSALS
+from ensemble.kafka.errors import client_error
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
+from ensemble.kafka.worker.fencing import SlotRivals
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output
 
 log = structlog.get_logger()
 
 _FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
+_UNACCEPTABLE: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.POLICY_VIOLATION,
+        KafkaError._INVALID_ARG,
+    }
+)
+"""Errors of a record that will be refused however often it is written."""
 _RETRY_PAUSE_S: Final = 0.05
+_INIT_S: Final = 1.0
+"""`init_transactions` is called for so long at once: it goes on where it was when it is called again."""
 _GRACE_S: Final = 1.0
 """A call is abandoned so long after its own timeout."""
 _NOW: Final = 0
@@ -41,6 +56,11 @@ class Outcome(Enum):
     ABORTED = "aborted"
     UNKNOWN = "unknown"
     """A new producer settles the transaction: the group's offsets tell whether it was committed."""
+
+
+def is_unacceptable(problem: KafkaError | None) -> bool:
+    """Return whether a transaction failed because of what it held, and would fail again."""
+    return problem is not None and problem.code() in _UNACCEPTABLE
 
 
 @dataclass(frozen=True)
@@ -58,41 +78,84 @@ class Work:
 class Transactions:
     """The process's one transactional producer, and its replacement once a transaction's outcome is unknown."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all keyword-only
         self,
         *,
         config: dict[str, Any],
         timeout_s: float,
+        rivals: SlotRivals,
         ledger_topics: Collection[str] = (),
         on_ledger: Callable[[KafkaError | None, Message], None] | None = None,
         explain: Callable[[KafkaError], str] = KafkaError.str,
         reached: Reached = nothing_happens,
+        make_producer: Callable[[dict[str, Any]], Producer] = Producer,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open no producer yet. `explain` words a refusal; `on_ledger` is called for each fact on `ledger_topics`."""
-        self._config, self._timeout_s = config, timeout_s
+        self._config, self._timeout_s, self._rivals = config, timeout_s, rivals
+        self._make_producer, self._now, self._began_at = make_producer, now, 0.0
         self._ledger_topics, self._on_ledger = frozenset(ledger_topics), on_ledger
         self._explain, self._reached = explain, reached
         self._slot = str(config["transactional.id"])
+        self._longest_s = config["transaction.timeout.ms"] / 1000
         self._producer: Producer | None = None
         self._calls = BoundedCalls()
+        self.problem: KafkaError | None = None
+        """Why the last transaction did not commit."""
 
-    def open(self, give_up: Callable[[], bool], limit_s: float) -> None:
-        """Start a producer and take the slot. Raises FatalError if that fails until `limit_s` or `give_up` says so."""
-        problem: KafkaException | None = None
+    def open(self, give_up: Callable[[], bool], limit_s: float) -> bool:
+        """Start a producer and take the slot from any older process. Return False if `give_up` said so.
+
+        Raises FatalError if that fails until `limit_s`.
+        """
+        self._rivals.note_older()
+        return self._start(give_up, limit_s)
+
+    def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
+        """Start a new producer like `open`, unless a newer process has the slot by now. Raises Fenced if one has."""
         self._discard()
+        try:
+            host = self._rivals.newer_host(limit_s)
+        except KafkaException as error:
+            raise self._cannot_start(error) from error
+        if host:
+            raise Fenced(self._fenced_by(host))
+        return self._start(give_up, limit_s)
+
+    def _start(self, give_up: Callable[[], bool], limit_s: float) -> bool:
+        problem: KafkaException | None = None
         for _ in until(limit_s, _RETRY_PAUSE_S):
             try:
-                self._producer = Producer(self._config)
-                self._producer.init_transactions(self._timeout_s)
-                return
-            except KafkaException as error:
+                return self._init_producer(give_up)
+            except (KafkaException, SystemError) as error:
+                problem = client_error(error)
+                reason = self._judge(problem)
                 self._discard()
-                problem, reason = error, error.args[0]
-                self._check_final(reason)
-                if give_up() or not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT):
+                if not (reason.retriable() or reason.code() == KafkaError._TIMED_OUT):
                     break
-        reason = problem.args[0].str() if problem else ""
-        raise FatalError(f"cannot start transactions as {self._slot!r}: {reason}") from problem
+        assert problem is not None, "each attempt returns or fails"
+        raise self._cannot_start(problem) from problem
+
+    def _init_producer(self, give_up: Callable[[], bool]) -> bool:
+        self._discard()
+        self._producer, self._began_at = self._make_producer(self._config), self._now()
+        problem: KafkaException | None = None
+        for left_s in until(self._timeout_s):
+            if give_up():
+                return False
+            try:
+                self._producer.init_transactions(min(left_s, _INIT_S))
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._TIMED_OUT:
+                    raise
+                problem = error
+            else:
+                return True
+        assert problem is not None, "each attempt returns or fails"
+        raise problem
+
+    def _cannot_start(self, error: KafkaException) -> FatalError:
+        return FatalError(f"cannot start transactions as {self._slot!r}: {error.args[0].str()}")
 
     def commit(self, work: Work) -> Outcome:
         """Write and commit, in steps 1 to 5.
@@ -100,6 +163,7 @@ class Transactions:
         Their order makes the commit correct, and flushing before the offsets makes it fast.
         """
         producer = self._live()
+        self._began_at = self._now()
         try:
             producer.begin_transaction()  # 1
             self._produce(producer, work)  # 2
@@ -109,12 +173,12 @@ class Transactions:
             if work.offsets:
                 self._retrying(lambda: self._send_offsets(producer, work))  # 4
             self._reached("after-offsets")
-        except KafkaException as error:
-            return self._abort(error)
+        except (KafkaException, SystemError) as error:
+            return self._abort(client_error(error))
         try:
             self._retrying(lambda: producer.commit_transaction(self._timeout_s))  # 5
-        except KafkaException as error:
-            return self._unclear(error)
+        except (KafkaException, SystemError) as error:
+            return self._unclear(client_error(error))
         self._reached("after-commit")
         return Outcome.COMMITTED
 
@@ -177,37 +241,83 @@ class Transactions:
 
     def _abort(self, error: KafkaException) -> Outcome:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
-        reason = error.args[0]
-        self._check_final(reason)
+        reason = self._judge(error)
         log.warning("transaction.aborted", reason=reason.str(), slot=self._slot)
-        if not reason.txn_requires_abort():
+        if not (reason.txn_requires_abort() or is_unacceptable(reason)):
             self._discard()
             return Outcome.UNKNOWN
         try:
             self._retrying(lambda: self._live().abort_transaction(self._timeout_s))
-        except KafkaException as unclear:
-            return self._unclear(unclear)
+        except (KafkaException, SystemError) as unclear:
+            return self._unclear(client_error(unclear))
         return Outcome.ABORTED
 
     def _unclear(self, error: KafkaException) -> Outcome:
-        reason = error.args[0]
-        self._check_final(reason)
+        reason = self._judge(error)
         if reason.txn_requires_abort():
             return self._abort(error)
         log.warning("transaction.outcome_unknown", reason=reason.str(), slot=self._slot)
         self._discard()
         return Outcome.UNKNOWN
 
-    def _check_final(self, reason: KafkaError) -> None:
-        """Raise FatalError for an error that another attempt would not mend."""
+    # -- errors that end the process ------------------------------------------------------------------------------
+
+    def _judge(self, error: KafkaException) -> KafkaError:
+        """Return why a call failed. Raises FatalError for what another attempt would not mend, Fenced for a rival."""
+        reason: KafkaError = error.args[0]
+        if reason.code() == KafkaError._FATAL:
+            reason = self._fatal_reason(reason)
+        self.problem = reason
         if reason.code() in REFUSALS:
             raise FatalError(self._explain(reason))
         if reason.code() in _FENCED:
+            self._judge_fencing()
+        return reason
+
+    def _fatal_reason(self, problem: KafkaError) -> KafkaError:
+        """Return the error that the client has failed with for good, which any next call tells.
+
+        Until it is known no new producer may start: it could take the slot back from a newer process.
+        """
+        for _ in until(self._timeout_s, _RETRY_PAUSE_S):
+            try:
+                self._live().begin_transaction()
+            except (KafkaException, SystemError) as error:
+                reason: KafkaError = client_error(error).args[0]
+                if reason.fatal() and reason.code() != KafkaError._FATAL:
+                    return reason
+        raise FatalError(f"the Kafka client of {self._slot!r} failed for good and does not say why: {problem.str()}")
+
+    def _judge_fencing(self) -> None:
+        """Raise Fenced if another process has the slot, or may have it.
+
+        The broker tells a transaction that it has ended itself, because it took too long, in the same words. Nobody
+        else needs to know of that: a new producer may take the slot.
+        """
+        open_s = self._now() - self._began_at
+        if open_s < self._longest_s:
+            raise Fenced(self._fenced_by())
+        try:
+            host = self._rivals.newer_host(self._timeout_s)
+        except KafkaException as error:
             raise Fenced(
-                f"another process runs as {self._slot!r} and has fenced this one; give each instance its own "
-                "ENSEMBLE_INSTANCE_ID. (If there is none, this process stood still for longer than a transaction "
-                "may take, and the broker has ended it.)"
-            )
+                f"{self._slot!r} was fenced after {open_s:.0f} s in one transaction: the broker has ended it, or "
+                f"another process has the slot. The broker does not say which ({error.args[0].str()})"
+            ) from error
+        if host:
+            raise Fenced(f"{self._fenced_by(host)}; this process stood still for {open_s:.0f} s before")
+        log.warning(
+            "transaction.timed_out",
+            reason=f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is {self._longest_s:g}; "
+            "no other process has the slot",
+            slot=self._slot,
+        )
+
+    def _fenced_by(self, host: str = "") -> str:
+        return (
+            f"another process{f' on {host}' if host else ''} runs as {self._slot!r} and has fenced this one; give each "
+            "instance its own ENSEMBLE_INSTANCE_ID"
+        )
 
     def _discard(self) -> None:
         producer, self._producer = self._producer, None

@@ -1,0 +1,68 @@
+"""Finds the process that took this one's slot: a member of the group with the same client id that joined later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from ensemble.clock import until
+
+_TIMEOUT_S: Final = 2.0
+_PAUSE_S: Final = 0.2
+
+
+class SlotRivals(Protocol):
+    """Knows which other processes run under this process's slot."""
+
+    def note_older(self) -> None:
+        """Remember who has the slot now: this process is newer than all of them."""
+
+    def newer_host(self, limit_s: float) -> str:
+        """Return the host of a process that took the slot later, or "". Raises KafkaException without an answer."""
+
+
+class GroupRivals:
+    """Looks for rivals among the members of the service's group, whose client id is their slot."""
+
+    def __init__(self, admin: AdminClient, group: str, slot: str, own_ids: Callable[[], Collection[str]]) -> None:
+        """Ask nothing yet. `own_ids` returns the member ids that this process has and had."""
+        self._admin, self._group, self._slot, self._own_ids = admin, group, slot, own_ids
+        self._older: set[str] = set()
+
+    def note_older(self) -> None:
+        """Remember the members of the slot. Without an answer none are remembered."""
+        try:
+            self._older |= self._hosts(_TIMEOUT_S).keys()
+        except KafkaException:
+            return
+
+    def newer_host(self, limit_s: float) -> str:
+        """Return the host of a newer member of the slot, or "". Raises KafkaException if the broker does not answer."""
+        known = self._older.union(self._own_ids())
+        return next((host for member, host in self._hosts(limit_s).items() if member not in known), "")
+
+    def _hosts(self, limit_s: float) -> dict[str, str]:
+        """Return the host of each member of the slot."""
+        problem: KafkaException | None = None
+        for _ in until(limit_s, _PAUSE_S):
+            try:
+                return self._describe()
+            except KafkaException as error:
+                problem = error
+        assert problem is not None, "each attempt returns or fails"
+        raise problem
+
+    def _describe(self) -> dict[str, str]:
+        answers = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT_S)
+        try:
+            members = answers[self._group].result(_TIMEOUT_S).members
+        except TimeoutError:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about the group")) from None
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {member.member_id: member.host.lstrip("/") for member in members if member.client_id == self._slot}

@@ -1,0 +1,215 @@
+"""How a transaction ends, with a producer that fails as it is told to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from ensemble.errors import FatalError, Fenced
+from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
+
+LIMIT_S = 10.0
+OFFSETS = [TopicPartition("shop.commands", 0, 7)]
+WHOLE = ["begin_transaction", "produce", "flush", "send_offsets_to_transaction", "commit_transaction"]
+
+
+def error(code: int, **flags: bool) -> KafkaException:
+    return KafkaException(KafkaError(code, "told to", **flags))
+
+
+def within_a_log_line(cause: KafkaException) -> SystemError:
+    """What the client raises when it fails while it calls a logger."""
+    failure = SystemError("<method 'flush'> returned a result with an exception set")
+    failure.__cause__ = cause
+    return failure
+
+
+FATAL = error(KafkaError._FATAL)
+FENCED = error(KafkaError._FENCED, fatal=True)
+TIMED_OUT = error(KafkaError._TIMED_OUT)
+REQUIRES_ABORT = error(KafkaError._MSG_TIMED_OUT, txn_requires_abort=True)
+TOO_LARGE = error(KafkaError.MSG_SIZE_TOO_LARGE)
+
+
+class ScriptedProducer:
+    """Raises what the script has for each call of a method, and succeeds where it has nothing more."""
+
+    def __init__(self, script: dict[str, list[Exception | None]], calls: list[str]) -> None:
+        self._script, self._calls = script, calls
+
+    def __getattr__(self, method: str) -> Callable[..., int]:
+        def call(*_: Any, **__: Any) -> int:
+            self._calls.append(method)
+            failure = self._script[method].pop(0) if self._script[method] else None
+            if failure is not None:
+                raise failure
+            return 0
+
+        return call
+
+
+class Slot:
+    """Transactions over scripted producers, and the processes that share their slot."""
+
+    def __init__(self, newer: str | KafkaException = "", **script: list[Exception | None]) -> None:
+        self.calls, self.now, self.newer = list[str](), 0.0, newer
+        self._script = defaultdict(list, script)
+        self.transactions = Transactions(
+            config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
+            timeout_s=0.2,
+            rivals=self,
+            make_producer=self._make_producer,
+            now=lambda: self.now,
+        )
+        assert self.transactions.open(lambda: False, LIMIT_S)
+        self.calls.clear()
+
+    def fail(self, method: str, failure: Exception) -> None:
+        """Have the next call of a method fail."""
+        self._script[method].append(failure)
+
+    def note_older(self) -> None:
+        self.calls.append("note older")
+
+    def newer_host(self, limit_s: float) -> str:
+        if isinstance(self.newer, KafkaException):
+            raise self.newer
+        return self.newer
+
+    def commit(self, after_s: float = 0.0) -> Outcome:
+        """Commit a transaction in which `after_s` pass."""
+
+        def outputs() -> Any:
+            self.now += after_s
+            yield "shop.events", b"value", b"key", [], 0
+
+        return self.transactions.commit(Work(outputs(), [], OFFSETS, group=None))
+
+    def _make_producer(self, _: dict[str, Any]) -> Any:
+        self.calls.append("new producer")
+        return ScriptedProducer(self._script, self.calls)
+
+
+def test_a_transaction_is_written_flushed_and_committed_in_this_order() -> None:
+    slot = Slot()
+    assert slot.commit() is Outcome.COMMITTED
+    assert slot.calls == WHOLE
+
+
+@pytest.mark.parametrize("method", ["produce", "flush", "send_offsets_to_transaction", "commit_transaction"])
+def test_a_client_that_failed_for_good_is_asked_why_before_anything_else(method: str) -> None:
+    """A new producer under the same id would take the slot back from the newer process."""
+    slot = Slot(begin_transaction=[None, FENCED])
+    slot.fail(method, FATAL)
+    with pytest.raises(Fenced, match="another process runs as 'shop-0'"):
+        slot.commit()
+    assert "new producer" not in slot.calls
+
+
+def test_a_client_that_failed_for_good_and_never_says_why_ends_the_process() -> None:
+    slot = Slot(produce=[FATAL], begin_transaction=[None, *[FATAL] * 1000])
+    with pytest.raises(FatalError, match="does not say why"):
+        slot.commit()
+    assert "new producer" not in slot.calls
+
+
+def test_a_client_that_failed_for_good_for_another_reason_is_replaced() -> None:
+    reason = error(KafkaError.UNKNOWN_PRODUCER_ID, fatal=True)
+    slot = Slot(produce=[FATAL], begin_transaction=[None, FATAL, reason])
+    assert slot.commit() is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("method", ["flush", "commit_transaction", "abort_transaction"])
+def test_fencing_that_is_met_within_a_log_line_is_told_as_fencing(method: str) -> None:
+    """Seen under load: the client calls the logger with its exception set, which comes as a SystemError."""
+    slot = Slot(send_offsets_to_transaction=[REQUIRES_ABORT] if method == "abort_transaction" else [])
+    slot.fail(method, within_a_log_line(FENCED))
+    with pytest.raises(Fenced, match="another process runs as 'shop-0'"):
+        slot.commit()
+
+
+def test_a_system_error_that_is_not_the_clients_stays_what_it_is() -> None:
+    with pytest.raises(SystemError, match="broken"):
+        Slot(flush=[SystemError("broken")]).commit()
+
+
+def test_a_transaction_that_the_broker_ended_for_its_length_is_settled_by_a_new_producer() -> None:
+    """The broker has the same words for a rival; but no other process has the slot."""
+    slot = Slot(flush=[FENCED])
+    assert slot.commit(after_s=11) is Outcome.UNKNOWN
+    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+
+
+def test_who_stood_still_for_longer_than_a_transaction_leaves_the_slot_to_the_newer_process() -> None:
+    slot = Slot(newer="10.0.0.7", flush=[FENCED])
+    with pytest.raises(Fenced, match=r"another process on 10\.0\.0\.7 runs as 'shop-0'.*stood still for 11 s"):
+        slot.commit(after_s=11)
+
+
+def test_who_cannot_tell_a_rival_from_a_time_out_leaves_the_slot_alone() -> None:
+    slot = Slot(newer=TIMED_OUT, flush=[FENCED])
+    with pytest.raises(Fenced, match="does not say which"):
+        slot.commit(after_s=11)
+    assert "new producer" not in slot.calls
+
+
+def test_an_unclear_end_takes_the_slot_from_no_newer_process() -> None:
+    """A process that was cut off from the brokers meanwhile must not fence its replacement."""
+    slot = Slot(newer="10.0.0.7", flush=[TIMED_OUT])
+    assert slot.commit() is Outcome.UNKNOWN
+    with pytest.raises(Fenced, match=r"on 10\.0\.0\.7"):
+        slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert "new producer" not in slot.calls
+
+
+def test_an_error_that_demands_an_abort_is_not_tried_again() -> None:
+    retriable = error(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True, txn_requires_abort=True)
+    slot = Slot(send_offsets_to_transaction=[retriable])
+    assert slot.commit() is Outcome.ABORTED
+    assert slot.calls.count("send_offsets_to_transaction") == 1
+
+
+def test_a_passing_error_is_tried_again() -> None:
+    loading = error(KafkaError.COORDINATOR_LOAD_IN_PROGRESS, retriable=True)
+    slot = Slot(send_offsets_to_transaction=[loading, loading], commit_transaction=[loading])
+    assert slot.commit() is Outcome.COMMITTED
+
+
+def test_a_record_that_the_client_itself_refuses_aborts_its_transaction() -> None:
+    """Nothing was lost in between: no new producer and no restore is needed."""
+    slot = Slot(produce=[TOO_LARGE])
+    assert slot.commit() is Outcome.ABORTED
+    assert slot.calls == ["begin_transaction", "produce", "abort_transaction"]
+
+
+def test_a_commit_without_an_answer_has_an_unclear_end() -> None:
+    slot = Slot(commit_transaction=[TIMED_OUT])
+    assert slot.commit() is Outcome.UNKNOWN
+    assert "abort_transaction" not in slot.calls
+
+
+def test_a_commit_that_demands_an_abort_is_aborted() -> None:
+    slot = Slot(commit_transaction=[REQUIRES_ABORT])
+    assert slot.commit() is Outcome.ABORTED
+
+
+def test_the_start_goes_on_with_the_same_producer_while_the_broker_is_slow() -> None:
+    slot = Slot(init_transactions=[None, TIMED_OUT, TIMED_OUT])
+    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.calls.count("new producer") == 1
+
+
+def test_the_start_ends_at_once_when_the_process_is_stopped() -> None:
+    slot = Slot(init_transactions=[None, *[TIMED_OUT] * 1000])
+    assert not slot.transactions.reopen(lambda: True, LIMIT_S)
+
+
+def test_a_refusal_of_the_broker_ends_the_process() -> None:
+    denied = error(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    slot = Slot(init_transactions=[None, denied])
+    with pytest.raises(FatalError, match="told to"):
+        slot.transactions.reopen(lambda: False, LIMIT_S)
