@@ -42,8 +42,8 @@ def test_what_lies_in_an_open_transaction_is_waited_for(shop: Shop) -> None:
         sender.flush()
         clock.advance(10)
         wait_for(lambda: thread.loop._gate.waits_for(range(9)), "the deadline to be due")
-        seen = thread.loop.last_turn_at
-        wait_for(lambda: thread.loop.last_turn_at > seen + 0.5, "the loop to turn for a while")
+        seen = thread.loop.heartbeat.beat_at
+        wait_for(lambda: thread.loop.heartbeat.beat_at > seen + 0.5, "the loop to turn for a while")
         assert outsider.texts_of("a") == []
         sender.commit_transaction(LIMIT_S)
         outsider.await_texts("a", "ok")

@@ -1,16 +1,19 @@
 """What keeps a service from starting: exit code 2, words that say what to do, no traceback, no hang."""
 
 import socket
+import time
 import urllib.error
 import urllib.request
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
 import pytest
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble import Service
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import ServiceProcess, wait_for
+from tests.support.kafka_cluster import Cluster
+from tests.support.kafka_harness import ServiceProcess, paused, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.service import scripted_service
 
@@ -134,3 +137,35 @@ def test_health_and_metrics_tell_what_the_loop_does(shop: Shop) -> None:
     assert f'ensemble_records_total{{outcome="handled",service="{shop.name}"}} 1.0' in metrics
     assert f'ensemble_records_total{{outcome="dead_lettered",service="{shop.name}"}} 1.0' in metrics
     assert process.stop() == 0
+
+
+@contextmanager
+def silent_broker() -> Iterator[socket.socket]:
+    """Listen on a port like a broker that accepts connections and never answers."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        yield listener
+
+
+def stop_seconds(process: ServiceProcess) -> float:
+    """Return how long the process takes from SIGTERM to its end with exit code 0."""
+    began_at = time.monotonic()
+    assert process.stop() == 0, process.log
+    return time.monotonic() - began_at
+
+
+def test_a_stop_is_heard_while_the_process_waits_for_a_broker(shop: Shop) -> None:
+    with silent_broker() as listener:
+        shop.bootstrap = f"127.0.0.1:{listener.getsockname()[1]}"
+        process = shop.process()
+        with closing(listener.accept()[0]):
+            assert stop_seconds(process) < 4, "two seconds, and some for a busy machine"
+    assert "service.stopped" in process.log
+
+
+def test_a_stop_is_heard_while_the_brokers_are_away(shop: Shop, kafka: Cluster) -> None:
+    process = shop.process()
+    process.until_logged("state.restored")
+    with paused(kafka.broker):
+        shop.outsider.producer.produce(shop.outsider.topic("commands"), b"", b"a")
+        assert stop_seconds(process) < 6, "two seconds for each step of the way out, and some for a busy machine"
+    assert "Traceback" not in process.log

@@ -16,6 +16,8 @@ from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offset_metadata import MARK
 from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.group_offsets import GroupOffsets
+from ensemble.kafka.worker.heartbeat import Heartbeat
 from tests.support.scripted_service.service import scripted_service
 
 Place = tuple[str, int]
@@ -84,7 +86,8 @@ class Logs:
 
 def assignment(before_revoke: Callable[[], None] = lambda: None, logs: Logs | None = None) -> Assignment:
     plan = compile_service(scripted_service("shop", Path()), ManualClock())
-    return Assignment(plan, logs or Logs(), incremental=True, before_revoke=before_revoke)
+    offsets = GroupOffsets(10, Heartbeat())
+    return Assignment(plan, logs or Logs(), offsets=offsets, incremental=True, before_revoke=before_revoke)
 
 
 def places(*assigned: Place) -> list[TopicPartition]:

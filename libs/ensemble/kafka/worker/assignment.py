@@ -21,13 +21,13 @@ from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.log_bounds import CommittedOffsets
 from ensemble.kafka.worker.topic_identity import TopicIdentity
 
 log = structlog.get_logger()
 
-_COMMITTED_TIMEOUT_S: Final = 40.0
-"""A predecessor's open transaction hides the offsets until the broker has aborted it, which takes up to 20 s."""
+_WATERMARKS_TIMEOUT_S: Final = 40.0
 _WAKE_TIMEOUT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
@@ -71,10 +71,16 @@ class Assignment:
     """
 
     def __init__(
-        self, plan: CompiledService, admin: Any, *, incremental: bool, before_revoke: Callable[[], None]
+        self,
+        plan: CompiledService,
+        admin: Any,
+        *,
+        offsets: GroupOffsets,
+        incremental: bool,
+        before_revoke: Callable[[], None],
     ) -> None:
         self._plan, self._admin, self._incremental = plan, admin, incremental
-        self._before_revoke = before_revoke
+        self._group_offsets, self._before_revoke = offsets, before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
         self._call_slots = call_slots(plan)
         self.membership = Membership()
@@ -144,14 +150,14 @@ class Assignment:
 
     def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
-        committed = consumer.committed(partitions, timeout=_COMMITTED_TIMEOUT_S) if partitions else []
+        committed = self._group_offsets.read(consumer, partitions)
         self.identity.compare_committed(committed)
         offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
         unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
         by_us = {(p.topic, p.partition) for p in committed if getattr(p, "metadata", None)}
         for _, partition in offsets:
             self._had_offsets[partition] = True
-        starts = low_watermarks(self._admin, unknown, _COMMITTED_TIMEOUT_S) | self._committed.read_from(offsets, by_us)
+        starts = low_watermarks(self._admin, unknown, _WATERMARKS_TIMEOUT_S) | self._committed.read_from(offsets, by_us)
         return [TopicPartition(p.topic, p.partition, starts[p.topic, p.partition]) for p in committed]
 
     def _open_tasks(self, consumer: Consumer, partitions: set[int]) -> None:

@@ -30,6 +30,8 @@ from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
 from ensemble.kafka.worker.gauges import Gauges
+from ensemble.kafka.worker.group_offsets import GroupOffsets
+from ensemble.kafka.worker.heartbeat import Heartbeat
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
 from ensemble.kafka.worker.wakeups import Wakeups
@@ -50,14 +52,15 @@ _LAZY_OFFSETS_S = 1.0
 
 
 class Loop:
-    """Runs a plan until told to stop. `last_turn_at` is monotonic, for the watchdog and /livez."""
+    """Runs a plan until told to stop. `heartbeat` says what it does, for the watchdog, /livez and a stop."""
 
     def __init__(
         self, *, plan: CompiledService, settings: RuntimeSettings, clients: Clients, metrics: LoopMetrics
     ) -> None:
         """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
-        self._reached = crash_points(settings.crash_at)
+        self.heartbeat = Heartbeat()
+        self._crash = crash_points(settings.crash_at)
         explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         self._transactions = Transactions(
             config=clients.producer,
@@ -71,7 +74,13 @@ class Loop:
             reached=self._reached,
         )
         incremental = settings.group_protocol == "consumer"
-        self._assignment = Assignment(plan, clients.admin, incremental=incremental, before_revoke=self._commit_now)
+        self._assignment = Assignment(
+            plan,
+            clients.admin,
+            offsets=GroupOffsets(settings.transaction_timeout_s, self.heartbeat),
+            incremental=incremental,
+            before_revoke=self._commit_now,
+        )
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
         self._poller = ConsumerPoller(
             config=clients.consumer,
@@ -97,7 +106,6 @@ class Loop:
         )
         self._aborts = 0
         self._last_reason = ""
-        self.last_turn_at = time.monotonic()
         self.draining = False
 
     def stop(self) -> None:
@@ -115,13 +123,20 @@ class Loop:
         if self.draining or self._stopping:
             return "draining"
         if not self._assignment.membership.is_member:
-            return "no partitions assigned yet"
+            return self._not_joined()
         return "restoring state" if self._assignment.restoring else ""
+
+    def _not_joined(self) -> str:
+        """Return what a process without partitions waits for."""
+        activity = self.heartbeat.activity.name
+        return f"no partitions assigned yet{f': {activity}' if activity else ''}"
 
     def run(self) -> None:
         """Run until stopped. Raises FatalError if this process cannot go on."""
         try:
-            if self._transactions.open(self._give_up, self._settings.startup_timeout_s):
+            with self.heartbeat.during("taking the slot", self._settings.startup_timeout_s):
+                is_open = self._transactions.open(self._give_up, self._settings.startup_timeout_s)
+            if is_open:
                 self._poller.subscribe(list(self._plan.inputs))
             while not self._stopping:
                 self._turn()
@@ -132,7 +147,7 @@ class Loop:
             self._leave()
 
     def _turn(self) -> None:
-        self.last_turn_at = time.monotonic()
+        self.heartbeat.beat()
         wait_s = 0.0 if self._restoration is not None else self._wakeups.wait_s()
         records = self._poller.poll(wait_s, self._settings.batch_records)
         if records:
@@ -158,7 +173,8 @@ class Loop:
     # -- one batch ------------------------------------------------------------------------------------------------
 
     def _batch(self, records: list[Message]) -> None:
-        self._cycle.run(self._assignment.running, records, self._interrupt)
+        with self.heartbeat.during("handling a batch", self._settings.max_poll_interval_s, is_work=True):
+            self._cycle.run(self._assignment.running, records, self._interrupt)
         self._reached("in-batch")
 
     def _interrupt(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
@@ -222,7 +238,9 @@ class Loop:
 
     def _commit(self, tasks: list[PartitionTask]) -> bool:
         """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone."""
-        match self._transactions.commit(self._work(tasks)):
+        with self.heartbeat.during("committing a batch", self._settings.commit_timeout_s):
+            outcome = self._transactions.commit(self._work(tasks))
+        match outcome:
             case Outcome.COMMITTED:
                 self._aborts = 0
                 return True
@@ -254,7 +272,9 @@ class Loop:
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
-        if not self._transactions.reopen(self._give_up, self._settings.restore_timeout_s):
+        with self.heartbeat.during("settling an unclear commit", self._settings.restore_timeout_s):
+            is_open = self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
+        if not is_open:
             self._assignment.abandon()  # stopped: what was in doubt is left to the next process
             return False
         attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
@@ -300,7 +320,8 @@ class Loop:
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
         """Commit a transaction after each assignment, which fences an idle older process with the same slot."""
         if self._assignment.membership.needs_new_producer():
-            self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
+            with self.heartbeat.during("taking the slot again", self._settings.restore_timeout_s):
+                self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
         self._poller.capture_group()
         if tasks and not self._stopping and self._commit(tasks):
             self._fold(tasks)
@@ -308,13 +329,19 @@ class Loop:
     # -- leaving --------------------------------------------------------------------------------------------------
 
     def _give_up(self) -> bool:
-        self.last_turn_at = time.monotonic()
+        self.heartbeat.beat()
         return self._stopping
+
+    def _reached(self, point: str) -> None:
+        """Note that a batch is at this point."""
+        self.heartbeat.beat()
+        self._crash(point)
 
     def _leave(self) -> None:
         self.draining = True
         self._end_restoration()
-        self._poller.consumer.close()
+        with self.heartbeat.during("leaving the group", self._settings.session_timeout_s):
+            self._poller.consumer.close()
         self._transactions.close()
         self._calls.close(self._plan.service)
 

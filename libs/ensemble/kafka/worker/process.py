@@ -6,11 +6,12 @@ Exit codes: 0 stopped, 1 failed, 2 misconfigured.
 from __future__ import annotations
 
 import gc
-import signal
+import os
 import sys
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 
 import structlog
 from confluent_kafka import KafkaException
@@ -19,7 +20,14 @@ from confluent_kafka.admin import AdminClient
 from ensemble.clock import SystemClock
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.routes import Limits
-from ensemble.errors import ConfigurationError, EnsembleError, SchemasUnavailable
+from ensemble.errors import (
+    ConfigurationError,
+    EnsembleError,
+    FatalError,
+    LostState,
+    SchemasUnavailable,
+    UnreadableState,
+)
 from ensemble.escaping import escape_controls
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
@@ -27,9 +35,11 @@ from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.connection import connect
+from ensemble.kafka.errors import client_error
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
+from ensemble.kafka.worker.stopping import stop_on_signals
 from ensemble.kafka.worker.watchdog import watch
 from ensemble.observability.health import Guard, HealthServer
 from ensemble.observability.logs import configure_logging
@@ -42,6 +52,7 @@ from ensemble.settings import KafkaSettings, RuntimeSettings, load
 log = structlog.get_logger()
 
 _LIVE_LIMIT_S = 45.0
+"""The loop may be silent for so long beyond what it says that it waits for."""
 _COLLECT_EVERY = 50_000
 """Threshold of the garbage collector's youngest generation."""
 _RETRY_S = 1.0
@@ -52,18 +63,21 @@ def run_service(service: Service) -> int:
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
     """
+    status = ProcessStatus(LoopMetrics(service.name))
+    stop_on_signals(status.stop, lambda: status.idle_s, status.end)
     try:
         settings = load(RuntimeSettings)
         configure_logging(service.name, settings)
         kafka, sources = load(KafkaSettings), schema_sources()
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})
-        status, limits = ProcessStatus(LoopMetrics(service.name)), _limits(service, settings)
-        _stop_on_signals(status)
+        limits = _limits(service, settings)
         _serve_health(service, settings, status)
         plan = _await_schemas(lambda: compile_service(service, SystemClock(), limits, sources), status)
         status.loop = loop_of(plan, settings, kafka, status.metrics) if plan else None
     except ConfigurationError as error:
+        if status.stopping.is_set():
+            return 0
         print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
         return 2
     with slot:
@@ -85,14 +99,28 @@ class ProcessStatus:
 
     @property
     def why_not_live(self) -> str:
-        silent = time.monotonic() - self.loop.last_turn_at if self.loop else 0.0
-        return f"the loop has not turned for {silent:.0f} s" if silent > _LIVE_LIMIT_S else ""
+        heartbeat = self.loop.heartbeat if self.loop else None
+        return heartbeat.describe() if heartbeat and heartbeat.overdue_s > _LIVE_LIMIT_S else ""
+
+    @property
+    def idle_s(self) -> float:
+        """For how long the process has not moved. A batch in hand is finished however long its handlers take."""
+        if self.loop is None:
+            return inf
+        heartbeat = self.loop.heartbeat
+        return 0.0 if heartbeat.activity.is_work else heartbeat.silent_s
 
     def stop(self) -> None:
-        """Stop waiting, or the loop. May be called from a signal handler."""
+        """Stop waiting, or the loop. May be called from any thread."""
         self.stopping.set()
         if self.loop:
             self.loop.stop()
+
+    def end(self) -> None:
+        """End the process at once, as stopped. What it has not committed did not happen, and the next one does it."""
+        activity = self.loop.heartbeat.activity.name if self.loop else self.waits_for
+        log.warning("service.stopped", reason=f"ended without waiting any longer; it was {activity or 'polling'}")
+        os._exit(0)
 
 
 def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -> CompiledService | None:
@@ -157,11 +185,6 @@ def _serve_health(service: Service, settings: RuntimeSettings, status: ProcessSt
         server.start(settings.http_host, port)
 
 
-def _stop_on_signals(status: ProcessStatus) -> None:
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: status.stop())
-
-
 def calm_collector() -> None:
     """Let Python look for reference cycles seldom: a batch makes thousands of objects, and reference counts free them.
 
@@ -176,19 +199,30 @@ def _run(service: Service, status: ProcessStatus, settings: RuntimeSettings) -> 
     loop = status.loop
     if loop is None or status.stopping.is_set():
         return 0
-    watch(lambda: loop.last_turn_at, settings.watchdog_s)
+    watch(loop.heartbeat, settings.watchdog_s)
     calm_collector()
     log.info("service.started", slot=settings.instance_id, inputs=[topic.name for topic in service.inputs])
     try:
         loop.run()
-    except EnsembleError as error:
-        log.critical("service.failed", error=type(error).__name__, reason=str(error))
-        return 1
-    except KafkaException as error:
-        log.critical("service.failed", error="KafkaException", reason=error.args[0].str())
-        return 1
-    except Exception:
-        log.critical("service.failed", exc_info=True)
-        return 1
+    except Exception as error:  # noqa: BLE001  told, and the process ends
+        return _exit_code(error, is_stopping=status.stopping.is_set())
     log.info("service.stopped")
     return 0
+
+
+def _exit_code(error: Exception, *, is_stopping: bool) -> int:
+    """Log why the loop has failed, and return the exit code. A process that was to stop anyway has stopped."""
+    if isinstance(error, SystemError):
+        with suppress(SystemError):
+            error = client_error(error)
+    if is_stopping and isinstance(error, FatalError) and not isinstance(error, LostState | UnreadableState):
+        log.warning("service.stopped", reason=str(error))
+        return 0
+    match error:
+        case EnsembleError():
+            log.critical("service.failed", error=type(error).__name__, reason=str(error))
+        case KafkaException():
+            log.critical("service.failed", error="KafkaException", reason=error.args[0].str())
+        case _:
+            log.critical("service.failed", exc_info=error)
+    return 1

@@ -1,0 +1,57 @@
+"""Knows what a loop does, since when, and for how long it may: for the watchdog, /livez and a stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a loop does between two beats, and how long that may take."""
+
+    name: str = ""
+    limit_s: float = 0.0
+    is_work: bool = False
+    """Whether handlers run: a stop lets them finish, and cuts short everything else."""
+
+
+class Heartbeat:
+    """Beats with every turn of a loop, and with every step of a wait that is longer than a turn. Read by any thread."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.beat_at = now()
+        self.activity = Activity()
+
+    def beat(self) -> None:
+        """Note that the loop moves."""
+        self.beat_at = self._now()
+
+    @contextmanager
+    def during(self, name: str, limit_s: float, *, is_work: bool = False) -> Iterator[None]:
+        """Note what the loop does meanwhile, and that it may take `limit_s` without a beat."""
+        outer, self.activity = self.activity, Activity(name, limit_s, is_work)
+        self.beat()
+        try:
+            yield
+        finally:
+            self.activity = outer
+            self.beat()
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the last beat was."""
+        return self._now() - self.beat_at
+
+    @property
+    def overdue_s(self) -> float:
+        """How much longer than it may the loop has been silent; at most 0 while all is well."""
+        return self.silent_s - self.activity.limit_s
+
+    def describe(self) -> str:
+        """Return for how long the loop has been silent, and over what."""
+        during = f", {self.activity.name}" if self.activity.name else ""
+        return f"the loop has not turned for {self.silent_s:.0f} s{during}"

@@ -1,0 +1,32 @@
+"""A process that is to stop ends at once if it hangs, and in its own time if it moves."""
+
+from ensemble.kafka.worker.stopping import SILENCE_S, end_when_idle
+
+
+class Looks:
+    """How long the process was silent at each look, and when it was ended."""
+
+    def __init__(self, *silences: float) -> None:
+        self._silences, self.count, self.is_ended = list(silences), 0, False
+
+    def idle_s(self) -> float:
+        self.count += 1
+        return self._silences.pop(0) if len(self._silences) > 1 else self._silences[0]
+
+    def end(self) -> None:
+        self.is_ended = True
+
+
+def test_what_hangs_is_ended_but_not_before_it_had_the_time_to_end_itself() -> None:
+    looks = Looks(3600.0)
+    slept: list[float] = []
+    end_when_idle(looks.idle_s, looks.end, slept.append, now=lambda: sum(slept))
+    assert looks.is_ended
+    assert SILENCE_S <= sum(slept) < SILENCE_S + 0.2
+
+
+def test_what_moves_is_not_ended() -> None:
+    looks = Looks(*[0.5] * 100, 3600.0)
+    slept: list[float] = []
+    end_when_idle(looks.idle_s, looks.end, slept.append, now=lambda: sum(slept))
+    assert looks.count == 101
