@@ -1,5 +1,6 @@
 """The runtime's public vocabulary: what a service author imports. `ensemble.kafka.run` runs it."""
 
+import ensemble.process_one  # noqa: F401  before all that takes time: a container's stop is heard from here on
 from ensemble.errors import EnsembleError, MisconfiguredAdapter, RejectedInput, RetryableError, TerminalError
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.schema_set import SchemaSet

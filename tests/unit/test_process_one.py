@@ -1,0 +1,27 @@
+"""The first process of a container ends on SIGTERM before the runtime listens; other processes are left alone."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WAITING = """
+import time
+from ensemble.process_one import hear_sigterm
+hear_sigterm({pid})
+print(flush=True)
+time.sleep(60)
+"""
+    "import time; from ensemble.process_one import hear_sigterm; hear_sigterm({pid}); print(flush=True); time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize(("pid", "code"), [(1, 0), (7, -signal.SIGTERM)])
+def test_process_one_ends_on_sigterm_as_stopped(pid: int, code: int) -> None:
+    command = [sys.executable, "-c", WAITING.format(pid=pid)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == code
