@@ -13,8 +13,6 @@ hear_sigterm({pid})
 print(flush=True)
 time.sleep(60)
 """
-    "import time; from ensemble.process_one import hear_sigterm; hear_sigterm({pid}); print(flush=True); time.sleep(60)"
-)
 
 
 @pytest.mark.parametrize(("pid", "code"), [(1, 0), (7, -signal.SIGTERM)])
