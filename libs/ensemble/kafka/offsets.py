@@ -11,23 +11,15 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.clock import until
+from ensemble.kafka.errors import PASSING
 from ensemble.kafka.records import TopicPlace
 
 Answers = Mapping[TopicPartition, Future[Any]]
 
 _PAUSE_S: Final = 0.1
 _ATTEMPT_S: Final = 2.0
-_TRANSIENT: Final = frozenset(
-    {
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.FENCED_LEADER_EPOCH,
-        KafkaError._TIMED_OUT,
-    }
-)
-"""What a broker answers while a partition is new, or changes its leader, or while it is restarting."""
+_RETRIED: Final = PASSING - {KafkaError._ALL_BROKERS_DOWN, KafkaError.COORDINATOR_NOT_AVAILABLE}
+"""Without any broker, or a coordinator, the caller decides whether to wait."""
 
 
 class _Question(NamedTuple):
@@ -90,7 +82,7 @@ def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, time
         try:
             return collect(_request(admin, places, question, attempt_s), attempt_s) if places else {}
         except KafkaException as error:
-            if error.args[0].code() not in _TRANSIENT:
+            if error.args[0].code() not in _RETRIED:
                 raise
             problem = error
             _refresh_metadata(admin)

@@ -8,12 +8,11 @@ from typing import Any, Final, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.errors import PASSING, ClusterError
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
 _POLL_S: Final = 0.5
 _CHUNK: Final = 10_000
-_TRANSIENT: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})
 
 
 def poll_batch(consumer: Consumer, wait_s: float, limit: int = _CHUNK) -> list[Message]:
@@ -81,6 +80,6 @@ class Reader:
         if error.code() == KafkaError._PARTITION_EOF:
             place = (record.topic() or "", record.partition() or 0)
             self.positions[place] = max(self.positions[place], record.offset() or 0)
-        elif error.code() not in _TRANSIENT:
+        elif error.code() not in PASSING:
             raise ClusterError(f"cannot read {record.topic() or 'from Kafka'}: {error.str()}")
         return False

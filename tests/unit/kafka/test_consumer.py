@@ -6,6 +6,7 @@ from typing import Any
 
 from ensemble.kafka.worker.assignment import Membership
 from ensemble.kafka.worker.consumer import ConsumerPoller
+from ensemble.kafka.worker.fetch_problems import FetchProblems
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "shop", "log_level": 0}
 
@@ -28,7 +29,12 @@ def polled(lost_at: float | None) -> tuple[bool, Any]:
     assignment = members(lost_at)
     gate: Any = SimpleNamespace()  # no end is reached
     poller = ConsumerPoller(
-        config=NOWHERE, assignment=assignment, gate=gate, inputs=["shop.commands"], replace_after_s=45
+        config=NOWHERE,
+        assignment=assignment,
+        gate=gate,
+        inputs=["shop.commands"],
+        replace_after_s=45,
+        problems=FetchProblems(lambda _: True),
     )
     poller.subscribe(["shop.commands"])
     first = poller.consumer

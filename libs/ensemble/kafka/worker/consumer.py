@@ -15,6 +15,7 @@ from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace, readable
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
+from ensemble.kafka.worker.fetch_problems import FetchProblems
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ class ConsumerPoller:
         gate: DeadlineGate,
         inputs: Iterable[str],
         replace_after_s: float,
+        problems: FetchProblems,
         explain: Callable[[KafkaError], str] = KafkaError.str,
     ) -> None:
         """Open a consumer that has not joined the group yet.
@@ -53,7 +55,7 @@ class ConsumerPoller:
         `inputs` are the topics that stop with a partition: all but operators' commands. A client that lost its
         partitions and is not let back in for `replace_after_s` is replaced by a new one. `explain` words a refusal.
         """
-        self._config, self._topics = dict(config), list[str]()
+        self._config, self._topics, self.problems = dict(config), list[str](), problems
         self._assignment, self._gate = assignment, gate
         self._inputs, self._replace_after_s, self._explain = frozenset(inputs), replace_after_s, explain
         self.consumer = Consumer(self._config)
@@ -82,6 +84,7 @@ class ConsumerPoller:
         self._replace_client()
         self._seek_back()
         records = poll_batch(self.consumer, wait_s, limit)
+        self.problems.check()
         self._assignment.raise_failure()
         self.capture_group()
         self._assignment.look_for_group(self.consumer)
@@ -152,6 +155,8 @@ class ConsumerPoller:
         running, records = self._assignment.running, []
         for record in polled:
             error = record.error()
+            if self.problems.has_any and (error is None or error.code() == KafkaError._PARTITION_EOF):
+                self.problems.clear(place_of(record))
             if error is not None:
                 self._note(record, error)
             elif record.partition() in running:
@@ -176,7 +181,7 @@ class ConsumerPoller:
             self._assignment.seek_in_range(self.consumer, *place_of(record))
         elif error.code() in REFUSALS:
             raise FatalError(self._explain(error))
-        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
+        elif error.fatal():
             raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
         else:
-            log.warning("consumer.failed", reason=error.str())
+            self.problems.note(place_of(record), record.offset(), error)

@@ -8,6 +8,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ensemble.clock import until
+from ensemble.kafka.errors import PASSING
 from ensemble.kafka.worker.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -16,18 +17,6 @@ _GRACE_S: Final = 30.0
 """The broker looks for transactions that are over their time every 10 s, and may be busy."""
 _ATTEMPT_S: Final = 2.0
 _PAUSE_S: Final = 0.1
-_PASSING: Final = frozenset(
-    {
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._WAIT_COORD,
-        KafkaError.UNSTABLE_OFFSET_COMMIT,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
 
 
 class GroupOffsets:
@@ -47,7 +36,7 @@ class GroupOffsets:
                 try:
                     return consumer.committed(places, timeout=_ATTEMPT_S)
                 except KafkaException as error:
-                    if error.args[0].code() not in _PASSING:
+                    if error.args[0].code() not in PASSING:
                         raise
                     self._note(problem, error.args[0])
                     problem = error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -29,6 +30,7 @@ from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
+from ensemble.kafka.worker.fetch_problems import FetchProblems, topic_exists
 from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
@@ -88,6 +90,7 @@ class Loop:
             gate=self._gate,
             inputs=[topic.name for topic in plan.service.inputs],
             replace_after_s=3 * settings.session_timeout_s + 10,
+            problems=FetchProblems(partial(topic_exists, clients.admin)),
             explain=explain,
         )
         self._wakeups = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
@@ -124,7 +127,7 @@ class Loop:
             return "draining"
         if not self._assignment.membership.is_member:
             return self._not_joined()
-        return "restoring state" if self._assignment.restoring else ""
+        return "restoring state" if self._assignment.restoring else self._poller.problems.describe()
 
     def _not_joined(self) -> str:
         """Return what a process without partitions waits for."""

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, SchemasUnavailable
+from ensemble.kafka.errors import PASSING
 from ensemble.kafka.offsets import high_watermarks, low_watermarks
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace
@@ -114,6 +115,8 @@ class Restoration:
                 self.records += 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._reach_end(place, record.offset())
+            elif error.code() in PASSING:
+                log.warning("restore.delayed", reason=error.str())
             else:
                 raise FatalError(f"cannot restore from {record.topic()}[{record.partition()}]: {error.str()}")
 

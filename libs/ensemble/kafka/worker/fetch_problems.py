@@ -1,0 +1,121 @@
+"""Watches what a consumer cannot read: passing trouble is waited out with a message, what stays ends the process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from ensemble.errors import FatalError
+from ensemble.kafka.errors import PASSING
+from ensemble.kafka.records import TopicPlace
+
+log = structlog.get_logger()
+
+STUCK_LIMIT_S: Final = 30.0
+"""For so long one offset is asked for again and again before the process ends."""
+MISSING_LIMIT_S: Final = 60.0
+"""For so long a topic may be unknown to a broker: one that restarts denies topics that it has."""
+_FORGET_S: Final = 10.0
+"""The client tells of a fetch that fails at least this often."""
+_LOOK_EVERY_S: Final = 5.0
+_LOOK_TIMEOUT_S: Final = 2.0
+_MISSING: Final = frozenset(
+    {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+)
+
+
+@dataclass
+class _StuckFetch:
+    offset: int
+    reason: str
+    since: float
+    seen_at: float
+
+
+class FetchProblems:
+    """Notes errors of a consumer, and raises FatalError for those that have lasted for too long."""
+
+    def __init__(self, exists: Callable[[str], bool], now: Callable[[], float] = time.monotonic) -> None:
+        """Note nothing yet. `exists` asks the brokers whether they know a topic."""
+        self._exists, self._now = exists, now
+        self._stuck: dict[TopicPlace, _StuckFetch] = {}
+        self._missing: dict[str, float] = {}
+        self._next_look_at = 0.0
+
+    @property
+    def has_any(self) -> bool:
+        """Whether anything cannot be read now."""
+        return bool(self._stuck or self._missing)
+
+    def note(self, place: TopicPlace, offset: int | None, error: KafkaError) -> None:
+        """Note an error that the consumer met at a place."""
+        if error.code() in _MISSING:
+            if self._missing.setdefault(place[0], self._now()) == self._now():
+                log.warning("consumer.delayed", topic=place[0], reason=f"{error.str()}; waiting, {MISSING_LIMIT_S:g} s")
+        elif offset is None or offset < 0 or error.code() in PASSING:
+            log.warning("consumer.failed", reason=error.str())
+        else:
+            self._note_stuck(place, offset, error.str())
+
+    def _note_stuck(self, place: TopicPlace, offset: int, reason: str) -> None:
+        now, stuck = self._now(), self._stuck.get(place)
+        if stuck is None or stuck.offset != offset:
+            self._stuck[place] = stuck = _StuckFetch(offset, reason, now, now)
+            log.warning("consumer.stuck", topic=place[0], partition=place[1], offset=offset, reason=reason)
+        stuck.seen_at = now
+
+    def clear(self, place: TopicPlace) -> None:
+        """Note that the consumer reads on at a place."""
+        self._stuck.pop(place, None)
+        self._missing.pop(place[0], None)
+
+    def describe(self) -> str:
+        """Return what cannot be read and for how long, or an empty text."""
+        for place, stuck in self._stuck.items():
+            return f"{self._at(place, stuck)} for {self._now() - stuck.since:.0f} s: {stuck.reason}"
+        for topic, since in self._missing.items():
+            return f"no broker knows topic {topic} for {self._now() - since:.0f} s"
+        return ""
+
+    def check(self) -> None:
+        """Raise FatalError if something could not be read for too long."""
+        now = self._now()
+        self._stuck = {place: stuck for place, stuck in self._stuck.items() if now - stuck.seen_at < _FORGET_S}
+        for place, stuck in self._stuck.items():
+            if now - stuck.since >= STUCK_LIMIT_S:
+                raise FatalError(
+                    f"{self._at(place, stuck)} for {STUCK_LIMIT_S:g} s: {stuck.reason}. The record there is damaged, "
+                    "or becomes too large when it is decompressed; only skipping it goes past it: "
+                    f"`ensemble records skip`, topic {place[0]}, partition {place[1]}, offset {stuck.offset}"
+                )
+        if self._missing and now >= self._next_look_at:
+            self._next_look_at = now + _LOOK_EVERY_S
+            self._look_for_topics()
+
+    def _look_for_topics(self) -> None:
+        for topic, since in list(self._missing.items()):
+            if self._exists(topic):
+                log.info("consumer.resumed", topic=topic)
+                del self._missing[topic]
+            elif self._now() - since >= MISSING_LIMIT_S:
+                raise FatalError(
+                    f"cannot consume {topic}: no broker has known it for {MISSING_LIMIT_S:g} s. If it was deleted, its "
+                    "records are gone; `ensemble topics apply` creates it again"
+                )
+
+    def _at(self, place: TopicPlace, stuck: _StuckFetch) -> str:
+        return f"{place[0]}[{place[1]}] cannot be read at offset {stuck.offset}"
+
+
+def topic_exists(admin: AdminClient, topic: str) -> bool:
+    """Return whether the brokers know a topic; without an answer it is not known."""
+    try:
+        return admin.list_topics(topic, timeout=_LOOK_TIMEOUT_S).topics[topic].error is None
+    except KafkaException:
+        return False

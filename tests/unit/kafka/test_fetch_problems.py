@@ -1,0 +1,75 @@
+"""What a consumer cannot read is told at once, waited out for a while, and then ends the process in words."""
+
+import pytest
+from confluent_kafka import KafkaError
+
+from ensemble.errors import FatalError
+from ensemble.kafka.worker.fetch_problems import MISSING_LIMIT_S, STUCK_LIMIT_S, FetchProblems
+
+PLACE = ("shop.commands", 1)
+DAMAGED = KafkaError(KafkaError._BAD_COMPRESSION, "cannot be decompressed")
+UNKNOWN = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "unknown topic")
+
+
+class Watch:
+    """Problems on a clock that a test sets, and the topics that the brokers know."""
+
+    def __init__(self) -> None:
+        self.now, self.topics = 0.0, set[str]()
+        self.problems = FetchProblems(lambda topic: topic in self.topics, lambda: self.now)
+
+    def poll(self, until: float, error: KafkaError | None = None) -> None:
+        """Poll each second until then; each poll meets the error."""
+        while self.now < until:
+            self.now += 1
+            if error is not None:
+                self.problems.note(PLACE, 7, error)
+            self.problems.check()
+
+
+def test_an_offset_that_cannot_be_read_is_told_and_then_ends_the_process_with_its_place() -> None:
+    """A record that decompresses to more than the client takes: it asked for it for ever, and looked healthy."""
+    watch = Watch()
+    watch.poll(STUCK_LIMIT_S - 1, DAMAGED)
+    assert watch.problems.describe() == "shop.commands[1] cannot be read at offset 7 for 28 s: cannot be decompressed"
+    with pytest.raises(FatalError, match=r"shop\.commands\[1\] cannot be read at offset 7 .*`ensemble records skip`"):
+        watch.poll(STUCK_LIMIT_S + 2, DAMAGED)
+
+
+def test_an_offset_that_is_read_after_all_is_forgotten() -> None:
+    watch = Watch()
+    watch.poll(STUCK_LIMIT_S - 1, DAMAGED)
+    watch.problems.clear(PLACE)
+    watch.poll(2 * STUCK_LIMIT_S - 2, DAMAGED)
+    assert watch.problems.has_any
+
+
+def test_a_partition_that_went_to_another_member_is_forgotten() -> None:
+    watch = Watch()
+    watch.poll(STUCK_LIMIT_S - 1, DAMAGED)
+    watch.poll(3 * STUCK_LIMIT_S)
+    assert watch.problems.describe() == ""
+
+
+def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
+    watch = Watch()
+    watch.problems.note(PLACE, None, UNKNOWN)
+    watch.poll(20)
+    assert watch.problems.describe() == "no broker knows topic shop.commands for 20 s"
+    watch.topics.add("shop.commands")
+    watch.poll(3 * MISSING_LIMIT_S)
+    assert watch.problems.describe() == ""
+
+
+def test_a_topic_that_stays_unknown_ends_the_process() -> None:
+    watch = Watch()
+    watch.problems.note(PLACE, None, UNKNOWN)
+    with pytest.raises(FatalError, match="cannot consume shop.commands: no broker has known it for 60 s"):
+        watch.poll(2 * MISSING_LIMIT_S)
+
+
+@pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TIMED_OUT])
+def test_trouble_of_a_rolling_restart_is_waited_out(code: int) -> None:
+    watch = Watch()
+    watch.poll(10 * STUCK_LIMIT_S, KafkaError(code, "passing"))
+    assert not watch.problems.has_any
