@@ -64,7 +64,7 @@ def test_a_topic_that_a_restarting_broker_denies_is_waited_for() -> None:
 def test_a_topic_that_stays_unknown_ends_the_process() -> None:
     watch = Watch()
     watch.problems.note(PLACE, None, UNKNOWN)
-    with pytest.raises(FatalError, match="cannot consume shop.commands: no broker has known it for 60 s"):
+    with pytest.raises(FatalError, match=r"cannot consume shop\.commands: no broker has known it for 60 s"):
         watch.poll(2 * MISSING_LIMIT_S)
 
 

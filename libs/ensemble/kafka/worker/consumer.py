@@ -39,7 +39,7 @@ def place_of(record: Message) -> TopicPlace:
 class ConsumerPoller:
     """Polls the group's consumer. `group` is the metadata captured at the last poll, for the batch's transaction."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all keyword-only
         self,
         *,
         config: Mapping[str, Any],

@@ -88,7 +88,7 @@ class FetchProblems:
         now = self._now()
         self._stuck = {place: stuck for place, stuck in self._stuck.items() if now - stuck.seen_at < _FORGET_S}
         for place, stuck in self._stuck.items():
-            if now - stuck.since >= STUCK_LIMIT_S:
+            if stuck.seen_at - stuck.since >= STUCK_LIMIT_S:
                 raise FatalError(
                     f"{self._at(place, stuck)} for {STUCK_LIMIT_S:g} s: {stuck.reason}. The record there is damaged, "
                     "or becomes too large when it is decompressed; only skipping it goes past it: "
