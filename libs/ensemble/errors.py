@@ -18,6 +18,7 @@
     |   +-- UndeclaredOutput    a handler emitted or sent what its bus does not declare
     |   +-- ParkingKeyFull      too many records wait under the key already
     |   +-- OversizedOutput     an output is larger than its topic takes
+    |   +-- StuckInput          no batch that holds the input comes to its end
     +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
     |   +-- SchemaDrift         a message class differs from its .avsc
     +-- FatalError              this process must stop; what it had not committed is done again by the next
@@ -133,6 +134,10 @@ class ParkingKeyFull(TerminalError):
 
 class OversizedOutput(TerminalError):
     """An output is larger than its topic takes."""
+
+
+class StuckInput(TerminalError):
+    """Every batch that held the input failed, also with the input alone in it."""
 
 
 class ConfigurationError(EnsembleError):

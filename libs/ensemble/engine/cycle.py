@@ -44,28 +44,40 @@ class BatchCycle:
         due_until: Callable[[PartitionTask, int], int | None],
         call_wait_s: float | None = None,
         take_s: float = inf,
+        take_bytes: float = inf,
     ) -> None:
         """Make a cycle.
 
         `due_until` says up to which time a task's timers may be judged, if any are due. Async calls that take longer
-        than `call_wait_s` stay in flight; a batch takes records for `take_s` at most.
+        than `call_wait_s` stay in flight; a batch takes records for `take_s` at most, and until they and their outputs
+        have `take_bytes`.
         """
         self._clock, self._run_async, self._due_until = clock, run_async, due_until
-        self._call_wait_s, self._take_s = call_wait_s, take_s
+        self._call_wait_s, self._take_s, self._take_bytes = call_wait_s, take_s, take_bytes
+        self._bytes = 0
+        self._handle: Callable[[PartitionTask, ConsumedRecord], None] = PartitionTask.take
+        self.in_hand: ConsumedRecord | None = None
+        """The record whose handlers run now, or ran last."""
+        self.slowest: ConsumedRecord | None = None
+        self.slowest_s = 0.0
+        """The record of this batch whose handlers took longest, and for how long."""
 
     def run(
         self,
         tasks: Tasks,
         records: Sequence[ConsumedRecord],
         resume: Callable[[Interruption], Sequence[ConsumedRecord]],
+        *,
         only_key: bytes | None = None,
+        take: Callable[[PartitionTask, ConsumedRecord], None] = PartitionTask.take,
     ) -> None:
         """Run one batch up to its commit.
 
         `resume` says which records are taken after an interruption. With `only_key`, heads and timers of other keys
-        are left alone.
+        are left alone. `take` handles a record.
         """
         now = self._clock.now()
+        self._bytes, self.slowest, self.slowest_s, self._handle = 0, None, 0.0, take
         for task in tasks.values():
             task.begin_batch(now)
         for task in tasks.values():
@@ -89,14 +101,29 @@ class BatchCycle:
             records = resume(interruption)
 
     def _take(self, tasks: Tasks, records: Sequence[ConsumedRecord], until: float) -> Interruption | None:
+        began_at = time.monotonic()
         for taken, record in enumerate(records):
-            if time.monotonic() > until:
+            if began_at > until or self._bytes > self._take_bytes:
                 return Interruption(None, records[taken:])
             try:
-                tasks[record.partition()].take(record)  # type: ignore[index]  # a consumed record has a partition
+                self._take_one(tasks[record.partition()], record)  # type: ignore[index]  # a consumed record has one
             except (SchemasUnavailable, Stopped) as reason:
                 return Interruption(reason, records[taken:])
+            began_at = self._time(record, began_at)
         return None
+
+    def _take_one(self, task: PartitionTask, record: ConsumedRecord) -> None:
+        self.in_hand, outputs = record, task.outputs
+        before = len(outputs)
+        self._handle(task, record)
+        self._bytes += len(record.value() or b"") + sum(len(output[1] or b"") for output in outputs[before:])
+
+    def _time(self, record: ConsumedRecord, began_at: float) -> float:
+        """Note how long a record took. Return the time now."""
+        now = time.monotonic()
+        if now - began_at > self.slowest_s:
+            self.slowest, self.slowest_s = record, now - began_at
+        return now
 
     def _call(self, tasks: Iterable[PartitionTask]) -> None:
         waiting = [task for task in tasks if task.is_waiting]

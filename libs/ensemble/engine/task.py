@@ -27,6 +27,7 @@ from ensemble.errors import (
     OversizedOutput,
     SchemasUnavailable,
     Stopped,
+    TerminalError,
     UnhandledMessage,
     UnknownSchema,
     UnreadableState,
@@ -126,6 +127,21 @@ class PartitionTask:
         except (SchemasUnavailable, Stopped):
             self.positions[topic] = offset  # type: ignore[index,assignment]  # as above
             raise
+
+    def give_up(self, record: ConsumedRecord, error: TerminalError) -> None:
+        """Settle one record as failed with `error`, without its handlers; behind a parked key it waits like any other.
+
+        Raises SchemasUnavailable or Stopped like `take`.
+        """
+        input_topic = self.plan.inputs[record.topic() or ""]
+        route = self._route_of(input_topic, record.value())
+        item = RecordItem(record, input_topic, route) if route is not None else None
+        if item is None or item.key in self.stores.parking.keys:
+            self.take(record)
+            return
+        self.positions[record.topic() or ""] = (record.offset() or 0) + 1
+        identify(record, self._layer, self._batch.time)
+        self._failures.settle(item, error, self._layer)
 
     def probe_candidates(self) -> Iterable[ProbeCandidate]:
         """Return the parked keys that may be probed now, one for each open circuit."""
@@ -478,6 +494,10 @@ class PartitionTask:
         """
         moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
         return moved or self.positions
+
+    def starts(self) -> dict[str, int]:
+        """Return the last committed offset of each input topic that has moved since."""
+        return {topic: at for topic, at in self._committed.items() if self.positions.get(topic) != at}
 
     @property
     def holds_state(self) -> bool:

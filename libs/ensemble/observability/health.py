@@ -45,8 +45,12 @@ class HealthServer:
         why_not_ready: Callable[[], str],
         registry: CollectorRegistry,
         guard: Guard | None = None,
+        *,
+        note: Callable[[], str] = str,
     ) -> None:
+        """Listen to nobody yet. /readyz adds what `note` returns, ready or not."""
         self._why_not_live, self._why_not_ready, self._registry = why_not_live, why_not_ready, registry
+        self._note = note
         self._guard = guard or Guard()
         self._limiter = _RateLimiter(self._guard.requests_per_s)
         self._loop = asyncio.new_event_loop()
@@ -101,7 +105,7 @@ class HealthServer:
         return _status(self._why_not_live())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _status(self._why_not_ready())
+        return _status(self._why_not_ready(), self._note())
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), content_type="text/plain", charset="utf-8")
@@ -128,7 +132,6 @@ def _refuse(status: int, reason: str, headers: dict[str, str] | None = None) -> 
     return web.json_response({"reason": reason}, status=status, headers=headers)
 
 
-def _status(reason: str) -> web.Response:
-    return web.json_response(
-        {"status": "unavailable" if reason else "ok", "reason": reason}, status=503 if reason else 200
-    )
+def _status(reason: str, note: str = "") -> web.Response:
+    status = {"status": "unavailable" if reason else "ok", "reason": reason}
+    return web.json_response({**status, "note": note} if note else status, status=503 if reason else 200)

@@ -37,6 +37,8 @@ class LoopMetrics:
         self._parked_oldest = _gauge("ensemble_parked_oldest_seconds", "Age of the oldest parked key", service, own)
         self._in_flight = _gauge("ensemble_calls_in_flight", "Slow calls under way", service, own)
         self._stopped = _gauge("ensemble_partitions_stopped", "Partitions that take no records", service, own)
+        self._stuck = _gauge("ensemble_stuck_seconds", "How long the same offsets have made no progress", service, own)
+        self._skew = _gauge("ensemble_clock_skew_seconds", "How far a clock is wrong, at least", service, own)
         self._outages = Gauge("ensemble_outages", "Handlers that are out", [*names, "handler"], registry=own)
         self._hidden = _gauge("ensemble_open_transaction_records", "Input behind an open transaction", service, own)
         self._hidden_for = _gauge("ensemble_open_transaction_seconds", "How long the oldest is open", service, own)
@@ -71,6 +73,14 @@ class LoopMetrics:
         """Set how many input records an open transaction hides from readers, and for how long already."""
         self._hidden.set(records)
         self._hidden_for.set(seconds)
+
+    def record_stuck(self, seconds: float) -> None:
+        """Set for how long batches of the same offsets have failed, again and again."""
+        self._stuck.set(seconds)
+
+    def record_clock_skew(self, seconds: float) -> None:
+        """Set how far this machine's clock is behind another one, at least."""
+        self._skew.set(seconds)
 
     def record_abort(self) -> None:
         """Count a batch that was aborted."""

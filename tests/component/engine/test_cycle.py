@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(self, world: Controls, clock: ManualClock) -> None:
         plan = compile_service(controlled_service(world), clock, limits())
-        names = {"group.id": "shop", "transactional.id": "shop-0"}
+        names = {"group.id": "shop", "transactional.id": "shop-0", "transaction.timeout.ms": 10_000}
         admin: Any = EndsOfTopics()
         self.loop = Loop(
             plan=plan,

@@ -83,6 +83,11 @@ class FetchProblems:
             return f"no broker knows topic {topic} for {self._now() - since:.0f} s"
         return ""
 
+    @property
+    def longest_s(self) -> float:
+        """How long the longest of them has lasted."""
+        return max((self._now() - stuck.since for stuck in self._stuck.values()), default=0.0)
+
     def check(self) -> None:
         """Raise FatalError if something could not be read for too long."""
         now = self._now()

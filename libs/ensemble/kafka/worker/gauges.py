@@ -23,7 +23,7 @@ class Gauges:
         self._open = OpenTransactions(admin)
         self._next = 0.0
 
-    def sample(self, stopped: int) -> None:
+    def sample(self, stopped: int, stuck_s: float, skew_s: float) -> None:
         """Take the samples if a second has passed; `stopped` partitions take no records now."""
         now = time.monotonic()
         if now < self._next:
@@ -31,5 +31,7 @@ class Gauges:
         self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
         self._metrics.record_parked(tasks, self._plan.clock.now())
         self._metrics.record_stopped(stopped, (outage.handler for outage in self._assignment.breakers.lasting))
+        self._metrics.record_stuck(stuck_s)
+        self._metrics.record_clock_skew(skew_s)
         self._open.sample((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
         self._metrics.record_open_transactions(sum(self._open.records.values()), self._open.longest_s())

@@ -16,6 +16,8 @@ class Activity:
     limit_s: float = 0.0
     is_work: bool = False
     """Whether handlers run: a stop lets them finish, and cuts short everything else."""
+    detail: Callable[[], str] = str
+    """Returns what is in hand."""
 
 
 class Heartbeat:
@@ -31,9 +33,11 @@ class Heartbeat:
         self.beat_at = self._now()
 
     @contextmanager
-    def during(self, name: str, limit_s: float, *, is_work: bool = False) -> Iterator[None]:
+    def during(
+        self, name: str, limit_s: float, *, is_work: bool = False, detail: Callable[[], str] = str
+    ) -> Iterator[None]:
         """Note what the loop does meanwhile, and that it may take `limit_s` without a beat."""
-        outer, self.activity = self.activity, Activity(name, limit_s, is_work)
+        outer, self.activity = self.activity, Activity(name, limit_s, is_work, detail)
         self.beat()
         try:
             yield
@@ -52,6 +56,11 @@ class Heartbeat:
         return self.silent_s - self.activity.limit_s
 
     def describe(self) -> str:
-        """Return for how long the loop has been silent, and over what."""
-        during = f", {self.activity.name}" if self.activity.name else ""
-        return f"the loop has not turned for {self.silent_s:.0f} s{during}"
+        """Return for how long the loop has been silent, and over what, without what is in hand."""
+        activity = self.activity.name
+        return f"the loop has not turned for {self.silent_s:.0f} s{f', {activity}' if activity else ''}"
+
+    def describe_in_hand(self) -> str:
+        """Return the same, and what is in hand."""
+        detail = self.activity.detail()
+        return f"{self.describe()}{f' ({detail})' if detail else ''}"

@@ -7,7 +7,7 @@ load.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -19,13 +19,14 @@ from ensemble.engine.async_calls import first_finished
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import FatalError, SchemasUnavailable, Stopped
+from ensemble.errors import FatalError, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.call_loop import CallLoop
+from ensemble.kafka.worker.clock_skew import ClockSkew
 from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
@@ -34,8 +35,9 @@ from ensemble.kafka.worker.fetch_problems import FetchProblems, topic_exists
 from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
 from ensemble.kafka.worker.restore import Restoration
-from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
+from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
 from ensemble.kafka.worker.wakeups import Wakeups
 from ensemble.messages.records import ConsumedRecord
 from ensemble.observability.metrics import LoopMetrics
@@ -43,8 +45,9 @@ from ensemble.settings import RuntimeSettings
 
 log = structlog.get_logger()
 
-_MOST_ABORTS = 20
 _ABORT_PAUSE_S = 0.02
+_BATCH_BYTES = 32_000_000
+"""Inputs and outputs of a batch beyond that could take longer to write than a transaction may take."""
 _CALLS_WAIT_S = 0.01
 """Between two polls, calls in flight are run for so long."""
 _DEFER_PAUSE_S = 0.05
@@ -106,9 +109,13 @@ class Loop:
             due_until=self._gate.open_until,
             call_wait_s=settings.call_wait_s,
             take_s=settings.batch_s,
+            take_bytes=_BATCH_BYTES,
         )
-        self._aborts = 0
-        self._last_reason = ""
+        self._skew = ClockSkew(plan.clock)
+        self._progress = BatchProgress(settings.batch_records)
+        self._alone: Message | None = None
+        """The only record of the batch in hand, if that is to tell whether the record is to blame."""
+        self._last_reason = self._last_failure = ""
         self.draining = False
 
     def stop(self) -> None:
@@ -127,7 +134,21 @@ class Loop:
             return "draining"
         if not self._assignment.membership.is_member:
             return self._not_joined()
-        return "restoring state" if self._assignment.restoring else self._poller.problems.describe()
+        return "restoring state" if self._assignment.restoring else self.why_stuck
+
+    @property
+    def note(self) -> str:
+        """Return what an operator should know of a process that is ready all the same."""
+        return self._skew.describe()
+
+    def _stuck_s(self) -> float:
+        return max(self._progress.stuck_s(self._assignment.running), self._poller.problems.longest_s)
+
+    @property
+    def why_stuck(self) -> str:
+        """Return where and since when the process makes no progress, or an empty text."""
+        stuck = self._progress.describe(list(self._assignment.running))
+        return "; ".join(filter(None, (stuck, self._poller.problems.describe())))
 
     def _not_joined(self) -> str:
         """Return what a process without partitions waits for."""
@@ -152,7 +173,7 @@ class Loop:
     def _turn(self) -> None:
         self.heartbeat.beat()
         wait_s = 0.0 if self._restoration is not None else self._wakeups.wait_s()
-        records = self._poller.poll(wait_s, self._settings.batch_records)
+        records = self._poll(wait_s)
         if records:
             self._reached("after-poll")
         if self._assignment.must_restore or self._restoration is not None:
@@ -166,7 +187,18 @@ class Loop:
         self._gate.pass_markers(self._assignment.running)
         self._end_batch(started_at)
         self._poller.resume_possible()
-        self._gauges.sample(len(self._poller.stopped))
+        self._gauges.sample(len(self._poller.stopped), self._stuck_s(), self._skew.current_ms / 1000)
+
+    def _poll(self, wait_s: float) -> Sequence[Message]:
+        """Return the records of the next batch, and have the consumer read the others again."""
+        records = self._poller.poll(wait_s, self._progress.poll_limit)
+        if records:
+            self._skew.note(records[-1])
+        selected = self._progress.select(records)
+        if len(selected) < len(records):
+            selected_ids = set(map(id, selected))
+            self._poller.put_back(record for record in records if id(record) not in selected_ids)
+        return selected
 
     def _run_calls(self, wait_s: float) -> None:
         """Run the calls in flight, which stand still otherwise."""
@@ -175,10 +207,27 @@ class Loop:
 
     # -- one batch ------------------------------------------------------------------------------------------------
 
-    def _batch(self, records: list[Message]) -> None:
-        with self.heartbeat.during("handling a batch", self._settings.max_poll_interval_s, is_work=True):
-            self._cycle.run(self._assignment.running, records, self._interrupt)
+    def _batch(self, records: Sequence[Message]) -> None:
+        limit_s = self._settings.max_poll_interval_s
+        with self.heartbeat.during("handling a batch", limit_s, is_work=True, detail=self._describe_in_hand):
+            self._alone = None
+            if self._progress.is_alone(records):
+                self._handle_alone(records[0])
+            else:
+                self._cycle.run(self._assignment.running, records, self._interrupt)
         self._reached("in-batch")
+
+    def _handle_alone(self, record: Message) -> None:
+        """Handle a record with nothing beside it, or give it up if it has failed like that before."""
+        self._alone, partition = record, record.partition() or 0
+        tasks = {partition: self._assignment.running[partition]}
+        reason = self._progress.why_given_up(record)
+        take = partial(_give_up, reason=reason) if reason else PartitionTask.take
+        self._cycle.run(tasks, [record], self._interrupt, only_key=record.key() or b"", take=take)
+
+    def _describe_in_hand(self) -> str:
+        record = self._cycle.in_hand
+        return f"{record.topic()}[{record.partition()}] offset {record.offset()}" if record else ""
 
     def _interrupt(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
         """Have the consumer read again what is not taken now. Return the records that the batch takes all the same."""
@@ -219,7 +268,7 @@ class Loop:
         if not moved or not (any(task.is_dirty for task in moved) or self._have_waited()):
             return
         self._skipped_since = None
-        if self._commit(moved):
+        if self._commit(moved, self._culprit):
             self.metrics.record_batch(moved, time.perf_counter() - started)
             self._fold(moved)
             self._reached("after-fold")
@@ -239,19 +288,21 @@ class Loop:
         for task in tasks:
             task.commit()
 
-    def _commit(self, tasks: list[PartitionTask]) -> bool:
-        """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone."""
+    def _commit(self, tasks: list[PartitionTask], culprit: Callable[[], Culprit | None] = lambda: None) -> bool:
+        """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone.
+
+        `culprit` names the record that is to blame for a failure.
+        """
+        starts, moved = _places(tasks, PartitionTask.starts), _moved(tasks)
         with self.heartbeat.during("committing a batch", self._settings.commit_timeout_s):
             outcome = self._transactions.commit(self._work(tasks))
-        match outcome:
-            case Outcome.COMMITTED:
-                self._aborts = 0
-                return True
-            case Outcome.ABORTED:
-                self._rewind()
-                return False
-            case Outcome.UNKNOWN:
-                return self._resolve(tasks)
+        if outcome is Outcome.COMMITTED or (outcome is Outcome.UNKNOWN and self._resolve(tasks)):
+            self._progress.commit(moved)
+            return True
+        if outcome is Outcome.ABORTED:
+            self._assignment.rewind()
+        self._note_failure(starts or {(TIMERS, task.partition): 0 for task in tasks}, culprit)
+        return False
 
     def _work(self, tasks: list[PartitionTask]) -> Work:
         return Work(
@@ -265,13 +316,25 @@ class Loop:
             group=self._poller.group,
         )
 
-    def _rewind(self) -> None:
+    def _note_failure(self, starts: Mapping[TopicPlace, int], culprit: Callable[[], Culprit | None]) -> None:
+        """Count a batch without progress, and pause the longer the more there were."""
         self.metrics.record_abort()
-        self._aborts += 1
-        if self._aborts > _MOST_ABORTS:
-            raise FatalError(f"{_MOST_ABORTS} transactions in a row were aborted; the log has the reasons")
-        self._assignment.rewind()
-        time.sleep(min(_ABORT_PAUSE_S * (self._aborts - 1), 1.0))
+        self._last_failure = describe(self._transactions.problem)
+        self._progress.fail(FailedBatch(starts, self._last_failure, culprit()))
+        time.sleep(min(_ABORT_PAUSE_S * (self._progress.worst_count() - 1), 1.0))
+
+    def _culprit(self) -> Culprit | None:
+        """Return the record that alone is to blame for the failure of the batch in hand."""
+        slowest, limit_s = self._cycle.slowest, self._settings.max_poll_interval_s
+        if slowest is not None and self._cycle.slowest_s > limit_s:
+            return _blame(
+                slowest,
+                f"its handlers took {self._cycle.slowest_s:.0f} s, and after {limit_s:g} s "
+                "(ENSEMBLE_MAX_POLL_INTERVAL_S) the group gives the partition to others",
+            )
+        if self._alone is not None and is_unacceptable(self._transactions.problem):
+            return _blame(self._alone, self._last_failure)
+        return None
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
@@ -280,7 +343,7 @@ class Loop:
         if not is_open:
             self._assignment.abandon()  # stopped: what was in doubt is left to the next process
             return False
-        attempted = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
+        attempted = _places(tasks, PartitionTask.offsets)
         if any(task.is_ahead for task in tasks) and self._committed(list(attempted)) == attempted:
             return True
         self._assignment.restore_again(self._poller.consumer)
@@ -353,3 +416,25 @@ class Loop:
         task = self._assignment.running.get(record.partition() or 0)
         if error is None and task is not None:
             task.ledger_reached(record.topic() or "", (record.offset() or 0) + 1)
+
+
+def _places(tasks: list[PartitionTask], offsets: Callable[[PartitionTask], dict[str, int]]) -> dict[TopicPlace, int]:
+    return {(topic, task.partition): offset for task in tasks for topic, offset in offsets(task).items()}
+
+
+def _moved(tasks: list[PartitionTask]) -> dict[TopicPlace, int]:
+    """Return how far a batch takes its places, and the timers of partitions where it does nothing else."""
+    moved = {(topic, task.partition): task.positions[topic] for task in tasks for topic in task.starts()}
+    timers = {(TIMERS, task.partition): 0 for task in tasks if task.is_dirty and not task.is_ahead}
+    return {**moved, **timers}
+
+
+def _blame(record: ConsumedRecord, reason: str) -> Culprit:
+    return Culprit((record.topic() or "", record.partition() or 0), record.offset() or 0, reason)
+
+
+def _give_up(task: PartitionTask, record: ConsumedRecord, *, reason: str) -> None:
+    """Settle a record that no batch comes to its end with."""
+    topic, partition, offset = record.topic(), record.partition(), record.offset()
+    log.error("record.stuck", topic=topic, partition=partition, offset=offset, reason=reason)
+    task.give_up(record, StuckInput(f"no batch with this record comes to its end, not with it alone: {reason}"))

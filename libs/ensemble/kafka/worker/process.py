@@ -181,7 +181,13 @@ def _serve_health(service: Service, settings: RuntimeSettings, status: ProcessSt
     port = settings.http_port if settings.http_port is not None else service.http_port
     if port:
         guard = Guard(settings.http_token, settings.http_requests_per_s)
-        server = HealthServer(lambda: status.why_not_live, lambda: status.why_not_ready, status.metrics.registry, guard)
+        server = HealthServer(
+            lambda: status.why_not_live,
+            lambda: status.why_not_ready,
+            status.metrics.registry,
+            guard,
+            note=lambda: status.loop.note if status.loop else "",
+        )
         server.start(settings.http_host, port)
 
 

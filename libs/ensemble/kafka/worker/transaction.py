@@ -58,6 +58,19 @@ class Outcome(Enum):
     """A new producer settles the transaction: the group's offsets tell whether it was committed."""
 
 
+def describe(problem: KafkaError | None) -> str:
+    """Return why a transaction did not commit."""
+    if problem is None:
+        return "its outcome was not known"
+    if problem.code() == KafkaError.INVALID_TIMESTAMP:
+        return (
+            "the broker refuses the timestamps of this process: this machine's clock and the broker's differ by more "
+            "than the topic allows (message.timestamp.after.max.ms, an hour by default, if this one is ahead); set "
+            f"the clock right ({problem.str()})"
+        )
+    return problem.str()
+
+
 def is_unacceptable(problem: KafkaError | None) -> bool:
     """Return whether a transaction failed because of what it held, and would fail again."""
     return problem is not None and problem.code() in _UNACCEPTABLE
@@ -242,7 +255,7 @@ class Transactions:
     def _abort(self, error: KafkaException) -> Outcome:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
         reason = self._judge(error)
-        log.warning("transaction.aborted", reason=reason.str(), slot=self._slot)
+        log.warning("transaction.aborted", reason=describe(reason), slot=self._slot)
         if not (reason.txn_requires_abort() or is_unacceptable(reason)):
             self._discard()
             return Outcome.UNKNOWN

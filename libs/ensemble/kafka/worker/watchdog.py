@@ -26,5 +26,7 @@ def watch(heartbeat: Heartbeat, limit_s: float) -> None:
 def _watch(heartbeat: Heartbeat, limit_s: float) -> None:
     while (remaining_s := limit_s - heartbeat.overdue_s) > 0:
         time.sleep(min(remaining_s, 5.0) + 0.01)
-    log.critical("process.stuck", reason=f"{heartbeat.describe()}; ending the process so that it is started anew")
+    log.critical(
+        "process.stuck", reason=f"{heartbeat.describe_in_hand()}; ending the process so that it is started anew"
+    )
     os._exit(EXIT_STUCK)

@@ -1,0 +1,79 @@
+"""A record that no batch comes to its end with is given up without its handlers; a batch is bounded in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ensemble.clock import ManualClock
+from ensemble.engine import BatchCycle
+from ensemble.engine.cycle import Interruption
+from ensemble.engine.task import PartitionTask
+from ensemble.errors import StuckInput
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.records import ConsumedRecord, StoredRecord
+from ensemble.testing.driver import ServiceTestDriver
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.messages import Script
+from tests.support.scripted_service.service import scripted_service
+
+STUCK = StuckInput("no batch with this record comes to its end")
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> PartitionTask:
+    return ServiceTestDriver(scripted_service("shop", tmp_path), ManualClock(0))._task_of("a")
+
+
+def record(task: PartitionTask, offset: int, *steps: str) -> StoredRecord:
+    return StoredRecord("shop.commands", task.partition, offset, b"a", encoder_for(Script)(script("a", *steps)))
+
+
+def dead_letters(task: PartitionTask) -> list[bytes | None]:
+    return [output[1] for output in task.outputs if output[0] == "shop.dead-letter"]
+
+
+def run(task: PartitionTask, records: list[StoredRecord], take_bytes: float) -> tuple[BatchCycle, list[ConsumedRecord]]:
+    """Run one batch. Return its cycle and the records that were left for the next."""
+    left: list[ConsumedRecord] = []
+
+    def leave(interruption: Interruption) -> list[ConsumedRecord]:
+        left.extend(interruption.records)
+        return []
+
+    cycle = BatchCycle(ManualClock(0), asyncio.run, due_until=lambda *_: None, take_bytes=take_bytes)
+    cycle.run({task.partition: task}, records, leave)
+    return cycle, left
+
+
+def test_a_record_is_given_up_without_its_handlers(task: PartitionTask) -> None:
+    stuck = record(task, 4, "tell never")
+    task.begin_batch(0)
+    task.give_up(stuck, STUCK)
+    assert dead_letters(task) == [stuck.value()]
+    assert task.positions["shop.commands"] == 5
+    assert task.stores.parking.keys, "its key waits for an operator, as the policy says"
+
+
+def test_behind_a_parked_key_it_waits_like_any_other(task: PartitionTask) -> None:
+    task.begin_batch(0)
+    task.take(record(task, 3, "fail"))
+    task.give_up(record(task, 4, "tell later"), STUCK)
+    assert len(dead_letters(task)) == 1
+    assert task.stores.parking.record_count == 2
+
+
+def test_a_batch_takes_no_more_records_than_fit_into_its_bytes(task: PartitionTask) -> None:
+    """Outputs count as well: what takes longer to write than a transaction may take is never committed."""
+    records = [record(task, offset, "tell " + "x" * 1000) for offset in range(10)]
+    _, left = run(task, records, take_bytes=5000)
+    assert [later.offset() for later in left] == list(range(3, 10)), "three records of 1 kB and three outputs of 1 kB"
+
+
+def test_a_batch_tells_which_of_its_records_took_longest(task: PartitionTask) -> None:
+    records = [record(task, 0, "add 1"), record(task, 1, "idle 0.02"), record(task, 2, "add 1")]
+    cycle, _ = run(task, records, take_bytes=1_000_000)
+    assert cycle.slowest is records[1]
+    assert cycle.slowest_s >= 0.02

@@ -1,0 +1,127 @@
+"""Batches that come to no end get smaller, then single out what is to blame, then end the process in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from ensemble.errors import FatalError
+from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
+from ensemble.messages.records import StoredRecord
+
+COMMANDS, NEWS = ("shop.commands", 0), ("shop.news", 0)
+REASON = "told to fail"
+
+
+def records(place: tuple[str, int], *offsets: int) -> list[StoredRecord]:
+    return [StoredRecord(*place, offset, b"k", b"v") for offset in offsets]
+
+
+def offsets(selected: Sequence[StoredRecord]) -> list[int]:
+    return [record.offset() for record in selected]
+
+
+class Batches:
+    """A progress on a clock that a test sets."""
+
+    def __init__(self, most: int = 500) -> None:
+        self.now = 0.0
+        self.progress = BatchProgress(most, lambda: self.now)
+
+    def fail(self, place: tuple[str, int] = COMMANDS, at: int = 0, *, blame: int | None = None) -> None:
+        culprit = None if blame is None else Culprit(place, blame, REASON)
+        self.progress.fail(FailedBatch({place: at}, REASON, culprit))
+
+
+def test_each_failure_makes_batches_smaller_and_each_commit_larger() -> None:
+    batches = Batches()
+    limits = []
+    for _ in range(5):
+        batches.fail()
+        limits.append(batches.progress.limit)
+    assert limits == [125, 31, 7, 1, 1]
+    batches.progress.commit({COMMANDS: 1})
+    assert batches.progress.limit == 2
+
+
+def test_the_proof_of_the_slot_is_no_progress() -> None:
+    """It commits after each assignment; a batch that loses its partitions each time was begun anew without end."""
+    batches = Batches()
+    for _ in range(3):
+        batches.fail(at=7)
+        batches.progress.commit({})
+    assert batches.progress.limit == 7
+    assert batches.progress.describe([0]) == f"stuck at shop.commands[0] offset 7 for 0 s: {REASON}"
+
+
+def test_progress_elsewhere_is_no_progress_here() -> None:
+    batches = Batches()
+    for _ in range(3):
+        batches.fail(at=7)
+        batches.progress.commit({NEWS: 100, (TIMERS, 0): 0})
+    assert "shop.commands[0] offset 7" in batches.progress.describe([0])
+    batches.progress.commit({COMMANDS: 8})
+    assert batches.progress.describe([0]) == ""
+
+
+def test_a_record_that_is_to_blame_is_tried_alone_in_turn_with_the_others() -> None:
+    batches = Batches()
+    batches.fail(blame=5)
+    polled = [*records(COMMANDS, 5, 6), *records(NEWS, 1, 2)]
+    first, second = batches.progress.select(polled), batches.progress.select(polled)
+    assert offsets(first) == [5]
+    assert batches.progress.is_alone(first)
+    assert not batches.progress.why_given_up(first[0]), "it failed once, and not alone"
+    assert offsets(second) == [1, 2], "what is behind it waits, others do not"
+
+
+def test_records_before_a_suspect_come_first() -> None:
+    """Its commit would take the offset past them."""
+    batches = Batches()
+    batches.fail(blame=5)
+    assert offsets(batches.progress.select(records(COMMANDS, 3, 4, 5, 6))) == [3, 4]
+
+
+def test_a_record_that_failed_alone_as_well_is_given_up() -> None:
+    batches = Batches()
+    batches.fail(blame=5)
+    batches.fail(blame=5)
+    assert not batches.progress.why_given_up(records(COMMANDS, 5)[0]), "a topic's limit may be mended at once"
+    batches.now = 5
+    assert batches.progress.why_given_up(records(COMMANDS, 5)[0]) == REASON
+    assert not batches.progress.why_given_up(records(COMMANDS, 6)[0])
+    batches.progress.commit({COMMANDS: 6})
+    assert batches.progress.select(records(COMMANDS, 6, 7)) == records(COMMANDS, 6, 7)
+
+
+def test_what_no_record_is_to_blame_for_is_never_given_up() -> None:
+    """The cause may be the cluster: a broker that is away must not dead-letter records."""
+    batches = Batches()
+    for _ in range(20):
+        batches.fail()
+    assert not batches.progress.why_given_up(records(COMMANDS, 0)[0])
+
+
+def test_batches_that_fail_for_too_long_end_the_process_with_the_place_and_the_reason() -> None:
+    batches = Batches()
+    for batches.now in range(61):
+        batches.fail(at=7)
+    batches.now = 61
+    with pytest.raises(FatalError, match=r"62 batches .* came to no end at shop\.commands\[0\] offset 7: told to fail"):
+        batches.fail(at=7)
+
+
+def test_a_few_failures_in_short_time_do_not_end_the_process() -> None:
+    batches = Batches()
+    for _ in range(100):
+        batches.fail()
+
+
+def test_other_members_partitions_are_not_told_of() -> None:
+    batches = Batches()
+    for _ in range(3):
+        batches.fail()
+    batches.now = 5
+    assert batches.progress.stuck_s([0]) == 5
+    assert batches.progress.stuck_s([1]) == 0
