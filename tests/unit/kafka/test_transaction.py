@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ensemble.errors import FatalError, Fenced
-from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
+from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
 
 LIMIT_S = 10.0
 OFFSETS = [TopicPartition("shop.commands", 0, 7)]
@@ -213,3 +213,10 @@ def test_a_refusal_of_the_broker_ends_the_process() -> None:
     slot = Slot(init_transactions=[None, denied])
     with pytest.raises(FatalError, match="told to"):
         slot.transactions.reopen(lambda: False, LIMIT_S)
+
+
+def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
+    slot = Slot(flush=[error(KafkaError.INVALID_TIMESTAMP, txn_requires_abort=True)])
+    assert slot.commit() is Outcome.ABORTED
+    assert "this machine's clock and the broker's differ" in describe(slot.transactions.problem)
+    assert not is_unacceptable(slot.transactions.problem), "no record is to blame"

@@ -76,3 +76,14 @@ def test_what_is_too_large_is_not_read(serve: Serve) -> None:
     assert get("/metrics", body=b"x" * 2000)[0] == 413
     assert get("/metrics", headers={"X-Large": "x" * 10_000})[0] == 400
     assert get("/" + "x" * 10_000)[0] == 400
+
+
+def test_a_note_is_told_though_all_is_well() -> None:
+    server = HealthServer(str, str, CollectorRegistry(), note=lambda: "the clock is wrong")
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    server.start("127.0.0.1", port)
+    status, body = ask(port, "/readyz")
+    server.stop()
+    assert status == 200
+    assert '"note": "the clock is wrong"' in body
