@@ -15,7 +15,7 @@ strategy = "fixed"
 initial_s = 0.1
 attempts = 1000
 [parking]
-per_key = 3
+per_partition = 3
 """
 
 
@@ -43,7 +43,7 @@ def test_a_paused_service_goes_on_where_it_stopped_also_when_its_partitions_move
 
 
 def test_a_partition_without_room_goes_on_when_there_is_some(shop: Shop) -> None:
-    # given a key with more records than may be parked, and operators' partitions whose ends no reader gets
+    # given more records that have to wait than may be parked, and operators' partitions whose ends no reader gets
     policies = shop.policies(NARROW)
     leave_markers(shop)
     with shop.thread(policies_dir=policies, batch_records=7) as member:

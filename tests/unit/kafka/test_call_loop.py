@@ -51,7 +51,10 @@ class World:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                self.outcomes.append((await loop.sock_recv(self.ours, 6)).decode())
+                answer = await loop.sock_recv(self.ours, 6)
+                for _ in range(3):  # as a client library takes to hand it on
+                    await asyncio.sleep(0)
+                self.outcomes.append(answer.decode())
         except TimeoutError:
             self.outcomes.append("timeout")
 
@@ -106,12 +109,13 @@ def test_time_in_which_nobody_could_listen_does_not_count(world: World) -> None:
 def test_a_silent_provider_is_not_waited_for_for_ever(world: World) -> None:
     """However long each turn of other work takes, a part of it counts."""
     world.call()
-    turns = 0
-    while not world.outcomes:
-        turns += 1
+    for _ in range(11):
         world.clock.now += 10
         world.turn()
-    assert (world.outcomes, turns) == (["timeout"], 12)
+    assert world.outcomes == []
+    world.clock.now += 10
+    world.turn()
+    assert world.outcomes == ["timeout"]
 
 
 def test_a_pause_without_calls_counts_in_full(world: World) -> None:
