@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -10,7 +11,7 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.routes import Input, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
-from ensemble.messages.records import ConsumedRecord, StoredRecord, bounded_id, message_id, place_of
+from ensemble.messages.records import ConsumedRecord, StoredRecord, bounded_id, message_id, place_name, place_of
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
 from ensemble.state.deduplication import SeenWindow, window_entry
@@ -26,6 +27,8 @@ class Admission:
     def __init__(self, batch: Batch, seen: SeenWindow | None, partition: int, service: Service) -> None:
         self._batch, self._seen, self._partition, self._partitions = batch, seen, partition, service.partitions
         self._own_sources = frozenset(source_of(topic.owner) for topic in service.catalogue.topics)
+        self.topic_ids: Mapping[str, str] = {}
+        """The id of each topic, where the transport has ids: a topic that was made again has places of its own."""
 
     def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
         """Set the layer up for `record`. Return False if it is a duplicate. Raises MisplacedRecord or ReusedId."""
@@ -66,8 +69,9 @@ class Admission:
         Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
         """
         assert self._seen is not None, "the caller has asked"
-        key, topic = record.key(), record.topic() or ""
-        entry = window_entry(topic, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
+        key, topic, has_own_id = record.key(), record.topic() or "", layer.input_id != place_name(record)
+        scope = topic if has_own_id else f"{topic}@{self.topic_ids.get(topic, '')}"
+        entry = window_entry(scope, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
         known = self._seen.entry_like(entry)
         if known not in {None, entry}:
             raise ReusedId(
@@ -75,7 +79,7 @@ class Admission:
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return known is not None or self._seen.has_id(key, layer.input_id)
+        return known is not None or (has_own_id and self._seen.has_id(key, layer.input_id))
 
     def remember(self, layer: RecordLayer) -> None:
         """Count the layer's record, which was handled, and remember it: the same one again is a duplicate."""

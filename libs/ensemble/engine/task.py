@@ -7,7 +7,7 @@ writes `outputs` and `changes()` in one transaction with the positions, then cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -468,8 +468,12 @@ class PartitionTask:
             store.finish_restore()
         self.parked.find_orphans()
 
-    def start_at(self, offsets: dict[str, int]) -> None:
-        """Start at the offsets that the group has committed, by input topic."""
+    def start_at(self, offsets: dict[str, int], topic_ids: Mapping[str, str] | None = None) -> None:
+        """Start at the offsets that the group has committed, by input topic.
+
+        `topic_ids` tell records of a topic that was made again from those of the one before.
+        """
+        self._admission.topic_ids = topic_ids or {}
         self.positions, self._committed = dict(offsets), dict(offsets)
 
     def pass_markers(self, topic: str, end: int) -> None:

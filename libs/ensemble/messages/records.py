@@ -70,7 +70,12 @@ def message_id(record: ConsumedRecord, headers: Mapping[str, bytes] | None = Non
     Pass `headers` if they were read before: the client builds them anew at each call.
     """
     raw = (dict(record.headers() or ()) if headers is None else headers).get("ce_id")
-    return bounded_id(raw) if raw else f"{record.topic()}/{record.partition()}/{record.offset()}"
+    return bounded_id(raw) if raw else place_name(record)
+
+
+def place_name(record: ConsumedRecord) -> str:
+    """Return `topic/partition/offset`, which names a record that has no id."""
+    return f"{record.topic()}/{record.partition()}/{record.offset()}"
 
 
 def bounded_id(raw: bytes) -> str:

@@ -58,6 +58,15 @@ def test_the_same_message_again_is_dropped_after_a_restart_too(driver: ServiceTe
     assert (len(told(driver)), driver.dead_letters) == (1, [])
 
 
+def test_an_old_place_of_a_topic_that_was_made_again_is_another_message(driver: ServiceTestDriver) -> None:
+    """A record without an id is known by its place; the topic's new records lie where its old ones lay."""
+    task, sent = driver._task_of("a"), record(driver, "a", "tell x", {})
+    for topic_id in ("one", "one", "another"):
+        task.start_at({}, {"shop.commands": topic_id})
+        driver.receive_records([sent])
+    assert (len(told(driver)), driver.dead_letters) == (2, [])
+
+
 def test_an_id_with_other_content_is_a_dead_letter(driver: ServiceTestDriver) -> None:
     for line in ("tell x", "tell y"):
         driver.receive_records([record(driver, "a", line, {"ce_id": "1", "ce_source": "/web"})])

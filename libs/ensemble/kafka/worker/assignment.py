@@ -97,13 +97,7 @@ class Assignment:
         """Whether the group had offsets for a partition that is being restored."""
         external = (topic.name for topic in plan.service.inputs if topic.external)
         self._committed = CommittedOffsets(admin, plan.service.name, external)
-        self.identity = TopicIdentity(
-            admin,
-            group=plan.service.name,
-            control=plan.service.control.name,
-            inputs=plan.inputs,
-            state=(topic.name for topic in (*plan.service.changelogs, *plan.service.ledgers)),
-        )
+        self.identity = TopicIdentity.of(plan, admin)
         self._next_lookup_at = 0.0
         self._failure: KafkaException | FatalError | None = None
         """The error of a callback, which `raise_failure` raises outside of it."""
@@ -180,7 +174,7 @@ class Assignment:
 
     def _new_task(self, partition: int) -> PartitionTask:
         task = PartitionTask(self._plan, partition, self.breakers, self._new_schemas, slots=self._call_slots)
-        task.start_at(self._starts_at[partition])
+        task.start_at(self._starts_at[partition], self.identity.ids)
         return task
 
     def _give_up(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

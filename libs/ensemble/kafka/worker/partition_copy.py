@@ -10,6 +10,7 @@ from ensemble.errors import FatalError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.restore import Restoration
+from ensemble.kafka.worker.topic_identity import TopicIdentity
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.service import Service
@@ -26,7 +27,9 @@ def copy_partition(
     plan: CompiledService, partition: int, access: ClusterClient, limit_s: float = 60.0
 ) -> PartitionTask:
     """Return the partition's task, restored like its owner's. Raises FatalError if that takes longer than `limit_s`."""
-    task = PartitionTask(plan, partition)
+    task, identity = PartitionTask(plan, partition), TopicIdentity.of(plan, access.admin)
+    identity.compare_committed(())
+    task.start_at({}, identity.ids)
     reader = clients.assigned_reader(access.shared, "ensemble-cli")
     restoration = Restoration(plan, [task], reader, access.admin)
     try:

@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.engine.compiled import CompiledService
 from ensemble.errors import LostState
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.kafka.offsets import high_watermarks
@@ -40,12 +41,20 @@ class TopicIdentity:
         """Ask nothing yet. `inputs` has the control topic; `state` are changelogs and ledgers."""
         self._admin, self._group, self._control = admin, group, control
         self._inputs, self._state = frozenset(inputs), sorted(state)
-        self._ids: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
+        """The id of each topic that the broker has told, or that was recorded."""
         self._recorded: dict[int, Recorded] = {}
         self._marked: set[int] = set()
         self._ends: dict[int, dict[str, int]] = {}
         self._answers: Mapping[str, Future[Any]] | None = None
         self._next = 0.0
+
+    @classmethod
+    def of(cls, compiled: CompiledService, admin: AdminClient) -> TopicIdentity:
+        """Return the identity of a service's topics."""
+        service = compiled.service
+        state = (topic.name for topic in (*service.changelogs, *service.ledgers))
+        return cls(admin, group=service.name, control=service.control.name, inputs=compiled.inputs, state=state)
 
     def compare_committed(self, committed: Iterable[TopicPartition]) -> None:
         """Compare the topics with the texts beside these offsets, and with those that this process has met."""
@@ -80,8 +89,8 @@ class TopicIdentity:
     def metadata(self, topic: str, partition: int) -> str:
         """Return the text to commit beside an offset."""
         if topic != self._control:
-            return MARK if self._ids else ""
-        return Recorded(self._ids, self._ends.get(partition, {})).text() if self._ids else ""
+            return MARK if self.ids else ""
+        return Recorded(self.ids, self._ends.get(partition, {})).text() if self.ids else ""
 
     # -- helpers --------------------------------------------------------------------------------------------------
 
@@ -103,7 +112,7 @@ class TopicIdentity:
         return {name: topic_id for name, topic_id in ids.items() if topic_id}
 
     def _compare_ids(self, ids: dict[str, str]) -> None:
-        earlier = [*(recorded.ids for recorded in self._recorded.values()), self._ids]
+        earlier = [*(recorded.ids for recorded in self._recorded.values()), self.ids]
         changed = sorted(name for name, now in ids.items() if any(known.get(name, now) != now for known in earlier))
         self._raise(
             [f"topic {name} was deleted and made again" for name in changed],
@@ -111,7 +120,7 @@ class TopicIdentity:
         )
         topics = self._inputs | set(self._state)
         known = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
-        self._ids = known | ids
+        self.ids = known | ids
 
     def _shortened(self, topic: str, partition: int, end: int) -> str:
         recorded = self._recorded.get(partition)
