@@ -61,6 +61,13 @@ def offsets_at(admin: AdminClient, places: Iterable[TopicPlace], at: int, timeou
     return {place: offset if offset >= 0 else ends[place] for place, offset in firsts.items()}
 
 
+def request_offsets_at(admin: AdminClient, times: Mapping[TopicPlace, int], timeout_s: float) -> Answers:
+    """Ask for the first offset of a time (epoch milliseconds) or later, without waiting; -1 where there is none."""
+    specs = {TopicPartition(*place): OffsetSpec.for_timestamp(at) for place, at in times.items()}
+    answers: Answers = admin.list_offsets(specs, isolation_level=_HIGH.isolation, request_timeout=timeout_s)
+    return answers
+
+
 def request_ends(admin: AdminClient, places: list[TopicPlace], timeout_s: float) -> tuple[Answers, Answers]:
     """Ask for the stable ends and the high watermarks without waiting for the answers."""
     return _request(admin, places, _STABLE, timeout_s), _request(admin, places, _HIGH, timeout_s)

@@ -39,6 +39,7 @@ class LoopMetrics:
         self._stopped = _gauge("ensemble_partitions_stopped", "Partitions that take no records", service, own)
         self._stuck = _gauge("ensemble_stuck_seconds", "How long the same offsets have made no progress", service, own)
         self._skew = _gauge("ensemble_clock_skew_seconds", "How far a clock is wrong, at least", service, own)
+        self._expiring = _gauge("ensemble_partitions_expiring", "Partitions whose unread records expire", service, own)
         self._outages = Gauge("ensemble_outages", "Handlers that are out", [*names, "handler"], registry=own)
         self._hidden = _gauge("ensemble_open_transaction_records", "Input behind an open transaction", service, own)
         self._hidden_for = _gauge("ensemble_open_transaction_seconds", "How long the oldest is open", service, own)
@@ -68,6 +69,10 @@ class LoopMetrics:
         self._outages.clear()
         for handler in out:
             self._outages.labels(self._service, handler).set(1)
+
+    def record_expiring(self, partitions: int) -> None:
+        """Set in how many partitions unread records have used up half of their retention."""
+        self._expiring.set(partitions)
 
     def record_open_transactions(self, records: int, seconds: float) -> None:
         """Set how many input records an open transaction hides from readers, and for how long already."""

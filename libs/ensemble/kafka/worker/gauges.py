@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from ensemble.engine.compiled import CompiledService
 from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.expiring_records import ExpiringRecords
 from ensemble.kafka.worker.open_transactions import OpenTransactions
 from ensemble.observability.metrics import LoopMetrics
 
@@ -21,6 +22,11 @@ class Gauges:
     def __init__(self, metrics: LoopMetrics, plan: CompiledService, assignment: Assignment, admin: AdminClient) -> None:
         self._metrics, self._plan, self._assignment = metrics, plan, assignment
         self._open = OpenTransactions(admin)
+        self._expiring = ExpiringRecords(
+            admin,
+            plan.clock,
+            {topic.name: topic.retention.total_seconds() for topic in plan.service.inputs if topic.retention},
+        )
         self._next = 0.0
 
     def sample(self, stopped: int, stuck_s: float, skew_s: float) -> None:
@@ -34,4 +40,6 @@ class Gauges:
         self._metrics.record_stuck(stuck_s)
         self._metrics.record_clock_skew(skew_s)
         self._open.sample((topic.name, task.partition) for task in tasks for topic in self._plan.service.inputs)
+        self._expiring.sample({(topic, task.partition): at for task in tasks for topic, at in task.positions.items()})
+        self._metrics.record_expiring(len(self._expiring.places))
         self._metrics.record_open_transactions(sum(self._open.records.values()), self._open.longest_s())
