@@ -19,6 +19,7 @@ from ensemble.state.unit_of_work import RecordLayer
 
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_HEADERS: Final[dict[str, bytes]] = {}
+_NO_IDS: Final[Mapping[str, str]] = {}
 
 
 class Admission:
@@ -27,7 +28,7 @@ class Admission:
     def __init__(self, batch: Batch, seen: SeenWindow | None, partition: int, service: Service) -> None:
         self._batch, self._seen, self._partition, self._partitions = batch, seen, partition, service.partitions
         self._own_sources = frozenset(source_of(topic.owner) for topic in service.catalogue.topics)
-        self.topic_ids: Mapping[str, str] = {}
+        self.topic_ids = _NO_IDS
         """The id of each topic, where the transport has ids: a topic that was made again has places of its own."""
 
     def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
@@ -58,8 +59,8 @@ class Admission:
         """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
         if self._seen is None or not input_topic.topic.external:
             return False
-        entry, key = entry_of(record), record.key() or b""
-        was_handled = self._seen.entry_like(entry) == entry or self._seen.has_id(key, message_id(record))
+        entry, key, own_id = entry_of(record, self.topic_ids), record.key() or b"", message_id(record)
+        was_handled = self._seen.entry_like(entry) == entry or self._was_handled_before_upgrade(record, key, own_id)
         self._batch.counts.duplicates += was_handled
         return was_handled
 
@@ -69,8 +70,7 @@ class Admission:
         Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
         """
         assert self._seen is not None, "the caller has asked"
-        key, topic, has_own_id = record.key(), record.topic() or "", layer.input_id != place_name(record)
-        scope = topic if has_own_id else f"{topic}@{self.topic_ids.get(topic, '')}"
+        key, scope = record.key(), _scope_of(record, layer.input_id, self.topic_ids)
         entry = window_entry(scope, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
         known = self._seen.entry_like(entry)
         if known not in {None, entry}:
@@ -79,7 +79,12 @@ class Admission:
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return known is not None or (has_own_id and self._seen.has_id(key, layer.input_id))
+        return known is not None or self._was_handled_before_upgrade(record, key, layer.input_id)
+
+    def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
+        """Return whether a release before has handled the id; it knew no place of a topic that was made again."""
+        assert self._seen is not None, "the caller has asked"
+        return input_id != place_name(record) and self._seen.has_id(key, input_id)
 
     def remember(self, layer: RecordLayer) -> None:
         """Count the layer's record, which was handled, and remember it: the same one again is a duplicate."""
@@ -88,13 +93,19 @@ class Admission:
             self._seen.add(layer.window_entry, self._batch.now)
 
 
-def entry_of(record: ConsumedRecord) -> bytes:
+def entry_of(record: ConsumedRecord, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:
     """Return the window's entry of a record, edited or not: equal entries are one message, published twice."""
     headers = dict(record.headers() or ())
     original = record.original if isinstance(record, StoredRecord) else None
-    topic, key, source = record.topic() or "", record.key() or b"", headers.get("ce_source") or b""
-    value = original or record.value() or b""
-    return window_entry(topic, key, source, message_id=message_id(record, headers), value=value)
+    key, source, input_id = record.key() or b"", headers.get("ce_source") or b"", message_id(record, headers)
+    scope, value = _scope_of(record, input_id, topic_ids), original or record.value() or b""
+    return window_entry(scope, key, source, message_id=input_id, value=value)
+
+
+def _scope_of(record: ConsumedRecord, input_id: str, topic_ids: Mapping[str, str]) -> str:
+    """Return where the id is unique: in the topic; if the id is a place, in this topic of that name."""
+    topic = record.topic() or ""
+    return topic if input_id != place_name(record) else f"{topic}@{topic_ids.get(topic, '')}"
 
 
 def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
