@@ -3,6 +3,9 @@
 PYTHON_OF_VENV := .venv/bin/python
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
+# What Python imports is in .venv and here, whatever the caller has set for other programs.
+unexport PYTHONHOME PYTHONPATH
+
 .PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers lifetimes audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 

@@ -59,10 +59,10 @@ def venv_of(launcher: Path, script: str) -> None:
 
 
 def python_without_network(directory: Path) -> str:
-    """Return a Python whose venv holds a Python that installs nothing, and shows pip's settings instead."""
-    inner = (
-        f'case "$*" in *"pip install"*) env | grep ^PIP_ >&2;; -P*) echo "$@";; *) exec {sys.executable} "$@";; esac'
-    )
+    """Return a Python whose venv holds a Python that installs one path alone, and shows pip's settings."""
+    packages = '"${0%/bin/python}/lib/python3/site-packages"'
+    install = f"env | grep ^PIP_ >&2; mkdir -p {packages}; echo /anywhere >{packages}/_ensemble_kafka.pth"
+    inner = f'case "$*" in *"pip install"*) {install};; -P*) echo "$@";; *) exec {sys.executable} "$@";; esac'
     make_venv = f"mkdir -p $3/bin; printf '#!/bin/sh\\n%s\\n' '{inner}' >$3/bin/python; chmod +x $3/bin/python"
     return python_in(directory, f'case "$*" in "-m venv"*) {make_venv};; *) exec {sys.executable} "$@";; esac')
 
@@ -145,6 +145,17 @@ def test_only_those_settings_of_pip_hold_that_say_where_packages_come_from(tmp_p
         "PIP_EXTRA_INDEX_URL=https://one/?a=$b https://two/",
     } <= shown  # fmt: skip
     assert not any(name in line for line in shown for name in ("USER", "TARGET", "BINARY", "REQUIRE"))
+
+
+def test_no_path_is_left_for_a_locale_that_cannot_spell_it(tmp_path: Path) -> None:
+    launcher = copy_of_checkout(tmp_path / "ümlaut")
+
+    run(launcher, PYTHON=python_without_network(tmp_path))
+
+    line = (launcher.parent / ".venv/lib/python3/site-packages/_ensemble_kafka.pth").read_text("ascii").strip()
+    python = f"import sys; sys.prefix = {str(launcher.parent / '.venv')!r}; exec({line!r}); print(sys.path[-2:])"
+    result = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str([f"{launcher.parent}/libs", str(launcher.parent)])
 
 
 def test_line_ends_survive_a_clone_on_windows(tmp_path: Path) -> None:
