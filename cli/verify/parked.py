@@ -25,6 +25,8 @@ class Parked:
     """Those that waited at some time, as far as the changelogs still say."""
     held_keys: set[tuple[str, str]] = field(default_factory=set)
     """Service and key of everything that waited at some time."""
+    emptied_keys: set[tuple[str, str]] = field(default_factory=set)
+    """Service and key of what was parked and freed in one batch, and so was never seen to wait."""
     paused_commands: set[tuple[str, str]] = field(default_factory=set)
     """Service and type of the commands that operators have asked it to pause at some time."""
     resolved: dict[tuple[str, Position, int], str] = field(default_factory=dict)
@@ -50,6 +52,10 @@ class Parked:
         """Return whether the message has waited; true if that is no longer known."""
         has_waited = (service, message.position) in self.once or (service, message.message_id) in self._once_ids
         return has_waited or service in self.cleaned
+
+    def may_have_waited(self, service: str, message: Message) -> bool:
+        """Return whether the message has waited, or may have in a batch that parked and freed records of its order."""
+        return self.was_ever(service, message) or (service, message.order_id) in self.emptied_keys
 
     def may_have_been_held(self, service: str, message: Message) -> bool:
         """Return whether a message of the same order has waited, or may have if that is no longer known.
@@ -115,8 +121,10 @@ class Parked:
         if (before := self._numbered.pop(place, None)) is not None:
             gone = self.waiting.pop(before, None)
             self._waiting_ids -= Counter([(place[0], gone.message_id)] if gone else [])
+        service, key = place[0], place[2].split(b"/", 1)[1].rpartition(b"/")[0]
+        if fields is None and before is None:
+            self.emptied_keys.add((service, key.decode(errors="replace")))
         if fields is not None:
-            service, key = place[0], place[2].split(b"/", 1)[1].rpartition(b"/")[0]
             source = (service, Position(fields["topic"], fields["partition"], fields["offset"]))
             self._numbered[place] = source
             what = (source[1], fields["message"], fields["message_id"])

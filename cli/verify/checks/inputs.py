@@ -102,8 +102,13 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
     """Return whether the message was parked and then discarded, sent again, or undone, perhaps in one batch."""
     if snapshot.parked.resolved.get((reader, message.position, 0), "") in {"discarded", "closed"}:
         return True
+    return _was_sent_again(snapshot, message, reader) or _was_undone(snapshot, message, reader)
+
+
+def _was_undone(snapshot: Snapshot, message: Message, reader: str) -> bool:
+    """Return whether the message may have waited, and an undo that closes it was read. An undo alone is no excuse."""
     undos = [undo for kind in UNDONE_BY.get(message.type, ()) for undo in snapshot.of_order(message.order_id, kind)]
-    return _was_sent_again(snapshot, message, reader) or any(snapshot.was_read(reader, undo) for undo in undos)
+    return snapshot.parked.may_have_waited(reader, message) and any(snapshot.was_read(reader, undo) for undo in undos)
 
 
 def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:

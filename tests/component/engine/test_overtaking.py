@@ -152,6 +152,15 @@ def test_a_dead_letter_that_an_undo_closed_cannot_be_redriven(
     assert payment.answers(OperationDone)[-1].words == "it was closed already"
 
 
+def test_what_an_undo_closes_in_the_batch_that_parked_it_leaves_word_of_it(payment: ServiceTestDriver) -> None:
+    """It is never seen to wait, and yet must not be taken for lost: its place in the queue is written as empty."""
+    payment.receive(AWAY, refund_payment())
+    payment.advance(0)
+    emptied = [record.key() for record in payment.records("payment.parked-changelog") if record.value() is None]
+    assert b"record/o-1/000000000000" in emptied
+    assert payment.waiting("o-1") == []
+
+
 def test_a_redrive_that_an_undo_closes_leaves_word_of_it(payment: ServiceTestDriver) -> None:
     payment.receive(AWAY)
     payment.advance(3600)

@@ -28,10 +28,9 @@ def receipt_lost(flow: RecordedFlow) -> None:
 
 
 def event_never_noted(flow: RecordedFlow) -> None:
-    event = flow.by(
+    flow.by(
         "payment", "payments.events", "PaymentRefunded", flow.last("RefundPayment"), order_id="o-undone", amount=DUE
     )
-    assert event.message_id
 
 
 def cancellation_ignored(flow: RecordedFlow) -> None:
@@ -44,6 +43,16 @@ def order_unknown_to_the_order_service(flow: RecordedFlow) -> None:
 
 def order_unknown_to_shipping(flow: RecordedFlow) -> None:
     flow.drop(*[r for r in flow.records if r.topic() == "shipping.shipment-changelog" and r.raw_key == b"o-done"])
+
+
+def express_order_never_scheduled(flow: RecordedFlow) -> None:
+    flow.drop(flow.last("InitiatePackaging", "o-fast"), *list(flow.all("ShipmentScheduled", "o-fast")))
+
+
+def swallowed_command_of_an_order_that_was_undone(flow: RecordedFlow) -> None:
+    """Its undo is no excuse: it never waited."""
+    flow.drop(flow.last("ScheduleShipment", "o-undone"), flow.last("ReservationConfirmed", "o-undone"))
+    flow.drop(*list(flow.all("StockReserved", "o-undone")), *list(flow.all("StockReleased", "o-undone")))
 
 
 def packing_never_begun(flow: RecordedFlow) -> None:
@@ -79,6 +88,12 @@ def torn_transaction(flow: RecordedFlow) -> None:
         (cancellation_ignored, "inputs", "RequestCancellation"),
         (order_unknown_to_the_order_service, "inputs", "order has read it"),
         (order_unknown_to_shipping, "inputs", "shipping has read it"),
+        (express_order_never_scheduled, "inputs", "shipping has read it, but there is no ShipmentScheduled from it"),
+        (
+            swallowed_command_of_an_order_that_was_undone,
+            "inputs",
+            "inventory has read it, but there is no ReservationConfirmed or ReservationRejected from it",
+        ),
         (packing_never_begun, "inputs", "InitiatePackaging"),
         (garbage_ignored, "inputs", "no dead letter of order: the first byte"),
         (tombstone_ignored, "inputs", "it is a tombstone"),

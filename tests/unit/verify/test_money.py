@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import DUE, RecordedFlow
-from tests.support.recorded_flow.orders import violation_lines_with
+from tests.support.recorded_flow.orders import asked_for_payment, place, violation_lines_with
 
 
 def charged_twice(flow: RecordedFlow) -> None:
@@ -24,6 +24,11 @@ def never_charged(flow: RecordedFlow) -> None:
 
 def charged_too_much(flow: RecordedFlow) -> None:
     flow.bookings[0] = flow.bookings[0]._replace(amount=DUE + 1)
+
+
+def open_order_charged_too_much(flow: RecordedFlow) -> None:
+    asked_for_payment(flow, place(flow, "o-open"))
+    flow.book("charge", "o-open", "captured", amount=DUE + 1)
 
 
 def charged_in_another_currency(flow: RecordedFlow) -> None:
@@ -65,6 +70,7 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
         (charged_twice_under_one_key, "money", "10.00 EUR under o-done:charge, 10.00 EUR under o-done:charge"),
         (never_charged, "money", "10.00 EUR is due, but 0.00 EUR is held"),
         (charged_too_much, "money", "10.00 EUR is due, but 10.01 EUR is held"),
+        (open_order_charged_too_much, "money", "o-open 10.00 EUR is due, but 10.01 EUR is held"),
         (charged_in_another_currency, "money", "charged in USD"),
         (never_refunded, "money", "o-undone is cancelled, but 10.00 EUR is held"),
         (declined_and_charged, "money", "o-declined is cancelled, but 10.00 EUR is held"),

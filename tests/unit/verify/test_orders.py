@@ -57,6 +57,14 @@ def failed_but_nothing_owed(flow: RecordedFlow) -> None:
     flow.last("OrderState", "o-undone").fields["status"] = "compensation_failed"
 
 
+def cancelled_and_still_owing(flow: RecordedFlow) -> None:
+    flow.last("OrderState", "o-undone").fields["owed"] = ["payment"]
+
+
+def reserved_again_after_its_release(flow: RecordedFlow) -> None:
+    flow.facts("StockReserved", flow.last("FulfilOrder", "o-undone"), "o-undone")
+
+
 def backwards(flow: RecordedFlow) -> None:
     flow.state("o-done", "fulfilled")
 
@@ -113,6 +121,8 @@ def settled_by_nobody(flow: RecordedFlow) -> None:
         (state_without_a_command, "order state", "ProcessPayment was never sent"),
         (seen_what_never_was, "order state", "has seen ShipmentScheduled never-was"),
         (failed_but_nothing_owed, "order state", "nothing is owed"),
+        (cancelled_and_still_owing, "order state", "o-undone is cancelled, although payment is owed"),
+        (reserved_again_after_its_release, "transitions", "o-undone StockReserved"),
         (sent_while_paused, "pauses", "was paused when PaymentConfirmed"),
         (decided_what_is_on_no_topic, "pauses", "says that it sent RefundPayment upon OrderPlaced"),
         (settled_by_nobody, "order state", "no SettleOrder names it"),

@@ -23,6 +23,9 @@ from tests.support.recorded_flow.parking import (
     resolve,
     succeed,
 )
+from tests.support.recorded_flow.records import encoded
+
+REDRIVE = {"parking_key": ORDER, "generation": 0, "headers": [], "redriven_from": "payment.dead-letter/0/0"}
 
 
 def waits(flow: RecordedFlow) -> None:
@@ -53,6 +56,19 @@ def redriven_and_given_up_again(flow: RecordedFlow) -> None:
     record = flow.last("ProcessPayment", ORDER)
     resolve(flow, record, "redriven")
     letter = dead_letter(flow, record)
+    letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
+
+
+def edited_and_given_up_again(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    edited = encoded("ProcessPayment", {**record.fields, "payment_token": "tok_other"})
+    place = dict(zip(("topic", "partition", "offset"), record.at, strict=True))
+    ask(flow, "RedriveRecord", **place, **REDRIVE, key=record.raw_key, value=record.value(), edited=edited)
+    answer(flow)
+    resolve(flow, record, "redriven")
+    letter = dead_letter(flow, record)
+    letter.raw_value = edited
     letter.set_header("ensemble.redriven-from", "payment.dead-letter/0/0")
 
 
@@ -141,6 +157,15 @@ def undone_while_it_waited(flow: RecordedFlow) -> None:
     free(flow, record)
 
 
+def undone_in_the_batch_that_parked_it(flow: RecordedFlow) -> None:
+    """Never seen to wait; its place in the queue was emptied."""
+    record = command(flow)
+    undo = flow.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
+    refunded = flow.by("payment", "payments.events", "PaymentRefunded", undo, order_id=ORDER, amount=0)
+    flow.state(ORDER, "compensating", refunded)
+    free(flow, record)
+
+
 def paused_by_policy(flow: RecordedFlow) -> None:
     """No dead letter, but its sender knows."""
     record = command(flow)
@@ -165,6 +190,7 @@ def not_read_yet(flow: RecordedFlow) -> None:
         given_up_and_waits,
         redriven_and_done,
         redriven_and_given_up_again,
+        edited_and_given_up_again,
         discarded,
         sent_again_while_it_waited,
         sent_anew_while_it_waited,
@@ -174,6 +200,7 @@ def not_read_yet(flow: RecordedFlow) -> None:
         swallowed_by_the_attempt_under_way,
         moved_to_the_front,
         undone_while_it_waited,
+        undone_in_the_batch_that_parked_it,
         paused_by_policy,
         carried_out,
         not_read_yet,
