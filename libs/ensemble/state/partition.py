@@ -24,7 +24,7 @@ class PartitionStores:
 
     def __init__(self, service: Service, window: WindowLimits, sources: SchemaSourceSelector | None = None) -> None:
         self.parking = ParkingStore(service.parked.name, sources)
-        self.pauses = PartitionPauses(lambda command: _owner_of(service, command), self.parking)
+        self.pauses = PartitionPauses(service.name, lambda command: _owner_of(service, command), self.parking)
         self.by_subject: dict[Any, Any] = {spec.subject: _open(spec, sources) for spec in service.stores}
         """The declared stores, by what a role's hint names: a state type, an aggregate, or the port `EventLog`."""
         self.timers = TimerStore(service.timers.name, sources) if service.timers else None

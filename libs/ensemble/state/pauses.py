@@ -12,8 +12,8 @@ from ensemble.system_messages.state import Pause
 class PartitionPauses:
     """The `Pauses` port: reads what is paused from the partition's parking store."""
 
-    def __init__(self, owner_of: Callable[[type[Command]], str], store: ParkingStore) -> None:
-        self._owner_of, self._store = owner_of, store
+    def __init__(self, service: str, owner_of: Callable[[type[Command]], str], store: ParkingStore) -> None:
+        self._service, self._owner_of, self._store = service, owner_of, store
 
     @property
     def paused(self) -> Mapping[PauseTarget, Pause]:
@@ -21,7 +21,10 @@ class PartitionPauses:
         return self._store.pauses
 
     def of(self, step: str, *commands: type[Command]) -> str | None:
-        """Return the pause that forbids these commands at this step (its target, reason and operator), or None."""
+        """Return the pause that forbids these commands at this step (its target, reason and operator), or None.
+
+        A pause of the sender's own service forbids every command.
+        """
         if not self.paused:
             return None
         return next((self._reason(target) for target in self._targets(step, commands) if target in self.paused), None)
@@ -31,6 +34,7 @@ class PartitionPauses:
         for command in commands:
             yield "command", command.__name__
             yield "service", self._owner_of(command)
+            yield "service", self._service
 
     def _reason(self, target: PauseTarget) -> str:
         pause = self.paused[target]

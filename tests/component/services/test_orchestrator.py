@@ -12,6 +12,7 @@ from contracts import (
     DispatchStock,
     Event,
     FulfilOrder,
+    OrderPlaced,
     OrderState,
     ProcessPayment,
 )
@@ -130,10 +131,25 @@ def test_the_same_order_placed_again_is_noted_and_starts_nothing(driver: Service
     assert (driver.sent, driver.dead_letters) == ([], [])
 
 
-def test_an_order_placed_again_on_other_terms_is_dead_lettered(driver: ServiceTestDriver) -> None:
+OTHER_TERMS = {
+    "customer_id": "c-2",
+    "lines": (PLACED.lines[0].model_copy(update={"quantity": 3}),),
+    "currency": "USD",
+    "payment_token": "tok-other",
+    "warehouse_id": "paris",
+    "shipping_speed": "standard",
+}
+
+
+def test_everything_that_an_order_says_is_a_term_but_its_name_and_its_time() -> None:
+    assert OTHER_TERMS.keys() == OrderPlaced.model_fields.keys() - {"order_id", "placed_at"}
+
+
+@pytest.mark.parametrize("term", OTHER_TERMS)
+def test_an_order_placed_again_on_other_terms_is_dead_lettered(driver: ServiceTestDriver, term: str) -> None:
     driver.receive(PLACED)
     before = state_of(driver)
-    driver.receive(PLACED.model_copy(update={"currency": "USD"}))
+    driver.receive(PLACED.model_copy(update={term: OTHER_TERMS[term]}))
     (letter,) = driver.dead_letters
     assert b"on other terms" in dict(letter.headers())["__streams.errors.message"]
     assert state_of(driver) == before

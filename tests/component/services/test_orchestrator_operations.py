@@ -115,6 +115,39 @@ def test_an_order_pauses_with_its_step_until_a_probe_passes(driver: ServiceTestD
     assert names(driver) == ["FulfilOrder", "OrderResumed"]
 
 
+@pytest.mark.parametrize("paused", ["payment", "orchestrator"], ids=["receiver", "conductor itself"])
+def test_no_command_leaves_for_or_from_a_paused_service(driver: ServiceTestDriver, paused: str) -> None:
+    # given a service that is paused
+    driver.pause("service", paused, "moving house")
+
+    # when an order comes
+    driver.receive(PLACED)
+
+    # then it waits, and says for whom
+    assert driver.sent == []
+    assert (state_of(driver).paused_by, state_of(driver).step) == (f"service {paused}", None)
+
+    # and it goes on when somebody resumes it after the pause
+    driver.resume("service", paused)
+    driver.receive(RESUME)
+    assert names(driver) == ["OrderPaused", "ProcessPayment", "OrderResumed"]
+
+
+@pytest.mark.parametrize("paused", ["inventory", "orchestrator"], ids=["participant", "conductor itself"])
+def test_answers_are_recorded_while_a_service_is_paused(driver: ServiceTestDriver, paused: str) -> None:
+    # given an order under way, and a service that is paused
+    driver.receive(PLACED)
+    driver.clear()
+    driver.pause("service", paused)
+
+    # when answers come
+    driver.receive(PAID)
+    driver.receive(RESERVED)
+
+    # then they are recorded, and nothing follows from them yet
+    assert (state_of(driver).done, driver.sent) == (("payment", "reservation"), [])
+
+
 def test_says_exactly_what_is_owed_until_it_is_settled(driver: ServiceTestDriver) -> None:
     for message in (PLACED, PAID, CANCEL, UNSHIPPED, RELEASED):
         driver.receive(message)
@@ -142,6 +175,21 @@ def test_remembers_what_was_decided_on_each_message() -> None:
         "attempt": 1,
         "policy": "orchestrator.toml#1a2b3c4d",
     }
+
+
+def test_remembers_which_policy_ruled_an_attempt_and_which_an_undo() -> None:
+    # given policies from two places
+    steps, undos = (StepPolicy(deadline_s=10, resends=1, origin=origin) for origin in ("forward", "back"))
+    policies = SagaPolicies(steps=dict.fromkeys(NAMES, steps), undos=dict.fromkeys(NAMES, undos))
+    driver = ServiceTestDriver(orchestrator(policies))
+
+    # when an order turns back
+    for message in (PLACED, PAID, CANCEL):
+        driver.receive(message)
+
+    # then each attempt names its own, and what began nothing names none
+    driver.receive(PAID)
+    assert [seen.policy for seen in state_of(driver).seen] == ["forward", "forward", "back", ""]
 
 
 def test_remembers_deadlines_with_the_attempt_that_they_began(driver: ServiceTestDriver) -> None:

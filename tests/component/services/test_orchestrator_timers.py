@@ -8,11 +8,22 @@ import pytest
 
 from contracts import FulfilOrder, OrderState, ProcessPayment
 from ensemble.errors import ConfigurationError
+from ensemble.policies.saga import StepPolicy
 from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.__main__ import main
 from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies
 from services.orchestrator.service import orchestrator
-from tests.support.order_saga_driver import DECLINED, PAID, PLACED, POLICIES, REFUNDED, RESERVED, SCHEDULED, UNSHIPPED
+from tests.support.order_saga_driver import (
+    DECLINED,
+    NAMES,
+    PAID,
+    PLACED,
+    POLICIES,
+    REFUNDED,
+    RESERVED,
+    SCHEDULED,
+    UNSHIPPED,
+)
 
 TIMERS = "orchestrator.timers-changelog"
 BYTES_OF_AN_ENDED_ORDER = 250  # docs/operations.md says so
@@ -64,6 +75,26 @@ def test_a_deadline_holds_across_a_restart(driver: ServiceTestDriver) -> None:
     (command,) = driver.sent
     assert isinstance(command, ProcessPayment)
     assert command.attempt == 2
+
+
+def test_other_policies_leave_the_attempt_under_way_alone_and_rule_the_next(driver: ServiceTestDriver) -> None:
+    # given an order that waits ten seconds for its payment
+    driver.receive(PLACED)
+
+    # when the service starts again with a deadline of a hundred
+    patient = StepPolicy(deadline_s=100, resends=9, origin="orchestrator.toml#1a2b3c4d")
+    changed = POLICIES.model_copy(update={"steps": dict.fromkeys(NAMES, patient)})
+    restarted = ServiceTestDriver(orchestrator(changed), clock=driver.clock)
+    restarted.given_records(driver.log)
+    restarted.clear()
+    restarted.advance(10.1)
+
+    # then that attempt ends as it was begun, and the next one waits as the new policy says
+    assert names(restarted) == ["ProcessPayment"]
+    state = restarted.state(OrderState, "o-1")
+    assert state is not None
+    assert (state.attempt, state.due_at) == (2, driver.clock.now() - 100 + 100_000)
+    assert [seen.policy for seen in state.seen] == ["default", "orchestrator.toml#1a2b3c4d"]
 
 
 def test_a_restart_does_not_run_a_step_again(driver: ServiceTestDriver) -> None:
