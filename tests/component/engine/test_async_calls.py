@@ -64,6 +64,24 @@ def test_nothing_is_called_twice_while_it_is_in_flight(flying: ServiceTestDriver
     assert world.calls.count("a1") == 1
 
 
+def test_a_parked_record_is_not_due_while_its_call_is_in_flight(driver: ServiceTestDriver, world: Controls) -> None:
+    """Else the loop would turn as fast as it can until the call is back."""
+    # given a record that failed and is due
+    world.errors["a1"] = RetryableError("not now")
+    driver.receive(slow("a", "a1"))
+    world.errors.clear()
+    driver.clock.advance(1)
+
+    # when its call hangs
+    world.hang("a1")
+    driver.receive()
+
+    # then nothing is due
+    parked = driver.parked("a")
+    assert parked is not None
+    assert (parked.status, parked.due_at) == ("in_flight", None)
+
+
 def test_after_a_restart_it_is_called_again(flying: ServiceTestDriver, world: Controls) -> None:
     flying.restart()
     world.let_go("a1")

@@ -186,6 +186,23 @@ def test_a_redrive_that_fails_again_can_be_redriven_again(stuck: ServiceTestDriv
     assert texts_of(stuck) == ["a1", "a2"]
 
 
+def test_a_redriven_record_has_all_its_attempts_again(driver: ServiceTestDriver, world: Controls) -> None:
+    # given a record that has used up its attempts
+    world.errors["a1"] = RetryableError("not now")
+    driver.receive(quick("a", "a1"))
+    driver.advance(60)
+
+    # when it is redriven, and fails once more
+    driver.redrive(last_dead_letter(driver))
+
+    # then it is tried as often as at first before it is given up again
+    parked = driver.parked("a")
+    assert parked is not None
+    assert (parked.status, parked.attempts) == ("retrying", 1)
+    driver.advance(60)
+    assert [header(letter, "ensemble.attempts") for letter in driver.dead_letters] == ["3", "3"]
+
+
 def test_a_redriven_record_carries_where_it_came_from(stuck: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NEVER
     letter = last_dead_letter(stuck)
@@ -242,6 +259,24 @@ def test_a_skipped_timer_is_redriven(world: Controls) -> None:
     driver.redrive(driver.dead_letters[0])
     driver.advance(60)
     assert texts_of(driver) == ["ding", "dong"], "the newer timer of that name is left alone"
+
+
+def test_a_skipped_timer_is_not_redriven_past_its_parked_key(driver: ServiceTestDriver, world: Controls) -> None:
+    # given a timer that was skipped, and a key that is parked since
+    world.errors |= {"ding": RejectedInput("nonsense"), "a1": NEVER}
+    driver.receive(later("a", "ding", 5))
+    driver.advance(5)
+    driver.receive(quick("a", "a1"))
+    world.errors.clear()
+
+    # when the timer is redriven
+    driver.redrive(driver.dead_letters[0])
+
+    # then it has to wait for the key's head
+    assert (texts_of(driver), answers(driver)) == ([], [("RedriveRecord", "refused")])
+    driver.redrive(last_dead_letter(driver))
+    driver.redrive(driver.dead_letters[0])
+    assert texts_of(driver) == ["a1", "ding"]
 
 
 def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: Controls) -> None:
@@ -301,6 +336,27 @@ def test_a_discarded_record_cannot_be_redriven(stuck: ServiceTestDriver) -> None
     stuck.discard(letter)
     stuck.redrive(letter)
     assert (texts_of(stuck), answers(stuck)[1]) == (["a2"], ("RedriveRecord", "nothing_to_do"))
+
+
+def test_a_record_behind_another_is_not_discarded_before_it(stuck: ServiceTestDriver) -> None:
+    stuck.operate(discard_of(stuck.waiting("a")[1]))
+    assert answers(stuck) == [("DiscardRecord", "refused")]
+    assert parked_labels(stuck) == ["a1", "a2"]
+
+
+def test_a_record_that_was_redriven_is_not_discarded_as_well(stuck: ServiceTestDriver) -> None:
+    # given a dead letter whose record was redriven
+    letter = last_dead_letter(stuck)
+    stuck.redrive(letter)
+
+    # when it is discarded
+    stuck.discard(letter)
+
+    # then that comes too late, and what became of the record stays as it is
+    assert answers(stuck)[1] == ("DiscardRecord", "nothing_to_do")
+    stuck.discard(letter)
+    words = [answer.words for answer in stuck.answers(OperationDone)]
+    assert words[1:] == ["it was redriven already"] * 2
 
 
 def test_a_discarded_timer_never_fires(driver: ServiceTestDriver, world: Controls) -> None:

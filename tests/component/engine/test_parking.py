@@ -69,13 +69,20 @@ def test_a_drain_stops_at_the_next_record_that_fails(driver: ServiceTestDriver, 
     assert (texts_of(driver), parked_labels(driver)) == (["a1", "a2"], ["a3", "a4"])
 
 
-def test_a_long_line_is_drained_in_several_batches(driver: ServiceTestDriver, world: Controls) -> None:
+def test_a_long_line_is_drained_in_several_batches(world: Controls) -> None:
+    # given more parked records than one batch drains
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(parking=ParkingLimits(per_key=250)))
+    labels = [f"a{number}" for number in range(250)]
     world.errors["a0"] = NOT_NOW
-    labels = [f"a{number}" for number in range(100)]
-    driver.receive(*(quick("a", label) for label in labels[:99]))
-    del world.errors["a0"]
+    driver.receive(*(quick("a", label) for label in labels))
+
+    # when the first one succeeds
+    world.errors.clear()
     driver.advance(1)
-    assert texts_of(driver) == labels[:99]
+
+    # then all do, and not in one transaction
+    assert texts_of(driver) == labels
+    assert len(driver.records("shop.account-changelog")) > 1
 
 
 def test_a_timer_waits_while_its_key_is_parked(driver: ServiceTestDriver, world: Controls) -> None:
@@ -127,6 +134,53 @@ def test_attempts_follow_the_policy_and_not_one_more(driver: ServiceTestDriver, 
         driver.advance(0.5)
     assert begun == [1, 1, 2, 2, 3, 3]
     assert header(last_dead_letter(driver), "ensemble.attempts") == "3"
+
+
+def test_the_record_behind_has_all_attempts_of_its_own(driver: ServiceTestDriver, world: Controls) -> None:
+    # given a head that has failed twice of three times, and one behind it
+    world.errors |= {"a1": NOT_NOW, "a2": NOT_NOW}
+    driver.receive(quick("a", "a1"), quick("a", "a2"))
+    driver.advance(1)
+
+    # when the head succeeds and the other one fails
+    del world.errors["a1"]
+    driver.advance(1)
+
+    # then that is the other one's first attempt
+    parked = driver.parked("a")
+    assert parked is not None
+    assert (parked.status, parked.attempts, parked.first_failed_at) == ("retrying", 1, driver.clock.now())
+
+
+def test_what_failed_names_the_policy_that_ruled_it(world: Controls) -> None:
+    # given a policy that is not the default
+    policy = RetryPolicy(strategy="fixed", initial_s=1, attempts=2, origin="shop.toml#1a2b3c4d")
+    driver = ServiceTestDriver(controlled_service(world), limits=limits(policy))
+    world.errors["a1"] = NOT_NOW
+
+    # when a record uses up its attempts
+    driver.receive(quick("a", "a1"))
+    driver.advance(1)
+
+    # then its key and its dead letter say so
+    parked = driver.parked("a")
+    assert parked is not None
+    assert parked.policy == "shop.toml#1a2b3c4d"
+    assert header(last_dead_letter(driver), "ensemble.policy") == "shop.toml#1a2b3c4d"
+
+
+def test_chance_varies_the_delays_of_records_and_is_the_same_when_one_is_judged_again(world: Controls) -> None:
+    """As after an abort: else a record could become due earlier than another process has said."""
+    world.errors["a1"] = NOT_NOW
+
+    def due_at(message_id: str) -> int | None:
+        driver = ServiceTestDriver(controlled_service(world), limits=limits(RetryPolicy(initial_s=10, jitter=1)))
+        driver.receive(quick("a", "a1"), message_id=message_id)
+        parked = driver.parked("a")
+        return parked.due_at if parked else None
+
+    assert due_at("one") == due_at("one")
+    assert due_at("one") != due_at("other")
 
 
 def test_delays_grow_up_to_the_cap(world: Controls) -> None:
