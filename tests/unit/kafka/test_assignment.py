@@ -84,7 +84,7 @@ class Logs:
         return answer
 
 
-def assignment(before_revoke: Callable[[], None] = lambda: None, logs: Logs | None = None) -> Assignment:
+def assignment(before_revoke: Callable[[], None] = lambda: None, logs: Any = None) -> Assignment:
     plan = compile_service(scripted_service("shop", Path()), ManualClock())
     offsets = GroupOffsets(10, Heartbeat())
     return Assignment(plan, logs or Logs(), offsets=offsets, incremental=True, before_revoke=before_revoke)
@@ -205,6 +205,17 @@ def test_lost_partitions_are_forgotten_and_nothing_is_committed() -> None:
     assert commits == ["commit"]
 
 
+def test_a_loss_asks_for_a_new_producer_once_and_a_revocation_for_none() -> None:
+    """What kept us from the group may have kept us from the coordinator of transactions as well."""
+    members = assignment()
+    consumer: Any = NotingConsumer({(COMMANDS, 0): 5, (NEWS, 0): 7, (CONTROL, 0): 1})
+    started(members, consumer, (COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
+    members.on_revoke(consumer, places((NEWS, 0)))
+    assert not members.membership.needs_new_producer()
+    members.on_lost(consumer, places((COMMANDS, 0), (CONTROL, 0)))
+    assert [members.membership.needs_new_producer() for _ in range(2)] == [True, False]
+
+
 def test_a_partition_beyond_the_catalogues_count_is_fatal() -> None:
     """Rule 1: keys would move between partitions."""
     members: Assignment = assignment()
@@ -232,7 +243,6 @@ class Group:
     ids=["gets nothing", "gets something", "not joined"],
 )
 def test_a_member_that_gets_nothing_is_ready_although_nobody_tells_it(group: Group, is_member: bool) -> None:
-    members, consumer = assignment(), NotingConsumer({})
-    members._admin = group
+    members, consumer = assignment(logs=group), NotingConsumer({})
     members.look_for_group(consumer)  # type: ignore[arg-type]  # it has all that is called
     assert members.membership.is_member is is_member

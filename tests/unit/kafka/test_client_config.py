@@ -5,6 +5,13 @@ from ensemble.settings import KafkaSettings, RuntimeSettings
 
 SHARED, SETTINGS = common("127.0.0.1:1", KafkaSettings()), RuntimeSettings()
 STRATEGY = "metadata.recovery.strategy"
+READS_SAFELY = {
+    "isolation.level": "read_committed",
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "group.id": "shop",
+}
 
 
 def test_consumers_look_for_brokers_again_that_no_metadata_knew() -> None:
@@ -17,3 +24,28 @@ def test_consumers_look_for_brokers_again_that_no_metadata_knew() -> None:
 def test_the_transactional_producer_ends_unclear_and_is_replaced() -> None:
     """With `rebootstrap` it forgets its coordinator, and a commit never returns."""
     assert transactional_producer(SHARED, "shop", SETTINGS)[STRATEGY] == "none"
+
+
+def test_a_member_of_a_group_sees_committed_records_only_and_never_commits_by_itself() -> None:
+    config = group_consumer(SHARED, "shop", SETTINGS)
+    assert {name: config[name] for name in READS_SAFELY} == READS_SAFELY
+
+
+def test_a_reader_of_topics_sees_committed_records_only() -> None:
+    config = assigned_reader(SHARED, "reader")
+    assert (config["isolation.level"], config["enable.auto.commit"]) == ("read_committed", False)
+
+
+def test_transactions_belong_to_the_slot_and_its_records_lie_where_outsiders_put_them() -> None:
+    config = transactional_producer(SHARED, "shop", SETTINGS)
+    assert config["transactional.id"] == f"shop-{SETTINGS.instance_id}"
+    assert config["partitioner"] == plain_producer(SHARED, "outsider")["partitioner"] == "murmur2_random"
+
+
+def test_an_outsiders_record_is_acknowledged_by_all_and_written_once() -> None:
+    config = plain_producer(SHARED, "outsider")
+    assert (config["acks"], config["enable.idempotence"]) == ("all", True)
+
+
+def test_no_client_creates_topics() -> None:
+    assert SHARED["allow.auto.create.topics"] is False

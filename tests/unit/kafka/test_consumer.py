@@ -1,12 +1,16 @@
-"""A client that lost its partitions and never comes back is replaced."""
+"""What the poller puts back is read again; a client that lost its partitions and never comes back is replaced."""
 
 import time
 from types import SimpleNamespace
 from typing import Any
 
+from confluent_kafka import TopicPartition
+
+from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.assignment import Membership
 from ensemble.kafka.worker.consumer import ConsumerPoller
 from ensemble.kafka.worker.fetch_problems import FetchProblems
+from ensemble.messages.records import StoredRecord
 
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1", "group.id": "shop", "log_level": 0}
 
@@ -56,3 +60,38 @@ def test_a_member_that_lost_its_partitions_just_now_waits_for_its_turn() -> None
 
 def test_a_member_that_lost_nothing_keeps_its_client() -> None:
     assert not polled(lost_at=None)[0]
+
+
+class Seeker:
+    """A consumer that notes where it was sent."""
+
+    def __init__(self) -> None:
+        self.sought: list[tuple[str, int, int]] = []
+
+    def seek(self, place: TopicPartition) -> None:
+        self.sought.append((place.topic, place.partition, place.offset))
+
+
+def test_what_is_put_back_is_read_again_from_its_first_record_in_each_partition() -> None:
+    # given records of two partitions that the batch does not take
+    seeker: Any = Seeker()
+    told: list[dict[TopicPlace, int]] = []
+    gate: Any = SimpleNamespace(put_back=told.append)
+    poller = ConsumerPoller(
+        config={},
+        assignment=members(None),
+        gate=gate,
+        inputs=["shop.commands"],
+        replace_after_s=45,
+        problems=FetchProblems(lambda _: True),
+        make_consumer=lambda _: seeker,
+    )
+    places = [("shop.commands", 0, 7), ("shop.commands", 1, 3), ("shop.commands", 0, 8), ("shop.commands", 1, 4)]
+    records: list[Any] = [StoredRecord(*place, b"key", b"value") for place in places]
+
+    # when they are put back
+    poller.put_back(records)
+
+    # then both partitions are read from the first of them on, and deadlines wait for that
+    assert seeker.sought == places[:2]
+    assert told == [{("shop.commands", 0): 7, ("shop.commands", 1): 3}]

@@ -49,6 +49,7 @@ class ConsumerPoller:
         replace_after_s: float,
         problems: FetchProblems,
         explain: Callable[[KafkaError], str] = KafkaError.str,
+        make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
     ) -> None:
         """Open a consumer that has not joined the group yet.
 
@@ -58,7 +59,8 @@ class ConsumerPoller:
         self._config, self._topics, self.problems = dict(config), list[str](), problems
         self._assignment, self._gate = assignment, gate
         self._inputs, self._replace_after_s, self._explain = frozenset(inputs), replace_after_s, explain
-        self.consumer = Consumer(self._config)
+        self._make_consumer = make_consumer
+        self.consumer = make_consumer(self._config)
         self.group: Any = None
         self.stopped: set[int] = set()
         """Partitions that take no records now."""
@@ -146,7 +148,7 @@ class ConsumerPoller:
         log.warning("consumer.replaced", reason=f"not let back into the group for {self._replace_after_s:g} s")
         membership.restart_wait()
         self._replaced_ids.add(self.consumer.memberid())
-        replaced, self.consumer = self.consumer, Consumer(self._config)
+        replaced, self.consumer = self.consumer, self._make_consumer(self._config)
         self.subscribe(self._topics)
         threading.Thread(target=replaced.close, name="replaced consumer", daemon=True).start()
 
