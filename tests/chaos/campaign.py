@@ -17,7 +17,7 @@ from tests.chaos.generated_orders import ANY, Garbage, Order, generate_orders, s
 from tests.chaos.operator import Operator
 from tests.chaos.outcome_checks import Finding, check_outcomes
 from tests.chaos.parking_view import ParkingView
-from tests.chaos.settings import ChaosSettings
+from tests.chaos.settings import ChaosSettings, omissions
 from tests.end_to_end.system import READY_S, System, verified
 
 HEAL_LIMIT_S: Final = 180.0
@@ -120,9 +120,9 @@ class Campaign:
         point = self._faults.crashing.pop(name, "")
         if point and code == _SIGKILL:
             self.operator.did[f"died at {point}"] += 1
-        elif name in self._faults.may_end and code == _SIGSEGV:
+        elif self._faults.is_excused(name) and code == _SIGSEGV:
             self.operator.did["crashed in the client's library"] += 1
-        elif name in self._faults.may_end and code == _ENDED_BY_ITSELF and (line := self._failure_line(name)):
+        elif self._faults.is_excused(name) and code == _ENDED_BY_ITSELF and (line := self._failure_line(name)):
             self.operator.did["fenced, and said so" if "fenced" in line else "ended itself, and said why"] += 1
         else:
             lines = " | ".join(last_log_lines(self.system, name))
@@ -205,13 +205,14 @@ class Campaign:
         self._parking.read_on()
         orders = self.orders if self.ends_as_kinds else [replace(order, kind=ANY) for order in self.orders]
         findings = [*self.findings, *check_outcomes(self.system, self.operator, self._parking, orders)]
-        document = as_document(report)
+        document, omitted = as_document(report), list(omissions(self.settings, self.operator.did))
         self._parking.close()
         return {
-            "clean": document["clean"] and not findings and not open_orders,
+            "clean": document["clean"] and not findings and not open_orders and not omitted,
             "asked": str(self.settings),
             "seconds": round(time.monotonic() - self._began),
             "did": dict(sorted(self.operator.did.items())),
+            "omitted": omitted,
             "findings": [finding._asdict() for finding in findings],
             "still_open": [order.order_id for order in open_orders],
             "verify": document,

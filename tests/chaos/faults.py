@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -20,6 +20,8 @@ from tests.end_to_end.system import System
 
 FROZEN_S: Final = (8.0, 14.0)
 """Longer than a session: the group gives the partitions to others. Longer than a transaction: it is aborted."""
+EXCUSED_S: Final = 45.0
+"""Longer than any limit of a member that waits for its broker; what ends later has another reason."""
 PAUSED_S: Final = (3.0, 10.0)
 OUTAGE_S: Final = (3.0, 8.0)
 STEPS: Final = ("payment", "reservation", "shipment")
@@ -54,8 +56,8 @@ class FaultInjector:
     dice: random.Random
     frozen: set[str] = field(default_factory=set)
     """Members that stand still now."""
-    may_end: set[str] = field(default_factory=set)
-    """Members that have stood still, or lost their broker: they may end themselves, if they say why."""
+    excused_until: dict[str, float] = field(default_factory=dict)
+    """Until when (monotonic) a member that stood still, or lost its broker, may end itself because of that."""
     crashing: dict[str, str] = field(default_factory=dict)
     """Members that will die at a point, and which."""
 
@@ -85,9 +87,9 @@ class FaultInjector:
         return self.dice.choice(sorted(self.system.fleet.members))
 
     def _service(self, turn: int) -> str:
-        """Return each service in turn, so that every one of them meets every point."""
+        """Return each service in turn, so that few turns meet all services and all points, and many every pair."""
         names = sorted(name for name in self.system.fleet.members if name != SANDBOX)
-        return names[turn // len(CRASH_POINTS) % len(names)]
+        return names[turn % len(names)]
 
     def _freeze(self, turn: int) -> Iterator[PlannedAction]:
         name = self._any_member()
@@ -143,31 +145,41 @@ class FaultInjector:
     def freeze(self, name: str) -> None:
         self.system.fleet.pause(name)
         self.frozen.add(name)
-        self.may_end.add(name)
         self.operator.did["frozen"] += 1
 
     def thaw(self, name: str) -> None:
         self.system.fleet.resume(name)
         self.frozen.discard(name)
+        self._excuse([name])
 
     def kill_broker(self) -> None:
         with self.operator.parking.reading.put_away(), self.system.disconnected():
             self.system.broker.kill()
             self.system.broker.restart()
-        self.may_end |= set(self.system.fleet.members)
+        self._excuse(self.system.fleet.members)
         self.operator.did["broker killed"] += 1
 
     def outage(self, mode: str, lasts_s: float) -> None:
-        self.order_provider({"mode": mode, "for_s": lasts_s})
-        self.operator.did[f"provider {mode}"] += 1
+        is_ordered = self.order_provider({"mode": mode, "for_s": lasts_s})
+        self.operator.did[f"provider {mode}" if is_ordered else "provider out of reach"] += 1
 
-    def order_provider(self, outage: dict[str, object]) -> None:
-        """Have the provider behave so; it cannot be reached when it has just been killed."""
+    def order_provider(self, outage: dict[str, object]) -> bool:
+        """Have the provider behave so. Return whether it could be told: it may just have been killed."""
         request = urllib.request.Request(
             f"{self.system.fleet.provider_url}/admin/outage", json.dumps(outage).encode(), method="POST"
         )
-        with suppress(OSError):
+        try:
             urllib.request.urlopen(request, timeout=_ASK_S).close()
+        except OSError:
+            return False
+        return True
+
+    def is_excused(self, name: str) -> bool:
+        """Return whether the member may end itself now, if it says why."""
+        return name in self.frozen or time.monotonic() < self.excused_until.get(name, 0.0)
+
+    def _excuse(self, names: Iterable[str]) -> None:
+        self.excused_until.update(dict.fromkeys(names, time.monotonic() + EXCUSED_S))
 
     def _start(self, name: str, environment: dict[str, str] | None = None) -> None:
         self.crashing.pop(name, None)

@@ -14,10 +14,19 @@ from tests.chaos.parking_view import ParkingView
 from tests.end_to_end.system import System
 
 CONDUCTOR: Final = "orchestrator"
-COMMANDS_OF_STEP: Final = {"payment": ("ProcessPayment",), "reservation": ("FulfilOrder",), "shipment": ()}
+COMMANDS_OF_STEP: Final = {
+    "payment": ("ProcessPayment", "RefundPayment"),
+    "reservation": ("FulfilOrder", "ReleaseStock"),
+    "shipment": ("CancelShipment",),
+}
+"""What the conductor sends for a step, forward and back. The shipment itself is commanded past it."""
+SENT_BY_OTHERS: Final = ("AttemptCharge", "ScheduleShipment")
+"""Commands that participants send: a pause holds them back where they are taken."""
 SENT: Final = ("ProcessPayment", "FulfilOrder", "ReleaseStock", "CancelShipment", "RefundPayment")
 """What the conductor sends while an order is under way."""
 _PARTITIONS: Final = 4
+_UNDER_WAY_MS: Final = 2_500
+"""A call that was made before the pause may come back so much later: an attempt takes a second at most."""
 
 
 class Finding(NamedTuple):
@@ -71,19 +80,44 @@ def _is_between(begin: Entry, entry: Entry, end: Entry | None) -> bool:
 
 
 def _work_pauses(system: System, parking: ParkingView, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:
-    """Check that no such command left a partition between its answer to the pause and the resume."""
-    asks = [(CONDUCTOR, partition, pause.operation_id) for partition in range(_PARTITIONS)]
-    holds = [parking.answered.get(ask) for ask in asks]
-    if None in holds:
-        yield Finding("pauses", str(pause.what), "not every partition of the conductor has answered")
+    """Check that nothing left the conductor, and that its owner took nothing, in spite of a pause."""
+    what = pause.what
+    for service in what.services:
+        if None in _answers(parking, pause, service):
+            yield Finding("pauses", str(what), f"not every partition of {service} has answered")
+    for order in orders:
+        yield from _sent_anyway(system, order, pause, _begin(parking, pause, CONDUCTOR, order))
+        if what.scope == "service" or what.name in SENT_BY_OTHERS:
+            yield from _taken_anyway(system, order, pause, _begin(parking, pause, what.services[0], order))
+
+
+def _answers(parking: ParkingView, pause: WorkPause, service: str) -> list[int | None]:
+    """Return when each partition of the service answered the pause; None: not yet."""
+    return [parking.answered.get((service, partition, pause.operation_id)) for partition in range(_PARTITIONS)]
+
+
+def _begin(parking: ParkingView, pause: WorkPause, service: str, order: Order) -> int:
+    return _answers(parking, pause, service)[partition_of(order.order_id.encode(), _PARTITIONS)] or now()
+
+
+def _sent_anyway(system: System, order: Order, pause: WorkPause, since: int) -> Iterator[Finding]:
+    """Check that no such command left the conductor between its answer to the pause and the resume."""
     names = _names(pause)
-    for order in orders if names else ():
-        since = holds[partition_of(order.order_id.encode(), _PARTITIONS)] or now()
-        for entry in system.watcher.entries(order.order_id, *names):
-            if pause.what.scope == "step" and _is_nudge(system, entry):
-                continue
-            if entry.sender == CONDUCTOR and since < entry.record.timestamp < (pause.resumed_at or 0):
-                yield Finding("pauses", order.order_id, f"{entry.type} at {entry.place} left in spite of {pause.what}")
+    for entry in system.watcher.entries(order.order_id, *names) if names else ():
+        if pause.what.scope == "step" and _is_nudge(system, entry):
+            continue
+        if entry.sender == CONDUCTOR and since < entry.record.timestamp < (pause.resumed_at or 0):
+            yield Finding("pauses", order.order_id, f"{entry.type} at {entry.place} left in spite of {pause.what}")
+
+
+def _taken_anyway(system: System, order: Order, pause: WorkPause, since: int) -> Iterator[Finding]:
+    """Check that the owner did nothing meanwhile; what it had begun may still end."""
+    owner, entries = pause.what.services[0], system.watcher.entries(order.order_id)
+    types = {entry.id: entry.type for entry in entries}
+    for entry in entries:
+        is_meant = entry.sender == owner and pause.what.name in {owner, types.get(entry.causation)}
+        if is_meant and since + _UNDER_WAY_MS < entry.record.timestamp < (pause.resumed_at or 0):
+            yield Finding("pauses", order.order_id, f"{entry.type} at {entry.place} was done in spite of {pause.what}")
 
 
 def _is_nudge(system: System, entry: Entry) -> bool:

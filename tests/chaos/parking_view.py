@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +23,7 @@ from tests.end_to_end.reading import Reading
 DeadLetterKey = tuple[str, bytes, RecordPlace, int]
 """Service, parking key, where the record was consumed from, how often it had been redriven."""
 _POLL_S: Final = 0.2
+_PATIENCE_S: Final = 120.0
 
 
 @dataclass
@@ -36,7 +38,7 @@ class ParkingView:
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
         self._stores, self._answers = ParkingStores(), Answers()
-        self.reading = Reading(self.access, topics)
+        self.reading, self._last_read_at = Reading(self.access, topics), time.monotonic()
 
     def close(self) -> None:
         self.reading.close()
@@ -67,10 +69,15 @@ class ParkingView:
         return [each for each in self.letters.values() if each.error == "UndecodableRecord" and not each.generation]
 
     def _poll(self) -> list[ReceivedRecord]:
+        """Return new records; none while the broker is away, for a while. Raises what kept it from reading for long."""
         try:
-            return self.reading.poll(_POLL_S)
+            records = self.reading.poll(_POLL_S)
         except EnsembleError:
-            return []  # the broker is away, which is what this is about
+            if time.monotonic() - self._last_read_at > _PATIENCE_S:
+                raise
+            return []
+        self._last_read_at = time.monotonic()
+        return records
 
     def _take(self, record: ReceivedRecord) -> None:
         if record.topic.endswith(DEAD_LETTER):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
@@ -48,3 +49,23 @@ class ChaosSettings:
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
+
+
+def omissions(settings: ChaosSettings, did: Mapping[str, int]) -> Iterator[str]:
+    """Yield which faults were planned and not injected, in words: a run in which nothing broke shows nothing.
+
+    A member that is killed before it reaches its crash point does not die there, and a provider that has just been
+    killed cannot be told to fail: half of these are enough.
+    """
+    least = {
+        "kill -9": settings.kills + settings.crashes,
+        "died at": settings.crashes // 2,
+        "frozen": settings.freezes,
+        "broker killed": settings.broker_kills,
+        "provider": settings.outages // 2,
+        "paused": settings.pauses,
+    }
+    for fault, planned in least.items():
+        count = sum(times for what, times in did.items() if fault in what and what != "provider out of reach")
+        if count < planned:
+            yield f"{fault}: {count} of {planned}"

@@ -15,7 +15,7 @@ from tests.end_to_end.system import System
 
 SHORT: dict[str, Any] = {
     "kills": 5,
-    "crashes": 7,
+    "crashes": 8,
     "freezes": 2,
     "broker_kills": 1,
     "outages": 3,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -24,6 +26,25 @@ _FOUND: Final = 1
 """pytest's exit code when tests have run and some failed."""
 
 
+class FinderRun(NamedTuple):
+    """How pytest ended."""
+
+    exit_code: int | None
+    """None: it had to be stopped."""
+    output: str
+
+    @property
+    def end(self) -> str:
+        return f"no end within {_LIMIT_S} s" if self.exit_code is None else f"pytest exit code {self.exit_code}"
+
+    def failed_test(self) -> str:
+        """Return the first test that failed, or "". A fixture's error and a run without end find nothing."""
+        failed = (line for line in self.output.splitlines() if line.startswith("FAILED "))
+        return (
+            next((line.split(" - ")[0].split(maxsplit=1)[1] for line in failed), "") if self.exit_code == _FOUND else ""
+        )
+
+
 class Verdict(NamedTuple):
     """Whether one mutant was found, and by which test."""
 
@@ -33,9 +54,13 @@ class Verdict(NamedTuple):
     seconds: float
 
 
-def main(names: Annotated[list[str] | None, typer.Argument(help="Parts of the names of those to run.")] = None) -> None:
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Parts of the names of those to run.")] = None,
+    *,
+    sample: Annotated[int, typer.Option(help="Run so many, others each day; 0 runs all.")] = 0,
+) -> None:
     """Exit code 1 when a mistake survives, or when a test fails without one."""
-    selected = [each for each in mutants() if not names or any(name in each.name for name in names)]
+    selected = sampled([each for each in mutants() if not names or any(name in each.name for name in names)], sample)
     with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(selected, Path(name)) as environment:
         tree = copied_tree(Path(name) / "tree")
         healthy = _are_finders_green(tree, selected, environment)
@@ -44,14 +69,22 @@ def main(names: Annotated[list[str] | None, typer.Argument(help="Parts of the na
     raise typer.Exit(0 if verdicts and all(each.is_found for each in verdicts) else 1)
 
 
+def sampled(candidates: Sequence[Mutant], size: int, day: str = "") -> list[Mutant]:
+    """Return `size` mutants, in order: the same ones all day, and others on another day. 0: all of them."""
+    if not 0 < size < len(candidates):
+        return list(candidates)
+    chosen = random.Random(day or datetime.now(UTC).date().isoformat()).sample(candidates, size)
+    return sorted(chosen, key=lambda mutant: mutant.name)
+
+
 def _are_finders_green(tree: Path, selected: Sequence[Mutant], environment: dict[str, str]) -> bool:
     """Return whether the tests pass as long as nothing is planted; else they would prove nothing."""
     finders = list(dict.fromkeys(each.finder for each in selected))
     typer.echo(f"{len(finders)} finders on the tree as it is ...", err=True)
     done = [(finder, _run(tree, finder, environment)) for finder in finders]
-    failed = [(finder, result) for finder, result in done if result.returncode]
-    for finder, result in failed:
-        typer.echo(f"{' '.join(finder)} fails without a mistake:\n{result.stdout[-2000:]}", err=True)
+    failed = [(finder, run) for finder, run in done if run.exit_code]
+    for finder, run in failed:
+        typer.echo(f"{' '.join(finder)} fails without a mistake:\n{run.output[-2000:]}", err=True)
     return not failed
 
 
@@ -60,24 +93,24 @@ def _verdict(tree: Path, mutant: Mutant, environment: dict[str, str]) -> Verdict
     began = time.monotonic()
     mutant.apply(tree)
     try:
-        result = _run(tree, mutant.finder, environment)
+        run = _run(tree, mutant.finder, environment)
     finally:
         mutant.apply(tree, backwards=True)
-    failures = [
-        line.split(" - ")[0].split()[1] for line in result.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))
-    ]
-    is_found = result.returncode == _FOUND and bool(failures)
-    outcome = failures[0] if is_found else f"SURVIVED (pytest exit code {result.returncode})"
-    return Verdict(mutant, is_found, outcome, time.monotonic() - began)
+    failed = run.failed_test()
+    return Verdict(mutant, bool(failed), failed or f"SURVIVED ({run.end})", time.monotonic() - began)
 
 
-def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> FinderRun:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *finder]
     paths = os.pathsep.join([str(tree), str(tree / "libs")])
     variables = {**os.environ, **environment, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        command, cwd=tree, env=variables, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=variables, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return FinderRun(None, "")
+    return FinderRun(done.returncode, done.stdout)
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class Mutant:
         return tuple(shlex.split(self._head["Found by"]))
 
     @property
+    def finder_words(self) -> set[str]:
+        """The words that choose tests in the finder's file."""
+        return set(" ".join(self.finder[2:]).split()) - {"and", "or", "not"}
+
+    @property
     def needs_kafka(self) -> bool:
         return "tests/integration" in self._head["Found by"]
 
