@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,15 @@ def _members(*, on_free_ports: bool) -> list[Member]:
     if on_free_ports:
         return [Member(name, port) for name, port in zip(ALL, free_ports(len(ALL)), strict=True)]
     members = [Member(name, port) for name, port in PORTS.items()]
+    check_ports(members)
+    return members
+
+
+def check_ports(members: Iterable[Member]) -> None:
+    """Raise Mistake naming a port that another program has."""
     for member in members:
         if member.port_is_taken:
             raise Mistake(f"port {member.port}, for {member.name}, is in use; stop its program, or use --free-ports")
-    return members
 
 
 @contextmanager

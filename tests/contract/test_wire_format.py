@@ -19,15 +19,16 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import SCHEMAS, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved
+from contracts import SCHEMAS
+from contracts.catalogue import CATALOGUE
 from ensemble.messages import Message, schema_name
 from ensemble.messages.codec import decoders_for, encoder_for
 from tests.support.message_strategies import message
 
-TYPES: list[type[Message]] = [OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment, StockReserved]
+TYPES: list[type[Message]] = sorted(CATALOGUE.message_types(), key=lambda kind: kind.__name__)
 CONTEXT = SerializationContext("any.topic", MessageField.VALUE)
 SAMPLES = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 each_type = pytest.mark.parametrize("message_type", TYPES, ids=lambda each: each.__name__)
 

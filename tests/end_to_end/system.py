@@ -111,6 +111,15 @@ class System:
         """Return when the order has so many messages of this type."""
         self.watcher.until(lambda: self.watcher.counts(order_id)[kind] >= count, f"{order_id} has {count} {kind}")
 
+    def await_deadline(self, order_id: str) -> int:
+        """Wait until the order's saga awaits something, and return until when (epoch milliseconds)."""
+        self.watcher.until(lambda: self._due_at(order_id) is not None, f"{order_id} has a deadline")
+        return self._due_at(order_id) or 0
+
+    def _due_at(self, order_id: str) -> int | None:
+        state = self.watcher.state(order_id)
+        return state.fields["due_at"] if state else None
+
     def await_dead_letter(self, key: str, count: int = 1) -> list[tuple[str, str]]:
         """Wait for dead letters with this key and return (service, error) of each."""
         letters = partial(self.watcher.dead_letters, key)

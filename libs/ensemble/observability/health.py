@@ -47,12 +47,13 @@ class HealthServer:
         guard: Guard | None = None,
         *,
         note: Callable[[], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Listen to nobody yet. /readyz adds what `note` returns, ready or not."""
         self._why_not_live, self._why_not_ready, self._registry = why_not_live, why_not_ready, registry
         self._note = note
         self._guard = guard or Guard()
-        self._limiter = _RateLimiter(self._guard.requests_per_s)
+        self._limiter = _RateLimiter(self._guard.requests_per_s, clock)
         self._loop = asyncio.new_event_loop()
 
     def start(self, host: str, port: int) -> None:
@@ -114,13 +115,13 @@ class HealthServer:
 class _RateLimiter:
     """A token bucket that holds the requests of two seconds."""
 
-    def __init__(self, requests_per_s: float) -> None:
-        self._rate, self._capacity = requests_per_s, requests_per_s * _BURST_S
-        self._available, self._filled_at = self._capacity, time.monotonic()
+    def __init__(self, requests_per_s: float, clock: Callable[[], float]) -> None:
+        self._rate, self._capacity, self._clock = requests_per_s, requests_per_s * _BURST_S, clock
+        self._available, self._filled_at = self._capacity, clock()
 
     def take(self) -> bool:
         """Return whether one more request may be answered now."""
-        now = time.monotonic()
+        now = self._clock()
         self._available = min(self._capacity, self._available + (now - self._filled_at) * self._rate)
         self._filled_at = now
         is_allowed = self._available >= 1

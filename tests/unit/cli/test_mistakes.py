@@ -1,10 +1,14 @@
 """What a user can get wrong, command by command: exit code 2, the flag or field by its name, never a traceback."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from cli.errors import answer
+from cli.errors import Mistake, answer
+from cli.fleet import ALL
+from cli.service_process import Member
+from cli.up import PORTS, check_ports
 from tests.support.command_line import CommandLine
 
 
@@ -159,17 +163,18 @@ def test_names_a_wrong_policy(ensemble: CommandLine, monkeypatch: pytest.MonkeyP
     ensemble("config", "show").assert_usage_error("ENSEMBLE_FULFILMENT_STEPS.PAYMENT.DEADLINE_S")
 
 
-def test_up_names_a_port_that_is_taken(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
+def test_up_names_a_port_that_is_taken() -> None:
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", 8101))
-            listener.listen()
-        except OSError:
-            pass  # somebody else has it already, which is all that is needed
-        ensemble("up").assert_usage_error("port 8101", "order", "--free-ports")
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(Mistake, match=rf"port {port}.* order.*--free-ports"):
+            check_ports([Member("order", port)])
+
+
+def test_each_member_of_up_has_a_port_of_its_own() -> None:
+    assert PORTS.keys() == set(ALL)
+    assert len(set(PORTS.values())) == len(PORTS)
 
 
 def test_up_will_not_forget_another_clusters_data(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

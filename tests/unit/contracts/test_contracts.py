@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -95,6 +96,18 @@ def test_ids_lie_where_no_registry_hands_them_out() -> None:
 def test_every_field_is_documented() -> None:
     fields = [(name, field) for name, schema in SCHEMAS.working.items() for field in schema["fields"]]
     assert [f"{name}.{field['name']}" for name, field in fields if not field.get("doc")] == []
+
+
+def test_every_time_is_marked_as_one_for_other_readers() -> None:
+    """`due_at`, `at`, `since`: epoch milliseconds, which other readers show as times by the logical type alone."""
+    fields = [(name, field) for name, schema in SCHEMAS.working.items() for field in schema["fields"]]
+    times = [(f"{name}.{field['name']}", field["type"]) for name, field in fields if is_time(field["name"])]
+    assert len(times) >= 10
+    assert [name for name, kind in times if "timestamp-millis" not in json.dumps(kind)] == []
+
+
+def is_time(name: str) -> bool:
+    return name in {"at", "since"} or name.endswith(("_at", "_since"))
 
 
 def test_state_can_be_rolled_back_because_all_but_its_key_has_a_default() -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -13,15 +14,15 @@ from ensemble.observability.health import Guard, HealthServer
 from ensemble.settings import RuntimeSettings
 
 Ask = Callable[..., tuple[int, str]]
-Serve = Callable[[Guard], Ask]
+Serve = Callable[..., Ask]
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     with ExitStack() as at_end:
 
-        def start(guard: Guard) -> Ask:
-            server = HealthServer(str, lambda: "restoring state", CollectorRegistry(), guard)
+        def start(guard: Guard, clock: Callable[[], float] = time.monotonic) -> Ask:
+            server = HealthServer(str, lambda: "restoring state", CollectorRegistry(), guard, clock=clock)
             with closing(socket.create_server(("127.0.0.1", 0))) as free:
                 port = free.getsockname()[1]
             server.start("127.0.0.1", port)
@@ -64,11 +65,18 @@ def test_the_token_opens_them_and_livez_needs_none(serve: Serve) -> None:
 
 
 def test_too_many_questions_are_turned_away_but_livez_answers(serve: Serve) -> None:
-    get = serve(Guard(requests_per_s=2))
-    answers = [get("/metrics")[0] for _ in range(8)]
-    assert answers[:4] == [200] * 4
-    assert 429 in answers[4:]
+    # given two requests a second, and a clock that stands still
+    now = [0.0]
+    get = serve(Guard(requests_per_s=2), lambda: now[0])
+
+    # when more come than those of two seconds
+    # then the others are refused, except those of a supervisor
+    assert [get("/metrics")[0] for _ in range(6)] == [200] * 4 + [429] * 2
     assert [get("/livez")[0] for _ in range(10)] == [200] * 10
+
+    # and a second later there is room for two again
+    now[0] = 1.0
+    assert [get("/metrics")[0] for _ in range(3)] == [200, 200, 429]
 
 
 def test_what_is_too_large_is_not_read(serve: Serve) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import CancelOrder, RefundPayment
+from ensemble.saga.observations import REASON_LIMIT
 from tests.support.order_saga_driver import (
     CANCEL,
     DECLINED,
@@ -31,6 +32,11 @@ def test_a_declined_order_undoes_only_the_shipment_that_may_have_begun() -> None
     order_saga.on(UNSHIPPED)
     assert order_saga.sent == [CancelOrder(order_id="o-1", reason="PaymentDeclined: card expired")]
     assert (order_saga.state.status, order_saga.state.undone) == ("cancelled", ("shipment",))
+
+
+def test_the_reason_of_a_turn_back_is_cut_to_what_contracts_allow() -> None:
+    order_saga = OrderSaga(PLACED, DECLINED.model_copy(update={"reason": "x" * 5000}))
+    assert order_saga.state.reason == f"PaymentDeclined: {'x' * 5000}"[:REASON_LIMIT]
 
 
 def test_a_shortage_undoes_the_shipment_and_then_the_payment() -> None:

@@ -147,6 +147,7 @@ def test_a_release_before_its_order_closes_it() -> None:
 
     assert after(ledger).reserve(fulfil_order(), now=0) == Refused("customer")
     assert after(ledger).stock["bolt"] == level(on_hand=5)
+    assert after(ledger).release(release_stock()) == Recorded(()), "the ledger is kept for ever"
 
 
 def test_dispatched_stock_has_left() -> None:

@@ -26,6 +26,13 @@ def test_names_charge_stock_and_shipment() -> None:
     )
 
 
+def test_what_was_taken_first_is_owed_whatever_is_told_later() -> None:
+    again = PAID.model_copy(update={"amount": 1, "charge_id": "ch-2"})
+    assert owed(state(PAID, again, owing=("payment",), done=("payment",))) == (
+        ChargeOwed(900, "EUR", "ch-1", is_certain=True),
+    )
+
+
 def test_what_was_never_answered_may_be_owed() -> None:
     assert owed(state(owing=EVERYTHING)) == (
         ShipmentOwed(None, is_certain=False),

@@ -85,6 +85,10 @@ def test_a_refund_needs_no_charge_before_it() -> None:
     assert not charge_is_due(closed)
 
 
+def test_a_refunded_payment_still_says_what_was_charged_and_how() -> None:
+    assert (REFUNDED.currency, REFUNDED.charge_id, REFUNDED.reason) == ("EUR", "ch_1", "cancelled")
+
+
 def test_the_provider_knows_an_order_by_keys_that_never_change() -> None:
     assert (charge_key("o-1"), refund_key("o-1")) == ("o-1:charge", "o-1:refund")
 

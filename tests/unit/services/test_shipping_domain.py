@@ -64,6 +64,11 @@ def test_cancelling_what_was_planned_names_the_plan() -> None:
     assert answer(cancel(SCHEDULED, "o-1")) == ShipmentCancelled(order_id="o-1", shipment_id=shipment_id_of("o-1"))
 
 
+def test_a_cancelled_shipment_still_says_that_packing_had_begun() -> None:
+    """Somebody has to unpack it."""
+    assert cancel(pack(SCHEDULED, PACK), "o-1").packaging
+
+
 def test_packing_begins_once() -> None:
     packed = pack(SCHEDULED, PACK)
 

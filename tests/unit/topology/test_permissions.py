@@ -2,7 +2,7 @@
 
 import pytest
 
-from ensemble.service.topics import read_topics, used_topics, written_topics
+from ensemble.service.topics import used_topics
 from ensemble.topology.permissions import (
     Need,
     needs,
@@ -16,17 +16,49 @@ from services.registry import SERVICES
 MAKERS = pytest.mark.parametrize("name", SERVICES)
 
 
+def topics_of(required: list[Need], operation: str) -> set[str]:
+    return {need.name for need in required if need.resource == "topic" and need.operation == operation}
+
+
 def names(topics: object) -> set[str]:
     return {topic.name for topic in topics}  # type: ignore[attr-defined]  # topics of either function
 
 
-def test_inventory_needs_exactly_this() -> None:
-    inventory = SERVICES["inventory"]()
-    own = {"inventory.warehouse-changelog", "inventory.seen-changelog", "inventory.parked-changelog"}
-    assert names(read_topics(inventory)) - own == {"inventory.commands", "inventory.control", "inventory.ledger"}
-    assert names(written_topics(inventory)) - own == {
-        "inventory.dead-letter", "inventory.events", "inventory.ledger", "inventory.operations", "shipping.commands",
-    }  # fmt: skip
+CHANGELOGS = {
+    "order": {"order-changelog", "seen-changelog"},
+    "orchestrator": {"order-state", "seen-changelog", "timers-changelog"},
+    "payment": {"payment-changelog"},
+    "inventory": {"warehouse-changelog", "seen-changelog"},
+    "shipping": {"shipment-changelog", "seen-changelog"},
+}
+WRITES = {
+    "order": {"orders.events"},
+    "orchestrator": {
+        "payments.commands", "inventory.commands", "shipping.commands", "orders.commands", "orchestrator.events",
+    },
+    "payment": {"payments.commands", "payments.events"},
+    "inventory": {"inventory.events", "inventory.ledger", "shipping.commands"},
+    "shipping": {"shipping.commands", "shipping.events"},
+}  # fmt: skip
+READS = {
+    "order": {"orders.commands", "orders.events"},
+    "orchestrator": {
+        "orchestrator.commands", "orders.events", "payments.events", "inventory.events", "shipping.events",
+        "orchestrator.events",
+    },
+    "payment": {"payments.commands"},
+    "inventory": {"inventory.commands", "inventory.ledger"},
+    "shipping": {"shipping.commands", "orders.events"},
+}  # fmt: skip
+
+
+@MAKERS
+def test_a_service_may_read_and_write_exactly_this(name: str) -> None:
+    """Written down here: what grants the permissions must not be what they are compared with."""
+    required = needs(SERVICES[name]())
+    own = {f"{name}.{suffix}" for suffix in {*CHANGELOGS[name], "parked-changelog"}}
+    assert topics_of(required, "WRITE") == own | WRITES[name] | {f"{name}.dead-letter", f"{name}.operations"}
+    assert topics_of(required, "READ") == own | READS[name] | {f"{name}.control"}
 
 
 @MAKERS
