@@ -138,3 +138,11 @@ def test_a_broker_that_does_not_answer_ends_nothing() -> None:
 
 def test_a_text_that_the_broker_would_not_take_is_left_out() -> None:
     assert Recorded({f"topic-{number}": "i" * 22 for number in range(200)}, {}).text() == ""
+
+
+def test_a_service_of_too_many_topics_is_followed_without_ids() -> None:
+    cluster = Cluster()
+    cluster.ids |= {f"shop.topic-number-{number}": "i" * 22 for number in range(200)}
+    identity, offsets = first_start(cluster)
+    assert [place.metadata for place in offsets] == ["", ""]
+    assert start(cluster, offsets).ids == identity.ids

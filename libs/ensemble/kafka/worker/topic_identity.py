@@ -46,6 +46,8 @@ class TopicIdentity:
         self._recorded: dict[int, Recorded] = {}
         self._marked: set[int] = set()
         self._ends: dict[int, dict[str, int]] = {}
+        self._texts: dict[int, str] = {}
+        """The text beside the control topic's offset, by partition, while ids and ends are the same."""
         self._answers: Mapping[str, Future[Any]] | None = None
         self._next = 0.0
 
@@ -76,6 +78,7 @@ class TopicIdentity:
         self._raise([loss for loss in losses if loss], [])
         for (topic, partition), end in ends.items():
             self._ends.setdefault(partition, {})[topic] = end
+            self._texts.pop(partition, None)
 
     def sample(self) -> None:
         """Compare now and then while the service runs, without waiting for the broker's answer."""
@@ -87,10 +90,12 @@ class TopicIdentity:
             self._next, self._answers = now + _EVERY_S, self._request()
 
     def metadata(self, topic: str, partition: int) -> str:
-        """Return the text to commit beside an offset."""
-        if topic != self._control:
-            return MARK if self.ids else ""
-        return Recorded(self.ids, self._ends.get(partition, {})).text() if self.ids else ""
+        """Return the text to commit beside an offset: none where the ids are not known, or take too much room."""
+        text = self._texts.get(partition)
+        if text is None:
+            text = Recorded(self.ids, self._ends.get(partition, {})).text() if self.ids else ""
+            self._texts[partition] = text
+        return text if topic == self._control else MARK if text else ""
 
     # -- helpers --------------------------------------------------------------------------------------------------
 
@@ -120,7 +125,9 @@ class TopicIdentity:
         )
         topics = self._inputs | set(self._state)
         known = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
-        self.ids = known | ids
+        if self.ids != known | ids:
+            self.ids = known | ids
+            self._texts.clear()
 
     def _shortened(self, topic: str, partition: int, end: int) -> str:
         recorded = self._recorded.get(partition)
