@@ -14,7 +14,7 @@ from cli.readability import why_unreadable
 from cli.redrive_run import SentOperation
 from cli.services import declared_service
 from ensemble import EnsembleError
-from ensemble.engine import Rehearsal, Rehearsed, staged
+from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
 
 if TYPE_CHECKING:
     from ensemble.engine import CompiledService
@@ -59,13 +59,13 @@ def _on_copies(
     from ensemble.settings import RuntimeSettings, load
 
     declared = declared_service(service)
-    stage = staged(declared)
+    stage = stub_adapters(declared)
     plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
     rehearsals = []
     for partition in sorted({one.letter.partition for one in sent}):
         rehearsal = Rehearsal(copy_partition(plan, partition, access), stage.calls, now())
         here = [one for one in sent if one.letter.partition == partition]
-        rehearsals += [(one, _handler(plan, one.letter), rehearsal.of(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
+        rehearsals += [(one, _handler(plan, one.letter), rehearsal.rehearse(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
     return rehearsals
 
 

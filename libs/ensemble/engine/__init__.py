@@ -2,7 +2,15 @@
 
 from ensemble.engine.compiled import CompiledService, compile_service
 from ensemble.engine.cycle import BatchCycle
-from ensemble.engine.rehearsal import Rehearsal, Rehearsed, staged
+from ensemble.engine.rehearsal import Rehearsal, Rehearsed, stub_adapters
 from ensemble.engine.task import PartitionTask
 
-__all__ = ["BatchCycle", "CompiledService", "PartitionTask", "Rehearsal", "Rehearsed", "compile_service", "staged"]
+__all__ = [
+    "BatchCycle",
+    "CompiledService",
+    "PartitionTask",
+    "Rehearsal",
+    "Rehearsed",
+    "compile_service",
+    "stub_adapters",
+]

@@ -54,15 +54,15 @@ class Stage:
     calls: list[PortCall]
 
 
-def staged(service: Service) -> Stage:
+def stub_adapters(service: Service) -> Stage:
     """Return a copy of `service` with a stub for each adapter that is a port or does anything; plain values stay."""
     calls: list[PortCall] = []
-    roles: list[type | RoleSpec] = [_stubbed(spec, calls) for spec in service.roles]
+    roles: list[type | RoleSpec] = [_stub_adapters_of(spec, calls) for spec in service.roles]
     copy = Service(service.name, service.catalogue, roles=roles, stores=service.stores)
     return Stage(copy, calls)
 
 
-def _stubbed(spec: RoleSpec, calls: list[PortCall]) -> RoleSpec:
+def _stub_adapters_of(spec: RoleSpec, calls: list[PortCall]) -> RoleSpec:
     hints = typing.get_type_hints(spec.role)
     adapters = {
         name: value if _is_plain(hints.get(name), value) else _Stub(name, calls)
@@ -131,7 +131,7 @@ class Rehearsal:
     now: int
     _offset: int = field(default=0)
 
-    def of(self, command: RedriveRecord) -> Rehearsed:
+    def rehearse(self, command: RedriveRecord) -> Rehearsed:
         """Carry the command out on the copy, and return what it would do."""
         key = command.parking_key.encode()
         self.calls.clear()

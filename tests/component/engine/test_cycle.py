@@ -142,12 +142,25 @@ def test_worker_driver_and_rehearsal_redrive_alike(both: Both) -> None:
     both.mend()
     request = OperatorRequest(operation_id="o-1", requested_by="ann", reason="a test", at=both.clock.now())
     command = redrive(DeadLetter.of(letter), request)
-    rehearsed = both.rehearsal(command.partition).of(command)
+    rehearsed = both.rehearsal(command.partition).rehearse(command)
     both.driver.clear()
     both.redrive(command)
     assert texts_of(both.driver, "e") == ["e1", "e2", "e3"]
     assert both.worker.topics.log == both.driver.log
     assert list(rehearsed.outputs) == outputs_of(both.driver)
+
+
+def test_a_rehearsal_leaves_alone_what_is_due_of_other_keys(both: Both) -> None:
+    """A parked head and a timer of the same partition are due as well: they would hide what the redrive itself does."""
+    partition = both.driver._partition(b"e")
+    parked, timed, *_ = (key for key in "abcdfghijklm" if both.driver._partition(key.encode()) == partition)
+    both.receive(later(timed, "t1", 1), quick(parked, "b1"), quick("e", "e1"))
+    both.clock.advance(2)
+    request = OperatorRequest(operation_id="o-1", requested_by="ann", reason="a test", at=both.clock.now())
+    command = redrive(DeadLetter.of(last_dead_letter(both.driver, "e")), request)
+    rehearsed = both.rehearsal(command.partition).rehearse(command)
+    assert [key for _, _, key, *_ in rehearsed.outputs] == [b"e"]
+    assert {key for _, key in rehearsed.changes} == {b"e"}
 
 
 def outputs_of(driver: ServiceTestDriver) -> list[Output]:
