@@ -35,20 +35,20 @@ class ParkingCapacity:
         self._has_refused = False
 
     @property
-    def is_exhausted(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the partition can park no record of any key."""
         return self._parking.record_count >= self._limits.per_partition
 
     def check(self) -> None:
         """Raise Stopped if no record could be parked, whether its key is parked yet or not."""
-        if self.is_exhausted:
+        if self.is_full:
             self._has_refused = True
             raise Stopped(f"{self._parking.record_count} records are parked: there is no room for more")
 
     @property
     def is_missing(self) -> bool:
         """Whether a record was refused, and there is still no room for one."""
-        self._has_refused = self._has_refused and self.is_exhausted
+        self._has_refused = self._has_refused and self.is_full
         return self._has_refused
 
     def check_key(self, key: bytes) -> None:
@@ -106,7 +106,7 @@ class ParkedKeys:
         Raises Stopped if there is no room for it, or if the service is paused. A record whose handlers are async is
         asked about when its call is about to begin (`park_if_blocked`), for one of its key may have failed by then.
         """
-        if self._is_out_of_the_way(item):
+        if self._meets_nothing(item):
             return False
         if self.is_paused:
             raise Stopped(self.why_stopped())
@@ -114,7 +114,7 @@ class ParkedKeys:
         if not key:
             return False
         is_parked = key in self._parking.keys
-        if self._capacity.is_exhausted and not (is_parked and self._needs_no_room(item)):
+        if self._capacity.is_full and not (is_parked and self._needs_no_room(item)):
             self._capacity.check()
         if is_parked:
             self.append(item)
@@ -191,12 +191,12 @@ class ParkedKeys:
         entry = entry_of(item.record)
         return any(entry_of(parked.as_record()) == entry for _, parked in self._parking.records(item.key))
 
-    def _is_out_of_the_way(self, item: RecordItem) -> bool:
-        """Return whether no record of the item's key waits, and nothing else is in its way: the usual case."""
+    def _meets_nothing(self, item: RecordItem) -> bool:
+        """Return whether neither a record of its key, nor a pause, nor an open circuit is in the item's way."""
         return (
             item.route.parking_key is None
             and item.record.key() not in self._parking.keys
-            and not self._capacity.is_exhausted
+            and not self._capacity.is_full
             and not self._gate.may_block
         )
 
