@@ -54,7 +54,7 @@ class RoleBinder:
         self._service, self._clock, self._sources = service, clock, sources
         self._buses = {description.role: self._bus_routes(description) for description in service.descriptions}
         self._fact_routes = {ledger.name: self._routes_to(ledger) for ledger in service.ledgers}
-        check_ports(service)
+        _check_ports(service)
 
     def bind(self, stores: PartitionStores, layer: RecordLayer) -> dict[type, Any]:
         """Return one instance of every role, its ports bound to `layer`."""
@@ -122,7 +122,7 @@ class RoleBinder:
         return self._service.catalogue.home(message, self._service.name)
 
 
-def check_ports(service: Service) -> None:
+def _check_ports(service: Service) -> None:
     """Raise ConfigurationError if a role declares a port that no store of the service serves."""
     declared = [(d, name, hint) for d in service.descriptions for name, hint in d.ports.items()]
     subjects = {spec.subject for spec in service.stores}

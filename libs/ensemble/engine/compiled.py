@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -84,7 +84,7 @@ class NewSchemas:
 
         Raises SchemasUnavailable if the registry cannot be asked now.
         """
-        if value is None or value[:5] in input_topic.known:
+        if value is None or value[:5] in input_topic.unhandled:
             return None
         prefix = value[:5]
         place = (input_topic.topic.name, prefix)
@@ -96,10 +96,10 @@ class NewSchemas:
         return self._routes[place]
 
     def is_known(self, input_topic: Input, value: bytes | None) -> bool:
-        """Return whether the topic carries messages of the value's schema, as far as `route` was asked for it."""
+        """Return whether a value that `route` has no route for is a message of the topic all the same."""
         if value is None:
             return False
-        return value[:5] in input_topic.known or (input_topic.topic.name, value[:5]) in self._routes
+        return value[:5] in input_topic.unhandled or (input_topic.topic.name, value[:5]) in self._routes
 
     def why_unreadable(self, value: bytes | None) -> str:
         """Return why what the registry has under the value's schema cannot be read, or an empty string."""
@@ -135,7 +135,7 @@ def compile_service(
         operation_routes={e: output_route(service.name, e, service.operations, sources) for e in EVENTS},
         failure_routes=_failure_routes(service, sources),
     )
-    check_parking_keys(compiled.inputs.values())
+    _check_parking_keys(compiled.inputs.values())
     compiled.open_stores()  # now, so that all their ids are known: a registry may be away when partitions come
     return compiled
 
@@ -145,7 +145,7 @@ def failure_rule(limits: Limits, name: str, handlers: tuple[Handler, ...]) -> Fa
     return FailureRule(name, ", ".join(handler.name for handler in handlers), limits.policies.for_message(name))
 
 
-def check_parking_keys(inputs: Any) -> None:
+def _check_parking_keys(inputs: Iterable[Input]) -> None:
     """Raise ConfigurationError if two records could change one state at once.
 
     While a call is in flight, its key waits; nothing else may touch the state of that key meanwhile.

@@ -126,9 +126,9 @@ class BatchCycle:
         return now
 
     def _call(self, tasks: Iterable[PartitionTask]) -> None:
-        waiting = [task for task in tasks if task.is_waiting]
+        waiting = [task for task in tasks if task.has_queued_calls]
         if waiting:
-            self._run_async(_finish(waiting, self._call_wait_s))
+            self._run_async(_make_calls(waiting, self._call_wait_s))
 
     def _fire_timers(self, tasks: Iterable[PartitionTask], only_key: bytes | None) -> None:
         for task in tasks:
@@ -137,5 +137,5 @@ class BatchCycle:
                 task.fire_due(until, only_key)
 
 
-async def _finish(tasks: list[PartitionTask], wait_s: float | None) -> None:
-    await asyncio.gather(*(task.finish(wait_s) for task in tasks))
+async def _make_calls(tasks: list[PartitionTask], wait_s: float | None) -> None:
+    await asyncio.gather(*(task.make_calls(wait_s) for task in tasks))

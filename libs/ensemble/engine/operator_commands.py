@@ -52,9 +52,10 @@ class DiscardHead:
 
 
 class OperatorCommands:
-    """Decides and answers what `<service>.control` brings.
+    """Executes and answers what `<service>.control` brings.
 
-    A command that needs handlers or timers is answered with what is left to do; `complete` follows that.
+    A command that needs handlers or timers leaves a step to its caller; `complete` follows that step. The same
+    command again changes nothing.
     """
 
     def __init__(
@@ -84,8 +85,8 @@ class OperatorCommands:
             return None
         return operation
 
-    def decide(self, operation: Operation) -> CommandOutcome | Reprocess | DiscardHead:
-        """Carry out what changes parked keys and pauses alone; the same command again changes nothing.
+    def execute(self, operation: Operation) -> CommandOutcome | Reprocess | DiscardHead:
+        """Do what changes parked keys and pauses alone, or return the step that is left.
 
         Raises OversizedOutput if the state that it leads to is too large.
         """
@@ -160,7 +161,7 @@ class OperatorCommands:
             return "refused", IN_FLIGHT
         if number != entry.first and command.edited is None:
             return "nothing_to_do", "it waits behind another record of its key"
-        self._parking.replace(key, number, _redriven(parked, command))
+        self._parking.replace(key, number, _apply_redrive(parked, command))
         if command.redriven_from:
             self._resolve(command, "redriven")
         if number == entry.first:
@@ -201,7 +202,7 @@ def _name_of(operation: Operation) -> str:
     return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
-def _redriven(parked: ParkedRecord, command: RedriveRecord) -> ParkedRecord:
+def _apply_redrive(parked: ParkedRecord, command: RedriveRecord) -> ParkedRecord:
     """Return the parked record with its lineage, and with the edited value if there is one."""
     changes: dict[str, object] = {}
     if command.redriven_from:

@@ -73,7 +73,7 @@ class Input:
 
     topic: Topic
     routes: Mapping[bytes, Route]
-    known: frozenset[bytes]
+    unhandled: frozenset[bytes]
     """Prefixes of messages that travel here but that this service does not take."""
     is_control: bool = False
     """Whether it carries operators' commands, which the runtime itself carries out."""

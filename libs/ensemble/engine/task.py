@@ -116,7 +116,7 @@ class PartitionTask:
             self._finish_call(call)
 
     def take(self, record: ConsumedRecord) -> None:
-        """Handle one record at once, or queue it for `finish` if it, or its key, needs an async handler.
+        """Handle one record at once, or queue it for `make_calls` if it, or its key, needs an async handler.
 
         Behind a parked key it is parked. Raises SchemasUnavailable or Stopped if the record could not be taken.
         """
@@ -156,9 +156,9 @@ class PartitionTask:
         for key in self.parked.take_due(self._batch.now, only_key, own_probes):
             self._drain(key)
 
-    async def finish(self, wait_s: float | None = None) -> None:
+    async def make_calls(self, wait_s: float | None = None) -> None:
         """Make the queued calls, keys side by side; those that take longer than `wait_s` stay in flight."""
-        workers = [asyncio.create_task(self._make_calls(key)) for key in self.calls.queued]
+        workers = [asyncio.create_task(self._make_calls_of(key)) for key in self.calls.queued]
         if workers:
             await asyncio.wait(workers, timeout=wait_s)
         for worker in workers:
@@ -177,7 +177,7 @@ class PartitionTask:
         if self.parked.is_paused:
             return
         parked_keys = self.stores.parking.keys
-        for item in self._timers.take_due(until, only_key):
+        for item in self._timers.find_due(until, only_key):
             is_free = item.key not in parked_keys and not self.parked.park_if_blocked(item)
             if is_free and self._run_timer(item).is_done:
                 self.counts.timers += 1
@@ -196,7 +196,7 @@ class PartitionTask:
             self._refuse(record, input_topic)
             return
         item = RecordItem(record, input_topic, route)
-        if self.parked.needs_care and self._is_dropped_or_parked(item):
+        if self.parked.needs_care and self._drop_or_park(item):
             return
         if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
             self.calls.add(AsyncCall(item))
@@ -208,7 +208,8 @@ class PartitionTask:
         route = input_topic.routes.get(value[:5]) if value is not None else None
         return route or self._new_schemas.route(input_topic, value)
 
-    def _is_dropped_or_parked(self, item: RecordItem) -> bool:
+    def _drop_or_park(self, item: RecordItem) -> bool:
+        """Drop a duplicate, or park a record that has to wait. Return whether either was done."""
         return self._admission.drop_if_handled(item.record, item.input_topic) or self.parked.park_if_needed(item)
 
     def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
@@ -316,11 +317,11 @@ class PartitionTask:
     # -- async calls ----------------------------------------------------------------------------------------------
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether calls are queued for `finish`."""
+    def has_queued_calls(self) -> bool:
+        """Whether calls are queued for `make_calls`."""
         return bool(self.calls.queued)
 
-    async def _make_calls(self, key: bytes) -> None:
+    async def _make_calls_of(self, key: bytes) -> None:
         """Make the queued calls of one key, one after the other."""
         while (call := self.calls.take_next(key)) is not None:
             if call.is_parked or not self.parked.park_if_blocked(call.item):
@@ -349,12 +350,13 @@ class PartitionTask:
                 self.parked.append(call.item)
 
     def _finish_call(self, call: AsyncCall) -> None:
-        """Keep the effects of a call that has come back, or settle its failure."""
-        outcome = self._outcome_of(call)
+        """Settle a call that has come back. If its record was a parked head, those behind it follow."""
+        outcome = self._settle_call(call)
         if outcome.is_done and (call.is_parked or call.is_in_flight) and not self._pop(call.key):
             self._drain(call.key)
 
-    def _outcome_of(self, call: AsyncCall) -> Outcome:
+    def _settle_call(self, call: AsyncCall) -> Outcome:
+        """Keep the effects of a call, settle its failure, or park the record of one that was not made."""
         if call.is_withheld:
             self.parked.park_untried(call.item)
             return Outcome.WAITING
@@ -415,13 +417,14 @@ class PartitionTask:
         if operation is None:
             return
         try:
-            outcome = self._outcome_of_command(operation)
+            outcome = self._execute(operation)
         except OversizedOutput as error:
             outcome = "refused", str(error)
         self._commands.answer(operation, outcome)
 
-    def _outcome_of_command(self, operation: Operation) -> CommandOutcome:
-        step = self._commands.decide(operation)
+    def _execute(self, operation: Operation) -> CommandOutcome:
+        """Have a command executed, and take the step that it leaves to handlers or timers."""
+        step = self._commands.execute(operation)
         return self._commands.complete(step, self._act(step)) if isinstance(step, Reprocess | DiscardHead) else step
 
     def _act(self, step: Reprocess | DiscardHead) -> str:

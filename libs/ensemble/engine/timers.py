@@ -25,7 +25,7 @@ class TimerQueue:
         """Return when the next timer falls due, epoch milliseconds."""
         return None if self._store is None else self._store.next_due()
 
-    def take_due(self, until: int, only_key: bytes | None = None) -> Iterator[TimerItem]:
+    def find_due(self, until: int, only_key: bytes | None = None) -> Iterator[TimerItem]:
         """Yield the timers due by `until`, of `only_key` if given. One that was cancelled meanwhile is left out."""
         for timer in () if self._store is None else self._store.due(until):
             item = self._item(timer)
