@@ -1,4 +1,4 @@
-"""Runs services on Kafka: the only part of the runtime that imports the Kafka client."""
+"""Runs services on Kafka: all of the runtime that needs the Kafka client, but for one question of `embedded`."""
 
 from __future__ import annotations
 
