@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.schema import SchemaParseException
 from pydantic import BaseModel, ValidationError
 
-from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
+from ensemble.errors import ConfigurationError, UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages.avro_values import ToPlain, plain_for
+from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
 from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
 from ensemble.messages.message import Message, schema_name
 from ensemble.messages.schema_set import (
@@ -79,19 +79,30 @@ def decoder_for_new_schema(
         return None
     try:
         return owner, decoder_for(owner, version.schema)
-    except SchemaParseException:
+    except Exception:  # noqa: BLE001  a schema of others can be wrong in any way
         return None
 
 
 def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
-    """Return the decoder of records that were written with one schema. Its names are local: it runs for each record."""
+    """Return the decoder of records that were written with one schema. Its names are local: it runs for each record.
+
+    Whatever the schema is, a record can neither end nor hang the process (see decoding_limits).
+    """
     own_schema = message_type.__schemas__.schema_of(message_type)
     writer = _parse(writer_schema)
     reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse(own_schema)
     validate = message_type.__pydantic_validator__.validate_python
-    read, open_bytes, skip = schemaless_reader, io.BytesIO, PREFIX_LENGTH
+    read, open_bytes, skip, limit, check = (
+        schemaless_reader,
+        io.BytesIO,
+        PREFIX_LENGTH,
+        MAX_VALUE_BYTES,
+        check_for(writer),
+    )
 
     def decode(value: bytes) -> M:
+        if len(value) > limit or check is not None:
+            _check_value(value, check)
         stream = open_bytes(value)
         stream.seek(skip)
         try:
@@ -121,11 +132,12 @@ class GenericDecoder:
 
     def __init__(self, sources: Iterable[SchemaSource | SchemaSourceSelector]) -> None:
         self._sources = tuple(sources)
-        self._versions: dict[int, tuple[SchemaVersion, Any]] = {}
+        self._versions: dict[int, tuple[SchemaVersion, Any, Check | None]] = {}
 
     def decode(self, value: bytes) -> Decoded:
         """Return name, version and fields of a record's value. Raises UndecodableRecord or UnknownSchema."""
-        version, schema = self._schema(id_in(value))
+        version, schema, check = self._schema(id_in(value))
+        _check_value(value, check)
         stream = io.BytesIO(value)
         stream.seek(PREFIX_LENGTH)
         try:
@@ -138,16 +150,25 @@ class GenericDecoder:
 
     def describe(self, value: bytes) -> str:
         """Return what the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
-        version, _ = self._schema(id_in(value))
+        version, *_ = self._schema(id_in(value))
         return f"{version.name} v{version.version}"
 
-    def _schema(self, schema_id: int) -> tuple[SchemaVersion, Any]:
+    def _schema(self, schema_id: int) -> tuple[SchemaVersion, Any, Check | None]:
         if schema_id not in self._versions:
             version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
             if version is None:
                 raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
-            self._versions[schema_id] = (version, _parse(version.schema))
+            schema = _parse(version.schema)
+            self._versions[schema_id] = (version, schema, check_for(schema))
         return self._versions[schema_id]
+
+
+def _check_value(value: bytes, check: Check | None) -> None:
+    """Raise UndecodableRecord if a value is too long to be decoded, or asks too much of a decoder."""
+    if len(value) > MAX_VALUE_BYTES:
+        raise UndecodableRecord(f"the value takes {len(value)} bytes, the limit is {MAX_VALUE_BYTES}")
+    if check is not None:
+        check(value[PREFIX_LENGTH:])
 
 
 def _encoder(schema: Any, buffer: io.BytesIO, to_plain: ToPlain) -> Encoder[Any]:
@@ -186,4 +207,6 @@ def _full_names(schema: Any) -> dict[str, str]:
 
 
 def _parse(schema: Schema) -> Any:
+    if is_too_deep(schema):
+        raise ConfigurationError(f"schema {schema.get('name')} is nested too deeply to be read")
     return parse_schema(without_logical_types(schema), named_schemas={})

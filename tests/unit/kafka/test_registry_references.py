@@ -108,6 +108,8 @@ REFERENCE = SchemaReference("x.Line", "line", 3)
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
+        (Schema("[" * 100_000, "AVRO", []), "it is nested too deeply to be read"),
+        (Schema('{"a":' * 300 + "1" + "}" * 300, "AVRO", []), "it is nested too deeply to be read"),
         (wire(["x.PlaceOrder", "x.CancelOrder"], REFERENCE), "it is a union, and a record of one type is needed"),
         (wire({"type": "enum", "name": "E", "symbols": ["A"]}), "it is no record"),
         (wire("string"), "it is no record"),

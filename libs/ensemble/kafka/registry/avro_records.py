@@ -10,11 +10,13 @@ from confluent_kafka.schema_registry import Schema as WireSchema
 from confluent_kafka.schema_registry import SchemaReference
 
 from ensemble.errors import UndecodableRecord
+from ensemble.messages.decoding_limits import is_too_deep
 from ensemble.messages.schema_set import Schema, full_name
 
 FetchReference = Callable[[SchemaReference], WireSchema | None]
 """Returns the schema that a reference means, or None if the registry does not have it."""
 
+_TOO_DEEP: Final = "it is nested too deeply to be read"
 _MOST_REFERENCES: Final = 100
 _NAMED: Final = frozenset({"record", "error", "enum", "fixed"})
 _NESTED: Final = ("type", "items", "values", "fields")
@@ -31,16 +33,31 @@ def record_schema(schema: WireSchema, fetch: FetchReference) -> Schema:
         raise UndecodableRecord(f"it is {kind}, and a record of one type is needed: register each type by itself")
     definitions: dict[str, Schema] = {}
     _collect(schema, fetch, definitions)
-    return _Inliner(definitions).inline(content, "") if definitions else content
+    if not definitions:
+        return content
+    try:
+        inlined: Schema = _shallow(_Inliner(definitions).inline(content, ""))
+    except RecursionError:
+        raise UndecodableRecord(_TOO_DEEP) from None
+    return inlined
 
 
 def _content(schema: WireSchema) -> Any:
     if schema.schema_type not in {None, "AVRO"}:
         raise UndecodableRecord(f"it is a schema of {schema.schema_type}, and only Avro is read here")
     try:
-        return json.loads(schema.schema_str or "")
+        return _shallow(json.loads(schema.schema_str or ""))
     except ValueError:
         raise UndecodableRecord("it is no JSON, so no Avro schema") from None
+    except RecursionError:
+        raise UndecodableRecord(_TOO_DEEP) from None
+
+
+def _shallow(content: Any) -> Any:
+    """Return a schema that code can walk through. Raises UndecodableRecord if it is nested too deeply for that."""
+    if is_too_deep(content):
+        raise UndecodableRecord(_TOO_DEEP)
+    return content
 
 
 def _collect(schema: WireSchema, fetch: FetchReference, definitions: dict[str, Schema]) -> None:
