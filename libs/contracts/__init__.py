@@ -58,6 +58,7 @@ from contracts.state import (
 )
 from contracts.terms import (
     MOST_MONEY,
+    REASON_LIMIT,
     Attempt,
     Count,
     Currency,
@@ -81,6 +82,7 @@ from contracts.terms import (
 
 __all__ = [
     "MOST_MONEY",
+    "REASON_LIMIT",
     "SCHEMAS",
     "Attempt",
     "AttemptCharge",

@@ -14,10 +14,13 @@ from contracts.terms import (
     Id,
     Lines,
     Money,
-    Names,
+    Name,
+    OperationId,
     Operator,
     PaymentToken,
     Quantity,
+    Reason,
+    Requester,
     ShippingSpeed,
     Sku,
     Why,
@@ -47,7 +50,7 @@ class CancelOrder(Command):
     """To order: everything was undone, close the order as cancelled."""
 
     order_id: Id
-    reason: str
+    reason: Reason
 
 
 class ProcessPayment(Command):
@@ -79,7 +82,7 @@ class RefundPayment(Command):
     """To payment: give back whatever was captured, and take no more."""
 
     order_id: Id
-    reason: str
+    reason: Reason
     attempt: Attempt
 
 
@@ -100,7 +103,7 @@ class ReleaseStock(Command):
 
     order_id: Id
     warehouse_id: Id
-    reason: str
+    reason: Reason
     attempt: Attempt
 
 
@@ -140,7 +143,7 @@ class CancelShipment(Command):
     """To shipping: ship nothing for this order, now or later."""
 
     order_id: Id
-    reason: str
+    reason: Reason
     attempt: Attempt
 
 
@@ -148,8 +151,8 @@ class RequestCancellation(Command):
     """To the orchestrator, from a customer or operator: cancel the order if it can still be undone."""
 
     order_id: Id
-    reason: str
-    requested_by: str = ""
+    reason: Reason
+    requested_by: Requester = ""
 
 
 class PauseOrder(Command):
@@ -161,7 +164,7 @@ class PauseOrder(Command):
     order_id: Id
     requested_by: Operator
     reason: Why
-    operation_id: str = ""
+    operation_id: OperationId = ""
 
 
 class ResumeOrder(Command):
@@ -173,7 +176,7 @@ class ResumeOrder(Command):
     order_id: Id
     requested_by: Operator
     reason: Why
-    operation_id: str = ""
+    operation_id: OperationId = ""
     past_pause: Flag = False
 
 
@@ -187,8 +190,8 @@ class RetryOrder(Command):
     order_id: Id
     requested_by: Operator
     reason: Why
-    operation_id: str = ""
-    step: str = ""
+    operation_id: OperationId = ""
+    step: Name = ""
     after_attempt: Attempt = 0
 
 
@@ -201,7 +204,7 @@ class CompensateOrder(Command):
     order_id: Id
     requested_by: Operator
     reason: Why
-    operation_id: str = ""
+    operation_id: OperationId = ""
 
 
 class SettleOrder(Command):
@@ -213,5 +216,5 @@ class SettleOrder(Command):
     order_id: Id
     requested_by: Operator
     reason: Why
-    operation_id: str = ""
-    steps: Annotated[Names, Field(min_length=1, max_length=100)]
+    operation_id: OperationId = ""
+    steps: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]

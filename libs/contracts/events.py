@@ -12,9 +12,11 @@ from contracts.terms import (
     Lines,
     MessageId,
     Money,
+    Name,
     Names,
     PaymentToken,
     Quantity,
+    Reason,
     ShippingSpeed,
     Sku,
 )
@@ -44,7 +46,7 @@ class OrderCancelled(Event):
     """The order was undone. Nothing follows."""
 
     order_id: Id
-    reason: str
+    reason: Reason
 
 
 class PaymentConfirmed(Event):
@@ -193,11 +195,11 @@ class CommandFailed(Event):
     """
 
     order_id: Id
-    command: str
+    command: Name
     command_id: MessageId
-    service: str
-    error: str
-    message: str
+    service: Name
+    error: Name
+    message: Reason
     attempts: Attempt
     command_attempt: Attempt = 0
     disposition: Disposition = "dead_letter"

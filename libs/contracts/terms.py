@@ -36,6 +36,17 @@ Operator = Annotated[str, Field(min_length=1, max_length=200)]
 
 Why = Annotated[str, Field(min_length=1, max_length=500)]
 
+REASON_LIMIT = 2_000
+Reason = Annotated[str, Field(max_length=REASON_LIMIT)]
+"""Why something is asked for, or went wrong, in the words of whoever says so; may be empty."""
+
+Requester = Annotated[str, Field(max_length=500)]
+"""Who asks for it; empty where nobody says."""
+
+OperationId = Annotated[str, Field(max_length=300)]
+Name = Annotated[str, Field(max_length=300)]
+"""What something is called in the code: a message type, a service, an error, a step."""
+
 
 class OrderLine(NestedRecord):
     """So many pieces of one sku, at a price each."""

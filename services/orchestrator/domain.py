@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from contracts import (
+    REASON_LIMIT,
     CancelOrder,
     CancelShipment,
     Charge,
@@ -201,4 +202,4 @@ def _expiry(state: OrderState) -> int:
 
 
 def _reason(state: OrderState) -> str:
-    return state.reason or "cancelled"
+    return (state.reason or "cancelled")[:REASON_LIMIT]

@@ -15,6 +15,7 @@ from ensemble.saga import Deadline, Decision
 FIRST_SEEN: Final = 16
 LAST_SEEN: Final = 16
 """How many entries are kept from an order's beginning, and how many of the latest."""
+BY_LIMIT: Final = 200
 WHY_LIMIT: Final = 200
 _ENDED: Final = frozenset({"completed", "cancelled"})
 
@@ -34,7 +35,7 @@ def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> Se
         partition=record.partition,
         offset=record.offset,
         at=now,
-        by=getattr(trigger, "requested_by", ""),
+        by=getattr(trigger, "requested_by", "")[:BY_LIMIT],
         why=getattr(trigger, "reason", "")[:WHY_LIMIT] if isinstance(trigger, Command) else "",
     )
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from contracts import CancelOrder, CompleteOrder, Order, OrderCancelled, OrderCompleted, OrderPlaced, PlaceOrder
+from contracts import (
+    REASON_LIMIT,
+    CancelOrder,
+    CompleteOrder,
+    Order,
+    OrderCancelled,
+    OrderCompleted,
+    OrderPlaced,
+    PlaceOrder,
+)
 
 TERMS = {"customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed"}
 """What makes two orders of one id the same order. When it was placed does not."""
@@ -71,7 +80,7 @@ def closing_event(order: Order) -> OrderCompleted | OrderCancelled:
     """Return the event that says how the closed order ended."""
     if order.status == "completed":
         return OrderCompleted(order_id=order.order_id)
-    return OrderCancelled(order_id=order.order_id, reason=order.reason or "")
+    return OrderCancelled(order_id=order.order_id, reason=(order.reason or "")[:REASON_LIMIT])
 
 
 def placed_event(command: PlaceOrder, now: int) -> OrderPlaced:

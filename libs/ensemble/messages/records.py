@@ -11,6 +11,8 @@ Headers = list[tuple[str, Any]]
 RecordPlace = tuple[str, int, int]
 """Topic, partition and offset that a record was consumed from."""
 
+MAX_KEY_BYTES: Final = 4_096
+"""The longest key of a record that is handled or parked: it is also part of the keys of state."""
 _ID_LIMIT: Final = 128
 
 

@@ -5,22 +5,26 @@ Every command says which operator asks for it and why; the same `operation_id` a
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
+
+from pydantic import Field
 
 from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
+from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.system_messages.state import SCHEMAS, RecordHeader
 
+Name = Annotated[str, Field(max_length=300)]
 Scope = Literal["service", "step", "command"]
 
 
 class Operation(messages.Command):
     """The fields that all operators' commands share."""
 
-    operation_id: str
-    requested_by: str
-    reason: str
+    operation_id: Name
+    requested_by: Annotated[str, Field(max_length=500)]
+    reason: Annotated[str, Field(max_length=2_000)]
     at: Millis
 
 
@@ -29,7 +33,7 @@ class PauseWork(Operation):
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
-    name: str
+    name: Name
 
 
 class ResumeWork(Operation):
@@ -37,14 +41,14 @@ class ResumeWork(Operation):
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
-    name: str
+    name: Name
 
 
 class RecordOperation(Operation):
     """Names one dead-lettered or parked record: where it was consumed from, and how often it was redriven."""
 
-    parking_key: str
-    topic: str
+    parking_key: Annotated[str, Field(max_length=4 * MAX_KEY_BYTES)]
+    topic: Name
     partition: Int32
     offset: Int64
     generation: Int32
@@ -62,7 +66,7 @@ class RedriveRecord(RecordOperation):
     value: bytes | None
     headers: tuple[RecordHeader, ...]
     edited: bytes | None = None
-    redriven_from: str = ""
+    redriven_from: Name = ""
 
 
 class DiscardRecord(RecordOperation):

@@ -15,6 +15,7 @@ from contracts import (
     OrderPlaced,
     OrderState,
     ProcessPayment,
+    RequestCancellation,
 )
 from ensemble.testing.driver import ServiceTestDriver
 from services.orchestrator.service import orchestrator
@@ -183,3 +184,8 @@ def test_a_crash_before_the_commit_leaves_nothing(driver: ServiceTestDriver, eve
 def test_one_state_record_a_message(driver: ServiceTestDriver) -> None:
     finish(driver)
     assert len(driver.records(STATE_TOPIC)) == 4
+
+
+def test_the_name_of_whoever_cancels_takes_little_of_the_orders_state(driver: ServiceTestDriver) -> None:
+    driver.receive(PLACED, RequestCancellation(order_id="o-1", reason="no", requested_by="x" * 500))
+    assert state_of(driver).seen[-1].by == "x" * 200

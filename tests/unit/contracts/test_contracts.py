@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from contracts import MOST_MONEY, SCHEMAS, OrderPlaced, OrderState, PlaceOrder, ProcessPayment, ReceiveStock
+from contracts import (
+    MOST_MONEY,
+    REASON_LIMIT,
+    SCHEMAS,
+    CommandFailed,
+    OrderPlaced,
+    OrderState,
+    PlaceOrder,
+    ProcessPayment,
+    ReceiveStock,
+    RequestCancellation,
+)
+from contracts.catalogue import CATALOGUE
 from ensemble.messages import Message
 from ensemble.messages.diagnosis import invalid_fields
+from ensemble.system_messages.operations import COMMANDS
 
 LINE = {"sku": "SKU-1", "quantity": 1, "unit_price": 100}
 TERMS: dict[str, Any] = {
@@ -30,6 +44,19 @@ PAYMENT: dict[str, Any] = {
     "expires_at": 1,
 }
 STOCK: dict[str, Any] = {"warehouse_id": "wh-1", "sku": "SKU-1", "quantity": 1}
+
+CANCELLATION: dict[str, Any] = {"order_id": "ord-1", "reason": "r" * REASON_LIMIT, "requested_by": "b" * 500}
+FAILURE: dict[str, Any] = {
+    "order_id": "ord-1",
+    "command": "ReleaseStock",
+    "command_id": "1",
+    "service": "inventory",
+    "error": "TerminalError",
+    "message": "m" * REASON_LIMIT,
+    "attempts": 1,
+}
+
+SEEN = {"type": "OrderPlaced", "message_id": "1", "topic": "orders.events", "partition": 0, "offset": 0, "at": 1}
 
 BAD = [
     (PlaceOrder, TERMS, {"lines": []}, "lines: Tuple should have at least 1 item"),
@@ -62,6 +89,10 @@ BAD = [
     (ProcessPayment, PAYMENT, {"amount": "12"}, "amount: Input should be a valid integer"),
     (ProcessPayment, PAYMENT, {"amount": True}, "amount: Input should be a valid integer"),
     (ReceiveStock, STOCK, {"quantity": 0}, "quantity: Input should be greater than or equal to 1"),
+    (RequestCancellation, CANCELLATION, {"requested_by": "b" * 501}, "requested_by: String should have at most 500"),
+    (RequestCancellation, CANCELLATION, {"reason": "r" * 2_001}, "reason: String should have at most 2000"),
+    (CommandFailed, FAILURE, {"message": "m" * 2_001}, "message: String should have at most 2000"),
+    (CommandFailed, FAILURE, {"error": "e" * 301}, "error: String should have at most 300"),
     (OrderState, {"order_id": "o"}, {"status": "lost"}, "status: Input should be 'placeholder', "),
 ]
 
@@ -73,6 +104,39 @@ def test_a_bad_value_names_its_field(
     with pytest.raises(ValidationError) as refused:
         message_type.model_validate(good | change)
     assert invalid_fields(refused.value).startswith(expected)
+
+
+def unbounded_texts(node: Any, path: str) -> Iterator[str]:
+    """Yield where a JSON schema lets a text, or a list, be as long as it likes."""
+    match node:
+        case {"type": "string"} if not node.keys() & {"maxLength", "pattern", "enum", "const", "format"}:
+            yield path
+        case {"type": "array"} if "maxItems" not in node:
+            yield path
+        case dict():
+            for name, value in node.items():
+                yield from unbounded_texts(value, f"{path}.{name}")
+        case list():
+            for value in node:
+                yield from unbounded_texts(value, path)
+
+
+def test_every_text_that_outsiders_may_write_has_a_bound() -> None:
+    kinds = {kind for topic in CATALOGUE.topics if topic.external for kind in topic.messages}
+    kinds |= CATALOGUE.sent_from_outside
+    assert [path for kind in kinds for path in unbounded_texts(kind.model_json_schema(), kind.__name__)] == []
+
+
+def test_every_text_of_an_operator_has_a_bound() -> None:
+    headers = {"RedriveRecord.properties.headers", "RedriveRecord.$defs.RecordHeader.properties.name"}
+    paths = {path for kind in COMMANDS for path in unbounded_texts(kind.model_json_schema(), kind.__name__)}
+    assert paths == headers, "headers are bounded by the size of their record"
+
+
+def test_longer_texts_of_an_earlier_release_are_still_read_as_state() -> None:
+    seen = {**SEEN, "by": "b" * 10_000, "why": "w" * 10_000}
+    state = OrderState.model_validate({"order_id": "o", "reason": "r" * 10_000, "seen": [seen]})
+    assert len(state.seen[0].by) == 10_000
 
 
 def test_the_largest_order_is_accepted() -> None:
