@@ -78,8 +78,11 @@ def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> Non
 
 
 def redrive_of(letter: DeadLetterEntry, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
-    """Build the command that redrives a dead letter."""
-    return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
+    """Build the command that redrives a dead letter. Raises Mistake if it holds an excerpt, and nothing is edited."""
+    try:
+        return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
+    except ValueError as error:
+        raise Mistake(f"{letter.place}: {error}; give the value with --edit, or discard the dead letter") from None
 
 
 def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:

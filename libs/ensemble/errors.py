@@ -12,6 +12,7 @@
     |   |   +-- UndecodableRecord  the bytes are no record of ours
     |   |   |   +-- UnknownSchema  the schema id is in no registry we know
     |   |   +-- UnhandledMessage   a command of this service that no handler takes
+    |   |   +-- OversizedInput     the record has to wait, or cannot be handled, and is too large to be parked
     |   |   +-- MisplacedRecord    no key, a tombstone, or a record in another partition than its key's
     |   +-- UnencodableMessage  a message holds a value that its schema has no room for
     |   +-- OutOfScope          a handler touched state of another key than its record's
@@ -118,6 +119,10 @@ class ReusedId(RejectedInput):
 
 class MisplacedRecord(RejectedInput):
     """The record has no key, no value, or lies in another partition than its key belongs to."""
+
+
+class OversizedInput(RejectedInput):
+    """The record is too large to be parked. Its dead letter holds the beginning, and nothing waits for it."""
 
 
 class OutOfScope(TerminalError):

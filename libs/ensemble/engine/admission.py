@@ -11,7 +11,15 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.routes import Input, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
-from ensemble.messages.records import ConsumedRecord, StoredRecord, bounded_id, message_id, place_name, place_of
+from ensemble.messages.records import (
+    MAX_KEY_BYTES,
+    ConsumedRecord,
+    StoredRecord,
+    bounded_id,
+    message_id,
+    place_name,
+    place_of,
+)
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
 from ensemble.state.deduplication import SeenWindow, window_entry
@@ -40,6 +48,8 @@ class Admission:
                 "the record has no key, so nobody can say whose order it belongs to; publish it with its key "
                 "field as key"
             )
+        if len(key) > MAX_KEY_BYTES:
+            raise MisplacedRecord(f"the record's key takes {len(key)} bytes, the limit is {MAX_KEY_BYTES}")
         if not key.isascii():
             _check_text(key)
         if not input_topic.topic.external:

@@ -15,7 +15,7 @@ from ensemble.engine.failures.parked_keys import ParkedKeys
 from ensemble.errors import UndecodableRecord
 from ensemble.messages.records import ConsumedRecord, StoredRecord
 from ensemble.state.parking import ParkingStore
-from ensemble.system_messages.dead_letters import REDRIVEN_FROM
+from ensemble.system_messages.dead_letters import REDRIVEN_FROM, TEXT_LIMIT, printable
 from ensemble.system_messages.operations import (
     IN_FLIGHT,
     DiscardRecord,
@@ -109,8 +109,9 @@ class OperatorCommands:
     def answer(self, operation: Operation, outcome: CommandOutcome) -> None:
         """Tell operators how a command went."""
         name = type(operation).__name__
-        log.info("operation.answered", operation=name, outcome=outcome[0], reason=outcome[1], by=operation.requested_by)
-        answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": outcome[1]}
+        reason = printable(outcome[1])[:TEXT_LIMIT]
+        log.info("operation.answered", operation=name, outcome=outcome[0], reason=reason, by=operation.requested_by)
+        answer = {"operation_id": operation.operation_id, "operation": name, "outcome": outcome[0], "words": reason}
         place = {"service": self._service, "partition": self._partition, "at": self._batch.now}
         self._batch.emit_operation_event(OperationDone.model_validate(place | answer))
 

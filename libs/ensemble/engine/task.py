@@ -24,6 +24,7 @@ from ensemble.engine.operator_commands import CommandOutcome, DiscardHead, Opera
 from ensemble.engine.routes import Input, Route, TimerRoute
 from ensemble.engine.timers import TimerQueue
 from ensemble.errors import (
+    OversizedInput,
     OversizedOutput,
     SchemasUnavailable,
     Stopped,
@@ -33,7 +34,7 @@ from ensemble.errors import (
     UnreadableState,
 )
 from ensemble.messages.message import Command
-from ensemble.messages.records import ConsumedRecord
+from ensemble.messages.records import ConsumedRecord, why_oversized
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
 from ensemble.system_messages.operations import Operation
@@ -338,6 +339,8 @@ class PartitionTask:
         call.is_duplicate = not self._admission.admit(item.record, item.input_topic, layer)
         if call.is_duplicate:
             return
+        if not call.is_parked and (reason := why_oversized(item.record, item.key)):
+            raise OversizedInput(f"its call may outlast its batch, and it cannot be parked: {reason}")
         async with self._slots:
             call.is_withheld = not self._breakers.may_go_on(item.rule.handler, key_text(item.key))
             if not call.is_withheld:

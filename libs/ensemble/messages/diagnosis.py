@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, Final
 
 from fastavro import schemaless_reader, schemaless_writer
 from pydantic import ValidationError
 
+_FIELDS_NAMED: Final = 10
+
 
 def invalid_fields(error: ValidationError) -> str:
-    """Return each invalid field and why, such as `lines.0.quantity: Input should be greater than or equal to 1`."""
-    return "; ".join(_one_field(entry["loc"], entry["msg"]) for entry in error.errors(include_url=False))
+    """Return the first invalid fields and why, as in `lines.0.quantity: Input should be greater than 0`."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[:_FIELDS_NAMED]
+    rest = error.error_count() - len(first)
+    fields = "; ".join(_one_field(entry["loc"], entry["msg"]) for entry in first)
+    return f"{fields}; and {rest} more" if rest else fields
 
 
 def _one_field(location: tuple[int | str, ...], message: str) -> str:

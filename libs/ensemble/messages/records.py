@@ -11,8 +11,12 @@ Headers = list[tuple[str, Any]]
 RecordPlace = tuple[str, int, int]
 """Topic, partition and offset that a record was consumed from."""
 
+MAX_INPUT_BYTES: Final = 2_000_000
+"""The largest record, key and headers included, that is parked, or dead-lettered whole."""
 MAX_KEY_BYTES: Final = 4_096
 """The longest key of a record that is handled or parked: it is also part of the keys of state."""
+_HEADER_BYTES: Final = 16
+"""What a header takes beside its name and value."""
 _ID_LIMIT: Final = 128
 
 
@@ -64,6 +68,30 @@ def place_of(record: ConsumedRecord) -> RecordPlace:
     """Return where the record was consumed from."""
     offset = record.offset()
     return record.topic() or "", record.partition() or 0, -1 if offset is None else offset
+
+
+def why_oversized(record: ConsumedRecord, parking_key: bytes = b"") -> str:
+    """Return why `record` can neither be parked under `parking_key` nor dead-lettered whole, or "" if it can be.
+
+    Its size is what it takes uncompressed. A broker's limit is about what it takes compressed.
+    """
+    longest_key = max(len(record.key() or b""), len(parking_key))
+    if longest_key > MAX_KEY_BYTES:
+        return f"its key takes {longest_key} bytes, the limit is {MAX_KEY_BYTES}"
+    size = size_of(record)
+    return f"it takes {size} bytes with its headers, the limit is {MAX_INPUT_BYTES}" if size > MAX_INPUT_BYTES else ""
+
+
+def size_of(record: ConsumedRecord) -> int:
+    """Return how many bytes a record takes: key, value, headers, and the value that it had before an edit."""
+    original = record.original if isinstance(record, StoredRecord) else None
+    parts = len(record.key() or b"") + len(record.value() or b"") + len(original or b"")
+    return parts + sum(header_size(name, value) for name, value in record.headers() or ())
+
+
+def header_size(name: str, value: bytes | None) -> int:
+    """Return how many bytes a header takes at most."""
+    return len(name.encode()) + len(value or b"") + _HEADER_BYTES
 
 
 def message_id(record: ConsumedRecord, headers: Mapping[str, bytes] | None = None) -> str:

@@ -9,9 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Final
 
-from ensemble.messages.records import ConsumedRecord, RecordPlace, StoredRecord, place_of
+from ensemble.messages.records import MAX_INPUT_BYTES, ConsumedRecord, RecordPlace, StoredRecord, place_of
 from ensemble.messages.schema_set import SchemaSourceSelector
-from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.state.due_index import DueIndex
 from ensemble.state.keyed import KeyedStore
 from ensemble.system_messages.state import (
@@ -28,6 +27,8 @@ _KEY, _RECORD, _PAUSE, _RESOLUTION, _OPERATION = b"key/", b"record/", b"pause/",
 """What the store's keys begin with, by what lies under them."""
 _DONE_TYPES: Final = (Resolution, SeenMessage)
 """The states under resolutions and operations: what operators have done, kept for a time."""
+_LIMIT: Final = MAX_INPUT_BYTES + 100_000
+"""The largest state: a whole input, and what is noted about it."""
 KEEP_DONE_MS: Final = 14 * 86_400_000
 """Twice as long as dead letters: until then a second request for the same redrive finds the first."""
 _FORGET_LIMIT: Final = 10
@@ -38,7 +39,7 @@ PauseTarget = tuple[str, str]
 
 
 def parked_record(record: ConsumedRecord, message: str, message_id: str, now: int) -> ParkedRecord:
-    """Return `record` as it is kept while it waits."""
+    """Return `record` as it is kept while it waits. It is not too large: its caller has asked `why_oversized`."""
     topic, partition, offset = place_of(record)
     return ParkedRecord(
         topic=topic,
@@ -58,7 +59,7 @@ class ParkingStore(KeyedStore[Any]):
     """One partition's parked keys, pauses and resolutions. What is read is as of the batch."""
 
     def __init__(self, changelog: str, sources: SchemaSourceSelector | None = None) -> None:
-        super().__init__(changelog, PARKING_TYPES, sources, limit=2 * MAX_RECORD_BYTES)  # a whole input and its headers
+        super().__init__(changelog, PARKING_TYPES, sources, limit=_LIMIT)
         self.keys: set[bytes] = set()
         """The parking keys that are parked, as of this batch."""
         self.record_count = 0

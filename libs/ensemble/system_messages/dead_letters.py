@@ -6,14 +6,23 @@ The names, the writer and the reader of these headers are all here; so are the c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from typing import Any, Final, Self
 
 from ensemble.clock import rfc3339
-from ensemble.messages.records import ConsumedRecord, Headers, RecordPlace, place_of
+from ensemble.messages.records import (
+    MAX_KEY_BYTES,
+    ConsumedRecord,
+    Headers,
+    RecordPlace,
+    header_size,
+    place_of,
+    why_oversized,
+)
 from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import RecordHeader
 
@@ -37,13 +46,22 @@ FAILED_AT: Final = "ensemble.failed-at"
 REDRIVEN_FROM: Final = "ensemble.redriven-from"
 """The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
 
+VALUE_LENGTH: Final = "ensemble.value-length"
+"""The bytes of the record's value, if the dead letter holds only an excerpt of the record."""
+VALUE_SHA256: Final = "ensemble.value-sha256"
+"""The hash of the record's value, in hexadecimal digits, if the dead letter holds only an excerpt of the record."""
+HEADERS_DROPPED: Final = "ensemble.headers-dropped"
+"""How many of the record's headers the excerpt has not."""
+
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _REPORT: Final = frozenset(
     {EXCEPTION, MESSAGE, STACKTRACE, TOPIC, PARTITION, OFFSET, SERVICE, HANDLER, STAGE, ATTEMPTS}
-    | {POLICY, DISPOSITION, PARKING_KEY, FAILED_AT}
+    | {POLICY, DISPOSITION, PARKING_KEY, FAILED_AT, VALUE_LENGTH, VALUE_SHA256, HEADERS_DROPPED}
 )
 TEXT_LIMIT: Final = 4_000
 """Characters of a message or stack trace that are kept."""
+_EXCERPT_BYTES: Final = 64_000
+"""What an excerpt keeps of a value, and of all headers together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +106,7 @@ class FailureReport:
             (ATTEMPTS, str(self.attempts)),
             (POLICY, self.policy),
             (DISPOSITION, self.disposition),
-            (PARKING_KEY, self.parking_key),
+            (PARKING_KEY, self.parking_key[:MAX_KEY_BYTES]),
             (FAILED_AT, rfc3339(self.failed_at)),
         ]
 
@@ -116,6 +134,11 @@ class DeadLetter:
         """The record's own headers, without those that the dead letter adds."""
         starts = [number for number, (name, _) in enumerate(self.pairs) if name == EXCEPTION]
         return tuple(self.pairs[: starts[-1]] if starts else self.pairs)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole record is here. Of one that is too large for that, the dead letter holds an excerpt."""
+        return VALUE_LENGTH not in self._last
 
     @cached_property
     def lineage(self) -> tuple[str, ...]:
@@ -189,6 +212,31 @@ class DeadLetter:
         return {"parking_key": self.parking_name, **place, "generation": len(self.lineage), "key": self.key}
 
 
+def dead_letter_of(record: ConsumedRecord, report: FailureReport) -> tuple[bytes | None, bytes | None, Headers]:
+    """Return key, value and headers of a record's dead letter: an excerpt if the record is too large to be whole."""
+    key, value, headers = record.key(), record.value(), report.headers_of(record)
+    if not why_oversized(record):
+        return key, value, headers
+    own = len(headers) - len(report.headers())
+    excerpt = list(_first_headers(headers[:own]))
+    added = [
+        *headers[own:],
+        (VALUE_LENGTH, str(len(value or b""))),
+        (VALUE_SHA256, sha256(value or b"").hexdigest()),
+        (HEADERS_DROPPED, str(own - len(excerpt))),
+    ]
+    return key and key[:MAX_KEY_BYTES], value and value[:_EXCERPT_BYTES], [*excerpt, *added]
+
+
+def _first_headers(headers: Iterable[Header]) -> Iterator[Header]:
+    """Yield each header that the excerpt still has room for."""
+    room = _EXCERPT_BYTES
+    for name, value in headers:
+        if (size := header_size(name, value)) <= room:
+            room -= size
+            yield name, value
+
+
 @dataclass(frozen=True)
 class OperatorRequest:
     """Who asks for an operation, when and why."""
@@ -200,7 +248,13 @@ class OperatorRequest:
 
 
 def redrive(letter: DeadLetter, request: OperatorRequest, edited: bytes | None = None) -> RedriveRecord:
-    """Build the command that tries the record behind this dead letter again, with an `edited` value if there is one."""
+    """Build the command that tries the record behind this dead letter again, with an `edited` value if there is one.
+
+    Raises ValueError for an excerpt of a record without an edited value: the record is not here.
+    """
+    if edited is None and not letter.is_whole:
+        length = letter.text(VALUE_LENGTH)
+        raise ValueError(f"the dead letter holds only the beginning of its record, whose value takes {length} bytes")
     headers = tuple(RecordHeader(name=name, value=value) for name, value in letter.headers)
     content = {"value": letter.value, "headers": headers, "edited": edited}
     redriven_from = "/".join(map(str, letter.place))
@@ -225,6 +279,14 @@ def lineage_of(headers: Iterable[RecordHeader]) -> tuple[RecordHeader, ...]:
 def printable(text: str) -> str:
     """Escape lone surrogates, which UTF-8 cannot encode."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, printable, whatever becomes of asking it."""
+    try:
+        return printable(str(error))
+    except Exception:  # noqa: BLE001  the text of an error may never add a failure
+        return f"{type(error).__name__} without a readable text"
 
 
 def _number(text: str, otherwise: int) -> int:

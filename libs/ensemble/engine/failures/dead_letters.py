@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -14,9 +15,12 @@ from ensemble.messages.records import place_of
 from ensemble.policies.retry import OnExhaustion
 from ensemble.service.catalogue import CommandFailure
 from ensemble.state.unit_of_work import RecordLayer
-from ensemble.system_messages.dead_letters import FailureReport, generation_of, printable
+from ensemble.system_messages.dead_letters import FailureReport, dead_letter_of, generation_of
 
 log = structlog.get_logger()
+
+REASON_LIMIT: Final = 1000
+"""Characters of an error's text that a parked key keeps, and that a command's sender is told."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Exhaustion:
     error: str
     """The error's class."""
     reason: str
+    """What the error says, printable."""
     attempts: int
     disposition: OnExhaustion
 
@@ -39,9 +44,8 @@ class DeadLetters:
 
     def stage(self, item: Item, layer: RecordLayer, exhaustion: Exhaustion, *, error: Exception, now: int) -> None:
         """Stage everything that follows from giving `item` up."""
-        record = item.record
-        headers = self._report(item, error, exhaustion, now).headers_of(record)
-        layer.outputs.append((self._service.dead_letter.name, record.value(), record.key(), headers, self._partition))
+        key, value, headers = dead_letter_of(item.record, self._report(item, error, exhaustion, now))
+        layer.outputs.append((self._service.dead_letter.name, value, key, headers, self._partition))
         self.notify_sender(item, layer, exhaustion)
 
     def _report(self, item: Item, error: Exception, exhaustion: Exhaustion, now: int) -> FailureReport:
@@ -80,7 +84,7 @@ class DeadLetters:
             message_id=message_id,
             service=self._service.name,
             error=exhaustion.error,
-            reason=printable(exhaustion.reason),
+            reason=exhaustion.reason[:REASON_LIMIT],
             attempts=exhaustion.attempts,
             disposition=exhaustion.disposition.value,
         )

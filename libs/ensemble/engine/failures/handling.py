@@ -6,7 +6,7 @@ in the batch: the parked record, why it is parked, dead letter and offset are on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -16,29 +16,29 @@ from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.attempt_gate import OUTAGE, POLICY
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, Failure, OpenCircuit, cause_of, key_text
-from ensemble.engine.failures.dead_letters import DeadLetters, Exhaustion
+from ensemble.engine.failures.dead_letters import REASON_LIMIT, DeadLetters, Exhaustion
 from ensemble.engine.items import Item, Outcome, RecordItem
 from ensemble.errors import (
     FatalError,
     MisconfiguredAdapter,
     MisplacedRecord,
     OutOfScope,
+    OversizedInput,
     RejectedInput,
     RetryableError,
     UnknownSaga,
 )
-from ensemble.messages.records import message_id
+from ensemble.messages.records import message_id, why_oversized
 from ensemble.policies.retry import OnExhaustion
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.unit_of_work import RecordLayer
-from ensemble.system_messages.dead_letters import printable
+from ensemble.system_messages.dead_letters import text_of
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened
 from ensemble.system_messages.state import AttemptFailure, ParkedKey
 
 log = structlog.get_logger()
 
 _SEED_BYTES: Final = 8
-_REASON_LIMIT: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,15 @@ class Failures:
         if failed.is_rejected:
             self.forget(item)
             return self._skip(failed)
-        if item.rule.policy.is_terminal(failed.error):
-            self.forget(item)
-            return self._exhausted(failed)
-        was_open = self._breakers.is_open(item.rule.handler)
-        if isinstance(failed.error, UnknownSaga):  # this key's state, not its handler, is what fails
+        is_terminal, was_open = item.rule.policy.is_terminal(failed.error), self._breakers.is_open(item.rule.handler)
+        if is_terminal or isinstance(failed.error, UnknownSaga):  # this key's state, not its handler, is what fails
             self.forget(item)
         else:
             self._count(failed)
+        if failed.entry is None and (reason := why_oversized(item.record, item.key)):
+            return self._skip(_oversized(failed, reason))
+        if is_terminal:
+            return self._exhausted(failed)
         if was_open and isinstance(failed.error, MisconfiguredAdapter):
             return self._park_until_closed(failed)
         return self._by_policy(failed)
@@ -163,7 +164,7 @@ class Failures:
     def reject(self, item: Item, error: Exception, layer: RecordLayer) -> None:
         """Dead-letter an input that was not tried, and go on without it."""
         self._batch.counts.dead_lettered += 1
-        exhaustion = Exhaustion(type(error).__name__, str(error), 0, OnExhaustion.SKIP)
+        exhaustion = Exhaustion(type(error).__name__, text_of(error), 0, OnExhaustion.SKIP)
         self._dead_letters.stage(item, layer, exhaustion, error=error, now=self._batch.now)
         layer.merge(self._batch.outputs)
 
@@ -205,7 +206,7 @@ class Failures:
 
     def _failed_entry(self, failed: FailedInput) -> ParkedKey:
         rule, error = failed.item.rule, failed.error
-        reason = printable(str(error))[:_REASON_LIMIT]
+        reason = text_of(error)[:REASON_LIMIT]
         failure = AttemptFailure(type(error).__qualname__, reason, rule.handler, rule.policy.origin, self._batch.now)
         return (failed.entry or self.new_entry(failed.item)).after_failure(failure)
 
@@ -249,10 +250,17 @@ def _failure(failed: FailedInput) -> Failure:
     return Failure(key_text(failed.item.key), cause_of(error), is_of_handler, asked_s)
 
 
+def _oversized(failed: FailedInput, reason: str) -> FailedInput:
+    """Return the failure of an input that would have to be parked and is too large for that."""
+    error = OversizedInput(f"{type(failed.error).__name__}: {text_of(failed.error)}; it cannot be parked: {reason}")
+    error.__cause__ = failed.error
+    return replace(failed, error=error)
+
+
 def _exhaustion(failed: FailedInput) -> Exhaustion:
     error = failed.error
     disposition = OnExhaustion.SKIP if failed.is_rejected else failed.item.rule.policy.on_exhaustion
-    return Exhaustion(type(error).__name__, str(error), failed.attempts, disposition)
+    return Exhaustion(type(error).__name__, text_of(error), failed.attempts, disposition)
 
 
 def _incident_id(service: str, circuit: OpenCircuit) -> str:

@@ -14,8 +14,8 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate, is_outage, status_of
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.items import Item, RecordItem
-from ensemble.errors import ParkingKeyFull, Stopped
-from ensemble.messages.records import message_id
+from ensemble.errors import OversizedInput, ParkingKeyFull, Stopped
+from ensemble.messages.records import message_id, why_oversized
 from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.unit_of_work import RecordLayer
@@ -124,13 +124,31 @@ class ParkedKeys:
         return self.park_if_blocked(item)
 
     def park_if_blocked(self, item: Item) -> bool:
-        """Park `item`, or keep it parked, if a pause or an open circuit is in its way. Return whether it waits."""
+        """Park `item`, or keep it parked, if a pause or an open circuit is in its way. Return whether one is.
+
+        An item that is too large to be parked is dead-lettered.
+        """
         if not (item.key and self._gate.may_block):
             return False
-        if blocker := self._gate.blocker(item):
-            entry = self._parking.entry(item.key) or self._failures.new_entry(item)
+        blocker = self._gate.blocker(item)
+        if not blocker:
+            return False
+        entry = self._parking.entry(item.key)
+        if entry is not None or not self._reject_oversized(item):
+            entry = entry or self._failures.new_entry(item)
             self._failures.park(item, entry.with_blocker(status_of(blocker), blocker))
-        return bool(blocker)
+        return True
+
+    def _reject_oversized(self, item: Item) -> bool:
+        """Dead-letter an input that has to wait and is too large for that. Return whether it was."""
+        if reason := why_oversized(item.record, item.key):
+            self._reject(item, OversizedInput(f"it has to wait, and cannot be parked: {reason}"))
+        return bool(reason)
+
+    def _reject(self, item: Item, error: Exception) -> None:
+        layer = RecordLayer()
+        identify(item.record, layer, self._batch.time)
+        self._failures.reject(item, error, layer)
 
     def park_in_flight(self, call: AsyncCall) -> None:
         """Park the record of a call that stays in flight: its key waits for it, the batch does not."""
@@ -146,10 +164,12 @@ class ParkedKeys:
         """Let a record wait behind the others of its key.
 
         A duplicate is dropped. A resend collapses into the record that it repeats. An undo closes the records that it
-        makes moot, and is due at once. Where too many wait already, the record is dead-lettered.
+        makes moot, and is due at once. Where too many wait already, or it is too large, the record is dead-lettered.
         """
         if self._is_duplicate(item):
             self._batch.counts.duplicates += 1
+            return
+        if self._reject_oversized(item):
             return
         waiting = parked_record(item.record, item.rule.name, message_id(item.record), self._batch.now)
         if (repeated := self._repeated(item)) is not None:
@@ -166,9 +186,7 @@ class ParkedKeys:
             if not self._passes(item.key, item):
                 self._capacity.check_key(item.key)
         except ParkingKeyFull as error:
-            layer = RecordLayer()
-            identify(item.record, layer, self._batch.time)
-            self._failures.reject(item, error, layer)
+            self._reject(item, error)
             return False
         self._parking.append(item.key, waiting)
         self._let_undo_pass(item.key)
@@ -207,7 +225,8 @@ class ParkedKeys:
             return  # an old one again
         place = {"topic": older.topic, "partition": older.partition, "offset": older.offset}
         headers = (*newer.headers, *lineage_of(older.headers))
-        self._parking.replace(item.key, number, newer.model_copy(update={**place, "headers": headers}))
+        merged = newer.model_copy(update={**place, "headers": headers})
+        self._parking.replace(item.key, number, newer if why_oversized(merged.as_record()) else merged)
 
     def _notify_of_given_up_head(self, item: RecordItem) -> None:
         """Tell the sender of a resend again that the head is given up, if the head is the same command.
