@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
@@ -15,6 +15,8 @@ from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, 
 _MALFORMED = frozenset({400, 413, 415, 422})
 _MISCONFIGURED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Said of this service and not of one request: its credentials, its rights, its address of the provider."""
+_BODY_LIMIT: Final = 16_384
+"""The longest answer in bytes: what it says becomes part of an order's state."""
 _FINAL = frozenset({200, 201})
 _JSON = {"Content-Type": "application/json"}
 
@@ -94,7 +96,7 @@ class HttpPaymentGateway:
         headers = {"Idempotency-Key": f'"{key}"', **_JSON}
         session = self._opened()
         async with session.post(self._url + path, data=body, headers=headers, allow_redirects=False) as response:
-            return response.status, await response.read(), response.headers.get("Retry-After", "")
+            return response.status, await _read(response), response.headers.get("Retry-After", "")
 
     def _opened(self) -> ClientSession:
         if self._session is None or self._session.closed:
@@ -102,6 +104,16 @@ class HttpPaymentGateway:
             connector = TCPConnector(limit=0, loop=loop)
             self._session = ClientSession(connector=connector, timeout=self._timeout, cookie_jar=DummyCookieJar())
         return self._session
+
+
+async def _read(response: ClientResponse) -> bytes:
+    """Return the body, without what is beyond the limit: what is left is no JSON then, so the answer is not known."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            break
+    return bytes(body[:_BODY_LIMIT])
 
 
 def _parse(body: bytes) -> Any:

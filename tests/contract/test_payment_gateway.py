@@ -252,6 +252,12 @@ def test_a_refused_request_is_terminal(status: int) -> None:
         asyncio.run(_charge_answered_by(status, b'{"title": "No", "detail": "because"}'))
 
 
+def test_an_answer_without_end_is_no_outcome() -> None:
+    body = b'{"status": "captured", "amount": 100, "charge_id": "' + b"c" * 1_000_000 + b'"}'
+    with pytest.raises(RetryableError):
+        asyncio.run(_charge_answered_by(200, body))
+
+
 async def _charge_answered_by(
     status: int, body: bytes, headers: Mapping[str, str] | None = None
 ) -> Captured | Declined:
