@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from ensemble.errors import TerminalError
+import structlog
+
+from ensemble.errors import OversizedOutput, TerminalError
 from ensemble.messages.message import Event, State
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.stores import EventSourcedSpec
@@ -19,6 +21,8 @@ from ensemble.state.state_codec import StateCodec
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import OutputRoute, RecordLayer, fact_route
 from ensemble.system_messages.state import LedgerPosition
+
+log = structlog.get_logger()
 
 Writes = dict[bytes, State | None]
 """New entries by key; None removes one.
@@ -73,6 +77,8 @@ class EventSourcedStore:
         """Facts that have been committed since the last snapshot."""
         self._takes_snapshot = False
         """Whether this batch commits a snapshot."""
+        self._is_postponed = False
+        """Whether this batch should have, and could not."""
         self.batch: Writes = {}
         self.batch_fact_count = 0
 
@@ -120,12 +126,28 @@ class EventSourcedStore:
         return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
 
     def changes(self) -> Sequence[Change]:
-        """Return a snapshot of what changed since the last one, if enough facts have come; else nothing."""
-        self._takes_snapshot = self._fact_count + self.batch_fact_count >= self._snapshot_every
-        if not self._takes_snapshot:
-            return []
+        """Return a snapshot of what changed since the last one, if enough facts have come; else nothing.
+
+        A snapshot that an entry is too large for is put off until as many facts have come again. It may be old, never
+        wrong, and the ledger holds all of it.
+        """
+        is_due = self._fact_count + self.batch_fact_count >= self._snapshot_every
+        snapshot = self._snapshot() if is_due else None
+        self._takes_snapshot, self._is_postponed = snapshot is not None, is_due and snapshot is None
+        return snapshot or []
+
+    def _snapshot(self) -> list[Change] | None:
+        """Return what changed since the last snapshot, or None if an entry is too large, from before it was refused."""
         keys = self._changed_keys | self.batch.keys()
-        return [(key, self._codec.encode(self._at_ledger_end(self.get(key)))) for key in keys]
+        try:
+            return [(key, self._codec.encode(self._at_ledger_end(self.get(key)), key)) for key in keys]
+        except OversizedOutput as error:
+            log.warning("snapshot.postponed", changelog=self.changelog, facts=self._snapshot_every, reason=str(error))
+            return None
+
+    def require_room(self, key: bytes, entry: State | None) -> None:
+        """Raise OversizedOutput if a snapshot could not hold this entry."""
+        self._codec.encode(entry, key)
 
     def changed_keys(self) -> list[bytes]:
         """Return the keys of the entries that a snapshot would hold, if this batch took one."""
@@ -139,7 +161,9 @@ class EventSourcedStore:
         self._fact_count += self.batch_fact_count
         self._changed_keys |= self.batch.keys()
         if self._takes_snapshot:
-            self._fact_count, self._changed_keys = 0, set()
+            self._changed_keys = set()
+        if self._takes_snapshot or self._is_postponed:
+            self._fact_count = 0
         for key, state in self.batch.items():
             if state is None:
                 self._committed.pop(key, None)
@@ -151,7 +175,8 @@ class EventSourcedStore:
         self._end_batch()
 
     def _end_batch(self) -> None:
-        self.batch, self.batch_fact_count, self._takes_snapshot = {}, 0, False
+        self.batch, self.batch_fact_count = {}, 0
+        self._takes_snapshot = self._is_postponed = False
 
     def ensure_schema_known(self, value: bytes) -> None:
         self._codec.ensure_schema_known(value)
@@ -216,7 +241,12 @@ class StagedEventSourced:
             self._fact_count += 1
 
     def seal(self) -> None:
-        """Do nothing: facts are encoded already, entries when a snapshot is taken."""
+        """Check that a snapshot can hold each entry, so that the record that makes one too large is the one to fail.
+
+        Facts are encoded already, entries are when a snapshot is taken.
+        """
+        for key, entry in self._writes.items():
+            self._store.require_room(key, entry)
 
     def merge(self) -> None:
         if self._fact_count:

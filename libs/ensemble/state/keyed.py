@@ -125,7 +125,7 @@ class StagedState(Generic[S]):
     def seal(self) -> None:
         encode = self._store.codec.encode
         for key, state in self._writes.items():
-            self._sealed[key] = (state, encode(state))
+            self._sealed[key] = (state, encode(state, key))
 
     def merge(self) -> None:
         if self._sealed:

@@ -42,13 +42,13 @@ class StateCodec:
             if type_and_decoder := decoder_for_new_schema(prefix, self._types, self._sources):
                 _, self._decoders[prefix] = type_and_decoder
 
-    def encode(self, state: State | None) -> bytes | None:
-        """Return the changelog record's value. Raises OversizedOutput if the topic would not take it."""
+    def encode(self, state: State | None, key: bytes = b"") -> bytes | None:
+        """Return the changelog record's value. Raises OversizedOutput if the topic would not take it under `key`."""
         if state is None:
             return None
         value = self._encoders[type(state)](state)
-        if len(value) > self._limit:
-            raise OversizedOutput(f"{type(state).__name__} takes {len(value)} bytes, the limit is {self._limit}")
+        if (size := len(value) + len(key)) > self._limit:
+            raise OversizedOutput(f"{type(state).__name__} takes {size} bytes, the limit is {self._limit}")
         return value
 
     def decode(self, key: bytes, value: bytes) -> Any:

@@ -134,9 +134,9 @@ class RecordLayer:
 
         Its id is a hash of handler, origin and ordinal, so handling the input again gives it the same id.
         """
-        value = route.encode(message)
-        if len(value) > MAX_RECORD_BYTES:
-            raise OversizedOutput(f"{type(message).__name__} takes {len(value)} bytes, the limit is {MAX_RECORD_BYTES}")
+        value, key = route.encode(message), route.key_of(message).encode()
+        if (size := len(value) + len(key)) > MAX_RECORD_BYTES:
+            raise OversizedOutput(f"{type(message).__name__} takes {size} bytes, the limit is {MAX_RECORD_BYTES}")
         self.ordinal = ordinal = self.ordinal + 1
         message_id = blake2b(f"{self.seed}{ordinal}".encode(), digest_size=16).hexdigest()
         headers = [
@@ -147,7 +147,7 @@ class RecordLayer:
             ("ce_causationid", self.input_id),
             ("traceparent", f"00-{self.trace}-{message_id[:16]}-01"),
         ]
-        self.outputs.append((route.topic, value, route.key_of(message).encode(), headers, -1))
+        self.outputs.append((route.topic, value, key, headers, -1))
 
     def seal(self) -> None:
         """Encode the writes to state. Raises OversizedOutput if a changelog would not take one."""

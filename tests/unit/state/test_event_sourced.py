@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.errors import TerminalError
+from ensemble.errors import OversizedOutput, TerminalError
+from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.service.stores import EventSourcedSpec
-from ensemble.state.event_sourced import EventSourcedStore
+from ensemble.state.event_sourced import EventSourcedStore, StagedEventSourced
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer
 from ensemble.system_messages.state import LedgerPosition
 from tests.support.scripted_service.messages import Booked
 from tests.support.scripted_service.scripted_role import Purse
@@ -99,6 +101,41 @@ def test_replayed_facts_are_part_of_the_next_snapshot() -> None:
     after.replay(b"a", fact(1))
     append(after, fact(1, "b"), fact(2, "b"))
     assert commit(after).keys() == {b"a", b"a/lines/x", b"b", b"b/lines/x"}
+
+
+def test_the_record_that_makes_an_entry_too_large_is_the_one_that_fails() -> None:
+    # given a ledger whose next snapshot is far away
+    ledger, layer = store(snapshot_every=1_000), RecordLayer()
+    layer.key = b"a"
+    route = OutputRoute("ledger", lambda _: "a", lambda _: b"fact", [])
+    port = StagedEventSourced(ledger, layer, {Booked: route})
+
+    # when a record makes an entry larger than its changelog takes
+    port.append("a", [fact(1).model_copy(update={"label": "x" * MAX_RECORD_BYTES})])
+
+    # then its own layer cannot be sealed, and nothing of it is left
+    with pytest.raises(OversizedOutput, match="takes 1000014 bytes"):
+        layer.seal()
+    layer.discard()
+    port.append("a", [fact(1)])
+    layer.seal()
+
+
+def test_an_entry_that_is_too_large_already_puts_the_snapshot_off() -> None:
+    # given a ledger of before, with a label that no changelog takes
+    ledger = store()
+    huge = fact(1).model_copy(update={"label": "x" * MAX_RECORD_BYTES})
+    ledger.replay(b"a", huge)
+
+    # when snapshots fall due, then none is taken, and no commit fails
+    append(ledger, fact(2), fact(3))
+    assert commit(ledger) == {}
+    append(ledger, fact(4), fact(5))
+    assert commit(ledger) == {}
+
+    # and once the entry is gone, the next one holds all that changed
+    append(ledger, fact(6).model_copy(update={"label": huge.label, "amount": -1}))
+    assert commit(ledger).keys() >= {b"a", b"a/lines/x"}
 
 
 def test_a_gap_in_the_ledger_is_noticed() -> None:
