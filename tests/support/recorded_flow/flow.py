@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from typing import Any
 
 from cli.verify.facts import Booking, Place, Violation
@@ -110,6 +110,16 @@ class RecordedFlow:
         for name, text in own.items():
             letter.set_header(f"ensemble.{name.replace('_', '-')}", text)
         self.records.append(letter)
+        return letter
+
+    def excerpt(self, service: str, record: WrittenRecord) -> WrittenRecord:
+        """Write the dead letter of a record that is too large for a whole one: four bytes of it, and its `ce_id`."""
+        letter, value = self.dead_letter(service, record), record.value() or b""
+        place = {name: now for name, now in letter.headers_now.items() if name.startswith("__streams")}
+        letter.raw_value = value[:4]
+        letter.headers_now = {"ce_id": record.headers_now["ce_id"], "__streams.errors.exception": b"", **place}
+        letter.set_header("ensemble.value-length", str(len(value)))
+        letter.set_header("ensemble.value-sha256", sha256(value).hexdigest())
         return letter
 
     def state(self, order_id: str, status: str, *seen: WrittenRecord, **changes: Any) -> WrittenRecord:

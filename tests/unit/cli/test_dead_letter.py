@@ -102,6 +102,13 @@ def test_a_redrive_carries_the_original_record_and_its_lineage() -> None:
     assert (command.place, command.parking_key, command.value) == (("payments.commands", 1, 7), "order-1", b"?")
 
 
+def test_an_excerpt_is_redriven_only_with_a_value_in_its_place() -> None:
+    excerpt = letter(headers={"ensemble.value-length": "3000000"})
+    with pytest.raises(Mistake, match="only the beginning of its record, whose value takes 3000000 bytes; give the"):
+        redrive_of(excerpt, Operator("ann", "fixed"))
+    assert redrive_of(excerpt, Operator("ann", "fixed"), b"whole").edited == b"whole"
+
+
 def test_redrives_go_in_the_order_of_their_failing_and_each_once() -> None:
     again = [letter(5), letter(2, redriven=1), letter(3)]
     assert [each.entry.record.offset for each in in_order(again)] == [2, 5]

@@ -104,6 +104,13 @@ def garbage_put_aside(flow: RecordedFlow) -> None:
         flow.dead_letter(service, garbage)
 
 
+def large_garbage_put_aside(flow: RecordedFlow) -> None:
+    garbage = flow.outside("orders.events", "OrderPlaced", "o-bad")
+    garbage.raw_value = b"garbage" * 9
+    for service in ("order", "orchestrator", "shipping"):
+        flow.excerpt(service, garbage)
+
+
 def failed_command(flow: RecordedFlow) -> None:
     """The dead letter's own CommandFailed is no effect of it."""
     command = flow.outside("payments.commands", "ProcessPayment", "o-done", order_id="o-done", attempt=1, **PAYMENT)
@@ -153,6 +160,7 @@ def paused_and_resumed(flow: RecordedFlow) -> None:
         deadline_in_the_order_state,
         paused_and_resumed,
         garbage_put_aside,
+        large_garbage_put_aside,
         failed_command,
         cancelled_before_anything_was_captured,
     ],

@@ -92,6 +92,26 @@ def letter_twice(flow: RecordedFlow) -> None:
     flow.dead_letter("order", next(r for r in flow.records if r.at == _source(flow)))
 
 
+def excerpt_of_something_else(flow: RecordedFlow) -> None:
+    _excerpt(flow).set_header("ensemble.value-sha256", "0" * 64)
+
+
+def excerpt_with_another_beginning(flow: RecordedFlow) -> None:
+    _excerpt(flow).raw_value = b"else"
+
+
+def excerpt_with_a_header_of_its_own(flow: RecordedFlow) -> None:
+    letter = _excerpt(flow)
+    letter.headers_now = {"invented": b"1", **letter.headers_now}
+
+
+def _excerpt(flow: RecordedFlow) -> WrittenRecord:
+    """Put an excerpt in the place of the letter."""
+    letter, source = _letter(flow), _source(flow)
+    flow.records.remove(letter)
+    return flow.excerpt("order", next(record for record in flow.records if record.at == source))
+
+
 def _letter(flow: RecordedFlow) -> WrittenRecord:
     return next(record for record in flow.records if record.topic() == "order.dead-letter")
 
@@ -123,6 +143,9 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
         (letter_without_a_header, "dead letters", "its headers are not those of"),
         (letter_of_nothing, "dead letters", "where no record lies"),
         (letter_that_names_no_record, "dead letters", "do not say which record"),
+        (excerpt_of_something_else, "dead letters", "its value is not that of"),
+        (excerpt_with_another_beginning, "dead letters", "its value is not that of"),
+        (excerpt_with_a_header_of_its_own, "dead letters", "its headers are not those of"),
         (letter_twice, "dead letters", "lies 2 times"),
     ],
 )
