@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
+from ensemble.kafka.client_config import plain_producer
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from tests.integration.conftest import Shop
@@ -50,6 +52,28 @@ def test_poison_between_good_records(shop: Shop) -> None:
         assert (letter.key(), letter.value(), headers["kept"]) == (key, value, b"\xff\x00")
         assert reason in headers["__streams.errors.message"].decode()
         assert letter.partition() == partition_of(b"a", PARTITIONS)
+
+
+def test_records_that_are_small_only_while_compressed_cost_no_other_record_anything(shop: Shop) -> None:
+    # given two records that a broker takes and no producer of ours could write again
+    outsider, topic = shop.outsider, shop.outsider.topic("commands")
+    compressing = {"compression.type": "gzip", "message.max.bytes": 20_000_000}
+    producer = Producer(plain_producer(outsider.shared, "large") | compressing)
+    unreadable, failing = b"{" + b" " * 3_000_000, encoder_for(Script)(script("a", "fail", "x" * 3_000_000))
+    for value in (unreadable, failing):
+        producer.produce(topic, value, b"a", partition_of(b"a", PARTITIONS))
+    assert producer.flush(20) == 0
+
+    # when others come behind them
+    outsider.send(script("a", "add 1"), script("b", "add 1"))
+    with shop.thread():
+        outsider.until_done()
+
+    # then each has left an excerpt, and its key has gone on
+    outsider.await_texts("a", "1")
+    outsider.await_texts("b", "1")
+    lengths = [int(headers_of(letter)["ensemble.value-length"]) for letter in outsider.letters("a")]
+    assert lengths == [len(unreadable), len(failing)]
 
 
 def test_a_dead_letter_says_where_it_came_from_and_why(shop: Shop) -> None:
