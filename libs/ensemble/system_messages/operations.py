@@ -80,7 +80,7 @@ class SetOffset(Operation):
     """Says that the group's offset of a partition was set, in the transaction that has set it."""
 
     __schemas__: ClassVar[SchemaSet] = SCHEMAS
-    topic: str
+    topic: Name
     partition: Int32
     before: Int64 | None
     offset: Int64
