@@ -125,14 +125,11 @@ class Transactions:
         return self._start(give_up, limit_s)
 
     def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
-        """Start a new producer like `open`, unless a newer process has the slot by now. Raises Fenced if one has."""
-        self._discard()
-        try:
-            host = self._rivals.newer_host(limit_s)
-        except KafkaException as error:
-            raise self._cannot_start(error) from error
-        if host:
-            raise Fenced(self._fenced_by(host))
+        """Start a new producer after one whose end is unclear. Return False if `give_up` said so.
+
+        The group is not asked for a newer process: with a broker that has just gone the client's question ends the
+        process itself (librdkafka workaround: 4605).
+        """
         return self._start(give_up, limit_s)
 
     def _start(self, give_up: Callable[[], bool], limit_s: float) -> bool:
