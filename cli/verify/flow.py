@@ -164,7 +164,9 @@ UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """An undo passes the commands of its order that wait parked, and makes them moot."""
 
-SENT_AGAIN: Final = frozenset({"ProcessPayment", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"})
+SENT_AGAIN: Final = frozenset(
+    {"ProcessPayment", "AttemptCharge", "FulfilOrder", "RefundPayment", "ReleaseStock", "CancelShipment"}
+)
 """Commands that count their attempts: a later one takes the place of one that waits parked."""
 
 COMMANDS: Final = frozenset(

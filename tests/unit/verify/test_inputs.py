@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from cli.verify.flow import SENT_AGAIN
+from contracts.catalogue import CATALOGUE
+from ensemble.messages import Command
 from tests.support.recorded_flow.flow import DUE, RecordedFlow
 from tests.support.recorded_flow.orders import violation_lines_with
 
@@ -103,3 +106,8 @@ def torn_transaction(flow: RecordedFlow) -> None:
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     assert expected in violation_lines_with(plant, check)
+
+
+def test_every_command_that_counts_its_attempts_may_be_answered_by_a_later_one() -> None:
+    commands = (message for topic in CATALOGUE.topics for message in topic.messages if issubclass(message, Command))
+    assert {command.__name__ for command in commands if "attempt" in command.model_fields} == SENT_AGAIN
