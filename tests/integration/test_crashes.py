@@ -102,8 +102,8 @@ def test_the_offset_of_a_duplicate_that_was_dropped_is_committed_too(shop: Shop)
 
 def test_a_process_whose_loop_hangs_ends_itself(shop: Shop) -> None:
     """Rule 7: some client calls outlive their timeouts; a supervisor can only restart what ends."""
-    process = shop.process(watchdog_s=10)
+    process = shop.process(watchdog_s=10, max_poll_interval_s=10)
     shop.outsider.send(script("a", "wait for-ever"))
     process.until_flag("for-ever")
-    assert process.wait(limit_s=25) == 70
+    assert process.wait(limit_s=40) == 70
     assert "process.stuck" in process.log
