@@ -1,10 +1,13 @@
 """The benchmarks measure what they say, on a load too small for its figures to mean anything."""
 
+import pytest
+
 from benchmarks import hop
 from benchmarks.cluster import Cluster as MeasuredCluster
 from tests.support.kafka_cluster import Cluster
 
 
+@pytest.mark.timeout(300)
 def test_a_hop_counts_the_cpu_of_both_loops(kafka: Cluster) -> None:
     measured = hop.cpu(MeasuredCluster(kafka.bootstrap_servers), messages=1000, rounds=1)
 
