@@ -126,9 +126,10 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     correlation = headers.get("ce_correlationid")
     correlation_id = bounded_id(correlation) if correlation else input_id
     key, source = record.key() or b"", headers.get("ce_source") or b""
-    trace = _trace_in(headers) or _trace_of(key, source, input_id)
-    place = place_of(record)
+    trace, place = _trace_in(headers), place_of(record)
     layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)
+    if not trace:
+        layer.trace = _trace_of(layer.origin)
 
 
 def why_refused(input_topic: Input, value: bytes | None, *, is_known: bool) -> TerminalError:
@@ -165,6 +166,6 @@ def _trace_in(headers: dict[str, bytes]) -> str:
     return match[1].decode() if match else ""
 
 
-def _trace_of(key: bytes, source: bytes, input_id: str) -> str:
+def _trace_of(origin: str) -> str:
     """Return a trace for a record without one: the same whenever it is handled."""
-    return blake2b(f"{key!r}{source!r}{input_id}".encode(), digest_size=16).hexdigest()
+    return blake2b(origin.encode(), digest_size=16).hexdigest()
