@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import Message
 
+from ensemble.messages.records import ConsumedRecord
+
 TopicPlace = tuple[str, int]
 """A topic's partition."""
 
@@ -58,6 +60,11 @@ class RecordWithoutHeaders:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._record, name)
+
+
+def place_of(record: ConsumedRecord) -> TopicPlace:
+    """Return the topic and partition of a consumed record."""
+    return record.topic() or "", record.partition() or 0
 
 
 def readable(record: Message) -> Any:

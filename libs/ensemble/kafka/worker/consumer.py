@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ensemble.errors import FatalError
 from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.reading import poll_batch
-from ensemble.kafka.records import TopicPlace, readable
+from ensemble.kafka.records import TopicPlace, place_of, readable
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fetch_problems import FetchProblems
@@ -29,11 +29,6 @@ def split_by(items: Iterable[T], predicate: Callable[[T], bool]) -> tuple[list[T
     for item in items:
         (matching if predicate(item) else others).append(item)
     return matching, others
-
-
-def place_of(record: Message) -> TopicPlace:
-    """Return the topic and partition of a consumed record."""
-    return record.topic() or "", record.partition() or 0
 
 
 class ConsumerPoller:

@@ -23,11 +23,11 @@ from ensemble.errors import FatalError, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
-from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.records import TopicPlace, place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
-from ensemble.kafka.worker.consumer import ConsumerPoller, place_of, split_by
+from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
 from ensemble.kafka.worker.crash_points import crash_points
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fencing import GroupRivals
