@@ -67,7 +67,7 @@ class AttemptGate:
         if not self._breakers.is_watching:
             return ""
         may_try = self._breakers.may_try(rule.handler, key_text(item.key), self._batch.now)
-        return "" if may_try else f"{OUTAGE}/{rule.handler}"
+        return "" if may_try else outage_of(rule.handler)
 
     # -- what has ended -------------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ class AttemptGate:
         """Yield the key of this partition that is to be probed first, for each open circuit whose probe is due."""
         for handler in self._handlers_waited_for():
             if self._is_probe_due(handler, now):
-                keys = self._parking.blocked_on(f"{OUTAGE}/{handler}")
+                keys = self._parking.blocked_on(outage_of(handler))
                 yield min(self._candidate(key, handler) for key in keys)
 
     def _candidate(self, key: bytes, handler: str) -> ProbeCandidate:
@@ -105,8 +105,7 @@ class AttemptGate:
         return scope != POLICY and (scope, name) not in self._parking.pauses
 
     def _handlers_waited_for(self) -> list[str]:
-        prefix = f"{OUTAGE}/"
-        return [blocker.removeprefix(prefix) for blocker in self._parking.blockers if blocker.startswith(prefix)]
+        return [blocker.removeprefix(outage_of("")) for blocker in self._parking.blockers if is_outage(blocker)]
 
 
 def choose_probes(candidates: Iterable[ProbeCandidate]) -> set[ProbeCandidate]:
@@ -125,6 +124,11 @@ def status_of(blocker: str) -> ParkedStatus:
     return "outage" if is_outage(blocker) else "paused"
 
 
+def outage_of(handler: str) -> str:
+    """Return what a key waits for whose handler's circuit is open."""
+    return f"{OUTAGE}/{handler}"
+
+
 def is_outage(blocker: str) -> bool:
     """Return whether `blocker` is a handler's open circuit."""
-    return blocker.startswith(f"{OUTAGE}/")
+    return blocker.startswith(outage_of(""))

@@ -14,7 +14,7 @@ import structlog
 
 from ensemble.engine.batch import Batch
 from ensemble.engine.compiled import CompiledService
-from ensemble.engine.failures.attempt_gate import OUTAGE, POLICY
+from ensemble.engine.failures.attempt_gate import POLICY, outage_of
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, Failure, OpenCircuit, cause_of, key_text
 from ensemble.engine.failures.dead_letters import REASON_LIMIT, DeadLetters, Exhaustion
 from ensemble.engine.items import Item, Outcome, RecordItem
@@ -136,7 +136,7 @@ class Failures:
 
     def _park_until_closed(self, failed: FailedInput) -> Outcome:
         """Park the input until its handler's circuit closes, or it is the probe."""
-        blocker = f"{OUTAGE}/{failed.item.rule.handler}"
+        blocker = outage_of(failed.item.rule.handler)
         return self._park(failed, self._failed_entry(failed).with_blocker("outage", blocker))
 
     def _spent_s(self, failed: FailedInput) -> float:
@@ -163,15 +163,16 @@ class Failures:
 
     def reject(self, item: Item, error: Exception, layer: RecordLayer) -> None:
         """Dead-letter an input that was not tried, and go on without it."""
-        self._batch.counts.dead_lettered += 1
         exhaustion = Exhaustion(type(error).__name__, text_of(error), 0, OnExhaustion.SKIP)
-        self._dead_letters.stage(item, layer, exhaustion, error=error, now=self._batch.now)
+        self._dead_letter(item, error, layer, exhaustion)
         layer.merge(self._batch.outputs)
 
     def _give_up(self, failed: FailedInput) -> None:
+        self._dead_letter(failed.item, failed.error, failed.layer, _exhaustion(failed))
+
+    def _dead_letter(self, item: Item, error: Exception, layer: RecordLayer, exhaustion: Exhaustion) -> None:
         self._batch.counts.dead_lettered += 1
-        now = self._batch.now
-        self._dead_letters.stage(failed.item, failed.layer, _exhaustion(failed), error=failed.error, now=now)
+        self._dead_letters.stage(item, layer, exhaustion, error=error, now=self._batch.now)
 
     def notify_sender_again(self, item: RecordItem, layer: RecordLayer, entry: ParkedKey, head: str) -> None:
         """Stage CommandFailed once more for a command that came again, if its head is given up or paused by policy.

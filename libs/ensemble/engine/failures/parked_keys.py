@@ -20,7 +20,7 @@ from ensemble.policies.service import ParkingLimits
 from ensemble.state.parking import ParkingStore, parked_record
 from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.dead_letters import generation_of, lineage_of
-from ensemble.system_messages.state import ParkedRecord, Resolution
+from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
 
 log = structlog.get_logger()
 
@@ -146,19 +146,25 @@ class ParkedKeys:
         return bool(reason)
 
     def _reject(self, item: Item, error: Exception) -> None:
+        self._failures.reject(item, error, self._layer_of(item))
+
+    def _layer_of(self, item: Item) -> RecordLayer:
+        """Return a layer for what follows from a record that is not tried now."""
         layer = RecordLayer()
         identify(item.record, layer, self._batch.time)
-        self._failures.reject(item, error, layer)
+        return layer
 
     def park_in_flight(self, call: AsyncCall) -> None:
         """Park the record of a call that stays in flight: its key waits for it, the batch does not."""
-        entry = self._parking.entry(call.key) or self._failures.new_entry(call.item)
-        self._failures.park(call.item, entry.with_head_in_flight())
+        self._failures.park(call.item, self._entry_of(call.item).with_head_in_flight())
 
     def park_untried(self, item: Item) -> None:
         """Park the record of a call that was not made after all, with its head due now."""
-        entry = self._parking.entry(item.key) or self._failures.new_entry(item)
-        self._failures.park(item, entry.with_due_at(self._batch.now))
+        self._failures.park(item, self._entry_of(item).with_due_at(self._batch.now))
+
+    def _entry_of(self, item: Item) -> ParkedKey:
+        """Return why the key of `item` is parked; a new entry if it is not."""
+        return self._parking.entry(item.key) or self._failures.new_entry(item)
 
     def append(self, item: RecordItem) -> None:
         """Let a record wait behind the others of its key.
@@ -235,9 +241,7 @@ class ParkedKeys:
         """
         entry, head = self._parking.entry(item.key), self._parking.head(item.key)
         if entry is not None and head is not None and self._told_as.get(head.message, head.message) == item.rule.name:
-            layer = RecordLayer()
-            identify(item.record, layer, self._batch.time)
-            self._failures.notify_sender_again(item, layer, entry, head.message)
+            self._failures.notify_sender_again(item, self._layer_of(item), entry, head.message)
 
     # -- undos ----------------------------------------------------------------------------------------------------
 

@@ -122,17 +122,14 @@ class Transactions:
         Raises FatalError if that fails until `limit_s`.
         """
         self._rivals.note_older()
-        return self._start(give_up, limit_s)
+        return self.reopen(give_up, limit_s)
 
     def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
-        """Start a new producer after one whose end is unclear. Return False if `give_up` said so.
+        """Start a new producer after one whose end is unclear. Returns and raises like `open`.
 
         The group is not asked for a newer process: with a broker that has just gone the client's question ends the
         process itself (librdkafka workaround: 4605).
         """
-        return self._start(give_up, limit_s)
-
-    def _start(self, give_up: Callable[[], bool], limit_s: float) -> bool:
         problem: KafkaException | None = None
         for _ in until(limit_s, _RETRY_PAUSE_S):
             try:
