@@ -127,8 +127,7 @@ def _saga_rows(service: Service) -> Iterator[Lifetime]:
         origin, forgets = f"policy: [saga] of {service.name}", "what comes then is not recorded with the saga"
         yield Lifetime(f"ended {saga.name} sagas, with their story", policies.stub_s, origin, forgets)
         yield Lifetime(f"events that wait for their {saga.name} saga", policies.placeholder_s, origin, forgets)
-        for step, policy in (*policies.steps.items(), *policies.undos.items()):
-            kind = "undo" if policies.undos.get(step) is policy and policies.steps.get(step) is not policy else "step"
+        for kind, step, policy in _step_policies(policies):
             then = "it is given up" if policy.on_exhaustion == "compensate" else "the saga is paused"
             yield Lifetime(f"unanswered {kind} {step}", _given_up_after_s(policy), origin, then)
 
@@ -167,7 +166,7 @@ def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolici
             )
     topics = (*service.inputs, *(topic for topic in written_topics(service) if topic.messages))
     shortest = min(topics, key=_kept_s)
-    for step, policy in (*policies.steps.items(), *policies.undos.items()):
+    for _, step, policy in _step_policies(policies):
         if _given_up_after_s(policy) >= _kept_s(shortest):
             yield Problem(
                 saga.name,
@@ -193,6 +192,13 @@ def _sagas(service: Service) -> Iterator[tuple[Saga[Any, Any], SagaPolicies]]:
         for adapter in spec.adapters.values():
             if isinstance(description.conducts, Saga) and isinstance(adapter, SagaPolicies):
                 yield description.conducts, adapter
+
+
+def _step_policies(policies: SagaPolicies) -> Iterator[tuple[str, str, StepPolicy]]:
+    """Yield the policy of each step and each undo, with that word and the step's name before it."""
+    for kind, by_step in (("step", policies.steps), ("undo", policies.undos)):
+        for step, policy in by_step.items():
+            yield kind, step, policy
 
 
 def _given_up_after_s(policy: StepPolicy) -> float:
