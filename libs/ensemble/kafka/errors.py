@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from ensemble.clock import until
 from ensemble.errors import EnsembleError
+
+T = TypeVar("T")
 
 PASSING: Final = frozenset(
     {
@@ -36,6 +40,31 @@ PASSING: Final = frozenset(
 
 class ClusterError(EnsembleError):
     """The cluster was reached, but did not do what it was asked to do."""
+
+
+def retry(
+    attempt: Callable[[], T],
+    limit_s: float,
+    pause_s: float,
+    *,
+    may_pass: Callable[[KafkaError], bool],
+    on_failure: Callable[[KafkaError], None] = lambda _: None,
+) -> T:
+    """Return what `attempt` returns; it is made again, after `on_failure`, while its errors may pass.
+
+    Raises the KafkaException of the last attempt: of one whose error does not pass, or of the one before `limit_s`.
+    """
+    problem: KafkaException | None = None
+    for _ in until(limit_s, pause_s):
+        try:
+            return attempt()
+        except KafkaException as error:
+            if not may_pass(error.args[0]):
+                raise
+            problem = error
+            on_failure(error.args[0])
+    assert problem is not None, "each attempt returns or fails"
+    raise problem
 
 
 def client_error(error: KafkaException | SystemError) -> KafkaException:

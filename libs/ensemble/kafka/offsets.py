@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
-from ensemble.clock import until
-from ensemble.kafka.errors import PASSING
+from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.records import TopicPlace
 
 Answers = Mapping[TopicPartition, Future[Any]]
@@ -84,17 +83,13 @@ def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:
 def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, timeout_s: float) -> dict[TopicPlace, int]:
     """Ask until the broker answers: a partition may be without a leader for a moment."""
     attempt_s = min(_ATTEMPT_S, timeout_s)
-    problem: KafkaException | None = None
-    for _ in until(timeout_s, _PAUSE_S):
-        try:
-            return collect(_request(admin, places, question, attempt_s), attempt_s) if places else {}
-        except KafkaException as error:
-            if error.args[0].code() not in _RETRIED:
-                raise
-            problem = error
-            _refresh_metadata(admin)
-    assert problem is not None, "each attempt returns or fails"
-    raise problem
+    return retry(
+        lambda: collect(_request(admin, places, question, attempt_s), attempt_s) if places else {},
+        timeout_s,
+        _PAUSE_S,
+        may_pass=lambda error: error.code() in _RETRIED,
+        on_failure=lambda _: _refresh_metadata(admin),
+    )
 
 
 def _request(admin: AdminClient, places: Iterable[TopicPlace], question: _Question, timeout_s: float) -> Answers:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from ensemble.clock import until
+from ensemble.kafka.errors import retry
 
 _TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.2
@@ -46,14 +46,7 @@ class GroupRivals:
 
     def _hosts(self, limit_s: float) -> dict[str, str]:
         """Return the host of each member of the slot."""
-        problem: KafkaException | None = None
-        for _ in until(limit_s, _PAUSE_S):
-            try:
-                return self._describe()
-            except KafkaException as error:
-                problem = error
-        assert problem is not None, "each attempt returns or fails"
-        raise problem
+        return retry(self._describe, limit_s, _PAUSE_S, may_pass=lambda _: True)
 
     def _describe(self) -> dict[str, str]:
         answers = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT_S)

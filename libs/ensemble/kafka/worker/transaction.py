@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from ensemble.clock import until
 from ensemble.errors import FatalError, Fenced
 from ensemble.kafka.authorization import REFUSALS
-from ensemble.kafka.errors import client_error
+from ensemble.kafka.errors import client_error, retry
 from ensemble.kafka.worker.bounded_calls import BoundedCalls
 from ensemble.kafka.worker.crash_points import Reached, nothing_happens
 from ensemble.kafka.worker.fencing import SlotRivals
@@ -69,6 +69,10 @@ def describe(problem: KafkaError | None) -> str:
             f"the clock right ({problem.str()})"
         )
     return problem.str()
+
+
+def _may_pass(problem: KafkaError) -> bool:
+    return problem.retriable() and not problem.txn_requires_abort()
 
 
 def is_unacceptable(problem: KafkaError | None) -> bool:
@@ -234,17 +238,7 @@ class Transactions:
         self._calls.make(call, self._timeout_s + _GRACE_S)
 
     def _retrying(self, call: Callable[[], None]) -> None:
-        problem: KafkaException | None = None
-        for _ in until(self._timeout_s, _RETRY_PAUSE_S):
-            try:
-                call()
-                return
-            except KafkaException as error:
-                problem, reason = error, error.args[0]
-                if reason.txn_requires_abort() or not reason.retriable():
-                    break
-        assert problem is not None, "each attempt returns or fails"
-        raise problem
+        retry(call, self._timeout_s, _RETRY_PAUSE_S, may_pass=_may_pass)
 
     def _abort(self, error: KafkaException) -> Outcome:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
