@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from math import inf
 from typing import Literal
 
 from ensemble.errors import ConfigurationError
@@ -34,6 +35,13 @@ class Topic:
     external: bool = False
     """Other systems may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
     max_bytes: int = 1_048_576
+
+    @property
+    def lifetime_s(self) -> float:
+        """For how long records are kept, in seconds: infinite where time removes none."""
+        if self.retention is None or self.cleanup == "compact":
+            return inf
+        return self.retention.total_seconds()
 
     def config(self, replication: int = 1) -> dict[str, str]:
         """Return the topic's settings as Kafka spells them."""

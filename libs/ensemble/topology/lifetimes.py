@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from math import inf
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from ensemble.errors import Problem
@@ -108,8 +108,8 @@ def _topic_rows(services: Iterable[Service]) -> Iterator[Lifetime]:
     topics = {topic.name: topic for service in services for topic in _topics_of(service)}
     for name in sorted(topics):
         topic = topics[name]
-        then = "" if _kept_s(topic) == FOR_EVER else "unread records are lost: the service stops with LostState"
-        yield Lifetime(name, _kept_s(topic), "catalogue", then if _is_read(name, services) else "")
+        then = "" if topic.lifetime_s == FOR_EVER else "unread records are lost: the service stops with LostState"
+        yield Lifetime(name, topic.lifetime_s, "catalogue", then if _is_read(name, services) else "")
 
 
 def _runtime_rows(services: Iterable[Service]) -> Iterator[Lifetime]:
@@ -136,19 +136,19 @@ def _saga_rows(service: Service) -> Iterator[Lifetime]:
 
 
 def _offset_conflicts(service: Service, broker: BrokerLifetimes) -> Iterator[Problem]:
-    longest = max(service.inputs, key=_kept_s)
-    if broker.offsets_s < _kept_s(longest) < FOR_EVER:
+    longest = max(service.inputs, key=attrgetter("lifetime_s"))
+    if broker.offsets_s < longest.lifetime_s < FOR_EVER:
         yield Problem(
             service.name,
             f"stopped for {in_words(broker.offsets_s)} it loses its offsets, though {longest.name} keeps its records "
-            f"for {in_words(_kept_s(longest))}; make the broker's offsets.retention.minutes as long (then --cluster)",
+            f"for {in_words(longest.lifetime_s)}; make the broker's offsets.retention.minutes as long (then --cluster)",
             RULE,
         )
 
 
 def _dead_letter_conflicts(service: Service) -> Iterator[Problem]:
     letters = service.dead_letter
-    if _kept_s(letters) > KEEP_DONE_MS / 1000:
+    if letters.lifetime_s > KEEP_DONE_MS / 1000:
         outcomes = in_words(KEEP_DONE_MS / 1000)
         reason = f"outlives what became of its dead letters ({outcomes}), which could be redriven twice; shorten it"
         yield Problem(letters.name, reason, RULE)
@@ -156,8 +156,8 @@ def _dead_letter_conflicts(service: Service) -> Iterator[Problem]:
 
 def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolicies) -> Iterator[Problem]:
     for topic in service.inputs:
-        if policies.stub_s < _kept_s(topic):
-            kept = "for ever" if _kept_s(topic) == FOR_EVER else f"for {in_words(_kept_s(topic))}"
+        if policies.stub_s < topic.lifetime_s:
+            kept = "for ever" if topic.lifetime_s == FOR_EVER else f"for {in_words(topic.lifetime_s)}"
             yield Problem(
                 saga.name,
                 f"an ended saga is remembered for {in_words(policies.stub_s)}, but {topic.name} keeps {kept} what "
@@ -165,13 +165,13 @@ def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolici
                 RULE,
             )
     topics = (*service.inputs, *(topic for topic in written_topics(service) if topic.messages))
-    shortest = min(topics, key=_kept_s)
+    shortest = min(topics, key=attrgetter("lifetime_s"))
     for _, step, policy in _step_policies(policies):
-        if _given_up_after_s(policy) >= _kept_s(shortest):
+        if _given_up_after_s(policy) >= shortest.lifetime_s:
             yield Problem(
                 saga.name,
                 f"{step} waits for up to {in_words(_given_up_after_s(policy))}, but {shortest.name} keeps commands and "
-                f"answers for {in_words(_kept_s(shortest))}; shorten deadline_s or resends",
+                f"answers for {in_words(shortest.lifetime_s)}; shorten deadline_s or resends",
                 RULE,
             )
 
@@ -203,11 +203,6 @@ def _step_policies(policies: SagaPolicies) -> Iterator[tuple[str, str, StepPolic
 
 def _given_up_after_s(policy: StepPolicy) -> float:
     return policy.deadline_s * (policy.resends + 1)
-
-
-def _kept_s(topic: Topic) -> float:
-    is_endless = topic.retention is None or topic.cleanup == "compact"
-    return FOR_EVER if is_endless else (topic.retention or timedelta()).total_seconds()
 
 
 def _seconds(value: str | None, unit_s: float, default_s: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import Final
 
 from confluent_kafka.admin import AdminClient
@@ -25,7 +26,7 @@ class Gauges:
         self._expiring = ExpiringRecords(
             admin,
             plan.clock,
-            {topic.name: topic.retention.total_seconds() for topic in plan.service.inputs if topic.retention},
+            {topic.name: topic.lifetime_s for topic in plan.service.inputs if topic.lifetime_s < inf},
         )
         self._next = 0.0
 

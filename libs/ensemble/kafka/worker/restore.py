@@ -8,6 +8,7 @@ only.
 from __future__ import annotations
 
 import time
+from math import inf
 from typing import Any, Final
 
 import structlog
@@ -92,9 +93,9 @@ class Restoration:
     def _require_whole(self, sources: dict[TopicPlace, RestoreSource], firsts: dict[TopicPlace, int]) -> None:
         """Raise LostState if a topic that keeps its records for ever has lost some that state is made of."""
         state = (*self._plan.service.changelogs, *self._plan.service.ledgers)
-        kept = {topic.name for topic in state if topic.retention is None or topic.cleanup == "compact"}
+        endless = {topic.name for topic in state if topic.lifetime_s == inf}
         gone = {place: source.start for place, source in sources.items() if firsts[place] > source.start}
-        losses = [f"{t}[{p}]: offsets {start} to {firsts[t, p] - 1}" for (t, p), start in gone.items() if t in kept]
+        losses = [f"{t}[{p}]: offsets {start} to {firsts[t, p] - 1}" for (t, p), start in gone.items() if t in endless]
         if losses:
             name = self._plan.service.name
             raise LostState(
