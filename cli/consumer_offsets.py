@@ -94,9 +94,9 @@ class Plan:
 
     def commands(self, operator: Operator) -> list[tuple[int, SetOffset]]:
         """Return what is kept on the control topic about each move, by partition."""
-        asked = operator.operation()
+        request = operator.operation()
         return [
-            (m.partition, SetOffset(topic=m.topic, partition=m.partition, before=m.before, offset=m.offset, **asked))
+            (m.partition, SetOffset(topic=m.topic, partition=m.partition, before=m.before, offset=m.offset, **request))
             for m in self.moves
         ]
 

@@ -27,5 +27,5 @@ def money(amount: int, currency: str) -> str:
     if not currency or currency in _WITHOUT_MINOR_UNIT:
         return f"{amount} minor units {currency}".rstrip()
     digits = _DIGITS.get(currency, _USUAL_DIGITS)
-    sign, (whole, fraction) = "-" * (amount < 0), divmod(abs(amount), 10**digits)
-    return f"{sign}{whole}.{fraction:0{digits}} {currency}" if digits else f"{sign}{whole} {currency}"
+    sign, (units, fraction) = "-" * (amount < 0), divmod(abs(amount), 10**digits)
+    return f"{sign}{units}.{fraction:0{digits}} {currency}" if digits else f"{sign}{units} {currency}"

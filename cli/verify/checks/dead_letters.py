@@ -75,14 +75,14 @@ def _differences(original: Raw, now: Raw, edited: set[bytes], source_words: str)
 def _excerpt_parts(original: Raw, now: Raw, edited: set[bytes]) -> dict[str, bool]:
     """Return what is right with the excerpt of a record that was too large for a whole dead letter."""
     added = dict(now.headers)
-    kept = takewhile(lambda header: header[0] != _EXCEPTION, now.headers)
+    own_headers = takewhile(lambda header: header[0] != _EXCEPTION, now.headers)
     marks = (added[_VALUE_LENGTH], added.get(_VALUE_SHA256))
     values = [value or b"" for value in (original.value, *edited)]
     wholes = [value for value in values if marks == (b"%d" % len(value), sha256(value).hexdigest().encode())]
     return {
         "key is not that": (original.key or b"").startswith(now.key or b""),
         "value is not that": any(value.startswith(now.value or b"") for value in wholes),
-        "headers are not those": set(kept) <= set(original.headers),
+        "headers are not those": set(own_headers) <= set(original.headers),
     }
 
 

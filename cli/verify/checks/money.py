@@ -96,15 +96,15 @@ def _within_itself(account: Account) -> Iterator[str]:
 
 def _against_terms(snapshot: Snapshot, order_id: str, account: Account, placed: Message | None) -> Iterator[str]:
     owed, currency = due(placed) if placed else 0, account.currency or (placed.fields["currency"] if placed else "")
-    due_sum, held = money(owed, currency), money(account.net, currency)
+    due_sum, net_sum = money(owed, currency), money(account.net, currency)
     if order_id in snapshot.completed:
         if account.net != owed:
-            yield f"is completed: {due_sum} is due, but {held} is held"
+            yield f"is completed: {due_sum} is due, but {net_sum} is held"
     elif order_id in snapshot.cancelled or _is_settled(snapshot, order_id):
         if account.net and not snapshot.was_settled(order_id, "payment"):
-            yield f"is cancelled, but {held} is held"
+            yield f"is cancelled, but {net_sum} is held"
     elif account.net > owed:
-        yield f"{due_sum} is due, but {held} is held"
+        yield f"{due_sum} is due, but {net_sum} is held"
 
 
 def _is_settled(snapshot: Snapshot, order_id: str) -> bool:

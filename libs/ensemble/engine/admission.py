@@ -82,14 +82,14 @@ class Admission:
         assert self._seen is not None, "the caller has asked"
         key, scope = record.key(), _scope_of(record, layer.input_id, self.topic_ids)
         entry = window_entry(scope, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
-        known = self._seen.entry_like(entry)
-        if known not in {None, entry}:
+        earlier_entry = self._seen.entry_like(entry)
+        if earlier_entry not in {None, entry}:
             raise ReusedId(
                 f"id {layer.input_id!r} of source {layer.source.decode(errors='replace')!r} was handled before, with "
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return known is not None or self._was_handled_before_upgrade(record, key, layer.input_id)
+        return earlier_entry is not None or self._was_handled_before_upgrade(record, key, layer.input_id)
 
     def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
         """Return whether a release before has handled the id; it knew no place of a topic that was made again."""

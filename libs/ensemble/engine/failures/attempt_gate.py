@@ -113,10 +113,10 @@ def choose_probes(candidates: Iterable[ProbeCandidate]) -> set[ProbeCandidate]:
 
     That is another key each time: one that was never tried, else the one whose last failure is the oldest.
     """
-    chosen: dict[str, ProbeCandidate] = {}
+    probes: dict[str, ProbeCandidate] = {}
     for candidate in candidates:
-        chosen[candidate.handler] = min(candidate, chosen.get(candidate.handler, candidate))
-    return set(chosen.values())
+        probes[candidate.handler] = min(candidate, probes.get(candidate.handler, candidate))
+    return set(probes.values())
 
 
 def status_of(blocker: str) -> ParkedStatus:

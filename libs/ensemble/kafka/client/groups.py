@@ -33,8 +33,8 @@ def members_of(admin: AdminClient, group: str) -> list[str]:
 
 def committed_by(admin: AdminClient, group: str) -> dict[TopicPlace, CommittedOffset]:
     """Return what the group has committed, by partition. Raises KafkaException."""
-    asked = [ConsumerGroupTopicPartitions(group)]
-    answers = admin.list_consumer_group_offsets(asked, require_stable=True, request_timeout=_ANSWER_S)
+    groups = [ConsumerGroupTopicPartitions(group)]
+    answers = admin.list_consumer_group_offsets(groups, require_stable=True, request_timeout=_ANSWER_S)
     places: list[Any] = answers[group].result(_ANSWER_S).topic_partitions
     return {(p.topic, p.partition): CommittedOffset(p.offset, p.metadata or "") for p in places if p.offset >= 0}
 

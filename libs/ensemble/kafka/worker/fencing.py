@@ -41,8 +41,8 @@ class GroupRivals:
 
     def newer_host(self, limit_s: float) -> str:
         """Return the host of a newer member of the slot, or "". Raises KafkaException if the broker does not answer."""
-        known = self._older.union(self._own_ids())
-        return next((host for member, host in self._hosts(limit_s).items() if member not in known), "")
+        earlier_ids = self._older.union(self._own_ids())
+        return next((host for member, host in self._hosts(limit_s).items() if member not in earlier_ids), "")
 
     def _hosts(self, limit_s: float) -> dict[str, str]:
         """Return the host of each member of the slot."""

@@ -118,15 +118,15 @@ class TopicIdentity:
 
     def _compare_ids(self, ids: dict[str, str]) -> None:
         earlier = [*(recorded.ids for recorded in self._recorded.values()), self.ids]
-        changed = sorted(name for name, now in ids.items() if any(known.get(name, now) != now for known in earlier))
+        changed = sorted(name for name, now in ids.items() if any(part.get(name, now) != now for part in earlier))
         self._raise(
             [f"topic {name} was deleted and made again" for name in changed],
             [name for name in changed if name in self._inputs],
         )
         topics = self._inputs | set(self._state)
-        known = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
-        if self.ids != known | ids:
-            self.ids = known | ids
+        ids_before = {name: topic_id for part in earlier for name, topic_id in part.items() if name in topics}
+        if self.ids != ids_before | ids:
+            self.ids = ids_before | ids
             self._texts.clear()
 
     def _shortened(self, topic: str, partition: int, end: int) -> str:
