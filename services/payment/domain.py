@@ -54,6 +54,22 @@ def why_not_due(command: AttemptCharge, amount: int, currency: str) -> str:
     )
 
 
+def why_not_given_back(payment: Payment | None, amount: int, currency: str) -> str:
+    """Return what is wrong with the money that the provider gave back, or "" if it is what the customer paid.
+
+    What an attempt took whose answer never came, or was refused, only the provider knows: it is believed. An empty
+    currency is one that the provider did not name.
+    """
+    if payment is None or (paid := _known_to_be_taken(payment)) is None:
+        return ""
+    if amount == paid and (amount == 0 or currency.upper() in {"", payment.currency}):
+        return ""
+    return (
+        f"the provider gave {amount} {currency or payment.currency} back for {payment.order_id}, but had taken {paid} "
+        f"{payment.currency}; the refund counts as open: compare with the provider's books, and settle it by hand"
+    )
+
+
 def captured_payment(command: AttemptCharge, charge_id: str, amount: int) -> Payment:
     """Return the payment once the customer's money is taken."""
     return Payment(
@@ -114,6 +130,17 @@ def charge_key(order_id: str) -> str:
 def refund_key(order_id: str) -> str:
     """Return the idempotency key under which the provider counts one refund, however often it is asked."""
     return f"{order_id}:refund"
+
+
+def _known_to_be_taken(payment: Payment) -> int | None:
+    """Return what the provider said that it had taken, or None where an attempt may have gone through unseen."""
+    match payment.status:
+        case "captured":
+            return payment.amount
+        case "declined" | "nothing_due":
+            return None if payment.reason == EXPIRED else 0
+        case _:
+            return None
 
 
 def _begin(command: ProcessPayment, now: int) -> Payment:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -42,10 +43,10 @@ class HttpPaymentGateway:
             "payment_token": request.payment_token,
         }
         match await self._post("/v1/charges", request.key, document):
-            case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount), "currency": str(currency)}:
-                return Captured(charge_id, amount, currency)
-            case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount)}:
-                return Captured(charge_id, amount)
+            case {"status": "captured", "charge_id": str(charge_id), "amount": int(amount)} as answer if (
+                charge_id and _is_money(answer)
+            ):
+                return Captured(charge_id, amount, answer.get("currency") or "")
             case {"status": "declined", "reason": str(reason)}:
                 return Declined(reason)
             case answer:
@@ -55,8 +56,8 @@ class HttpPaymentGateway:
         """As the port promises."""
         document = {"order_id": request.order_id, "charge_key": request.charge_key, "reason": request.reason}
         match await self._post("/v1/refunds", request.key, document):
-            case {"status": "refunded", "amount": int(amount)}:
-                return Refunded(amount)
+            case {"status": "refunded", "amount": int(amount)} as answer if _is_money(answer):
+                return Refunded(amount, answer.get("currency") or "")
             case answer:
                 raise _unknown(request.key, f"an answer that is no refund: {answer}")
 
@@ -121,6 +122,12 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
+
+
+def _is_money(answer: Mapping[str, Any]) -> bool:
+    """Return whether the answer names an amount, which true and minus one are not, in a currency or in none."""
+    amount = answer["amount"]
+    return not isinstance(amount, bool) and amount >= 0 and isinstance(answer.get("currency"), str | None)
 
 
 def _seconds_in(retry_after: str) -> float:

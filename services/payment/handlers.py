@@ -96,6 +96,8 @@ class Refunder:
         payment = self.payments.get(command.order_id)
         if payment is None or payment.status != "refunded":
             given_back = await self.gateway.refund(refund_request(command.order_id, command.reason))
+            if reason := domain.why_not_given_back(payment, given_back.amount, given_back.currency):
+                raise TerminalError(f"refund {domain.refund_key(command.order_id)}: {reason}")
             payment = domain.refunded_payment(payment, command, given_back.amount)
             self.payments.set(command.order_id, payment)
         self.events.emit(PaymentRefunded(order_id=command.order_id, amount=payment.amount))

@@ -47,6 +47,8 @@ class Refunded:
     """What was given back: 0 when nothing had been captured. Nothing will be captured under the charge's key."""
 
     amount: int
+    currency: str = ""
+    """Empty where the provider does not say."""
 
 
 class PaymentGateway(Protocol):

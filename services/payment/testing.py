@@ -42,10 +42,17 @@ class InMemoryPaymentGateway:
         if isinstance(outcome, Refunded):
             return outcome
         self._refuse_while_running(request.charge_key)
-        refunded = Refunded(self.captured.pop(request.charge_key, 0))
+        refunded = self._give_back(request.charge_key)
         self._closed.add(request.charge_key)
         self._results[request.key] = (_payload(request), refunded)
         return refunded
+
+    def _give_back(self, charge_key: str) -> Refunded:
+        match self._results.get(charge_key):
+            case ((_, _, currency, _), Captured()) if charge_key in self.captured:
+                return Refunded(self.captured.pop(charge_key), str(currency))
+            case _:
+                return Refunded(self.captured.pop(charge_key, 0))
 
     def _begin(self, request: ChargeRequest | RefundRequest) -> None:
         self.calls.append(request)

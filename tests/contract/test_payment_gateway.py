@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.sandbox_process import APPROVE, SandboxProcess, running_sandb
 
 _ATTEMPT_S = 1.5
 _ASK_AGAIN_S = 0.02
+_Outcome = TypeVar("_Outcome")
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def test_an_unknown_outcome_becomes_known_when_asked_again(provider: Provider, t
     with pytest.raises(RetryableError):
         provider.charge(charge)
     assert isinstance(until_final(lambda: provider.charge(charge)), Captured)
-    assert provider.refund(refund_of(charge)) == Refunded(4_200)
+    assert provider.refund(refund_of(charge)) == Refunded(4_200, "EUR")
 
 
 @pytest.mark.parametrize("token", ["tok_error", "tok_hang_always"])
@@ -136,7 +138,7 @@ def test_a_hanging_charge_was_booked_and_is_refunded(provider: Provider) -> None
     charge = a_charge("tok_hang")
     with pytest.raises(RetryableError):
         provider.charge(charge)
-    assert provider.refund(refund_of(charge)) == Refunded(4_200)
+    assert provider.refund(refund_of(charge)) == Refunded(4_200, "EUR")
 
 
 def test_a_refund_waits_for_a_running_charge(provider: Provider) -> None:
@@ -145,7 +147,7 @@ def test_a_refund_waits_for_a_running_charge(provider: Provider) -> None:
         provider.charge(charge)
     with pytest.raises(RetryableError):
         provider.refund(refund_of(charge))
-    assert until_final(lambda: provider.refund(refund_of(charge))) == Refunded(4_200)
+    assert until_final(lambda: provider.refund(refund_of(charge))) == Refunded(4_200, "EUR")
 
 
 def test_a_refund_closes_the_key_for_later_charges(provider: Provider) -> None:
@@ -157,7 +159,7 @@ def test_a_refund_closes_the_key_for_later_charges(provider: Provider) -> None:
 def test_a_refunded_charge_stays_captured_once(provider: Provider) -> None:
     charge = a_charge()
     captured = provider.charge(charge)
-    assert provider.refund(refund_of(charge)) == Refunded(4_200)
+    assert provider.refund(refund_of(charge)) == Refunded(4_200, "EUR")
     assert provider.charge(charge) == captured
 
 
@@ -165,7 +167,7 @@ def test_a_repeated_refund_returns_the_first_outcome(provider: Provider) -> None
     charge = a_charge()
     provider.charge(charge)
     provider.refund(refund_of(charge))
-    assert provider.refund(refund_of(charge, reason="put in other words")) == Refunded(4_200)
+    assert provider.refund(refund_of(charge, reason="put in other words")) == Refunded(4_200, "EUR")
 
 
 def test_another_refund_of_the_same_charge_gives_nothing_back(provider: Provider) -> None:
@@ -246,6 +248,28 @@ def test_what_was_captured_is_passed_on_as_the_provider_says_it(said: bytes, cur
     assert asyncio.run(_charge_answered_by(201, body)) == Captured("ch_1", 1, currency)
 
 
+@pytest.mark.parametrize(
+    ("said", "currency"), [(b', "currency": "USD"', "USD"), (b', "currency": null', ""), (b"", "")]
+)
+def test_what_was_given_back_is_passed_on_as_the_provider_says_it(said: bytes, currency: str) -> None:
+    body = b'{"status": "refunded", "amount": 1' + said + b"}"
+    assert asyncio.run(_refund_answered_by(200, body)) == Refunded(1, currency)
+
+
+@pytest.mark.parametrize("amount", ["true", "-1", "1.0", '"1"', "null"])
+@pytest.mark.parametrize("status", ["captured", "refunded"])
+def test_an_answer_without_an_amount_settles_nothing(status: str, amount: str) -> None:
+    body = f'{{"status": "{status}", "charge_id": "ch_1", "amount": {amount}}}'.encode()
+    with pytest.raises(RetryableError, match="is not known"):
+        asyncio.run((_charge_answered_by if status == "captured" else _refund_answered_by)(200, body))
+
+
+def test_a_charge_without_an_id_settles_nothing() -> None:
+    """Nobody could find it in the provider's books."""
+    with pytest.raises(RetryableError, match="is not known"):
+        asyncio.run(_charge_answered_by(200, b'{"status": "captured", "charge_id": "", "amount": 1}'))
+
+
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_a_refused_request_is_terminal(status: int) -> None:
     with pytest.raises(TerminalError, match=str(status)):
@@ -261,14 +285,24 @@ def test_an_answer_without_end_is_no_outcome() -> None:
 async def _charge_answered_by(
     status: int, body: bytes, headers: Mapping[str, str] | None = None
 ) -> Captured | Declined:
+    return await _answered_by(lambda gateway: gateway.charge(a_charge()), status, body, headers)
+
+
+async def _refund_answered_by(status: int, body: bytes) -> Refunded:
+    return await _answered_by(lambda gateway: gateway.refund(refund_of(a_charge())), status, body, None)
+
+
+async def _answered_by(
+    ask: Callable[[PaymentGateway], Awaitable[_Outcome]], status: int, body: bytes, headers: Mapping[str, str] | None
+) -> _Outcome:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body, headers=headers)
 
     app = web.Application()
-    app.router.add_post("/v1/charges", answer)
+    app.router.add_post("/v1/{kind}", answer)
     async with TestServer(app) as server:
         gateway = HttpPaymentGateway(str(server.make_url("/")), _ATTEMPT_S)
         try:
-            return await gateway.charge(a_charge())
+            return await ask(gateway)
         finally:
             await gateway.close()

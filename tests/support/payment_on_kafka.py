@@ -25,6 +25,7 @@ class StubProvider:
 
     refuses: set[str] = field(default_factory=set)
     charged: list[str] = field(default_factory=list)
+    captured: dict[str, int] = field(default_factory=dict)
 
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
         if request.payment_token == "tok_declined":
@@ -32,10 +33,11 @@ class StubProvider:
         if request.order_id in self.refuses:
             raise TerminalError(f"the vault is locked for {request.key}")
         self.charged.append(request.order_id)
+        self.captured[request.key] = request.amount
         return Captured(f"ch_{request.order_id}", request.amount)
 
     async def refund(self, request: RefundRequest) -> Refunded:
-        return Refunded(0)
+        return Refunded(self.captured.pop(request.charge_key, 0))
 
 
 @dataclass(frozen=True)

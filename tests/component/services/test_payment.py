@@ -14,7 +14,7 @@ from contracts import (
 )
 from ensemble.errors import ConfigurationError
 from ensemble.testing.driver import ServiceTestDriver
-from services.payment.ports import Captured, ChargeRequest, Declined, RefundRequest
+from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 from services.payment.service import configured_provider, payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
@@ -32,6 +32,17 @@ class WrongCapture(InMemoryPaymentGateway):
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
         self.captured[request.key] = self._captured.amount
         return self._captured
+
+
+class WrongRefund(InMemoryPaymentGateway):
+    """Gives back something else than it captured."""
+
+    def __init__(self, refund: Refunded) -> None:
+        super().__init__()
+        self._refund = refund
+
+    async def refund(self, request: RefundRequest) -> Refunded:
+        return self._refund
 
 
 def refunded(amount: int) -> PaymentRefunded:
@@ -268,6 +279,21 @@ def test_gives_back_what_was_captured_once(paid: ServiceTestDriver, gateway: InM
     assert paid.outputs == [refunded(500), refunded(500)]
     assert gateway.calls[1:] == [RefundRequest("o-1:refund", "o-1:charge", "o-1", "cancelled")]
     assert gateway.captured == {}
+
+
+@pytest.mark.parametrize("given_back", [Refunded(1, "EUR"), Refunded(0), Refunded(500, "USD"), Refunded(501)])
+def test_a_refund_of_something_else_is_refused_and_told(given_back: Refunded) -> None:
+    """The undo is given up, so the payment stays owed until a person settles it."""
+    driver = ServiceTestDriver(payment_service(WrongRefund(given_back)))
+    driver.receive(process_payment(), attempt_charge())
+    driver.clear()
+
+    driver.receive(refund_payment())
+
+    (failed,) = driver.emitted
+    assert isinstance(failed, CommandFailed)
+    assert (failed.command, failed.error, len(driver.dead_letters)) == ("RefundPayment", "TerminalError", 1)
+    assert "but had taken 500 EUR" in failed.message
 
 
 def test_asks_the_provider_even_where_nothing_is_known(

@@ -46,7 +46,7 @@ class HealedProvider:
         return Captured(f"ch_{request.order_id}", request.amount)
 
     async def refund(self, request: RefundRequest) -> Refunded:
-        return Refunded(500)
+        return Refunded(records.CAPTURED.get(request.order_id, 500))
 
 
 def services() -> dict[str, Service]:

@@ -6,6 +6,7 @@ import pytest
 
 from contracts import Payment, PaymentConfirmed, PaymentDeclined
 from services.payment.domain import (
+    EXPIRED,
     Contradicted,
     answer,
     assess,
@@ -17,6 +18,7 @@ from services.payment.domain import (
     refund_key,
     refunded_payment,
     why_not_due,
+    why_not_given_back,
 )
 from tests.support.order_messages import attempt_charge, process_payment, refund_payment
 
@@ -40,6 +42,27 @@ def test_what_was_taken_has_to_be_what_was_due(amount: int, currency: str, is_du
     reason = why_not_due(attempt_charge(), amount, currency)
     assert (reason == "") is is_due
     assert is_due or f"captured {amount} {currency} for o-1, but 500 EUR is due" in reason
+
+
+UNSEEN = declined_payment(attempt_charge(), EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("payment", "amount", "currency", "is_right"),
+    [
+        (CAPTURED, 500, "EUR", True), (CAPTURED, 500, "eur", True), (CAPTURED, 500, "", True),
+        (CAPTURED, 499, "EUR", False), (CAPTURED, 501, "EUR", False), (CAPTURED, 0, "", False),
+        (CAPTURED, 500, "USD", False), (DECLINED, 0, "", True), (DECLINED, 500, "EUR", False),
+        (NOTHING_DUE, 0, "USD", True), (NOTHING_DUE, 1, "EUR", False),
+        (None, 500, "EUR", True), (CHARGING, 0, "", True), (CHARGING, 1, "USD", True), (UNSEEN, 500, "EUR", True),
+    ],
+)  # fmt: skip
+def test_what_is_given_back_has_to_be_what_is_known_to_be_taken(
+    payment: Payment | None, amount: int, currency: str, is_right: bool
+) -> None:
+    reason = why_not_given_back(payment, amount, currency)
+    assert (reason == "") is is_right
+    assert is_right or f"gave {amount} {currency or 'EUR'} back for o-1, but had taken" in reason
 
 
 def test_nothing_is_charged_where_nothing_is_due_however_late() -> None:
