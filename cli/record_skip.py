@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
@@ -13,17 +12,14 @@ from cli.operators import Operator
 from cli.publishing import now
 from cli.services import DEAD_LETTER
 from ensemble.errors import EnsembleError
-from ensemble.messages import RecordPlace
-from ensemble.system_messages import FailureReport
+from ensemble.messages import RecordPlace, StoredRecord, why_oversized
+from ensemble.system_messages import FailureReport, dead_letter_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
     from ensemble.state import Output
 
 _READ_S: Final = 10.0
-_LARGEST: Final = 2_000_000
-"""Of a larger record its dead letter has the beginning: dead-letter topics take no more."""
-_BEGINNING: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,13 @@ class SkippedRecord:
 
     def row(self) -> dict[str, Any]:
         """Return the plan for a person or a program."""
-        what = "cannot be read: no dead letter" if self.record is None else "is dead-lettered"
-        return {**self.move.row(), "record": what}
+        return {**self.move.row(), "record": self._fate()}
+
+    def _fate(self) -> str:
+        if self.record is None:
+            return "cannot be read: no dead letter"
+        oversized = why_oversized(_stored(self.record))
+        return f"an excerpt is dead-lettered: {oversized}" if oversized else "is dead-lettered"
 
 
 def plan_skip(access: ClusterClient, service: str, place: RecordPlace) -> SkippedRecord:
@@ -63,19 +64,16 @@ def plan_skip(access: ClusterClient, service: str, place: RecordPlace) -> Skippe
 
 def skip(access: ClusterClient, skipped: SkippedRecord, operator: Operator) -> None:
     """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
-    letter = [] if skipped.record is None else [dead_letter_of(skipped.plan.target.service, skipped.record, operator)]
+    letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, operator)]
     carry_out_with(access, skipped.plan, operator, letter)
 
 
-def dead_letter_of(service: str, record: ReceivedRecord, operator: Operator) -> Output:
+def letter_of(service: str, record: ReceivedRecord, operator: Operator) -> Output:
     """Return the record as a dead letter that says who has skipped it, and why."""
-    size = len(record.value or b"") + sum(len(name) + len(value or b"") for name, value in record.pairs)
-    is_whole = size <= _LARGEST
-    cut = "" if is_whole else f"; of {size} bytes with SHA-256 {sha256(record.value or b'').hexdigest()} the beginning"
     report = FailureReport(
         source=(record.topic, record.partition, record.offset),
         exception="SkippedByOperator",
-        message=f"skipped by {operator.by}: {operator.reason}{cut}",
+        message=f"skipped by {operator.by}: {operator.reason}",
         stacktrace="",
         service=service,
         handler="",
@@ -86,9 +84,12 @@ def dead_letter_of(service: str, record: ReceivedRecord, operator: Operator) -> 
         parking_key=record.key or b"",
         failed_at=now(),
     )
-    value = record.value if is_whole else (record.value or b"")[:_BEGINNING]
-    headers = [*(record.pairs if is_whole else ()), *report.headers()]
-    return service + DEAD_LETTER, value, record.key, headers, record.partition
+    key, value, headers = dead_letter_of(_stored(record), report)
+    return service + DEAD_LETTER, value, key, headers, record.partition
+
+
+def _stored(record: ReceivedRecord) -> StoredRecord:
+    return StoredRecord(*record[:3], record.key, record.value, list(record.pairs))
 
 
 def _read(access: ClusterClient, place: tuple[str, int], start: int, end: int) -> list[ReceivedRecord]:

@@ -15,7 +15,7 @@ from ensemble.messages.codec import (
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
-from ensemble.messages.records import RecordPlace
+from ensemble.messages.records import RecordPlace, StoredRecord, why_oversized
 from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "SchemaSourceSelector",
     "Seconds",
     "State",
+    "StoredRecord",
     "check_compatibility",
     "decoder_for_new_schema",
     "decoders_for",
@@ -45,6 +46,7 @@ __all__ = [
     "prefix_of",
     "release_schemas",
     "schema_name",
+    "why_oversized",
     "without_logical_types",
 ]
 

@@ -14,7 +14,7 @@ from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.messages import decoders_for
 from ensemble.state import Output
-from ensemble.system_messages import DeadLetter, SetOffset
+from ensemble.system_messages import DeadLetter, OperatorRequest, SetOffset, redrive
 
 NEWS, ORDERS, CONTROL = ("kitchen.news", 0), ("kitchen.orders", 0), ("kitchen.control", 0)
 IDS = Recorded({"kitchen.news": "first", "kitchen.orders": "second", "kitchen.changelog": "third"}, {})
@@ -80,6 +80,12 @@ def target(to: str, topic: str | None = None) -> Target:
 
 def record_at(offset: int, value: bytes = b"v") -> ReceivedRecord:
     return ReceivedRecord(*NEWS, offset, 0, b"k", value, {}, (("ce_id", b"1"),))
+
+
+def letter_in(written: Output) -> DeadLetter:
+    topic, value, key, headers, partition = written
+    pairs = [(name, text if isinstance(text, bytes) else text.encode()) for name, text in headers]
+    return DeadLetter((topic, partition, 0), key, value, pairs)
 
 
 def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(cluster: Any) -> None:
@@ -155,10 +161,8 @@ def test_what_cannot_be_set_is_a_mistake(cluster: Any, wrong: Target, words: str
 def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: Any) -> None:
     cluster.readable = [record_at(5)]
     skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
-    topic, value, key, headers, partition = cluster.written[0]
-    pairs = [(name, text if isinstance(text, bytes) else text.encode()) for name, text in headers]
-    letter = DeadLetter((topic, partition, 0), key, value, pairs)
-    assert (topic, partition, value, key) == ("kitchen.dead-letter", 0, b"v", b"k")
+    letter = letter_in(cluster.written[0])
+    assert (letter.place, letter.value, letter.key) == (("kitchen.dead-letter", 0, 0), b"v", b"k")
     assert (letter.origin, letter.headers) == ((*NEWS, 5), (("ce_id", b"1"),))
     assert letter.message == "skipped by eve: the topic was made again"
     assert cluster.committed[NEWS].offset == 6
@@ -170,12 +174,18 @@ def test_a_record_that_nobody_can_read_is_passed_without_a_dead_letter(cluster: 
     assert cluster.committed[NEWS].offset == 6
 
 
-def test_of_a_record_too_large_for_the_dead_letters_the_beginning_is_kept(cluster: Any) -> None:
-    cluster.readable = [record_at(5, b"x" * 3_000_000)]
-    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
-    _, value, _, headers, _ = cluster.written[0]
-    assert value == b"x" * 1000
-    assert "of 3000006 bytes with SHA-256" in dict(headers)["__streams.errors.message"]
+@pytest.mark.parametrize("record", [record_at(5, b"x" * 3_000_000), record_at(5)._replace(key=b"k" * 4_097)])
+def test_of_a_record_too_large_for_the_dead_letters_an_excerpt_is_kept(cluster: Any, record: ReceivedRecord) -> None:
+    """By the rule of the services, so that nobody redrives what has been cut."""
+    cluster.readable = [record]
+    skipped = plan_skip(cluster, "kitchen", (*NEWS, 5))
+    skip(cluster, skipped, OPERATOR)
+    letter = letter_in(cluster.written[0])
+    assert (letter.is_whole, letter.message) == (False, "skipped by eve: the topic was made again")
+    assert "an excerpt is dead-lettered" in skipped.row()["record"]
+    with pytest.raises(ValueError, match=f"whose value takes {len(record.value or b'')} bytes"):
+        redrive(letter, OperatorRequest("op-1", "eve", "again", 0))
+    assert redrive(letter, OperatorRequest("op-1", "eve", "again", 0), edited=b"mended").edited == b"mended"
 
 
 @pytest.mark.parametrize(
