@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from cli.errors import Mistake
 from cli.orders import ENDED, state_of
-from cli.publishing import Receipt, publish
+from cli.publishing import publish
+from ensemble.kafka import Receipt
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from cli.connection import sources
-from cli.publishing import cloud_event
+from cli.publishing import headers_of
 from cli.services import CONTROL, OPERATIONS, topics
 from ensemble.messages import decoders_for, encoder_for
 from ensemble.system_messages import EVENTS, Operation, OperationDone
@@ -29,8 +29,7 @@ def record_of(service: str, partition: int, operation: Operation, key: bytes) ->
     topic = service + CONTROL
     kind = type(operation)
     value = encoder_for(kind, sources().source_for(topic, kind.__schemas__))(operation)
-    headers: list[tuple[str, Any]] = list(cloud_event(operation, operation.operation_id, operation.operation_id))
-    return topic, value, key, headers, partition
+    return topic, value, key, headers_of(operation, operation.operation_id), partition
 
 
 @dataclass

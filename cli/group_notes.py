@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cli.connection import sources
 from cli.entries import entry_of
 from cli.operators import Operator
-from cli.publishing import cloud_event
+from cli.publishing import headers_of
 from ensemble.clock import rfc3339
 from ensemble.messages import encoder_for
 from ensemble.service import NOTES
@@ -37,5 +37,4 @@ def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
     operation = operator.operation()
     note = GroupNote(note=operation.pop("reason"), **operation)
     value = encoder_for(GroupNote, sources().source_for(NOTES.name, GroupNote.__schemas__))(note)
-    headers = list(cloud_event(note, operation["operation_id"], operation["operation_id"]))
-    access.publish(NOTES.name, group.encode(), value, headers)
+    access.publish(NOTES.name, group.encode(), value, headers_of(note, operation["operation_id"]))

@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cli.entries import entry_of
-from cli.publishing import record_of
-from contracts.catalogue import ORCHESTRATOR_COMMANDS, ORDER_STATE
+from cli.publishing import client_of
+from contracts.catalogue import ORDER_STATE
+from ensemble.kafka import Outgoing
+from ensemble.messages import Envelope
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -27,7 +29,7 @@ class OrderStates:
 
         self._exit = ExitStack()
         self._tail = self._exit.enter_context(access.follow(access.places([ORDER_STATE.name]), from_beginning=True))
-        self._writer = self._exit.enter_context(access.writer())
+        self._client = self._exit.enter_context(client_of(access))
         self.now: dict[str, State] = {}
         """By order id, the oldest change first."""
         self.read_on()
@@ -49,9 +51,7 @@ class OrderStates:
     def send(self, commands: Mapping[str, Command]) -> dict[str, str]:
         """Write one command for each order; returns their message ids."""
         ids = {order_id: secrets.token_hex(16) for order_id in commands}
-        self._writer.write(
-            [record_of(command, ORCHESTRATOR_COMMANDS, ids[order_id]) for order_id, command in commands.items()]
-        )
+        self._client.write(Outgoing(command, Envelope(ids[order_id])) for order_id, command in commands.items())
         return ids
 
     def took(self, order_id: str, message_id: str) -> bool:

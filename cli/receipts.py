@@ -8,8 +8,8 @@ from shlex import quote
 from typing import Any
 
 from cli.output import show_json
-from cli.publishing import Receipt
 from cli.streams import say, write
+from ensemble.kafka import Receipt
 
 
 def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:

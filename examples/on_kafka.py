@@ -13,21 +13,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer
 
-from ensemble import Message, Service
+from ensemble import Service
 from ensemble.embedded import EmbeddedKafka, on_stderr
-from ensemble.kafka import connect
+from ensemble.kafka import Client, connect
 from ensemble.kafka.admin import topics
-from ensemble.kafka.client import assigned_reader, plain_producer
+from ensemble.kafka.client import assigned_reader
 from ensemble.kafka.worker import make_loop
-from ensemble.messages import decoders_for, encoder_for
+from ensemble.messages import decoders_for
 from ensemble.observability import configure_logging
-from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from ensemble.settings import KafkaSettings, RuntimeSettings, Settings, load
 from ensemble.testing import ServiceTestDriver
 
 EXAMPLES: Final = ("01_event", "02_command_with_state", "03_event_sourced", "04_saga")
@@ -66,7 +65,8 @@ def _run(example: Any, kafka: KafkaSettings) -> int:
     configure_logging(service.name, RuntimeSettings(log_level="error"))
     shared, admin = connect(kafka, LIMIT_S)
     topics.apply(admin, topics.all_topics(service.catalogue, [service]))
-    _publish(shared, service, example.INPUTS)
+    with Client(service.catalogue, Settings(kafka=kafka), name="example") as client:
+        client.write(example.INPUTS)
     loop = make_loop(service, RuntimeSettings(), kafka)
     thread = threading.Thread(target=loop.run)
     thread.start()
@@ -82,14 +82,6 @@ def _expected(example: Any) -> int:
     driver = ServiceTestDriver(example.SERVICE)
     driver.receive(*example.INPUTS)
     return len(driver.outputs)
-
-
-def _publish(shared: dict[str, Any], service: Service, messages: Sequence[Message]) -> None:
-    producer = Producer(plain_producer(shared, "example"))
-    for message in messages:
-        topic = service.catalogue.homes(type(message))[0]
-        producer.produce(topic.name, encoder_for(type(message))(message), str(attrgetter(topic.key)(message)).encode())
-    producer.flush(LIMIT_S)
 
 
 def _print_outputs(shared: dict[str, Any], service: Service, expected: int) -> int:

@@ -14,7 +14,7 @@ from cli.options import AsJson, AsJsonLines, By, OrderId, Timeout, Yes
 if TYPE_CHECKING:
     from cli.operators import Operator
     from cli.order_commands import CommandOptions, Target
-    from cli.publishing import Receipt
+    from ensemble.kafka import Receipt
     from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -210,3 +211,16 @@ def load(settings: type[T], **values: Any) -> T:
             f"{prefix}{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_url=False)
         )
         raise ConfigurationError(f"settings: {mistakes}") from None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a process. Those that are not passed are read from the environment, as `load` does.
+
+    `Settings(kafka=KafkaSettings(bootstrap_servers="kafka:9092"))` sets the cluster from code. Raises
+    ConfigurationError like `load`.
+    """
+
+    kafka: KafkaSettings = field(default_factory=lambda: load(KafkaSettings))
+    runtime: RuntimeSettings = field(default_factory=lambda: load(RuntimeSettings))
+    registry: RegistrySettings = field(default_factory=lambda: load(RegistrySettings))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cli.publishing import cloud_event
 from contracts import PlaceOrder, ReceiveStock, RequestCancellation
-from ensemble.messages import Message
+from ensemble.clock import SystemClock
+from ensemble.messages import Envelope, Message, type_headers
 from tests.support.order_messages import lines, order_placed
 
 WAREHOUSES: Final = ("w-1", "w-2", "w-3")
@@ -111,7 +111,7 @@ def _publications(order_id: str, kind: Kind, at_s: float, dice: random.Random) -
     """Yield the order, by command or by event, with or without headers, now and then again; and its cancellation."""
     placed = order_placed(order_id=order_id, **{"warehouse_id": dice.choice(WAREHOUSES), **kind.terms})
     message = PlaceOrder(**placed.model_dump(exclude={"placed_at"})) if dice.random() < BY_COMMAND else placed
-    headers = () if dice.random() < WITHOUT_HEADERS else tuple(cloud_event(message, _token(dice), _token(dice)))
+    headers = () if dice.random() < WITHOUT_HEADERS else _headers(message, dice)
     yield Publication(at_s, message, headers)
     if dice.random() < AGAIN:
         for _ in range(dice.randint(1, MOST_TIMES)):
@@ -125,6 +125,12 @@ def _garbage(at_s: float, dice: random.Random) -> Iterator[Garbage]:
     if dice.random() < POISON:
         value = dice.randbytes(dice.randint(0, 40))
         yield Garbage(max(0.0, at_s + dice.uniform(-0.5, 2)), dice.choice(OPEN_TO_ALL), b"\xff" + value)
+
+
+def _headers(message: Message, dice: random.Random) -> tuple[tuple[str, bytes], ...]:
+    message_id, trace = _token(dice), _token(dice)
+    envelope = Envelope(message_id, traceparent=f"00-{trace}-{message_id[:16]}-01")
+    return (*type_headers(type(message), b"/cli"), *envelope.headers_at(SystemClock().now()))
 
 
 def _token(dice: random.Random) -> str:

@@ -6,13 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
-from cli.publishing import record_of
+from cli.publishing import client_of
 from contracts import OrderLine, PlaceOrder, ReceiveStock
-from contracts.catalogue import INVENTORY_COMMANDS, ORDERS_COMMANDS
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -26,19 +24,19 @@ class Load:
     """The customers' orders, with stock that does not run out."""
 
     def __init__(self, access: ClusterClient) -> None:
-        self._writer, self._lock = access.writer(), threading.Lock()
+        self._client, self._lock = client_of(access), threading.Lock()
         self.placed: list[str] = []
         """The ids of the orders, the first one first."""
         for sku in GOODS:
             stock = ReceiveStock(warehouse_id=WAREHOUSE, sku=sku, quantity=_PIECES)
-            self._writer.write([record_of(stock, INVENTORY_COMMANDS, token_hex(16))])
+            self._client.send(stock)
 
     def place(self, count: int = 1) -> list[str]:
         """Place so many orders at once and return their ids."""
         with self._lock:
             numbers = range(len(self.placed) + 1, len(self.placed) + count + 1)
             orders = [_order(number) for number in numbers]
-            self._writer.write([record_of(order, ORDERS_COMMANDS, token_hex(16)) for order in orders])
+            self._client.write(orders)
             ids = [order.order_id for order in orders]
             self.placed += ids
         return ids

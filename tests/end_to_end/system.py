@@ -16,9 +16,10 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from cli.fleet import ALL, Fleet, Member
-from cli.publishing import Receipt, publish
+from cli.publishing import publish
 from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
+from ensemble.kafka import Receipt
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client.access import ClusterClient, open_client

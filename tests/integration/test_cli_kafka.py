@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.publishing import cloud_event, publish
+from cli.publishing import headers_of, publish
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
@@ -34,9 +34,7 @@ def order_id(unique: Callable[[str], str]) -> str:
 
 
 def put(access: ClusterClient, topic: str, key: str, message: Message) -> None:
-    access.publish(
-        topic, key.encode(), encoder_for(type(message))(message), list(cloud_event(message, "1" * 32, "2" * 32))
-    )
+    access.publish(topic, key.encode(), encoder_for(type(message))(message), headers_of(message, "1" * 32))
 
 
 def test_topics_are_made_once_and_listed(ensemble: CommandLine) -> None:

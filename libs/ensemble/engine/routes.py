@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
+from ensemble.messages.cloud_events import type_headers
 from ensemble.messages.codec import Decoder, encoder_for
-from ensemble.messages.message import Command, Message, schema_name
+from ensemble.messages.message import Command, Message
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
@@ -86,11 +87,6 @@ def source_of(service: str) -> bytes:
 
 def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
     """Return how `message` is written to `topic` by `service`."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_type", schema_name(message).encode()),
-        ("ce_source", source_of(service)),
-        ("content-type", b"application/avro"),
-    ]
+    headers = type_headers(message, source_of(service))
     encode = encoder_for(message, sources.source_for(topic.name, message.__schemas__))
     return OutputRoute(topic.name, attrgetter(topic.key), encode, headers)

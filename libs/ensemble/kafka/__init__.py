@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ensemble.kafka.connection import connect
+from ensemble.lazy import import_on_first_use
 
 if TYPE_CHECKING:
+    from ensemble.kafka.client.messages import AsyncClient, Client, Outgoing, Receipt, Unacknowledged
     from ensemble.service.service import Service
+    from ensemble.settings import Settings
 
-__all__ = ["connect", "run"]
+__all__ = ["AsyncClient", "Client", "Outgoing", "Receipt", "Unacknowledged", "connect", "run"]
 
 
-def run(service: Service) -> int:
-    """Run the service until SIGTERM or SIGINT and return the exit code. Settings come from the environment."""
-    from ensemble.kafka.worker.process import run_service  # loads all of the runtime, which a CLI command does without
+def run(*services: Service, settings: Settings | None = None) -> int:
+    """Run the service until SIGTERM or SIGINT and return the exit code: 0 stopped, 1 failed, 2 misconfigured.
 
-    return run_service(service)
+    Settings that are not passed come from the environment. Several services run in one process, each in a thread of its
+    own, for development: the first one that ends stops the others.
+    """
+    from ensemble.kafka.worker.process import run_services  # loads all of the runtime, which a CLI command does without
+
+    return run_services(services, settings)
+
+
+__getattr__ = import_on_first_use(
+    __name__,
+    dict.fromkeys(["AsyncClient", "Client", "Outgoing", "Receipt", "Unacknowledged"], "ensemble.kafka.client.messages"),
+)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ensemble.lazy import import_on_first_use
+from ensemble.messages.cloud_events import Envelope, type_headers
 from ensemble.messages.codec import (
     PREFIX_LENGTH,
     Decoded,
@@ -15,7 +16,7 @@ from ensemble.messages.codec import (
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
-from ensemble.messages.records import RecordPlace, StoredRecord, why_oversized
+from ensemble.messages.records import Headers, RecordPlace, StoredRecord, why_oversized
 from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ __all__ = [
     "PREFIX_LENGTH",
     "Command",
     "Decoded",
+    "Envelope",
     "Event",
     "GenericDecoder",
+    "Headers",
     "Int32",
     "Int64",
     "Message",
@@ -46,6 +49,7 @@ __all__ = [
     "prefix_of",
     "release_schemas",
     "schema_name",
+    "type_headers",
     "why_oversized",
     "without_logical_types",
 ]

@@ -27,6 +27,7 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.contextvars.merge_contextvars,  # several services of one process bind their names
             _service_adder(service),
             add_record,
             structlog.processors.format_exc_info,
@@ -59,7 +60,7 @@ def escape_texts(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 
 def _service_adder(service: str) -> Any:
     def add_service(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event["service"] = service
+        event.setdefault("service", service)
         return event
 
     return add_service

@@ -1,6 +1,6 @@
-"""The service as a process: `python -m tests.support.scripted_service NAME FLAGS_DIRECTORY`.
+"""The service as a process: `python -m tests.support.scripted_service NAME[,NAME] FLAGS_DIRECTORY`.
 
-Settings come from the environment.
+Several names are several services of one process. Settings come from the environment.
 """
 
 import sys
@@ -10,4 +10,4 @@ from ensemble.kafka import run
 from tests.support.scripted_service.service import scripted_service
 
 if __name__ == "__main__":
-    sys.exit(run(scripted_service(sys.argv[1], Path(sys.argv[2]))))
+    sys.exit(run(*(scripted_service(name, Path(sys.argv[2])) for name in sys.argv[1].split(","))))

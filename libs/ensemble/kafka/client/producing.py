@@ -12,6 +12,7 @@ from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
+from ensemble.kafka.client.outbox import failure
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.records import TopicPlace
 from ensemble.state.unit_of_work import Output
@@ -108,20 +109,12 @@ def _produce(producer: Producer, records: Sequence[Output], user: str) -> list[t
     unconfirmed = producer.flush(_LIMIT_S + _GRACE_S)
     for problem, record in reports:
         if problem is not None:
-            raise _failure(problem, record.topic() or "", user)
+            raise failure(problem, record.topic() or "", user)
     if unconfirmed:
         raise ClusterError(
             f"Kafka did not confirm {unconfirmed} records within {_LIMIT_S:g} s; they may yet be written"
         )
     return [((record.topic() or "", record.partition() or 0), record.offset() or 0) for _, record in reports]
-
-
-def _failure(error: KafkaError, topic: str, user: str) -> ConfigurationError | ClusterError:
-    if error.code() in REFUSALS:
-        return ConfigurationError(refusal(user, f"WRITE topic {topic}"))
-    if error.code() == KafkaError._UNKNOWN_TOPIC:
-        return ConfigurationError(f"no topic {topic}; `ensemble topics apply` makes what is missing")
-    return ClusterError(f"{topic}: {error.str()}")
 
 
 def _wait_for_buffer(producer: Producer) -> None:

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from math import inf
 
@@ -47,7 +47,7 @@ from ensemble.observability.metrics import LoopMetrics
 from ensemble.policies.loading import load_policies
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
-from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from ensemble.settings import KafkaSettings, RuntimeSettings, Settings
 
 log = structlog.get_logger()
 
@@ -58,17 +58,55 @@ _COLLECT_EVERY = 50_000
 _RETRY_S = 1.0
 
 
-def run_service(service: Service) -> int:
-    """Run until SIGTERM or SIGINT.
+def run_services(services: Sequence[Service], given: Settings | None = None) -> int:
+    """Run until SIGTERM or SIGINT: one service in this thread, several in a thread each, and none outlives another.
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
     """
-    status = ProcessStatus(LoopMetrics(service.name))
-    stop_on_signals(status.stop, lambda: status.idle_s, status.end)
+    statuses = [ProcessStatus(LoopMetrics(service.name)) for service in services]
+
+    def stop() -> None:
+        for status in statuses:
+            status.stop()
+
+    stop_on_signals(stop, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
+    if len(services) == 1:
+        return _run_service(services[0], statuses[0], given)
+    return _run_side_by_side(services, statuses, given, stop)
+
+
+def _run_side_by_side(
+    services: Sequence[Service], statuses: Sequence[ProcessStatus], given: Settings | None, stop: Callable[[], None]
+) -> int:
+    """Return the highest exit code."""
+    codes: list[int] = []
+
+    def run_one(service: Service, status: ProcessStatus) -> None:
+        structlog.contextvars.bind_contextvars(service=service.name)
+        code = 1
+        try:
+            code = _run_service(service, status, given)
+        finally:
+            codes.append(code)
+            status.has_ended = True
+            stop()
+
+    threads = [
+        threading.Thread(target=run_one, args=pair, name=pair[0].name) for pair in zip(services, statuses, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(codes, default=2)
+
+
+def _run_service(service: Service, status: ProcessStatus, given: Settings | None) -> int:
     try:
-        settings = load(RuntimeSettings)
+        given = given or Settings()
+        settings, kafka = given.runtime, given.kafka
         configure_logging(service.name, settings)
-        kafka, sources = load(KafkaSettings), schema_sources()
+        sources = schema_sources(given.registry, kafka)
         slot = take_slot(service.name, settings.instance_id)
         settings = settings.model_copy(update={"instance_id": slot.name})
         limits = _limits(service, settings)
@@ -92,6 +130,8 @@ class ProcessStatus:
         self.loop: Loop | None = None
         self.waits_for = "starting"
         self.stopping = threading.Event()
+        self.has_ended = False
+        """One of several services of a process may have ended before the others."""
 
     @property
     def why_not_ready(self) -> str:
@@ -105,7 +145,7 @@ class ProcessStatus:
     @property
     def idle_s(self) -> float:
         """For how long the process has not moved. A batch in hand is finished however long its handlers take."""
-        if self.loop is None:
+        if self.loop is None or self.has_ended:
             return inf
         heartbeat = self.loop.heartbeat
         return 0.0 if heartbeat.activity.is_work else heartbeat.silent_s
@@ -116,11 +156,17 @@ class ProcessStatus:
         if self.loop:
             self.loop.stop()
 
-    def end(self) -> None:
-        """End the process at once, as stopped. What it has not committed did not happen, and the next one does it."""
-        activity = self.loop.heartbeat.activity.name if self.loop else self.waits_for
-        log.warning("service.stopped", reason=f"ended without waiting any longer; it was {activity or 'polling'}")
-        os._exit(0)
+    @property
+    def activity(self) -> str:
+        """What the service does at the moment."""
+        return self.loop.heartbeat.activity.name if self.loop else self.waits_for
+
+
+def end(statuses: Iterable[ProcessStatus]) -> None:
+    """End the process at once, as stopped. What it has not committed did not happen, and the next one does it."""
+    activities = ", ".join(status.activity or "polling" for status in statuses if not status.has_ended)
+    log.warning("service.stopped", reason=f"ended without waiting any longer; it was {activities}")
+    os._exit(0)
 
 
 def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -> CompiledService | None:

@@ -1,0 +1,282 @@
+"""Sends commands and publishes events from outside of any service: from an HTTP handler, a script, a test."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final, Self, TypedDict, Unpack
+
+from ensemble.clock import SystemClock
+from ensemble.errors import ConfigurationError, OversizedOutput
+from ensemble.kafka import client_config as clients
+from ensemble.kafka.client.access import ClusterClient, open_client
+from ensemble.kafka.client.outbox import Outbox, Promise
+from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.registry.sources import schema_sources
+from ensemble.messages.cloud_events import Envelope, type_headers
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Command, Event, Message
+from ensemble.messages.records import MAX_KEY_BYTES
+from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, Topic
+from ensemble.settings import Settings
+from ensemble.state.unit_of_work import Output, OutputRoute
+
+_BY_KEY: Final = -1
+_GRACE_S: Final = 2.0
+_LIMIT_S: Final = 15.0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where a message lies, acknowledged by all replicas in sync; `trace` is its trace id."""
+
+    type: str
+    message_id: str
+    key: str
+    topic: str
+    partition: int
+    offset: int
+    trace: str
+
+
+class Unacknowledged(ClusterError):
+    """Kafka did not acknowledge every message of a call: the others may or may not be written.
+
+    `receipts` are those of the messages that are safe. To try again without doing anything twice, give each message
+    its `message_id`, and write to a topic whose readers drop duplicates (`external=True`).
+    """
+
+    def __init__(self, reason: str, receipts: Sequence[Receipt]) -> None:
+        super().__init__(reason)
+        self.receipts = tuple(receipts)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message of a batch with what is said of it: its envelope, and its topic if it lives on several."""
+
+    message: Message
+    envelope: Envelope = field(default_factory=Envelope)
+    topic: str = ""
+
+
+class Options(TypedDict, total=False):
+    """What may be said of one message: the fields of `Envelope`, and its topic if it lives on several."""
+
+    topic: str
+    message_id: str
+    correlation_id: str
+    traceparent: str
+    headers: Mapping[str, bytes]
+
+
+class _Routes:
+    """Finds how a message is written: topic, key, Avro, headers. Each type's route is made once."""
+
+    def __init__(
+        self, catalogue: Catalogue, sources: SchemaSourceSelector, name: str, require: Callable[[list[str]], object]
+    ) -> None:
+        """Take routes from the catalogue; `require` raises ConfigurationError if a topic does not exist."""
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+            raise ConfigurationError(f"client name {name!r}: 1 to 64 letters, digits, ., - and _ only")
+        self._catalogue, self._sources, self._source = catalogue, sources, f"/{name}".encode()
+        self._require = require
+        self._routes: dict[tuple[type[Message], str], OutputRoute] = {}
+
+    def of(self, outgoing: Outgoing) -> OutputRoute:
+        """Return the message's route. Raises ConfigurationError if the catalogue has no one topic for it."""
+        kind, name = type(outgoing.message), outgoing.topic
+        if (route := self._routes.get((kind, name))) is None:
+            topic = self._topic(kind, name)
+            self._require([topic.name])
+            encode = encoder_for(kind, self._sources.source_for(topic.name, kind.__schemas__))
+            headers = type_headers(kind, self._source)
+            route = self._routes[kind, name] = OutputRoute(topic.name, attrgetter(topic.key), encode, headers)
+        return route
+
+    def _topic(self, kind: type[Message], name: str) -> Topic:
+        homes = {topic.name: topic for topic in self._catalogue.homes(kind)}
+        if name in homes or (len(homes) == 1 and not name):
+            return homes.get(name) or next(iter(homes.values()))
+        problem = f"is not on topic {name}" if name else "lives on several topics"
+        raise ConfigurationError(f"{kind.__name__} {problem}; pass topic= as one of {', '.join(homes)}")
+
+
+class _Desk:
+    """Turns messages into records as services write them, hands these over, and makes out the receipts."""
+
+    def __init__(self, routes: _Routes, outbox: Outbox) -> None:
+        self._routes, self._outbox = routes, outbox
+        self._lock, self._clock = threading.Lock(), SystemClock()
+        self.patience_s = outbox.limit_s + _GRACE_S
+
+    def put(self, batch: Sequence[Outgoing]) -> list[Promise]:
+        """Encode all messages, then hand all over. Raises before anything is written if one of them is not valid."""
+        with self._lock:  # an encoder has one buffer
+            return self._outbox.put([self._record(outgoing) for outgoing in batch])
+
+    def close(self) -> None:
+        self._outbox.close()
+
+    def _record(self, outgoing: Outgoing) -> Output:
+        route, message = self._routes.of(outgoing), outgoing.message
+        key, value = route.key_of(message).encode(), route.encode(message)
+        if len(key) > MAX_KEY_BYTES or len(value) + len(key) > MAX_RECORD_BYTES:
+            raise OversizedOutput(
+                f"{type(message).__name__} takes {len(value)} bytes and its key {len(key)}; the limits are "
+                f"{MAX_RECORD_BYTES} together and {MAX_KEY_BYTES} for the key: shorten it"
+            )
+        return route.topic, value, key, [*route.headers, *outgoing.envelope.headers_at(self._clock.now())], _BY_KEY
+
+    def receipts(self, batch: Sequence[Outgoing], promises: Sequence[Promise]) -> list[Receipt]:
+        """Return the receipts of all messages. Raises ConfigurationError or Unacknowledged if one is missing."""
+        problems = [promise.exception() for promise in promises if promise.done()]
+        receipts = [
+            self._receipt(outgoing, promise)
+            for outgoing, promise in zip(batch, promises, strict=True)
+            if promise.done() and promise.exception() is None
+        ]
+        if len(receipts) == len(batch):
+            return receipts
+        problem = next(filter(None, problems), None)
+        if isinstance(problem, ConfigurationError):
+            raise problem
+        raise Unacknowledged(
+            f"Kafka acknowledged {len(receipts)} of {len(batch)} messages within {self._outbox.limit_s:g} s"
+            f"{f' ({problem})' if problem else ''}; the others may yet be written",
+            receipts,
+        )
+
+    def _receipt(self, outgoing: Outgoing, promise: Promise) -> Receipt:
+        (topic, partition), offset = promise.result()
+        message, envelope = outgoing.message, outgoing.envelope
+        key = self._routes.of(outgoing).key_of(message)
+        return Receipt(
+            type(message).__name__, envelope.message_id, key, topic, partition, offset, trace=envelope.trace_id
+        )
+
+
+def _open_desk(catalogue: Catalogue, settings: Settings | None, name: str, timeout_s: float) -> _Desk:
+    settings = settings or Settings()
+    access = open_client(settings.kafka, timeout_s, quiet=True)
+    routes = _Routes(catalogue, schema_sources(settings.registry, settings.kafka), name, access.places)
+    return _Desk(routes, Outbox(clients.plain_producer(access.shared, name), timeout_s))
+
+
+def _outgoing(message: Message, kind: type[Command | Event], options: Options) -> Outgoing:
+    if not isinstance(message, kind):
+        other = "publish" if isinstance(message, Event) else "send"
+        raise TypeError(f"{type(message).__name__} is no {kind.__name__.lower()}; use `{other}`")
+    said: dict[str, Any] = dict(options)
+    topic = said.pop("topic", "")
+    return Outgoing(message, Envelope(**said), topic)
+
+
+def _batch(messages: Iterable[Message | Outgoing]) -> list[Outgoing]:
+    return [item if isinstance(item, Outgoing) else Outgoing(item) for item in messages]
+
+
+class Client:
+    """Writes messages as services do, and returns when Kafka has them; close it, or use it in a `with`.
+
+        with Client(CATALOGUE) as client:
+            receipt = client.send(PlaceOrder(order_id="o-1", ...))
+
+    One client serves all threads of a process for as long as it runs. Each call returns when all replicas in sync have
+    the message, and raises otherwise, at the latest after `timeout_s` and two seconds: Unacknowledged if it may or may
+    not be written; ConfigurationError if the topic does not exist, the user may not write to it, or the catalogue has
+    no topic for the message; OversizedOutput, UnencodableMessage or ValueError if the message itself is wrong: then
+    nothing was written. Order per key is the order of the calls of one thread.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings | None = None, *, name: str = "client", timeout_s: float = 15.0
+    ) -> None:
+        """Reach the cluster. Raises ConfigurationError if there is none within `timeout_s`.
+
+        Settings that are not passed are those of the environment. `name` becomes the client id, and `/name` the source
+        of its messages, within which their ids are unique: two applications must not have the same.
+        """
+        self._desk = _open_desk(catalogue, settings, name, timeout_s)
+
+    @classmethod
+    def over(
+        cls, access: ClusterClient, catalogue: Catalogue, sources: SchemaSourceSelector, *, name: str = "client"
+    ) -> Self:
+        """Return a client of a cluster that was reached already. It starts at once: its retries may repeat a record.
+
+        Idempotence, which would prevent that, costs half a second at the first record.
+        """
+        client = cls.__new__(cls)
+        config = {**clients.plain_producer(access.shared, name), "enable.idempotence": False}
+        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), Outbox(config, _LIMIT_S))
+        return client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, command: Command, **options: Unpack[Options]) -> Receipt:
+        """Write the command to its owner's topic."""
+        return self.write([_outgoing(command, Command, options)])[0]
+
+    def publish(self, event: Event, **options: Unpack[Options]) -> Receipt:
+        """Write the event; pass `topic` if it lives on several."""
+        return self.write([_outgoing(event, Event, options)])[0]
+
+    def write(self, messages: Iterable[Message | Outgoing]) -> list[Receipt]:
+        """Write all messages, wait once for all, and return their receipts in this order. It is no transaction."""
+        batch = _batch(messages)
+        promises = self._desk.put(batch)
+        wait(promises, self._desk.patience_s)
+        return self._desk.receipts(batch, promises)
+
+    def close(self) -> None:
+        """Wait for what is on its way, and close the connections."""
+        self._desk.close()
+
+
+class AsyncClient:
+    """Does what `Client` does without blocking the event loop: use it in an `async with`, from one event loop.
+
+    A call that is cancelled may have written its messages.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings | None = None, *, name: str = "client", timeout_s: float = 15.0
+    ) -> None:
+        """Keep the arguments, which are those of `Client`; the cluster is reached on entering."""
+        self._open = lambda: _open_desk(catalogue, settings, name, timeout_s)
+
+    async def __aenter__(self) -> Self:
+        self._desk = await asyncio.to_thread(self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._desk.close)
+
+    async def send(self, command: Command, **options: Unpack[Options]) -> Receipt:
+        """Write the command to its owner's topic."""
+        return (await self.write([_outgoing(command, Command, options)]))[0]
+
+    async def publish(self, event: Event, **options: Unpack[Options]) -> Receipt:
+        """Write the event; pass `topic` if it lives on several."""
+        return (await self.write([_outgoing(event, Event, options)]))[0]
+
+    async def write(self, messages: Iterable[Message | Outgoing]) -> list[Receipt]:
+        """Write all messages, wait once for all, and return their receipts in this order. It is no transaction."""
+        batch = _batch(messages)
+        promises = await asyncio.to_thread(self._desk.put, batch)  # it waits while the producer's buffer is full
+        answers = asyncio.gather(*map(asyncio.wrap_future, promises), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(answers, self._desk.patience_s)
+        return self._desk.receipts(batch, promises)

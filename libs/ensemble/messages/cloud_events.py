@@ -1,0 +1,72 @@
+"""Writes the headers that make a record a CloudEvent, by the Kafka protocol binding's binary mode."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ensemble.clock import rfc3339
+from ensemble.messages.message import Message, schema_name
+from ensemble.messages.records import Headers
+
+_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_LONGEST_ID: Final = 128
+_RESERVED: Final = re.compile(r"ce_.*|content-type|traceparent", re.IGNORECASE)
+
+
+def type_headers(message: type[Message], source: bytes) -> list[tuple[str, bytes]]:
+    """Return the headers that all messages of this type from this source share."""
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", schema_name(message).encode()),
+        ("ce_source", source),
+        ("content-type", b"application/avro"),
+    ]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What an outsider says about one message beside its fields.
+
+    `message_id`: the same id again is the same message again, so whoever may repeat itself chooses it; a random one
+    otherwise. `correlation_id`: what all messages of one story share; the message id otherwise. `traceparent`: the W3C
+    trace context to go on with, a new trace otherwise. `headers`: further ones, in bytes.
+
+    Raises ValueError that names the field: an id has 1 to 128 characters, and headers of the runtime cannot be set.
+    """
+
+    message_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    correlation_id: str = ""
+    traceparent: str = field(default_factory=lambda: f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, text in (("message_id", self.message_id), ("correlation_id", self.correlation_id or "-")):
+            if not 1 <= len(text.encode()) <= _LONGEST_ID:
+                raise ValueError(f"{name} takes {len(text.encode())} bytes; 1 to {_LONGEST_ID} are allowed")
+        if not _TRACEPARENT.fullmatch(self.traceparent):
+            raise ValueError(
+                f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"
+            )
+        if reserved := sorted(filter(_RESERVED.fullmatch, self.headers)):
+            raise ValueError(
+                f"headers: {', '.join(reserved)} cannot be set; ids and the trace have fields of their own"
+            )
+
+    @property
+    def trace_id(self) -> str:
+        """Return the trace that the message belongs to, 32 hexadecimal digits."""
+        return self.traceparent[3:35]
+
+    def headers_at(self, now: int) -> Headers:
+        """Return the headers of a message that is written at `now`, epoch milliseconds."""
+        values = {
+            "ce_id": self.message_id,
+            "ce_time": rfc3339(now),
+            "ce_correlationid": self.correlation_id or self.message_id,
+            "traceparent": self.traceparent,
+        }
+        return [*((name, value.encode()) for name, value in values.items()), *self.headers.items()]
