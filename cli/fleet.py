@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cli.service_process import SANDBOX, SERVICES, Member, ServiceProcess, free_ports, with_free_port
+from cli.service_process import SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
+from ensemble.free_ports import free_ports
 
 __all__ = [
     "ALL",
@@ -20,7 +21,6 @@ __all__ = [
     "FleetError",
     "Member",
     "UnexpectedExit",
-    "free_ports",
     "with_free_port",
 ]
 

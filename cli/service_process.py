@@ -9,15 +9,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
 
+from ensemble.free_ports import HOST, free_ports
+
 SANDBOX: Final = "payment-sandbox"
 SERVICES: Final = ("order", "payment", "inventory", "shipping", "orchestrator")
-HOST: Final = "127.0.0.1"
 _ASK_S: Final = 1.0
 _NOTED_BYTES: Final = 20_000
 
@@ -77,13 +77,6 @@ class Member:
         finally:
             connection.close()
         return "" if answer.status == 200 else _reason(body)  # noqa: PLR2004  HTTP's OK
-
-
-def free_ports(count: int) -> list[int]:
-    """Return different free loopback ports."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def with_free_port(service: str, instance: int = 0) -> Member:

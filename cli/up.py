@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import FAILED, Mistake
-from cli.fleet import ALL, FleetError, Member, free_ports
+from cli.fleet import ALL, FleetError, Member
 from cli.service_process import SANDBOX
 from cli.stack import Stack, StackPlan, seed
 from cli.streams import is_terminal, say
 from cli.verification import note_of_up
 from contracts.catalogue import ORDER_STATE
 from ensemble.embedded import default_directory
+from ensemble.free_ports import free_ports
 from ensemble.settings import KafkaSettings, load
 
 PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
+from ensemble.free_ports import free_ports
 from tests.support.kafka_cluster import image
 
 ROOT = Path(__file__).parents[2]
@@ -143,11 +143,8 @@ def _environment(directory: Path) -> dict[str, str]:
 
 
 def _ports(*names: str) -> dict[str, str]:
-    """Free ones, all at once, so that they differ."""
-    with ExitStack() as open_until_all_are_chosen:
-        sockets = [open_until_all_are_chosen.enter_context(closing(create_server(("127.0.0.1", 0)))) for _ in names]
-        ports = [str(server.getsockname()[1]) for server in sockets]
-    return {f"ENSEMBLE_{name}_PORT": port for name, port in zip(names, ports, strict=True)}
+    ports = free_ports(len(names))
+    return {f"ENSEMBLE_{name}_PORT": str(port) for name, port in zip(names, ports, strict=True)}
 
 
 def _metrics(container: str, environment: dict[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.free_ports import free_ports
 from ensemble.kafka.registry import register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry
 from ensemble.messages import encoder_for
@@ -57,8 +57,7 @@ class Process:
 
 @contextmanager
 def running(name: str, log: Path, **environment: str) -> Iterator[Process]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     foreign = ("ENSEMBLE_", "KAFKA_", "SCHEMA_REGISTRY_")
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     command = [sys.executable, "-m", "tests.support.two_releases", name]

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble import Service
+from ensemble.free_ports import free_ports
 from tests.integration.conftest import Shop
 from tests.support.kafka_cluster import Cluster
 from tests.support.kafka_harness import ServiceProcess, paused, wait_for
@@ -56,14 +57,8 @@ def test_a_topic_with_the_wrong_cleanup(shop: Shop) -> None:
     assert f"{shop.name}.account-changelog has cleanup.policy delete, not compact" in refusal(shop.process())
 
 
-def unused_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def test_a_broker_that_is_down(shop: Shop) -> None:
-    shop.bootstrap = f"127.0.0.1:{unused_port()}"
+    shop.bootstrap = f"127.0.0.1:{free_ports(1)[0]}"
     message = refusal(shop.process(startup_timeout_s=2))
     assert f"cannot reach Kafka at {shop.bootstrap}" in message
     assert "KAFKA_BOOTSTRAP_SERVERS" in message
@@ -126,7 +121,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_health_and_metrics_tell_what_the_loop_does(shop: Shop) -> None:
-    port = unused_port()
+    [port] = free_ports(1)
     process = shop.process(http_port=port)
     wait_for(lambda: get(port, "/readyz")[0] == 200, "the service to be ready")
     assert get(port, "/livez")[0] == 200

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import socket
 import subprocess
 import tarfile
 import tempfile
@@ -18,6 +17,7 @@ from jgo.maven import MavenContext
 
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.java import find_java
+from ensemble.free_ports import free_ports
 
 VERSION = "3.0.9"
 SHA256 = "2b28181501a20cbf6efcd77f9b7153908fc01f3d3a7c32024c0bd9e1b04c8a43"
@@ -31,8 +31,7 @@ class Apicurio:
 
     def __init__(self, home: Path, bootstrap: str, log: Path) -> None:
         self._home, self._log = home, log
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}/apis/ccompat/v7"
         self._environment = {**os.environ, **_settings(self.port, bootstrap, log.parent.name)}
         self._process: subprocess.Popen[bytes] | None = None

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ensemble.embedded.progress import OnProgress, Step, on_stderr
 from ensemble.embedded.running import Running, started_at
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
+from ensemble.free_ports import free_ports
 
 LOGGING = Path(__file__).with_name("log4j2.yaml")
 START_LIMIT_S = 60.0
@@ -118,8 +118,8 @@ class EmbeddedKafka:
     def _start_on_free_ports(self, jvm: Jvm) -> Running:
         for _ in range(PORT_ATTEMPTS - 1):
             with contextlib.suppress(PortTakenError):
-                return self._launch(jvm, free_ports())
-        return self._launch(jvm, free_ports())
+                return self._launch(jvm, Ports(*free_ports(2)))
+        return self._launch(jvm, Ports(*free_ports(2)))
 
     def _launch(self, jvm: Jvm, ports: Ports) -> Running:
         descriptor = lock(self._layout)
@@ -168,9 +168,3 @@ class EmbeddedKafka:
             f"Kafka did not start: {cause_of_end(self._layout)}. Its log is {self._layout.log}; "
             f"if its data are damaged, remove {self._layout.directory}."
         )
-
-
-def free_ports() -> Ports:
-    """Return two loopback ports that no process listens on now."""
-    with socket.create_server((HOST, 0)) as one, socket.create_server((HOST, 0)) as other:
-        return Ports(one.getsockname()[1], other.getsockname()[1])

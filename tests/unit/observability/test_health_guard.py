@@ -1,7 +1,6 @@
 """Who may ask for health and metrics, how much, and how often."""
 
 import http.client
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -10,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from ensemble.free_ports import free_ports
 from ensemble.observability.health import Guard, HealthServer
 from ensemble.settings import RuntimeSettings
 
@@ -23,8 +23,7 @@ def serve() -> Iterator[Serve]:
 
         def start(guard: Guard, clock: Callable[[], float] = time.monotonic) -> Ask:
             server = HealthServer(str, lambda: "restoring state", CollectorRegistry(), guard, clock=clock)
-            with closing(socket.create_server(("127.0.0.1", 0))) as free:
-                port = free.getsockname()[1]
+            [port] = free_ports(1)
             server.start("127.0.0.1", port)
             at_end.callback(server.stop)
             return lambda path, **more: ask(port, path, **more)
@@ -88,8 +87,7 @@ def test_what_is_too_large_is_not_read(serve: Serve) -> None:
 
 def test_a_note_is_told_though_all_is_well() -> None:
     server = HealthServer(str, str, CollectorRegistry(), note=lambda: "the clock is wrong")
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    [port] = free_ports(1)
     server.start("127.0.0.1", port)
     status, body = ask(port, "/readyz")
     server.stop()
