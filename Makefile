@@ -27,11 +27,11 @@ logs: ## Follow the logs of the containers (ARGS=payment for one service)
 ps: ## Show the containers, and whether they are healthy
 	$(COMPOSE) ps $(ARGS)
 
-test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses)
-	$(PYTHON_OF_VENV) -m pytest $(ARGS)
+test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses; "-n 0" in one process)
+	$(PYTHON_OF_VENV) -m pytest -n auto $(ARGS)
 
 test-unit: venv ## Run the tests that need no broker
-	$(PYTHON_OF_VENV) -m pytest -m "unit or component" $(ARGS)
+	$(PYTHON_OF_VENV) -m pytest -n auto -m "unit or component" $(ARGS)
 
 test-containers: venv ## Run the tests that need a container engine: the image, compose, a broker in a container
 	$(PYTHON_OF_VENV) -m pytest tests/containers --kafka=containers $(ARGS)

@@ -1,12 +1,14 @@
 """Markers by folder, and the Kafka that all tests share."""
 
 import os
+import random
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.kafka_cluster import CHOICES, Cluster, KafkaChoice, choose, cluster_for_tests, detect_engine
 
@@ -16,19 +18,33 @@ NOWHERE = "1"
 KAFKA_CHOICE = pytest.StashKey[KafkaChoice]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if pluginmanager.hasplugin("xdist"):
+        from tests.support import parallel
+
+        pluginmanager.register(parallel)
     parser.addoption("--kafka", choices=CHOICES, help="Which Kafka the tests run on; the report's header says which.")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    settings.register_profile("shared machine", deadline=None)  # how long an example takes is the neighbours' affair
-    settings.load_profile("shared machine")
+    _load_hypothesis_profile(config)
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
     config.stash[KAFKA_CHOICE] = choose(config.getoption("--kafka"), os.environ, detect_engine)
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    return str(config.stash[KAFKA_CHOICE])
+def _load_hypothesis_profile(config: pytest.Config) -> None:
+    """Try other examples in each run, on whatever machine; a seed that is given tries the same ones again."""
+    patient: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("shared machine", derandomize=False, print_blob=True, **patient)
+    settings.load_profile("shared machine")
+    if config.option.hypothesis_seed is None:  # workers are given the seed of the process that started them
+        config.option.hypothesis_seed = random.randrange(2**32)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    seed = config.option.hypothesis_seed
+    return [str(config.stash[KAFKA_CHOICE]), f"examples: --hypothesis-seed={seed} tries the same ones again"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

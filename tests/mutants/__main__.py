@@ -101,7 +101,7 @@ def _verdict(tree: Path, mutant: Mutant, environment: dict[str, str]) -> Verdict
 
 
 def _run(tree: Path, finder: Sequence[str], environment: dict[str, str]) -> FinderRun:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *finder]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *finder]
     paths = os.pathsep.join([str(tree), str(tree / "libs")])
     variables = {**os.environ, **environment, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     try:

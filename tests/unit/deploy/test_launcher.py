@@ -89,7 +89,9 @@ def test_packages_of_others_that_are_called_the_same_are_not_found(tmp_path: Pat
     assert result.stdout == f"{root}/libs:{root} unset\n"
 
 
-@pytest.mark.parametrize("content", ["", "1\n", f"{os.getpid()}\n", "not a number"])
+@pytest.mark.parametrize(
+    "content", ["", "1\n", f"{os.getpid()}\n", "not a number"], ids=["empty", "a process", "this process", "no number"]
+)
 def test_a_lock_that_nobody_holds_is_taken(tmp_path: Path, content: str) -> None:
     launcher = copy_of_checkout(tmp_path / "checkout")
     (launcher.parent / ".venv.lock").write_text(content)

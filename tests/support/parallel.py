@@ -1,0 +1,77 @@
+"""How `pytest -n` spreads the suite over its workers: units that stay together, the longest ones first."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+_SHARING: Final = (
+    r"tests/end_to_end/test_(?!chaos|drills)",  # one system, and test_verified.py judges what the others did to it
+    r"tests/integration/test_operator_",  # one flow
+    r"tests/contract/test_port_",  # one service
+)
+_ALONE: Final = re.compile(
+    r"tests/end_to_end/test_(chaos|drills)\.py::"
+    r"|tests/integration/test_(?!security|verify_kafka)\w+\.py::"  # the broker of its worker is all that they share
+)
+_LONGEST: Final = (
+    "tests/end_to_end/",
+    "tests/integration/test_tutorial.py",
+    "tests/integration/test_security.py",
+    "tests/integration/test_verify_kafka.py",
+    "tests/integration/test_cli_demo.py",
+    "tests/integration/test_operator_",
+    "tests/integration/test_registry_process.py",
+    "tests/integration/",
+    "tests/contract/",
+)
+_MOST_WORKERS: Final = 8
+"""Each may run a Kafka of its own."""
+
+
+def unit_of(test: str) -> str:
+    """Return the name of the unit of tests, run one after the other by one worker, to which this test belongs."""
+    shared = next((pattern for pattern in _SHARING if re.match(pattern, test)), "")
+    return shared or (test if _ALONE.match(test) else test.partition("::")[0])
+
+
+def rank(test: str) -> int:
+    """Return the place of the test's unit in the queue; what takes long has to begin early."""
+    return next((place for place, start in enumerate(_LONGEST) if test.startswith(start)), len(_LONGEST))
+
+
+def worker_count(tests: Sequence[str], cores: int) -> int:
+    """Return how many workers run what the command line names: two a core, since most tests wait for a Kafka.
+
+    0, which is this process, for single tests: they end before workers are ready.
+    """
+    return 0 if tests and all("::" in test for test in tests) else min(2 * cores, _MOST_WORKERS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist reads it
+    return worker_count(config.args, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: rank(item.nodeid))
+
+
+class UnitScheduling(LoadScopeScheduling):
+    """Gives each worker the next unit of the queue."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling:
+    config.option.loadscopereorder = False  # the queue has its order
+    return UnitScheduling(config, log)

@@ -1,0 +1,39 @@
+"""What `pytest -n` keeps together, and what it begins with."""
+
+import pytest
+
+from tests.support.parallel import rank, unit_of, worker_count
+
+FLOW = "tests/end_to_end/test_verified.py::test_nothing_was_lost_or_done_twice"
+CHAOS = "tests/end_to_end/test_chaos.py::test_every_order_ends_whatever_breaks[everything]"
+SLOTS = "tests/integration/test_slots.py::test_the_newer_process_wins"
+SECURE = "tests/integration/test_security.py::test_a_wrong_password"
+UNIT = "tests/unit/kafka/test_groups.py::test_a_group"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_together"),
+    [
+        pytest.param(FLOW, "tests/end_to_end/test_orders.py::test_an_order", True, id="one system"),
+        pytest.param(FLOW, CHAOS, False, id="a system of its own"),
+        pytest.param(CHAOS, CHAOS.replace("everything", "given-up"), False, id="one after the other would take long"),
+        pytest.param(SLOTS, f"{SLOTS}_again", False, id="any worker's broker"),
+        pytest.param(SECURE, SECURE.replace("wrong", "right"), True, id="one secure broker"),
+        pytest.param(UNIT, UNIT.replace("a_group", "no_group"), True, id="one file"),
+        pytest.param(UNIT, UNIT.replace("groups", "topics"), False, id="two files"),
+    ],
+)
+def test_what_shares_a_fixture_stays_together(one: str, other: str, *, are_together: bool) -> None:
+    assert (unit_of(one) == unit_of(other)) is are_together
+
+
+def test_what_takes_longest_begins_first() -> None:
+    assert sorted([UNIT, SLOTS, SECURE, FLOW], key=rank) == [FLOW, SECURE, SLOTS, UNIT]
+
+
+@pytest.mark.parametrize(
+    ("tests", "cores", "count"),
+    [([], 2, 4), (["tests/unit"], 2, 4), ([], 64, 8), ([SLOTS], 2, 0), ([SLOTS, "tests/unit"], 2, 4)],
+)
+def test_single_tests_run_in_this_process(tests: list[str], cores: int, count: int) -> None:
+    assert worker_count(tests, cores) == count
