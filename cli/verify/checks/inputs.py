@@ -35,15 +35,16 @@ def duties_of(message: Message) -> tuple[Duty, ...]:
 
 
 def _repeats(snapshot: Snapshot) -> frozenset[Position]:
-    """Return messages that came again under the same id, on topics where that is legal."""
+    """Return messages that came again from the same source under the same id, on topics where that is legal."""
     repeats: set[Position] = set()
     for (topic, _), messages in snapshot.messages.items():
         if topic in EXTERNAL_TOPICS:
-            ids: set[str] = set()
+            seen: set[tuple[bytes | None, str, str]] = set()
             for message in messages:
-                if message.message_id in ids:
+                identity = (message.key, message.source, message.message_id)
+                if identity in seen:
                     repeats.add(message.position)
-                ids.add(message.message_id)
+                seen.add(identity)
     return frozenset(repeats)
 
 

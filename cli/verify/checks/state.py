@@ -27,10 +27,12 @@ def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[st
     types = frozenset(snapshot.orders.get(order_id, NONE))
     if snapshot.is_whole:
         yield from _steps(state, types)
+        if state.status == "completed" and "DispatchStock" not in types:
+            yield "is completed, but DispatchStock was not sent"
         yield from _settled(snapshot, order_id, state)
     match state.status:
         case "completed":
-            yield from _of_completed(state, types)
+            yield from _of_completed(state)
         case "cancelled":
             yield from _of_cancelled(state, types)
         case "compensation_failed" if not state.owed:
@@ -68,11 +70,9 @@ def _settled(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[
             yield f"says that step {name} was settled by hand, but no SettleOrder names it"
 
 
-def _of_completed(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
+def _of_completed(state: StateRecord) -> Iterator[str]:
     if missing := sorted(STEPS.keys() - set(state.done)):
         yield f"is completed without {', '.join(missing)}"
-    if "DispatchStock" not in types:
-        yield "is completed, but DispatchStock was not sent"
     if state.undone:
         yield f"is completed, although {', '.join(state.undone)} was undone"
 

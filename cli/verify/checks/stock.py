@@ -131,7 +131,7 @@ def _differences(fact: Message, sent: Message) -> Iterator[str]:
 def _judge(snapshot: Snapshot, order_id: str, holding: Holding) -> Iterator[str]:
     placed = snapshot.accepted.get(order_id)
     if placed is None:
-        if any(snapshot.in_cut(fact) for fact in snapshot.of_order(order_id, "StockReserved")):
+        if snapshot.is_whole and any(map(snapshot.in_cut, snapshot.of_order(order_id, "StockReserved"))):
             yield "stock is reserved for it, but nobody placed it"
         return
     ordered = _ordered(placed)

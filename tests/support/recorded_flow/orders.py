@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
 from tests.support.recorded_flow.records import WrittenRecord
@@ -19,6 +20,28 @@ PAYMENT = {"amount": DUE, "currency": "EUR", "payment_token": "tok_approve", "ex
 EVENTS_OF = {"order": "orders.events", "payment": "payments.events", "inventory": "inventory.events"}
 UNDO = {"reason": "asked to", "attempt": 1}
 BY_HAND = {"requested_by": "anna", "reason": "audit"}
+ANY_FIELDS: dict[str, Any] = {
+    **TERMS,
+    **PAYMENT,
+    **UNDO,
+    **BY_HAND,
+    "order_id": "o-any",
+    "placed_at": 1,
+    "charge_id": None,
+    "shipment_id": "s-any",
+    "steps": ["payment"],
+    "sku": "tea",
+    "quantity": 1,
+    "sequence": 1,
+    "receipt_id": "r-any",
+    "command": "ProcessPayment",
+    "command_id": "any",
+    "service": "payment",
+    "error": "E",
+    "message": "m",
+    "attempts": 1,
+}
+"""A value for each field that a message of the flow must have."""
 
 
 def receive(flow: RecordedFlow, quantity: int = 100) -> None:

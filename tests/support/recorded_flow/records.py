@@ -58,6 +58,9 @@ class WrittenRecord:
     def headers(self) -> list[tuple[str, bytes]]:
         return list(self.headers_now.items())
 
+    def header_texts(self) -> dict[str, str]:
+        return {name: value.decode() for name, value in self.headers_now.items()}
+
     @property
     def message_id(self) -> str:
         return self.headers_now["ce_id"].decode()

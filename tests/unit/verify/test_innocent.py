@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from cli.verify.collector import MOST_SEEN
+from cli.verify.flow import LEDGER, MESSAGE_TOPICS
 from cli.verify.judgement import judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
 from tests.support.recorded_flow.flow import RecordedFlow
@@ -16,18 +18,20 @@ from tests.support.recorded_flow.orders import (
     TERMS,
     asked_for_payment,
     clean_flow,
+    complete,
     decide,
     pay,
     place,
+    reserve,
     settle_by_hand,
     told_of,
 )
-from tests.support.recorded_flow.records import WrittenRecord, as_deadline
+from tests.support.recorded_flow.records import as_deadline
 
 
 def same_message_again(flow: RecordedFlow) -> None:
     first = flow.last("PlaceOrder", "o-fast")
-    flow.write("orders.commands", "PlaceOrder", "o-fast", first.fields, **_headers(first))
+    flow.write("orders.commands", "PlaceOrder", "o-fast", first.fields, **first.header_texts())
 
 
 def same_order_from_outside_again(flow: RecordedFlow) -> None:
@@ -145,6 +149,59 @@ def paused_and_resumed(flow: RecordedFlow) -> None:
     decide(flow, "o-new", -1, "resume", "ProcessPayment")
 
 
+def closed_again_when_asked_again(flow: RecordedFlow) -> None:
+    cause = flow.last("ShipmentScheduled", "o-done")
+    again = flow.by("orchestrator", "orders.commands", "CompleteOrder", cause, order_id="o-done")
+    flow.by("order", "orders.events", "OrderCompleted", again, order_id="o-done")
+
+
+def state_deleted_long_after_the_end(flow: RecordedFlow) -> None:
+    flow.state("o-done", "").is_tombstone = True
+
+
+def late_event_that_a_full_memory_has_no_room_for(flow: RecordedFlow) -> None:
+    answered_again(flow)
+    state = flow.last("OrderState", "o-done").fields
+    state["seen"] = [*state["seen"][:-1], *[state["seen"][0]] * MOST_SEEN][:MOST_SEEN]
+
+
+def noted_at_the_place_of_a_copy(flow: RecordedFlow) -> None:
+    request = flow.last("RequestCancellation", "o-undone")
+    copy = flow.write(request.topic(), request.type, "o-undone", request.fields, **request.header_texts())
+    for state in flow.all("OrderState", "o-undone"):
+        for seen in state.fields["seen"]:
+            seen["offset"] = copy.offset() if seen["message_id"] == request.message_id else seen["offset"]
+
+
+def garbage_not_read_yet(flow: RecordedFlow) -> None:
+    garbage = flow.outside("orders.commands", "PlaceOrder", "o-bad")
+    garbage.raw_value = b"garbage"
+    flow.unread("order", garbage)
+
+
+def reservation_closed_before_it_was_made(flow: RecordedFlow) -> None:
+    flow.fact("ReservationClosed", flow.last("CancelShipment", "o-declined"), order_id="o-declined", reason="declined")
+
+
+def dispatch_not_read_yet(flow: RecordedFlow) -> None:
+    complete(flow, "o-late")
+    flow.drop(*list(flow.all("StockDispatched", "o-late")))
+    flow.unread("inventory", flow.last("DispatchStock", "o-late"))
+
+
+def free_order_that_is_not_shipped_yet(flow: RecordedFlow) -> None:
+    placed = place(flow, "o-free")
+    free = {"lines": [{**line, "unit_price": 0} for line in placed.fields["lines"]]}
+    flow.last("PlaceOrder", "o-free").fields |= free
+    placed.fields |= free
+    request = asked_for_payment(flow, placed)
+    flow.committed.clear()
+    answer = {"order_id": "o-free", "amount": 0, "currency": "EUR", "charge_id": None}
+    paid = flow.by("payment", "payments.events", "PaymentConfirmed", request, **answer)
+    flow.state("o-free", "fulfilled", paid, step="reservation", done=["payment"])
+    flow.unread("shipping", reserve(flow, paid))
+
+
 @pytest.mark.parametrize(
     "happens",
     [
@@ -163,6 +220,14 @@ def paused_and_resumed(flow: RecordedFlow) -> None:
         large_garbage_put_aside,
         failed_command,
         cancelled_before_anything_was_captured,
+        closed_again_when_asked_again,
+        state_deleted_long_after_the_end,
+        late_event_that_a_full_memory_has_no_room_for,
+        noted_at_the_place_of_a_copy,
+        garbage_not_read_yet,
+        reservation_closed_before_it_was_made,
+        dispatch_not_read_yet,
+        free_order_that_is_not_shipped_yet,
     ],
 )
 def test_says_nothing(happens: Callable[[RecordedFlow], object]) -> None:
@@ -271,6 +336,43 @@ def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
     assert "payments.commands" in notes(cut_off)[0]
 
 
+def test_orders_of_which_only_ledger_provider_and_state_are_left_are_not_judged() -> None:
+    # given a clean flow, all topics of which but the ledger have outlived their retention
+    flow = clean_flow()
+    expired = [topic for topic in MESSAGE_TOPICS if topic != LEDGER]
+    flow.drop(*[record for record in flow.records if record.topic() in expired])
+    snapshot = flow.snapshot()
+    firsts = {place: end for place, end in snapshot.cut.items() if place[0] in expired}
+
+    # then nobody is blamed for what the messages said
+    assert judge(replace(snapshot, firsts={**snapshot.firsts, **firsts})) == ()
+
+
+def test_money_is_not_judged_while_the_provider_is_silent() -> None:
+    assert judge(replace(clean_flow().snapshot(), bookings=None)) == ()
+
+
+def test_orders_under_way_say_what_they_wait_for_before_and_after_the_saga() -> None:
+    # given an order whose announcement was read without a state, one that is not read, and one that is not closed
+    flow = clean_flow()
+    for order_id in ("o-read", "o-new"):
+        place(flow, order_id)
+        flow.drop(flow.last("OrderState", order_id))
+    flow.unread("orchestrator", flow.last("OrderPlaced", "o-new"))
+    flow.drop(flow.last("OrderCompleted", "o-done"))
+
+    # then each says who has to do something
+    awaited = {order.order_id: (order.status, order.waits_for) for order in open_orders(flow.snapshot())}
+    assert awaited["o-done"] == ("completed", "the order service, which has yet to close it")
+    assert awaited["o-new"] == ("placed", f"orchestrator to read {_place_of(flow, 'o-new')}")
+    assert awaited["o-read"] == ("placed", f"nothing known: orchestrator has read {_place_of(flow, 'o-read')}")
+
+
+def _place_of(flow: RecordedFlow, order_id: str) -> str:
+    topic, partition, offset = flow.last("OrderPlaced", order_id).at
+    return f"OrderPlaced {topic}[{partition}]@{offset}"
+
+
 def test_what_lies_behind_the_cut_is_not_judged() -> None:
     flow = clean_flow()
     before = dict(flow.ends)
@@ -280,7 +382,3 @@ def test_what_lies_behind_the_cut_is_not_judged() -> None:
 
     assert judge(flow.snapshot(full)) == ()
     assert judge(flow.snapshot())
-
-
-def _headers(record: WrittenRecord) -> dict[str, str]:
-    return {name: value.decode() for name, value in record.headers_now.items()}

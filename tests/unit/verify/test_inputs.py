@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 
-from cli.verify.flow import SENT_AGAIN
+from cli.verify.excuses import TERMS as COMPARED
+from cli.verify.flow import DUTIES, KEY_OF, SENT_AGAIN, TYPES_OF
+from cli.verify.placement import partition_of
 from contracts.catalogue import CATALOGUE
 from ensemble.messages import Command
-from tests.support.recorded_flow.flow import DUE, RecordedFlow
-from tests.support.recorded_flow.orders import violation_lines_with
+from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
+from tests.support.recorded_flow.orders import ANY_FIELDS, TERMS, clean_flow, place, violation_lines_with
+from tests.support.recorded_flow.records import PARTITIONS
 
 
 def place_order_lost(flow: RecordedFlow) -> None:
@@ -64,6 +68,30 @@ def packing_never_begun(flow: RecordedFlow) -> None:
             record.fields["packaging"] = False
 
 
+def event_never_noted_by_a_long_memory(flow: RecordedFlow) -> None:
+    """The state had room for one message more."""
+    event_never_noted(flow)
+    state = flow.last("OrderState", "o-undone").fields
+    state["seen"] = [*state["seen"], *[state["seen"][-1]] * 31][:31]
+
+
+def order_of_another_shop_taken_for_a_copy(flow: RecordedFlow) -> None:
+    """Two shops number their orders alike, and the keys of both share a partition."""
+    first = next(flow.all("PlaceOrder", "o-done"))
+    partition = first.at[1]
+    order_id = next(
+        name for number in count() if partition_of((name := f"o-{number}").encode(), PARTITIONS) == partition
+    )
+    fields = {**first.fields, "order_id": order_id}
+    flow.outside("orders.commands", "PlaceOrder", order_id, **fields).set_header("ce_id", first.message_id)
+
+
+def shipment_of_an_express_order_that_only_another_message_planned(flow: RecordedFlow) -> None:
+    """Shipping knows the order, and has answered nothing."""
+    place(flow, "o-new", speed="express")
+    flow.drop(flow.last("InitiatePackaging", "o-new"), flow.last("ShipmentScheduled", "o-new"))
+
+
 def garbage_ignored(flow: RecordedFlow) -> None:
     flow.outside("orders.commands", "PlaceOrder", "o-bad").raw_value = b"garbage"
 
@@ -98,6 +126,13 @@ def torn_transaction(flow: RecordedFlow) -> None:
             "inventory has read it, but there is no ReservationConfirmed or ReservationRejected from it",
         ),
         (packing_never_begun, "inputs", "InitiatePackaging"),
+        (event_never_noted_by_a_long_memory, "inputs", "there is no trace in its state"),
+        (order_of_another_shop_taken_for_a_copy, "inputs", "no OrderPlaced from it"),
+        (
+            shipment_of_an_express_order_that_only_another_message_planned,
+            "inputs",
+            "shipping has read it, but there is no ShipmentScheduled from it",
+        ),
         (garbage_ignored, "inputs", "no dead letter of order: the first byte"),
         (tombstone_ignored, "inputs", "it is a tombstone"),
         (dead_letter_that_took_effect, "inputs", "and yet AttemptCharge"),
@@ -106,6 +141,45 @@ def torn_transaction(flow: RecordedFlow) -> None:
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     assert expected in violation_lines_with(plant, check)
+
+
+@pytest.mark.parametrize(("kind", "reader"), [(kind, duty.reader) for kind in DUTIES for duty in DUTIES[kind]])
+def test_finds_a_message_of_every_type_that_a_reader_has_swallowed(kind: str, reader: str) -> None:
+    # given a message of an order that nobody has heard of, and no trace of it
+    flow = clean_flow()
+    topic, fields = next(topic for topic in TYPES_OF if kind in TYPES_OF[topic]), {**ANY_FIELDS, "order_id": "o-lost"}
+    flow.outside(topic, kind, fields[KEY_OF[topic]], **fields)
+
+    # when it is judged, then each reader that owes something is told of
+    lines = [line for line in flow.violation_lines("inputs").splitlines() if line.startswith(f"{kind} {topic}")]
+    assert [line for line in lines if f"{reader} has read it, but there is no" in line]
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [(kind, *pair) for kind, duties in DUTIES.items() for duty in duties for pair in duty.together],
+)
+def test_finds_each_half_of_a_torn_transaction(kind: str, one: str, other: str) -> None:
+    # given an order whose message had both effects, and has lost the one
+    flow = clean_flow()
+    order_id = "o-fast" if kind == "OrderPlaced" else "o-done"
+    flow.drop(*list(flow.all(other, order_id)))
+
+    # then the other one is told to be alone
+    assert f"{one} follows from it without {other}: a transaction was torn" in flow.violation_lines("inputs")
+
+
+@pytest.mark.parametrize("term", COMPARED)
+def test_finds_another_order_under_a_known_id_that_was_swallowed(term: str) -> None:
+    # given a second order under the id of a first, which differs in one term
+    others = {"lines": list(LINES[:1]), "currency": "USD", "shipping_speed": "express"}
+    flow = clean_flow()
+    flow.outside(
+        "orders.commands", "PlaceOrder", "o-done", **{**TERMS, "order_id": "o-done", term: others.get(term, "x")}
+    )
+
+    # then the first is no excuse for silence
+    assert "PlaceOrder orders.commands" in flow.violation_lines("inputs")
 
 
 def test_every_command_that_counts_its_attempts_may_be_answered_by_a_later_one() -> None:

@@ -51,12 +51,29 @@ def refunded_twice(flow: RecordedFlow) -> None:
     flow.bookings.append(refund._replace(key="again"))
 
 
+def refunded_from_another_charge(flow: RecordedFlow) -> None:
+    flow.bookings = [
+        booking._replace(charge_key="o-else:charge") if booking.kind == "refund" else booking
+        for booking in flow.bookings
+    ]
+
+
+def kept_while_only_goods_are_owed(flow: RecordedFlow) -> None:
+    never_refunded(flow)
+    flow.drop(flow.last("OrderCancelled", "o-undone"))
+    flow.last("OrderState", "o-undone").fields |= {"status": "compensation_failed", "owed": ["reservation"]}
+
+
 def charge_of_nobodys_order(flow: RecordedFlow) -> None:
     flow.book("charge", "o-unknown", "captured")
 
 
 def confirmed_amount_that_was_not_taken(flow: RecordedFlow) -> None:
     flow.last("PaymentConfirmed", "o-done").fields["amount"] = 7
+
+
+def confirmed_under_a_charge_that_never_was(flow: RecordedFlow) -> None:
+    flow.last("PaymentConfirmed", "o-done").fields["charge_id"] = "ch-none"
 
 
 def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
@@ -75,8 +92,11 @@ def refund_told_that_was_not_given(flow: RecordedFlow) -> None:
         (never_refunded, "money", "o-undone is cancelled, but 10.00 EUR is held"),
         (declined_and_charged, "money", "o-declined is cancelled, but 10.00 EUR is held"),
         (refunded_twice, "money", "20.00 EUR was given back"),
+        (refunded_from_another_charge, "money", "given back for o-else:charge, under which 0.00 EUR was taken"),
+        (kept_while_only_goods_are_owed, "money", "o-undone is cancelled, but 10.00 EUR is held"),
         (charge_of_nobodys_order, "money", "no message names this order"),
         (confirmed_amount_that_was_not_taken, "money", "says 0.07 EUR captured"),
+        (confirmed_under_a_charge_that_never_was, "money", "captured as ch-none, which the provider does not know"),
         (refund_told_that_was_not_given, "money", "says 0.00 EUR given back"),
     ],
 )

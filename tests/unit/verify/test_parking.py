@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cli.verify.flow import PARKED
 from cli.verify.judgement import count
 from cli.verify.progress import open_orders
 from tests.support.recorded_flow.flow import RecordedFlow
@@ -23,7 +24,7 @@ from tests.support.recorded_flow.parking import (
     resolve,
     succeed,
 )
-from tests.support.recorded_flow.records import encoded
+from tests.support.recorded_flow.records import PARTITIONS, encoded
 
 REDRIVE = {"parking_key": ORDER, "generation": 0, "headers": [], "redriven_from": "payment.dead-letter/0/0"}
 
@@ -166,6 +167,29 @@ def undone_in_the_batch_that_parked_it(flow: RecordedFlow) -> None:
     free(flow, record)
 
 
+def closed_by_an_undo(flow: RecordedFlow) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, "closed")
+    free(flow, record)
+
+
+def redriven_long_after_it_was_skipped(flow: RecordedFlow) -> None:
+    """It held nothing back, so the later one went first."""
+    first, second = command(flow), command(flow, attempt=2)
+    flow.dead_letter("payment", first)
+    succeed(flow, second)
+    told_of(flow, "payment", first, "payment_pending")
+    resolve(flow, first, "redriven")
+    succeed(flow, first)
+
+
+def receipt_given_up(flow: RecordedFlow) -> None:
+    """Nobody waits for its answer."""
+    fields = {"warehouse_id": "berlin", "sku": "tea", "quantity": 1}
+    flow.dead_letter("inventory", flow.outside("inventory.commands", "ReceiveStock", "berlin", **fields))
+
+
 def paused_by_policy(flow: RecordedFlow) -> None:
     """No dead letter, but its sender knows."""
     record = command(flow)
@@ -201,6 +225,9 @@ def not_read_yet(flow: RecordedFlow) -> None:
         moved_to_the_front,
         undone_while_it_waited,
         undone_in_the_batch_that_parked_it,
+        closed_by_an_undo,
+        redriven_long_after_it_was_skipped,
+        receipt_given_up,
         paused_by_policy,
         carried_out,
         not_read_yet,
@@ -251,6 +278,22 @@ def redriven_without_effect(flow: RecordedFlow) -> None:
     free(flow, record)
 
 
+def edited_before_it_was_redriven(flow: RecordedFlow) -> None:
+    edited_and_given_up_again(flow)
+    letters = [record for record in flow.records if record.topic() == "payment.dead-letter"]
+    letters[0].raw_value = letters[-1].raw_value
+
+
+def undone_without_a_wait(flow: RecordedFlow) -> None:
+    undone_while_it_waited(flow)
+    flow.drop(*[record for record in flow.records if record.topic() == f"payment{PARKED}"])
+
+
+def undo_not_read_yet(flow: RecordedFlow) -> None:
+    undone_while_it_waited(flow)
+    flow.unread("payment", flow.last("RefundPayment", ORDER))
+
+
 def redriven_by_nobody(flow: RecordedFlow) -> None:
     given_up_and_waits(flow)
     letter = dead_letter(flow, flow.last("ProcessPayment", ORDER))
@@ -274,6 +317,16 @@ def overtaken(flow: RecordedFlow) -> None:
     succeed(flow, first)
 
 
+def answered_by_another_partition(flow: RecordedFlow) -> None:
+    carried_out(flow)
+    flow.last("OperationDone").fields["partition"] = 2
+
+
+def answered_something_else(flow: RecordedFlow) -> None:
+    carried_out(flow)
+    flow.last("OperationDone").fields["operation_id"] = "op-9"
+
+
 def never_answered(flow: RecordedFlow) -> None:
     ask(flow, "PauseWork", scope="command", name="ProcessPayment")
 
@@ -287,15 +340,32 @@ def never_answered(flow: RecordedFlow) -> None:
         (handled_while_it_waits, "inputs", "waits parked at payment, and yet AttemptCharge"),
         (handled_although_discarded, "inputs", "is a dead letter of payment, and yet AttemptCharge"),
         (redriven_without_effect, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
+        (edited_before_it_was_redriven, "dead letters", "its value is not that of"),
+        (undone_without_a_wait, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
+        (undo_not_read_yet, "inputs", "no AttemptCharge or PaymentConfirmed or PaymentDeclined from it"),
         (redriven_by_nobody, "dead letters", "was redriven 1 times, which nobody has asked for"),
         (sender_not_told, "dead letters", "gave it up 1 times, and told its sender 0 times"),
         (sender_told_for_nothing, "dead letters", "but payment has not given it up"),
         (overtaken, "order per key", "that lies behind it took effect"),
-        (never_answered, "operations", "payment has read it, and has not answered"),
+        (answered_by_another_partition, "operations", "PauseWork payment.control[1]@0 payment has read it"),
+        (answered_something_else, "operations", "PauseWork payment.control[1]@0 payment has read it"),
+        (never_answered, "operations", "PauseWork payment.control[1]@0 payment has read it, and has not answered"),
     ],
 )
 def test_finds(plant: Callable[[RecordedFlow], None], check: str, expected: str) -> None:
     assert expected in violation_lines_with(plant, check)
+
+
+@pytest.mark.parametrize("happens", [let_go, redriven_by_nobody, vanished])
+def test_what_a_compacted_changelog_no_longer_tells_is_not_blamed(happens: Callable[[RecordedFlow], None]) -> None:
+    # given a changelog of parked records whose beginning is gone
+    flow = clean_flow()
+    flow.ends |= {(f"payment{PARKED}", partition): 5 for partition in range(PARTITIONS)}
+    happens(flow)
+
+    # then nobody is blamed for a decision that lay there
+    assert flow.violation_lines("dead letters") == ""
+    assert "nobody has decided" not in flow.violation_lines("inputs")
 
 
 def test_an_order_whose_key_is_parked_says_so() -> None:

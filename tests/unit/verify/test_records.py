@@ -19,6 +19,17 @@ def trace_missing(flow: RecordedFlow) -> None:
     del flow.last("OrderCompleted", "o-done").headers_now["traceparent"]
 
 
+def trace_of_nothing_but_zeros(flow: RecordedFlow) -> None:
+    flow.last("OrderCompleted", "o-done").set_header("traceparent", f"00-{'0' * 32}-{'b' * 16}-01")
+
+
+def two_traces_after_a_message_without_one(flow: RecordedFlow) -> None:
+    del flow.last("PlaceOrder", "o-fast").headers_now["traceparent"]
+    again = flow.last("OrderPlaced", "o-fast")
+    copy = flow.write("orders.events", "OrderPlaced", "o-fast", again.fields, **again.header_texts())
+    copy.set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
+
+
 def correlation_broken(flow: RecordedFlow) -> None:
     flow.last("OrderCompleted", "o-done").set_header("ce_correlationid", "another")
 
@@ -35,6 +46,13 @@ def timer_with_a_trace_of_its_own(flow: RecordedFlow) -> None:
     record = flow.last("CompleteOrder", "o-done")
     record.set_header("ce_causationid", "timer/o-done/deadline/5")
     record.set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
+
+
+def timer_with_the_trace_of_another_timer(flow: RecordedFlow) -> None:
+    timer_with_a_trace_of_its_own(flow)
+    other = flow.last("DispatchStock", "o-done")
+    other.set_header("ce_causationid", "timer/o-done/deadline/6")
+    other.set_header("traceparent", f"00-{'a' * 32}-{'b' * 16}-01")
 
 
 def written_by_nobody_here(flow: RecordedFlow) -> None:
@@ -127,10 +145,13 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
     [
         (trace_broken, "traces", "its trace is aaaa"),
         (trace_missing, "traces", "it carries no trace"),
+        (trace_of_nothing_but_zeros, "traces", "it carries no trace"),
+        (two_traces_after_a_message_without_one, "traces", "its trace is aaaa"),
         (correlation_broken, "traces", "its correlation id is another"),
         (cause_that_never_was, "traces", "never-was, is on no topic"),
         (without_a_cause, "traces", "nothing has caused it"),
         (timer_with_a_trace_of_its_own, "traces", "which no other message of o-done has"),
+        (timer_with_the_trace_of_another_timer, "traces", "which no other message of o-done has"),
         (written_by_nobody_here, "traces", "no service of this flow wrote it (source '/cli')"),
         (broken_event_that_nobody_reads, "records", "order_id cannot be read"),
         (fact_on_another_partition, "records", "its key belongs to partition"),

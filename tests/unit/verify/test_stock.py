@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import violation_lines_with
+from tests.support.recorded_flow.orders import clean_flow, complete, violation_lines_with
 
 
 def fact_lost(flow: RecordedFlow) -> None:
@@ -49,6 +49,24 @@ def more_booked_than_sent(flow: RecordedFlow) -> None:
     flow.last("StockReceived").fields["quantity"] += 5
 
 
+def other_goods_booked_than_sent(flow: RecordedFlow) -> None:
+    flow.last("StockReceived").fields["sku"] = "tea"
+
+
+def booked_in_another_warehouse_than_sent(flow: RecordedFlow) -> None:
+    flow.last("ReceiveStock").fields["warehouse_id"] = "paris"
+
+
+def reserved_for_nobody(flow: RecordedFlow) -> None:
+    flow.facts("StockReserved", flow.last("FulfilOrder", "o-done"), "o-nobody")
+
+
+def half_dispatched_before_the_command_was_read(flow: RecordedFlow) -> None:
+    complete(flow, "o-late")
+    flow.drop(flow.last("StockDispatched", "o-late"))
+    flow.unread("inventory", flow.last("DispatchStock", "o-late"))
+
+
 def receipt_booked_twice(flow: RecordedFlow) -> None:
     receipt = flow.last("StockReceived")
     again = {key: receipt.fields[key] for key in ("sku", "quantity", "receipt_id")}
@@ -74,6 +92,10 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
         (cancelled_but_still_reserved, "stock", "o-undone is cancelled, but 1 cup, 2 tea is still reserved"),
         (cancelled_but_dispatched, "stock", "o-undone is cancelled, but 1 cup, 2 tea was dispatched"),
         (more_booked_than_sent, "stock", "books quantity 105, but ReceiveStock"),
+        (other_goods_booked_than_sent, "stock", "books sku tea, but ReceiveStock"),
+        (booked_in_another_warehouse_than_sent, "stock", "books warehouse_id berlin, but ReceiveStock"),
+        (reserved_for_nobody, "stock", "o-nobody stock is reserved for it, but nobody placed it"),
+        (half_dispatched_before_the_command_was_read, "stock", "o-late is completed, but 2 tea was dispatched of"),
         (receipt_booked_twice, "stock", "once more"),
         (
             snapshot_that_disagrees,
@@ -84,3 +106,22 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
 )
 def test_finds(plant: Callable[[RecordedFlow], object], check: str, expected: str) -> None:
     assert expected in violation_lines_with(plant, check)
+
+
+def test_blames_each_fact_that_leaves_less_than_nothing_and_none_that_makes_good() -> None:
+    # given one cup for three orders, the last of which gives its cup back
+    lines = violation_lines_with(more_reserved_than_received, "stock")
+
+    # then the second and the third reservation are told, the release is not
+    assert lines.count("pieces on hand") == 2
+    assert "StockReleased" not in lines
+
+
+def test_what_was_settled_by_hand_may_stay_in_the_warehouse() -> None:
+    # given a cancelled order whose goods never came back, as a person has settled
+    flow = clean_flow()
+    cancelled_but_still_reserved(flow)
+    flow.last("OrderState", "o-undone").fields["settled"] = ["reservation"]
+
+    # then its stock is no violation
+    assert flow.violation_lines("stock") == ""
