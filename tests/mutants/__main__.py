@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ensemble.embedded import EmbeddedKafka, silent
+from tests.mutants.finders import Finding, look_for
 from tests.mutants.planted import Mutant, copied_tree, mutants
+from tests.mutants.random_mistakes import RandomMistake, draw_mistakes
 
 _LIMIT_S: Final = 300
 _FOUND: Final = 1
@@ -58,8 +60,15 @@ def main(
     names: Annotated[list[str] | None, typer.Argument(help="Parts of the names of those to run.")] = None,
     *,
     sample: Annotated[int, typer.Option(help="Run so many, others each day; 0 runs all.")] = 0,
+    by_chance: Annotated[
+        list[str] | None, typer.Option("--random", help="Plant mistakes by chance in this folder or file; repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="For --random: the same seed draws the same mistakes.")] = 1,
+    count: Annotated[int, typer.Option(help="For --random: so many in each folder.")] = 20,
 ) -> None:
     """Exit code 1 when a mistake survives, or when a test fails without one."""
+    if by_chance:
+        raise typer.Exit(_plant_by_chance(draw_mistakes(by_chance, seed, count)))
     selected = sampled([each for each in mutants() if not names or any(name in each.name for name in names)], sample)
     with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(selected, Path(name)) as environment:
         tree = copied_tree(Path(name) / "tree")
@@ -75,6 +84,27 @@ def sampled(candidates: Sequence[Mutant], size: int, day: str = "") -> list[Muta
         return list(candidates)
     chosen = random.Random(day or datetime.now(UTC).date().isoformat()).sample(candidates, size)
     return sorted(chosen, key=lambda mutant: mutant.name)
+
+
+def _plant_by_chance(drawn: dict[str, list[RandomMistake]]) -> int:
+    """Show each mistake with its finder, then the figures by folder. Return 1 when a mistake survived."""
+    findings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        findings.append(finding)
+        typer.echo(
+            f"{'found' if finding.is_found else 'SURVIVED'}  {finding.mistake}\n    {finding.finder or finding.reason}"
+        )
+
+    typer.echo("which test calls what ...", err=True)
+    look_for([mistake for mistakes in drawn.values() for mistake in mistakes], report)
+    found = {finding.mistake for finding in findings if finding.is_found}
+    table = Table("folder", "planted", "found", "%", title=f"{len(findings)} mistakes planted by chance")
+    for folder, mistakes in drawn.items():
+        hits = len(found.intersection(mistakes))
+        table.add_row(folder, str(len(mistakes)), str(hits), f"{100 * hits // max(len(mistakes), 1)}")
+    Console().print(table)
+    return int(len(found) < len(findings))
 
 
 def _are_finders_green(tree: Path, selected: Sequence[Mutant], environment: dict[str, str]) -> bool:
