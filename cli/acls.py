@@ -35,7 +35,8 @@ def compare_with_cluster(access: ClusterClient, others: Others) -> list[dict[str
     """Return the permissions that the services need or have, with their state on the cluster."""
     from ensemble.kafka.admin import acls
 
-    states = acls.compare(access.admin, _needed(others), _who(access))
+    needed = _needed(others)
+    states = access.wait_for("its ACLs", lambda _: acls.compare(access.admin, needed, _who(access)))
     return [_row(state.grant) | {"status": state.status} for state in states]
 
 
@@ -44,8 +45,10 @@ def apply_missing(access: ClusterClient, others: Others, passwords: Path | None)
     from ensemble.kafka.admin import acls, users
 
     if passwords is not None:
-        users.apply(access.admin, [*SERVICES, *others.names], passwords, _who(access))
-    states = acls.apply(access.admin, _needed(others), _who(access))
+        names = [*SERVICES, *others.names]
+        access.wait_for("its users", lambda _: users.apply(access.admin, names, passwords, _who(access)))
+    needed = _needed(others)
+    states = access.wait_for("its ACLs", lambda _: acls.apply(access.admin, needed, _who(access)))
     statuses = {"missing": "granted"}
     return [_row(state.grant) | {"status": statuses.get(state.status, state.status)} for state in states]
 

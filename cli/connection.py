@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-from cli.streams import show_count
+from cli.streams import say, show_count
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _SILENT_S = 2.0
 
 
-def connect(timeout_s: float = 8.0) -> ClusterClient:
+def connect() -> ClusterClient:
     """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
     from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 
     keep_the_client_quiet()
-    return open_client(load(KafkaSettings), timeout_s)
+    return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
 
 
 @cache
@@ -32,7 +32,19 @@ def sources() -> SchemaSourceSelector:
     from ensemble.kafka.registry import schema_sources
     from ensemble.settings import RegistrySettings, load
 
-    return schema_sources(load(RegistrySettings, settle_s=0))
+    return schema_sources(load(RegistrySettings).for_commands(settle_s=0.0), limit_s=patience_s(), on_wait=say_waiting)
+
+
+def patience_s() -> float:
+    """Return how long a command waits for each answer of what may be coming up."""
+    from ensemble.settings import CommandSettings, load
+
+    return load(CommandSettings).startup_timeout_s
+
+
+def say_waiting(reason: str) -> None:
+    """Say what the command waits for. The limit is one for each answer."""
+    say(f"waiting for {reason}")
 
 
 def keep_the_client_quiet() -> None:

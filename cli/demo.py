@@ -25,7 +25,7 @@ from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
 from ensemble.settings import KafkaSettings
 
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0
 
 

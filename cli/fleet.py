@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from cli.service_process import SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
 from ensemble.free_ports import free_ports
+from ensemble.waiting import OnWait, Reminder, ignore
 
 __all__ = [
     "ALL",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 ALL: Final = (SANDBOX, *SERVICES)
-READY_LIMIT_S: Final = 60.0
+READY_LIMIT_S: Final = 300.0
 STOP_LIMIT_S: Final = 20.0
 _STEP_S: Final = 0.05
 
@@ -133,15 +134,16 @@ class Fleet:
         for child in self._children.values():
             child.release(self._variables())
 
-    def await_ready(self, timeout_s: float = READY_LIMIT_S) -> None:
-        """Return when all are ready; FleetError says who is not, and why."""
-        limit = time.monotonic() + timeout_s
+    def await_ready(self, timeout_s: float = READY_LIMIT_S, on_wait: OnWait = ignore) -> None:
+        """Return when all are ready; FleetError says who is not, and why. `on_wait` is told of it meanwhile."""
+        limit, reminder = time.monotonic() + timeout_s, Reminder(on_wait)
         waiting = dict.fromkeys(self.members, "starting")
         while waiting := {name: why for name in waiting if (why := self.state_of(name))}:
             if exits := self.unexpected_exits():
                 raise FleetError(str(exits[0]))
+            reasons = ", ".join(f"{name} ({why})" for name, why in waiting.items())
+            reminder.remind(reasons)
             if time.monotonic() > limit:
-                reasons = ", ".join(f"{name} ({why})" for name, why in waiting.items())
                 raise FleetError(f"not ready after {timeout_s:g} s: {reasons}; logs are in {self.logs}")
             time.sleep(_STEP_S)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from cli.connection import patience_s, say_waiting
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import Problem
 from ensemble.settings import RegistrySettings, load
@@ -11,14 +13,15 @@ from ensemble.topology import Subject, registry_subjects
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
-    from ensemble.kafka.registry import Registration
+    from ensemble.kafka.registry import Patience, Registration
 
 
 def register_all() -> list[Registration]:
     """Register every released version. Raises ConfigurationError without a registry, or if it refuses one."""
     from ensemble.kafka.registry import register_schemas, registry_of_the_environment
 
-    return register_schemas(registry_of_the_environment(), _subjects())
+    with closing(registry_of_the_environment(_patience())) as registry:
+        return register_schemas(registry, _subjects())
 
 
 def registry_problems() -> list[Problem]:
@@ -27,13 +30,20 @@ def registry_problems() -> list[Problem]:
         return []
     from ensemble.kafka.registry import check_registered, registry_of_the_environment
 
-    parts = (reason.partition(": ") for reason in check_registered(registry_of_the_environment(), _subjects()))
+    with closing(registry_of_the_environment(_patience())) as registry:
+        parts = [reason.partition(": ") for reason in check_registered(registry, _subjects())]
     return [Problem(subject, reason) for subject, _, reason in parts]
 
 
 def registry_remark() -> str:
     """Return the remark on a registry that lacks nothing."""
     return "; the registry has them all" if _has_registry() else ""
+
+
+def _patience() -> Patience:
+    from ensemble.kafka.registry import Patience
+
+    return Patience(patience_s(), say_waiting)
 
 
 def _has_registry() -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from cli.connection import keep_the_client_quiet
+from cli.connection import keep_the_client_quiet, patience_s, say_waiting
 from cli.examples import STOCK, WAREHOUSE
 from cli.fleet import Fleet, Member
 
@@ -89,7 +89,7 @@ class Stack:
             self.access = _made_ready(bootstrap)
         self.fleet.release(bootstrap)
         with self.times.measured("services"):
-            self.fleet.await_ready()
+            self.fleet.await_ready(on_wait=lambda reason: self._say(f"waiting for {reason}"))
 
     def _launch(self) -> None:
         self._closing.callback(self.fleet.stop)
@@ -129,7 +129,8 @@ def _made_ready(bootstrap: str) -> ClusterClient:
     from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 
-    access = open_client(load(KafkaSettings, bootstrap_servers=bootstrap), quiet=True)
+    kafka = load(KafkaSettings, bootstrap_servers=bootstrap)
+    access = open_client(kafka, patience_s(), quiet=True, on_wait=say_waiting)
     wrong = [row for row in create_missing(access, _replication(access)) if row["status"].startswith("wrong")]
     if wrong:
         problems = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
@@ -138,7 +139,7 @@ def _made_ready(bootstrap: str) -> ClusterClient:
 
 
 def _replication(access: ClusterClient) -> int:
-    return min(3, len(access.admin.list_topics(timeout=10).brokers))
+    return min(3, len(access.brokers()))
 
 
 def _is_news(step: object) -> bool:

@@ -21,13 +21,19 @@ def required_topics() -> list[Topic]:
 
 def compare_with_cluster(access: ClusterClient) -> list[dict[str, Any]]:
     """Return each topic and its state on the cluster."""
-    return [_row(state) for state in topics.compare(access.admin, required_topics())]
+    return [_row(state) for state in _compared(access)]
 
 
 def create_missing(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
     """Create missing topics, and return all topics with their state."""
-    states = topics.apply(access.admin, required_topics(), replication)
+    states = access.wait_for(
+        "its topics", lambda limit_s: topics.apply(access.admin, required_topics(), replication, limit_s)
+    )
     return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
+
+
+def _compared(access: ClusterClient) -> list[topics.TopicState]:
+    return access.wait_for("its topics", lambda limit_s: topics.compare(access.admin, required_topics(), limit_s))
 
 
 def _row(state: topics.TopicState) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException
@@ -18,17 +19,18 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from cli.verify.facts import Place
 from ensemble.kafka.client import assigned_reader, readable
+from ensemble.waiting import wait_for
 
 Take = Callable[[Any], None]
 Tell = Callable[[str], None]
 T = TypeVar("T")
 
-_ANSWER_S: Final = 15.0
+_ANSWER_S: Final = 60.0
 _CHUNK: Final = 10_000
 _POSITIONS: Final = "__consumer_offsets"
 """Kafka makes it when a group first asks; until then no group has read anything."""
 _TELL_EVERY_S: Final = 2.0
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 60.0
 
 
 class CannotCheck(Exception):
@@ -47,7 +49,7 @@ class Cluster:
 
     def partitions(self) -> dict[str, int]:
         """Return every topic with its partition count."""
-        topics = self.admin.list_topics(timeout=_ANSWER_S).topics
+        topics = self._patiently("topics", lambda: self.admin.list_topics(timeout=_ANSWER_S).topics)
         return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
 
     def committed(self, groups: Iterable[str]) -> dict[str, dict[Place, int]]:
@@ -55,7 +57,8 @@ class Cluster:
         if _POSITIONS not in self.partitions():
             return {group: {} for group in groups}
         return {
-            group: _patiently(f"the positions of group {group}", partial(self._committed, group)) for group in groups
+            group: self._patiently(f"the positions of group {group}", partial(self._committed, group))
+            for group in groups
         }
 
     def _committed(self, group: str) -> dict[Place, int]:
@@ -113,14 +116,23 @@ class Cluster:
 
     def _offsets(self, places: Iterable[Place], spec: Any, isolation: IsolationLevel) -> dict[Place, int]:
         specs = {At(topic, partition): spec for topic, partition in places}
-        return _patiently("offsets", partial(self._list_offsets, specs, isolation)) if specs else {}
+        return self._patiently("offsets", partial(self._list_offsets, specs, isolation)) if specs else {}
 
     def _list_offsets(self, specs: dict[At, Any], isolation: IsolationLevel) -> dict[Place, int]:
         answers = self.admin.list_offsets(specs, isolation_level=isolation, request_timeout=_ANSWER_S)
         return {(at.topic, at.partition): future.result(_ANSWER_S).offset for at, future in answers.items()}
 
+    def _patiently(self, what: str, ask: Callable[[], T]) -> T:
+        """Return the answer; it may take a while, and be asked for again."""
+        return wait_for(
+            partial(_asked_again, what, ask),
+            inf,
+            lambda: what,
+            lambda _: self.tell(f"verify: waiting for Kafka: {what}"),
+        )
 
-def _patiently(what: str, ask: Callable[[], T]) -> T:
+
+def _asked_again(what: str, ask: Callable[[], T]) -> T:
     """Return the answer, asking again for a while: leaders and coordinators move, transactions are open."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:

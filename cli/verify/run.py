@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from cli.connection import sources
+from cli.connection import patience_s, sources
 from cli.streams import say
 from cli.verify.collector import RUNTIMES_OWN, Gathering
 from cli.verify.facts import Booking, Place, Violation
@@ -36,7 +36,6 @@ from ensemble.settings import KafkaSettings
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
-_CONNECT_S: Final = 10.0
 _QUIET_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.25
 
@@ -63,7 +62,7 @@ def on_stderr(line: str) -> None:
 def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:
     """Run the check and return its report. Raises ConfigurationError without a cluster. Writes nothing to it."""
     chosen_options = options or Options()
-    shared, admin = connect(kafka, _CONNECT_S)
+    shared, admin = connect(kafka, patience_s(), on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
     cluster = Cluster(shared, admin, tell, chosen_options.stall_s)
     try:
         with _few_collections():

@@ -5,6 +5,7 @@
     |   +-- AttemptTimedOut     an async handler outlived its attempt
     |   +-- Stopped             a partition takes no records now: paused, or no room for more parked ones
     |   +-- SchemasUnavailable  the schema registry cannot say now: what needs it waits, and is never given up
+    |   |   +-- RegistryRefusal  it lets this process not in: a start and a command end at once
     |   +-- MisconfiguredAdapter  the other side refuses this service, not the input: its handler is out at once
     |   +-- UnknownSaga         a state of a saga, or of a version of it, that this release cannot go on with
     +-- TerminalError           will never be processed: dead-lettered at once
@@ -77,6 +78,10 @@ class Stopped(RetryableError):
 
 class SchemasUnavailable(RetryableError):
     """The schema registry does not answer, or does not know a schema of ours yet. Who needs it waits until it does."""
+
+
+class RegistryRefusal(SchemasUnavailable):
+    """The schema registry refuses this process, or shows a wrong certificate. Waiting alone does not mend it."""
 
 
 class UnknownSaga(RetryableError):

@@ -11,10 +11,25 @@ import threading
 
 
 def hear_sigterm(pid: int) -> None:
-    """End on SIGTERM, if this is process 1 and nothing else hears it yet."""
+    """End on SIGTERM, if this is process 1 and nothing else hears it yet; also while a call of a client lasts."""
     is_main = threading.current_thread() is threading.main_thread()
     if pid == 1 and is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        signal.signal(signal.SIGTERM, _end)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        threading.Thread(target=_listen, args=(reader,), name="process one", daemon=True).start()
+
+
+def _listen(reader: int) -> None:
+    """End as soon as the signal comes: Python runs its handler only between two steps of the main thread."""
+    while os.read(reader, 1)[0] != signal.SIGTERM or signal.getsignal(signal.SIGTERM) is not _end:
+        pass
+    os._exit(0)
+
+
+def _end(*_: object) -> None:
+    os._exit(0)
 
 
 hear_sigterm(os.getpid())

@@ -53,6 +53,15 @@ class KafkaSettings(BaseSettings):
         return {name.replace("_", "."): _revealed(value) for name, value in values.items()}
 
 
+class CommandSettings(BaseSettings):
+    """How a command, or a job that runs one, deals with a cluster or a registry that is still coming up."""
+
+    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
+
+    startup_timeout_s: float = Field(default=60, ge=1, le=3600)
+    """How long to wait for each answer, with words. A person waits; in the image, where nobody does, it is 600."""
+
+
 class ComposeSettings(BaseSettings):
     """Where docker-compose.yml puts its Kafka and its registry on this machine; compose reads the same variables."""
 
@@ -95,6 +104,11 @@ class RegistrySettings(BaseSettings):
             raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
         return url or None
 
+    def for_commands(self, **values: Any) -> Self:
+        """Return the settings where no running service waits: a request may take 30 s, unless the time is set."""
+        patient = {} if "timeout_s" in self.model_fields_set else {"timeout_s": 30.0}
+        return self.model_copy(update={**patient, **values})
+
     def client_config(self) -> dict[str, Any]:
         """Return the settings as confluent-kafka spells them, without its retries: callers retry."""
         values = self.model_dump(exclude_none=True, exclude={"ids", "timeout_s", "settle_s"})
@@ -136,8 +150,8 @@ class RuntimeSettings(BaseSettings):
     """How long one attempt of an async handler may take. When set, it rules over every policy file."""
     commit_timeout_s: float = Field(default=15, ge=1, le=300)
     """How long one call of a commit may take before its outcome counts as unknown."""
-    startup_timeout_s: float = Field(default=30, ge=1, le=600)
-    """How long to wait for the broker at start."""
+    startup_timeout_s: float = Field(default=300, ge=1, le=3600)
+    """How long to wait at start for brokers that are still coming up."""
     restore_timeout_s: float = Field(default=60, ge=5, le=3600)
     """A restore that makes no progress for this long stops the process: a transaction hangs, or a changelog is gone."""
     watchdog_s: float = Field(default=180, ge=10, le=3600)

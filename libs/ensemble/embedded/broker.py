@@ -24,9 +24,11 @@ from ensemble.embedded.running import Running, started_at
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
 from ensemble.free_ports import free_ports
+from ensemble.waiting import Reminder, ignore
 
 LOGGING = Path(__file__).with_name("log4j2.yaml")
-START_LIMIT_S = 60.0
+START_LIMIT_S = 300.0
+"""A broker that needs longer is taken for one that hangs. One that ends is told at once."""
 PORT_ATTEMPTS = 3
 
 
@@ -70,7 +72,7 @@ class EmbeddedKafka:
         jvm = Jvm(find_java(), self._cache.classpath, self._heap)
         began = time.monotonic()
         on_progress(Step(f"Starting Apache Kafka {KAFKA_VERSION}"))
-        note = self._start_on_free_ports(jvm)
+        note = self._start_on_free_ports(jvm, Reminder(lambda reason: on_progress(Step(reason))))
         on_progress(Step(f"Kafka serves {note.bootstrap_servers} after {time.monotonic() - began:.1f} s"))
         return note
 
@@ -97,7 +99,7 @@ class EmbeddedKafka:
         last = self._running()
         if not last.process.is_over:
             last.process.stop()
-        return self._launch(last.jvm, last.ports)
+        return self._launch(last.jvm, last.ports, Reminder(ignore))
 
     def erase(self) -> None:
         """Forget all data, so that the next start begins anew. Refused while a broker runs in the directory."""
@@ -115,13 +117,13 @@ class EmbeddedKafka:
             raise EmbeddedKafkaError("This broker was not started.")
         return self._started
 
-    def _start_on_free_ports(self, jvm: Jvm) -> Running:
+    def _start_on_free_ports(self, jvm: Jvm, reminder: Reminder) -> Running:
         for _ in range(PORT_ATTEMPTS - 1):
             with contextlib.suppress(PortTakenError):
-                return self._launch(jvm, Ports(*free_ports(2)))
-        return self._launch(jvm, Ports(*free_ports(2)))
+                return self._launch(jvm, Ports(*free_ports(2)), reminder)
+        return self._launch(jvm, Ports(*free_ports(2)), reminder)
 
-    def _launch(self, jvm: Jvm, ports: Ports) -> Running:
+    def _launch(self, jvm: Jvm, ports: Ports, reminder: Reminder) -> Running:
         descriptor = lock(self._layout)
         try:
             self._write_settings(ports)
@@ -134,7 +136,7 @@ class EmbeddedKafka:
         )
         self._started = _Started(jvm, ports, process)
         try:
-            self._await_ready(self._started, cluster_id)
+            self._await_ready(self._started, cluster_id, reminder)
         except BaseException:
             self.stop()
             raise
@@ -151,9 +153,10 @@ class EmbeddedKafka:
         properties.write_text(settings, encoding="utf-8")
         self._layout.logging.write_bytes(LOGGING.read_bytes())
 
-    def _await_ready(self, started: _Started, cluster_id: str) -> None:
+    def _await_ready(self, started: _Started, cluster_id: str, reminder: Reminder) -> None:
         probe = self._security.cluster_at if self._security else cluster_at
-        for _ in until(START_LIMIT_S, STEP_S):
+        for left_s in until(START_LIMIT_S, STEP_S):
+            reminder.remind(f"Kafka is still starting; it may take {left_s:.0f} s more")
             if probe(HOST, started.ports.clients) == cluster_id:
                 return
             if started.process.is_over:

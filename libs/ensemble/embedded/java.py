@@ -10,7 +10,7 @@ from pathlib import Path
 from ensemble.embedded.errors import EmbeddedKafkaError
 
 OLDEST = 17
-ANSWER_LIMIT_S = 20.0
+ANSWER_LIMIT_S = 60.0
 
 
 def java_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -4,15 +4,17 @@ import socket
 import struct
 
 LIMIT_S = 2.0
+"""The port of this machine takes a connection at once, or nobody listens."""
 # Metadata, version 4, correlation id 1, client id "ensemble", no topics, no auto-create.
 _BODY = struct.pack(">hhih8sib", 3, 4, 1, 8, b"ensemble", 0, 0)
 _REQUEST = struct.pack(">i", len(_BODY)) + _BODY
 
 
-def cluster_at(host: str, port: int) -> str | None:
-    """Return the id of the cluster that answers there with at least one live broker, else None."""
+def cluster_at(host: str, port: int, answer_s: float = LIMIT_S) -> str | None:
+    """Return the id of the cluster that answers there with at least one live broker, else None after `answer_s`."""
     try:
         with socket.create_connection((host, port), timeout=LIMIT_S) as connection:
+            connection.settimeout(answer_s)
             connection.sendall(_REQUEST)
             (size,) = struct.unpack(">i", _exactly(4, connection))
             return _cluster_in(_exactly(min(size, 1_000_000), connection))

@@ -12,7 +12,7 @@ from ensemble.embedded.java import java_environment
 from ensemble.embedded.layout import Layout
 from ensemble.embedded.security import Security
 
-FORMAT_LIMIT_S = 60.0
+FORMAT_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True)

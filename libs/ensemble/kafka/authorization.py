@@ -22,7 +22,6 @@ REFUSALS: Final = frozenset(
 LOGIN_FAILURES: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 """Error codes of credentials that the broker does not accept. Waiting does not mend them."""
 
-_TIMEOUT_S: Final = 10.0
 _REMEDY: Final = "an administrator grants what a service needs with `ensemble acls apply`"
 
 
@@ -46,16 +45,16 @@ def login_refusal(config: Mapping[str, Any], reason: str) -> str:
     )
 
 
-def hidden_topics(admin: AdminClient, names: Iterable[str]) -> list[str]:
+def hidden_topics(admin: AdminClient, names: Iterable[str], limit_s: float) -> list[str]:
     """Return those of these topics that the cluster hides from this user, whether they exist or not.
 
     The cluster leaves them out of its list of topics without an error.
     """
     topics = sorted(names)
-    answers = admin.describe_topics(TopicCollection(topics), request_timeout=_TIMEOUT_S) if topics else {}
-    return [name for name in topics if _error_code(answers[name]) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
+    answers = admin.describe_topics(TopicCollection(topics), request_timeout=limit_s) if topics else {}
+    return [name for name in topics if _error_code(answers[name], limit_s) == KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
 
-def _error_code(future: Future[Any]) -> int | None:
-    error: Any = future.exception(_TIMEOUT_S)
+def _error_code(future: Future[Any], limit_s: float) -> int | None:
+    error: Any = future.exception(limit_s)
     return error.args[0].code() if isinstance(error, KafkaException) else None

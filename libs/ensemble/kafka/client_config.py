@@ -27,6 +27,10 @@ def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:
     return {
         "bootstrap.servers": bootstrap,
         "logger": CLIENT_LOG,
+        # a broker that is slow is not away: its first answer, and a login of four answers, may take 10 s each
+        "api.version.request.timeout.ms": 30_000,
+        "socket.connection.setup.timeout.ms": 60_000,
+        "reconnect.backoff.ms": 500,  # with `rebootstrap` it never grows: 20 attempts a second, a log line each
         "reconnect.backoff.max.ms": 1000,  # a restarted broker is found again within a second
         # a broker that was fenced for a moment is missing in the metadata: with `none` a consumer waits without end
         "metadata.recovery.strategy": "rebootstrap",

@@ -16,6 +16,10 @@ COMPOSE_CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"
 """The CLUSTER_ID of docker-compose.yml: "ensemble-compose" as Kafka spells ids."""
 
 
+_ANSWER_S: Final = 15.0
+"""Who listens on compose's port, and may be slow, is given so long to say which cluster it is."""
+
+
 class _LocalCluster(NamedTuple):
     bootstrap: str
     description: str
@@ -56,7 +60,7 @@ def _embedded() -> _LocalCluster | None:
 def _composed() -> _LocalCluster | None:
     """Return the Kafka of docker-compose.yml, known by its cluster id; None for any other broker on that port."""
     port = load(ComposeSettings).kafka_port
-    if cluster_at(HOST, port) != COMPOSE_CLUSTER_ID:
+    if cluster_at(HOST, port, _ANSWER_S) != COMPOSE_CLUSTER_ID:
         return None
     return _LocalCluster(f"{HOST}:{port}", "Kafka of docker-compose.yml")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ Answers = Mapping[TopicPartition, Future[Any]]
 
 _PAUSE_S: Final = 0.1
 _ATTEMPT_S: Final = 2.0
+_LONGEST_ATTEMPT_S: Final = 60.0
 _RETRIED: Final = PASSING - {KafkaError._ALL_BROKERS_DOWN, KafkaError.COORDINATOR_NOT_AVAILABLE}
 """Without any broker, or a coordinator, the caller decides whether to wait."""
 
@@ -81,15 +82,28 @@ def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:
 
 
 def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, timeout_s: float) -> dict[TopicPlace, int]:
-    """Ask until the broker answers: a partition may be without a leader for a moment."""
-    attempt_s = min(_ATTEMPT_S, timeout_s)
+    """Ask until the broker answers: a partition may be without a leader for a moment, or the broker be slow."""
+    attempts = _attempts_s(timeout_s)
+
+    def attempt() -> dict[TopicPlace, int]:
+        attempt_s = next(attempts)
+        return collect(_request(admin, places, question, attempt_s), attempt_s) if places else {}
+
     return retry(
-        lambda: collect(_request(admin, places, question, attempt_s), attempt_s) if places else {},
+        attempt,
         timeout_s,
         _PAUSE_S,
         may_pass=lambda error: error.code() in _RETRIED,
         on_failure=lambda _: _refresh_metadata(admin),
     )
+
+
+def _attempts_s(timeout_s: float) -> Iterator[float]:
+    """Yield how long each attempt may take: twice as long as the one before."""
+    attempt_s = min(_ATTEMPT_S, timeout_s)
+    while True:
+        yield attempt_s
+        attempt_s = min(2 * attempt_s, timeout_s, _LONGEST_ATTEMPT_S)
 
 
 def _request(admin: AdminClient, places: Iterable[TopicPlace], question: _Question, timeout_s: float) -> Answers:

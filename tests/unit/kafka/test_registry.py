@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import httpx2
@@ -11,8 +12,8 @@ import pytest
 from confluent_kafka.schema_registry import Schema
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from ensemble.errors import ConfigurationError, SchemasUnavailable, UndecodableRecord
-from ensemble.kafka.registry.client import Registry, wire_schema
+from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
+from ensemble.kafka.registry.client import Patience, Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.settings import RegistrySettings, load
@@ -132,7 +133,7 @@ def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
         (httpx2.ReadTimeout("timed out"), "timed out"),
     ],
 )
-def test_what_is_no_clear_answer_is_waited_for(error: Exception, message: str) -> None:
+def test_what_is_no_clear_answer_is_waited_for_by_a_service(error: Exception, message: str) -> None:
     sources, _ = registry(failing(error))
     with pytest.raises(SchemasUnavailable, match=message):
         sources.find(7)
@@ -176,3 +177,46 @@ def test_settings_reach_the_client_as_it_spells_them() -> None:
         "max.retries": 0,
     }
     assert "secret" not in repr(settings)
+
+
+def patient(answers: Iterator[Any], limit_s: float = 30) -> tuple[Registry, Answers]:
+    """Return a registry that a command asks; an answer that is an error is raised."""
+
+    def answer() -> Any:
+        match next(answers):
+            case Exception() as error:
+                raise error
+            case value:
+                return value
+
+    client: Any = Answers(answer)
+    return Registry(client, RegistrySettings(url=URL, settle_s=0), patience=Patience(limit_s)), client
+
+
+@pytest.mark.parametrize(
+    "error",
+    [httpx2.ConnectError("refused"), httpx2.ReadTimeout("timed out"), refusal(404, -1), refusal(503, 50301)],
+    ids=["refused", "timed out", "404", "503"],
+)
+def test_a_command_asks_a_registry_that_is_coming_up_again(error: Exception) -> None:
+    sources, client = patient(iter([error, SCHEMA]))
+    assert sources.find(7) is not None
+    assert client.asked == 2
+
+
+def test_a_command_gives_up_at_its_limit_with_the_last_reason() -> None:
+    sources, _ = patient(repeat(httpx2.ConnectError("refused")), limit_s=0.1)
+    with pytest.raises(SchemasUnavailable, match=f"{URL}: refused"):
+        sources.find(7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refusal(401, 40101), refusal(403, 40301), httpx2.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed")],
+    ids=["401", "403", "certificate"],
+)
+def test_a_refusal_is_told_at_once(error: Exception) -> None:
+    sources, client = patient(repeat(error))
+    with pytest.raises(RegistryRefusal, match=URL):
+        sources.find(7)
+    assert client.asked == 1

@@ -22,7 +22,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 from ensemble.topology.permissions import Grant, Need
 
-_TIMEOUT_S: Final = 30.0
+_TIMEOUT_S: Final = 120.0
 _LOOK_EVERY_S: Final = 0.1
 _KINDS: Final = {
     "topic": ResourceType.TOPIC,

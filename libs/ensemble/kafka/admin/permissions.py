@@ -15,7 +15,7 @@ from ensemble.kafka.authorization import REFUSALS, refusal
 from ensemble.service.service import Service
 from ensemble.topology.permissions import Need, needs
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 120.0
 THIS_USER: Final = "this user"
 
 

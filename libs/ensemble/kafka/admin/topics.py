@@ -12,13 +12,17 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type:
 from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import hidden_topics
+from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
 
-_TIMEOUT_S: Final = 30.0
+LIMIT_S: Final = 300.0
+"""How long each of these waits for a cluster that is slow, or still coming up."""
 _LOOK_EVERY_S: Final = 0.05
+_PAUSE_S: Final = 0.5
+_PASSING: Final = PASSING - {KafkaError.UNKNOWN_TOPIC_OR_PART}
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,24 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
     return [topics[name] for name in sorted(topics)]
 
 
-def compare(admin: AdminClient, topics: Iterable[Topic]) -> list[TopicState]:
+def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_S) -> list[TopicState]:
     """Return each topic's state on the cluster: missing, wrong partition count or cleanup policy, or ok.
 
-    Raises ConfigurationError if the cluster does not answer.
+    Raises ConfigurationError if the cluster does not answer within `limit_s`.
     """
+    declared = list(topics)
     try:
-        return _compare(admin, list(topics))
+        return retry(lambda: _compare(admin, declared, limit_s), limit_s, _PAUSE_S, may_pass=_may_pass)
     except (KafkaException, TimeoutError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
         raise ConfigurationError(f"cannot read the cluster's topics: {reason}; is the broker up?") from None
 
 
-def _compare(admin: AdminClient, declared: list[Topic]) -> list[TopicState]:
-    existing = admin.list_topics(timeout=_TIMEOUT_S).topics
+def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
+    existing = admin.list_topics(timeout=limit_s).topics
     present = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
-    policies = _cleanup_policies(admin, present)
-    unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present])
+    policies = _cleanup_policies(admin, present, limit_s)
+    unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present], limit_s)
     states = []
     for topic in declared:
         if topic.name in unseen:
@@ -68,24 +73,39 @@ def _compare(admin: AdminClient, declared: list[Topic]) -> list[TopicState]:
     return states
 
 
-def apply(admin: AdminClient, topics: Iterable[Topic], replication: int = 1) -> list[TopicState]:
-    """Create what is missing, and return the states from before. What differs is reported, never changed."""
-    states = compare(admin, topics)
+def apply(
+    admin: AdminClient, topics: Iterable[Topic], replication: int = 1, limit_s: float = LIMIT_S
+) -> list[TopicState]:
+    """Create what is missing, and return the states from before. What differs is reported, never changed.
+
+    Raises ConfigurationError if the cluster refuses a topic, or does not answer within `limit_s`.
+    """
+    states = compare(admin, topics, limit_s)
     missing = [state.topic for state in states if state.status == "missing"]
     if missing:
-        answers = admin.create_topics(
-            [NewTopic(t.name, t.partitions, replication, config=t.config(replication)) for t in missing],
-            operation_timeout=_TIMEOUT_S,
-        )
-        for name, future in answers.items():
-            _check_created(name, future)
-        _await_ready(admin, missing)
+        _create(admin, missing, replication, limit_s)
+        _await_ready(admin, missing, limit_s)
     return states
 
 
-def require(admin: AdminClient, service: Service) -> None:
+def _create(admin: AdminClient, topics: list[Topic], replication: int, limit_s: float) -> None:
+    """Create the topics; those that an attempt has made without an answer exist for the next one."""
+    new = [NewTopic(t.name, t.partitions, replication, config=t.config(replication)) for t in topics]
+
+    def attempt() -> None:
+        answers = admin.create_topics(new, operation_timeout=limit_s, request_timeout=limit_s)
+        for name, future in answers.items():
+            _check_created(name, future, limit_s)
+
+    try:
+        retry(attempt, limit_s, _PAUSE_S, may_pass=_may_pass)
+    except KafkaException as error:
+        raise ConfigurationError(f"cannot create topics: {error.args[0].str()}; is the broker up?") from None
+
+
+def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> None:
     """Raise ConfigurationError unless every topic of the service exists and is as declared."""
-    bad = [state for state in compare(admin, used_topics(service)) if state.status != "ok"]
+    bad = [state for state in compare(admin, used_topics(service), limit_s) if state.status != "ok"]
     if bad:
         states = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(
@@ -103,34 +123,41 @@ def _differences(topic: Topic, partitions: int, cleanup: str) -> list[str]:
     return wrong
 
 
-def _cleanup_policies(admin: AdminClient, topics: list[Topic]) -> dict[str, str]:
+def _cleanup_policies(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[str, str]:
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    answers = admin.describe_configs(resources, request_timeout=_TIMEOUT_S)
-    return {resource.name: future.result(_TIMEOUT_S)["cleanup.policy"].value for resource, future in answers.items()}
+    answers = admin.describe_configs(resources, request_timeout=limit_s)
+    return {resource.name: future.result(limit_s)["cleanup.policy"].value for resource, future in answers.items()}
 
 
-def _await_ready(admin: AdminClient, created: list[Topic]) -> None:
+def _await_ready(admin: AdminClient, created: list[Topic], limit_s: float) -> None:
     """Wait until brokers list the new topics and their partitions have leaders, which follows their creation."""
     unseen = names = {topic.name for topic in created}
-    for _ in until(_TIMEOUT_S, _LOOK_EVERY_S):
-        if not (unseen := names - admin.list_topics(timeout=_TIMEOUT_S).topics.keys()):
+    for _ in until(limit_s, _LOOK_EVERY_S):
+        if not (unseen := names - admin.list_topics(timeout=limit_s).topics.keys()):
             break
     if unseen:
         raise ConfigurationError(f"the cluster created {', '.join(sorted(unseen))}, but does not list them")
     places = [(topic.name, partition) for topic in created for partition in range(topic.partitions)]
     try:
-        high_watermarks(admin, places, _TIMEOUT_S)
+        high_watermarks(admin, places, limit_s)
     except KafkaException as error:
         raise ConfigurationError(
             f"the cluster created the topics, but they cannot be read yet: {error.args[0].str()}"
         ) from None
 
 
-def _check_created(name: str, future: Any) -> None:
+def _check_created(name: str, future: Any, limit_s: float) -> None:
+    """Raise unless the topic exists now: KafkaException if another attempt may help, else ConfigurationError."""
     try:
-        future.result(_TIMEOUT_S)
+        future.result(limit_s)
     except KafkaException as error:
+        if _may_pass(error.args[0]):
+            raise
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise ConfigurationError(f"cannot create topic {name}: {error.args[0].str()}") from None
+
+
+def _may_pass(error: KafkaError) -> bool:
+    return error.code() in _PASSING

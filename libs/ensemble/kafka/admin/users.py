@@ -19,7 +19,7 @@ from ensemble.embedded.credentials import password
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 
-_TIMEOUT_S: Final = 30.0
+_TIMEOUT_S: Final = 120.0
 _ITERATIONS: Final = 8192
 
 

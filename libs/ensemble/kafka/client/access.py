@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from math import inf
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
@@ -24,23 +26,32 @@ from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.messages.records import Headers
 from ensemble.settings import KafkaSettings
 from ensemble.state.unit_of_work import Output
+from ensemble.waiting import OnWait, Reminder, ignore, wait_for
 
 __all__ = ["ClusterClient", "ClusterError", "Follower", "KafkaException", "open_client"]
 
 OnRead = Callable[[int, int], None]
 """Called with the number of records read so far, and about how many there are."""
 
-_ANSWER_S: Final = 10.0
-_STALL_S: Final = 20.0
+T = TypeVar("T")
+
+_LEAST_STALL_S: Final = 60.0
+"""A new reader's first record takes five answers of the broker."""
+_GRACE_S: Final = 2.0
 _BY_KEY: Final = -1
 
 
 @dataclass(frozen=True)
 class ClusterClient:
-    """An outsider's access to a cluster that has answered."""
+    """An outsider's access to a cluster that has answered.
+
+    Each answer is waited for, `limit_s` at most; `on_wait` is told of it. What takes longer raises ClusterError.
+    """
 
     shared: dict[str, Any]
     admin: AdminClient
+    limit_s: float = 60.0
+    on_wait: OnWait = ignore
 
     @property
     def bootstrap_servers(self) -> str:
@@ -48,14 +59,14 @@ class ClusterClient:
 
     def topics(self) -> dict[str, int]:
         """Return every topic of the cluster with its number of partitions."""
-        topics = self.admin.list_topics(timeout=_ANSWER_S).topics
+        topics = self.ask("its topics", lambda: self.admin.list_topics(timeout=self.limit_s).topics)
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
     def places(self, topics: Iterable[str]) -> list[TopicPlace]:
         """Return all partitions of these topics. Raises ConfigurationError that names those that do not exist."""
         names, partitions = list(topics), self.topics()
         if missing := [name for name in names if name not in partitions]:
-            if unseen := hidden_topics(self.admin, missing):
+            if unseen := self.ask("its topics", lambda: hidden_topics(self.admin, missing, self.limit_s)):
                 raise ConfigurationError(refusal(principal(self.shared), f"READ topic {', '.join(unseen)}"))
             raise ConfigurationError(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
@@ -65,19 +76,19 @@ class ClusterClient:
 
     def ends(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         """Return the end of what is committed, for each partition."""
-        return stable_ends(self.admin, places, _ANSWER_S)
+        return self.ask("offsets", lambda: stable_ends(self.admin, places, self.limit_s))
 
     def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         """Return the first offset that each partition still has."""
-        return low_watermarks(self.admin, places, _ANSWER_S)
+        return self.ask("offsets", lambda: low_watermarks(self.admin, places, self.limit_s))
 
     def high_watermarks(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         """Return the end of each partition, records of open transactions included."""
-        return high_watermarks(self.admin, places, _ANSWER_S)
+        return self.ask("offsets", lambda: high_watermarks(self.admin, places, self.limit_s))
 
     def offsets_at(self, places: Collection[TopicPlace], at: int) -> dict[TopicPlace, int]:
         """Return the first offset of each partition whose record is of `at` (epoch ms) or later, or the end."""
-        return offsets_at(self.admin, places, at, _ANSWER_S)
+        return self.ask("offsets", lambda: offsets_at(self.admin, places, at, self.limit_s))
 
     def read(self, places: Collection[TopicPlace], on_read: OnRead | None = None) -> Iterator[ReceivedRecord]:
         """Yield every committed record of these partitions up to their present ends, each partition's in order.
@@ -89,11 +100,15 @@ class ClusterClient:
         if not ends:
             return
         total, count = sum(end - starts[place] for place, end in ends.items()), 0
+        reminder = Reminder(self._on_wait_for("records"))
         with Reader(self._reader_config()) as reader:
             reader.start({place: starts[place] for place in ends})
-            for records in reader.read_to(ends, _STALL_S):
+            for records in reader.read_to(ends, max(self.limit_s, _LEAST_STALL_S)):
                 yield from records
                 count += len(records)
+                if records:
+                    reminder.restart()
+                reminder.remind(f"{total - count} of {total} are missing")
                 if on_read:
                     on_read(count, total)
 
@@ -110,7 +125,8 @@ class ClusterClient:
 
     def follow_from(self, offsets: Mapping[TopicPlace, int]) -> Follower:
         """Return a follower of what lies from these offsets on; the caller closes it."""
-        return Follower(self.admin, self._reader_config(), offsets)
+        make = partial(Follower, self.admin, self._reader_config(), offsets, self.limit_s)
+        return self.ask("offsets", make)
 
     def writer(self) -> Writer:
         """Return a writer of many records, for a `with`."""
@@ -118,27 +134,32 @@ class ClusterClient:
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: Headers) -> tuple[int, int]:
         """Write one record, wait until it is safe, and return its partition and offset. Raises as `Writer.write`."""
-        [(place, offset)] = Writer.for_one_record(self.shared).write([(topic, value, key, headers, _BY_KEY)])
+        writer, record = Writer.for_one_record(self.shared), (topic, value, key, headers, _BY_KEY)
+        [(place, offset)] = self._write(lambda: writer.write([record]))
         return place[1], offset
 
     def write_together(self, records: Sequence[Output]) -> None:
         """Write all records in one transaction, or none. Raises as `producing.write_together`."""
-        write_together(self.shared, records)
+        self._write(lambda: write_together(self.shared, records))
 
     def broker_settings(self) -> dict[str, str | None]:
         """Return the settings of one broker of the cluster. Raises KafkaException if it may not be asked."""
-        broker = str(next(iter(self.admin.list_topics(timeout=_ANSWER_S).brokers)))
-        resource = ConfigResource(ConfigResource.Type.BROKER, broker)
-        [answer] = self.admin.describe_configs([resource], request_timeout=_ANSWER_S).values()
-        return {name: entry.value for name, entry in answer.result(_ANSWER_S).items()}
+        resource = ConfigResource(ConfigResource.Type.BROKER, str(self.brokers()[0]))
+        [answer] = self.admin.describe_configs([resource], request_timeout=self.limit_s).values()
+        settings = self.ask("its settings", lambda: answer.result(self.limit_s))
+        return {name: entry.value for name, entry in settings.items()}
+
+    def brokers(self) -> list[int]:
+        """Return the ids of the brokers."""
+        return self.ask("its brokers", lambda: list(self.admin.list_topics(timeout=self.limit_s).brokers))
 
     def members_of(self, group: str) -> list[str]:
         """Return the client ids of the group's members; none if there is no such group."""
-        return groups.members_of(self.admin, group)
+        return self.ask("a group's members", lambda: groups.members_of(self.admin, group, self.limit_s))
 
     def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
         """Return what the group has committed, by partition."""
-        return groups.committed_by(self.admin, group)
+        return self.ask("a group's offsets", lambda: groups.committed_by(self.admin, group, self.limit_s))
 
     def write_and_commit(
         self, records: Sequence[Output], group: str, offsets: Mapping[TopicPlace, CommittedOffset]
@@ -148,13 +169,41 @@ class ClusterClient:
         Kafka refuses the offsets of an outsider while the group has members.
         """
         metadata = groups.membership_of_an_outsider(self._reader_config(), group)
-        write_together(self.shared, records, GroupOffsets(groups.offsets_to_commit(offsets), metadata))
+        group_offsets = GroupOffsets(groups.offsets_to_commit(offsets), metadata)
+        self._write(lambda: write_together(self.shared, records, group_offsets))
+
+    def ask(self, what: str, question: Callable[[], T]) -> T:
+        """Return what the cluster answers, or raise what `question` raises, and ClusterError without an answer."""
+        try:
+            return wait_for(question, self.limit_s + _GRACE_S, lambda: "no answer yet", self._on_wait_for(what))
+        except TimeoutError:
+            raise ClusterError(
+                f"Kafka at {self.bootstrap_servers} did not tell {what} within {self.limit_s:g} s "
+                "(ENSEMBLE_STARTUP_TIMEOUT_S)"
+            ) from None
+
+    def wait_for(self, what: str, work: Callable[[float], T]) -> T:
+        """Return what `work` returns, or raise as it does. It takes several answers, each within the limit it gets."""
+        call = partial(work, self.limit_s)
+        return wait_for(call, inf, lambda: "no answer yet", self._on_wait_for(what))
+
+    def _write(self, write: Callable[[], T]) -> T:
+        """Make a call that has a limit of its own."""
+        return self.wait_for("what was written", lambda _: write())
+
+    def _on_wait_for(self, what: str) -> OnWait:
+        return lambda reason: self.on_wait(f"Kafka at {self.bootstrap_servers} ({what}): {reason}")
 
     def _reader_config(self) -> dict[str, Any]:
         return clients.assigned_reader(self.shared, "ensemble-cli")
 
 
-def open_client(kafka: KafkaSettings, timeout_s: float = 8.0, *, quiet: bool = False) -> ClusterClient:
-    """Return a client of the cluster that the settings name. Raises ConfigurationError if it cannot be reached."""
-    shared, admin = connect(kafka, timeout_s, quiet=quiet)
-    return ClusterClient(shared, admin)
+def open_client(
+    kafka: KafkaSettings, timeout_s: float = 60.0, *, quiet: bool = False, on_wait: OnWait = ignore
+) -> ClusterClient:
+    """Return a client of the cluster that the settings name, which waits `timeout_s` for each answer.
+
+    Raises ConfigurationError if the cluster cannot be reached.
+    """
+    shared, admin = connect(kafka, timeout_s, quiet=quiet, on_wait=on_wait)
+    return ClusterClient(shared, admin, timeout_s, on_wait)

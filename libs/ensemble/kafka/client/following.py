@@ -14,15 +14,17 @@ from ensemble.kafka.offsets import high_watermarks, stable_ends
 from ensemble.kafka.reading import Reader
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
-_ANSWER_S: Final = 10.0
 _POLL_S: Final = 0.2
 
 
 class Follower:
     """Reads the committed records of some partitions from given offsets on, without an end; use it in a `with`."""
 
-    def __init__(self, admin: AdminClient, config: Mapping[str, Any], offsets: Mapping[TopicPlace, int]) -> None:
-        self._admin, self._ends = admin, stable_ends(admin, offsets, _ANSWER_S)
+    def __init__(
+        self, admin: AdminClient, config: Mapping[str, Any], offsets: Mapping[TopicPlace, int], limit_s: float
+    ) -> None:
+        """Ask for the present ends, `limit_s` at most. Raises KafkaException without an answer."""
+        self._admin, self._ends = admin, stable_ends(admin, offsets, limit_s)
         self.problem = ""
         """Why the cluster cannot be reached just now; empty while records come."""
         self._reader = Reader(config, self._on_error)

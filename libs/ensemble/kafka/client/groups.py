@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ensemble.kafka.records import TopicPlace
-
-_ANSWER_S: Final = 10.0
 
 
 class CommittedOffset(NamedTuple):
@@ -20,10 +18,10 @@ class CommittedOffset(NamedTuple):
     metadata: str = ""
 
 
-def members_of(admin: AdminClient, group: str) -> list[str]:
+def members_of(admin: AdminClient, group: str, limit_s: float) -> list[str]:
     """Return the client ids of the group's members; none if there is no such group. Raises KafkaException."""
     try:
-        described = admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result(_ANSWER_S)
+        described = admin.describe_consumer_groups([group], request_timeout=limit_s)[group].result(limit_s)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return []
@@ -31,11 +29,11 @@ def members_of(admin: AdminClient, group: str) -> list[str]:
     return sorted(member.client_id for member in described.members)
 
 
-def committed_by(admin: AdminClient, group: str) -> dict[TopicPlace, CommittedOffset]:
+def committed_by(admin: AdminClient, group: str, limit_s: float) -> dict[TopicPlace, CommittedOffset]:
     """Return what the group has committed, by partition. Raises KafkaException."""
     groups = [ConsumerGroupTopicPartitions(group)]
-    answers = admin.list_consumer_group_offsets(groups, require_stable=True, request_timeout=_ANSWER_S)
-    places: list[Any] = answers[group].result(_ANSWER_S).topic_partitions
+    answers = admin.list_consumer_group_offsets(groups, require_stable=True, request_timeout=limit_s)
+    places: list[Any] = answers[group].result(limit_s).topic_partitions
     return {(p.topic, p.partition): CommittedOffset(p.offset, p.metadata or "") for p in places if p.offset >= 0}
 
 

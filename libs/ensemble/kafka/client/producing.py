@@ -18,7 +18,8 @@ from ensemble.kafka.records import TopicPlace
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OPERATORS_IDS
 
-_LIMIT_S: Final = 15.0
+_LIMIT_S: Final = 60.0
+"""A new producer's first record takes four answers of the broker."""
 _LARGEST: Final = 4_400_000
 """What control topics take: a dead letter, and its edited form."""
 _LARGEST_ON_ANY_TOPIC: Final = 1_000_000

@@ -6,6 +6,7 @@ from ensemble.kafka.registry.sources import schema_sources
 from ensemble.lazy import import_on_first_use
 
 if TYPE_CHECKING:
+    from ensemble.kafka.registry.client import Patience
     from ensemble.kafka.registry.registration import (
         Registration,
         check_registered,
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
         registry_of_the_environment,
     )
 
-__all__ = ["Registration", "check_registered", "register_schemas", "registry_of_the_environment", "schema_sources"]
+__all__ = [
+    "Patience",
+    "Registration",
+    "check_registered",
+    "register_schemas",
+    "registry_of_the_environment",
+    "schema_sources",
+]
 
 # Registering loads an HTTP client, which a service does without unless it uses a registry.
 __getattr__ = import_on_first_use(
     __name__,
     {
+        "Patience": "ensemble.kafka.registry.client",
         "Registration": "ensemble.kafka.registry.registration",
         "check_registered": "ensemble.kafka.registry.registration",
         "register_schemas": "ensemble.kafka.registry.registration",

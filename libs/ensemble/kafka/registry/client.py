@@ -10,7 +10,9 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import partial
+from math import inf
+from typing import Final, NamedTuple, TypeVar
 
 import httpx2
 from cachetools import TTLCache
@@ -19,7 +21,8 @@ from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClien
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from ensemble.errors import ConfigurationError, SchemasUnavailable, UndecodableRecord
+from ensemble.clock import until
+from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.availability import Availability
 from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.schema_set import (
@@ -33,18 +36,20 @@ from ensemble.messages.schema_set import (
 )
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
+from ensemble.waiting import OnWait, Reminder, ignore, wait_for
 
 T = TypeVar("T")
 
+_PATIENT_REST_S: Final = 1.0
 _UNKNOWN_FOR_S: Final = 60.0
 """The registry is not asked again for an id that it does not know within this time."""
 
 
-def open_registry(settings: RegistrySettings) -> Registry:
+def open_registry(settings: RegistrySettings, patience: Patience | None = None) -> Registry:
     """Return the registry that the settings name. It is not asked yet."""
     assert settings.url is not None, "without a URL there is no registry"
     exempt_loopback()
-    return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings)
+    return Registry(SchemaRegistryClient.new_client(settings.client_config()), settings, patience=patience)
 
 
 def subject_of(topic: str, name: str) -> str:
@@ -58,6 +63,13 @@ def wire_schema(schema: Schema) -> WireSchema:
     return WireSchema(json.dumps(schema), "AVRO")
 
 
+class Patience(NamedTuple):
+    """How long each answer of a registry that is still coming up is waited for, and who is told of it."""
+
+    limit_s: float = 0.0
+    on_wait: OnWait = ignore
+
+
 class Registry:
     """Answers `SchemaSourceSelector` from a registry.
 
@@ -65,10 +77,18 @@ class Registry:
     """
 
     def __init__(
-        self, client: SchemaRegistryClient, settings: RegistrySettings, now: Callable[[], float] = time.monotonic
+        self,
+        client: SchemaRegistryClient,
+        settings: RegistrySettings,
+        now: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
     ) -> None:
+        """Wait with `patience` for each answer; without it a caller comes back later, as a service does."""
         self.client, self.ids, self._url = client, settings.ids, settings.url or ""
-        self._availability = Availability(settings.url, settings.settle_s, now)
+        self._limit_s = patience.limit_s if patience else None
+        self._reminder = Reminder(patience.on_wait if patience else ignore)
+        rest_s = inf if patience is None else _PATIENT_REST_S
+        self._availability = Availability(settings.url, settings.settle_s, now, rest_s)
         self._subjects: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
         self._unknown: TTLCache[int, bool] = TTLCache(maxsize=10_000, ttl=_UNKNOWN_FOR_S)
@@ -130,8 +150,27 @@ class Registry:
     def ask(self, question: Callable[[], T]) -> T | None:
         """Return the registry's answer, or None for "not found".
 
-        Raises ConfigurationError if it refuses a schema, and SchemasUnavailable for any other failure.
+        Raises ConfigurationError if it refuses a schema, RegistryRefusal if it refuses this process, and
+        SchemasUnavailable for any other failure, once the patience is at its end.
         """
+        if self._limit_s is None:
+            return self._ask(question)
+        ask_until = partial(self._ask_until, question, self._limit_s)
+        return wait_for(ask_until, inf, self._availability.describe, self._reminder.remind)
+
+    def _ask_until(self, question: Callable[[], T], limit_s: float) -> T | None:
+        problem = None
+        for _ in until(limit_s, _PATIENT_REST_S):
+            try:
+                return self._ask(question)
+            except RegistryRefusal:
+                raise
+            except SchemasUnavailable as error:
+                problem = error
+        assert problem is not None, "each attempt returns or fails"
+        raise problem
+
+    def _ask(self, question: Callable[[], T]) -> T | None:
         began = self._availability.require()
         answer = None
         try:
@@ -139,7 +178,8 @@ class Registry:
         except SchemaRegistryError as error:
             self._check_missing(error, began)
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._fail(_reason_of(error), began) from None
+            refusal = RegistryRefusal if "CERTIFICATE_VERIFY_FAILED" in str(error) else SchemasUnavailable
+            raise self._fail(_reason_of(error), began, refusal) from None
         self._availability.note_answer()
         return answer
 
@@ -178,14 +218,16 @@ class Registry:
             case 404, _:
                 raise self._fail("404: no registry's answer, is the path of the URL right?", began)
             case 401 | 403 as status, _:
-                raise self._fail(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began)
+                raise self._fail(f"{status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", began, RegistryRefusal)
             case status, _:
                 raise self._fail(f"{status}: {error.error_message}", began)
 
-    def _fail(self, reason: str, began: float) -> SchemasUnavailable:
+    def _fail(
+        self, reason: str, began: float, kind: type[SchemasUnavailable] = SchemasUnavailable
+    ) -> SchemasUnavailable:
         variable = proxy_variable(self._url)
         proxy = f" (asked through the proxy that {variable} names; NO_PROXY exempts hosts)" if variable else ""
-        return self._availability.fail(f"{reason}{proxy}", began)
+        return self._availability.fail(f"{reason}{proxy}", began, kind)
 
 
 @dataclass(frozen=True)

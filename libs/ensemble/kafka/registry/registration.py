@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.registry.client import Registry, open_registry, subject_of, wire_schema
+from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
 from ensemble.messages.message import schema_name
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.settings import RegistrySettings, load
@@ -30,12 +30,12 @@ class Registration(NamedTuple):
     is_new: bool
 
 
-def registry_of_the_environment() -> Registry:
+def registry_of_the_environment(patience: Patience) -> Registry:
     """Return the registry that SCHEMA_REGISTRY_URL names. Raises ConfigurationError if it is not set."""
     settings = load(RegistrySettings)
     if settings.url is None:
         raise ConfigurationError("SCHEMA_REGISTRY_URL is not set; it names the registry, http://host:port/path")
-    return open_registry(settings)
+    return open_registry(settings.for_commands(), patience)
 
 
 def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Registration]:

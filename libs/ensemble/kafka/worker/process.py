@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 
 import structlog
@@ -25,6 +26,7 @@ from ensemble.errors import (
     EnsembleError,
     FatalError,
     LostState,
+    RegistryRefusal,
     SchemasUnavailable,
     UnreadableState,
 )
@@ -48,6 +50,7 @@ from ensemble.policies.loading import load_policies
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings, Settings
+from ensemble.waiting import OnWait, ignore, wait_for
 
 log = structlog.get_logger()
 
@@ -112,8 +115,8 @@ def _run_service(service: Service, status: ProcessStatus, given: Settings | None
         limits = _limits(service, settings)
         _serve_health(service, settings, status)
         plan = _await_schemas(lambda: compile_service(service, SystemClock(), limits, sources), status)
-        status.loop = loop_of(plan, settings, kafka, status.metrics) if plan else None
-    except ConfigurationError as error:
+        status.loop = loop_of(plan, settings, kafka, status.metrics, on_wait=status.wait) if plan else None
+    except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
             return 0
         print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
@@ -150,6 +153,11 @@ class ProcessStatus:
         heartbeat = self.loop.heartbeat
         return 0.0 if heartbeat.activity.is_work else heartbeat.silent_s
 
+    def wait(self, reason: str) -> None:
+        """Tell what the process waits for before it has a loop."""
+        log.warning("service.delayed", reason=reason)
+        self.waits_for = reason
+
     def stop(self) -> None:
         """Stop waiting, or the loop. May be called from any thread."""
         self.stopping.set()
@@ -174,10 +182,11 @@ def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -
     while not status.stopping.is_set():
         try:
             return make()
+        except RegistryRefusal:
+            raise
         except SchemasUnavailable as error:
             if status.waits_for != str(error):
-                log.warning("service.delayed", reason=str(error))
-            status.waits_for = str(error)
+                status.wait(str(error))
             status.stopping.wait(_RETRY_S)
     return None
 
@@ -199,13 +208,24 @@ def make_loop(
 
 
 def loop_of(
-    plan: CompiledService, settings: RuntimeSettings, kafka: KafkaSettings, metrics: LoopMetrics | None = None
+    plan: CompiledService,
+    settings: RuntimeSettings,
+    kafka: KafkaSettings,
+    metrics: LoopMetrics | None = None,
+    *,
+    on_wait: OnWait = ignore,
 ) -> Loop:
-    """Return a loop that runs `plan`. Raises ConfigurationError like `make_loop`."""
-    shared, admin = connect(kafka, settings.startup_timeout_s, quiet=True)
+    """Return a loop that runs `plan`. Raises ConfigurationError like `make_loop`.
+
+    `on_wait` is told of a broker that is slow or still coming up.
+    """
+    limit_s = settings.startup_timeout_s
+    shared, admin = connect(kafka, limit_s, quiet=True, on_wait=on_wait)
+    reason = f"Kafka at {shared['bootstrap.servers']}: no answer yet about the service's topics"
     if kafka.security_protocol != "PLAINTEXT":
-        Permissions(plan.service, admin, principal(shared)).require()
-    topics.require(admin, plan.service)
+        permissions = Permissions(plan.service, admin, principal(shared))
+        wait_for(permissions.require, inf, lambda: reason, on_wait)
+    wait_for(partial(topics.require, admin, plan.service, limit_s), inf, lambda: reason, on_wait)
     clients = _clients(plan.service, settings, shared, admin)
     return Loop(plan=plan, settings=settings, clients=clients, metrics=metrics or LoopMetrics(plan.service.name))
 

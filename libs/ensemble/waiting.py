@@ -1,0 +1,71 @@
+"""Waits for what is still coming up: in words, up to a limit, and so that a signal is heard meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+OnWait = Callable[[str], None]
+"""Called with what is waited for, and why, once that takes long."""
+
+FIRST_S: Final = 2.0
+EVERY_S: Final = 10.0
+
+
+def ignore(_: str) -> None:
+    """Report nothing."""
+
+
+class Reminder:
+    """Lets a report of a wait through when it has lasted two seconds, and then every ten."""
+
+    def __init__(self, report: OnWait, now: Callable[[], float] = time.monotonic) -> None:
+        self._report, self._now = report, now
+        self.restart()
+
+    def restart(self) -> None:
+        """Note that the wait is over, and that another one may begin."""
+        self._due_at = self._now() + FIRST_S
+
+    @property
+    def due_in_s(self) -> float:
+        """In how many seconds the next report is due; negative if it is overdue."""
+        return self._due_at - self._now()
+
+    def remind(self, reason: str) -> None:
+        """Report the reason if it is time to."""
+        if self.due_in_s <= 0:
+            self._due_at = self._now() + EVERY_S
+            self._report(reason)
+
+
+def wait_for(call: Callable[[], T], limit_s: float, describe: Callable[[], str], report: OnWait = ignore) -> T:
+    """Return or raise as `call` does, which is made in a thread of its own; report what `describe` says meanwhile.
+
+    Raises TimeoutError after `limit_s`: the call is abandoned then and may still take effect.
+    """
+    answer, reminder, deadline = start(call), Reminder(report), time.monotonic() + limit_s
+    while not wait([answer], max(min(reminder.due_in_s, deadline - time.monotonic()), 0)).done:
+        reminder.remind(describe())
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"no answer within {limit_s:g} s: {describe()}")
+    return answer.result()
+
+
+def start(call: Callable[[], T]) -> Future[T]:
+    """Make a call in a thread of its own, which does not keep the process from ending."""
+    answer: Future[T] = Future()
+    threading.Thread(target=_make, args=(call, answer), name="waiting", daemon=True).start()
+    return answer
+
+
+def _make(call: Callable[[], T], answer: Future[T]) -> None:
+    try:
+        answer.set_result(call())
+    except BaseException as error:  # noqa: BLE001  raised again in the thread that waits
+        answer.set_exception(error)

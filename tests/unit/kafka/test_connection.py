@@ -1,0 +1,87 @@
+"""What a connection waits for, and what it says at once. Sockets of this machine stand in for brokers."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from ensemble.embedded.certificates import make_certificates
+from ensemble.errors import ConfigurationError
+from ensemble.kafka import connect
+from ensemble.settings import KafkaSettings
+
+LIMIT_S = 3.0
+
+
+def reasons_of(kafka: KafkaSettings, expected: str) -> list[str]:
+    """Return what was reported until the connection was given up with these words."""
+    reasons: list[str] = []
+    with pytest.raises(ConfigurationError, match=expected):
+        connect(kafka, LIMIT_S, quiet=True, on_wait=reasons.append)
+    return reasons
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_a_broker_that_refuses_connections_is_waited_for() -> None:
+    address = f"127.0.0.1:{unused_port()}"
+    words = rf"cannot reach Kafka at {address} within 3 s \(ENSEMBLE_STARTUP_TIMEOUT_S\): .*refused"
+    [reason] = reasons_of(KafkaSettings(bootstrap_servers=address), words)
+    assert f"Kafka at {address}" in reason
+    assert "refused" in reason
+
+
+def test_a_name_that_is_not_known_yet_is_waited_for() -> None:
+    [reason] = reasons_of(KafkaSettings(bootstrap_servers="kafka.invalid:9092"), "within 3 s")
+    assert "kafka.invalid" in reason
+
+
+def test_a_broker_that_does_not_answer_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        kafka = KafkaSettings(bootstrap_servers=f"127.0.0.1:{silent.getsockname()[1]}")
+        [reason] = reasons_of(kafka, "within 3 s")
+        assert "no answer yet" in reason
+
+
+@contextmanager
+def tls_server(directory: Path) -> Iterator[int]:
+    """Shake hands with a certificate of an authority of its own."""
+    make_certificates(directory, ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "broker.pem")
+
+    def shake_hands() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with suppress(OSError), context.wrap_socket(connection, server_side=True):
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=shake_hands, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_a_wrong_certificate_is_told_at_once(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    for directory in (theirs, ours):
+        directory.mkdir()
+    make_certificates(ours, ["127.0.0.1"])
+    with tls_server(theirs) as port:
+        kafka = KafkaSettings(
+            bootstrap_servers=f"127.0.0.1:{port}", security_protocol="SSL", ssl_ca_location=str(ours / "ca.pem")
+        )
+        began_at = time.monotonic()
+        with pytest.raises(ConfigurationError, match="certificate verify failed"):
+            connect(kafka, 600, quiet=True)
+        assert time.monotonic() - began_at < 60, "it would have waited for ten minutes"

@@ -1,0 +1,73 @@
+"""Waits are reported after two seconds and then every ten, and end with the call or at the limit."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from ensemble.waiting import Reminder, wait_for
+
+
+class Clock:
+    """Time that the test turns."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def seconds_of(reports: list[str]) -> list[float]:
+    return [float(report) for report in reports]
+
+
+def test_a_wait_is_reported_after_two_seconds_and_then_every_ten() -> None:
+    clock, reports = Clock(), list[str]()
+    reminder = Reminder(reports.append, clock)
+    for second in range(26):
+        clock.now = 100.0 + second
+        reminder.remind(str(second))
+    assert seconds_of(reports) == [2, 12, 22]
+
+
+def test_a_wait_that_begins_anew_is_reported_after_two_seconds() -> None:
+    clock, reports = Clock(), list[str]()
+    reminder = Reminder(reports.append, clock)
+    for second in range(8):
+        clock.now = 100.0 + second
+        if second == 5:
+            reminder.restart()
+        reminder.remind(str(second))
+    assert seconds_of(reports) == [2, 7]
+
+
+def test_the_answer_is_returned() -> None:
+    assert wait_for(lambda: 42, 60, lambda: "the answer") == 42
+
+
+def test_an_error_is_raised_as_it_is() -> None:
+    def fail() -> None:
+        raise TimeoutError("the call's own")
+
+    with pytest.raises(TimeoutError, match="the call's own"):
+        wait_for(fail, 60, lambda: "the answer")
+
+
+def test_a_call_that_takes_too_long_is_abandoned_with_words() -> None:
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.1 s: Kafka is silent"):
+        wait_for(never.wait, 0.1, lambda: "Kafka is silent")
+    never.set()
+
+
+def test_a_call_that_takes_long_is_reported_while_it_lasts() -> None:
+    reported = threading.Event()
+    reports: list[str] = []
+
+    def report(reason: str) -> None:
+        reports.append(reason)
+        reported.set()
+
+    assert wait_for(lambda: reported.wait(30), 60, lambda: "Kafka is silent", report)
+    assert reports == ["Kafka is silent"]
