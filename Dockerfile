@@ -28,10 +28,11 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
     ENSEMBLE_HTTP_HOST=0.0.0.0 \
     ENSEMBLE_HTTP_PORT=8100 \
     ENSEMBLE_INSTANCE_ID=auto \
-    ENSEMBLE_DATA_DIR=/data
+    ENSEMBLE_DATA_DIR=/data \
+    ENSEMBLE_STARTUP_TIMEOUT_S=600
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8100
 VOLUME /data
-HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-IS", "/app/healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --retries=3 CMD ["python", "-IS", "/app/healthcheck.py"]
 CMD ["python", "-m", "cli", "--help"]
