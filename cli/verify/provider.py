@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from cli.verify.facts import Booking
-from cli.verify.reader import CannotCheck
+from cli.verify.source import CannotCheck
 from ensemble.proxies import exempt_loopback
 
 _PAGE: Final = 10_000

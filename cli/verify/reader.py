@@ -18,10 +18,10 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from cli.verify.facts import Place
+from cli.verify.source import CannotCheck, Take
 from ensemble.kafka.client import assigned_reader, readable
 from ensemble.waiting import wait_for
 
-Take = Callable[[Any], None]
 Tell = Callable[[str], None]
 T = TypeVar("T")
 
@@ -33,19 +33,19 @@ _TELL_EVERY_S: Final = 2.0
 _PATIENCE_S: Final = 60.0
 
 
-class CannotCheck(Exception):
-    """The check could not be made; the message says why, and what to do."""
-
-
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster to read from."""
+    """A cluster to read from, as `cli.verify.source.Source` promises."""
 
     shared: Mapping[str, Any]
     admin: AdminClient
     tell: Tell
     stall_s: float = 60.0
     """Without any progress for so long, reading is given up."""
+
+    def now(self) -> int:
+        """Return the time in epoch milliseconds."""
+        return time.time_ns() // 1_000_000
 
     def partitions(self) -> dict[str, int]:
         """Return every topic with its partition count."""

@@ -1,12 +1,13 @@
-"""The check from end to end: find the cluster, read, judge, report."""
+"""The check from end to end: find the source of records, read, judge, report."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from cli.connection import patience_s, sources
@@ -25,9 +26,10 @@ from cli.verify.flow import (
 from cli.verify.judgement import count, judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
 from cli.verify.provider import read_ledger
-from cli.verify.reader import CannotCheck, Cluster, Tell
+from cli.verify.reader import Cluster, Tell
 from cli.verify.report import Report
 from cli.verify.snapshot import Snapshot
+from cli.verify.source import CannotCheck, Source
 from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.kafka import connect
@@ -35,6 +37,8 @@ from ensemble.messages import GenericDecoder
 from ensemble.settings import KafkaSettings
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
+ReadBookings = Callable[[], tuple[Booking, ...]]
+"""Returns the payment provider's ledger. It raises CannotCheck if that cannot be read."""
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
 _QUIET_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.25
@@ -64,18 +68,24 @@ def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell 
     chosen_options = options or Options()
     shared, admin = connect(kafka, patience_s(), on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
     cluster = Cluster(shared, admin, tell, chosen_options.stall_s)
+    read_bookings = partial(read_ledger, chosen_options.provider_url, chosen_options.provider_timeout_s)
+    return verify(cluster, read_bookings, chosen_options)
+
+
+def verify(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
+    """Check what a source has, a cluster or topics in memory, against the payment provider's ledger."""
     try:
         with _few_collections():
-            return _reported(cluster, chosen_options)
+            return _reported(source, read_bookings, options)
     except CannotCheck as error:
         return Report(problems=(str(error),))
 
 
-def _reported(cluster: Cluster, options: Options) -> Report:
-    partitions = _partitions(cluster)
+def _reported(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
+    partitions = _partitions(source)
     if options.settle_s:
-        _settle(cluster, _places(MESSAGE_TOPICS, partitions), options.settle_s)
-    snapshot, problems, broken = _taken(cluster, partitions, options)
+        _settle(source, _places(MESSAGE_TOPICS, partitions), options.settle_s)
+    snapshot, problems, broken = _taken(source, partitions, read_bookings)
     if not snapshot.orders and options.expect_orders is None:
         problems = (
             *problems,
@@ -94,9 +104,9 @@ def _reported(cluster: Cluster, options: Options) -> Report:
     )
 
 
-def _partitions(cluster: Cluster) -> Mapping[str, int]:
+def _partitions(source: Source) -> Mapping[str, int]:
     """Return the topics to read with their partition counts."""
-    counts = cluster.partitions()
+    counts = source.partitions()
     needed = (*MESSAGE_TOPICS, ORDER_STATE)
     missing = [name for name in needed if name not in counts]
     if len(missing) == len(needed):
@@ -114,27 +124,27 @@ def _places(topics: tuple[str, ...], partitions: Mapping[str, int]) -> list[Plac
     return [(topic, partition) for topic in topics for partition in range(partitions.get(topic, 0))]
 
 
-def _settle(cluster: Cluster, places: list[Place], limit_s: float) -> None:
+def _settle(source: Source, places: list[Place], limit_s: float) -> None:
     """Return once nothing has been written for a second, or the limit is over."""
     began = changed = time.monotonic()
-    ends = cluster.ends(places)
+    ends = source.ends(places)
     while time.monotonic() - changed < _QUIET_S and time.monotonic() - began < limit_s:
         time.sleep(_LOOK_EVERY_S)
-        before, ends = ends, cluster.ends(places)
+        before, ends = ends, source.ends(places)
         changed = changed if ends == before else time.monotonic()
 
 
 def _taken(
-    cluster: Cluster, partitions: Mapping[str, int], options: Options
+    source: Source, partitions: Mapping[str, int], read_bookings: ReadBookings
 ) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
     """Return the snapshot, unreadable places, and invalid state. The order of these steps matters."""
     places = _places(tuple(partitions), partitions)
-    committed = cluster.committed(SERVICES)
-    read_at = time.time_ns() // 1_000_000
-    cut = cluster.committed_ends(places)
-    bookings, problems = _bookings(options)
-    firsts, ends = cluster.firsts(places), cluster.ends(places)
-    gathering = _gathered(cluster, partitions, (firsts, ends, cut))
+    committed = source.committed(SERVICES)
+    read_at = source.now()
+    cut = source.committed_ends(places)
+    bookings, problems = _bookings(read_bookings)
+    firsts, ends = source.firsts(places), source.ends(places)
+    gathering = _gathered(source, partitions, (firsts, ends, cut))
     snapshot = Snapshot(
         read_at=read_at,
         partitions=partitions,
@@ -155,7 +165,7 @@ def _taken(
 
 
 def _gathered(
-    cluster: Cluster,
+    source: Source,
     partitions: Mapping[str, int],
     offsets: tuple[Mapping[Place, int], Mapping[Place, int], Mapping[Place, int]],
 ) -> Gathering:
@@ -163,15 +173,15 @@ def _gathered(
     firsts, ends, cut = offsets
     gathering = Gathering(GenericDecoder([SCHEMAS, system_messages.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
-    cluster.read(firsts, letters, gathering.take)
+    source.read(firsts, letters, gathering.take)
     gathering.want_originals()
-    cluster.read(firsts, {place: end for place, end in ends.items() if place not in letters}, gathering.take)
+    source.read(firsts, {place: end for place, end in ends.items() if place not in letters}, gathering.take)
     return gathering
 
 
-def _bookings(options: Options) -> tuple[tuple[Booking, ...] | None, tuple[str, ...]]:
+def _bookings(read_bookings: ReadBookings) -> tuple[tuple[Booking, ...] | None, tuple[str, ...]]:
     try:
-        return read_ledger(options.provider_url, options.provider_timeout_s), ()
+        return read_bookings(), ()
     except CannotCheck as error:
         return None, (f"money was not checked: {error}",)
 

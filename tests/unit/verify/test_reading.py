@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cli.verify.placement import partition_of
 from cli.verify.provider import read_ledger
-from cli.verify.reader import CannotCheck
+from cli.verify.source import CannotCheck
 from ensemble import partitioning
 from tests.support.ledger_server import ledger_server
 from tests.support.recorded_flow.flow import RecordedFlow
