@@ -23,6 +23,12 @@ class InMemoryPaymentGateway:
         self._running: dict[str, ChargeRequest] = {}
         self._closed: set[str] = set()
 
+    @property
+    def bookings(self) -> list[tuple[ChargeRequest | RefundRequest, Captured | Declined | Refunded]]:
+        """Every final result, oldest first, each with the first request under its key."""
+        first = {request.key: request for request in reversed(self.calls)}
+        return [(first[key], outcome) for key, (_, outcome) in self._results.items()]
+
     async def charge(self, request: ChargeRequest) -> Captured | Declined:
         """Return the first final outcome under the key, as its token's script says."""
         self._begin(request)

@@ -7,7 +7,9 @@ Times stay integers: schemas lose their logical types before they get here.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
@@ -209,4 +211,10 @@ def _full_names(schema: Any) -> dict[str, str]:
 def _parse(schema: Schema) -> Any:
     if is_too_deep(schema):
         raise ConfigurationError(f"schema {schema.get('name')} is nested too deeply to be read")
-    return parse_schema(without_logical_types(schema), named_schemas={})
+    return _parse_text(json.dumps(schema))
+
+
+@cache
+def _parse_text(schema: str) -> Any:
+    """Parse a schema once, however many codecs of a process use it; none of them changes the result."""
+    return parse_schema(without_logical_types(json.loads(schema)), named_schemas={})

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -184,7 +184,12 @@ def full_name(schema: Schema) -> str:
 
 def fingerprint(schema: Schema) -> str:
     """Return the SHA-256 of everything in a schema except its documentation."""
-    text = json.dumps(_without(schema, "doc"), sort_keys=True, separators=(",", ":"))
+    return _fingerprint_text(json.dumps(schema))
+
+
+@cache
+def _fingerprint_text(schema: str) -> str:
+    text = json.dumps(_without(json.loads(schema), "doc"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

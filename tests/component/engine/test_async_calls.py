@@ -91,7 +91,7 @@ def test_after_a_restart_it_is_called_again(flying: ServiceTestDriver, world: Co
 
 def test_what_lands_in_an_aborted_batch_is_called_again(flying: ServiceTestDriver, world: Controls) -> None:
     world.let_go("a1")
-    flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
+    flying.process.loop.run_until_complete(flying.process.calls_in_flight()[0].running)  # type: ignore[arg-type]  # it is under way
     flying.abort()
     assert (texts_of(flying), status(flying)) == ([], "in_flight")
     flying.advance(0)
@@ -102,7 +102,7 @@ def test_a_call_that_its_aborted_batch_left_is_cancelled(driver: ServiceTestDriv
     """Its record comes again; two calls of one key at once would change one state twice."""
     world.hang("a1")
     driver.abort(slow("a", "a1"))
-    assert (status(driver), driver._flights()) == ("free", [])
+    assert (status(driver), driver.process.calls_in_flight()) == ("free", [])
     world.let_go("a1")
     driver.receive(slow("a", "a1"))
     assert texts_of(driver) == ["a1"]
@@ -200,7 +200,7 @@ def test_many_calls_may_be_in_flight_at_once(world: Controls) -> None:
     for key in keys:
         world.hang(key)
     driver.receive(*(slow(key, key) for key in keys))
-    assert len(driver._flights()) == 50
+    assert len(driver.process.calls_in_flight()) == 50
     for key in reversed(keys):
         world.let_go(key)
         driver.land()

@@ -23,7 +23,7 @@ def driver(tmp_path: Path) -> ServiceTestDriver:
 
 
 def task_of(driver: ServiceTestDriver, key: str) -> PartitionTask:
-    return driver._task_of(key)
+    return driver.process.task_of(key)
 
 
 def event_labels(driver: ServiceTestDriver, key: str = "a") -> list[str]:

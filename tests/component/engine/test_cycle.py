@@ -67,14 +67,19 @@ class Worker:
         tasks = {partition: PartitionTask(plan, partition) for partition in range(plan.service.partitions)}
         self.running = self.loop._assignment.running
         self.running.update(tasks)
-        self.topics = MemoryTopics(plan.service.partitions)
+        self.topics = MemoryTopics([plan.service])
 
     def run(self, records: Iterable[StoredRecord], calls_s: float) -> None:
         polled: list[Any] = list(records)
         self.loop._run_calls(calls_s)
         self.loop._batch(polled)
         for task in self.running.values():
-            self.topics.commit(task)
+            for output in task.outputs:
+                self.topics.append(output)
+            for topic, changes in task.changes():
+                for key, value in changes:
+                    self.topics.append((topic, value, key, [], task.partition))
+            task.commit()
 
 
 class Both:
@@ -100,7 +105,7 @@ class Both:
 
     def run(self, records: list[StoredRecord], calls_s: float = 0.0) -> None:
         self.worker.run(records, calls_s)
-        self.driver._loop.run_until_complete(first_finished(self.driver._flights(), calls_s))
+        self.driver.process.loop.run_until_complete(first_finished(self.driver.process.calls_in_flight(), calls_s))
         self.driver.receive_records(records)
 
     def redrive(self, command: RedriveRecord) -> None:
@@ -111,7 +116,7 @@ class Both:
         """Return a rehearsal on a copy of a partition, with an outside that answers."""
         plan = compile_service(controlled_service(Controls()), self.clock, limits())
         task = PartitionTask(plan, partition)
-        self.driver._topics.restore(task, plan)
+        self.driver.process.topics.restore(task, plan)
         return Rehearsal(task, [], self.clock.now())
 
 
@@ -124,13 +129,13 @@ def both() -> Iterator[Both]:
 
 def test_worker_and_driver_put_calls_records_retries_and_timers_into_a_batch_alike(both: Both) -> None:
     both.receive(slow("a", "a1"), quick("a", "a2"), quick("b", "b1"), later("c", "c1", 1), slow("d", "d1"))
-    assert both.worker.topics.log == both.driver.log
+    assert by_place(both.worker.topics.log) == by_place(both.driver.log)
     assert [texts_of(both.driver, key) for key in "abcd"] == [[], [], [], ["d1"]]
     both.mend()
     both.clock.advance(1)
     both.receive(quick("c", "c0"), calls_s=ENOUGH_S)
     assert [texts_of(both.driver, key) for key in "abc"] == [["a1", "a2"], ["b1"], ["c0", "c1"]]
-    assert both.worker.topics.log == both.driver.log
+    assert by_place(both.worker.topics.log) == by_place(both.driver.log)
 
 
 def test_worker_driver_and_rehearsal_redrive_alike(both: Both) -> None:
@@ -146,14 +151,14 @@ def test_worker_driver_and_rehearsal_redrive_alike(both: Both) -> None:
     both.driver.clear()
     both.redrive(command)
     assert texts_of(both.driver, "e") == ["e1", "e2", "e3"]
-    assert both.worker.topics.log == both.driver.log
+    assert by_place(both.worker.topics.log) == by_place(both.driver.log)
     assert list(rehearsed.outputs) == outputs_of(both.driver)
 
 
 def test_a_rehearsal_leaves_alone_what_is_due_of_other_keys(both: Both) -> None:
     """A parked head and a timer of the same partition are due as well: they would hide what the redrive itself does."""
-    partition = both.driver._partition(b"e")
-    parked, timed, *_ = (key for key in "abcdfghijklm" if both.driver._partition(key.encode()) == partition)
+    partition = both.driver.process.partition_of(b"e")
+    parked, timed, *_ = (key for key in "abcdfghijklm" if both.driver.process.partition_of(key.encode()) == partition)
     both.receive(later(timed, "t1", 1), quick(parked, "b1"), quick("e", "e1"))
     both.clock.advance(2)
     request = OperatorRequest(operation_id="o-1", requested_by="ann", reason="a test", at=both.clock.now())
@@ -161,6 +166,14 @@ def test_a_rehearsal_leaves_alone_what_is_due_of_other_keys(both: Both) -> None:
     rehearsed = both.rehearsal(command.partition).rehearse(command)
     assert [key for _, _, key, *_ in rehearsed.outputs] == [b"e"]
     assert {key for _, key in rehearsed.changes} == {b"e"}
+
+
+def by_place(log: list[StoredRecord]) -> dict[tuple[str, int], list[StoredRecord]]:
+    """Return the records of each partition in order: what no transport promises is the order between partitions."""
+    places: dict[tuple[str, int], list[StoredRecord]] = {}
+    for record in log:
+        places.setdefault((record.at_topic, record.at_partition), []).append(record)
+    return places
 
 
 def outputs_of(driver: ServiceTestDriver) -> list[Output]:

@@ -37,7 +37,7 @@ class Decodings:
 
     def watch(self, driver: ServiceTestDriver) -> ServiceTestDriver:
         """Have the driver's tasks read through this count."""
-        driver.plan = self._counted_service(driver.plan)
+        driver.process.plan = self._counted_service(driver.process.plan)
         driver.restart()
         return driver
 

@@ -60,7 +60,7 @@ def test_the_same_message_again_is_dropped_after_a_restart_too(driver: ServiceTe
 
 def test_an_old_place_of_a_topic_that_was_made_again_is_another_message(driver: ServiceTestDriver) -> None:
     """A record without an id is known by its place; the topic's new records lie where its old ones lay."""
-    task, sent = driver._task_of("a"), record(driver, "a", "tell x", {})
+    task, sent = driver.process.task_of("a"), record(driver, "a", "tell x", {})
     for topic_id in ("one", "one", "another"):
         task.start_at({}, {"shop.commands": topic_id})
         driver.receive_records([sent])

@@ -120,7 +120,7 @@ def test_a_retry_of_a_paused_command_waits_too(driver: ServiceTestDriver, world:
 
 
 def test_a_pause_in_an_aborted_batch_never_was(driver: ServiceTestDriver) -> None:
-    task = driver._task_of("a")
+    task = driver.process.task_of("a")
     task.begin_batch(driver.clock.now())
     task.stores.parking.set_pause("command", "Script", Pause(operation_id="op-1", at=1, **WHO))
     task.abort()
@@ -165,7 +165,7 @@ def test_the_same_redrive_twice_is_one(stuck: ServiceTestDriver) -> None:
 
 
 def test_a_redrive_whose_batch_was_aborted_is_carried_out_when_it_comes_again(stuck: ServiceTestDriver) -> None:
-    letter, task = last_dead_letter(stuck), stuck._task_of("a")
+    letter, task = last_dead_letter(stuck), stuck.process.task_of("a")
     command = redrive(DeadLetter.of(letter), OperatorRequest("op-1", "ann", "release 7", 1))
     task.begin_batch(stuck.clock.now())
     task.stores.parking.mark_done("op-1", 1)
@@ -399,7 +399,7 @@ def test_a_head_that_is_about_to_be_called_can_be_discarded(flying: ServiceTestD
     """In the batch in which the call before it lands."""
     second = flying.waiting("a")[1]
     world.let_go("a1")
-    flying._loop.run_until_complete(flying._flights()[0].running)  # type: ignore[arg-type]  # it is under way
+    flying.process.loop.run_until_complete(flying.process.calls_in_flight()[0].running)  # type: ignore[arg-type]  # it is under way
     flying.operate(discard_of(second))
     flying.advance(0)
     assert (texts_of(flying), "a2" in world.calls) == (["a1", "a3"], False)

@@ -102,7 +102,7 @@ def test_a_timer_held_in_a_batch_that_was_aborted_fires_all_the_same(
     driver.receive(later("a", "ding", 5))
     driver.clock.advance(5)
     world.errors["a1"] = NEVER
-    task = driver._task_of("a")
+    task = driver.process.task_of("a")
     task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
     task.fire_due(driver.clock.now())
@@ -254,7 +254,7 @@ def test_dead_letters_that_are_copied_back_do_not_grow(driver: ServiceTestDriver
     world.errors["a1"] = RejectedInput("nonsense")
     driver.receive(quick("a", "a1"))
     for offset in range(100, 103):
-        headers, place = driver.dead_letters[-1].headers(), ("shop.commands", driver._partition(b"a"), offset)
+        headers, place = driver.dead_letters[-1].headers(), ("shop.commands", driver.process.partition_of(b"a"), offset)
         driver.receive_records([StoredRecord(*place, b"a", driver.dead_letters[-1].value(), headers)])
     assert len({len(letter.headers() or ()) for letter in driver.dead_letters}) == 1
     assert header(driver.dead_letters[-1], "__streams.errors.offset") == "102"
@@ -263,8 +263,8 @@ def test_dead_letters_that_are_copied_back_do_not_grow(driver: ServiceTestDriver
 @pytest.mark.parametrize("key", [None, b"", b"misplaced", b"\xff\xfe"], ids=["null", "empty", "misplaced", "no text"])
 def test_a_record_whose_key_is_wrong_is_skipped(driver: ServiceTestDriver, key: bytes | None) -> None:
     good = driver.record_of(quick("a", "a1"), "one")
-    wrong_place = 1 - driver._partition(b"misplaced") if key == b"misplaced" else good.partition()
-    where = driver._partition(key) if key == b"\xff\xfe" else wrong_place
+    wrong_place = 1 - driver.process.partition_of(b"misplaced") if key == b"misplaced" else good.partition()
+    where = driver.process.partition_of(key) if key == b"\xff\xfe" else wrong_place
     driver.receive_records([StoredRecord(good.topic(), where, 100, key, good.value()), good])
     assert (texts_of(driver), len(driver.dead_letters)) == (["a1"], 1)
     assert driver.dead_letters[0].key() == key
@@ -376,7 +376,9 @@ def test_a_key_that_was_parked_once_can_be_parked_again(driver: ServiceTestDrive
 def test_a_full_key_gives_up_its_own_records_and_stops_no_other(world: Controls, make: type) -> None:
     driver = ServiceTestDriver(controlled_service(world), limits=limits(THRICE, ParkingLimits(per_key=2)))
     other = next(
-        f"b{number}" for number in range(99) if driver._partition(f"b{number}".encode()) == driver._partition(b"a")
+        f"b{number}"
+        for number in range(99)
+        if driver.process.partition_of(f"b{number}".encode()) == driver.process.partition_of(b"a")
     )
     world.errors["a1"] = NOT_NOW
     driver.receive(make("a", "a1"), make("a", "a2"), make("a", "a3"), make(other, "b1"))
@@ -431,7 +433,7 @@ def test_a_full_partition_takes_no_more_and_loses_nothing(world: Controls) -> No
     world.errors["a1"] = NOT_NOW
     with pytest.raises(Stopped, match="no room for more"):
         driver.receive(quick("a", "a1"), quick("a", "a2"), quick("a", "a3"))
-    task = driver._task_of("a")
+    task = driver.process.task_of("a")
     assert (parked_labels(driver), task.positions["shop.commands"]) == (["a1", "a2"], 2), "a3 is not taken"
     assert task.parked.why_stopped()
     world.errors.clear()
@@ -449,4 +451,4 @@ def test_records_of_new_keys_stop_as_well_when_the_partition_is_full(world: Cont
     for key in keys:
         with suppress(Stopped):
             driver.receive(quick(key, key))
-    assert {task.stores.parking.record_count for task in driver._tasks.values()} == {3}
+    assert {task.stores.parking.record_count for task in driver.process.tasks.values()} == {3}

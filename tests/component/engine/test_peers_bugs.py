@@ -47,7 +47,7 @@ def under(driver: ServiceTestDriver, key: str, label: str, message_id: str, **he
 
 
 def test_offsets_do_not_advance_before_their_effects_are_durable(driver: ServiceTestDriver) -> None:
-    task = driver._task_of("a")
+    task = driver.process.task_of("a")
     task.start_at({"shop.commands": 0, "shop.news": 0, "shop.control": 0})
     task.begin_batch(driver.clock.now())
     task.take(driver.record_of(quick("a", "a1"), "one"))
@@ -121,7 +121,7 @@ def test_a_dead_letter_has_the_key_of_its_record(driver: ServiceTestDriver, worl
     world.errors["a1"] = NEVER
     driver.receive(quick("a", "a1"))
     record = last_dead_letter(driver)
-    assert (record.key(), record.partition()) == (b"a", driver._partition(b"a"))
+    assert (record.key(), record.partition()) == (b"a", driver.process.partition_of(b"a"))
 
 
 def test_a_message_is_known_by_its_id_and_not_by_its_place(driver: ServiceTestDriver) -> None:
@@ -152,10 +152,9 @@ def test_a_timeout_that_comes_after_the_end_does_nothing() -> None:
         driver.receive(event)
     driver.clear()
     timer = encoder_for(Timer)(Timer(due_at=driver.clock.now() + 1000))
-    partition = driver._partition(b"o-1")
-    driver.log.append(StoredRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", timer))
-    driver.restart()
-    assert driver._task_of("o-1").next_timer() == driver.clock.now() + 1000
+    partition = driver.process.partition_of(b"o-1")
+    driver.given_records([StoredRecord("orchestrator.timers-changelog", partition, 99, b"o-1/deadline", timer)])
+    assert driver.process.task_of("o-1").next_timer() == driver.clock.now() + 1000
     driver.advance(3600)
     assert (driver.outputs, driver.dead_letters, driver.parked("o-1")) == ([], [], None)
 

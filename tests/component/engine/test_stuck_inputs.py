@@ -24,7 +24,7 @@ STUCK = StuckInput("no batch with this record comes to its end")
 
 @pytest.fixture
 def task(tmp_path: Path) -> PartitionTask:
-    return ServiceTestDriver(scripted_service("shop", tmp_path), ManualClock(0))._task_of("a")
+    return ServiceTestDriver(scripted_service("shop", tmp_path), ManualClock(0)).process.task_of("a")
 
 
 def record(task: PartitionTask, offset: int, *steps: str) -> StoredRecord:

@@ -7,7 +7,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[3]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("0*.py"))
 LAST_LINES = {
-    "01_event": "CoffeeServed(cup='cup-1', drink='espresso')",
+    "01_event": "CoffeeServed(cup='cup-2', drink='flat white')",
     "02_command_with_state": "Card(card='ada', stamps=2, filled=1)",
     "03_event_sourced": "left: 4 g",
     "04_saga": "BeansReleased   -> cancelled",

@@ -184,9 +184,8 @@ def test_gives_up_what_can_never_be_done(
 def test_gives_up_a_receipt_beyond_what_can_be_counted(stocked: ServiceTestDriver) -> None:
     full = StockLevel(warehouse_id="w-1", sku="bolt", on_hand=MOST_STOCK)
     snapshot = stocked.service.changelogs[0].name
-    partition = stocked._partition(b"w-1")
-    stocked.log.append(StoredRecord(snapshot, partition, 0, b"w-1/stock/bolt", encoder_for(StockLevel)(full)))
-    stocked.restart()
+    partition = stocked.process.partition_of(b"w-1")
+    stocked.given_records([StoredRecord(snapshot, partition, 0, b"w-1/stock/bolt", encoder_for(StockLevel)(full))])
 
     stocked.receive(receive_stock(quantity=1))
 

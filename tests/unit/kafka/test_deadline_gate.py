@@ -42,9 +42,9 @@ class Ends:
 def task(tmp_path: Path) -> PartitionTask:
     """A task of partition 0 with one timer that is due, at the start of its inputs."""
     driver = ServiceTestDriver(scripted_service("shop", tmp_path), ManualClock(0))
-    key = next(f"k-{n}" for n in range(99) if driver._partition(f"k-{n}".encode()) == 0)
+    key = next(f"k-{n}" for n in range(99) if driver.process.partition_of(f"k-{n}".encode()) == 0)
     driver.receive(script(key, "remind alarm 0.5 tell x"))
-    task = driver._tasks[0]
+    task = driver.process.tasks[0]
     task.start_at({COMMANDS: 0, NEWS: 0})
     return task
 

@@ -1,0 +1,349 @@
+"""The test driver of a whole flow: several services in memory over one set of topics, each one's outputs fed back.
+
+    flow = FlowTestDriver([order_service(), payment_service(gateway), inventory_service(), ...])
+    flow.publish(PlaceOrder(...))
+    flow.run()
+    assert flow.messages(OrderCompleted) == [OrderCompleted(order_id="o-1")]
+
+Nothing in it is real but the services and the runtime's tasks. What Kafka does beside: `docs/testing.md`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, Final, TypeVar, overload
+
+from ensemble.clock import ManualClock, rfc3339
+from ensemble.engine.routes import Limits
+from ensemble.errors import ConfigurationError
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Command, Message, State, schema_name
+from ensemble.messages.records import Headers, StoredRecord
+from ensemble.service.catalogue import Topic
+from ensemble.service.service import Service
+from ensemble.state.timers import DueTimer
+from ensemble.system_messages.operations import Operation, Scope
+from ensemble.testing.operations import OperatorDouble, control_outputs
+from ensemble.testing.process import MemoryProcess
+from ensemble.testing.reading import MessageReader, ServiceView
+from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded
+from ensemble.testing.topics import MemoryTopics
+
+M = TypeVar("M", bound=Message)
+S = TypeVar("S", bound=State)
+_LAND_S: Final = 5.0
+
+
+@dataclass(frozen=True)
+class StoryLine:
+    """One message of a story: `str` gives `payment emits PaymentConfirmed on payments.events`."""
+
+    sender: str
+    """The service, or the source that an outsider has named."""
+    message: Message
+    record: StoredRecord
+
+    def __str__(self) -> str:
+        verb = "sends" if isinstance(self.message, Command) else "emits"
+        return f"{self.sender} {verb} {type(self.message).__name__} on {self.record.at_topic}"
+
+
+class FlowTestDriver:
+    """Services over one set of topics in memory.
+
+    Deterministic: message ids, time, and the order of all batches, which `seed` or `interleavings` choose. Time moves
+    by `advance` and `run_until` alone.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[Service],
+        clock: ManualClock | None = None,
+        *,
+        seed: int | None = None,
+        interleavings: Interleavings | None = None,
+        limits: Mapping[str, Limits] | None = None,
+        call_wait_s: float | None = None,
+    ) -> None:
+        """Start the services with empty topics; `limits` are by service.
+
+        Without `seed` or `interleavings` services take turns as given, and each takes all that there is for it.
+        `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
+        Raises ConfigurationError for two services of one name.
+        """
+        services = tuple(services)
+        _check_names(services)
+        self.clock = clock or ManualClock()
+        self.topics = MemoryTopics(services)
+        self.log = self.topics.log
+        """Everything that was committed, on any topic, in order."""
+        limits = limits or {}
+        self._processes = {
+            each.name: MemoryProcess(
+                each, self.topics, self.clock, limits=limits.get(each.name), call_wait_s=call_wait_s
+            )
+            for each in services
+        }
+        self._schedule: Schedule = interleavings or (InTurn() if seed is None else Seeded(seed))
+        self._ids = (f"{number:032x}" for number in itertools.count(1))
+        self._operator = OperatorDouble(self.clock, self._ids.__next__)
+
+    # -- the outside ----------------------------------------------------------------------------------------------
+
+    def publish(self, *messages: Message, message_id: str | None = None, source: str = "/outside") -> None:
+        """Write messages as another system does; `message_id` is the id of the first one. Nothing runs yet."""
+        ids = itertools.chain([message_id] if message_id else [], self._ids)
+        for message, own_id in zip(messages, ids, strict=False):
+            topic = self._home(type(message))
+            key, value = str(attrgetter(topic.key)(message)).encode(), encoder_for(type(message))(message)
+            self.write(topic.name, key, value, self._cloud_event(message, own_id, source))
+
+    def write(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
+        """Write raw bytes, whatever they are, to the partition of `key`."""
+        self.topics.append((topic, value, key, list(headers or ()), -1))
+
+    def duplicate(self, kind: type[Message]) -> None:
+        """Write the latest record of a message type once more, under the same id: as a producer that tries again."""
+        records = [record for record, _ in self._reader.find(reversed(self.log), kind)]
+        if not records:
+            raise FlowError(f"no {kind.__name__} was written yet, so there is none to duplicate")
+        latest = records[0]
+        place = latest.at_topic, latest.raw_value, latest.raw_key, latest.raw_headers, latest.at_partition
+        self.topics.append(place)
+
+    def reverse(self, topic: str) -> None:
+        """Put what no service has read of a topic in reverse order, partition by partition."""
+        for partition in range(self.topics.count_partitions(topic)):
+            place = topic, partition
+            readers = [p for p in self._processes.values() if topic in p.plan.inputs]
+            self.topics.reverse_from(place, max((p.position(place) for p in readers), default=0))
+
+    def hold(self, topic: str) -> None:
+        """Have no service read a topic until `release`, as when its partitions lag: what is on others overtakes it."""
+        self.topics.count_partitions(topic)
+        self.topics.lagging.add(topic)
+
+    def release(self, topic: str) -> None:
+        """End a `hold`."""
+        self.topics.lagging.discard(topic)
+
+    # -- services -------------------------------------------------------------------------------------------------
+
+    def stop(self, service: str) -> None:
+        """Take a service down: what is for it piles up, its timers wait."""
+        self._process(service).is_up = False
+
+    def start(self, service: str) -> None:
+        """Start a service again, from its changelogs and the offsets that it has committed."""
+        process = self._process(service)
+        process.restart()
+        process.is_up = True
+
+    def crash(self, service: str, at: str, nth: int = 1) -> None:
+        """Have a service die the `nth` time from now that it reaches a point of `ensemble.settings.CRASH_POINTS`.
+
+        It restarts at once; `deaths` tells whether it came to that. Raises ConfigurationError for an unknown point.
+        """
+        self._process(service).die_at(at, nth)
+
+    @property
+    def deaths(self) -> list[tuple[str, str]]:
+        """Each crash that has happened: service and point."""
+        return [(name, point) for name, process in self._processes.items() for point in process.deaths]
+
+    # -- operators ------------------------------------------------------------------------------------------------
+
+    def operate(self, service: str, operation: Operation) -> None:
+        """Write an operator's command to the service's control topic."""
+        for output in control_outputs(self._process(service).service, operation):
+            self.topics.append(output)
+
+    def pause(self, service: str, scope: Scope, name: str, reason: str = "paused by a test") -> None:
+        """Tell a service of a pause, of a service, a saga's step or a command type."""
+        self.operate(service, self._operator.pause(scope, name, reason))
+
+    def resume(self, service: str, scope: Scope, name: str) -> None:
+        """Tell a service of the end of that pause."""
+        self.operate(service, self._operator.resume(scope, name))
+
+    def redrive(self, letter: StoredRecord, edited: Message | None = None) -> None:
+        """Redrive a dead letter as an operator, with another message if one is given."""
+        self.operate(self._owner_of(letter), self._operator.redrive(letter, edited))
+
+    def discard(self, letter: StoredRecord) -> None:
+        """Discard a dead letter as an operator."""
+        self.operate(self._owner_of(letter), self._operator.discard(letter))
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    def step(self) -> str | None:
+        """Run one batch of one service. Return its name, or None if there was nothing to do.
+
+        Raises UnreadableState, or what else would end the service's process.
+        """
+        busy = [process for process in self._processes.values() if process.is_busy]
+        if not busy:
+            return None
+        process, records = self._schedule.choose(busy)
+        process.run_batch(records)
+        return process.service.name
+
+    def run(self, limit: int = 100_000) -> None:
+        """Run until nothing is left to do at this time. Raises FlowError if that is not so after `limit` batches."""
+        for _ in range(limit):
+            if self.step() is None and not self._await_call():
+                return
+        busy = ", ".join(name for name, process in self._processes.items() if process.is_busy)
+        raise FlowError(f"still busy after {limit} batches: {busy}. Do they answer each other for ever?")
+
+    def advance(self, seconds: float) -> None:
+        """Run, turn the clock on, and run all that falls due on the way at its time."""
+        target = self.clock.now() + round(seconds * 1000)
+        self.run()
+        while (due := self._next_due()) is not None and due <= target:
+            self._turn_to(due)
+            self.run()
+        self._turn_to(target)
+        self.run()
+
+    def run_until(self, condition: Callable[[], Any], within_s: float = 3600.0) -> None:
+        """Run, and skip to each next due time, until the condition is true.
+
+        Raises FlowError if it is not true within so many seconds of the flow's time.
+        """
+        target = self.clock.now() + round(within_s * 1000)
+        self.run()
+        while not condition():
+            due = self._next_due()
+            if due is None or due > target:
+                raise FlowError(f"the condition is not true within {within_s:g} s of the flow's time{self._pending()}")
+            self._turn_to(due)
+            self.run()
+
+    # -- what came of it ------------------------------------------------------------------------------------------
+
+    @overload
+    def messages(self) -> list[Message]: ...
+    @overload
+    def messages(self, *kinds: type[M]) -> list[M]: ...
+    def messages(self, *kinds: type[Message]) -> Sequence[Message]:
+        """Return all messages on all topics, in the order of their commits; of these types alone if any is given."""
+        return [message for _, message in self._reader.find(self.log, *kinds)]
+
+    def records(self, topic: str) -> list[StoredRecord]:
+        """Return the committed records of one topic, changelogs included."""
+        return self.topics.records(topic)
+
+    def story(self, key: str) -> list[StoryLine]:
+        """Return the messages that have to do with a key: of that key, or of a correlation that it is part of."""
+        written = list(self._reader.find(self.log))
+        about = {_header(record, "ce_correlationid") for record, _ in written if record.raw_key == key.encode()}
+        return [
+            StoryLine(_header(record, "ce_source").removeprefix("/services/"), message, record)
+            for record, message in written
+            if record.raw_key == key.encode() or _header(record, "ce_correlationid") in about
+        ]
+
+    def state(self, kind: type[S], key: str) -> S | None:
+        """Return the committed state of `key`. Raises FlowError unless one service keeps states of that type."""
+        return self._keeper_of(kind).state(kind, key)
+
+    def aggregate(self, kind: type, key: str) -> Any:
+        """Return the aggregate of `key`. Raises FlowError unless one service keeps such aggregates."""
+        return self._keeper_of(kind).aggregate(kind, key)
+
+    @property
+    def timers(self) -> list[tuple[str, DueTimer]]:
+        """The timers of all services, each with its service; the one that is due first comes first."""
+        timers = [(name, timer) for name in self._processes for timer in self.service(name).timers]
+        return sorted(timers, key=lambda pair: (pair[1].due_at, pair[0]))
+
+    @property
+    def dead_letters(self) -> list[StoredRecord]:
+        """What services gave up, service by service, oldest first."""
+        return [letter for name in self._processes for letter in self.service(name).dead_letters]
+
+    def service(self, name: str) -> ServiceView:
+        """Return what one service keeps: parked keys, timers, answers to operators. Raises FlowError if unknown."""
+        return ServiceView(self._process(name))
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _reader(self) -> MessageReader:
+        return MessageReader(*{id(p.service.catalogue): p.service.catalogue for p in self._processes.values()}.values())
+
+    def _process(self, name: str) -> MemoryProcess:
+        if name not in self._processes:
+            raise FlowError(f"no service {name!r} in this flow; it has {', '.join(self._processes)}")
+        return self._processes[name]
+
+    def _home(self, kind: type[Message]) -> Topic:
+        catalogues = [process.service.catalogue for process in self._processes.values()]
+        catalogue = next((one for one in catalogues if kind in one.message_types()), catalogues[0])
+        return catalogue.homes(kind)[0]
+
+    def _cloud_event(self, message: Message, message_id: str, source: str) -> Headers:
+        trace = f"{int.from_bytes(message_id.encode()[-16:]):032x}"
+        headers = {
+            "ce_specversion": "1.0",
+            "ce_type": schema_name(type(message)),
+            "ce_source": source,
+            "content-type": "application/avro",
+            "ce_id": message_id,
+            "ce_time": rfc3339(self.clock.now()),
+            "ce_correlationid": message_id,
+            "traceparent": f"00-{trace}-{trace[:16]}-01",
+        }
+        return [(name, value.encode()) for name, value in headers.items()]
+
+    def _owner_of(self, letter: StoredRecord) -> str:
+        names = [name for name, p in self._processes.items() if p.service.dead_letter.name == letter.at_topic]
+        if not names:
+            raise FlowError(f"a record of {letter.at_topic} is no dead letter of this flow")
+        return names[0]
+
+    def _keeper_of(self, kind: type) -> ServiceView:
+        names = [n for n, p in self._processes.items() if any(spec.subject is kind for spec in p.service.stores)]
+        if len(names) != 1:
+            raise FlowError(
+                f"{kind.__name__} is kept by {' and '.join(names) or 'no service'} of this flow, not by one"
+            )
+        return self.service(names[0])
+
+    def _next_due(self) -> int | None:
+        dues = [process.next_due() for process in self._processes.values() if process.is_up]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _turn_to(self, time: int) -> None:
+        self.clock.advance(max(0, time - self.clock.now()) / 1000)
+
+    def _await_call(self) -> bool:
+        """Wait for a call in flight, of real time. Return whether one is back."""
+        processes = [process for process in self._processes.values() if process.is_up and process.calls_in_flight()]
+        for process in processes:
+            process.await_call(_LAND_S)
+        return any(process.is_busy for process in processes)
+
+    def _pending(self) -> str:
+        down = [name for name, process in self._processes.items() if not process.is_up]
+        lagging = sorted(self.topics.lagging)
+        notes = [f"{', '.join(down)} is down" if down else "", f"{', '.join(lagging)} is held" if lagging else ""]
+        return "".join(f"; {note}" for note in notes if note)
+
+
+def _check_names(services: Sequence[Service]) -> None:
+    names = [service.name for service in services]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigurationError(f"two services are called {', '.join(sorted(twice))}; a flow has one process of each")
+    if not names:
+        raise ConfigurationError("a flow needs a service: FlowTestDriver([order_service(), ...])")
+
+
+def _header(record: StoredRecord, name: str) -> str:
+    value = dict(record.raw_headers).get(name, b"")
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""

@@ -1,0 +1,50 @@
+"""Operators' commands as records: what the drivers' `pause`, `redrive` and the like deliver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ensemble.messages.codec import encoder_for
+from ensemble.messages.message import Message
+from ensemble.messages.records import StoredRecord
+from ensemble.service.ports import Clock
+from ensemble.service.service import Service
+from ensemble.state.unit_of_work import Output
+from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard, redrive
+from ensemble.system_messages.operations import Operation, PauseWork, RecordOperation, ResumeWork, Scope
+
+
+class OperatorDouble:
+    """Writes the commands of an operator called `test`."""
+
+    def __init__(self, clock: Clock, next_id: Callable[[], str]) -> None:
+        self._clock, self._next_id = clock, next_id
+
+    def redrive(self, letter: StoredRecord, edited: Message | None = None) -> RecordOperation:
+        """Return a redrive of a dead letter, with another message if one is given."""
+        value = None if edited is None else encoder_for(type(edited))(edited)
+        return redrive(DeadLetter.of(letter), OperatorRequest(**self._request("redriven by a test")), value)
+
+    def discard(self, letter: StoredRecord) -> RecordOperation:
+        """Return a discard of a dead letter."""
+        return discard(DeadLetter.of(letter), OperatorRequest(**self._request("discarded by a test")))
+
+    def pause(self, scope: Scope, name: str, reason: str) -> PauseWork:
+        """Return a pause of a service, a saga's step or a command type."""
+        return PauseWork(scope=scope, name=name, **self._request(reason))
+
+    def resume(self, scope: Scope, name: str) -> ResumeWork:
+        """Return the end of that pause."""
+        return ResumeWork(scope=scope, name=name, **self._request("resumed by a test"))
+
+    def _request(self, reason: str) -> dict[str, Any]:
+        return {"operation_id": self._next_id(), "requested_by": "test", "reason": reason, "at": self._clock.now()}
+
+
+def control_outputs(service: Service, operation: Operation) -> list[Output]:
+    """Return the operation as records of the service's control topic, one for each partition that it is for."""
+    value = encoder_for(type(operation))(operation)
+    only = operation.partition if isinstance(operation, RecordOperation) else None
+    partitions = range(service.partitions) if only is None else [only]
+    return [(service.control.name, value, b"operator", [], partition) for partition in partitions]
