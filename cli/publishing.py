@@ -31,7 +31,7 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
     home = topic or CATALOGUE.homes(type(message))[0]
     try:
         with client_of(access) as client:
-            return client.write([Outgoing(message, topic=home.name)])[0]
+            return access.wait_for("what was written", lambda _: client.write([Outgoing(message, topic=home.name)])[0])
     except OversizedOutput as error:
         raise Mistake(str(error)) from None
 

@@ -89,9 +89,18 @@ class Layout:
             ) from error
 
 
-def broker_settings(layout: Layout, ports: Ports) -> str:
+SESSION_S = 9
+"""Kafka's default. On a machine that is busier than that the broker is fenced before it has started."""
+SESSION_AFTER_KILL_S = 4
+"""A broker that was killed is let in again once its old session is over."""
+
+
+def broker_settings(layout: Layout, ports: Ports, session_s: int = SESSION_S) -> str:
     """Return the server.properties of a single node that is broker and controller."""
-    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name)
+    return SETTINGS.format(
+        host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name,
+        session_ms=1000 * session_s,
+    )  # fmt: skip
 
 
 def property_value(text: object) -> str:
@@ -124,9 +133,8 @@ share.coordinator.state.topic.num.partitions=1
 # Topics come from the catalogue, and the first member of a group waits for nobody.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
-# After a kill the broker is let in again once its old session is over.
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=4000
+broker.session.timeout.ms={session_ms}
 # Small on a laptop.
 num.network.threads=2
 num.io.threads=4

@@ -30,7 +30,6 @@ from ensemble.state.unit_of_work import Output, OutputRoute
 
 _BY_KEY: Final = -1
 _GRACE_S: Final = 2.0
-_LIMIT_S: Final = 15.0
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ class Client:
         """
         client = cls.__new__(cls)
         config = {**clients.plain_producer(access.shared, name), "enable.idempotence": False}
-        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), Outbox(config, _LIMIT_S))
+        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), Outbox(config, access.limit_s))
         return client
 
     def __enter__(self) -> Self:
