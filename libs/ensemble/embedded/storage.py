@@ -36,21 +36,21 @@ class Jvm:
         ]  # fmt: skip
 
 
-def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None) -> str:
+def format_storage(layout: Layout, jvm: Jvm, security: Security | None = None, limit_s: float = FORMAT_LIMIT_S) -> str:
     """Return the cluster id of the storage, after formatting it if it is new or was left half done.
 
-    With `security` the storage begins with its first user.
+    With `security` the storage begins with its first user. Raises EmbeddedKafkaError after `limit_s`.
     """
     if layout.cluster_id.exists():
         return layout.cluster_id.read_text(encoding="utf-8").strip()
     shutil.rmtree(layout.data, ignore_errors=True)
     cluster_id = new_cluster_id()
     if security is None:
-        _format(layout, jvm, cluster_id)
+        _format(layout, jvm, cluster_id, limit_s=limit_s)
     else:
         first_user = security.first_user(layout)
         try:
-            _format(layout, jvm, cluster_id, f"@{first_user.name}")
+            _format(layout, jvm, cluster_id, f"@{first_user.name}", limit_s=limit_s)
         finally:
             first_user.unlink()
     layout.cluster_id.write_text(cluster_id + "\n", encoding="utf-8")
@@ -62,15 +62,20 @@ def new_cluster_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
 
 
-def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str) -> None:
+def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str, limit_s: float) -> None:
     arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", layout.properties.name)
     command = jvm.command(layout, *arguments, *more)
     try:
         subprocess.run(
             command, cwd=layout.directory, env=java_environment(), check=True, capture_output=True, encoding="utf-8",
-            errors="replace", timeout=FORMAT_LIMIT_S,
+            errors="replace", timeout=limit_s,
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise EmbeddedKafkaError(
+            f"Kafka has not formatted its storage in {layout.data} within {limit_s:g} s. Try again once the machine is "
+            f"less busy; if it is not busy, try another Java than {jvm.java} (ENSEMBLE_JAVA=bundled)."
+        ) from error
+    except OSError as error:
         raise EmbeddedKafkaError(
             f"The Java at {jvm.java} does not work ({error}). Try ENSEMBLE_JAVA=bundled."
         ) from error
