@@ -15,6 +15,8 @@ from tests.support.kafka_cluster import CHOICES, Cluster, KafkaChoice, choose, c
 FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
 NOWHERE = "1"
+QUICK_START = "-XX:TieredStopAtLevel=1"
+"""Brokers of tests live for a minute or two; with the optimizing compiler as well, each start would cost double."""
 KAFKA_CHOICE = pytest.StashKey[KafkaChoice]()
 
 
@@ -30,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile(config)
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
+    os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_START)
     config.stash[KAFKA_CHOICE] = choose(config.getoption("--kafka"), os.environ, detect_engine)
 
 

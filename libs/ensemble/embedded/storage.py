@@ -65,6 +65,7 @@ def new_cluster_id() -> str:
 def _format(layout: Layout, jvm: Jvm, cluster_id: str, *more: str, limit_s: float) -> None:
     arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", layout.properties.name)
     command = jvm.command(layout, *arguments, *more)
+    command.insert(1, "-XX:TieredStopAtLevel=1")  # it ends before optimizing its code pays
     try:
         subprocess.run(
             command, cwd=layout.directory, env=java_environment(), check=True, capture_output=True, encoding="utf-8",
