@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import REFUSALS, refusal
+from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.service.service import Service
 from ensemble.topology.permissions import Need, needs
 
@@ -58,7 +59,8 @@ class Permissions:
     def _topics(self, names: set[str]) -> set[Need]:
         topics = TopicCollection(sorted(names))
         answers = self.admin.describe_topics(topics, include_authorized_operations=True, request_timeout=_TIMEOUT_S)
-        return {need for name, future in answers.items() for need in _allowed("topic", name, future)}
+        timely = {name: partial(answer.result, _TIMEOUT_S) for name, answer in answers.items()}
+        return {need for name, describe in timely.items() for need in _allowed("topic", name, describe)}
 
     def _group(self) -> set[Need]:
         """Return the permissions on the group; all that it needs if its coordinator gives no answer now.
@@ -66,11 +68,9 @@ class Permissions:
         A missing one is reported then when the group is joined.
         """
         name = self.service.name
-        answers = self.admin.describe_consumer_groups(
-            [name], include_authorized_operations=True, request_timeout=_TIMEOUT_S
-        )
+        group = GroupDescriptions(self.admin, name)
         try:
-            return set(_allowed("group", name, answers[name]))
+            return set(_allowed("group", name, partial(group.describe, _TIMEOUT_S, include_authorized_operations=True)))
         except KafkaException:
             return {need for need in needs(self.service) if need.resource == "group"}
 
@@ -90,10 +90,10 @@ def require_on_cluster(admin: AdminClient, operation: str, user: str = THIS_USER
         raise ConfigurationError(f"{user} may not {operation} cluster; log in as an administrator")
 
 
-def _allowed(resource: Any, name: str, future: Future[Any]) -> Iterable[Need]:
+def _allowed(resource: Any, name: str, describe: Callable[[], Any]) -> Iterable[Need]:
     """Return what the answer allows: nothing for a resource that this user may not describe, or that does not exist."""
     try:
-        operations = future.result(_TIMEOUT_S).authorized_operations
+        operations = describe().authorized_operations
     except KafkaException as error:
         if error.args[0].code() not in {*REFUSALS, KafkaError.UNKNOWN_TOPIC_OR_PART}:
             raise

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.records import TopicPlace
 
 
@@ -21,7 +22,7 @@ class CommittedOffset(NamedTuple):
 def members_of(admin: AdminClient, group: str, limit_s: float) -> list[str]:
     """Return the client ids of the group's members; none if there is no such group. Raises KafkaException."""
     try:
-        described = admin.describe_consumer_groups([group], request_timeout=limit_s)[group].result(limit_s)
+        described = GroupDescriptions(admin, group).describe(limit_s)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return []

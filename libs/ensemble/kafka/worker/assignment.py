@@ -19,6 +19,7 @@ from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
+from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.group_offsets import GroupOffsets
@@ -80,6 +81,7 @@ class Assignment:
         before_revoke: Callable[[], None],
     ) -> None:
         self._plan, self._admin, self._incremental = plan, admin, incremental
+        self._descriptions = GroupDescriptions(admin, plan.service.name)
         self._group_offsets, self._before_revoke = offsets, before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
         self._call_slots = call_slots(plan)
@@ -245,10 +247,10 @@ class Assignment:
         if not self._incremental or self.membership.is_member or now < self._next_lookup_at:
             return
         self._next_lookup_at = now + _LOOK_EVERY_S
-        name, own = self._plan.service.name, consumer.memberid()
-        with suppress(KafkaException, TimeoutError):
-            group = self._admin.describe_consumer_groups([name], request_timeout=_LOOK_TIMEOUT_S)[name]
-            members = {member.member_id: member for member in group.result(_LOOK_TIMEOUT_S).members}
+        own = consumer.memberid()
+        with suppress(KafkaException):
+            described = self._descriptions.describe(_LOOK_TIMEOUT_S)
+            members = {member.member_id: member for member in described.members}
             target = members[own].target_assignment if own in members else None
             self.membership.is_member = target is not None and not target.topic_partitions
 

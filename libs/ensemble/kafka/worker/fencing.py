@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.kafka.errors import retry
+from ensemble.kafka.group_description import GroupDescriptions
 
 _TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.2
@@ -21,7 +23,7 @@ class SlotRivals(Protocol):
         """Remember who has the slot now: this process is newer than all of them."""
 
     def newer_host(self, limit_s: float) -> str:
-        """Return the host of a process that took the slot later, or "". Raises KafkaException without an answer."""
+        """Return the host of a process that took the slot later, or "". Raises KafkaException if that is not known."""
 
 
 class GroupRivals:
@@ -29,18 +31,21 @@ class GroupRivals:
 
     def __init__(self, admin: AdminClient, group: str, slot: str, own_ids: Callable[[], Collection[str]]) -> None:
         """Ask nothing yet. `own_ids` returns the member ids that this process has and had."""
-        self._admin, self._group, self._slot, self._own_ids = admin, group, slot, own_ids
-        self._older: set[str] = set()
+        self._descriptions, self._slot, self._own_ids = GroupDescriptions(admin, group), slot, own_ids
+        self._older: set[str] | None = None
 
     def note_older(self) -> None:
-        """Remember the members of the slot. Without an answer none are remembered."""
-        try:
-            self._older |= self._hosts(_TIMEOUT_S).keys()
-        except KafkaException:
-            return
+        """Remember the members of the slot. Without an answer nobody can be told from a newer one later."""
+        with suppress(KafkaException):
+            self._older = set(self._hosts(_TIMEOUT_S))
 
     def newer_host(self, limit_s: float) -> str:
-        """Return the host of a newer member of the slot, or "". Raises KafkaException if the broker does not answer."""
+        """Return the host of a newer member of the slot, or "".
+
+        Raises KafkaException if the broker does not answer, or did not when this process took the slot.
+        """
+        if self._older is None:
+            raise KafkaException(KafkaError(KafkaError._STATE, "the group was not seen when the slot was taken"))
         earlier_ids = self._older.union(self._own_ids())
         return next((host for member, host in self._hosts(limit_s).items() if member not in earlier_ids), "")
 
@@ -49,11 +54,8 @@ class GroupRivals:
         return retry(self._describe, limit_s, _PAUSE_S, may_pass=lambda _: True)
 
     def _describe(self) -> dict[str, str]:
-        answers = self._admin.describe_consumer_groups([self._group], request_timeout=_TIMEOUT_S)
         try:
-            members = answers[self._group].result(_TIMEOUT_S).members
-        except TimeoutError:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about the group")) from None
+            members = self._descriptions.describe(_TIMEOUT_S).members
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}

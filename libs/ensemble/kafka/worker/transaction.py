@@ -131,8 +131,7 @@ class Transactions:
     def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
         """Start a new producer after one whose end is unclear. Returns and raises like `open`.
 
-        The group is not asked for a newer process: with a broker that has just gone the client's question ends the
-        process itself (librdkafka workaround: 4605).
+        The group is not asked for a newer process: a client that has just lost its broker gives no answer for long.
         """
         problem: KafkaException | None = None
         for _ in until(limit_s, _RETRY_PAUSE_S):

@@ -1,0 +1,94 @@
+"""How a group is asked for, and who is newer in it, with a client that answers when it is told to."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from ensemble.kafka.group_description import GroupDescriptions
+from ensemble.kafka.worker.fencing import GroupRivals
+
+SOON_S = 0.02
+HOUR_S = 3600.0
+
+
+class Groups:
+    """An admin client whose questions stay open, or are answered at once with `members`."""
+
+    def __init__(self, members: list[str] | None = None) -> None:
+        self.members = members
+        self.questions: list[Future[Any]] = []
+        self.timeouts_s: list[float] = []
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        self.questions.append(Future())
+        self.timeouts_s.append(request_timeout)
+        if self.members is not None:
+            self.answer(*self.members)
+        return {names[0]: self.questions[-1]}
+
+    def answer(self, *members: str) -> None:
+        described = [SimpleNamespace(member_id=member, client_id="shop-0", host=f"/{member}") for member in members]
+        self.questions[-1].set_result(SimpleNamespace(members=described))
+
+
+def rivals(groups: Any, *own_ids: str) -> GroupRivals:
+    return GroupRivals(groups, "shop", "shop-0", lambda: own_ids)
+
+
+def test_the_client_gets_more_time_for_a_question_than_who_asks_waits() -> None:
+    """It aborts the process when a question runs out of time at the wrong moment."""
+    groups: Any = Groups()
+    with pytest.raises(KafkaException) as raised:
+        GroupDescriptions(groups, "shop").describe(SOON_S)
+    assert raised.value.args[0].code() == KafkaError._TIMED_OUT
+    assert groups.timeouts_s == [HOUR_S]
+
+
+def test_in_an_outage_one_question_is_under_way_and_its_answer_is_taken() -> None:
+    groups: Any = Groups()
+    descriptions = GroupDescriptions(groups, "shop")
+    for _ in range(3):
+        with pytest.raises(KafkaException):
+            descriptions.describe(SOON_S)
+    assert len(groups.questions) == 1
+
+
+def test_a_question_that_the_client_has_lost_is_asked_anew() -> None:
+    groups, now = Groups(), iter([0.0, 19.0, 20.0, 20.0])
+    descriptions = GroupDescriptions(groups, "shop", lambda: next(now))  # type: ignore[arg-type]  # all that is asked
+    for _ in range(3):
+        with pytest.raises(KafkaException):
+            descriptions.describe(SOON_S)
+    assert len(groups.questions) == 2
+
+
+def test_an_answer_that_came_meanwhile_is_too_old() -> None:
+    groups: Any = Groups()
+    descriptions = GroupDescriptions(groups, "shop")
+    with pytest.raises(KafkaException):
+        descriptions.describe(SOON_S)
+    groups.answer("before")
+    groups.members = ["now"]
+    assert [member.member_id for member in descriptions.describe(SOON_S).members] == ["now"]
+
+
+def test_a_newer_process_is_one_that_was_not_there_before() -> None:
+    groups: Any = Groups(["older"])
+    slot = rivals(groups, "own")
+    slot.note_older()
+    groups.members = ["older", "own"]
+    assert slot.newer_host(1.0) == ""
+    groups.members = ["older", "own", "newer"]
+    assert slot.newer_host(1.0) == "newer"
+
+
+def test_who_did_not_see_the_group_at_its_start_calls_nobody_newer() -> None:
+    groups: Any = Groups(["older"])
+    with pytest.raises(KafkaException) as raised:
+        rivals(groups).newer_host(1.0)
+    assert raised.value.args[0].code() == KafkaError._STATE
