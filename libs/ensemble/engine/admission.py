@@ -80,8 +80,7 @@ class Admission:
         Services of the catalogue write in transactions, so what they send is there once. Raises ReusedId.
         """
         assert self._seen is not None, "the caller has asked"
-        key, scope = record.key(), _scope_of(record, layer.input_id, self.topic_ids)
-        entry = window_entry(scope, key, layer.source, message_id=layer.input_id, value=record.value() or b"")
+        entry = _entry_of(record, layer.source, layer.input_id, self.topic_ids)
         earlier_entry = self._seen.entry_like(entry)
         if earlier_entry not in {None, entry}:
             raise ReusedId(
@@ -89,7 +88,7 @@ class Admission:
                 "other content; publish each message under an id of its own"
             )
         layer.window_entry = entry
-        return earlier_entry is not None or self._was_handled_before_upgrade(record, key, layer.input_id)
+        return earlier_entry is not None or self._was_handled_before_upgrade(record, record.key(), layer.input_id)
 
     def _was_handled_before_upgrade(self, record: ConsumedRecord, key: bytes, input_id: str) -> bool:
         """Return whether a release before has handled the id; it knew no place of a topic that was made again."""
@@ -104,12 +103,17 @@ class Admission:
 
 
 def entry_of(record: ConsumedRecord, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:
-    """Return the window's entry of a record, edited or not: equal entries are one message, published twice."""
+    """Return the window's entry of a record: equal entries are one message, published twice."""
     headers = dict(record.headers() or ())
+    return _entry_of(record, headers.get("ce_source") or b"", message_id(record, headers), topic_ids)
+
+
+def _entry_of(record: ConsumedRecord, source: bytes, input_id: str, topic_ids: Mapping[str, str]) -> bytes:
+    """Return the entry of a record whose headers were read. An edited one is still the message that was published."""
     original = record.original if isinstance(record, StoredRecord) else None
-    key, source, input_id = record.key() or b"", headers.get("ce_source") or b"", message_id(record, headers)
-    scope, value = _scope_of(record, input_id, topic_ids), original or record.value() or b""
-    return window_entry(scope, key, source, message_id=input_id, value=value)
+    value = (record.value() or b"") if original is None else original
+    scope = _scope_of(record, input_id, topic_ids)
+    return window_entry(scope, record.key() or b"", source, message_id=input_id, value=value)
 
 
 def _scope_of(record: ConsumedRecord, input_id: str, topic_ids: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ Everything in here changes with the batch and is committed with it, so no key ca
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ensemble.messages.records import MAX_INPUT_BYTES, ConsumedRecord, RecordPlace, StoredRecord, place_of
@@ -70,6 +70,8 @@ class ParkingStore(KeyedStore[Any]):
         """The keys that wait for a blocker (`ParkedKey.blocked_on`) to end, by blocker, as of this batch."""
         self._due = DueIndex(self._is_current)
         """When each head is to be tried again."""
+        self._fingerprints: dict[bytes, bytes] = {}
+        """What `fingerprints` has made, by the key of each record's state."""
         self._done_by_time: deque[tuple[int, bytes]] = deque()
         """Time and key of each committed resolution and operation, the oldest first."""
 
@@ -96,6 +98,15 @@ class ParkingStore(KeyedStore[Any]):
             record: ParkedRecord | None = self.get(_record_key(key, number))
             assert record is not None, "numbers have no gaps"
             yield number, record
+
+    def fingerprints(self, key: bytes, make: Callable[[ParkedRecord], bytes]) -> Iterator[bytes]:
+        """Yield `make` of each record parked under `key`. It is made once a record, and always by the same `make`."""
+        entry = self.entry(key)
+        for number in range(entry.first, entry.next) if entry else ():
+            place = _record_key(key, number)
+            if place not in self._fingerprints:
+                self._fingerprints[place] = make(self.get(place))
+            yield self._fingerprints[place]
 
     def number_of(self, key: bytes, place: RecordPlace) -> int | None:
         """Return the number of the record that was consumed from `place`, or None."""
@@ -178,6 +189,7 @@ class ParkingStore(KeyedStore[Any]):
 
     def _put(self, key: bytes, state: Any) -> None:
         self.batch[key] = (state, self.codec.encode(state))
+        self._fingerprints.pop(key, None)
 
     # -- keys that are due or wait for a blocker ------------------------------------------------------------------
 
@@ -247,6 +259,7 @@ class ParkingStore(KeyedStore[Any]):
 
     def abort(self) -> None:
         super().abort()
+        self._fingerprints.clear()
         self._index_all()
 
     def finish_restore(self) -> None:

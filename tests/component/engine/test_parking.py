@@ -420,6 +420,19 @@ def test_a_duplicate_of_what_was_handled_is_dropped_although_its_key_is_parked(
     assert parked_labels(driver) == ["a1"]
 
 
+def test_an_edited_record_is_still_the_message_that_was_published(driver: ServiceTestDriver, world: Controls) -> None:
+    """Published again it is a duplicate, while the edited one waits and once that is handled."""
+    world.errors |= {"a1": NEVER, "fixed": NEVER}
+    driver.receive(quick("a", "a1"), message_id="one")
+    driver.redrive(driver.dead_letters[0], edited=quick("a", "fixed"))
+    driver.receive(quick("a", "a1"), message_id="one")
+    assert parked_labels(driver) == ["fixed"]
+    world.errors.clear()
+    driver.redrive(driver.dead_letters[1])
+    driver.receive(quick("a", "a1"), message_id="one")
+    assert (texts_of(driver), len(driver.dead_letters)) == (["fixed"], 2)
+
+
 def test_one_id_of_two_senders_is_two_messages(driver: ServiceTestDriver, world: Controls) -> None:
     world.errors["a1"] = NOT_NOW
     first, second = driver.record_of(quick("a", "a1"), "one"), driver.record_of(quick("a", "a2"), "one")

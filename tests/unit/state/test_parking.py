@@ -150,3 +150,21 @@ def test_pauses_are_what_was_committed_last() -> None:
     assert store.pauses.keys() == {("service", "b")}
     store.abort()
     assert restored(store).pauses.keys() == {("command", "A")}
+
+
+def test_a_fingerprint_is_made_once_a_record_and_anew_after_a_change_or_an_abort() -> None:
+    store, made = parked("x", "y"), list[str]()
+
+    def make(record: ParkedRecord) -> bytes:
+        made.append((record.value or b"").decode())
+        return record.value or b""
+
+    def fingerprints() -> list[bytes]:
+        return list(store.fingerprints(b"a", make))
+
+    assert (fingerprints(), fingerprints(), made) == ([b"x", b"y"], [b"x", b"y"], ["x", "y"])
+    store.append(b"a", record_with_label("z", 2))
+    store.replace(b"a", 0, record_with_label("edited"))
+    assert (fingerprints(), made[2:]) == ([b"edited", b"y", b"z"], ["edited", "z"])
+    store.abort()
+    assert fingerprints() == [b"x", b"y"]

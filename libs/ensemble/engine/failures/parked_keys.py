@@ -212,8 +212,7 @@ class ParkedKeys:
         """Return whether an outsider's record is one of those that wait. A redrive never is."""
         if not item.input_topic.topic.external or generation_of(item.record):
             return False
-        entry = entry_of(item.record)
-        return any(entry_of(parked.as_record()) == entry for _, parked in self._parking.records(item.key))
+        return entry_of(item.record) in self._parking.fingerprints(item.key, _entry_of_parked)
 
     def _meets_nothing(self, item: RecordItem) -> bool:
         """Return whether neither a record of its key, nor a pause, nor an open circuit is in the item's way."""
@@ -363,3 +362,7 @@ class ParkedKeys:
         entries = ((key, self._parking.entry(key)) for key in self._parking.keys)
         keys = [key for key, entry in entries if entry is not None and entry.status == "in_flight"]
         self._orphans = [key for key in keys if key not in self._calls.in_flight]
+
+
+def _entry_of_parked(parked: ParkedRecord) -> bytes:
+    return entry_of(parked.as_record())
