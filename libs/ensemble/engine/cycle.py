@@ -15,7 +15,7 @@ from typing import Any
 from ensemble.engine.failures.attempt_gate import choose_probes
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import SchemasUnavailable, Stopped
-from ensemble.messages.records import ConsumedRecord
+from ensemble.messages.records import ConsumedRecord, size_of
 from ensemble.service.ports import Clock
 from ensemble.state.unit_of_work import current_layer
 
@@ -116,7 +116,7 @@ class BatchCycle:
         self.in_hand, outputs = record, task.outputs
         before = len(outputs)
         self._handle(task, record)
-        self._bytes += len(record.value() or b"") + sum(len(output[1] or b"") for output in outputs[before:])
+        self._bytes += size_of(record) + sum(len(output[1] or b"") for output in outputs[before:])
 
     def _time(self, record: ConsumedRecord, began_at: float) -> float:
         """Note how long a record took. Return the time now."""

@@ -62,6 +62,11 @@ class RecordWithoutHeaders:
         return getattr(self._record, name)
 
 
+def describe_place(topic: str | None, partition: int | None, offset: int | None) -> str:
+    """Return where a record lies, as messages say it."""
+    return f"{topic}[{partition}] offset {offset}"
+
+
 def place_of(record: ConsumedRecord) -> TopicPlace:
     """Return the topic and partition of a consumed record."""
     return record.topic() or "", record.partition() or 0

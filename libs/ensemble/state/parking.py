@@ -95,9 +95,12 @@ class ParkingStore(KeyedStore[Any]):
         """Yield the records parked under `key` with their numbers, the head first."""
         entry = self.entry(key)
         for number in range(entry.first, entry.next) if entry else ():
-            record: ParkedRecord | None = self.get(_record_key(key, number))
-            assert record is not None, "numbers have no gaps"
-            yield number, record
+            yield number, self._record(_record_key(key, number))
+
+    def _record(self, place: bytes) -> ParkedRecord:
+        record: ParkedRecord | None = self.get(place)
+        assert record is not None, "numbers have no gaps"
+        return record
 
     def fingerprints(self, key: bytes, make: Callable[[ParkedRecord], bytes]) -> Iterator[bytes]:
         """Yield `make` of each record parked under `key`. It is made once a record, and always by the same `make`."""
@@ -105,7 +108,7 @@ class ParkingStore(KeyedStore[Any]):
         for number in range(entry.first, entry.next) if entry else ():
             place = _record_key(key, number)
             if place not in self._fingerprints:
-                self._fingerprints[place] = make(self.get(place))
+                self._fingerprints[place] = make(self._record(place))
             yield self._fingerprints[place]
 
     def number_of(self, key: bytes, place: RecordPlace) -> int | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from ensemble.clock import until
-from ensemble.kafka.errors import PASSING
+from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.worker.heartbeat import Heartbeat
 
 log = structlog.get_logger()
@@ -24,34 +24,46 @@ class GroupOffsets:
 
     def __init__(self, transaction_timeout_s: float, heartbeat: Heartbeat) -> None:
         self.limit_s, self._heartbeat = transaction_timeout_s + _GRACE_S, heartbeat
+        self._is_noted = False
 
     def read(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
         """Return the offsets of these places. Raises KafkaException if they stay hidden, or are refused."""
         if not places:
             return []
-        problem: KafkaException | None = None
+        self._is_noted = False
         with self._heartbeat.during("waiting for the group's offsets", _ATTEMPT_S):
-            for _ in until(self.limit_s, _PAUSE_S):
-                self._heartbeat.beat()
-                try:
-                    return consumer.committed(places, timeout=_ATTEMPT_S)
-                except KafkaException as error:
-                    if error.args[0].code() not in PASSING:
-                        raise
-                    self._note(problem, error.args[0])
-                    problem = error
-        assert problem is not None, "each attempt returns or fails"
-        raise KafkaException(
+            try:
+                return retry(
+                    partial(self._attempt, consumer, places),
+                    self.limit_s,
+                    _PAUSE_S,
+                    may_pass=_may_pass,
+                    on_failure=self._note,
+                )
+            except KafkaException as error:
+                raise (self._hidden(error.args[0]) if _may_pass(error.args[0]) else error) from None
+
+    def _attempt(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+        self._heartbeat.beat()
+        return consumer.committed(places, timeout=_ATTEMPT_S)
+
+    def _hidden(self, problem: KafkaError) -> KafkaException:
+        return KafkaException(
             KafkaError(
-                problem.args[0].code(),
-                f"the group's offsets could not be read for {self.limit_s:g} s: {problem.args[0].str()}; an open "
-                "transaction hides them, or the group has no coordinator",
+                problem.code(),
+                f"the group's offsets could not be read for {self.limit_s:g} s: {problem.str()}; an open transaction "
+                "hides them, or the group has no coordinator",
             )
         )
 
-    def _note(self, before: KafkaException | None, error: KafkaError) -> None:
-        if before is None:
+    def _note(self, error: KafkaError) -> None:
+        if not self._is_noted:
+            self._is_noted = True
             log.warning(
                 "offsets.delayed",
                 reason=f"{error.str()}; records wait until the group's offsets are known, {self.limit_s:g} s at most",
             )
+
+
+def _may_pass(error: KafkaError) -> bool:
+    return error.code() in PASSING

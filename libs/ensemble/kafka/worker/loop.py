@@ -23,7 +23,7 @@ from ensemble.errors import FatalError, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
-from ensemble.kafka.records import TopicPlace, place_of
+from ensemble.kafka.records import TopicPlace, describe_place, place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
@@ -227,7 +227,7 @@ class Loop:
 
     def _describe_in_hand(self) -> str:
         record = self._cycle.in_hand
-        return f"{record.topic()}[{record.partition()}] offset {record.offset()}" if record else ""
+        return describe_place(record.topic(), record.partition(), record.offset()) if record else ""
 
     def _interrupt(self, interruption: Interruption) -> Sequence[ConsumedRecord]:
         """Have the consumer read again what is not taken now. Return the records that the batch takes all the same."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeVar
 
 from ensemble.errors import FatalError
-from ensemble.kafka.records import TopicPlace, place_of
+from ensemble.kafka.records import TopicPlace, describe_place, place_of
 from ensemble.messages.records import ConsumedRecord
 
 R = TypeVar("R", bound=ConsumedRecord)
@@ -178,4 +178,4 @@ class BatchProgress:
 
 def _at(place: TopicPlace, offset: int) -> str:
     topic, partition = place
-    return f"{topic}[{partition}] offset {offset}" if topic else f"the timers and retries of partition {partition}"
+    return describe_place(topic, partition, offset) if topic else f"the timers and retries of partition {partition}"
