@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -229,7 +229,15 @@ def test_a_provider_that_refuses_this_service_is_a_matter_of_configuration(statu
         asyncio.run(_charge_answered_by(status, b"<html>"))
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("60", 60), ("soon", 0), ("", 0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("60", 60),
+        pytest.param("9" * 400, inf, id="more than a number holds"),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        *((odd, 0) for odd in ("-60", "1.5", "1e3", "60, 60", "soon", "NaN", "")),
+    ],
+)
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_provider_says_how_long_it_wants_to_be_left_alone(status: int, header: str, seconds: float) -> None:
     with pytest.raises(RetryableError) as raised:
@@ -237,9 +245,10 @@ def test_a_provider_says_how_long_it_wants_to_be_left_alone(status: int, header:
     assert raised.value.retry_after_s == seconds
 
 
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"], ids=["date", "date of old"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_provider_says_until_when_it_wants_to_be_left_alone(status: int) -> None:
-    in_an_hour = format_datetime(datetime.now(UTC) + timedelta(hours=1))
+def test_a_provider_says_until_when_it_wants_to_be_left_alone(status: int, form: str) -> None:
+    in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).strftime(form)
     with pytest.raises(RetryableError) as raised:
         asyncio.run(_charge_answered_by(status, b"", {"Retry-After": in_an_hour}))
     assert 3400 <= raised.value.retry_after_s <= 3600
