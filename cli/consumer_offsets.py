@@ -156,7 +156,7 @@ def _targets(
         return {place: committed[place].offset for place in places if place in committed}
     if target.to in {EARLIEST, LATEST}:
         return dict.fromkeys(places, target.to)
-    if target.to.isdigit():
+    if target.to.isdecimal():
         return dict.fromkeys(places, int(target.to))
     return dict(access.offsets_at(places, moment_ms(target.to, "--to", now())))
 

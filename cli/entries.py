@@ -11,7 +11,7 @@ from contracts import SCHEMAS
 from ensemble import system_messages
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
-from ensemble.messages import Decoded, GenericDecoder
+from ensemble.messages import Decoded, GenericDecoder, bounded_id, trace_in
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ReceivedRecord
@@ -34,7 +34,7 @@ class Entry:
     def id(self) -> str:
         """Return the message id, or the place of a record that carries none."""
         r = self.record
-        return self._header("ce_id") or f"{r.topic}/{r.partition}/{r.offset}"
+        return self._id("ce_id") or f"{r.topic}/{r.partition}/{r.offset}"
 
     @property
     def sender(self) -> str:
@@ -43,17 +43,16 @@ class Entry:
 
     @property
     def causation(self) -> str:
-        return self._header("ce_causationid")
+        return self._id("ce_causationid")
 
     @property
     def correlation(self) -> str:
-        return self._header("ce_correlationid")
+        return self._id("ce_correlationid")
 
     @property
     def trace(self) -> str:
         """Return the trace id of `traceparent`, or an empty string."""
-        parts = self._header("traceparent").split("-")
-        return parts[1] if len(parts) > 1 else ""
+        return trace_in(self.record.headers)
 
     @property
     def key(self) -> str:
@@ -87,6 +86,11 @@ class Entry:
             "fields": dict(self.fields),
             **({"problem": self.problem} if self.problem else {}),
         }
+
+    def _id(self, name: str) -> str:
+        """Return an id as the services read it, so that it is found again in what they caused by it."""
+        value = self.record.headers.get(name)
+        return bounded_id(value) if value else ""
 
     def _header(self, name: str) -> str:
         return self.record.headers.get(name, b"").decode(errors="replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,17 +86,31 @@ class Story:
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
     """Sort entries by time; within one millisecond causes come before effects."""
-    by_id = {entry.id: entry for entry in entries}
-    depth: dict[str, int] = {}
+    distinct = {_identity(entry): entry for entry in entries}
+    depths = _depths(distinct.values())
+    return sorted(
+        distinct.values(), key=lambda e: (e.record.timestamp, depths[_identity(e)], e.record.topic, e.record.offset)
+    )
 
-    def depth_of(entry: Entry) -> int:
-        if entry.id not in depth:
-            depth[entry.id] = 0  # a circle, which only forged ids can make, ends here
-            cause = by_id.get(entry.causation)
-            depth[entry.id] = depth_of(cause) + 1 if cause is not None else 0
-        return depth[entry.id]
 
-    return sorted(by_id.values(), key=lambda e: (e.record.timestamp, depth_of(e), e.record.topic, e.record.offset))
+def _identity(entry: Entry) -> tuple[str, str]:
+    """Return what tells entries apart. Two senders may give one id, so an id alone does not."""
+    return entry.place, entry.id
+
+
+def _depths(entries: Collection[Entry]) -> dict[tuple[str, str], int]:
+    """Return how many causes each entry has behind it. In a circle, which only forged ids make, that is bounded."""
+    by_id, depths = {entry.id: entry for entry in entries}, dict[tuple[str, str], int]()
+    for entry in entries:
+        chain = list[Entry]()
+        cause: Entry | None = entry
+        while cause is not None and _identity(cause) not in depths:
+            depths[_identity(cause)] = 0
+            chain.append(cause)
+            cause = by_id.get(cause.causation)
+        behind = -1 if cause is None else depths[_identity(cause)]
+        depths |= {_identity(each): behind + number for number, each in enumerate(reversed(chain), start=1)}
+    return depths
 
 
 def plain(line: Line) -> str:

@@ -22,11 +22,10 @@ from cli.verify.flow import (
 from cli.verify.parked import Parked
 from cli.verify.placement import partition_of
 from ensemble import EnsembleError
-from ensemble.messages import GenericDecoder
+from ensemble.messages import GenericDecoder, bounded_id, trace_in
 
 RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
-_TRACEPARENT_LENGTH: Final = 55
 _UNUSED: Final = ("customer_id", "lines", "payment_token", "expires_at")
 """Fields of commands that no check looks at; an order's terms are compared where it is placed."""
 
@@ -94,11 +93,11 @@ class Gathering:
             record.key(),
             kind,
             fields,
-            self._text(headers, "ce_id") or position.as_id,
+            self._id(headers, "ce_id") or position.as_id,
             self._text(headers, "ce_source"),
-            self._text(headers, "ce_correlationid"),
-            self._text(headers, "ce_causationid"),
-            self._trace(headers),
+            self._id(headers, "ce_correlationid"),
+            self._id(headers, "ce_causationid"),
+            self._shared(trace_in(headers)),
             fault or self._fault_of_key(record.key(), position),
         )
 
@@ -143,9 +142,10 @@ class Gathering:
         value = headers.get(name)
         return self._shared(value.decode(errors="replace")) if isinstance(value, bytes) else ""
 
-    def _trace(self, headers: Mapping[str, Any]) -> str:
-        parent = self._text(headers, "traceparent")
-        return self._shared(parent[3:35]) if len(parent) == _TRACEPARENT_LENGTH else ""
+    def _id(self, headers: Mapping[str, Any], name: str) -> str:
+        """Return an id as the services read it: in bounds, and as text whatever its bytes are."""
+        value = headers.get(name)
+        return self._shared(bounded_id(value)) if value else ""
 
     def _shared(self, value: Any) -> Any:
         """Return one object for equal values, since ids appear many times."""
@@ -247,7 +247,8 @@ def _dead_letter(position: Position, raw: Raw) -> DeadLetter:
     generation = sum(name == "ensemble.redriven-from" for name, _ in raw.headers)
     disposition = (headers.get("ensemble.disposition") or b"skip").decode(errors="replace")
     service, source = position.topic.removesuffix(DEAD_LETTER), _source(headers)
-    message_id = (headers.get("ce_id") or b"").decode(errors="replace") or source.as_id if source else ""
+    own_id = headers.get("ce_id")
+    message_id = bounded_id(own_id) if own_id else (source.as_id if source else "")
     return DeadLetter(position, service, source, raw, generation, message_id, disposition)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
@@ -19,13 +18,13 @@ from ensemble.messages.records import (
     message_id,
     place_name,
     place_of,
+    trace_in,
 )
 from ensemble.partitioning import partition_of
 from ensemble.service.service import Service
 from ensemble.state.deduplication import SeenWindow, window_entry
 from ensemble.state.unit_of_work import RecordLayer
 
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_HEADERS: Final[dict[str, bytes]] = {}
 _NO_IDS: Final[Mapping[str, str]] = {}
 
@@ -130,7 +129,7 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
     correlation = headers.get("ce_correlationid")
     correlation_id = bounded_id(correlation) if correlation else input_id
     key, source = record.key() or b"", headers.get("ce_source") or b""
-    trace, place = _trace_in(headers), place_of(record)
+    trace, place = trace_in(headers), place_of(record)
     layer.begin(key, source, input_id, correlation_id=correlation_id, trace=trace, time=time, place=place)
     if not trace:
         layer.trace = _trace_of(layer.origin)
@@ -161,13 +160,6 @@ def _check_text(key: bytes) -> None:
         raise MisplacedRecord(
             f"the record's key is no UTF-8 text ({error.reason}); publish it with its key field"
         ) from error
-
-
-def _trace_in(headers: dict[str, bytes]) -> str:
-    """Return the trace that the record says it belongs to, or nothing."""
-    parent = headers.get("traceparent")
-    match = _TRACEPARENT.match(parent) if parent else None
-    return match[1].decode() if match else ""
 
 
 def _trace_of(origin: str) -> str:

@@ -16,7 +16,7 @@ from ensemble.messages.codec import (
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
-from ensemble.messages.records import Headers, RecordPlace, StoredRecord, why_oversized
+from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
 from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "Seconds",
     "State",
     "StoredRecord",
+    "bounded_id",
     "check_compatibility",
     "decoder_for_new_schema",
     "decoders_for",
@@ -49,6 +50,7 @@ __all__ = [
     "prefix_of",
     "release_schemas",
     "schema_name",
+    "trace_in",
     "type_headers",
     "why_oversized",
     "without_logical_types",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -18,6 +19,7 @@ MAX_KEY_BYTES: Final = 4_096
 _HEADER_BYTES: Final = 16
 """What a header takes beside its name and value."""
 _ID_LIMIT: Final = 128
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class ConsumedRecord(Protocol):
@@ -111,3 +113,10 @@ def place_name(record: ConsumedRecord) -> str:
 def bounded_id(raw: bytes) -> str:
     """Return an id as text; of a very long one its hash, for outputs carry it and would outgrow their topic."""
     return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
+
+
+def trace_in(headers: Mapping[str, bytes]) -> str:
+    """Return the trace that a record says it belongs to, or nothing."""
+    parent = headers.get("traceparent")
+    match = _TRACEPARENT.match(parent) if parent else None
+    return match[1].decode() if match else ""

@@ -5,6 +5,7 @@ from cli.entries import Entry
 from cli.live_story import Sequencer
 from cli.story import Story, coloured, in_order, plain
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.messages import bounded_id
 
 
 def entry(name: str, at: int, cause: str = "", sender: str = "order") -> Entry:
@@ -30,6 +31,24 @@ def test_causes_come_before_effects_of_the_same_millisecond() -> None:
 
 def test_a_circle_of_causes_ends() -> None:
     assert len(in_order([entry("A", 1, "B"), entry("B", 1, "A")])) == 2
+
+
+def test_messages_of_two_senders_under_one_id_are_both_told() -> None:
+    placed, cancelled = entry("1", 5, sender="shop"), entry("1", 6, sender="portal")
+    assert in_order([cancelled, placed]) == [placed, cancelled]
+
+
+def test_a_chain_of_causes_may_be_as_long_as_anyone_makes_it() -> None:
+    chain = [entry(str(number), 5, str(number - 1)) for number in range(3_000)]
+    assert names(in_order(reversed(chain))) == [str(number) for number in range(3_000)]
+
+
+def test_what_a_message_with_a_very_long_id_caused_is_told_because_of_it() -> None:
+    """The services hand on a hash of such an id."""
+    story, long = Story(), "i" * 500
+    story.tell(entry(long, 5))
+    line = story.tell(entry("ProcessPayment", 6, bounded_id(long.encode())))
+    assert line.cause == long
 
 
 def test_an_effect_waits_for_its_cause() -> None:

@@ -11,6 +11,7 @@ from cli.verify.collector import MOST_SEEN
 from cli.verify.flow import LEDGER, MESSAGE_TOPICS
 from cli.verify.judgement import judge, notes
 from cli.verify.progress import lags, open_orders, owing_orders
+from ensemble.messages import bounded_id
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import (
     BY_HAND,
@@ -53,6 +54,15 @@ def two_shops_that_number_their_orders_alike(flow: RecordedFlow) -> None:
         command.set_header("ce_id", "1")
         command.set_header("ce_source", shop)
         placed.set_header("ce_causationid", "1")
+
+
+def ids_that_the_services_hand_on_in_another_form(flow: RecordedFlow) -> None:
+    """A hash of a very long one, text for bytes that are none, and a trace of their own for one that is no trace."""
+    for order_id, own_id in (("o-fast", b"i" * 500), ("o-done", b"\xff\xfe")):
+        command, placed = next(flow.all("PlaceOrder", order_id)), next(flow.all("OrderPlaced", order_id))
+        command.set_header("ce_correlationid", command.message_id)
+        command.headers_now |= {"ce_id": own_id, "traceparent": b"00-" + b"X" * 32 + b"-00f067aa0ba902b7-01"}
+        placed.set_header("ce_causationid", bounded_id(own_id))
 
 
 def order_without_any_header(flow: RecordedFlow) -> None:
@@ -209,6 +219,7 @@ def free_order_that_is_not_shipped_yet(flow: RecordedFlow) -> None:
         same_order_from_outside_again,
         other_order_under_a_known_id,
         two_shops_that_number_their_orders_alike,
+        ids_that_the_services_hand_on_in_another_form,
         order_without_any_header,
         late_charge_after_the_refund,
         dispatched_again,
