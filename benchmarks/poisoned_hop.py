@@ -17,7 +17,7 @@ from ensemble import (
     RetryableError,
     Service,
     StateStore,
-    conducts,
+    decides,
     reacts_to,
     role,
     state_store,
@@ -38,7 +38,7 @@ class Mended:
         return self.path.exists()
 
 
-@conducts("every order is to be paid")
+@decides("every order is to be paid")
 @dataclass(frozen=True)
 class FragileOrchestrator:
     """As the hop's, but for one key."""

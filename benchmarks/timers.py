@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.cluster import Cluster
 from benchmarks.hop import at_share, run_name
 from benchmarks.workload import PARTITIONS, OrderPlaced, ProcessPayment, input_topic, output_topic, placed_orders
-from ensemble import Catalogue, CommandBus, Service, TimerDue, Timers, conducts, reacts_to, when_due
+from ensemble import Catalogue, CommandBus, Service, TimerDue, Timers, decides, reacts_to, when_due
 from ensemble.kafka.client import assigned_reader
 from ensemble.kafka.worker import make_loop
 from ensemble.messages import decoders_for, encoder_for
@@ -27,7 +27,7 @@ _FIRST_S: Final = 5.0
 _LIMIT_S: Final = 30.0
 
 
-@conducts("an order is paid when its time has come")
+@decides("an order is paid when its time has come")
 @dataclass(frozen=True)
 class Alarm:
     """Sets a timer for each input; says when it fires."""

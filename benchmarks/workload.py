@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from ensemble import CommandBus, CurrentRecord, Service, StateStore, Topic, conducts, reacts_to, state_store
+from ensemble import CommandBus, CurrentRecord, Service, StateStore, Topic, decides, reacts_to, state_store
 from ensemble.messages import Command, Event, Int32, Int64, Millis, SchemaSet, State
 from ensemble.service import Catalogue
 
@@ -51,7 +51,7 @@ class OrderState(State):
     amount_cents: Int64
 
 
-@conducts("every order is to be paid")
+@decides("every order is to be paid")
 @dataclass(frozen=True)
 class HopOrchestrator:
     """Reads state, writes state, sends a command: what the hand-written loop does, as a role."""

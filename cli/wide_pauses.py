@@ -63,7 +63,7 @@ def command_names() -> list[str]:
 
 
 def _steps(service: Service) -> list[str]:
-    sagas = [description.conducts for description in service.descriptions]
+    sagas = [description.saga for description in service.descriptions]
     return [step.name for saga in sagas if isinstance(saga, Saga) for step in saga.steps]
 
 

@@ -20,7 +20,7 @@ from ensemble.service.ports import (
     TimerDue,
     Timers,
 )
-from ensemble.service.roles import conducts, handles, reacts_to, role, subscribe_event, when_due
+from ensemble.service.roles import conducts, decides, handles, reacts_to, role, subscribe_event, when_due
 from ensemble.service.service import Service
 from ensemble.service.stores import event_log, event_sourced, state_store
 
@@ -57,6 +57,7 @@ __all__ = [
     "Topic",
     "Undo",
     "conducts",
+    "decides",
     "event_log",
     "event_sourced",
     "handles",

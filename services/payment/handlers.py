@@ -13,13 +13,13 @@ from contracts import (
     ProcessPayment,
     RefundPayment,
 )
-from ensemble import Clock, CommandBus, EventBus, StateStore, TerminalError, conducts, handles
+from ensemble import Clock, CommandBus, EventBus, StateStore, TerminalError, decides, handles
 from services.payment import domain
 from services.payment.domain import Contradicted
 from services.payment.ports import Captured, ChargeRequest, Declined, PaymentGateway, RefundRequest
 
 
-@conducts("charges only what is due")
+@decides("charges only what is due")
 @dataclass(frozen=True)
 class PaymentOrchestrator:
     """Answers at once where the outcome is known, and commands a charge where it is not."""

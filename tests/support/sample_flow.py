@@ -15,7 +15,7 @@ from ensemble import (
     Service,
     State,
     Topic,
-    conducts,
+    decides,
     event_sourced,
     handles,
     reacts_to,
@@ -78,7 +78,7 @@ class Desk:
     def buy(self, command: Buy) -> None: ...
 
 
-@conducts("who packs, and who carries")
+@decides("who packs, and who carries")
 @dataclass(frozen=True)
 class Clerk:
     commands: CommandBus[Pack]

@@ -59,7 +59,7 @@ def read_policies(service: Service, settings: RuntimeSettings, file: PolicyFile 
 
 def conducts_saga(service: Service) -> bool:
     """Return whether the service's file may have [saga] tables."""
-    return any(description.conducts_saga for description in service.descriptions)
+    return any(description.saga is not None for description in service.descriptions)
 
 
 def _environment(settings: RuntimeSettings) -> PolicyValues:

@@ -39,7 +39,7 @@ def commands_heard_of(saga: Saga[Any, Any]) -> frozenset[type[Command]]:
 
 def _problems_of_handlers(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterator[str]:
     name = conductor.name
-    if conductor.conducts is not saga:
+    if conductor.saga is not saga:
         yield f"{name} does not conduct it; mark the class with @conducts"
     reacts_to, handles, when_due = (_subjects(conductor, verb) for verb in ("reacts_to", "handles", "when_due"))
     for event in _names(saga.events() - reacts_to):

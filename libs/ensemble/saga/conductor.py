@@ -113,11 +113,11 @@ def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolici
         def new_state(self, key_value: str) -> Any:
             return state(**{key: key_value})
 
-        @_mark_for_each(reacts_to, saga.events())
+        @reacts_to(*saga.events())
         def on_event(self, event: Event) -> None:
             self.advance(getattr(event, key), event)
 
-        @_mark_for_each(handles, saga.commands())
+        @_handles_each(saga.commands())
         def on_command(self, command: Command) -> None:
             self.advance(getattr(command, key), command)
 
@@ -127,12 +127,12 @@ def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolici
     return RoleSpec(role, {"policies": policies})
 
 
-def _mark_for_each(decorate: Callable[[Any], Callable[[Any], Any]], kinds: Iterable[type]) -> Callable[[Any], Any]:
-    """Mark one method for many message types."""
+def _handles_each(commands: Iterable[type[Command]]) -> Callable[[Any], Any]:
+    """Mark one method that handles many commands."""
 
     def mark(method: Any) -> Any:
-        for kind in kinds:
-            method = decorate(kind)(method)
+        for command in commands:
+            method = handles(command)(method)
         return method
 
     return mark

@@ -19,12 +19,16 @@ from ensemble.service import ports
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+E4 = TypeVar("E4", bound=Event)
 R = TypeVar("R", None, Awaitable[None])
 Role = TypeVar("Role", bound=type)
 
 Verb = Literal["handles", "reacts_to", "when_due"]
 _MARKS = "__ensemble_marks__"
 _CONDUCTS = "__ensemble_conducts__"
+_DECIDES = "__ensemble_decides__"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ class RoleSpec:
 def role(kind: type, **adapters: object) -> RoleSpec:
     """Give a role its adapters: `role(Charger, gateway=HttpPaymentGateway(url))` fills fields that are no ports.
 
-    The process awaits the `close()` of each adapter that has one when it ends, the last one given first.
+    An adapter that is an async context manager is entered before the first record and left after the last; its
+    `__aenter__` returns itself. Of any other the process awaits `close()`, if it has one. The last one given is closed
+    first.
     """
     return RoleSpec(kind, adapters)
 
@@ -72,9 +78,37 @@ def handles(
     return _mark("handles", command, overtakes)
 
 
-def reacts_to(event: type[E]) -> Callable[[Callable[[Any, E], R]], Callable[[Any, E], R]]:
-    """Mark a method that reacts to `event`. Methods of any service may."""
-    return _mark("reacts_to", event)
+@typing.overload
+def reacts_to(event: type[E], /) -> Callable[[Callable[[Any, E], R]], Callable[[Any, E], R]]: ...
+@typing.overload
+def reacts_to(
+    first: type[E], second: type[E2], /
+) -> Callable[[Callable[[Any, E | E2], R]], Callable[[Any, E | E2], R]]: ...
+@typing.overload
+def reacts_to(
+    first: type[E], second: type[E2], third: type[E3], /
+) -> Callable[[Callable[[Any, E | E2 | E3], R]], Callable[[Any, E | E2 | E3], R]]: ...
+@typing.overload
+def reacts_to(
+    first: type[E], second: type[E2], third: type[E3], fourth: type[E4], /
+) -> Callable[[Callable[[Any, E | E2 | E3 | E4], R]], Callable[[Any, E | E2 | E3 | E4], R]]: ...
+@typing.overload
+def reacts_to(*events: type[Event]) -> Callable[[Callable[[Any, Any], R]], Callable[[Any, Any], R]]: ...
+def reacts_to(*events: type[Event]) -> Callable[[Callable[[Any, Any], Any]], Callable[[Any, Any], Any]]:
+    """Mark a method that reacts to these events, one or more. Methods of any service may.
+
+    `@reacts_to(OrderCompleted, OrderCancelled)` marks a method that takes either. Raises ConfigurationError without an
+    event.
+    """
+    if not events:
+        raise ConfigurationError("@reacts_to() names no event; name the types that the method reacts to")
+
+    def mark(method: Any) -> Any:
+        for event in events:
+            method = _mark("reacts_to", event)(method)
+        return method
+
+    return mark
 
 
 def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Callable[[Any, ports.TimerDue], None]]:
@@ -83,17 +117,27 @@ def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Ca
 
 
 def conducts(saga: object) -> Callable[[Role], Role]:
-    """Mark a role that decides for others: by a saga table, or (a short text) by rules of its own."""
+    """Mark a role that decides for others by a saga's table. Raises ConfigurationError for a text."""
+    if isinstance(saga, str):
+        raise ConfigurationError(f"@conducts takes a Saga; for rules of the role's own use @decides({saga!r})")
+    return _mark_role(_CONDUCTS, saga)
 
+
+def decides(what: str) -> Callable[[Role], Role]:
+    """Mark a role that decides for others by rules of its own, which `what` tells: "charges only what is due"."""
+    return _mark_role(_DECIDES, what)
+
+
+def _mark_role(name: str, value: object) -> Callable[[Role], Role]:
     def mark_role(role: Role) -> Role:
-        setattr(role, _CONDUCTS, saga)
+        setattr(role, name, value)
         return role
 
     return mark_role
 
 
 def conducted_by(role: type) -> object | None:
-    """Return the saga, or the text, that `@conducts` names for this role, or None without it."""
+    """Return the saga that `@conducts` names for this role, or None without it."""
     return getattr(role, _CONDUCTS, None)
 
 
@@ -125,16 +169,19 @@ class RoleDescription:
     """Field name -> its type hint, for the fields that the runtime fills."""
     adapters: frozenset[str]
     """Names of the fields that the composition root fills."""
-    conducts: object | None
+    saga: object | None
+    """The saga that the role conducts."""
+    decides: str
+    """What the role decides for others by rules of its own; empty if nothing."""
 
     @property
     def name(self) -> str:
         return self.role.__name__
 
     @property
-    def conducts_saga(self) -> bool:
-        """Whether the role decides by a saga table, not by rules of its own (a short text)."""
-        return self.conducts is not None and not isinstance(self.conducts, str)
+    def conducts(self) -> bool:
+        """Whether the role decides for others, by a saga's table or by rules of its own."""
+        return self.saga is not None or self.decides != ""
 
 
 RUNTIME_PORTS: frozenset[Any] = frozenset(
@@ -180,7 +227,8 @@ def describe_role(role: type) -> RoleDescription:
         sends=frozenset(_outputs(role, port_hints, ports.CommandBus, Command)),
         ports=port_hints,
         adapters=frozenset(entry.name for entry in fields(role)) - port_hints.keys(),
-        conducts=conducted_by(role),
+        saga=conducted_by(role),
+        decides=getattr(role, _DECIDES, ""),
     )
 
 

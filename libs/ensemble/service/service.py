@@ -6,7 +6,7 @@ The composition root builds one and gives it to `ensemble.kafka.run`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,11 +19,13 @@ from ensemble.service.stores import StoreSpec, with_changelog
 from ensemble.system_messages.operations import COMMANDS, EVENTS
 from ensemble.system_messages.state import PARKING_TYPES, SeenMessage, Timer
 
+Hook = Callable[[], Awaitable[None]]
+
 
 class Service:
     """One process, one consumer group. Holds declarations only; `ensemble.kafka.run` runs it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all declarations of a service, by keyword
         self,
         name: str,
         catalogue: Catalogue,
@@ -31,14 +33,20 @@ class Service:
         roles: Sequence[type | RoleSpec],
         stores: Sequence[StoreSpec] | None = None,
         http_port: int = 0,
+        on_start: Hook | None = None,
+        on_stop: Hook | None = None,
     ) -> None:
         """Check the declarations; health and metrics listen on `http_port` unless ENSEMBLE_HTTP_PORT is set (0: none).
+
+        A process awaits `on_start` when all adapters are open and no record is read yet, and `on_stop` when the last
+        batch is committed and the adapters are still open. Drivers in memory call neither.
 
         Raises ConfigurationError if they do not fit together.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
             raise ConfigurationError(f"service name {name!r}: lower case letters, digits, - and _ only, at most 41")
         self.name, self.catalogue, self.http_port = name, catalogue, http_port
+        self.on_start, self.on_stop = on_start, on_stop
         self.roles = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
         self.stores = tuple(with_changelog(spec, name, self.partitions) for spec in stores or ())
         self._check_owners()

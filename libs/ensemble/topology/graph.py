@@ -82,7 +82,7 @@ def flow_of(services: Iterable[Service], catalogue: Catalogue) -> Graph:
 
 def node_of(service: Service, description: RoleDescription) -> Node:
     """Return the node of one role."""
-    return Node(service.name, description.name, description.conducts is not None)
+    return Node(service.name, description.name, description.conducts)
 
 
 def receivers(services: Iterable[Service], message: type[Message]) -> Iterator[Node]:

@@ -190,8 +190,8 @@ def _is_read(name: str, services: Iterable[Service]) -> bool:
 def _sagas(service: Service) -> Iterator[tuple[Saga[Any, Any], SagaPolicies]]:
     for spec, description in zip(service.roles, service.descriptions, strict=True):
         for adapter in spec.adapters.values():
-            if isinstance(description.conducts, Saga) and isinstance(adapter, SagaPolicies):
-                yield description.conducts, adapter
+            if isinstance(description.saga, Saga) and isinstance(adapter, SagaPolicies):
+                yield description.saga, adapter
 
 
 def _step_policies(policies: SagaPolicies) -> Iterator[tuple[str, str, StepPolicy]]:

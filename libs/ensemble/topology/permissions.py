@@ -88,7 +88,7 @@ def operator_permissions(user: str, services: Iterable[Service]) -> list[Grant]:
 
 def _saga_command_topics(service: Service) -> list[Topic]:
     """Return the topics of operators' commands about single sagas that the service conducts."""
-    sagas = [role.conducts for role in service.descriptions if isinstance(role.conducts, Saga)]
+    sagas = [role.saga for role in service.descriptions if isinstance(role.saga, Saga)]
     return [topic for saga in sagas for kind in saga.operated_by or () for topic in service.catalogue.homes(kind)]
 
 

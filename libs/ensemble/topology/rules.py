@@ -84,8 +84,8 @@ class Declarations:
         """Yield the roles that conduct a saga's table."""
         for service in self.services:
             for spec, description in zip(service.roles, service.descriptions, strict=True):
-                if isinstance(description.conducts, Saga):
-                    yield spec, description, description.conducts
+                if isinstance(description.saga, Saga):
+                    yield spec, description, description.saga
 
 
 # -- services ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from ensemble import (
     StateStore,
     TimerDue,
     Topic,
+    conducts,
+    decides,
     event_log,
     event_sourced,
     handles,
@@ -25,6 +27,7 @@ from ensemble import (
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import ConfigurationError
+from ensemble.service.roles import describe_role
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
 from tests.support.scripted_service.scripted_role import Flags, Purse
@@ -174,3 +177,33 @@ def test_a_message_without_a_topic_is_named() -> None:
 
     without = Catalogue(topics=(Topic("shop.diary", "shop", "account_id", (Jotted, Refused), 2),))
     assert "Told is on no topic of the catalogue" in refusal(lambda: service(Listener, catalogue=without))
+
+
+def test_a_method_may_react_to_several_events() -> None:
+    @dataclass(frozen=True)
+    class Listener:
+        @reacts_to(Announced, Told)
+        def on_either(self, event: Announced | Told) -> None:
+            """Do nothing."""
+
+    assert [handler.subject for handler in describe_role(Listener).handlers] == [Announced, Told]
+
+
+def test_a_reaction_to_nothing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="names no event"):
+        reacts_to()
+
+
+def test_a_role_that_decides_by_rules_of_its_own_conducts_too() -> None:
+    @decides("who carries")
+    @dataclass(frozen=True)
+    class Dispatcher:
+        pass
+
+    description = describe_role(Dispatcher)
+    assert (description.conducts, description.decides, description.saga) == (True, "who carries", None)
+
+
+def test_a_text_is_no_saga() -> None:
+    with pytest.raises(ConfigurationError, match=r"@conducts takes a Saga; .* use @decides\('who carries'\)"):
+        conducts("who carries")

@@ -1,20 +1,59 @@
-"""Closes what roles were given by their composition root."""
+"""Opens and closes what roles were given by their composition root, and calls the hooks of the service around it."""
 
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from ensemble.errors import ConfigurationError
 from ensemble.service.service import Service
 
 
-async def close_adapters(service: Service) -> None:
-    """Await the `close()` of each adapter that has one, last given first closed.
+class Adapters:
+    """A service's adapters, each once however many roles share it."""
 
-    An adapter of several roles is closed once. One that fails does not keep the others open.
-    """
-    adapters = {id(adapter): adapter for spec in service.roles for adapter in spec.adapters.values()}
-    async with AsyncExitStack() as stack:
-        for adapter in adapters.values():
-            if inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
-                stack.push_async_callback(close)
+    def __init__(self, service: Service) -> None:
+        self._service, self._exit = service, AsyncExitStack()
+
+    async def open(self) -> None:
+        """Enter each adapter that is an async context manager, in the order of the roles, then call `on_start`.
+
+        Raises ConfigurationError, which names the adapter, if one cannot be opened; `close` closes the others.
+        """
+        for name, adapter in self._named().items():
+            await self._open(name, adapter)
+        if self._service.on_stop is not None:
+            self._exit.push_async_callback(self._service.on_stop)
+        if self._service.on_start is not None:
+            try:
+                await self._service.on_start()
+            except Exception as error:
+                raise ConfigurationError(f"on_start of service {self._service.name} failed: {_words(error)}") from error
+
+    async def close(self) -> None:
+        """Call `on_stop`, then leave or close the adapters, last opened first. One that fails keeps no other open."""
+        await self._exit.aclose()
+
+    def _named(self) -> dict[str, object]:
+        """Return each adapter once, by the first role and field that it is for."""
+        first = {
+            id(adapter): (f"{spec.role.__name__}.{field}", adapter)
+            for spec in reversed(self._service.roles)
+            for field, adapter in reversed(list(spec.adapters.items()))
+        }
+        return dict(reversed(list(first.values())))
+
+    async def _open(self, name: str, adapter: object) -> None:
+        if isinstance(adapter, AbstractAsyncContextManager):
+            try:
+                entered = await self._exit.enter_async_context(adapter)
+            except Exception as error:
+                raise ConfigurationError(f"adapter {name} cannot be opened: {_words(error)}") from error
+            if entered is not adapter:
+                raise ConfigurationError(f"adapter {name}: its __aenter__ must return the adapter itself")
+        elif inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
+            self._exit.push_async_callback(close)
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

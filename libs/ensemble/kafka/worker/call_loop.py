@@ -13,7 +13,8 @@ from collections.abc import Callable, Coroutine
 from math import inf
 from typing import Any, Final
 
-from ensemble.kafka.worker.adapters import close_adapters
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.worker.adapters import Adapters
 from ensemble.service.service import Service
 
 _COUNTED_PAUSE_S: Final = 0.25
@@ -26,6 +27,7 @@ class CallLoop:
     """An event loop that runs now and then."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._adapters: Adapters | None = None
         self._loop = _HeldLoop(clock)
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
         self._runner.get_loop()
@@ -37,11 +39,22 @@ class CallLoop:
         finally:
             self._loop.hold()
 
-    def close(self, service: Service) -> None:
-        """Close the service's adapters, cancel what still runs, and close the event loop."""
+    def open(self, service: Service, limit_s: float) -> None:
+        """Open the service's adapters. Raises ConfigurationError that names the one which fails, or takes longer."""
+        self._adapters = Adapters(service)
+        try:
+            self._runner.run(asyncio.wait_for(self._adapters.open(), limit_s))
+        except TimeoutError:
+            raise ConfigurationError(f"adapters cannot be opened: they take longer than {limit_s:g} s") from None
+        finally:
+            self._loop.hold()
+
+    def close(self) -> None:
+        """Close the adapters that are open, cancel what still runs, and close the event loop."""
         self._loop.release(inf)
         with self._runner:
-            self._runner.run(close_adapters(service))
+            if self._adapters is not None:
+                self._runner.run(self._adapters.close())
 
     async def _listen_first(self, work: Coroutine[Any, Any, None], counted_s: float) -> None:
         for _ in range(_PASSES):

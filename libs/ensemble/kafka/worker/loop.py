@@ -156,8 +156,10 @@ class Loop:
         return f"no partitions assigned yet{f': {activity}' if activity else ''}"
 
     def run(self) -> None:
-        """Run until stopped. Raises FatalError if this process cannot go on."""
+        """Run until stopped. Raises FatalError if this process cannot go on, ConfigurationError if it cannot begin."""
         try:
+            with self.heartbeat.during("opening adapters", self._settings.startup_timeout_s):
+                self._calls.open(self._plan.service, self._settings.startup_timeout_s)
             with self.heartbeat.during("taking the slot", self._settings.startup_timeout_s):
                 is_open = self._transactions.open(self._give_up, self._settings.startup_timeout_s)
             if is_open:
@@ -409,7 +411,7 @@ class Loop:
         with self.heartbeat.during("leaving the group", self._settings.session_timeout_s):
             self._poller.consumer.close()
         self._transactions.close()
-        self._calls.close(self._plan.service)
+        self._calls.close()
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
         """Note that a fact has reached the ledger: all facts known now lie before the next offset."""

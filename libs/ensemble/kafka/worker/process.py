@@ -291,6 +291,9 @@ def _exit_code(error: Exception, *, is_stopping: bool) -> int:
         log.warning("service.stopped", reason=str(error))
         return 0
     match error:
+        case ConfigurationError():
+            log.critical("service.failed", error="ConfigurationError", reason=str(error))
+            return 2
         case EnsembleError():
             log.critical("service.failed", error=type(error).__name__, reason=str(error))
         case KafkaException():

@@ -1,0 +1,121 @@
+"""What a composition root gives to roles is opened before the first record and closed after the last."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pytest
+
+from ensemble import Service, handles, role
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.worker.adapters import Adapters
+from ensemble.kafka.worker.call_loop import CallLoop
+from tests.support.scripted_service.messages import Script
+from tests.support.scripted_service.service import catalogue_of
+
+
+class Opened:
+    """An adapter that writes down what happens to it."""
+
+    def __init__(self, name: str, diary: list[str], failure: Exception | None = None) -> None:
+        self.name, self.diary, self.failure = name, diary, failure
+
+    async def __aenter__(self) -> Self:
+        if self.failure:
+            raise self.failure
+        self.diary.append(f"open {self.name}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.diary.append(f"close {self.name}")
+
+
+class Closed:
+    """An adapter of the older kind, which is ready as it is."""
+
+    def __init__(self, name: str, diary: list[str]) -> None:
+        self.name, self.diary = name, diary
+
+    async def close(self) -> None:
+        self.diary.append(f"close {self.name}")
+
+
+@dataclass(frozen=True)
+class Cashier:
+    bank: Any
+    printer: Any
+
+    @handles(Script)
+    def handle(self, command: Script) -> None:
+        """Do nothing."""
+
+
+def hook(diary: list[str], text: str) -> Callable[[], Awaitable[None]]:
+    async def note() -> None:
+        diary.append(text)
+
+    return note
+
+
+def service(bank: object, printer: object, **hooks: Any) -> Service:
+    return Service("till", catalogue_of("till"), roles=[role(Cashier, bank=bank, printer=printer)], **hooks)
+
+
+async def open_and_close(service: Service) -> None:
+    adapters = Adapters(service)
+    try:
+        await adapters.open()
+    finally:
+        await adapters.close()
+
+
+def test_adapters_and_hooks_come_and_go_in_order() -> None:
+    diary: list[str] = []
+    hooks = {"on_start": hook(diary, "start"), "on_stop": hook(diary, "stop")}
+    asyncio.run(open_and_close(service(Opened("bank", diary), Closed("printer", diary), **hooks)))
+    assert diary == ["open bank", "start", "stop", "close printer", "close bank"]
+
+
+def test_an_adapter_of_two_fields_is_opened_once() -> None:
+    diary: list[str] = []
+    bank = Opened("bank", diary)
+    asyncio.run(open_and_close(service(bank, bank)))
+    assert diary == ["open bank", "close bank"]
+
+
+def test_an_adapter_that_cannot_be_opened_is_named_and_the_others_are_closed() -> None:
+    diary: list[str] = []
+    broken = service(Opened("bank", diary), Opened("printer", diary, OSError("no paper")))
+    with pytest.raises(ConfigurationError, match=r"adapter Cashier.printer cannot be opened: OSError: no paper"):
+        asyncio.run(open_and_close(broken))
+    assert diary == ["open bank", "close bank"]
+
+
+def test_an_adapter_that_opens_something_else_is_refused() -> None:
+    class Factory(Opened):
+        async def __aenter__(self) -> Any:
+            return object()
+
+    with pytest.raises(ConfigurationError, match=r"Cashier.bank: its __aenter__ must return the adapter itself"):
+        asyncio.run(open_and_close(service(Factory("bank", []), None)))
+
+
+def test_a_hook_that_fails_is_said_in_words() -> None:
+    async def fail() -> None:
+        raise ValueError("no licence")
+
+    with pytest.raises(ConfigurationError, match="on_start of service till failed: ValueError: no licence"):
+        asyncio.run(open_and_close(service(None, None, on_start=fail)))
+
+
+def test_an_adapter_that_never_opens_has_a_limit() -> None:
+    class Slow(Opened):
+        async def __aenter__(self) -> Self:
+            await asyncio.Event().wait()
+            return self
+
+    calls = CallLoop()
+    with pytest.raises(ConfigurationError, match=r"they take longer than 0.01 s"):
+        calls.open(service(Slow("bank", []), None), limit_s=0.01)
+    calls.close()
