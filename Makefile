@@ -6,7 +6,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers lifetimes audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers lifetimes asyncapi audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -53,6 +53,9 @@ lifetimes: venv ## Write the table of lifetimes in docs/operations.md anew, afte
 
 layers: venv ## Write the picture of the runtime's layers in docs/architecture.md anew, after a change of its contract
 	$(PYTHON_OF_VENV) -m tests.support.layer_picture
+
+asyncapi: ## Write docs/asyncapi.yaml anew, after a change of messages, topics or roles
+	@./ensemble topology show --format asyncapi > docs/asyncapi.yaml
 
 audit: venv ## Look the pinned packages up among known vulnerabilities (needs the network; fails when it cannot ask)
 	$(PYTHON_OF_VENV) -m venv build/audit

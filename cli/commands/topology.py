@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Check and draw the flow that the services declare.")
 
-Format = Annotated[Literal["text", "mermaid", "svg"], typer.Option("--format", "-f", help="Format of the drawing.")]
+Format = Annotated[
+    Literal["text", "mermaid", "svg", "asyncapi"],
+    typer.Option("--format", "-f", help="Format of the drawing; asyncapi is a document in YAML."),
+]
 
 
 OnCluster = Annotated[
@@ -47,7 +50,7 @@ def check(cluster: OnCluster = False, as_json: AsJson = False) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-@group.command(epilog="Example: `ensemble topology show --format svg > flow.svg`.")
+@group.command(epilog="Examples: `ensemble topology show -f svg > flow.svg`; `ensemble topology show -f asyncapi`.")
 def show(form: Format = "text", as_json: AsJson = False) -> None:
     """Draw the messages between services, in the four combinations."""
     from cli.output import show_json
@@ -55,6 +58,9 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
     from contracts.catalogue import CATALOGUE
     from ensemble.topology import drawing, flow_of
 
+    if form == "asyncapi":
+        _show_asyncapi(as_json=as_json)
+        return
     flow = flow_of(_services(), CATALOGUE)
     if as_json:
         edges = [
@@ -66,6 +72,23 @@ def show(form: Format = "text", as_json: AsJson = False) -> None:
     width = shutil.get_terminal_size().columns if is_terminal() else None
     drawings = {"text": lambda: drawing.text(flow, width), "mermaid": lambda: drawing.mermaid(flow)}
     write_block(drawings.get(form, lambda: drawing.svg(flow))())
+
+
+def _show_asyncapi(*, as_json: bool) -> None:
+    from importlib.metadata import version
+
+    import yaml
+
+    from cli.output import show_json
+    from cli.streams import write_block
+    from contracts.catalogue import CATALOGUE
+    from ensemble.topology import asyncapi
+
+    document = asyncapi(_services(), CATALOGUE, title="Order fulfilment", version=version("ensemble-kafka"))
+    if as_json:
+        show_json(document)
+    else:
+        write_block(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
 
 
 @group.command(epilog="Example: `ensemble topology lifetimes --cluster`.")

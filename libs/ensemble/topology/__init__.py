@@ -1,5 +1,6 @@
 """Derives the flow from declarations: graph, rules, pictures, and the permissions (ACLs) a service needs."""
 
+from ensemble.topology.asyncapi import asyncapi
 from ensemble.topology.graph import Graph, flow_of
 from ensemble.topology.lifetimes import BrokerLifetimes, Lifetime, lifetimes
 from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
@@ -12,6 +13,7 @@ __all__ = [
     "Graph",
     "Lifetime",
     "Subject",
+    "asyncapi",
     "check_topology",
     "flow_of",
     "lifetimes",

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from contracts.catalogue import CATALOGUE
 from ensemble import Service
+from ensemble.topology.asyncapi import asyncapi
 from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
 from ensemble.topology.rules import check_topology
 from services.registry import SERVICES
 
-PICTURE = Path(__file__).parents[3] / "docs" / "flow.svg"
+DOCS = Path(__file__).parents[3] / "docs"
+PICTURE, DOCUMENT = DOCS / "flow.svg", DOCS / "asyncapi.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,9 @@ def test_all_four_combinations_run_in_it(services: list[Service], combination: s
 def test_the_picture_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:
     drawn = svg(flow_of(services, CATALOGUE))
     assert PICTURE.read_text(encoding="utf-8") == drawn, "the flow has changed: write docs/flow.svg again"
+
+
+def test_the_asyncapi_document_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:
+    written = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
+    document = asyncapi(services, CATALOGUE, title="Order fulfilment", version=written["info"]["version"])
+    assert written == document, "the flow has changed: run `make asyncapi`"
