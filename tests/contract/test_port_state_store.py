@@ -29,6 +29,22 @@ def test_keys_below_the_records_key_are_its_own(running: RunningService, key: st
     running.await_texts(key, "7")
 
 
+def test_what_lies_below_a_key_is_listed_in_order(running: RunningService, key: str) -> None:
+    running.receive(
+        script(key, "set 5", "set-line b-2", "set-line a", "list"), script(f"{key}-other", "set 1", "set-line a")
+    )
+    running.receive(script(key, "drop-line a", "set-line b-1", "list", "list /b"))
+    running.restart()
+    running.receive(script(key, "list", "list /b-2"))
+    everything, rest = f"{key} {key}/a {key}/b-2", f"{key} {key}/b-1 {key}/b-2"
+    running.await_texts(key, everything, rest, f"{key}/b-1 {key}/b-2", rest, f"{key}/b-2")
+
+
+def test_only_what_lies_below_the_records_key_is_listed(running: RunningService, key: str) -> None:
+    running.receive(script(key, "list -other"))
+    assert "only that key" in running.errors_of(key)[0]
+
+
 def test_what_a_failed_record_wrote_was_never_written(running: RunningService, key: str) -> None:
     running.receive(script(key, "set 5"), script(key, "set 6", "fail"), script(key, "get"))
     running.discard(key)

@@ -44,6 +44,13 @@ class StateStore(Protocol[S]):
     def get(self, key: str) -> S | None:
         """Return the latest state of `key`, or None."""
 
+    def items(self, prefix: str) -> Sequence[tuple[str, S]]:
+        """Return the states whose keys begin with `prefix`, each with its key, in the order of their keys' bytes.
+
+        `prefix` is the record's key, for that key and all below it, or `<key>/` and more. It reads as many states as it
+        returns: bound how many there are below one key.
+        """
+
     def set(self, key: str, state: S) -> None:
         """Stage the new state of `key`; one changelog record per key and transaction."""
 

@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 from ensemble.messages.message import State
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES
+from ensemble.state.key_tree import KeyTree, is_below
 from ensemble.state.state_codec import StateCodec
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import RecordLayer
@@ -38,6 +39,8 @@ class KeyedStore(Generic[S]):
         """What the batch has written: the state and its bytes; both None remove the key."""
         self._decoded: OrderedDict[bytes, S] = OrderedDict()
         """Committed states that are kept decoded, the one decoded or written longest ago first."""
+        self._tree: KeyTree | None = None
+        """The committed keys; made when those below one are first asked for."""
 
     @property
     def is_dirty(self) -> bool:
@@ -52,6 +55,13 @@ class KeyedStore(Generic[S]):
             return state
         value = self.committed.get(key)
         return None if value is None else self._decode(key, value)
+
+    def keys_below(self, key: bytes) -> set[bytes]:
+        """Return the keys `<key>/...` as of this batch. The first call looks at every key of the partition."""
+        if self._tree is None:
+            self._tree = KeyTree(self.committed)
+        keys = self._tree.below(key).union(other for other in self.batch if is_below(other, key))
+        return {other for other in keys if other not in self.batch or self.batch[other][0] is not None}
 
     def _decode(self, key: bytes, value: bytes) -> S:
         state: S = self.codec.decode(key, value)
@@ -76,9 +86,13 @@ class KeyedStore(Generic[S]):
             if value is None or state is None:
                 self.committed.pop(key, None)
                 self._decoded.pop(key, None)
+                if self._tree is not None:
+                    self._tree.discard(key)
             else:
                 self.committed[key] = value
                 self._cache(key, state)
+                if self._tree is not None:
+                    self._tree.add(key)
         self.batch.clear()
 
     def abort(self) -> None:
@@ -115,6 +129,13 @@ class StagedState(Generic[S]):
     def get(self, key: str) -> S | None:
         raw_key = self._layer.scoped(key)
         return self._writes[raw_key] if raw_key in self._writes else self._store.get(raw_key)
+
+    def items(self, prefix: str) -> Sequence[tuple[str, S]]:
+        raw, own = self._layer.scoped(prefix), self._layer.key
+        below = {*self._store.keys_below(own), *filter(lambda key: is_below(key, own), self._writes)}
+        keys = [*([own] if raw == own else []), *sorted(key for key in below if key.startswith(raw))]
+        states = ((key.decode(), self.get(key.decode())) for key in keys)
+        return [(key, state) for key, state in states if state is not None]
 
     def set(self, key: str, state: S) -> None:
         self._writes[self._layer.scoped(key)] = state
