@@ -17,11 +17,12 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final, TypeVar, overload
 
-from ensemble.clock import ManualClock, rfc3339
+from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError
+from ensemble.messages.cloud_events import Envelope, type_headers
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Command, Message, State, schema_name
+from ensemble.messages.message import Command, Message, State
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
@@ -90,6 +91,7 @@ class FlowTestDriver:
         }
         self._schedule: Schedule = interleavings or (InTurn() if seed is None else Seeded(seed))
         self._ids = (f"{number:032x}" for number in itertools.count(1))
+        self._traces = itertools.count(1)
         self._operator = OperatorDouble(self.clock, self._ids.__next__)
 
     # -- the outside ----------------------------------------------------------------------------------------------
@@ -288,18 +290,9 @@ class FlowTestDriver:
         return catalogue.homes(kind)[0]
 
     def _cloud_event(self, message: Message, message_id: str, source: str) -> Headers:
-        trace = f"{int.from_bytes(message_id.encode()[-16:]):032x}"
-        headers = {
-            "ce_specversion": "1.0",
-            "ce_type": schema_name(type(message)),
-            "ce_source": source,
-            "content-type": "application/avro",
-            "ce_id": message_id,
-            "ce_time": rfc3339(self.clock.now()),
-            "ce_correlationid": message_id,
-            "traceparent": f"00-{trace}-{trace[:16]}-01",
-        }
-        return [(name, value.encode()) for name, value in headers.items()]
+        number = next(self._traces)
+        envelope = Envelope(message_id, traceparent=f"00-{number:032x}-{number:016x}-01")
+        return [*type_headers(type(message), source.encode()), *envelope.headers_at(self.clock.now())]
 
     def _owner_of(self, letter: StoredRecord) -> str:
         names = [name for name, p in self._processes.items() if p.service.dead_letter.name == letter.at_topic]
