@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ensemble.testing.clusters import KafkaChoice
 from tests.chaos.campaign import Campaign
 from tests.chaos.chaos_system import chaos_system
 from tests.chaos.settings import ChaosSettings
-from tests.support.kafka_cluster import KafkaChoice
 
 EMBEDDED: Final = KafkaChoice("embedded", "embedded")
 _SHOWN: Final = 30

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from cli.fleet import ALL, with_free_port
+from ensemble.testing.clusters import KafkaChoice
 from tests.chaos.campaign import POLICIES
 from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system
-from tests.support.kafka_cluster import KafkaChoice
 
 PATIENT: Final = policies(deadline_s=5, resends=30)
 IMPATIENT: Final = policies(deadline_s=2, resends=1)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ensemble.testing.clusters import image, pull
 from tests.containers.stack import remove_image
-from tests.support.kafka_cluster import image, pull
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.free_ports import free_ports
-from tests.support.kafka_cluster import image
+from ensemble.testing.clusters import image
 
 ROOT = Path(__file__).parents[2]
 PROJECT = f"ensemble-test-{os.getpid()}"

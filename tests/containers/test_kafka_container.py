@@ -16,9 +16,9 @@ from ensemble.kafka.client.access import open_client
 from ensemble.kafka.connection import connect
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.testing.clusters import container, disable_unavailable_reaper
 from ensemble.testing.containers import ApacheKafkaContainer, ContainerError
-from tests.support.kafka_cluster import container, disable_unavailable_reaper
-from tests.support.kafka_harness import wait_for
+from ensemble.testing.on_kafka import wait_for
 
 PASSWORD = 'not "so" simple\\'
 STOCK_IMAGE = os.environ.get("CP_KAFKA_IMAGE", "confluentinc/cp-kafka:8.3.0")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka_cluster import Cluster
+from ensemble.testing.clusters import Cluster
 from tests.support.scripted_service.drivers import RunningService, ServiceInMemory, ServiceOnKafka
 
 

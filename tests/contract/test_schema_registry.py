@@ -24,9 +24,9 @@ from ensemble.messages import encoder_for, release_schemas
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.testing import ManualClock
+from ensemble.testing.clusters import Cluster
 from ensemble.topology import Subject, registry_subjects
 from services.registry import SERVICES
-from tests.support.kafka_cluster import Cluster
 from tests.support.registry_process import Apicurio, running_apicurio
 
 pytestmark = pytest.mark.timeout(180)  # the first run fetches 109 MB

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KAFKA_CHOICE
+from ensemble.testing.pytest import KAFKA_CHOICE
 from tests.end_to_end.system import System, fresh_cluster, running_system
 
 _HERE = Path(__file__).parent

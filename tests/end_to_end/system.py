@@ -26,9 +26,9 @@ from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
+from ensemble.testing.clusters import Broker, Cluster, KafkaChoice, cluster_for_tests
 from services.registry import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
-from tests.support.kafka_cluster import Broker, Cluster, KafkaChoice, cluster_for_tests
 from tests.support.order_messages import receive_stock
 
 PIECES: Final = 1_000_000

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ensemble.testing.pytest import KAFKA_CHOICE
 from tests.chaos.campaign import Campaign
 from tests.chaos.chaos_system import IMPATIENT, PATIENT, chaos_system
 from tests.chaos.settings import ChaosSettings
-from tests.conftest import KAFKA_CHOICE
 from tests.end_to_end.system import System
 
 SHORT: dict[str, Any] = {

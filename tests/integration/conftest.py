@@ -10,12 +10,13 @@ import pytest
 from ensemble import Clock, Service
 from ensemble.kafka.client.access import open_client
 from ensemble.settings import KafkaSettings
-from tests.conftest import KAFKA_CHOICE
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import ServiceThread
+from ensemble.testing.pytest import KAFKA_CHOICE
 from tests.end_to_end.system import fresh_cluster
 from tests.support.command_line import CommandLine
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import Outsider, ServiceProcess, ServiceThread
 from tests.support.payment_on_kafka import PaymentOnKafka, StubProvider
+from tests.support.scripted_service.on_kafka import ScriptOutsider, ScriptProcess
 from tests.support.scripted_service.service import scripted_service
 
 
@@ -25,7 +26,7 @@ class Shop:
     def __init__(self, name: str, flags: Path, bootstrap: str, at_end: ExitStack) -> None:
         self.name, self.flags, self.bootstrap, self._at_end = name, flags, bootstrap, at_end
         self.service: Service = scripted_service(name, flags)
-        self.outsider = at_end.enter_context(Outsider(bootstrap, self.service))
+        self.outsider = at_end.enter_context(ScriptOutsider(bootstrap, self.service))
 
     def thread(self, clock: Clock | None = None, **settings: Any) -> ServiceThread:
         """Return the service as a thread that runs while a `with` lasts."""
@@ -47,10 +48,10 @@ class Shop:
         path = self.flags / f"{name}.count"
         return int(path.read_text() or 0) if path.exists() else 0
 
-    def process(self, **settings: object) -> ServiceProcess:
+    def process(self, **settings: object) -> ScriptProcess:
         """Return the service as a process that has started."""
         quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed
-        return self._at_end.enter_context(ServiceProcess(self.name, self.flags, self.bootstrap, **quick))
+        return self._at_end.enter_context(ScriptProcess(self.name, self.flags, self.bootstrap, **quick))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import hop
 from benchmarks.cluster import Cluster as MeasuredCluster
-from tests.support.kafka_cluster import Cluster
+from ensemble.testing.clusters import Cluster
 
 
 @pytest.mark.timeout(300)

@@ -1,8 +1,8 @@
 """A broker that was killed and is back: the same processes go on, nothing is lost or done twice."""
 
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import wait_for
 from tests.support.scripted_service.messages import Announced
 
 LONG_S = 60.0

@@ -10,8 +10,8 @@ from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
+from ensemble.testing.clusters import Cluster
 from tests.support.command_line import CommandLine
-from tests.support.kafka_cluster import Cluster
 
 
 @pytest.fixture

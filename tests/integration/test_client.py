@@ -11,9 +11,9 @@ from ensemble.errors import ConfigurationError, OversizedOutput
 from ensemble.kafka import AsyncClient, Client, Outgoing, Unacknowledged
 from ensemble.messages import Envelope
 from ensemble.settings import KafkaSettings, Settings
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import headers_of, paused
 from tests.integration.conftest import Shop
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import headers_of, paused
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Told
 from tests.support.scripted_service.service import scripted_service

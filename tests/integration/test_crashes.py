@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
+from ensemble.testing.on_kafka import wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import wait_for
 from tests.support.scripted_service.drivers import script, slow
 from tests.support.scripted_service.messages import Announced
 

@@ -8,9 +8,9 @@ from confluent_kafka import Producer
 from ensemble.kafka.client_config import plain_producer
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
+from ensemble.testing.on_kafka import headers_of, wait_for
 from tests.integration.conftest import Shop
 from tests.support import raw_producer
-from tests.support.kafka_harness import headers_of, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced, Forwarded, Refused, Script
 from tests.support.scripted_service.service import PARTITIONS

@@ -4,8 +4,8 @@ from confluent_kafka import Producer
 
 from ensemble.clock import ManualClock
 from ensemble.messages.codec import encoder_for
+from ensemble.testing.on_kafka import LIMIT_S, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import LIMIT_S, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Script
 

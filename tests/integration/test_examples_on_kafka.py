@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kafka_cluster import Cluster
+from ensemble.testing.clusters import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 OUTPUTS = {

@@ -9,11 +9,11 @@ from ensemble.errors import LostState
 from ensemble.kafka.admin import topics
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import LIMIT_S, wait_for
 from tests.integration.conftest import Shop
 from tests.integration.test_restore import failure_of
 from tests.support.command_line import CommandLine
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import LIMIT_S, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
 from tests.support.scripted_service.service import PARTITIONS

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.kafka_harness import wait_for
+from ensemble.testing.on_kafka import wait_for
 from tests.support.payment_on_kafka import PaymentOnKafka
 
 WHY = ("--reason", "a test", "--by", "ann")

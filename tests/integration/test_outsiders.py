@@ -5,8 +5,8 @@ from confluent_kafka import Producer
 
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
+from ensemble.testing.on_kafka import headers_of
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import headers_of
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced, Script
 from tests.support.scripted_service.service import PARTITIONS

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from ensemble.settings import CRASH_POINTS
+from ensemble.testing.on_kafka import ServiceThread, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import ServiceProcess, ServiceThread, wait_for
 from tests.support.scripted_service.drivers import script, slow
 from tests.support.scripted_service.messages import Announced
+from tests.support.scripted_service.on_kafka import ScriptProcess
 
 PATIENT = """
 [retry]
@@ -92,7 +93,7 @@ def test_a_call_that_hangs_delays_no_other_key_and_is_made_again_after_a_kill(sh
         shop.outsider.await_texts("hanging", "1", "2")
 
 
-def send_until_dead(shop: Shop, process: ServiceProcess, rounds: Iterator[int]) -> None:
+def send_until_dead(shop: Shop, process: ScriptProcess, rounds: Iterator[int]) -> None:
     """Half of the rounds: one after the other, so that each is a batch, as long as there is somebody to take them."""
     for _, number in zip(range(ROUNDS // 2), rounds, strict=False):
         send_round(shop, number)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from ensemble.testing.on_kafka import ServiceThread, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import ServiceThread, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
 

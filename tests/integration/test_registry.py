@@ -16,9 +16,9 @@ from ensemble.messages import GenericDecoder, SchemaSourceSelector, encoder_for
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.partitioning import partition_of
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import Outsider, ServiceThread, wait_for
 from ensemble.topology import registry_subjects
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
 from tests.support.mock_registry import SharedRegistry
 from tests.support.two_releases import v1, v2
 

@@ -22,10 +22,11 @@ from ensemble.messages import encoder_for
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import LIMIT_S, Outsider, wait_for
 from ensemble.topology import registry_subjects
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import CHECKOUT, LIMIT_S, Outsider, wait_for
 from tests.support.registry_process import Apicurio, coming_apicurio
+from tests.support.scripted_service.on_kafka import CHECKOUT
 from tests.support.two_releases import v1
 
 pytestmark = pytest.mark.timeout(300)  # the first run fetches 109 MB

@@ -15,8 +15,8 @@ from ensemble.kafka import client_config as clients
 from ensemble.kafka.worker.restore import Restoration
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
+from ensemble.testing.on_kafka import LIMIT_S, ServiceThread, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import LIMIT_S, ServiceThread, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Account, Booked, Told
 from tests.support.scripted_service.service import PARTITIONS

@@ -29,9 +29,9 @@ from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
 from ensemble.settings import KafkaSettings, RuntimeSettings
+from ensemble.testing.on_kafka import wait_for
 from services.registry import SERVICES as MAKERS
 from tests.support.command_line import CommandLine
-from tests.support.kafka_harness import wait_for
 from tests.support.order_messages import place_order, receive_stock
 from tests.support.secure_cluster import LIMIT_S, OPERATOR, SecureCluster, environment, secure_cluster
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.testing.clusters import Cluster
 from tests.integration.conftest import Shop
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import ServiceProcess
 from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.on_kafka import ScriptProcess
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def shops(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Itera
 
 def test_they_work_side_by_side_and_stop_together(shops: tuple[Shop, Shop]) -> None:
     first, second = shops
-    with ServiceProcess(f"{first.name},{second.name}", first.flags, first.bootstrap) as process:
+    with ScriptProcess(f"{first.name},{second.name}", first.flags, first.bootstrap) as process:
         for shop in shops:
             shop.outsider.send(script("a", "tell hello"))
             shop.outsider.await_texts("a", "hello")
@@ -33,6 +33,6 @@ def test_they_work_side_by_side_and_stop_together(shops: tuple[Shop, Shop]) -> N
 
 def test_one_that_cannot_start_stops_the_other(shops: tuple[Shop, Shop]) -> None:
     first, _ = shops
-    with ServiceProcess(f"{first.name},nowhere", first.flags, first.bootstrap) as process:
+    with ScriptProcess(f"{first.name},nowhere", first.flags, first.bootstrap) as process:
         assert process.wait() == 2
     assert "nowhere: " in process.log

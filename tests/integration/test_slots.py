@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ensemble.testing.on_kafka import wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import wait_for
 from tests.support.scripted_service.drivers import script
 
 KEYS = [f"k-{number}" for number in range(8)]

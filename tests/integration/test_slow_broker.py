@@ -20,7 +20,7 @@ import pytest
 from cli.publishing import publish
 from ensemble.kafka.client import open_client
 from ensemble.settings import KafkaSettings
-from tests.conftest import KAFKA_CHOICE
+from ensemble.testing.pytest import KAFKA_CHOICE
 from tests.end_to_end.system import fresh_cluster
 from tests.support.order_messages import order_placed
 from tests.support.slow_broker import SlowBroker

@@ -12,14 +12,15 @@ from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]  # an u
 
 from ensemble import Service
 from ensemble.free_ports import free_ports
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import paused, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import ServiceProcess, paused, wait_for
 from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.on_kafka import ScriptProcess
 from tests.support.scripted_service.service import scripted_service
 
 
-def refusal(process: ServiceProcess) -> str:
+def refusal(process: ScriptProcess) -> str:
     """Return what the process says when it will not start."""
     assert process.wait() == 2
     assert "Traceback" not in process.log
@@ -79,7 +80,7 @@ def test_a_broker_that_is_down(shop: Shop) -> None:
 def test_settings_that_cannot_work(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
 ) -> None:
-    process = ServiceProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
+    process = ScriptProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
     process.environment |= variables
     with process:
         assert expected in refusal(process)
@@ -87,7 +88,7 @@ def test_settings_that_cannot_work(
 
 def test_credentials_where_none_are_spoken(shop: Shop) -> None:
     """A SASL client at a plain listener gets no answer that it understands."""
-    process = ServiceProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
+    process = ScriptProcess(shop.name, shop.flags, shop.bootstrap, startup_timeout_s=2)
     process.environment |= {
         "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
         "KAFKA_SASL_MECHANISM": "PLAIN",
@@ -141,7 +142,7 @@ def silent_broker() -> Iterator[socket.socket]:
         yield listener
 
 
-def stop_seconds(process: ServiceProcess) -> float:
+def stop_seconds(process: ScriptProcess) -> float:
     """Return how long the process takes from SIGTERM to its end with exit code 0."""
     began_at = time.monotonic()
     assert process.stop() == 0, process.log

@@ -3,8 +3,8 @@
 import pytest
 from confluent_kafka import Producer
 
+from ensemble.testing.on_kafka import LIMIT_S, ServiceThread, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_harness import LIMIT_S, ServiceThread, wait_for
 from tests.support.scripted_service.drivers import script
 
 KEYS = [f"k-{number}" for number in range(4)]

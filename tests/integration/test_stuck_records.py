@@ -1,8 +1,8 @@
 """A record that no batch comes to its end with is given up; the others are served, and the process goes on."""
 
+from ensemble.testing.on_kafka import ServiceThread, wait_for
 from tests.integration.conftest import Shop
 from tests.integration.test_transactions import limit_record_size
-from tests.support.kafka_harness import ServiceThread, wait_for
 from tests.support.scripted_service.drivers import script
 
 KEYS = [f"k-{number}" for number in range(8)]

@@ -11,9 +11,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 
 from ensemble.kafka.worker.transaction import Outcome, Work
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import ServiceThread, paused, wait_for
 from tests.integration.conftest import Shop
-from tests.support.kafka_cluster import Cluster
-from tests.support.kafka_harness import ServiceThread, paused, wait_for
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced
 

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from ensemble import TerminalError
 from ensemble.kafka.client.access import ClusterClient
+from ensemble.testing.on_kafka import ServiceThread, wait_for
 from services.orchestrator.service import orchestrator
 from services.payment.ports import Captured, ChargeRequest, Declined, Refunded, RefundRequest
 from services.payment.service import payment_service
 from tests.support.command_line import CommandLine
-from tests.support.kafka_harness import ServiceThread, wait_for
 from tests.support.order_messages import order_placed, process_payment
 
 

@@ -10,9 +10,10 @@ from ensemble.clock import ManualClock
 from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for
 from ensemble.testing.driver import ServiceTestDriver
-from tests.support.kafka_harness import Outsider, ServiceThread, wait_for
+from ensemble.testing.on_kafka import ServiceThread, wait_for
 from tests.support.scripted_service.controlled_service import last_dead_letter
 from tests.support.scripted_service.messages import Script, SlowScript, Told
+from tests.support.scripted_service.on_kafka import ScriptOutsider
 from tests.support.scripted_service.service import scripted_service
 
 
@@ -99,7 +100,7 @@ class ServiceOnKafka:
 
     def __init__(self, name: str, flags: Path, bootstrap: str) -> None:
         self.service = scripted_service(name, flags)
-        self.outsider = Outsider(bootstrap, self.service)
+        self.outsider = ScriptOutsider(bootstrap, self.service)
         self.clock = ManualClock()
         self._start: Callable[[], ServiceThread] = lambda: ServiceThread(self.service, bootstrap, self.clock)
         self._thread = self._start().__enter__()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.kafka_cluster import Choice, Engine, choose
+from ensemble.testing.clusters import Choice, Engine, choose
 
 NAMED = {"KAFKA_BOOTSTRAP_SERVERS": "there:9092"}
 

@@ -128,6 +128,11 @@ class Loop:
         return self.why_not_ready == ""
 
     @property
+    def partitions(self) -> list[int]:
+        """The partitions that the process works on now, in order."""
+        return sorted(self._assignment.running)
+
+    @property
     def why_not_ready(self) -> str:
         """Return the reason, or an empty text if the process is ready."""
         if self.draining or self._stopping:

@@ -118,7 +118,7 @@ def container(**more: Any) -> Iterator[ApacheKafkaContainer]:
 
 
 def disable_unavailable_reaper() -> None:
-    """testcontainers cleans up after killed runs by an image of its own; without that it would refuse to start."""
+    """Testcontainers cleans up after killed runs by an image of its own; without that it would refuse to start."""
     from testcontainers.core.config import testcontainers_config
 
     if not testcontainers_config.ryuk_disabled and not _call_images("get", testcontainers_config.ryuk_image):

@@ -1,25 +1,29 @@
-"""A service on a real Kafka, as a thread or a process, and everybody else on that cluster."""
+"""Services on a real Kafka, as a thread or a process, and everybody else on that cluster.
+
+with Outsider(kafka.bootstrap_servers, SERVICE) as outsider, ServiceThread(SERVICE, kafka.bootstrap_servers):
+outsider.send(PlaceOrder(...))
+wait_for(lambda: outsider.messages("events", OrderPlaced), "the order to be placed")
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Clock, Message, Service
-from ensemble.clock import SystemClock
+from ensemble.clock import SystemClock, until
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.routes import Limits
 from ensemble.kafka import client_config as clients
@@ -36,22 +40,21 @@ from ensemble.policies.loading import load_policies
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard
 from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
-from tests.support.kafka_cluster import Broker
-from tests.support.scripted_service.messages import Told
+from ensemble.testing.clusters import Broker
 
-LIMIT_S = 30.0
-CHECKOUT = Path(__file__).parents[2]
+LIMIT_S: Final = 30.0
+"""How long anything in here waits, unless it says otherwise: a test never hangs."""
+_PAUSE_S: Final = 0.02
 
 T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, limit_s: float = LIMIT_S) -> T:
-    """Ask until the answer is truthy."""
-    limit = time.monotonic() + limit_s
-    while not (result := condition()):
-        assert time.monotonic() < limit, f"waited {limit_s:g} s for {what}"
-        time.sleep(0.02)
-    return result
+    """Ask until the answer is true, and return it. Raises AssertionError that names `what` after `limit_s`."""
+    for _ in until(limit_s, _PAUSE_S):
+        if result := condition():
+            return result
+    raise AssertionError(f"waited {limit_s:g} s for {what}")
 
 
 @contextmanager
@@ -65,9 +68,10 @@ def paused(broker: Broker) -> Iterator[None]:
 
 
 class Outsider:
-    """Writes a service's inputs and reads what became of them. Makes its topics."""
+    """Writes a service's inputs and reads what became of them; use it in a `with`."""
 
     def __init__(self, bootstrap: str, service: Service) -> None:
+        """Reach the cluster and make the service's topics, and all others of its catalogue."""
         self.bootstrap, self.service = bootstrap, service
         self.shared, self.admin = connect(KafkaSettings(bootstrap_servers=bootstrap), LIMIT_S, quiet=True)
         self.topics = topics.all_topics(service.catalogue, [service])
@@ -97,24 +101,25 @@ class Outsider:
         self.flush()
 
     def flush(self) -> None:
-        assert self.producer.flush(LIMIT_S) == 0
+        """Wait until Kafka has all that was written with `producer`."""
+        _require(self.producer.flush(LIMIT_S) == 0, f"Kafka did not take all records within {LIMIT_S:g} s")
 
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_fetch_json("discarded"))))
+        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_request("discarded"))))
 
     def operate(self, operation: RecordOperation) -> None:
         """Tell the service something about one record, and wait for its answer."""
         self._operate(operation, [operation.partition])
 
     def pause_service(self) -> None:
-        """As an operator's pause of the whole service, known to each partition."""
-        self._operate(PauseWork(scope="service", name=self.service.name, **_fetch_json("paused")), self._partitions)
+        """Pause the whole service as an operator, and wait until each partition knows."""
+        self._operate(PauseWork(scope="service", name=self.service.name, **_request("paused")), self._partitions)
 
     def resume_service(self) -> None:
         """End that pause."""
-        self._operate(ResumeWork(scope="service", name=self.service.name, **_fetch_json("resumed")), self._partitions)
+        self._operate(ResumeWork(scope="service", name=self.service.name, **_request("resumed")), self._partitions)
 
     def _operate(self, operation: Operation, partitions: Collection[int]) -> None:
         value = encoder_for(type(operation))(operation)
@@ -137,6 +142,7 @@ class Outsider:
         return [letter for letter in self.letters() if headers_of(letter)["ensemble.parking-key"] == key.encode()]
 
     def topic(self, suffix: str) -> str:
+        """Return the name of a topic of the service: `topic("dead-letter")`."""
         return f"{self.service.name}.{suffix}"
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -149,12 +155,6 @@ class Outsider:
         for place in places:
             self._drain(place, ends[place])
         return [record for place in places for record in self._read.get(place, [])]
-
-    def texts_of(self, key: str) -> list[str]:
-        """Return the texts that the service told about `key`, in order."""
-        readers = decoders_for(Told)
-        records = [record for record in self.records("events") if record.key() == key.encode()]
-        return [readers[value[:5]](value).text for value in map(_value, records) if value[:5] in readers]
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         """Return the messages of one type on a topic."""
@@ -171,13 +171,6 @@ class Outsider:
         """Return the errors with which records of `key` were given up."""
         return [headers_of(letter)["__streams.errors.message"].decode() for letter in self.letters(key)]
 
-    def await_texts(self, key: str, *texts: str, limit_s: float = LIMIT_S) -> None:
-        """Wait until exactly these were told about `key`."""
-        limit = time.monotonic() + limit_s
-        while (actual := self.texts_of(key)) != list(texts):
-            assert time.monotonic() < limit, f"{key}: told {actual}, expected {list(texts)}"
-            time.sleep(0.02)
-
     def until_done(self, limit_s: float = LIMIT_S) -> None:
         """Wait until the group has committed all there is in its inputs."""
         wait_for(lambda: self.all_committed, "all inputs to be committed", limit_s)
@@ -189,6 +182,7 @@ class Outsider:
 
     @property
     def inputs(self) -> list[TopicPlace]:
+        """Every partition of the service's inputs."""
         return [(topic.name, partition) for topic in self.service.inputs for partition in range(topic.partitions)]
 
     def committed(self) -> dict[TopicPlace, int]:
@@ -197,6 +191,7 @@ class Outsider:
         return {(place.topic, place.partition): max(place.offset, 0) for place in offsets}
 
     def ends(self, places: Iterable[TopicPlace]) -> dict[TopicPlace, int]:
+        """Return the end of each partition, open transactions included."""
         return high_watermarks(self.admin, places, LIMIT_S)
 
     def _drain(self, place: TopicPlace, end: int) -> None:
@@ -204,7 +199,7 @@ class Outsider:
         self._reader.assign([TopicPartition(*place, at)])
         limit = time.monotonic() + LIMIT_S
         while at < end:
-            assert time.monotonic() < limit, f"{place} cannot be read to {end}, only to {at}"
+            _require(time.monotonic() < limit, f"{place} cannot be read to {end}, only to {at}")
             record = self._reader.poll(0.05)
             if record is None:
                 continue
@@ -221,12 +216,18 @@ class Outsider:
         return consumer
 
 
+def _require(condition: object, words: str) -> None:
+    if not condition:
+        raise AssertionError(words)
+
+
 def headers_of(record: KafkaMessage) -> dict[str, bytes]:
+    """Return the headers of a record by name."""
     headers: Any = record.headers()
     return dict(headers or ())
 
 
-def _fetch_json(what: str) -> dict[str, Any]:
+def _request(what: str) -> dict[str, Any]:
     return {"operation_id": uuid.uuid4().hex, "requested_by": "test", "reason": f"{what} by a test", "at": 1}
 
 
@@ -235,7 +236,10 @@ def _value(record: KafkaMessage) -> bytes:
 
 
 class ServiceThread:
-    """A service's loop in a thread of this process."""
+    """A service's loop in a thread of this process, while a `with` lasts, which begins when the service is ready.
+
+    What ended the loop before its time is raised at the end of the `with`.
+    """
 
     def __init__(
         self,
@@ -254,7 +258,8 @@ class ServiceThread:
     def __enter__(self) -> Self:
         self._thread.start()
         wait_for(lambda: self.loop.is_ready or self.error, "the service to be ready")
-        assert self.error is None, self.error
+        if self.error is not None:
+            raise self.error
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
@@ -264,16 +269,18 @@ class ServiceThread:
 
     @property
     def partitions(self) -> list[int]:
-        """Those it works on now."""
-        return sorted(self.loop._assignment.running)
+        """The partitions that the service works on now."""
+        return self.loop.partitions
 
     def stop(self) -> None:
+        """Stop the loop as SIGTERM would, and wait for its end."""
         self.loop.stop()
         self.join()
 
     def join(self) -> None:
+        """Wait for the end of the loop."""
         self._thread.join(LIMIT_S)
-        assert not self._thread.is_alive(), "the service did not stop"
+        _require(not self._thread.is_alive(), f"the service did not stop within {LIMIT_S:g} s")
 
     def _run(self) -> None:
         try:
@@ -283,24 +290,37 @@ class ServiceThread:
 
 
 class ServiceProcess:
-    """A service in a process of its own, to be killed."""
+    """A service in a process of its own, to be killed. What it writes goes to a file, `log`."""
 
-    def __init__(self, name: str, flags: Path, bootstrap: str, **settings: object) -> None:
-        self.flags = flags
-        self._log = flags / f"{name}-{time.monotonic_ns()}.log"
-        variables = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in settings.items()}
+    def __init__(
+        self,
+        command: Sequence[str],
+        log: Path,
+        bootstrap: str,
+        *,
+        directory: Path | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """Prepare a process of `command` in `directory`.
+
+        `settings` are those of the runtime, such as `session_timeout_s`. Of this process's environment it gets all but
+        `ENSEMBLE_...` and `KAFKA_...`.
+        """
+        self._command, self._log, self._directory = [*command], log, directory
+        variables = {f"ENSEMBLE_{key.upper()}": str(value) for key, value in (settings or {}).items()}
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ENSEMBLE_", "KAFKA_"))},
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "ENSEMBLE_POLL_S": "0.05",
             **variables,
         }
-        self._command = [sys.executable, "-m", "tests.support.scripted_service", name, str(flags)]
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=self.environment, cwd=CHECKOUT)
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=self.environment, cwd=self._directory
+            )
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -308,38 +328,41 @@ class ServiceProcess:
 
     @property
     def log(self) -> str:
+        """What the process has written so far."""
         return self._log.read_text(errors="replace")
 
     def until_logged(self, text: str, limit_s: float = LIMIT_S) -> None:
+        """Wait until the process has written a text. Raises AssertionError, with the log's end, if it does not."""
         wait_for(lambda: text in self.log or self.has_ended, f"{text!r} in the log", limit_s)
-        assert text in self.log, self.log[-3000:]
-
-    def until_flag(self, name: str) -> None:
-        """Wait until a handler has reached the step `wait NAME`."""
-        wait_for((self.flags / f"{name}.reached").exists, f"a handler to reach {name}")
-
-    def go(self, name: str) -> None:
-        (self.flags / f"{name}.go").touch()
+        if text not in self.log:
+            raise AssertionError(f"the process ended without {text!r}: {self.log[-3000:]}")
 
     def send_signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
+        """Send a signal to the process."""
+        self._started().send_signal(number)
 
     def kill(self) -> None:
-        """As `kill -9`."""
+        """End the process as `kill -9` does, if it still runs."""
         if not self.has_ended:
             self.send_signal(signal.SIGKILL)
-        self.wait()
+        if self.process is not None:
+            self.wait()
 
     def stop(self) -> int:
+        """Stop the process by SIGTERM, and return its exit code."""
         self.send_signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self, limit_s: float = LIMIT_S) -> int:
-        """Return the exit code."""
-        assert self.process is not None
-        return self.process.wait(limit_s)
+        """Wait for the process's end, and return its exit code. Raises subprocess.TimeoutExpired."""
+        return self._started().wait(limit_s)
 
     @property
     def has_ended(self) -> bool:
+        """Whether the process does not run (any more)."""
         return self.process is None or self.process.poll() is not None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self.process is None:
+            raise RuntimeError(f"{self._command[0]} was not started: use it in a `with`")
+        return self.process
