@@ -30,6 +30,16 @@ def test_an_example_shows_in_memory_what_it_does(path: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_example_of_a_flow_counts_each_coffee_once_although_a_service_dies() -> None:
+    done = said_by("examples/flow_in_memory.py")
+    assert done.stdout.splitlines() == [
+        "('loyalty', 'after-flush')",
+        "card='ada' cards_filled=1",
+        "card='ada' stamps=2 filled=1",
+    ]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_read_in_a_minute(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 60
