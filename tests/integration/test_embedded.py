@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import Producer
 
 from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Running, find_running, silent
 from ensemble.embedded.layout import Layout
@@ -68,6 +69,22 @@ def test_data_and_ports_survive_a_kill(directory: Path) -> None:
 
         assert (after.cluster_id, after.bootstrap_servers) == (before.cluster_id, before.bootstrap_servers)
         assert after.pid != before.pid
+
+
+def test_after_a_kill_transactions_are_loaded_by_a_leader_that_stays(directory: Path) -> None:
+    """Those that were about to end are ended when they are loaded; meanwhile their partitions must have a leader."""
+    broker = EmbeddedKafka(directory)
+    with broker as running:
+        settings = {"bootstrap.servers": running.bootstrap_servers, "transactional.id": "writer", "log_level": 0}
+        Producer(settings).init_transactions(LIMIT_S)
+        broker.kill()
+
+        broker.restart()
+
+        Producer(settings).init_transactions(LIMIT_S)
+        log = Layout(directory).log.read_text()
+        assert log.count("Loading transaction metadata from __transaction_state-0") == 1
+        assert "DuplicateBrokerRegistration" not in log, "it waited for the session of the one that was killed"
 
 
 def test_erased_data_are_a_new_cluster(directory: Path) -> None:

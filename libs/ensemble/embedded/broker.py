@@ -11,11 +11,12 @@ from types import TracebackType
 
 from ensemble.clock import until
 from ensemble.embedded import running
+from ensemble.embedded.crash_recovery import fence_killed_broker
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
 from ensemble.embedded.java import find_java
 from ensemble.embedded.last_words import cause_of_end, taken_address
-from ensemble.embedded.layout import HOST, SESSION_AFTER_KILL_S, SESSION_S, Layout, Ports, broker_settings
+from ensemble.embedded.layout import HOST, Layout, Ports, broker_settings
 from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
@@ -97,11 +98,9 @@ class EmbeddedKafka:
     def restart(self) -> Running:
         """Start the broker again on its data and its ports, after a clean stop unless it was killed before."""
         last = self._running()
-        was_killed = last.process.is_over
-        if not was_killed:
+        if not last.process.is_over:
             last.process.stop()
-        session_s = SESSION_AFTER_KILL_S if was_killed else SESSION_S
-        return self._launch(last.jvm, last.ports, Reminder(ignore), session_s)
+        return self._launch(last.jvm, last.ports, Reminder(ignore))
 
     def erase(self) -> None:
         """Forget all data, so that the next start begins anew. Refused while a broker runs in the directory."""
@@ -125,11 +124,12 @@ class EmbeddedKafka:
                 return self._launch(jvm, Ports(*free_ports(2)), reminder)
         return self._launch(jvm, Ports(*free_ports(2)), reminder)
 
-    def _launch(self, jvm: Jvm, ports: Ports, reminder: Reminder, session_s: int = SESSION_S) -> Running:
+    def _launch(self, jvm: Jvm, ports: Ports, reminder: Reminder) -> Running:
         descriptor = lock(self._layout)
         try:
-            self._write_settings(ports, session_s)
+            self._write_settings(ports)
             cluster_id = format_storage(self._layout, jvm, self._security)
+            fence_killed_broker(self._layout, ports, jvm, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -146,8 +146,8 @@ class EmbeddedKafka:
         running.write(note, self._layout)
         return note
 
-    def _write_settings(self, ports: Ports, session_s: int) -> None:
-        settings, properties = broker_settings(self._layout, ports, session_s), self._layout.properties
+    def _write_settings(self, ports: Ports) -> None:
+        settings, properties = broker_settings(self._layout, ports), self._layout.properties
         if self._security:
             self._security.prepare()
             settings += self._security.settings(ports)

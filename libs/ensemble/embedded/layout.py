@@ -72,6 +72,25 @@ class Layout:
     def output(self) -> Path:
         return self.directory / "output.log"
 
+    @property
+    def controller_properties(self) -> Path:
+        """The settings of the controller alone, which runs for a moment after the broker was killed."""
+        return self.directory / "controller.properties"
+
+    @property
+    def controller_log(self) -> Path:
+        return self.directory / "controller.log"
+
+    @property
+    def was_killed(self) -> bool:
+        """Return whether the broker has run here and did not stop cleanly."""
+        return self.metadata_size > 0 and not (self.data / ".kafka_cleanshutdown").exists()
+
+    @property
+    def metadata_size(self) -> int:
+        """Return how many bytes the controller has written."""
+        return sum(segment.stat().st_size for segment in self.data.glob("__cluster_metadata-0/*.log"))
+
     def keep_last_log(self) -> None:
         """Put the log of the last run aside, so that each run has its own."""
         if self.log.exists():
@@ -89,18 +108,9 @@ class Layout:
             ) from error
 
 
-SESSION_S = 9
-"""Kafka's default. On a machine that is busier than that the broker is fenced before it has started."""
-SESSION_AFTER_KILL_S = 4
-"""A broker that was killed is let in again once its old session is over."""
-
-
-def broker_settings(layout: Layout, ports: Ports, session_s: int = SESSION_S) -> str:
+def broker_settings(layout: Layout, ports: Ports) -> str:
     """Return the server.properties of a single node that is broker and controller."""
-    return SETTINGS.format(
-        host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name,
-        session_ms=1000 * session_s,
-    )  # fmt: skip
+    return SETTINGS.format(host=HOST, clients=ports.clients, controller=ports.controller, data=layout.data.name)
 
 
 def property_value(text: object) -> str:
@@ -133,8 +143,9 @@ share.coordinator.state.topic.num.partitions=1
 # Topics come from the catalogue, and the first member of a group waits for nobody.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# A busy machine may keep the one broker waiting: that is no reason to take its partitions away.
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms={session_ms}
+broker.session.timeout.ms=30000
 # Small on a laptop.
 num.network.threads=2
 num.io.threads=4

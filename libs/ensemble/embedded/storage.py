@@ -23,15 +23,15 @@ class Jvm:
     classpath: str
     heap: str = "512m"
 
-    def command(self, layout: Layout, *arguments: str) -> list[str]:
+    def command(self, layout: Layout, *arguments: str, log: Path | None = None) -> list[str]:
         """Return the command line: a small heap, the collector that starts fastest, our log settings.
 
-        It is for the broker's directory as the working directory.
+        It is for the broker's directory as the working directory. `log` is where it logs, if not to the broker's log.
         """
         return [
             str(self.java), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={layout.logging.name}",
-            f"-Densemble.log={layout.log.name}",
+            f"-Densemble.log={(log or layout.log).name}",
             "-cp", self.classpath, *arguments,
         ]  # fmt: skip
 
