@@ -29,6 +29,7 @@ CRASH_POINTS: Final = (
     "after-fold",
 )
 """The moments of a batch that `crash_at` may name. `in-batch`: handlers have run, nothing was produced yet."""
+_POINT_PATTERN: Final = f"^$|^({'|'.join(CRASH_POINTS)})(:[1-9][0-9]{{0,6}})?$"
 
 
 class KafkaSettings(BaseSettings):
@@ -156,9 +157,11 @@ class RuntimeSettings(BaseSettings):
     """A restore that makes no progress for this long stops the process: a transaction hangs, or a changelog is gone."""
     watchdog_s: float = Field(default=180, ge=10, le=3600)
     """A loop that does not turn for this long ends its process, so that its supervisor starts a new one."""
-    crash_at: str = Field(default="", pattern=f"^$|^({'|'.join(CRASH_POINTS)})(:[1-9][0-9]{{0,6}})?$")
+    crash_at: str = Field(default="", pattern=_POINT_PATTERN)
     """For fault tests: the process kills itself when it reaches this point of a batch, `after-flush:3` for the third
     time. Points: after-poll, in-batch, after-produce, after-flush, after-offsets, after-commit, after-fold."""
+    freeze_at: str = Field(default="", pattern=_POINT_PATTERN)
+    """For fault tests: at this point the process stands still, until it is resumed (SIGCONT)."""
     http_host: str = "127.0.0.1"
     """Where /livez, /readyz and /metrics listen."""
     http_port: int | None = Field(default=None, ge=0, le=65_535)

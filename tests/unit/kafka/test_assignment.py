@@ -31,8 +31,11 @@ class NotingConsumer:
 
     def __init__(self, offsets: dict[Place, int], text: str = "") -> None:
         self.offsets, self.text, self.at, self.paused = offsets, text, dict[Place, int](), set[Place]()
+        self.hidden = set[int]()
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self.hidden.intersection(place.partition for place in places):
+            raise KafkaException(KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT))
         return [
             TopicPartition(p.topic, p.partition, self.offsets.get((p.topic, p.partition), OFFSET_INVALID), self.text)
             for p in places
@@ -84,9 +87,11 @@ class Logs:
         return answer
 
 
-def assignment(before_revoke: Callable[[], None] = lambda: None, logs: Any = None) -> Assignment:
+def assignment(
+    before_revoke: Callable[[], None] = lambda: None, logs: Any = None, offsets: GroupOffsets | None = None
+) -> Assignment:
     plan = compile_service(scripted_service("shop", Path()), ManualClock())
-    offsets = GroupOffsets(10, Heartbeat())
+    offsets = offsets or GroupOffsets(10, Heartbeat())
     return Assignment(plan, logs or Logs(), offsets=offsets, incremental=True, before_revoke=before_revoke)
 
 
@@ -222,6 +227,45 @@ def test_a_partition_beyond_the_catalogues_count_is_fatal() -> None:
     members.on_assign(NotingConsumer({}), places((COMMANDS, 2)))  # type: ignore[arg-type]  # it has all that is called
     with pytest.raises(FatalError, match="more partitions than the catalogue's 2"):
         members.raise_failure()
+
+
+HALF = ((COMMANDS, 1), (NEWS, 1), (CONTROL, 1))
+
+
+def test_a_partition_whose_offsets_are_hidden_waits_while_the_others_run() -> None:
+    """Nobody ends because of it: a successor would wait as well, and the others would change hands each time."""
+    now = ManualClock()
+    offsets = GroupOffsets(10, Heartbeat(), lambda: now.now() / 1000)
+    members, consumer = assignment(offsets=offsets), NotingConsumer(dict.fromkeys((*INPUTS, *HALF), 5))
+    consumer.hidden = {0}
+    members.on_assign(consumer, places(*INPUTS, *HALF))  # type: ignore[arg-type]  # it has all that is called
+    assert members.membership.is_member
+    for _ in range(2):
+        now.advance(2)
+        members.open_hidden(consumer)  # type: ignore[arg-type]  # as above
+    members.begin_restoring()
+    members.start_restored(consumer)  # type: ignore[arg-type]  # as above
+    assert list(members.running) == [1]
+    assert consumer.paused == set(INPUTS)
+    assert offsets.describe().startswith("partitions 0 wait for the group's offsets")
+    consumer.hidden = set()
+    now.advance(2)
+    members.open_hidden(consumer)  # type: ignore[arg-type]  # as above
+    members.begin_restoring()
+    members.start_restored(consumer)  # type: ignore[arg-type]  # as above
+    assert sorted(members.running) == [0, 1]
+    assert (consumer.at, consumer.paused) == (dict.fromkeys((*INPUTS, *HALF), 5), set())
+    assert offsets.describe() == ""
+
+
+def test_a_hidden_partition_that_goes_is_not_waited_for() -> None:
+    offsets = GroupOffsets(10, Heartbeat())
+    members, consumer = assignment(offsets=offsets), NotingConsumer(dict.fromkeys(INPUTS, 5))
+    consumer.hidden = {0}
+    members.on_assign(consumer, places(*INPUTS))  # type: ignore[arg-type]  # it has all that is called
+    members.on_revoke(consumer, places(*INPUTS))  # type: ignore[arg-type]  # as above
+    assert offsets.describe() == ""
+    assert offsets.next_hidden() is None
 
 
 class Group:

@@ -1,14 +1,18 @@
-"""Offsets that an open transaction hides are waited for, by steps, as long as a transaction may be open."""
+"""Offsets that an open transaction hides keep nobody waiting; which are hidden, and for how long, is said."""
+
+from __future__ import annotations
 
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from structlog.testing import capture_logs
 
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
 
 PLACES = [TopicPartition("shop.commands", 0)]
+LIMIT_S = 40.0
 
 
 class HiddenOffsets:
@@ -24,23 +28,84 @@ class HiddenOffsets:
         return places
 
 
-def test_hidden_offsets_are_waited_for_in_short_steps() -> None:
-    """One long call would hear no signal, and show no sign of life."""
-    consumer: Any = HiddenOffsets(KafkaError._TIMED_OUT, KafkaError.NOT_COORDINATOR, KafkaError.UNSTABLE_OFFSET_COMMIT)
-    assert GroupOffsets(10, Heartbeat()).read(consumer, PLACES) == PLACES
-    assert max(consumer.timeouts) <= 2
+class Clock:
+    """Says what it is set to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_the_wait_is_longer_than_any_transaction_of_a_predecessor() -> None:
-    """With a timeout of 60 s offsets are hidden for up to 70 s; successors used to give up after 40 s, one by one."""
-    consumer: Any = HiddenOffsets(*[KafkaError._TIMED_OUT] * 3)
-    with pytest.raises(KafkaException, match="an open transaction hides them"):
-        GroupOffsets(-30, Heartbeat()).read(consumer, PLACES)
-    assert GroupOffsets(60, Heartbeat()).limit_s >= 80
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
-def test_a_refusal_is_not_waited_out() -> None:
-    consumer: Any = HiddenOffsets(KafkaError.GROUP_AUTHORIZATION_FAILED)
-    with pytest.raises(KafkaException):
-        GroupOffsets(10, Heartbeat()).read(consumer, PLACES)
-    assert len(consumer.timeouts) == 1
+@pytest.fixture
+def offsets(clock: Clock) -> GroupOffsets:
+    return GroupOffsets(10, Heartbeat(), clock)
+
+
+@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.NOT_COORDINATOR, KafkaError.UNSTABLE_OFFSET_COMMIT])
+def test_hidden_offsets_are_asked_for_by_short_calls(offsets: GroupOffsets, code: int) -> None:
+    """One long call would hear no signal, show no sign of life, and hold up every rebalance of the group."""
+    consumer: Any = HiddenOffsets(code, code)
+    assert offsets.read(consumer, PLACES) is None
+    assert offsets.read_again(consumer, PLACES) is None
+    assert offsets.read_again(consumer, PLACES) == PLACES
+    assert consumer.timeouts[0] <= 2
+    assert max(consumer.timeouts[1:]) <= 0.5
+
+
+def test_a_refusal_is_not_waited_out(offsets: GroupOffsets) -> None:
+    for read in (offsets.read, offsets.read_again):
+        consumer: Any = HiddenOffsets(KafkaError.GROUP_AUTHORIZATION_FAILED)
+        with pytest.raises(KafkaException):
+            read(consumer, PLACES)
+
+
+def test_hidden_partitions_take_turns(offsets: GroupOffsets, clock: Clock) -> None:
+    assert offsets.next_hidden() is None
+    offsets.hide([0, 3])
+    assert offsets.next_hidden() == 0
+    offsets.read_again(HiddenOffsets(KafkaError._TIMED_OUT), PLACES)  # type: ignore[arg-type]  # it has all that is called
+    offsets.hide([0])
+    assert offsets.next_hidden() is None, "so soon"
+    clock.now += 2
+    assert offsets.next_hidden() == 3
+    offsets.forget([3, 0])
+    assert offsets.next_hidden() is None
+
+
+def test_who_waits_says_so_and_since_when(offsets: GroupOffsets, clock: Clock) -> None:
+    assert offsets.describe() == ""
+    offsets.read(HiddenOffsets(KafkaError.UNSTABLE_OFFSET_COMMIT), PLACES)  # type: ignore[arg-type]  # as above
+    offsets.hide([3])
+    clock.now += 5
+    offsets.hide([0, 3])
+    clock.now += 7
+    assert offsets.describe().startswith("partitions 0, 3 wait for the group's offsets for 12 s: ")
+    offsets.forget([3])
+    assert offsets.describe().startswith("partitions 0 wait for the group's offsets for 7 s: ")
+
+
+def test_a_wait_that_no_open_transaction_explains_is_an_error_once(offsets: GroupOffsets, clock: Clock) -> None:
+    """Such a transaction is aborted after its timeout; members used to end after that, one after the other."""
+    with capture_logs() as logs:
+        for _ in range(30):
+            offsets.hide([0])
+            clock.now += 2
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("offsets.delayed", "warning"),
+        ("offsets.hidden", "error"),
+    ]
+    assert offsets.overlong_s == 60
+    offsets.forget([0])
+    assert offsets.overlong_s == 0
+
+
+def test_a_wait_that_an_open_transaction_explains_is_nothing_to_look_at(offsets: GroupOffsets, clock: Clock) -> None:
+    offsets.hide([0])
+    clock.now += LIMIT_S
+    assert offsets.overlong_s == 0

@@ -131,7 +131,8 @@ class Assignment:
 
     def _take(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._check_count(partitions)
-        starts = self._starts(consumer, partitions)
+        committed = self._group_offsets.read(consumer, partitions)
+        starts = [_at_any_offset(p) for p in partitions] if committed is None else self._starts(committed)
         if self._incremental:
             consumer.incremental_assign(starts)
         else:
@@ -139,14 +140,16 @@ class Assignment:
         if starts:
             consumer.pause(starts)
         self._places_held |= {(p.topic, p.partition) for p in partitions}
-        self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
-        self._open_tasks(consumer, {p.partition for p in starts})
+        if committed is None:
+            self._group_offsets.hide({p.partition for p in partitions})
+        else:
+            self._offsets |= {(p.topic, p.partition): p.offset for p in starts}
+            self._open_tasks(consumer, {p.partition for p in starts})
         self.membership.join()
         log.info("partitions.assigned", partitions=sorted(self.running.keys() | self.restoring.keys()))
 
-    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    def _starts(self, committed: list[TopicPartition]) -> list[TopicPartition]:
         """Return where to read each partition from. Raises LostState if records are gone that were not read."""
-        committed = self._group_offsets.read(consumer, partitions)
         self.identity.compare_committed(committed)
         offsets = {(p.topic, p.partition): p.offset for p in committed if p.offset != OFFSET_INVALID}
         unknown = {(p.topic, p.partition) for p in committed} - offsets.keys()
@@ -160,17 +163,26 @@ class Assignment:
         """Open a task for each partition whose inputs are complete now; they may come one by one."""
         inputs = list(self._plan.inputs)
         complete = {p for p in partitions if self._places_held.issuperset((topic, p) for topic in inputs)}
-        for partition in complete:
-            places = [(topic, partition) for topic in inputs]
-            self._look_up(consumer, [place for place in places if place not in self._offsets])
+        opened = {partition for partition in complete if self._look_up(consumer, partition)}
+        self._group_offsets.hide(complete - opened)
+        for partition in opened:
             self._starts_at[partition] = {topic: self._offsets[topic, partition] for topic in inputs}
             self.restoring[partition] = self._new_task(partition)
             self.must_restore = True
-        self.identity.compare_state(complete)
+        self._group_offsets.forget(opened)
+        self.identity.compare_state(opened)
 
-    def _look_up(self, consumer: Consumer, places: list[TopicPlace]) -> None:
-        """Ask where the group stands now in inputs that this member has had for a while."""
-        for place in self._starts(consumer, [TopicPartition(*place) for place in places]):
+    def _look_up(self, consumer: Consumer, partition: int) -> bool:
+        """Ask where the group stands now in inputs that this member has had for a while. Return whether it is known."""
+        places = [place for topic in self._plan.inputs if (place := (topic, partition)) not in self._offsets]
+        committed = self._group_offsets.read(consumer, [TopicPartition(*place) for place in places])
+        if committed is None:
+            return False
+        self._seek(consumer, committed)
+        return True
+
+    def _seek(self, consumer: Consumer, committed: list[TopicPartition]) -> None:
+        for place in self._starts(committed):
             consumer.seek(place)
             self._offsets[place.topic, place.partition] = place.offset
 
@@ -183,6 +195,7 @@ class Assignment:
         numbers = {p.partition for p in partitions}
         self._places_held -= {(p.topic, p.partition) for p in partitions}
         self._offsets = {place: offset for place, offset in self._offsets.items() if place[1] not in numbers}
+        self._group_offsets.forget(numbers)
         for partition in numbers:
             if (task := self.running.pop(partition, None)) is not None:
                 task.close()
@@ -206,6 +219,23 @@ class Assignment:
             )
 
     # -- outside of callbacks -------------------------------------------------------------------------------------
+
+    def open_hidden(self, consumer: Consumer) -> None:
+        """Ask again for the offsets of a partition that could not be read, and open its task if they can be now.
+
+        Raises KafkaException if they are refused, and LostState if records are gone that were not read.
+        """
+        partition = self._group_offsets.next_hidden()
+        if partition is None:
+            return
+        places = [TopicPartition(*place) for place in self._places_held if place[1] == partition]
+        committed = self._group_offsets.read_again(consumer, places)
+        if committed is None:
+            self._group_offsets.hide([partition])
+            return
+        self._group_offsets.forget([partition])
+        self._seek(consumer, committed)
+        self._open_tasks(consumer, {partition})
 
     def begin_restoring(self) -> list[PartitionTask]:
         """Return empty tasks to restore: a restoration that was interrupted leaves nothing half done."""
@@ -315,3 +345,8 @@ class Assignment:
                 "everything twice; set the group's offsets, then start again: "
                 f"ensemble consumers set-offsets {group} --to TIME, from when it last committed"
             )
+
+
+def _at_any_offset(place: TopicPartition) -> TopicPartition:
+    """Return the place with an offset that stands for none: it is paused until the group's offset is known."""
+    return TopicPartition(place.topic, place.partition, 0)

@@ -65,7 +65,7 @@ class Loop:
         """Open the consumer and read nothing yet; `run` opens the producer and joins the group."""
         self._plan, self._settings, self._clients, self.metrics = plan, settings, clients, metrics
         self.heartbeat = Heartbeat()
-        self._crash = crash_points(settings.crash_at)
+        self._crash = crash_points(settings.crash_at, settings.freeze_at)
         explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         self._transactions = Transactions(
             config=clients.producer,
@@ -78,11 +78,12 @@ class Loop:
             explain=explain,
             reached=self._reached,
         )
+        self._offsets = GroupOffsets(settings.transaction_timeout_s, self.heartbeat)
         incremental = settings.group_protocol == "consumer"
         self._assignment = Assignment(
             plan,
             clients.admin,
-            offsets=GroupOffsets(settings.transaction_timeout_s, self.heartbeat),
+            offsets=self._offsets,
             incremental=incremental,
             before_revoke=self._commit_now,
         )
@@ -139,7 +140,8 @@ class Loop:
             return "draining"
         if not self._assignment.membership.is_member:
             return self._not_joined()
-        return "restoring state" if self._assignment.restoring else self.why_stuck
+        restoring = "restoring state" if self._assignment.restoring else self.why_stuck
+        return "; ".join(filter(None, (self._offsets.describe(), restoring)))
 
     @property
     def note(self) -> str:
@@ -147,7 +149,8 @@ class Loop:
         return self._skew.describe()
 
     def _stuck_s(self) -> float:
-        return max(self._progress.stuck_s(self._assignment.running), self._poller.problems.longest_s)
+        stuck_s = self._progress.stuck_s(self._assignment.running)
+        return max(stuck_s, self._poller.problems.longest_s, self._offsets.overlong_s)
 
     @property
     def why_stuck(self) -> str:
@@ -183,6 +186,7 @@ class Loop:
         records = self._poll(wait_s)
         if records:
             self._reached("after-poll")
+        self._assignment.open_hidden(self._poller.consumer)
         if self._assignment.must_restore or self._restoration is not None:
             self._restore()
         if self._assignment.must_seek:
