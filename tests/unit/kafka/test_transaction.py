@@ -80,6 +80,10 @@ class Slot:
             raise self.newer
         return self.newer
 
+    def newer_host_if_reachable(self) -> str:
+        self.calls.append("is there a newer one?")
+        return "" if isinstance(self.newer, KafkaException) else self.newer
+
     def commit(self, after_s: float = 0.0) -> Outcome:
         """Commit a transaction in which `after_s` pass."""
 
@@ -218,3 +222,20 @@ def test_a_service_goes_on_after_an_outage_without_asking_for_its_group() -> Non
     slot = Slot(newer="10.0.0.7", flush=[TIMED_OUT])
     assert slot.commit() is Outcome.UNKNOWN
     assert slot.transactions.reopen(lambda: False, LIMIT_S)
+
+
+@pytest.mark.parametrize("failure", [REQUIRES_ABORT, TOO_LARGE])
+def test_who_stood_still_until_another_had_its_slot_ends_without_an_abort(failure: KafkaException) -> None:
+    """The abort of a client that lost records fences the newer producer, if that has a transaction open."""
+    slot = Slot(newer="10.0.0.7", flush=[failure])
+    with pytest.raises(Fenced, match=r"on 10\.0\.0\.7 runs as 'shop-0'.* stood still for 12 s"):
+        slot.commit(after_s=12)
+    assert "abort_transaction" not in slot.calls
+
+
+@pytest.mark.parametrize(("newer", "after_s"), [("", 12.0), (TIMED_OUT, 12.0), ("10.0.0.7", 5.0)])
+def test_who_has_its_slot_still_aborts(newer: str | KafkaException, after_s: float) -> None:
+    slot = Slot(newer=newer, flush=[REQUIRES_ABORT])
+    assert slot.commit(after_s) is Outcome.ABORTED
+    assert slot.calls[-1] == "abort_transaction"
+    assert ("is there a newer one?" in slot.calls) == (after_s > 10)

@@ -25,6 +25,9 @@ class SlotRivals(Protocol):
     def newer_host(self, limit_s: float) -> str:
         """Return the host of a process that took the slot later, or "". Raises KafkaException if that is not known."""
 
+    def newer_host_if_reachable(self) -> str:
+        """Return the host of a process that took the slot later; "" if there is none, or no broker answers."""
+
 
 class GroupRivals:
     """Looks for rivals among the members of the service's group, whose client id is their slot."""
@@ -48,6 +51,18 @@ class GroupRivals:
             raise KafkaException(KafkaError(KafkaError._STATE, "the group was not seen when the slot was taken"))
         earlier_ids = self._older.union(self._own_ids())
         return next((host for member, host in self._hosts(limit_s).items() if member not in earlier_ids), "")
+
+    def newer_host_if_reachable(self) -> str:
+        """Return the host of a newer member of the slot; "" if there is none, or no broker answers.
+
+        With a broker that has just gone the question about a group ends the process itself (librdkafka workaround:
+        4605), so another one is asked before.
+        """
+        try:
+            self._admin.list_topics(timeout=_TIMEOUT_S)
+            return self.newer_host(_TIMEOUT_S)
+        except KafkaException:
+            return ""
 
     def _hosts(self, limit_s: float) -> dict[str, str]:
         """Return the host of each member of the slot."""

@@ -246,6 +246,7 @@ class Transactions:
         if not (reason.txn_requires_abort() or is_unacceptable(reason)):
             self._discard()
             return Outcome.UNKNOWN
+        self._end_if_replaced()
         try:
             self._retrying(lambda: self._live().abort_transaction(self._timeout_s))
         except (KafkaException, SystemError) as unclear:
@@ -259,6 +260,16 @@ class Transactions:
         log.warning("transaction.outcome_unknown", reason=reason.str(), slot=self._slot)
         self._discard()
         return Outcome.UNKNOWN
+
+    def _end_if_replaced(self) -> None:
+        """Raise Fenced if this process stood still in the transaction until another one had its slot.
+
+        An abort would do harm then: a client that has lost records asks for a new epoch, and the broker, before it
+        refuses, ends the transaction that the newer producer has open, and fences that one.
+        """
+        open_s = self._now() - self._began_at
+        if open_s >= self._longest_s and (host := self._rivals.newer_host_if_reachable()):
+            raise self._replaced(host, open_s)
 
     # -- errors that end the process ------------------------------------------------------------------------------
 
@@ -305,13 +316,16 @@ class Transactions:
                 f"another process has the slot. The broker does not say which ({error.args[0].str()})"
             ) from error
         if host:
-            raise Fenced(f"{self._fenced_by(host)}; this process stood still for {open_s:.0f} s before")
+            raise self._replaced(host, open_s)
         log.warning(
             "transaction.timed_out",
             reason=f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is {self._longest_s:g}; "
             "no other process has the slot",
             slot=self._slot,
         )
+
+    def _replaced(self, host: str, open_s: float) -> Fenced:
+        return Fenced(f"{self._fenced_by(host)}; this process stood still for {open_s:.0f} s before")
 
     def _fenced_by(self, host: str = "") -> str:
         return (
