@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import takewhile
 
-from cli.verify.checks.inputs import duties_of
+from cli.verify.checks.inputs import duties_of, was_sent_again
 from cli.verify.facts import DeadLetter, Message, Raw, Violation
 from cli.verify.flow import COMMANDS
 from cli.verify.snapshot import Snapshot
@@ -115,5 +115,6 @@ def _tells(message: Message, service: str) -> bool:
 
 
 def _has_failed(snapshot: Snapshot, message: Message, service: str) -> bool:
-    """Return whether the message is a dead letter, or waits or waited behind one."""
-    return snapshot.was_given_up(service, message) or snapshot.parked.was_ever(service, message)
+    """Return whether the message is a dead letter, or waits or waited behind one, as itself or as a later attempt."""
+    has_waited = snapshot.parked.was_ever(service, message) or was_sent_again(snapshot, message, service)
+    return snapshot.was_given_up(service, message) or has_waited

@@ -103,7 +103,7 @@ def is_moot(snapshot: Snapshot, message: Message, reader: str) -> bool:
     """Return whether the message was parked and then discarded, sent again, or undone, perhaps in one batch."""
     if snapshot.parked.resolved.get((reader, message.position, 0), "") in {"discarded", "closed"}:
         return True
-    return _was_sent_again(snapshot, message, reader) or _was_undone(snapshot, message, reader)
+    return was_sent_again(snapshot, message, reader) or _was_undone(snapshot, message, reader)
 
 
 def _was_undone(snapshot: Snapshot, message: Message, reader: str) -> bool:
@@ -112,7 +112,7 @@ def _was_undone(snapshot: Snapshot, message: Message, reader: str) -> bool:
     return snapshot.parked.may_have_waited(reader, message) and any(snapshot.was_read(reader, undo) for undo in undos)
 
 
-def _was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
+def was_sent_again(snapshot: Snapshot, message: Message, reader: str) -> bool:
     """Return whether a later attempt has replaced the message, or an earlier one answers for both.
 
     Within one batch neither is seen to wait. An attempt that an operator has ordered counts from one.

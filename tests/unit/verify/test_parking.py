@@ -109,6 +109,15 @@ def sent_again_in_one_batch(flow: RecordedFlow) -> None:
     free(flow, later)
 
 
+def told_of_two_attempts_in_one_batch(flow: RecordedFlow) -> None:
+    """The later one took the place of the other, which was never seen to wait behind what was given up."""
+    given_up_and_waits(flow)
+    earlier, later = command(flow, attempt=2), command(flow, attempt=3)
+    for attempt in (earlier, later):
+        told_of(flow, "payment", attempt, "payment_pending")
+    park_behind(flow, later)
+
+
 def newer_attempt_in_its_place(flow: RecordedFlow) -> None:
     """What was given up is the older one; what waits, and is redriven and given up again, the newer one."""
     given_up_and_waits(flow)
@@ -219,6 +228,7 @@ def not_read_yet(flow: RecordedFlow) -> None:
         sent_again_while_it_waited,
         sent_anew_while_it_waited,
         sent_again_in_one_batch,
+        told_of_two_attempts_in_one_batch,
         newer_attempt_in_its_place,
         sent_again_while_paused,
         swallowed_by_the_attempt_under_way,
