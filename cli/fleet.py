@@ -200,6 +200,12 @@ class Fleet:
         self._members[member.name] = member
         self.restart(member.name)
 
+    def replace(self, member: Member) -> ServiceProcess:
+        """Start it instead of whoever has its name now, and return that process, which the caller has to end."""
+        predecessor = self._children.pop(member.name)
+        self.put_in_place(member)
+        return predecessor
+
     def pause(self, name: str) -> None:
         """Suspend a member (SIGSTOP)."""
         self._children[name].send(signal.SIGSTOP)
@@ -207,6 +213,10 @@ class Fleet:
     def resume(self, name: str) -> None:
         """Continue a suspended member."""
         self._children[name].send(signal.SIGCONT)
+
+    def is_paused(self, name: str) -> bool:
+        """Return whether a member is suspended."""
+        return self._children[name].is_paused
 
     def is_alive(self, name: str) -> bool:
         return name in self._children and self._children[name].exit_code is None

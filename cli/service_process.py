@@ -115,6 +115,12 @@ class ServiceProcess:
         """Return the exit code, None while it runs."""
         return self.process.poll()
 
+    @property
+    def is_paused(self) -> bool:
+        """Return whether a signal has suspended it."""
+        options = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return self.exit_code is None and os.waitid(os.P_PID, self.process.pid, options) is not None
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal if the process still runs."""
         if self.process.poll() is None:

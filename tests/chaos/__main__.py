@@ -24,7 +24,8 @@ def main(  # noqa: PLR0913  one flag for each kind of harm
     minutes: Annotated[float, typer.Option(min=0.1, help="Within how many minutes they are placed.")] = 10,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same plan; by default a fresh one.")] = None,
     kills: Annotated[int, typer.Option(min=0, help="kill -9 of any member.")] = 60,
-    crashes: Annotated[int, typer.Option(min=0, help="Deaths at named points: 35 meet every service once.")] = 56,
+    crashes: Annotated[int, typer.Option(min=0, help="Deaths at named points: 35 meet every service once.")] = 70,
+    zombies: Annotated[int, typer.Option(min=0, help="Processes that run on after a successor took over.")] = 5,
     freezes: Annotated[int, typer.Option(min=0, help="Processes that stand still for a while.")] = 10,
     broker_kills: Annotated[int, typer.Option(min=0, help="kill -9 of Kafka.")] = 3,
     outages: Annotated[int, typer.Option(min=0, help="Times at which the provider is out.")] = 10,
@@ -33,7 +34,7 @@ def main(  # noqa: PLR0913  one flag for each kind of harm
     keep: Annotated[Path | None, typer.Option(help="Where logs and report go; by default a fresh directory.")] = None,
 ) -> None:
     """Harm the whole flow on a Kafka of its own, heal it, and judge what became of every order."""
-    faults = (kills, crashes, freezes, broker_kills, outages, pauses)
+    faults = (kills, crashes, zombies, freezes, broker_kills, outages, pauses)
     planned_seed = ChaosSettings.fresh_seed() if seed is None else seed
     settings = ChaosSettings(planned_seed, orders, minutes * 60, *faults, tended_every_s=tend)
     typer.echo(f"seed {settings.seed}: {settings}")
@@ -44,7 +45,9 @@ def main(  # noqa: PLR0913  one flag for each kind of harm
             f"{directory} is not empty: an older ledger would be judged with this run", param_hint="--keep"
         )
     with chaos_system(EMBEDDED, directory) as system:
-        report = Campaign(system, settings, typer.echo).run()
+        campaign = Campaign(system, settings, typer.echo)
+        typer.echo(f"plan: {campaign.plan}")
+        report = campaign.run()
     (directory / "report.json").write_text(json.dumps(report, indent=2, default=str))
     _show(report, directory)
     raise typer.Exit(0 if report["clean"] else 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,10 +13,11 @@ from typing import Any, Final
 
 from cli.verify import as_document
 from cli.verify.facts import Violation
+from tests.chaos.exits import Finding
 from tests.chaos.faults import FaultInjector, PlannedAction
-from tests.chaos.generated_orders import ANY, Garbage, Order, generate_orders, stock_receipts
+from tests.chaos.generated_orders import ANY, Garbage, Order, generate_order, generate_orders, stock_receipts
 from tests.chaos.operator import Operator
-from tests.chaos.outcome_checks import Finding, check_outcomes
+from tests.chaos.outcome_checks import check_outcomes
 from tests.chaos.parking_view import ParkingView
 from tests.chaos.settings import ChaosSettings, omissions
 from tests.end_to_end.system import READY_S, System, verified
@@ -45,10 +47,9 @@ _EVIDENCE: Final = 40
 _STEP_S: Final = 0.05
 _TEND_EVERY_S: Final = 2.0
 _TELL_EVERY_S: Final = 10.0
-_ENDED_BY_ITSELF: Final = 1
-_SIGKILL: Final = -9
-_SIGSEGV: Final = -11
-"""The client's library may crash when its broker restarts: see tests/end_to_end/reading.py."""
+_POINTS_LIMIT_S: Final = 120.0
+"""So long after the last planned fault every member must have met its crash points."""
+_EXTRA_EVERY_S: Final = 0.15
 
 Progress = Callable[[str], None]
 
@@ -71,15 +72,25 @@ class Campaign:
         self._parking = ParkingView(self.system.access)
         self.operator = Operator(self.system, self._parking, random.Random(self.settings.seed + 2))
         self._faults = FaultInjector(self.system, self.operator, self.settings, dice)
+        plan = self._faults.plan(self._ids)
+        self.faults = sorted(plan, key=attrgetter("at_s"))
         self._began = time.monotonic()
         self._told_at = 0.0
 
+    @property
+    def plan(self) -> str:
+        """Return the faults and their seconds, in words: the same seed gives the same."""
+        return "; ".join(f"{fault.at_s:.1f} {fault.name}" for fault in self.faults if fault.name)
+
     def run(self) -> dict[str, Any]:
         """Run once and return the report: what was done, what was found; `clean` says whether nothing was."""
-        self._place_orders_and_inject_faults()
-        self._heal()
-        open_orders = self._await_order_ends()
-        return self._report(open_orders)
+        try:
+            self._place_orders_and_inject_faults()
+            self._meet_points()
+            self._heal()
+            return self._report(self._await_order_ends())
+        finally:
+            self._faults.zombies.end_all()
 
     # -- faults ---------------------------------------------------------------------------------------------------
 
@@ -88,7 +99,7 @@ class Campaign:
             self.system.publish_soon(receipt)
         self.system.flush()
         self._began = time.monotonic()
-        acts = [*self._publications(), *self._faults.plan(self._ids)]
+        acts = [*self._publications(), *self.faults]
         for act in sorted(acts, key=attrgetter("at_s")):
             while (remaining_s := self._began + act.at_s - time.monotonic()) > 0:
                 time.sleep(min(remaining_s, _STEP_S))
@@ -99,9 +110,9 @@ class Campaign:
     def _publications(self) -> Iterator[PlannedAction]:
         for order in self.orders:
             for each in order.publications:
-                yield PlannedAction(each.at_s, partial(self.system.publish_soon, each.message, each.headers))
+                yield PlannedAction(each.at_s, "", partial(self.system.publish_soon, each.message, each.headers))
             for bad in order.garbage:
-                yield PlannedAction(bad.at_s, partial(self._put, bad, order.order_id.encode()))
+                yield PlannedAction(bad.at_s, "", partial(self._put, bad, order.order_id.encode()))
 
     def _put(self, bad: Garbage, key: bytes) -> None:
         self.system.outsider.produce(bad.topic, bad.value, key)
@@ -112,24 +123,31 @@ class Campaign:
         for name in fleet.members:
             code = fleet.exit_code(name)
             if code is not None:
-                self._record_exit(name, code)
-                fleet.restart(name)
+                self._record(self._faults.judge_exit(name, code, last_log_lines(self.system, name)))
+                self._faults.start(name)
+        for result in self._faults.watch_zombies():
+            self._record(result)
         self._progress()
 
-    def _record_exit(self, name: str, code: int) -> None:
-        point = self._faults.crashing.pop(name, "")
-        if point and code == _SIGKILL:
-            self.operator.did[f"died at {point}"] += 1
-        elif self._faults.is_excused(name) and code == _SIGSEGV:
-            self.operator.did["crashed in the client's library"] += 1
-        elif self._faults.is_excused(name) and code == _ENDED_BY_ITSELF and (line := self._failure_line(name)):
-            self.operator.did["fenced, and said so" if "fenced" in line else "ended itself, and said why"] += 1
+    def _record(self, result: str | Finding) -> None:
+        if isinstance(result, Finding):
+            self.findings.append(result)
         else:
-            lines = " | ".join(last_log_lines(self.system, name))
-            self.findings.append(Finding("members", name, f"ended with {code}, for no reason known here: {lines}"))
+            self.operator.did[result] += 1
 
-    def _failure_line(self, name: str) -> str:
-        return next((line for line in reversed(last_log_lines(self.system, name)) if "service.failed" in line), "")
+    def _meet_points(self) -> None:
+        """Place more orders until every member has met its points and no zombie is left, or the time is over."""
+        limit, number = time.monotonic() + _POINTS_LIMIT_S, 0
+        while self._faults.has_points_left or self._faults.zombies.are_left:
+            if time.monotonic() > limit:
+                break
+            extra = generate_order(self.settings.seed, self.settings.orders + number)
+            self.orders.append(extra)
+            self._ids.append(extra.order_id)
+            self.system.publish_soon(extra.publications[0].message)
+            number += 1
+            self._watch_for(_EXTRA_EVERY_S)
+        self.system.flush()
 
     def _progress(self) -> None:
         now = time.monotonic()
@@ -140,18 +158,18 @@ class Campaign:
 
     @property
     def did(self) -> str:
-        return ", ".join(f"{what} {count}" for what, count in sorted(self.operator.did.items()))
+        """Return what was done so far, in words; deaths at points are not told apart by service."""
+        counts: Counter[str] = Counter()
+        for what, count in self.operator.did.items():
+            counts[what.partition(" (")[0]] += count
+        return ", ".join(f"{what} {count}" for what, count in sorted(counts.items()))
 
     # -- healing --------------------------------------------------------------------------------------------------
 
     def _heal(self) -> None:
         """Start every member and the provider, and end every pause of work."""
         self.tell("healing: every member runs, nothing is paused")
-        for name in list(self._faults.frozen):
-            self._faults.thaw(name)
-        for name in list(self._faults.crashing):
-            self._faults.kill(name)
-        self._faults.order_provider({"mode": "up"})
+        self._faults.end_all()
         limit = time.monotonic() + READY_S
         while any(self.system.fleet.state_of(name) for name in self.system.fleet.members):
             self._watch()
@@ -201,7 +219,7 @@ class Campaign:
 
     def _report(self, open_orders: list[Order]) -> dict[str, Any]:
         self.tell("judging")
-        report = verified(self.system, expect_orders=self.settings.orders)
+        report = verified(self.system, expect_orders=len(self.orders))
         self._parking.read_on()
         orders = self.orders if self.ends_as_kinds else [replace(order, kind=ANY) for order in self.orders]
         findings = [*self.findings, *check_outcomes(self.system, self.operator, self._parking, orders)]
@@ -210,6 +228,7 @@ class Campaign:
         return {
             "clean": document["clean"] and not findings and not open_orders and not omitted,
             "asked": str(self.settings),
+            "plan": self.plan,
             "seconds": round(time.monotonic() - self._began),
             "did": dict(sorted(self.operator.did.items())),
             "omitted": omitted,

@@ -95,6 +95,12 @@ def generate_orders(seed: int, orders: int, per_second: float) -> list[Order]:
     return [_order(f"c{seed}-{number}", kind, number / per_second, dice) for number, kind in enumerate(kinds)]
 
 
+def generate_order(seed: int, number: int) -> Order:
+    """Return one more order of a seed, which has to complete; the even ones are express."""
+    terms = {"shipping_speed": "express"} if number % 2 == 0 else {}
+    return _order(f"c{seed}-{number}", Kind(0, "completed", terms), 0.0, random.Random(f"{seed}/{number}"))
+
+
 def stock_receipts() -> Iterator[ReceiveStock]:
     """Yield enough stock of everything but gems."""
     for warehouse_id in WAREHOUSES:

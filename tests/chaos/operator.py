@@ -37,10 +37,11 @@ def now() -> int:
 
 @dataclass
 class WorkPause:
-    """A wider pause: when its end was asked for, epoch milliseconds; None: not yet."""
+    """A wider pause: when it and its end were asked for, epoch milliseconds; None: not yet."""
 
     what: WidePause
     operation_id: str
+    asked_at: int
     resumed_at: int | None = None
 
 
@@ -59,7 +60,7 @@ class Operator:
     def pause_work(self, scope: Scope, name: str) -> WorkPause:
         """Pause work in every partition of the services that it concerns."""
         what, command = wide_pause(scope, name), PauseWork(scope=scope, name=name, **OPERATOR.operation())
-        self.pauses.append(pause := WorkPause(what, command.operation_id))
+        self.pauses.append(pause := WorkPause(what, command.operation_id, now()))
         self._send_to_all(what, command)
         self.did[f"{scope} paused"] += 1
         return pause

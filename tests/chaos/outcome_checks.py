@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 from cli.entries import Entry
 from contracts.catalogue import CATALOGUE
 from ensemble.partitioning import partition_of
+from tests.chaos.exits import Finding
 from tests.chaos.generated_orders import Order
 from tests.chaos.operator import Operator, WorkPause, now
 from tests.chaos.parking_view import ParkingView
@@ -29,14 +31,6 @@ _UNDER_WAY_MS: Final = 2_500
 """A call that was made before the pause may come back so much later: an attempt takes a second at most."""
 
 
-class Finding(NamedTuple):
-    """Something that must not be."""
-
-    check: str
-    subject: str
-    words: str
-
-
 def check_outcomes(system: System, operator: Operator, parking: ParkingView, orders: list[Order]) -> Iterator[Finding]:
     """Yield every finding about orders, parked keys and pauses."""
     for order in orders:
@@ -48,7 +42,7 @@ def check_outcomes(system: System, operator: Operator, parking: ParkingView, ord
     for pause_in_force in parking.pauses():
         yield Finding("pauses", pause_in_force, "is still in force, though it was resumed")
     for pause in operator.pauses:
-        yield from _work_pauses(system, parking, pause, orders)
+        yield from _work_pauses(system, parking, replace(pause, resumed_at=_end(pause, operator.pauses)), orders)
 
 
 def _ends(system: System, order: Order) -> Iterator[Finding]:
@@ -77,6 +71,12 @@ def _order_pauses(system: System, order_id: str) -> Iterator[Finding]:
 def _is_between(begin: Entry, entry: Entry, end: Entry | None) -> bool:
     """Compare by their producer's clock, which is one for all three."""
     return begin.record.timestamp < entry.record.timestamp < (end.record.timestamp if end else now())
+
+
+def _end(pause: WorkPause, pauses: list[WorkPause]) -> int | None:
+    """Return when the end of the pause was asked for first: that of another pause of the same ends both."""
+    ends = [each.resumed_at for each in pauses if each.what == pause.what]
+    return min((at for at in ends if at is not None and at > pause.asked_at), default=None)
 
 
 def _work_pauses(system: System, parking: ParkingView, pause: WorkPause, orders: list[Order]) -> Iterator[Finding]:

@@ -12,10 +12,11 @@ from cli.entries import Entry
 from cli.wide_pauses import wide_pause
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.system_messages.operations import Scope
+from tests.chaos.exits import Finding
 from tests.chaos.operator import WorkPause
 from tests.chaos.outcome_checks import check_outcomes
 
-ANSWERED_AT, RESUMED_AT = 10_000, 20_000
+ASKED_AT, ANSWERED_AT, RESUMED_AT = 9_000, 10_000, 20_000
 DURING = 15_000
 PARTITIONS = 4
 
@@ -33,23 +34,31 @@ def answers_to(pause: WorkPause) -> Mapping[Any, int]:
 
 
 def findings(
-    entries: Sequence[Entry], pause: WorkPause | None = None, ending: str = "completed", expected: str = "completed"
+    entries: Sequence[Entry],
+    pause: WorkPause | None = None,
+    *,
+    ending: str = "completed",
+    expected: str = "completed",
+    letters: Sequence[tuple[str, str]] = (),
+    others: Sequence[WorkPause] = (),
 ) -> list[str]:
     """Return what is found about one order, and about one pause that every partition has answered."""
 
     def some(_: str, *types: str) -> list[Entry]:
         return [each for each in entries if not types or each.type in types]
 
-    watcher = SimpleNamespace(entries=some, dead_letters=lambda _: [], state=lambda _: None)
+    watcher = SimpleNamespace(entries=some, dead_letters=lambda _: letters, state=lambda _: None)
     system: Any = SimpleNamespace(watcher=watcher, ending=lambda _: ending, reason=lambda _: "because")
-    parking: Any = SimpleNamespace(answered=answers_to(pause) if pause else {}, parked=list, pauses=list)
-    operator: Any = SimpleNamespace(pauses=[pause] if pause else [])
+    operator_pauses = [*others, *([pause] if pause else [])]
+    answered = {ask: at for each in operator_pauses for ask, at in answers_to(each).items()}
+    parking: Any = SimpleNamespace(answered=answered, parked=list, pauses=list)
+    operator: Any = SimpleNamespace(pauses=operator_pauses)
     order: Any = SimpleNamespace(order_id="o-1", kind=SimpleNamespace(ends=expected))
     return [finding.words for finding in check_outcomes(system, operator, parking, [order])]
 
 
 def pause_of(scope: Scope, name: str) -> WorkPause:
-    return WorkPause(wide_pause(scope, name), "op-1", RESUMED_AT)
+    return WorkPause(wide_pause(scope, name), "op-1", ASKED_AT, RESUMED_AT)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +78,25 @@ def test_a_command_that_left_the_conductor_in_spite_of_a_pause_is_found(
         sent = [entry(command, "orchestrator", at) for at in (ANSWERED_AT - 1, DURING, RESUMED_AT + 1)]
         (found,) = findings(sent, pause_of(scope, name))
         assert found == f"{command} at any.topic/0/{DURING} left in spite of {scope} {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_asked_at", "is_ended_at", "count"),
+    [
+        ("payment", ASKED_AT - 5_000, DURING - 1, 0),
+        ("payment", DURING - 2, DURING - 1, 0),
+        ("payment", ASKED_AT - 5_000, ASKED_AT - 1, 1),
+        ("payment", ASKED_AT - 5_000, DURING + 1, 2),
+        ("reservation", ASKED_AT - 5_000, DURING - 1, 1),
+    ],
+    ids=["begun before", "begun meanwhile", "over before", "lasts as well", "of another step"],
+)
+def test_the_resume_of_another_pause_of_the_same_ends_both(
+    name: str, is_asked_at: int, is_ended_at: int, count: int
+) -> None:
+    other = WorkPause(wide_pause("step", name), "op-0", is_asked_at, is_ended_at)
+    found = findings([entry("ProcessPayment", "orchestrator", DURING)], pause_of("step", "payment"), others=[other])
+    assert len([each for each in found if each.endswith("in spite of step payment")]) == count
 
 
 def test_a_command_of_another_step_may_leave() -> None:
@@ -115,6 +143,24 @@ def test_a_pause_that_nobody_answered_is_found() -> None:
     ]
 
 
+def held_back(parked: Sequence[Any] = (), in_force: Sequence[str] = ()) -> list[Finding]:
+    parking: Any = SimpleNamespace(answered={}, parked=lambda: parked, pauses=lambda: in_force)
+    return list(check_outcomes(Any, SimpleNamespace(pauses=[]), parking, []))  # type: ignore[arg-type]  # no order is looked at
+
+
+def test_a_key_that_is_still_parked_is_found() -> None:
+    entry = SimpleNamespace(status="retrying", words="at attempt 3")
+    key = SimpleNamespace(service="payment", name="o-1", entry=entry, head=SimpleNamespace(message="AttemptCharge"))
+    assert held_back() == []
+    assert held_back([key]) == [("parked", "payment o-1", "is still parked, retrying: AttemptCharge, at attempt 3")]
+
+
+def test_a_pause_that_outlives_its_resume_is_found() -> None:
+    assert held_back(in_force=["payment[0] step payment"]) == [
+        ("pauses", "payment[0] step payment", "is still in force, though it was resumed")
+    ]
+
+
 def test_a_command_that_left_while_its_order_was_paused_is_found() -> None:
     paused, resumed = entry("OrderPaused", "orchestrator", 10), entry("OrderResumed", "orchestrator", 30, cause="r")
     by_the_resume = entry("FulfilOrder", "orchestrator", 20, cause="r")
@@ -128,10 +174,19 @@ def test_a_command_that_left_while_its_order_was_paused_is_found() -> None:
     [
         ("completed", "completed", []),
         ("cancelled", "", []),
+        ("completed", "", []),
         ("", "completed", ["has not ended: its state says nothing"]),
+        ("", "", ["has not ended: its state says nothing"]),
         ("cancelled", "completed", ["is cancelled, and had to be completed because"]),
         ("completed", "cancelled", ["is completed, and had to be cancelled"]),
     ],
 )
 def test_an_order_ends_as_its_kind_says(ending: str, expected: str, found: list[str]) -> None:
     assert findings([], ending=ending, expected=expected) == found
+
+
+def test_an_order_whose_charge_was_given_up_may_end_otherwise_and_no_other_may() -> None:
+    charge = [("payment", "ProviderUnavailable")]
+    assert findings([], ending="cancelled", letters=charge) == []
+    assert len(findings([], ending="cancelled", letters=[("shipping", "TerminalError")])) == 1
+    assert len(findings([], ending="completed", expected="cancelled", letters=charge)) == 1
