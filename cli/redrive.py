@@ -48,7 +48,7 @@ class RedriveTarget:
 
     def letters(self, access: ClusterClient) -> list[DeadLetterEntry]:
         """Return the dead letters in the order of their delivery."""
-        return in_order(select_dead_letters(access, self.places, self.selection))[: self.limit]
+        return in_order(select_dead_letters(access, self.places, self.selection), self.limit)
 
     def redrives(self, access: ClusterClient, operator: Operator) -> list[SentOperation]:
         """Build the commands. Raises Mistake if an edit is invalid or not about one dead letter."""

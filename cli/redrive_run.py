@@ -59,12 +59,15 @@ class SentOperation:
         return self.letter.service, self.letter.partition, self.operation.operation_id
 
 
-def in_order(letters: Sequence[DeadLetterEntry]) -> list[DeadLetterEntry]:
-    """Return each record once, oldest first and in partition order, so that each key keeps its order."""
+def in_order(letters: Sequence[DeadLetterEntry], limit: int | None = None) -> list[DeadLetterEntry]:
+    """Return each record once, oldest first and in partition order, so that each key keeps its order.
+
+    With a `limit` those behind it are left out.
+    """
     by_place = sorted(letters, key=lambda letter: (letter.service, letter.partition, letter.entry.record.offset))
     latest = {letter.identity: letter for letter in by_place}
     lines = groupby(latest.values(), key=lambda letter: (letter.service, letter.partition))
-    return list(merge(*(list(line) for _, line in lines), key=lambda letter: letter.failed_at))
+    return list(merge(*(list(line) for _, line in lines), key=lambda letter: letter.failed_at))[:limit]
 
 
 def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> None:

@@ -125,7 +125,7 @@ def _orders(board: OrderStatistics) -> Table:
 
     wide = shutil.get_terminal_size().columns >= _WIDE
     table = Table.grid(padding=(0, 2), expand=True)
-    for width in (8, 14, 15, 32 if wide else 17):
+    for width in (8, 14, 15, 35 if wide else 17):
         table.add_column(no_wrap=True, min_width=width, max_width=max(width, 24), overflow="ellipsis")
     table.add_column(no_wrap=True, overflow="ellipsis", style="bright_black", ratio=1)
     for order in board.latest(_LATEST):

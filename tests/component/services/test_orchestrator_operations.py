@@ -192,6 +192,37 @@ def test_remembers_which_policy_ruled_an_attempt_and_which_an_undo() -> None:
     assert [seen.policy for seen in state_of(driver).seen] == ["forward", "forward", "back", ""]
 
 
+def with_policies(origin: str, *, deadline_s: float, resends: int) -> ServiceTestDriver:
+    policy = StepPolicy(deadline_s=deadline_s, resends=resends, origin=origin)
+    return ServiceTestDriver(
+        orchestrator(SagaPolicies(steps=dict.fromkeys(NAMES, policy), undos=dict.fromkeys(NAMES, policy)))
+    )
+
+
+def test_a_change_of_policies_leaves_the_attempt_under_way_alone_and_rules_what_follows() -> None:
+    # given an order that waits for its payment, by one policy file
+    before = with_policies("before", deadline_s=10, resends=0)
+    before.receive(PLACED)
+
+    # when the service starts again with another file
+    after = with_policies("after", deadline_s=100, resends=1)
+    after.given_records(before.log)
+    after.clear()
+
+    # then what is under way is due when it was, and the next attempt follows the new file
+    assert state_of(after) == state_of(before)
+    after.advance(9.9)
+    assert after.sent == []
+    after.advance(0.2)
+    (again,) = after.sent
+    assert isinstance(again, ProcessPayment)
+    assert (again.attempt, last_seen(after).policy) == (2, "after")
+    after.advance(99)
+    assert names(after) == ["ProcessPayment"]
+    after.advance(2)
+    assert state_of(after).status == "compensating"
+
+
 def test_remembers_deadlines_with_the_attempt_that_they_began(driver: ServiceTestDriver) -> None:
     driver.receive(PLACED)
     driver.advance(10.1)

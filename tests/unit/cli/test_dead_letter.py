@@ -114,6 +114,19 @@ def test_redrives_go_in_the_order_of_their_failing_and_each_once() -> None:
     assert [each.entry.record.offset for each in in_order(again)] == [2, 5]
 
 
+def test_a_limit_takes_the_oldest_and_counts_each_record_once() -> None:
+    # given records that failed at one moment, one of them twice, and a later one
+    again = [letter(5), letter(2), letter(3, headers={"__streams.errors.offset": "8"}), letter(4)]
+
+    # when at most two are wanted
+    oldest = in_order(again, 2)
+
+    # then they are the first two of all of them
+    assert oldest == in_order(again)[:2]
+    assert len(oldest) == 2
+    assert len(in_order(again, 9)) == len(in_order(again))
+
+
 def test_what_failed_five_times_is_left_alone_unless_forced() -> None:
     with pytest.raises(Mistake, match=r"--force: payment\.dead-letter/1/0 was redriven 5 times"):
         check_generations([letter(redriven=5)], force=False)
