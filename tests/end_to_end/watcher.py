@@ -51,6 +51,11 @@ class Watcher:
         with self._changed:
             return list(self._entries.get(key, ()))
 
+    def placed(self) -> set[str]:
+        """Return every order that was placed."""
+        with self._changed:
+            return {entry.key for entries in self._entries.values() for entry in entries if entry.type == "OrderPlaced"}
+
     def order_at(self, place: str) -> str:
         """Return the order of the record that lies at topic/partition/offset; empty if it belongs to none."""
         with self._changed:
