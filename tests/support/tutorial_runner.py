@@ -18,6 +18,8 @@ LIMIT_S = 90.0
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", ".ensemble", ".*_cache", ".hypothesis", "__pycache__", "benchmarks", "build", "dist"
 )
+FAILURES = {"...problem": 1, "cannot be conducted:": 2}
+"""How a line ends with which a command reports failure, and its exit code then."""
 WORDS_OF_BACKGROUND = {"./ensemble up": "ready", ".venv/bin/python -m services.fraud": "partitions.assigned"}
 """Commands that run on, and what they print once they are up."""
 
@@ -110,7 +112,8 @@ class Checkout:
         )
         missing = [line for line in expected if not _is_in(line, done.stdout)]
         assert missing == [], f"$ {command}\n{done.stdout}"
-        assert expected or done.returncode == 0, f"$ {command}\n{done.stdout}"
+        code = max((code for end, code in FAILURES.items() for line in expected if line.endswith(end)), default=0)
+        assert done.returncode == code, f"$ {command} ended with {done.returncode}\n{done.stdout}"
         if " > " in command:
             (self.root / command.rpartition(" > ")[2]).write_text(done.stdout)
 
