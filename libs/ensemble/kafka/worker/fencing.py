@@ -34,7 +34,8 @@ class GroupRivals:
 
     def __init__(self, admin: AdminClient, group: str, slot: str, own_ids: Callable[[], Collection[str]]) -> None:
         """Ask nothing yet. `own_ids` returns the member ids that this process has and had."""
-        self._descriptions, self._slot, self._own_ids = GroupDescriptions(admin, group), slot, own_ids
+        self._admin, self._descriptions = admin, GroupDescriptions(admin, group)
+        self._slot, self._own_ids = slot, own_ids
         self._older: set[str] | None = None
 
     def note_older(self) -> None:
