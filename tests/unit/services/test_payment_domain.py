@@ -93,6 +93,7 @@ def test_another_amount_for_the_same_order_is_a_contradiction(recorded: Payment)
         (CAPTURED, PaymentConfirmed(order_id="o-1", amount=500, currency="EUR", charge_id="ch_1")),
         (NOTHING_DUE, PaymentConfirmed(order_id="o-1", amount=0, currency="EUR", charge_id=None)),
         (DECLINED, PaymentDeclined(order_id="o-1", reason="card declined")),
+        (declined_payment(attempt_charge(), ""), PaymentDeclined(order_id="o-1", reason="declined")),
         (REFUNDED, PaymentDeclined(order_id="o-1", reason="closed")),
     ],
     ids=lambda value: getattr(value, "status", ""),

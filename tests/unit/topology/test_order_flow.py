@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.service_process import SANDBOX
+from cli.up import PORTS
 from contracts.catalogue import CATALOGUE
 from ensemble import Service
 from ensemble.topology.asyncapi import asyncapi
@@ -14,6 +16,7 @@ from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
 from ensemble.topology.rules import check_topology
+from services.payment_sandbox.settings import SandboxSettings
 from services.registry import SERVICES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -42,6 +45,10 @@ def test_all_four_combinations_run_in_it(services: list[Service], combination: s
     (kind,) = (kind for kind in COMBINATIONS if kind.title == combination)
     edges = kind.edges(flow_of(services, CATALOGUE))
     assert edge in {f"{one.source.service} {one.message.__name__} {one.target.service}" for one in edges}
+
+
+def test_each_service_listens_where_everything_else_looks_for_it(services: list[Service]) -> None:
+    assert {service.name: service.http_port for service in services} | {SANDBOX: SandboxSettings().port} == PORTS
 
 
 def test_the_picture_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:

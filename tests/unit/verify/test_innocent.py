@@ -183,6 +183,14 @@ def noted_at_the_place_of_a_copy(flow: RecordedFlow) -> None:
             seen["offset"] = copy.offset() if seen["message_id"] == request.message_id else seen["offset"]
 
 
+def order_refused_before_the_one_that_counts(flow: RecordedFlow) -> None:
+    terms = {**TERMS, "order_id": "o-new", "currency": "XXX"}
+    refused = flow.outside("orders.events", "OrderPlaced", "o-new", **terms, placed_at=7)
+    flow.dead_letter("order", refused)
+    flow.dead_letter("orchestrator", refused)
+    flow.unread("shipping", reserve(flow, pay(flow, place(flow, "o-new"))))
+
+
 def garbage_not_read_yet(flow: RecordedFlow) -> None:
     garbage = flow.outside("orders.commands", "PlaceOrder", "o-bad")
     garbage.raw_value = b"garbage"
@@ -235,6 +243,7 @@ def free_order_that_is_not_shipped_yet(flow: RecordedFlow) -> None:
         state_deleted_long_after_the_end,
         late_event_that_a_full_memory_has_no_room_for,
         noted_at_the_place_of_a_copy,
+        order_refused_before_the_one_that_counts,
         garbage_not_read_yet,
         reservation_closed_before_it_was_made,
         dispatch_not_read_yet,
@@ -357,6 +366,15 @@ def test_orders_of_which_only_ledger_provider_and_state_are_left_are_not_judged(
 
     # then nobody is blamed for what the messages said
     assert judge(replace(snapshot, firsts={**snapshot.firsts, **firsts})) == ()
+
+
+def test_a_full_memory_that_has_lost_a_resume_is_not_blamed_for_what_was_sent_then() -> None:
+    flow = clean_flow()
+    decide(flow, "o-done", 0, "pause")
+    state = flow.last("OrderState", "o-done").fields
+    state["seen"] = [*state["seen"], *[state["seen"][-1]] * MOST_SEEN][:MOST_SEEN]
+
+    assert flow.violation_lines("pauses") == ""
 
 
 def test_money_is_not_judged_while_the_provider_is_silent() -> None:

@@ -96,6 +96,12 @@ def garbage_ignored(flow: RecordedFlow) -> None:
     flow.outside("orders.commands", "PlaceOrder", "o-bad").raw_value = b"garbage"
 
 
+def key_on_a_partition_of_others_ignored(flow: RecordedFlow) -> None:
+    fields = {**TERMS, "order_id": "o-bad"}
+    partition = (partition_of(b"o-bad", PARTITIONS) + 1) % PARTITIONS
+    flow.write_at(("orders.commands", partition), "PlaceOrder", "o-bad", fields, ce_id="any")
+
+
 def tombstone_ignored(flow: RecordedFlow) -> None:
     flow.outside("payments.commands", "ProcessPayment", "o-bad").is_tombstone = True
 
@@ -134,6 +140,7 @@ def torn_transaction(flow: RecordedFlow) -> None:
             "shipping has read it, but there is no ShipmentScheduled from it",
         ),
         (garbage_ignored, "inputs", "no dead letter of order: the first byte"),
+        (key_on_a_partition_of_others_ignored, "inputs", "no dead letter of order: its key belongs to partition"),
         (tombstone_ignored, "inputs", "it is a tombstone"),
         (dead_letter_that_took_effect, "inputs", "and yet AttemptCharge"),
         (torn_transaction, "inputs", "without InitiatePackaging: a transaction was torn"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.verify.placement import partition_of
 from cli.verify.provider import read_ledger
+from cli.verify.reader import Cluster
 from cli.verify.source import CannotCheck
 from ensemble import partitioning
 from tests.support.ledger_server import ledger_server
@@ -52,6 +54,20 @@ def test_something_else_that_answers_is_no_provider(answer: Any) -> None:
 def test_a_provider_that_cannot_be_reached_is_said(url: str) -> None:
     with pytest.raises(CannotCheck, match="payment provider"):
         read_ledger(url, 5)
+
+
+def test_a_cluster_that_refuses_to_be_read_is_said_at_once() -> None:
+    class Refusing:
+        asked = False
+
+        def list_topics(self, timeout: float) -> Any:
+            assert not self.asked, "it asks again"
+            self.asked = True
+            raise KafkaException(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED))
+
+    admin: Any = Refusing()
+    with pytest.raises(CannotCheck, match=r"cannot read topics: .*uthoriz"):
+        Cluster({}, admin, print).partitions()
 
 
 def test_hostile_headers_and_keys_do_no_harm() -> None:
