@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,23 @@ if TYPE_CHECKING:
     from ensemble.messages import SchemaSourceSelector
 
 _SILENT_S = 2.0
+_CLUSTER: ContextVar[ClusterClient | None] = ContextVar("cluster", default=None)
+
+
+@contextmanager
+def connected_to(access: ClusterClient) -> Iterator[None]:
+    """Have every command that runs within talk to this cluster, and not to that of the environment."""
+    token = _CLUSTER.set(access)
+    try:
+        yield
+    finally:
+        _CLUSTER.reset(token)
 
 
 def connect() -> ClusterClient:
     """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
+    if (connected := _CLUSTER.get()) is not None:
+        return connected
     from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 

@@ -100,6 +100,14 @@ def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(c
     assert cluster.written == []
 
 
+def test_a_record_without_a_key_can_be_skipped(cluster: Any) -> None:
+    cluster.readable = [ReceivedRecord(*NEWS, 5, 0, None, b"v", {}, ())]
+    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    letter = next(output for output in cluster.written if output[0] == "kitchen.dead-letter")
+    assert letter[2] is None
+    assert ("ensemble.parking-key", b"") in letter[3]
+
+
 def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognised(cluster: Any) -> None:
     carry_out(cluster, plan_offsets(cluster, target("earliest", "kitchen.news")), OPERATOR)
     assert cluster.committed[NEWS] == CommittedOffset(0, "")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cli.options import Waves
 from cli.order_waves import fate_of, reason_of_stop
 from cli.waves import Pace, Progress, waves
 from ensemble.clock import ManualClock
@@ -22,12 +23,15 @@ class World:
     clock: ManualClock = field(default_factory=lambda: ManualClock(0))
     resumed: dict[str, float] = field(default_factory=dict)
     together: list[int] = field(default_factory=list)
+    looks: int = 0
 
     def resume(self, names: Sequence[str]) -> None:
         self.together.append(len(names))
         self.resumed |= dict.fromkeys(names, self.now())
 
     def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
+        self.looks += 1
+        assert self.looks < 1_000, "it looks again and again without a pause"
         return {name: self._fate(name) for name in names}
 
     def _fate(self, name: str) -> Progress:
@@ -100,3 +104,7 @@ BEFORE: dict[str, Any] = {"status": "payment_pending", "step": "payment", "done"
 )
 def test_an_answer_moves_an_order_on(after: dict[str, Any], fate: Progress) -> None:
     assert fate_of(BEFORE, {**BEFORE, **after}) is fate
+
+
+def test_flags_that_are_not_given_leave_the_pace_as_it_is() -> None:
+    assert Waves().pace() == Pace()

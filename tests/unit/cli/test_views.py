@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from cli.demo_output import PlainOutput, ScenarioRun
 from cli.entries import Entry
 from cli.fleet import UnexpectedExit
 from cli.order_statistics import OrderStatistics
 from cli.orders import waits_for
 from cli.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
+from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
 from ensemble.kafka.records import ReceivedRecord
 
@@ -160,3 +162,15 @@ def test_columns_move_together_before_one_is_cut() -> None:
     sheet = Sheet(("section", "key"), [("x" * 10, "y" * 10)] * 2)
     assert [gap(sheet, sheet.columns, width) for width in (23, 22, 21)] == [3, 2, 3]
     assert widths(sheet, sheet.columns, 22) == {"section": 10, "key": 10}
+
+
+@pytest.mark.parametrize(
+    ("end", "line"),
+    [("completed", "ok: completed without a message\n"), ("open", "WRONG: open, expected completed\n")],
+)
+def test_the_demo_says_whether_an_order_ended_as_it_has_to(
+    end: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paid = next(scenario for scenario in SCENARIOS if scenario.name == "paid")
+    PlainOutput().verdict(ScenarioRun(paid, "o-1", end))
+    assert capsys.readouterr().out == line

@@ -17,6 +17,7 @@ from ensemble.kafka.authorization import hidden_topics, principal, refusal
 from ensemble.kafka.client import groups
 from ensemble.kafka.client.following import Follower
 from ensemble.kafka.client.groups import CommittedOffset
+from ensemble.kafka.client.outbox import Outbox
 from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
 from ensemble.kafka.errors import ClusterError
@@ -131,6 +132,13 @@ class ClusterClient:
     def writer(self) -> Writer:
         """Return a writer of many records, for a `with`."""
         return Writer(self.shared)
+
+    def outbox(self, name: str) -> Outbox:
+        """Return an outbox that starts at once, for the caller to close: its retries may repeat a record.
+
+        Idempotence, which would prevent that, costs half a second at the first record.
+        """
+        return Outbox({**clients.plain_producer(self.shared, name), "enable.idempotence": False}, self.limit_s)
 
     def publish(self, topic: str, key: bytes, value: bytes, headers: Headers) -> tuple[int, int]:
         """Write one record, wait until it is safe, and return its partition and offset. Raises as `Writer.write`."""

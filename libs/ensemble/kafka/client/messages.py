@@ -209,13 +209,9 @@ class Client:
     def over(
         cls, access: ClusterClient, catalogue: Catalogue, sources: SchemaSourceSelector, *, name: str = "client"
     ) -> Self:
-        """Return a client of a cluster that was reached already. It starts at once: its retries may repeat a record.
-
-        Idempotence, which would prevent that, costs half a second at the first record.
-        """
+        """Return a client of a cluster that was reached already, as `ClusterClient.outbox` writes."""
         client = cls.__new__(cls)
-        config = {**clients.plain_producer(access.shared, name), "enable.idempotence": False}
-        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), Outbox(config, access.limit_s))
+        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), access.outbox(name))
         return client
 
     def __enter__(self) -> Self:

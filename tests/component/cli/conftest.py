@@ -1,0 +1,31 @@
+"""All services in memory, with bolts in the warehouse, and what an operator's command prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from cli.operators import Operator
+from tests.support.flow_in_memory import FlowInMemory
+
+
+@pytest.fixture
+def flow() -> Iterator[Any]:
+    """Make a `FlowInMemory`; the command line takes it for a ClusterClient."""
+    with capture_logs():
+        yield FlowInMemory()
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator("ann", "mended")
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], Any]:
+    """Return the JSON document that was printed last."""
+    return lambda: json.loads(capsys.readouterr().out)

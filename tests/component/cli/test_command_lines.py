@@ -1,0 +1,182 @@
+"""Whole command lines on all services in memory: what each argument means, what is printed, with which exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cli.connection import connected_to
+from cli.orders import all_states
+from cli.publishing import publish
+from tests.support.command_line import CommandLine
+from tests.support.order_messages import place_order
+
+WHY = ("--by", "ann", "--reason", "mended")
+
+
+@pytest.fixture
+def shop(flow: Any) -> Iterator[Any]:
+    """One order that is completed, one whose reservation is awaited, one whose charge waits parked, one refused."""
+    publish(flow, place_order())
+    flow.settle()
+    publish(flow, place_order(customer_id="c-2"))
+    flow.stopped = {"inventory"}
+    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
+    flow.settle()
+    flow.gateway.available = False
+    publish(flow, place_order(order_id="o-3"))
+    flow.settle()
+    with connected_to(flow):
+        yield flow
+
+
+@pytest.fixture
+def ensemble(capsys: pytest.CaptureFixture[str], shop: Any) -> CommandLine:
+    return CommandLine(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "orders"),
+    [
+        ([], ["o-3", "o-2", "o-1"]),
+        (["--limit", "1"], ["o-3"]),
+        (["--status", "completed", "--status", "fulfilled"], ["o-2", "o-1"]),
+        (["--where", "customer=c-2"], ["o-2"]),
+        (["--paused"], []),
+        (["--owed"], []),
+    ],
+)
+def test_orders_list(ensemble: CommandLine, arguments: list[str], orders: list[str]) -> None:
+    assert [row["order"] for row in ensemble("orders", "list", *arguments, "--json").document] == orders
+
+
+READING = {
+    "a table in a pipe": (["orders", "list", "--status", "completed"], "o-1\tcompleted"),
+    "nothing matches": (["orders", "list", "--where", "customer=c-9"], ""),
+    "a story": (["orders", "show", "o-1"], "o-1  completed\n2 bolt for c-1, 5.00 EUR, standard\n"),
+    "what it waits for": (["orders", "show", "o-2"], "waits for ReservationConfirmed or ReservationRejected"),
+    "an end": (["orders", "watch", "o-1", "--timeout", "5"], "OrderCompleted"),
+    "stock": (["stock", "show", "--warehouse", "w-1", "--sku", "bolt"], "w-1\tbolt\t10\t8\t0\t2"),
+    "facts": (["stock", "audit", "--sku", "bolt"], "StockDispatched"),
+    "letters": (["dead-letters", "list"], "RejectedInput"),
+    "letters of a type": (["dead-letters", "list", "--type", "PlaceOrder", "--limit", "1"], "order.dead-letter/"),
+    "causes": (["dead-letters", "group"], "RejectedInput"),
+    "an export": (["dead-letters", "export", "--format", "csv"], "place,service,failed_at"),
+    "parked keys": (["parked", "list", "--service", "payment", "--status", "retrying"], "payment\to-3\tretrying"),
+    "one parked key": (["parked", "show", "o-3"], "0\tAttemptCharge\tpayments.commands/"),
+    "no pause": (["pauses", "list", "--json"], "[]"),
+    "no incident": (["incidents", "list", "--json"], "[]"),
+    "records": (["tail", "orders.events", "--until-end", "--order", "o-1"], "OrderCompleted"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "phrase"), READING.values(), ids=READING.keys())
+def test_what_is_read(ensemble: CommandLine, arguments: list[str], phrase: str) -> None:
+    result = ensemble(*arguments)
+    assert result.code == 0, result.err
+    assert phrase in result.out
+
+
+def test_places_an_order_on_the_terms_that_are_given(ensemble: CommandLine, shop: Any) -> None:
+    terms = [
+        "--line",
+        "bolt:3:100",
+        "--order-id",
+        "o-9",
+        "--customer",
+        "c-9",
+        "--currency",
+        "USD",
+        "--speed",
+        "express",
+    ]
+    result = ensemble("orders", "place", *terms, "--warehouse", "w-1", "--payment-token", "tok_ok", "--json")
+
+    assert (result.document["key"], result.document["topic"]) == ("o-9", "orders.commands")
+    assert result.document["fields"]["lines"] == [{"sku": "bolt", "quantity": 3, "unit_price": 100}]
+    order = all_states(shop)["o-9"]["order"]
+    assert {name: order[name] for name in ("customer_id", "currency", "payment_token", "shipping_speed")} == {
+        "customer_id": "c-9",
+        "currency": "USD",
+        "payment_token": "tok_ok",
+        "shipping_speed": "express",
+    }
+
+
+def test_places_the_example_order_and_says_how_to_follow_it(ensemble: CommandLine) -> None:
+    result = ensemble("orders", "place", "--order-id", "o-9")
+    assert result.out.startswith("PlaceOrder o-9 is at orders.commands/")
+    assert "follow it: ensemble orders watch o-9" in result.err
+
+
+def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: Any) -> None:
+    assert ensemble("stock", "receive", "nut", "20", "--warehouse", "w-1").code == 0
+    published = ensemble("publish", "ReceiveStock", "--warehouse-id", "w-1", "--sku", "nut", "--quantity", "5")
+    assert published.code == 0, published.err
+    shop.stopped = set()
+    (row,) = ensemble("stock", "show", "--sku", "nut", "--json").document
+    assert row["received"] == 25
+
+
+def test_pauses_retries_and_resumes_an_order(ensemble: CommandLine, shop: Any) -> None:
+    assert ensemble("orders", "pause", "o-2", *WHY, "--wait", "1").code == 0
+    assert ensemble("orders", "list", "--paused", "--json").document[0]["paused_by"] == "operator ann"
+    assert ensemble("orders", "retry", "o-2", *WHY).err.endswith("it is paused; resume it first\n")
+    assert ensemble("orders", "resume", "o-2", *WHY, "--wait", "1").code == 0
+    assert ensemble("orders", "retry", "o-2", *WHY, "--wait", "1").code == 0
+    assert all_states(shop)["o-2"]["attempt"] == 2
+
+
+def test_cancels_one_order_and_previews_many(ensemble: CommandLine, shop: Any) -> None:
+    preview = ensemble("orders", "cancel", "--where", "status=fulfilled", "--preview", "--json")
+    assert [row["order"] for row in preview.document] == ["o-2"]
+    assert ensemble("orders", "cancel", "o-2", "--reason", "changed my mind").code == 0
+    assert all_states(shop)["o-2"]["status"] == "compensating"
+    assert ensemble("orders", "compensate", "o-3", *WHY, "--wait", "1").code == 0
+    assert all_states(shop)["o-3"]["status"] == "compensating"
+    assert "it owes nothing" in ensemble("orders", "settle", "o-3", *WHY).err
+
+
+def test_pauses_a_step_and_ends_the_pause(ensemble: CommandLine) -> None:
+    assert ensemble("steps", "pause", "shipment", *WHY, "--ack", "1").out.splitlines()[1:] == [
+        "orchestrator\t4 of 4\t\t"
+    ]
+    assert "step\tshipment" in ensemble("pauses", "list").out
+    resumed = ensemble("steps", "resume", "shipment", *WHY, "--ack", "1", "--wait", "1")
+    assert (resumed.code, resumed.out.splitlines()[1:]) == (0, ["orchestrator\t4 of 4\t\t"])
+    assert ensemble("commands", "pause", "FulfilOrder", *WHY, "--ack", "0.2").code == 1
+    assert (
+        ensemble("services", "pause", "shipping", *WHY, "--ack", "1", "--json").document["what"] == "service shipping"
+    )
+
+
+def test_redrives_and_discards_what_is_named(ensemble: CommandLine, shop: Any) -> None:
+    (letter,) = ensemble("dead-letters", "list", "--json").document
+    again = ensemble("dead-letters", "redrive", letter["place"], *WHY, "--wait", "1", "--json")
+    assert (again.code, again.document[0]["outcome"]) == (1, "failed again")
+    newest, *_ = ensemble("dead-letters", "list", "--json").document
+    gone = ensemble(
+        "dead-letters", "discard", "--service", "order", *WHY, "--yes", "--limit", "5", "--wait", "1", "--json"
+    )
+    assert (gone.code, [row["outcome"] for row in gone.document]) == (0, ["discarded"])
+    assert newest["redriven"] == 1
+    assert ensemble("dead-letters", "list", "--all", "--json").document[0]["status"] == "discarded"
+
+
+def test_notes_a_cause_and_shows_one_letter(ensemble: CommandLine) -> None:
+    (group,) = ensemble("dead-letters", "group", "--json").document
+    assert ensemble("dead-letters", "note", group["group"], "ask the shop", "--by", "ann").code == 0
+    assert ensemble("dead-letters", "group", "--json").document[0]["note"]["text"] == "ask the shop"
+    (letter,) = ensemble("dead-letters", "list", "--json").document
+    assert ensemble("dead-letters", "show", letter["place"], "--json").document["fields"]["customer_id"] == "c-2"
+
+
+def test_retries_and_discards_the_head_of_a_parked_key(ensemble: CommandLine, shop: Any) -> None:
+    failed = ensemble("parked", "retry", "o-3", *WHY, "--wait", "1", "--json")
+    assert (failed.code, failed.document[0]["outcome"]) == (1, "failed again")
+    shop.gateway.available = True
+    assert ensemble("parked", "retry", "o-3", "--service", "payment", *WHY, "--wait", "1").code == 0
+    assert all_states(shop)["o-3"]["status"] == "fulfilled"
+    assert "'o-3' is not parked" in ensemble("parked", "discard", "o-3", *WHY).err

@@ -1,0 +1,181 @@
+"""Orders as the command line shows them, from what all services have written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cli.cancellation import request_cancellation
+from cli.errors import Mistake
+from cli.live_story import narrate
+from cli.order_filter import OrderFilter, parse_conditions
+from cli.order_output import show_order, watch
+from cli.orders import all_states, list_orders, places_of, read_history, state_of
+from cli.publishing import publish
+from cli.stock import StockFilter, audit, levels
+from contracts import RequestCancellation
+from tests.support.order_messages import lines, order_placed, place_order
+
+STORY = [
+    "PlaceOrder", "OrderPlaced", "ProcessPayment", "AttemptCharge", "PaymentConfirmed", "FulfilOrder",
+    "ReservationConfirmed", "StockReserved", "ScheduleShipment", "ShipmentScheduled", "DispatchStock", "CompleteOrder",
+    "StockDispatched", "OrderCompleted",
+]  # fmt: skip
+
+
+def test_lists_orders_latest_change_first_with_terms_also_when_the_state_has_let_go_of_them(flow: Any) -> None:
+    publish(flow, place_order())
+    flow.settle()
+    publish(flow, place_order(order_id="o-2", payment_token="tok_declined", customer_id="c-2"))
+    flow.settle()
+
+    rows = list_orders(flow, OrderFilter(), 10)
+
+    assert [(row["order"], row["status"], row["customer"], row["total"]) for row in rows] == [
+        ("o-2", "cancelled", "c-2", "5.00 EUR"),
+        ("o-1", "completed", "c-1", "5.00 EUR"),
+    ]
+    assert rows[0]["reason"] == "PaymentDeclined: card declined"
+    assert rows[1]["waits_for"] is None
+
+
+def test_lists_so_many_of_those_that_are_meant(flow: Any) -> None:
+    for number in range(3):
+        publish(flow, place_order(order_id=f"o-{number}"))
+        flow.settle()
+    publish(flow, place_order(order_id="o-bad", payment_token="tok_declined"))
+
+    assert [row["order"] for row in list_orders(flow, OrderFilter(), 2)] == ["o-bad", "o-2"]
+    assert [row["order"] for row in list_orders(flow, parse_conditions(["status=cancelled"]), 9)] == ["o-bad"]
+
+
+def test_an_order_under_way_says_what_it_waits_for(flow: Any) -> None:
+    flow.stopped = {"inventory"}
+    publish(flow, place_order())
+
+    (row,) = list_orders(flow, OrderFilter(), 10)
+
+    assert (row["status"], row["step"], row["speed"]) == ("fulfilled", "reservation", "standard")
+    assert row["waits_for"].startswith("ReservationConfirmed or ReservationRejected from inventory by ")
+
+
+def test_tells_the_whole_story_of_an_order_causes_first(flow: Any) -> None:
+    publish(flow, place_order(order_id="o-2"))
+    publish(flow, place_order())
+
+    history = read_history(flow, "o-1")
+
+    types = [line.entry.type for line in history.lines]
+    assert (types[:6], sorted(types)) == (STORY[:6], sorted(STORY))
+    assert [line.cause for line in history.lines][:4] == ["", "PlaceOrder", "OrderPlaced", "ProcessPayment"]
+    assert {line.entry.order_id for line in history.lines} == {"o-1"}
+    document = history.document()
+    assert [message["caused_by"] for message in document["messages"][:2]] == [None, "PlaceOrder"]
+    assert (document["order_id"], document["state"]["status"], document["waits_for"]) == ("o-1", "completed", None)
+    assert len(document["messages"]) == len(STORY)
+    assert document["owed"] == document["dead_letters"] == []
+
+
+def test_an_order_of_which_there_is_nothing_is_a_mistake(flow: Any) -> None:
+    assert state_of(flow, "o-none") == {}
+    with pytest.raises(Mistake, match="no order 'o-none' on memory:9092"):
+        read_history(flow, "o-none")
+
+
+def test_a_given_up_message_is_in_the_history_of_its_order(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(flow, place_order())
+    publish(flow, place_order(customer_id="c-2"))
+
+    history = read_history(flow, "o-1")
+    show_order(history, as_json=False)
+
+    assert [entry.type for entry in history.dead] == ["PlaceOrder"]
+    output = capsys.readouterr().out
+    assert "o-1  completed\n2 bolt for c-1, 5.00 EUR, standard" in output
+    assert "dead letter  order.dead-letter/" in output
+    assert "PlaceOrder: RejectedInput: order_id: o-1 was placed before on other terms" in output
+    assert "decision\t" in output
+
+
+def test_the_state_of_a_deleted_order_is_not_listed(flow: Any) -> None:
+    publish(flow, place_order())
+    assert all_states(flow).keys() == {"o-1"}
+    flow.publish("orchestrator.order-state", b"o-1", None, [])
+    assert all_states(flow) == {}
+
+
+def test_reads_only_the_orders_own_partition_of_topics_that_are_keyed_by_order(flow: Any) -> None:
+    places = places_of(flow, ["orders.events", "inventory.commands"], "o-1")
+    topics = [topic for topic, _ in places]
+    assert topics.count("orders.events") == 1
+    assert topics.count("inventory.commands") == flow.topics()["inventory.commands"]
+
+
+def test_watches_an_order_until_it_has_ended(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(flow, place_order())
+
+    assert watch(flow, "o-1", 10, as_json=False) == 0
+
+    captured = capsys.readouterr()
+    assert "OrderCompleted" in captured.out
+    assert "o-1 is completed" in captured.err
+
+
+def test_says_what_an_order_waits_for_that_does_not_end(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    flow.stopped = {"inventory"}
+    publish(flow, place_order())
+
+    assert watch(flow, "o-1", 0.2, as_json=True) == 1
+    said = capsys.readouterr().err
+    assert "o-1 has not ended within" in said
+    assert "(--timeout): it waits for ReservationConfirmed" in said
+    assert watch(flow, "o-none", 0.1, as_json=True) == 1
+    assert "no message of it was read" in capsys.readouterr().err
+
+
+def test_a_live_story_is_only_of_its_order(flow: Any) -> None:
+    publish(flow, place_order(order_id="o-2"))
+    publish(flow, place_order())
+
+    with flow.follow(flow.places(["orders.events"]), from_beginning=True) as follower:
+        told = [(line.entry.type, line.entry.order_id) for line in narrate(follower, "o-1", 10)]
+
+    assert told == [("OrderPlaced", "o-1"), ("OrderCompleted", "o-1")]
+
+
+def test_asks_to_cancel_only_what_can_still_be_cancelled(flow: Any) -> None:
+    flow.stopped = {"inventory"}
+    publish(flow, place_order())
+    command = RequestCancellation(order_id="o-1", reason="changed my mind")
+
+    assert request_cancellation(flow, "o-1", command).topic == "orchestrator.commands"
+    flow.stopped = set()
+    flow.settle()
+
+    with pytest.raises(Mistake, match="o-1 cannot be cancelled: it is already cancelled"):
+        request_cancellation(flow, "o-1", command)
+    with pytest.raises(Mistake, match="no order 'o-9'"):
+        request_cancellation(flow, "o-9", command)
+
+
+def test_terms_of_an_order_from_outside_are_found_where_it_was_placed(flow: Any) -> None:
+    publish(flow, order_placed(lines=lines(bolt=1)))
+
+    (row,) = list_orders(flow, OrderFilter(), 10)
+
+    assert (row["status"], row["total"]) == ("completed", "2.50 EUR")
+
+
+def test_stock_is_folded_from_the_ledger_shelf_by_shelf(flow: Any) -> None:
+    publish(flow, place_order())
+
+    (row,) = levels(flow, StockFilter())
+
+    assert row == {"warehouse": "w-1", "sku": "bolt", "received": 10, "on_hand": 8, "reserved": 0, "dispatched": 2}
+    assert levels(flow, StockFilter(sku="nut")) == levels(flow, StockFilter(warehouse="w-2")) == []
+    facts: Callable[[], list[tuple[Any, ...]]] = lambda: [  # noqa: E731  said once, used twice
+        (row["fact"], row["sequence"], row["on_hand"], row["wrong"]) for row in audit(flow, StockFilter("w-1", "bolt"))
+    ]
+    assert facts() == [("StockReceived", 1, 10, None), ("StockReserved", 2, 8, None), ("StockDispatched", 3, 8, None)]

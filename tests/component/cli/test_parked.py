@@ -1,0 +1,125 @@
+"""Parked keys: what each waits for, and its head tried again or done without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cli.errors import Mistake
+from cli.operators import Operator
+from cli.orders import all_states
+from cli.parked import Filter, describe, discard_of, find_parked_keys, parked_key, retry_of, summary
+from cli.publishing import publish
+from cli.redrive import RedriveOptions, carry_out
+from cli.redrive_run import Pace
+from contracts import AttemptCharge, ProcessPayment
+from tests.support.order_messages import attempt_charge, place_order, process_payment
+
+
+@pytest.fixture
+def waiting(flow: Any) -> Any:
+    """A charge that is tried again by and by, with a command behind it."""
+    flow.gateway.available = False
+    publish(flow, place_order())
+    flow.settle()
+    flow.stopped = {"orchestrator"}
+    publish(flow, process_payment(attempt=2))
+    flow.settle()
+    return flow
+
+
+def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:
+    (parked,) = find_parked_keys(waiting, Filter())
+
+    row = summary(parked)
+
+    assert {name: row[name] for name in ("service", "key", "status", "depth", "head", "attempts", "error")} == {
+        "service": "payment",
+        "key": "o-1",
+        "status": "retrying",
+        "depth": 2,
+        "head": "AttemptCharge",
+        "attempts": 1,
+        "error": "RetryableError",
+    }
+    assert row["since"] < row["next_try"]
+    assert row["age_ms"] >= 0
+    assert row["waits_for"] is None
+
+
+def test_describes_the_records_in_the_order_in_which_they_will_be_handled(waiting: Any) -> None:
+    records = describe(parked_key(waiting, "o-1", None))["records"]
+
+    assert [(record["type"], record["fields"]["attempt"], record["edited"]) for record in records] == [
+        (AttemptCharge.__name__, 1, False),
+        (ProcessPayment.__name__, 2, False),
+    ]
+    assert records[0]["came_from"].startswith("payments.commands/")
+    assert records[0]["unreadable_because"] is None
+
+
+@pytest.mark.parametrize(
+    ("key_filter", "count"),
+    [
+        (Filter(service="payment", status="retrying", key="o-1"), 1),
+        (Filter(service="order"), 0),
+        (Filter(status="paused"), 0),
+        (Filter(key="o-2"), 0),
+    ],
+)
+def test_finds_what_all_filters_take(waiting: Any, key_filter: Filter, count: int) -> None:
+    assert len(find_parked_keys(waiting, key_filter)) == count
+
+
+def test_a_key_that_is_not_parked_is_a_mistake(waiting: Any) -> None:
+    with pytest.raises(Mistake, match="KEY: 'o-9' is not parked in payment; see `ensemble parked list`"):
+        parked_key(waiting, "o-9", "payment")
+    with pytest.raises(Mistake, match="KEY: 'o-9' is not parked; see"):
+        parked_key(waiting, "o-9", None)
+
+
+def test_oldest_keys_come_first(waiting: Any) -> None:
+    waiting.advance(1)
+    publish(waiting, attempt_charge(order_id="a-2"))
+    assert [parked.name for parked in find_parked_keys(waiting, Filter())] == ["o-1", "a-2"]
+
+
+def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
+    waiting: Any, operator: Operator, printed: Callable[[], Any]
+) -> None:
+    waiting.gateway.available = True
+    sent = retry_of(waiting, parked_key(waiting, "o-1", None), operator)
+
+    assert carry_out(waiting, [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True)) == 0
+
+    (row,) = printed()
+    assert (row["type"], row["outcome"]) == ("AttemptCharge", "succeeded")
+    assert row["place"].startswith("payments.commands/")
+    assert find_parked_keys(waiting, Filter()) == []
+    waiting.stopped = set()
+    assert all_states(waiting)["o-1"]["status"] == "completed"
+
+
+def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, operator: Operator) -> None:
+    waiting.advance(60)
+    parked = parked_key(waiting, "o-1", None)
+    assert summary(parked)["status"] == "dead_lettered"
+
+    sent = retry_of(waiting, parked, operator)
+
+    assert sent.place.startswith("payment.dead-letter/")
+    assert sent.operation.generation == 0
+
+
+def test_a_head_that_is_discarded_lets_the_next_one_go(
+    waiting: Any, operator: Operator, printed: Callable[[], Any]
+) -> None:
+    sent = discard_of(parked_key(waiting, "o-1", None), operator)
+
+    carry_out(waiting, [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True))
+
+    assert printed()[0]["outcome"] == "discarded"
+    (record,) = describe(parked_key(waiting, "o-1", None))["records"]
+    assert (record["type"], record["fields"]["attempt"]) == (AttemptCharge.__name__, 2)

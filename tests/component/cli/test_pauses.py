@@ -1,0 +1,131 @@
+"""Pauses of a step, a command type or a service: who knows of them, what they hold, and how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cli.errors import Mistake
+from cli.operators import Operator
+from cli.orders import all_states
+from cli.pause_commands import PauseOptions, pause, resume
+from cli.publishing import publish
+from cli.waves import Pace
+from cli.wide_pauses import list_pauses, wide_pause
+from tests.support.order_messages import place_order
+
+STEP = wide_pause("step", "reservation")
+
+
+@pytest.fixture
+def options(operator: Operator) -> PauseOptions:
+    return PauseOptions(operator, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
+
+
+def test_a_pause_is_acknowledged_by_every_partition_and_listed(
+    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+) -> None:
+    assert pause(flow, STEP, options) == 0
+
+    (service,) = printed()["services"]
+    assert (service["service"], service["acknowledged"], service["missing"]) == (
+        "orchestrator",
+        service["partitions"],
+        [],
+    )
+    (row,) = list_pauses(flow)
+    assert {name: row[name] for name in ("scope", "name", "by", "reason", "everywhere")} == {
+        "scope": "step",
+        "name": "reservation",
+        "by": "ann",
+        "reason": "mended",
+        "everywhere": True,
+    }
+
+
+def test_a_pause_that_a_service_has_not_read_says_where(
+    flow: Any, options: PauseOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow.stopped = {"payment"}
+
+    assert pause(flow, wide_pause("command", "ProcessPayment"), options) == 1
+
+    captured = capsys.readouterr()
+    assert "payment[0], payment[1]" in captured.err
+    assert "did not acknowledge within 0.5 s (--ack)" in captured.err
+    (row,) = list_pauses(flow)
+    assert row["everywhere"] is False
+    assert row["known_to"].keys() == {"orchestrator"}
+
+
+def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
+    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+) -> None:
+    pause(flow, STEP, options)
+    for name in ("o-1", "o-2", "o-3"):
+        publish(flow, place_order(order_id=name))
+    assert {state["paused_by"] for state in all_states(flow).values()} == {"step reservation"}
+    printed()
+
+    assert resume(flow, STEP, options) == 0
+
+    document = printed()
+    assert [len(wave["orders"]) for wave in document["waves"]] == [1, 2]
+    assert (document["lifted"], document["left_paused"]) == (True, [])
+    assert list_pauses(flow) == []
+    assert {state["status"] for state in all_states(flow).values()} == {"completed"}
+
+
+def test_a_probe_that_fails_leaves_the_step_paused(
+    flow: Any, options: PauseOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pause(flow, STEP, options)
+    for name in ("o-1", "o-2"):
+        publish(flow, place_order(order_id=name))
+    flow.settle()
+    printed()
+    flow.stopped = {"inventory"}
+
+    assert resume(flow, STEP, options) == 1
+
+    captured = capsys.readouterr()
+    assert '"lifted": false' in captured.out
+    assert "stopped: 1 of 1 (100%) failed or made no progress" in captured.err
+    assert list_pauses(flow)[0]["name"] == "reservation"
+
+
+def test_a_paused_service_is_told_together_with_those_that_send_to_it() -> None:
+    assert wide_pause("service", "shipping").services == ("shipping", "orchestrator")
+    assert wide_pause("command", "FulfilOrder").services == ("inventory", "orchestrator")
+    assert STEP.services == ("orchestrator",)
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        ("step", "STEP: no step 'x'; steps are payment, reservation, shipment"),
+        ("command", "TYPE: no command type 'x'"),
+        ("service", "NAME: no service 'x'; services are order, payment"),
+    ],
+)
+def test_a_name_that_nothing_has_is_a_mistake(scope: Any, message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        wide_pause(scope, "x")
+
+
+def test_commands_that_a_service_holds_go_on_once_its_pause_ends(
+    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+) -> None:
+    shipping = wide_pause("service", "shipping")
+    pause(flow, shipping, options)
+    publish(flow, place_order(shipping_speed="express"))
+    flow.settle()
+    assert all_states(flow)["o-1"]["status"] != "completed"
+    printed()
+
+    assert resume(flow, shipping, options) == 0
+
+    assert printed()["lifted"] is True
+    assert all_states(flow)["o-1"]["status"] == "completed"

@@ -1,0 +1,164 @@
+"""The order flow in memory with the methods of a `ClusterClient`, for the command line to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Self, TypeVar
+
+from cli.publishing import now
+from ensemble.clock import ManualClock
+from ensemble.kafka.client import ReceivedRecord, TopicPlace
+from ensemble.kafka.client.outbox import Promise
+from ensemble.messages import Headers
+from ensemble.messages.records import StoredRecord
+from ensemble.service import NOTES
+from ensemble.state import Output
+from tests.support.order_flow import OrderFlow
+
+T = TypeVar("T")
+
+
+class FlowInMemory:
+    """Whoever reads sees what the services have made of everything that was written before.
+
+    Timestamps follow the order of the log, a millisecond apart.
+    """
+
+    bootstrap_servers = "memory:9092"
+
+    def __init__(self) -> None:
+        self._began = now()
+        self.flow = OrderFlow(stock={"bolt": 10}, clock=ManualClock(self._began))
+        self.flow.topics.partitions[NOTES.name] = NOTES.partitions
+        self.gateway = self.flow.gateway
+        self._stopped: set[str] = set()
+
+    @property
+    def stopped(self) -> set[str]:
+        """Services that are down; assign others to stop and start them."""
+        return set(self._stopped)
+
+    @stopped.setter
+    def stopped(self, names: set[str]) -> None:
+        for name in names - self._stopped:
+            self.flow.stop(name)
+        for name in self._stopped - names:
+            self.flow.start(name)
+        self._stopped = set(names)
+
+    def wait_for(self, _: str, work: Callable[[float], T]) -> T:
+        return work(OutboxInMemory.limit_s)
+
+    def settle(self) -> None:
+        self.flow.run()
+
+    def advance(self, seconds: float) -> None:
+        self.flow.advance(seconds)
+
+    # -- a ClusterClient --------------------------------------------------------------------------------------------
+
+    def topics(self) -> dict[str, int]:
+        return dict(self.flow.topics.partitions)
+
+    def places(self, topics: Iterable[str]) -> list[TopicPlace]:
+        counts = self.topics()
+        return [(topic, partition) for topic in topics for partition in range(counts[topic])]
+
+    def read(self, places: Collection[TopicPlace], _: object = None) -> Iterator[ReceivedRecord]:
+        yield from self.written_since(0, places)
+
+    def written_since(self, number: int, places: Collection[TopicPlace]) -> list[ReceivedRecord]:
+        """Return the records of these places from this number of the log on."""
+        self.settle()
+        fresh = enumerate(self.flow.log[number:], number)
+        return [self._received(place, record) for place, record in fresh if _place_of(record) in places]
+
+    def follow(self, places: Collection[TopicPlace], *, from_beginning: bool = False) -> FollowerInMemory:
+        return FollowerInMemory(self, places, 0 if from_beginning else len(self.flow.log))
+
+    def outbox(self, _: str) -> OutboxInMemory:
+        return OutboxInMemory(self)
+
+    def writer(self) -> WriterInMemory:
+        return WriterInMemory(self)
+
+    def publish(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> tuple[int, int]:
+        record = self.flow.topics.append((topic, value, key, headers, -1))
+        return record.at_partition, record.at_offset
+
+    def write_together(self, records: Sequence[Output]) -> None:
+        for record in records:
+            self.flow.topics.append(record)
+
+    def _received(self, number: int, record: StoredRecord) -> ReceivedRecord:
+        pairs = tuple((name, text.encode() if isinstance(text, str) else text) for name, text in record.raw_headers)
+        headers = {name: value or b"" for name, value in pairs}
+        place = record.at_topic, record.at_partition, record.at_offset
+        return ReceivedRecord(*place, self._began + number, record.raw_key, record.raw_value, headers, pairs)
+
+
+class FollowerInMemory:
+    """What `ClusterClient.follow` returns."""
+
+    problem = ""
+
+    def __init__(self, cluster: FlowInMemory, places: Collection[TopicPlace], start: int) -> None:
+        self._cluster, self._places, self._read = cluster, places, start
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def has_caught_up(self) -> bool:
+        return self._read == len(self._cluster.flow.log)
+
+    def poll(self, _: float) -> list[ReceivedRecord]:
+        records = self._cluster.written_since(self._read, self._places)
+        self._read = len(self._cluster.flow.log)
+        return records
+
+    def read_to_end(self, _: float = 0.0) -> list[ReceivedRecord]:
+        return self.poll(0.0)
+
+
+class OutboxInMemory:
+    """What `ClusterClient.outbox` returns: it keeps every promise at once."""
+
+    limit_s = 1.0
+
+    def __init__(self, cluster: FlowInMemory) -> None:
+        self._cluster = cluster
+
+    def put(self, records: Sequence[Output]) -> list[Promise]:
+        return [self._written(record) for record in records]
+
+    def close(self) -> None: ...
+
+    def _written(self, output: Output) -> Promise:
+        record, promise = self._cluster.flow.topics.append(output), Promise()
+        promise.set_result((_place_of(record), record.at_offset))
+        return promise
+
+
+class WriterInMemory:
+    """What `ClusterClient.writer` returns."""
+
+    def __init__(self, cluster: FlowInMemory) -> None:
+        self._cluster = cluster
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def write(self, records: Sequence[Output]) -> list[tuple[TopicPlace, int]]:
+        written = [self._cluster.flow.topics.append(record) for record in records]
+        return [(_place_of(record), record.at_offset) for record in written]
+
+
+def _place_of(record: StoredRecord) -> TopicPlace:
+    return record.at_topic, record.at_partition
