@@ -34,5 +34,5 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8100
 VOLUME /data
-HEALTHCHECK --interval=5s --timeout=10s --start-period=600s --retries=3 CMD ["python", "-IS", "/app/healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=30s --start-period=600s --retries=12 CMD ["python", "-IS", "/app/healthcheck.py"]
 CMD ["python", "-m", "cli", "--help"]

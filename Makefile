@@ -6,7 +6,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers chaos mutants lint layers lifetimes asyncapi audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow chaos mutants lint layers lifetimes asyncapi audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -34,7 +34,10 @@ test-unit: venv ## Run the tests that need no broker
 	$(PYTHON_OF_VENV) -m pytest -n auto -m "unit or component" $(ARGS)
 
 test-containers: venv ## Run the tests that need a container engine: the image, compose, a broker in a container
-	$(PYTHON_OF_VENV) -m pytest tests/containers --kafka=containers $(ARGS)
+	$(PYTHON_OF_VENV) -m pytest tests/containers --ignore=tests/containers/test_slow_compose.py --kafka=containers $(ARGS)
+
+test-slow: ## Start compose on a quarter of a core, place an order and verify: from nothing, five to ten minutes
+	TESTS=tests/containers/test_slow_compose.py .ci/containers -s $(ARGS)
 
 chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 3000 --minutes 10 --seed 7 --kills 60")
 	$(PYTHON_OF_VENV) -m tests.chaos $(ARGS)

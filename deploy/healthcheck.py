@@ -15,7 +15,7 @@ def _token() -> dict[str, str]:
 
 def main(port: str = os.environ.get("ENSEMBLE_HTTP_PORT", "8100"), path: str = "/readyz") -> int:
     try:
-        connection = HTTPConnection("127.0.0.1", int(port), timeout=8)
+        connection = HTTPConnection("127.0.0.1", int(port), timeout=25)
         connection.request("GET", path, headers=_token())
         answer = connection.getresponse()
         sys.stdout.write(answer.read(1000).decode(errors="replace"))

@@ -40,6 +40,8 @@ class Stack:
 
     compose: list[str]
     environment: dict[str, str]
+    limit_s: float = LIMIT_S
+    """How long each step may take."""
 
     def address(self, what: str) -> str:
         """Where a published port is: KAFKA, REGISTRY, SANDBOX, PROMETHEUS."""
@@ -48,7 +50,7 @@ class Stack:
     def start(self) -> None:
         """Build and start; what did not come up tells why."""
         try:
-            self.run("up", "--detach", "--build", limit_s=BUILD_LIMIT_S)
+            self.run("up", "--detach", "--build", limit_s=max(BUILD_LIMIT_S, self.limit_s))
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.run('logs', '--no-color', '--tail', '15')}") from None
 
@@ -72,7 +74,7 @@ class Stack:
 
     def ensemble(self, *arguments: str) -> str:
         """Run the command line on the host, with no setting that names the cluster; return all that it said."""
-        done = _done([sys.executable, "-m", "cli", *arguments], self.environment, LIMIT_S)
+        done = _done([sys.executable, "-m", "cli", *arguments], self.environment, self.limit_s)
         return done.stdout + done.stderr
 
     def containers(self, service: str) -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ class Stack:
             states.update({name: [c["State"]["Health"]["Status"] for c in self.containers(name)] for name in services})
             return all(health and set(health) == {"healthy"} for health in states.values())
 
-        wait_until(healthy, lambda: f"all to be healthy: {states}; {self.run('logs', '--tail', '20')}")
+        wait_until(healthy, lambda: f"all to be healthy: {states}; {self.run('logs', '--tail', '20')}", self.limit_s)
 
     def crash(self, container: dict[str, Any]) -> None:
         """End its process as a fault would: from outside, so that the engine's restart policy has to see to it."""
@@ -106,10 +108,10 @@ class Stack:
 
 
 @contextmanager
-def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
+def running_stack(directory: Path, *more_files: str, limit_s: float = LIMIT_S) -> Iterator[Stack]:
     """Build, start, and take down again with all data."""
     files = [word for file in ("docker-compose.yml", *more_files) for word in ("-f", file)]
-    stack = Stack([*compose_command(), *files, "-p", PROJECT], _environment(directory))
+    stack = Stack([*compose_command(), *files, "-p", PROJECT], _environment(directory), limit_s)
     try:
         stack.start()
         stack.await_healthy("payment-sandbox", "schema-registry", *SERVICES)
@@ -118,8 +120,13 @@ def running_stack(directory: Path, *more_files: str) -> Iterator[Stack]:
         stack.run("--profile", "observability", "down", "--volumes", "--remove-orphans")
 
 
+def compose_services() -> list[str]:
+    """Return the names of what the compose file starts without a profile."""
+    return _output_of([*compose_command(), "config", "--services"], dict(os.environ), LIMIT_S).split()
+
+
 def remove_image() -> None:
-    """Build the image of this run; stacks share it, so it goes with the last of them."""
+    """Remove the image of this run; stacks share it, so it goes with the last of them."""
     _ran(["docker", "rmi", IMAGE], dict(os.environ), LIMIT_S)
 
 

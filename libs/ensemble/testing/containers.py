@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE: Final = "apache/kafka:4.3.1"
 STARTED: Final = b"Kafka Server started"
 
-_START_LIMIT_S: Final = 120.0
+_START_LIMIT_S: Final = 300.0
 _STEP_S: Final = 0.2
 _PORT: Final = 9092
 _LOOPBACK: Final = "127.0.0.1"
