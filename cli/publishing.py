@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
-from cli.connection import sources
+from cli.connection import say_waiting, sources
 from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import OversizedOutput
 from ensemble.kafka import Client, Outgoing, Receipt
 from ensemble.messages import Envelope, Message, type_headers
+from ensemble.waiting import wait_for
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -31,7 +34,8 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
     home = topic or CATALOGUE.homes(type(message))[0]
     try:
         with client_of(access) as client:
-            return access.wait_for("what was written", lambda _: client.write([Outgoing(message, topic=home.name)])[0])
+            write = partial(client.write, [Outgoing(message, topic=home.name)])
+            return wait_for(write, inf, lambda: "Kafka to acknowledge what was written", say_waiting)[0]
     except OversizedOutput as error:
         raise Mistake(str(error)) from None
 
