@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, TopicPlace
     from ensemble.state import Output
 
-EARLIEST, LATEST, CURRENT = "earliest", "latest", "current"
+EARLIEST, LATEST, CURRENT, STATE = "earliest", "latest", "current", "state"
+_BEFORE_STATE_MS: Final = 3_600_000
+"""A service may have been so far behind its inputs when it last wrote its state."""
 _KEY: Final = b"operator"
 
 
@@ -115,7 +117,11 @@ def plan_offsets(access: ClusterClient, target: Target) -> Plan:
             moves.append(_checked(Move(*place, before, int(offset), starts[place], ends[place])))
     if not moves:
         raise Mistake(f"--to {target.to}: group {target.service} has committed no offset there; give another --to")
-    return Plan(target, tuple(moves), _control(target, committed, {p for _, p in places}))
+    partitions = {partition for _, partition in places}
+    control = _control(target, committed, partitions)
+    if target.to == STATE:
+        control |= _control_by_state(access, target, partitions, committed)
+    return Plan(target, tuple(moves), control)
 
 
 def carry_out(access: ClusterClient, plan: Plan, operator: Operator) -> None:
@@ -156,9 +162,29 @@ def _targets(
         return {place: committed[place].offset for place in places if place in committed}
     if target.to in {EARLIEST, LATEST}:
         return dict.fromkeys(places, target.to)
+    if target.to == STATE:
+        return _by_state(access, target.service, places)
     if target.to.isdecimal():
         return dict.fromkeys(places, int(target.to))
     return dict(access.offsets_at(places, moment_ms(target.to, "--to", now())))
+
+
+def _by_state(access: ClusterClient, service: str, places: Sequence[TopicPlace]) -> dict[TopicPlace, int | str]:
+    """Return where each partition was read when its state was last written, or before; `earliest` without state."""
+    written = access.last_written(access.places(_changelogs_of(access, service)))
+    targets: dict[TopicPlace, int | str] = {}
+    for partition in {partition for _, partition in places}:
+        at = max((time for (_, other), time in written.items() if other == partition), default=None)
+        there = [place for place in places if place[1] == partition]
+        targets |= dict.fromkeys(there, EARLIEST) if at is None else access.offsets_at(there, at - _BEFORE_STATE_MS)
+    return targets
+
+
+def _changelogs_of(access: ClusterClient, service: str) -> list[str]:
+    """Return where the service's state lies; of one whose code is not here, what is named as changelogs are."""
+    if service in SERVICES:
+        return [topic.name for topic in SERVICES[service]().changelogs]
+    return [name for name in access.topics() if name.startswith(f"{service}.") and name.endswith("-changelog")]
 
 
 def _checked(move: Move) -> Move:
@@ -179,3 +205,13 @@ def _control(
             text = recorded.without([target.topic]).text() if recorded and target.topic else ""
             offsets[place] = CommittedOffset(committed[place].offset, text)
     return offsets
+
+
+def _control_by_state(
+    access: ClusterClient, target: Target, partitions: Collection[int], committed: Mapping[TopicPlace, Any]
+) -> dict[TopicPlace, CommittedOffset]:
+    """Return offsets for the control topic where it has none: or all that operators ever did would be done again."""
+    missing = [place for p in partitions if (place := (target.service + CONTROL, p)) not in committed]
+    starts = access.starts(missing)
+    by_state = _by_state(access, target.service, missing)
+    return {place: CommittedOffset(starts[place] if at == EARLIEST else int(at)) for place, at in by_state.items()}

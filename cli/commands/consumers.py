@@ -15,7 +15,10 @@ Service = Annotated[
     str, typer.Argument(metavar="SERVICE", help="Name of the service.", autocompletion=complete_service)
 ]
 To = Annotated[
-    str, typer.Option("--to", metavar="WHERE", help="earliest, latest, current, an offset, or a time (2h, 2026-01-31).")
+    str,
+    typer.Option(
+        "--to", metavar="WHERE", help="earliest, latest, current, state, an offset, or a time (2h, 2026-01-31)."
+    ),
 ]
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Only this input (default: all inputs).")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of --topic.")]

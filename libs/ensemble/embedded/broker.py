@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,13 +51,21 @@ class EmbeddedKafka:
     It stops with `stop`, when the `with` block ends, and when this process ends in whatever way. Its data stay, so the
     next start continues with them. Several brokers run side by side in directories of their own. With `security`
     clients have to log in, and may do what ACLs allow; a directory is secure from its first start on, or never.
+    `settings` are more of the broker's settings, as Kafka spells them.
     """
 
     def __init__(
-        self, directory: Path, cache: JarCache | None = None, heap: str = "512m", security: Security | None = None
+        self,
+        directory: Path,
+        cache: JarCache | None = None,
+        heap: str = "512m",
+        security: Security | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._layout, self._heap, self._security = Layout(directory.absolute()), heap, security
         self._cache = cache or JarCache(cache_directory(), pinned_jars())
+        self._settings = dict(settings or {})
         self._started: _Started | None = None
 
     def __enter__(self) -> Running:
@@ -152,6 +161,7 @@ class EmbeddedKafka:
             self._security.prepare()
             settings += self._security.settings(ports)
             properties.touch(mode=0o600)  # the administrator's password is in it
+        settings += "".join(f"{name}={value}\n" for name, value in self._settings.items())
         properties.write_text(settings, encoding="utf-8")
         self._layout.logging.write_bytes(LOGGING.read_bytes())
 

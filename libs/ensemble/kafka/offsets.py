@@ -61,6 +61,16 @@ def offsets_at(admin: AdminClient, places: Iterable[TopicPlace], at: int, timeou
     return {place: offset if offset >= 0 else ends[place] for place, offset in firsts.items()}
 
 
+def first_written(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: float) -> dict[TopicPlace, int]:
+    """Return when the first record of each partition was written (epoch milliseconds), as far as brokers tell it."""
+    return _times(admin, places, OffsetSpec.for_timestamp(0), timeout_s)
+
+
+def last_written(admin: AdminClient, places: Iterable[TopicPlace], timeout_s: float) -> dict[TopicPlace, int]:
+    """Return when the youngest record of each partition was written, like `first_written`."""
+    return _times(admin, places, OffsetSpec.max_timestamp(), timeout_s)  # type: ignore[no-untyped-call]  # the client's
+
+
 def request_offsets_at(admin: AdminClient, times: Mapping[TopicPlace, int], timeout_s: float) -> Answers:
     """Ask for the first offset of a time (epoch milliseconds) or later, without waiting; -1 where there is none."""
     specs = {TopicPartition(*place): OffsetSpec.for_timestamp(at) for place, at in times.items()}
@@ -104,6 +114,22 @@ def _attempts_s(timeout_s: float) -> Iterator[float]:
     while True:
         yield attempt_s
         attempt_s = min(2 * attempt_s, timeout_s, _LONGEST_ATTEMPT_S)
+
+
+def _times(
+    admin: AdminClient, places: Iterable[TopicPlace], spec: OffsetSpec, timeout_s: float
+) -> dict[TopicPlace, int]:
+    """Ask once, and leave out partitions without a record, or without an answer: they may be what is missing."""
+    answers = _request(admin, places, _Question(spec, IsolationLevel.READ_UNCOMMITTED), timeout_s)
+    times = {(place.topic, place.partition): _time_in(future, timeout_s) for place, future in answers.items()}
+    return {place: at for place, at in times.items() if at >= 0}
+
+
+def _time_in(answer: Future[Any], timeout_s: float) -> int:
+    try:
+        return int(answer.result(timeout_s).timestamp)
+    except (KafkaException, TimeoutError):
+        return -1
 
 
 def _request(admin: AdminClient, places: Iterable[TopicPlace], question: _Question, timeout_s: float) -> Answers:

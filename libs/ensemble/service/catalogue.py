@@ -51,7 +51,9 @@ class Topic:
             "max.message.bytes": str(self.max_bytes),
             "min.insync.replicas": str(max(1, replication - 1)),
         }
-        return entries | ({"retention.ms": str(retention_ms)} if self.cleanup == "delete" else {})
+        if self.cleanup == "compact":
+            return entries | {"message.timestamp.type": "LogAppendTime"}  # tells services the brokers' time
+        return entries | {"retention.ms": str(retention_ms)}
 
 
 @dataclass(frozen=True)

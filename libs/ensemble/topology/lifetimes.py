@@ -95,7 +95,7 @@ def in_words(seconds: float) -> str:
 
 
 def _broker_rows(broker: BrokerLifetimes) -> Iterator[Lifetime]:
-    then = "the service stops with LostState at its next start; `ensemble consumers set-offsets` sets them"
+    then = "the service stops with LostState at its next start; `ensemble consumers set-offsets --to state` sets them"
     yield Lifetime("offsets of a service that is stopped", broker.offsets_s, "broker: offsets.retention.minutes", then)
     then = "the next transaction is aborted once and done again"
     origin = "broker: transactional.id.expiration.ms"

@@ -203,3 +203,39 @@ def test_only_the_first_unread_record_is_skipped(cluster: Any, offset: int, word
     cluster.readable = [record_at(5), record_at(6), record_at(7)]
     with pytest.raises(Mistake, match=words):
         plan_skip(cluster, "kitchen", (*NEWS, offset))
+
+
+class RememberingCluster(ClusterInMemory):
+    """The same cluster, whose groups have lost their offsets; its state was last written at 09:00."""
+
+    at = 9 * 3_600_000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.committed = {}
+        self.asked: list[int] = []
+
+    def topics(self) -> dict[str, int]:
+        return {**super().topics(), "kitchen.dish-changelog": 1, "kitchenette.cup-changelog": 1}
+
+    def last_written(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return dict.fromkeys([place for place in places if place == ("kitchen.dish-changelog", 0)], self.at)
+
+    def offsets_at(self, places: Collection[TopicPlace], at: int) -> dict[TopicPlace, int]:
+        self.asked.append(at)
+        return {place: self.bounds[place][1] - 1 for place in places}
+
+
+def test_by_state_a_partition_is_read_from_an_hour_before_its_state_was_written() -> None:
+    """The control topic as well: without an offset, all that operators ever did would be carried out again."""
+    cluster: Any = RememberingCluster()
+    plan = plan_offsets(cluster, target("state", "kitchen.news"))
+    assert (set(cluster.asked), plan.moves[0].offset) == ({cluster.at - 3_600_000}, 8)
+    assert plan.control == {CONTROL: CommittedOffset(1)}
+
+
+def test_by_state_a_partition_without_state_is_read_from_its_beginning() -> None:
+    cluster: Any = RememberingCluster()
+    cluster.last_written = lambda _: {}
+    plan = plan_offsets(cluster, target("state", "kitchen.news"))
+    assert (plan.moves[0].offset, plan.control) == (0, {CONTROL: CommittedOffset(0)})

@@ -83,7 +83,7 @@ class Logs:
             answer.set_exception(KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE)))
         else:
             bounds = self.bounds.get((place.topic, place.partition), (0, 1000))
-            answer.set_result(SimpleNamespace(offset=bounds[spec == LATEST]))
+            answer.set_result(SimpleNamespace(offset=bounds[spec == LATEST], timestamp=-1))
         return answer
 
 
@@ -160,7 +160,7 @@ def test_a_log_emptied_behind_the_last_record_that_was_read_has_lost_nothing() -
     [
         ((8, 20), "offsets 7 to 7 were removed before they were read"),
         ((9, 9), "offsets 7 to 8 were removed before they were read; the log starts at 9"),
-        ((0, 6), "the log ends at 6, before the committed offset 7"),
+        ((0, 6), "it ends at 6, before the committed offset 7"),
     ],
     ids=["more to read", "more than a marker", "truncated"],
 )

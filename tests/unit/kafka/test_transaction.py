@@ -239,3 +239,40 @@ def test_who_has_its_slot_still_aborts(newer: str | KafkaException, after_s: flo
     assert slot.commit(after_s) is Outcome.ABORTED
     assert slot.calls[-1] == "abort_transaction"
     assert ("is there a newer one?" in slot.calls) == (after_s > 10)
+
+
+def test_a_producer_whose_id_the_broker_has_forgotten_is_replaced() -> None:
+    """An abort would leave the client with the same id, and the next transaction with the same answer."""
+    slot = Slot(send_offsets_to_transaction=[error(KafkaError.INVALID_PRODUCER_ID_MAPPING, txn_requires_abort=True)])
+    assert slot.commit() is Outcome.ABORTED
+    assert not slot.transactions.is_open
+    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.commit() is Outcome.COMMITTED
+
+
+class Recorder(ScriptedProducer):
+    """Keeps what is produced, and succeeds."""
+
+    def __init__(self) -> None:
+        super().__init__(defaultdict(list), [])
+        self.produced: list[tuple[Any, ...]] = []
+
+    def produce(self, *record: Any) -> None:
+        self.produced.append(record)
+
+
+def test_all_records_of_a_transaction_carry_the_brokers_time_and_the_first_of_the_state_is_reported() -> None:
+    producer: Any = Recorder()
+    transactions = Transactions(
+        config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
+        timeout_s=0.2,
+        rivals=Slot(),
+        make_producer=lambda _: producer,
+        on_state=lambda *_: None,
+        stamp=lambda: 1_750_000_000_000,
+    )
+    transactions.open(lambda: False, LIMIT_S)
+    changes = [("shop.changelog", 0, [(b"a", b"1"), (b"b", None)])]
+    transactions.commit(Work([("shop.events", b"value", b"key", [], 0)], changes, OFFSETS, group=None))
+    assert [record[6] for record in producer.produced] == [1_750_000_000_000] * 3
+    assert [record[4] is not None for record in producer.produced] == [False, True, False]

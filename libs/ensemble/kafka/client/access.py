@@ -21,7 +21,7 @@ from ensemble.kafka.client.outbox import Outbox
 from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.offsets import high_watermarks, low_watermarks, offsets_at, stable_ends
+from ensemble.kafka.offsets import high_watermarks, last_written, low_watermarks, offsets_at, stable_ends
 from ensemble.kafka.reading import Reader
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.messages.records import Headers
@@ -90,6 +90,10 @@ class ClusterClient:
     def offsets_at(self, places: Collection[TopicPlace], at: int) -> dict[TopicPlace, int]:
         """Return the first offset of each partition whose record is of `at` (epoch ms) or later, or the end."""
         return self.ask("offsets", lambda: offsets_at(self.admin, places, at, self.limit_s))
+
+    def last_written(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        """Return when the youngest record of each partition that has one was written (epoch milliseconds)."""
+        return self.ask("when records were written", lambda: last_written(self.admin, places, self.limit_s))
 
     def read(self, places: Collection[TopicPlace], on_read: OnRead | None = None) -> Iterator[ReceivedRecord]:
         """Yield every committed record of these partitions up to their present ends, each partition's in order.

@@ -338,12 +338,13 @@ class Assignment:
 
     def _check_offsets_exist(self, task: PartitionTask) -> None:
         if task.holds_state and not self._had_offsets.get(task.partition, False):
-            group = self._plan.service.name
+            group, inputs = self._plan.service.name, [topic.name for topic in self._plan.service.inputs]
+            commands = [f"ensemble consumers set-offsets {group} --topic {name} --to state" for name in inputs]
             raise LostState(
                 f"partition {task.partition} has state in its changelogs, but group {group!r} has no committed "
                 "offsets: they were deleted, or expired while it had no members. Starting from the beginning would do "
-                "everything twice; set the group's offsets, then start again: "
-                f"ensemble consumers set-offsets {group} --to TIME, from when it last committed"
+                "everything twice; read again from shortly before the state was last written, then start again: "
+                f"{'; '.join(commands)}"
             )
 
 

@@ -9,8 +9,9 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from ensemble.clock import rfc3339
 from ensemble.errors import LostState
-from ensemble.kafka.offsets import high_watermarks, low_watermarks
+from ensemble.kafka.offsets import first_written, high_watermarks, low_watermarks
 from ensemble.kafka.records import TopicPlace
 
 log = structlog.get_logger()
@@ -68,6 +69,8 @@ class CommittedOffsets:
 
     def _require_unread(self, losses: Mapping[TopicPlace, str]) -> None:
         if real := {place: loss for place, loss in losses.items() if loss}:
+            for place, at in first_written(self._admin, real, _TIMEOUT_S).items():
+                real[place] += f", with a record of {rfc3339(at)}"
             raise LostState(_describe(self._group, real))
 
     def _advanced(self, place: TopicPlace, offset: int, bounds: LogBounds) -> int:
@@ -87,7 +90,7 @@ def _bounds_of(admin: AdminClient, places: Iterable[TopicPlace]) -> dict[TopicPl
 
 def _loss_at(committed: int, bounds: LogBounds, *, is_passable: bool) -> str:
     if committed > bounds.end:
-        return f"the log ends at {bounds.end}, before the committed offset {committed}: it was truncated or made anew"
+        return f"the log was truncated or made anew: it ends at {bounds.end}, before the committed offset {committed}"
     if committed < bounds.start and not (is_passable and bounds.is_emptied_at_a_marker(committed)):
         gone = f"offsets {committed} to {bounds.start - 1} were removed before they were read"
         return f"{gone}; the log starts at {bounds.start}"

@@ -7,7 +7,7 @@ load.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -19,12 +19,13 @@ from ensemble.engine.async_calls import first_finished
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.cycle import BatchCycle, Interruption
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import FatalError, SchemasUnavailable, Stopped, StuckInput
+from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.records import TopicPlace, describe_place, place_of
 from ensemble.kafka.worker.assignment import Assignment
+from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.call_loop import CallLoop
 from ensemble.kafka.worker.clock_skew import ClockSkew
 from ensemble.kafka.worker.consumer import ConsumerPoller, split_by
@@ -35,19 +36,23 @@ from ensemble.kafka.worker.fetch_problems import FetchProblems, topic_exists
 from ensemble.kafka.worker.gauges import Gauges
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.last_write import describe_last_write
 from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
 from ensemble.kafka.worker.restore import Restoration
-from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
+from ensemble.kafka.worker.transaction import Changes, Outcome, Transactions, Work, describe, is_unacceptable
 from ensemble.kafka.worker.wakeups import Wakeups
 from ensemble.messages.records import ConsumedRecord
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.settings import RuntimeSettings
+from ensemble.state.store import Change
 
 log = structlog.get_logger()
 
 _ABORT_PAUSE_S = 0.02
 _BATCH_BYTES = 32_000_000
 """Inputs and outputs of a batch beyond that could take longer to write than a transaction may take."""
+_TIME_PROBE: Change = (b"time", None)
+"""A tombstone of no state: its acknowledgement says what time it is."""
 _CALLS_WAIT_S = 0.01
 """Between two polls, calls in flight are run for so long."""
 _DEFER_PAUSE_S = 0.05
@@ -67,6 +72,8 @@ class Loop:
         self.heartbeat = Heartbeat()
         self._crash = crash_points(settings.crash_at, settings.freeze_at)
         explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
+        self._broker_clock = plan.clock if isinstance(plan.clock, BrokerClock) else BrokerClock(plan.clock)
+        self._sent_after = self._broker_clock.start_write()
         self._transactions = Transactions(
             config=clients.producer,
             timeout_s=settings.commit_timeout_s,
@@ -75,6 +82,8 @@ class Loop:
             ),
             ledger_topics=[topic.name for topic in plan.service.ledgers],
             on_ledger=self._on_ledger,
+            on_state=self._on_state,
+            stamp=self._broker_clock.stamp,
             explain=explain,
             reached=self._reached,
         )
@@ -146,7 +155,7 @@ class Loop:
     @property
     def note(self) -> str:
         """Return what an operator should know of a process that is ready all the same."""
-        return self._skew.describe()
+        return self._broker_clock.describe() or self._skew.describe()
 
     def _stuck_s(self) -> float:
         stuck_s = self._progress.stuck_s(self._assignment.running)
@@ -174,6 +183,9 @@ class Loop:
                 self._poller.subscribe(list(self._plan.inputs))
             while not self._stopping:
                 self._turn()
+        except LostState as error:
+            self._assignment.abandon()
+            raise LostState(f"{error}. {describe_last_write(self._clients.admin, self._plan.service)}") from error
         except BaseException:
             self._assignment.abandon()  # or leaving the group would commit the offsets of a batch that is half done
             raise
@@ -198,7 +210,8 @@ class Loop:
         self._gate.pass_markers(self._assignment.running)
         self._end_batch(started_at)
         self._poller.resume_possible()
-        self._gauges.sample(len(self._poller.stopped), self._stuck_s(), self._skew.current_ms / 1000)
+        skew_ms = max(self._skew.current_ms, abs(self._broker_clock.skew_ms))
+        self._gauges.sample(len(self._poller.stopped), self._stuck_s(), skew_ms / 1000)
 
     def _poll(self, wait_s: float) -> Sequence[Message]:
         """Return the records of the next batch, and have the consumer read the others again."""
@@ -299,26 +312,35 @@ class Loop:
         for task in tasks:
             task.commit()
 
-    def _commit(self, tasks: list[PartitionTask], culprit: Callable[[], Culprit | None] = lambda: None) -> bool:
+    def _commit(
+        self,
+        tasks: list[PartitionTask],
+        culprit: Callable[[], Culprit | None] = lambda: None,
+        probes: Iterable[Changes] = (),
+    ) -> bool:
         """Commit what these tasks did in one transaction. Return whether it took effect; if not, the batch is gone.
 
         `culprit` names the record that is to blame for a failure.
         """
         starts, moved = _places(tasks, PartitionTask.starts), _moved(tasks)
         with self.heartbeat.during("committing a batch", self._settings.commit_timeout_s):
-            outcome = self._transactions.commit(self._work(tasks))
+            self._sent_after = self._broker_clock.start_write()
+            outcome = self._transactions.commit(self._work(tasks, probes))
         if outcome is Outcome.COMMITTED or (outcome is Outcome.UNKNOWN and self._resolve(tasks)):
             self._progress.commit(moved)
             return True
         if outcome is Outcome.ABORTED:
             self._assignment.rewind()
+            self._reopen_if_discarded()
         self._note_failure(starts or {(TIMERS, task.partition): 0 for task in tasks}, culprit)
         return False
 
-    def _work(self, tasks: list[PartitionTask]) -> Work:
+    def _work(self, tasks: list[PartitionTask], probes: Iterable[Changes]) -> Work:
         return Work(
             outputs=chain.from_iterable(task.outputs for task in tasks),
-            changes=((topic, task.partition, changes) for task in tasks for topic, changes in task.changes()),
+            changes=chain(
+                probes, ((topic, task.partition, changes) for task in tasks for topic, changes in task.changes())
+            ),
             offsets=[
                 TopicPartition(topic, task.partition, offset, self._assignment.identity.metadata(topic, task.partition))
                 for task in tasks
@@ -346,6 +368,13 @@ class Loop:
         if self._alone is not None and is_unacceptable(self._transactions.problem):
             return _blame(self._alone, self._last_failure)
         return None
+
+    def _reopen_if_discarded(self) -> None:
+        """Start a new producer for one whose ids the broker has forgotten."""
+        if not self._transactions.is_open:
+            with self.heartbeat.during("taking the slot again", self._settings.restore_timeout_s):
+                if not self._transactions.reopen(self._give_up, self._settings.restore_timeout_s):
+                    self._assignment.abandon()  # stopped: the next process has a producer of its own
 
     def _resolve(self, tasks: list[PartitionTask]) -> bool:
         """Return whether the transaction that a new producer settles was committed. If not, or in doubt, restore."""
@@ -395,12 +424,16 @@ class Loop:
             self._restoration = None
 
     def _prove_slot(self, tasks: list[PartitionTask]) -> None:
-        """Commit a transaction after each assignment, which fences an idle older process with the same slot."""
+        """Commit a transaction after each assignment, which fences an idle older process with the same slot.
+
+        Its acknowledgement tells the brokers' time before anything is judged by it.
+        """
         if self._assignment.membership.needs_new_producer():
             with self.heartbeat.during("taking the slot again", self._settings.restore_timeout_s):
                 self._transactions.reopen(self._give_up, self._settings.restore_timeout_s)
         self._poller.capture_group()
-        if tasks and not self._stopping and self._commit(tasks):
+        probes = [(self._plan.service.parked.name, task.partition, [_TIME_PROBE]) for task in tasks]
+        if tasks and not self._stopping and self._commit(tasks, probes=probes):
             self._fold(tasks)
 
     # -- leaving --------------------------------------------------------------------------------------------------
@@ -421,6 +454,11 @@ class Loop:
             self._poller.consumer.close()
         self._transactions.close()
         self._calls.close()
+
+    def _on_state(self, error: KafkaError | None, record: Message) -> None:
+        """Note when the broker has taken a record of a changelog."""
+        if error is None:
+            self._broker_clock.note(place_of(record), record.timestamp(), self._sent_after)
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
         """Note that a fact has reached the ledger: all facts known now lie before the next offset."""

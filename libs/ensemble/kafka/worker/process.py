@@ -39,6 +39,7 @@ from ensemble.kafka.client_config import Clients
 from ensemble.kafka.connection import connect
 from ensemble.kafka.errors import client_error
 from ensemble.kafka.registry.sources import schema_sources
+from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
 from ensemble.kafka.worker.stopping import stop_on_signals
@@ -114,7 +115,7 @@ def _run_service(service: Service, status: ProcessStatus, given: Settings | None
         settings = settings.model_copy(update={"instance_id": slot.name})
         limits = _limits(service, settings)
         _serve_health(service, settings, status)
-        plan = _await_schemas(lambda: compile_service(service, SystemClock(), limits, sources), status)
+        plan = _await_schemas(lambda: compile_service(service, BrokerClock(SystemClock()), limits, sources), status)
         status.loop = loop_of(plan, settings, kafka, status.metrics, on_wait=status.wait) if plan else None
     except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
@@ -199,11 +200,11 @@ def make_loop(
     clock: Clock | None = None,
     metrics: LoopMetrics | None = None,
 ) -> Loop:
-    """Return a loop for `service`, on the machine's clock and with metrics of its own unless others are passed.
+    """Return a loop for `service`, on the brokers' clock and with metrics of its own unless others are passed.
 
     Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
-    plan = compile_service(service, clock or SystemClock(), _limits(service, settings))
+    plan = compile_service(service, clock or BrokerClock(SystemClock()), _limits(service, settings))
     return loop_of(plan, settings, kafka, metrics)
 
 

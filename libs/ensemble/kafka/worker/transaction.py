@@ -40,13 +40,13 @@ _UNACCEPTABLE: Final = frozenset(
     }
 )
 """Errors of a record that will be refused however often it is written."""
+_FORGOTTEN: Final = KafkaError.INVALID_PRODUCER_ID_MAPPING
+"""The broker no longer knows the transactional id, which had no transaction for days."""
 _RETRY_PAUSE_S: Final = 0.05
 _INIT_S: Final = 1.0
 """`init_transactions` is called for so long at once: it goes on where it was when it is called again."""
 _GRACE_S: Final = 1.0
 """A call is abandoned so long after its own timeout."""
-_NOW: Final = 0
-"""The timestamp of a record that has the client take the time."""
 
 
 class Outcome(Enum):
@@ -80,13 +80,16 @@ def is_unacceptable(problem: KafkaError | None) -> bool:
     return problem is not None and problem.code() in _UNACCEPTABLE
 
 
+Changes = tuple[str, int, Sequence[Change]]
+"""Changelog records of one partition: topic, partition, records."""
+
+
 @dataclass(frozen=True)
 class Work:
     """Everything that one transaction holds."""
 
     outputs: Iterable[Output]
-    changes: Iterable[tuple[str, int, Sequence[Change]]]
-    """Changelog records, by topic and partition."""
+    changes: Iterable[Changes]
     offsets: list[TopicPartition]
     group: Any
     """The group metadata captured at the batch's poll."""
@@ -103,16 +106,22 @@ class Transactions:
         rivals: SlotRivals,
         ledger_topics: Collection[str] = (),
         on_ledger: Callable[[KafkaError | None, Message], None] | None = None,
+        on_state: Callable[[KafkaError | None, Message], None] | None = None,
+        stamp: Callable[[], int] = int,
         explain: Callable[[KafkaError], str] = KafkaError.str,
         reached: Reached = nothing_happens,
         make_producer: Callable[[dict[str, Any]], Producer] = Producer,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open no producer yet. `explain` words a refusal; `on_ledger` is called for each fact on `ledger_topics`."""
+        """Open no producer yet. `explain` words a refusal; `on_ledger` is called for each fact on `ledger_topics`.
+
+        `on_state` is called for the first changelog record of each transaction. `stamp` returns the time to write on a
+        transaction's records (epoch milliseconds), 0 for the client's.
+        """
         self._config, self._timeout_s, self._rivals = config, timeout_s, rivals
         self._make_producer, self._now, self._began_at = make_producer, now, 0.0
-        self._ledger_topics, self._on_ledger = frozenset(ledger_topics), on_ledger
-        self._explain, self._reached = explain, reached
+        self._ledger_topics, self._on_ledger, self._on_state = frozenset(ledger_topics), on_ledger, on_state
+        self._explain, self._reached, self._stamp = explain, reached, stamp
         self._slot = str(config["transactional.id"])
         self._longest_s = config["transaction.timeout.ms"] / 1000
         self._producer: Producer | None = None
@@ -192,6 +201,11 @@ class Transactions:
         self._reached("after-commit")
         return Outcome.COMMITTED
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a producer; without one, `reopen` makes a new one."""
+        return self._producer is not None
+
     def close(self) -> None:
         """Discard the producer and stop the thread of bounded calls."""
         self._discard()
@@ -203,19 +217,21 @@ class Transactions:
         return self._producer
 
     def _produce(self, producer: Producer, work: Work) -> None:
-        produce, ledgers = producer.produce, self._ledger_topics
+        produce, ledgers, stamp = producer.produce, self._ledger_topics, self._stamp()
         for topic, value, key, headers, partition in work.outputs:
             report = self._on_ledger if topic in ledgers else None
             try:
-                produce(topic, value, key, partition, report, None, _NOW, headers)
+                produce(topic, value, key, partition, report, None, stamp, headers)
             except BufferError:
-                self._produce_when_possible(producer, topic, value, key, partition, report, None, _NOW, headers)
+                self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp, headers)
+        report = self._on_state
         for topic, partition, changes in work.changes:
             for key, value in changes:
                 try:
-                    produce(topic, value, key, partition)
+                    produce(topic, value, key, partition, report, None, stamp)
                 except BufferError:
-                    self._produce_when_possible(producer, topic, value, key, partition)
+                    self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp)
+                report = None
 
     def _produce_when_possible(self, producer: Producer, *record: Any) -> None:
         """Write a record that the client's full buffer had no space for, once the broker has taken others."""
@@ -243,6 +259,9 @@ class Transactions:
         """Abort, or let a new producer's start abort: before the commit call nothing can have taken effect."""
         reason = self._judge(error)
         log.warning("transaction.aborted", reason=describe(reason), slot=self._slot)
+        if reason.code() == _FORGOTTEN:
+            self._discard()  # the client keeps an id that the broker has forgotten, if only offsets were to be sent
+            return Outcome.ABORTED
         if not (reason.txn_requires_abort() or is_unacceptable(reason)):
             self._discard()
             return Outcome.UNKNOWN
