@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
+from ensemble import OUTSIDE, Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
 from ensemble.testing import ServiceTestDriver
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
@@ -37,10 +37,9 @@ class Barista:
 
 CATALOGUE = Catalogue(
     topics=(
-        Topic("cafe-counter.events", "counter", key="cup", messages=(CoffeeOrdered,), external=True),
+        Topic("cafe-counter.events", OUTSIDE, key="cup", messages=(CoffeeOrdered,)),
         Topic("cafe-bar.events", "barista", key="cup", messages=(CoffeeServed,)),
     ),
-    sent_from_outside=frozenset({CoffeeOrdered}),
     read_outside={CoffeeServed: "for the guest"},
 )
 SERVICE = Service("barista", CATALOGUE, roles=[Barista])

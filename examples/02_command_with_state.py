@@ -48,7 +48,8 @@ class LoyaltyDesk:
 
 COMMANDS = Topic("cafe-loyalty.commands", "loyalty", key="card", messages=(StampCard,), external=True)
 EVENTS = Topic("cafe-loyalty.events", "loyalty", key="card", messages=(FreeCoffeeEarned,))
-SERVICE = Service("loyalty", Catalogue((COMMANDS, EVENTS)), roles=[LoyaltyDesk], stores=[state_store(Card)])
+CATALOGUE = Catalogue((COMMANDS, EVENTS), frozenset({StampCard}), {FreeCoffeeEarned: "for the guest"})
+SERVICE = Service("loyalty", CATALOGUE, roles=[LoyaltyDesk], stores=[state_store(Card)])
 INPUTS = (StampCard(card="ada"),) * 12
 
 if __name__ == "__main__":

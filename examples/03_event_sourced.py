@@ -48,8 +48,9 @@ class Grinder:
 COMMANDS = Topic("cafe-grinder.commands", "grinder", key="hopper", messages=(AddBeans, GrindBeans), external=True)
 EVENTS = Topic("cafe-grinder.events", "grinder", key="hopper", messages=(HopperTooLow,))
 LEDGER = Topic("cafe-grinder.ledger", "grinder", "hopper", (BeansAdded, BeansGround), retention=None)
+CATALOGUE = Catalogue((COMMANDS, EVENTS, LEDGER), frozenset(COMMANDS.messages), {HopperTooLow: "for the barista"})
 HOPPERS = event_sourced(Hopper, LEDGER, entries={"levels": HopperLevel})
-SERVICE = Service("grinder", Catalogue((COMMANDS, EVENTS, LEDGER)), roles=[Grinder], stores=[HOPPERS])
+SERVICE = Service("grinder", CATALOGUE, roles=[Grinder], stores=[HOPPERS])
 INPUTS = (AddBeans(hopper="dark", grams=40), *(GrindBeans(hopper="dark", grams=18),) * 3)
 
 if __name__ == "__main__":

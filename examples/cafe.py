@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ensemble import Catalogue, SchemaSet, Topic, messages
+from ensemble import OUTSIDE, Catalogue, SchemaSet, Topic, messages
 from ensemble.messages import Int32, Int64, Millis
 from ensemble.saga import SagaProgress
 
@@ -112,8 +112,7 @@ CateringCommand = ReserveBeans | ReleaseBeans | BookVan
 CATERING_EVENTS = (CateringOrdered, BeansReserved, BeansReleased, VanBooked, VanRefused)
 CATERING_CATALOGUE = Catalogue(
     topics=(
-        Topic("cafe-catering.events", "others", key="party", messages=CATERING_EVENTS, external=True),
-        Topic("cafe-catering.commands", "others", key="party", messages=(ReserveBeans, ReleaseBeans, BookVan)),
+        Topic("cafe-catering.events", OUTSIDE, key="party", messages=CATERING_EVENTS),
+        Topic("cafe-catering.commands", OUTSIDE, key="party", messages=(ReserveBeans, ReleaseBeans, BookVan)),
     ),
-    sent_from_outside=frozenset(CATERING_EVENTS),
 )

@@ -7,7 +7,7 @@ from ensemble.messages.schema_set import SchemaSet
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga.table import IRREVERSIBLE, NO_EFFECT, Saga, Step, Undo
-from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.catalogue import OUTSIDE, Catalogue, Topic
 from ensemble.service.ports import (
     Clock,
     CommandBus,
@@ -27,6 +27,7 @@ from ensemble.service.stores import event_log, event_sourced, state_store
 __all__ = [
     "IRREVERSIBLE",
     "NO_EFFECT",
+    "OUTSIDE",
     "Catalogue",
     "Clock",
     "Command",

@@ -1,6 +1,6 @@
 """Holds what the author of a service declares: topics, roles with their handlers, ports and stores."""
 
-from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, CommandFailure, Topic
+from ensemble.service.catalogue import MAX_RECORD_BYTES, OUTSIDE, Catalogue, CommandFailure, Topic
 from ensemble.service.ports import (
     Clock,
     CommandBus,
@@ -21,6 +21,7 @@ from ensemble.service.topics import NOTES
 __all__ = [
     "MAX_RECORD_BYTES",
     "NOTES",
+    "OUTSIDE",
     "Catalogue",
     "Clock",
     "CommandBus",

@@ -11,19 +11,25 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from math import inf
-from typing import Literal
+from typing import Final, Literal
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command, Event, Message
 
 Cleanup = Literal["delete", "compact"]
+OUTSIDE: Final = "outside"
+"""The owner of a topic that belongs to another system: it writes the events there, and carries out the commands."""
 MAX_RECORD_BYTES = 1_000_000
 """The largest value a handler may emit; Kafka's own limit leaves room for key and headers."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. `key` is the field of each message that is its record key; `owner` the service that owns the topic."""
+    """One topic. `key` is the field of each message that is its record key; `owner` the service that owns the topic.
+
+    `owner=OUTSIDE` says all there is to say about a topic of another system: nobody here has to send its events, handle
+    its commands or drop duplicates by a setting of its own.
+    """
 
     name: str
     owner: str
@@ -35,6 +41,11 @@ class Topic:
     external: bool = False
     """Other systems may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
     max_bytes: int = 1_048_576
+
+    def __post_init__(self) -> None:
+        """Expect duplicates of what another system writes."""
+        if self.owner == OUTSIDE and any(issubclass(message, Event) for message in self.messages):
+            object.__setattr__(self, "external", True)
 
     @property
     def lifetime_s(self) -> float:
@@ -71,6 +82,14 @@ class Catalogue:
     """The commands whose failure a saga hears, each with the one of the saga's own that it is told as: itself, or the
     one that it stands behind. Only for these may a policy say `compensate`.
     """
+
+    def __post_init__(self) -> None:
+        """Count the events on topics of other systems as sent from outside, and the commands there as read outside."""
+        messages = {message for topic in self.topics if topic.owner == OUTSIDE for message in topic.messages}
+        events = {message for message in messages if issubclass(message, Event)}
+        read = dict.fromkeys(messages - events, "carried out by another system")
+        object.__setattr__(self, "sent_from_outside", self.sent_from_outside | events)
+        object.__setattr__(self, "read_outside", {**read, **self.read_outside})
 
     @cached_property
     def _homes(self) -> dict[type[Message], tuple[Topic, ...]]:

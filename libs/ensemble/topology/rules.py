@@ -13,7 +13,7 @@ from ensemble.errors import ConfigurationError, Problem
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.policies.saga import SagaPolicies
 from ensemble.saga import Saga, check_saga, commands_heard_of
-from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.catalogue import OUTSIDE, Catalogue, Topic
 from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service
 from ensemble.service.topics import failure_event, failure_topics
@@ -130,7 +130,7 @@ def _ownership_faults(command: type[Message], services: list[Service], homes: li
     home = homes[0]
     if len(homes) > 1:
         yield f"is on {', '.join(topic.name for topic in homes)}; a command has one topic, keep it on its owner's"
-    if not services:
+    if not services and home.owner != OUTSIDE:
         yield f"has no handler; give a role of service {home.owner} a method with @handles({command.__name__})"
     if len(services) > 1:
         names = " and ".join(service.name for service in services)
@@ -261,8 +261,8 @@ def topic_has_one_owner(declarations: Declarations) -> Iterator[Problem]:
     """Require a declared service as the owner of each topic, and no other service's state on it."""
     names = {service.name for service in declarations.services}
     for topic in declarations.catalogue.topics:
-        if topic.owner not in names:
-            reason = f"belongs to {topic.owner}, but there is no such service; add it, or name another owner"
+        if topic.owner not in names | {OUTSIDE}:
+            reason = f"belongs to {topic.owner}, but there is no such service; add it, or take owner=OUTSIDE"
             yield Problem(topic.name, reason, "topic")
         for service in dict.fromkeys([*declarations.ledger_services(topic), *declarations.changelog_services(topic)]):
             if service != topic.owner:

@@ -1,8 +1,11 @@
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from ensemble.topology.rules import check_topology
 
 CHECKOUT = Path(__file__).parents[3]
 EXAMPLES = sorted((CHECKOUT / "examples").glob("0*.py"))
@@ -42,7 +45,13 @@ def test_the_example_of_a_flow_counts_each_coffee_once_although_a_service_dies()
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_read_in_a_minute(path: Path) -> None:
-    assert len(path.read_text().splitlines()) < 60
+    assert len(path.read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_keeps_the_rules_of_a_topology(path: Path) -> None:
+    service = import_module(f"examples.{path.stem}").SERVICE
+    assert [str(problem) for problem in check_topology([service], service.catalogue)] == []
 
 
 def test_a_name_that_is_no_example_is_answered_with_the_names_there_are() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from ensemble import Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
+from ensemble import OUTSIDE, Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
 from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga import Saga, Step, Undo
@@ -204,10 +204,28 @@ def test_a_topic_without_its_owner_is_told() -> None:
     problems = problems_of(with_topic("courier.events", owner="post"))
     assert (
         Problem(
-            "courier.events", "belongs to post, but there is no such service; add it, or name another owner", "topic"
+            "courier.events", "belongs to post, but there is no such service; add it, or take owner=OUTSIDE", "topic"
         )
         in problems
     )
+
+
+@dataclass(frozen=True)
+class Payer:
+    commands: CommandBus[s.Carry]
+
+    @reacts_to(s.Bought)
+    def pay(self, event: s.Bought) -> None: ...
+
+
+def test_a_topic_of_another_system_needs_no_service_here() -> None:
+    """It sends the events there, perhaps twice, and carries out the commands."""
+    events = Topic("bank.events", OUTSIDE, "order_id", (s.Bought,))
+    commands = Topic("bank.commands", OUTSIDE, "order_id", (s.Carry,))
+    catalogue = Catalogue((events, commands))
+    assert (events.external, commands.external) == (True, False)
+    assert catalogue.sent_from_outside == {s.Bought}
+    assert check_topology([Service("till", catalogue, roles=[Payer])], catalogue) == []
 
 
 def test_a_topic_that_nobody_uses_is_told() -> None:
