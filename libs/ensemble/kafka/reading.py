@@ -24,8 +24,14 @@ def poll_batch(consumer: Consumer, wait_s: float, limit: int = _CHUNK) -> list[M
 class Reader:
     """Reads partitions from given offsets on and knows how far it is. It commits nothing; use it in a `with`."""
 
-    def __init__(self, config: Mapping[str, Any], on_error: Callable[[KafkaError], None] | None = None) -> None:
-        self._consumer = Consumer({**config, "error_cb": on_error} if on_error else dict(config))
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        on_error: Callable[[KafkaError], None] | None = None,
+        *,
+        make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
+    ) -> None:
+        self._consumer = make_consumer({**config, "error_cb": on_error} if on_error else dict(config))
         self.positions: dict[TopicPlace, int] = {}
         """The offset of each partition before which everything has been read."""
 

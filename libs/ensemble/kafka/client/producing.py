@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -31,9 +31,15 @@ _GRACE_S: Final = 2.0
 class Writer:
     """Writes records and returns when they are safe; use it in a `with`."""
 
-    def __init__(self, shared: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        shared: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        make_producer: Callable[[dict[str, Any]], Producer] = Producer,
+    ) -> None:
         self._user = principal(shared)
-        self._producer = Producer({**_config(shared), **(options or {})})
+        self._producer = make_producer({**_config(shared), **(options or {})})
 
     @classmethod
     def for_one_record(cls, shared: Mapping[str, Any]) -> Self:
@@ -65,12 +71,18 @@ class GroupOffsets(NamedTuple):
     group: Any
 
 
-def write_together(shared: Mapping[str, Any], records: Sequence[Output], offsets: GroupOffsets | None = None) -> None:
+def write_together(
+    shared: Mapping[str, Any],
+    records: Sequence[Output],
+    offsets: GroupOffsets | None = None,
+    *,
+    make_producer: Callable[[dict[str, Any]], Producer] = Producer,
+) -> None:
     """Write all records and offsets in one transaction, or none.
 
     Raises ClusterError if it failed or its outcome is unknown.
     """
-    producer = Producer(
+    producer = make_producer(
         {**_config(shared), "transactional.id": f"{OPERATORS_IDS}{secrets.token_hex(8)}", "retry.backoff.ms": 1}
     )
     outcome = "nothing was written"

@@ -8,6 +8,7 @@ only.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import inf
 from typing import Any, Final
 
@@ -34,10 +35,16 @@ class Restoration:
     """Rebuilds the state of some tasks, a little at a time, so that its caller can go on polling."""
 
     def __init__(
-        self, plan: CompiledService, tasks: list[PartitionTask], config: dict[str, Any], admin: AdminClient
+        self,
+        plan: CompiledService,
+        tasks: list[PartitionTask],
+        config: dict[str, Any],
+        admin: AdminClient,
+        *,
+        make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
     ) -> None:
         self._plan, self._tasks, self._admin = plan, tasks, admin
-        self._consumer = Consumer(config)
+        self._consumer = make_consumer(config)
         self.records = 0
         self._waiting: list[Any] = []
         """Polled, and waiting for a schema."""

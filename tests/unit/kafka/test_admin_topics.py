@@ -1,0 +1,155 @@
+"""Topics on the cluster, compared with the catalogue; what is missing is made, what is wrong is told."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from ensemble import Topic
+from ensemble.errors import ConfigurationError
+from ensemble.kafka.admin import topics
+from services.payment.service import payment_service
+from services.payment.testing import InMemoryPaymentGateway
+from services.registry import SERVICES
+from tests.support.client_answers import answer, done, refuse, stay_silent
+
+COMMANDS = Topic("shop.commands", "shop", "account_id", partitions=2, cleanup="delete")
+STATE = Topic("shop.account-changelog", "shop", "", partitions=3, cleanup="compact")
+
+
+class Cluster:
+    """An admin client of a cluster with topics: partitions and cleanup policy by name."""
+
+    def __init__(self, **present: tuple[int, str]) -> None:
+        self.present = {name.replace("__", ".").replace("_", "-"): shape for name, shape in present.items()}
+        self.hidden: set[str] = set()
+        self.broken: set[str] = set()
+        self.refusals: dict[str, int] = {}
+        self.made: list[tuple[str, int, int, dict[str, str]]] = []
+        self.is_listing, self.has_leaders = True, True
+
+    def list_topics(self, timeout: float) -> Any:
+        names = self.present if self.is_listing else {}
+        error = KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
+        return SimpleNamespace(
+            topics={
+                name: SimpleNamespace(
+                    partitions=range(self.present[name][0]), error=error if name in self.broken else None
+                )
+                for name in names
+            }
+        )
+
+    def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Any]:
+        return {each: done({"cleanup.policy": SimpleNamespace(value=self.present[each.name][1])}) for each in resources}
+
+    def describe_topics(self, names: Any, request_timeout: float) -> dict[str, Any]:
+        unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
+        return {
+            name: refuse(KafkaError.TOPIC_AUTHORIZATION_FAILED if name in self.hidden else unknown)
+            for name in names.topic_names
+        }
+
+    def create_topics(self, new: list[Any], operation_timeout: float) -> dict[str, Any]:
+        self.made = [(each.topic, each.num_partitions, each.replication_factor, each.config) for each in new]
+        self.present |= {each.topic: (each.num_partitions, each.config["cleanup.policy"]) for each in new}
+        return {each.topic: self._creation(each.topic) for each in new}
+
+    def _creation(self, name: str) -> Any:
+        return refuse(self.refusals[name], "not so many") if name in self.refusals else answer()
+
+    def list_offsets(self, specs: dict[Any, Any], **_: Any) -> dict[Any, Any]:
+        code = KafkaError.INVALID_REQUEST
+        return {place: answer(offset=0) if self.has_leaders else refuse(code, "no leader") for place in specs}
+
+
+def states(cluster: Any, *declared: Topic) -> list[tuple[str, str, str]]:
+    return [(state.topic.name, state.status, state.detail) for state in topics.compare(cluster, declared)]
+
+
+def test_each_topic_is_ok_missing_or_wrong() -> None:
+    cluster = Cluster(shop__commands=(2, "delete"), shop__account_changelog=(2, "delete"))
+    assert states(cluster, COMMANDS, STATE) == [
+        ("shop.commands", "ok", ""),
+        ("shop.account-changelog", "wrong", "has 2 partitions, not 3; has cleanup.policy delete, not compact"),
+    ]
+    assert states(Cluster(), COMMANDS) == [("shop.commands", "missing", "does not exist")]
+
+
+def test_a_topic_that_this_user_may_not_see_is_not_made() -> None:
+    cluster = Cluster(shop__commands=(2, "delete"))
+    cluster.hidden = {STATE.name}
+    seen = topics.apply(cluster, [COMMANDS, STATE])  # type: ignore[arg-type]  # all that is called
+    assert [(state.status, state.detail) for state in seen] == [
+        ("ok", ""),
+        ("wrong", "cannot be seen: this user may not DESCRIBE it"),
+    ]
+    assert cluster.made == []
+
+
+def test_a_topic_that_is_being_deleted_counts_as_missing() -> None:
+    cluster = Cluster(shop__commands=(2, "delete"))
+    cluster.broken = {COMMANDS.name}
+    assert [status for _, status, _ in states(cluster, COMMANDS)] == ["missing"]
+
+
+def test_what_is_missing_is_made_as_declared() -> None:
+    cluster = Cluster(shop__commands=(2, "delete"))
+    before = topics.apply(cluster, [COMMANDS, STATE], replication=3)  # type: ignore[arg-type]  # all that is called
+    assert [state.status for state in before] == ["ok", "missing"]
+    assert cluster.made == [(STATE.name, 3, 3, STATE.config(3))]
+    assert [status for _, status, _ in states(cluster, COMMANDS, STATE)] == ["ok", "ok"]
+
+
+def test_a_topic_that_somebody_else_makes_meanwhile_is_no_failure() -> None:
+    cluster: Any = Cluster()
+    cluster.refusals = {COMMANDS.name: KafkaError.TOPIC_ALREADY_EXISTS}
+    topics.apply(cluster, [COMMANDS])
+    cluster = Cluster()
+    cluster.refusals = {COMMANDS.name: KafkaError.INVALID_REPLICATION_FACTOR}
+    with pytest.raises(ConfigurationError, match=r"cannot create topic shop\.commands: not so many"):
+        topics.apply(cluster, [COMMANDS])
+
+
+def test_a_new_topic_that_cannot_be_read_is_told() -> None:
+    cluster: Any = Cluster()
+    cluster.has_leaders = False
+    with pytest.raises(ConfigurationError, match="cannot be read yet: no leader"):
+        topics.apply(cluster, [COMMANDS])
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [(KafkaException(KafkaError(KafkaError._TRANSPORT, "gone")), "gone"), (TimeoutError(), "no answer")],
+)
+def test_a_cluster_without_an_answer_is_told(failure: Exception, words: str) -> None:
+    def fail(**_: object) -> None:
+        raise failure
+
+    admin: Any = SimpleNamespace(list_topics=fail)
+    with pytest.raises(ConfigurationError, match=f"cannot read the cluster's topics: {words}; is the broker up"):
+        topics.compare(admin, [COMMANDS])
+
+
+def test_a_service_starts_only_on_topics_as_declared() -> None:
+    service = payment_service(InMemoryPaymentGateway())
+    with pytest.raises(ConfigurationError, match=r"payment\.control does not exist.*`ensemble topics apply`"):
+        topics.require(Cluster(), service)  # type: ignore[arg-type]  # all that is called
+    cluster: Any = Cluster()
+    topics.apply(cluster, topics.all_topics(service.catalogue, [service]))
+    topics.require(cluster, service)
+
+
+def test_all_topics_are_those_of_the_catalogue_and_of_the_services_once_and_by_name() -> None:
+    services = [make() for make in SERVICES.values()]
+    names = [topic.name for topic in topics.all_topics(services[0].catalogue, services)]
+    assert names == sorted(set(names))
+    assert {"orders.events", "payment.dead-letter", "order.control", "inventory.operations"} <= set(names)
+
+
+def test_a_refused_question_says_so() -> None:
+    cluster: Any = Cluster(shop__commands=(2, "delete"))
+    cluster.describe_configs = lambda resources, **_: dict.fromkeys(resources, stay_silent())
+    with pytest.raises(ConfigurationError, match="no answer"):
+        topics.compare(cluster, [COMMANDS])

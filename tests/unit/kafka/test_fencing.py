@@ -1,0 +1,70 @@
+"""Who took a slot: the member of the group with the slot's name that came later than this process."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from ensemble.kafka.worker.fencing import GroupRivals
+from tests.support.client_answers import answer, refuse, stay_silent
+
+SLOT = "shop-0"
+
+
+class Group:
+    """An admin client of one group: member id, slot and host of each."""
+
+    def __init__(self, *members: tuple[str, str, str]) -> None:
+        self.members, self.failures = list(members), list[Any]()
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Any]:
+        assert names == ["shop"]
+        if self.failures:
+            return {"shop": self.failures.pop(0)}
+        kinds = [SimpleNamespace(member_id=m, client_id=slot, host=f"/{host}") for m, slot, host in self.members]
+        return {"shop": answer(members=kinds)}
+
+
+def rivals(group: Any, *own: str) -> GroupRivals:
+    return GroupRivals(group, "shop", SLOT, lambda: own)
+
+
+def test_the_newer_one_is_who_was_not_there_and_has_this_slot() -> None:
+    # given an older process in the slot, and another slot
+    group = Group(("old", SLOT, "one"), ("else", "shop-1", "two"))
+    looking = rivals(group, "me")
+    looking.note_older()
+
+    # when this process joins, then nobody is newer
+    group.members.append(("me", SLOT, "three"))
+    assert looking.newer_host(1) == ""
+
+    # and a third one in the slot is
+    group.members.append(("new", SLOT, "four"))
+    assert looking.newer_host(1) == "four"
+
+
+def test_a_process_that_could_not_look_takes_whoever_is_there_for_newer() -> None:
+    group = Group(("old", SLOT, "one"))
+    looking = rivals(group)
+    group.failures = [refuse(KafkaError.GROUP_AUTHORIZATION_FAILED)] * 1000
+    looking.note_older()
+    group.failures = []
+    assert looking.newer_host(1) == "one"
+
+
+def test_a_group_that_does_not_exist_has_no_members() -> None:
+    group = Group()
+    group.failures = [refuse(KafkaError.GROUP_ID_NOT_FOUND)]
+    assert rivals(group).newer_host(1) == ""
+
+
+@pytest.mark.parametrize("failure", [refuse(KafkaError.COORDINATOR_NOT_AVAILABLE), stay_silent()])
+def test_a_coordinator_that_gives_no_answer_is_asked_again_up_to_the_limit(failure: Any) -> None:
+    group = Group(("new", SLOT, "one"))
+    group.failures = [failure]
+    assert rivals(group).newer_host(5) == "one"
+    group.failures = [failure]
+    with pytest.raises(KafkaException):
+        rivals(group).newer_host(0)

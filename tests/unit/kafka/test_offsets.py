@@ -1,0 +1,78 @@
+"""Questions about offsets: asked again while the broker changes hands, and told when no answer comes."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+
+from ensemble.kafka.offsets import collect, high_watermarks, low_watermarks, offsets_at, stable_ends
+from tests.support.client_answers import answer, refuse, stay_silent
+
+PLACE, OTHER = ("shop.events", 0), ("shop.events", 1)
+
+
+class Broker:
+    """An admin client of partitions that hold records 2 to 9, of which 8 and 9 are of an open transaction."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes, self.questions, self.refreshed = list(codes), 0, 0
+
+    def list_offsets(self, specs: dict[Any, Any], isolation_level: Any, request_timeout: float) -> dict[Any, Any]:
+        self.questions += 1
+        if self.codes:
+            return dict.fromkeys(specs, refuse(self.codes.pop(0)))
+        end = 8 if isolation_level is IsolationLevel.READ_COMMITTED else 10
+        return {place: answer(offset=self._offset(spec, end)) for place, spec in specs.items()}
+
+    def _offset(self, spec: Any, end: int) -> int:
+        match type(spec).__name__:
+            case "LatestSpec":
+                return end
+            case "EarliestSpec":
+                return 2
+        return spec.timestamp if spec.timestamp < end else -1
+
+    def list_topics(self, timeout: float) -> None:
+        self.refreshed += 1
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+
+@pytest.mark.parametrize(
+    ("question", "offset"),
+    [(high_watermarks, 10), (stable_ends, 8), (low_watermarks, 2)],
+    ids=["end", "stable end", "first"],
+)
+def test_each_question_has_its_answer(question: Callable[..., Any], offset: int) -> None:
+    assert question(Broker(), [PLACE, OTHER], 5) == {PLACE: offset, OTHER: offset}
+    broker = Broker()
+    assert question(broker, [], 5) == {}
+    assert broker.questions == 0
+
+
+def test_a_time_after_all_records_means_the_end() -> None:
+    broker: Any = Broker()
+    assert [offsets_at(broker, iter([PLACE]), at, 5)[PLACE] for at in (0, 5, 30)] == [0, 5, 10]
+
+
+def test_a_partition_without_a_leader_is_asked_about_again_with_new_metadata() -> None:
+    broker: Any = Broker(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+    assert high_watermarks(broker, [PLACE], 5) == {PLACE: 10}
+    assert (broker.questions, broker.refreshed) == (3, 2)
+
+
+@pytest.mark.parametrize("code", [KafkaError._ALL_BROKERS_DOWN, KafkaError.TOPIC_AUTHORIZATION_FAILED])
+def test_what_the_caller_has_to_know_is_not_waited_out(code: int) -> None:
+    broker: Any = Broker(code)
+    with pytest.raises(KafkaException):
+        high_watermarks(broker, [PLACE], 5)
+    assert broker.questions == 1
+
+
+def test_no_answer_in_time_is_an_error_of_the_client() -> None:
+    with pytest.raises(KafkaException) as failed:
+        collect({TopicPartition(*PLACE): stay_silent()}, 1)
+    assert failed.value.args[0].code() == KafkaError._TIMED_OUT
+    done: Any = SimpleNamespace(result=lambda limit_s: SimpleNamespace(offset=limit_s))
+    assert collect({TopicPartition(*PLACE): done}, 3) == {PLACE: 3}
