@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
 from ensemble.settings import KafkaSettings, RuntimeSettings
@@ -14,12 +16,20 @@ CLIENT_LOG: Final = logging.getLogger("librdkafka")
 
 
 class Clients:
-    """The configurations that a loop makes its clients from."""
+    """The configurations that a loop makes its clients from, and what makes them."""
 
     def __init__(
-        self, consumer: dict[str, Any], producer: dict[str, Any], reader: dict[str, Any], admin: AdminClient
+        self,
+        consumer: dict[str, Any],
+        producer: dict[str, Any],
+        reader: dict[str, Any],
+        admin: AdminClient,
+        *,
+        make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
+        make_producer: Callable[[dict[str, Any]], Producer] = Producer,
     ) -> None:
         self.consumer, self.producer, self.reader, self.admin = consumer, producer, reader, admin
+        self.make_consumer, self.make_producer = make_consumer, make_producer
 
 
 def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:

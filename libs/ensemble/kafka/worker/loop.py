@@ -86,6 +86,7 @@ class Loop:
             stamp=self._broker_clock.stamp,
             explain=explain,
             reached=self._reached,
+            make_producer=clients.make_producer,
         )
         self._offsets = GroupOffsets(settings.transaction_timeout_s, self.heartbeat)
         incremental = settings.group_protocol == "consumer"
@@ -105,6 +106,7 @@ class Loop:
             replace_after_s=3 * settings.session_timeout_s + 10,
             problems=FetchProblems(partial(topic_exists, clients.admin)),
             explain=explain,
+            make_consumer=clients.make_consumer,
         )
         self._wakeups = Wakeups(plan.clock, self._assignment, self._gate, settings.poll_s)
         self._gauges = Gauges(metrics, plan, self._assignment, clients.admin)
@@ -416,7 +418,10 @@ class Loop:
         self._end_restoration()
         tasks = self._assignment.begin_restoring()
         if tasks:
-            self._restoration = Restoration(self._plan, tasks, self._clients.reader, self._clients.admin)
+            clients = self._clients
+            self._restoration = Restoration(
+                self._plan, tasks, clients.reader, clients.admin, make_consumer=clients.make_consumer
+            )
 
     def _end_restoration(self) -> None:
         if self._restoration is not None:

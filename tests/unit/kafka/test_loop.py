@@ -1,0 +1,217 @@
+"""What a loop makes of the broker's answers: every input takes effect once, and the next process goes on from there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from ensemble import Message
+from ensemble.clock import ManualClock
+from ensemble.engine.compiled import compile_service
+from ensemble.errors import FatalError, LostState, RetryableError
+from ensemble.kafka.client_config import Clients
+from ensemble.kafka.worker.loop import Loop
+from ensemble.messages.codec import decoders_for, encoder_for
+from ensemble.observability.metrics import LoopMetrics
+from ensemble.partitioning import partition_of
+from ensemble.settings import RuntimeSettings
+from tests.support.memory_broker import MemoryBroker
+from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
+from tests.support.scripted_service.messages import Told
+
+ABORTED = {"txn_requires_abort": True}
+
+
+class Shop:
+    """A service in a loop over a broker in memory; each `run` is a process of its own."""
+
+    def __init__(self) -> None:
+        self.world, self.clock = Controls(), ManualClock()
+        self.plan = compile_service(controlled_service(self.world), self.clock, limits())
+        self.broker = MemoryBroker(self.plan.inputs)
+        self.sent = 0
+        self.loop = self._loop()
+
+    def send(self, *messages: Message) -> None:
+        for message in messages:
+            topic = self.plan.service.catalogue.homes(type(message))[0].name
+            key = str(getattr(message, "account_id", "")).encode()
+            headers = [("ce_id", b"%d" % self.sent)]
+            self.broker.append((topic, partition_of(key, 2)), key, encoder_for(type(message))(message), headers)
+            self.sent += 1
+
+    def run(self, on_poll: Callable[[], None] = lambda: None) -> Loop:
+        """Run a process until nothing comes any more."""
+        self.loop = self._loop() if self.loop.draining else self.loop
+        self.broker.on_idle, self.broker.on_poll = self.loop.stop, on_poll
+        self.loop.run()
+        return self.loop
+
+    def _loop(self) -> Loop:
+        broker: Any = self.broker
+        clients = Clients(
+            {"group.id": "shop"},
+            {"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
+            {},
+            broker,
+            make_consumer=broker.make_consumer,
+            make_producer=broker.make_producer,
+        )
+        settings = RuntimeSettings(poll_s=0.01, commit_timeout_s=1, call_wait_s=0.01)
+        return Loop(plan=self.plan, settings=settings, clients=clients, metrics=LoopMetrics("shop"))
+
+    @property
+    def told(self) -> list[str]:
+        reader = decoders_for(Told)
+        values = [record.value() or b"" for record in self.broker.records("shop.events")]
+        return [reader[value[:5]](value).text for value in values if value[:5] in reader]
+
+    def committed(self, key: str) -> int:
+        """Return the offset of the commands up to which the group has handled this key's partition."""
+        place = self.broker.offsets.get(("shop.commands", partition_of(key.encode(), 2)))
+        return place.offset if place else 0
+
+    def metric(self, name: str) -> float | None:
+        return self.loop.metrics.registry.get_sample_value(f"ensemble_{name}", {"service": "shop"})
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_an_input_its_outputs_and_its_offset_are_committed_as_one(shop: Shop) -> None:
+    shop.send(quick("a", "a1"))
+    shop.run()
+    assert shop.told == ["a1"]
+    assert shop.committed("a") == 1
+    assert ["shop.events", "shop.account-changelog", "shop.seen-changelog"] in [
+        sorted(batch, key=lambda topic: ("events" not in topic, topic)) for batch in shop.broker.committed_batches
+    ]
+    assert shop.broker.member.is_closed
+    assert shop.metric("outputs_total") == 1
+
+
+def test_the_next_process_goes_on_with_the_state_and_the_offsets(shop: Shop) -> None:
+    shop.send(quick("a", "a1"), quick("b", "b1"))
+    shop.run()
+    shop.send(quick("a", "a2"))
+    shop.run()
+    assert sorted(shop.told) == ["a1", "a2", "b1"]
+    assert shop.world.calls.count("a1") == 1
+
+
+@pytest.mark.parametrize("step", ["flush", "offsets", "commit before"])
+def test_what_was_aborted_is_done_again(shop: Shop, step: str) -> None:
+    shop.send(quick("a", "a1"), quick("a", "a2"))
+    shop.broker.fail(step, KafkaError._INCONSISTENT, **ABORTED)
+    shop.run(fail_once_running(shop))
+    assert shop.told == ["a1", "a2"]
+    assert shop.metric("transaction_aborts_total") == 1
+    assert "abort" in shop.broker.calls
+
+
+def fail_once_running(shop: Shop) -> Callable[[], None]:
+    """Spare the transaction that proves the slot."""
+    failures, shop.broker.failures = shop.broker.failures, []
+
+    def arm() -> None:
+        if shop.loop.is_ready and failures:
+            shop.broker.failures = [failures.pop()]
+
+    return arm
+
+
+@pytest.mark.parametrize(("step", "attempts"), [("commit before", 2), ("commit after", 1)])
+def test_a_commit_of_unknown_end_is_settled_by_the_offsets(shop: Shop, step: str, attempts: int) -> None:
+    shop.send(quick("a", "a1"))
+    shop.broker.fail(step, KafkaError._TIMED_OUT)
+    shop.run(fail_once_running(shop))
+    assert shop.told == ["a1"]
+    assert shop.world.calls.count("a1") == attempts
+    assert shop.broker.calls.count("init") == 2
+
+
+def test_a_deadline_fires_once_its_inputs_are_read(shop: Shop) -> None:
+    shop.send(later("a", "late", 60))
+    shop.run()
+    assert shop.told == []
+    shop.clock.advance(61)
+    shop.run()
+    assert shop.told == ["late"]
+
+
+def test_a_record_that_failed_waits_parked_and_is_tried_again_when_due(shop: Shop) -> None:
+    shop.world.errors["a1"] = RetryableError("not now")
+    shop.send(quick("a", "a1"), quick("b", "b1"))
+    shop.run()
+    assert shop.told == ["b1"]
+    assert shop.broker.records("shop.parked-changelog")
+    del shop.world.errors["a1"]
+    shop.clock.advance(2)
+    shop.run()
+    assert sorted(shop.told) == ["a1", "b1"]
+
+
+def test_a_slow_call_is_waited_for_between_batches(shop: Shop) -> None:
+    # given a call that does not come back within its batch
+    shop.world.hang("a1")
+    shop.send(slow("a", "a1"), quick("b", "b1"))
+
+    def let_go() -> None:
+        if "b1" in shop.told and "a1" in shop.world.hanging:
+            shop.world.let_go("a1")
+
+    # when it comes back later
+    shop.run(let_go)
+
+    # then it takes effect, and nobody waited for it
+    assert sorted(shop.told) == ["a1", "b1"]
+
+
+def test_ready_is_who_has_its_partitions_and_their_state(shop: Shop) -> None:
+    reasons: list[str] = []
+    shop.send(quick("a", "a1"))
+    assert shop.loop.why_not_ready == "no partitions assigned yet"
+    shop.run()
+    shop.run(lambda: reasons.append(shop.loop.why_not_ready))
+    assert list(dict.fromkeys(reasons)) == ["no partitions assigned yet", "restoring state", ""]
+    assert (shop.loop.why_not_ready, shop.loop.is_ready) == ("draining", False)
+
+
+def test_a_process_without_a_turn_in_the_group_says_what_it_waits_for(shop: Shop) -> None:
+    with shop.loop.heartbeat.during("taking the slot", 30):
+        assert shop.loop.why_not_ready == "no partitions assigned yet: taking the slot"
+    shop.run()
+
+
+def test_a_fatal_error_ends_the_process_and_commits_nothing_of_the_batch(shop: Shop) -> None:
+    shop.world.errors["a2"] = FatalError("told to")
+    shop.send(quick("a", "a1"), quick("a", "a2"))
+    with pytest.raises(FatalError, match="told to"):
+        shop.run()
+    assert (shop.told, shop.broker.member.is_closed, shop.loop.draining) == ([], True, True)
+    assert shop.committed("a") == 0
+
+
+def test_state_without_offsets_is_lost_state(shop: Shop) -> None:
+    shop.send(quick("a", "a1"))
+    shop.run()
+    shop.broker.offsets.clear()
+    with pytest.raises(LostState, match="ensemble consumers set-offsets shop --to TIME"):
+        shop.run()
+
+
+@pytest.mark.parametrize("callback", ["on_revoke", "on_lost"])
+def test_partitions_that_went_are_worked_on_no_more(shop: Shop, callback: str) -> None:
+    shop.send(quick("a", "a1"))
+
+    def take_away() -> None:
+        if shop.told and shop.broker.member.positions:
+            shop.broker.member.rebalance(callback)
+            shop.send(quick("a", "a2"))
+
+    shop.run(take_away)
+    assert shop.told == ["a1"]
+    assert shop.broker.member.positions == {}
