@@ -52,7 +52,7 @@ def look_for(mistakes: Sequence[RandomMistake], report: Callable[[Finding], None
     Found is what makes a test fail that passes without the mistake; a test that hangs finds nothing.
     Raises RuntimeError if the tests cannot be run.
     """
-    options = ["-p", "no:cacheprovider", "--hypothesis-seed=0", f"--timeout={_TEST_LIMIT_S}"]
+    options = ["-p", "no:cacheprovider", "--tb=native", "--hypothesis-seed=0", f"--timeout={_TEST_LIMIT_S}"]
     with redirect_stdout(io.StringIO()) as output:
         exit_code = pytest.main(["-m", "unit or component", *options], plugins=[_Finders(mistakes, report)])
     if exit_code:
@@ -66,9 +66,11 @@ class _Finders:
         self._failures: list[Failure] = []
 
     def pytest_sessionstart(self) -> None:
-        from hypothesis import settings  # pytest has to be the first to import it
+        from hypothesis import Phase, settings  # pytest has to be the first to import it
 
-        settings.register_profile("mutants", settings(), database=None)  # what fails here is no example for later
+        # what fails here is no example for later, and need not be made small
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("mutants", settings(), database=None, phases=phases)
         settings.load_profile("mutants")
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

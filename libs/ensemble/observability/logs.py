@@ -19,7 +19,7 @@ from ensemble.state.unit_of_work import current_layer
 
 def configure_logging(service: str, settings: RuntimeSettings) -> None:
     """Set up structlog and the standard logging for this process."""
-    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stderr.isatty())
+    pretty = is_pretty(settings.log_format, is_terminal=sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     pretty_steps = (escape_texts, structlog.dev.ConsoleRenderer())  # JSON escapes by itself
     render: Any = pretty_steps if pretty else (structlog.processors.JSONRenderer(),)
@@ -38,6 +38,11 @@ def configure_logging(service: str, settings: RuntimeSettings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+
+
+def is_pretty(log_format: str, *, is_terminal: bool) -> bool:
+    """Return whether people read the log, rather than machines."""
+    return log_format == "pretty" or (log_format == "auto" and is_terminal)
 
 
 def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

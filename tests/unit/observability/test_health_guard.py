@@ -1,6 +1,8 @@
 """Who may ask for health and metrics, how much, and how often."""
 
 import http.client
+import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -9,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from ensemble.errors import ConfigurationError
 from ensemble.free_ports import free_ports
 from ensemble.observability.health import Guard, HealthServer
 from ensemble.settings import RuntimeSettings
@@ -77,6 +80,10 @@ def test_too_many_questions_are_turned_away_but_livez_answers(serve: Serve) -> N
     now[0] = 1.0
     assert [get("/metrics")[0] for _ in range(3)] == [200, 200, 429]
 
+    # and a long silence saves no more than two seconds' worth
+    now[0] = 1000.0
+    assert [get("/metrics")[0] for _ in range(5)] == [200] * 4 + [429]
+
 
 def test_what_is_too_large_is_not_read(serve: Serve) -> None:
     get = serve(Guard())
@@ -93,3 +100,17 @@ def test_a_note_is_told_though_all_is_well() -> None:
     server.stop()
     assert status == 200
     assert '"note": "the clock is wrong"' in body
+
+
+def test_without_a_note_a_status_and_its_reason_are_all_that_is_told(serve: Serve) -> None:
+    get = serve(Guard())
+    assert json.loads(get("/readyz")[1]) == {"status": "unavailable", "reason": "restoring state"}
+    assert json.loads(get("/livez")[1]) == {"status": "ok", "reason": ""}
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out() -> None:
+    server = HealthServer(str, str, CollectorRegistry())
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port} .*ENSEMBLE_HTTP_PORT"):
+            server.start("127.0.0.1", port)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from ensemble.observability.logs import is_pretty
+
 SCRIPT = r"""
 import structlog
 from ensemble.observability.logs import configure_logging
@@ -26,3 +28,12 @@ def test_no_text_of_a_record_steers_a_terminal(form: str) -> None:
     assert "record.failed" in result.stderr
     assert not any(sequence in result.stderr for sequence in ("\x1b]", "\x07", "\x9b", "\u202e"))
     assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("log_format", "on_a_terminal", "elsewhere"),
+    [("auto", True, False), ("pretty", True, True), ("json", False, False)],
+)
+def test_people_read_what_goes_to_a_terminal(log_format: str, on_a_terminal: bool, elsewhere: bool) -> None:
+    assert is_pretty(log_format, is_terminal=True) is on_a_terminal
+    assert is_pretty(log_format, is_terminal=False) is elsewhere

@@ -1,0 +1,50 @@
+"""Times: as text, of the hand-turned clock, and of waits that have an end."""
+
+import time
+from itertools import islice
+
+import pytest
+
+from ensemble.clock import ManualClock, SystemClock, moment_of, rfc3339, until
+
+LAST_MS = 253_402_300_799_999
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_790_000_000_123, "2026-09-21T14:13:20.123Z"),
+        (LAST_MS, "9999-12-31T23:59:59.999Z"),
+        (-1, "-1 ms"),
+        (LAST_MS + 1, f"{LAST_MS + 1} ms"),
+    ],
+)
+def test_a_time_is_written_as_cloudevents_does_and_any_other_number_as_it_is(at: int, text: str) -> None:
+    assert rfc3339(at) == text
+    assert (moment_of(at) is None) == text.endswith(" ms")
+
+
+def test_the_machine_s_clock_counts_milliseconds() -> None:
+    assert abs(SystemClock().now() - time.time() * 1000) < 60_000
+
+
+def test_a_clock_that_is_turned_by_hand_moves_then_only() -> None:
+    clock = ManualClock(1000)
+    clock.advance(1.5)
+    clock.advance(-0.25)
+    assert (clock.now(), clock.now()) == (2250, 2250)
+
+
+def test_a_wait_has_one_attempt_at_least_and_an_end() -> None:
+    assert list(islice(until(0), 2)) == [0]
+    lefts = list(islice(until(60, pause_s=0), 3))
+    assert lefts == sorted(lefts, reverse=True)
+    assert lefts[0] == 60
+    assert 50 < lefts[-1] < 60
+
+
+def test_a_wait_pauses_between_two_attempts() -> None:
+    began = time.monotonic()
+    assert len(list(islice(until(5, pause_s=0.02), 3))) == 3
+    assert time.monotonic() - began >= 0.04
