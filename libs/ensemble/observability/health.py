@@ -22,6 +22,9 @@ from pydantic import SecretStr
 from ensemble.errors import ConfigurationError
 
 _START_LIMIT_S: Final = 10.0
+_STOP_LIMIT_S: Final = 2.0
+_GRACE_S: Final = 0.5
+"""How long a request that is being answered may take once the server stops."""
 _BODY_LIMIT: Final = 1024
 """In bytes, as the next one. A request needs no more than its line and a few headers."""
 _HEADER_LIMIT: Final = 4096
@@ -55,10 +58,12 @@ class HealthServer:
         self._guard = guard or Guard()
         self._limiter = _RateLimiter(self._guard.requests_per_s, clock)
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
+        self._runner: web.AppRunner | None = None
 
     def start(self, host: str, port: int) -> None:
         """Listen. Raises ConfigurationError if the port is taken."""
-        threading.Thread(target=self._loop.run_forever, name="health", daemon=True).start()
+        self._thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._listen(host, port), self._loop).result(_START_LIMIT_S)
         except OSError as error:
@@ -69,17 +74,30 @@ class HealthServer:
             ) from None
 
     def stop(self) -> None:
-        """Answer no more requests."""
+        """Answer no more requests, and give the port back."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_STOP_LIMIT_S)
+
+    def _serve(self) -> None:
+        self._loop.run_forever()
+        if self._runner is not None:
+            self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.close()
 
     async def _listen(self, host: str, port: int) -> None:
         app = web.Application(middlewares=[self._check])
         app.add_routes(
             [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
         )
-        runner = web.AppRunner(app, access_log=None, max_line_size=_HEADER_LIMIT, max_field_size=_HEADER_LIMIT)
-        await runner.setup()
-        await web.TCPSite(runner, host, port).start()
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_GRACE_S,
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
 
     @web.middleware
     async def _check(
