@@ -206,3 +206,10 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 def test_an_empty_variable_names_no_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_POLICIES_DIR", "")
     assert load(RuntimeSettings).policies_dir is None
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "payment.toml"
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match=r"payment\.toml cannot be read: Is a directory"):
+        read_policy_file(path)

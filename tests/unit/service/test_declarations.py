@@ -1,6 +1,7 @@
 """Declarations that cannot work are refused when the service is made, by name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ensemble import (
     Service,
     StateStore,
     TimerDue,
+    Timers,
     Topic,
     conducts,
     decides,
@@ -27,7 +29,9 @@ from ensemble import (
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import ConfigurationError
+from ensemble.service.catalogue import CommandFailure
 from ensemble.service.roles import describe_role
+from ensemble.service.topics import failure_event, failure_topics
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
 from tests.support.scripted_service.scripted_role import Flags, Purse
@@ -207,3 +211,49 @@ def test_a_role_that_decides_by_rules_of_its_own_conducts_too() -> None:
 def test_a_text_is_no_saga() -> None:
     with pytest.raises(ConfigurationError, match=r"@conducts takes a Saga; .* use @decides\('who carries'\)"):
         conducts("who carries")
+
+
+@pytest.mark.parametrize(
+    ("cleanup", "retention", "retention_ms"),
+    [("delete", timedelta(days=7), "604800000"), ("delete", None, "-1"), ("compact", timedelta(days=7), None)],
+)
+def test_a_topic_is_made_with_what_its_declaration_says(
+    cleanup: Any, retention: timedelta | None, retention_ms: str | None
+) -> None:
+    topic = Topic("shop.events", "shop", "account_id", cleanup=cleanup, retention=retention, max_bytes=2_000)
+    config = topic.config(replication=3)
+    assert (config["cleanup.policy"], config.get("retention.ms")) == (cleanup, retention_ms)
+    assert (config["max.message.bytes"], config["min.insync.replicas"]) == ("2000", "2")
+    assert topic.config()["min.insync.replicas"] == "1"
+
+
+def test_a_service_has_the_changelogs_that_its_roles_need() -> None:
+    def changelogs(*roles: Any, **more: Any) -> list[str]:
+        return [topic.name for topic in service(*roles, **more).changelogs]
+
+    assert changelogs(Owner) == ["shop.seen-changelog", "shop.parked-changelog"]
+    assert changelogs(Owner, WantsTimers) == ["shop.timers-changelog", "shop.seen-changelog", "shop.parked-changelog"]
+    quiet = subscribe_event(Announced, print)
+    assert changelogs(quiet, stores=[state_store(Account)]) == ["shop.account-changelog", "shop.parked-changelog"]
+
+
+@dataclass(frozen=True)
+class WantsTimers:
+    timers: Timers
+
+    @reacts_to(Announced)
+    def on_announced(self, event: Announced) -> None: ...
+
+
+def test_the_event_of_a_command_that_failed_goes_to_the_owner_s_own_topics() -> None:
+    assert [topic.name for topic in failure_topics(service(Owner))] == ["shop.events"]
+    assert failure_topics(service(subscribe_event(Announced, print))) == []
+    silent = replace(CATALOGUE, on_exhausted=None)
+    assert failure_topics(service(Owner, catalogue=silent)) == []
+    assert failure_event(silent) is None
+
+
+def test_an_event_that_may_not_come_is_read_from_its_annotation() -> None:
+    def maybe(failure: CommandFailure) -> Refused | None: ...
+
+    assert failure_event(replace(CATALOGUE, on_exhausted=maybe)) is Refused

@@ -1,9 +1,29 @@
 """A dead letter reads as it was written, and the record behind it is what it was."""
 
-from ensemble.messages.records import Headers, StoredRecord
-from ensemble.system_messages.dead_letters import REDRIVEN_FROM, TEXT_LIMIT, DeadLetter, FailureReport
+from typing import Any
+
+import pytest
+
+from ensemble.messages.records import MAX_INPUT_BYTES, Headers, StoredRecord
+from ensemble.system_messages.dead_letters import (
+    ATTEMPTS,
+    FAILED_AT,
+    HEADERS_DROPPED,
+    REDRIVEN_FROM,
+    TEXT_LIMIT,
+    VALUE_LENGTH,
+    DeadLetter,
+    FailureReport,
+    OperatorRequest,
+    dead_letter_of,
+    generation_of,
+    redrive,
+    text_of,
+)
 
 OWN: Headers = [("ce_id", b"one"), ("kept", None), (REDRIVEN_FROM, b"shop.dead-letter/0/3")]
+
+REQUEST = OperatorRequest(operation_id="op-1", requested_by="ann", reason="mended", at=1_750_000_000_000)
 
 
 def report(message: str = "no money", stacktrace: str = "trace") -> FailureReport:
@@ -73,3 +93,58 @@ def test_long_texts_are_cut_and_half_characters_escaped() -> None:
     assert read.message == "\\ud800" + "m" * (TEXT_LIMIT - 1)
     assert read.text("__streams.errors.stacktrace").endswith("end")
     assert len(read.text("__streams.errors.stacktrace")) == TEXT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("text", "attempts"), [("0", 0), ("3", 3), ("-1", None), ("three", None), ("", None), ("9" * 20, None)]
+)
+def test_a_number_that_others_wrote_is_a_number_or_nothing(text: str, attempts: int | None) -> None:
+    assert letter([(ATTEMPTS, text.encode())]).attempts == attempts
+
+
+@pytest.mark.parametrize("text", ["yesterday", "0001-01-01T00:00:00", ""])
+def test_a_time_that_others_wrote_is_a_time_or_nothing(text: str) -> None:
+    assert letter([(FAILED_AT, text.encode())]).failed_at is None
+
+
+def test_an_excerpt_says_how_many_headers_it_has_not() -> None:
+    # given a record too large to be dead-lettered, with two headers that do not fit together
+    headers: Headers = [("first", b"x" * 40_000), ("second", b"x" * 40_000), ("third", b"x")]
+    huge = StoredRecord("shop.commands", 2, 7, b"k", b"v" * MAX_INPUT_BYTES, headers)
+
+    # when it is given up
+    key, value, written = dead_letter_of(huge, report())
+
+    # then its dead letter keeps those that fit, and says so
+    read = DeadLetter.of(StoredRecord("shop.dead-letter", 2, 9, key, value, written))
+    assert [name for name, _ in read.headers] == ["first", "third"]
+    assert (read.text(HEADERS_DROPPED), read.text(VALUE_LENGTH)) == ("1", str(MAX_INPUT_BYTES))
+    assert not read.is_whole
+    with pytest.raises(
+        ValueError, match=f"holds only the beginning of its record, whose value takes {MAX_INPUT_BYTES}"
+    ):
+        redrive(read, REQUEST)
+    assert redrive(read, REQUEST, b"edited").edited == b"edited"
+
+
+def test_a_record_that_fits_is_dead_lettered_as_it_is() -> None:
+    record = StoredRecord("shop.commands", 2, 7, b"k", b"v", list(OWN))
+    assert dead_letter_of(record, report()) == (b"k", b"v", [*OWN, *report().headers()])
+
+
+def test_a_record_without_headers_was_never_redriven() -> None:
+    class Bare(StoredRecord):
+        def headers(self) -> Any:
+            return None  # as the client says it
+
+    assert generation_of(Bare("shop.commands", 2, 7, b"k", b"v")) == 0
+    assert generation_of(StoredRecord("shop.commands", 2, 7, b"k", b"v", list(OWN))) == 1
+
+
+def test_an_error_that_cannot_say_what_it_is_adds_no_failure() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert text_of(Mute()) == "Mute without a readable text"
+    assert text_of(ValueError("half \ud800")) == "half \\ud800"

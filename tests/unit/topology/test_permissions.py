@@ -117,3 +117,12 @@ def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
         "orchestrator.commands", "operators.notes", "ensemble-cli-",
             *(f"{name}.dead-letter" for name in SERVICES),
     }  # fmt: skip
+
+
+def test_a_schema_registry_may_make_its_topics_and_join_its_groups() -> None:
+    granted = {(grant.principal, str(grant.need)) for grant in registry_permissions("apicurio")}
+    topics = {
+        f"{operation} topic apicurio.*" for operation in ("CREATE", "DESCRIBE", "DESCRIBE_CONFIGS", "READ", "WRITE")
+    }
+    groups = {f"{operation} group apicurio-*" for operation in ("DESCRIBE", "READ")}
+    assert granted == {("User:apicurio", need) for need in topics | groups}
