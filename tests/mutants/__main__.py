@@ -92,9 +92,8 @@ def _plant_by_chance(drawn: dict[str, list[RandomMistake]]) -> int:
 
     def report(finding: Finding) -> None:
         findings.append(finding)
-        typer.echo(
-            f"{'found' if finding.is_found else 'SURVIVED'}  {finding.mistake}\n    {finding.finder or finding.reason}"
-        )
+        verdict = "found" if finding.is_found else "SURVIVED"
+        typer.echo(f"{verdict}  {finding.mistake}\n    {finding.finder or finding.reason}", err=True)
 
     typer.echo("which test calls what ...", err=True)
     look_for([mistake for mistakes in drawn.values() for mistake in mistakes], report)
