@@ -60,6 +60,9 @@ class MemoryBroker:
         ends = {place: len(self.logs[place.topic, place.partition]) for place in specs}
         return {place: answer(offset=ends[place] if kind == "LatestSpec" else 0) for place, kind in kinds.items()}
 
+    def list_topics(self, timeout: float) -> None:
+        """Answer: a broker is there."""
+
     def describe_topics(self, names: Any, **_: Any) -> dict[str, Any]:
         return {}
 

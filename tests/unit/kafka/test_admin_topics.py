@@ -51,7 +51,7 @@ class Cluster:
             for name in names.topic_names
         }
 
-    def create_topics(self, new: list[Any], operation_timeout: float) -> dict[str, Any]:
+    def create_topics(self, new: list[Any], **_: float) -> dict[str, Any]:
         self.made = [(each.topic, each.num_partitions, each.replication_factor, each.config) for each in new]
         self.present |= {each.topic: (each.num_partitions, each.config["cleanup.policy"]) for each in new}
         return {each.topic: self._creation(each.topic) for each in new}
@@ -129,7 +129,7 @@ def test_a_cluster_without_an_answer_is_told(failure: Exception, words: str) -> 
 
     admin: Any = SimpleNamespace(list_topics=fail)
     with pytest.raises(ConfigurationError, match=f"cannot read the cluster's topics: {words}; is the broker up"):
-        topics.compare(admin, [COMMANDS])
+        topics.compare(admin, [COMMANDS], limit_s=0)
 
 
 def test_a_service_starts_only_on_topics_as_declared() -> None:

@@ -16,7 +16,11 @@ class Group:
     """An admin client of one group: member id, slot and host of each."""
 
     def __init__(self, *members: tuple[str, str, str]) -> None:
-        self.members, self.failures = list(members), list[Any]()
+        self.members, self.failures, self.is_reachable = list(members), list[Any](), True
+
+    def list_topics(self, timeout: float) -> None:
+        if not self.is_reachable:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Any]:
         assert names == ["shop"]
@@ -27,14 +31,15 @@ class Group:
 
 
 def rivals(group: Any, *own: str) -> GroupRivals:
-    return GroupRivals(group, "shop", SLOT, lambda: own)
+    looking = GroupRivals(group, "shop", SLOT, lambda: own)
+    looking.note_older()
+    return looking
 
 
 def test_the_newer_one_is_who_was_not_there_and_has_this_slot() -> None:
     # given an older process in the slot, and another slot
     group = Group(("old", SLOT, "one"), ("else", "shop-1", "two"))
     looking = rivals(group, "me")
-    looking.note_older()
 
     # when this process joins, then nobody is newer
     group.members.append(("me", SLOT, "three"))
@@ -45,26 +50,39 @@ def test_the_newer_one_is_who_was_not_there_and_has_this_slot() -> None:
     assert looking.newer_host(1) == "four"
 
 
-def test_a_process_that_could_not_look_takes_whoever_is_there_for_newer() -> None:
+def test_a_process_that_could_not_look_knows_of_nobody_newer() -> None:
     group = Group(("old", SLOT, "one"))
-    looking = rivals(group)
+    looking = GroupRivals(group, "shop", SLOT, tuple)  # type: ignore[arg-type]  # all that is called
     group.failures = [refuse(KafkaError.GROUP_AUTHORIZATION_FAILED)] * 1000
     looking.note_older()
     group.failures = []
-    assert looking.newer_host(1) == "one"
+    with pytest.raises(KafkaException, match="not seen when the slot was taken"):
+        looking.newer_host(1)
+    assert looking.newer_host_if_reachable() == ""
+
+
+@pytest.mark.parametrize(("is_reachable", "host"), [(True, "one"), (False, "")])
+def test_a_broker_is_asked_before_the_group(is_reachable: bool, host: str) -> None:
+    group = Group()
+    looking = rivals(group)
+    group.members.append(("new", SLOT, "one"))
+    group.is_reachable = is_reachable
+    assert looking.newer_host_if_reachable() == host
 
 
 def test_a_group_that_does_not_exist_has_no_members() -> None:
     group = Group()
-    group.failures = [refuse(KafkaError.GROUP_ID_NOT_FOUND)]
+    group.failures = [refuse(KafkaError.GROUP_ID_NOT_FOUND)] * 1000
     assert rivals(group).newer_host(1) == ""
 
 
 @pytest.mark.parametrize("failure", [refuse(KafkaError.COORDINATOR_NOT_AVAILABLE), stay_silent()])
 def test_a_coordinator_that_gives_no_answer_is_asked_again_up_to_the_limit(failure: Any) -> None:
-    group = Group(("new", SLOT, "one"))
+    group = Group()
+    looking = rivals(group)
+    group.members.append(("new", SLOT, "one"))
     group.failures = [failure]
-    assert rivals(group).newer_host(5) == "one"
+    assert looking.newer_host(5) == "one"
     group.failures = [failure]
     with pytest.raises(KafkaException):
-        rivals(group).newer_host(0)
+        looking.newer_host(0)

@@ -114,7 +114,7 @@ def test_a_record_that_is_refused_says_why(producer: Producing, code: int, kind:
 
 def test_records_that_are_not_confirmed_may_yet_be_written(producer: Producing) -> None:
     producer.unconfirmed = 2
-    with pytest.raises(ClusterError, match="did not confirm 2 records within 15 s; they may yet be written"):
+    with pytest.raises(ClusterError, match="did not confirm 2 records within 60 s; they may yet be written"):
         write(producer)
 
 
