@@ -7,15 +7,7 @@ import threading
 import pytest
 
 from ensemble.waiting import Reminder, wait_for
-
-
-class Clock:
-    """Time that the test turns."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.steady_clock import SteadyClock
 
 
 def seconds_of(reports: list[str]) -> list[float]:
@@ -23,7 +15,7 @@ def seconds_of(reports: list[str]) -> list[float]:
 
 
 def test_a_wait_is_reported_after_two_seconds_and_then_every_ten() -> None:
-    clock, reports = Clock(), list[str]()
+    clock, reports = SteadyClock(100.0), list[str]()
     reminder = Reminder(reports.append, clock)
     for second in range(26):
         clock.now = 100.0 + second
@@ -32,7 +24,7 @@ def test_a_wait_is_reported_after_two_seconds_and_then_every_ten() -> None:
 
 
 def test_a_wait_that_begins_anew_is_reported_after_two_seconds() -> None:
-    clock, reports = Clock(), list[str]()
+    clock, reports = SteadyClock(100.0), list[str]()
     reminder = Reminder(reports.append, clock)
     for second in range(8):
         clock.now = 100.0 + second

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.chaos.exits import EXCUSED_S, Finding, MemberExits, judge_zombie
+from tests.support.steady_clock import SteadyClock
 
 FAILED = json.dumps({"event": "service.failed", "error": "FatalError", "reason": "the broker is away"})
 FENCED = json.dumps({"event": "service.failed", "error": "Fenced", "reason": "another process runs as 'order-0'"})
@@ -15,23 +16,13 @@ OTHER = ["not JSON", "[]", json.dumps({"event": "partition.stopped"})]
 SIGKILL, SIGSEGV, BY_ITSELF = -9, -11, 1
 
 
-class Clock:
-    """Says what it is set to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> SteadyClock:
+    return SteadyClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def exits(clock: Clock) -> MemberExits:
+def exits(clock: SteadyClock) -> MemberExits:
     return MemberExits(clock)
 
 
@@ -62,7 +53,7 @@ def test_who_ends_without_any_reason_is_found(exits: MemberExits, code: int, lin
     assert is_finding(MemberExits().judge("order", code, [line]))
 
 
-def test_a_lost_broker_excuses_everybody_and_not_for_ever(exits: MemberExits, clock: Clock) -> None:
+def test_a_lost_broker_excuses_everybody_and_not_for_ever(exits: MemberExits, clock: SteadyClock) -> None:
     exits.lose_broker()
     clock.now += 10 * EXCUSED_S
     assert exits.judge("order", BY_ITSELF, [*OTHER, FAILED, *OTHER]) == "ended itself, and said why"
@@ -80,7 +71,7 @@ def test_who_ends_itself_has_to_say_why(exits: MemberExits, lines: list[str]) ->
     assert is_finding(exits.judge("order", BY_ITSELF, lines))
 
 
-def test_who_stood_still_may_end_itself_for_a_while(exits: MemberExits, clock: Clock) -> None:
+def test_who_stood_still_may_end_itself_for_a_while(exits: MemberExits, clock: SteadyClock) -> None:
     exits.freeze("order")
     exits.thaw("order")
     assert exits.judge("order", BY_ITSELF, [FENCED]) == "fenced, and said so"

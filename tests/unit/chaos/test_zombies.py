@@ -12,6 +12,7 @@ import pytest
 from cli.fleet import Member
 from tests.chaos.exits import FENCED_S, Finding
 from tests.chaos.zombies import Zombies
+from tests.support.steady_clock import SteadyClock
 
 FENCED = json.dumps({"event": "service.failed", "error": "Fenced"})
 
@@ -42,18 +43,9 @@ class FleetOfOne:
         return self.state
 
 
-class Clock:
-    """Says what it is set to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SteadyClock:
+    return SteadyClock()
 
 
 @pytest.fixture
@@ -69,20 +61,20 @@ def fleet(process: Any) -> Any:
 
 
 @pytest.fixture
-def zombies(fleet: Any, clock: Clock) -> Zombies:
+def zombies(fleet: Any, clock: SteadyClock) -> Zombies:
     zombies = Zombies(fleet, clock)
     zombies.replace("order")
     return zombies
 
 
-def resumed(zombies: Zombies, fleet: Any, clock: Clock) -> None:
+def resumed(zombies: Zombies, fleet: Any, clock: SteadyClock) -> None:
     fleet.state = ""
     clock.now += 1
     assert list(zombies.watch()) == []
 
 
 def test_it_runs_on_only_behind_a_successor_that_is_ready(
-    zombies: Zombies, fleet: Any, process: Any, clock: Clock
+    zombies: Zombies, fleet: Any, process: Any, clock: SteadyClock
 ) -> None:
     assert list(zombies.watch()) == []
     assert (process.signals, zombies.has("order"), zombies.has("payment")) == ([], True, False)
@@ -91,7 +83,7 @@ def test_it_runs_on_only_behind_a_successor_that_is_ready(
 
 
 def test_it_is_as_it_should_be_once_it_has_said_that_it_was_fenced(
-    zombies: Zombies, fleet: Any, process: Any, clock: Clock
+    zombies: Zombies, fleet: Any, process: Any, clock: SteadyClock
 ) -> None:
     resumed(zombies, fleet, clock)
     with process.log.open("a") as log:
@@ -102,7 +94,7 @@ def test_it_is_as_it_should_be_once_it_has_said_that_it_was_fenced(
 
 
 def test_what_was_logged_before_it_ran_on_does_not_count(
-    zombies: Zombies, fleet: Any, process: Any, clock: Clock
+    zombies: Zombies, fleet: Any, process: Any, clock: SteadyClock
 ) -> None:
     resumed(zombies, fleet, clock)
     process.exit_code = 1
@@ -110,7 +102,7 @@ def test_what_was_logged_before_it_ran_on_does_not_count(
     assert isinstance(result, Finding)
 
 
-def test_one_that_runs_on_is_found_and_killed(zombies: Zombies, fleet: Any, process: Any, clock: Clock) -> None:
+def test_one_that_runs_on_is_found_and_killed(zombies: Zombies, fleet: Any, process: Any, clock: SteadyClock) -> None:
     resumed(zombies, fleet, clock)
     clock.now += FENCED_S
     assert list(zombies.watch()) == []

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
+from tests.support.steady_clock import SteadyClock
 
 PLACES = [TopicPartition("shop.commands", 0)]
 LIMIT_S = 40.0
@@ -28,22 +29,13 @@ class HiddenOffsets:
         return places
 
 
-class Clock:
-    """Says what it is set to."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> SteadyClock:
+    return SteadyClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def offsets(clock: Clock) -> GroupOffsets:
+def offsets(clock: SteadyClock) -> GroupOffsets:
     return GroupOffsets(10, Heartbeat(), clock)
 
 
@@ -65,7 +57,7 @@ def test_a_refusal_is_not_waited_out(offsets: GroupOffsets) -> None:
             read(consumer, PLACES)
 
 
-def test_hidden_partitions_take_turns(offsets: GroupOffsets, clock: Clock) -> None:
+def test_hidden_partitions_take_turns(offsets: GroupOffsets, clock: SteadyClock) -> None:
     assert offsets.next_hidden() is None
     offsets.hide([0, 3])
     assert offsets.next_hidden() == 0
@@ -78,7 +70,7 @@ def test_hidden_partitions_take_turns(offsets: GroupOffsets, clock: Clock) -> No
     assert offsets.next_hidden() is None
 
 
-def test_who_waits_says_so_and_since_when(offsets: GroupOffsets, clock: Clock) -> None:
+def test_who_waits_says_so_and_since_when(offsets: GroupOffsets, clock: SteadyClock) -> None:
     assert offsets.describe() == ""
     offsets.read(HiddenOffsets(KafkaError.UNSTABLE_OFFSET_COMMIT), PLACES)  # type: ignore[arg-type]  # as above
     offsets.hide([3])
@@ -90,8 +82,8 @@ def test_who_waits_says_so_and_since_when(offsets: GroupOffsets, clock: Clock) -
     assert offsets.describe().startswith("partitions 0 wait for the group's offsets for 7 s: ")
 
 
-def test_a_wait_that_no_open_transaction_explains_is_an_error_once(offsets: GroupOffsets, clock: Clock) -> None:
-    """Such a transaction is aborted after its timeout; members used to end after that, one after the other."""
+def test_a_wait_that_no_open_transaction_explains_is_an_error_once(offsets: GroupOffsets, clock: SteadyClock) -> None:
+    """Such a transaction is aborted after its timeout; what hides offsets for longer, an operator has to end."""
     with capture_logs() as logs:
         for _ in range(30):
             offsets.hide([0])
@@ -105,7 +97,9 @@ def test_a_wait_that_no_open_transaction_explains_is_an_error_once(offsets: Grou
     assert offsets.overlong_s == 0
 
 
-def test_a_wait_that_an_open_transaction_explains_is_nothing_to_look_at(offsets: GroupOffsets, clock: Clock) -> None:
+def test_a_wait_that_an_open_transaction_explains_is_nothing_to_look_at(
+    offsets: GroupOffsets, clock: SteadyClock
+) -> None:
     offsets.hide([0])
     clock.now += LIMIT_S
     assert offsets.overlong_s == 0

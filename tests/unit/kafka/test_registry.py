@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -17,6 +16,7 @@ from ensemble.kafka.registry.client import Patience, Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.settings import RegistrySettings, load
+from tests.support.steady_clock import SteadyClock
 from tests.support.two_releases import v1
 
 URL = "http://registry:8080/apis/ccompat/v7"
@@ -34,19 +34,9 @@ class Answers:
         return self.answer()
 
 
-@dataclass
-class Clock:
-    """Time that the test turns."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def registry(answer: Callable[[], Any], clock: Clock | None = None, **settings: Any) -> tuple[Registry, Answers]:
+def registry(answer: Callable[[], Any], clock: SteadyClock | None = None, **settings: Any) -> tuple[Registry, Answers]:
     client: Any = Answers(answer)
-    return Registry(client, RegistrySettings(url=URL, **settings), clock or Clock()), client
+    return Registry(client, RegistrySettings(url=URL, **settings), clock or SteadyClock()), client
 
 
 def failing(error: Exception) -> Callable[[], Any]:
@@ -84,7 +74,7 @@ def test_an_id_that_a_settled_registry_does_not_know_is_unknown() -> None:
 
 
 def test_a_registry_that_has_just_begun_to_answer_is_asked_again() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     sources, client = registry(failing(MISSING), clock, settle_s=10)
     for _ in range(9):
         with pytest.raises(SchemasUnavailable, match="id 7 is unknown"):
@@ -96,7 +86,7 @@ def test_a_registry_that_has_just_begun_to_answer_is_asked_again() -> None:
 
 
 def test_after_an_outage_it_has_to_settle_again() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     sources, client = registry(lambda: SCHEMA, clock, settle_s=10)
     sources.find(1)
     clock.now += 20
@@ -110,7 +100,7 @@ def test_after_an_outage_it_has_to_settle_again() -> None:
 
 
 def test_after_a_failure_nothing_is_asked_for_a_while() -> None:
-    clock = Clock()
+    clock = SteadyClock()
     sources, client = registry(failing(httpx2.ConnectError("refused")), clock)
     for _ in range(5):
         with pytest.raises(SchemasUnavailable, match=f"{URL}: refused"):
