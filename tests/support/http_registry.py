@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from ensemble.free_ports import HOST, free_ports
 
 Answer = tuple[int, Any]
 NOT_FOUND: Answer = (404, {"error_code": 40401, "message": "not found"})
@@ -23,11 +24,10 @@ class HttpRegistry:
         self._versions: dict[str, list[int]] = {}
         self._levels: dict[str, str] = {}
         self._lock = threading.Lock()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        [self._port] = free_ports(1)
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _handler_of(self))
+        self._server = ThreadingHTTPServer((HOST, self._port), _handler_of(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
@@ -37,7 +37,7 @@ class HttpRegistry:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://{HOST}:{self._port}"
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         """Return the status and the document for a request."""

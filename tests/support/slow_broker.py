@@ -8,7 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Final, Self
 
-HOST: Final = "127.0.0.1"
+from ensemble.free_ports import HOST
+
 _LIMIT_S: Final = 10.0
 Read = Callable[[asyncio.StreamReader], Awaitable[bytes]]
 

@@ -17,7 +17,7 @@ from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.jars import KAFKA_VERSION, JarCache, cache_directory, pinned_jars
 from ensemble.embedded.java import find_java
 from ensemble.embedded.last_words import cause_of_end, taken_address
-from ensemble.embedded.layout import HOST, Layout, Ports, broker_settings
+from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
@@ -25,7 +25,7 @@ from ensemble.embedded.progress import OnProgress, Step, on_stderr
 from ensemble.embedded.running import Running, started_at
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
-from ensemble.free_ports import free_ports
+from ensemble.free_ports import HOST, free_ports
 from ensemble.waiting import Reminder, ignore
 
 LOGGING = Path(__file__).with_name("log4j2.yaml")

@@ -12,9 +12,10 @@ import re
 from typing import Final
 
 from ensemble.clock import until
-from ensemble.embedded.layout import HOST, Layout, Ports
+from ensemble.embedded.layout import Layout, Ports
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch
 from ensemble.embedded.storage import Jvm
+from ensemble.free_ports import HOST
 
 SETTINGS: Final = """
 # The controller alone, which soon finds that its broker is gone.

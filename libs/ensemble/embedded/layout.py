@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.free_ports import HOST
 
-HOST = "127.0.0.1"
 _PLAIN = frozenset(string.ascii_letters + string.digits + string.punctuation) - {"\\"}
 CHECKOUT = Path(__file__).parents[3]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ensemble.embedded.credentials import BROKER_NAME, Certificates, password, password_file, write_secret
-from ensemble.embedded.layout import HOST, Layout, Ports, property_value
+from ensemble.embedded.layout import Layout, Ports, property_value
+from ensemble.free_ports import HOST
 
 ADMIN: Final = "admin"
 """The first user: created when the storage is formatted, and the only one that ACLs do not bind."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ensemble.embedded import default_directory, find_running
-from ensemble.embedded.layout import HOST
 from ensemble.embedded.probe import cluster_at
 from ensemble.errors import ConfigurationError
+from ensemble.free_ports import HOST
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, load
 
 COMPOSE_CLUSTER_ID: Final = "ZW5zZW1ibGUtY29tcG9zZQ"

@@ -14,6 +14,7 @@ import pytest
 
 from ensemble.embedded.certificates import make_certificates
 from ensemble.errors import ConfigurationError
+from ensemble.free_ports import free_ports
 from ensemble.kafka import connect
 from ensemble.settings import KafkaSettings
 
@@ -28,13 +29,8 @@ def reasons_of(kafka: KafkaSettings, expected: str) -> list[str]:
     return reasons
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def test_a_broker_that_refuses_connections_is_waited_for() -> None:
-    address = f"127.0.0.1:{unused_port()}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     words = rf"cannot reach Kafka at {address} within 3 s \(ENSEMBLE_STARTUP_TIMEOUT_S\): .*refused"
     [reason] = reasons_of(KafkaSettings(bootstrap_servers=address), words)
     assert f"Kafka at {address}" in reason
