@@ -173,9 +173,9 @@ def _outgoing(message: Message, kind: type[Command | Event], options: Options) -
     if not isinstance(message, kind):
         other = "publish" if isinstance(message, Event) else "send"
         raise TypeError(f"{type(message).__name__} is no {kind.__name__.lower()}; use `{other}`")
-    said: dict[str, Any] = dict(options)
-    topic = said.pop("topic", "")
-    return Outgoing(message, Envelope(**said), topic)
+    fields: dict[str, Any] = dict(options)
+    topic = fields.pop("topic", "")
+    return Outgoing(message, Envelope(**fields), topic)
 
 
 def _batch(messages: Iterable[Message | Outgoing]) -> list[Outgoing]:

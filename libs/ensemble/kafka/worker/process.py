@@ -62,7 +62,7 @@ _COLLECT_EVERY = 50_000
 _RETRY_S = 1.0
 
 
-def run_services(services: Sequence[Service], given: Settings | None = None) -> int:
+def run_services(services: Sequence[Service], settings: Settings | None = None) -> int:
     """Run until SIGTERM or SIGINT: one service in this thread, several in a thread each, and none outlives another.
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
@@ -75,12 +75,12 @@ def run_services(services: Sequence[Service], given: Settings | None = None) -> 
 
     stop_on_signals(stop, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
     if len(services) == 1:
-        return _run_service(services[0], statuses[0], given)
-    return _run_side_by_side(services, statuses, given, stop)
+        return _run_service(services[0], statuses[0], settings)
+    return _run_side_by_side(services, statuses, settings, stop)
 
 
 def _run_side_by_side(
-    services: Sequence[Service], statuses: Sequence[ProcessStatus], given: Settings | None, stop: Callable[[], None]
+    services: Sequence[Service], statuses: Sequence[ProcessStatus], settings: Settings | None, stop: Callable[[], None]
 ) -> int:
     """Return the highest exit code."""
     codes: list[int] = []
@@ -89,7 +89,7 @@ def _run_side_by_side(
         structlog.contextvars.bind_contextvars(service=service.name)
         code = 1
         try:
-            code = _run_service(service, status, given)
+            code = _run_service(service, status, settings)
         finally:
             codes.append(code)
             status.has_ended = True
@@ -105,25 +105,25 @@ def _run_side_by_side(
     return max(codes, default=2)
 
 
-def _run_service(service: Service, status: ProcessStatus, given: Settings | None) -> int:
+def _run_service(service: Service, status: ProcessStatus, settings: Settings | None) -> int:
     try:
-        given = given or Settings()
-        settings, kafka = given.runtime, given.kafka
-        configure_logging(service.name, settings)
-        sources = schema_sources(given.registry, kafka)
-        slot = take_slot(service.name, settings.instance_id)
-        settings = settings.model_copy(update={"instance_id": slot.name})
-        limits = _limits(service, settings)
-        _serve_health(service, settings, status)
+        settings = settings or Settings()
+        runtime, kafka = settings.runtime, settings.kafka
+        configure_logging(service.name, runtime)
+        sources = schema_sources(settings.registry, kafka)
+        slot = take_slot(service.name, runtime.instance_id)
+        runtime = runtime.model_copy(update={"instance_id": slot.name})
+        limits = _limits(service, runtime)
+        _serve_health(service, runtime, status)
         plan = _await_schemas(lambda: compile_service(service, BrokerClock(SystemClock()), limits, sources), status)
-        status.loop = loop_of(plan, settings, kafka, status.metrics, on_wait=status.wait) if plan else None
+        status.loop = loop_of(plan, runtime, kafka, status.metrics, on_wait=status.wait) if plan else None
     except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
             return 0
         print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
         return 2
     with slot:
-        return _run(service, status, settings)
+        return _run(service, status, runtime)
 
 
 class ProcessStatus:
