@@ -35,7 +35,7 @@ class Envelope:
     otherwise. `correlation_id`: what all messages of one story share; the message id otherwise. `traceparent`: the W3C
     trace context to go on with, a new trace otherwise. `headers`: further ones, in bytes.
 
-    Raises ValueError that names the field: an id has 1 to 128 characters, and headers of the runtime cannot be set.
+    Raises ValueError that names the field: an id has 1 to 128 bytes, and headers of the runtime cannot be set.
     """
 
     message_id: str = field(default_factory=lambda: secrets.token_hex(16))

@@ -56,8 +56,8 @@ class GroupRivals:
     def newer_host_if_reachable(self) -> str:
         """Return the host of a newer member of the slot; "" if there is none, or no broker answers.
 
-        With a broker that has just gone the question about a group ends the process itself (librdkafka workaround:
-        4605), so another one is asked before.
+        A client that has just lost its broker gives no answer about a group for long, so a question that any broker
+        answers comes first.
         """
         try:
             self._admin.list_topics(timeout=_TIMEOUT_S)
