@@ -49,7 +49,7 @@ def test_the_client_gets_more_time_for_a_question_than_who_asks_waits() -> None:
     assert groups.timeouts_s == [HOUR_S]
 
 
-def test_in_an_outage_one_question_is_under_way_and_its_answer_is_taken() -> None:
+def test_in_an_outage_one_question_is_under_way_however_often_it_is_asked() -> None:
     groups: Any = Groups()
     descriptions = GroupDescriptions(groups, "shop")
     for _ in range(3):
