@@ -27,9 +27,9 @@ from tests.support.slow_broker import SlowBroker
 
 DELAY_S = 10.0
 SLOW_S = 12.0
-LIMIT_S = 150.0
+LIMIT_S = 360.0
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1200)
 
 
 @dataclass(frozen=True)
@@ -95,20 +95,24 @@ def test_the_job_makes_the_topics(system: SlowSystem) -> None:
     assert system.applied.stdout.count("\tcreated") > 30
 
 
-def test_commands_answer_and_a_service_starts(system: SlowSystem) -> None:
+def test_commands_answer(system: SlowSystem) -> None:
     system.proxy.be_slow(SLOW_S)
     show, verify = system.start("cli", "orders", "show", "order-1"), system.start("cli", "verify")
-    service = system.start("services.order")
-
     shown, verified = ended(show), ended(verify)
     assert (shown.returncode, "OrderPlaced" in shown.stdout) == (0, True), shown
     assert_waited(shown.stderr, system)
     assert "messages\torders.events\t1" in verified.stdout, verified
     assert_waited(verified.stderr, system)
 
-    log = until_restored(service)
-    assert f"Kafka at {system.proxy.address}: no answer yet" in log
-    assert_is_stopped_soon(service)
+
+def test_a_service_starts_and_hears_sigterm(system: SlowSystem) -> None:
+    system.proxy.be_slow(SLOW_S)
+    with system.start("services.order") as service:
+        try:
+            assert f"Kafka at {system.proxy.address}: no answer yet" in until_restored(service)
+            assert_is_stopped_soon(service)
+        finally:
+            service.kill()
 
 
 def until_restored(service: subprocess.Popen[str]) -> str:

@@ -21,7 +21,8 @@ class SlowBroker:
     """
 
     def __init__(self, port: int, delay_s: float) -> None:
-        self.port, self._target, self._delay_s, self._slow_until = 0, port, delay_s, 0.0
+        self.port, self._target, self._delay_s = 0, port, delay_s
+        self._slow_s, self._slow_until = 0.0, 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -42,8 +43,8 @@ class SlowBroker:
         return f"{HOST}:{self.port}"
 
     def be_slow(self, seconds: float) -> None:
-        """Delay the answers that the broker gives within so many seconds from now."""
-        self._slow_until = self._loop.time() + seconds
+        """Delay the next answer that the broker gives, and those of so many seconds from then on."""
+        self._slow_s = seconds
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._serve, HOST, 0)
@@ -81,12 +82,16 @@ class SlowBroker:
         delivery = asyncio.ensure_future(_deliver(queue, writer))
         try:
             while part := await read(reader):
-                now = self._loop.time()
-                queue.put_nowait((now + self._delay_s if is_slow and now < self._slow_until else now, part))
+                queue.put_nowait((self._loop.time() + (self._delay_now_s() if is_slow else 0), part))
         except (OSError, asyncio.IncompleteReadError):
             pass
         queue.put_nowait((0, b""))
         await delivery
+
+    def _delay_now_s(self) -> float:
+        if self._slow_s:
+            self._slow_s, self._slow_until = 0.0, self._loop.time() + self._slow_s
+        return self._delay_s if self._loop.time() < self._slow_until else 0.0
 
     async def _frame(self, reader: asyncio.StreamReader) -> bytes:
         """Read one answer. A broker's host is always followed by its port, in every version of the protocol."""

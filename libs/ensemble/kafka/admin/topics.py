@@ -84,7 +84,7 @@ def apply(
     missing = [state.topic for state in states if state.status == "missing"]
     if missing:
         _create(admin, missing, replication, limit_s)
-        _await_ready(admin, missing, limit_s)
+        _await_ready(admin, missing, max(limit_s, LIMIT_S))  # it creates hundreds of partitions, a file each
     return states
 
 
