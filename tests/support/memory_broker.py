@@ -17,6 +17,7 @@ from tests.support.client_answers import answer
 
 Place = tuple[str, int]
 IDLE_POLLS = 8
+WRITTEN_AT = 1_750_000_000_000
 
 
 class MemoryBroker:
@@ -58,7 +59,12 @@ class MemoryBroker:
     def list_offsets(self, specs: dict[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Any]:
         kinds = {place: type(spec).__name__ for place, spec in specs.items()}
         ends = {place: len(self.logs[place.topic, place.partition]) for place in specs}
-        return {place: answer(offset=ends[place] if kind == "LatestSpec" else 0) for place, kind in kinds.items()}
+        return {
+            place: answer(
+                offset=ends[place] if kind == "LatestSpec" else 0, timestamp=WRITTEN_AT if ends[place] else -1
+            )
+            for place, kind in kinds.items()
+        }
 
     def list_topics(self, timeout: float) -> None:
         """Answer: a broker is there."""
@@ -194,7 +200,7 @@ class TransactionalProducer:
     def commit_transaction(self, _: float) -> None:
         self._fail_as_told("commit before")
         for topic, value, key, partition, *more in self._records:
-            self._broker.append((topic, partition), key, value, more[3] if more else ())
+            self._broker.append((topic, partition), key, value, more[3] if len(more) > 3 else ())
         self._broker.offsets |= {(p.topic, p.partition): p for p in self._offsets}
         self._broker.committed_batches.append([record[0] for record in self._records])
         self._fail_as_told("commit after")
