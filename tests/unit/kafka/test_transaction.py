@@ -217,11 +217,11 @@ def test_a_refused_timestamp_is_told_as_a_clock_that_is_wrong() -> None:
     assert not is_unacceptable(slot.transactions.problem), "no record is to blame"
 
 
-def test_a_service_goes_on_after_an_outage_without_asking_for_its_group() -> None:
-    """Seen after an outage: the client aborted the process over a question that no broker had answered."""
-    slot = Slot(newer="10.0.0.7", flush=[TIMED_OUT])
+def test_a_service_goes_on_after_an_outage_in_which_nobody_answers_for_its_group() -> None:
+    slot = Slot(newer=TIMED_OUT, flush=[TIMED_OUT])
     assert slot.commit() is Outcome.UNKNOWN
     assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.commit() is Outcome.COMMITTED
 
 
 @pytest.mark.parametrize("failure", [REQUIRES_ABORT, TOO_LARGE])
@@ -248,6 +248,16 @@ def test_a_producer_whose_id_the_broker_has_forgotten_is_replaced() -> None:
     assert not slot.transactions.is_open
     assert slot.transactions.reopen(lambda: False, LIMIT_S)
     assert slot.commit() is Outcome.COMMITTED
+
+
+def test_who_lost_its_transaction_leaves_the_slot_to_the_newer_process() -> None:
+    """A new producer would take it back; only brokers that answer nothing leave it open who is the newer one."""
+    slot = Slot(newer="10.0.0.7", flush=[TIMED_OUT])
+    assert slot.commit() is Outcome.UNKNOWN
+    slot.calls.clear()
+    with pytest.raises(Fenced, match=r"on 10\.0\.0\.7 runs as 'shop-0'"):
+        slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.calls == ["is there a newer one?"]
 
 
 class Recorder(ScriptedProducer):

@@ -135,13 +135,19 @@ class Transactions:
         Raises FatalError if that fails until `limit_s`.
         """
         self._rivals.note_older()
-        return self.reopen(give_up, limit_s)
+        return self._start(give_up, limit_s)
 
     def reopen(self, give_up: Callable[[], bool], limit_s: float) -> bool:
         """Start a new producer after one whose end is unclear. Returns and raises like `open`.
 
-        The group is not asked for a newer process: a client that has just lost its broker gives no answer for long.
+        Raises Fenced if a newer process has the slot, as far as a broker that answers knows: a new producer would take
+        the slot back.
         """
+        if host := self._rivals.newer_host_if_reachable():
+            raise Fenced(self._fenced_by(host))
+        return self._start(give_up, limit_s)
+
+    def _start(self, give_up: Callable[[], bool], limit_s: float) -> bool:
         problem: KafkaException | None = None
         for _ in until(limit_s, _RETRY_PAUSE_S):
             try:
