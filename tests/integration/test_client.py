@@ -9,6 +9,7 @@ import pytest
 
 from ensemble.errors import ConfigurationError, OversizedOutput
 from ensemble.kafka import AsyncClient, Client, Outgoing, Unacknowledged
+from ensemble.kafka.errors import ClusterError
 from ensemble.messages import Envelope
 from ensemble.settings import KafkaSettings, Settings
 from ensemble.testing.clusters import Cluster
@@ -85,6 +86,23 @@ def test_what_is_wrong_with_a_message_is_said_before_anything_is_written(shop: S
         with pytest.raises(ConfigurationError, match=r"Script is not on topic elsewhere; pass topic= as one of"):
             client.send(script("a"), topic="elsewhere")
     assert shop.outsider.records("commands") == []
+
+
+def test_a_batch_with_headers_that_are_too_large_is_not_written(shop: Shop) -> None:
+    with Client(shop.service.catalogue, settings_of(shop)) as client:
+        large = Outgoing(script("b"), Envelope(headers={"blob": b"x" * 1_100_000}))
+        with pytest.raises(OversizedOutput, match="its headers 1100"):
+            client.write([script("a"), large])
+    assert shop.outsider.records("commands") == []
+
+
+def test_a_closed_client_writes_nothing_and_says_so(shop: Shop) -> None:
+    client = Client(shop.service.catalogue, settings_of(shop))
+    client.send(script("a"))
+    client.close()
+    with pytest.raises(ClusterError, match="the client is closed; nothing was written"):
+        client.send(script("a"))
+    assert len(shop.outsider.records("commands")) == 1
 
 
 def test_a_topic_that_does_not_exist_is_named(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> None:

@@ -136,6 +136,8 @@ class OutboxInMemory:
     def put(self, records: Sequence[Output]) -> list[Promise]:
         return [self._written(record) for record in records]
 
+    def refuse(self) -> None: ...
+
     def close(self) -> None: ...
 
     def _written(self, output: Output) -> Promise:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ensemble.clock import rfc3339
 from ensemble.messages.message import Message, schema_name
-from ensemble.messages.records import Headers
+from ensemble.messages.records import Headers, header_size
 
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _LONGEST_ID: Final = 128
@@ -35,7 +35,8 @@ class Envelope:
     otherwise. `correlation_id`: what all messages of one story share; the message id otherwise. `traceparent`: the W3C
     trace context to go on with, a new trace otherwise. `headers`: further ones, in bytes.
 
-    Raises ValueError that names the field: an id has 1 to 128 bytes, and headers of the runtime cannot be set.
+    Raises ValueError or TypeError that names the field: an id takes 1 to 128 bytes, the names of headers are text and
+    their values bytes, and headers of the runtime cannot be set.
     """
 
     message_id: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -44,17 +45,28 @@ class Envelope:
     headers: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, text in (("message_id", self.message_id), ("correlation_id", self.correlation_id or "-")):
+        texts = {"message_id": self.message_id, "correlation_id": self.correlation_id or "-"}
+        for name, text in (*texts.items(), ("traceparent", self.traceparent)):
+            if not isinstance(text, str):
+                raise TypeError(f"{name} is a {type(text).__name__}; give a str")
+        for name, text in texts.items():
             if not 1 <= len(text.encode()) <= _LONGEST_ID:
                 raise ValueError(f"{name} takes {len(text.encode())} bytes; 1 to {_LONGEST_ID} are allowed")
         if not _TRACEPARENT.fullmatch(self.traceparent):
             raise ValueError(
                 f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"
             )
+        for name, value in self.headers.items():
+            _check_header(name, value)
         if reserved := sorted(filter(_RESERVED.fullmatch, self.headers)):
             raise ValueError(
                 f"headers: {', '.join(reserved)} cannot be set; ids and the trace have fields of their own"
             )
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the further headers take at most."""
+        return sum(header_size(name, value) for name, value in self.headers.items())
 
     @property
     def trace_id(self) -> str:
@@ -70,3 +82,13 @@ class Envelope:
             "traceparent": self.traceparent,
         }
         return [*((name, value.encode()) for name, value in values.items()), *self.headers.items()]
+
+
+def _check_header(name: object, value: object) -> None:
+    """Refuse what the Kafka client would only refuse in the midst of a batch, or not survive."""
+    if not isinstance(name, str) or not isinstance(value, bytes):
+        raise TypeError(f"headers: {name!r} is a {type(value).__name__}; names are str and values bytes")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"headers: the name {name!r} is no text that UTF-8 can hold") from None

@@ -5,6 +5,7 @@ The composition root builds one and gives it to `ensemble.kafka.run`.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
@@ -47,6 +48,9 @@ class Service:
             raise ConfigurationError(f"service name {name!r}: lower case letters, digits, - and _ only, at most 41")
         self.name, self.catalogue, self.http_port = name, catalogue, http_port
         self.on_start, self.on_stop = on_start, on_stop
+        for hook, function in (("on_start", on_start), ("on_stop", on_stop)):
+            if function is not None and not inspect.iscoroutinefunction(function):
+                raise ConfigurationError(f"service {name}: {hook} is no coroutine function; make it an `async def`")
         self.roles = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
         self.stores = tuple(with_changelog(spec, name, self.partitions) for spec in stores or ())
         self._check_owners()

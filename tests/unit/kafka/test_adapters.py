@@ -102,11 +102,21 @@ def test_an_adapter_that_opens_something_else_is_refused() -> None:
 
 
 def test_a_hook_that_fails_is_said_in_words() -> None:
+    """And the other one, which would only find what is missing, is not called."""
+
     async def fail() -> None:
         raise ValueError("no licence")
 
+    diary: list[str] = []
     with pytest.raises(ConfigurationError, match="on_start of service till failed: ValueError: no licence"):
-        asyncio.run(open_and_close(service(None, None, on_start=fail)))
+        asyncio.run(open_and_close(service(None, None, on_start=fail, on_stop=hook(diary, "stop"))))
+    assert diary == []
+
+
+@pytest.mark.parametrize("name", ["on_start", "on_stop"])
+def test_a_hook_that_cannot_be_awaited_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"service till: {name} is no coroutine function"):
+        service(None, None, **{name: print})
 
 
 def test_an_adapter_that_never_opens_has_a_limit() -> None:

@@ -48,3 +48,23 @@ def test_an_outsider_may_go_on_with_a_story_and_a_trace() -> None:
 def test_what_is_wrong_is_named(said: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Envelope(**said)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"headers": {"tenant": "north"}}, "'tenant' is a str; names are str and values bytes"),
+        ({"headers": {"tenant": 5}}, "'tenant' is a int"),
+        ({"headers": {b"tenant": b"north"}}, "names are str"),
+        ({"message_id": 5}, "message_id is a int; give a str"),
+        ({"traceparent": None}, "traceparent is a NoneType"),
+    ],
+)
+def test_what_the_client_would_not_survive_is_refused_when_it_is_said(said: dict[str, Any], reason: str) -> None:
+    with pytest.raises(TypeError, match=reason):
+        Envelope(**said)
+
+
+def test_a_header_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="no text that UTF-8 can hold"):
+        Envelope(headers={"\ud800": b"x"})

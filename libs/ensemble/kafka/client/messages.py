@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 from ensemble.clock import SystemClock
 from ensemble.errors import ConfigurationError, OversizedOutput
 from ensemble.kafka import client_config as clients
-from ensemble.kafka.client.access import ClusterClient, open_client
+from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
 from ensemble.kafka.client.outbox import Outbox, Promise
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.registry.sources import schema_sources
@@ -86,15 +86,24 @@ class _Routes:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
             raise ConfigurationError(f"client name {name!r}: 1 to 64 letters, digits, ., - and _ only")
         self._catalogue, self._sources, self._source = catalogue, sources, f"/{name}".encode()
-        self._require = require
+        self._require, self._known = require, set[str]()
         self._routes: dict[tuple[type[Message], str], OutputRoute] = {}
+
+    def require(self, outgoing: Outgoing) -> None:
+        """Look the message's topic up in the cluster, once for each. Raises ConfigurationError, and ClusterError."""
+        topic = self._topic(type(outgoing.message), outgoing.topic).name
+        if topic not in self._known:
+            try:
+                self._require([topic])
+            except KafkaException as error:
+                raise ClusterError(f"{topic}: {error.args[0].str()}; nothing was written") from None
+            self._known.add(topic)
 
     def of(self, outgoing: Outgoing) -> OutputRoute:
         """Return the message's route. Raises ConfigurationError if the catalogue has no one topic for it."""
         kind, name = type(outgoing.message), outgoing.topic
         if (route := self._routes.get((kind, name))) is None:
             topic = self._topic(kind, name)
-            self._require([topic.name])
             encode = encoder_for(kind, self._sources.source_for(topic.name, kind.__schemas__))
             headers = type_headers(kind, self._source)
             route = self._routes[kind, name] = OutputRoute(topic.name, attrgetter(topic.key), encode, headers)
@@ -118,19 +127,25 @@ class _Desk:
 
     def put(self, batch: Sequence[Outgoing]) -> list[Promise]:
         """Encode all messages, then hand all over. Raises before anything is written if one of them is not valid."""
+        for outgoing in batch:
+            self._routes.require(outgoing)
         with self._lock:  # an encoder has one buffer
             return self._outbox.put([self._record(outgoing) for outgoing in batch])
 
     def close(self) -> None:
+        """Take no more messages, and wait for those on their way."""
+        with self._lock:
+            self._outbox.refuse()
         self._outbox.close()
 
     def _record(self, outgoing: Outgoing) -> Output:
         route, message = self._routes.of(outgoing), outgoing.message
         key, value = route.key_of(message).encode(), route.encode(message)
-        if len(key) > MAX_KEY_BYTES or len(value) + len(key) > MAX_RECORD_BYTES:
+        headers = outgoing.envelope.size
+        if len(key) > MAX_KEY_BYTES or len(value) + len(key) + headers > MAX_RECORD_BYTES:
             raise OversizedOutput(
-                f"{type(message).__name__} takes {len(value)} bytes and its key {len(key)}; the limits are "
-                f"{MAX_RECORD_BYTES} together and {MAX_KEY_BYTES} for the key: shorten it"
+                f"{type(message).__name__} takes {len(value)} bytes, its key {len(key)} and its headers {headers}; the "
+                f"limits are {MAX_RECORD_BYTES} together and {MAX_KEY_BYTES} for the key: shorten it"
             )
         return route.topic, value, key, [*route.headers, *outgoing.envelope.headers_at(self._clock.now())], _BY_KEY
 
@@ -240,6 +255,12 @@ class Client:
         self._desk.close()
 
 
+def _close_desk(opening: asyncio.Future[_Desk]) -> None:
+    """Close what a cancelled caller no longer waits for."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
 class AsyncClient:
     """Does what `Client` does without blocking the event loop: use it in an `async with`, from one event loop.
 
@@ -253,7 +274,12 @@ class AsyncClient:
         self._open = lambda: _open_desk(catalogue, settings, name, timeout_s)
 
     async def __aenter__(self) -> Self:
-        self._desk = await asyncio.to_thread(self._open)
+        opening = asyncio.get_running_loop().run_in_executor(None, self._open)
+        try:
+            self._desk = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_desk)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -273,5 +299,6 @@ class AsyncClient:
         promises = await asyncio.to_thread(self._desk.put, batch)  # it waits while the producer's buffer is full
         answers = asyncio.gather(*map(asyncio.wrap_future, promises), return_exceptions=True)
         with suppress(TimeoutError):
-            await asyncio.wait_for(answers, self._desk.patience_s)
+            async with asyncio.timeout(self._desk.patience_s):
+                await answers
         return self._desk.receipts(batch, promises)

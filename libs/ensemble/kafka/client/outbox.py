@@ -30,7 +30,7 @@ class Outbox:
         """Open the producer; a record that is not acknowledged within `limit_s` has failed."""
         self._producer = Producer({**config, "message.timeout.ms": round(limit_s * 1000)})
         self._user, self.limit_s = principal(config), limit_s
-        self._is_closed = threading.Event()
+        self._is_closed, self._refuses = threading.Event(), False
         self._thread = threading.Thread(target=self._hear, name="delivery-reports", daemon=True)
         self._thread.start()
 
@@ -40,10 +40,17 @@ class Outbox:
         Raises ClusterError if there is no room in the producer's buffer for too long: what stands before it in
         `records` may be written.
         """
+        if self._refuses:
+            raise ClusterError("the client is closed; nothing was written")
         return [self._produce(record) for record in records]
+
+    def refuse(self) -> None:
+        """Take no more records."""
+        self._refuses = True
 
     def close(self) -> None:
         """Wait for what is on its way, and close the producer."""
+        self.refuse()
         self._producer.flush(self.limit_s)
         self._is_closed.set()
         self._thread.join()

@@ -18,17 +18,18 @@ class Adapters:
     async def open(self) -> None:
         """Enter each adapter that is an async context manager, in the order of the roles, then call `on_start`.
 
+        `on_stop` is called by `close` only if all of that succeeded.
         Raises ConfigurationError, which names the adapter, if one cannot be opened; `close` closes the others.
         """
         for name, adapter in self._named().items():
             await self._open(name, adapter)
-        if self._service.on_stop is not None:
-            self._exit.push_async_callback(self._service.on_stop)
         if self._service.on_start is not None:
             try:
                 await self._service.on_start()
             except Exception as error:
                 raise ConfigurationError(f"on_start of service {self._service.name} failed: {_words(error)}") from error
+        if self._service.on_stop is not None:
+            self._exit.push_async_callback(self._service.on_stop)
 
     async def close(self) -> None:
         """Call `on_stop`, then leave or close the adapters, last opened first. One that fails keeps no other open."""
