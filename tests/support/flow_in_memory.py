@@ -60,7 +60,7 @@ class FlowInMemory:
     def topics(self) -> dict[str, int]:
         return dict(self.flow.topics.partitions)
 
-    def places(self, topics: Iterable[str]) -> list[TopicPlace]:
+    def places(self, topics: Iterable[str], need: str = "READ") -> list[TopicPlace]:
         counts = self.topics()
         return [(topic, partition) for topic in topics for partition in range(counts[topic])]
 

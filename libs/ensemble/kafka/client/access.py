@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
@@ -63,12 +63,15 @@ class ClusterClient:
         topics = self.ask("its topics", lambda: self.admin.list_topics(timeout=self.limit_s).topics)
         return {name: len(topic.partitions) for name, topic in topics.items()}
 
-    def places(self, topics: Iterable[str]) -> list[TopicPlace]:
-        """Return all partitions of these topics. Raises ConfigurationError that names those that do not exist."""
+    def places(self, topics: Iterable[str], need: Literal["READ", "WRITE"] = "READ") -> list[TopicPlace]:
+        """Return all partitions of these topics. Raises ConfigurationError that names those that do not exist.
+
+        To a user who may not even know of a topic it says that the right that he needs is missing.
+        """
         names, partitions = list(topics), self.topics()
         if missing := [name for name in names if name not in partitions]:
             if unseen := self.ask("its topics", lambda: hidden_topics(self.admin, missing, self.limit_s)):
-                raise ConfigurationError(refusal(principal(self.shared), f"READ topic {', '.join(unseen)}"))
+                raise ConfigurationError(refusal(principal(self.shared), f"{need} topic {', '.join(unseen)}"))
             raise ConfigurationError(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
                 "`ensemble topics apply` makes what is missing"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Self, TypedDict, Unpack
 
@@ -177,10 +178,16 @@ class _Desk:
         )
 
 
+def _routes(access: ClusterClient, catalogue: Catalogue, sources: SchemaSourceSelector, name: str) -> _Routes:
+    return _Routes(catalogue, sources, name, partial(access.places, need="WRITE"))
+
+
 def _open_desk(catalogue: Catalogue, settings: Settings | None, name: str, timeout_s: float) -> _Desk:
     settings = settings or Settings()
     access = open_client(settings.kafka, timeout_s, quiet=True)
-    routes = _Routes(catalogue, schema_sources(settings.registry, settings.kafka), name, access.places)
+    routes = _Routes(
+        catalogue, schema_sources(settings.registry, settings.kafka), name, partial(access.places, need="WRITE")
+    )
     return _Desk(routes, Outbox(clients.plain_producer(access.shared, name), timeout_s))
 
 
@@ -226,7 +233,9 @@ class Client:
     ) -> Self:
         """Return a client of a cluster that was reached already, as `ClusterClient.outbox` writes."""
         client = cls.__new__(cls)
-        client._desk = _Desk(_Routes(catalogue, sources, name, access.places), access.outbox(name))
+        client._desk = _Desk(
+            _Routes(catalogue, sources, name, partial(access.places, need="WRITE")), access.outbox(name)
+        )
         return client
 
     def __enter__(self) -> Self:
