@@ -48,7 +48,8 @@ def test_all_four_combinations_run_in_it(services: list[Service], combination: s
 
 
 def test_each_service_listens_where_everything_else_looks_for_it(services: list[Service]) -> None:
-    assert {service.name: service.http_port for service in services} | {SANDBOX: SandboxSettings().port} == PORTS
+    ports = {service.name: service.http_port for service in services} | {SANDBOX: SandboxSettings().port}
+    assert {name: ports[name] for name in PORTS} == PORTS
 
 
 def test_the_picture_in_docs_is_the_one_that_the_declarations_make(services: list[Service]) -> None:
