@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ensemble.engine.routes import output_route
+from ensemble.engine.routes import source_of
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.messages.message import Message
 from ensemble.messages.schema_set import SchemaSourceSelector
@@ -18,7 +18,7 @@ from ensemble.state.event_log import StagedEventLog
 from ensemble.state.event_sourced import StagedEventSourced
 from ensemble.state.keyed import StagedState
 from ensemble.state.partition import PartitionStores
-from ensemble.state.unit_of_work import OutputRoute, RecordLayer
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer, output_route
 
 BUSES = (ports.EventBus, ports.CommandBus)
 BusRoutes = Mapping[type, OutputRoute]
@@ -116,7 +116,7 @@ class RoleBinder:
         return {message: self._route(message, topic) for message in topic.messages}
 
     def _route(self, message: type[Message], topic: Topic) -> OutputRoute:
-        return output_route(self._service.name, message, topic, self._sources)
+        return output_route(source_of(self._service.name), message, topic, self._sources)
 
     def _home(self, message: type[Message]) -> Topic:
         return self._service.catalogue.home(message, self._service.name)

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from ensemble.engine.binding import RoleBinder
-from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, output_route
+from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, source_of
 from ensemble.errors import ConfigurationError, UndecodableRecord
 from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
 from ensemble.messages.message import Message
@@ -18,7 +18,7 @@ from ensemble.service.catalogue import Topic
 from ensemble.service.roles import Handler
 from ensemble.service.service import Service
 from ensemble.state.partition import PartitionStores
-from ensemble.state.unit_of_work import OutputRoute
+from ensemble.state.unit_of_work import OutputRoute, output_route
 from ensemble.system_messages.operations import EVENTS
 
 
@@ -132,7 +132,7 @@ def compile_service(
         inputs=_inputs(service, limits, sources),
         timers=_timers(service, limits),
         operations=_readers_on(service.control, sources),
-        operation_routes={e: output_route(service.name, e, service.operations, sources) for e in EVENTS},
+        operation_routes={e: output_route(source_of(service.name), e, service.operations, sources) for e in EVENTS},
         failure_routes=_failure_routes(service, sources),
     )
     _check_parking_keys(compiled.inputs.values())
@@ -229,4 +229,5 @@ def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector
 
 def _failure_routes(service: Service, sources: SchemaSourceSelector) -> Mapping[type, OutputRoute]:
     own = [topic for topic in service.catalogue.topics if topic.owner == service.name and topic.key]
-    return {message: output_route(service.name, message, topic, sources) for topic in own for message in topic.messages}
+    source = source_of(service.name)
+    return {message: output_route(source, message, topic, sources) for topic in own for message in topic.messages}

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any
 
-from ensemble.messages.cloud_events import type_headers
-from ensemble.messages.codec import Decoder, encoder_for
+from ensemble.messages.codec import Decoder
 from ensemble.messages.message import Command, Message
-from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.catalogue import Topic
 from ensemble.service.roles import Handler
 from ensemble.state.deduplication import WindowLimits
-from ensemble.state.unit_of_work import OutputRoute
 
 
 @dataclass(frozen=True)
@@ -83,10 +79,3 @@ class Input:
 def source_of(service: str) -> bytes:
     """Return the `ce_source` of everything that a service writes."""
     return f"/services/{service}".encode()
-
-
-def output_route(service: str, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
-    """Return how `message` is written to `topic` by `service`."""
-    headers = type_headers(message, source_of(service))
-    encode = encoder_for(message, sources.source_for(topic.name, message.__schemas__))
-    return OutputRoute(topic.name, attrgetter(topic.key), encode, headers)

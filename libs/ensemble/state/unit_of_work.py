@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, Protocol
 
 from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput
+from ensemble.messages.cloud_events import type_headers
+from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Event, Message
 from ensemble.messages.records import Headers, RecordPlace
-from ensemble.service.catalogue import MAX_RECORD_BYTES
+from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
 
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
 """Topic, value, key, headers, partition (-1: by the key)."""
@@ -43,6 +47,12 @@ class OutputRoute:
         self, topic: str, key_of: Callable[[Message], str], encode: Callable[[Message], bytes], headers: Headers
     ) -> None:
         self.topic, self.key_of, self.encode, self.headers = topic, key_of, encode, headers
+
+
+def output_route(source: bytes, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
+    """Return how `message` is written to `topic` by `source`, a service or an outsider."""
+    encode = encoder_for(message, sources.source_for(topic.name, message.__schemas__))
+    return OutputRoute(topic.name, attrgetter(topic.key), encode, type_headers(message, source))
 
 
 class RecordLayer:

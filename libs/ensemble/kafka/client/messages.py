@@ -10,7 +10,6 @@ from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from operator import attrgetter
 from typing import Any, Final, Self, TypedDict, Unpack
 
 from ensemble.clock import SystemClock
@@ -20,14 +19,13 @@ from ensemble.kafka.client.access import ClusterClient, KafkaException, open_cli
 from ensemble.kafka.client.outbox import Outbox, Promise
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.registry.sources import schema_sources
-from ensemble.messages.cloud_events import Envelope, type_headers
-from ensemble.messages.codec import encoder_for
+from ensemble.messages.cloud_events import Envelope
 from ensemble.messages.message import Command, Event, Message
 from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, Topic
 from ensemble.settings import Settings
-from ensemble.state.unit_of_work import Output, OutputRoute
+from ensemble.state.unit_of_work import Output, OutputRoute, output_route
 
 _BY_KEY: Final = -1
 _GRACE_S: Final = 2.0
@@ -87,28 +85,26 @@ class _Routes:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
             raise ConfigurationError(f"client name {name!r}: 1 to 64 letters, digits, ., - and _ only")
         self._catalogue, self._sources, self._source = catalogue, sources, f"/{name}".encode()
-        self._require, self._known = require, set[str]()
+        self._require = require
         self._routes: dict[tuple[type[Message], str], OutputRoute] = {}
 
-    def require(self, outgoing: Outgoing) -> None:
-        """Look the message's topic up in the cluster, once for each. Raises ConfigurationError, and ClusterError."""
-        topic = self._topic(type(outgoing.message), outgoing.topic).name
-        if topic not in self._known:
-            try:
-                self._require([topic])
-            except KafkaException as error:
-                raise ClusterError(f"{topic}: {error.args[0].str()}; nothing was written") from None
-            self._known.add(topic)
-
     def of(self, outgoing: Outgoing) -> OutputRoute:
-        """Return the message's route. Raises ConfigurationError if the catalogue has no one topic for it."""
-        kind, name = type(outgoing.message), outgoing.topic
-        if (route := self._routes.get((kind, name))) is None:
-            topic = self._topic(kind, name)
-            encode = encoder_for(kind, self._sources.source_for(topic.name, kind.__schemas__))
-            headers = type_headers(kind, self._source)
-            route = self._routes[kind, name] = OutputRoute(topic.name, attrgetter(topic.key), encode, headers)
+        """Return the message's route; at first its topic is looked up in the cluster.
+
+        Raises ConfigurationError if there is no one topic for it, and ClusterError if the cluster does not answer.
+        """
+        way = type(outgoing.message), outgoing.topic
+        if (route := self._routes.get(way)) is None:
+            route = self._routes[way] = self._make(*way)
         return route
+
+    def _make(self, kind: type[Message], name: str) -> OutputRoute:
+        topic = self._topic(kind, name)
+        try:
+            self._require([topic.name])
+        except KafkaException as error:
+            raise ClusterError(f"{topic.name}: {error.args[0].str()}; nothing was written") from None
+        return output_route(self._source, kind, topic, self._sources)
 
     def _topic(self, kind: type[Message], name: str) -> Topic:
         homes = {topic.name: topic for topic in self._catalogue.homes(kind)}
@@ -128,10 +124,9 @@ class _Desk:
 
     def put(self, batch: Sequence[Outgoing]) -> list[Promise]:
         """Encode all messages, then hand all over. Raises before anything is written if one of them is not valid."""
-        for outgoing in batch:
-            self._routes.require(outgoing)
+        routes = list(map(self._routes.of, batch))  # not under the lock: a topic may have to be looked up
         with self._lock:  # an encoder has one buffer
-            return self._outbox.put([self._record(outgoing) for outgoing in batch])
+            return self._outbox.put(list(map(self._record, batch, routes)))
 
     def close(self) -> None:
         """Take no more messages, and wait for those on their way."""
@@ -139,8 +134,8 @@ class _Desk:
             self._outbox.refuse()
         self._outbox.close()
 
-    def _record(self, outgoing: Outgoing) -> Output:
-        route, message = self._routes.of(outgoing), outgoing.message
+    def _record(self, outgoing: Outgoing, route: OutputRoute) -> Output:
+        message = outgoing.message
         key, value = route.key_of(message).encode(), route.encode(message)
         headers = outgoing.envelope.size
         if len(key) > MAX_KEY_BYTES or len(value) + len(key) + headers > MAX_RECORD_BYTES:
@@ -211,10 +206,11 @@ class Client:
             receipt = client.send(PlaceOrder(order_id="o-1", ...))
 
     One client serves all threads of a process for as long as it runs. Each call returns when all replicas in sync have
-    the message, and raises otherwise, at the latest after `timeout_s` and two seconds: Unacknowledged if it may or may
-    not be written; ConfigurationError if the topic does not exist, the user may not write to it, or the catalogue has
-    no topic for the message; OversizedOutput, UnencodableMessage or ValueError if the message itself is wrong: then
-    nothing was written. Order per key is the order of the calls of one thread.
+    the message, and raises otherwise: Unacknowledged, after `timeout_s` and two seconds, if it may or may not be
+    written; ClusterError if the cluster does not tell of a topic that is new to the client, or takes no records, for so
+    long before; ConfigurationError if the topic does not exist, the user may not write to it, or the catalogue has no
+    topic for the message; OversizedOutput, UnencodableMessage, ValueError or TypeError if the message itself is wrong:
+    then nothing was written. Order per key is the order of the calls of one thread.
     """
 
     def __init__(
