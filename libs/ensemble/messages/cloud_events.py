@@ -10,10 +10,9 @@ from typing import Final
 
 from ensemble.clock import rfc3339
 from ensemble.messages.message import Message, schema_name
-from ensemble.messages.records import Headers, header_size
+from ensemble.messages.records import MAX_ID_BYTES, Headers, header_size
 
 _TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_LONGEST_ID: Final = 128
 _RESERVED: Final = re.compile(r"ce_.*|content-type|traceparent", re.IGNORECASE)
 
 
@@ -50,8 +49,8 @@ class Envelope:
             if not isinstance(text, str):
                 raise TypeError(f"{name} is a {type(text).__name__}; give a str")
         for name, text in texts.items():
-            if not 1 <= len(text.encode()) <= _LONGEST_ID:
-                raise ValueError(f"{name} takes {len(text.encode())} bytes; 1 to {_LONGEST_ID} are allowed")
+            if not 1 <= len(text.encode()) <= MAX_ID_BYTES:
+                raise ValueError(f"{name} takes {len(text.encode())} bytes; 1 to {MAX_ID_BYTES} are allowed")
         if not _TRACEPARENT.fullmatch(self.traceparent):
             raise ValueError(
                 f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"

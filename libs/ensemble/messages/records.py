@@ -18,7 +18,8 @@ MAX_KEY_BYTES: Final = 4_096
 """The longest key of a record that is handled or parked: it is also part of the keys of state."""
 _HEADER_BYTES: Final = 16
 """What a header takes beside its name and value."""
-_ID_LIMIT: Final = 128
+MAX_ID_BYTES: Final = 128
+"""The longest id that is handed on as it is; of a longer one its hash."""
 _TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -112,7 +113,9 @@ def place_name(record: ConsumedRecord) -> str:
 
 def bounded_id(raw: bytes) -> str:
     """Return an id as text; of a very long one its hash, for outputs carry it and would outgrow their topic."""
-    return str(raw, "utf-8", "backslashreplace") if len(raw) <= _ID_LIMIT else blake2b(raw, digest_size=16).hexdigest()
+    return (
+        str(raw, "utf-8", "backslashreplace") if len(raw) <= MAX_ID_BYTES else blake2b(raw, digest_size=16).hexdigest()
+    )
 
 
 def trace_in(headers: Mapping[str, bytes]) -> str:
