@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 _YEAR_10000_MS: Final = 253_402_300_800_000
 
@@ -64,3 +66,20 @@ def until(limit_s: float, pause_s: float = 0.0) -> Iterator[float]:
         if (left_s := deadline - time.monotonic()) <= 0:
             return
         time.sleep(pause_s)
+
+
+def retry(attempt: Callable[[], T], limit_s: float, pause_s: float, may_pass: Callable[[Exception], bool]) -> T:
+    """Return what `attempt` returns; it is made again, like `until`, while its errors may pass.
+
+    Raises the error of the last attempt: one that does not pass, or the one before `limit_s`.
+    """
+    problem: Exception | None = None
+    for _ in until(limit_s, pause_s):
+        try:
+            return attempt()
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            problem = error
+    assert problem is not None, "each attempt returns or fails"
+    raise problem

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble.clock import until
+from ensemble import clock
 from ensemble.errors import EnsembleError
 
 T = TypeVar("T")
@@ -54,17 +54,14 @@ def retry(
 
     Raises the KafkaException of the last attempt: of one whose error does not pass, or of the one before `limit_s`.
     """
-    problem: KafkaException | None = None
-    for _ in until(limit_s, pause_s):
-        try:
-            return attempt()
-        except KafkaException as error:
-            if not may_pass(error.args[0]):
-                raise
-            problem = error
-            on_failure(error.args[0])
-    assert problem is not None, "each attempt returns or fails"
-    raise problem
+
+    def passes(error: Exception) -> bool:
+        if not isinstance(error, KafkaException) or not may_pass(error.args[0]):
+            return False
+        on_failure(error.args[0])
+        return True
+
+    return clock.retry(attempt, limit_s, pause_s, passes)
 
 
 def client_error(error: KafkaException | SystemError) -> KafkaException:

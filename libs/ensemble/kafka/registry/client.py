@@ -21,7 +21,7 @@ from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClien
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from ensemble.clock import until
+from ensemble.clock import retry
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.availability import Availability
 from ensemble.kafka.registry.avro_records import record_schema
@@ -61,6 +61,10 @@ def subject_of(topic: str, name: str) -> str:
 def wire_schema(schema: Schema) -> WireSchema:
     """Return the schema in the form that the client sends."""
     return WireSchema(json.dumps(schema), "AVRO")
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, SchemasUnavailable) and not isinstance(error, RegistryRefusal)
 
 
 class Patience(NamedTuple):
@@ -159,16 +163,7 @@ class Registry:
         return wait_for(ask_until, inf, self._availability.describe, self._reminder.remind)
 
     def _ask_until(self, question: Callable[[], T], limit_s: float) -> T | None:
-        problem = None
-        for _ in until(limit_s, _PATIENT_REST_S):
-            try:
-                return self._ask(question)
-            except RegistryRefusal:
-                raise
-            except SchemasUnavailable as error:
-                problem = error
-        assert problem is not None, "each attempt returns or fails"
-        raise problem
+        return retry(partial(self._ask, question), limit_s, _PATIENT_REST_S, _may_pass)
 
     def _ask(self, question: Callable[[], T]) -> T | None:
         began = self._availability.require()
