@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -13,7 +14,7 @@ from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.records import TopicPlace, place_of
 from ensemble.state.unit_of_work import Output
 
 Promise = Future[tuple[TopicPlace, int]]
@@ -56,28 +57,36 @@ class Outbox:
         self._thread.join()
 
     def _produce(self, record: Output) -> Promise:
-        (topic, value, key, headers, partition), promise = record, Promise()
+        topic, promise = record[0], Promise()
         promise.set_running_or_notify_cancel()  # a caller that goes away does not take the record back
 
         def report(problem: KafkaError | None, written: Message) -> None:
             if problem is not None:
                 promise.set_exception(failure(problem, topic, self._user))
             else:
-                promise.set_result(((topic, written.partition() or 0), written.offset() or 0))
+                promise.set_result((place_of(written), written.offset() or 0))
 
         for _ in until(self.limit_s, _FULL_S):
-            try:
-                self._producer.produce(topic, value, key, partition, report, None, 0, headers)
+            with suppress(BufferError):
+                hand_over(self._producer, record, report)
                 return promise
-            except BufferError:
-                continue
-            except KafkaException as error:
-                raise ClusterError(f"{topic}: {error.args[0].str()}") from None
         raise ClusterError(f"{topic}: the producer's buffer was full for {self.limit_s:g} s; Kafka takes no records")
 
     def _hear(self) -> None:
         while not self._is_closed.is_set():
             self._producer.poll(_POLL_S)
+
+
+def hand_over(producer: Producer, record: Output, report: Callable[[KafkaError | None, Message], None]) -> None:
+    """Give a record to the producer, which calls `report` once it knows what became of it.
+
+    Raises BufferError if the producer's buffer is full, and ClusterError if the client refuses the record.
+    """
+    topic, value, key, headers, partition = record
+    try:
+        producer.produce(topic, value, key, partition, report, None, 0, headers)
+    except KafkaException as error:
+        raise ClusterError(f"{topic}: {error.args[0].str()}") from None
 
 
 def failure(error: KafkaError, topic: str, user: str) -> ConfigurationError | ClusterError:

@@ -12,9 +12,9 @@ from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
-from ensemble.kafka.client.outbox import failure
+from ensemble.kafka.client.outbox import failure, hand_over
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.records import TopicPlace
+from ensemble.kafka.records import TopicPlace, place_of
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OPERATORS_IDS
 
@@ -113,21 +113,18 @@ def _config(shared: Mapping[str, Any]) -> dict[str, Any]:
 
 def _produce(producer: Producer, records: Sequence[Output], user: str) -> list[tuple[TopicPlace, int]]:
     reports: list[tuple[KafkaError | None, Message]] = []
-    for topic, value, key, headers, partition in records:
+    for record in records:
         _wait_for_buffer(producer)
-        try:
-            producer.produce(topic, value, key, partition, lambda *report: reports.append(report), None, 0, headers)
-        except KafkaException as error:
-            raise ClusterError(f"{topic}: {error.args[0].str()}") from None
+        hand_over(producer, record, lambda *report: reports.append(report))
     unconfirmed = producer.flush(_LIMIT_S + _GRACE_S)
-    for problem, record in reports:
+    for problem, written in reports:
         if problem is not None:
-            raise failure(problem, record.topic() or "", user)
+            raise failure(problem, written.topic() or "", user)
     if unconfirmed:
         raise ClusterError(
             f"Kafka did not confirm {unconfirmed} records within {_LIMIT_S:g} s; they may yet be written"
         )
-    return [((record.topic() or "", record.partition() or 0), record.offset() or 0) for _, record in reports]
+    return [(place_of(written), written.offset() or 0) for _, written in reports]
 
 
 def _wait_for_buffer(producer: Producer) -> None:
