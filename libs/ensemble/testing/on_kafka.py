@@ -1,8 +1,10 @@
 """Services on a real Kafka, as a thread or a process, and everybody else on that cluster.
 
-with Outsider(kafka.bootstrap_servers, SERVICE) as outsider, ServiceThread(SERVICE, kafka.bootstrap_servers):
-outsider.send(PlaceOrder(...))
-wait_for(lambda: outsider.messages("events", OrderPlaced), "the order to be placed")
+    with Outsider(kafka.bootstrap_servers, SERVICE) as outsider, ServiceThread(SERVICE, kafka.bootstrap_servers):
+        outsider.send(PlaceOrder(...))
+        wait_for(lambda: outsider.messages("events", OrderPlaced), "the order to be placed")
+
+Whatever is waited for has a limit.
 """
 
 from __future__ import annotations
@@ -24,19 +26,16 @@ from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Clock, Message, Service
 from ensemble.clock import SystemClock, until
-from ensemble.engine.compiled import compile_service
-from ensemble.engine.routes import Limits
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.connection import connect
 from ensemble.kafka.offsets import high_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
-from ensemble.kafka.worker.process import loop_of
+from ensemble.kafka.worker.process import make_loop
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
-from ensemble.policies.loading import load_policies
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard
 from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
@@ -216,9 +215,9 @@ class Outsider:
         return consumer
 
 
-def _require(condition: object, words: str) -> None:
+def _require(condition: object, reason: str) -> None:
     if not condition:
-        raise AssertionError(words)
+        raise AssertionError(reason)
 
 
 def headers_of(record: KafkaMessage) -> dict[str, bytes]:
@@ -249,9 +248,8 @@ class ServiceThread:
         sources: SchemaSourceSelector | None = None,
         **settings: Any,
     ) -> None:
-        runtime = RuntimeSettings(poll_s=0.05, **settings)
-        plan = compile_service(service, clock or SystemClock(), Limits(load_policies(service, runtime)), sources)
-        self.loop: Loop = loop_of(plan, runtime, KafkaSettings(bootstrap_servers=bootstrap))
+        runtime, kafka = RuntimeSettings(poll_s=0.05, **settings), KafkaSettings(bootstrap_servers=bootstrap)
+        self.loop: Loop = make_loop(service, runtime, kafka, clock=clock or SystemClock(), sources=sources)
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 

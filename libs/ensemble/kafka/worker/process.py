@@ -44,6 +44,7 @@ from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
 from ensemble.kafka.worker.stopping import stop_on_signals
 from ensemble.kafka.worker.watchdog import watch
+from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.observability.health import Guard, HealthServer
 from ensemble.observability.logs import configure_logging
 from ensemble.observability.metrics import LoopMetrics
@@ -198,13 +199,14 @@ def make_loop(
     kafka: KafkaSettings,
     *,
     clock: Clock | None = None,
+    sources: SchemaSourceSelector | None = None,
     metrics: LoopMetrics | None = None,
 ) -> Loop:
-    """Return a loop for `service`, on the brokers' clock and with metrics of its own unless others are passed.
+    """Return a loop for `service`: on the brokers' clock, with the ids of the schema files and with metrics of its own.
 
-    Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
+    Others may be passed. Raises ConfigurationError if the cluster cannot be reached or its topics are not as declared.
     """
-    plan = compile_service(service, clock or BrokerClock(SystemClock()), _limits(service, settings))
+    plan = compile_service(service, clock or BrokerClock(SystemClock()), _limits(service, settings), sources)
     return loop_of(plan, settings, kafka, metrics)
 
 
