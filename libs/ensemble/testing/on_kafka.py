@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +25,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from ensemble import Clock, Message, Service
-from ensemble.clock import SystemClock, until
+from ensemble.clock import ManualClock, SystemClock, until
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.connection import connect
@@ -37,9 +37,9 @@ from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.settings import KafkaSettings, RuntimeSettings
-from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, discard
-from ensemble.system_messages.operations import Operation, OperationDone, PauseWork, RecordOperation, ResumeWork
+from ensemble.system_messages.operations import Operation, OperationDone
 from ensemble.testing.clusters import Broker
+from ensemble.testing.operations import OperatorDouble, control_outputs
 
 LIMIT_S: Final = 30.0
 """How long anything in here waits, unless it says otherwise: a test never hangs."""
@@ -76,6 +76,7 @@ class Outsider:
         self.topics = topics.all_topics(service.catalogue, [service])
         topics.apply(self.admin, self.topics)
         self._exit = ExitStack()
+        self._operator = OperatorDouble(ManualClock(1), lambda: uuid.uuid4().hex)
         self.producer = Producer(clients.plain_producer(self.shared, "outsider"))
         self._reader = self._open({})
         self._group = self._open({"group.id": service.name})
@@ -106,36 +107,29 @@ class Outsider:
     def discard(self, key: str) -> None:
         """Do without the record that holds `key` back, as an operator, and wait until that is done."""
         letter = wait_for(lambda: self._letters_of(key), f"a dead letter of {key}")[-1]
-        self.operate(discard(DeadLetter.of(letter), OperatorRequest(**_request("discarded"))))
-
-    def operate(self, operation: RecordOperation) -> None:
-        """Tell the service something about one record, and wait for its answer."""
-        self._operate(operation, [operation.partition])
+        self.operate(self._operator.discard(letter))
 
     def pause_service(self) -> None:
         """Pause the whole service as an operator, and wait until each partition knows."""
-        self._operate(PauseWork(scope="service", name=self.service.name, **_request("paused")), self._partitions)
+        self.operate(self._operator.pause("service", self.service.name, "paused by a test"))
 
     def resume_service(self) -> None:
         """End that pause."""
-        self._operate(ResumeWork(scope="service", name=self.service.name, **_request("resumed")), self._partitions)
+        self.operate(self._operator.resume("service", self.service.name))
 
-    def _operate(self, operation: Operation, partitions: Collection[int]) -> None:
-        value = encoder_for(type(operation))(operation)
-        for partition in partitions:
-            self.producer.produce(self.topic("control"), value, b"operator", partition)
+    def operate(self, operation: Operation) -> None:
+        """Tell the service something as an operator, and wait until each partition that it is for has answered."""
+        outputs = control_outputs(self.service, operation)
+        for topic, value, key, _, partition in outputs:
+            self.producer.produce(topic, value, key, partition)
         self.flush()
         wait_for(
-            lambda: len(self._answers_to(operation)) == len(partitions), f"{type(operation).__name__} to be carried out"
+            lambda: len(self._answers_to(operation)) == len(outputs), f"{type(operation).__name__} to be carried out"
         )
 
     def _answers_to(self, operation: Operation) -> list[OperationDone]:
         answers = self.messages("operations", OperationDone)
         return [answer for answer in answers if answer.operation_id == operation.operation_id]
-
-    @property
-    def _partitions(self) -> range:
-        return range(self.service.partitions)
 
     def _letters_of(self, key: str) -> list[KafkaMessage]:
         return [letter for letter in self.letters() if headers_of(letter)["ensemble.parking-key"] == key.encode()]
@@ -224,10 +218,6 @@ def headers_of(record: KafkaMessage) -> dict[str, bytes]:
     """Return the headers of a record by name."""
     headers: Any = record.headers()
     return dict(headers or ())
-
-
-def _request(what: str) -> dict[str, Any]:
-    return {"operation_id": uuid.uuid4().hex, "requested_by": "test", "reason": f"{what} by a test", "at": 1}
 
 
 def _value(record: KafkaMessage) -> bytes:

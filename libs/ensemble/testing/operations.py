@@ -7,7 +7,7 @@ from typing import Any
 
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Message
-from ensemble.messages.records import StoredRecord
+from ensemble.messages.records import ConsumedRecord
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
@@ -21,12 +21,12 @@ class OperatorDouble:
     def __init__(self, clock: Clock, next_id: Callable[[], str]) -> None:
         self._clock, self._next_id = clock, next_id
 
-    def redrive(self, letter: StoredRecord, edited: Message | None = None) -> RecordOperation:
+    def redrive(self, letter: ConsumedRecord, edited: Message | None = None) -> RecordOperation:
         """Return a redrive of a dead letter, with another message if one is given."""
         value = None if edited is None else encoder_for(type(edited))(edited)
         return redrive(DeadLetter.of(letter), OperatorRequest(**self._request("redriven by a test")), value)
 
-    def discard(self, letter: StoredRecord) -> RecordOperation:
+    def discard(self, letter: ConsumedRecord) -> RecordOperation:
         """Return a discard of a dead letter."""
         return discard(DeadLetter.of(letter), OperatorRequest(**self._request("discarded by a test")))
 
