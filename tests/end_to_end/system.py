@@ -90,8 +90,8 @@ class System:
     def publish_soon(self, message: Message, headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """Publish without waiting for the acknowledgement; `flush` waits for all."""
         home = CATALOGUE.homes(type(message))[0]
-        key, value = str(getattr(message, home.key)), _encoder(type(message))(message)
-        self.outsider.produce(home.name, value, key.encode(), headers=list(headers))
+        value = _encoder(type(message))(message)
+        self.outsider.produce(home.name, value, home.key_of(message), headers=list(headers))
         self.outsider.poll(0)
 
     def flush(self) -> None:

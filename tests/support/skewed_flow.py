@@ -66,7 +66,7 @@ class SkewedFlow:
     def publish(self, message: Message, message_id: str) -> None:
         """Publish as an outsider, and let all services handle what follows at once."""
         home = CATALOGUE.homes(type(message))[0]
-        key = str(getattr(message, home.key)).encode()
+        key = home.key_of(message)
         self._append(home.name, key, encoder_for(type(message))(message), [("ce_id", message_id.encode())])
         self.settle()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from math import inf
+from operator import attrgetter
 from typing import Final, Literal
 
 from ensemble.errors import ConfigurationError
@@ -46,6 +47,10 @@ class Topic:
         """Expect duplicates of what another system writes."""
         if self.owner == OUTSIDE and any(issubclass(message, Event) for message in self.messages):
             object.__setattr__(self, "external", True)
+
+    def key_of(self, message: Message) -> bytes:
+        """Return the key of the message's record."""
+        return str(attrgetter(self.key)(message)).encode()
 
     @property
     def lifetime_s(self) -> float:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 from ensemble.clock import ManualClock
@@ -70,8 +69,7 @@ class ServiceTestDriver(ServiceView):
         """Put facts into the service's ledger, which it already holds."""
         for fact in facts:
             topic = self.service.catalogue.home(type(fact), self.service.name)
-            key = attrgetter(topic.key)(fact).encode()
-            self._topics.append((topic.name, encoder_for(type(fact))(fact), key, [], -1))
+            self._topics.append((topic.name, encoder_for(type(fact))(fact), topic.key_of(fact), [], -1))
         self.restart()
 
     def given_state(self, key: str, state: State) -> None:
@@ -84,8 +82,7 @@ class ServiceTestDriver(ServiceView):
     def given_records(self, records: Iterable[StoredRecord]) -> None:
         """Put records into the topics, as something else has written them, and restore from them."""
         for record in records:
-            place = record.at_topic, record.raw_value, record.raw_key, record.raw_headers, record.at_partition
-            self._topics.append(place)
+            self._topics.copy(record)
         self.restart()
 
     # -- when -----------------------------------------------------------------------------------------------------
@@ -181,7 +178,7 @@ class ServiceTestDriver(ServiceView):
     def record_of(self, message: Message, message_id: str) -> StoredRecord:
         """Return `message` as its producer would have written it."""
         topic = self._inlet(type(message))
-        key = str(attrgetter(topic.key)(message)).encode()
+        key = topic.key_of(message)
         partition, offset = self.process.partition_of(key), next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
         return StoredRecord(topic.name, partition, offset, key, encoder_for(type(message))(message), headers)

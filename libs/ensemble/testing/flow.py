@@ -14,7 +14,6 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, Final, TypeVar, overload
 
 from ensemble.clock import ManualClock
@@ -29,7 +28,7 @@ from ensemble.service.service import Service
 from ensemble.state.timers import DueTimer
 from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, control_outputs
-from ensemble.testing.process import MemoryProcess
+from ensemble.testing.process import MemoryProcess, text_of
 from ensemble.testing.reading import MessageReader, ServiceView
 from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded
 from ensemble.testing.topics import MemoryTopics
@@ -101,8 +100,8 @@ class FlowTestDriver:
         ids = itertools.chain([message_id] if message_id else [], self._ids)
         for message, own_id in zip(messages, ids, strict=False):
             topic = self._home(type(message))
-            key, value = str(attrgetter(topic.key)(message)).encode(), encoder_for(type(message))(message)
-            self.write(topic.name, key, value, self._cloud_event(message, own_id, source))
+            headers = self._cloud_event(message, own_id, source)
+            self.write(topic.name, topic.key_of(message), encoder_for(type(message))(message), headers)
 
     def write(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Write raw bytes, whatever they are, to the partition of `key`."""
@@ -113,9 +112,7 @@ class FlowTestDriver:
         records = [record for record, _ in self._reader.find(reversed(self.log), kind)]
         if not records:
             raise FlowError(f"no {kind.__name__} was written yet, so there is none to duplicate")
-        latest = records[0]
-        place = latest.at_topic, latest.raw_value, latest.raw_key, latest.raw_headers, latest.at_partition
-        self.topics.append(place)
+        self.topics.copy(records[0])
 
     def reverse(self, topic: str) -> None:
         """Put what no service has read of a topic in reverse order, partition by partition."""
@@ -338,5 +335,4 @@ def _check_names(services: Sequence[Service]) -> None:
 
 
 def _header(record: StoredRecord, name: str) -> str:
-    value = dict(record.raw_headers).get(name, b"")
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    return text_of(dict(record.raw_headers).get(name))

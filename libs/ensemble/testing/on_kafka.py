@@ -95,7 +95,7 @@ class Outsider:
         """Publish messages as their senders would, the first one under `message_id`."""
         for number, message in enumerate(messages):
             topic = self.service.catalogue.homes(type(message))[0]
-            key, value = str(getattr(message, topic.key)).encode(), encoder_for(type(message))(message)
+            key, value = topic.key_of(message), encoder_for(type(message))(message)
             headers: Headers = [("ce_id", message_id)] if message_id and number == 0 else []
             self.producer.produce(topic.name, value, key, headers=headers)
         self.flush()

@@ -248,11 +248,12 @@ def _numbered(outputs: Iterable[Output], numbers: dict[str, int]) -> Iterator[tu
     for output in outputs:
         headers = dict(output[3])
         cause, own_id = headers.get("ce_causationid"), headers.get("ce_id")  # a dead letter has the id of its record
-        latest = max(latest, numbers.get(_text(cause), -1), numbers.get(_text(own_id), -1))
+        latest = max(latest, numbers.get(text_of(cause), -1), numbers.get(text_of(own_id), -1))
         yield latest, output
 
 
-def _text(value: str | bytes | None) -> str:
+def text_of(value: str | bytes | None) -> str:
+    """Return the value of a header, of which outputs have some as text, as a text."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 

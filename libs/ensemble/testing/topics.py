@@ -52,6 +52,11 @@ class MemoryTopics:
         self._digests[topic, partition] = hash((self._digests.get((topic, partition)), key, value))
         return record
 
+    def copy(self, record: StoredRecord) -> StoredRecord:
+        """Write a record once more, to the end of its partition, and return what was written."""
+        value, key, headers = record.raw_value, record.raw_key, record.raw_headers
+        return self.append((record.at_topic, value, key, headers, record.at_partition))
+
     def abort(self, outputs: Iterable[Output]) -> None:
         """Use up the offsets of records whose transaction was aborted; no reader sees the records."""
         for output in outputs:
