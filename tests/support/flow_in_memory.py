@@ -83,15 +83,19 @@ class FlowInMemory:
         return WriterInMemory(self)
 
     def publish(self, topic: str, key: bytes, value: bytes | None, headers: Headers) -> tuple[int, int]:
-        record = self.flow.topics.append((topic, value, key, headers, -1))
-        return record.at_partition, record.at_offset
+        (_, partition), offset = self.append((topic, value, key, headers, -1))
+        return partition, offset
 
     def write_together(self, records: Sequence[Output]) -> None:
         for record in records:
-            self.flow.topics.append(record)
+            self.append(record)
+
+    def append(self, output: Output) -> tuple[TopicPlace, int]:
+        record = self.flow.topics.append(output)
+        return _place_of(record), record.at_offset
 
     def _received(self, number: int, record: StoredRecord) -> ReceivedRecord:
-        pairs = tuple((name, text.encode() if isinstance(text, str) else text) for name, text in record.raw_headers)
+        pairs = tuple(record.headers())
         headers = {name: value or b"" for name, value in pairs}
         place = record.at_topic, record.at_partition, record.at_offset
         return ReceivedRecord(*place, self._began + number, record.raw_key, record.raw_value, headers, pairs)
@@ -141,8 +145,8 @@ class OutboxInMemory:
     def close(self) -> None: ...
 
     def _written(self, output: Output) -> Promise:
-        record, promise = self._cluster.flow.topics.append(output), Promise()
-        promise.set_result((_place_of(record), record.at_offset))
+        promise = Promise()
+        promise.set_result(self._cluster.append(output))
         return promise
 
 
@@ -158,8 +162,7 @@ class WriterInMemory:
     def __exit__(self, *_: object) -> None: ...
 
     def write(self, records: Sequence[Output]) -> list[tuple[TopicPlace, int]]:
-        written = [self._cluster.flow.topics.append(record) for record in records]
-        return [(_place_of(record), record.at_offset) for record in written]
+        return [self._cluster.append(record) for record in records]
 
 
 def _place_of(record: StoredRecord) -> TopicPlace:

@@ -24,7 +24,7 @@ from tests.support.recorded_flow.parking import (
     resolve,
     succeed,
 )
-from tests.support.recorded_flow.records import PARTITIONS, encoded
+from tests.support.recorded_flow.records import PARTITIONS, WrittenRecord, encoded
 
 REDRIVE = {"parking_key": ORDER, "generation": 0, "headers": [], "redriven_from": "payment.dead-letter/0/0"}
 
@@ -42,6 +42,20 @@ def given_up_and_waits(flow: RecordedFlow) -> None:
     record = command(flow)
     dead_letter(flow, record)
     park(flow, record, status="dead_lettered")
+
+
+def resolve_given_up(flow: RecordedFlow, resolution: str) -> None:
+    given_up_and_waits(flow)
+    record = flow.last("ProcessPayment", ORDER)
+    resolve(flow, record, resolution)
+    free(flow, record)
+
+
+def undo(flow: RecordedFlow, record: WrittenRecord) -> None:
+    refund = flow.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
+    refunded = flow.by("payment", "payments.events", "PaymentRefunded", refund, order_id=ORDER, amount=0)
+    flow.state(ORDER, "compensating", refunded)
+    free(flow, record)
 
 
 def redriven_and_done(flow: RecordedFlow) -> None:
@@ -74,10 +88,7 @@ def edited_and_given_up_again(flow: RecordedFlow) -> None:
 
 
 def discarded(flow: RecordedFlow) -> None:
-    given_up_and_waits(flow)
-    record = flow.last("ProcessPayment", ORDER)
-    resolve(flow, record, "discarded")
-    free(flow, record)
+    resolve_given_up(flow, "discarded")
 
 
 def sent_again_while_it_waited(flow: RecordedFlow) -> None:
@@ -161,26 +172,16 @@ def sent_again_while_paused(flow: RecordedFlow) -> None:
 def undone_while_it_waited(flow: RecordedFlow) -> None:
     record = command(flow)
     park(flow, record)
-    undo = flow.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
-    refunded = flow.by("payment", "payments.events", "PaymentRefunded", undo, order_id=ORDER, amount=0)
-    flow.state(ORDER, "compensating", refunded)
-    free(flow, record)
+    undo(flow, record)
 
 
 def undone_in_the_batch_that_parked_it(flow: RecordedFlow) -> None:
     """Never seen to wait; its place in the queue was emptied."""
-    record = command(flow)
-    undo = flow.by("orchestrator", "payments.commands", "RefundPayment", record, order_id=ORDER, **UNDO)
-    refunded = flow.by("payment", "payments.events", "PaymentRefunded", undo, order_id=ORDER, amount=0)
-    flow.state(ORDER, "compensating", refunded)
-    free(flow, record)
+    undo(flow, command(flow))
 
 
 def closed_by_an_undo(flow: RecordedFlow) -> None:
-    given_up_and_waits(flow)
-    record = flow.last("ProcessPayment", ORDER)
-    resolve(flow, record, "closed")
-    free(flow, record)
+    resolve_given_up(flow, "closed")
 
 
 def redriven_long_after_it_was_skipped(flow: RecordedFlow) -> None:
