@@ -6,10 +6,7 @@ for its schemas first.
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.free_ports import HOST, free_ports
+from ensemble.testing.on_kafka import ServiceProcess
 from tests.support.command_line import CommandLine
 from tests.support.http_registry import Answer, HttpRegistry, slow_at_first
 
@@ -87,43 +86,22 @@ def test_the_job_ends_at_once_where_it_is_refused(
 
 
 @contextmanager
-def starting_service(url: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def starting_service(url: str, log: Path) -> Iterator[ServiceProcess]:
     """Start the order service before this registry; whatever it then does, it is gone at the end."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        kafka = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "SCHEMA_REGISTRY_URL": url,
-        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka}",
-        "ENSEMBLE_HTTP_PORT": "0",
-        "ENSEMBLE_LOG_FORMAT": "json",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.order"], stdout=output, stderr=output, env=environment
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(30)
-
-
-def until_logged(log: Path, text: str) -> None:
-    limit = time.monotonic() + 60
-    while text not in log.read_text():
-        assert time.monotonic() < limit, log.read_text()[-2000:]
-        time.sleep(0.1)
+    command, nobody = [sys.executable, "-m", "services.order"], f"{HOST}:{free_ports(1)[0]}"
+    service = ServiceProcess(command, log, nobody, settings={"http_port": 0, "log_format": "json"})
+    service.environment["SCHEMA_REGISTRY_URL"] = url
+    with service:
+        yield service
 
 
 def test_a_service_ends_where_the_registry_refuses_it(tmp_path: Path) -> None:
-    log = tmp_path / "order.log"
     with (
         HttpRegistry(lambda: (401, {"error_code": 401, "message": "no"})) as registry,
-        starting_service(registry.url, log) as process,
+        starting_service(registry.url, tmp_path / "order.log") as process,
     ):
-        assert process.wait(60) == 2, log.read_text()
-        assert f"order: schema registry {registry.url}: 401" in log.read_text()
+        assert process.wait(60) == 2, process.log
+        assert f"order: schema registry {registry.url}: 401" in process.log
 
 
 @pytest.mark.parametrize(
@@ -134,19 +112,17 @@ def test_a_service_ends_where_the_registry_refuses_it(tmp_path: Path) -> None:
 def test_a_service_waits_for_a_registry_with_words_and_hears_sigterm(
     obstacle: Callable[[], Answer | None], reason: str, tmp_path: Path
 ) -> None:
-    log = tmp_path / "order.log"
-    with HttpRegistry(obstacle) as registry, starting_service(registry.url, log) as process:
-        until_logged(log, "service.delayed")
+    with HttpRegistry(obstacle) as registry, starting_service(registry.url, tmp_path / "order.log") as process:
+        process.until_logged("service.delayed", 60)
         began_at = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(30) == 0, process.log
         assert time.monotonic() - began_at < 6, "two seconds, and some for a busy machine"
-        assert f"schema registry {registry.url}: {reason}" in log.read_text()
+        assert f"schema registry {registry.url}: {reason}" in process.log
 
 
 def test_a_service_waits_for_a_broker_with_words(tmp_path: Path) -> None:
-    log = tmp_path / "order.log"
-    with starting_service("", log) as process:
-        until_logged(log, "Kafka at 127.0.0.1:")
-        assert process.poll() is None
-        assert "refused" in log.read_text()
+    with starting_service("", tmp_path / "order.log") as process:
+        process.until_logged("Kafka at 127.0.0.1:", 60)
+        assert not process.has_ended
+        assert "refused" in process.log
