@@ -175,8 +175,8 @@ def _by_state(access: ClusterClient, service: str, places: Sequence[TopicPlace])
     targets: dict[TopicPlace, int | str] = {}
     for partition in {partition for _, partition in places}:
         at = max((time for (_, other), time in written.items() if other == partition), default=None)
-        there = [place for place in places if place[1] == partition]
-        targets |= dict.fromkeys(there, EARLIEST) if at is None else access.offsets_at(there, at - _BEFORE_STATE_MS)
+        inputs = [place for place in places if place[1] == partition]
+        targets |= dict.fromkeys(inputs, EARLIEST) if at is None else access.offsets_at(inputs, at - _BEFORE_STATE_MS)
     return targets
 
 

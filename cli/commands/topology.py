@@ -99,9 +99,9 @@ def lifetimes(cluster: OnCluster = False, as_json: AsJson = False) -> None:
     from ensemble.topology import lifetimes
 
     table = lifetimes(_services(), _broker(cluster=cluster))
-    rows = [(row.subject, row.kept, row.origin, row.then) for row in table]
+    rows = [(row.subject, row.duration, row.origin, row.then) for row in table]
     document = [
-        {"subject": row.subject, "kept": row.kept, "origin": row.origin, "then": row.then or None} for row in table
+        {"subject": row.subject, "kept": row.duration, "origin": row.origin, "then": row.then or None} for row in table
     ]
     show_sheet(Sheet(("what", "kept", "set_in", "then"), rows), document, as_json=as_json)
 

@@ -18,7 +18,9 @@ END: Final = "<!-- lifetimes: end -->\n"
 
 def lifetimes_table() -> str:
     """Return the table as Markdown."""
-    rows = [(row.subject, row.kept, row.origin, row.then) for row in lifetimes(make() for make in SERVICES.values())]
+    rows = [
+        (row.subject, row.duration, row.origin, row.then) for row in lifetimes(make() for make in SERVICES.values())
+    ]
     lines = [("what", "kept", "set in", "then"), ("---", "---", "---", "---"), *rows]
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines) + "\n"
 

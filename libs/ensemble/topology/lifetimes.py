@@ -57,7 +57,7 @@ class Lifetime(NamedTuple):
     """What follows when it is over."""
 
     @property
-    def kept(self) -> str:
+    def duration(self) -> str:
         """The time as a person would say it."""
         return "for ever" if self.kept_s == FOR_EVER else in_words(self.kept_s)
 
@@ -157,10 +157,10 @@ def _dead_letter_conflicts(service: Service) -> Iterator[Problem]:
 def _saga_conflicts(service: Service, saga: Saga[Any, Any], policies: SagaPolicies) -> Iterator[Problem]:
     for topic in service.inputs:
         if policies.stub_s < topic.lifetime_s:
-            kept = "for ever" if topic.lifetime_s == FOR_EVER else f"for {in_words(topic.lifetime_s)}"
+            duration = "for ever" if topic.lifetime_s == FOR_EVER else f"for {in_words(topic.lifetime_s)}"
             yield Problem(
                 saga.name,
-                f"an ended saga is remembered for {in_words(policies.stub_s)}, but {topic.name} keeps {kept} what "
+                f"an ended saga is remembered for {in_words(policies.stub_s)}, but {topic.name} keeps {duration} what "
                 "may still be about it; make stub_s as long",
                 RULE,
             )

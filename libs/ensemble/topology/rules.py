@@ -197,12 +197,12 @@ def failures_reach_their_saga(declarations: Declarations) -> Iterator[Problem]:
 
     A command that is told as another one carries the attempt of that one.
     """
-    listed = declarations.catalogue.saga_commands
+    saga_commands = declarations.catalogue.saga_commands
     sent = {command for _, _, saga in declarations.conductors() for command in commands_heard_of(saga)}
-    for command in sorted(sent - listed.keys(), key=lambda kind: kind.__name__):
+    for command in sorted(sent - saga_commands.keys(), key=lambda kind: kind.__name__):
         reason = "a saga sends it and hears of its failure; add it to the catalogue's saga_commands"
         yield Problem(command.__name__, reason, "failures")
-    for command, told_as in listed.items():
+    for command, told_as in saga_commands.items():
         if told_as not in sent:
             reason = f"its failure is told as {told_as.__name__}, which no saga sends; name the command of a step"
             yield Problem(command.__name__, reason, "failures")

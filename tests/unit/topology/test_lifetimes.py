@@ -18,7 +18,7 @@ DAY_S = 86_400
 
 def kept(**settings: str) -> dict[str, str]:
     table = lifetimes([make() for make in SERVICES.values()], BrokerLifetimes.of(settings))
-    return {row.subject: row.kept for row in table}
+    return {row.subject: row.duration for row in table}
 
 
 def conflicts(shared: Catalogue, broker: BrokerLifetimes | None = None) -> list[tuple[str, str]]:
