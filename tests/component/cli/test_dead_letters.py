@@ -21,7 +21,7 @@ from cli.dead_letters import (
     list_dead_letters,
     select_dead_letters,
 )
-from cli.errors import Failure, Mistake
+from cli.errors import Mistake
 from cli.group_notes import put_note
 from cli.operators import Operator
 from cli.orders import all_states
@@ -228,7 +228,7 @@ def test_a_selection_is_shown_and_asked_about_and_without_an_answer_nothing_is_d
     given_up: Any, operator: Operator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = len(given_up.gateway.calls)
-    with pytest.raises((Mistake, Failure)):
+    with pytest.raises(Mistake, match=r"redrive 1 dead letter\? No terminal to confirm on"):
         redrive_these(given_up, OF_PAYMENT, RedriveOptions(operator, Pace(wait_s=0.1)))
     assert "AttemptCharge o-1  RetryableError" in capsys.readouterr().err
     assert len(given_up.gateway.calls) == calls
