@@ -19,7 +19,7 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from benchmarks.meter import HopRun, Meter, run_of_arguments
 from benchmarks.workload import SCHEMAS, OrderPlaced, OrderState, ProcessPayment
-from ensemble.messages import prefix_of, without_logical_types
+from ensemble.messages import prefix_of, schema_name, schema_of, without_logical_types
 
 BATCH: Final = 1000
 CONSTANT_HEADERS: Final = [
@@ -58,11 +58,11 @@ def clients(run: HopRun) -> tuple[Consumer, Producer]:
 
 
 def parsed(message: Any) -> Any:
-    return parse_schema(without_logical_types(SCHEMAS.schema_of(message)), named_schemas={})
+    return parse_schema(without_logical_types(schema_of(message)), named_schemas={})
 
 
 def prefix(message: Any) -> bytes:
-    return prefix_of(SCHEMAS.id_of(f"benchmarks.{message.__folder__}.{message.__name__}"))
+    return prefix_of(SCHEMAS.id_of(schema_name(message)))
 
 
 def handler(run: HopRun, produce: Callable[..., None]) -> Callable[[list[Any], dict[int, int]], None]:

@@ -22,8 +22,7 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
-class OrderPlaced(Event):
-    __schemas__ = SCHEMAS
+class OrderPlaced(Event, schemas=SCHEMAS):
     order_id: Id
     customer_id: Id
     sku: Id
@@ -33,8 +32,7 @@ class OrderPlaced(Event):
     placed_at: Millis
 
 
-class ProcessPayment(Command):
-    __schemas__ = SCHEMAS
+class ProcessPayment(Command, schemas=SCHEMAS):
     command_id: Id
     order_id: Id
     customer_id: Id
@@ -43,8 +41,7 @@ class ProcessPayment(Command):
     requested_at: Millis
 
 
-class OrderState(State):
-    __schemas__ = SCHEMAS
+class OrderState(State, schemas=SCHEMAS):
     status: str
     version: Int32
     last_id: str

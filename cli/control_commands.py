@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from cli.connection import sources
 from cli.publishing import headers_of
 from cli.services import CONTROL, OPERATIONS, topics
-from ensemble.messages import decoders_for, encoder_for
+from ensemble.messages import decoders_for, encoder_for, schemas_of
 from ensemble.system_messages import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def record_of(service: str, partition: int, operation: Operation, key: bytes) ->
     """Return the command as a record of the service's control topic."""
     topic = service + CONTROL
     kind = type(operation)
-    value = encoder_for(kind, sources().source_for(topic, kind.__schemas__))(operation)
+    value = encoder_for(kind, sources().source_for(topic, schemas_of(kind)))(operation)
     return topic, value, key, headers_of(operation, operation.operation_id), partition
 
 
@@ -88,4 +88,4 @@ def _readers() -> dict[bytes, Callable[[bytes], Event]]:
 
 def _of(event: type[Event]) -> dict[bytes, Callable[[bytes], Event]]:
     """Return the decoders of an event by schema id: those of the files, and those of a configured registry."""
-    return {**decoders_for(event), **decoders_for(event, sources().source_for(OPERATIONS, event.__schemas__))}
+    return {**decoders_for(event), **decoders_for(event, sources().source_for(OPERATIONS, schemas_of(event)))}

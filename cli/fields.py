@@ -13,7 +13,7 @@ from cli.errors import Mistake
 from cli.examples import example
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import ConfigurationError, did_you_mean
-from ensemble.messages import Command, Event, Message
+from ensemble.messages import Command, Event, Message, schema_of
 
 Fields = dict[str, Any]
 _TEXT_TYPES = ("string", "enum")
@@ -116,7 +116,7 @@ def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:
 
 def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
     """Convert the text by the field's Avro type. Text that is no number stays text, for the model to refuse."""
-    schema = next(field["type"] for field in kind.__schemas__.schema_of(kind)["fields"] if field["name"] == name)
+    schema = next(field["type"] for field in schema_of(kind)["fields"] if field["name"] == name)
     branches = schema if isinstance(schema, list) else [schema]
     plain = [branch["type"] if isinstance(branch, dict) else branch for branch in branches]
     if "null" in plain and text == "null":

@@ -9,7 +9,7 @@ from cli.entries import entry_of
 from cli.operators import Operator
 from cli.publishing import headers_of
 from ensemble.clock import rfc3339
-from ensemble.messages import encoder_for
+from ensemble.messages import encoder_for, schemas_of
 from ensemble.service import NOTES
 from ensemble.system_messages import GroupNote
 
@@ -36,5 +36,5 @@ def put_note(access: ClusterClient, group: str, operator: Operator) -> None:
     access.places([NOTES.name])
     operation = operator.operation()
     note = GroupNote(note=operation.pop("reason"), **operation)
-    value = encoder_for(GroupNote, sources().source_for(NOTES.name, GroupNote.__schemas__))(note)
+    value = encoder_for(GroupNote, sources().source_for(NOTES.name, schemas_of(GroupNote)))(note)
     access.publish(NOTES.name, group.encode(), value, headers_of(note, operation["operation_id"]))

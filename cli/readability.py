@@ -11,7 +11,7 @@ from cli.errors import Mistake
 from contracts.catalogue import CATALOGUE
 from ensemble import EnsembleError, system_messages
 from ensemble.errors import ConfigurationError, UndecodableRecord
-from ensemble.messages import PREFIX_LENGTH, Message, decoder_for_new_schema, decoders_for, encoder_for
+from ensemble.messages import PREFIX_LENGTH, Message, decoder_for_new_schema, decoders_for, encoder_for, schemas_of
 
 
 def describe_readability(letter: DeadLetterEntry) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def read(letter: DeadLetterEntry, value: bytes) -> Message:
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
     for kind in types:
-        decode = decoders_for(kind, sources().source_for(topic, kind.__schemas__)).get(value[:PREFIX_LENGTH])
+        decode = decoders_for(kind, sources().source_for(topic, schemas_of(kind))).get(value[:PREFIX_LENGTH])
         if decode is not None:
             return decode(value)
     late = decoder_for_new_schema(value[:PREFIX_LENGTH], types, sources())
@@ -61,7 +61,7 @@ def encode_edited(letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
     kind = next((each for each in _types_on(letter.dead_letter.origin[0]) if each.__name__ == letter.type), None)
     if kind is None:
         raise Mistake(f"--edit: {letter.place} has no known message type, so its fields cannot be edited")
-    source = sources().source_for(letter.dead_letter.origin[0], kind.__schemas__)
+    source = sources().source_for(letter.dead_letter.origin[0], schemas_of(kind))
     advice = f"correct the --edit file; `dead-letters show {letter.place} --json` shows all fields"
     return encoder_for(kind, source)(make(kind, fields, advice))
 

@@ -12,14 +12,12 @@ from ensemble.testing import ServiceTestDriver
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 
 
-class CoffeeOrdered(Event):
-    __schemas__ = SCHEMAS
+class CoffeeOrdered(Event, schemas=SCHEMAS):
     cup: str
     drink: str
 
 
-class CoffeeServed(Event):
-    __schemas__ = SCHEMAS
+class CoffeeServed(Event, schemas=SCHEMAS):
     cup: str
     drink: str
 

@@ -14,19 +14,16 @@ SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 STAMPS_FOR_A_COFFEE = 10
 
 
-class StampCard(Command):
-    __schemas__ = SCHEMAS
+class StampCard(Command, schemas=SCHEMAS):
     card: str
 
 
-class FreeCoffeeEarned(Event):
-    __schemas__ = SCHEMAS
+class FreeCoffeeEarned(Event, schemas=SCHEMAS):
     card: str
     cards_filled: Int32
 
 
-class Card(State):
-    __schemas__ = SCHEMAS
+class Card(State, schemas=SCHEMAS):
     card: str
     stamps: Int32 = 0
     filled: Int32 = 0

@@ -15,16 +15,16 @@ SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 Grams = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class Command(messages.Command):
-    __schemas__ = SCHEMAS
+class Command(messages.Command, schemas=SCHEMAS):
+    """A command of the café."""
 
 
-class Event(messages.Event):
-    __schemas__ = SCHEMAS
+class Event(messages.Event, schemas=SCHEMAS):
+    """An event of the café."""
 
 
-class State(messages.State):
-    __schemas__ = SCHEMAS
+class State(messages.State, schemas=SCHEMAS):
+    """A state of the café."""
 
 
 # -- 03: a hopper of beans ----------------------------------------------------------------------------------------

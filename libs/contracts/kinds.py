@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from ensemble import messages
 
@@ -19,21 +18,13 @@ PARKING_KEY = "order_id"
 """A record that fails holds back its order, not its whole warehouse."""
 
 
-class Command(messages.Command):
+class Command(messages.Command, schemas=SCHEMAS, parking_key=PARKING_KEY):
     """A command of the order flow. One service owns it."""
 
-    __schemas__ = SCHEMAS
-    __parking_key__: ClassVar[str] = PARKING_KEY
 
-
-class Event(messages.Event):
+class Event(messages.Event, schemas=SCHEMAS, parking_key=PARKING_KEY):
     """An event of the order flow. Anyone may react to it."""
 
-    __schemas__ = SCHEMAS
-    __parking_key__: ClassVar[str] = PARKING_KEY
 
-
-class State(messages.State):
+class State(messages.State, schemas=SCHEMAS):
     """State that a service of the order flow keeps. Its defaults allow a release to be rolled back."""
-
-    __schemas__ = SCHEMAS

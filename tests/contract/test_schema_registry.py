@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import topic_record_subject_name_strategy
@@ -20,7 +21,7 @@ from ensemble.engine import compile_service
 from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registry import check_registered, register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
-from ensemble.messages import encoder_for, release_schemas
+from ensemble.messages import encoder_for, release_schemas, schema_of, schemas_of
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.testing import ManualClock
@@ -86,14 +87,13 @@ def sold(directory: Path) -> type[Event]:
     schemas = SchemaSet(directory)
     [working] = schemas.working.values()
     fields = {f["name"]: f["default"] for f in working["fields"] if "default" in f}
-    body = {"__schemas__": schemas, "__annotations__": {f["name"]: str for f in working["fields"]}, **fields}
-    body["__annotations__"]["__schemas__"] = ClassVar[SchemaSet]
-    return type("Sold", (Event,), {**body, "__module__": __name__})
+    body = {"__annotations__": {f["name"]: str for f in working["fields"]}, **fields, "__module__": __name__}
+    return types.new_class("Sold", (Event,), {"schemas": schemas}, lambda namespace: namespace.update(body))
 
 
 def released(subject: Subject, fields: list[dict[str, Any]]) -> Subject:
     """Return the same subject after a release with these fields."""
-    directory = subject.message.__schemas__.directory
+    directory = schemas_of(subject.message).directory
     release_schemas(write(directory, fields))
     return Subject(subject.topic, sold(directory))
 
@@ -123,16 +123,16 @@ def test_a_release_adds_a_version_and_keeps_the_first(connect: Connect, subject:
 
 def test_other_words_in_the_documentation_are_no_other_schema(connect: Connect, subject: Subject) -> None:
     [first] = register_schemas(connect(), [subject])
-    write(subject.message.__schemas__.directory, [{**FIELDS[0], "doc": "Better words."}])
+    write(schemas_of(subject.message).directory, [{**FIELDS[0], "doc": "Better words."}])
     assert (
-        register_schemas(connect(), [Subject(subject.topic, sold(subject.message.__schemas__.directory))])[0].id
+        register_schemas(connect(), [Subject(subject.topic, sold(schemas_of(subject.message).directory))])[0].id
         == first.id
     )
 
 
 def test_a_draft_is_not_registered(connect: Connect, subject: Subject) -> None:
-    write(subject.message.__schemas__.directory, [*FIELDS, EXTRA])
-    draft = Subject(subject.topic, sold(subject.message.__schemas__.directory))
+    write(schemas_of(subject.message).directory, [*FIELDS, EXTRA])
+    draft = Subject(subject.topic, sold(schemas_of(subject.message).directory))
     with pytest.raises(ConfigurationError, match="ensemble schemas release"):
         register_schemas(connect(), [draft])
 
@@ -157,7 +157,7 @@ def test_file_ids_are_never_asked_for(connect: Connect) -> None:
 
 
 def test_a_service_waits_until_its_schemas_are_registered(connect: Connect, subject: Subject) -> None:
-    source = connect().source_for(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, schemas_of(subject.message))
     with pytest.raises(SchemasUnavailable, match="ensemble schemas register"):
         source.id_of("shop.events.Sold")
     [registration] = register_schemas(connect(), [subject])
@@ -166,7 +166,7 @@ def test_a_service_waits_until_its_schemas_are_registered(connect: Connect, subj
 
 def test_readers_know_file_ids_and_registered_ones(connect: Connect, subject: Subject) -> None:
     [registration] = register_schemas(connect(), [subject])
-    source = connect().source_for(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, schemas_of(subject.message))
     assert {version.id for version in source.versions("shop.events.Sold")} == {DRAFT_IDS + 1, registration.id}
 
 
@@ -180,10 +180,10 @@ def test_all_schemas_of_the_flow_can_be_registered(connect: Connect) -> None:
 
 def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, subject: Subject) -> None:
     register_schemas(connect(), [subject])
-    source = connect().source_for(subject.topic, subject.message.__schemas__)
+    source = connect().source_for(subject.topic, schemas_of(subject.message))
     context = SerializationContext(subject.topic, MessageField.VALUE)
     settings = {"auto.register.schemas": False, "subject.name.strategy": topic_record_subject_name_strategy}
-    text = json.dumps(subject.message.__schemas__.schema_of(subject.message))
+    text = json.dumps(schema_of(subject.message))
     theirs = AvroSerializer(connect().client, text, conf=settings)({"id": "1"}, context)
     assert theirs == encoder_for(subject.message, source)(subject.message.model_validate({"id": "1"}))
     reading = {"subject.name.strategy": topic_record_subject_name_strategy}
@@ -192,7 +192,7 @@ def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, 
 
 def test_an_incompatible_schema_is_refused_with_its_subject(real: Registry, subject: Subject) -> None:
     [registration] = register_schemas(real, [subject])
-    candidate = wire_schema({**subject.message.__schemas__.schema_of(subject.message), "fields": [*FIELDS, MUST]})
+    candidate = wire_schema({**schema_of(subject.message), "fields": [*FIELDS, MUST]})
     assert not real.client.test_compatibility(registration.subject, candidate)
     with pytest.raises(ConfigurationError, match="must"):
         real.ask(lambda: real.client.register_schema(registration.subject, candidate))
@@ -209,7 +209,7 @@ def test_the_compatibility_level_is_set_and_checked(real: Registry, subject: Sub
 
 def test_the_client_looks_a_schema_up_by_its_text(real: Registry, subject: Subject) -> None:
     [registration] = register_schemas(real, [subject])
-    schema = wire_schema(subject.message.__schemas__.schema_of(subject.message))
+    schema = wire_schema(schema_of(subject.message))
     assert real.client.lookup_schema(registration.subject, schema).schema_id == registration.id
 
 
@@ -223,7 +223,7 @@ def test_schemas_survive_a_restart_and_what_is_known_survives_the_outage(
     apicurio: Apicurio, real: Registry, subject: Subject
 ) -> None:
     [registration] = register_schemas(real, [subject])
-    source = real.source_for(subject.topic, subject.message.__schemas__)
+    source = real.source_for(subject.topic, schemas_of(subject.message))
     assert source.id_of("shop.events.Sold") == registration.id
     apicurio.stop()
     try:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
-from ensemble.messages import Message, schema_name
+from ensemble.messages import Message, schema_name, schema_of
 from ensemble.messages.codec import decoders_for, encoder_for
 from tests.support.message_strategies import message
 
@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
 def test_fastavro_alone_reads_our_records(message_type: type[Message], data: st.DataObject) -> None:
     sent = data.draw(message(message_type))
     stream = io.BytesIO(encoder_for(message_type)(sent)[5:])
-    read = fastavro.schemaless_reader(stream, SCHEMAS.schema_of(message_type), None)
+    read = fastavro.schemaless_reader(stream, schema_of(message_type), None)
     assert plain(read) == sent.model_dump(mode="json")
 
 
@@ -73,7 +73,7 @@ def test_we_read_what_fastavro_alone_writes(message_type: type[Message], data: s
     sent = data.draw(message(message_type))
     stream = io.BytesIO()
     stream.write(b"\0" + SCHEMAS.id_of(schema_name(message_type)).to_bytes(4, "big"))
-    fastavro.schemaless_writer(stream, SCHEMAS.schema_of(message_type), sent.model_dump(mode="json"))
+    fastavro.schemaless_writer(stream, schema_of(message_type), sent.model_dump(mode="json"))
     value = stream.getvalue()
     assert decoders_for(message_type)[value[:5]](value) == sent
 
@@ -97,7 +97,7 @@ def test_we_read_what_confluents_serializer_writes(
 ) -> None:
     sent = data.draw(message(message_type))
     configuration = {"auto.register.schemas": False, "subject.name.strategy": record_subject_name_strategy}
-    serialize = AvroSerializer(registry, json.dumps(SCHEMAS.schema_of(message_type)), conf=configuration)
+    serialize = AvroSerializer(registry, json.dumps(schema_of(message_type)), conf=configuration)
     value = serialize(sent.model_dump(mode="json"), CONTEXT)
     assert value == encoder_for(message_type)(sent)
     assert decoders_for(message_type)[value[:5]](value) == sent

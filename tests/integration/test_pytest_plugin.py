@@ -22,13 +22,11 @@ from ensemble.testing.on_kafka import wait_for
 
 SCHEMAS = SchemaSet(Path({schemas!r}))
 
-class CoffeeOrdered(Event):
-    __schemas__ = SCHEMAS
+class CoffeeOrdered(Event, schemas=SCHEMAS):
     cup: str
     drink: str
 
-class CoffeeServed(Event):
-    __schemas__ = SCHEMAS
+class CoffeeServed(Event, schemas=SCHEMAS):
     cup: str
     drink: str
 

@@ -12,7 +12,7 @@ import pytest
 from ensemble import Event, Service
 from ensemble.kafka.registry import register_schemas
 from ensemble.kafka.registry.client import subject_of
-from ensemble.messages import GenericDecoder, SchemaSourceSelector, encoder_for
+from ensemble.messages import GenericDecoder, SchemaSourceSelector, encoder_for, schemas_of
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.partitioning import partition_of
@@ -45,7 +45,7 @@ class Shop:
     def sell(self, kind: type[Event], sources: SchemaSourceSelector, tills: list[str] = TILLS, **fields: str) -> None:
         """One item at each till."""
         topic = f"{self.name}.sales"
-        encode = encoder_for(kind, sources.source_for(topic, kind.__schemas__))
+        encode = encoder_for(kind, sources.source_for(topic, schemas_of(kind)))
         for till in tills:
             sale = kind.model_validate({"till": till, "item": "tea", **fields})
             self.outsider.producer.produce(topic, encode(sale), till.encode())

@@ -11,7 +11,7 @@ from ensemble.engine.binding import RoleBinder
 from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, source_of
 from ensemble.errors import ConfigurationError, UndecodableRecord
 from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
-from ensemble.messages.message import Message
+from ensemble.messages.message import Message, schemas_of
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.service import ports
 from ensemble.service.catalogue import Topic
@@ -154,8 +154,9 @@ def _check_parking_keys(inputs: Iterable[Input]) -> None:
     slow = next((route for route in routes.values() if route.is_async), None)
     foreign = next((route for route in routes.values() if route.parking_key is not None), None)
     if slow is not None and foreign is not None:
+        key = foreign.message.message_config.parking_key
         raise ConfigurationError(
-            f"{slow.rule.handler} is async, but {foreign.rule.name} parks by {foreign.message.__parking_key__}, which "
+            f"{slow.rule.handler} is async, but {foreign.rule.name} parks by {key}, which "
             "is not its topic's key: two records could change one state at once; key the topic by that field, or "
             "let another service make the calls"
         )
@@ -196,7 +197,7 @@ def _route_if_handled(service: Service, limits: Limits, message: type[Message], 
 
 
 def _parking_key(service: Service, message: type[Message]) -> Callable[[Any], str] | None:
-    field_name, topics = message.__parking_key__, service.catalogue.homes(message)
+    field_name, topics = message.message_config.parking_key, service.catalogue.homes(message)
     if field_name not in message.model_fields or all(topic.key == field_name for topic in topics):
         return None
     return attrgetter(field_name)
@@ -221,7 +222,7 @@ def _readers_on(topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Deco
 
 
 def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Decoder[Message]]:
-    return decoders_for(message, sources.source_for(topic.name, message.__schemas__))
+    return decoders_for(message, sources.source_for(topic.name, schemas_of(message)))
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from ensemble.messages.codec import (
 )
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
-from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name
+from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name, schema_of, schemas_of
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
 from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
 
@@ -50,6 +50,8 @@ __all__ = [
     "prefix_of",
     "release_schemas",
     "schema_name",
+    "schema_of",
+    "schemas_of",
     "trace_in",
     "type_headers",
     "why_oversized",

@@ -19,7 +19,7 @@ from ensemble.errors import ConfigurationError, UndecodableRecord, UnencodableMe
 from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
 from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
-from ensemble.messages.message import Message, schema_name
+from ensemble.messages.message import Message, schema_name, schema_of, schemas_of
 from ensemble.messages.schema_set import (
     Schema,
     SchemaSource,
@@ -54,15 +54,15 @@ def id_in(value: bytes) -> int:
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """Return the encoder of a type. It owns a buffer: each thread takes an encoder of its own."""
-    schema = _parse(message_type.__schemas__.schema_of(message_type))
+    schema = _parse(schema_of(message_type))
     buffer = io.BytesIO()
-    buffer.write(prefix_of((source or message_type.__schemas__).id_of(schema_name(message_type))))
+    buffer.write(prefix_of((source or schemas_of(message_type)).id_of(schema_name(message_type))))
     return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
 
 
 def decoders_for(message_type: type[M], source: SchemaSource | None = None) -> dict[bytes, Decoder[M]]:
     """Return a decoder for each version that records of this type may be written in, by the version's prefix."""
-    versions = (source or message_type.__schemas__).versions(schema_name(message_type))
+    versions = (source or schemas_of(message_type)).versions(schema_name(message_type))
     return {prefix_of(version.id): decoder_for(message_type, version.schema) for version in versions}
 
 
@@ -90,7 +90,7 @@ def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
 
     Whatever the schema is, a record can neither end nor hang the process (see decoding_limits).
     """
-    own_schema = message_type.__schemas__.schema_of(message_type)
+    own_schema = schema_of(message_type)
     writer = _parse(writer_schema)
     reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse(own_schema)
     validate = message_type.__pydantic_validator__.validate_python

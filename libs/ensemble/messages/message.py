@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Unpack
 
 from pydantic import BaseModel, ConfigDict
 
+from ensemble.errors import ConfigurationError
 from ensemble.messages.conformance import require_conformance
-from ensemble.messages.schema_set import SchemaSet, full_name
+from ensemble.messages.schema_set import Schema, SchemaSet, full_name
 
-__all__ = ["Command", "Event", "Message", "NestedRecord", "State", "schema_name"]
+__all__ = ["Command", "Event", "Message", "MessageConfig", "NestedRecord", "State", "schema_name", "schema_of"]
+
+_FORMER_ATTRIBUTES: Final = {"__schemas__": "schemas", "__parking_key__": "parking_key"}
 
 
 class NestedRecord(BaseModel):
@@ -18,39 +23,111 @@ class NestedRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Message(NestedRecord):
-    """Something that is written to Kafka. A subclass with fields and schemas mirrors `<folder>/<ClassName>.avsc`."""
+@dataclass(frozen=True)
+class MessageConfig:
+    """What the keywords of a message's class statement say, those of its bases included."""
 
-    __schemas__: ClassVar[SchemaSet]
-    __folder__: ClassVar[str]
-    __parking_key__: ClassVar[str] = ""
+    schemas: SchemaSet | None = None
+    parking_key: str = ""
     """The field by whose value records are parked together when one of them fails; without it, the record key."""
 
+
+def _refuse_former_spelling(message_type: type[BaseModel]) -> None:
+    for attribute, keyword in _FORMER_ATTRIBUTES.items():
+        if attribute in vars(message_type):
+            name = message_type.__name__
+            raise ConfigurationError(
+                f"{name}: {attribute} is not read any more; write class {name}(..., {keyword}=...) instead"
+            )
+    if "__folder__" in vars(message_type):
+        raise ConfigurationError(
+            f"{message_type.__name__}: __folder__ is not read any more; inherit from Command, Event or State instead"
+        )
+
+
+def _refuse_unknown(message_type: type[BaseModel], keywords: Mapping[str, Any]) -> None:
+    """Refuse what pydantic takes no notice of; its own keywords do not come here."""
+    if "topic" in keywords:
+        raise ConfigurationError(
+            f"{message_type.__name__}: topic= is no keyword of a message; "
+            "list the class in the messages of a Topic of the catalogue"
+        )
+    if keywords:
+        raise ConfigurationError(
+            f"{message_type.__name__}: {', '.join(keywords)}: no keyword of a message; "
+            "these are: schemas, parking_key, and those of pydantic's ConfigDict"
+        )
+
+
+class Message(NestedRecord):
+    """Something that is written to Kafka. A subclass with fields and schemas mirrors `<folder>/<ClassName>.avsc`.
+
+    Keywords of the class statement configure a class and all that inherit from it:
+    `class StampCard(Command, schemas=SCHEMAS, parking_key="card")`. `schemas`: the set that its schema belongs to.
+    `parking_key`: the field by whose value records wait together behind a failed one, where that is not the record key;
+    a class that inherits it and has no such field waits by its record key. Others are those of pydantic's models.
+
+    Raises ConfigurationError that names class and keyword if one is wrong.
+    """
+
+    message_config: ClassVar[MessageConfig] = MessageConfig()
+    """What the keywords say; read it, never set it."""
+
+    def __init_subclass__(
+        cls, *, schemas: SchemaSet | None = None, parking_key: str | None = None, **others: Unpack[ConfigDict]
+    ) -> None:
+        _refuse_former_spelling(cls)
+        _refuse_unknown(cls, others)
+        super().__init_subclass__()
+        inherited = cls.message_config
+        cls.message_config = MessageConfig(
+            inherited.schemas if schemas is None else schemas,
+            inherited.parking_key if parking_key is None else parking_key,
+        )
+
     @classmethod
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Refuse a class that differs from its schema."""
-        if cls.model_fields and hasattr(cls, "__schemas__") and hasattr(cls, "__folder__"):
-            require_conformance(cls, cls.__schemas__.schema_of(cls))
+    def __pydantic_init_subclass__(cls, *, parking_key: str | None = None, **_: Any) -> None:
+        """Refuse a class that names no field of its own, or that differs from its schema."""
+        if not cls.model_fields:
+            return
+        if parking_key and parking_key not in cls.model_fields:
+            raise ConfigurationError(
+                f"{cls.__name__}: parking_key={parking_key!r} is none of its fields: {', '.join(cls.model_fields)}"
+            )
+        if cls.message_config.schemas is not None and issubclass(cls, Command | Event | State):
+            require_conformance(cls, schema_of(cls))
 
 
 class Command(Message):
     """An order to the one service that owns its type."""
 
-    __folder__: ClassVar[str] = "commands"
-
 
 class Event(Message):
     """A fact that any service may react to."""
-
-    __folder__: ClassVar[str] = "events"
 
 
 class State(Message):
     """A service's state under one key, as its changelog holds it."""
 
-    __folder__: ClassVar[str] = "state"
+
+_FOLDERS: Final[dict[type[Message], str]] = {Command: "commands", Event: "events", State: "state"}
+
+
+def schemas_of(message_type: type[Message]) -> SchemaSet:
+    """Return the set that the schema of a message class belongs to. Raises ConfigurationError if it belongs to none."""
+    schemas = message_type.message_config.schemas
+    if schemas is None:
+        name = message_type.__name__
+        raise ConfigurationError(f"{name} belongs to no schemas; write class {name}(..., schemas=SCHEMAS)")
+    return schemas
+
+
+def schema_of(message_type: type[Message]) -> Schema:
+    """Return the working Avro schema of a message class."""
+    folder = next(folder for kind, folder in _FOLDERS.items() if issubclass(message_type, kind))
+    return schemas_of(message_type).working_schema(folder, message_type.__name__)
 
 
 def schema_name(message_type: type[Message]) -> str:
     """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
-    return full_name(message_type.__schemas__.schema_of(message_type))
+    return full_name(schema_of(message_type))

@@ -77,10 +77,9 @@ class SchemaSet:
 
     directory: Path
 
-    def schema_of(self, message_type: Any) -> Schema:
-        """Return the working schema of a message class."""
-        path = self.directory / message_type.__folder__ / f"{message_type.__name__}.avsc"
-        return self.read(path)
+    def working_schema(self, folder: str, name: str) -> Schema:
+        """Return the working schema of the record `name`, without its namespace, in one of the folders."""
+        return self.read(self.directory / folder / f"{name}.avsc")
 
     def names(self) -> list[str]:
         """Return the full names of all working schemas."""

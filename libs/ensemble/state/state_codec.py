@@ -8,7 +8,7 @@ from typing import Any
 
 from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
 from ensemble.messages.codec import PREFIX_LENGTH, decoder_for_new_schema, decoders_for, encoder_for
-from ensemble.messages.message import State
+from ensemble.messages.message import State, schemas_of
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 
@@ -29,7 +29,7 @@ class StateCodec:
         self._encoders: dict[type, Callable[[Any], bytes]] = {}
         self._decoders: dict[bytes, Callable[[bytes], Any]] = {}
         for state_type in self._types:
-            source = self._sources.source_for(changelog, state_type.__schemas__)
+            source = self._sources.source_for(changelog, schemas_of(state_type))
             self._encoders[state_type] = encoder_for(state_type, source)
             self._decoders.update(decoders_for(state_type, source))
 

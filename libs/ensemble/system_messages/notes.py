@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from ensemble import messages
 from ensemble.messages.fields import Millis
-from ensemble.messages.schema_set import SchemaSet
 from ensemble.system_messages.state import SCHEMAS
 
 
-class GroupNote(messages.State):
+class GroupNote(messages.State, schemas=SCHEMAS):
     """A note on a group of dead letters. Its key is the group's name; a tombstone removes it."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str
     requested_by: str
     note: str

@@ -5,14 +5,13 @@ Every command says which operator asks for it and why; the same `operation_id` a
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
 from ensemble.messages.records import MAX_KEY_BYTES
-from ensemble.messages.schema_set import SchemaSet
 from ensemble.system_messages.state import SCHEMAS, RecordHeader
 
 Name = Annotated[str, Field(max_length=300)]
@@ -28,18 +27,16 @@ class Operation(messages.Command):
     at: Millis
 
 
-class PauseWork(Operation):
+class PauseWork(Operation, schemas=SCHEMAS):
     """Stops new work of a kind, in this partition."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
     name: Name
 
 
-class ResumeWork(Operation):
+class ResumeWork(Operation, schemas=SCHEMAS):
     """Ends a pause, in this partition."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     scope: Scope
     name: Name
 
@@ -58,10 +55,9 @@ class RecordOperation(Operation):
         return self.topic, self.partition, self.offset
 
 
-class RedriveRecord(RecordOperation):
+class RedriveRecord(RecordOperation, schemas=SCHEMAS):
     """Has a record tried again, as it was or edited."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     key: bytes | None
     value: bytes | None
     headers: tuple[RecordHeader, ...]
@@ -69,27 +65,24 @@ class RedriveRecord(RecordOperation):
     redriven_from: Name = ""
 
 
-class DiscardRecord(RecordOperation):
+class DiscardRecord(RecordOperation, schemas=SCHEMAS):
     """Discards a record: what waits behind it goes on."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     key: bytes | None
 
 
-class SetOffset(Operation):
+class SetOffset(Operation, schemas=SCHEMAS):
     """Says that the group's offset of a partition was set, in the transaction that has set it."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     topic: Name
     partition: Int32
     before: Int64 | None
     offset: Int64
 
 
-class OperationDone(messages.Event):
+class OperationDone(messages.Event, schemas=SCHEMAS):
     """One partition has carried a command out, or refused it for a reason."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str
     service: str
     partition: Int32
@@ -99,10 +92,9 @@ class OperationDone(messages.Event):
     at: Millis
 
 
-class IncidentOpened(messages.Event):
+class IncidentOpened(messages.Event, schemas=SCHEMAS):
     """A handler failed so often for one cause that its service stops trying it, except for a probe now and then."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     incident_id: str
     service: str
     handler: str
@@ -111,10 +103,9 @@ class IncidentOpened(messages.Event):
     at: Millis
 
 
-class IncidentClosed(messages.Event):
+class IncidentClosed(messages.Event, schemas=SCHEMAS):
     """The handler works again."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     incident_id: str
     service: str
     handler: str

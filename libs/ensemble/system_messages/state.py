@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Final, Literal
 
 from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
@@ -15,27 +15,24 @@ from ensemble.messages.schema_set import SchemaSet
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 
 
-class Timer(messages.State):
+class Timer(messages.State, schemas=SCHEMAS):
     """A durable timer. Its key is `<key>/<name>`; it is gone (a tombstone) once fired or cancelled."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     due_at: Millis
     payload: str = ""
     correlation_id: str = ""
     trace: str = ""
 
 
-class SeenMessage(messages.State):
+class SeenMessage(messages.State, schemas=SCHEMAS):
     """A message that was handled. Its key says which: the window makes it."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     at: Millis
 
 
-class LedgerPosition(messages.State):
+class LedgerPosition(messages.State, schemas=SCHEMAS):
     """A snapshot of a key holds all its facts up to `sequence`; later ones lie at or behind `offset` of the ledger."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     sequence: Int64
     offset: Int64
 
@@ -61,10 +58,9 @@ class AttemptFailure:
     at: Millis
 
 
-class ParkedKey(messages.State):
+class ParkedKey(messages.State, schemas=SCHEMAS):
     """Why a parking key is parked, and until when. Its key is `key/<parking key>`."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     status: ParkedStatus
     first: Int64
     next: Int64
@@ -127,10 +123,9 @@ class ParkedKey(messages.State):
         return self.model_copy(update=fresh)
 
 
-class ParkedRecord(messages.State):
+class ParkedRecord(messages.State, schemas=SCHEMAS):
     """A record that waits, with its original bytes. Its key is `record/<parking key>/<number>`."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     topic: str
     partition: Int32
     offset: Int64
@@ -153,23 +148,21 @@ class ParkedRecord(messages.State):
         return StoredRecord(*self.place, self.key, self.value, headers, self.original)
 
 
-class Pause(messages.State):
+class Pause(messages.State, schemas=SCHEMAS):
     """A pause by an operator. Its key is `pause/<scope>/<name>`."""
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     operation_id: str
     requested_by: str
     reason: str
     at: Millis
 
 
-class Resolution(messages.State):
+class Resolution(messages.State, schemas=SCHEMAS):
     """What became of a dead letter.
 
     Its key is `mark/<topic>/<partition>/<offset>/<generation>/<parking key>`.
     """
 
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
     how: Literal["redriven", "discarded", "closed"]
     operation_id: str
     requested_by: str

@@ -1,7 +1,6 @@
 """The messages of a service that tests drive: most of them are scripts, see scripted_role.py."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from ensemble import messages
 from ensemble.messages import Int64
@@ -10,63 +9,53 @@ from ensemble.messages.schema_set import SchemaSet
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 
 
-class Script(messages.Command):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Script(messages.Command, schemas=SCHEMAS):
     account_id: str
     steps: tuple[str, ...]
 
 
-class SlowScript(messages.Command):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class SlowScript(messages.Command, schemas=SCHEMAS):
     account_id: str
     steps: tuple[str, ...]
 
 
-class Forwarded(messages.Command):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Forwarded(messages.Command, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Announced(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Announced(messages.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Told(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Told(messages.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Refused(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Refused(messages.Event, schemas=SCHEMAS):
     account_id: str
     command_id: str
     reason: str
 
 
-class Booked(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Booked(messages.Event, schemas=SCHEMAS):
     account_id: str
     sequence: Int64
     label: str
     amount: Int64
 
 
-class Jotted(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Jotted(messages.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Account(messages.State):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Account(messages.State, schemas=SCHEMAS):
     value: Int64
     text: str
 
 
-class Line(messages.State):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Line(messages.State, schemas=SCHEMAS):
     amount: Int64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from ensemble import EventBus, Service, StateStore, messages, reacts_to, state_store
 from ensemble.messages import Int64
@@ -14,21 +13,18 @@ from tests.support.two_releases.topics import catalogue_of
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v2")
 
 
-class Sold(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Sold(messages.Event, schemas=SCHEMAS):
     till: str
     item: str
     colour: str = ""
 
 
-class Counted(messages.Event):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Counted(messages.Event, schemas=SCHEMAS):
     till: str
     items: Int64
 
 
-class Till(messages.State):
-    __schemas__: ClassVar[SchemaSet] = SCHEMAS
+class Till(messages.State, schemas=SCHEMAS):
     till: str
     items: Int64
     last_colour: str = ""

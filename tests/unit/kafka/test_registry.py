@@ -14,13 +14,14 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.client import Patience, Registry, wire_schema
 from ensemble.kafka.registry.sources import schema_sources
+from ensemble.messages import schema_of
 from ensemble.messages.schema_set import DRAFT_IDS, DirectorySourceSelector
 from ensemble.settings import RegistrySettings, load
 from tests.support.steady_clock import SteadyClock
 from tests.support.two_releases import v1
 
 URL = "http://registry:8080/apis/ccompat/v7"
-SCHEMA = wire_schema(v1.SCHEMAS.schema_of(v1.Sold))
+SCHEMA = wire_schema(schema_of(v1.Sold))
 
 
 class Answers:

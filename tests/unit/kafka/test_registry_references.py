@@ -11,17 +11,17 @@ import pytest
 from confluent_kafka.schema_registry import RegisteredSchema, Schema, SchemaReference
 from fastavro import parse_schema, schemaless_writer
 
-from contracts import SCHEMAS, PlaceOrder
+from contracts import PlaceOrder
 from contracts.catalogue import CATALOGUE
 from ensemble.errors import SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.client import Registry
-from ensemble.messages import GenericDecoder, decoder_for_new_schema
+from ensemble.messages import GenericDecoder, decoder_for_new_schema, schema_of
 from ensemble.messages.codec import prefix_of
 from ensemble.messages.schema_set import fingerprint
 from ensemble.settings import RegistrySettings
 
 ID = 4711
-OWN: dict[str, Any] = SCHEMAS.schema_of(PlaceOrder)
+OWN: dict[str, Any] = schema_of(PlaceOrder)
 FIELDS = {
     "order_id": "o-1", "customer_id": "c-1", "lines": [{"sku": "tea", "quantity": 1, "unit_price": 5}],
     "currency": "EUR", "payment_token": "tok", "warehouse_id": "main", "shipping_speed": "standard",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -201,7 +202,7 @@ def version_of(directory: Path, *extra: str) -> type[Event]:
     schema = {"type": "record", "name": "Sold", "namespace": "shop.events", "fields": fields}
     (directory / "events" / "Sold.avsc").write_text(json.dumps(schema))
     release_schemas(SchemaSet(directory))
-    parent = type("Testing", (Event,), {"__schemas__": SchemaSet(directory), "__module__": __name__})
+    parent = types.new_class("Testing", (Event,), {"schemas": SchemaSet(directory)})
     more: dict[str, Any] = dict.fromkeys(extra, (str, "-"))
     return create_model("Sold", __base__=parent, id=(str, ...), **more)
 

@@ -12,7 +12,7 @@ from fastavro import parse_schema, schemaless_writer
 
 from contracts import SCHEMAS, ProcessPayment
 from ensemble.errors import ConfigurationError, UndecodableRecord
-from ensemble.messages import GenericDecoder, prefix_of
+from ensemble.messages import GenericDecoder, prefix_of, schema_of
 from ensemble.messages.codec import decoder_for, decoder_for_new_schema, encoder_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, check_for, is_too_deep
 from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, without_logical_types
@@ -21,7 +21,7 @@ from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS
 PAYMENT = ProcessPayment(
     order_id="o-1", amount=1, currency="EUR", payment_token="tok_approve", attempt=1, expires_at=1_790_000_000_000
 )
-OWN = without_logical_types(SCHEMAS.schema_of(ProcessPayment))
+OWN = without_logical_types(schema_of(ProcessPayment))
 NODE: Schema = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
 BRANCHING: Schema = {
     "type": "record",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,7 +38,7 @@ def make(directory: Path, ours: tuple[Any, Any] | None, *theirs: dict[str, Any])
     (directory / "events").mkdir(exist_ok=True)
     schema = {"type": "record", "name": "Made", "namespace": "test.events", "fields": list(theirs)}
     (directory / "events" / "Made.avsc").write_text(json.dumps(schema))
-    parent = type("Testing", (Event,), {"__schemas__": SchemaSet(directory), "__module__": __name__})
+    parent = types.new_class("Testing", (Event,), {"schemas": SchemaSet(directory)})
     fields: dict[str, Any] = {"id": (str, ...), **({"it": ours} if ours else {})}
     return create_model("Made", __base__=parent, **fields)
 
@@ -127,7 +128,7 @@ def test_a_named_type_is_followed_to_where_it_was_described(tmp_path: Path) -> N
 
 
 def test_a_class_without_a_schema_is_refused(tmp_path: Path) -> None:
-    parent = type("Testing", (Event,), {"__schemas__": SchemaSet(tmp_path), "__module__": __name__})
+    parent = types.new_class("Testing", (Event,), {"schemas": SchemaSet(tmp_path)})
     with pytest.raises(ConfigurationError, match=r"events/Absent\.avsc does not exist; schemas are read from there"):
         create_model("Absent", __base__=parent, id=(str, ...))
 

@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConf
 
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
-from ensemble.messages.message import schema_name
+from ensemble.messages.message import schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.settings import RegistrySettings, load
 from ensemble.topology.registry_subjects import Subject
@@ -118,7 +118,7 @@ def _problems(registry: Registry, subject: Subject) -> Iterator[str]:
 
 
 def _versions(subject: Subject) -> list[SchemaVersion]:
-    return subject.message.__schemas__.versions(schema_name(subject.message))
+    return schemas_of(subject.message).versions(schema_name(subject.message))
 
 
 def _name(subject: Subject) -> str:
