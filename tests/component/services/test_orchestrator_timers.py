@@ -26,7 +26,7 @@ from tests.support.order_saga_driver import (
 )
 
 TIMERS = "orchestrator.timers-changelog"
-BYTES_OF_AN_ENDED_ORDER = 250  # docs/operations.md says so
+BYTES_OF_AN_ENDED_ORDER = 250  # docs/retention.md says so
 
 
 @pytest.fixture

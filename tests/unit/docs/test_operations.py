@@ -1,4 +1,4 @@
-"""The tables of docs/operations.md tell what the catalogue, the metrics and the drills say."""
+"""The tables of the pages for operators tell what the catalogue, the metrics and the drills say."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from services.registry import SERVICES
 from tests.drills.__main__ import DRILLS
 from tests.support.lifetimes_table import lifetimes_shown, lifetimes_table
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[3] / "docs"
+OPERATIONS, METRICS, RETENTION = (
+    (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("operations", "metrics", "retention")
+)
 KEPT = {
     pattern: row[2]
-    for row in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (7 days|forever|latest per key) \|$", PAGE, re.MULTILINE)
+    for row in re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (7 days|forever|latest per key) \|$", RETENTION, re.MULTILINE)
     for pattern in re.findall(r"`([^`]+)`", row[0])
 }
 
@@ -44,8 +47,8 @@ def test_what_comes_late_finds_what_it_is_about() -> None:
     assert timedelta(seconds=DEFAULT_POLICIES.stub_s) >= max(inputs)
     assert min(dead_letters) >= max(inputs)
     assert timedelta(milliseconds=KEEP_DONE_MS) > max(dead_letters)
-    assert f"| {DEFAULT_POLICIES.stub_s / 86_400:g} days |" in PAGE
-    assert f"| {KEEP_DONE_MS / 86_400_000:g} days |" in PAGE
+    assert f"| {DEFAULT_POLICIES.stub_s / 86_400:g} days |" in RETENTION
+    assert f"| {KEEP_DONE_MS / 86_400_000:g} days |" in RETENTION
 
 
 def test_the_table_of_lifetimes_is_today_s() -> None:
@@ -54,8 +57,8 @@ def test_the_table_of_lifetimes_is_today_s() -> None:
 
 def test_every_metric_is_in_the_table() -> None:
     names = [metric.name for metric in LoopMetrics("payment").registry.collect()]
-    assert [name for name in names if not re.search(rf"^\| `{name}(_total)?` \|", PAGE, re.MULTILINE)] == []
+    assert [name for name in names if not re.search(rf"^\| `{name}(_total)?` \|", METRICS, re.MULTILINE)] == []
 
 
 def test_every_drill_is_told_of() -> None:
-    assert [name for name in DRILLS if f"| `make drill-{name}` | {DRILLS[name].shows}" not in PAGE] == []
+    assert [name for name in DRILLS if f"| `make drill-{name}` | {DRILLS[name].shows}" not in OPERATIONS] == []

@@ -12,7 +12,9 @@ DECISIONS = sorted((CHECKOUT / "docs" / "adr").glob("[0-9]*.md"))
 REFERENCE = re.compile(r"`([\w./-]+\.py):([A-Za-z_][\w.]*)`")
 NAMED_PATH = re.compile(r"`((?:benchmarks|cli|deploy|docs|examples|libs|schemas|services|tests)/[\w./-]*)`")
 MADE_BY_THE_PAGE = re.compile(r"^New file `([^`]+)`:$", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]+)?(?:#([^)\s]*))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 CLAIM = re.compile(r"exactly[- ]once|once inside Kafka", re.IGNORECASE)
 HOME_PATHS = ("/root/", "/home/")
 PARTS = ["## Context", "## Decision", "## Consequences"]
@@ -73,6 +75,22 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert faults(dead) == []
 
 
+@cache
+def anchors_of(page: Path) -> set[str]:
+    """Return what the headings of a page are called in links."""
+    headings = HEADING.findall(CODE_BLOCK.sub("", page.read_text()))
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def test_every_relative_link_to_a_heading_leads_to_one() -> None:
+    def dead(page: Path, text: str) -> Iterable[str]:
+        for target, anchor in LINK.findall(text):
+            if anchor and "://" not in target and anchor not in anchors_of(page.parent / target if target else page):
+                yield f"{target}#{anchor}"
+
+    assert faults(dead) == []
+
+
 def test_no_page_names_somebodys_directories() -> None:
     assert faults(lambda _, text: [path for path in HOME_PATHS if path in text]) == []
 
@@ -110,6 +128,14 @@ def test_the_tests_that_the_testing_page_shows_pass() -> None:
         for name, test in names.items():
             if name.startswith("test_"):
                 test()
+
+
+def test_the_examples_that_the_pages_show_are_the_real_ones() -> None:
+    examples = [path.read_text() for path in (CHECKOUT / "examples").glob("*.py")]
+    indented = [*examples, *(re.sub("^    ", "", text, flags=re.MULTILINE) for text in examples)]
+    for page in ("index", "sagas"):
+        shown = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs" / f"{page}.md").read_text(), re.DOTALL)
+        assert [block for block in shown if not any(block in text for text in indented)] == []
 
 
 WORDS = [
