@@ -64,7 +64,8 @@ docs: venv ## Build the documentation as a site in build/docs/site, and check it
 	@$(PYTHON_OF_VENV) -m docs.site build/docs
 	@cmp -s requirements.docs.lock build/docs/made-for || { \
 		rm -rf build/docs/venv && $(PYTHON_OF_VENV) -m venv build/docs/venv && \
-		build/docs/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.docs.lock && \
+		build/docs/venv/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+			--requirement requirements.docs.lock && \
 		cp requirements.docs.lock build/docs/made-for; }
 	@build/docs/venv/bin/zensical build --strict --clean --config-file build/docs/zensical.toml
 	@$(PYTHON_OF_VENV) -m docs.site.check build/docs/site

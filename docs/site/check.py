@@ -46,13 +46,14 @@ def read_site(site: Path) -> dict[Path, Page]:
     return pages
 
 
-def find_faults(pages: dict[Path, Page]) -> Iterator[str]:
+def find_faults(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
     """Yield a line for each link that leads nowhere, and for each resource of another site."""
     for path, page in pages.items():
-        yield from (f"{path.name}: fetches {target}" for target in page.resources if _is_external(target))
+        name = path.relative_to(site.resolve())
+        yield from (f"{name}: fetches {target}" for target in page.resources if _is_external(target))
         for target in [*page.links, *page.resources]:
-            if not _is_external(target) and not _leads_somewhere(path, target, pages):
-                yield f"{path.name}: {target} leads nowhere"
+            if not _is_external(target) and not _leads_somewhere(site, path, target, pages):
+                yield f"{name}: {target} leads nowhere"
 
 
 def list_external_links(pages: dict[Path, Page]) -> list[str]:
@@ -65,11 +66,12 @@ def _is_external(target: str) -> bool:
     return bool(parts.netloc) or parts.scheme not in {"", "data"}
 
 
-def _leads_somewhere(path: Path, target: str, pages: dict[Path, Page]) -> bool:
+def _leads_somewhere(site: Path, page: Path, target: str, pages: dict[Path, Page]) -> bool:
     parts = urlsplit(target)
     if parts.scheme == "data":
         return True
-    file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+    folder = site if parts.path.startswith("/") else page.parent
+    file = (folder / unquote(parts.path).lstrip("/")).resolve() if parts.path else page
     file = file / "index.html" if file.is_dir() else file
     is_anchor_there = not parts.fragment or file not in pages or unquote(parts.fragment) in pages[file].anchors
     return file.is_file() and is_anchor_there
@@ -77,8 +79,9 @@ def _leads_somewhere(path: Path, target: str, pages: dict[Path, Page]) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Report on the site in the directory that is the only argument."""
-    pages = read_site(Path(arguments[0]))
-    lines = list(find_faults(pages))
+    site = Path(arguments[0])
+    pages = read_site(site)
+    lines = list(find_faults(site, pages))
     for link in list_external_links(pages):
         print(f"not followed: {link}")
     for line in lines:

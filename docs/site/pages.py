@@ -21,7 +21,8 @@ def write_pages(target: Path) -> None:
     """Write the configuration, all pages, and what they show into `target`; what was there is deleted."""
     shutil.rmtree(target / "pages", ignore_errors=True)
     shutil.copytree(DOCS, target / "pages", ignore=shutil.ignore_patterns("site", "__pycache__"))
-    shutil.copy(SITE / "site.css", target / "pages")
+    for asset in ("site.css", "iframe-worker.js"):
+        shutil.copy(SITE / asset, target / "pages")
     (target / CONFIGURATION).write_text(make_configuration(), encoding="utf-8")
     for name, text in render_pages().items():
         page = target / "pages" / name

@@ -53,13 +53,14 @@ def site_of(directory: Path, body: str) -> Path:
 
 def test_a_site_whose_links_lead_somewhere_has_no_faults(tmp_path: Path) -> None:
     # given
-    site = site_of(tmp_path, '<a href="other.html#top">x</a><a href="https://example.org/y">y</a><img src="data:,">')
+    links = ["other.html#top", "/other.html", "https://example.org/y"]
+    site = site_of(tmp_path, "".join(f'<a href="{link}">x</a>' for link in links) + '<img src="data:,">')
 
     # when
     pages = read_site(site)
 
     # then
-    assert list(find_faults(pages)) == []
+    assert list(find_faults(site, pages)) == []
     assert list_external_links(pages) == ["https://example.org/y"]
 
 
@@ -74,4 +75,11 @@ def test_a_site_whose_links_lead_somewhere_has_no_faults(tmp_path: Path) -> None
     ],
 )
 def test_a_fault_of_a_site_is_told(tmp_path: Path, body: str, fault: str) -> None:
-    assert list(find_faults(read_site(site_of(tmp_path, body)))) == [fault]
+    # given
+    site = site_of(tmp_path, body)
+
+    # when
+    faults = list(find_faults(site, read_site(site)))
+
+    # then
+    assert faults == [fault]
