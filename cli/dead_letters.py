@@ -72,8 +72,9 @@ def dead_letter_at(access: ClusterClient, place: str) -> DeadLetterEntry:
     topic, partition, offset = _parsed(place)
     if (count := access.topics().get(topic, 0)) <= partition:
         raise Mistake(f"DEAD_LETTER: {topic} has no partition {partition}" if count else _no_such(topic, access))
-    for record in access.read([(topic, partition)], progress(topic)):
-        if record.offset == offset:
+    place_of = (topic, partition)
+    if access.starts([place_of])[place_of] <= offset < access.ends([place_of])[place_of]:
+        for record in access.read_spans({place_of: range(offset, offset + 1)}):
             letter = DeadLetterEntry(entry_of(record))
             with LiveParkingStores(access, [letter.service]) as stores:
                 return _with_fate(letter, stores)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -38,16 +38,28 @@ class Sequencer:
             ready += batch
         return ready
 
+    def tell(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return all entries in their order: none waits for a cause that is not among them."""
+        ordered = in_order(entries)
+        self._told |= {entry.id for entry in ordered}
+        return ordered
+
     def _is_ready(self, item: tuple[float, Entry], now: float) -> bool:
         since, entry = item
         return not entry.causation or entry.causation in self._told or now - since > self.hold_s
 
 
-def narrate(follower: Follower, order_id: str, timeout_s: float) -> Iterator[Line]:
-    """Yield the order's messages as lines, until the order has ended and is quiet, or the time is up."""
+def narrate(follower: Follower, order_id: str, timeout_s: float, earlier: Iterable[Entry] = ()) -> Iterator[Line]:
+    """Yield the order's messages as lines, until the order has ended and is quiet, or the time is up.
+
+    `earlier` entries, from before what the follower reads, come first; they take none of the time.
+    """
     story, sequencer = Story(), Sequencer()
-    limit = time.monotonic() + timeout_s
     moved, ended = time.monotonic(), False
+    for entry in sequencer.tell(earlier):
+        ended = ended or entry.type in ENDS
+        yield story.tell(entry)
+    limit = time.monotonic() + timeout_s
     while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S and follower.has_caught_up):
         entries = [
             entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id

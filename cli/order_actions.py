@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from backoffice import ENDED
 from cli.debts import debts_of, in_words
 from cli.fields import make
 from cli.operators import Operator
@@ -24,8 +25,6 @@ from contracts import (
 from ensemble.messages import Command
 from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
-
-ENDED: Final = frozenset({"completed", "cancelled"})
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class CommandOptions:
 
 def act(access: ClusterClient, action: Action, target: Target, manner: CommandOptions) -> int:
     """Run the action on the target. Returns 1 if an order did not respond in time or the waves stopped."""
-    with OrderStates(access) as states:
+    with OrderStates(access, target.order_id) as states:
         meant = matching_orders(states.now, action, target)
         if action.sends_again:
             _say_what_is_stuck(access, meant)

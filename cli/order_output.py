@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 import textwrap
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from backoffice import MESSAGE_TOPICS, find_records, places_of
 from cli import decisions
 from cli.currencies import money
 from cli.debts import debts_of, in_words
-from cli.entries import Entry
+from cli.entries import Entry, entry_of
 from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
-from cli.orders import OrderHistory, places_of, waits_for
+from cli.orders import OrderHistory, state_of, waits_for
 from cli.output import show_json, show_json_line
 from cli.publishing import now
 from cli.story import Line, coloured, plain
 from cli.streams import console, is_terminal, say, write
-from contracts.catalogue import CATALOGUE
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def show_order(history: OrderHistory, *, as_json: bool) -> None:
     for line in _head(history):
         write(line)
     show_lines(history.lines)
+    if history.unread:
+        say(f"{history.unread} records of its time were not read and may hold more of it; --full reads them")
     show_decisions(history.state)
     for entry in history.dead:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
@@ -66,21 +68,39 @@ def show_decisions(state: Mapping[str, Any]) -> None:
 
 
 def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bool) -> int:
-    """Tell the order's story until it has ended: exit code 0, or 1 when that takes longer than the timeout."""
-    topics = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
+    """Show an order's history, then its messages until it has ended. Returns 1 if that takes longer than the timeout.
+
+    Of the topics only the order's lifetime is read, so the history takes none of the time.
+    """
+    state = state_of(access, order_id)
+    records = find_records(access, order_id, state)
+    earlier = [entry for entry in map(entry_of, records.read(access)) if entry.order_id == order_id]
+    if records.unread:
+        say(f"{order_id} is old: {records.unread} records of its time were not read; see `orders show --full`")
+    with access.follow_from(records.ends) as follower:
+        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s, earlier), as_json=as_json)
+
+
+def watch_new(
+    access: ClusterClient, order_id: str, place: Callable[[], object], timeout_s: float, *, as_json: bool
+) -> int:
+    """Place an order and show its messages like `watch`, from now on: what was written before is not read."""
+    with access.follow(places_of(access, MESSAGE_TOPICS, order_id)) as follower:
+        place()
+        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s), as_json=as_json)
+
+
+def _tell_live(access: ClusterClient, order_id: str, lines: Iterable[Line], *, as_json: bool) -> int:
     began, end = time.monotonic(), ""
-    with access.follow(places_of(access, topics, order_id), from_beginning=True) as follower:
-        for line in narrate(follower, order_id, timeout_s):
-            end = ENDS.get(line.entry.type, end)
-            if as_json:
-                show_json_line(line.document())
-            else:
-                show_lines([line])
+    for line in lines:
+        end = ENDS.get(line.entry.type, end)
+        if as_json:
+            show_json_line(line.document())
+        else:
+            show_lines([line])
     if end:
         say(f"{order_id} is {end}")
         return 0
-    from cli.orders import state_of
-
     waiting = waits_for(state_of(access, order_id), now())
     seen = f"it waits for {waiting}" if waiting else "no message of it was read"
     say(f"{order_id} has not ended within {time.monotonic() - began:.0f} s (--timeout): {seen}")

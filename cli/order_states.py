@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from backoffice import places_of
 from cli.entries import entry_of
 from cli.publishing import client_of
 from contracts.catalogue import ORDER_STATE
@@ -15,7 +16,7 @@ from ensemble.kafka import Outgoing
 from ensemble.messages import Envelope
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
+    from ensemble.kafka.client import ClusterClient, ReceivedRecord
     from ensemble.messages import Command
 
 State = Mapping[str, Any]
@@ -23,15 +24,20 @@ _LOOK_EVERY_S: Final = 0.1
 
 
 class OrderStates:
-    """Use it in a `with`."""
+    """The states of all orders, or of one alone, which takes its partition's end only; use it in a `with`."""
 
-    def __init__(self, access: ClusterClient) -> None:
+    def __init__(self, access: ClusterClient, order_id: str | None = None) -> None:
 
+        self._key = None if order_id is None else order_id.encode()
         self._exit = ExitStack()
-        self._tail = self._exit.enter_context(access.follow(access.places([ORDER_STATE.name]), from_beginning=True))
+        topic = [ORDER_STATE.name]
+        places = access.places(topic) if order_id is None else places_of(access, topic, order_id)
+        self._tail = self._exit.enter_context(access.follow(places, from_beginning=order_id is None))
         self._client = self._exit.enter_context(client_of(access))
         self.now: dict[str, State] = {}
         """By order id, the oldest change first."""
+        if self._key is not None and (state := access.last_of(places[0], self._key)) is not None:
+            self._take([state])
         self.read_on()
 
     def __enter__(self) -> Self:
@@ -42,8 +48,15 @@ class OrderStates:
 
     def read_on(self) -> None:
         """Read the states that have been written since."""
-        for record in self._tail.read_to_end():
-            entry = entry_of(record)
+        self._take(self._tail.read_to_end())
+
+    def _take(self, records: Iterable[ReceivedRecord]) -> None:
+        """Apply the last record of each key: those before it tell nothing."""
+        latest: dict[bytes | None, ReceivedRecord] = {}
+        for record in records:
+            latest.pop(record.key, None)
+            latest[record.key] = record
+        for entry in (entry_of(record) for key, record in latest.items() if self._key in {None, key}):
             self.now.pop(entry.key, None)
             if entry.type == "OrderState":
                 self.now[entry.key] = entry.fields

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from backoffice import OrderRecords, find_dead_letters, find_records, places_of
 from cli.connection import progress
 from cli.currencies import money
 from cli.debts import debts_of, document, in_words
@@ -17,12 +18,9 @@ from cli.publishing import now
 from cli.story import Line, Story, in_order
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
 from ensemble.clock import rfc3339
-from ensemble.partitioning import partition_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, TopicPlace
-
-ENDED: Final = frozenset({"completed", "cancelled"})
+    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class OrderHistory:
     state: Mapping[str, Any]
     lines: list[Line]
     dead: list[Entry]
+    unread: int = 0
+    """How many records that may be the order's were not read, because it lived on for so long."""
 
     def document(self) -> dict[str, Any]:
         """Return everything, for JSON."""
@@ -43,6 +43,7 @@ class OrderHistory:
             "owed": [document(debt) for debt in debts_of(self.state)],
             "messages": [line.document() for line in self.lines],
             "dead_letters": [entry.document() for entry in self.dead],
+            "unread": self.unread,
         }
 
 
@@ -59,11 +60,9 @@ def all_states(access: ClusterClient) -> dict[str, dict[str, Any]]:
 
 def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     """Return the newest state of one order, empty if the orchestrator does not know it."""
-    state: dict[str, Any] = {}
-    for record in access.read(_own(access, [ORDER_STATE.name], order_id)):
-        if record.key == order_id.encode():
-            state = dict(entry_of(record).fields)
-    return state
+    [place] = places_of(access, [ORDER_STATE.name], order_id)
+    record = access.last_of(place, order_id.encode())
+    return {} if record is None else dict(entry_of(record).fields)
 
 
 def list_orders(access: ClusterClient, order_filter: OrderFilter, limit: int) -> list[dict[str, Any]]:
@@ -75,24 +74,23 @@ def list_orders(access: ClusterClient, order_filter: OrderFilter, limit: int) ->
     return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
 
 
-def read_history(access: ClusterClient, order_id: str) -> OrderHistory:
-    """Return everything about one order. Raises Mistake if there is nothing."""
-    names = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
-    entries = _entries(access, places_of(access, names, order_id), order_id)
-    dead = _entries(access, access.places(dead_letter_topics(access)), order_id)
+def read_history(access: ClusterClient, order_id: str, *, is_complete: bool = False) -> OrderHistory:
+    """Return everything about one order. Raises Mistake if there is nothing.
+
+    Of an order that is unknown, or has lived on for long, only a part of the topics is read unless `is_complete`.
+    """
     state = state_of(access, order_id)
+    records = find_records(access, order_id, state, is_complete=is_complete)
+    entries = _entries(access, records)
+    dead = _entries(access, find_dead_letters(access, order_id, state, dead_letter_topics(access)))
     if not entries and not state and not dead:
-        raise Mistake(f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `ensemble orders list`")
+        older = "; --full also looks at older records" if records.unread else ""
+        raise Mistake(
+            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `ensemble orders list`{older}"
+        )
     story = Story()
-    return OrderHistory(order_id, state, [story.tell(entry) for entry in in_order(entries)], in_order(dead))
-
-
-def places_of(access: ClusterClient, topics: Iterable[str], order_id: str) -> list[TopicPlace]:
-    """Return the partitions that can hold the order: its own if the topic is keyed by order, else all."""
-    by_order = {topic.name for topic in CATALOGUE.topics if topic.key == "order_id"}
-    names = list(topics)
-    others = [name for name in names if name not in by_order]
-    return [*_own(access, [name for name in names if name in by_order], order_id), *access.places(others)]
+    lines = [story.tell(entry) for entry in in_order(entries)]
+    return OrderHistory(order_id, state, lines, in_order(dead), records.unread)
 
 
 def dead_letter_topics(access: ClusterClient) -> list[str]:
@@ -138,22 +136,10 @@ def _pause(state: Mapping[str, Any]) -> str:
     return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
 
 
-def _own(access: ClusterClient, topics: list[str], order_id: str) -> list[TopicPlace]:
-    counts: dict[str, int] = {}
-    for topic, _ in access.places(topics):
-        counts[topic] = counts.get(topic, 0) + 1
-    return [(topic, partition_of(order_id.encode(), count)) for topic, count in counts.items()]
-
-
-def _entries(access: ClusterClient, places: list[TopicPlace], order_id: str) -> list[Entry]:
+def _entries(access: ClusterClient, records: OrderRecords) -> list[Entry]:
     """Return the decoded records that are about the order or keyed by it."""
-    order, entries = order_id.encode(), []
-    for record in access.read(places, progress(f"the story of {order_id}")):
-        if record.key == order or (record.value is not None and order in record.value):
-            entry = entry_of(record)
-            if order_id in {entry.order_id, entry.key}:
-                entries.append(entry)
-    return entries
+    entries = map(entry_of, records.read(access))
+    return [entry for entry in entries if records.order_id in {entry.order_id, entry.key}]
 
 
 def _terms(access: ClusterClient, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

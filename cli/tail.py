@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backoffice import MESSAGE_TOPICS, find_records
 from cli.entries import Entry, entry_of
 from cli.formatting import clock
+from cli.orders import state_of
 from cli.output import show_json_line
 from cli.streams import console, is_terminal, say, styled, write
-from contracts.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, Follower
+    from ensemble.kafka.client import ClusterClient, Follower, ReceivedRecord
 
 
 _WIDE = 110
@@ -37,26 +38,45 @@ class Selection:
 
 def follow(access: ClusterClient, selection: Selection, *, as_json: bool) -> None:
     """Show what is selected until there is no more of it, or until Ctrl-C."""
-    places = access.places(selection.topics or [topic.name for topic in CATALOGUE.topics])
-    shown = 0
-    with access.follow(places, from_beginning=selection.from_beginning) as follower:
-        for entry in _entries(follower, selection):
-            _show(entry, as_json=as_json)
-            shown += 1
-            if shown == selection.limit:
-                return
+    for shown, entry in enumerate(_entries(access, selection), start=1):
+        _show(entry, as_json=as_json)
+        if shown == selection.limit:
+            return
 
 
-def _entries(follower: Follower, selection: Selection) -> Iterator[Entry]:
+def _entries(access: ClusterClient, selection: Selection) -> Iterator[Entry]:
+    topics = selection.topics or MESSAGE_TOPICS
+    if selection.order is None:
+        with access.follow(access.places(topics), from_beginning=selection.from_beginning) as follower:
+            yield from _live(follower, selection)
+        return
+    records = find_records(access, selection.order, state_of(access, selection.order), topics=topics)
+    if selection.from_beginning:
+        yield from _sorted(records.read(access), selection)
+        if records.unread:
+            say(f"{records.unread} records of its time were not read; see `ensemble orders show --full`")
+    if not selection.until_end:
+        with access.follow_from(records.ends) as follower:
+            yield from _live(follower, selection)
+
+
+def _live(follower: Follower, selection: Selection) -> Iterator[Entry]:
     last_problem = ""
     while True:
-        records = sorted(follower.poll(0.2), key=lambda record: record.timestamp)
-        yield from (entry for entry in map(entry_of, records) if selection.takes(entry))
+        yield from _sorted(follower.poll(0.2), selection)
         if selection.until_end and follower.has_caught_up:
             return
         if follower.problem != last_problem:
             last_problem = follower.problem
             say(f"waiting for Kafka: {last_problem}" if last_problem else "Kafka is back")
+
+
+def _sorted(records: Iterable[ReceivedRecord], selection: Selection) -> Iterator[Entry]:
+    """Yield the selected records in the order of their times. One that does not name the order is never decoded."""
+    order = selection.order.encode() if selection.order else None
+    meant = (record for record in records if order is None or order == record.key or order in (record.value or b""))
+    entries = map(entry_of, sorted(meant, key=lambda record: record.timestamp))
+    yield from (entry for entry in entries if selection.takes(entry))
 
 
 def _show(entry: Entry, *, as_json: bool) -> None:

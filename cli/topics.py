@@ -47,6 +47,7 @@ def _row(state: topics.TopicState) -> dict[str, Any]:
         "cleanup": topic.cleanup,
         "retention": _retention(topic),
         "status": status,
+        "advice": state.advice or None,
     }
 
 

@@ -36,6 +36,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N
 Owed = Annotated[bool, typer.Option("--owed", help="Only orders with an unsettled refund, reservation or shipment.")]
 Paused = Annotated[bool, typer.Option("--paused", help="Only paused orders.")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="Only orders whose deadline has passed.")]
+Full = Annotated[bool, typer.Option("--full", help="Read all of the topics, not only the order's lifetime.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason for the audit trail.")]
 
 _STATUS_COLOURS = {"completed": "green", "cancelled": "yellow", "compensation_failed": "bold red", "fulfilled": "cyan"}
@@ -61,8 +62,9 @@ def place(
     from cli.publishing import fresh_order_id, publish
     from contracts import PlaceOrder
 
+    order_id = order_id or fresh_order_id()
     fields = {
-        "order_id": order_id or fresh_order_id(),
+        "order_id": order_id,
         "customer_id": customer,
         "lines": [parse_line(text) for text in line] if line else lines(),
         "currency": currency,
@@ -71,10 +73,9 @@ def place(
         "shipping_speed": speed,
     }
     command, access = make(PlaceOrder, fields), connect()
-    receipt = publish(access, command)
     if watch:
-        raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
-    _tell(receipt, command, as_json=as_json)
+        raise typer.Exit(_watch_new(access, order_id, command, timeout, as_json=as_json))
+    _tell(publish(access, command), command, as_json=as_json)
 
 
 @group.command("list", epilog="Examples: `ensemble orders list --status compensating`; `ensemble orders list --owed`.")
@@ -112,13 +113,13 @@ def list_orders(
 
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")
-def show(order_id: OrderId, as_json: AsJson = False) -> None:
+def show(order_id: OrderId, full: Full = False, as_json: AsJson = False) -> None:
     """Show an order's history and what it waits for."""
     from cli.connection import connect
     from cli.order_output import show_order
     from cli.orders import read_history
 
-    show_order(read_history(connect(), order_id), as_json=as_json)
+    show_order(read_history(connect(), order_id, is_complete=full), as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders watch order-1 --timeout 30`.")
@@ -174,6 +175,13 @@ def _watch(access: ClusterClient, order_id: str, timeout: float, *, as_json: boo
     from cli.order_output import watch as follow
 
     return follow(access, order_id, timeout, as_json=as_json)
+
+
+def _watch_new(access: ClusterClient, order_id: str, command: Message, timeout: float, *, as_json: bool) -> int:
+    from cli.order_output import watch_new
+    from cli.publishing import publish
+
+    return watch_new(access, order_id, lambda: publish(access, command), timeout, as_json=as_json)
 
 
 def _tell(receipt: Receipt, message: Message, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ Topics = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TOPIC]...",
-        help="Topics to show (default: all topics of the catalogue).",
+        help="Topics to show (default: all topics of commands and events).",
         autocompletion=complete_topic,
     ),
 ]

@@ -33,10 +33,14 @@ def list_topics(as_json: AsJson = False) -> None:
 
 def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:
     from cli.output import Sheet, show
+    from cli.streams import say
 
     columns = ("topic", "owner", "key", "partitions", "cleanup", "retention", "status")
     rows = [tuple(state[name] for name in columns) for state in states]
     styles = {"status": {"ok": "green", "created": "green", "missing": "yellow"}}
     show(Sheet(columns, rows, styles, spare=("owner", "key", "partitions")), states, as_json=as_json)
+    for state in states:
+        if state["advice"]:
+            say(f"{state['topic']}: {state['advice']}")
     if any(state["status"].startswith("wrong") for state in states):
         raise typer.Exit(1)

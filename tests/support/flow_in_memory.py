@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Self, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
 
 from cli.publishing import now
 from ensemble.clock import ManualClock
@@ -21,7 +23,7 @@ T = TypeVar("T")
 class FlowInMemory:
     """Whoever reads sees what the services have made of everything that was written before.
 
-    Timestamps follow the order of the log, a millisecond apart.
+    Timestamps follow the order of the log, a millisecond apart at least, and the clock as far as a reader has seen it.
     """
 
     bootstrap_servers = "memory:9092"
@@ -32,6 +34,9 @@ class FlowInMemory:
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions
         self.gateway = self.flow.gateway
         self._stopped: set[str] = set()
+        self._times: list[int] = []
+        self.records_read = 0
+        """How many records of spans were handed out."""
 
     @property
     def stopped(self) -> set[str]:
@@ -70,11 +75,40 @@ class FlowInMemory:
     def written_since(self, number: int, places: Collection[TopicPlace]) -> list[ReceivedRecord]:
         """Return the records of these places from this number of the log on."""
         self.settle()
+        for record in self.flow.log[len(self._times) :]:
+            after = self._times[-1] + 1 if self._times else self._began
+            self._times.append(max(after, _written_at(record)))
         fresh = enumerate(self.flow.log[number:], number)
         return [self._received(place, record) for place, record in fresh if _place_of(record) in places]
 
     def follow(self, places: Collection[TopicPlace], *, from_beginning: bool = False) -> FollowerInMemory:
         return FollowerInMemory(self, places, 0 if from_beginning else len(self.flow.log))
+
+    def follow_from(self, offsets: Mapping[TopicPlace, int]) -> FollowerInMemory:
+        return FollowerInMemory(self, offsets, 0, offsets)
+
+    def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return dict.fromkeys(places, 0)
+
+    def ends(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        self.settle()
+        return {place: self.flow.topics.end(place) for place in places}
+
+    def offsets_at(self, places: Collection[TopicPlace], at: int) -> dict[TopicPlace, int]:
+        later = [record for record in self.read(places) if record.timestamp >= at]
+        firsts = {(record.topic, record.partition): record.offset for record in reversed(later)}
+        return self.ends(places) | firsts
+
+    def read_spans(self, *rounds: Mapping[TopicPlace, range], select: Any = None) -> Iterator[ReceivedRecord]:
+        for spans in rounds:
+            for record in self.read(spans):
+                raw = StoredRecord(record.topic, record.partition, record.offset, record.key, record.value)
+                if record.offset in spans[record.topic, record.partition] and (select is None or select(raw)):
+                    self.records_read += 1
+                    yield record
+
+    def last_of(self, place: TopicPlace, key: bytes) -> ReceivedRecord | None:
+        return next((record for record in reversed(list(self.read([place]))) if record.key == key), None)
 
     def outbox(self, _: str) -> OutboxInMemory:
         return OutboxInMemory(self)
@@ -98,7 +132,7 @@ class FlowInMemory:
         pairs = tuple(record.headers())
         headers = {name: value or b"" for name, value in pairs}
         place = record.at_topic, record.at_partition, record.at_offset
-        return ReceivedRecord(*place, self._began + number, record.raw_key, record.raw_value, headers, pairs)
+        return ReceivedRecord(*place, self._times[number], record.raw_key, record.raw_value, headers, pairs)
 
 
 class FollowerInMemory:
@@ -106,8 +140,14 @@ class FollowerInMemory:
 
     problem = ""
 
-    def __init__(self, cluster: FlowInMemory, places: Collection[TopicPlace], start: int) -> None:
-        self._cluster, self._places, self._read = cluster, places, start
+    def __init__(
+        self,
+        cluster: FlowInMemory,
+        places: Collection[TopicPlace],
+        start: int,
+        offsets: Mapping[TopicPlace, int] = MappingProxyType({}),
+    ) -> None:
+        self._cluster, self._places, self._read, self._offsets = cluster, places, start, offsets
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +163,8 @@ class FollowerInMemory:
     def poll(self, _: float) -> list[ReceivedRecord]:
         records = self._cluster.written_since(self._read, self._places)
         self._read = len(self._cluster.flow.log)
-        return records
+        offsets = self._offsets
+        return [record for record in records if record.offset >= offsets.get((record.topic, record.partition), 0)]
 
     def read_to_end(self, _: float = 0.0) -> list[ReceivedRecord]:
         return self.poll(0.0)
@@ -167,3 +208,9 @@ class WriterInMemory:
 
 def _place_of(record: StoredRecord) -> TopicPlace:
     return record.at_topic, record.at_partition
+
+
+def _written_at(record: StoredRecord) -> int:
+    """Return what the record says of its time (epoch milliseconds), or 0."""
+    time = dict(record.headers()).get("ce_time")
+    return round(datetime.fromisoformat(time.decode()).timestamp() * 1000) if time else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, Producer
@@ -13,6 +13,13 @@ from ensemble.settings import KafkaSettings, RuntimeSettings
 
 CLIENT_LOG: Final = logging.getLogger("librdkafka")
 """Takes the log lines of the client, which prints to stderr without a logger."""
+
+NARROW: Final[Mapping[str, Any]] = {
+    "queued.min.messages": 5_000,
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.max.bytes": 8_388_608,
+}
+"""What a reader of few records sets: by default it holds over 100 MB ahead of who asks for one record."""
 
 
 class Clients:

@@ -9,7 +9,10 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ensemble.kafka.errors import PASSING, ClusterError
-from ensemble.kafka.records import ReceivedRecord, TopicPlace
+from ensemble.kafka.records import ReceivedRecord, TopicPlace, place_of
+
+Select = Callable[[Message], bool]
+"""Says of a record as the client has it whether it is meant: what is not is never copied."""
 
 _POLL_S: Final = 0.5
 _CHUNK: Final = 10_000
@@ -60,20 +63,26 @@ class Reader:
         """
         return [record for record in poll_batch(self._consumer, wait_s) if self._is_record(record)]
 
-    def receive(self, wait_s: float) -> list[ReceivedRecord]:
-        """Return the records like `poll`, and move the positions behind each of them."""
-        records = [ReceivedRecord.of(record) for record in self.poll(wait_s)]
+    def receive(self, wait_s: float, select: Select | None = None) -> list[ReceivedRecord]:
+        """Return the selected records like `poll`, and move the positions behind all that have come."""
+        records = self.poll(wait_s)
         for record in records:
-            place = (record.topic, record.partition)
-            self.positions[place] = max(self.positions[place], record.offset + 1)
-        return records
+            place = place_of(record)
+            self.positions[place] = max(self.positions[place], (record.offset() or 0) + 1)
+        return [ReceivedRecord.of(record) for record in records if select is None or select(record)]
 
-    def read_to(self, ends: Mapping[TopicPlace, int], stall_s: float) -> Iterator[list[ReceivedRecord]]:
-        """Yield the records before these ends, part by part. Raises ClusterError if nothing comes for `stall_s`."""
+    def read_to(
+        self, ends: Mapping[TopicPlace, int], stall_s: float, select: Select | None = None
+    ) -> Iterator[list[ReceivedRecord]]:
+        """Yield the selected records before these ends, part by part.
+
+        Raises ClusterError if nothing comes for `stall_s`.
+        """
         moved_at = time.monotonic()
         while behind := self.behind(ends):
             before = dict(self.positions)
-            yield [record for record in self.receive(_POLL_S) if record.offset < ends[record.topic, record.partition]]
+            records = self.receive(_POLL_S, select)
+            yield [record for record in records if record.offset < ends[record.topic, record.partition]]
             if self.positions != before:
                 moved_at = time.monotonic()
             elif time.monotonic() - moved_at > stall_s:

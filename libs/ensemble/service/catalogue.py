@@ -22,6 +22,14 @@ OUTSIDE: Final = "outside"
 """The owner of a topic that belongs to another system: it writes the events there, and carries out the commands."""
 MAX_RECORD_BYTES = 1_000_000
 """The largest value a handler may emit; Kafka's own limit leaves room for key and headers."""
+COMPACTION: Final[Mapping[str, str]] = {
+    "segment.ms": "3600000",
+    "segment.bytes": "67108864",
+    "min.cleanable.dirty.ratio": "0.1",
+}
+"""Settings of compacted topics. Brokers clean closed segments only, and close one after a week or 1 GiB by default, so
+superseded states would stay, and each restore and each reader would read them.
+"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,9 @@ class Topic:
             "min.insync.replicas": str(max(1, replication - 1)),
         }
         if self.cleanup == "compact":
-            return entries | {"message.timestamp.type": "LogAppendTime"}  # tells services the brokers' time
+            return (
+                entries | COMPACTION | {"message.timestamp.type": "LogAppendTime"}
+            )  # tells services the brokers' time
         return entries | {"retention.ms": str(retention_ms)}
 
 

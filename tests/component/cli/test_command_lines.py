@@ -111,6 +111,16 @@ def test_places_the_example_order_and_says_how_to_follow_it(ensemble: CommandLin
     assert "follow it: ensemble orders watch o-9" in result.err
 
 
+def test_places_an_order_and_watches_what_comes_of_it_alone(ensemble: CommandLine, shop: Any) -> None:
+    shop.stopped, shop.gateway.available = set(), True
+    result = ensemble(
+        "orders", "place", "--order-id", "o-9", "--line", "bolt:1", "--warehouse", "w-1", "--watch", "--json"
+    )
+    assert (result.code, result.err) == (0, "o-9 is completed\n")
+    assert [line["type"] for line in result.lines][:2] == ["PlaceOrder", "OrderPlaced"]
+    assert {line["fields"]["order_id"] for line in result.lines} == {"o-9"}
+
+
 def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: Any) -> None:
     assert ensemble("stock", "receive", "nut", "20", "--warehouse", "w-1").code == 0
     published = ensemble("publish", "ReceiveStock", "--warehouse-id", "w-1", "--sku", "nut", "--quantity", "5")

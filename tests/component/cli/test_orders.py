@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from backoffice import places_of
 from cli.cancellation import request_cancellation
 from cli.errors import Mistake
 from cli.live_story import narrate
 from cli.order_filter import OrderFilter, parse_conditions
 from cli.order_output import show_order, watch
-from cli.orders import all_states, list_orders, places_of, read_history, state_of
+from cli.orders import all_states, list_orders, read_history, state_of
 from cli.publishing import publish
 from cli.stock import StockFilter, audit, levels
 from contracts import RequestCancellation
@@ -104,6 +105,19 @@ def test_the_state_of_a_deleted_order_is_not_listed(flow: Any) -> None:
     assert all_states(flow).keys() == {"o-1"}
     flow.publish("orchestrator.order-state", b"o-1", None, [])
     assert all_states(flow) == {}
+
+
+def test_the_story_of_one_order_is_read_in_its_lifetime_only(flow: Any) -> None:
+    for number in range(8):
+        publish(flow, place_order(order_id=f"o-{number}", lines=lines(bolt=1)))
+        flow.settle()
+        flow.advance(3600)
+
+    history = read_history(flow, "o-3")
+
+    assert sorted(line.entry.type for line in history.lines) == sorted(STORY)
+    assert flow.records_read == len(STORY)
+    assert history.unread == 0
 
 
 def test_reads_only_the_orders_own_partition_of_topics_that_are_keyed_by_order(flow: Any) -> None:

@@ -24,6 +24,7 @@ class Cluster:
     def __init__(self, **present: tuple[int, str]) -> None:
         self.present = {name.replace("__", ".").replace("_", "-"): shape for name, shape in present.items()}
         self.hidden: set[str] = set()
+        self.settings: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
         self.refusals: dict[str, int] = {}
         self.made: list[tuple[str, int, int, dict[str, str]]] = []
@@ -42,7 +43,11 @@ class Cluster:
         )
 
     def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Any]:
-        return {each: done({"cleanup.policy": SimpleNamespace(value=self.present[each.name][1])}) for each in resources}
+        return {each: done(self._settings(each.name)) for each in resources}
+
+    def _settings(self, name: str) -> dict[str, Any]:
+        settings = {"cleanup.policy": self.present[name][1]} | self.settings.get(name, {})
+        return {key: SimpleNamespace(value=value) for key, value in settings.items()}
 
     def describe_topics(self, names: Any, request_timeout: float) -> dict[str, Any]:
         unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
@@ -75,6 +80,18 @@ def test_each_topic_is_ok_missing_or_wrong() -> None:
         ("shop.account-changelog", "wrong", "has 2 partitions, not 3; has cleanup.policy delete, not compact"),
     ]
     assert states(Cluster(), COMMANDS) == [("shop.commands", "missing", "does not exist")]
+
+
+def test_a_compacted_topic_that_is_hardly_ever_cleaned_is_fine_and_said_to_be_slow() -> None:
+    cluster: Any = Cluster(shop__account_changelog=(3, "compact"))
+    cluster.settings[STATE.name] = {"segment.ms": "604800000", "min.cleanable.dirty.ratio": "0.05"}
+
+    [state] = topics.compare(cluster, [STATE])
+
+    assert (state.status, state.detail) == ("ok", "")
+    assert state.advice.endswith("--entity-name shop.account-changelog --add-config segment.ms=3600000")
+    cluster.settings[STATE.name] = STATE.config()
+    assert topics.compare(cluster, [STATE])[0].advice == ""
 
 
 def test_a_topic_that_this_user_may_not_see_is_not_made() -> None:

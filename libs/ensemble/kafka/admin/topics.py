@@ -14,7 +14,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import hidden_topics
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.offsets import high_watermarks
-from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.catalogue import COMPACTION, Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
 
@@ -32,6 +32,8 @@ class TopicState:
     topic: Topic
     status: Literal["ok", "missing", "wrong"]
     detail: str = ""
+    advice: str = ""
+    """What would better be set otherwise, and how; the topic can be used as it is."""
 
 
 def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]:
@@ -58,7 +60,7 @@ def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_
 def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
     existing = admin.list_topics(timeout=limit_s).topics
     present = [topic for topic in declared if topic.name in existing and existing[topic.name].error is None]
-    policies = _cleanup_policies(admin, present, limit_s)
+    settings = _settings(admin, present, limit_s)
     unseen = hidden_topics(admin, [topic.name for topic in declared if topic not in present], limit_s)
     states = []
     for topic in declared:
@@ -68,8 +70,9 @@ def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[
         if topic not in present:
             states.append(TopicState(topic, "missing", "does not exist"))
             continue
-        wrong = _differences(topic, len(existing[topic.name].partitions), policies[topic.name])
-        states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong)))
+        wrong = _differences(topic, len(existing[topic.name].partitions), settings[topic.name]["cleanup.policy"])
+        advice = _advice(topic, settings[topic.name])
+        states.append(TopicState(topic, "wrong" if wrong else "ok", "; ".join(wrong), advice))
     return states
 
 
@@ -123,12 +126,29 @@ def _differences(topic: Topic, partitions: int, cleanup: str) -> list[str]:
     return wrong
 
 
-def _cleanup_policies(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[str, str]:
+def _advice(topic: Topic, settings: dict[str, str]) -> str:
+    """Return how to have a compacted topic cleaned in time; empty if it is, or the broker does not tell."""
+    if topic.cleanup != "compact":
+        return ""
+    changes = {name: value for name, value in COMPACTION.items() if float(settings.get(name, value)) > float(value)}
+    if not changes:
+        return ""
+    entries = ",".join(f"{name}={value}" for name, value in changes.items())
+    return (
+        f"superseded records stay for long, which makes restores slow; kafka-configs --alter --entity-type topics "
+        f"--entity-name {topic.name} --add-config {entries}"
+    )
+
+
+def _settings(admin: AdminClient, topics: list[Topic], limit_s: float) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
     answers = admin.describe_configs(resources, request_timeout=limit_s)
-    return {resource.name: future.result(limit_s)["cleanup.policy"].value for resource, future in answers.items()}
+    return {
+        resource.name: {name: entry.value for name, entry in future.result(limit_s).items()}
+        for resource, future in answers.items()
+    }
 
 
 def _await_ready(admin: AdminClient, created: list[Topic], limit_s: float) -> None:

@@ -22,7 +22,7 @@ from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.offsets import high_watermarks, last_written, low_watermarks, offsets_at, stable_ends
-from ensemble.kafka.reading import Reader
+from ensemble.kafka.reading import Reader, Select
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.messages.records import Headers
 from ensemble.settings import KafkaSettings
@@ -39,6 +39,10 @@ T = TypeVar("T")
 _LEAST_STALL_S: Final = 60.0
 """A new reader's first record takes five answers of the broker."""
 _GRACE_S: Final = 2.0
+_NARROW: Final = 500_000
+"""So many offsets are read with little ahead in memory: the reader that asks for few keeps few."""
+_FIRST_PART: Final = 5_000
+_GROWTH: Final = 4
 _BY_KEY: Final = -1
 
 
@@ -104,21 +108,52 @@ class ClusterClient:
         Raises ClusterError if reading fails or nothing comes for a while.
         """
         starts, ends = self.starts(places), self.ends(places)
-        ends = {place: end for place, end in ends.items() if end > starts[place]}
-        if not ends:
+        yield from self.read_spans({place: range(starts[place], end) for place, end in ends.items()}, on_read=on_read)
+
+    def read_spans(
+        self, *rounds: Mapping[TopicPlace, range], select: Select | None = None, on_read: OnRead | None = None
+    ) -> Iterator[ReceivedRecord]:
+        """Yield the selected committed records of these offsets, one round after the other. Raises like `read`.
+
+        Of what is not selected only the bytes are fetched. What a partition no longer has is left out.
+        """
+        spans = [{place: span for place, span in each.items() if span} for each in rounds]
+        total, count = sum(len(span) for each in spans for span in each.values()), 0
+        if not total:
             return
-        total, count = sum(end - starts[place] for place, end in ends.items()), 0
         reminder = Reminder(self._on_wait_for("records"))
-        with Reader(self._reader_config()) as reader:
-            reader.start({place: starts[place] for place in ends})
-            for records in reader.read_to(ends, max(self.limit_s, _LEAST_STALL_S)):
-                yield from records
-                count += len(records)
-                if records:
-                    reminder.restart()
-                reminder.remind(f"{total - count} of {total} are missing")
-                if on_read:
-                    on_read(count, total)
+        with Reader(self._reader_config(is_narrow=total <= _NARROW)) as reader:
+            for each in filter(None, spans):
+                reader.start({place: span.start for place, span in each.items()})
+                ends = {place: span.stop for place, span in each.items()}
+                before = sum(reader.positions.values())
+                for records in reader.read_to(ends, max(self.limit_s, _LEAST_STALL_S), select):
+                    yield from records
+                    if moved := sum(reader.positions.values()) - before:
+                        reminder.restart()
+                        count, before = count + moved, before + moved
+                    reminder.remind(f"{max(total - count, 0)} of {total} are missing")
+                    if on_read:
+                        on_read(min(count, total), total)
+
+    def last_of(self, place: TopicPlace, key: bytes) -> ReceivedRecord | None:
+        """Return the newest committed record of a key, or None if the partition has none. Raises like `read`.
+
+        The partition is read backwards, in parts that grow: what changed lately is found at once.
+        """
+        start, end = self.starts([place])[place], self.ends([place])[place]
+        size = _FIRST_PART
+        with Reader(self._reader_config(is_narrow=True)) as reader:
+            while end > start:
+                begin, last = max(start, end - size), None
+                reader.start({place: begin})
+                stall_s = max(self.limit_s, _LEAST_STALL_S)
+                for records in reader.read_to({place: end}, stall_s, lambda record: record.key() == key):
+                    last = records[-1] if records else last
+                if last is not None:
+                    return last
+                end, size = begin, _GROWTH * size
+        return None
 
     def read_range(self, place: TopicPlace, start: int, end: int, stall_s: float) -> Iterator[ReceivedRecord]:
         """Yield the committed records of one partition from `start` on and before `end`. Raises like `read`."""
@@ -209,8 +244,9 @@ class ClusterClient:
     def _on_wait_for(self, what: str) -> OnWait:
         return lambda reason: self.on_wait(f"Kafka at {self.bootstrap_servers} ({what}): {reason}")
 
-    def _reader_config(self) -> dict[str, Any]:
-        return clients.assigned_reader(self.shared, "ensemble-cli")
+    def _reader_config(self, *, is_narrow: bool = False) -> dict[str, Any]:
+        config = clients.assigned_reader(self.shared, "ensemble-cli")
+        return {**config, **clients.NARROW} if is_narrow else config
 
 
 def open_client(
