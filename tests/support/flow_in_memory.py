@@ -75,9 +75,7 @@ class FlowInMemory:
     def written_since(self, number: int, places: Collection[TopicPlace]) -> list[ReceivedRecord]:
         """Return the records of these places from this number of the log on."""
         self.settle()
-        for record in self.flow.log[len(self._times) :]:
-            after = self._times[-1] + 1 if self._times else self._began
-            self._times.append(max(after, _written_at(record)))
+        self._stamp()
         fresh = enumerate(self.flow.log[number:], number)
         return [self._received(place, record) for place, record in fresh if _place_of(record) in places]
 
@@ -125,8 +123,16 @@ class FlowInMemory:
             self.append(record)
 
     def append(self, output: Output) -> tuple[TopicPlace, int]:
+        self._stamp()
         record = self.flow.topics.append(output)
+        self._stamp(self.flow.clock.now())
         return _place_of(record), record.at_offset
+
+    def _stamp(self, at: int = 0) -> None:
+        """Give the records that have no time yet one: `at`, or what they say themselves."""
+        for record in self.flow.log[len(self._times) :]:
+            after = self._times[-1] + 1 if self._times else self._began
+            self._times.append(max(after, at, _written_at(record)))
 
     def _received(self, number: int, record: StoredRecord) -> ReceivedRecord:
         pairs = tuple(record.headers())

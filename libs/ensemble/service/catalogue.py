@@ -75,10 +75,8 @@ class Topic:
             "max.message.bytes": str(self.max_bytes),
             "min.insync.replicas": str(max(1, replication - 1)),
         }
-        if self.cleanup == "compact":
-            return (
-                entries | COMPACTION | {"message.timestamp.type": "LogAppendTime"}
-            )  # tells services the brokers' time
+        if self.cleanup == "compact":  # the time of records is the brokers', which services are told by it
+            return {**entries, **COMPACTION, "message.timestamp.type": "LogAppendTime"}
         return entries | {"retention.ms": str(retention_ms)}
 
 
