@@ -1,19 +1,22 @@
 """Whoever is no service writes messages: from threads, from an event loop, and hears when Kafka does not have them."""
 
 import asyncio
-from collections.abc import Callable
+import hmac
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from ensemble.errors import ConfigurationError, OversizedOutput
+from ensemble.errors import ConfigurationError, OversizedOutput, RejectedInput
+from ensemble.interceptors import InterceptedInput, InterceptedOutput, Interceptor
 from ensemble.kafka import AsyncClient, Client, Outgoing, Unacknowledged
 from ensemble.kafka.errors import ClusterError
 from ensemble.messages import Envelope
 from ensemble.settings import KafkaSettings, Settings
 from ensemble.testing.clusters import Cluster
-from ensemble.testing.on_kafka import headers_of, paused
+from ensemble.testing.on_kafka import ServiceThread, headers_of, paused
 from tests.integration.conftest import Shop
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Told
@@ -34,6 +37,51 @@ def test_a_service_handles_what_a_client_sends(shop: Shop) -> None:
     assert headers_of(event)["ce_causationid"] == b"m-1"
     assert headers_of(event)["ce_correlationid"] == b"story"
     assert receipt.trace in headers_of(event)["traceparent"].decode()
+
+
+class Signing(Interceptor):
+    """Signs what a client sends, and takes no record in a service that nobody has signed."""
+
+    def intercept_sending(self, record: InterceptedOutput) -> None:
+        record.add_header("signature", signature(record.key, record.value))
+
+    @contextmanager
+    def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:
+        if record.headers.get("signature") != signature(record.key, record.published_value):
+            raise RejectedInput("the signature is missing or wrong")
+        yield
+
+
+def signature(key: bytes, value: bytes) -> bytes:
+    return hmac.digest(b"shared", key + value, "sha256")
+
+
+def test_a_service_takes_what_a_client_has_signed_and_nothing_else(shop: Shop) -> None:
+    signing, catalogue = Signing(), shop.service.catalogue
+    guarded = scripted_service(shop.name, shop.flags, interceptors=[signing])
+    with (
+        ServiceThread(guarded, shop.bootstrap),
+        Client(catalogue, settings_of(shop)) as stranger,
+        Client(catalogue, settings_of(shop), interceptors=[signing]) as friend,
+    ):
+        stranger.send(script("a", "tell forged"))
+        friend.send(script("a", "tell genuine"))
+        shop.outsider.await_texts("a", "genuine")
+        shop.outsider.until_done()
+    assert shop.outsider.errors_of("a") == ["the signature is missing or wrong"]
+
+
+def test_what_an_interceptor_refuses_is_not_written(shop: Shop) -> None:
+    class Censor(Interceptor):
+        def intercept_sending(self, record: InterceptedOutput) -> None:
+            if isinstance(record.message, Told):
+                raise PermissionError("nothing may be told")
+
+    with Client(shop.service.catalogue, settings_of(shop), interceptors=[Censor()]) as client:
+        with pytest.raises(PermissionError, match="nothing may be told"):
+            client.write([script("a", "tell x"), Told(account_id="a", text="x")])
+        client.send(script("a", "tell y"))
+    assert len(shop.outsider.records("commands")) == 1
 
 
 def test_a_message_that_is_sent_again_under_its_id_takes_effect_once(shop: Shop) -> None:

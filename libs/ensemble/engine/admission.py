@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 from ensemble.engine.batch import Batch
+from ensemble.engine.interception import InterceptedLayer
 from ensemble.engine.routes import Input, source_of
 from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
 from ensemble.messages.codec import id_in
@@ -99,6 +100,16 @@ class Admission:
         self._batch.counts.handled += 1
         if layer.window_entry and self._seen is not None:
             self._seen.add(layer.window_entry, self._batch.now)
+
+
+class InterceptedAdmission(Admission):
+    """Checks records whose handling is intercepted: interceptors see the record itself, headers included."""
+
+    def admit(self, record: ConsumedRecord, input_topic: Input, layer: RecordLayer) -> bool:
+        """Check `record`, and leave it on the layer. Returns and raises like `Admission.admit`."""
+        if isinstance(layer, InterceptedLayer):
+            layer.record = record
+        return super().admit(record, input_topic, layer)
 
 
 def entry_of(record: ConsumedRecord, topic_ids: Mapping[str, str] = _NO_IDS) -> bytes:

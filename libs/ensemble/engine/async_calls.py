@@ -24,9 +24,9 @@ class AsyncCall:
     """One record whose handlers are called in turn with others of its key."""
 
     item: RecordItem
+    layer: RecordLayer
     is_parked: bool = False
     """Whether its record is the head of a parked key."""
-    layer: RecordLayer = field(default_factory=RecordLayer)
     error: Exception | None = None
     is_duplicate: bool = False
     is_withheld: bool = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from ensemble.engine.binding import RoleBinder
+from ensemble.engine.interception import InterceptedLayer, Interception, interception_of
 from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, source_of
 from ensemble.errors import ConfigurationError, UndecodableRecord
+from ensemble.interceptors import Interceptor
 from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
 from ensemble.messages.message import Message, schemas_of
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
@@ -18,7 +21,7 @@ from ensemble.service.catalogue import Topic
 from ensemble.service.roles import Handler
 from ensemble.service.service import Service
 from ensemble.state.partition import PartitionStores
-from ensemble.state.unit_of_work import OutputRoute, output_route
+from ensemble.state.unit_of_work import OutputRoute, RecordLayer, output_route
 from ensemble.system_messages.operations import EVENTS
 
 
@@ -38,6 +41,12 @@ class CompiledService:
     operation_routes: Mapping[type, OutputRoute]
     failure_routes: Mapping[type, OutputRoute]
     """How a command's failure is told to its sender."""
+    interceptors: tuple[Interceptor, ...]
+    """The process's, then the service's own."""
+    interception: Interception | None
+    """How interceptors are called; None if there are none: then nothing on the way of a record asks for them."""
+    new_layer: Callable[[], RecordLayer]
+    """Makes a layer for a record."""
 
     @property
     def asks_for_pauses(self) -> bool:
@@ -115,14 +124,21 @@ class NewSchemas:
 
 
 def compile_service(
-    service: Service, clock: ports.Clock, limits: Limits | None = None, sources: SchemaSourceSelector | None = None
+    service: Service,
+    clock: ports.Clock,
+    limits: Limits | None = None,
+    sources: SchemaSourceSelector | None = None,
+    *,
+    interceptors: Sequence[Interceptor] = (),
 ) -> CompiledService:
-    """Compile `service`.
+    """Compile `service`; its own interceptors run inside `interceptors`, which are the process's.
 
     Raises ConfigurationError for what cannot work, and SchemasUnavailable while `sources` cannot give every id.
     """
     limits, sources = limits or Limits(), sources or DirectorySourceSelector()
     roles = RoleBinder(service, clock, sources)
+    interceptors = (*interceptors, *service.interceptors)
+    interception = interception_of(service.name, interceptors)
     compiled = CompiledService(
         service=service,
         clock=clock,
@@ -134,6 +150,9 @@ def compile_service(
         operations=_readers_on(service.control, sources),
         operation_routes={e: output_route(source_of(service.name), e, service.operations, sources) for e in EVENTS},
         failure_routes=_failure_routes(service, sources),
+        interceptors=interceptors,
+        interception=interception,
+        new_layer=RecordLayer if interception is None else partial(InterceptedLayer, interception),
     )
     _check_parking_keys(compiled.inputs.values())
     compiled.open_stores()  # now, so that all their ids are known: a registry may be away when partitions come

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from ensemble.engine.compiled import CompiledService
 from ensemble.engine.failures.attempt_gate import choose_probes
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import SchemasUnavailable, Stopped
-from ensemble.messages.records import ConsumedRecord, size_of
+from ensemble.interceptors import InterceptedCommit
+from ensemble.messages.records import ConsumedRecord, Headers, size_of
 from ensemble.service.ports import Clock
 from ensemble.state.unit_of_work import current_layer
 
@@ -135,6 +137,28 @@ class BatchCycle:
             until = self._due_until(task, self._clock.now())
             if until is not None:
                 task.fire_due(until, only_key)
+
+
+def commit_batch(
+    plan: CompiledService, tasks: Sequence[PartitionTask], received_at: float, write: Callable[[], bool]
+) -> bool:
+    """Return whether `write` has committed what the tasks did, inside the service's interceptors if it has some.
+
+    `received_at` is when the batch was received, on the clock `time.perf_counter`.
+    """
+    if plan.interception is None:
+        return write()
+    places = {(topic, task.partition): offset for task in tasks for topic, offset in task.offsets().items()}
+    outputs = [(topic, _id_of(headers)) for task in tasks for topic, _, _, headers, _ in task.outputs]
+    commit = InterceptedCommit(
+        service=plan.service.name, batch_s=time.perf_counter() - received_at, offsets=places, outputs=outputs
+    )
+    return plan.interception.commit(commit, write)
+
+
+def _id_of(headers: Headers) -> str:
+    value = next((value for name, value in headers if name == "ce_id"), "")
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else value or ""
 
 
 async def _make_calls(tasks: list[PartitionTask], wait_s: float | None) -> None:

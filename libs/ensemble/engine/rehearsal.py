@@ -58,7 +58,8 @@ def stub_adapters(service: Service) -> Stage:
     """Return a copy of `service` with a stub for each adapter that is a port or does anything; plain values stay."""
     calls: list[PortCall] = []
     roles: list[type | RoleSpec] = [_stub_adapters_of(spec, calls) for spec in service.roles]
-    copy = Service(service.name, service.catalogue, roles=roles, stores=service.stores)
+    name, interceptors = service.name, service.interceptors
+    copy = Service(name, service.catalogue, roles=roles, stores=service.stores, interceptors=interceptors)
     return Stage(copy, calls)
 
 

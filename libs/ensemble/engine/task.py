@@ -7,11 +7,11 @@ writes `outputs` and `changes()` in one transaction with the positions, then cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from ensemble.engine.admission import Admission, identify, why_refused
+from ensemble.engine.admission import Admission, InterceptedAdmission, identify, why_refused
 from ensemble.engine.async_calls import AsyncCall, AsyncCalls, call_handlers, call_slots
 from ensemble.engine.batch import Batch, Counts
 from ensemble.engine.compiled import CompiledService, NewSchemas, failure_rule
@@ -19,6 +19,7 @@ from ensemble.engine.failures.attempt_gate import AttemptGate, ProbeCandidate
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, key_text
 from ensemble.engine.failures.handling import Failures
 from ensemble.engine.failures.parked_keys import ParkedKeys
+from ensemble.engine.interception import BoundHandlers
 from ensemble.engine.items import Outcome, RecordItem, RefusedItem, TimerItem
 from ensemble.engine.operator_commands import CommandOutcome, DiscardHead, OperatorCommands, Reprocess
 from ensemble.engine.routes import Input, Route, TimerRoute
@@ -39,9 +40,6 @@ from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
 from ensemble.system_messages.operations import Operation
 from ensemble.system_messages.state import ParkedRecord
-
-BoundHandlers = tuple[tuple[str, Callable[[Any], None]], ...]
-"""The handlers of a route in order, each with the seed of the ids of its outputs."""
 
 _RETRY_SCHEMAS_MS: Final = 1000
 _RECORDS_A_DRAIN: Final = 100
@@ -76,7 +74,8 @@ class PartitionTask:
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
         self.calls = AsyncCalls()
-        self._admission = Admission(batch, stores.seen, partition, plan.service)
+        admission = Admission if plan.interception is None else InterceptedAdmission
+        self._admission = admission(batch, stores.seen, partition, plan.service)
         parking = stores.parking
         self._failures = Failures(plan, partition, batch, parking=parking, breakers=breakers)
         self.parked = ParkedKeys(
@@ -89,7 +88,7 @@ class PartitionTask:
         )
         self._commands = OperatorCommands(plan, partition, batch, parking=parking, parked=self.parked)
         self._timers = TimerQueue(plan, partition, stores, batch)
-        self._layer = RecordLayer()
+        self._layer = plan.new_layer()
         """The layer of records and timers that are handled at once; each async call has its own."""
         self._roles = plan.roles.bind(stores, self._layer)
         self._bound: dict[Route | TimerRoute, BoundHandlers] = {}
@@ -200,7 +199,7 @@ class PartitionTask:
         if self.parked.needs_care and self._drop_or_park(item):
             return
         if route.is_async or (self.calls.queued and record.key() in self.calls.queued):
-            self.calls.add(AsyncCall(item))
+            self.calls.add(AsyncCall(item, self.plan.new_layer()))
         else:
             self._run(item)
 
@@ -261,6 +260,8 @@ class PartitionTask:
     def _bind(self, route: Route | TimerRoute) -> BoundHandlers:
         pairs = zip(route.seeds, route.handlers, strict=True)
         handlers = tuple((seed, getattr(self._roles[handler.role], handler.method)) for seed, handler in pairs)
+        if self.plan.interception is not None:
+            handlers = self.plan.interception.wrap(route.rule.handler, handlers, self._layer)
         self._bound[route] = handlers
         return handlers
 
@@ -304,7 +305,7 @@ class PartitionTask:
         if self.parked.park_if_blocked(item):
             return Outcome.WAITING
         if item.route.is_async:
-            self.calls.add(AsyncCall(item, is_parked=True))
+            self.calls.add(AsyncCall(item, self.plan.new_layer(), is_parked=True))
             return Outcome.WAITING
         return self._run(item)
 
@@ -344,7 +345,10 @@ class PartitionTask:
         async with self._slots:
             call.is_withheld = not self._breakers.may_go_on(item.rule.handler, key_text(item.key))
             if not call.is_withheld:
-                await call_handlers(item, layer, partial(self.plan.roles.bind_one, stores=self.stores, layer=layer))
+                bind = partial(self.plan.roles.bind_one, stores=self.stores, layer=layer)
+                handle = partial(call_handlers, item, layer, bind)
+                interception = self.plan.interception
+                await (interception.call(item.rule.handler, item.message, layer, handle) if interception else handle())
 
     def _park_queued(self, key: bytes) -> None:
         """Park the queued records of a key that is parked by now."""

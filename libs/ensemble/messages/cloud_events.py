@@ -56,11 +56,7 @@ class Envelope:
                 f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"
             )
         for name, value in self.headers.items():
-            _check_header(name, value)
-        if reserved := sorted(filter(_RESERVED.fullmatch, self.headers)):
-            raise ValueError(
-                f"headers: {', '.join(reserved)} cannot be set; ids and the trace have fields of their own"
-            )
+            require_free_header(name, value)
 
     @property
     def size(self) -> int:
@@ -83,11 +79,16 @@ class Envelope:
         return [*((name, value.encode()) for name, value in values.items()), *self.headers.items()]
 
 
-def _check_header(name: object, value: object) -> None:
-    """Refuse what the Kafka client would only refuse in the midst of a batch, or not survive."""
+def require_free_header(name: object, value: object) -> None:
+    """Refuse a header of the runtime's, and what the client would only refuse in the midst of a batch, or not survive.
+
+    Raises ValueError or TypeError, which names the header.
+    """
     if not isinstance(name, str) or not isinstance(value, bytes):
         raise TypeError(f"headers: {name!r} is a {type(value).__name__}; names are str and values bytes")
     try:
         name.encode()
     except UnicodeEncodeError:
         raise ValueError(f"headers: the name {name!r} is no text that UTF-8 can hold") from None
+    if _RESERVED.fullmatch(name):
+        raise ValueError(f"headers: {name} cannot be set; ids and the trace have fields of their own")

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.messages.message import Command, Event, Message
 from ensemble.service.catalogue import Catalogue, Cleanup, Topic
 from ensemble.service.ports import Timers
@@ -33,6 +34,7 @@ class Service:
         *,
         roles: Sequence[type | RoleSpec],
         stores: Sequence[StoreSpec] | None = None,
+        interceptors: Sequence[Interceptor] = (),
         http_port: int = 0,
         on_start: Hook | None = None,
         on_stop: Hook | None = None,
@@ -41,6 +43,9 @@ class Service:
 
         A process awaits `on_start` when all adapters are open and no record is read yet, and `on_stop` when the last
         batch is committed and the adapters are still open. Drivers in memory call neither.
+
+        `interceptors` surround handling, sending and committing, the first one outermost. One that is an async context
+        manager is opened and closed as an adapter is.
 
         Raises ConfigurationError if they do not fit together.
         """
@@ -51,6 +56,8 @@ class Service:
         for hook, function in (("on_start", on_start), ("on_stop", on_stop)):
             if function is not None and not inspect.iscoroutinefunction(function):
                 raise ConfigurationError(f"service {name}: {hook} is no coroutine function; make it an `async def`")
+        self.interceptors = tuple(interceptors)
+        self._check_interceptors()
         self.roles = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
         self.stores = tuple(with_changelog(spec, name, self.partitions) for spec in stores or ())
         self._check_owners()
@@ -163,6 +170,16 @@ class Service:
                     f"{handler.subject} has two owners: {owners[handler.subject].name} and {handler.name}"
                 )
             owners[handler.subject] = handler
+
+    def _check_interceptors(self) -> None:
+        items: tuple[object, ...] = self.interceptors
+        for item in items:
+            if not isinstance(item, Interceptor):
+                kind = f"the class {item.__name__}" if isinstance(item, type) else f"a {type(item).__name__}"
+                raise ConfigurationError(
+                    f"service {self.name}: interceptors holds {kind}; give instances of subclasses of "
+                    "ensemble.interceptors.Interceptor"
+                )
 
     def _check_adapters(self) -> None:
         for spec, description in zip(self.roles, self.descriptions, strict=True):

@@ -159,6 +159,10 @@ class RecordLayer:
         ]
         self.outputs.append((route.topic, value, key, headers, -1))
 
+    def stage_report(self, route: OutputRoute, message: Message) -> None:
+        """Stage a message that tells of a failure which is settled already."""
+        self.stage(route, message)
+
     def seal(self) -> None:
         """Encode the writes to state. Raises OversizedOutput if a changelog would not take one."""
         for port in self.staged:

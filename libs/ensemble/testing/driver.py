@@ -15,12 +15,13 @@ assignment. What failed is tried again when `advance` reaches its due time.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
+from ensemble.interceptors import Interceptor
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.records import Headers, StoredRecord
@@ -47,14 +48,16 @@ class ServiceTestDriver(ServiceView):
         clock: ManualClock | None = None,
         limits: Limits | None = None,
         call_wait_s: float | None = None,
+        *,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
-        """Start the service with empty stores.
+        """Start the service with empty stores; `interceptors` surround its own, as those of `ensemble.kafka.run` do.
 
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
         """
         self.clock = clock or ManualClock()
         self._topics = MemoryTopics([service])
-        options: dict[str, Any] = {"limits": limits, "call_wait_s": call_wait_s}
+        options: dict[str, Any] = {"limits": limits, "call_wait_s": call_wait_s, "interceptors": interceptors}
         super().__init__(MemoryProcess(service, self._topics, self.clock, polls=False, **options))
         self.log = self._topics.log
         """Everything that was committed, on any topic, in order."""

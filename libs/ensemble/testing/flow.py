@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar, overload
 from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.messages.cloud_events import Envelope, type_headers
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message, State
@@ -59,7 +60,7 @@ class FlowTestDriver:
     by `advance` and `run_until` alone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the rest is keyword-only
         self,
         services: Iterable[Service],
         clock: ManualClock | None = None,
@@ -68,8 +69,9 @@ class FlowTestDriver:
         interleavings: Interleavings | None = None,
         limits: Mapping[str, Limits] | None = None,
         call_wait_s: float | None = None,
+        interceptors: Mapping[str, Sequence[Interceptor]] | None = None,
     ) -> None:
-        """Start the services with empty topics; `limits` are by service.
+        """Start the services with empty topics; `limits` and `interceptors`, which surround its own, are by service.
 
         Without `seed` or `interleavings` services take turns as given, and each takes all that there is for it.
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
@@ -81,10 +83,15 @@ class FlowTestDriver:
         self.topics = MemoryTopics(services)
         self.log = self.topics.log
         """Everything that was committed, on any topic, in order."""
-        limits = limits or {}
+        limits, interceptors = limits or {}, interceptors or {}
         self._processes = {
             each.name: MemoryProcess(
-                each, self.topics, self.clock, limits=limits.get(each.name), call_wait_s=call_wait_s
+                each,
+                self.topics,
+                self.clock,
+                limits=limits.get(each.name),
+                call_wait_s=call_wait_s,
+                interceptors=interceptors.get(each.name, ()),
             )
             for each in services
         }

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ensemble.engine.async_calls import AsyncCall, call_slots, first_finished
 from ensemble.engine.compiled import NewSchemas, compile_service
-from ensemble.engine.cycle import BatchCycle, Interruption
+from ensemble.engine.cycle import BatchCycle, Interruption, commit_batch
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.routes import Limits
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.messages.records import StoredRecord, message_id
 from ensemble.partitioning import partition_of
 from ensemble.service.ports import Clock
@@ -35,7 +37,7 @@ class ProcessDied(Exception):
 class MemoryProcess:
     """The one loop of all test drivers: it runs the tasks that the worker runs, and each batch is one transaction."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the rest is keyword-only
         self,
         service: Service,
         topics: MemoryTopics,
@@ -44,10 +46,11 @@ class MemoryProcess:
         limits: Limits | None = None,
         call_wait_s: float | None = None,
         polls: bool = True,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         """Start the process. With `polls` it reads its inputs from the topics; otherwise its caller brings them."""
         self.service, self.topics = service, topics
-        self.plan = compile_service(service, clock, limits)
+        self.plan = compile_service(service, clock, limits, interceptors=interceptors)
         self.loop = asyncio.new_event_loop()
         self._clock, self._polled = clock, tuple(self.plan.inputs) if polls else ()
         self._cycle = BatchCycle(
@@ -152,12 +155,14 @@ class MemoryProcess:
         Return why a partition takes no records now, if one did not; the records before it are committed. A process
         that dies on the way restarts.
         """
+        received_at = time.perf_counter()
         try:
             if records:
                 self._reach("after-poll")
             stopped_by = self.handle(records)
             self._reach("in-batch")
-            self._commit(records)
+            moved = [task for task in self.tasks.values() if task.is_dirty or task.is_ahead]
+            commit_batch(self.plan, moved, received_at, lambda: self._commit(records))
             self._reach("after-commit")
             self._fold()
             self._reach("after-fold")
@@ -207,7 +212,7 @@ class MemoryProcess:
     def _has_read_all(self, partition: int) -> bool:
         return not any(self.has_unread((topic, partition)) for topic in self._polled)
 
-    def _commit(self, records: Sequence[StoredRecord]) -> None:
+    def _commit(self, records: Sequence[StoredRecord]) -> bool:
         writes = self._writes(records)
         try:
             for point in _IN_TRANSACTION:
@@ -220,6 +225,7 @@ class MemoryProcess:
         for task in self.tasks.values():
             offsets = {(topic, task.partition): offset for topic, offset in task.positions.items()}
             self.topics.commit_offsets(self.service.name, offsets)
+        return True
 
     def _writes(self, records: Sequence[StoredRecord]) -> list[Output]:
         changes: Iterable[Output] = (

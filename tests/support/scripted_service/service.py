@@ -1,9 +1,11 @@
 """The scripted service and catalogue, under a name of its own for each test."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
+from ensemble.interceptors import Interceptor
 from ensemble.messages import Message
 from ensemble.service.catalogue import CommandFailure
 from tests.support.scripted_service.messages import (
@@ -55,7 +57,7 @@ def catalogue_of(name: str) -> Catalogue:
     )
 
 
-def scripted_service(name: str, flags: Path) -> Service:
+def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor] = ()) -> Service:
     """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other."""
     catalogue = catalogue_of(name)
     return Service(
@@ -67,4 +69,5 @@ def scripted_service(name: str, flags: Path) -> Service:
             event_sourced(Purse, catalogue.topic(f"{name}.ledger"), {"lines": Line}, snapshot_every=SNAPSHOT_EVERY),
             event_log(catalogue.topic(f"{name}.diary")),
         ],
+        interceptors=interceptors,
     )

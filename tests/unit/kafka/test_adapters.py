@@ -9,6 +9,7 @@ import pytest
 
 from ensemble import Service, handles, role
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.kafka.worker.adapters import Adapters
 from ensemble.kafka.worker.call_loop import CallLoop
 from tests.support.scripted_service.messages import Script
@@ -75,6 +76,25 @@ def test_adapters_and_hooks_come_and_go_in_order() -> None:
     hooks = {"on_start": hook(diary, "start"), "on_stop": hook(diary, "stop")}
     asyncio.run(open_and_close(service(Opened("bank", diary), Closed("printer", diary), **hooks)))
     assert diary == ["open bank", "start", "stop", "close printer", "close bank"]
+
+
+class OpenedInterceptor(Opened, Interceptor):
+    """An interceptor that has something to open."""
+
+
+def test_interceptors_are_opened_behind_the_adapters_and_one_that_fails_is_named() -> None:
+    async def open_and_close_with(*interceptors: Interceptor) -> None:
+        adapters = Adapters(service(Opened("bank", diary), None), interceptors)
+        try:
+            await adapters.open()
+        finally:
+            await adapters.close()
+
+    diary: list[str] = []
+    asyncio.run(open_and_close_with(OpenedInterceptor("keys", diary), Interceptor()))
+    assert diary == ["open bank", "open keys", "close keys", "close bank"]
+    with pytest.raises(ConfigurationError, match="interceptor OpenedInterceptor cannot be opened: OSError: no keys"):
+        asyncio.run(open_and_close_with(OpenedInterceptor("keys", diary, OSError("no keys"))))
 
 
 def test_an_adapter_of_two_fields_is_opened_once() -> None:

@@ -1,6 +1,7 @@
 """What a loop makes of the broker's answers: every input takes effect once, and the next process goes on from there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from ensemble import Message
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState, RetryableError
+from ensemble.interceptors import InterceptedCommit, Interceptor, NotCommitted
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
 from ensemble.messages.codec import decoders_for, encoder_for
@@ -26,9 +28,9 @@ ABORTED = {"txn_requires_abort": True}
 class Shop:
     """A service in a loop over a broker in memory; each `run` is a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *interceptors: Interceptor) -> None:
         self.world, self.clock = Controls(), ManualClock()
-        self.plan = compile_service(controlled_service(self.world), self.clock, limits())
+        self.plan = compile_service(controlled_service(self.world), self.clock, limits(), interceptors=interceptors)
         self.broker = MemoryBroker(self.plan.inputs)
         self.sent = 0
         self.loop = self._loop()
@@ -110,6 +112,25 @@ def test_what_was_aborted_is_done_again(shop: Shop, step: str) -> None:
     assert shop.told == ["a1", "a2"]
     assert shop.metric("transaction_aborts_total") == 1
     assert "abort" in shop.broker.calls
+
+
+def test_an_interceptor_meets_the_transaction_that_was_aborted_and_the_one_that_committed() -> None:
+    class Outcomes(Interceptor):
+        @contextmanager
+        def intercept_commit(self, commit: InterceptedCommit) -> Iterator[None]:
+            try:
+                yield
+            except NotCommitted:
+                outcomes.append(("aborted", sum(commit.offsets.values())))
+                raise
+            outcomes.append(("committed", sum(commit.offsets.values())))
+
+    outcomes: list[tuple[str, int]] = []
+    shop = Shop(Outcomes())
+    shop.send(quick("a", "a1"), quick("a", "a2"))
+    shop.broker.fail("commit before", KafkaError._INCONSISTENT, **ABORTED)
+    shop.run(fail_once_running(shop))
+    assert (shop.told, outcomes) == (["a1", "a2"], [("aborted", 2), ("committed", 2)])
 
 
 def fail_once_running(shop: Shop) -> Callable[[], None]:

@@ -74,7 +74,7 @@ class DeadLetters:
             route = self._failure_routes.get(type(event))
             if event is not None and route is not None:
                 layer.seed = f"{self._service.name}/failed/{layer.origin}/{generation_of(item.record) or ''}"
-                layer.stage(route, event)
+                layer.stage_report(route, event)
         except Exception as error:  # noqa: BLE001  the record is given up already: nothing may fail from here on
             log.warning("command.failure_unreported", command=type(command).__name__, reason=repr(error))
 

@@ -74,6 +74,7 @@ class ParkedKeys:
         calls: AsyncCalls,
     ) -> None:
         self._service, self._undos = compiled.service.name, compiled.undos
+        self._new_layer = compiled.new_layer
         saga_commands = compiled.service.catalogue.saga_commands
         self._told_as = {command.__name__: told_as.__name__ for command, told_as in saga_commands.items()}
         self._batch, self._parking, self._gate = batch, parking, gate
@@ -150,7 +151,7 @@ class ParkedKeys:
 
     def _layer_of(self, item: Item) -> RecordLayer:
         """Return a layer for what follows from a record that is not tried now."""
-        layer = RecordLayer()
+        layer = self._new_layer()
         identify(item.record, layer, self._batch.time)
         return layer
 

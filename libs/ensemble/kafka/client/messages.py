@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any, Final, Self, TypedDict, Unpack
 
 from ensemble.clock import SystemClock
+from ensemble.engine.interception import Interception, interception_of, output_of
 from ensemble.errors import ConfigurationError, OversizedOutput
+from ensemble.interceptors import Interceptor
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
 from ensemble.kafka.client.outbox import Outbox, Promise
@@ -117,8 +119,8 @@ class _Routes:
 class _Desk:
     """Turns messages into records as services write them, hands these over, and makes out the receipts."""
 
-    def __init__(self, routes: _Routes, outbox: Outbox) -> None:
-        self._routes, self._outbox = routes, outbox
+    def __init__(self, routes: _Routes, outbox: Outbox, interception: Interception | None = None) -> None:
+        self._routes, self._outbox, self._interception = routes, outbox, interception
         self._lock, self._clock = threading.Lock(), SystemClock()
         self.patience_s = outbox.limit_s + _GRACE_S
 
@@ -143,7 +145,11 @@ class _Desk:
                 f"{type(message).__name__} takes {len(value)} bytes, its key {len(key)} and its headers {headers}; the "
                 f"limits are {MAX_RECORD_BYTES} together and {MAX_KEY_BYTES} for the key: shorten it"
             )
-        return route.topic, value, key, [*route.headers, *outgoing.envelope.headers_at(self._clock.now())], _BY_KEY
+        own_headers = outgoing.envelope.headers_at(self._clock.now())
+        record = route.topic, value, key, [*route.headers, *own_headers], _BY_KEY
+        if self._interception is not None:
+            self._interception.send(output_of(message, record))
+        return record
 
     def receipts(self, batch: Sequence[Outgoing], promises: Sequence[Promise]) -> list[Receipt]:
         """Return the receipts of all messages. Raises ConfigurationError or Unacknowledged if one is missing."""
@@ -177,13 +183,16 @@ def _routes(access: ClusterClient, catalogue: Catalogue, sources: SchemaSourceSe
     return _Routes(catalogue, sources, name, partial(access.places, need="WRITE"))
 
 
-def _open_desk(catalogue: Catalogue, settings: Settings | None, name: str, timeout_s: float) -> _Desk:
+def _open_desk(
+    catalogue: Catalogue, settings: Settings | None, *, name: str, timeout_s: float, interceptors: Sequence[Interceptor]
+) -> _Desk:
     settings = settings or Settings()
     access = open_client(settings.kafka, timeout_s, quiet=True)
     routes = _Routes(
         catalogue, schema_sources(settings.registry, settings.kafka), name, partial(access.places, need="WRITE")
     )
-    return _Desk(routes, Outbox(clients.plain_producer(access.shared, name), timeout_s))
+    outbox = Outbox(clients.plain_producer(access.shared, name), timeout_s)
+    return _Desk(routes, outbox, interception_of(name, interceptors))
 
 
 def _outgoing(message: Message, kind: type[Command | Event], options: Options) -> Outgoing:
@@ -214,14 +223,21 @@ class Client:
     """
 
     def __init__(
-        self, catalogue: Catalogue, settings: Settings | None = None, *, name: str = "client", timeout_s: float = 15.0
+        self,
+        catalogue: Catalogue,
+        settings: Settings | None = None,
+        *,
+        name: str = "client",
+        timeout_s: float = 15.0,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         """Reach the cluster. Raises ConfigurationError if there is none within `timeout_s`.
 
         Settings that are not passed are those of the environment. `name` becomes the client id, and `/name` the source
-        of its messages, within which their ids are unique: two applications must not have the same.
+        of its messages, within which their ids are unique: two applications must not have the same. `interceptors` see
+        each message before it is written, and add headers.
         """
-        self._desk = _open_desk(catalogue, settings, name, timeout_s)
+        self._desk = _open_desk(catalogue, settings, name=name, timeout_s=timeout_s, interceptors=interceptors)
 
     @classmethod
     def over(
@@ -273,10 +289,16 @@ class AsyncClient:
     """
 
     def __init__(
-        self, catalogue: Catalogue, settings: Settings | None = None, *, name: str = "client", timeout_s: float = 15.0
+        self,
+        catalogue: Catalogue,
+        settings: Settings | None = None,
+        *,
+        name: str = "client",
+        timeout_s: float = 15.0,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         """Keep the arguments, which are those of `Client`; the cluster is reached on entering."""
-        self._open = lambda: _open_desk(catalogue, settings, name, timeout_s)
+        self._open = partial(_open_desk, catalogue, settings, name=name, timeout_s=timeout_s, interceptors=interceptors)
 
     async def __aenter__(self) -> Self:
         opening = asyncio.get_running_loop().run_in_executor(None, self._open)

@@ -1,19 +1,22 @@
-"""Opens and closes what roles were given by their composition root, and calls the hooks of the service around it."""
+"""Opens and closes what a composition root gave to roles and interceptors, and calls the service's hooks around it."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.service.service import Service
 
 
 class Adapters:
     """A service's adapters, each once however many roles share it."""
 
-    def __init__(self, service: Service) -> None:
-        self._service, self._exit = service, AsyncExitStack()
+    def __init__(self, service: Service, interceptors: Sequence[Interceptor] = ()) -> None:
+        """Take the adapters of the service's roles, and the interceptors of its process."""
+        self._service, self._interceptors, self._exit = service, interceptors, AsyncExitStack()
 
     async def open(self) -> None:
         """Enter each adapter that is an async context manager, in the order of the roles, then call `on_start`.
@@ -21,7 +24,7 @@ class Adapters:
         `on_stop` is called by `close` only if all of that succeeded.
         Raises ConfigurationError, which names the adapter, if one cannot be opened; `close` closes the others.
         """
-        for name, adapter in self._named().items():
+        for name, adapter in self._named():
             await self._open(name, adapter)
         if self._service.on_start is not None:
             try:
@@ -35,23 +38,25 @@ class Adapters:
         """Call `on_stop`, then leave or close the adapters, last opened first. One that fails keeps no other open."""
         await self._exit.aclose()
 
-    def _named(self) -> dict[str, object]:
-        """Return each adapter once, by the first role and field that it is for."""
-        first = {
-            id(adapter): (f"{spec.role.__name__}.{field}", adapter)
-            for spec in reversed(self._service.roles)
-            for field, adapter in reversed(list(spec.adapters.items()))
-        }
-        return dict(reversed(list(first.values())))
+    def _named(self) -> list[tuple[str, object]]:
+        """Return each adapter once, with the first role and field that it is for, then the interceptors."""
+        of_roles = [
+            (f"adapter {spec.role.__name__}.{field}", adapter)
+            for spec in self._service.roles
+            for field, adapter in spec.adapters.items()
+        ]
+        interceptors = [(f"interceptor {type(each).__name__}", each) for each in self._interceptors]
+        first = {id(each): (name, each) for name, each in reversed([*of_roles, *interceptors])}
+        return [(name, each) for name, each in reversed(first.values())]
 
     async def _open(self, name: str, adapter: object) -> None:
         if isinstance(adapter, AbstractAsyncContextManager):
             try:
                 entered = await self._exit.enter_async_context(adapter)
             except Exception as error:
-                raise ConfigurationError(f"adapter {name} cannot be opened: {_words(error)}") from error
+                raise ConfigurationError(f"{name} cannot be opened: {_words(error)}") from error
             if entered is not adapter:
-                raise ConfigurationError(f"adapter {name}: its __aenter__ must return the adapter itself")
+                raise ConfigurationError(f"{name}: its __aenter__ must return the {name.partition(' ')[0]} itself")
         elif inspect.iscoroutinefunction(close := getattr(adapter, "close", None)):
             self._exit.push_async_callback(close)
 

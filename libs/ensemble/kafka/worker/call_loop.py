@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from math import inf
 from typing import Any, Final
 
 from ensemble.errors import ConfigurationError
+from ensemble.interceptors import Interceptor
 from ensemble.kafka.worker.adapters import Adapters
 from ensemble.service.service import Service
 
@@ -39,9 +40,12 @@ class CallLoop:
         finally:
             self._loop.hold()
 
-    def open(self, service: Service, limit_s: float) -> None:
-        """Open the service's adapters. Raises ConfigurationError that names the one which fails, or takes longer."""
-        self._adapters = Adapters(service)
+    def open(self, service: Service, limit_s: float, interceptors: Sequence[Interceptor] = ()) -> None:
+        """Open the service's adapters, then the interceptors.
+
+        Raises ConfigurationError that names the one which fails, or takes longer.
+        """
+        self._adapters = Adapters(service, interceptors)
         try:
             self._runner.run(asyncio.wait_for(self._adapters.open(), limit_s))
         except TimeoutError:

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from ensemble.engine.async_calls import first_finished
 from ensemble.engine.compiled import CompiledService
-from ensemble.engine.cycle import BatchCycle, Interruption
+from ensemble.engine.cycle import BatchCycle, Interruption, commit_batch
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped, StuckInput
 from ensemble.kafka.admin.permissions import Permissions
@@ -178,7 +178,7 @@ class Loop:
         """Run until stopped. Raises FatalError if this process cannot go on, ConfigurationError if it cannot begin."""
         try:
             with self.heartbeat.during("opening adapters", self._settings.startup_timeout_s):
-                self._calls.open(self._plan.service, self._settings.startup_timeout_s)
+                self._calls.open(self._plan.service, self._settings.startup_timeout_s, self._plan.interceptors)
             with self.heartbeat.during("taking the slot", self._settings.startup_timeout_s):
                 is_open = self._transactions.open(self._give_up, self._settings.startup_timeout_s)
             if is_open:
@@ -294,7 +294,7 @@ class Loop:
         if not moved or not (any(task.is_dirty for task in moved) or self._have_waited()):
             return
         self._skipped_since = None
-        if self._commit(moved, self._culprit):
+        if commit_batch(self._plan, moved, started, partial(self._commit, moved, self._culprit)):
             self.metrics.record_batch(moved, time.perf_counter() - started)
             self._fold(moved)
             self._reached("after-fold")

@@ -31,6 +31,7 @@ from ensemble.errors import (
     UnreadableState,
 )
 from ensemble.escaping import escape_controls
+from ensemble.interceptors import Interceptor
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
 from ensemble.kafka.admin.permissions import Permissions
@@ -63,7 +64,9 @@ _COLLECT_EVERY = 50_000
 _RETRY_S = 1.0
 
 
-def run_services(services: Sequence[Service], settings: Settings | None = None) -> int:
+def run_services(
+    services: Sequence[Service], settings: Settings | None = None, interceptors: Sequence[Interceptor] = ()
+) -> int:
     """Run until SIGTERM or SIGINT: one service in this thread, several in a thread each, and none outlives another.
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
@@ -75,13 +78,17 @@ def run_services(services: Sequence[Service], settings: Settings | None = None) 
             status.stop()
 
     stop_on_signals(stop, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
+    run_one = partial(_run_service, settings=settings, interceptors=interceptors)
     if len(services) == 1:
-        return _run_service(services[0], statuses[0], settings)
-    return _run_side_by_side(services, statuses, settings, stop)
+        return run_one(services[0], statuses[0])
+    return _run_side_by_side(services, statuses, run_one, stop)
 
 
 def _run_side_by_side(
-    services: Sequence[Service], statuses: Sequence[ProcessStatus], settings: Settings | None, stop: Callable[[], None]
+    services: Sequence[Service],
+    statuses: Sequence[ProcessStatus],
+    run: Callable[[Service, ProcessStatus], int],
+    stop: Callable[[], None],
 ) -> int:
     """Return the highest exit code."""
     codes: list[int] = []
@@ -90,7 +97,7 @@ def _run_side_by_side(
         structlog.contextvars.bind_contextvars(service=service.name)
         code = 1
         try:
-            code = _run_service(service, status, settings)
+            code = run(service, status)
         finally:
             codes.append(code)
             status.has_ended = True
@@ -106,7 +113,9 @@ def _run_side_by_side(
     return max(codes, default=2)
 
 
-def _run_service(service: Service, status: ProcessStatus, settings: Settings | None) -> int:
+def _run_service(
+    service: Service, status: ProcessStatus, settings: Settings | None, interceptors: Sequence[Interceptor]
+) -> int:
     try:
         settings = settings or Settings()
         runtime, kafka = settings.runtime, settings.kafka
@@ -116,7 +125,10 @@ def _run_service(service: Service, status: ProcessStatus, settings: Settings | N
         runtime = runtime.model_copy(update={"instance_id": slot.name})
         limits = _limits(service, runtime)
         _serve_health(service, runtime, status)
-        plan = _await_schemas(lambda: compile_service(service, BrokerClock(SystemClock()), limits, sources), status)
+        clock = BrokerClock(SystemClock())
+        plan = _await_schemas(
+            lambda: compile_service(service, clock, limits, sources, interceptors=interceptors), status
+        )
         status.loop = loop_of(plan, runtime, kafka, status.metrics, on_wait=status.wait) if plan else None
     except (ConfigurationError, RegistryRefusal) as error:
         if status.stopping.is_set():
