@@ -24,7 +24,7 @@ from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader, plain_producer
 from ensemble.messages import decoders_for, encoder_for
-from services.registry import SERVICES
+from services.app import SERVICES
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))
 """Several, so that inventory has keys on every partition."""

@@ -1,12 +1,11 @@
-"""`ensemble`, or `python -m cli`."""
+"""The `ensemble` of this checkout, or `python -m cli`: the library's command line, and the order flow's beside it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from cli.errors import answer
-from cli.streams import prepare_streams
+from ensemble.command_line.__main__ import run_program
 
 
 def main() -> None:
@@ -18,14 +17,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 for success, 1 for a failure, 2 for a mistake of the user."""
     from cli.app import make_app
 
-    prepare_streams()
-    try:
-        make_app()(args=list(arguments), prog_name="ensemble")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  every error is answered in words
-        return answer(error)
-    return 0
+    return run_program(make_app, arguments)
 
 
 if __name__ == "__main__":

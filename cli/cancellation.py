@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backoffice import ENDED
-from cli.errors import Mistake
 from cli.orders import state_of
-from cli.publishing import publish
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.publishing import publish
 from ensemble.kafka import Receipt
 
 if TYPE_CHECKING:

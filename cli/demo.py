@@ -11,18 +11,19 @@ from types import TracebackType
 from typing import Any, Final
 
 from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
-from cli.errors import FAILED, Failure, Mistake
+from cli.examples import fresh_order_id
 from cli.fleet import ALL, FleetError
 from cli.live_story import ENDS, narrate
-from cli.output import show_json
-from cli.publishing import fresh_order_id, publish
 from cli.scenarios import SCENARIOS, Scenario
 from cli.stack import Stack, StackPlan, seed
-from cli.streams import say, write
 from cli.verification import check, show_report
 from cli.verify import as_document
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
+from ensemble.command_line.errors import FAILED, Failure, Mistake
+from ensemble.command_line.output import show_json
+from ensemble.command_line.publishing import publish
+from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
 
 _PATIENCE_S: Final = 300.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from cli.story import Line, coloured, legend, plain
-from cli.streams import console, is_terminal, styled, write
+from ensemble.command_line.streams import console, is_terminal, styled, write
 
 if TYPE_CHECKING:
     from cli.scenarios import Scenario

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from cli.publishing import fresh_order_id, now
+from ensemble.command_line.publishing import now
 from ensemble.messages import Message
 
 WAREHOUSE: Final = "main"
@@ -23,6 +23,11 @@ def example(message: type[Message]) -> dict[str, Any]:
     """Return fields that make a valid message; fields with a default are left out."""
     needed = [name for name, field in message.model_fields.items() if field.is_required()]
     return {name: _SAMPLES.get(name, lambda: f"example {secrets.token_hex(2)}")() for name in needed}
+
+
+def fresh_order_id() -> str:
+    """Return a new random order id."""
+    return f"order-{secrets.token_hex(4)}"
 
 
 def lines() -> list[dict[str, Any]]:

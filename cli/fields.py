@@ -1,90 +1,36 @@
-"""From what was typed to a message: flags, JSON text, a file or an example; what is wrong is named by its flag."""
+"""Messages of the order flow from what was typed: order lines as short flags, and examples."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import ValidationError
-
-from cli.errors import Mistake
 from cli.examples import example
-from contracts.catalogue import CATALOGUE
-from ensemble.errors import ConfigurationError, did_you_mean
-from ensemble.messages import Command, Event, Message, schema_of
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.fields import Fields
+from ensemble.command_line.fields import from_flags as fields_from_flags
+from ensemble.messages import Message
 
-Fields = dict[str, Any]
-_TEXT_TYPES = ("string", "enum")
-
-
-def message_type(name: str) -> type[Message]:
-    """Return the command or event called `name`."""
-    names = type_names()
-    try:
-        message = CATALOGUE.message(name)
-    except ConfigurationError:
-        hint = f"{question} " if (question := did_you_mean(name, names)) else ""
-        raise Mistake(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
-    if message.__name__ not in names:
-        raise Mistake(f"TYPE: {name} is state of a service; only commands and events can be published")
-    return message
-
-
-def type_names() -> list[str]:
-    """Return the names of all commands and events of the catalogue, sorted."""
-    kinds = CATALOGUE.message_types()
-    return sorted(kind.__name__ for kind in kinds if issubclass(kind, Command | Event))
-
-
-def from_json(text: str, source: str) -> Fields:
-    """Parse the object in `text`. Raises Mistake naming `source` and the position of the error."""
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise Mistake(f'{source}: invalid JSON: {error}; give an object such as {{"order_id": "order-1"}}') from None
-    if not isinstance(document, dict):
-        raise Mistake(f"{source}: expected a JSON object with the message's fields, got {type(document).__name__}")
-    return document
-
-
-def from_file(path: Path, flag: str = "--file") -> Fields:
-    """Parse the object in the file that `flag` names."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Mistake(f"{flag}: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise Mistake(f"{flag}: {path} is not UTF-8 text") from None
-    return from_json(text, f"{flag} {path}")
+_LINE: Final = "--line"
+_HINTS: Final = {"--lines": f"or give each line as {_LINE} SKU:QUANTITY:UNIT_PRICE"}
 
 
 def from_flags(kind: type[Message], arguments: Sequence[str]) -> Fields:
-    """Parse `--order-id order-1 --quantity=3` into fields; numbers become numbers, lists and objects are JSON."""
-    fields: Fields = {}
+    """Parse flags into fields; beside a flag for each field, `--line SKU:QUANTITY:UNIT_PRICE` adds an order line."""
+    if "lines" not in kind.model_fields:
+        return fields_from_flags(kind, arguments)
+    lines, others = list[str](), list[str]()
     rest = list(arguments)
     while rest:
-        flag = rest.pop(0)
-        if not flag.startswith("--"):
-            raise Mistake(f"unexpected argument {flag!r}; give fields as {_flags_of(kind)}")
-        flag, equals, value = flag.partition("=")
-        if not equals:
-            if not rest:
-                raise Mistake(f"{flag}: missing value")
-            value = rest.pop(0)
-        _put(fields, kind, flag, value)
-    return fields
-
-
-def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Message:
-    """Return the validated message. Raises Mistake naming each missing or invalid field, with advice."""
-    try:
-        return kind.model_validate(dict(fields))
-    except ValidationError as error:
-        faults = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
-        default_advice = f"give it with {_flags_of(kind)}, or start from --example"
-        raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice or default_advice}") from None
+        flag, equals, value = rest.pop(0).partition("=")
+        if flag != _LINE:
+            others += [flag + equals + value, *([rest.pop(0)] if rest and not equals else [])]
+        elif not equals and not rest:
+            raise Mistake(f"{flag}: missing value")
+        else:
+            lines.append(value if equals else rest.pop(0))
+    fields = fields_from_flags(kind, others, _HINTS)
+    return {**fields, "lines": [*fields.get("lines", ()), *map(parse_line, lines)]} if lines else fields
 
 
 def parse_line(text: str) -> Fields:
@@ -95,48 +41,10 @@ def parse_line(text: str) -> Fields:
         return {"sku": sku, "quantity": int(quantity), "unit_price": int(price or 1_000)}
     except ValueError:
         raise Mistake(
-            f"--line {text}: an order line is SKU:QUANTITY or SKU:QUANTITY:UNIT_PRICE, such as grinder:1:12900"
+            f"{_LINE} {text}: an order line is SKU:QUANTITY or SKU:QUANTITY:UNIT_PRICE, such as grinder:1:12900"
         ) from None
 
 
 def fill(kind: type[Message], fields: Mapping[str, Any]) -> Fields:
     """Return an example of this type with the given fields."""
     return {**example(kind), **fields}
-
-
-def _put(fields: Fields, kind: type[Message], flag: str, value: str) -> None:
-    name = flag.removeprefix("--").replace("-", "_")
-    if name == "line" and "lines" in kind.model_fields:
-        fields.setdefault("lines", []).append(parse_line(value))
-        return
-    if name not in kind.model_fields:
-        raise Mistake(f"{flag}: {kind.__name__} has no such field; fields are {_flags_of(kind)}")
-    fields[name] = _typed(kind, name, value, flag)
-
-
-def _typed(kind: type[Message], name: str, text: str, flag: str) -> Any:
-    """Convert the text by the field's Avro type. Text that is no number stays text, for the model to refuse."""
-    schema = next(field["type"] for field in schema_of(kind)["fields"] if field["name"] == name)
-    branches = schema if isinstance(schema, list) else [schema]
-    plain = [branch["type"] if isinstance(branch, dict) else branch for branch in branches]
-    if "null" in plain and text == "null":
-        return None
-    if any(each in _TEXT_TYPES for each in plain):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return _refuse_list(text, flag) if "array" in plain or "record" in plain else text
-
-
-def _refuse_list(text: str, flag: str) -> Any:
-    example_of = "" if flag != "--lines" else "; or give each line as --line SKU:QUANTITY:UNIT_PRICE"
-    raise Mistake(f"{flag}: {text!r} is not a JSON list{example_of}")
-
-
-def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "the message"
-
-
-def _flags_of(kind: type[Message]) -> str:
-    return " ".join("--" + name.replace("_", "-") for name in kind.model_fields)

@@ -1,4 +1,4 @@
-"""One service in this very process."""
+"""One service or the payment sandbox in this very process."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 import runpy
 import sys
 
-from cli.commands.run import NAMES, SANDBOX
-from cli.errors import Mistake
+from cli.service_process import SANDBOX, SERVICES
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.foreground import run_services
 
 
 def run_service(service: str, instance: str | None, port: int | None) -> int:
     """Run until SIGTERM or SIGINT; the exit code."""
-    if service not in NAMES:
-        raise Mistake(f"SERVICE: there is no {service!r}; there are {', '.join(NAMES)}")
-    if instance is not None:
-        os.environ["ENSEMBLE_INSTANCE_ID"] = instance
+    if service == SANDBOX:
+        return _run_sandbox(port)
+    if service not in SERVICES:
+        raise Mistake(f"SERVICE: there is no {service!r}; there are {', '.join((*SERVICES, SANDBOX))}")
+    return run_services([service], instance, port)
+
+
+def _run_sandbox(port: int | None) -> int:
     if port is not None:
-        os.environ["SANDBOX_PORT" if service == SANDBOX else "ENSEMBLE_HTTP_PORT"] = str(port)
-    sys.argv = [service]
+        os.environ["SANDBOX_PORT"] = str(port)
+    sys.argv = [SANDBOX]
     try:
-        runpy.run_module(module_of(service), run_name="__main__", alter_sys=True)
+        runpy.run_module("services.payment_sandbox", run_name="__main__", alter_sys=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
-
-
-def module_of(service: str) -> str:
-    """Return the module that runs a service."""
-    return f"services.{service.replace('-', '_')}"

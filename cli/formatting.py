@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli.currencies import money
-from ensemble.clock import moment_of
+from ensemble.command_line.formatting import duration
 
 _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
            "command_id", "receipt_id", "command_attempt", "lines", "amount",
@@ -41,35 +41,6 @@ def goods(lines: list[dict[str, Any]]) -> str:
 def total(lines: list[dict[str, Any]]) -> int:
     """Return the price of the lines in minor units."""
     return sum(int(line["quantity"]) * int(line["unit_price"]) for line in lines)
-
-
-def quantity(number: int, noun: str) -> str:
-    """Return `1 order`, or `3 orders`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def clock(at: int) -> str:
-    """Return the time of day with milliseconds, UTC; a number that is no time as it is."""
-    return _time_of_day(at, "milliseconds")
-
-
-def clock_seconds(at: int) -> str:
-    """Return the time of day in seconds, UTC; a number that is no time as it is."""
-    return _time_of_day(at, "seconds")
-
-
-def _time_of_day(at: int, precision: str) -> str:
-    moment = moment_of(at)
-    return f"{at} ms" if moment is None else moment.time().isoformat(timespec=precision)
-
-
-def duration(milliseconds: int) -> str:
-    """Return `0.045 s`, `12 s`, `3 min`, `5 h` or `2 d`."""
-    seconds = abs(milliseconds) / 1000
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3f} s"  # noqa: PLR2004  below, every bit counts
 
 
 def _has_text(value: Any) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cli.entries import Entry, entry_of
 from cli.story import Line, Story, in_order
+from ensemble.command_line.entries import Entry, entry_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import Follower, ReceivedRecord

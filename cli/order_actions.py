@@ -10,8 +10,6 @@ from pydantic import ValidationError
 
 from backoffice import ENDED
 from cli.debts import debts_of, in_words
-from cli.fields import make
-from cli.operators import Operator
 from cli.order_filter import State, is_paused
 from contracts import (
     CompensateOrder,
@@ -22,6 +20,8 @@ from contracts import (
     RetryOrder,
     SettleOrder,
 )
+from ensemble.command_line.fields import make
+from ensemble.command_line.operators import Operator
 from ensemble.messages import Command
 from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT

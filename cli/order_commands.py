@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from cli import services
-from cli.errors import Mistake
-from cli.formatting import quantity
-from cli.operators import Operator, confirm
 from cli.order_actions import Action
 from cli.order_filter import OrderFilter
 from cli.order_states import OrderStates, State
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
-from cli.output import Sheet, show
-from cli.parking_stores import LiveParkingStores, Parked
-from cli.publishing import now
-from cli.streams import say
 from cli.waves import Pace, Progress, Wave
+from ensemble.command_line import services
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.formatting import quantity
+from ensemble.command_line.operators import Operator, confirm
+from ensemble.command_line.output import Sheet, show
+from ensemble.command_line.parking_stores import LiveParkingStores, Parked
+from ensemble.command_line.publishing import now
+from ensemble.command_line.streams import say
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

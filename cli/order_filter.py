@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
-from cli.errors import Mistake
-from cli.times import duration_ms
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.times import duration_ms
 
 State = Mapping[str, Any]
 _CONDITION: Final = re.compile(r"\s*([a-z_]+)\s*(!=|=|>|<)\s*(.*?)\s*")

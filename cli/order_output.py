@@ -12,14 +12,14 @@ from backoffice import MESSAGE_TOPICS, find_records, places_of
 from cli import decisions
 from cli.currencies import money
 from cli.debts import debts_of, in_words
-from cli.entries import Entry, entry_of
 from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
 from cli.orders import OrderHistory, state_of, waits_for
-from cli.output import show_json, show_json_line
-from cli.publishing import now
 from cli.story import Line, coloured, plain
-from cli.streams import console, is_terminal, say, write
+from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.output import show_json, show_json_line
+from ensemble.command_line.publishing import now
+from ensemble.command_line.streams import console, is_terminal, say, write
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:

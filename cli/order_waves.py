@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from cli.operators import Operator
 from cli.order_actions import Action
 from cli.order_states import OrderStates, State
-from cli.streams import say
 from cli.waves import Pace, Progress, Wave, waves
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.streams import say
 
 _LOOK_EVERY_S: Final = 0.2
 _GROWING: Final = ("done", "undone", "settled")

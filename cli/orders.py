@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backoffice import OrderRecords, find_dead_letters, find_records, places_of
-from cli.connection import progress
 from cli.currencies import money
 from cli.debts import debts_of, document, in_words
-from cli.entries import Entry, entry_of
-from cli.errors import Mistake
-from cli.formatting import clock, clock_seconds, duration, total
+from cli.formatting import total
 from cli.order_filter import OrderFilter
-from cli.publishing import now
 from cli.story import Line, Story, in_order
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
 from ensemble.clock import rfc3339
+from ensemble.command_line.connection import progress
+from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.formatting import clock, clock_seconds, duration
+from ensemble.command_line.publishing import now
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

@@ -1,4 +1,4 @@
-"""To pause a step, a command type or a service, and to let it go on: what it holds goes on in waves, a probe first."""
+"""To end the pause of a step, a command type or a service: the orders that it holds go on in waves, a probe first."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.formatting import quantity
-from cli.operators import Operator, confirm
 from cli.order_actions import resume_action
 from cli.order_states import OrderStates
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
-from cli.output import Sheet, show
-from cli.streams import say
 from cli.waves import Pace, Wave
-from cli.wide_pauses import Acknowledgements, WidePause, write_pause
+from ensemble.command_line.formatting import quantity
+from ensemble.command_line.operators import confirm
+from ensemble.command_line.output import Sheet, show
+from ensemble.command_line.pause_commands import COLUMNS, PauseOptions, line, warn_of_missing
+from ensemble.command_line.streams import say
+from ensemble.command_line.wide_pauses import Acknowledgements, WidePause, write_pause
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -24,24 +25,14 @@ _ROUNDS: Final = 20
 
 
 @dataclass(frozen=True)
-class PauseOptions:
+class ResumeOptions(PauseOptions):
     """How it is to be done."""
 
-    operator: Operator
-    wait_s: float = 15.0
     yes: bool = False
     pace: Pace = field(default_factory=Pace)
-    as_json: bool = False
 
 
-def pause(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
-    """Pause the scope everywhere. Returns 1 if a partition has not acknowledged it in time."""
-    done = write_pause(access, what, manner.operator, pause=True, wait_s=manner.wait_s)
-    _show_spread(done, as_json=manner.as_json)
-    return _warn_of_missing(done, manner)
-
-
-def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
+def resume(access: ClusterClient, what: WidePause, manner: ResumeOptions) -> int:
     """End the pause and resume its orders. Returns 1 if waves stopped or a partition has not acknowledged it."""
     with OrderStates(access) as states:
         orders = orders_paused_by(states, what)
@@ -64,7 +55,7 @@ class _Resuming:
     access: ClusterClient
     states: OrderStates
     what: WidePause
-    manner: PauseOptions
+    manner: ResumeOptions
 
     def run(self) -> int:
         """Resume the orders and end the pause. A step's orders go first, past the pause; other pauses end first."""
@@ -102,41 +93,16 @@ class _Resuming:
         if ended is None:
             return 1
         stopped = bool(done) and done[-1].stops(self.manner.pace)
-        return int(bool(_warn_of_missing(ended, self.manner)) or stopped)
+        return int(bool(warn_of_missing(ended, self.manner.wait_s)) or stopped)
 
     def _show(self, document: dict[str, Any], ended: Acknowledgements | None) -> None:
-        rows = [] if ended is None else [_line(row) for row in ended.rows()]
+        rows = [] if ended is None else [line(row) for row in ended.rows()]
         gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
-        show(Sheet(_COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
+        show(Sheet(COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
         if document["waves"]:
             resumed = sum(len(wave["orders"]) for wave in document["waves"])
             say(f"{gone_on} of {quantity(resumed, 'order')} progressed, {len(document['left_paused'])} remain paused")
 
 
-_COLUMNS: Final = ("service", "acknowledged", "missing", "words")
-
-
 def _without_probe(pace: Pace) -> tuple[int, float, float]:
     return pace.wave, pace.failure_limit, pace.wait_s
-
-
-def _show_spread(done: Acknowledgements, *, as_json: bool) -> None:
-    rows = [_line(row) for row in done.rows()]
-    document = {"what": str(done.what), "services": done.rows()}
-    show(Sheet(_COLUMNS, rows), document, as_json=as_json)
-
-
-def _line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
-    missing = ", ".join(map(str, row["missing"]))
-    return row["service"], f"{row['acknowledged']} of {row['partitions']}", missing, row["words"]
-
-
-def _warn_of_missing(done: Acknowledgements, manner: PauseOptions) -> int:
-    if not done.missing:
-        return 0
-    waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)
-    say(
-        f"{waiting} did not acknowledge within {manner.wait_s:g} s (--ack). The command is queued and takes "
-        "effect when they read it; check that they are running, see `ensemble pauses list`"
-    )
-    return 1

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from shlex import quote
 from typing import Any
 
-from cli.output import show_json
-from cli.streams import say, write
+from ensemble.command_line.output import show_json
+from ensemble.command_line.streams import say, write
 from ensemble.kafka import Receipt
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from cli.examples import CUSTOMER, PRICES, WAREHOUSE, lines
-from cli.publishing import now
 from contracts import OrderPlaced, PlaceOrder
+from ensemble.command_line.publishing import now
 
 End = Literal["completed", "cancelled"]
 

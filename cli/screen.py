@@ -7,12 +7,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from cli.entries import entry_of
 from cli.fleet import Fleet, UnexpectedExit
-from cli.formatting import clock_seconds
 from cli.order_statistics import OrderStatistics, OrderView
-from cli.publishing import now
-from cli.streams import console, styled, write
+from ensemble.command_line.entries import entry_of
+from ensemble.command_line.formatting import clock_seconds
+from ensemble.command_line.publishing import now
+from ensemble.command_line.streams import console, styled, write
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from cli.connection import keep_the_client_quiet, patience_s, say_waiting
 from cli.examples import STOCK, WAREHOUSE
 from cli.fleet import Fleet, Member
+from ensemble.command_line.connection import keep_the_client_quiet, patience_s, say_waiting
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -106,8 +106,8 @@ class Stack:
 
 def seed(access: ClusterClient) -> bool:
     """Fill the shelves, unless something is on them already."""
-    from cli.publishing import publish
     from contracts import ReceiveStock
+    from ensemble.command_line.publishing import publish
 
     if has_stock(access):
         return False
@@ -124,8 +124,8 @@ def has_stock(access: ClusterClient) -> bool:
 
 
 def _made_ready(bootstrap: str) -> ClusterClient:
-    from cli.errors import Mistake
-    from cli.topics import create_missing
+    from ensemble.command_line.errors import Mistake
+    from ensemble.command_line.topics import create_missing
     from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 

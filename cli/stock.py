@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cli.connection import progress
-from cli.entries import Entry, entry_of
 from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.clock import rfc3339
+from ensemble.command_line.connection import progress
+from ensemble.command_line.entries import Entry, entry_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

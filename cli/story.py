@@ -6,10 +6,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cli.control_flow import BOTH, CHOREOGRAPHED, COLOURS, ORCHESTRATED, colour_of, control_of, receivers
-from cli.entries import Entry
 from cli.formatting import details
-from cli.streams import styled
+from ensemble.command_line.control_flow import (
+    BOTH,
+    CHOREOGRAPHED,
+    COLOURS,
+    ORCHESTRATED,
+    colour_of,
+    control_of,
+    receivers,
+)
+from ensemble.command_line.entries import Entry
+from ensemble.command_line.streams import styled
 
 if TYPE_CHECKING:
     from rich.text import Text

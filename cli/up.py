@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.errors import FAILED, Mistake
 from cli.fleet import ALL, FleetError, Member
 from cli.service_process import SANDBOX
 from cli.stack import Stack, StackPlan, seed
-from cli.streams import is_terminal, say
 from cli.verification import note_of_up
 from contracts.catalogue import ORDER_STATE
+from ensemble.command_line.errors import FAILED, Mistake
+from ensemble.command_line.streams import is_terminal, say
 from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
 from ensemble.settings import KafkaSettings, load

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.connection import keep_the_client_quiet
-from cli.output import show_json
-from cli.streams import console, is_terminal, write_block
 from cli.verify import DEFAULT_PROVIDER_URL, Options, Report, as_document, as_plain, as_table, run_verify
+from ensemble.command_line.connection import keep_the_client_quiet
+from ensemble.command_line.output import show_json
+from ensemble.command_line.streams import console, is_terminal, write_block
 
 if TYPE_CHECKING:
     from ensemble.settings import KafkaSettings

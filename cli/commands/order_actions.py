@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.flags import expand_flags
-from cli.options import Answer, AsJson, By, Waves, Why, Yes
+from cli.options import Waves
+from ensemble.command_line.flags import expand_flags
+from ensemble.command_line.options import Answer, AsJson, By, Why, Yes
 
 if TYPE_CHECKING:
     from cli.order_actions import Action
@@ -68,8 +69,8 @@ class Doing:
 
     def manner(self, wait: float, *, as_json: bool) -> CommandOptions:
         """Return the options. A preview needs no reason."""
-        from cli.operators import operator
         from cli.order_commands import CommandOptions
+        from ensemble.command_line.operators import operator
 
         who = operator(self.by, self.reason or ("a preview" if self.preview else None))
         return CommandOptions(who, self.yes, self.preview, wait, as_json=as_json)
@@ -124,8 +125,8 @@ def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.
 
 
 def _carry_out(action: Action, orders: Orders, manner: CommandOptions) -> None:
-    from cli.connection import connect
     from cli.order_commands import act
+    from ensemble.command_line.connection import connect
 
     target = orders.target()
     raise typer.Exit(act(connect(), action, target, manner))

@@ -8,12 +8,13 @@ import typer
 
 from cli.commands import order_actions
 from cli.commands.order_actions import Doing, Orders, Preview, Where
-from cli.flags import expand_flags
-from cli.options import AsJson, AsJsonLines, By, OrderId, Timeout, Yes
+from cli.options import OrderId
+from ensemble.command_line.flags import expand_flags
+from ensemble.command_line.options import AsJson, AsJsonLines, By, Timeout, Yes
 
 if TYPE_CHECKING:
-    from cli.operators import Operator
     from cli.order_commands import CommandOptions, Target
+    from ensemble.command_line.operators import Operator
     from ensemble.kafka import Receipt
     from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
@@ -56,11 +57,12 @@ def place(
     as_json: AsJson = False,
 ) -> None:
     """Place an order (PlaceOrder to the order service)."""
-    from cli.connection import connect
-    from cli.examples import lines
-    from cli.fields import make, parse_line
-    from cli.publishing import fresh_order_id, publish
+    from cli.examples import fresh_order_id, lines
+    from cli.fields import parse_line
     from contracts import PlaceOrder
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.fields import make
+    from ensemble.command_line.publishing import publish
 
     order_id = order_id or fresh_order_id()
     fields = {
@@ -89,12 +91,12 @@ def list_orders(
     as_json: AsJson = False,
 ) -> None:
     """List orders, most recently changed first. --owed shows their debts, --paused the reasons."""
-    from cli.connection import connect
-    from cli.errors import Mistake
     from cli.order_filter import STATUSES
     from cli.order_filter import parse_conditions as conditions
     from cli.orders import list_orders
-    from cli.output import Sheet, show
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.errors import Mistake
+    from ensemble.command_line.output import Sheet, show
 
     if unknown := [name for name in status or () if name not in STATUSES]:
         raise Mistake(f"--status {unknown[0]}: no such status; statuses are {', '.join(STATUSES)}")
@@ -115,9 +117,9 @@ def list_orders(
 @group.command(epilog="Example: `ensemble orders show order-1`.")
 def show(order_id: OrderId, full: Full = False, as_json: AsJson = False) -> None:
     """Show an order's history and what it waits for."""
-    from cli.connection import connect
     from cli.order_output import show_order
     from cli.orders import read_history
+    from ensemble.command_line.connection import connect
 
     show_order(read_history(connect(), order_id, is_complete=full), as_json=as_json)
 
@@ -125,7 +127,7 @@ def show(order_id: OrderId, full: Full = False, as_json: AsJson = False) -> None
 @group.command(epilog="Example: `ensemble orders watch order-1 --timeout 30`.")
 def watch(order_id: OrderId, timeout: Timeout = 60.0, as_json: AsJsonLines = False) -> None:
     """Follow an order live until it ends. Exits 1 on timeout."""
-    from cli.connection import connect
+    from ensemble.command_line.connection import connect
 
     raise typer.Exit(_watch(connect(), order_id, timeout, as_json=as_json))
 
@@ -144,7 +146,7 @@ def cancel(
 ) -> None:
     """Cancel orders that have not ended. The orchestrator undoes finished steps; --preview shows which."""
     from cli.cancellation import request_cancellation
-    from cli.connection import connect
+    from ensemble.command_line.connection import connect
 
     target, manner = orders.target(), Doing(by, reason, yes, preview).manner(10, as_json=as_json)
     if target.order_id is None or preview:
@@ -157,16 +159,16 @@ def cancel(
 
 
 def _cancellation(order_id: str, who: Operator) -> Message:
-    from cli.fields import make
     from contracts import RequestCancellation
+    from ensemble.command_line.fields import make
 
     return make(RequestCancellation, {"order_id": order_id, "reason": who.reason, "requested_by": who.by})
 
 
 def _cancel_these(target: Target, manner: CommandOptions) -> int:
-    from cli.connection import connect
     from cli.order_actions import CANCEL
     from cli.order_commands import act
+    from ensemble.command_line.connection import connect
 
     return act(connect(), CANCEL, target, manner)
 
@@ -179,7 +181,7 @@ def _watch(access: ClusterClient, order_id: str, timeout: float, *, as_json: boo
 
 def _watch_new(access: ClusterClient, order_id: str, command: Message, timeout: float, *, as_json: bool) -> int:
     from cli.order_output import watch_new
-    from cli.publishing import publish
+    from ensemble.command_line.publishing import publish
 
     return watch_new(access, order_id, lambda: publish(access, command), timeout, as_json=as_json)
 

@@ -20,7 +20,7 @@ _EPILOG = (
 
 def complete_type(incomplete: str) -> list[str]:
     """Complete message types for the shell."""
-    from cli.fields import type_names
+    from ensemble.command_line.fields import type_names
 
     return [name for name in type_names() if name.lower().startswith(incomplete.lower())]
 
@@ -51,10 +51,11 @@ def publish(
     output: Output = "text",
 ) -> None:
     """Publish one message, validated by its model. Fields may be flags: --order-id, --line SKU:QUANTITY:PRICE."""
-    from cli.connection import connect
-    from cli.fields import fill, make, message_type
-    from cli.publishing import publish as publish_message
+    from cli.fields import fill
     from cli.receipts import show_receipt
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.fields import make, message_type
+    from ensemble.command_line.publishing import publish as publish_message
 
     kind = message_type(type_name)
     fields = _fields(kind, json_text, file, context.args)
@@ -65,8 +66,9 @@ def publish(
 
 
 def _fields(kind: type[Message], json_text: str | None, file: Path | None, arguments: list[str]) -> dict[str, Any]:
-    from cli.errors import Mistake
-    from cli.fields import from_file, from_flags, from_json
+    from cli.fields import from_flags
+    from ensemble.command_line.errors import Mistake
+    from ensemble.command_line.fields import from_file, from_json
 
     if json_text is not None and file is not None:
         raise Mistake("--json and --file: give one of them")
@@ -75,8 +77,8 @@ def _fields(kind: type[Message], json_text: str | None, file: Path | None, argum
 
 
 def _home(kind: type[Message], topic: str | None) -> Topic:
-    from cli.errors import Mistake
     from contracts.catalogue import CATALOGUE
+    from ensemble.command_line.errors import Mistake
 
     homes = CATALOGUE.homes(kind)
     if topic is None:
@@ -91,8 +93,8 @@ def _home(kind: type[Message], topic: str | None) -> Topic:
 
 def _check_ledger(kind: type[Message], home: Topic, *, force: bool) -> None:
     """Refuse a fact of a ledger: written from outside it would leave a gap, and the service would stop at it."""
-    from cli.errors import Mistake
     from contracts.catalogue import INVENTORY_LEDGER
+    from ensemble.command_line.errors import Mistake
 
     if home == INVENTORY_LEDGER and not force:
         raise Mistake(

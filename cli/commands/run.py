@@ -1,4 +1,4 @@
-"""`ensemble run`: one service in the foreground."""
+"""`ensemble run`: one service or the payment sandbox in the foreground."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from ensemble.command_line.commands.run import Instance, Port
+
 _EPILOG = "Examples: `ensemble run payment`; `ensemble run inventory --instance 1 --port 8113`."
 
-SANDBOX = "payment-sandbox"
-NAMES = ("order", "payment", "inventory", "shipping", "orchestrator", SANDBOX)
+NAMES = ("order", "payment", "inventory", "shipping", "orchestrator", "payment-sandbox")
 
 
 def complete_service(incomplete: str) -> list[str]:
@@ -18,8 +19,6 @@ def complete_service(incomplete: str) -> list[str]:
 
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help=", ".join(NAMES), autocompletion=complete_service)]
-Instance = Annotated[str | None, typer.Option("--instance", help="Id of the instance, if several of one service run.")]
-Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port for health and metrics.")]
 
 
 def add_to(app: typer.Typer) -> None:

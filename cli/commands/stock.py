@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson
+from ensemble.command_line.options import AsJson
 
 group = typer.Typer(help="Receive goods, show stock and audit its ledger.")
 
@@ -20,11 +20,11 @@ OneSku = Annotated[str | None, typer.Option("--sku", help="Only this sku.")]
 @group.command(epilog="Example: `ensemble stock receive grinder 20`.")
 def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json: AsJson = False) -> None:
     """Report received goods to inventory (ReceiveStock)."""
-    from cli.connection import connect
-    from cli.fields import make
-    from cli.publishing import publish
     from cli.receipts import show_receipt
     from contracts import ReceiveStock
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.fields import make
+    from ensemble.command_line.publishing import publish
 
     command = make(ReceiveStock, {"warehouse_id": warehouse, "sku": sku, "quantity": quantity})
     show_receipt(publish(connect(), command), command.model_dump(), as_json=as_json)
@@ -33,10 +33,10 @@ def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")
 def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
     """Show the stock of each warehouse and sku, folded from the ledger."""
-    from cli.connection import connect
-    from cli.output import Sheet
-    from cli.output import show as show_sheet
     from cli.stock import StockFilter, levels
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.output import Sheet
+    from ensemble.command_line.output import show as show_sheet
 
     rows_by_sku = levels(connect(), StockFilter(warehouse, sku))
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
@@ -48,10 +48,10 @@ def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = F
 @group.command(epilog="Example: `ensemble stock audit --sku grinder`.")
 def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
     """List every fact of the ledger and the stock after it. Exits 1 if the ledger does not add up."""
-    from cli.connection import connect
-    from cli.output import Sheet, show
     from cli.stock import StockFilter
     from cli.stock import audit as read_ledger
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.output import Sheet, show
 
     facts = read_ledger(connect(), StockFilter(warehouse, sku))
     moved = ("time", "warehouse", "sequence", "fact", "sku", "quantity", "order")

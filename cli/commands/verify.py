@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson
+from ensemble.command_line.options import AsJson
 
 Expect = Annotated[
     int | None,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.streams import styled
 from cli.verify.facts import Place, Violation
 from cli.verify.judgement import ASKED, CHECKS, Counted
 from cli.verify.progress import OpenOrder
+from ensemble.command_line.streams import styled
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

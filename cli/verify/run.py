@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from cli.connection import patience_s, sources
-from cli.streams import say
 from cli.verify.collector import RUNTIMES_OWN, Gathering
 from cli.verify.facts import Booking, Place, Violation
 from cli.verify.flow import (
@@ -32,6 +30,8 @@ from cli.verify.snapshot import Snapshot
 from cli.verify.source import CannotCheck, Source
 from contracts import SCHEMAS
 from ensemble import system_messages
+from ensemble.command_line.connection import patience_s, sources
+from ensemble.command_line.streams import say
 from ensemble.kafka import connect
 from ensemble.messages import GenericDecoder
 from ensemble.settings import KafkaSettings

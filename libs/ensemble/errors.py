@@ -36,6 +36,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
+from typing import Final
+
+_LIBRARY: Final = str(Path(__file__).parent)
 
 
 @dataclass(frozen=True)
@@ -178,3 +183,15 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
     """Return the question "did you mean ...?" for a name that resembles one of `names`, else an empty text."""
     similar = get_close_matches(name, names, n=1)
     return f"did you mean {similar[0]}?" if similar else ""
+
+
+def describe_error(error: BaseException) -> str:
+    """Return class, text and place of an error, on one line: `NameError: name 'x' is not defined (app.py, line 3)`.
+
+    The place is the last line of a file that is neither the runtime's own nor of an installed package, if there is one.
+    """
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(("<", _LIBRARY))]
+    frames = [each for each in frames if "site-packages" not in each.filename] or frames
+    return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else said

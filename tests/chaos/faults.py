@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from ensemble.clock import until
 from ensemble.system_messages.operations import Scope
-from services.registry import SERVICES
+from services.app import SERVICES
 from tests.chaos.exits import Finding, MemberExits
 from tests.chaos.operator import Operator, WorkPause
 from tests.chaos.settings import ChaosSettings, crash_of

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from cli import operators
-from cli.control_commands import record_of
-from cli.parking_stores import Parked
-from cli.redrive_run import discard_of, redrive_of
-from cli.services import CONTROL
-from cli.wide_pauses import WidePause, wide_pause
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
+from ensemble.command_line import operators
+from ensemble.command_line.control_commands import record_of
+from ensemble.command_line.parking_stores import Parked
+from ensemble.command_line.redrive_run import discard_of, redrive_of
+from ensemble.command_line.services import CONTROL
+from ensemble.command_line.wide_pauses import WidePause, wide_pause
 from ensemble.kafka.errors import ClusterError
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import PauseWork, ResumeWork, Scope

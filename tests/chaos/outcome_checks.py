@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from cli.entries import Entry
 from contracts.catalogue import CATALOGUE
+from ensemble.command_line.entries import Entry
 from ensemble.partitioning import partition_of
 from tests.chaos.exits import Finding
 from tests.chaos.generated_orders import Order

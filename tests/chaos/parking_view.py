@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.control_commands import Answers, Ask
-from cli.dead_letter import DeadLetterEntry
-from cli.entries import entry_of
-from cli.parking_stores import Parked, ParkingStores
 from cli.service_process import SERVICES
-from cli.services import DEAD_LETTER, OPERATIONS, PARKED
+from ensemble.command_line.control_commands import Answers, Ask
+from ensemble.command_line.dead_letter import DeadLetterEntry
+from ensemble.command_line.entries import entry_of
+from ensemble.command_line.parking_stores import Parked, ParkingStores
+from ensemble.command_line.services import DEAD_LETTER, OPERATIONS, PARKED
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.records import ReceivedRecord

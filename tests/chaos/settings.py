@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from ensemble.settings import CRASH_POINTS
-from services.registry import SERVICES
+from services.app import SERVICES
 
 _PREFIX = "ENSEMBLE_CHAOS_"
 

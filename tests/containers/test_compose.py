@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from cli.publishing import publish
+from ensemble.command_line.publishing import publish
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS

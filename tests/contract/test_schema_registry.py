@@ -27,7 +27,7 @@ from ensemble.settings import RegistrySettings
 from ensemble.testing import ManualClock
 from ensemble.testing.clusters import Cluster
 from ensemble.topology import Subject, registry_subjects
-from services.registry import SERVICES
+from services.app import SERVICES
 from tests.support.registry_process import Apicurio, running_apicurio
 
 pytestmark = pytest.mark.timeout(180)  # the first run fetches 109 MB

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from cli.examples import CURRENCY, CUSTOMER, PRICES, WAREHOUSE
-from cli.publishing import client_of
 from contracts import OrderLine, PlaceOrder, ReceiveStock
+from ensemble.command_line.publishing import client_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

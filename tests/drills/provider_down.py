@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cli.incidents import list_incidents
+from ensemble.command_line.incidents import list_incidents
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\

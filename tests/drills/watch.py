@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cli.dead_letter_filter import DeadLetterFilter
-from cli.dead_letters import list_dead_letters
 from cli.order_states import OrderStates
-from cli.parking_stores import LiveParkingStores, Parked
+from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+from ensemble.command_line.dead_letters import list_dead_letters
+from ensemble.command_line.parking_stores import LiveParkingStores, Parked
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

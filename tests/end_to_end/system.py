@@ -16,9 +16,9 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from cli.fleet import ALL, Fleet, Member
-from cli.publishing import publish
 from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
+from ensemble.command_line.publishing import publish
 from ensemble.kafka import Receipt
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
@@ -27,7 +27,7 @@ from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
 from ensemble.testing.clusters import Broker, Cluster, KafkaChoice, cluster_for_tests
-from services.registry import SERVICES
+from services.app import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.support.order_messages import receive_stock
 

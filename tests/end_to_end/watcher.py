@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from cli.entries import Entry, entry_of
+from ensemble.command_line.entries import Entry, entry_of
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from tests.end_to_end.reading import Reading

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.publishing import headers_of, publish
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
+from ensemble.command_line.publishing import headers_of, publish
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
@@ -171,7 +171,8 @@ def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pyte
 
 
 def test_a_record_is_published_for_the_cli_itself(access: ClusterClient, order_id: str) -> None:
-    from cli.fields import fill, make
+    from cli.fields import fill
+    from ensemble.command_line.fields import make
 
     receipt = publish(access, make(OrderPlaced, fill(OrderPlaced, {"order_id": order_id})))
     assert (receipt.type, receipt.key, receipt.topic) == ("OrderPlaced", order_id, "orders.events")

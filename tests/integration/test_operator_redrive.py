@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.dead_letters import dead_letter_at
-from cli.operators import Operator
-from cli.redrive_rehearsal import rehearse_redrives
-from cli.redrive_run import SentOperation, redrive_of
+from ensemble.command_line.dead_letters import dead_letter_at
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.redrive_rehearsal import rehearse_redrives
+from ensemble.command_line.redrive_run import SentOperation, redrive_of
 from tests.support.payment_on_kafka import PaymentOnKafka
 
 

@@ -22,15 +22,15 @@ from structlog.testing import capture_logs
 
 from cli.fleet import SERVICES
 from cli.orders import state_of
-from cli.publishing import publish
 from ensemble import Service
+from ensemble.command_line.publishing import publish
 from ensemble.errors import ConfigurationError, FatalError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.testing.on_kafka import wait_for
-from services.registry import SERVICES as MAKERS
+from services.app import SERVICES as MAKERS
 from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order, receive_stock
 from tests.support.secure_cluster import LIMIT_S, OPERATOR, SecureCluster, environment, secure_cluster

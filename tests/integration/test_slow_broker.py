@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.publishing import publish
+from ensemble.command_line.publishing import publish
 from ensemble.kafka.client import open_client
 from ensemble.settings import KafkaSettings
 from ensemble.testing.pytest import KAFKA_CHOICE

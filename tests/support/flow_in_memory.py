@@ -7,8 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
-from cli.publishing import now
 from ensemble.clock import ManualClock
+from ensemble.command_line.publishing import now
 from ensemble.kafka.client import ReceivedRecord, TopicPlace
 from ensemble.kafka.client.outbox import Promise
 from ensemble.messages import Headers

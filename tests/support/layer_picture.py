@@ -59,6 +59,8 @@ def _entries(path: Path) -> Iterator[str]:
         yield from _entry(path.name, path.with_suffix(".py"), 0)
         return
     for init in sorted(path.rglob("__init__.py")):
+        if not (init.parents[1] / "__init__.py").is_file():
+            continue  # of a project that is copied
         package = init.parent.relative_to(RUNTIME)
         yield from _entry(".".join(package.parts), init, 2 * (len(package.parts) - 1))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ensemble.topology import lifetimes
-from services.registry import SERVICES
+from services.app import SERVICES
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "retention.md"
 BEGIN: Final = "<!-- lifetimes: begin, written by `make lifetimes` -->\n"

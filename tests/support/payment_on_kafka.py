@@ -61,7 +61,7 @@ class PaymentOnKafka:
 
     def place(self, *orders: str, card: str = "tok_approve") -> None:
         """As if these orders had been placed."""
-        from cli.publishing import publish
+        from ensemble.command_line.publishing import publish
 
         for order_id in orders:
             publish(self.access, order_placed(order_id=order_id, payment_token=card))
@@ -79,7 +79,7 @@ class PaymentOnKafka:
         wait_for(lambda: all(self.letters(order_id) for order_id in orders), "the dead letters")
 
     def pay(self, order_id: str) -> None:
-        from cli.publishing import publish
+        from ensemble.command_line.publishing import publish
 
         publish(self.access, process_payment(order_id=order_id))
 

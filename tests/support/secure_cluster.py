@@ -15,7 +15,7 @@ from ensemble.kafka.admin import acls, topics, users
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.settings import KafkaSettings, load
 from ensemble.topology.permissions import operator_permissions, service_permissions
-from services.registry import SERVICES as MAKERS
+from services.app import SERVICES as MAKERS
 
 LIMIT_S = 60.0
 OPERATOR = "ann"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.configuration import settings
+from ensemble.command_line.configuration import settings
 from ensemble.embedded import certificates
 from ensemble.embedded.credentials import password
 from ensemble.errors import ConfigurationError

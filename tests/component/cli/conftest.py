@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from cli.operators import Operator
+from ensemble.command_line.operators import Operator
 from tests.support.flow_in_memory import FlowInMemory
 
 

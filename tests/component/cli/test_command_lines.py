@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cli.connection import connected_to
 from cli.orders import all_states
-from cli.publishing import publish
+from ensemble.command_line.connection import connected_to
+from ensemble.command_line.publishing import publish
 from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from cli.dead_letter_filter import DeadLetterFilter
-from cli.dead_letters import (
+from cli.orders import all_states
+from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+from ensemble.command_line.dead_letters import (
     as_csv,
     dead_letter_at,
     describe,
@@ -21,13 +22,12 @@ from cli.dead_letters import (
     list_dead_letters,
     select_dead_letters,
 )
-from cli.errors import Mistake
-from cli.group_notes import put_note
-from cli.operators import Operator
-from cli.orders import all_states
-from cli.publishing import publish
-from cli.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
-from cli.redrive_run import Pace
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.group_notes import put_note
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.publishing import publish
+from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
+from ensemble.command_line.redrive_run import Pace
 from tests.support.order_messages import place_order
 
 ALL = DeadLetterFilter(open_only=False)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from cli.errors import Mistake
-from cli.operators import Operator
 from cli.order_actions import CANCEL, COMPENSATE, PAUSE, RETRY, Action, resume_action, settle_action
 from cli.order_commands import CommandOptions, Target, act
 from cli.order_filter import OrderFilter, parse_conditions
 from cli.orders import all_states
-from cli.publishing import publish
 from cli.waves import Pace
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.publishing import publish
 from tests.support.order_messages import place_order
 
 RESUME = resume_action(past_pause=False)

@@ -9,14 +9,14 @@ import pytest
 
 from backoffice import places_of
 from cli.cancellation import request_cancellation
-from cli.errors import Mistake
 from cli.live_story import narrate
 from cli.order_filter import OrderFilter, parse_conditions
 from cli.order_output import show_order, watch
 from cli.orders import all_states, list_orders, read_history, state_of
-from cli.publishing import publish
 from cli.stock import StockFilter, audit, levels
 from contracts import RequestCancellation
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.publishing import publish
 from tests.support.order_messages import lines, order_placed, place_order
 
 STORY = [

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from cli.errors import Mistake
-from cli.operators import Operator
 from cli.orders import all_states
-from cli.parked import Filter, describe, discard_of, find_parked_keys, parked_key, retry_of, summary
-from cli.publishing import publish
-from cli.redrive import RedriveOptions, carry_out
-from cli.redrive_run import Pace
 from contracts import AttemptCharge, ProcessPayment
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.parked import Filter, describe, discard_of, find_parked_keys, parked_key, retry_of, summary
+from ensemble.command_line.publishing import publish
+from ensemble.command_line.redrive import RedriveOptions, carry_out
+from ensemble.command_line.redrive_run import Pace
 from tests.support.order_messages import attempt_charge, place_order, process_payment
 
 

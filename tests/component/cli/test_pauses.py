@@ -7,25 +7,26 @@ from typing import Any
 
 import pytest
 
-from cli.errors import Mistake
-from cli.operators import Operator
 from cli.orders import all_states
-from cli.pause_commands import PauseOptions, pause, resume
-from cli.publishing import publish
+from cli.pause_commands import ResumeOptions, resume
 from cli.waves import Pace
-from cli.wide_pauses import list_pauses, wide_pause
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.pause_commands import pause
+from ensemble.command_line.publishing import publish
+from ensemble.command_line.wide_pauses import list_pauses, wide_pause
 from tests.support.order_messages import place_order
 
 STEP = wide_pause("step", "reservation")
 
 
 @pytest.fixture
-def options(operator: Operator) -> PauseOptions:
-    return PauseOptions(operator, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
+def options(operator: Operator) -> ResumeOptions:
+    return ResumeOptions(operator, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
 
 
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(
-    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+    flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
     assert pause(flow, STEP, options) == 0
 
@@ -46,7 +47,7 @@ def test_a_pause_is_acknowledged_by_every_partition_and_listed(
 
 
 def test_a_pause_that_a_service_has_not_read_says_where(
-    flow: Any, options: PauseOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+    flow: Any, options: ResumeOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     flow.stopped = {"payment"}
 
@@ -61,7 +62,7 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 
 
 def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
-    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+    flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
     pause(flow, STEP, options)
     for name in ("o-1", "o-2", "o-3"):
@@ -79,7 +80,7 @@ def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
 
 
 def test_a_probe_that_fails_leaves_the_step_paused(
-    flow: Any, options: PauseOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+    flow: Any, options: ResumeOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     pause(flow, STEP, options)
     for name in ("o-1", "o-2"):
@@ -116,7 +117,7 @@ def test_a_name_that_nothing_has_is_a_mistake(scope: Any, message: str) -> None:
 
 
 def test_commands_that_a_service_holds_go_on_once_its_pause_ends(
-    flow: Any, options: PauseOptions, printed: Callable[[], Any]
+    flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
     shipping = wide_pause("service", "shipping")
     pause(flow, shipping, options)

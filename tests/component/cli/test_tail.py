@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from cli.publishing import publish
-from cli.tail import Selection, follow
+from cli.tail import follow
+from ensemble.command_line.publishing import publish
+from ensemble.command_line.tail import Selection
 from tests.support.order_messages import place_order
 
 
-def selection(
-    *topics: str, from_beginning: bool = True, limit: int | None = None, order: str | None = None
-) -> Selection:
-    return Selection(topics, from_beginning, until_end=True, limit=limit, order=order)
+def selection(*topics: str, from_beginning: bool = True, limit: int | None = None, key: str | None = None) -> Selection:
+    return Selection(topics, from_beginning, until_end=True, limit=limit, key=key)
 
 
 def test_shows_the_records_of_an_order_with_place_sender_type_and_fields(
@@ -24,7 +23,7 @@ def test_shows_the_records_of_an_order_with_place_sender_type_and_fields(
     publish(flow, place_order(order_id="o-2"))
     publish(flow, place_order())
 
-    follow(flow, selection("payments.events", order="o-1"), as_json=False)
+    follow(flow, selection("payments.events", key="o-1"), as_json=False)
 
     (line,) = capsys.readouterr().out.splitlines()
     _, place, sender, kind, key, says = line.split("\t")

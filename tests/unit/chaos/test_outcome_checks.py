@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.entries import Entry
-from cli.wide_pauses import wide_pause
+from ensemble.command_line.entries import Entry
+from ensemble.command_line.wide_pauses import wide_pause
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.system_messages.operations import Scope
 from tests.chaos.exits import Finding

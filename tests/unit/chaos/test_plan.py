@@ -10,7 +10,7 @@ import pytest
 
 from cli.fleet import ALL, Member
 from ensemble.settings import CRASH_POINTS
-from services.registry import SERVICES
+from services.app import SERVICES
 from tests.chaos.faults import FaultInjector, PointFault
 from tests.chaos.generated_orders import generate_order, generate_orders
 from tests.chaos.settings import ChaosSettings, crash_of, omissions

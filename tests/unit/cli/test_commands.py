@@ -13,7 +13,7 @@ import typer
 from cli.app import make_app
 from contracts.catalogue import CATALOGUE
 from ensemble import Command
-from services.registry import SERVICES
+from services.app import SERVICES
 from tests.support.command_line import CommandLine
 
 
@@ -36,6 +36,7 @@ WITHOUT_JSON = {
     ("run",): "is a service, whose log is JSON already",
     ("dead-letters", "export"): "writes a file, in the form that --format names",
     ("certificates", "make"): "writes files",
+    ("new",): "writes files",
 }
 """Commands that have no document to show, and why."""
 

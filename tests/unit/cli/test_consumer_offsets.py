@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cli.consumer_offsets import Target, carry_out, plan_offsets
-from cli.errors import Failure, Mistake
-from cli.operators import Operator
-from cli.record_skip import plan_skip, skip
+from ensemble.command_line.consumer_offsets import Target, carry_out, plan_offsets
+from ensemble.command_line.errors import Failure, Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.record_skip import plan_skip, skip
 from ensemble.errors import FatalError
 from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in

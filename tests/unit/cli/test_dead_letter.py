@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from cli.dead_letter import DeadLetterEntry, fate_of, normalise
-from cli.dead_letter_filter import DeadLetterFilter, group_by_cause
-from cli.entries import entry_of
-from cli.errors import Mistake
-from cli.operators import Operator, confirm, operator
-from cli.readability import encode_edited
-from cli.redrive_run import check_generations, in_order, redrive_of
-from cli.times import moment_ms
+from ensemble.command_line.dead_letter import DeadLetterEntry, fate_of, normalise
+from ensemble.command_line.dead_letter_filter import DeadLetterFilter, group_by_cause
+from ensemble.command_line.entries import entry_of
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator, confirm, operator
+from ensemble.command_line.readability import encode_edited
+from ensemble.command_line.redrive_run import check_generations, in_order, redrive_of
+from ensemble.command_line.times import moment_ms
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution

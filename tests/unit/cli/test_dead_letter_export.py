@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cli.dead_letter import DeadLetterEntry
-from cli.dead_letters import as_csv, export_rows
-from cli.entries import entry_of
-from cli.readability import describe_readability
 from contracts import CompleteOrder
+from ensemble.command_line.dead_letter import DeadLetterEntry
+from ensemble.command_line.dead_letters import as_csv, export_rows
+from ensemble.command_line.entries import entry_of
+from ensemble.command_line.readability import describe_readability
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.codec import encoder_for
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.flags import expand_flags
+from ensemble.command_line.flags import expand_flags
 
 Name = Annotated[str | None, typer.Option("--name")]
 

@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from cli.dead_letter import DeadLetterEntry
-from cli.dead_letter_filter import DeadLetterFilter
-from cli.dead_letters import describe
-from cli.entries import entry_of
-from cli.formatting import clock, clock_seconds
 from cli.story import Story, in_order, plain
-from cli.tail import Selection, follow
 from ensemble.clock import rfc3339
+from ensemble.command_line.dead_letter import DeadLetterEntry
+from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+from ensemble.command_line.dead_letters import describe
+from ensemble.command_line.entries import entry_of
+from ensemble.command_line.formatting import clock, clock_seconds
+from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.system_messages.dead_letters import ATTEMPTS, FAILED_AT, PARTITION
 

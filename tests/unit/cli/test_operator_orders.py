@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from cli.errors import Mistake
-from cli.operators import Operator
 from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resume_action, settle_action
 from cli.order_commands import blocked_by_dead_letter
 from cli.order_filter import parse_conditions
-from cli.parking_stores import Parked
 from contracts import OrderState
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.parking_stores import Parked
 from ensemble.saga import advance
 from ensemble.system_messages.state import ParkedKey
 from services.orchestrator.domain import note

@@ -1,9 +1,9 @@
 """The order in which a story is told, and how a line of it looks."""
 
-from cli.control_flow import control_of, receivers
-from cli.entries import Entry
 from cli.live_story import Sequencer
 from cli.story import Story, coloured, in_order, plain
+from ensemble.command_line.control_flow import control_of, receivers
+from ensemble.command_line.entries import Entry
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import bounded_id
 

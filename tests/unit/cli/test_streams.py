@@ -14,16 +14,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.dead_letter import DeadLetterEntry
-from cli.dead_letters import as_csv, describe
-from cli.entries import Entry
-from cli.errors import Mistake, answer
 from cli.order_output import show_order
 from cli.orders import OrderHistory
-from cli.output import Sheet, show, show_document, show_json, show_json_line
 from cli.story import Story, coloured
-from cli.streams import console, say, styled, write
-from cli.tail import Selection, follow
+from ensemble.command_line.dead_letter import DeadLetterEntry
+from ensemble.command_line.dead_letters import as_csv, describe
+from ensemble.command_line.entries import Entry
+from ensemble.command_line.errors import Mistake, answer
+from ensemble.command_line.output import Sheet, show, show_document, show_json, show_json_line
+from ensemble.command_line.streams import console, say, styled, write
+from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
 from tests.unit.cli.test_odd_records import OneBatch
@@ -111,8 +111,8 @@ def test_the_sheet_of_dead_letters_holds_no_formula(value: str) -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
 def test_a_report_is_whole_in_every_encoding(encoding: str) -> None:
     script = (
-        "from cli.streams import prepare_streams, write, say, console, styled\n"
-        "from cli.output import show_json\n"
+        "from ensemble.command_line.streams import prepare_streams, write, say, console, styled\n"
+        "from ensemble.command_line.output import show_json\n"
         "prepare_streams()\n"
         "write('──▶ Grüße ✓ 東京')\n"
         "say('● ready …')\n"

@@ -5,13 +5,13 @@ import json
 import pytest
 
 from cli.demo_output import PlainOutput, ScenarioRun
-from cli.entries import Entry
 from cli.fleet import UnexpectedExit
 from cli.order_statistics import OrderStatistics
 from cli.orders import waits_for
-from cli.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
+from ensemble.command_line.entries import Entry
+from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
 from ensemble.kafka.records import ReceivedRecord
 
 

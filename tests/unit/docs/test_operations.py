@@ -7,12 +7,12 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cli.topics import required_topics
+from ensemble.command_line.topics import required_topics
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.service.catalogue import Topic
 from ensemble.state.parking import KEEP_DONE_MS
+from services.app import SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
-from services.registry import SERVICES
 from tests.drills.__main__ import DRILLS
 from tests.support.lifetimes_table import lifetimes_shown, lifetimes_table
 

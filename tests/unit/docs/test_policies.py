@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from cli.policies import check_policy_file
+from ensemble.command_line.policies import check_policy_file
 from ensemble.policies.loading import read_policies
 from ensemble.policies.toml_file import PolicyFile, read_policy_file
 from ensemble.settings import RuntimeSettings
+from services.app import SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
-from services.registry import SERVICES
 
 PAGE = Path(__file__).parents[3] / "docs" / "policies.md"
 SHOWN = dict(re.findall(r"```toml\n# (\S+\.toml)\n(.*?)```", PAGE.read_text(), re.DOTALL))

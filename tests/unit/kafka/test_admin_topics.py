@@ -9,9 +9,9 @@ from confluent_kafka import KafkaError, KafkaException
 from ensemble import Topic
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.admin import topics
+from services.app import SERVICES
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
-from services.registry import SERVICES
 from tests.support.client_answers import answer, done, refuse, stay_silent
 
 COMMANDS = Topic("shop.commands", "shop", "account_id", partitions=2, cleanup="delete")

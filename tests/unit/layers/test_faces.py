@@ -1,4 +1,7 @@
-"""Users of the runtime import from faces: what the `__init__` of a package lists, or a package that is one module."""
+"""Users of the runtime import from faces: what the `__init__` of a package lists, or a package that is one module.
+
+The command line has no face: a program loads as little of it as a command needs, so each of its modules is one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,13 @@ import pytest
 CHECKOUT = Path(__file__).parents[3]
 RUNTIME = CHECKOUT / "libs" / "ensemble"
 USERS = ("services", "libs/contracts", "cli", "examples", "benchmarks", "tests/drills")
-PACKAGES = sorted(".".join(init.parent.relative_to(CHECKOUT / "libs").parts) for init in RUNTIME.rglob("__init__.py"))
+TEMPLATE = RUNTIME / "command_line" / "template"
+"""A project that is copied, and no part of the runtime."""
+PACKAGES = sorted(
+    ".".join(init.parent.relative_to(CHECKOUT / "libs").parts)
+    for init in RUNTIME.rglob("__init__.py")
+    if not init.is_relative_to(TEMPLATE)
+)
 
 
 def imports(source: str) -> Iterator[tuple[int, str, str]]:
@@ -28,7 +37,9 @@ def imports(source: str) -> Iterator[tuple[int, str, str]]:
 
 
 def is_public(module: str, name: str) -> bool:
-    """True for a name of a face, a face itself, and a name of a module right below `ensemble`."""
+    """True for a name of a face, a face itself, a name of a module right below `ensemble`, and the command line's."""
+    if module.startswith("ensemble.command_line"):
+        return True
     if not name:
         return module in PACKAGES
     if module in PACKAGES:

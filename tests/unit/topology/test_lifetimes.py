@@ -8,9 +8,9 @@ import pytest
 from ensemble import Catalogue
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.topology import BrokerLifetimes, check_topology, lifetimes
+from services.app import SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
 from services.orchestrator.service import orchestrator
-from services.registry import SERVICES
 from tests.support import sample_flow as s
 
 DAY_S = 86_400

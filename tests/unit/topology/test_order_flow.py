@@ -16,8 +16,8 @@ from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
 from ensemble.topology.rules import check_topology
+from services.app import SERVICES
 from services.payment_sandbox.settings import SandboxSettings
-from services.registry import SERVICES
 
 DOCS = Path(__file__).parents[3] / "docs"
 PICTURE, DOCUMENT = DOCS / "flow.svg", DOCS / "asyncapi.yaml"

@@ -11,7 +11,7 @@ from ensemble.topology.permissions import (
     registry_permissions,
     service_permissions,
 )
-from services.registry import SERVICES
+from services.app import SERVICES
 
 MAKERS = pytest.mark.parametrize("name", SERVICES)
 

@@ -1,0 +1,72 @@
+"""`ensemble acls`: what each service must be allowed to do, and what the cluster allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ensemble.command_line.options import AsJson
+
+group = typer.Typer(help="Show and grant the permissions that services need.")
+
+Passwords = Annotated[
+    Path | None,
+    typer.Option("--passwords", metavar="DIR", help="Create SCRAM users too, with a password file each in DIR."),
+]
+Registry = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        metavar="USER",
+        help="User of a schema registry that stores schemas in topics USER.* of this Kafka.",
+    ),
+]
+Operator = Annotated[
+    str | None,
+    typer.Option(
+        "--operator", metavar="USER", help="User of an operator, who reads everything and writes operators' commands."
+    ),
+]
+OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with the permissions on the cluster.")]
+
+
+@group.command(epilog="Examples: `ensemble acls show --json`; `ensemble acls show --cluster`.")
+def show(
+    of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+) -> None:
+    """Show the permissions that the services need. With --cluster, exits 1 if some are missing."""
+    from ensemble.command_line.acls import Others, compare_with_cluster, list_needs
+
+    others = Others(registry, operator)
+    if not of_cluster:
+        _show(list_needs(others), as_json=as_json)
+        return
+    from ensemble.command_line.connection import connect
+
+    rows = compare_with_cluster(connect(), others)
+    _show(rows, as_json=as_json)
+    if any(row["status"] == "missing" for row in rows):
+        raise typer.Exit(1)
+
+
+@group.command(epilog="Example: `ensemble acls apply --passwords secrets`.")
+def apply(
+    passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+) -> None:
+    """Grant missing permissions. Permissions beyond a service's needs are shown as `extra` and left alone."""
+    from ensemble.command_line.acls import Others, apply_missing
+    from ensemble.command_line.connection import connect
+
+    _show(apply_missing(connect(), Others(registry, operator), passwords), as_json=as_json)
+
+
+def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    from ensemble.command_line.output import Sheet
+    from ensemble.command_line.output import show as show_sheet
+
+    columns = ("principal", "operation", "resource", "name", "pattern", "status")
+    table = [tuple(row.get(name) for name in columns) for row in rows]
+    styles = {"status": {"ok": "green", "granted": "green", "missing": "yellow", "extra": "yellow"}}
+    show_sheet(Sheet(columns, table, styles), rows, as_json=as_json)

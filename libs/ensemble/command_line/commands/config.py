@@ -1,0 +1,21 @@
+"""`ensemble config`: the settings that hold here."""
+
+from __future__ import annotations
+
+import typer
+
+from ensemble.command_line.options import AsJson
+
+group = typer.Typer(help="Show the settings in force.")
+
+
+@group.command(epilog="Example: `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble config show`.")
+def show(as_json: AsJson = False) -> None:
+    """Show every setting with its variable and value; secrets are masked. Exits 2 if a setting is invalid."""
+    from ensemble.command_line.configuration import settings
+    from ensemble.command_line.output import Sheet
+    from ensemble.command_line.output import show as show_sheet
+
+    values = settings()
+    rows = [(row["variable"], row["value"], row["source"]) for row in values]
+    show_sheet(Sheet(("variable", "value", "source"), rows, spare=("source",)), values, as_json=as_json)

@@ -1,0 +1,72 @@
+"""`ensemble consumers`: where a service that is stopped reads on from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ensemble.command_line.flags import expand_flags
+from ensemble.command_line.options import AsJson, Asker, complete_service
+
+group = typer.Typer(help="Set where a stopped service reads on from.")
+
+Service = Annotated[
+    str, typer.Argument(metavar="SERVICE", help="Name of the service.", autocompletion=complete_service)
+]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="WHERE", help="earliest, latest, current, state, an offset, or a time (2h, 2026-01-31)."
+    ),
+]
+OfTopic = Annotated[str | None, typer.Option("--topic", help="Only this input (default: all inputs).")]
+OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of --topic.")]
+Act = Annotated[bool, typer.Option("--yes/--dry-run", "-y", help="Do it (default: show the plan only).")]
+
+COLUMNS = ("topic", "partition", "committed", "offset", "log_start", "log_end", "effect")
+
+
+@group.callback()
+def _commands() -> None:
+    """Set where a stopped service reads on from."""
+
+
+@group.command(
+    "set-offsets",
+    epilog="Example: `ensemble consumers set-offsets shipping --topic orders.events --to earliest`; then with --yes.",
+)
+@expand_flags
+def set_offsets(
+    service: Service,
+    to: To,
+    asker: Asker,
+    topic: OfTopic = None,
+    partition: OfPartition = None,
+    act: Act = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set the group's offsets, and take its topics as they are now. Refused while the service runs."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.consumer_offsets import Target, carry_out, plan_offsets, require_no_members
+    from ensemble.command_line.streams import say
+
+    operator = asker.operator() if act else None
+    access = connect()
+    plan = plan_offsets(access, Target(service, to, topic, partition))
+    show_plan([move.row() for move in plan.moves], COLUMNS, is_done=act, as_json=as_json)
+    if operator is None:
+        require_no_members(access, service)
+    else:
+        carry_out(access, plan, operator)
+        say("the offsets are set; start the service")
+
+
+def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, is_done: bool, as_json: bool) -> None:
+    """Print what is planned, and whether it is only shown."""
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import say
+
+    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows]), rows, as_json=as_json)
+    if not is_done:
+        say("nothing was changed; --yes with --reason does it")

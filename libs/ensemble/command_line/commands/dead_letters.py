@@ -1,0 +1,216 @@
+"""`ensemble dead-letters`: what was given up, and why; and to have it tried again, or to do without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ensemble.command_line.flags import expand_flags
+from ensemble.command_line.options import Answer, AsJson, Asker, By, OfService, Yes
+
+if TYPE_CHECKING:
+    from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+
+group = typer.Typer(help="Inspect, redrive or discard dead letters.")
+
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
+AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Process at most N, oldest first.")]
+Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
+Places = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DEAD_LETTER...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
+]
+Type = Annotated[str | None, typer.Option("--type", help="Only this message type.")]
+Error = Annotated[str | None, typer.Option("--error", help="Only this class of error.")]
+Key = Annotated[str | None, typer.Option("--key", help="Only this key or parking key.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only failures since: 10m, 2h, 2026-01-31T12:00.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only failures until this time.")]
+OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group, as `group` shows it.")]
+All = Annotated[bool, typer.Option("--all/--open", help="Include settled ones (default: open ones only).")]
+GroupName = Annotated[str, typer.Argument(metavar="GROUP", help="Group id, as `ensemble dead-letters group` shows it.")]
+Note = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the note.")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="Maximum redrives per second.")]
+StopOnError = Annotated[
+    bool, typer.Option("--stop-on-error", help="Redrive one at a time and stop at the first failure.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, rehearsed on a copy of the state.")]
+Force = Annotated[bool, typer.Option("--force", help="Redrive even after five failed redrives.")]
+Edit = Annotated[
+    Path | None,
+    typer.Option("--edit", metavar="FILE", help="Redrive with the fields in FILE (JSON); the original is kept."),
+]
+Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="Format of the export.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write (default: stdout).")]
+
+_STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
+_SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which dead letters: all that every given flag takes."""
+
+    service: OfService = None
+    type_name: Type = None
+    error: Error = None
+    key: Key = None
+    since: Since = None
+    until: Until = None
+    group: OfGroup = None
+
+    def selection(self, *, open_only: bool = True) -> DeadLetterFilter:
+        """Return the filter. Raises Mistake if a time cannot be parsed."""
+        from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+        from ensemble.command_line.publishing import now
+        from ensemble.command_line.times import moment_ms
+
+        times: dict[str, Any] = {
+            flag: None if text is None else moment_ms(text, f"--{flag}", now())
+            for flag, text in (("since", self.since), ("until", self.until))
+        }
+        names = (self.service, self.type_name, self.error, self.key)
+        return DeadLetterFilter(*names, **times, group=self.group, open_only=open_only)
+
+
+@group.command("list", epilog="Example: `ensemble dead-letters list --service payment --since 2h`.")
+@expand_flags
+def list_dead_letters(
+    filters: Filters,
+    everything: All = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, newest first, with their status."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.dead_letters import list_dead_letters
+    from ensemble.command_line.output import Sheet, show
+
+    selection = filters.selection(open_only=not everything)
+    letters = list_dead_letters(connect(), selection, limit)
+    columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
+               "why")  # fmt: skip
+    rows = [tuple(row[name] for name in columns) for row in letters]
+    nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
+    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, as_json=as_json)
+
+
+@group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
+def show(place: Place, as_json: AsJson = False) -> None:
+    """Show a dead letter: its origin, error and fields."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.dead_letters import dead_letter_at, describe
+    from ensemble.command_line.output import show_document
+
+    show_document(describe(dead_letter_at(connect(), place)), as_json=as_json)
+
+
+@group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
+@expand_flags
+def group_dead_letters(
+    filters: Filters,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Group dead letters by cause. A cause is service, handler, error, and message without ids and numbers."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.dead_letters import groups
+    from ensemble.command_line.output import Sheet
+    from ensemble.command_line.output import show as show_sheet
+
+    groups_by_cause = groups(connect(), filters.selection(open_only=not everything))
+    columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
+    rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
+    nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
+    spare = ("oldest", "handler", "newest", "open", "error", "service")
+    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), groups_by_cause, as_json=as_json)
+
+
+@group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
+def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
+    """Set the note of a group."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.dead_letters import group_of
+    from ensemble.command_line.group_notes import put_note
+    from ensemble.command_line.operators import operator
+    from ensemble.command_line.output import show_document
+
+    author, access = operator(by, text, "TEXT"), connect()
+    noted = group_of(access, name)
+    put_note(access, noted.id, author)
+    show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.by},
+                  as_json=as_json)  # fmt: skip
+
+
+@group.command(epilog="Example: `ensemble dead-letters export --all --format csv --output dead-letters.csv`.")
+@expand_flags
+def export(
+    filters: Filters,
+    everything: All = False,
+    form: Format = "json",
+    output: Output = None,
+) -> None:
+    """Export dead letters with their bytes. JSON has everything, CSV one line each."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.dead_letters import as_csv, export_rows, find_dead_letters
+    from ensemble.command_line.file_output import write_text
+    from ensemble.command_line.output import json_text
+
+    letters = find_dead_letters(connect(), filters.selection(open_only=not everything))
+    text = as_csv(letters) if form == "csv" else json_text(export_rows(letters), indent=2)
+    write_text(text, output, f"{len(letters)} dead letters")
+
+
+@group.command(
+    epilog="Examples: `ensemble dead-letters redrive --group 5f2c81aa --dry-run`; "
+    "`ensemble dead-letters redrive payment.dead-letter/2/0 --reason 'provider is back'`."
+)
+@expand_flags
+def redrive(
+    filters: Filters,
+    asker: Asker,
+    places: Places = None,
+    limit: AtMost = None,
+    rate: Rate = None,
+    stop_on_error: StopOnError = False,
+    dry_run: DryRun = False,
+    edit: Edit = None,
+    force: Force = False,
+    yes: Yes = False,
+    wait: Answer = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
+    from ensemble.command_line.redrive_run import Pace
+
+    target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
+    if dry_run:
+        raise typer.Exit(rehearse(connect(), target, as_json=as_json))
+    who, pace = asker.operator(), Pace(rate, stop_on_error, wait)
+    raise typer.Exit(redrive_these(connect(), target, RedriveOptions(who, pace, yes, as_json)))
+
+
+@group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
+@expand_flags
+def discard(
+    filters: Filters,
+    asker: Asker,
+    places: Places = None,
+    limit: AtMost = None,
+    yes: Yes = False,
+    wait: Answer = 30.0,
+    as_json: AsJson = False,
+) -> None:
+    """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these
+    from ensemble.command_line.redrive_run import Pace
+
+    who, target = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
+    raise typer.Exit(discard_these(connect(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))

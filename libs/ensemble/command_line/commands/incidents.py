@@ -1,0 +1,33 @@
+"""`ensemble incidents`: outages, as services have told of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ensemble.command_line.options import AsJson, OfService
+
+group = typer.Typer(help="List outages detected by services.")
+
+Open = Annotated[bool, typer.Option("--open", help="Only incidents that have not ended.")]
+
+
+@group.callback()
+def _commands() -> None:
+    """List outages detected by services."""
+
+
+@group.command("list", epilog="Example: `ensemble incidents list --open`.")
+def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
+    """List incidents, newest first."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.formatting import duration
+    from ensemble.command_line.incidents import list_incidents
+    from ensemble.command_line.output import Sheet, show
+
+    incidents = list_incidents(connect(), service, open_only=only_open)
+    columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
+    rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
+    nothing = "no incident is open" if only_open else "no incidents"
+    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), incidents, as_json=as_json)

@@ -1,0 +1,86 @@
+"""`ensemble parked`: keys that are held back, and what is held back under them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ensemble.command_line.flags import expand_flags
+from ensemble.command_line.options import Answer, AsJson, Asker, OfService
+
+if TYPE_CHECKING:
+    from ensemble.command_line.redrive import RedriveOptions
+
+group = typer.Typer(help="Inspect keys whose messages are blocked behind a failed one.")
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Parking key, as `list` shows it: usually an order id.")]
+OneKey = Annotated[str | None, typer.Option("--key", help="Only this key.")]
+Status = Annotated[
+    Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"] | None,
+    typer.Option("--status", help="Only this status."),
+]
+
+_COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow", "outage": "magenta"}
+
+
+@group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
+def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
+    """List parked keys, oldest first. Shows status, depth, next attempt and error."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.formatting import duration
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.parked import Filter, find_parked_keys, summary
+
+    rows = [summary(parked) for parked in find_parked_keys(connect(), Filter(service, status, key))]
+    columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
+    table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
+    spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
+    sheet = Sheet((*columns, "age"), table, {"status": _COLOURS}, spare, "no key is parked")
+    show(sheet, rows, as_json=as_json)
+
+
+@group.command(epilog="Example: `ensemble parked show order-1`.")
+def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
+    """Show a parked key and its records. The records are in the order in which they will be handled."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.output import show_document
+    from ensemble.command_line.parked import describe, parked_key
+    from ensemble.command_line.streams import write
+
+    document = describe(parked_key(connect(), key, service))
+    records = [] if as_json else document.pop("records")
+    show_document(document, as_json=as_json)
+    for number, record in enumerate(records):
+        write(f"{number}\t{record['type']}\t{record['came_from']}\t{record['unreadable_because'] or record['fields']}")
+
+
+@group.command(epilog="Example: `ensemble parked retry order-1 --reason 'the provider is back'`.")
+@expand_flags
+def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
+    """Retry the first blocked message of a key now. A dead letter is redriven. Exits 1 if it fails."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.parked import parked_key, retry_of
+    from ensemble.command_line.redrive import carry_out
+
+    manner, access = _manner(asker, wait, as_json=as_json), connect()
+    raise typer.Exit(carry_out(access, [retry_of(access, parked_key(access, key, service), manner.operator)], manner))
+
+
+@group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
+@expand_flags
+def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
+    """Discard the first blocked message of a key. Messages waiting behind it continue."""
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.parked import discard_of, parked_key
+    from ensemble.command_line.redrive import carry_out
+
+    manner, access = _manner(asker, wait, as_json=as_json), connect()
+    raise typer.Exit(carry_out(access, [discard_of(parked_key(access, key, service), manner.operator)], manner))
+
+
+def _manner(asker: Asker, wait: float, *, as_json: bool) -> RedriveOptions:
+    from ensemble.command_line.redrive import RedriveOptions
+    from ensemble.command_line.redrive_run import Pace
+
+    return RedriveOptions(asker.operator(), Pace(wait_s=wait), as_json=as_json)

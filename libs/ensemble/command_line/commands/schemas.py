@@ -1,0 +1,75 @@
+"""`ensemble schemas`: the gate between schema versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from ensemble.command_line.options import AsJson
+from ensemble.command_line.selection import application
+
+if TYPE_CHECKING:
+    from ensemble.messages import SchemaSet
+
+group = typer.Typer(help="Check, release and register message schemas.")
+
+
+@group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")
+def check(as_json: AsJson = False) -> None:
+    """Compare each schema with its released versions.
+
+    With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
+    """
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.schemas import registry_problems, registry_remark
+    from ensemble.command_line.streams import say
+    from ensemble.messages import check_compatibility
+
+    sets = _sets()
+    problems = [problem for schemas in sets for problem in check_compatibility(schemas)] or registry_problems()
+    count = sum(len(schemas.names()) for schemas in sets)
+    document = {"schemas": count, "problems": [{"schema": p.subject, "problem": p.reason} for p in problems]}
+    rows = [(p.subject, p.reason) for p in problems]
+    clean = f"{count} schemas are compatible with all their released versions, in both directions{registry_remark()}"
+    if not rows and not as_json:
+        say(clean)
+    else:
+        show(Sheet(("schema", "problem"), rows), document, as_json=as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@group.command(epilog="Example: `ensemble schemas release`, once `ensemble schemas check` finds nothing else.")
+def release(as_json: AsJson = False) -> None:
+    """Give each changed schema its next version and id, on disk."""
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.messages import release_schemas
+
+    released = [version for schemas in _sets() for version in release_schemas(schemas)]
+    document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
+    rows = [(v.name, v.version, v.id) for v in released]
+    show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, as_json=as_json)
+
+
+@group.command(epilog="Example: `SCHEMA_REGISTRY_URL=http://registry:8080/apis/ccompat/v7 ensemble schemas register`.")
+def register(as_json: AsJson = False) -> None:
+    """Register released versions that the registry lacks.
+
+    Also sets each subject's compatibility level. Exits 2 if the registry refuses a version.
+    """
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.schemas import register_all
+    from ensemble.command_line.streams import say
+
+    registrations = register_all()
+    new = [registration for registration in registrations if registration.is_new]
+    rows = [(r.subject, r.version, r.id) for r in (registrations if as_json else new)]
+    document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in registrations]
+    show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, as_json=as_json)
+    say(f"{len(new)} registered, {len(registrations) - len(new)} were there")
+
+
+def _sets() -> list[SchemaSet]:
+    from ensemble.system_messages import SCHEMAS
+
+    return [*application().schemas, SCHEMAS]

@@ -1,0 +1,85 @@
+"""The cluster that a command talks to, from the environment, and patience while it is read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ensemble.command_line.selection import application
+from ensemble.command_line.streams import say, show_count
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.messages import SchemaSourceSelector
+
+_SILENT_S = 2.0
+_CLUSTER: ContextVar[ClusterClient | None] = ContextVar("cluster", default=None)
+
+
+@contextmanager
+def connected_to(access: ClusterClient) -> Iterator[None]:
+    """Have every command that runs within talk to this cluster, and not to that of the environment."""
+    token = _CLUSTER.set(access)
+    try:
+        yield
+    finally:
+        _CLUSTER.reset(token)
+
+
+def connect() -> ClusterClient:
+    """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
+    if (connected := _CLUSTER.get()) is not None:
+        return connected
+    application()  # what is wrong with it is said before a cluster is waited for
+    from ensemble.kafka.client import open_client
+    from ensemble.settings import KafkaSettings, load
+
+    keep_the_client_quiet()
+    return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
+
+
+@cache
+def sources() -> SchemaSourceSelector:
+    """Return the sources of schema ids, opened once for this process. Unknown ids are not waited for."""
+    from ensemble.kafka.registry import schema_sources
+    from ensemble.settings import RegistrySettings, load
+
+    return schema_sources(load(RegistrySettings).for_commands(settle_s=0.0), limit_s=patience_s(), on_wait=say_waiting)
+
+
+def patience_s() -> float:
+    """Return how long a command waits for each answer of what may be coming up."""
+    from ensemble.settings import CommandSettings, load
+
+    return load(CommandSettings).startup_timeout_s
+
+
+def say_waiting(reason: str) -> None:
+    """Say what the command waits for. The limit is one for each answer."""
+    say(f"waiting for {reason}")
+
+
+def keep_the_client_quiet() -> None:
+    """Silence the Kafka client's own log: errors reach the user as messages of the command."""
+    log = logging.getLogger("librdkafka")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+
+
+def progress(what: str, doing: str = "reading") -> Callable[[int, int], None]:
+    """Show on stderr how far a work is, once it has taken more than two seconds."""
+    began, shown = time.monotonic(), [0.0]
+
+    def on_read(read: int, total: int) -> None:
+        now = time.monotonic()
+        if now - began > _SILENT_S and now - shown[0] > 1:
+            shown[0] = now
+            share = 100 * read // total if total else 100
+            show_count(f"{doing} {what}: {min(share, 100)} % of {total} records")
+
+    return on_read

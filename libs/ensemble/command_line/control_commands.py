@@ -1,0 +1,91 @@
+"""Operators' commands to services, partition by partition, and what these answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from ensemble.command_line.connection import sources
+from ensemble.command_line.publishing import headers_of
+from ensemble.command_line.services import CONTROL, OPERATIONS, topics
+from ensemble.messages import decoders_for, encoder_for, schemas_of
+from ensemble.system_messages import EVENTS, Operation, OperationDone
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.messages import Event
+    from ensemble.state import Output
+
+Ask = tuple[str, int, str]
+"""Service, partition and operation id: one answer is due for each."""
+
+_LOOK_EVERY_S = 0.1
+
+
+def record_of(service: str, partition: int, operation: Operation, key: bytes) -> Output:
+    """Return the command as a record of the service's control topic."""
+    topic = service + CONTROL
+    kind = type(operation)
+    value = encoder_for(kind, sources().source_for(topic, schemas_of(kind)))(operation)
+    return topic, value, key, headers_of(operation, operation.operation_id), partition
+
+
+@dataclass
+class Answers:
+    """The answers that came so far. Pure: records are given to it."""
+
+    done: dict[Ask, OperationDone] = field(default_factory=dict)
+    read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
+
+    def take(self, records: Iterable[Any]) -> None:
+        """Collect the answers among records of `<service>.operations`."""
+        self.read = self.read or _readers()
+        for record in records:
+            read = self.read.get((record.value or b"")[:5])
+            answer = read(record.value) if read else None
+            if isinstance(answer, OperationDone):
+                self.done[answer.service, answer.partition, answer.operation_id] = answer
+
+    def missing(self, asks: Iterable[Ask]) -> list[Ask]:
+        """Return the questions without an answer."""
+        return [ask for ask in asks if ask not in self.done]
+
+
+class AnswerListener(Answers):
+    """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
+
+    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
+
+        super().__init__()
+        self._tail = access.follow(access.places(topics(access, services, OPERATIONS)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tail.close()
+
+    def listen(self) -> None:
+        """Read the answers that have arrived."""
+        self.take(self._tail.read_to_end())
+
+    def wait(self, asks: Sequence[Ask], limit_s: float) -> list[Ask]:
+        """Wait until all have answered or the time is up, and return the questions without an answer."""
+        limit = time.monotonic() + limit_s
+        while True:
+            self.listen()
+            missing = self.missing(asks)
+            if not missing or time.monotonic() > limit:
+                return missing
+            time.sleep(_LOOK_EVERY_S)
+
+
+def _readers() -> dict[bytes, Callable[[bytes], Event]]:
+    return {prefix: read for event in EVENTS for prefix, read in _of(event).items()}
+
+
+def _of(event: type[Event]) -> dict[bytes, Callable[[bytes], Event]]:
+    """Return the decoders of an event by schema id: those of the files, and those of a configured registry."""
+    return {**decoders_for(event), **decoders_for(event, sources().source_for(OPERATIONS, schemas_of(event)))}

@@ -1,0 +1,71 @@
+"""How commands end when they cannot do what was asked: one sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Final
+
+from ensemble.command_line.streams import let_go_of_stdout, say
+
+FAILED: Final = 1
+MISTAKEN: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Mistake(Exception):
+    """What the user asked for cannot be done as it stands; the message names the flag or field and what to do."""
+
+
+class Failure(Exception):
+    """What was asked for was right, and did not succeed."""
+
+
+def answer(error: BaseException) -> int:
+    """Write one sentence on the error to stderr, and return the exit code."""
+    match error:
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case BrokenPipeError():
+            let_go_of_stdout()
+            return FAILED
+        case Mistake():
+            return _say(error, MISTAKEN)
+        case Failure():
+            return _say(error, FAILED)
+        case OSError():
+            return _say(_in_words(error), FAILED)
+    return _from_the_runtime(error)
+
+
+def _from_the_runtime(error: BaseException) -> int:
+    from pydantic import ValidationError
+
+    from ensemble import EnsembleError
+    from ensemble.embedded import EmbeddedKafkaError
+    from ensemble.errors import ConfigurationError
+    from ensemble.kafka.client import KafkaException
+    from ensemble.messages import invalid_fields
+
+    match error:
+        case ValidationError():
+            return _say(invalid_fields(error), MISTAKEN)
+        case ConfigurationError():
+            return _say(error, MISTAKEN)
+        case EnsembleError() | EmbeddedKafkaError():
+            return _say(error, FAILED)
+        case KafkaException():
+            return _say(f"Kafka: {error.args[0].str()}", FAILED)
+    if os.environ.get("ENSEMBLE_TRACEBACK"):
+        return _say("".join(traceback.format_exception(error)), FAILED)
+    kind = type(error).__name__
+    return _say(f"unexpected {kind}: {error}; set ENSEMBLE_TRACEBACK=1 for a traceback", FAILED)
+
+
+def _say(message: object, code: int) -> int:
+    say(f"ensemble: {message}")
+    return code
+
+
+def _in_words(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

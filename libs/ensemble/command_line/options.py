@@ -1,0 +1,44 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ensemble.command_line.selection import complete
+
+if TYPE_CHECKING:
+    from ensemble.command_line.operators import Operator
+
+
+def complete_service(incomplete: str) -> list[str]:
+    """Complete service names for the shell."""
+    return complete(incomplete, lambda application: application.services)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds until the command gives up.")]
+OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]
+By = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Your name for the audit trail (default: login name).")
+]
+Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason for the audit trail (required).")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")]
+Answer = Annotated[float, typer.Option("--wait", min=0.1, max=86_400, help="Seconds to wait for the outcome.")]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks for something to be done, and why."""
+
+    by: By = None
+    reason: Why = None
+
+    def operator(self) -> Operator:
+        """Return the operator. Raises Mistake without a reason."""
+        from ensemble.command_line.operators import operator
+
+        return operator(self.by, self.reason)

@@ -1,0 +1,154 @@
+"""Parked keys: what each waits for, what waits behind it, and to have its head tried now or done without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ensemble.clock import rfc3339
+from ensemble.command_line import services
+from ensemble.command_line.dead_letter import DeadLetterEntry, Fate
+from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+from ensemble.command_line.dead_letters import find_dead_letters as dead_letters
+from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.parking_stores import LiveParkingStores, Parked
+from ensemble.command_line.publishing import now
+from ensemble.command_line.redrive_run import SentOperation, redrive_of
+from ensemble.system_messages import PARKING_KEY, DiscardRecord, ParkedRecord, RedriveRecord, lineage_of
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which parked keys."""
+
+    service: str | None = None
+    status: str | None = None
+    key: str | None = None
+
+    def takes(self, parked: Parked) -> bool:
+        """Return whether the key matches."""
+        return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
+
+
+def find_parked_keys(access: ClusterClient, key_filter: Filter) -> list[Parked]:
+    """Return the parked keys that match, oldest first."""
+    with LiveParkingStores(access, services.service_names(access, key_filter.service)) as stores:
+        return [parked for parked in stores.parked() if key_filter.takes(parked)]
+
+
+def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
+    """Return the parked key. Raises Mistake if none, or several services, have a key of that name parked."""
+    matches = find_parked_keys(access, Filter(service, key=key))
+    if not matches:
+        where = f" in {service}" if service else ""
+        raise Mistake(f"KEY: {key!r} is not parked{where}; see `ensemble parked list`")
+    if len({parked.service for parked in matches}) > 1:
+        names = ", ".join(parked.service for parked in matches)
+        raise Mistake(f"--service: {key!r} is parked in {names}; give one of them")
+    return matches[0]
+
+
+def summary(parked: Parked) -> dict[str, Any]:
+    """Return the key as one row."""
+    entry = parked.entry
+    return {
+        "service": parked.service,
+        "key": parked.name,
+        "status": entry.status,
+        "depth": len(parked.waiting),
+        "since": rfc3339(entry.since),
+        "age_ms": now() - entry.since,
+        "head": parked.head.message,
+        "attempts": entry.attempts,
+        "next_try": _time(entry.due_at),
+        "waits_for": entry.blocked_on or None,
+        "error": entry.error or None,
+        "message": entry.words or None,
+        "handler": entry.handler or None,
+        "policy": entry.policy or None,
+        "partition": parked.partition,
+    }
+
+
+def describe(parked: Parked) -> dict[str, Any]:
+    """Return the key and its records, in the order in which they will be handled."""
+    return {**summary(parked), "records": [_record(parked, record) for record in parked.waiting]}
+
+
+def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> SentOperation:
+    """Build the command that retries its head now; the head's redrive if it is a dead letter."""
+    letter = _letter_of(access, parked)
+    return _try_now(parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
+
+
+def _try_now(parked: Parked, operator: Operator) -> SentOperation:
+    """Build the command that retries a head that is no dead letter. Its service has the bytes."""
+    place = _place(parked)
+    record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
+    return SentOperation(_as_letter(parked), record)
+
+
+def discard_of(parked: Parked, operator: Operator) -> SentOperation:
+    """Build the command that discards its head."""
+    command = DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key)
+    return SentOperation(_as_letter(parked), command)
+
+
+def _letter_of(access: ClusterClient, parked: Parked) -> DeadLetterEntry | None:
+    """Return the open dead letter of its head, or None."""
+    if not parked.entry.dead_letter:
+        return None
+    letters = dead_letters(access, DeadLetterFilter(service=parked.service, key=parked.name))
+    place = (parked.head.topic, parked.head.partition, parked.head.offset)
+    return next((each for each in letters if each.dead_letter.origin == place and each.fate.status == "parked"), None)
+
+
+def _place(parked: Parked) -> dict[str, Any]:
+    head = parked.head
+    place = {"topic": head.topic, "partition": head.partition, "offset": head.offset}
+    return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
+
+
+def _as_letter(parked: Parked) -> DeadLetterEntry:
+    """Return the head as a dead letter, so that its outcome is followed like that of one."""
+    from ensemble.kafka.client import ReceivedRecord
+
+    topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
+    headers = {PARKING_KEY: parked.key}
+    at, pairs = parked.entry.since, tuple(headers.items())
+    received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, headers, pairs)
+    decoded = Entry(received, entry.type, entry.kind, entry.fields)
+    return DeadLetterEntry(decoded, Fate("parked", len(parked.waiting) - 1))
+
+
+def _record(parked: Parked, record: ParkedRecord) -> dict[str, Any]:
+    entry = _entry(parked, record)
+    return {
+        "came_from": f"{record.topic}/{record.partition}/{record.offset}",
+        "type": entry.type if not entry.problem else record.message or entry.type,
+        "id": record.message_id,
+        "parked_at": rfc3339(record.parked_at),
+        "edited": record.original is not None,
+        "fields": dict(entry.fields) or None,
+        "unreadable_because": entry.problem or None,
+    }
+
+
+def _entry(parked: Parked, record: ParkedRecord) -> Entry:
+    from ensemble.kafka.client import ReceivedRecord
+
+    pairs = tuple((header.name, header.value) for header in record.headers)
+    headers = {name: value or b"" for name, value in pairs}
+    at = parked.entry.since
+    return entry_of(
+        ReceivedRecord(record.topic, record.partition, record.offset, at, record.key, record.value, headers, pairs)
+    )
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None else rfc3339(at)

@@ -1,0 +1,100 @@
+"""Passing one record that a service cannot get past: a dead letter of it where it can be read, and the next offset."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ensemble.command_line.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import Operator
+from ensemble.command_line.publishing import now
+from ensemble.command_line.services import DEAD_LETTER
+from ensemble.errors import EnsembleError
+from ensemble.messages import RecordPlace, StoredRecord, why_oversized
+from ensemble.system_messages import FailureReport, dead_letter_of
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient, ReceivedRecord
+    from ensemble.state import Output
+
+_READ_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class SkippedRecord:
+    """One record of one input, and the offsets around it."""
+
+    plan: Plan
+    record: ReceivedRecord | None
+    """None: it cannot be read, or lies there no more."""
+
+    @property
+    def move(self) -> Move:
+        return self.plan.moves[0]
+
+    def row(self) -> dict[str, Any]:
+        """Return the plan for a person or a program."""
+        return {**self.move.row(), "record": self._fate()}
+
+    def _fate(self) -> str:
+        if self.record is None:
+            return "cannot be read: no dead letter"
+        oversized = why_oversized(_stored(self.record))
+        return f"an excerpt is dead-lettered: {oversized}" if oversized else "is dead-lettered"
+
+
+def plan_skip(access: ClusterClient, service: str, place: RecordPlace) -> SkippedRecord:
+    """Return what would be passed. Raises Mistake unless that is exactly the record at `place`."""
+    topic, partition, offset = place
+    plan = plan_offsets(access, Target(service, str(offset + 1), topic, partition))
+    before = plan.moves[0].before
+    if before is None or before > offset:
+        stands = "has committed no offset" if before is None else f"has read on to {before}"
+        raise Mistake(f"OFFSET {offset}: group {service} {stands} there; there is nothing to skip")
+    records = _read(access, (topic, partition), max(before, plan.moves[0].start), offset + 1)
+    if unread := [record.offset for record in records if record.offset < offset]:
+        raise Mistake(
+            f"OFFSET {offset}: {len(unread)} records before it are unread, the first at {unread[0]}; skip that one, or "
+            "pass them all with `ensemble consumers set-offsets`"
+        )
+    return SkippedRecord(plan, next((record for record in records if record.offset == offset), None))
+
+
+def skip(access: ClusterClient, skipped: SkippedRecord, operator: Operator) -> None:
+    """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
+    letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, operator)]
+    carry_out_with(access, skipped.plan, operator, letter)
+
+
+def letter_of(service: str, record: ReceivedRecord, operator: Operator) -> Output:
+    """Return the record as a dead letter that says who has skipped it, and why."""
+    report = FailureReport(
+        source=(record.topic, record.partition, record.offset),
+        exception="SkippedByOperator",
+        message=f"skipped by {operator.by}: {operator.reason}",
+        stacktrace="",
+        service=service,
+        handler="",
+        stage="decode",
+        attempts=0,
+        policy="operator",
+        disposition="skip",
+        parking_key=record.key or b"",
+        failed_at=now(),
+    )
+    key, value, headers = dead_letter_of(_stored(record), report)
+    return service + DEAD_LETTER, value, key, headers, record.partition
+
+
+def _stored(record: ReceivedRecord) -> StoredRecord:
+    return StoredRecord(*record[:3], record.key, record.value, list(record.pairs))
+
+
+def _read(access: ClusterClient, place: tuple[str, int], start: int, end: int) -> list[ReceivedRecord]:
+    """Return the committed records from `start` on and before `end`; those that can be read within a few seconds."""
+    records: list[ReceivedRecord] = []
+    with contextlib.suppress(EnsembleError):
+        records.extend(access.read_range(place, start, end, _READ_S))  # what came before an error stays
+    return records

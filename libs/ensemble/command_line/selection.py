@@ -1,0 +1,54 @@
+"""The application that commands are about: imported when a command first asks for it, since help needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ensemble.application import Application
+
+
+def application() -> Application:
+    """Return the application that was selected, else the one that the environment or a pyproject.toml names.
+
+    Raises ConfigurationError if there is none, or if it cannot be imported.
+    """
+    return _selections[-1].application
+
+
+def select(load: Callable[[], Application]) -> None:
+    """Have all commands of this process be about the application that `load` returns."""
+    _selections[:] = [_Selection(load)]
+
+
+def find(path: str | None = None) -> Application:
+    """Return the application MODULE:NAME, else the one that the environment or a pyproject.toml names."""
+    from ensemble.application import find_application
+
+    return find_application(path)
+
+
+def complete(incomplete: str, names: Callable[[Application], Iterable[str]]) -> list[str]:
+    """Return those names of the application that begin so, none without one: completion is no place for errors."""
+    from ensemble.errors import EnsembleError
+
+    try:
+        return [name for name in names(application()) if name.lower().startswith(incomplete.lower())]
+    except EnsembleError:
+        return []
+
+
+@dataclass(frozen=True)
+class _Selection:
+    load: Callable[[], Application]
+
+    @cached_property
+    def application(self) -> Application:
+        return self.load()
+
+
+_selections = [_Selection(find)]
+"""One, of this process: threads that a command starts are about the same application."""

@@ -1,0 +1,16 @@
+"""The application: all services of this project, by name, with the topics and schemas that they share."""
+
+from __future__ import annotations
+
+from ensemble import Application, Service
+
+from my_project.contracts import CATALOGUE, SCHEMAS
+
+
+def _parcels() -> Service:
+    from my_project.parcels import parcel_service  # imported when a command needs this service
+
+    return parcel_service()
+
+
+APP = Application("my-project", CATALOGUE, services={"parcels": _parcels}, schemas=[SCHEMAS])

@@ -1,0 +1,74 @@
+"""What an application may not be: said when it is declared, or when a service of it is first made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ensemble import Application, Catalogue, Service
+from ensemble.errors import ConfigurationError
+from examples.app import APP
+from services.app import APP as ORDER_FLOW
+
+
+def application(**services: Callable[[], Any]) -> Application:
+    return Application("cafe", APP.catalogue, services, schemas=APP.schemas)
+
+
+def broken() -> Service:
+    raise KeyError("the room")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": "My App"}, "name 'My App'"),
+        ({"catalogue": Catalogue}, "catalogue is no Catalogue"),
+        ({"services": ["loyalty"]}, "services is no Mapping"),
+        (
+            {"services": {"loyalty": APP.make_service("loyalty")}},
+            r"services\['loyalty'\] is a Service; give a function",
+        ),
+    ],
+)
+def test_a_field_that_is_something_else_is_named(fields: dict[str, Any], words: str) -> None:
+    right = {"name": "cafe", "catalogue": APP.catalogue, "services": APP.services, "schemas": APP.schemas}
+    with pytest.raises(ConfigurationError, match=words):
+        Application(**{**right, **fields})
+
+
+def test_a_service_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"no service 'loyalti'; did you mean loyalty.*services are loyalty"):
+        APP.make_service("loyalti")
+
+
+def test_a_service_of_another_name_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"services\['desk'\] makes the service 'loyalty'"):
+        application(desk=APP.services["loyalty"]).make_service("desk")
+
+
+def test_what_is_no_service_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"services\['desk'\] makes a Catalogue"):
+        application(desk=lambda: APP.catalogue).make_service("desk")
+
+
+def test_an_error_while_a_service_is_made_is_told_with_its_line() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"service loyalty cannot be made: \w+Error: .*test_declaration.py, line"
+    ):
+        application(loyalty=broken).make_service("loyalty")
+
+
+def test_asking_for_one_service_makes_no_other() -> None:
+    services = application(loyalty=APP.services["loyalty"], other=broken)
+    assert services.make_service("loyalty").name == "loyalty"
+
+
+def test_services_with_policies_of_their_own_are_made_with_and_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    conductor = ORDER_FLOW.conductors()["orchestrator"]
+    monkeypatch.setenv("ENSEMBLE_FULFILMENT_STUB_S", "-1")
+    assert conductor.make_with_defaults().name == "orchestrator"
+    with pytest.raises(ConfigurationError, match="ENSEMBLE_FULFILMENT"):
+        conductor()
