@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from ensemble.kafka.worker.fencing import GroupRivals
+from ensemble.kafka.worker.fencing import GroupRivals, Rivals
 from tests.support.client_answers import answer, refuse, stay_silent
 
 SLOT = "shop-0"
@@ -43,11 +43,15 @@ def test_the_newer_one_is_who_was_not_there_and_has_this_slot() -> None:
 
     # when this process joins, then nobody is newer
     group.members.append(("me", SLOT, "three"))
-    assert looking.newer_host(1) == ""
+    assert looking.find(1) == Rivals(newer="", older="one")
 
     # and a third one in the slot is
     group.members.append(("new", SLOT, "four"))
-    assert looking.newer_host(1) == "four"
+    assert looking.find(1) == Rivals(newer="four", older="one")
+
+    # and once the older one has left, only that one is
+    group.members.pop(0)
+    assert looking.find(1) == Rivals(newer="four", older="")
 
 
 def test_a_process_that_could_not_look_knows_of_nobody_newer() -> None:
@@ -57,7 +61,7 @@ def test_a_process_that_could_not_look_knows_of_nobody_newer() -> None:
     looking.note_older()
     group.failures = []
     with pytest.raises(KafkaException, match="not seen when the slot was taken"):
-        looking.newer_host(1)
+        looking.find(1)
     assert looking.newer_host_if_reachable() == ""
 
 
@@ -73,7 +77,7 @@ def test_a_broker_is_asked_before_the_group(is_reachable: bool, host: str) -> No
 def test_a_group_that_does_not_exist_has_no_members() -> None:
     group = Group()
     group.failures = [refuse(KafkaError.GROUP_ID_NOT_FOUND)] * 1000
-    assert rivals(group).newer_host(1) == ""
+    assert rivals(group).find(1) == Rivals("", "")
 
 
 @pytest.mark.parametrize("failure", [refuse(KafkaError.COORDINATOR_NOT_AVAILABLE), stay_silent()])
@@ -82,7 +86,7 @@ def test_a_coordinator_that_gives_no_answer_is_asked_again_up_to_the_limit(failu
     looking = rivals(group)
     group.members.append(("new", SLOT, "one"))
     group.failures = [failure]
-    assert looking.newer_host(5) == "one"
+    assert looking.find(5).newer == "one"
     group.failures = [failure]
     with pytest.raises(KafkaException):
-        looking.newer_host(0)
+        looking.find(0)

@@ -82,13 +82,13 @@ def test_a_newer_process_is_one_that_was_not_there_before() -> None:
     slot = rivals(groups, "own")
     slot.note_older()
     groups.members = ["older", "own"]
-    assert slot.newer_host(1.0) == ""
+    assert slot.find(1.0).newer == ""
     groups.members = ["older", "own", "newer"]
-    assert slot.newer_host(1.0) == "newer"
+    assert slot.find(1.0).newer == "newer"
 
 
 def test_who_did_not_see_the_group_at_its_start_calls_nobody_newer() -> None:
     groups: Any = Groups(["older"])
     with pytest.raises(KafkaException) as raised:
-        rivals(groups).newer_host(1.0)
+        rivals(groups).find(1.0)
     assert raised.value.args[0].code() == KafkaError._STATE

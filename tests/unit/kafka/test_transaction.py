@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from ensemble.errors import FatalError, Fenced
+from ensemble.kafka.worker.fencing import Rivals
 from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, describe, is_unacceptable
 
 LIMIT_S = 10.0
@@ -55,8 +56,8 @@ class ScriptedProducer:
 class Slot:
     """Transactions over scripted producers, and the processes that share their slot."""
 
-    def __init__(self, newer: str | KafkaException = "", **script: list[Exception | None]) -> None:
-        self.calls, self.now, self.newer = list[str](), 0.0, newer
+    def __init__(self, newer: str | KafkaException = "", older: str = "", **script: list[Exception | None]) -> None:
+        self.calls, self.now, self.newer, self.older = list[str](), 0.0, newer, older
         self._script = defaultdict(list, script)
         self.transactions = Transactions(
             config={"transactional.id": "shop-0", "transaction.timeout.ms": 10_000},
@@ -75,10 +76,10 @@ class Slot:
     def note_older(self) -> None:
         self.calls.append("note older")
 
-    def newer_host(self, limit_s: float) -> str:
+    def find(self, limit_s: float) -> Rivals:
         if isinstance(self.newer, KafkaException):
             raise self.newer
-        return self.newer
+        return Rivals(self.newer, self.older)
 
     def newer_host_if_reachable(self) -> str:
         self.calls.append("is there a newer one?")
@@ -158,6 +159,22 @@ def test_who_cannot_tell_a_rival_from_a_time_out_leaves_the_slot_alone() -> None
     slot = Slot(newer=TIMED_OUT, flush=[FENCED])
     with pytest.raises(Fenced, match="does not say which"):
         slot.commit(after_s=11)
+    assert "new producer" not in slot.calls
+
+
+def test_a_newer_process_takes_the_slot_again_from_an_older_one_that_took_it_back() -> None:
+    """The older one was beyond its time in a transaction and saw nobody newer: this one had not joined the group."""
+    slot = Slot(older="10.0.0.7", flush=[FENCED])
+    assert slot.commit(after_s=1) is Outcome.UNKNOWN
+    assert slot.transactions.reopen(lambda: False, LIMIT_S)
+    assert slot.commit() is Outcome.COMMITTED
+
+
+@pytest.mark.parametrize("newer", ["10.0.0.9", TIMED_OUT])
+def test_who_may_have_been_fenced_by_a_newer_process_leaves_it_the_slot(newer: str | KafkaException) -> None:
+    slot = Slot(newer=newer, older="10.0.0.7", flush=[FENCED])
+    with pytest.raises(Fenced, match=r"another process.* runs as 'shop-0'"):
+        slot.commit(after_s=1)
     assert "new producer" not in slot.calls
 
 

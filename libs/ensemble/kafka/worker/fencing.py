@@ -1,10 +1,10 @@
-"""Finds the process that took this one's slot: a member of the group with the same client id that joined later."""
+"""Finds the other processes of a slot: members of the group with the same client id, that joined earlier or later."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,14 +16,23 @@ _TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.2
 
 
+class Rivals(NamedTuple):
+    """The hosts of other processes in a slot, as far as they have joined the group; each "" if there is none."""
+
+    newer: str
+    """Of a process that took the slot later than this one."""
+    older: str
+    """Of a process that had the slot before this one, and has not left the group."""
+
+
 class SlotRivals(Protocol):
     """Knows which other processes run under this process's slot."""
 
     def note_older(self) -> None:
         """Remember who has the slot now: this process is newer than all of them."""
 
-    def newer_host(self, limit_s: float) -> str:
-        """Return the host of a process that took the slot later, or "". Raises KafkaException if that is not known."""
+    def find(self, limit_s: float) -> Rivals:
+        """Return the other processes of the slot. Raises KafkaException if they are not known."""
 
     def newer_host_if_reachable(self) -> str:
         """Return the host of a process that took the slot later; "" if there is none, or no broker answers."""
@@ -43,15 +52,17 @@ class GroupRivals:
         with suppress(KafkaException):
             self._older = set(self._hosts(_TIMEOUT_S))
 
-    def newer_host(self, limit_s: float) -> str:
-        """Return the host of a newer member of the slot, or "".
+    def find(self, limit_s: float) -> Rivals:
+        """Return the other members of the slot.
 
         Raises KafkaException if the broker does not answer, or did not when this process took the slot.
         """
         if self._older is None:
             raise KafkaException(KafkaError(KafkaError._STATE, "the group was not seen when the slot was taken"))
-        earlier_ids = self._older.union(self._own_ids())
-        return next((host for member, host in self._hosts(limit_s).items() if member not in earlier_ids), "")
+        own_ids, hosts = self._own_ids(), self._hosts(limit_s)
+        others = {member: host for member, host in hosts.items() if member not in own_ids}
+        newer = next((host for member, host in others.items() if member not in self._older), "")
+        return Rivals(newer, next((host for member, host in others.items() if member in self._older), ""))
 
     def newer_host_if_reachable(self) -> str:
         """Return the host of a newer member of the slot; "" if there is none, or no broker answers.
@@ -61,7 +72,7 @@ class GroupRivals:
         """
         try:
             self._admin.list_topics(timeout=_TIMEOUT_S)
-            return self.newer_host(_TIMEOUT_S)
+            return self.find(_TIMEOUT_S).newer
         except KafkaException:
             return ""
 

@@ -325,28 +325,40 @@ class Transactions:
         raise FatalError(f"the Kafka client of {self._slot!r} failed for good and does not say why: {problem.str()}")
 
     def _judge_fencing(self) -> None:
-        """Raise Fenced if another process has the slot, or may have it.
+        """Raise Fenced if a newer process has the slot, or may have it. Otherwise a new producer may take the slot.
 
-        The broker tells a transaction that it has ended itself, because it took too long, in the same words. Nobody
-        else needs to know of that: a new producer may take the slot.
+        The broker says the same of a transaction that it has ended itself, because it took too long; and an older
+        process in such a transaction takes the slot back if this one has not joined the group yet.
         """
         open_s = self._now() - self._began_at
-        if open_s < self._longest_s:
-            raise Fenced(self._fenced_by())
         try:
-            host = self._rivals.newer_host(self._timeout_s)
+            rivals = self._rivals.find(self._timeout_s)
         except KafkaException as error:
-            raise Fenced(
-                f"{self._slot!r} was fenced after {open_s:.0f} s in one transaction: the broker has ended it, or "
-                f"another process has the slot. The broker does not say which ({error.args[0].str()})"
-            ) from error
-        if host:
-            raise self._replaced(host, open_s)
+            raise self._fenced_by_unknown(open_s, error) from error
+        if open_s >= self._longest_s:
+            if rivals.newer:
+                raise self._replaced(rivals.newer, open_s)
+            log.warning(
+                "transaction.timed_out",
+                reason=f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is "
+                f"{self._longest_s:g}; no other process has the slot",
+                slot=self._slot,
+            )
+            return
+        if rivals.newer or not rivals.older:
+            raise Fenced(self._fenced_by(rivals.newer))
         log.warning(
-            "transaction.timed_out",
-            reason=f"the broker ended it after {open_s:.0f} s, ENSEMBLE_TRANSACTION_TIMEOUT_S is {self._longest_s:g}; "
-            "no other process has the slot",
+            "slot.taken_again",
+            reason=f"an older process on {rivals.older} stood still when this one took the slot, and took it back",
             slot=self._slot,
+        )
+
+    def _fenced_by_unknown(self, open_s: float, error: KafkaException) -> Fenced:
+        if open_s < self._longest_s:
+            return Fenced(self._fenced_by())
+        return Fenced(
+            f"{self._slot!r} was fenced after {open_s:.0f} s in one transaction: the broker has ended it, or "
+            f"another process has the slot. The broker does not say which ({error.args[0].str()})"
         )
 
     def _replaced(self, host: str, open_s: float) -> Fenced:
