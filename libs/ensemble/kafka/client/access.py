@@ -209,7 +209,9 @@ class ClusterClient:
 
     def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
         """Return what the group has committed, by partition."""
-        return self.ask("a group's offsets", lambda: groups.committed_by(self.admin, group, self.limit_s))
+        places = self.places(name for name in self.topics() if not name.startswith("__"))
+        ask = partial(groups.committed_by, self._reader_config(), group, places, self.limit_s)
+        return self.ask("a group's offsets", ask)
 
     def write_and_commit(
         self, records: Sequence[Output], group: str, offsets: Mapping[TopicPlace, CommittedOffset]

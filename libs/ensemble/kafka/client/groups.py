@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.records import TopicPlace
+
+_PAUSE_S: Final = 0.2
 
 
 class CommittedOffset(NamedTuple):
@@ -30,11 +33,39 @@ def members_of(admin: AdminClient, group: str, limit_s: float) -> list[str]:
     return sorted(member.client_id for member in described.members)
 
 
-def committed_by(admin: AdminClient, group: str, limit_s: float) -> dict[TopicPlace, CommittedOffset]:
-    """Return what the group has committed, by partition. Raises KafkaException."""
-    groups = [ConsumerGroupTopicPartitions(group)]
-    answers = admin.list_consumer_group_offsets(groups, require_stable=True, request_timeout=limit_s)
-    places: list[Any] = answers[group].result(limit_s).topic_partitions
+def committed_by(
+    config: Mapping[str, Any],
+    group: str,
+    places: Iterable[TopicPlace],
+    limit_s: float,
+    *,
+    make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
+) -> dict[TopicPlace, CommittedOffset]:
+    """Return what the group has committed of these places, by partition; asked again while a transaction hides it.
+
+    A consumer asks that never joins the group (librdkafka workaround): an admin client crashes the process when the
+    group's coordinator moves, waits without end for one that was restarted, and tells of a hidden offset that there is
+    none. Raises KafkaException after `limit_s`.
+    """
+    consumer = make_consumer({**config, "group.id": group})
+    partitions = [TopicPartition(*place) for place in places]
+    try:
+        return retry(
+            lambda: _committed(consumer, partitions, limit_s),
+            limit_s,
+            _PAUSE_S,
+            may_pass=lambda error: error.code() in PASSING,
+        )
+    finally:
+        consumer.close()
+
+
+def _committed(
+    consumer: Consumer, partitions: list[TopicPartition], limit_s: float
+) -> dict[TopicPlace, CommittedOffset]:
+    places = consumer.committed(partitions, timeout=limit_s)
+    if hidden := [place for place in places if place.error is not None]:
+        raise KafkaException(hidden[0].error)
     return {(p.topic, p.partition): CommittedOffset(p.offset, p.metadata or "") for p in places if p.offset >= 0}
 
 

@@ -1,0 +1,71 @@
+"""What a group has committed, as an outsider asks for it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from ensemble.kafka.client.groups import CommittedOffset, committed_by
+
+PLACES = ("shop.commands", 0), ("shop.commands", 1)
+HIDDEN = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
+MOVED = KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
+REFUSED = KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+
+
+class Member:
+    """A consumer of the group with these answers: an error, or for each place an offset or why it cannot be told."""
+
+    def __init__(self, *answers: KafkaException | list[int | KafkaError]) -> None:
+        self.answers, self.is_closed = list(answers), False
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[Any]:
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, KafkaException):
+            raise answer
+        return [
+            SimpleNamespace(
+                topic=at.topic,
+                partition=at.partition,
+                offset=-1001 if isinstance(of, KafkaError) else of,
+                metadata=None if isinstance(of, KafkaError) else "text",
+                error=of if isinstance(of, KafkaError) else None,
+            )
+            for at, of in zip(partitions, answer, strict=True)
+        ]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def committed(member: Any, limit_s: float = 5) -> dict[Any, CommittedOffset]:
+    def make(config: dict[str, Any]) -> Any:
+        assert config == {"client.id": "me", "group.id": "shop"}
+        return member
+
+    try:
+        return committed_by({"client.id": "me", "group.id": "me"}, "shop", PLACES, limit_s, make_consumer=make)
+    finally:
+        assert member.is_closed
+
+
+def test_a_partition_without_an_offset_is_left_out() -> None:
+    assert committed(Member([7, -1001])) == {PLACES[0]: CommittedOffset(7, "text")}
+
+
+@pytest.mark.parametrize("obstacle", [[7, HIDDEN], MOVED], ids=["hidden", "moved"])
+def test_what_passes_is_waited_for(obstacle: KafkaException | list[int | KafkaError]) -> None:
+    assert committed(Member(obstacle, [7, 8]))[PLACES[1]].offset == 8
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [([7, HIDDEN], KafkaError.UNSTABLE_OFFSET_COMMIT), (REFUSED, KafkaError.GROUP_AUTHORIZATION_FAILED)],
+)
+def test_an_offset_that_is_not_told_is_never_left_out(
+    answer: KafkaException | list[int | KafkaError], code: int
+) -> None:
+    with pytest.raises(KafkaException) as raised:
+        committed(Member(answer), limit_s=0)
+    assert raised.value.args[0].code() == code
