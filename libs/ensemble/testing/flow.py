@@ -25,10 +25,11 @@ from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message, State
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.service.catalogue import Topic
+from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.timers import DueTimer
 from ensemble.system_messages.operations import Operation, Scope
-from ensemble.testing.operations import OperatorDouble, control_outputs
+from ensemble.testing.operations import OperatorDouble, check_scope, control_outputs
 from ensemble.testing.process import MemoryProcess, text_of
 from ensemble.testing.reading import MessageReader, ServiceView
 from ensemble.testing.schedules import FlowError, Interleavings, InTurn, Schedule, Seeded
@@ -68,27 +69,31 @@ class FlowTestDriver:
         seed: int | None = None,
         interleavings: Interleavings | None = None,
         limits: Mapping[str, Limits] | None = None,
+        clocks: Mapping[str, Clock] | None = None,
         call_wait_s: float | None = None,
         interceptors: Mapping[str, Sequence[Interceptor]] | None = None,
     ) -> None:
-        """Start the services with empty topics; `limits` and `interceptors`, which surround its own, are by service.
+        """Start the services with empty topics.
 
+        `limits`, `clocks` and `interceptors`, which surround its own, are by service.
+
+        A service without a clock of its own goes by `clock`, as outsiders and operators do. The others are not turned:
+        a clock that is wrong reads this one and adds its error.
         Without `seed` or `interleavings` services take turns as given, and each takes all that there is for it.
         `call_wait_s`: how long a batch waits for async handlers before it leaves them in flight; None: for ever.
-        Raises ConfigurationError for two services of one name.
+        Raises ConfigurationError for two services of one name, and for settings of one that is not here.
         """
-        services = tuple(services)
-        _check_names(services)
+        services, limits, clocks, interceptors = tuple(services), limits or {}, clocks or {}, interceptors or {}
+        _check_names(services, [*limits, *clocks, *interceptors])
         self.clock = clock or ManualClock()
         self.topics = MemoryTopics(services)
         self.log = self.topics.log
         """Everything that was committed, on any topic, in order."""
-        limits, interceptors = limits or {}, interceptors or {}
         self._processes = {
             each.name: MemoryProcess(
                 each,
                 self.topics,
-                self.clock,
+                clocks.get(each.name, self.clock),
                 limits=limits.get(each.name),
                 call_wait_s=call_wait_s,
                 interceptors=interceptors.get(each.name, ()),
@@ -134,7 +139,8 @@ class FlowTestDriver:
         self.topics.lagging.add(topic)
 
     def release(self, topic: str) -> None:
-        """End a `hold`."""
+        """End a `hold`. Raises ConfigurationError if no service under test lists the topic."""
+        self.topics.count_partitions(topic)
         self.topics.lagging.discard(topic)
 
     # -- services -------------------------------------------------------------------------------------------------
@@ -169,7 +175,11 @@ class FlowTestDriver:
             self.topics.append(output)
 
     def pause(self, service: str, scope: Scope, name: str, reason: str = "paused by a test") -> None:
-        """Tell a service of a pause, of a service, a saga's step or a command type."""
+        """Tell a service of a pause, of a service, a saga's step or a command type.
+
+        Raises ConfigurationError for a name that neither a catalogue nor a saga of the flow has.
+        """
+        check_scope((process.service for process in self._processes.values()), scope, name)
         self.operate(service, self._operator.pause(scope, name, reason))
 
     def resume(self, service: str, scope: Scope, name: str) -> None:
@@ -194,7 +204,7 @@ class FlowTestDriver:
         busy = [process for process in self._processes.values() if process.is_busy]
         if not busy:
             return None
-        process, records = self._schedule.choose(busy)
+        process, records = self._schedule.choose(busy, self._digest)
         process.run_batch(records)
         return process.service.name
 
@@ -283,6 +293,11 @@ class FlowTestDriver:
     def _reader(self) -> MessageReader:
         return MessageReader(*{id(p.service.catalogue): p.service.catalogue for p in self._processes.values()}.values())
 
+    def _digest(self) -> int:
+        """Return a number that is equal for situations from which the same can follow, within one Python process."""
+        processes = tuple(process.digest() for process in self._processes.values())
+        return hash((self.topics.digest(), frozenset(self.topics.lagging), self.clock.now(), processes))
+
     def _process(self, name: str) -> MemoryProcess:
         if name not in self._processes:
             raise FlowError(f"no service {name!r} in this flow; it has {', '.join(self._processes)}")
@@ -313,8 +328,9 @@ class FlowTestDriver:
         return self.service(names[0])
 
     def _next_due(self) -> int | None:
-        dues = [process.next_due() for process in self._processes.values() if process.is_up]
-        return min((due for due in dues if due is not None), default=None)
+        dues = {process: process.next_due() for process in self._processes.values() if process.is_up}
+        waits = [due - process.clock.now() for process, due in dues.items() if due is not None]
+        return self.clock.now() + min(waits) if waits else None
 
     def _turn_to(self, time: int) -> None:
         self.clock.advance(max(0, time - self.clock.now()) / 1000)
@@ -333,12 +349,14 @@ class FlowTestDriver:
         return "".join(f"; {note}" for note in notes if note)
 
 
-def _check_names(services: Sequence[Service]) -> None:
+def _check_names(services: Sequence[Service], further: Iterable[str]) -> None:
     names = [service.name for service in services]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ConfigurationError(f"two services are called {', '.join(sorted(twice))}; a flow has one process of each")
     if not names:
         raise ConfigurationError("a flow needs a service: FlowTestDriver([order_service(), ...])")
+    if unknown := sorted(set(further) - set(names)):
+        raise ConfigurationError(f"no service {', '.join(unknown)} in this flow, which has {', '.join(names)}")
 
 
 def _header(record: StoredRecord, name: str) -> str:

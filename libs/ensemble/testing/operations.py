@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
+from ensemble.errors import ConfigurationError
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Message
+from ensemble.messages.message import Command, Message
 from ensemble.messages.records import ConsumedRecord
+from ensemble.saga import Saga
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
@@ -40,6 +42,34 @@ class OperatorDouble:
 
     def _request(self, reason: str) -> dict[str, Any]:
         return {"operation_id": self._next_id(), "requested_by": "test", "reason": reason, "at": self._clock.now()}
+
+
+def check_scope(services: Iterable[Service], scope: Scope, name: str) -> None:
+    """Raise ConfigurationError unless a catalogue or a saga of the services has what is to be paused."""
+    services = tuple(services)
+    names = sorted(set(_NAMES[scope](services)))
+    if name not in names:
+        raise ConfigurationError(f"no {scope} {name!r} in what is under test; it has {', '.join(names) or 'none'}")
+
+
+def _service_names(services: Sequence[Service]) -> Iterator[str]:
+    for service in services:
+        yield service.name
+        yield from (topic.owner for topic in service.catalogue.topics)
+
+
+def _step_names(services: Sequence[Service]) -> Iterator[str]:
+    for description in (description for service in services for description in service.descriptions):
+        if isinstance(description.saga, Saga):
+            yield from (step.name for step in description.saga.steps)
+
+
+def _command_names(services: Sequence[Service]) -> Iterator[str]:
+    for service in services:
+        yield from (kind.__name__ for kind in service.catalogue.message_types() if issubclass(kind, Command))
+
+
+_NAMES: Final = {"service": _service_names, "step": _step_names, "command": _command_names}
 
 
 def control_outputs(service: Service, operation: Operation) -> list[Output]:

@@ -52,7 +52,7 @@ class MemoryProcess:
         self.service, self.topics = service, topics
         self.plan = compile_service(service, clock, limits, interceptors=interceptors)
         self.loop = asyncio.new_event_loop()
-        self._clock, self._polled = clock, tuple(self.plan.inputs) if polls else ()
+        self.clock, self._polled = clock, tuple(self.plan.inputs) if polls else ()
         self._cycle = BatchCycle(
             clock, self.loop.run_until_complete, due_until=self._open_until, call_wait_s=call_wait_s
         )
@@ -80,11 +80,23 @@ class MemoryProcess:
     def die_at(self, point: str, nth: int = 1) -> None:
         """Have the process die when it reaches `point` for the `nth` time from now on; it restarts at once.
 
-        Raises ConfigurationError for a point that is none of CRASH_POINTS.
+        Raises ConfigurationError for a point that is none of CRASH_POINTS, and for an `nth` below 1.
         """
         if point not in CRASH_POINTS:
             raise ConfigurationError(f"no point {point!r} to crash at; points are {', '.join(CRASH_POINTS)}")
+        if nth < 1:
+            raise ConfigurationError(
+                f"{self.service.name} cannot die the {nth}th time that it reaches {point}: 1 or more"
+            )
         self._dies_at, self._passes = point, nth
+
+    def digest(self) -> int:
+        """Return a number that is equal for processes that will do the same with the same topics.
+
+        It is about the time, whether the process is up, where it has died, and where it will.
+        """
+        dies = (self._dies_at, self._passes) if self._dies_at else ()
+        return hash((self.is_up, self.clock.now(), tuple(self.deaths), dies))
 
     def _committed(self, partition: int) -> dict[str, int]:
         offsets = self.topics.offsets.get(self.service.name, {})
@@ -134,7 +146,7 @@ class MemoryProcess:
     def is_due(self) -> bool:
         """Whether a timer or a retry can run now, or an async call is back."""
         due = self.next_due()
-        return (due is not None and due <= self._clock.now()) or any(t.calls.has_finished for t in self.tasks.values())
+        return (due is not None and due <= self.clock.now()) or any(t.calls.has_finished for t in self.tasks.values())
 
     @property
     def is_busy(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
 
+from ensemble.errors import ConfigurationError
 from ensemble.messages.codec import Decoder, decoders_for
 from ensemble.messages.message import Event, Message, State
 from ensemble.messages.records import StoredRecord
@@ -31,7 +32,12 @@ class MessageReader:
         return {p: read for kind in self._kinds for p, read in decoders_for(kind).items()}
 
     def find(self, records: Iterable[StoredRecord], *kinds: type[Message]) -> Iterator[tuple[StoredRecord, Message]]:
-        """Yield the records that hold a message, with it; of these types alone if any is given."""
+        """Yield the records that hold a message, with it; of these types alone if any is given.
+
+        Raises ConfigurationError for a type that no catalogue has.
+        """
+        if unknown := [kind.__name__ for kind in kinds if kind not in self._kinds]:
+            raise ConfigurationError(f"{', '.join(unknown)}: in no catalogue of the services under test")
         decoders = {p: read for kind in kinds for p, read in decoders_for(kind).items()} or self._decoders
         for record in records:
             value = record.raw_value

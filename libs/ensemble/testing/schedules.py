@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from ensemble.errors import EnsembleError
@@ -22,8 +22,11 @@ class FlowError(EnsembleError):
 class Schedule(Protocol):
     """Decides which batch comes next. A topic's partition is always read in order."""
 
-    def choose(self, busy: Sequence[MemoryProcess]) -> Turn:
-        """Return the next batch. `busy` has one process at least."""
+    def choose(self, busy: Sequence[MemoryProcess], digest: Callable[[], int]) -> Turn:
+        """Return the next batch. `busy` has one process at least; `digest` tells one situation of the flow by a number.
+
+        Equal situations have equal futures, as far as the schedule decides them.
+        """
 
 
 class InTurn:
@@ -32,7 +35,7 @@ class InTurn:
     def __init__(self) -> None:
         self._order: dict[int, int] = {}
 
-    def choose(self, busy: Sequence[MemoryProcess]) -> Turn:
+    def choose(self, busy: Sequence[MemoryProcess], digest: Callable[[], int]) -> Turn:  # noqa: ARG002  of the protocol
         """Return the whole batch of the process that has waited longest."""
         process = min(busy, key=lambda one: self._order.get(id(one), -1))
         self._order[id(process)] = max(self._order.values(), default=0) + 1
@@ -45,7 +48,7 @@ class Seeded:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
-    def choose(self, busy: Sequence[MemoryProcess]) -> Turn:
+    def choose(self, busy: Sequence[MemoryProcess], digest: Callable[[], int]) -> Turn:  # noqa: ARG002  of the protocol
         """Return a batch of a process by chance, its partitions mixed by chance."""
         process, size = self._random.choice(busy), self._random.choice(_SIZES)
         queues = [list(process.topics.read(place, process.position(place), size))[::-1] for place in process.readable()]
@@ -68,8 +71,9 @@ class Interleavings:
             assert ...
         assert orders.are_complete
 
-    What leads to the same records in all topics is the same: it is followed once. The scenario has to be
-    deterministic, and what an adapter answers to one key must not depend on other keys.
+    What leads to the same records in all topics, at the same time, with the same crashes ahead, is the same: it is
+    followed once. The scenario has to be deterministic, and what an adapter answers to one key must not depend on
+    other keys.
     """
 
     def __init__(self, limit: int = 10_000, only: Sequence[int] | None = None) -> None:
@@ -98,13 +102,13 @@ class Interleavings:
         """What was chosen so far in this order: `Interleavings(only=choices)` repeats it."""
         return tuple(choice for choice, _ in self._path[: self._depth])
 
-    def choose(self, busy: Sequence[MemoryProcess]) -> Turn:
+    def choose(self, busy: Sequence[MemoryProcess], digest: Callable[[], int]) -> Turn:
         """Return the next batch of this order: one record, or none where timers, retries or calls are due."""
         turns: list[Turn] = []
         for process in busy:
             turns += [(process, [next(_next_of(process, place))]) for place in process.readable()]
             turns += [(process, [])] if process.is_due else []
-        return turns[self._choose_of(len(turns), busy[0].topics.digest())]
+        return turns[self._choose_of(len(turns), digest())]
 
     def _choose_of(self, width: int, digest: int) -> int:
         if self._depth == len(self._path):

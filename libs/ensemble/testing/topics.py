@@ -92,7 +92,8 @@ class MemoryTopics:
         return len(self._entries.get(place, ()))
 
     def records(self, topic: str) -> list[StoredRecord]:
-        """Return the records of a topic, in the order of the commits."""
+        """Return the records of a topic, in the order of the commits. Raises like `count_partitions`."""
+        self.count_partitions(topic)
         return list(self._by_topic.get(topic, ()))
 
     def commit_offsets(self, group: str, offsets: Mapping[Place, int]) -> None:

@@ -19,6 +19,7 @@ from contracts import (
     ShipmentScheduled,
 )
 from contracts.state import Payment
+from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError, UnreadableState
 from ensemble.messages.records import StoredRecord
 from ensemble.settings import CRASH_POINTS
@@ -27,6 +28,7 @@ from services.inventory.domain import Warehouse
 from services.order.service import order_service
 from tests.support.order_flow import OrderFlow
 from tests.support.order_messages import order_placed, place_order
+from tests.support.scripted_service.messages import Script
 
 SERVICES = ("order", "payment", "inventory", "shipping", "orchestrator")
 
@@ -291,6 +293,15 @@ def test_bytes_that_nobody_can_read_become_a_dead_letter(flow: OrderFlow) -> Non
         (lambda flow: flow.state(StoredRecord, "o-1"), "StoredRecord is kept by no service of this flow"),
         (lambda flow: flow.hold("lunch"), "no topic 'lunch' here"),
         (lambda flow: flow.write("lunch", b"k", b"v"), "no topic 'lunch' here"),
+        (lambda flow: flow.release("lunch"), "no topic 'lunch' here"),
+        (lambda flow: flow.records("lunch"), "no topic 'lunch' here"),
+        (lambda flow: flow.messages(Script), "Script: in no catalogue of the services under test"),
+        (lambda flow: flow.pause("payment", "step", "lunch"), "no step 'lunch' in what is under test; it has payment"),
+        (lambda flow: flow.pause("payment", "command", "Lunch"), "no command 'Lunch' in what is under test"),
+        (lambda flow: flow.pause("payment", "service", "lunch"), "no service 'lunch' in what is under test"),
+        (lambda flow: flow.crash("order", at="in-batch", nth=0), "order cannot die the 0th time that it reaches in-ba"),
+        (lambda flow: FlowTestDriver([order_service()], limits={"ordr": Limits()}), "no service ordr in this flow"),
+        (lambda flow: FlowTestDriver([order_service()], clocks={"ordr": flow.clock}), "no service ordr in this flow"),
         (lambda flow: FlowTestDriver([order_service(), order_service()]), "two services are called order"),
         (lambda flow: FlowTestDriver([]), "a flow needs a service"),
     ],

@@ -44,6 +44,21 @@ def test_follows_what_leads_to_the_same_records_once() -> None:
     assert (orders.are_complete, orders.count) == (True, 5)
 
 
+def test_meets_every_order_though_a_crash_is_ahead() -> None:
+    """The first batch dies and leaves no record: the topics are as before, but what follows is not."""
+
+    def meet(orders: Interleavings) -> tuple[str, ...]:
+        flow = FlowTestDriver([order_service()], interleavings=orders)
+        flow.publish(place_order(order_id="a"), place_order(order_id="c"))
+        flow.crash("order", at="after-poll")
+        flow.run()
+        return tuple(message.order_id for message in flow.messages(OrderPlaced))
+
+    orders = Interleavings()
+    met = {meet(orders) for _ in orders}
+    assert (orders.are_complete, met) == (True, {("a", "c"), ("c", "a")})
+
+
 def test_stops_at_its_limit_and_says_that_orders_are_left() -> None:
     orders = Interleavings(limit=1)
     assert len([race(orders) for _ in orders]) == 1
