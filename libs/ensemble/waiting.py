@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, TypeVar, cast
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 OnWait = Callable[[str], None]
@@ -62,6 +64,28 @@ def start(call: Callable[[], T]) -> Future[T]:
     answer: Future[T] = Future()
     threading.Thread(target=_make, args=(call, answer), name="waiting", daemon=True).start()
     return answer
+
+
+def map_at_once(call: Callable[[A], T], items: Iterable[A], at_once: int) -> list[T]:
+    """Return what the call returns for each item, in their order; `at_once` of them are made at the same time.
+
+    Their threads do not keep the process from ending, so an interrupt is heard while none of them moves. Raises what
+    the call raises for the first item for which it fails; the other calls are made all the same.
+    """
+    answers = [(item, Future[T]()) for item in items]
+    left, lock = iter(answers), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                item, answer = next(left, (None, None))
+            if answer is None:
+                return
+            _make(partial(call, cast("A", item)), answer)
+
+    for _ in range(min(at_once, len(answers))):
+        threading.Thread(target=work, name="at-once", daemon=True).start()
+    return [answer.result() for _, answer in answers]
 
 
 def _make(call: Callable[[], T], answer: Future[T]) -> None:

@@ -85,6 +85,19 @@ def test_the_job_ends_at_once_where_it_is_refused(
     assert "waiting" not in result.err, "nothing comes of it"
 
 
+def test_the_job_hears_ctrl_c_though_the_registry_is_silent(tmp_path: Path) -> None:
+    """The first ids are still to come; nothing waits for the threads that ask for them."""
+    with HttpRegistry(lambda: time.sleep(SLOW_S)) as registry:
+        job = ServiceProcess([sys.executable, "-m", "cli", "schemas", "register"], tmp_path / "job.log", "")
+        job.environment["SCHEMA_REGISTRY_URL"] = registry.url
+        with job:
+            job.until_logged("waiting for schema registry", 60)
+            began_at = time.monotonic()
+            job.send_signal(signal.SIGINT)
+            assert job.wait(30) == 130, job.log
+            assert time.monotonic() - began_at < 3, "two seconds, and some for a busy machine"
+
+
 @contextmanager
 def starting_service(url: str, log: Path) -> Iterator[ServiceProcess]:
     """Start the order service before this registry; whatever it then does, it is gone at the end."""

@@ -68,7 +68,7 @@ def main(
 ) -> None:
     """Exit code 1 when a mistake survives, or when a test fails without one."""
     if by_chance:
-        raise typer.Exit(_plant_by_chance(draw_mistakes(by_chance, seed, count)))
+        raise typer.Exit(_plant_by_chance(_drawn(by_chance, seed, count)))
     selected = sampled([each for each in mutants() if not names or any(name in each.name for name in names)], sample)
     with tempfile.TemporaryDirectory(prefix="ensemble-mutants-") as name, _kafka(selected, Path(name)) as environment:
         tree = copied_tree(Path(name) / "tree")
@@ -84,6 +84,13 @@ def sampled(candidates: Sequence[Mutant], size: int, day: str = "") -> list[Muta
         return list(candidates)
     chosen = random.Random(day or datetime.now(UTC).date().isoformat()).sample(candidates, size)
     return sorted(chosen, key=lambda mutant: mutant.name)
+
+
+def _drawn(folders: list[str], seed: int, count: int) -> dict[str, list[RandomMistake]]:
+    try:
+        return draw_mistakes(folders, seed, count)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--random") from None
 
 
 def _plant_by_chance(drawn: dict[str, list[RandomMistake]]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,12 +82,21 @@ def place_of(code: CodeType) -> FunctionPlace:
 
 
 def draw_mistakes(folders: Sequence[str], seed: int, count: int) -> dict[str, list[RandomMistake]]:
-    """Draw `count` mistakes for each folder (or file, or pattern of files): first a kind by chance, then a place."""
+    """Draw `count` mistakes for each folder (or file, or pattern of files): first a kind by chance, then a place.
+
+    Raises ValueError for a folder without Python files in the checkout.
+    """
     return {folder: _draw(_files(folder), random.Random(f"{folder} {seed}"), count) for folder in folders}
 
 
 def _files(folder: str) -> list[Path]:
-    return sorted(CHECKOUT.glob(folder if folder.endswith(".py") else f"{folder}/**/*.py"))
+    place = Path(os.path.normpath(CHECKOUT / folder))
+    pattern = place if place.suffix == ".py" else place / "**" / "*.py"
+    inside = place.is_relative_to(CHECKOUT)
+    files = sorted(CHECKOUT.glob(str(pattern.relative_to(CHECKOUT)))) if inside else []
+    if not files:
+        raise ValueError(f"{folder}: no Python files there; give a folder, file or pattern below {CHECKOUT}")
+    return files
 
 
 def _draw(files: Sequence[Path], rng: random.Random, count: int) -> list[RandomMistake]:

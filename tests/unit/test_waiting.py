@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ensemble.waiting import Reminder, wait_for
+from ensemble.waiting import Reminder, map_at_once, wait_for
 from tests.support.steady_clock import SteadyClock
 
 
@@ -63,3 +63,29 @@ def test_a_call_that_takes_long_is_reported_while_it_lasts() -> None:
 
     assert wait_for(lambda: reported.wait(30), 60, lambda: "Kafka is silent", report)
     assert reports == ["Kafka is silent"]
+
+
+def test_calls_at_once_are_answered_in_order() -> None:
+    assert map_at_once(lambda number: -number, range(20), 3) == [-number for number in range(20)]
+    assert map_at_once(lambda number: -number, [], 3) == []
+
+
+def test_calls_at_once_run_side_by_side() -> None:
+    everybody = threading.Barrier(3)
+    assert len(map_at_once(lambda _: everybody.wait(60), range(3), 3)) == 3
+
+
+def test_a_call_that_fails_lets_the_others_be_made() -> None:
+    made: list[int] = []
+
+    def make(number: int) -> None:
+        made.append(number)
+        if number == 0:
+            raise ValueError("the first one")
+
+    with pytest.raises(ValueError, match="the first one"):
+        map_at_once(make, range(3), 1)
+    for thread in threading.enumerate():
+        if thread.name == "at-once":
+            thread.join(60)
+    assert made == [0, 1, 2]

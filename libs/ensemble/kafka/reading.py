@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from ensemble.kafka.errors import PASSING, ClusterError
-from ensemble.kafka.records import ReceivedRecord, TopicPlace, place_of
+from ensemble.kafka.records import ReceivedRecord, TopicPlace, topic_place_of
 
 Select = Callable[[Message], bool]
 """Says of a record as the client has it whether it is meant: what is not is never copied."""
@@ -67,7 +67,7 @@ class Reader:
         """Return the selected records like `poll`, and move the positions behind all that have come."""
         records = self.poll(wait_s)
         for record in records:
-            place = place_of(record)
+            place = topic_place_of(record)
             self.positions[place] = max(self.positions[place], (record.offset() or 0) + 1)
         return [ReceivedRecord.of(record) for record in records if select is None or select(record)]
 

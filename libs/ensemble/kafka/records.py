@@ -67,7 +67,7 @@ def describe_place(topic: str | None, partition: int | None, offset: int | None)
     return f"{topic}[{partition}] offset {offset}"
 
 
-def place_of(record: ConsumedRecord) -> TopicPlace:
+def topic_place_of(record: ConsumedRecord) -> TopicPlace:
     """Return the topic and partition of a consumed record."""
     return record.topic() or "", record.partition() or 0
 

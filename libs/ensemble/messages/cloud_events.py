@@ -12,7 +12,7 @@ from ensemble.clock import rfc3339
 from ensemble.messages.message import Message, schema_name
 from ensemble.messages.records import MAX_ID_BYTES, Headers, header_size
 
-_TRACEPARENT: Final = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _RESERVED: Final = re.compile(r"ce_.*|content-type|traceparent", re.IGNORECASE)
 
 
@@ -53,7 +53,8 @@ class Envelope:
                 raise ValueError(f"{name} takes {len(text.encode())} bytes; 1 to {MAX_ID_BYTES} are allowed")
         if not _TRACEPARENT.fullmatch(self.traceparent):
             raise ValueError(
-                f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"
+                f"traceparent {self.traceparent!r} is not 00-<32 hex digits>-<16 hex digits>-<2 hex digits>, "
+                "neither of the first two all zeros"
             )
         for name, value in self.headers.items():
             require_free_header(name, value)

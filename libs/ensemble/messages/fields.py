@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
-__all__ = ["EpochMillis", "Int32", "Int64", "Millis", "Seconds"]
+__all__ = ["MAX_INT32", "MAX_INT64", "EpochMillis", "Int32", "Int64", "Millis", "Seconds"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,10 @@ class EpochMillis:
     """Mark of an integer field that is a time, `timestamp-millis` in Avro."""
 
 
-Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
+MAX_INT32: Final = 2**31 - 1
+MAX_INT64: Final = 2**63 - 1
+Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=MAX_INT32)]
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=MAX_INT64)]
 Millis = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999), EpochMillis()]
 """A time in epoch milliseconds, up to the year 9999: beyond it, readers that make a datetime of it fail."""
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]

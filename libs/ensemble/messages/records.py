@@ -20,7 +20,8 @@ _HEADER_BYTES: Final = 16
 """What a header takes beside its name and value."""
 MAX_ID_BYTES: Final = 128
 """The longest id that is handed on as it is; of a longer one its hash."""
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C: version ff, and ids of zeros alone, are no trace."""
 
 
 class ConsumedRecord(Protocol):

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, Self
 
 from ensemble.clock import rfc3339
+from ensemble.messages.fields import MAX_INT32, MAX_INT64
 from ensemble.messages.records import (
     MAX_KEY_BYTES,
     ConsumedRecord,
@@ -23,7 +24,7 @@ from ensemble.messages.records import (
     place_of,
     why_oversized,
 )
-from ensemble.system_messages.operations import DiscardRecord, RedriveRecord
+from ensemble.system_messages.operations import MAX_NAME, DiscardRecord, RedriveRecord
 from ensemble.system_messages.state import RecordHeader
 
 Header = tuple[str, bytes | None]
@@ -53,7 +54,7 @@ VALUE_SHA256: Final = "ensemble.value-sha256"
 HEADERS_DROPPED: Final = "ensemble.headers-dropped"
 """How many of the record's headers the excerpt has not."""
 
-_INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
+_INTEGER: Final = re.compile(r"[0-9]{1,19}")
 _REPORT: Final = frozenset(
     {EXCEPTION, MESSAGE, STACKTRACE, TOPIC, PARTITION, OFFSET, SERVICE, HANDLER, STAGE, ATTEMPTS}
     | {POLICY, DISPOSITION, PARKING_KEY, FAILED_AT, VALUE_LENGTH, VALUE_SHA256, HEADERS_DROPPED}
@@ -115,7 +116,8 @@ class FailureReport:
 class DeadLetter:
     """A dead letter as it was read: the record behind it, its failure, and where the dead letter lies.
 
-    A header that is missing reads as an empty text: others than this runtime may write to the topic.
+    A header that is missing, or says what cannot be, reads as an empty text: others than this runtime may write to the
+    topic.
     """
 
     place: RecordPlace
@@ -148,12 +150,14 @@ class DeadLetter:
     @property
     def origin(self) -> RecordPlace:
         """Where the record was consumed from. A record without that lies where its dead letter lies."""
-        return self.text(TOPIC), _number(self.text(PARTITION), self.place[1]), _number(self.text(OFFSET), -1)
+        topic = self.text(TOPIC)
+        partition = _number(self.text(PARTITION), self.place[1], MAX_INT32)
+        return topic if len(topic) <= MAX_NAME else "", partition, _number(self.text(OFFSET), -1, MAX_INT64)
 
     @property
     def parking_key(self) -> bytes:
         """The key that the record is, or was, parked under."""
-        return self._last.get(PARKING_KEY) or self.key or b""
+        return (self._last.get(PARKING_KEY) or self.key or b"")[:MAX_KEY_BYTES]
 
     @property
     def parking_name(self) -> str:
@@ -178,7 +182,7 @@ class DeadLetter:
 
     @property
     def attempts(self) -> int | None:
-        number = _number(self.text(ATTEMPTS), -1)
+        number = _number(self.text(ATTEMPTS), -1, MAX_INT32)
         return number if number >= 0 else None
 
     @property
@@ -289,5 +293,7 @@ def text_of(error: BaseException) -> str:
         return f"{type(error).__name__} without a readable text"
 
 
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if _INTEGER.fullmatch(text) else otherwise
+def _number(text: str, otherwise: int, most: int) -> int:
+    """Return the number that a header says, unless it says none that fits: others may write to the topic."""
+    number = int(text) if _INTEGER.fullmatch(text) else otherwise
+    return number if 0 <= number <= most else otherwise

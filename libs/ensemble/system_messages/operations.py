@@ -14,7 +14,8 @@ from ensemble.messages.fields import Int32, Int64, Millis
 from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.system_messages.state import SCHEMAS, RecordHeader
 
-Name = Annotated[str, Field(max_length=300)]
+MAX_NAME: Final = 300
+Name = Annotated[str, Field(max_length=MAX_NAME)]
 Scope = Literal["service", "step", "command"]
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ensemble.errors import ConfigurationError, EnsembleError
+from ensemble.free_ports import HOST, free_ports
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -31,7 +30,6 @@ STARTED: Final = b"Kafka Server started"
 _START_LIMIT_S: Final = 300.0
 _STEP_S: Final = 0.2
 _PORT: Final = 9092
-_LOOPBACK: Final = "127.0.0.1"
 
 
 class ContainerError(EnsembleError):
@@ -214,15 +212,9 @@ def _run(container: DockerContainer) -> None:
 
 def _published(container: DockerContainer) -> str:
     """Bind a port of the engine's host now, since it is advertised; of loopback alone if the engine is local."""
-    host, port = container.get_docker_client().host(), _free_port()
+    host, [port] = container.get_docker_client().host(), free_ports(1)
     if host != "localhost":
         container.with_bind_ports(_PORT, port)
         return f"{host}:{port}"
-    container.ports[str(_PORT)] = (_LOOPBACK, port)  # type: ignore[assignment]  # the engine's client takes a pair
-    return f"{_LOOPBACK}:{port}"
-
-
-def _free_port() -> int:
-    with closing(socket.create_server((_LOOPBACK, 0))) as free:
-        port: int = free.getsockname()[1]
-        return port
+    container.ports[str(_PORT)] = (HOST, port)  # type: ignore[assignment]  # the engine's client takes a pair
+    return f"{HOST}:{port}"

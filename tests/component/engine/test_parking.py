@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -173,14 +173,15 @@ def test_chance_varies_the_delays_of_records_and_is_the_same_when_one_is_judged_
     """As after an abort: else a record could become due earlier than another process has said."""
     world.errors["a1"] = NOT_NOW
 
-    def due_at(message_id: str) -> int | None:
+    def due_at(message_id: str, source: str = "/east", key: str = "a") -> int | None:
         driver = ServiceTestDriver(controlled_service(world), limits=limits(RetryPolicy(initial_s=10, jitter=1)))
-        driver.receive(quick("a", "a1"), message_id=message_id)
-        parked = driver.parked("a")
+        record = driver.record_of(quick(key, "a1"), message_id)
+        driver.receive_records([replace(record, raw_headers=[*record.raw_headers, ("ce_source", source.encode())])])
+        parked = driver.parked(key)
         return parked.due_at if parked else None
 
     assert due_at("one") == due_at("one")
-    assert due_at("one") != due_at("other")
+    assert len({due_at("one"), due_at("other"), due_at("one", "/west"), due_at("one", key="b")}) == 4
 
 
 def test_delays_grow_up_to_the_cap(world: Controls) -> None:

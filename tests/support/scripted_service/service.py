@@ -1,5 +1,6 @@
 """The scripted service and catalogue, under a name of its own for each test."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -58,8 +59,16 @@ def catalogue_of(name: str) -> Catalogue:
 
 
 def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor] = ()) -> Service:
-    """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other."""
+    """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other.
+
+    With a file `<name>.hangs` there the service never comes to the end of its stop.
+    """
     catalogue = catalogue_of(name)
+
+    async def hang_if_told() -> None:
+        if (flags / f"{name}.hangs").exists():
+            await asyncio.Event().wait()
+
     return Service(
         name,
         catalogue,
@@ -70,4 +79,5 @@ def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor]
             event_log(catalogue.topic(f"{name}.diary")),
         ],
         interceptors=interceptors,
+        on_stop=hang_if_told,
     )

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def reasons_of(kafka: KafkaSettings, expected: str) -> list[str]:
     with pytest.raises(ConfigurationError, match=expected):
         connect(kafka, LIMIT_S, quiet=True, on_wait=reasons.append)
     return reasons
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, 3601.0, inf, nan])
+def test_a_time_that_nobody_can_wait_is_refused(timeout_s: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"timeout_s is .*; give seconds, above 0 and at most 3600"):
+        connect(KafkaSettings(bootstrap_servers="127.0.0.1:1"), timeout_s, quiet=True)
 
 
 def test_a_broker_that_refuses_connections_is_waited_for() -> None:

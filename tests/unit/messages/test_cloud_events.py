@@ -42,6 +42,8 @@ def test_an_outsider_may_go_on_with_a_story_and_a_trace() -> None:
         ({"message_id": "ü" * 65}, "message_id takes 130 bytes"),
         ({"correlation_id": "x" * 129}, "correlation_id takes 129 bytes"),
         ({"traceparent": "00-abc"}, "traceparent '00-abc'"),
+        ({"traceparent": f"00-{'0' * 32}-{'1' * 16}-01"}, "all zeros"),
+        ({"traceparent": f"00-{'1' * 32}-{'0' * 16}-01"}, "all zeros"),
         ({"headers": {"ce_time": b"", "Content-Type": b""}}, "headers: ce_time cannot be set"),
     ],
 )

@@ -70,3 +70,9 @@ def test_the_same_seed_draws_the_same_mistakes_and_another_seed_others() -> None
     )
     assert first == again != other
     assert len(first) == 5
+
+
+@pytest.mark.parametrize("folder", ["/etc", "..", "libs/../..", "libs/lunch", "schemas"])
+def test_a_folder_without_python_files_of_the_checkout_is_refused(folder: str) -> None:
+    with pytest.raises(ValueError, match="no Python files there; give a folder, file or pattern below"):
+        draw_mistakes([folder], 1, 5)

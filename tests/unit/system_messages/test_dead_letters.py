@@ -4,18 +4,23 @@ from typing import Any
 
 import pytest
 
-from ensemble.messages.records import MAX_INPUT_BYTES, Headers, StoredRecord
+from ensemble.messages.records import MAX_INPUT_BYTES, Headers, RecordPlace, StoredRecord
 from ensemble.system_messages.dead_letters import (
     ATTEMPTS,
     FAILED_AT,
     HEADERS_DROPPED,
+    OFFSET,
+    PARKING_KEY,
+    PARTITION,
     REDRIVEN_FROM,
     TEXT_LIMIT,
+    TOPIC,
     VALUE_LENGTH,
     DeadLetter,
     FailureReport,
     OperatorRequest,
     dead_letter_of,
+    discard,
     generation_of,
     redrive,
     text_of,
@@ -100,6 +105,24 @@ def test_long_texts_are_cut_and_half_characters_escaped() -> None:
 )
 def test_a_number_that_others_wrote_is_a_number_or_nothing(text: str, attempts: int | None) -> None:
     assert letter([(ATTEMPTS, text.encode())]).attempts == attempts
+
+
+@pytest.mark.parametrize(
+    ("topic", "partition", "offset", "origin"),
+    [
+        ("shop.commands", str(2**31), str(2**63), ("shop.commands", 2, -1)),
+        ("shop.commands", "-5", "-5", ("shop.commands", 2, -1)),
+        ("t" * 301, str(2**31 - 1), str(2**63 - 1), ("", 2**31 - 1, 2**63 - 1)),
+    ],
+)
+def test_a_dead_letter_that_others_wrote_can_be_redriven_and_discarded(
+    topic: str, partition: str, offset: str, origin: RecordPlace
+) -> None:
+    place = [(TOPIC, topic.encode()), (PARTITION, partition.encode()), (OFFSET, offset.encode())]
+    forged = letter([*place, (PARKING_KEY, b"\xff" * 100_000)], key=b"k" * 100_000)
+    assert forged.origin == origin
+    assert discard(forged, REQUEST).place == origin
+    assert redrive(forged, REQUEST).place == origin
 
 
 @pytest.mark.parametrize("text", ["yesterday", "0001-01-01T00:00:00", ""])

@@ -18,6 +18,7 @@ from ensemble.engine.failures.attempt_gate import POLICY, outage_of
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers, Failure, OpenCircuit, cause_of, key_text
 from ensemble.engine.failures.dead_letters import REASON_LIMIT, DeadLetters, Exhaustion
 from ensemble.engine.items import Item, Outcome, RecordItem
+from ensemble.engine.routes import source_of
 from ensemble.errors import (
     FatalError,
     MisconfiguredAdapter,
@@ -270,5 +271,7 @@ def _incident_id(service: str, circuit: OpenCircuit) -> str:
 
 def _random_fraction(failed: FailedInput) -> float:
     """Return a fraction by chance, but the same whenever this attempt is judged again after an abort."""
-    raw = blake2b(f"{failed.layer.input_id}/{failed.attempts}".encode(), digest_size=_SEED_BYTES).digest()
+    layer = failed.layer  # the ids that services give are unique, those of others within topic, key and source alone
+    origin = layer.input_id if layer.source.startswith(source_of("")) else f"{layer.topic}/{layer.origin}"
+    raw = blake2b(f"{origin}/{failed.attempts}".encode(), digest_size=_SEED_BYTES).digest()
     return int.from_bytes(raw, "big") / float(1 << 8 * _SEED_BYTES)

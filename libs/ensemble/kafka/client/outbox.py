@@ -14,7 +14,7 @@ from ensemble.clock import until
 from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.records import TopicPlace, place_of
+from ensemble.kafka.records import TopicPlace, topic_place_of
 from ensemble.state.unit_of_work import Output
 
 Promise = Future[tuple[TopicPlace, int]]
@@ -64,7 +64,7 @@ class Outbox:
             if problem is not None:
                 promise.set_exception(failure(problem, topic, self._user))
             else:
-                promise.set_result((place_of(written), written.offset() or 0))
+                promise.set_result((topic_place_of(written), written.offset() or 0))
 
         for _ in until(self.limit_s, _FULL_S):
             with suppress(BufferError):

@@ -14,7 +14,7 @@ from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.client.outbox import failure, hand_over
 from ensemble.kafka.errors import ClusterError
-from ensemble.kafka.records import TopicPlace, place_of
+from ensemble.kafka.records import TopicPlace, topic_place_of
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import OPERATORS_IDS
 
@@ -124,7 +124,7 @@ def _produce(producer: Producer, records: Sequence[Output], user: str) -> list[t
         raise ClusterError(
             f"Kafka did not confirm {unconfirmed} records within {_LIMIT_S:g} s; they may yet be written"
         )
-    return [(place_of(written), written.offset() or 0) for _, written in reports]
+    return [(topic_place_of(written), written.offset() or 0) for _, written in reports]
 
 
 def _wait_for_buffer(producer: Producer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -15,6 +14,7 @@ from ensemble.messages.message import schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.settings import RegistrySettings, load
 from ensemble.topology.registry_subjects import Subject
+from ensemble.waiting import map_at_once
 
 LEVEL: Final = ConfigCompatibilityLevel.FULL_TRANSITIVE
 """Each version reads all others, which the gate between schema files demands as well."""
@@ -46,8 +46,7 @@ def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Re
     subjects = list(subjects)
     _check_released(subjects)
     refused: list[str] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        results = list(pool.map(lambda subject: _register_subject(registry, subject, refused), subjects))
+    results = map_at_once(lambda subject: _register_subject(registry, subject, refused), subjects, _AT_ONCE)
     if refused:
         raise ConfigurationError("the registry refused:\n" + "\n".join(f"  {reason}" for reason in sorted(refused)))
     return [registration for registrations in results for registration in registrations]
@@ -55,8 +54,7 @@ def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Re
 
 def check_registered(registry: Registry, subjects: Iterable[Subject]) -> list[str]:
     """Return a message for each version that the registry lacks, and each subject at another level."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [*chain.from_iterable(pool.map(lambda subject: list(_problems(registry, subject)), subjects))]
+    return [*chain.from_iterable(map_at_once(lambda subject: list(_problems(registry, subject)), subjects, _AT_ONCE))]
 
 
 def _check_released(subjects: list[Subject]) -> None:

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from ensemble.errors import FatalError
 from ensemble.kafka.authorization import REFUSALS
 from ensemble.kafka.reading import poll_batch
-from ensemble.kafka.records import TopicPlace, place_of, readable
+from ensemble.kafka.records import TopicPlace, readable, topic_place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.deadline_gate import DeadlineGate
 from ensemble.kafka.worker.fetch_problems import FetchProblems
@@ -98,7 +98,7 @@ class ConsumerPoller:
         """Have these records read again: they are not handled now."""
         firsts: dict[TopicPlace, int] = {}
         for record in records:
-            firsts.setdefault(place_of(record), record.offset() or 0)
+            firsts.setdefault(topic_place_of(record), record.offset() or 0)
         self._gate.put_back(firsts)
         for (topic, partition), offset in firsts.items():
             self.consumer.seek(TopicPartition(topic, partition, offset))
@@ -153,7 +153,7 @@ class ConsumerPoller:
         for record in polled:
             error = record.error()
             if self.problems.has_any and (error is None or error.code() == KafkaError._PARTITION_EOF):
-                self.problems.clear(place_of(record))
+                self.problems.clear(topic_place_of(record))
             if error is not None:
                 self._note(record, error)
             elif record.partition() in running:
@@ -175,10 +175,10 @@ class ConsumerPoller:
         if error.code() == KafkaError._PARTITION_EOF:
             self._gate.reached(record.topic(), record.partition(), record.offset())
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-            self._assignment.seek_in_range(self.consumer, *place_of(record))
+            self._assignment.seek_in_range(self.consumer, *topic_place_of(record))
         elif error.code() in REFUSALS:
             raise FatalError(self._explain(error))
         elif error.fatal():
             raise FatalError(f"cannot consume {record.topic() or ''}: {error.str()}")
         else:
-            self.problems.note(place_of(record), record.offset(), error)
+            self.problems.note(topic_place_of(record), record.offset(), error)

@@ -23,7 +23,7 @@ from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped, 
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
-from ensemble.kafka.records import TopicPlace, describe_place, place_of
+from ensemble.kafka.records import TopicPlace, describe_place, topic_place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.call_loop import CallLoop
@@ -269,8 +269,8 @@ class Loop:
 
     def _defer(self, records: list[Message], reason: str) -> list[Message]:
         """Put back the first record, whose schema cannot be had, and all of its topic's partition behind it."""
-        first, place = records[0], place_of(records[0])
-        deferred, others = split_by(records, lambda record: place_of(record) == place)
+        first, place = records[0], topic_place_of(records[0])
+        deferred, others = split_by(records, lambda record: topic_place_of(record) == place)
         if reason != self._last_reason:
             log.warning("record.deferred", topic=place[0], partition=place[1], offset=first.offset(), reason=reason)
             self._last_reason = reason
@@ -463,7 +463,7 @@ class Loop:
     def _on_state(self, error: KafkaError | None, record: Message) -> None:
         """Note when the broker has taken a record of a changelog."""
         if error is None:
-            self._broker_clock.note(place_of(record), record.timestamp(), self._sent_after)
+            self._broker_clock.note(topic_place_of(record), record.timestamp(), self._sent_after)
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
         """Note that a fact has reached the ledger: all facts known now lie before the next offset."""

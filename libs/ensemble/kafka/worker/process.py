@@ -43,7 +43,7 @@ from ensemble.kafka.registry.sources import schema_sources
 from ensemble.kafka.worker.broker_clock import BrokerClock
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.slots import take_slot
-from ensemble.kafka.worker.stopping import stop_on_signals
+from ensemble.kafka.worker.stopping import end_when_idle, stop_on_signals
 from ensemble.kafka.worker.watchdog import watch
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.observability.health import Guard, HealthServer
@@ -71,6 +71,9 @@ def run_services(
 
     Returns the exit code; what an operator can put right is a message on stderr, never a traceback.
     """
+    if not services:
+        print("no service to run: run(order_service())", file=sys.stderr)
+        return 2
     statuses = [ProcessStatus(LoopMetrics(service.name)) for service in services]
 
     def stop() -> None:
@@ -90,8 +93,8 @@ def _run_side_by_side(
     run: Callable[[Service, ProcessStatus], int],
     stop: Callable[[], None],
 ) -> int:
-    """Return the highest exit code."""
-    codes: list[int] = []
+    """Return the highest exit code. When one ends, another that hangs on its way out is cut short as after a signal."""
+    has_ended = threading.Event()
 
     def run_one(service: Service, status: ProcessStatus) -> None:
         structlog.contextvars.bind_contextvars(service=service.name)
@@ -99,18 +102,21 @@ def _run_side_by_side(
         try:
             code = run(service, status)
         finally:
-            codes.append(code)
-            status.has_ended = True
+            status.exit_code = code
             stop()
+            has_ended.set()
 
     threads = [
         threading.Thread(target=run_one, args=pair, name=pair[0].name) for pair in zip(services, statuses, strict=True)
     ]
     for thread in threads:
         thread.start()
+    has_ended.wait()
+    watch_the_end = partial(end_when_idle, lambda: min(status.idle_s for status in statuses), lambda: end(statuses))
+    threading.Thread(target=watch_the_end, name="end", daemon=True).start()
     for thread in threads:
         thread.join()
-    return max(codes, default=2)
+    return worst_exit_code(statuses)
 
 
 def _run_service(
@@ -147,8 +153,8 @@ class ProcessStatus:
         self.loop: Loop | None = None
         self.waits_for = "starting"
         self.stopping = threading.Event()
-        self.has_ended = False
-        """One of several services of a process may have ended before the others."""
+        self.exit_code: int | None = None
+        """None while the service runs: one of several services of a process may end before the others."""
 
     @property
     def why_not_ready(self) -> str:
@@ -162,7 +168,7 @@ class ProcessStatus:
     @property
     def idle_s(self) -> float:
         """For how long the process has not moved. A batch in hand is finished however long its handlers take."""
-        if self.loop is None or self.has_ended:
+        if self.loop is None or self.exit_code is not None:
             return inf
         heartbeat = self.loop.heartbeat
         return 0.0 if heartbeat.activity.is_work else heartbeat.silent_s
@@ -184,11 +190,19 @@ class ProcessStatus:
         return self.loop.heartbeat.activity.name if self.loop else self.waits_for
 
 
-def end(statuses: Iterable[ProcessStatus]) -> None:
-    """End the process at once, as stopped. What it has not committed did not happen, and the next one does it."""
-    activities = ", ".join(status.activity or "polling" for status in statuses if not status.has_ended)
+def worst_exit_code(statuses: Iterable[ProcessStatus]) -> int:
+    """Return the highest exit code of the services that have ended. One that runs has been told to stop."""
+    return max(status.exit_code or 0 for status in statuses)
+
+
+def end(statuses: Sequence[ProcessStatus]) -> None:
+    """End the process at once. What it has not committed did not happen, and the next one does it.
+
+    A service that has not ended counts as stopped.
+    """
+    activities = ", ".join(status.activity or "polling" for status in statuses if status.exit_code is None)
     log.warning("service.stopped", reason=f"ended without waiting any longer; it was {activities}")
-    os._exit(0)
+    os._exit(worst_exit_code(statuses))
 
 
 def _await_schemas(make: Callable[[], CompiledService], status: ProcessStatus) -> CompiledService | None:

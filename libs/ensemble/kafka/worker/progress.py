@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeVar
 
 from ensemble.errors import FatalError
-from ensemble.kafka.records import TopicPlace, describe_place, place_of
+from ensemble.kafka.records import TopicPlace, describe_place, topic_place_of
 from ensemble.messages.records import ConsumedRecord
 
 R = TypeVar("R", bound=ConsumedRecord)
@@ -123,9 +123,11 @@ class BatchProgress:
         """Return the records that the next batch takes: a suspect alone, in turn with all that are before or beside."""
         if not self._suspects:
             return records[: self.limit]
-        firsts = {place_of(record): record.offset() for record in reversed(records)}
+        firsts = {topic_place_of(record): record.offset() for record in reversed(records)}
         suspects = [
-            record for record in records if self._is_suspect(record) and record.offset() == firsts[place_of(record)]
+            record
+            for record in records
+            if self._is_suspect(record) and record.offset() == firsts[topic_place_of(record)]
         ]
         others = [record for record in records if not self._is_behind_suspect(record)]
         if suspects and (self._is_suspects_turn or not others):
@@ -140,17 +142,17 @@ class BatchProgress:
 
     def why_given_up(self, record: ConsumedRecord) -> str:
         """Return why a record is not tried again, because it has failed alone as well; an empty text if it is."""
-        suspect = self._suspects[place_of(record)] if self._is_suspect(record) else None
+        suspect = self._suspects[topic_place_of(record)] if self._is_suspect(record) else None
         if suspect is None or suspect.count < _BLAMED_COUNT or self._now() - suspect.since < _BLAMED_S:
             return ""
         return suspect.reason
 
     def _is_suspect(self, record: ConsumedRecord) -> bool:
-        suspect = self._suspects.get(place_of(record)) if self._suspects else None
+        suspect = self._suspects.get(topic_place_of(record)) if self._suspects else None
         return suspect is not None and record.offset() == suspect.offset
 
     def _is_behind_suspect(self, record: ConsumedRecord) -> bool:
-        suspect = self._suspects.get(place_of(record))
+        suspect = self._suspects.get(topic_place_of(record))
         return suspect is not None and (record.offset() or 0) >= suspect.offset
 
     # -- what operators hear --------------------------------------------------------------------------------------
