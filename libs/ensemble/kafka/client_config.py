@@ -25,7 +25,7 @@ NARROW: Final[Mapping[str, Any]] = {
 class Clients:
     """The configurations that a loop makes its clients from, and what makes them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what makes a client is passed by keyword
         self,
         consumer: dict[str, Any],
         producer: dict[str, Any],
@@ -34,9 +34,12 @@ class Clients:
         *,
         make_consumer: Callable[[dict[str, Any]], Consumer] = Consumer,
         make_producer: Callable[[dict[str, Any]], Producer] = Producer,
+        make_admin: Callable[[], AdminClient] | None = None,
     ) -> None:
+        """Keep what is given; `make_admin` makes another client like `admin`."""
         self.consumer, self.producer, self.reader, self.admin = consumer, producer, reader, admin
         self.make_consumer, self.make_producer = make_consumer, make_producer
+        self.make_admin = make_admin or (lambda: admin)
 
 
 def common(bootstrap: str, kafka: KafkaSettings) -> dict[str, Any]:

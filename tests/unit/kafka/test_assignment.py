@@ -14,6 +14,7 @@ from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # an
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.errors import FatalError, LostState
+from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.offset_metadata import MARK
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.group_offsets import GroupOffsets
@@ -92,7 +93,15 @@ def assignment(
 ) -> Assignment:
     plan = compile_service(scripted_service("shop", Path()), ManualClock())
     offsets = offsets or GroupOffsets(10, Heartbeat())
-    return Assignment(plan, logs or Logs(), offsets=offsets, incremental=True, before_revoke=before_revoke)
+    admin: Any = logs or Logs()
+    return Assignment(
+        plan,
+        admin,
+        descriptions=GroupDescriptions(admin, plan.service.name, lambda: admin),
+        offsets=offsets,
+        incremental=True,
+        before_revoke=before_revoke,
+    )
 
 
 def places(*assigned: Place) -> list[TopicPartition]:

@@ -31,7 +31,7 @@ class Group:
 
 
 def rivals(group: Any, *own: str) -> GroupRivals:
-    looking = GroupRivals(group, "shop", SLOT, lambda: own)
+    looking = GroupRivals(group, lambda: group, group="shop", slot=SLOT, own_ids=lambda: own)
     looking.note_older()
     return looking
 
@@ -56,7 +56,8 @@ def test_the_newer_one_is_who_was_not_there_and_has_this_slot() -> None:
 
 def test_a_process_that_could_not_look_knows_of_nobody_newer() -> None:
     group = Group(("old", SLOT, "one"))
-    looking = GroupRivals(group, "shop", SLOT, tuple)  # type: ignore[arg-type]  # all that is called
+    client: Any = group
+    looking = GroupRivals(client, lambda: client, group="shop", slot=SLOT, own_ids=tuple)
     group.failures = [refuse(KafkaError.GROUP_AUTHORIZATION_FAILED)] * 1000
     looking.note_older()
     group.failures = []
@@ -72,6 +73,15 @@ def test_a_broker_is_asked_before_the_group(is_reachable: bool, host: str) -> No
     group.members.append(("new", SLOT, "one"))
     group.is_reachable = is_reachable
     assert looking.newer_host_if_reachable() == host
+
+
+def test_the_client_that_was_there_when_the_broker_was_restarted_is_not_asked() -> None:
+    """It may give no answer about the group for ever."""
+    old: Any = Group()
+    renewed: Any = Group(("new", SLOT, "one"))
+    looking = GroupRivals(old, lambda: renewed, group="shop", slot=SLOT, own_ids=tuple)
+    looking.note_older()
+    assert (looking.find(1).newer, looking.newer_host_if_reachable()) == ("one", "one")
 
 
 def test_a_group_that_does_not_exist_has_no_members() -> None:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.worker.fencing import GroupRivals
+from tests.support.steady_clock import SteadyClock
 
 SOON_S = 0.02
 HOUR_S = 3600.0
@@ -37,39 +38,44 @@ class Groups:
 
 
 def rivals(groups: Any, *own_ids: str) -> GroupRivals:
-    return GroupRivals(groups, "shop", "shop-0", lambda: own_ids)
+    return GroupRivals(groups, lambda: groups, group="shop", slot="shop-0", own_ids=lambda: own_ids)
 
 
 def test_the_client_gets_more_time_for_a_question_than_who_asks_waits() -> None:
     """It aborts the process when a question runs out of time at the wrong moment."""
     groups: Any = Groups()
     with pytest.raises(KafkaException) as raised:
-        GroupDescriptions(groups, "shop").describe(SOON_S)
+        GroupDescriptions(groups, "shop", lambda: groups).describe(SOON_S)
     assert raised.value.args[0].code() == KafkaError._TIMED_OUT
     assert groups.timeouts_s == [HOUR_S]
 
 
 def test_in_an_outage_one_question_is_under_way_however_often_it_is_asked() -> None:
     groups: Any = Groups()
-    descriptions = GroupDescriptions(groups, "shop")
+    descriptions = GroupDescriptions(groups, "shop", lambda: groups)
     for _ in range(3):
         with pytest.raises(KafkaException):
             descriptions.describe(SOON_S)
     assert len(groups.questions) == 1
 
 
-def test_a_question_that_the_client_has_lost_is_asked_anew() -> None:
-    groups, now = Groups(), iter([0.0, 19.0, 20.0, 20.0])
-    descriptions = GroupDescriptions(groups, "shop", lambda: next(now))  # type: ignore[arg-type]  # all that is asked
-    for _ in range(3):
+def test_another_client_is_asked_what_one_has_lost_with_its_broker_and_has_more_time() -> None:
+    """A client waits without end for a coordinator that it knew before its broker was restarted."""
+    clock, lost, slow, answering = SteadyClock(), Groups(), Groups(), Groups(["member"])
+    clients: Any = iter([slow, answering])
+    first: Any = lost
+    descriptions = GroupDescriptions(first, "shop", clients.__next__, clock)
+    for clock.now in (0.0, 4.9, 5.0, 14.9):
         with pytest.raises(KafkaException):
             descriptions.describe(SOON_S)
-    assert len(groups.questions) == 2
+    assert (len(lost.questions), len(slow.questions)) == (1, 1)
+    clock.now = 15.0
+    assert [member.member_id for member in descriptions.describe(SOON_S).members] == ["member"]
 
 
 def test_an_answer_that_came_meanwhile_is_too_old() -> None:
     groups: Any = Groups()
-    descriptions = GroupDescriptions(groups, "shop")
+    descriptions = GroupDescriptions(groups, "shop", lambda: groups)
     with pytest.raises(KafkaException):
         descriptions.describe(SOON_S)
     groups.answer("before")

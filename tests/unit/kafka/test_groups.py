@@ -1,12 +1,13 @@
 """What a group has committed, as an outsider asks for it."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ensemble.kafka.client.groups import CommittedOffset, committed_by
+from ensemble.kafka.client.groups import CommittedOffset, committed_by, members_of
+from tests.support.client_answers import answer, stay_silent
 
 PLACES = ("shop.commands", 0), ("shop.commands", 1)
 HIDDEN = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
@@ -69,3 +70,22 @@ def test_an_offset_that_is_not_told_is_never_left_out(
     with pytest.raises(KafkaException) as raised:
         committed(Member(answer), limit_s=0)
     assert raised.value.args[0].code() == code
+
+
+class Described:
+    """An admin client that describes the group like this; without members it gives no answer."""
+
+    def __init__(self, *slots: str) -> None:
+        self._slots = slots
+
+    def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Any]:
+        assert request_timeout > 60, "it aborts the process when a question runs out of time at the wrong moment"
+        members = [SimpleNamespace(client_id=slot) for slot in self._slots]
+        return {names[0]: answer(members=members) if members else stay_silent()}
+
+
+def test_the_members_of_a_group_are_asked_for_again_where_no_answer_comes() -> None:
+    silent, other = Described(), Described("shop-1", "shop-0")
+    assert members_of(cast("Any", other), "shop", 5, lambda: cast("Any", other)) == ["shop-0", "shop-1"]
+    with pytest.raises(KafkaException):
+        members_of(cast("Any", silent), "shop", 0, lambda: cast("Any", other))

@@ -68,7 +68,7 @@ class Permissions:
         A missing one is reported then when the group is joined.
         """
         name = self.service.name
-        group = GroupDescriptions(self.admin, name)
+        group = GroupDescriptions(self.admin, name, lambda: self.admin)
         try:
             return set(_allowed("group", name, partial(group.describe, _TIMEOUT_S, include_authorized_operations=True)))
         except KafkaException:

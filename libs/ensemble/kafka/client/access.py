@@ -205,7 +205,8 @@ class ClusterClient:
 
     def members_of(self, group: str) -> list[str]:
         """Return the client ids of the group's members; none if there is no such group."""
-        return self.ask("a group's members", lambda: groups.members_of(self.admin, group, self.limit_s))
+        renew = partial(AdminClient, self.shared)
+        return self.ask("a group's members", lambda: groups.members_of(self.admin, group, self.limit_s, renew))
 
     def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
         """Return what the group has committed, by partition."""

@@ -13,6 +13,7 @@ from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.records import TopicPlace
 
 _PAUSE_S: Final = 0.2
+_ATTEMPT_S: Final = 5.0
 
 
 class CommittedOffset(NamedTuple):
@@ -22,10 +23,19 @@ class CommittedOffset(NamedTuple):
     metadata: str = ""
 
 
-def members_of(admin: AdminClient, group: str, limit_s: float) -> list[str]:
-    """Return the client ids of the group's members; none if there is no such group. Raises KafkaException."""
+def members_of(admin: AdminClient, group: str, limit_s: float, renew: Callable[[], AdminClient]) -> list[str]:
+    """Return the client ids of the group's members; none if there is no such group.
+
+    Another client, which `renew` makes, is asked where `admin` gives no answer. Raises KafkaException.
+    """
+    descriptions = GroupDescriptions(admin, group, renew)
     try:
-        described = GroupDescriptions(admin, group).describe(limit_s)
+        described = retry(
+            lambda: descriptions.describe(min(_ATTEMPT_S, limit_s)),
+            limit_s,
+            _PAUSE_S,
+            may_pass=lambda error: error.code() in PASSING,
+        )
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return []

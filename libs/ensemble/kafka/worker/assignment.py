@@ -76,12 +76,13 @@ class Assignment:
         plan: CompiledService,
         admin: Any,
         *,
+        descriptions: GroupDescriptions,
         offsets: GroupOffsets,
         incremental: bool,
         before_revoke: Callable[[], None],
     ) -> None:
         self._plan, self._admin, self._incremental = plan, admin, incremental
-        self._descriptions = GroupDescriptions(admin, plan.service.name)
+        self._descriptions = descriptions
         self._group_offsets, self._before_revoke = offsets, before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
         self._call_slots = call_slots(plan)

@@ -14,6 +14,8 @@ from ensemble.kafka.group_description import GroupDescriptions
 
 _TIMEOUT_S: Final = 2.0
 _PAUSE_S: Final = 0.2
+_LOOK_S: Final = 5.0
+"""A client that has just been made takes several answers of the brokers to find the group's coordinator."""
 
 
 class Rivals(NamedTuple):
@@ -41,16 +43,27 @@ class SlotRivals(Protocol):
 class GroupRivals:
     """Looks for rivals among the members of the service's group, whose client id is their slot."""
 
-    def __init__(self, admin: AdminClient, group: str, slot: str, own_ids: Callable[[], Collection[str]]) -> None:
-        """Ask nothing yet. `own_ids` returns the member ids that this process has and had."""
-        self._admin, self._descriptions = admin, GroupDescriptions(admin, group)
+    def __init__(
+        self,
+        admin: AdminClient,
+        renew: Callable[[], AdminClient],
+        *,
+        group: str,
+        slot: str,
+        own_ids: Callable[[], Collection[str]],
+    ) -> None:
+        """Ask nothing yet. `own_ids` returns the member ids that this process has and had.
+
+        `renew` makes a client like `admin` that has not lost a broker yet.
+        """
+        self._admin, self._renew, self._group = admin, renew, group
         self._slot, self._own_ids = slot, own_ids
         self._older: set[str] | None = None
 
     def note_older(self) -> None:
         """Remember the members of the slot. Without an answer nobody can be told from a newer one later."""
         with suppress(KafkaException):
-            self._older = set(self._hosts(_TIMEOUT_S))
+            self._older = set(self._hosts(self._admin, _TIMEOUT_S))
 
     def find(self, limit_s: float) -> Rivals:
         """Return the other members of the slot.
@@ -59,7 +72,7 @@ class GroupRivals:
         """
         if self._older is None:
             raise KafkaException(KafkaError(KafkaError._STATE, "the group was not seen when the slot was taken"))
-        own_ids, hosts = self._own_ids(), self._hosts(limit_s)
+        own_ids, hosts = self._own_ids(), self._hosts(self._renew(), limit_s)
         others = {member: host for member, host in hosts.items() if member not in own_ids}
         newer = next((host for member, host in others.items() if member not in self._older), "")
         return Rivals(newer, next((host for member, host in others.items() if member in self._older), ""))
@@ -67,22 +80,22 @@ class GroupRivals:
     def newer_host_if_reachable(self) -> str:
         """Return the host of a newer member of the slot; "" if there is none, or no broker answers.
 
-        A client that has just lost its broker gives no answer about a group for long, so a question that any broker
-        answers comes first.
+        Nobody answers for the group in an outage, so a question that any broker answers comes first.
         """
         try:
             self._admin.list_topics(timeout=_TIMEOUT_S)
-            return self.find(_TIMEOUT_S).newer
+            return self.find(_LOOK_S).newer
         except KafkaException:
             return ""
 
-    def _hosts(self, limit_s: float) -> dict[str, str]:
+    def _hosts(self, admin: AdminClient, limit_s: float) -> dict[str, str]:
         """Return the host of each member of the slot."""
-        return retry(self._describe, limit_s, _PAUSE_S, may_pass=lambda _: True)
+        descriptions = GroupDescriptions(admin, self._group, self._renew)
+        return retry(lambda: self._describe(descriptions), limit_s, _PAUSE_S, may_pass=lambda _: True)
 
-    def _describe(self) -> dict[str, str]:
+    def _describe(self, descriptions: GroupDescriptions) -> dict[str, str]:
         try:
-            members = self._descriptions.describe(_TIMEOUT_S).members
+            members = descriptions.describe(_TIMEOUT_S).members
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}

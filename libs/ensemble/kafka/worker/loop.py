@@ -23,6 +23,7 @@ from ensemble.errors import FatalError, LostState, SchemasUnavailable, Stopped, 
 from ensemble.kafka.admin.permissions import Permissions
 from ensemble.kafka.authorization import principal
 from ensemble.kafka.client_config import Clients
+from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.records import TopicPlace, describe_place, topic_place_of
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.broker_clock import BrokerClock
@@ -78,7 +79,11 @@ class Loop:
             config=clients.producer,
             timeout_s=settings.commit_timeout_s,
             rivals=GroupRivals(
-                clients.admin, plan.service.name, clients.producer["transactional.id"], lambda: self._poller.member_ids
+                clients.admin,
+                clients.make_admin,
+                group=plan.service.name,
+                slot=clients.producer["transactional.id"],
+                own_ids=lambda: self._poller.member_ids,
             ),
             ledger_topics=[topic.name for topic in plan.service.ledgers],
             on_ledger=self._on_ledger,
@@ -93,6 +98,7 @@ class Loop:
         self._assignment = Assignment(
             plan,
             clients.admin,
+            descriptions=GroupDescriptions(clients.admin, plan.service.name, clients.make_admin),
             offsets=self._offsets,
             incremental=incremental,
             before_revoke=self._commit_now,

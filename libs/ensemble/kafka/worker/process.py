@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException
@@ -263,12 +264,13 @@ def _limits(service: Service, settings: RuntimeSettings) -> Limits:
     return Limits(load_policies(service, settings))
 
 
-def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, object], admin: AdminClient) -> Clients:
+def _clients(service: Service, settings: RuntimeSettings, shared: dict[str, Any], admin: AdminClient) -> Clients:
     return Clients(
         consumer=clients.group_consumer(shared, service.name, settings),
         producer=clients.transactional_producer(shared, service.name, settings),
         reader=clients.assigned_reader(shared, f"{service.name}-{settings.instance_id}-restore", service.name),
         admin=admin,
+        make_admin=partial(AdminClient, shared),
     )
 
 
