@@ -134,6 +134,8 @@ class Asked(NamedTuple):
     service: str
     operation: str
     operation_id: str
+    at: int
+    """When the operator asked, epoch milliseconds."""
 
 
 class Waiting(NamedTuple):

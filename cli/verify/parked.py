@@ -137,7 +137,7 @@ class Parked:
     def _ask(self, service: str, position: Position, kind: str, fields: Mapping[str, Any]) -> None:
         if not kind:
             return
-        self.asked.append(Asked(position, service, kind, fields["operation_id"]))
+        self.asked.append(Asked(position, service, kind, fields["operation_id"], fields["at"]))
         if kind == "PauseWork" and fields["scope"] == "command":
             self.paused_commands.add((service, fields["name"]))
         if kind == "RedriveRecord" and fields["edited"] is not None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cli.verify.facts import Message, StateRecord, Waiting
 from cli.verify.flow import READERS_OF
-from cli.verify.snapshot import Snapshot
+from cli.verify.snapshot import NONE, Snapshot
+
+_CLOSING: Final = ("CompleteOrder", "CancelOrder")
 
 
 class OpenOrder(NamedTuple):
@@ -27,7 +29,11 @@ class OpenOrder(NamedTuple):
 def open_orders(snapshot: Snapshot) -> tuple[OpenOrder, ...]:
     """Return accepted orders without an end, and orders that are not accepted yet."""
     ended = snapshot.completed.keys() | snapshot.cancelled.keys() | owing_orders(snapshot).keys()
-    begun = [_open(snapshot, order_id) for order_id in snapshot.accepted if order_id not in ended]
+    begun = [
+        _open(snapshot, order_id)
+        for order_id in snapshot.accepted
+        if order_id not in ended and not _ended_long_ago(snapshot, order_id)
+    ]
     return (*begun, *_waiting(snapshot))
 
 
@@ -59,6 +65,13 @@ def _open(snapshot: Snapshot, order_id: str) -> OpenOrder:
         return OpenOrder(order_id, state.status, None, "the order service, which has yet to close it", None)
     parked = snapshot.parked_heads.get(order_id, [])
     return OpenOrder(order_id, state.status, state.step, _awaited(state, parked), state.due_at, state.paused)
+
+
+def _ended_long_ago(snapshot: Snapshot, order_id: str) -> bool:
+    """Return whether only the state tells of the end: retention has removed the rest, and an OrderPlaced came again."""
+    state, by_type = snapshot.state_of(order_id), snapshot.orders.get(order_id, NONE)
+    has_ended = state is not None and state.status in {"completed", "cancelled"}
+    return has_ended and not snapshot.is_whole and not any(by_type.get(name) for name in _CLOSING)
 
 
 def _awaited(state: StateRecord, parked: list[Waiting]) -> str:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from cli.verify.facts import Asked, Violation
-from cli.verify.snapshot import Snapshot
+from typing import Final
 
-CHECK = "operations"
+from cli.verify.facts import Asked, Violation
+from cli.verify.flow import OPERATIONS
+from cli.verify.snapshot import Snapshot
+from ensemble.service import Topic
+
+CHECK: Final = "operations"
+_ANSWERS_KEPT_MS: Final = Topic("operations", owner="", key="service").lifetime_s * 1000
+"""As long as any topic that does not say otherwise."""
 
 
 def check_operations(snapshot: Snapshot) -> list[Violation]:
-    """Report commands that a service has read and never answered."""
+    """Report commands that a service has read and never answered, unless retention may have removed the answer."""
     return [
         Violation(
             CHECK, f"{command.operation} {command.position}", f"{command.service} has read it, and has not answered"
         )
         for command in snapshot.parked.asked
-        if _was_read(snapshot, command) and not _is_answered(snapshot, command)
+        if _was_read(snapshot, command) and not (_is_answered(snapshot, command) or _has_expired(snapshot, command))
     ]
 
 
 def _was_read(snapshot: Snapshot, command: Asked) -> bool:
     place = (command.position.topic, command.position.partition)
     return snapshot.committed.get(command.service, {}).get(place, 0) > command.position.offset
+
+
+def _has_expired(snapshot: Snapshot, command: Asked) -> bool:
+    """Return whether answers of the command's time may be gone: commands are kept for ever, answers are not."""
+    answers = f"{command.service}{OPERATIONS}", command.position.partition
+    return snapshot.firsts.get(answers, 0) > 0 and snapshot.read_at - command.at > _ANSWERS_KEPT_MS
 
 
 def _is_answered(snapshot: Snapshot, command: Asked) -> bool:

@@ -27,6 +27,7 @@ from tests.support.recorded_flow.orders import (
     settle_by_hand,
     told_of,
 )
+from tests.support.recorded_flow.parking import ask
 from tests.support.recorded_flow.records import as_deadline
 
 
@@ -354,6 +355,32 @@ def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
     assert judge(snapshot)
     assert judge(cut_off) == ()
     assert "payments.commands" in notes(cut_off)[0]
+
+
+def test_an_order_that_ended_before_retention_is_not_open_when_it_is_placed_again() -> None:
+    # given an order of which only ledger, provider and state are left
+    flow = clean_flow()
+    ends, expired = flow.snapshot().cut, [topic for topic in MESSAGE_TOPICS if topic != LEDGER]
+    flow.drop(*[record for record in flow.records if record.topic() in expired])
+
+    # when it is placed once more
+    same_order_from_outside_again(flow)
+    snapshot = flow.snapshot()
+    shortened = replace(snapshot, firsts={place: end for place, end in ends.items() if place[0] in expired})
+
+    # then it has ended, as its state says; without retention its closing is missing
+    assert (judge(shortened), open_orders(shortened)) == ((), ())
+    assert [order.order_id for order in open_orders(snapshot)] == ["o-done"]
+
+
+@pytest.mark.parametrize(("days", "first", "lines"), [(8, 1, 0), (6, 1, 1), (8, 0, 1)])
+def test_an_operator_s_answer_may_have_expired(days: int, first: int, lines: int) -> None:
+    """The command is kept for ever, its answer for a week."""
+    flow = clean_flow()
+    ask(flow, "PauseWork", scope="command", name="AttemptCharge")
+    snapshot = flow.snapshot()
+    firsts = dict(snapshot.firsts) | {("payment.operations", 1): first}
+    assert len(judge(replace(snapshot, read_at=days * 86_400_000, firsts=firsts))) == lines
 
 
 def test_orders_of_which_only_ledger_provider_and_state_are_left_are_not_judged() -> None:
