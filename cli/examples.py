@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ensemble.command_line.publishing import now
 from ensemble.messages import Message
+from ensemble.operations import now
 
 WAREHOUSE: Final = "main"
 CURRENCY: Final = "EUR"

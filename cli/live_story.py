@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from cli.story import Line, Story, in_order
-from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.connection import entry_of
+from ensemble.operations import Entry
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import Follower, ReceivedRecord

@@ -21,8 +21,8 @@ from contracts import (
     SettleOrder,
 )
 from ensemble.command_line.fields import make
-from ensemble.command_line.operators import Operator
 from ensemble.messages import Command
+from ensemble.operations import Operator
 from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 

@@ -12,14 +12,13 @@ from cli.order_filter import OrderFilter
 from cli.order_states import OrderStates, State
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
 from cli.waves import Pace, Progress, Wave
-from ensemble.command_line import services
+from ensemble.command_line.connection import session_on
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import quantity
-from ensemble.command_line.operators import Operator, confirm
+from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
-from ensemble.command_line.parking_stores import LiveParkingStores, Parked
-from ensemble.command_line.publishing import now
 from ensemble.command_line.streams import say
+from ensemble.operations import LiveParkingStores, Operator, Parked, now, service_names
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -86,7 +85,8 @@ def matching_orders(states: Mapping[str, State], action: Action, target: Target)
 
 def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
     """Warn of orders whose participant has a dead letter at the head: a retry would wait behind it."""
-    with LiveParkingStores(access, services.service_names(access, None)) as stores:
+    session = session_on(access)
+    with LiveParkingStores(session, service_names(session, None)) as stores:
         heads = blocked_by_dead_letter(stores.parked(), meant)
     for head in heads[:_PREVIEWED]:
         say(

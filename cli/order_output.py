@@ -16,10 +16,10 @@ from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
 from cli.orders import OrderHistory, state_of, waits_for
 from cli.story import Line, coloured, plain
-from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.connection import entry_of
 from ensemble.command_line.output import show_json, show_json_line
-from ensemble.command_line.publishing import now
 from ensemble.command_line.streams import console, is_terminal, say, write
+from ensemble.operations import Entry, now
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:

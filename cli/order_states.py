@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from backoffice import places_of
 from contracts.catalogue import ORDER_STATE
-from ensemble.command_line.entries import entry_of
+from ensemble.command_line.connection import entry_of
 from ensemble.command_line.publishing import client_of
 from ensemble.kafka import Outgoing
 from ensemble.messages import Envelope

@@ -9,8 +9,8 @@ from typing import Final
 from cli.order_actions import Action
 from cli.order_states import OrderStates, State
 from cli.waves import Pace, Progress, Wave, waves
-from ensemble.command_line.operators import Operator
 from ensemble.command_line.streams import say
+from ensemble.operations import Operator
 
 _LOOK_EVERY_S: Final = 0.2
 _GROWING: Final = ("done", "undone", "settled")

@@ -14,11 +14,10 @@ from cli.order_filter import OrderFilter
 from cli.story import Line, Story, in_order
 from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
 from ensemble.clock import rfc3339
-from ensemble.command_line.connection import progress
-from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.connection import entry_of, progress
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import clock, clock_seconds, duration
-from ensemble.command_line.publishing import now
+from ensemble.operations import Entry, now
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

@@ -10,12 +10,13 @@ from cli.order_actions import resume_action
 from cli.order_states import OrderStates
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
 from cli.waves import Pace, Wave
+from ensemble.command_line.connection import session_on
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.pause_commands import COLUMNS, PauseOptions, line, warn_of_missing
 from ensemble.command_line.streams import say
-from ensemble.command_line.wide_pauses import Acknowledgements, WidePause, write_pause
+from ensemble.operations import Acknowledgements, WidePause, write_pause
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -63,7 +64,9 @@ class _Resuming:
         is_step = self.what.scope == "step"
         if is_step and self._waves(done, self.manner.pace, past_pause=True):
             return self._ended(done, None)
-        ended = write_pause(self.access, self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s)
+        ended = write_pause(
+            session_on(self.access), self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s
+        )
         for _ in range(_ROUNDS):
             pace = self.manner.pace if not done else Pace(0, *_without_probe(self.manner.pace))
             if not orders_paused_by(self.states, self.what) or self._waves(done, pace, past_pause=False):

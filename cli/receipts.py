@@ -1,23 +1,18 @@
-"""What is said after a message was written."""
+"""What is said after a message about an order was written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from shlex import quote
 from typing import Any
 
-from ensemble.command_line.output import show_json
-from ensemble.command_line.streams import say, write
+from ensemble.command_line import receipts
+from ensemble.command_line.streams import say
 from ensemble.kafka import Receipt
 
 
 def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
     """Show the place of a published message, and how to follow its order."""
-    if as_json:
-        show_json({**asdict(receipt), "fields": fields})
-        return
-    place = f"{receipt.topic}/{receipt.partition}/{receipt.offset}"
-    write(f"{receipt.type} {receipt.key} is at {place}, id {receipt.message_id}")
-    if "order_id" in fields:
+    receipts.show_receipt(receipt, fields, as_json=as_json)
+    if "order_id" in fields and not as_json:
         say(f"follow it: ensemble orders watch {quote(fields['order_id'])}")

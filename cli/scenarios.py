@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from cli.examples import CUSTOMER, PRICES, WAREHOUSE, lines
 from contracts import OrderPlaced, PlaceOrder
-from ensemble.command_line.publishing import now
+from ensemble.operations import now
 
 End = Literal["completed", "cancelled"]
 

@@ -125,13 +125,16 @@ def has_stock(access: ClusterClient) -> bool:
 
 def _made_ready(bootstrap: str) -> ClusterClient:
     from ensemble.command_line.errors import Mistake
-    from ensemble.command_line.topics import create_missing
     from ensemble.kafka.client import open_client
+    from ensemble.operations import create_missing_topics
     from ensemble.settings import KafkaSettings, load
+    from services.app import APP
 
     kafka = load(KafkaSettings, bootstrap_servers=bootstrap)
     access = open_client(kafka, patience_s(), quiet=True, on_wait=say_waiting)
-    wrong = [row for row in create_missing(access, _replication(access)) if row["status"].startswith("wrong")]
+    wrong = [
+        row for row in create_missing_topics(APP, access, _replication(access)) if row["status"].startswith("wrong")
+    ]
     if wrong:
         problems = "; ".join(f"{row['topic']}: {row['status']}" for row in wrong)
         raise Mistake(f"topics of {bootstrap} are not as the catalogue says, put them right or use another: {problems}")

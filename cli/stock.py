@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.clock import rfc3339
-from ensemble.command_line.connection import progress
-from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.connection import entry_of, progress
+from ensemble.operations import Entry
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.formatting import details
-from ensemble.command_line.control_flow import (
-    BOTH,
-    CHOREOGRAPHED,
-    COLOURS,
-    ORCHESTRATED,
-    colour_of,
-    control_of,
-    receivers,
-)
-from ensemble.command_line.entries import Entry
+from ensemble.command_line.colours import COLOURS, colour_of
+from ensemble.command_line.selection import control_flow
 from ensemble.command_line.streams import styled
+from ensemble.operations import BOTH, CHOREOGRAPHED, ORCHESTRATED, Entry
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -50,7 +43,7 @@ class Line:
 
     @property
     def control(self) -> str:
-        return control_of(self.entry.type, self.entry.sender)
+        return control_flow().control_of(self.entry.type, self.entry.sender)
 
     @property
     def meaning(self) -> str:
@@ -60,7 +53,7 @@ class Line:
     @property
     def receivers(self) -> str:
         """Return the receivers; `anyone` if there are none here."""
-        names = [name for name in receivers(self.entry.type) if name != "outside"]
+        names = [name for name in control_flow().receivers_of(self.entry.type) if name != "outside"]
         return ", ".join(names) or ("itself" if self.control == "ledger" else "anyone")
 
     @property

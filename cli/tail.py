@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from backoffice import find_records
 from cli.orders import state_of
 from ensemble.command_line import tail
-from ensemble.command_line.entries import Entry
 from ensemble.command_line.streams import say
 from ensemble.command_line.tail import Selection, live_entries, select_entries, show_entries
+from ensemble.operations import Entry
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

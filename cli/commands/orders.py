@@ -14,10 +14,10 @@ from ensemble.command_line.options import AsJson, AsJsonLines, By, Timeout, Yes
 
 if TYPE_CHECKING:
     from cli.order_commands import CommandOptions, Target
-    from ensemble.command_line.operators import Operator
     from ensemble.kafka import Receipt
     from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
+    from ensemble.operations import Operator
 
 group = typer.Typer(help="Place, inspect and control orders.")
 

@@ -34,10 +34,11 @@ def _add_resume(app: typer.Typer, scope: Scope, text: Help) -> None:
         from cli.pause_commands import ResumeOptions
         from cli.pause_commands import resume as carry_out
         from ensemble.command_line.connection import connect
-        from ensemble.command_line.wide_pauses import wide_pause
+        from ensemble.command_line.selection import application
+        from ensemble.operations import wide_pause
 
         what, manner = (
-            wide_pause(scope, name),
+            wide_pause(application(), scope, name),
             ResumeOptions(asker.operator(), acknowledged, as_json, yes, waves.pace()),
         )
         raise typer.Exit(carry_out(connect(), what, manner))

@@ -11,19 +11,17 @@ from functools import partial
 from typing import Final
 
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
-from ensemble.command_line import operators
-from ensemble.command_line.control_commands import record_of
-from ensemble.command_line.parking_stores import Parked
-from ensemble.command_line.redrive_run import discard_of, redrive_of
-from ensemble.command_line.services import CONTROL
-from ensemble.command_line.wide_pauses import WidePause, wide_pause
+from ensemble import operations
+from ensemble.command_line.connection import session_on
 from ensemble.kafka.errors import ClusterError
+from ensemble.operations import CONTROL, Parked, WidePause, discard_of, record_of, redrive_of, wide_pause
 from ensemble.state.unit_of_work import Output
-from ensemble.system_messages.operations import PauseWork, ResumeWork, Scope
+from ensemble.system_messages.operations import PauseWork, RecordOperation, ResumeWork, Scope
+from services.app import APP
 from tests.chaos.parking_view import ParkingView
 from tests.end_to_end.system import System
 
-OPERATOR: Final = operators.Operator("chaos", "to see what happens")
+OPERATOR: Final = operations.Operator("chaos", "to see what happens")
 REASON: Final = {"requested_by": OPERATOR.by, "reason": OPERATOR.reason}
 REDRIVEN: Final = 0.7
 """The share of what was given up that one round redrives."""
@@ -59,7 +57,7 @@ class Operator:
 
     def pause_work(self, scope: Scope, name: str) -> WorkPause:
         """Pause work in every partition of the services that it concerns."""
-        what, command = wide_pause(scope, name), PauseWork(scope=scope, name=name, **OPERATOR.operation())
+        what, command = wide_pause(APP, scope, name), PauseWork(scope=scope, name=name, **OPERATOR.operation())
         self.pauses.append(pause := WorkPause(what, command.operation_id, now()))
         self._send_to_all(what, command)
         self.did[f"{scope} paused"] += 1
@@ -78,9 +76,13 @@ class Operator:
 
     def _write_together(self, what: WidePause, command: PauseWork | ResumeWork) -> str:
         try:
+            session = session_on(self.system.access)
             places = self.system.access.places([service + CONTROL for service in what.services])
             self.system.access.write_together(
-                [record_of(topic.removesuffix(CONTROL), number, command, b"chaos") for topic, number in places]
+                [
+                    record_of(session, (topic.removesuffix(CONTROL), number), command, b"chaos")
+                    for topic, number in places
+                ]
             )
         except ClusterError as error:
             return str(error)
@@ -121,14 +123,14 @@ class Operator:
     def redrive(self, parked: Parked) -> None:
         """Redrive once or twice, which has to be the same, as soon as the dead letter is seen."""
         if (letter := self.parking.dead_letter_of(parked)) is not None:
-            command = record_of(parked.service, parked.partition, redrive_of(letter, OPERATOR), parked.key)
+            command = self._record_of((parked.service, parked.partition), redrive_of(letter, OPERATOR), parked.key)
             for _ in range(self.dice.choice((1, 1, 2))):
                 self._send(command)
             self.did["redriven"] += 1
 
     def discard(self, parked: Parked) -> None:
         if (letter := self.parking.dead_letter_of(parked)) is not None:
-            self._send(record_of(parked.service, parked.partition, discard_of(letter, OPERATOR), parked.key))
+            self._send(self._record_of((parked.service, parked.partition), discard_of(letter, OPERATOR), parked.key))
             self.did["discarded"] += 1
 
     def redrive_unreadable(self) -> None:
@@ -136,9 +138,12 @@ class Operator:
         if unreadable := self.parking.unreadable():
             letter = self.dice.choice(unreadable)
             key = letter.entry.record.key or b""
-            self._send(record_of(letter.service, letter.partition, redrive_of(letter, OPERATOR), key))
+            self._send(self._record_of((letter.service, letter.partition), redrive_of(letter, OPERATOR), key))
             self.system.flush()
             self.did["unreadable redriven"] += 1
+
+    def _record_of(self, place: tuple[str, int], operation: RecordOperation, key: bytes) -> Output:
+        return record_of(session_on(self.system.access), place, operation, key)
 
     def _send(self, record: Output) -> None:
         topic, value, key, headers, partition = record

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from contracts.catalogue import CATALOGUE
-from ensemble.command_line.entries import Entry
+from ensemble.operations import Entry
 from ensemble.partitioning import partition_of
 from tests.chaos.exits import Finding
 from tests.chaos.generated_orders import Order

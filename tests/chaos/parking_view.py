@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cli.service_process import SERVICES
-from ensemble.command_line.control_commands import Answers, Ask
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.entries import entry_of
-from ensemble.command_line.parking_stores import Parked, ParkingStores
-from ensemble.command_line.services import DEAD_LETTER, OPERATIONS, PARKED
+from ensemble.command_line.connection import entry_of, sources
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace
+from ensemble.operations import DEAD_LETTER, OPERATIONS, PARKED, Answers, Ask, DeadLetterEntry, Parked, ParkingStores
 from ensemble.system_messages.dead_letters import generation_of
 from tests.end_to_end.reading import Reading
 
@@ -37,7 +34,7 @@ class ParkingView:
 
     def __post_init__(self) -> None:
         topics = [service + suffix for service in SERVICES for suffix in (PARKED, OPERATIONS, DEAD_LETTER)]
-        self._stores, self._answers = ParkingStores(), Answers()
+        self._stores, self._answers = ParkingStores(sources()), Answers(sources())
         self.reading, self._last_read_at = Reading(self.access, topics), time.monotonic()
 
     def close(self) -> None:

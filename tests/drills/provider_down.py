@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ensemble.command_line.incidents import list_incidents
+from ensemble.command_line.connection import session_on
+from ensemble.operations import list_incidents
 from tests.drills.stage import Drill, Scene, from_here, must
 
 _POLICY: Final = """\
@@ -82,7 +83,7 @@ def _resume_orders(scene: Scene) -> None:
 
 
 def _incidents(scene: Scene, *, open_only: bool) -> list[dict[str, Any]]:
-    return list_incidents(scene.access, None, open_only=open_only)
+    return list_incidents(session_on(scene.access), None, open_only=open_only)
 
 
 DRILL: Final = Drill("provider-down", "the payment provider is down under load", _act, {"orchestrator": _POLICY})

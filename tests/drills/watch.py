@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cli.order_states import OrderStates
-from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-from ensemble.command_line.dead_letters import list_dead_letters
-from ensemble.command_line.parking_stores import LiveParkingStores, Parked
+from ensemble.command_line.connection import session_on
+from ensemble.operations import DeadLetterFilter, LiveParkingStores, Parked, list_dead_letters
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -24,7 +23,7 @@ class Watch:
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         self._access, self._exit = access, ExitStack()
         self._orders = self._exit.enter_context(OrderStates(access))
-        self._parking = self._exit.enter_context(LiveParkingStores(access, services))
+        self._parking = self._exit.enter_context(LiveParkingStores(session_on(access), services))
 
     def __enter__(self) -> Self:
         return self
@@ -55,4 +54,4 @@ class Watch:
 
     def letters(self) -> list[dict[str, Any]]:
         """Return the open dead letters, the latest first."""
-        return list_dead_letters(self._access, DeadLetterFilter(open_only=True), _MOST)
+        return list_dead_letters(session_on(self._access), DeadLetterFilter(open_only=True), _MOST)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from contracts import OrderPlaced, OrderState, StockReceived, StockReserved
-from ensemble.command_line.publishing import headers_of, publish
+from ensemble.command_line.publishing import publish
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
+from ensemble.operations import headers_of
 from ensemble.settings import KafkaSettings
 from ensemble.testing.clusters import Cluster
 from tests.support.command_line import CommandLine

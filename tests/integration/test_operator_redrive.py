@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.command_line.dead_letters import dead_letter_at
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.redrive_rehearsal import rehearse_redrives
-from ensemble.command_line.redrive_run import SentOperation, redrive_of
+from ensemble.command_line.connection import session_on
+from ensemble.operations import Operator, SentOperation, find_dead_letter, redrive_of, rehearse_redrives
 from tests.support.payment_on_kafka import PaymentOnKafka
 
 
@@ -152,9 +150,9 @@ def test_a_rehearsal_finds_the_effect_that_happened_already(payment: PaymentOnKa
         place = payment.letters(order_id)[0]["place"]
         payment.provider.refuses.clear()
         assert payment.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
-        letter = dead_letter_at(payment.access, place)
+        letter = find_dead_letter(session_on(payment.access), place)
         forgotten = redrive_of(letter, Operator("ann", "x")).model_copy(update={"generation": 7})
-        (row,) = rehearse_redrives(payment.access, [SentOperation(letter, forgotten)])
+        (row,) = rehearse_redrives(session_on(payment.access), [SentOperation(letter, forgotten)])
         assert row["happened"].startswith("yes: payments.events/")
         assert (row["stops_at"], row["changes"]) == ([], [])
         assert payment.provider.charged == [order_id]

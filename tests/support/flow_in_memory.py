@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from ensemble.clock import ManualClock
-from ensemble.command_line.publishing import now
 from ensemble.kafka.client import ReceivedRecord, TopicPlace
 from ensemble.kafka.client.outbox import Promise
 from ensemble.messages import Headers
 from ensemble.messages.records import StoredRecord
+from ensemble.operations import now
 from ensemble.service import NOTES
 from ensemble.state import Output
 from tests.support.order_flow import OrderFlow

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.command_line.configuration import settings
 from ensemble.embedded import certificates
 from ensemble.embedded.credentials import password
 from ensemble.errors import ConfigurationError
+from ensemble.operations import settings_in_force
 from ensemble.settings import KafkaSettings, RuntimeSettings, load
+from services.app import APP
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_secret_comes_from_a_file(secret: Path, monkeypatch: pytest.MonkeyPatc
 def test_config_show_masks_it_and_says_where_it_is_from(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_SASL_PASSWORD_FILE", str(secret))
     monkeypatch.setenv("ENSEMBLE_HTTP_TOKEN", "t0ken")
-    rows = {row["variable"]: row for row in settings()}
+    rows = {row["variable"]: row for row in settings_in_force(APP)}
     assert rows["KAFKA_SASL_PASSWORD"] == {"variable": "KAFKA_SASL_PASSWORD", "value": "********", "source": "file"}
     assert rows["ENSEMBLE_HTTP_TOKEN"]["value"] == "********"
     assert "s3cret" not in str(rows)

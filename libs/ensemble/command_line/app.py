@@ -20,6 +20,7 @@ from ensemble.command_line.commands import (
     parked,
     pauses,
     policies,
+    publish,
     records,
     run,
     schemas,
@@ -49,7 +50,7 @@ class CommandSet:
 
 
 LIBRARY: Final = CommandSet(
-    modules=(new, run, tail),
+    modules=(new, run, publish, tail),
     groups=MappingProxyType(
         {
             "dead-letters": dead_letters.group,

@@ -14,8 +14,9 @@ from ensemble.command_line.selection import application
 from ensemble.command_line.streams import say, show_count
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
-    from ensemble.messages import SchemaSourceSelector
+    from ensemble.kafka.client import ClusterClient, ReceivedRecord
+    from ensemble.messages import GenericDecoder, SchemaSourceSelector
+    from ensemble.operations import Entry, Session
 
 _SILENT_S = 2.0
 _CLUSTER: ContextVar[ClusterClient | None] = ContextVar("cluster", default=None)
@@ -41,6 +42,33 @@ def connect() -> ClusterClient:
 
     keep_the_client_quiet()
     return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
+
+
+def open_session() -> Session:
+    """Connect, and return what operators' questions and commands need."""
+    return session_on(connect())
+
+
+def session_on(access: ClusterClient) -> Session:
+    """Return the same for a cluster that is connected to."""
+    from ensemble.operations import Session
+
+    return Session(application(), access, sources(), progress)
+
+
+def entry_of(record: ReceivedRecord) -> Entry:
+    """Decode a record by the schemas of the application. Never fails, whatever its bytes are."""
+    from ensemble.operations import decode_entry
+
+    return decode_entry(record, _decoder())
+
+
+@cache
+def _decoder() -> GenericDecoder:
+    from ensemble import system_messages
+    from ensemble.messages import GenericDecoder
+
+    return GenericDecoder([*application().schemas, system_messages.SCHEMAS, sources()])
 
 
 @cache

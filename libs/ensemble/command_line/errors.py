@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from ensemble.command_line.streams import let_go_of_stdout, say
+
+if TYPE_CHECKING:
+    from ensemble.operations import OperationsError
 
 FAILED: Final = 1
 MISTAKEN: Final = 2
 INTERRUPTED: Final = 130
+_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
+    "command_type": ("TYPE", ""),
+    "dead_letter": ("DEAD_LETTER", "`ensemble dead-letters list` shows them"),
+    "edit": ("--edit", "`ensemble dead-letters show DEAD_LETTER --json` shows all fields"),
+    "force": ("--force", ""),
+    "group": ("GROUP", "see `ensemble dead-letters group --all`"),
+    "group_filter": ("--group", "see `ensemble dead-letters group --all`"),
+    "offset": ("OFFSET", ""),
+    "operator": ("--operator", ""),
+    "parked_key": ("KEY", "see `ensemble parked list`"),
+    "partition": ("--partition", "--topic names one"),
+    "paused_service": ("NAME", ""),
+    "registry": ("--registry", ""),
+    "service": ("--service", ""),
+    "step": ("STEP", ""),
+    "stopped_service": ("SERVICE", ""),
+    "to": ("--to", ""),
+    "topic": ("--topic", ""),
+    "type_filter": ("--type", ""),
+}
+"""How commands spell the parts of a request, and what they advise where a request names none."""
 
 
 class Mistake(Exception):
@@ -46,12 +71,13 @@ def _from_the_runtime(error: BaseException) -> int:
     from ensemble.errors import ConfigurationError
     from ensemble.kafka.client import KafkaException
     from ensemble.messages import invalid_fields
+    from ensemble.operations import Ambiguous, Invalid, NotFound
 
     match error:
-        case ValidationError():
-            return _say(invalid_fields(error), MISTAKEN)
-        case ConfigurationError():
-            return _say(error, MISTAKEN)
+        case Invalid() | NotFound() | Ambiguous():
+            return _say(_with_flag(error), MISTAKEN)
+        case ValidationError() | ConfigurationError():
+            return _say(invalid_fields(error) if isinstance(error, ValidationError) else error, MISTAKEN)
         case EnsembleError() | EmbeddedKafkaError():
             return _say(error, FAILED)
         case KafkaException():
@@ -65,6 +91,11 @@ def _from_the_runtime(error: BaseException) -> int:
 def _say(message: object, code: int) -> int:
     say(f"ensemble: {message}")
     return code
+
+
+def _with_flag(error: OperationsError) -> str:
+    flag, advice = _FIELDS.get(error.field, ("", ""))
+    return f"{flag and f'{flag}: '}{error}{advice and f'; {advice}'}"
 
 
 def _in_words(error: OSError) -> str:

@@ -38,6 +38,13 @@ def type_names() -> list[str]:
     return sorted(kind.__name__ for kind in kinds if issubclass(kind, Command | Event))
 
 
+def from_text_or_file(json_text: str | None, file: Path | None) -> Fields:
+    """Parse the object that --json gives, or the file of --file; none without either. Raises Mistake for both."""
+    if json_text is not None and file is not None:
+        raise Mistake("--json and --file: give one of them")
+    return from_json(json_text, "--json") if json_text is not None else from_file(file) if file else {}
+
+
 def from_json(text: str, source: str) -> Fields:
     """Parse the object in `text`. Raises Mistake naming `source` and the position of the error."""
     try:
@@ -70,7 +77,7 @@ def from_flags(kind: type[Message], arguments: Sequence[str], hints: Mapping[str
     while rest:
         flag = rest.pop(0)
         if not flag.startswith("--"):
-            raise Mistake(f"unexpected argument {flag!r}; give fields as {_flags_of(kind)}")
+            raise Mistake(f"unexpected argument {flag!r}; give fields as {flags_of(kind)}")
         flag, equals, value = flag.partition("=")
         if not equals:
             if not rest:
@@ -78,7 +85,7 @@ def from_flags(kind: type[Message], arguments: Sequence[str], hints: Mapping[str
             value = rest.pop(0)
         name = flag.removeprefix("--").replace("-", "_")
         if name not in kind.model_fields:
-            raise Mistake(f"{flag}: {kind.__name__} has no such field; fields are {_flags_of(kind)}")
+            raise Mistake(f"{flag}: {kind.__name__} has no such field; fields are {flags_of(kind)}")
         fields[name] = _typed(kind, name, value, hints.get(flag, ""))
     return fields
 
@@ -89,8 +96,8 @@ def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Me
         return kind.model_validate(dict(fields))
     except ValidationError as error:
         faults = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
-        default_advice = f"give it with {_flags_of(kind)}, or start from --example"
-        raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice or default_advice}") from None
+        advice = advice or f"give it with {flags_of(kind)}"
+        raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice}") from None
 
 
 def _typed(kind: type[Message], name: str, text: str, hint: str) -> Any:
@@ -114,5 +121,6 @@ def _where(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location) or "the message"
 
 
-def _flags_of(kind: type[Message]) -> str:
+def flags_of(kind: type[Message]) -> str:
+    """Return the flags of all fields."""
     return " ".join("--" + name.replace("_", "-") for name in kind.model_fields)

@@ -1,36 +1,16 @@
-"""Who asks for something to be done, and why: every operator's command says so, and its topic keeps it."""
+"""Who types a command, why, and whether they are sure."""
 
 from __future__ import annotations
 
 import getpass
-import secrets
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ensemble.command_line.errors import Failure, Mistake
-from ensemble.command_line.publishing import now
 from ensemble.command_line.streams import ask
+from ensemble.operations import Operator
 
 _REASON_LIMIT: Final = 500
 _NAME_LIMIT: Final = 200
-
-
-@dataclass(frozen=True)
-class Operator:
-    """A person, or what acts for one, with a reason."""
-
-    by: str
-    reason: str
-    operation_id: str = field(default_factory=lambda: secrets.token_hex(16))
-
-    def operation(self) -> dict[str, Any]:
-        """Return the fields that commands to the runtime share. Each call begins a new operation."""
-        who = {"requested_by": self.by, "reason": self.reason}
-        return {"operation_id": secrets.token_hex(16), **who, "at": now()}
-
-    def request(self) -> dict[str, str]:
-        """Return the fields that commands to the orchestrator share: one operation for all orders of a command."""
-        return {"operation_id": self.operation_id, "requested_by": self.by, "reason": self.reason}
 
 
 def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Operator:

@@ -10,7 +10,7 @@ import typer
 from ensemble.command_line.selection import complete
 
 if TYPE_CHECKING:
-    from ensemble.command_line.operators import Operator
+    from ensemble.operations import Operator
 
 
 def complete_service(incomplete: str) -> list[str]:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ensemble.command_line.operators import Operator
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
-from ensemble.command_line.wide_pauses import Acknowledgements, WidePause, write_pause
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
+from ensemble.operations import Acknowledgements, Operator, Session, WidePause, write_pause
 
 COLUMNS: Final = ("service", "acknowledged", "missing", "words")
 
@@ -25,18 +21,18 @@ class PauseOptions:
     as_json: bool = False
 
 
-def pause(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
+def pause(session: Session, what: WidePause, manner: PauseOptions) -> int:
     """Pause the scope everywhere. Returns 1 if a partition has not acknowledged it in time."""
-    return _carry_out(access, what, manner, pause=True)
+    return _carry_out(session, what, manner, pause=True)
 
 
-def resume(access: ClusterClient, what: WidePause, manner: PauseOptions) -> int:
+def resume(session: Session, what: WidePause, manner: PauseOptions) -> int:
     """End the pause everywhere. Returns 1 if a partition has not acknowledged it in time."""
-    return _carry_out(access, what, manner, pause=False)
+    return _carry_out(session, what, manner, pause=False)
 
 
-def _carry_out(access: ClusterClient, what: WidePause, manner: PauseOptions, *, pause: bool) -> int:
-    done = write_pause(access, what, manner.operator, pause=pause, wait_s=manner.wait_s)
+def _carry_out(session: Session, what: WidePause, manner: PauseOptions, *, pause: bool) -> int:
+    done = write_pause(session, what, manner.operator, pause=pause, wait_s=manner.wait_s)
     document = {"what": str(what), "services": done.rows()}
     show(Sheet(COLUMNS, [line(row) for row in done.rows()]), document, as_json=manner.as_json)
     return warn_of_missing(done, manner.wait_s)

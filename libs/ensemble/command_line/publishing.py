@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ensemble.command_line.connection import say_waiting, sources
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.selection import application
 from ensemble.errors import OversizedOutput
 from ensemble.kafka import Client, Outgoing, Receipt
-from ensemble.messages import Envelope, Message, type_headers
+from ensemble.messages import Message
+from ensemble.operations import SENDER
 from ensemble.waiting import wait_for
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
-    from ensemble.messages import Headers
     from ensemble.service import Topic
-
-_NAME: Final = "cli"
 
 
 def client_of(access: ClusterClient) -> Client:
     """Return a client that writes the messages of the catalogue, for a `with`."""
-    return Client.over(access, application().catalogue, sources(), name=_NAME)
+    return Client.over(access, application().catalogue, sources(), name=SENDER)
 
 
 def publish(access: ClusterClient, message: Message, topic: Topic | None = None) -> Receipt:
@@ -39,11 +36,19 @@ def publish(access: ClusterClient, message: Message, topic: Topic | None = None)
         raise Mistake(str(error)) from None
 
 
-def headers_of(message: Message, message_id: str) -> Headers:
-    """Return the headers of a message of the runtime's own, without a cause: it begins a trace."""
-    return [*type_headers(type(message), f"/{_NAME}".encode()), *Envelope(message_id).headers_at(now())]
+def home_of(kind: type[Message], topic: str | None, *, force: bool) -> Topic:
+    """Return the topic called so that carries the type, by default its first one.
 
-
-def now() -> int:
-    """Return the time in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
+    Raises Mistake if the type is not there; and unless forced for a fact of a ledger: written from outside it would
+    leave a gap, and the service would stop at it.
+    """
+    homes = {home.name: home for home in application().catalogue.homes(kind)}
+    if topic is not None and topic not in homes:
+        raise Mistake(f"--topic {topic}: {kind.__name__} is not on this topic, but on {', '.join(homes)}")
+    home = homes[topic] if topic is not None else next(iter(homes.values()))
+    if not force and home.owner in application().services and home in application().make_service(home.owner).ledgers:
+        raise Mistake(
+            f"TYPE: {kind.__name__} is a fact of a ledger, which only {home.owner} writes; send it a command, "
+            "or use --force to damage the ledger on purpose"
+        )
+    return home

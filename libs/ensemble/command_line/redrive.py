@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from ensemble.command_line.dead_letter import OPEN, DeadLetterEntry
-from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-from ensemble.command_line.dead_letters import select_dead_letters
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.fields import from_file
 from ensemble.command_line.formatting import quantity
-from ensemble.command_line.operators import Operator, confirm
+from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
-from ensemble.command_line.readability import encode_edited
-from ensemble.command_line.redrive_outcome import Outcome
-from ensemble.command_line.redrive_run import (
+from ensemble.command_line.streams import is_attended, say, show_count
+from ensemble.operations import (
+    OPEN,
+    DeadLetterEntry,
+    DeadLetterFilter,
+    Operator,
+    Outcome,
     Pace,
     RedriveRun,
     SentOperation,
+    Session,
     check_generations,
     discard_of,
+    encode_edited,
     in_order,
     redrive_of,
+    select_dead_letters,
 )
-from ensemble.command_line.streams import is_attended, say, show_count
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {
@@ -54,22 +54,22 @@ class RedriveTarget:
     edit: Path | None = None
     force: bool = False
 
-    def letters(self, access: ClusterClient) -> list[DeadLetterEntry]:
+    def letters(self, session: Session) -> list[DeadLetterEntry]:
         """Return the dead letters in the order of their delivery."""
-        return in_order(select_dead_letters(access, self.places, self.selection), self.limit)
+        return in_order(select_dead_letters(session, self.places, self.selection), self.limit)
 
-    def redrives(self, access: ClusterClient, operator: Operator) -> list[SentOperation]:
+    def redrives(self, session: Session, operator: Operator) -> list[SentOperation]:
         """Build the commands. Raises Mistake if an edit is invalid or not about one dead letter."""
-        letters = self.letters(access)
-        content = self._edited(letters)
+        letters = self.letters(session)
+        content = self._edited(session, letters)
         return [SentOperation(letter, redrive_of(letter, operator, content)) for letter in letters]
 
-    def _edited(self, letters: Sequence[DeadLetterEntry]) -> bytes | None:
+    def _edited(self, session: Session, letters: Sequence[DeadLetterEntry]) -> bytes | None:
         if self.edit is None:
             return None
         if len(letters) != 1:
             raise Mistake(f"--edit: applies to one dead letter, but {len(letters)} are selected")
-        return encode_edited(letters[0], from_file(self.edit, "--edit"))
+        return encode_edited(session, letters[0], from_file(self.edit, "--edit"))
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ class RedriveOptions:
     as_json: bool = False
 
 
-def rehearse(access: ClusterClient, target: RedriveTarget, *, as_json: bool) -> int:
+def rehearse(session: Session, target: RedriveTarget, *, as_json: bool) -> int:
     """Show what redriving would do, and return 0."""
-    from ensemble.command_line.redrive_rehearsal import rehearse_redrives
+    from ensemble.operations import rehearse_redrives
 
-    rehearsals = rehearse_redrives(access, target.redrives(access, _REHEARSING))
+    rehearsals = rehearse_redrives(session, target.redrives(session, _REHEARSING))
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
     rows = [tuple(row[name] for name in columns) for row in rehearsals]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
@@ -94,19 +94,19 @@ def rehearse(access: ClusterClient, target: RedriveTarget, *, as_json: bool) -> 
     return 0
 
 
-def redrive_these(access: ClusterClient, target: RedriveTarget, manner: RedriveOptions) -> int:
+def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Redrive the dead letters. Returns 1 if one does not succeed."""
-    sent = target.redrives(access, manner.operator)
+    sent = target.redrives(session, manner.operator)
     check_generations([one.letter for one in sent], force=target.force)
     _preview("redrive", target, sent, yes=manner.yes)
-    return carry_out(access, sent, manner)
+    return carry_out(session, sent, manner)
 
 
-def discard_these(access: ClusterClient, target: RedriveTarget, manner: RedriveOptions) -> int:
+def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Discard the dead letters. Returns 1 if one is refused."""
-    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in target.letters(access)]
+    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in target.letters(session)]
     _preview("discard", target, sent, yes=manner.yes)
-    return carry_out(access, sent, manner)
+    return carry_out(session, sent, manner)
 
 
 def _preview(verb: str, target: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
@@ -122,13 +122,13 @@ def _preview(verb: str, target: RedriveTarget, sent: Sequence[SentOperation], *,
     confirm(f"{verb} {quantity(len(sent), 'dead letter')}?", yes=yes)
 
 
-def carry_out(access: ClusterClient, sent: Sequence[SentOperation], manner: RedriveOptions) -> int:
+def carry_out(session: Session, sent: Sequence[SentOperation], manner: RedriveOptions) -> int:
     settled = [one for one in sent if one.letter.fate.status not in OPEN]
     if settled:
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))
         say(f"{len(settled)} of {quantity(len(sent), 'dead letter')}: already {how}; they will be skipped")
     outcomes: list[tuple[SentOperation, Outcome]] = []
-    with RedriveRun(access, sorted({one.letter.service for one in sent})) as delivery:
+    with RedriveRun(session, sorted({one.letter.service for one in sent})) as delivery:
         counting = _progress(len(sent))
         for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
             outcomes.append((one, outcome))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ensemble.application import Application
+    from ensemble.operations import ControlFlow
 
 
 def application() -> Application:
@@ -17,6 +18,11 @@ def application() -> Application:
     Raises ConfigurationError if there is none, or if it cannot be imported.
     """
     return _selections[-1].application
+
+
+def control_flow() -> ControlFlow:
+    """Return who decides on each message of that application."""
+    return _selections[-1].control_flow
 
 
 def select(load: Callable[[], Application]) -> None:
@@ -48,6 +54,12 @@ class _Selection:
     @cached_property
     def application(self) -> Application:
         return self.load()
+
+    @cached_property
+    def control_flow(self) -> ControlFlow:
+        from ensemble.operations import ControlFlow
+
+        return ControlFlow.of(self.application)
 
 
 _selections = [_Selection(find)]

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ensemble.command_line.entries import Entry, entry_of
+from ensemble.command_line.connection import entry_of
 from ensemble.command_line.formatting import clock
 from ensemble.command_line.output import show_json_line
-from ensemble.command_line.selection import application
+from ensemble.command_line.selection import application, control_flow
 from ensemble.command_line.streams import console, is_terminal, say, styled, write
+from ensemble.operations import Entry
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, Follower, ReceivedRecord
@@ -87,9 +88,9 @@ def _show(entry: Entry, *, as_json: bool) -> None:
 
 
 def _show_coloured(entry: Entry) -> None:
-    from ensemble.command_line.control_flow import colour_of, control_of
+    from ensemble.command_line.colours import colour_of
 
-    colour = colour_of(control_of(entry.type, entry.sender), entry.kind)
+    colour = colour_of(control_flow().control_of(entry.type, entry.sender), entry.kind)
     width = shutil.get_terminal_size().columns
     line = styled(
         (f"{clock(entry.record.timestamp)} ", "bright_black"),

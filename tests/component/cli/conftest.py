@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ensemble.command_line.operators import Operator
+from ensemble.operations import Operator
 from tests.support.flow_in_memory import FlowInMemory
 
 

@@ -10,24 +10,27 @@ from typing import Any
 import pytest
 
 from cli.orders import all_states
-from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-from ensemble.command_line.dead_letters import (
-    as_csv,
-    dead_letter_at,
-    describe,
-    export_rows,
-    find_dead_letters,
-    group_of,
-    groups,
-    list_dead_letters,
-    select_dead_letters,
-)
+from ensemble.command_line.connection import session_on
+from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.group_notes import put_note
-from ensemble.command_line.operators import Operator
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
-from ensemble.command_line.redrive_run import Pace
+from ensemble.operations import (
+    DeadLetterFilter,
+    Invalid,
+    OperationsError,
+    Operator,
+    Pace,
+    describe_dead_letter,
+    export_dead_letters,
+    find_dead_letter,
+    find_dead_letters,
+    find_group,
+    list_dead_letters,
+    list_groups,
+    put_note,
+    select_dead_letters,
+)
 from tests.support.order_messages import place_order
 
 ALL = DeadLetterFilter(open_only=False)
@@ -53,7 +56,7 @@ def options(operator: Operator) -> RedriveOptions:
 
 
 def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up: Any) -> None:
-    rows = list_dead_letters(given_up, DeadLetterFilter(), 10)
+    rows = list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)
 
     assert [(row["service"], row["type"], row["status"], row["behind"]) for row in rows] == [
         ("payment", "AttemptCharge", "parked", 0),
@@ -61,7 +64,7 @@ def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up:
     ]
     assert rows[0]["attempts"] == 8
     assert rows[0]["error"] == "RetryableError"
-    assert len(list_dead_letters(given_up, DeadLetterFilter(), 1)) == 1
+    assert len(list_dead_letters(session_on(given_up), DeadLetterFilter(), 1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,41 +79,41 @@ def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up:
     ],
 )
 def test_finds_what_all_filters_take(given_up: Any, selection: DeadLetterFilter, services: list[str]) -> None:
-    assert [letter.service for letter in find_dead_letters(given_up, selection)] == services
+    assert [letter.service for letter in find_dead_letters(session_on(given_up), selection)] == services
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (DeadLetterFilter(service="kitchen"), "--service kitchen: no such service; services are inventory"),
-        (DeadLetterFilter(type="Nothing"), "--type: no message type 'Nothing'"),
-        (DeadLetterFilter(group="abc"), "--group: no group 'abc'"),
+        (DeadLetterFilter(service="kitchen"), "no service 'kitchen' on this cluster; services are inventory"),
+        (DeadLetterFilter(type="Nothing"), "no message type 'Nothing'"),
+        (DeadLetterFilter(group="abc"), "no group 'abc'"),
     ],
 )
 def test_a_filter_that_can_match_nothing_is_a_mistake(given_up: Any, selection: DeadLetterFilter, message: str) -> None:
-    with pytest.raises(Mistake, match=message):
-        find_dead_letters(given_up, selection)
+    with pytest.raises(OperationsError, match=message):
+        find_dead_letters(session_on(given_up), selection)
 
 
 def test_groups_by_cause_with_the_latest_note(given_up: Any, operator: Operator) -> None:
     publish(given_up, place_order(customer_id="c-3"))
-    largest, other = groups(given_up, DeadLetterFilter())
-    put_note(given_up, largest["group"], Operator("bob", "an old note"))
-    put_note(given_up, largest["group"], operator)
+    largest, other = list_groups(session_on(given_up), DeadLetterFilter())
+    put_note(session_on(given_up), largest["group"], Operator("bob", "an old note"))
+    put_note(session_on(given_up), largest["group"], operator)
 
-    noted, _ = groups(given_up, DeadLetterFilter())
+    noted, _ = list_groups(session_on(given_up), DeadLetterFilter())
 
     assert (largest["count"], largest["open"], largest["service"], other["count"]) == (2, 2, "order", 1)
     assert (noted["note"]["text"], noted["note"]["by"]) == ("mended", "ann")
-    assert len(group_of(given_up, largest["group"]).letters) == 2
-    with pytest.raises(Mistake, match="no group 'zzz'"):
-        group_of(given_up, "zzz")
+    assert len(find_group(session_on(given_up), largest["group"]).letters) == 2
+    with pytest.raises(OperationsError, match="no group 'zzz'"):
+        find_group(session_on(given_up), "zzz")
 
 
 def test_describes_one_dead_letter_with_its_fields_and_headers(given_up: Any) -> None:
-    place = list_dead_letters(given_up, DeadLetterFilter(service="payment"), 1)[0]["place"]
+    place = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment"), 1)[0]["place"]
 
-    document = describe(dead_letter_at(given_up, place))
+    document = describe_dead_letter(session_on(given_up), find_dead_letter(session_on(given_up), place))
 
     assert document["came_from"].startswith("payments.commands/")
     assert (document["parking_key"], document["disposition"]) == ("o-1", "dead_letter")
@@ -130,25 +133,25 @@ def test_describes_one_dead_letter_with_its_fields_and_headers(given_up: Any) ->
     ],
 )
 def test_a_place_without_a_dead_letter_is_a_mistake(given_up: Any, place: str, message: str) -> None:
-    with pytest.raises(Mistake, match=message):
-        dead_letter_at(given_up, place)
+    with pytest.raises(OperationsError, match=message):
+        find_dead_letter(session_on(given_up), place)
 
 
 def test_selects_by_places_or_by_filters_but_not_by_both_or_neither(given_up: Any) -> None:
-    places = [row["place"] for row in list_dead_letters(given_up, DeadLetterFilter(), 10)]
+    places = [row["place"] for row in list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)]
 
     assert [
-        letter.place for letter in select_dead_letters(given_up, [*places, places[0]], DeadLetterFilter())
+        letter.place for letter in select_dead_letters(session_on(given_up), [*places, places[0]], DeadLetterFilter())
     ] == places
     for chosen, selection in ((places, DeadLetterFilter(service="payment")), ([], DeadLetterFilter())):
-        with pytest.raises(Mistake, match="DEAD_LETTER"):
-            select_dead_letters(given_up, chosen, selection)
+        with pytest.raises(Invalid, match="places"):
+            select_dead_letters(session_on(given_up), chosen, selection)
 
 
 def test_exports_each_with_its_original_bytes(given_up: Any) -> None:
-    letters = find_dead_letters(given_up, DeadLetterFilter())
+    letters = find_dead_letters(session_on(given_up), DeadLetterFilter())
 
-    assert [bytes.fromhex(row["bytes"]) for row in export_rows(letters)] == [
+    assert [bytes.fromhex(row["bytes"]) for row in export_dead_letters(session_on(given_up), letters)] == [
         letter.entry.record.value for letter in letters
     ]
     head, *lines = as_csv(letters).splitlines()
@@ -163,18 +166,18 @@ def test_a_redrive_that_succeeds_says_so_and_the_order_goes_on(
     given_up.gateway.available = True
     given_up.stopped = set()
 
-    assert redrive_these(given_up, OF_PAYMENT, options) == 0
+    assert redrive_these(session_on(given_up), OF_PAYMENT, options) == 0
 
     assert [(row["type"], row["key"], row["outcome"]) for row in printed()] == [("AttemptCharge", "o-1", "succeeded")]
     assert all_states(given_up)["o-1"]["status"] == "completed"
-    (row,) = list_dead_letters(given_up, DeadLetterFilter(service="payment", open_only=False), 5)
+    (row,) = list_dead_letters(session_on(given_up), DeadLetterFilter(service="payment", open_only=False), 5)
     assert (row["status"], row["by"], row["why"]) == ("redriven", "ann", "mended")
 
 
 def test_a_redrive_that_fails_again_is_told_with_its_error(
     given_up: Any, options: RedriveOptions, printed: Callable[[], Any]
 ) -> None:
-    assert redrive_these(given_up, OF_PAYMENT, options) == 1
+    assert redrive_these(session_on(given_up), OF_PAYMENT, options) == 1
     (row,) = printed()
     assert (row["outcome"], row["words"]) == (
         "failed again",
@@ -186,7 +189,7 @@ def test_a_service_that_does_not_answer_is_told(
     given_up: Any, options: RedriveOptions, printed: Callable[[], Any]
 ) -> None:
     given_up.stopped |= {"payment"}
-    assert redrive_these(given_up, OF_PAYMENT, options) == 1
+    assert redrive_these(session_on(given_up), OF_PAYMENT, options) == 1
     (row,) = printed()
     assert (row["outcome"], row["words"]) == (
         "no answer",
@@ -199,12 +202,14 @@ def test_an_edit_is_about_one_dead_letter_and_replaces_its_value(
 ) -> None:
     given_up.gateway.available = True
     edit = tmp_path / "edit.json"
-    letter, *_ = find_dead_letters(given_up, DeadLetterFilter(service="payment"))
+    letter, *_ = find_dead_letters(session_on(given_up), DeadLetterFilter(service="payment"))
     edit.write_text(json.dumps({**letter.entry.fields, "payment_token": "tok_declined"}))
 
     with pytest.raises(Mistake, match="--edit: applies to one dead letter, but 2 are selected"):
-        redrive_these(given_up, RedriveTarget((), DeadLetterFilter(key="o-1"), edit=edit), options)
-    assert redrive_these(given_up, RedriveTarget((letter.place,), DeadLetterFilter(), edit=edit), options) == 0
+        redrive_these(session_on(given_up), RedriveTarget((), DeadLetterFilter(key="o-1"), edit=edit), options)
+    assert (
+        redrive_these(session_on(given_up), RedriveTarget((letter.place,), DeadLetterFilter(), edit=edit), options) == 0
+    )
 
     assert printed()[0]["outcome"] == "succeeded"
     assert given_up.gateway.calls[-1].payment_token == "tok_declined"
@@ -215,10 +220,10 @@ def test_discards_for_good_and_skips_what_is_settled(
 ) -> None:
     everything = RedriveTarget((), DeadLetterFilter(service="payment", open_only=False))
 
-    assert discard_these(given_up, everything, options) == 0
+    assert discard_these(session_on(given_up), everything, options) == 0
     assert printed()[0]["outcome"] == "discarded"
 
-    assert discard_these(given_up, everything, options) == 0
+    assert discard_these(session_on(given_up), everything, options) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)[0]["outcome"] == "nothing to do"
     assert "1 of 1 dead letter: already discarded; they will be skipped" in captured.err
@@ -229,7 +234,7 @@ def test_a_selection_is_shown_and_asked_about_and_without_an_answer_nothing_is_d
 ) -> None:
     calls = len(given_up.gateway.calls)
     with pytest.raises(Mistake, match=r"redrive 1 dead letter\? No terminal to confirm on"):
-        redrive_these(given_up, OF_PAYMENT, RedriveOptions(operator, Pace(wait_s=0.1)))
+        redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(operator, Pace(wait_s=0.1)))
     assert "AttemptCharge o-1  RetryableError" in capsys.readouterr().err
     assert len(given_up.gateway.calls) == calls
 
@@ -241,7 +246,7 @@ def test_a_long_selection_is_shown_in_part(
         publish(flow, place_order(customer_id=f"c-{number}"))
     flow.settle()
 
-    assert discard_these(flow, RedriveTarget((), DeadLetterFilter(service="order")), options) == 0
+    assert discard_these(session_on(flow), RedriveTarget((), DeadLetterFilter(service="order")), options) == 0
 
     said = capsys.readouterr().err.splitlines()
     assert sum("PlaceOrder o-1  RejectedInput" in line for line in said) == 20
@@ -254,7 +259,7 @@ def test_stops_at_the_first_failure_if_told_to(
     pace = Pace(wait_s=0.1, stop_on_error=True)
     target = RedriveTarget((), DeadLetterFilter(key="o-1"))
 
-    assert redrive_these(given_up, target, RedriveOptions(operator, pace, yes=True, as_json=True)) == 1
+    assert redrive_these(session_on(given_up), target, RedriveOptions(operator, pace, yes=True, as_json=True)) == 1
 
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1
@@ -262,5 +267,5 @@ def test_stops_at_the_first_failure_if_told_to(
 
 
 def test_nothing_that_matches_is_no_failure(given_up: Any, options: RedriveOptions, printed: Callable[[], Any]) -> None:
-    assert redrive_these(given_up, RedriveTarget((), DeadLetterFilter(key="o-9")), options) == 0
+    assert redrive_these(session_on(given_up), RedriveTarget((), DeadLetterFilter(key="o-9")), options) == 0
     assert printed() == []

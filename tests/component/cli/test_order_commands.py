@@ -13,8 +13,8 @@ from cli.order_filter import OrderFilter, parse_conditions
 from cli.orders import all_states
 from cli.waves import Pace
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
 from ensemble.command_line.publishing import publish
+from ensemble.operations import Operator
 from tests.support.order_messages import place_order
 
 RESUME = resume_action(past_pause=False)

@@ -9,12 +9,21 @@ import pytest
 
 from cli.orders import all_states
 from contracts import AttemptCharge, ProcessPayment
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.parked import Filter, describe, discard_of, find_parked_keys, parked_key, retry_of, summary
+from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, carry_out
-from ensemble.command_line.redrive_run import Pace
+from ensemble.operations import (
+    NotFound,
+    Operator,
+    Pace,
+    ParkedKeyFilter,
+    describe_parked_key,
+    discard_of_parked_key,
+    find_parked_key,
+    find_parked_keys,
+    retry_of_parked_key,
+    summarize_parked_key,
+)
 from tests.support.order_messages import attempt_charge, place_order, process_payment
 
 
@@ -31,9 +40,9 @@ def waiting(flow: Any) -> Any:
 
 
 def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:
-    (parked,) = find_parked_keys(waiting, Filter())
+    (parked,) = find_parked_keys(session_on(waiting), ParkedKeyFilter())
 
-    row = summary(parked)
+    row = summarize_parked_key(parked)
 
     assert {name: row[name] for name in ("service", "key", "status", "depth", "head", "attempts", "error")} == {
         "service": "payment",
@@ -50,7 +59,7 @@ def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:
 
 
 def test_describes_the_records_in_the_order_in_which_they_will_be_handled(waiting: Any) -> None:
-    records = describe(parked_key(waiting, "o-1", None))["records"]
+    records = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]
 
     assert [(record["type"], record["fields"]["attempt"], record["edited"]) for record in records] == [
         (AttemptCharge.__name__, 1, False),
@@ -63,51 +72,51 @@ def test_describes_the_records_in_the_order_in_which_they_will_be_handled(waitin
 @pytest.mark.parametrize(
     ("key_filter", "count"),
     [
-        (Filter(service="payment", status="retrying", key="o-1"), 1),
-        (Filter(service="order"), 0),
-        (Filter(status="paused"), 0),
-        (Filter(key="o-2"), 0),
+        (ParkedKeyFilter(service="payment", status="retrying", key="o-1"), 1),
+        (ParkedKeyFilter(service="order"), 0),
+        (ParkedKeyFilter(status="paused"), 0),
+        (ParkedKeyFilter(key="o-2"), 0),
     ],
 )
-def test_finds_what_all_filters_take(waiting: Any, key_filter: Filter, count: int) -> None:
-    assert len(find_parked_keys(waiting, key_filter)) == count
+def test_finds_what_all_filters_take(waiting: Any, key_filter: ParkedKeyFilter, count: int) -> None:
+    assert len(find_parked_keys(session_on(waiting), key_filter)) == count
 
 
 def test_a_key_that_is_not_parked_is_a_mistake(waiting: Any) -> None:
-    with pytest.raises(Mistake, match="KEY: 'o-9' is not parked in payment; see `ensemble parked list`"):
-        parked_key(waiting, "o-9", "payment")
-    with pytest.raises(Mistake, match="KEY: 'o-9' is not parked; see"):
-        parked_key(waiting, "o-9", None)
+    with pytest.raises(NotFound, match="'o-9' is not parked in payment"):
+        find_parked_key(session_on(waiting), "o-9", "payment")
+    with pytest.raises(NotFound, match=r"'o-9' is not parked$"):
+        find_parked_key(session_on(waiting), "o-9", None)
 
 
 def test_oldest_keys_come_first(waiting: Any) -> None:
     waiting.advance(1)
     publish(waiting, attempt_charge(order_id="a-2"))
-    assert [parked.name for parked in find_parked_keys(waiting, Filter())] == ["o-1", "a-2"]
+    assert [parked.name for parked in find_parked_keys(session_on(waiting), ParkedKeyFilter())] == ["o-1", "a-2"]
 
 
 def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
     waiting: Any, operator: Operator, printed: Callable[[], Any]
 ) -> None:
     waiting.gateway.available = True
-    sent = retry_of(waiting, parked_key(waiting, "o-1", None), operator)
+    sent = retry_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), operator)
 
-    assert carry_out(waiting, [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True)) == 0
+    assert carry_out(session_on(waiting), [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True)) == 0
 
     (row,) = printed()
     assert (row["type"], row["outcome"]) == ("AttemptCharge", "succeeded")
     assert row["place"].startswith("payments.commands/")
-    assert find_parked_keys(waiting, Filter()) == []
+    assert find_parked_keys(session_on(waiting), ParkedKeyFilter()) == []
     waiting.stopped = set()
     assert all_states(waiting)["o-1"]["status"] == "completed"
 
 
 def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, operator: Operator) -> None:
     waiting.advance(60)
-    parked = parked_key(waiting, "o-1", None)
-    assert summary(parked)["status"] == "dead_lettered"
+    parked = find_parked_key(session_on(waiting), "o-1", None)
+    assert summarize_parked_key(parked)["status"] == "dead_lettered"
 
-    sent = retry_of(waiting, parked, operator)
+    sent = retry_of_parked_key(session_on(waiting), parked, operator)
 
     assert sent.place.startswith("payment.dead-letter/")
     assert sent.operation.generation == 0
@@ -116,10 +125,10 @@ def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, operator
 def test_a_head_that_is_discarded_lets_the_next_one_go(
     waiting: Any, operator: Operator, printed: Callable[[], Any]
 ) -> None:
-    sent = discard_of(parked_key(waiting, "o-1", None), operator)
+    sent = discard_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), operator)
 
-    carry_out(waiting, [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True))
+    carry_out(session_on(waiting), [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True))
 
     assert printed()[0]["outcome"] == "discarded"
-    (record,) = describe(parked_key(waiting, "o-1", None))["records"]
+    (record,) = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]
     assert (record["type"], record["fields"]["attempt"]) == (AttemptCharge.__name__, 2)

@@ -10,14 +10,14 @@ import pytest
 from cli.orders import all_states
 from cli.pause_commands import ResumeOptions, resume
 from cli.waves import Pace
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
+from ensemble.command_line.connection import session_on
 from ensemble.command_line.pause_commands import pause
 from ensemble.command_line.publishing import publish
-from ensemble.command_line.wide_pauses import list_pauses, wide_pause
+from ensemble.operations import NotFound, Operator, list_pauses, wide_pause
+from services.app import APP
 from tests.support.order_messages import place_order
 
-STEP = wide_pause("step", "reservation")
+STEP = wide_pause(APP, "step", "reservation")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def options(operator: Operator) -> ResumeOptions:
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    assert pause(flow, STEP, options) == 0
+    assert pause(session_on(flow), STEP, options) == 0
 
     (service,) = printed()["services"]
     assert (service["service"], service["acknowledged"], service["missing"]) == (
@@ -36,7 +36,7 @@ def test_a_pause_is_acknowledged_by_every_partition_and_listed(
         service["partitions"],
         [],
     )
-    (row,) = list_pauses(flow)
+    (row,) = list_pauses(session_on(flow))
     assert {name: row[name] for name in ("scope", "name", "by", "reason", "everywhere")} == {
         "scope": "step",
         "name": "reservation",
@@ -51,12 +51,12 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 ) -> None:
     flow.stopped = {"payment"}
 
-    assert pause(flow, wide_pause("command", "ProcessPayment"), options) == 1
+    assert pause(session_on(flow), wide_pause(APP, "command", "ProcessPayment"), options) == 1
 
     captured = capsys.readouterr()
     assert "payment[0], payment[1]" in captured.err
     assert "did not acknowledge within 0.5 s (--ack)" in captured.err
-    (row,) = list_pauses(flow)
+    (row,) = list_pauses(session_on(flow))
     assert row["everywhere"] is False
     assert row["known_to"].keys() == {"orchestrator"}
 
@@ -64,7 +64,7 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    pause(flow, STEP, options)
+    pause(session_on(flow), STEP, options)
     for name in ("o-1", "o-2", "o-3"):
         publish(flow, place_order(order_id=name))
     assert {state["paused_by"] for state in all_states(flow).values()} == {"step reservation"}
@@ -75,14 +75,14 @@ def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
     document = printed()
     assert [len(wave["orders"]) for wave in document["waves"]] == [1, 2]
     assert (document["lifted"], document["left_paused"]) == (True, [])
-    assert list_pauses(flow) == []
+    assert list_pauses(session_on(flow)) == []
     assert {state["status"] for state in all_states(flow).values()} == {"completed"}
 
 
 def test_a_probe_that_fails_leaves_the_step_paused(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pause(flow, STEP, options)
+    pause(session_on(flow), STEP, options)
     for name in ("o-1", "o-2"):
         publish(flow, place_order(order_id=name))
     flow.settle()
@@ -94,33 +94,33 @@ def test_a_probe_that_fails_leaves_the_step_paused(
     captured = capsys.readouterr()
     assert '"lifted": false' in captured.out
     assert "stopped: 1 of 1 (100%) failed or made no progress" in captured.err
-    assert list_pauses(flow)[0]["name"] == "reservation"
+    assert list_pauses(session_on(flow))[0]["name"] == "reservation"
 
 
 def test_a_paused_service_is_told_together_with_those_that_send_to_it() -> None:
-    assert wide_pause("service", "shipping").services == ("shipping", "orchestrator")
-    assert wide_pause("command", "FulfilOrder").services == ("inventory", "orchestrator")
+    assert wide_pause(APP, "service", "shipping").services == ("shipping", "orchestrator")
+    assert wide_pause(APP, "command", "FulfilOrder").services == ("inventory", "orchestrator")
     assert STEP.services == ("orchestrator",)
 
 
 @pytest.mark.parametrize(
     ("scope", "message"),
     [
-        ("step", "STEP: no step 'x'; steps are payment, reservation, shipment"),
-        ("command", "TYPE: no command type 'x'"),
-        ("service", "NAME: no service 'x'; services are order, payment"),
+        ("step", "no step 'x'; steps are payment, reservation, shipment"),
+        ("command", "no command type 'x'"),
+        ("service", "no service 'x'; services are order, payment"),
     ],
 )
 def test_a_name_that_nothing_has_is_a_mistake(scope: Any, message: str) -> None:
-    with pytest.raises(Mistake, match=message):
-        wide_pause(scope, "x")
+    with pytest.raises(NotFound, match=message):
+        wide_pause(APP, scope, "x")
 
 
 def test_commands_that_a_service_holds_go_on_once_its_pause_ends(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    shipping = wide_pause("service", "shipping")
-    pause(flow, shipping, options)
+    shipping = wide_pause(APP, "service", "shipping")
+    pause(session_on(flow), shipping, options)
     publish(flow, place_order(shipping_speed="express"))
     flow.settle()
     assert all_states(flow)["o-1"]["status"] != "completed"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ensemble.command_line.entries import Entry
-from ensemble.command_line.wide_pauses import wide_pause
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import Entry, wide_pause
 from ensemble.system_messages.operations import Scope
+from services.app import APP
 from tests.chaos.exits import Finding
 from tests.chaos.operator import WorkPause
 from tests.chaos.outcome_checks import check_outcomes
@@ -58,7 +58,7 @@ def findings(
 
 
 def pause_of(scope: Scope, name: str) -> WorkPause:
-    return WorkPause(wide_pause(scope, name), "op-1", ASKED_AT, RESUMED_AT)
+    return WorkPause(wide_pause(APP, scope, name), "op-1", ASKED_AT, RESUMED_AT)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_command_that_left_the_conductor_in_spite_of_a_pause_is_found(
 def test_the_resume_of_another_pause_of_the_same_ends_both(
     name: str, is_asked_at: int, is_ended_at: int, count: int
 ) -> None:
-    other = WorkPause(wide_pause("step", name), "op-0", is_asked_at, is_ended_at)
+    other = WorkPause(wide_pause(APP, "step", name), "op-0", is_asked_at, is_ended_at)
     found = findings([entry("ProcessPayment", "orchestrator", DURING)], pause_of("step", "payment"), others=[other])
     assert len([each for each in found if each.endswith("in spite of step payment")]) == count
 

@@ -5,14 +5,22 @@ from typing import Any
 
 import pytest
 
-from ensemble.command_line.consumer_offsets import Target, carry_out, plan_offsets
-from ensemble.command_line.errors import Failure, Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.record_skip import plan_skip, skip
+from ensemble.command_line.connection import session_on
 from ensemble.errors import FatalError
 from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.messages import decoders_for
+from ensemble.operations import (
+    Invalid,
+    NotPossible,
+    OperationsError,
+    Operator,
+    Target,
+    plan_offsets,
+    plan_skip,
+    set_offsets,
+    skip_record,
+)
 from ensemble.state import Output
 from ensemble.system_messages import DeadLetter, OperatorRequest, SetOffset, redrive
 
@@ -90,7 +98,7 @@ def letter_in(written: Output) -> DeadLetter:
 
 def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(cluster: Any) -> None:
     effects = [
-        [(move.topic, move.offset, move.effect) for move in plan_offsets(cluster, target(to)).moves]
+        [(move.topic, move.offset, move.effect) for move in plan_offsets(session_on(cluster), target(to)).moves]
         for to in ("earliest", "latest")
     ]
     assert effects == [
@@ -102,14 +110,14 @@ def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(c
 
 def test_a_record_without_a_key_can_be_skipped(cluster: Any) -> None:
     cluster.readable = [ReceivedRecord(*NEWS, 5, 0, None, b"v", {}, ())]
-    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
     letter = next(output for output in cluster.written if output[0] == "kitchen.dead-letter")
     assert letter[2] is None
     assert ("ensemble.parking-key", b"") in letter[3]
 
 
 def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognised(cluster: Any) -> None:
-    carry_out(cluster, plan_offsets(cluster, target("earliest", "kitchen.news")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("earliest", "kitchen.news")), OPERATOR)
     assert cluster.committed[NEWS] == CommittedOffset(0, "")
     assert cluster.committed[ORDERS] == CommittedOffset(5, MARK)
     assert cluster.committed[CONTROL].offset == 2
@@ -121,7 +129,7 @@ def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognise
 def test_all_inputs_set_at_once_take_all_topics_as_they_are(cluster: Any) -> None:
     """The way past a changelog that was made again: no text beside any offset says what is missing."""
     cluster.bounds[ORDERS] = (0, 7)
-    carry_out(cluster, plan_offsets(cluster, target("current")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("current")), OPERATOR)
     assert {(place[0], *committed) for place, committed in cluster.committed.items()} == {
         ("kitchen.news", 5, ""),
         ("kitchen.orders", 5, ""),
@@ -130,7 +138,7 @@ def test_all_inputs_set_at_once_take_all_topics_as_they_are(cluster: Any) -> Non
 
 
 def test_what_was_set_is_kept_on_the_control_topic_with_who_and_why(cluster: Any) -> None:
-    carry_out(cluster, plan_offsets(cluster, target("9", "kitchen.news")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("9", "kitchen.news")), OPERATOR)
     [(topic, value, _, _, partition)] = cluster.written
     assert isinstance(value, bytes)
     command = decoders_for(SetOffset)[value[:5]](value)
@@ -141,8 +149,8 @@ def test_what_was_set_is_kept_on_the_control_topic_with_who_and_why(cluster: Any
 
 def test_a_service_that_runs_is_left_alone(cluster: Any) -> None:
     cluster.members = ["kitchen-0"]
-    with pytest.raises(Failure, match=r"1 running member.*kitchen-0.*stop the service first"):
-        carry_out(cluster, plan_offsets(cluster, target("latest")), OPERATOR)
+    with pytest.raises(NotPossible, match=r"1 running member.*kitchen-0.*stop the service first"):
+        set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("latest")), OPERATOR)
     assert cluster.written == []
 
 
@@ -152,23 +160,23 @@ def test_a_service_that_runs_is_left_alone(cluster: Any) -> None:
         (target("10", "kitchen.news"), "offsets 0 to 9"),
         (
             Target("order", "latest", "shipping.events"),
-            "order does not read it; it reads orders.commands",
+            "order does not read shipping.events; it reads orders.commands",
         ),
-        (target("soon"), "--to: cannot parse 'soon'"),
-        (Target("kitchen", "latest", None, 3), "name its topic"),
+        (target("soon"), "no place is called 'soon'"),
+        (Target("kitchen", "latest", None, 3), "of which topic\\?; name it"),
         (Target("kitchen", "latest", "kitchen.news", 3), "partitions 0 to 0"),
-        (Target("bakery", "latest"), "no such service"),
+        (Target("bakery", "latest"), "no service 'bakery'"),
         (target("current"), "offsets 7 to 7"),
     ],
 )
 def test_what_cannot_be_set_is_a_mistake(cluster: Any, wrong: Target, words: str) -> None:
-    with pytest.raises(Mistake, match=words):
-        plan_offsets(cluster, wrong)
+    with pytest.raises(OperationsError, match=words):
+        plan_offsets(session_on(cluster), wrong)
 
 
 def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: Any) -> None:
     cluster.readable = [record_at(5)]
-    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
     letter = letter_in(cluster.written[0])
     assert (letter.place, letter.value, letter.key) == (("kitchen.dead-letter", 0, 0), b"v", b"k")
     assert (letter.origin, letter.headers) == ((*NEWS, 5), (("ce_id", b"1"),))
@@ -177,7 +185,7 @@ def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: A
 
 
 def test_a_record_that_nobody_can_read_is_passed_without_a_dead_letter(cluster: Any) -> None:
-    skip(cluster, plan_skip(cluster, "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
     assert [topic for topic, *_ in cluster.written] == ["kitchen.control"]
     assert cluster.committed[NEWS].offset == 6
 
@@ -186,8 +194,8 @@ def test_a_record_that_nobody_can_read_is_passed_without_a_dead_letter(cluster: 
 def test_of_a_record_too_large_for_the_dead_letters_an_excerpt_is_kept(cluster: Any, record: ReceivedRecord) -> None:
     """By the rule of the services, so that nobody redrives what has been cut."""
     cluster.readable = [record]
-    skipped = plan_skip(cluster, "kitchen", (*NEWS, 5))
-    skip(cluster, skipped, OPERATOR)
+    skipped = plan_skip(session_on(cluster), "kitchen", (*NEWS, 5))
+    skip_record(session_on(cluster), skipped, OPERATOR)
     letter = letter_in(cluster.written[0])
     assert (letter.is_whole, letter.message) == (False, "skipped by eve: the topic was made again")
     assert "an excerpt is dead-lettered" in skipped.row()["record"]
@@ -197,12 +205,12 @@ def test_of_a_record_too_large_for_the_dead_letters_an_excerpt_is_kept(cluster: 
 
 
 @pytest.mark.parametrize(
-    ("offset", "words"), [(4, "has read on to 5"), (7, "2 records before it are unread, the first at 5")]
+    ("offset", "words"), [(4, "has read on to 5"), (7, "2 records before 7 are unread, the first at 5")]
 )
 def test_only_the_first_unread_record_is_skipped(cluster: Any, offset: int, words: str) -> None:
     cluster.readable = [record_at(5), record_at(6), record_at(7)]
-    with pytest.raises(Mistake, match=words):
-        plan_skip(cluster, "kitchen", (*NEWS, offset))
+    with pytest.raises(Invalid, match=words):
+        plan_skip(session_on(cluster), "kitchen", (*NEWS, offset))
 
 
 class RememberingCluster(ClusterInMemory):
@@ -229,7 +237,7 @@ class RememberingCluster(ClusterInMemory):
 def test_by_state_a_partition_is_read_from_an_hour_before_its_state_was_written() -> None:
     """The control topic as well: without an offset, all that operators ever did would be carried out again."""
     cluster: Any = RememberingCluster()
-    plan = plan_offsets(cluster, target("state", "kitchen.news"))
+    plan = plan_offsets(session_on(cluster), target("state", "kitchen.news"))
     assert (set(cluster.asked), plan.moves[0].offset) == ({cluster.at - 3_600_000}, 8)
     assert plan.control == {CONTROL: CommittedOffset(1)}
 
@@ -237,5 +245,5 @@ def test_by_state_a_partition_is_read_from_an_hour_before_its_state_was_written(
 def test_by_state_a_partition_without_state_is_read_from_its_beginning() -> None:
     cluster: Any = RememberingCluster()
     cluster.last_written = lambda _: {}
-    plan = plan_offsets(cluster, target("state", "kitchen.news"))
+    plan = plan_offsets(session_on(cluster), target("state", "kitchen.news"))
     assert (plan.moves[0].offset, plan.control) == (0, {CONTROL: CommittedOffset(0)})

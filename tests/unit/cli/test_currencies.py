@@ -5,8 +5,8 @@ import pytest
 from cli.currencies import money
 from cli.debts import in_words
 from cli.story import Story
-from ensemble.command_line.entries import Entry
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import Entry
 from services.orchestrator.domain import ChargeOwed
 from tests.support.recorded_flow.orders import clean_flow
 

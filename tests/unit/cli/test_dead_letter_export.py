@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from contracts import CompleteOrder
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.dead_letters import as_csv, export_rows
-from ensemble.command_line.entries import entry_of
-from ensemble.command_line.readability import describe_readability
+from ensemble.command_line.connection import entry_of, sources
+from ensemble.command_line.csv_output import as_csv
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.codec import encoder_for
+from ensemble.operations import DeadLetterEntry, Session, describe_readability, export_dead_letters
+from services.app import APP
+
+SESSION = Session(APP, None, sources())  # type: ignore[arg-type]  # nothing is read from a cluster here
 
 VALUE = encoder_for(CompleteOrder)(CompleteOrder(order_id="order-1"))
 
@@ -47,11 +49,11 @@ def test_csv_is_one_line_for_each_with_the_original_bytes() -> None:
 
 
 def test_nothing_is_an_empty_file() -> None:
-    assert (as_csv([]), export_rows([])) == ("", [])
+    assert (as_csv([]), export_dead_letters(SESSION, [])) == ("", [])
 
 
 def test_json_has_everything_and_the_original_bytes() -> None:
-    (row,) = json.loads(json.dumps(export_rows([letter()])))
+    (row,) = json.loads(json.dumps(export_dead_letters(SESSION, [letter()])))
     assert (row["came_from"], row["fields"], row["id"]) == ("orders.commands/1/7", {"order_id": "order-1"}, "m-1")
     assert bytes.fromhex(row["bytes"]) == VALUE
     assert row["headers"]["__streams.errors.message"] == "no card"
@@ -72,7 +74,7 @@ def test_json_has_everything_and_the_original_bytes() -> None:
 def test_it_says_whether_todays_release_reads_it_and_why_not(
     entry: DeadLetterEntry, written_as: str | None, reads: str
 ) -> None:
-    read = describe_readability(entry)
+    read = describe_readability(SESSION, entry)
     assert read["reads_today"].startswith(reads)
     assert len(read["reads_today"]) > len("no: ") or reads == "yes"
     assert (read["written_as"] or "").startswith(written_as or "")

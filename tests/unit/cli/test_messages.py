@@ -5,12 +5,12 @@ import pytest
 from cli.examples import example
 from cli.fields import fill, from_flags
 from contracts import FulfilOrder, OrderPlaced, PaymentConfirmed, ReceiveStock
-from ensemble.command_line.entries import entry_of
+from ensemble.command_line.connection import entry_of
 from ensemble.command_line.fields import make, message_type, type_names
-from ensemble.command_line.publishing import headers_of
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
+from ensemble.operations import headers_of
 
 GOOD = "a good one"
 

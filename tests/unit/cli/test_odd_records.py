@@ -9,14 +9,15 @@ import pytest
 
 from cli.story import Story, in_order, plain
 from ensemble.clock import rfc3339
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-from ensemble.command_line.dead_letters import describe
-from ensemble.command_line.entries import entry_of
+from ensemble.command_line.connection import entry_of, sources
 from ensemble.command_line.formatting import clock, clock_seconds
 from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import DeadLetterEntry, DeadLetterFilter, Session, describe_dead_letter
 from ensemble.system_messages.dead_letters import ATTEMPTS, FAILED_AT, PARTITION
+from services.app import APP
+
+SESSION = Session(APP, None, sources())  # type: ignore[arg-type]  # nothing is read from a cluster here
 
 NONSENSE = (-1_000_000_000_000_000, -1, 1_700_000_000_000_000, 2**63 - 1, -(2**63))
 
@@ -81,5 +82,5 @@ def test_a_dead_letter_of_no_time_is_left_out_only_by_a_filter_of_times(at: int)
 @pytest.mark.parametrize("text", ["²", "--5", "9" * 5_000, "1_0", "", "0001-01-01T00:00", "9999-12-31T23:59:59-14:00"])
 def test_a_dead_letter_with_headers_that_are_no_numbers_is_described(text: str) -> None:
     headers = dict.fromkeys((ATTEMPTS, FAILED_AT, PARTITION), text.encode())
-    row = describe(DeadLetterEntry(entry_of(record(-5, 0, headers))))
+    row = describe_dead_letter(SESSION, DeadLetterEntry(entry_of(record(-5, 0, headers))))
     assert (row["attempts"], row["came_from"].split("/")[1]) == (None, "0")

@@ -9,8 +9,7 @@ from cli.order_commands import blocked_by_dead_letter
 from cli.order_filter import parse_conditions
 from contracts import OrderState
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.parking_stores import Parked
+from ensemble.operations import Operator, Parked
 from ensemble.saga import advance
 from ensemble.system_messages.state import ParkedKey
 from services.orchestrator.domain import note

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from ensemble.command_line.redrive_outcome import outcome_of
+from ensemble.operations import outcome_of
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.operations import IN_FLIGHT, DiscardRecord, OperationDone, RecordOperation, RedriveRecord
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution

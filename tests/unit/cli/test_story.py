@@ -2,10 +2,12 @@
 
 from cli.live_story import Sequencer
 from cli.story import Story, coloured, in_order, plain
-from ensemble.command_line.control_flow import control_of, receivers
-from ensemble.command_line.entries import Entry
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import bounded_id
+from ensemble.operations import ControlFlow, Entry
+from services.app import APP
+
+FLOW = ControlFlow.of(APP)
 
 
 def entry(name: str, at: int, cause: str = "", sender: str = "order") -> Entry:
@@ -79,13 +81,13 @@ def test_a_line_on_a_terminal_is_never_too_long() -> None:
 
 
 def test_control_is_derived_from_the_declarations() -> None:
-    assert control_of("ProcessPayment", "orchestrator") == "orchestrated"
-    assert control_of("AttemptCharge", "payment") == "orchestrated"
-    assert control_of("ScheduleShipment", "inventory") == "choreographed"
-    assert control_of("OrderPlaced", "cli") == "both"
-    assert control_of("StockReserved", "inventory") == "ledger"
-    assert control_of("NeverHeardOf", "cli") == "outside"
+    assert FLOW.control_of("ProcessPayment", "orchestrator") == "orchestrated"
+    assert FLOW.control_of("AttemptCharge", "payment") == "orchestrated"
+    assert FLOW.control_of("ScheduleShipment", "inventory") == "choreographed"
+    assert FLOW.control_of("OrderPlaced", "cli") == "both"
+    assert FLOW.control_of("StockReserved", "inventory") == "ledger"
+    assert FLOW.control_of("NeverHeardOf", "cli") == "outside"
 
 
 def test_receivers_are_derived_too() -> None:
-    assert receivers("OrderPlaced") == ["orchestrator", "order", "shipping"]
+    assert FLOW.receivers_of("OrderPlaced") == ["orchestrator", "order", "shipping"]

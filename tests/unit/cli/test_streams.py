@@ -17,17 +17,19 @@ from rich.text import Text
 from cli.order_output import show_order
 from cli.orders import OrderHistory
 from cli.story import Story, coloured
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.dead_letters import as_csv, describe
-from ensemble.command_line.entries import Entry
+from ensemble.command_line.connection import sources
+from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake, answer
 from ensemble.command_line.output import Sheet, show, show_document, show_json, show_json_line
 from ensemble.command_line.streams import console, say, styled, write
 from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import DeadLetterEntry, Entry, Session, describe_dead_letter
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE
+from services.app import APP
 from tests.unit.cli.test_odd_records import OneBatch
 
+SESSION = Session(APP, None, sources())  # type: ignore[arg-type]  # nothing is read from a cluster here
 HOSTILE = "\x1b]0;pwned\x07\x1b[2K\x1b[1A\x9b31mforged\u202e\r\nstill owed: nothing \ud800"
 HEADERS = {name: HOSTILE.encode(errors="replace") for name in ("ce_type", "ce_source", "ce_id", EXCEPTION, MESSAGE)}
 RECORD = ReceivedRecord(
@@ -58,7 +60,7 @@ def test_no_command_shows_what_steers(as_json: bool, capsys: pytest.CaptureFixtu
     follow(OneBatch(RECORD), Selection((), True, True, None, None), as_json=as_json)  # type: ignore[arg-type]  # a stand-in
     show_order(OrderHistory(HOSTILE, state, [Story().tell(ENTRY)], [ENTRY]), as_json=as_json)
     show(Sheet(("key", "note"), [(HOSTILE, HOSTILE)]), [{"key": HOSTILE}], as_json=as_json)
-    show_document(describe(LETTER), as_json=as_json)
+    show_document(describe_dead_letter(SESSION, LETTER), as_json=as_json)
     out = capsys.readouterr().out
     assert_harmless(out)
     assert not any(line.startswith("still owed") for line in out.splitlines())

@@ -10,9 +10,9 @@ from cli.order_statistics import OrderStatistics
 from cli.orders import waits_for
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
-from ensemble.command_line.entries import Entry
 from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
 from ensemble.kafka.records import ReceivedRecord
+from ensemble.operations import Entry
 
 
 def fact(name: str, sequence: int, quantity: int = 5) -> Entry:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ensemble.command_line.topics import required_topics
 from ensemble.observability.metrics import LoopMetrics
+from ensemble.operations import required_topics
 from ensemble.service.catalogue import Topic
 from ensemble.state.parking import KEEP_DONE_MS
-from services.app import SERVICES
+from services.app import APP, SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
 from tests.drills.__main__ import DRILLS
 from tests.support.lifetimes_table import lifetimes_shown, lifetimes_table
@@ -34,14 +34,16 @@ def retention_of(topic: Topic) -> str:
 
 
 def test_every_topic_is_in_the_table_as_it_is_made() -> None:
-    for topic in required_topics():
+    for topic in required_topics(APP):
         assert {KEPT[pattern] for pattern in KEPT if fnmatchcase(topic.name, pattern)} == {retention_of(topic)}, (
             topic.name
         )
 
 
 def test_what_comes_late_finds_what_it_is_about() -> None:
-    by_name = {topic.name: topic.retention or timedelta.max for topic in required_topics() if topic.cleanup == "delete"}
+    by_name = {
+        topic.name: topic.retention or timedelta.max for topic in required_topics(APP) if topic.cleanup == "delete"
+    }
     inputs = [topic.retention for topic in SERVICES["orchestrator"]().inputs if topic.retention]
     dead_letters = [keep for name, keep in by_name.items() if name.endswith(".dead-letter")]
     assert timedelta(seconds=DEFAULT_POLICIES.stub_s) >= max(inputs)

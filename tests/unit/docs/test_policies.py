@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ensemble.command_line.policies import check_policy_file
+from ensemble.operations import check_policy_file
 from ensemble.policies.loading import read_policies
 from ensemble.policies.toml_file import PolicyFile, read_policy_file
 from ensemble.settings import RuntimeSettings
-from services.app import SERVICES
+from services.app import APP, SERVICES
 from services.orchestrator.policies import DEFAULT_POLICIES
 
 PAGE = Path(__file__).parents[3] / "docs" / "policies.md"
@@ -33,7 +33,7 @@ def defaults(service: str, section: str) -> dict[str, Any]:
 def test_both_files_are_in_order(shown: dict[str, PolicyFile]) -> None:
     assert shown.keys() == {"payment", "orchestrator"}
     for file in shown.values():
-        check_policy_file(file.path, None)
+        check_policy_file(APP, file.path, None)
 
 
 @pytest.mark.parametrize("section", ["retry", "parking", "outage"])

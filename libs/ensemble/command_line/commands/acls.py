@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ensemble.command_line.options import AsJson
+from ensemble.command_line.selection import application
 
 group = typer.Typer(help="Show and grant the permissions that services need.")
 
@@ -37,15 +38,15 @@ def show(
     of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
     """Show the permissions that the services need. With --cluster, exits 1 if some are missing."""
-    from ensemble.command_line.acls import Others, compare_with_cluster, list_needs
+    from ensemble.operations import Others, compare_permissions, list_permissions
 
     others = Others(registry, operator)
     if not of_cluster:
-        _show(list_needs(others), as_json=as_json)
+        _show(list_permissions(application(), others), as_json=as_json)
         return
     from ensemble.command_line.connection import connect
 
-    rows = compare_with_cluster(connect(), others)
+    rows = compare_permissions(application(), connect(), others)
     _show(rows, as_json=as_json)
     if any(row["status"] == "missing" for row in rows):
         raise typer.Exit(1)
@@ -56,10 +57,10 @@ def apply(
     passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
 ) -> None:
     """Grant missing permissions. Permissions beyond a service's needs are shown as `extra` and left alone."""
-    from ensemble.command_line.acls import Others, apply_missing
     from ensemble.command_line.connection import connect
+    from ensemble.operations import Others, grant_permissions
 
-    _show(apply_missing(connect(), Others(registry, operator), passwords), as_json=as_json)
+    _show(grant_permissions(application(), connect(), Others(registry, operator), passwords), as_json=as_json)
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -47,18 +47,21 @@ def set_offsets(
     as_json: AsJson = False,
 ) -> None:
     """Set the group's offsets, and take its topics as they are now. Refused while the service runs."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.consumer_offsets import Target, carry_out, plan_offsets, require_no_members
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.streams import say
+    from ensemble.command_line.times import moment_ms
+    from ensemble.operations import NAMED_PLACES, Target, now, plan_offsets, require_no_members
+    from ensemble.operations import set_offsets as carry_out
 
     operator = asker.operator() if act else None
-    access = connect()
-    plan = plan_offsets(access, Target(service, to, topic, partition))
+    at = None if to in NAMED_PLACES or to.isdecimal() else moment_ms(to, "--to", now())
+    session = open_session()
+    plan = plan_offsets(session, Target(service, to, topic, partition, at))
     show_plan([move.row() for move in plan.moves], COLUMNS, is_done=act, as_json=as_json)
     if operator is None:
-        require_no_members(access, service)
+        require_no_members(session, service)
     else:
-        carry_out(access, plan, operator)
+        carry_out(session, plan, operator)
         say("the offsets are set; start the service")
 
 

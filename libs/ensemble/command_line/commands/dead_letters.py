@@ -12,7 +12,7 @@ from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Answer, AsJson, Asker, By, OfService, Yes
 
 if TYPE_CHECKING:
-    from ensemble.command_line.dead_letter_filter import DeadLetterFilter
+    from ensemble.operations import DeadLetterFilter
 
 group = typer.Typer(help="Inspect, redrive or discard dead letters.")
 
@@ -65,9 +65,8 @@ class Filters:
 
     def selection(self, *, open_only: bool = True) -> DeadLetterFilter:
         """Return the filter. Raises Mistake if a time cannot be parsed."""
-        from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-        from ensemble.command_line.publishing import now
         from ensemble.command_line.times import moment_ms
+        from ensemble.operations import DeadLetterFilter, now
 
         times: dict[str, Any] = {
             flag: None if text is None else moment_ms(text, f"--{flag}", now())
@@ -86,12 +85,12 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first, with their status."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.dead_letters import list_dead_letters
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.operations import list_dead_letters
 
     selection = filters.selection(open_only=not everything)
-    letters = list_dead_letters(connect(), selection, limit)
+    letters = list_dead_letters(open_session(), selection, limit)
     columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
                "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in letters]
@@ -102,11 +101,11 @@ def list_dead_letters(
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
 def show(place: Place, as_json: AsJson = False) -> None:
     """Show a dead letter: its origin, error and fields."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.dead_letters import dead_letter_at, describe
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import show_document
+    from ensemble.operations import describe_dead_letter, find_dead_letter
 
-    show_document(describe(dead_letter_at(connect(), place)), as_json=as_json)
+    show_document(describe_dead_letter(session := open_session(), find_dead_letter(session, place)), as_json=as_json)
 
 
 @group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
@@ -117,12 +116,12 @@ def group_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """Group dead letters by cause. A cause is service, handler, error, and message without ids and numbers."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.dead_letters import groups
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
+    from ensemble.operations import list_groups
 
-    groups_by_cause = groups(connect(), filters.selection(open_only=not everything))
+    groups_by_cause = list_groups(open_session(), filters.selection(open_only=not everything))
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
@@ -133,15 +132,14 @@ def group_dead_letters(
 @group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
 def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
     """Set the note of a group."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.dead_letters import group_of
-    from ensemble.command_line.group_notes import put_note
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.operators import operator
     from ensemble.command_line.output import show_document
+    from ensemble.operations import find_group, put_note
 
-    author, access = operator(by, text, "TEXT"), connect()
-    noted = group_of(access, name)
-    put_note(access, noted.id, author)
+    author, session = operator(by, text, "TEXT"), open_session()
+    noted = find_group(session, name)
+    put_note(session, noted.id, author)
     show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.by},
                   as_json=as_json)  # fmt: skip
 
@@ -155,13 +153,15 @@ def export(
     output: Output = None,
 ) -> None:
     """Export dead letters with their bytes. JSON has everything, CSV one line each."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.dead_letters import as_csv, export_rows, find_dead_letters
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.csv_output import as_csv
     from ensemble.command_line.file_output import write_text
     from ensemble.command_line.output import json_text
+    from ensemble.operations import export_dead_letters, find_dead_letters
 
-    letters = find_dead_letters(connect(), filters.selection(open_only=not everything))
-    text = as_csv(letters) if form == "csv" else json_text(export_rows(letters), indent=2)
+    session = open_session()
+    letters = find_dead_letters(session, filters.selection(open_only=not everything))
+    text = as_csv(letters) if form == "csv" else json_text(export_dead_letters(session, letters), indent=2)
     write_text(text, output, f"{len(letters)} dead letters")
 
 
@@ -185,15 +185,15 @@ def redrive(
     as_json: AsJson = False,
 ) -> None:
     """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed."""
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
-    from ensemble.command_line.redrive_run import Pace
+    from ensemble.operations import Pace
 
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
-        raise typer.Exit(rehearse(connect(), target, as_json=as_json))
+        raise typer.Exit(rehearse(open_session(), target, as_json=as_json))
     who, pace = asker.operator(), Pace(rate, stop_on_error, wait)
-    raise typer.Exit(redrive_these(connect(), target, RedriveOptions(who, pace, yes, as_json)))
+    raise typer.Exit(redrive_these(open_session(), target, RedriveOptions(who, pace, yes, as_json)))
 
 
 @group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
@@ -208,9 +208,9 @@ def discard(
     as_json: AsJson = False,
 ) -> None:
     """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these
-    from ensemble.command_line.redrive_run import Pace
+    from ensemble.operations import Pace
 
     who, target = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
-    raise typer.Exit(discard_these(connect(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))
+    raise typer.Exit(discard_these(open_session(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))

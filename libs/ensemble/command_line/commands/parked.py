@@ -27,12 +27,15 @@ _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow",
 @group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
 def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
     """List parked keys, oldest first. Shows status, depth, next attempt and error."""
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.formatting import duration
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.parked import Filter, find_parked_keys, summary
+    from ensemble.operations import ParkedKeyFilter, find_parked_keys, summarize_parked_key
 
-    rows = [summary(parked) for parked in find_parked_keys(connect(), Filter(service, status, key))]
+    rows = [
+        summarize_parked_key(parked)
+        for parked in find_parked_keys(open_session(), ParkedKeyFilter(service, status, key))
+    ]
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
     spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
@@ -43,12 +46,13 @@ def list_parked(service: OfService = None, status: Status = None, key: OneKey = 
 @group.command(epilog="Example: `ensemble parked show order-1`.")
 def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
     """Show a parked key and its records. The records are in the order in which they will be handled."""
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import show_document
-    from ensemble.command_line.parked import describe, parked_key
     from ensemble.command_line.streams import write
+    from ensemble.operations import describe_parked_key, find_parked_key
 
-    document = describe(parked_key(connect(), key, service))
+    session = open_session()
+    document = describe_parked_key(session, find_parked_key(session, key, service))
     records = [] if as_json else document.pop("records")
     show_document(document, as_json=as_json)
     for number, record in enumerate(records):
@@ -59,28 +63,30 @@ def show(key: Key, service: OfService = None, as_json: AsJson = False) -> None:
 @expand_flags
 def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
     """Retry the first blocked message of a key now. A dead letter is redriven. Exits 1 if it fails."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.parked import parked_key, retry_of
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import carry_out
+    from ensemble.operations import find_parked_key, retry_of_parked_key
 
-    manner, access = _manner(asker, wait, as_json=as_json), connect()
-    raise typer.Exit(carry_out(access, [retry_of(access, parked_key(access, key, service), manner.operator)], manner))
+    manner, session = _manner(asker, wait, as_json=as_json), open_session()
+    parked = find_parked_key(session, key, service)
+    raise typer.Exit(carry_out(session, [retry_of_parked_key(session, parked, manner.operator)], manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
 @expand_flags
 def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0, as_json: AsJson = False) -> None:
     """Discard the first blocked message of a key. Messages waiting behind it continue."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.parked import discard_of, parked_key
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import carry_out
+    from ensemble.operations import discard_of_parked_key, find_parked_key
 
-    manner, access = _manner(asker, wait, as_json=as_json), connect()
-    raise typer.Exit(carry_out(access, [discard_of(parked_key(access, key, service), manner.operator)], manner))
+    manner, session = _manner(asker, wait, as_json=as_json), open_session()
+    parked = find_parked_key(session, key, service)
+    raise typer.Exit(carry_out(session, [discard_of_parked_key(session, parked, manner.operator)], manner))
 
 
 def _manner(asker: Asker, wait: float, *, as_json: bool) -> RedriveOptions:
     from ensemble.command_line.redrive import RedriveOptions
-    from ensemble.command_line.redrive_run import Pace
+    from ensemble.operations import Pace
 
     return RedriveOptions(asker.operator(), Pace(wait_s=wait), as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import AsJson, Asker, complete_service
-from ensemble.command_line.selection import complete
+from ensemble.command_line.selection import application, complete
 
 if TYPE_CHECKING:
     from ensemble.system_messages import Scope
@@ -22,16 +22,16 @@ group = typer.Typer(help="List paused steps, command types and services.")
 
 def complete_step(incomplete: str) -> list[str]:
     """Complete step names for the shell."""
-    from ensemble.command_line.wide_pauses import step_names
+    from ensemble.operations import step_names
 
-    return complete(incomplete, lambda _: step_names())
+    return complete(incomplete, step_names)
 
 
 def complete_command(incomplete: str) -> list[str]:
     """Complete command types for the shell."""
-    from ensemble.command_line.wide_pauses import command_names
+    from ensemble.operations import command_names
 
-    return complete(incomplete, lambda _: command_names())
+    return complete(incomplete, command_names)
 
 
 Step = Annotated[
@@ -92,13 +92,16 @@ def add_pause(app: typer.Typer, scope: Scope) -> None:
     argument, text = PAUSES[scope]
 
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.connection import connect
+        from ensemble.command_line.connection import open_session
         from ensemble.command_line.pause_commands import PauseOptions
         from ensemble.command_line.pause_commands import pause as carry_out
-        from ensemble.command_line.wide_pauses import wide_pause
+        from ensemble.operations import wide_pause
 
-        what, manner = wide_pause(scope, name), PauseOptions(asker.operator(), acknowledged, as_json=as_json)
-        raise typer.Exit(carry_out(connect(), what, manner))
+        what, manner = (
+            wide_pause(application(), scope, name),
+            PauseOptions(asker.operator(), acknowledged, as_json=as_json),
+        )
+        raise typer.Exit(carry_out(open_session(), what, manner))
 
     register(app, pause, argument, text)
 
@@ -107,13 +110,16 @@ def add_resume(app: typer.Typer, scope: Scope) -> None:
     """Add `resume` for one scope of pauses."""
 
     def resume(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.connection import connect
+        from ensemble.command_line.connection import open_session
         from ensemble.command_line.pause_commands import PauseOptions
         from ensemble.command_line.pause_commands import resume as carry_out
-        from ensemble.command_line.wide_pauses import wide_pause
+        from ensemble.operations import wide_pause
 
-        what, manner = wide_pause(scope, name), PauseOptions(asker.operator(), acknowledged, as_json=as_json)
-        raise typer.Exit(carry_out(connect(), what, manner))
+        what, manner = (
+            wide_pause(application(), scope, name),
+            PauseOptions(asker.operator(), acknowledged, as_json=as_json),
+        )
+        raise typer.Exit(carry_out(open_session(), what, manner))
 
     register(app, resume, PAUSES[scope][0], _RESUMES[scope])
 
@@ -138,11 +144,11 @@ def _commands() -> None:
 @group.command("list", epilog="Example: `ensemble pauses list --json`.")
 def list_pauses(as_json: AsJson = False) -> None:
     """List active pauses and which partitions have acknowledged them."""
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.wide_pauses import list_pauses
+    from ensemble.operations import list_pauses
 
-    pauses = list_pauses(connect())
+    pauses = list_pauses(open_session())
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in pauses]
     nothing = "no step, command type or service is paused"

@@ -29,17 +29,17 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
     from ensemble.command_line.errors import Mistake
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
-    from ensemble.command_line.policies import policies_in_force, stray_files
     from ensemble.command_line.streams import say
+    from ensemble.operations import policies_in_force, stray_policy_files
 
     names = application().services
     if service is not None and service not in names:
         raise Mistake(f"SERVICE: no service is called {service!r}; services are {', '.join(names)}")
-    policies = policies_in_force([service] if service else [])
+    policies = policies_in_force(application(), [service] if service else [])
     columns = ("service", "section", "key", "value", "origin")
     rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in policies for v in one.values]
     show_sheet(Sheet(columns, rows), [one.document() for one in policies], as_json=as_json)
-    for path in stray_files():
+    for path in stray_policy_files(application()):
         say(f"{path} is not used: no service has this name ({', '.join(names)})")
 
 
@@ -47,10 +47,10 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 def check(file: File, service: For = None, as_json: AsJson = False) -> None:
     """Validate a policy file against its service. Exits 2 with file, line, key and allowed values if it is invalid."""
     from ensemble.command_line.output import show_json
-    from ensemble.command_line.policies import check_policy_file
     from ensemble.command_line.streams import say
+    from ensemble.operations import check_policy_file
 
-    policies = check_policy_file(file, service)
+    policies = check_policy_file(application(), file, service)
     if as_json:
         show_json(policies.document())
     else:

@@ -37,18 +37,17 @@ def skip(
     as_json: AsJson = False,
 ) -> None:
     """Dead-letter the first unread record of a stopped service. A record that cannot be read is only passed."""
-    from ensemble.command_line.connection import connect
-    from ensemble.command_line.consumer_offsets import require_no_members
-    from ensemble.command_line.record_skip import plan_skip
-    from ensemble.command_line.record_skip import skip as carry_out
+    from ensemble.command_line.connection import open_session
     from ensemble.command_line.streams import say
+    from ensemble.operations import plan_skip, require_no_members
+    from ensemble.operations import skip_record as carry_out
 
     operator = asker.operator() if act else None
-    access = connect()
-    skipped = plan_skip(access, service, (topic, partition, offset))
+    session = open_session()
+    skipped = plan_skip(session, service, (topic, partition, offset))
     show_plan([skipped.row()], (*COLUMNS, "record"), is_done=act, as_json=as_json)
     if operator is None:
-        require_no_members(access, service)
+        require_no_members(session, service)
     else:
-        carry_out(access, skipped, operator)
+        carry_out(session, skipped, operator)
         say("the record is passed; start the service")

@@ -10,6 +10,7 @@ from ensemble.command_line.options import AsJson
 from ensemble.command_line.selection import application
 
 if TYPE_CHECKING:
+    from ensemble.kafka.registry import Patience
     from ensemble.messages import SchemaSet
 
 group = typer.Typer(help="Check, release and register message schemas.")
@@ -22,16 +23,19 @@ def check(as_json: AsJson = False) -> None:
     With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
     """
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.schemas import registry_problems, registry_remark
     from ensemble.command_line.streams import say
     from ensemble.messages import check_compatibility
+    from ensemble.operations import has_registry, registry_problems
 
     sets = _sets()
-    problems = [problem for schemas in sets for problem in check_compatibility(schemas)] or registry_problems()
+    problems = [problem for schemas in sets for problem in check_compatibility(schemas)] or registry_problems(
+        application(), _patience()
+    )
     count = sum(len(schemas.names()) for schemas in sets)
     document = {"schemas": count, "problems": [{"schema": p.subject, "problem": p.reason} for p in problems]}
     rows = [(p.subject, p.reason) for p in problems]
-    clean = f"{count} schemas are compatible with all their released versions, in both directions{registry_remark()}"
+    clean = f"{count} schemas are compatible with all their released versions, in both directions"
+    clean += "; the registry has them all" if has_registry() else ""
     if not rows and not as_json:
         say(clean)
     else:
@@ -58,15 +62,22 @@ def register(as_json: AsJson = False) -> None:
     Also sets each subject's compatibility level. Exits 2 if the registry refuses a version.
     """
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.schemas import register_all
     from ensemble.command_line.streams import say
+    from ensemble.operations import register_all
 
-    registrations = register_all()
+    registrations = register_all(application(), _patience())
     new = [registration for registration in registrations if registration.is_new]
     rows = [(r.subject, r.version, r.id) for r in (registrations if as_json else new)]
     document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in registrations]
     show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, as_json=as_json)
     say(f"{len(new)} registered, {len(registrations) - len(new)} were there")
+
+
+def _patience() -> Patience:
+    from ensemble.command_line.connection import patience_s, say_waiting
+    from ensemble.kafka.registry import Patience
+
+    return Patience(patience_s(), say_waiting)
 
 
 def _sets() -> list[SchemaSet]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ensemble.command_line.options import AsJson
+from ensemble.command_line.selection import application
 
 group = typer.Typer(help="Create and compare the topics of the catalogue.")
 
@@ -17,18 +18,18 @@ Replication = Annotated[int, typer.Option("--replication", min=1, max=9, help="R
 def apply(replication: Replication = 1, as_json: AsJson = False) -> None:
     """Create missing topics. Differences are reported and never changed; then the exit code is 1."""
     from ensemble.command_line.connection import connect
-    from ensemble.command_line.topics import create_missing
+    from ensemble.operations import create_missing_topics
 
-    _show(create_missing(connect(), replication), as_json=as_json)
+    _show(create_missing_topics(application(), connect(), replication), as_json=as_json)
 
 
 @group.command("list", epilog="Example: `ensemble topics list --json`.")
 def list_topics(as_json: AsJson = False) -> None:
     """List all topics and their state on the cluster."""
     from ensemble.command_line.connection import connect
-    from ensemble.command_line.topics import compare_with_cluster
+    from ensemble.operations import compare_topics
 
-    _show(compare_with_cluster(connect()), as_json=as_json)
+    _show(compare_topics(application(), connect()), as_json=as_json)
 
 
 def _show(states: list[dict[str, Any]], *, as_json: bool) -> None:

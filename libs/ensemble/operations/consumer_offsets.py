@@ -6,21 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ensemble.command_line.control_commands import record_of
-from ensemble.command_line.errors import Failure, Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.publishing import now
-from ensemble.command_line.selection import application
-from ensemble.command_line.services import CONTROL, service_names
-from ensemble.command_line.times import moment_ms
 from ensemble.kafka.client import CommittedOffset, recorded_in
+from ensemble.operations.control_commands import record_of
+from ensemble.operations.errors import Invalid, NotPossible
+from ensemble.operations.operator import Operator
+from ensemble.operations.service_topics import CONTROL, service_names
+from ensemble.operations.session import Session
 from ensemble.system_messages import SetOffset
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, TopicPlace
+    from ensemble.kafka.client import TopicPlace
     from ensemble.state import Output
 
 EARLIEST, LATEST, CURRENT, STATE = "earliest", "latest", "current", "state"
+NAMED_PLACES: Final = (EARLIEST, LATEST, CURRENT, STATE)
 _BEFORE_STATE_MS: Final = 3_600_000
 """A service may have been so far behind its inputs when it last wrote its state."""
 _KEY: Final = b"operator"
@@ -62,21 +61,26 @@ class Target:
 
     service: str
     to: str
+    """One of NAMED_PLACES, an offset, or what `at` was made from."""
     topic: str | None = None
     partition: int | None = None
+    at: int | None = None
+    """Epoch milliseconds, where the place is a time."""
 
-    def places(self, access: ClusterClient, committed: Mapping[TopicPlace, Any]) -> list[TopicPlace]:
-        """Return the partitions. Raises Mistake if the service does not read them."""
-        inputs = _inputs_of(access, self.service, committed)
-        if self.topic is not None and self.topic not in inputs and self.service in application().services:
-            raise Mistake(f"--topic {self.topic}: {self.service} does not read it; it reads {', '.join(inputs)}")
-        places = access.places(inputs if self.topic is None else [self.topic])
+    def places(self, session: Session, committed: Mapping[TopicPlace, Any]) -> list[TopicPlace]:
+        """Return the partitions. Raises Invalid if the service does not read them."""
+        inputs = _inputs_of(session, self.service, committed)
+        if self.topic is not None and self.topic not in inputs and self.service in session.application.services:
+            raise Invalid(
+                f"{self.service} does not read {self.topic}", hint=f"it reads {', '.join(inputs)}", field="topic"
+            )
+        places = session.client.places(inputs if self.topic is None else [self.topic])
         if self.partition is None:
             return places
         if self.topic is None:
-            raise Mistake("--partition: name its topic with --topic")
+            raise Invalid(f"partition {self.partition} of which topic?", hint="name it", field="partition")
         if (self.topic, self.partition) not in places:
-            raise Mistake(f"--partition {self.partition}: {self.topic} has partitions 0 to {len(places) - 1}")
+            raise Invalid(f"{self.topic} has partitions 0 to {len(places) - 1}", field="partition")
         return [(self.topic, self.partition)]
 
 
@@ -103,12 +107,12 @@ class Plan:
         ]
 
 
-def plan_offsets(access: ClusterClient, target: Target) -> Plan:
-    """Return what would be set. Raises Mistake if that is not possible."""
-    committed = access.committed_by(target.service)
-    places = target.places(access, committed)
-    starts, ends = access.starts(places), access.high_watermarks(places)
-    targets = _targets(access, target, places, committed)
+def plan_offsets(session: Session, target: Target) -> Plan:
+    """Return what would be set. Raises Invalid if that is not possible."""
+    committed = session.client.committed_by(target.service)
+    places = target.places(session, committed)
+    starts, ends = session.client.starts(places), session.client.high_watermarks(places)
+    targets = _targets(session, target, places, committed)
     moves = []
     for place in places:
         if (offset := targets.get(place)) is not None:
@@ -116,46 +120,46 @@ def plan_offsets(access: ClusterClient, target: Target) -> Plan:
             before = committed[place].offset if place in committed else None
             moves.append(_checked(Move(*place, before, int(offset), starts[place], ends[place])))
     if not moves:
-        raise Mistake(f"--to {target.to}: group {target.service} has committed no offset there; give another --to")
+        raise Invalid(f"group {target.service} has committed no offset there", hint="give another place", field="to")
     partitions = {partition for _, partition in places}
     control = _control(target, committed, partitions)
     if target.to == STATE:
-        control |= _control_by_state(access, target, partitions, committed)
+        control |= _control_by_state(session, target, partitions, committed)
     return Plan(target, tuple(moves), control)
 
 
-def carry_out(access: ClusterClient, plan: Plan, operator: Operator) -> None:
-    """Set the offsets, and keep on the control topic that they were set, or neither. Raises Failure if members run."""
-    carry_out_with(access, plan, operator, [])
+def set_offsets(session: Session, plan: Plan, operator: Operator) -> None:
+    """Set the offsets and keep on the control topic that they were, or neither. NotPossible while members run."""
+    carry_out_with(session, plan, operator, [])
 
 
-def carry_out_with(access: ClusterClient, plan: Plan, operator: Operator, records: Sequence[Output]) -> None:
-    """Set the offsets and write `records` in one transaction. Raises Failure while members run."""
+def carry_out_with(session: Session, plan: Plan, operator: Operator, records: Sequence[Output]) -> None:
+    """Set the offsets and write `records` in one transaction. Raises NotPossible while members run."""
     service = plan.target.service
-    require_no_members(access, service)
-    audit = [record_of(service, partition, command, _KEY) for partition, command in plan.commands(operator)]
-    access.write_and_commit([*records, *audit], service, plan.offsets())
+    require_no_members(session, service)
+    audit = [record_of(session, (service, partition), command, _KEY) for partition, command in plan.commands(operator)]
+    session.client.write_and_commit([*records, *audit], service, plan.offsets())
 
 
-def require_no_members(access: ClusterClient, service: str) -> None:
-    """Raise Failure while processes of the service run: they would go on from their own offsets."""
-    if members := access.members_of(service):
-        raise Failure(
+def require_no_members(session: Session, service: str) -> None:
+    """Raise NotPossible while processes of the service run: they would go on from their own offsets."""
+    if members := session.client.members_of(service):
+        raise NotPossible(
             f"group {service} has {len(members)} running member(s): {', '.join(members)}; stop the service first, "
             "and wait for its session timeout if it was killed"
         )
 
 
-def _inputs_of(access: ClusterClient, service: str, committed: Mapping[TopicPlace, Any]) -> list[str]:
+def _inputs_of(session: Session, service: str, committed: Mapping[TopicPlace, Any]) -> list[str]:
     """Return what the service reads; of one whose code is not here, what its group has committed offsets of."""
-    [name] = service_names(access, service, "SERVICE")
-    if name in application().services:
-        return sorted(topic.name for topic in application().make_service(name).inputs)
+    [name] = service_names(session, service, "stopped_service")
+    if name in session.application.services:
+        return sorted(topic.name for topic in session.application.make_service(name).inputs)
     return sorted({topic for topic, _ in committed if topic != name + CONTROL})
 
 
 def _targets(
-    access: ClusterClient, target: Target, places: Sequence[TopicPlace], committed: Mapping[TopicPlace, CommittedOffset]
+    session: Session, target: Target, places: Sequence[TopicPlace], committed: Mapping[TopicPlace, CommittedOffset]
 ) -> dict[TopicPlace, int | str]:
     """Return an offset, or `earliest` or `latest`, for each partition that is set."""
     if target.to == CURRENT:
@@ -163,33 +167,39 @@ def _targets(
     if target.to in {EARLIEST, LATEST}:
         return dict.fromkeys(places, target.to)
     if target.to == STATE:
-        return _by_state(access, target.service, places)
+        return _by_state(session, target.service, places)
     if target.to.isdecimal():
         return dict.fromkeys(places, int(target.to))
-    return dict(access.offsets_at(places, moment_ms(target.to, "--to", now())))
+    if target.at is None:
+        raise Invalid(f"no place is called {target.to!r}", field="to")
+    return dict(session.client.offsets_at(places, target.at))
 
 
-def _by_state(access: ClusterClient, service: str, places: Sequence[TopicPlace]) -> dict[TopicPlace, int | str]:
+def _by_state(session: Session, service: str, places: Sequence[TopicPlace]) -> dict[TopicPlace, int | str]:
     """Return where each partition was read when its state was last written, or before; `earliest` without state."""
-    written = access.last_written(access.places(_changelogs_of(access, service)))
+    written = session.client.last_written(session.client.places(_changelogs_of(session, service)))
     targets: dict[TopicPlace, int | str] = {}
     for partition in {partition for _, partition in places}:
         at = max((time for (_, other), time in written.items() if other == partition), default=None)
         inputs = [place for place in places if place[1] == partition]
-        targets |= dict.fromkeys(inputs, EARLIEST) if at is None else access.offsets_at(inputs, at - _BEFORE_STATE_MS)
+        targets |= (
+            dict.fromkeys(inputs, EARLIEST) if at is None else session.client.offsets_at(inputs, at - _BEFORE_STATE_MS)
+        )
     return targets
 
 
-def _changelogs_of(access: ClusterClient, service: str) -> list[str]:
+def _changelogs_of(session: Session, service: str) -> list[str]:
     """Return where the service's state lies; of one whose code is not here, what is named as changelogs are."""
-    if service in application().services:
-        return [topic.name for topic in application().make_service(service).changelogs]
-    return [name for name in access.topics() if name.startswith(f"{service}.") and name.endswith("-changelog")]
+    if service in session.application.services:
+        return [topic.name for topic in session.application.make_service(service).changelogs]
+    return [name for name in session.client.topics() if name.startswith(f"{service}.") and name.endswith("-changelog")]
 
 
 def _checked(move: Move) -> Move:
     if not move.start <= move.offset <= move.end:
-        raise Mistake(f"--to {move.offset}: {move.topic}[{move.partition}] has offsets {move.start} to {move.end}")
+        raise Invalid(
+            f"{move.topic}[{move.partition}] has offsets {move.start} to {move.end}, not {move.offset}", field="to"
+        )
     return move
 
 
@@ -208,10 +218,10 @@ def _control(
 
 
 def _control_by_state(
-    access: ClusterClient, target: Target, partitions: Collection[int], committed: Mapping[TopicPlace, Any]
+    session: Session, target: Target, partitions: Collection[int], committed: Mapping[TopicPlace, Any]
 ) -> dict[TopicPlace, CommittedOffset]:
     """Return offsets for the control topic where it has none: or all that operators ever did would be done again."""
     missing = [place for p in partitions if (place := (target.service + CONTROL, p)) not in committed]
-    starts = access.starts(missing)
-    by_state = _by_state(access, target.service, missing)
+    starts = session.client.starts(missing)
+    by_state = _by_state(session, target.service, missing)
     return {place: CommittedOffset(starts[place] if at == EARLIEST else int(at)) for place, at in by_state.items()}

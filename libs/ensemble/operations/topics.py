@@ -5,34 +5,40 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ensemble.command_line.selection import application
-from ensemble.kafka.admin import topics
+from ensemble.application import Application
 from ensemble.service import NOTES, Topic
 
 if TYPE_CHECKING:
+    from ensemble.kafka.admin import topics
     from ensemble.kafka.client import ClusterClient
 
 
-def required_topics() -> list[Topic]:
+def required_topics(application: Application) -> list[Topic]:
     """Return every topic that has to exist."""
-    return [*topics.all_topics(application().catalogue, application().make_services()), NOTES]
+    from ensemble.kafka.admin import topics
+
+    return [*topics.all_topics(application.catalogue, application.make_services()), NOTES]
 
 
-def compare_with_cluster(access: ClusterClient) -> list[dict[str, Any]]:
+def compare_topics(application: Application, client: ClusterClient) -> list[dict[str, Any]]:
     """Return each topic and its state on the cluster."""
-    return [_row(state) for state in _compared(access)]
+    return [_row(state) for state in _compared(application, client)]
 
 
-def create_missing(access: ClusterClient, replication: int) -> list[dict[str, Any]]:
+def create_missing_topics(application: Application, client: ClusterClient, replication: int) -> list[dict[str, Any]]:
     """Create missing topics, and return all topics with their state."""
-    states = access.wait_for(
-        "its topics", lambda limit_s: topics.apply(access.admin, required_topics(), replication, limit_s)
-    )
+    from ensemble.kafka.admin import topics
+
+    required = required_topics(application)
+    states = client.wait_for("its topics", lambda limit_s: topics.apply(client.admin, required, replication, limit_s))
     return [_row(state) | ({"status": "created"} if state.status == "missing" else {}) for state in states]
 
 
-def _compared(access: ClusterClient) -> list[topics.TopicState]:
-    return access.wait_for("its topics", lambda limit_s: topics.compare(access.admin, required_topics(), limit_s))
+def _compared(application: Application, client: ClusterClient) -> list[topics.TopicState]:
+    from ensemble.kafka.admin import topics
+
+    required = required_topics(application)
+    return client.wait_for("its topics", lambda limit_s: topics.compare(client.admin, required, limit_s))
 
 
 def _row(state: topics.TopicState) -> dict[str, Any]:

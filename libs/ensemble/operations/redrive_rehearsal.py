@@ -7,29 +7,27 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ensemble import EnsembleError
-from ensemble.command_line.connection import progress, sources
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.entries import decoder
-from ensemble.command_line.publishing import now
-from ensemble.command_line.readability import why_unreadable
-from ensemble.command_line.redrive_run import SentOperation
-from ensemble.command_line.services import declared_service
 from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
+from ensemble.operations.dead_letter import DeadLetterEntry
+from ensemble.operations.outgoing import now
+from ensemble.operations.readability import why_unreadable
+from ensemble.operations.redrive_run import SentOperation
+from ensemble.operations.service_topics import declared_service
+from ensemble.operations.session import Session
 
 if TYPE_CHECKING:
     from ensemble.engine import CompiledService
-    from ensemble.kafka.client import ClusterClient
     from ensemble.state import Output
 
 
-def rehearse_redrives(access: ClusterClient, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
+def rehearse_redrives(session: Session, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
     """Return one row for each redrive, in order: what it would do."""
     tried: list[tuple[SentOperation, str, Rehearsed]] = []
     with _silence():
         for service in dict.fromkeys(one.letter.service for one in sent):
-            tried += _on_copies(access, service, [one for one in sent if one.letter.service == service])
-    existing = _places_of_messages(access, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
-    return [_row(one, handler, rehearsal, existing) for one, handler, rehearsal in tried]
+            tried += _on_copies(session, service, [one for one in sent if one.letter.service == service])
+    existing = _places_of_messages(session, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
+    return [_row(session, case, existing) for case in tried]
 
 
 @contextmanager
@@ -52,18 +50,18 @@ def _drop(*_: Any) -> NoReturn:
 
 
 def _on_copies(
-    access: ClusterClient, service: str, sent: Sequence[SentOperation]
+    session: Session, service: str, sent: Sequence[SentOperation]
 ) -> list[tuple[SentOperation, str, Rehearsed]]:
     from ensemble.kafka.worker import compile_for_rehearsal, copy_partition
     from ensemble.policies import load_policies
     from ensemble.settings import RuntimeSettings, load
 
-    declared = declared_service(service)
+    declared = declared_service(session.application, service)
     stage = stub_adapters(declared)
-    plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), sources())
+    plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), session.sources)
     rehearsals = []
     for partition in sorted({one.letter.partition for one in sent}):
-        rehearsal = Rehearsal(copy_partition(plan, partition, access), stage.calls, now())
+        rehearsal = Rehearsal(copy_partition(plan, partition, session.client), stage.calls, now())
         here = [one for one in sent if one.letter.partition == partition]
         rehearsals += [(one, _handler(plan, one.letter), rehearsal.rehearse(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
     return rehearsals
@@ -79,8 +77,9 @@ def _handler(plan: CompiledService, letter: DeadLetterEntry) -> str:
     return route.rule.handler if route else ""
 
 
-def _row(one: SentOperation, handler: str, tried: Rehearsed, existing: dict[str, str]) -> dict[str, Any]:
-    letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(one.letter)
+def _row(session: Session, case: tuple[SentOperation, str, Rehearsed], existing: dict[str, str]) -> dict[str, Any]:
+    one, handler, tried = case
+    letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(session, one.letter)
     return {
         "place": letter.place,
         "type": letter.type,
@@ -88,8 +87,8 @@ def _row(one: SentOperation, handler: str, tried: Rehearsed, existing: dict[str,
         "reads_today": f"no: {why}" if why else "yes",
         "handler": handler or None,
         "happened": _happened(tried, existing),
-        "would": _would(tried),
-        "puts_out": [_describe_output(output) for output in tried.outputs],
+        "would": _would(session, tried),
+        "puts_out": [_describe_output(session, output) for output in tried.outputs],
         "changes": [f"{topic} {key.decode(errors='replace')}" for topic, key in tried.changes],
         "stops_at": [str(call) for call in tried.calls],
         "fails_with": tried.failure or None,
@@ -109,22 +108,22 @@ def _happened(tried: Rehearsed, existing: dict[str, str]) -> str:
     return "not known: the outside is not asked" if tried.calls else "no"
 
 
-def _would(tried: Rehearsed) -> str:
+def _would(session: Session, tried: Rehearsed) -> str:
     if tried.outcome != "done":
         return f"{tried.outcome.replace('_', ' ')}: {tried.words}"
     if tried.calls:
         return f"stop at {tried.calls[0]}; what follows depends on its answer"
     if tried.failure:
         return f"fail again: {tried.failure}"
-    effects = [_describe_output(output) for output in tried.outputs] or ["put out nothing"]
+    effects = [_describe_output(session, output) for output in tried.outputs] or ["put out nothing"]
     return "; ".join([*effects, *([f"change {len(tried.changes)} states"] if tried.changes else [])])
 
 
-def _describe_output(output: Output) -> str:
+def _describe_output(session: Session, output: Output) -> str:
     """Return `send AttemptCharge order-1 to payments.commands`."""
     topic, value, key, *_ = output
     try:
-        name = decoder().describe(value or b"").rpartition(" ")[0]
+        name = session.decoder.describe(value or b"").rpartition(" ")[0]
     except EnsembleError:
         name = "a record"
     kind = "send" if ".commands." in name else "emit"
@@ -136,14 +135,14 @@ def _id_of(output: Output) -> str:
     return message_id if isinstance(message_id, str) else message_id.decode(errors="replace")
 
 
-def _places_of_messages(access: ClusterClient, outputs: Iterable[Output]) -> dict[str, str]:
+def _places_of_messages(session: Session, outputs: Iterable[Output]) -> dict[str, str]:
     """Return the places of messages with these ids. Ids follow from causes, so equal work gives equal ids."""
     topic_of = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
     topics = sorted(set(topic_of.values()))
     if not topics:
         return {}
     places = {}
-    for record in access.read(access.places(topics), progress("what was put out")):
+    for record in session.client.read(session.client.places(topics), session.progress("what was put out")):
         message_id = record.headers.get("ce_id", b"")
         if message_id in topic_of:
             places[message_id.decode()] = f"{record.topic}/{record.partition}/{record.offset}"

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ensemble.clock import rfc3339
-from ensemble.command_line import services
-from ensemble.command_line.dead_letter import DeadLetterEntry, Fate
-from ensemble.command_line.dead_letter_filter import DeadLetterFilter
-from ensemble.command_line.dead_letters import find_dead_letters as dead_letters
-from ensemble.command_line.entries import Entry, entry_of
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.parking_stores import LiveParkingStores, Parked
-from ensemble.command_line.publishing import now
-from ensemble.command_line.redrive_run import SentOperation, redrive_of
+from ensemble.operations import service_topics
+from ensemble.operations.dead_letter import DeadLetterEntry, Fate
+from ensemble.operations.dead_letter_filter import DeadLetterFilter
+from ensemble.operations.dead_letters import find_dead_letters
+from ensemble.operations.entries import Entry
+from ensemble.operations.errors import Ambiguous, NotFound
+from ensemble.operations.operator import Operator
+from ensemble.operations.outgoing import now
+from ensemble.operations.parking_stores import LiveParkingStores, Parked
+from ensemble.operations.redrive_run import SentOperation, redrive_of
+from ensemble.operations.session import Session
 from ensemble.system_messages import PARKING_KEY, DiscardRecord, ParkedRecord, RedriveRecord, lineage_of
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
-class Filter:
+class ParkedKeyFilter:
     """Which parked keys."""
 
     service: str | None = None
@@ -35,25 +33,25 @@ class Filter:
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
-def find_parked_keys(access: ClusterClient, key_filter: Filter) -> list[Parked]:
+def find_parked_keys(session: Session, key_filter: ParkedKeyFilter) -> list[Parked]:
     """Return the parked keys that match, oldest first."""
-    with LiveParkingStores(access, services.service_names(access, key_filter.service)) as stores:
+    with LiveParkingStores(session, service_topics.service_names(session, key_filter.service)) as stores:
         return [parked for parked in stores.parked() if key_filter.takes(parked)]
 
 
-def parked_key(access: ClusterClient, key: str, service: str | None) -> Parked:
-    """Return the parked key. Raises Mistake if none, or several services, have a key of that name parked."""
-    matches = find_parked_keys(access, Filter(service, key=key))
+def find_parked_key(session: Session, key: str, service: str | None) -> Parked:
+    """Return the parked key. Raises NotFound if no service has a key of that name parked, Ambiguous if several have."""
+    matches = find_parked_keys(session, ParkedKeyFilter(service, key=key))
     if not matches:
         where = f" in {service}" if service else ""
-        raise Mistake(f"KEY: {key!r} is not parked{where}; see `ensemble parked list`")
+        raise NotFound(f"{key!r} is not parked{where}", field="parked_key")
     if len({parked.service for parked in matches}) > 1:
         names = ", ".join(parked.service for parked in matches)
-        raise Mistake(f"--service: {key!r} is parked in {names}; give one of them")
+        raise Ambiguous(f"{key!r} is parked in {names}", hint="give one of them", field="service")
     return matches[0]
 
 
-def summary(parked: Parked) -> dict[str, Any]:
+def summarize_parked_key(parked: Parked) -> dict[str, Any]:
     """Return the key as one row."""
     entry = parked.entry
     return {
@@ -75,35 +73,37 @@ def summary(parked: Parked) -> dict[str, Any]:
     }
 
 
-def describe(parked: Parked) -> dict[str, Any]:
+def describe_parked_key(session: Session, parked: Parked) -> dict[str, Any]:
     """Return the key and its records, in the order in which they will be handled."""
-    return {**summary(parked), "records": [_record(parked, record) for record in parked.waiting]}
+    return {**summarize_parked_key(parked), "records": [_record(session, parked, record) for record in parked.waiting]}
 
 
-def retry_of(access: ClusterClient, parked: Parked, operator: Operator) -> SentOperation:
+def retry_of_parked_key(session: Session, parked: Parked, operator: Operator) -> SentOperation:
     """Build the command that retries its head now; the head's redrive if it is a dead letter."""
-    letter = _letter_of(access, parked)
-    return _try_now(parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
+    letter = _letter_of(session, parked)
+    return (
+        _try_now(session, parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
+    )
 
 
-def _try_now(parked: Parked, operator: Operator) -> SentOperation:
+def _try_now(session: Session, parked: Parked, operator: Operator) -> SentOperation:
     """Build the command that retries a head that is no dead letter. Its service has the bytes."""
     place = _place(parked)
     record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
-    return SentOperation(_as_letter(parked), record)
+    return SentOperation(_as_letter(session, parked), record)
 
 
-def discard_of(parked: Parked, operator: Operator) -> SentOperation:
+def discard_of_parked_key(session: Session, parked: Parked, operator: Operator) -> SentOperation:
     """Build the command that discards its head."""
     command = DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key)
-    return SentOperation(_as_letter(parked), command)
+    return SentOperation(_as_letter(session, parked), command)
 
 
-def _letter_of(access: ClusterClient, parked: Parked) -> DeadLetterEntry | None:
+def _letter_of(session: Session, parked: Parked) -> DeadLetterEntry | None:
     """Return the open dead letter of its head, or None."""
     if not parked.entry.dead_letter:
         return None
-    letters = dead_letters(access, DeadLetterFilter(service=parked.service, key=parked.name))
+    letters = find_dead_letters(session, DeadLetterFilter(service=parked.service, key=parked.name))
     place = (parked.head.topic, parked.head.partition, parked.head.offset)
     return next((each for each in letters if each.dead_letter.origin == place and each.fate.status == "parked"), None)
 
@@ -114,11 +114,11 @@ def _place(parked: Parked) -> dict[str, Any]:
     return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
 
 
-def _as_letter(parked: Parked) -> DeadLetterEntry:
+def _as_letter(session: Session, parked: Parked) -> DeadLetterEntry:
     """Return the head as a dead letter, so that its outcome is followed like that of one."""
     from ensemble.kafka.client import ReceivedRecord
 
-    topic, entry = parked.service + services.DEAD_LETTER, _entry(parked, parked.head)
+    topic, entry = parked.service + service_topics.DEAD_LETTER, _entry(session, parked, parked.head)
     headers = {PARKING_KEY: parked.key}
     at, pairs = parked.entry.since, tuple(headers.items())
     received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, headers, pairs)
@@ -126,8 +126,8 @@ def _as_letter(parked: Parked) -> DeadLetterEntry:
     return DeadLetterEntry(decoded, Fate("parked", len(parked.waiting) - 1))
 
 
-def _record(parked: Parked, record: ParkedRecord) -> dict[str, Any]:
-    entry = _entry(parked, record)
+def _record(session: Session, parked: Parked, record: ParkedRecord) -> dict[str, Any]:
+    entry = _entry(session, parked, record)
     return {
         "came_from": f"{record.topic}/{record.partition}/{record.offset}",
         "type": entry.type if not entry.problem else record.message or entry.type,
@@ -139,13 +139,13 @@ def _record(parked: Parked, record: ParkedRecord) -> dict[str, Any]:
     }
 
 
-def _entry(parked: Parked, record: ParkedRecord) -> Entry:
+def _entry(session: Session, parked: Parked, record: ParkedRecord) -> Entry:
     from ensemble.kafka.client import ReceivedRecord
 
     pairs = tuple((header.name, header.value) for header in record.headers)
     headers = {name: value or b"" for name, value in pairs}
     at = parked.entry.since
-    return entry_of(
+    return session.decode(
         ReceivedRecord(record.topic, record.partition, record.offset, at, record.key, record.value, headers, pairs)
     )
 

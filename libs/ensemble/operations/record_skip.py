@@ -6,17 +6,18 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ensemble.command_line.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.publishing import now
-from ensemble.command_line.services import DEAD_LETTER
 from ensemble.errors import EnsembleError
 from ensemble.messages import RecordPlace, StoredRecord, why_oversized
+from ensemble.operations.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
+from ensemble.operations.errors import Invalid
+from ensemble.operations.operator import Operator
+from ensemble.operations.outgoing import now
+from ensemble.operations.service_topics import DEAD_LETTER
+from ensemble.operations.session import Session
 from ensemble.system_messages import FailureReport, dead_letter_of
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, ReceivedRecord
+    from ensemble.kafka.client import ReceivedRecord
     from ensemble.state import Output
 
 _READ_S: Final = 10.0
@@ -45,27 +46,28 @@ class SkippedRecord:
         return f"an excerpt is dead-lettered: {oversized}" if oversized else "is dead-lettered"
 
 
-def plan_skip(access: ClusterClient, service: str, place: RecordPlace) -> SkippedRecord:
-    """Return what would be passed. Raises Mistake unless that is exactly the record at `place`."""
+def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedRecord:
+    """Return what would be passed. Raises Invalid unless that is exactly the record at `place`."""
     topic, partition, offset = place
-    plan = plan_offsets(access, Target(service, str(offset + 1), topic, partition))
+    plan = plan_offsets(session, Target(service, str(offset + 1), topic, partition))
     before = plan.moves[0].before
     if before is None or before > offset:
         stands = "has committed no offset" if before is None else f"has read on to {before}"
-        raise Mistake(f"OFFSET {offset}: group {service} {stands} there; there is nothing to skip")
-    records = _read(access, (topic, partition), max(before, plan.moves[0].start), offset + 1)
+        raise Invalid(f"group {service} {stands} there, so there is nothing to skip at {offset}", field="offset")
+    records = _read(session, (topic, partition), max(before, plan.moves[0].start), offset + 1)
     if unread := [record.offset for record in records if record.offset < offset]:
-        raise Mistake(
-            f"OFFSET {offset}: {len(unread)} records before it are unread, the first at {unread[0]}; skip that one, or "
-            "pass them all with `ensemble consumers set-offsets`"
+        raise Invalid(
+            f"{len(unread)} records before {offset} are unread, the first at {unread[0]}",
+            hint="skip that one, or set the group's offsets past them all",
+            field="offset",
         )
     return SkippedRecord(plan, next((record for record in records if record.offset == offset), None))
 
 
-def skip(access: ClusterClient, skipped: SkippedRecord, operator: Operator) -> None:
+def skip_record(session: Session, skipped: SkippedRecord, operator: Operator) -> None:
     """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
     letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, operator)]
-    carry_out_with(access, skipped.plan, operator, letter)
+    carry_out_with(session, skipped.plan, operator, letter)
 
 
 def letter_of(service: str, record: ReceivedRecord, operator: Operator) -> Output:
@@ -92,9 +94,9 @@ def _stored(record: ReceivedRecord) -> StoredRecord:
     return StoredRecord(*record[:3], record.key, record.value, list(record.pairs))
 
 
-def _read(access: ClusterClient, place: tuple[str, int], start: int, end: int) -> list[ReceivedRecord]:
+def _read(session: Session, place: tuple[str, int], start: int, end: int) -> list[ReceivedRecord]:
     """Return the committed records from `start` on and before `end`; those that can be read within a few seconds."""
     records: list[ReceivedRecord] = []
     with contextlib.suppress(EnsembleError):
-        records.extend(access.read_range(place, start, end, _READ_S))  # what came before an error stays
+        records.extend(session.client.read_range(place, start, end, _READ_S))  # what came before an error stays
     return records

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ensemble.command_line.dead_letter import OPEN, DeadLetterEntry
+from ensemble.operations.dead_letter import OPEN, DeadLetterEntry
 
 
 @dataclass(frozen=True)

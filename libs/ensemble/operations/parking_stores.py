@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from ensemble.command_line.connection import sources
-from ensemble.command_line.services import PARKED, topics
+from ensemble.messages import SchemaSourceSelector
+from ensemble.operations.service_topics import PARKED, topics
+from ensemble.operations.session import Session
 from ensemble.state import ParkingStore
 from ensemble.system_messages import ParkedKey, ParkedRecord, Pause
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,15 @@ class Parked:
 class ParkingStores:
     """The parking stores of some services, by service and partition."""
 
-    def __init__(self) -> None:
+    def __init__(self, sources: SchemaSourceSelector) -> None:
+        self._sources = sources
         self._stores: dict[tuple[str, int], ParkingStore] = {}
 
     def store(self, service: str, partition: int) -> ParkingStore:
         """Return the store of a partition, empty if nothing was ever parked there."""
         place = (service, partition)
         if place not in self._stores:
-            self._stores[place] = ParkingStore(service + PARKED, sources())
+            self._stores[place] = ParkingStore(service + PARKED, self._sources)
         return self._stores[place]
 
     def take(self, records: Iterable[Any]) -> None:
@@ -82,10 +81,12 @@ class ParkingStores:
 class LiveParkingStores(ParkingStores):
     """The same on a cluster, kept up to date by `read_on`; use it in a `with`."""
 
-    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
+    def __init__(self, session: Session, services: Iterable[str]) -> None:
 
-        super().__init__()
-        self._tail = access.follow(access.places(topics(access, services, PARKED)), from_beginning=True)
+        super().__init__(session.sources)
+        self._tail = session.client.follow(
+            session.client.places(topics(session, services, PARKED)), from_beginning=True
+        )
         self.read_on()
 
     def __enter__(self) -> Self:

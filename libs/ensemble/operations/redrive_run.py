@@ -8,21 +8,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
-from ensemble.command_line.connection import progress
-from ensemble.command_line.control_commands import AnswerListener, Ask, record_of
-from ensemble.command_line.dead_letter import DeadLetterEntry
-from ensemble.command_line.entries import entry_of
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.parking_stores import LiveParkingStores
-from ensemble.command_line.redrive_outcome import Outcome, outcome_of
-from ensemble.command_line.services import DEAD_LETTER
+from ensemble.operations.control_commands import AnswerListener, Ask, record_of
+from ensemble.operations.dead_letter import DeadLetterEntry
+from ensemble.operations.errors import Invalid
+from ensemble.operations.operator import Operator
+from ensemble.operations.parking_stores import LiveParkingStores
+from ensemble.operations.redrive_outcome import Outcome, outcome_of
+from ensemble.operations.service_topics import DEAD_LETTER
+from ensemble.operations.session import Session
 from ensemble.system_messages import DiscardRecord, OperatorRequest, RecordOperation, RedriveRecord, discard, redrive
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
 
 MOST_GENERATIONS: Final = 5
 """What failed so often again is not redriven without force: another time will not help."""
@@ -71,21 +67,22 @@ def in_order(letters: Sequence[DeadLetterEntry], limit: int | None = None) -> li
 
 
 def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> None:
-    """Raise Mistake if one has been redriven too often, unless forced."""
+    """Raise Invalid if one has been redriven too often, unless forced."""
     worn = [letter for letter in letters if letter.generation >= MOST_GENERATIONS]
     if worn and not force:
-        raise Mistake(
-            f"--force: {worn[0].place} was redriven {worn[0].generation} times and failed each time "
-            f"({len(worn)} such); put the cause right, discard it, or give --force"
+        raise Invalid(
+            f"{worn[0].place} was redriven {worn[0].generation} times and failed each time ({len(worn)} such)",
+            hint="put the cause right, discard it, or force it",
+            field="force",
         )
 
 
 def redrive_of(letter: DeadLetterEntry, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
-    """Build the command that redrives a dead letter. Raises Mistake if it holds an excerpt, and nothing is edited."""
+    """Build the command that redrives a dead letter. Raises Invalid if it holds an excerpt, and nothing is edited."""
     try:
         return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
     except ValueError as error:
-        raise Mistake(f"{letter.place}: {error}; give the value with --edit, or discard the dead letter") from None
+        raise Invalid(f"{letter.place}: {error}", hint="give the value anew, or discard it", field="edit") from None
 
 
 def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:
@@ -96,14 +93,14 @@ def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:
 class RedriveRun:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
-    def __init__(self, access: ClusterClient, services: Sequence[str]) -> None:
+    def __init__(self, session: Session, services: Sequence[str]) -> None:
 
-        self._exit = ExitStack()
-        self._hearing = self._exit.enter_context(AnswerListener(access, services))
-        fresh = access.follow(access.places([name + DEAD_LETTER for name in services]))
+        self._session, self._exit = session, ExitStack()
+        self._hearing = self._exit.enter_context(AnswerListener(session, services))
+        fresh = session.client.follow(session.client.places([name + DEAD_LETTER for name in services]))
         self._fresh, self._letters = self._exit.enter_context(fresh), list[DeadLetterEntry]()
-        self._held = self._exit.enter_context(LiveParkingStores(access, services))
-        self._writer = self._exit.enter_context(access.writer())
+        self._held = self._exit.enter_context(LiveParkingStores(session, services))
+        self._writer = self._exit.enter_context(session.client.writer())
 
     def __enter__(self) -> Self:
         return self
@@ -123,11 +120,13 @@ class RedriveRun:
                     return
 
     def _write(self, chunk: Sequence[SentOperation], pace: Pace) -> None:
-        records = [record_of(*one.ask[:2], one.operation, one.letter.dead_letter.parking_key) for one in chunk]
+        records = [
+            record_of(self._session, one.ask[:2], one.operation, one.letter.dead_letter.parking_key) for one in chunk
+        ]
         if pace.rate is None:
             self._writer.write(records)
             return
-        telling = progress("dead letters", "sending")
+        telling = self._session.progress("dead letters", "sending")
         for number, record in enumerate(records, 1):
             began = time.monotonic()
             self._writer.write([record])
@@ -147,7 +146,7 @@ class RedriveRun:
     def _look(self) -> None:
         """Read answers first: records that belong to them are then complete as well."""
         self._hearing.listen()
-        self._letters += [DeadLetterEntry(entry_of(record)) for record in self._fresh.read_to_end()]
+        self._letters += [DeadLetterEntry(self._session.decode(record)) for record in self._fresh.read_to_end()]
         self._held.read_on()
 
     def _judge(self, one: SentOperation) -> Outcome | None:

@@ -9,9 +9,9 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Literal
 
-from ensemble.command_line.entries import Entry
-from ensemble.command_line.services import DEAD_LETTER
 from ensemble.messages import RecordPlace
+from ensemble.operations.entries import Entry
+from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.state import ParkingStore
 from ensemble.system_messages import DeadLetter
 

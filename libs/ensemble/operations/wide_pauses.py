@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ensemble.application import Application
 from ensemble.clock import rfc3339
-from ensemble.command_line import services
-from ensemble.command_line.control_commands import AnswerListener, Ask, record_of
-from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import Operator
-from ensemble.command_line.parking_stores import LiveParkingStores
-from ensemble.command_line.selection import application
 from ensemble.errors import ConfigurationError
 from ensemble.messages import Command
+from ensemble.operations import service_topics
+from ensemble.operations.control_commands import AnswerListener, Ask, record_of
+from ensemble.operations.errors import NotFound
+from ensemble.operations.operator import Operator
+from ensemble.operations.parking_stores import LiveParkingStores
+from ensemble.operations.session import Session
 from ensemble.saga import Saga
 from ensemble.service import Pauses
 from ensemble.system_messages import OperationDone, Pause, PauseWork, ResumeWork, Scope
 
 if TYPE_CHECKING:
     from ensemble import Service
-    from ensemble.kafka.client import ClusterClient
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class WidePause:
         return f"{self.scope} {self.name}"
 
 
-def wide_pause(scope: Scope, name: str) -> WidePause:
-    """Return the pause of that name. Raises Mistake listing the valid names if there is none."""
-    services = application().make_services()
+def wide_pause(application: Application, scope: Scope, name: str) -> WidePause:
+    """Return the pause of that name. Raises NotFound listing the valid names if there is none."""
+    services = application.make_services()
     conductors = [service.name for service in services if conducts(service)]
-    owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](services, name)
+    owner = {"step": _step_owners, "command": _command_owner, "service": _service_owner}[scope](application, name)
     return WidePause(scope, name, tuple(dict.fromkeys([*owner, *conductors])))
 
 
@@ -51,14 +51,14 @@ def conducts(service: Service) -> bool:
     return any(asks) or bool(_steps(service))
 
 
-def step_names() -> list[str]:
+def step_names(application: Application) -> list[str]:
     """Return every step of every saga here."""
-    return sorted({name for service in application().make_services() for name in _steps(service)})
+    return sorted({name for service in application.make_services() for name in _steps(service)})
 
 
-def command_names() -> list[str]:
+def command_names(application: Application) -> list[str]:
     """Return every command type of the catalogue."""
-    return sorted(kind.__name__ for kind in application().catalogue.message_types() if issubclass(kind, Command))
+    return sorted(kind.__name__ for kind in application.catalogue.message_types() if issubclass(kind, Command))
 
 
 def _steps(service: Service) -> list[str]:
@@ -66,23 +66,23 @@ def _steps(service: Service) -> list[str]:
     return [step.name for saga in sagas if isinstance(saga, Saga) for step in saga.steps]
 
 
-def _step_owners(services: Sequence[Service], name: str) -> list[str]:
-    if name not in step_names():
-        raise Mistake(f"STEP: no step {name!r}; steps are {', '.join(step_names())}")
-    return [service.name for service in services if name in _steps(service)]
+def _step_owners(application: Application, name: str) -> list[str]:
+    if name not in (names := step_names(application)):
+        raise NotFound(f"no step {name!r}", hint=f"steps are {', '.join(names)}", field="step")
+    return [service.name for service in application.make_services() if name in _steps(service)]
 
 
-def _command_owner(_: Sequence[Service], name: str) -> list[str]:
-    if name not in command_names():
-        raise Mistake(f"TYPE: no command type {name!r}; types are {', '.join(command_names())}")
-    catalogue = application().catalogue
+def _command_owner(application: Application, name: str) -> list[str]:
+    if name not in (names := command_names(application)):
+        raise NotFound(f"no command type {name!r}", hint=f"types are {', '.join(names)}", field="command_type")
+    catalogue = application.catalogue
     return [catalogue.homes(catalogue.message(name))[0].owner]
 
 
-def _service_owner(services: Sequence[Service], name: str) -> list[str]:
-    if name not in (names := application().services):
-        raise Mistake(f"NAME: no service {name!r}; services are {', '.join(names)}")
-    return [service.name for service in services if service.name == name]
+def _service_owner(application: Application, name: str) -> list[str]:
+    if name not in (names := application.services):
+        raise NotFound(f"no service {name!r}", hint=f"services are {', '.join(names)}", field="paused_service")
+    return [name]
 
 
 @dataclass(frozen=True)
@@ -110,37 +110,45 @@ class Acknowledgements:
 
 
 def write_pause(
-    access: ClusterClient, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
+    session: Session, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
 ) -> Acknowledgements:
     """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""
-    places = access.places([name + services.CONTROL for name in what.services])
+    places = session.client.places([name + service_topics.CONTROL for name in what.services])
     kind = PauseWork if pause else ResumeWork
     command = kind(scope=what.scope, name=what.name, **operator.operation())
-    asks = [(topic.removesuffix(services.CONTROL), partition, command.operation_id) for topic, partition in places]
+    asks = [
+        (topic.removesuffix(service_topics.CONTROL), partition, command.operation_id) for topic, partition in places
+    ]
     key = f"{what.scope}/{what.name}".encode()
-    with AnswerListener(access, what.services) as hearing:
-        access.write_together([record_of(service, partition, command, key) for service, partition, _ in asks])
+    with AnswerListener(session, what.services) as hearing:
+        session.client.write_together(
+            [record_of(session, (service, partition), command, key) for service, partition, _ in asks]
+        )
         missing = hearing.wait(asks, wait_s)
         return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 
 
-def list_pauses(access: ClusterClient) -> list[dict[str, Any]]:
+def list_pauses(session: Session) -> list[dict[str, Any]]:
     """Return every pause that any partition knows of, with how many know it."""
-    names = services.service_names(access, None)
-    counts = access.topics()
-    with LiveParkingStores(access, names) as stores:
+    names = service_topics.service_names(session, None)
+    counts = session.client.topics()
+    with LiveParkingStores(session, names) as stores:
         pauses = list(stores.pauses())
-    return _rows(pauses, {name: counts.get(name + services.CONTROL, 0) for name in names})
+    return _rows(session.application, pauses, {name: counts.get(name + service_topics.CONTROL, 0) for name in names})
 
 
-def _rows(pauses: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]) -> list[dict[str, Any]]:
+def _rows(
+    application: Application, pauses: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]
+) -> list[dict[str, Any]]:
     by_place: defaultdict[tuple[str, str], list[tuple[str, int, Pause]]] = defaultdict(list)
     for service, partition, place, pause in pauses:
         by_place[place].append((service, partition, pause))
-    return [_row(place, pauses_of_place, counts) for place, pauses_of_place in sorted(by_place.items())]
+    return [_row(application, place, pauses_of_place, counts) for place, pauses_of_place in sorted(by_place.items())]
 
 
-def _row(place: tuple[str, str], pauses: list[tuple[str, int, Pause]], counts: dict[str, int]) -> dict[str, Any]:
+def _row(
+    application: Application, place: tuple[str, str], pauses: list[tuple[str, int, Pause]], counts: dict[str, int]
+) -> dict[str, Any]:
     first = min((pause for _, _, pause in pauses), key=lambda pause: pause.at)
     partitions_of = {
         service: [p for name, p, _ in pauses if name == service] for service in sorted({name for name, *_ in pauses})
@@ -155,14 +163,14 @@ def _row(place: tuple[str, str], pauses: list[tuple[str, int, Pause]], counts: d
             service: f"{len(partitions)} of {counts[service]}" for service, partitions in partitions_of.items()
         },
         "everywhere": all(len(p) == counts[name] for name, p in partitions_of.items())
-        and _all_told(place, partitions_of),
+        and _all_told(application, place, partitions_of),
     }
 
 
-def _all_told(place: tuple[str, str], services_told: Iterable[str]) -> bool:
+def _all_told(application: Application, place: tuple[str, str], services_told: Iterable[str]) -> bool:
     """Return whether all services know the pause that have to; false for one that is not in this checkout."""
     scope: Any = place[0]
     try:
-        return set(wide_pause(scope, place[1]).services) <= set(services_told)
-    except (Mistake, ConfigurationError):
+        return set(wide_pause(application, scope, place[1]).services) <= set(services_told)
+    except (NotFound, ConfigurationError):
         return True

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ensemble import system_messages
 from ensemble.clock import rfc3339
-from ensemble.command_line.selection import application
 from ensemble.errors import UndecodableRecord
 from ensemble.messages import Decoded, GenericDecoder, bounded_id, trace_in
 
@@ -96,12 +93,12 @@ class Entry:
         return self.record.headers.get(name, b"").decode(errors="replace")
 
 
-def entry_of(record: ReceivedRecord) -> Entry:
+def decode_entry(record: ReceivedRecord, decoder: GenericDecoder) -> Entry:
     """Decode a record. Never fails, whatever its bytes are."""
     if record.value is None:
         return Entry(record, "(tombstone)", "tombstone")
     try:
-        decoded = decoder().decode(record.value)
+        decoded = decoder.decode(record.value)
     except UndecodableRecord as error:
         return Entry(record, "(unreadable)", "unreadable", problem=str(error))
     return _readable(record, decoded)
@@ -110,11 +107,3 @@ def entry_of(record: ReceivedRecord) -> Entry:
 def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:
     namespace, _, name = decoded.name.rpartition(".")
     return Entry(record, name, KINDS.get(namespace.rpartition(".")[2], "message"), decoded.fields)
-
-
-@cache
-def decoder() -> GenericDecoder:
-    """Return a decoder of every schema of the application, under the ids of its files and of a configured registry."""
-    from ensemble.command_line.connection import sources
-
-    return GenericDecoder([*application().schemas, system_messages.SCHEMAS, sources()])

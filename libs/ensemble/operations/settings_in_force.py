@@ -9,19 +9,18 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.application import ConductorFactory
-from ensemble.command_line.selection import application
+from ensemble.application import Application, ConductorFactory
 from ensemble.policies import find_policy_file
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 
 _RUNTIME: Final[tuple[type[BaseSettings], ...]] = (KafkaSettings, RegistrySettings, ComposeSettings, RuntimeSettings)
 
 
-def settings() -> list[dict[str, Any]]:
+def settings_in_force(application: Application) -> list[dict[str, Any]]:
     """Return one row for each setting. Raises ConfigurationError naming those that are invalid."""
-    kinds = (*_RUNTIME, *application().settings)
+    kinds = (*_RUNTIME, *application.settings)
     rows = [row for kind in kinds for row in _rows(load(kind), kind.model_config.get("env_prefix", ""))]
-    return rows + [row for conductor in application().conductors().values() for row in _rows_of_a_saga(conductor)]
+    return rows + [row for conductor in application.conductors().values() for row in _rows_of_a_saga(conductor)]
 
 
 def _rows_of_a_saga(conductor: ConductorFactory) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ensemble.command_line.dead_letter import DeadLetterEntry
+from ensemble.operations.dead_letter import DeadLetterEntry
 from ensemble.state import ParkingStore
 from ensemble.system_messages import IN_FLIGHT, DiscardRecord, OperationDone, ParkedKey, RecordOperation
 

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from ensemble.command_line.connection import sources
-from ensemble.command_line.publishing import headers_of
-from ensemble.command_line.services import CONTROL, OPERATIONS, topics
-from ensemble.messages import decoders_for, encoder_for, schemas_of
+from ensemble.messages import SchemaSourceSelector, decoders_for, encoder_for, schemas_of
+from ensemble.operations.outgoing import headers_of
+from ensemble.operations.service_topics import CONTROL, OPERATIONS, topics
+from ensemble.operations.session import Session
 from ensemble.system_messages import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Event
     from ensemble.state import Output
 
@@ -24,11 +23,12 @@ Ask = tuple[str, int, str]
 _LOOK_EVERY_S = 0.1
 
 
-def record_of(service: str, partition: int, operation: Operation, key: bytes) -> Output:
-    """Return the command as a record of the service's control topic."""
+def record_of(session: Session, place: tuple[str, int], operation: Operation, key: bytes) -> Output:
+    """Return the command as a record of the control topic of a service, for one of its partitions."""
+    service, partition = place
     topic = service + CONTROL
     kind = type(operation)
-    value = encoder_for(kind, sources().source_for(topic, schemas_of(kind)))(operation)
+    value = encoder_for(kind, session.sources.source_for(topic, schemas_of(kind)))(operation)
     return topic, value, key, headers_of(operation, operation.operation_id), partition
 
 
@@ -36,12 +36,13 @@ def record_of(service: str, partition: int, operation: Operation, key: bytes) ->
 class Answers:
     """The answers that came so far. Pure: records are given to it."""
 
+    sources: SchemaSourceSelector
     done: dict[Ask, OperationDone] = field(default_factory=dict)
     read: dict[bytes, Callable[[bytes], Event]] = field(default_factory=dict)
 
     def take(self, records: Iterable[Any]) -> None:
         """Collect the answers among records of `<service>.operations`."""
-        self.read = self.read or _readers()
+        self.read = self.read or _readers(self.sources)
         for record in records:
             read = self.read.get((record.value or b"")[:5])
             answer = read(record.value) if read else None
@@ -56,10 +57,10 @@ class Answers:
 class AnswerListener(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
-    def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
+    def __init__(self, session: Session, services: Iterable[str]) -> None:
 
-        super().__init__()
-        self._tail = access.follow(access.places(topics(access, services, OPERATIONS)))
+        super().__init__(session.sources)
+        self._tail = session.client.follow(session.client.places(topics(session, services, OPERATIONS)))
 
     def __enter__(self) -> Self:
         return self
@@ -82,10 +83,10 @@ class AnswerListener(Answers):
             time.sleep(_LOOK_EVERY_S)
 
 
-def _readers() -> dict[bytes, Callable[[bytes], Event]]:
-    return {prefix: read for event in EVENTS for prefix, read in _of(event).items()}
+def _readers(sources: SchemaSourceSelector) -> dict[bytes, Callable[[bytes], Event]]:
+    return {prefix: read for event in EVENTS for prefix, read in _of(event, sources).items()}
 
 
-def _of(event: type[Event]) -> dict[bytes, Callable[[bytes], Event]]:
+def _of(event: type[Event], sources: SchemaSourceSelector) -> dict[bytes, Callable[[bytes], Event]]:
     """Return the decoders of an event by schema id: those of the files, and those of a configured registry."""
-    return {**decoders_for(event), **decoders_for(event, sources().source_for(OPERATIONS, schemas_of(event)))}
+    return {**decoders_for(event), **decoders_for(event, sources.source_for(OPERATIONS, schemas_of(event)))}

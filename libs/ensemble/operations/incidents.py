@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ensemble.clock import rfc3339
-from ensemble.command_line import services
-from ensemble.command_line.connection import progress
-from ensemble.command_line.entries import Entry, entry_of
-from ensemble.command_line.publishing import now
-
-if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
+from ensemble.operations import service_topics
+from ensemble.operations.entries import Entry
+from ensemble.operations.outgoing import now
+from ensemble.operations.session import Session
 
 
-def list_incidents(access: ClusterClient, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
+def list_incidents(session: Session, service: str | None, *, open_only: bool) -> list[dict[str, Any]]:
     """Return one row for each incident, newest first."""
-    names = services.topics(access, services.service_names(access, service), services.OPERATIONS)
-    entries = map(entry_of, access.read(access.places(names), progress("incidents")))
+    names = service_topics.topics(session, service_topics.service_names(session, service), service_topics.OPERATIONS)
+    entries = map(session.decode, session.client.read(session.client.places(names), session.progress("incidents")))
     rows = fold_incidents(entries, now())
     return [row for row in rows if not open_only or row["closed"] is None]
 

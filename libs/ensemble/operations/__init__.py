@@ -1,0 +1,191 @@
+"""Answers what operators ask of any application on the runtime, and does what they decide."""
+
+from ensemble.operations.consumer_offsets import (
+    NAMED_PLACES,
+    Target,
+    plan_offsets,
+    require_no_members,
+    set_offsets,
+)
+from ensemble.operations.control_commands import AnswerListener, Answers, Ask, record_of
+from ensemble.operations.control_flow import BOTH, CHOREOGRAPHED, ORCHESTRATED, ControlFlow
+from ensemble.operations.dead_letter import OPEN, DeadLetterEntry, Fate, fate_of, normalise
+from ensemble.operations.dead_letter_filter import DeadLetterFilter, group_by_cause
+from ensemble.operations.dead_letters import (
+    describe_dead_letter,
+    export_dead_letters,
+    find_dead_letter,
+    find_dead_letters,
+    find_group,
+    list_dead_letters,
+    list_groups,
+    select_dead_letters,
+    summarize_dead_letter,
+)
+from ensemble.operations.entries import OUTSIDE, Entry, decode_entry
+from ensemble.operations.errors import (
+    Ambiguous,
+    Forbidden,
+    Invalid,
+    NotFound,
+    NotPossible,
+    OperationsError,
+    Unreachable,
+)
+from ensemble.operations.group_notes import put_note, read_notes
+from ensemble.operations.incidents import fold_incidents, list_incidents
+from ensemble.operations.operator import Operator
+from ensemble.operations.outgoing import SENDER, headers_of, now
+from ensemble.operations.parked import (
+    ParkedKeyFilter,
+    describe_parked_key,
+    discard_of_parked_key,
+    find_parked_key,
+    find_parked_keys,
+    retry_of_parked_key,
+    summarize_parked_key,
+)
+from ensemble.operations.parking_stores import LiveParkingStores, Parked, ParkingStores
+from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
+from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
+from ensemble.operations.readability import describe_readability, encode_edited
+from ensemble.operations.record_skip import plan_skip, skip_record
+from ensemble.operations.redrive_outcome import Outcome, outcome_of
+from ensemble.operations.redrive_rehearsal import rehearse_redrives
+from ensemble.operations.redrive_run import (
+    Pace,
+    RedriveRun,
+    SentOperation,
+    check_generations,
+    discard_of,
+    in_order,
+    redrive_of,
+)
+from ensemble.operations.schema_registry import has_registry, register_all, registry_problems
+from ensemble.operations.service_topics import (
+    CONTROL,
+    DEAD_LETTER,
+    OPERATIONS,
+    PARKED,
+    service_names,
+    services_with,
+)
+from ensemble.operations.session import OnProgress, Session
+from ensemble.operations.settings_in_force import settings_in_force
+from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
+from ensemble.operations.values import Money, Position, Result
+from ensemble.operations.wide_pauses import (
+    Acknowledgements,
+    WidePause,
+    command_names,
+    list_pauses,
+    step_names,
+    wide_pause,
+    write_pause,
+)
+
+__all__ = [
+    "BOTH",
+    "CHOREOGRAPHED",
+    "CONTROL",
+    "DEAD_LETTER",
+    "NAMED_PLACES",
+    "OPEN",
+    "OPERATIONS",
+    "ORCHESTRATED",
+    "OUTSIDE",
+    "PARKED",
+    "SENDER",
+    "Acknowledgements",
+    "Ambiguous",
+    "AnswerListener",
+    "Answers",
+    "Ask",
+    "ControlFlow",
+    "DeadLetterEntry",
+    "DeadLetterFilter",
+    "Entry",
+    "Fate",
+    "Forbidden",
+    "Invalid",
+    "LiveParkingStores",
+    "Money",
+    "NotFound",
+    "NotPossible",
+    "OnProgress",
+    "OperationsError",
+    "Operator",
+    "Others",
+    "Outcome",
+    "Pace",
+    "Parked",
+    "ParkedKeyFilter",
+    "ParkingStores",
+    "Position",
+    "RedriveRun",
+    "Result",
+    "SentOperation",
+    "Session",
+    "Target",
+    "Unreachable",
+    "WidePause",
+    "check_generations",
+    "check_policy_file",
+    "command_names",
+    "compare_permissions",
+    "compare_topics",
+    "create_missing_topics",
+    "decode_entry",
+    "describe_dead_letter",
+    "describe_parked_key",
+    "describe_readability",
+    "discard_of",
+    "discard_of_parked_key",
+    "encode_edited",
+    "export_dead_letters",
+    "fate_of",
+    "find_dead_letter",
+    "find_dead_letters",
+    "find_group",
+    "find_parked_key",
+    "find_parked_keys",
+    "fold_incidents",
+    "grant_permissions",
+    "group_by_cause",
+    "has_registry",
+    "headers_of",
+    "in_order",
+    "list_dead_letters",
+    "list_groups",
+    "list_incidents",
+    "list_pauses",
+    "list_permissions",
+    "normalise",
+    "now",
+    "outcome_of",
+    "plan_offsets",
+    "plan_skip",
+    "policies_in_force",
+    "put_note",
+    "read_notes",
+    "record_of",
+    "redrive_of",
+    "register_all",
+    "registry_problems",
+    "rehearse_redrives",
+    "require_no_members",
+    "required_topics",
+    "retry_of_parked_key",
+    "select_dead_letters",
+    "service_names",
+    "services_with",
+    "set_offsets",
+    "settings_in_force",
+    "skip_record",
+    "step_names",
+    "stray_policy_files",
+    "summarize_dead_letter",
+    "summarize_parked_key",
+    "wide_pause",
+    "write_pause",
+]

@@ -1,0 +1,160 @@
+"""Dead letters: what was given up, by whom, why, and what became of it; the bytes as far as they can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ensemble.clock import rfc3339
+from ensemble.operations import service_topics
+from ensemble.operations.dead_letter import DeadLetterEntry, fate_of
+from ensemble.operations.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
+from ensemble.operations.errors import Invalid, NotFound
+from ensemble.operations.group_notes import read_notes
+from ensemble.operations.parking_stores import LiveParkingStores
+from ensemble.operations.readability import describe_readability
+from ensemble.operations.session import Session
+
+_SHOWN_BYTES: Final = 2_000
+
+
+def find_dead_letters(session: Session, selection: DeadLetterFilter) -> list[DeadLetterEntry]:
+    """Return the dead letters that match, newest first."""
+    names = service_topics.service_names(session, selection.service)
+    records = session.client.read(
+        session.client.places([name + service_topics.DEAD_LETTER for name in names]), session.progress("dead letters")
+    )
+    with LiveParkingStores(session, names) as stores:
+        letters = [_with_fate(DeadLetterEntry(session.decode(record)), stores) for record in records]
+    _check_names(session, selection, letters)
+    meant = [letter for letter in letters if selection.takes(letter)]
+    return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
+
+
+def _check_names(session: Session, selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
+    """Raise NotFound for a group or type that no dead letter has: the filter would silently match nothing."""
+    if selection.group is not None and all(letter.group != selection.group for letter in letters):
+        raise NotFound(f"no group {selection.group!r}", field="group_filter")
+    types = {kind.__name__ for kind in session.application.catalogue.message_types()} | {
+        letter.type for letter in letters
+    }
+    if selection.type is not None and selection.type not in types:
+        raise NotFound(
+            f"no message type {selection.type!r}", hint=f"types are {', '.join(sorted(types))}", field="type_filter"
+        )
+
+
+def list_dead_letters(session: Session, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
+    """Return the newest dead letters, one row each."""
+    return [summarize_dead_letter(letter) for letter in find_dead_letters(session, selection)[:limit]]
+
+
+def list_groups(session: Session, selection: DeadLetterFilter) -> list[dict[str, Any]]:
+    """Return the groups by cause, one row each."""
+    noted = read_notes(session)
+    rows = [group.document(noted.get(group.id)) for group in group_by_cause(find_dead_letters(session, selection))]
+    return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
+
+
+def find_group(session: Session, name: str) -> Group:
+    """Return the group called `name`, whatever became of its dead letters. Raises NotFound if there is none."""
+    for group in group_by_cause(find_dead_letters(session, DeadLetterFilter(open_only=False))):
+        if group.id == name:
+            return group
+    raise NotFound(f"no group {name!r}", field="group")
+
+
+def find_dead_letter(session: Session, place: str) -> DeadLetterEntry:
+    """Return the dead letter at TOPIC/PARTITION/OFFSET. Raises NotFound if there is none."""
+    topic, partition, offset = _parsed(place)
+    if (count := session.client.topics().get(topic, 0)) <= partition:
+        raise NotFound(
+            f"{topic} has no partition {partition}" if count else _no_such(topic, session), field="dead_letter"
+        )
+    place_of = (topic, partition)
+    if session.client.starts([place_of])[place_of] <= offset < session.client.ends([place_of])[place_of]:
+        for record in session.client.read_spans({place_of: range(offset, offset + 1)}):
+            letter = DeadLetterEntry(session.decode(record))
+            with LiveParkingStores(session, [letter.service]) as stores:
+                return _with_fate(letter, stores)
+    raise NotFound(f"no record at {place}", field="dead_letter")
+
+
+def select_dead_letters(session: Session, places: Sequence[str], selection: DeadLetterFilter) -> list[DeadLetterEntry]:
+    """Return the dead letters at these places, or else those that match. Raises Invalid without either."""
+    if places and not selection.is_everything:
+        raise Invalid("places and filters exclude each other", hint="give one of them", field="dead_letter")
+    if places:
+        return [find_dead_letter(session, place) for place in dict.fromkeys(places)]
+    if selection.is_everything:
+        raise Invalid("neither places nor a filter are given", field="dead_letter")
+    return find_dead_letters(session, selection)
+
+
+def summarize_dead_letter(letter: DeadLetterEntry) -> dict[str, Any]:
+    """Return the dead letter as one row."""
+    return {
+        "place": letter.place,
+        "service": letter.service,
+        "failed_at": rfc3339(letter.failed_at),
+        "type": letter.type,
+        "key": letter.key,
+        "status": letter.fate.status,
+        "behind": letter.fate.behind,
+        "error": letter.error,
+        "message": letter.message,
+        "attempts": letter.attempts,
+        "stage": letter.dead_letter.stage,
+        "group": letter.group,
+        "redriven": letter.generation,
+        "by": letter.fate.by or None,
+        "why": letter.fate.why or None,
+        "decided_at": None if letter.fate.at is None else rfc3339(letter.fate.at),
+    }
+
+
+def describe_dead_letter(session: Session, letter: DeadLetterEntry) -> dict[str, Any]:
+    """Return everything about a dead letter, decoded by its own schema and by the current classes."""
+    entry, value = letter.entry, letter.entry.record.value or b""
+    return {
+        **summarize_dead_letter(letter),
+        "came_from": "/".join(map(str, letter.dead_letter.origin)),
+        "parking_key": letter.dead_letter.parking_name,
+        "handler": letter.handler,
+        "policy": letter.dead_letter.policy or None,
+        "disposition": letter.dead_letter.disposition or None,
+        "redriven_from": letter.dead_letter.lineage or None,
+        "sender": entry.sender,
+        "id": entry.id,
+        **describe_readability(session, letter),
+        "fields": dict(entry.fields) or None,
+        "unreadable_because": entry.problem or None,
+        "bytes": value[:_SHOWN_BYTES].hex() if entry.problem else None,
+        "headers": {name: text.decode(errors="replace") for name, text in entry.record.headers.items()},
+    }
+
+
+def export_dead_letters(session: Session, letters: Iterable[DeadLetterEntry]) -> list[dict[str, Any]]:
+    """Return everything about each dead letter, the original value as hexadecimal digits."""
+    return [
+        {**describe_dead_letter(session, letter), "bytes": (letter.entry.record.value or b"").hex()}
+        for letter in letters
+    ]
+
+
+def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetterEntry:
+    return replace(letter, fate=fate_of(letter, stores.store(letter.service, letter.partition)))
+
+
+def _parsed(place: str) -> tuple[str, int, int]:
+    parts = place.split("/")
+    is_place = len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal()  # noqa: PLR2004  topic, partition, offset
+    if not is_place or not parts[0].endswith(service_topics.DEAD_LETTER):
+        raise Invalid(f"{place!r} is no place of a dead letter, such as payment.dead-letter/2/0", field="dead_letter")
+    return parts[0], int(parts[1]), int(parts[2])
+
+
+def _no_such(topic: str, session: Session) -> str:
+    names = ", ".join(service_topics.services_with(session, service_topics.DEAD_LETTER))
+    return f"there is no topic {topic}; services with dead letters are {names or 'none'}"

@@ -1,0 +1,44 @@
+"""One application on one cluster, as whoever operates it meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ensemble import system_messages
+from ensemble.application import Application
+from ensemble.messages import GenericDecoder, SchemaSourceSelector
+from ensemble.operations.entries import Entry, decode_entry
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient, ReceivedRecord
+
+OnProgress = Callable[[int, int], None]
+"""Called with how many records are done, and of how many."""
+
+
+def keep_silent(what: str, doing: str = "reading") -> OnProgress:  # noqa: ARG001  who shows progress says of what
+    """Show no progress."""
+    return lambda _done, _total: None
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every question and every command of an operator needs. It opens nothing, and closes nothing."""
+
+    application: Application
+    client: ClusterClient
+    sources: SchemaSourceSelector
+    progress: Callable[..., OnProgress] = keep_silent
+    """Called with what is read, and what is done with it (by default `reading`), before it takes long."""
+
+    @cached_property
+    def decoder(self) -> GenericDecoder:
+        """A decoder of every schema of the application, under the ids of its files and of a configured registry."""
+        return GenericDecoder([*self.application.schemas, system_messages.SCHEMAS, self.sources])
+
+    def decode(self, record: ReceivedRecord) -> Entry:
+        """Decode a record as far as it goes. Never fails, whatever its bytes are."""
+        return decode_entry(record, self.decoder)
