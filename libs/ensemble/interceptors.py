@@ -39,6 +39,8 @@ class InterceptedInput:
     """The decoded message, or the TimerDue."""
     message_id: str
     correlation_id: str
+    trace_id: str
+    """The W3C trace that the outputs belong to, 32 hexadecimal digits."""
     topic: str
     """The topic that the record was consumed from; `timer` for a timer."""
     partition: int
@@ -75,6 +77,19 @@ class InterceptedOutput:
         """
         require_free_header(name, value)
         self.headers.append((name, value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterceptedTimer:
+    """A timer that a handler sets."""
+
+    service: str
+    timer_id: str
+    """The `message_id` of the input that the timer becomes when it is due."""
+    key: str
+    name: str
+    due_at: int
+    """Epoch milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,9 @@ class Interceptor:
         before anything is written. An event that reports a failed command (CommandFailed) is sent all the same: then
         the error is logged.
         """
+
+    def intercept_scheduling(self, timer: InterceptedTimer) -> None:
+        """Look at a timer before it is set. What it raises reaches the handler at its `schedule`."""
 
     def intercept_commit(self, commit: InterceptedCommit) -> AbstractContextManager[object]:  # noqa: ARG002  a hook
         """Return a context manager that the transaction of a batch is committed in.

@@ -190,6 +190,36 @@ class RuntimeSettings(BaseSettings):
         return self
 
 
+class TelemetrySettings(BaseSettings):
+    """The variables of OpenTelemetry that decide whether spans are exported; its SDK reads these and all others."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", extra="ignore")
+
+    exporter_otlp_endpoint: str = ""
+    """Where spans go: a collector's base URL for OTLP over HTTP, such as http://collector:4318. Without it: nowhere."""
+    exporter_otlp_traces_endpoint: str = ""
+    """The whole URL for traces, which goes before the former."""
+    exporter_otlp_protocol: str = ""
+    """`http/protobuf`, or nothing."""
+    exporter_otlp_traces_protocol: str = ""
+    """The protocol for traces, which goes before the former."""
+    traces_exporter: str = "otlp"
+    """`otlp`, or `none` to export nothing."""
+    sdk_disabled: str = ""
+    """`true` exports nothing, whatever the others say."""
+
+    @property
+    def traces_url(self) -> str:
+        """The URL that traces go to, or an empty text."""
+        base = self.exporter_otlp_endpoint.rstrip("/")
+        return self.exporter_otlp_traces_endpoint or (f"{base}/v1/traces" if base else "")
+
+    @property
+    def protocol(self) -> str:
+        """How they go there."""
+        return self.exporter_otlp_traces_protocol or self.exporter_otlp_protocol or "http/protobuf"
+
+
 def _revealed(value: Any) -> Any:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
@@ -241,3 +271,4 @@ class Settings:
     kafka: KafkaSettings = field(default_factory=lambda: load(KafkaSettings))
     runtime: RuntimeSettings = field(default_factory=lambda: load(RuntimeSettings))
     registry: RegistrySettings = field(default_factory=lambda: load(RegistrySettings))
+    telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))

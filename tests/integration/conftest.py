@@ -48,10 +48,14 @@ class Shop:
         path = self.flags / f"{name}.count"
         return int(path.read_text() or 0) if path.exists() else 0
 
+    def prepare_process(self, **settings: object) -> ScriptProcess:
+        """Return the service as a process that a `with` starts."""
+        quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed
+        return ScriptProcess(self.name, self.flags, self.bootstrap, **quick)
+
     def process(self, **settings: object) -> ScriptProcess:
         """Return the service as a process that has started."""
-        quick = {"session_timeout_s": 6, **settings}  # how long the group waits for a member that was killed
-        return self._at_end.enter_context(ScriptProcess(self.name, self.flags, self.bootstrap, **quick))
+        return self._at_end.enter_context(self.prepare_process(**settings))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ensemble.engine.interception import InterceptedTimers, Interception
 from ensemble.engine.routes import source_of
 from ensemble.errors import ConfigurationError, UndeclaredOutput
 from ensemble.messages.message import Message
@@ -50,8 +51,16 @@ class RoleBinder:
     Raises ConfigurationError for a port that the service's stores cannot serve.
     """
 
-    def __init__(self, service: Service, clock: ports.Clock, sources: SchemaSourceSelector) -> None:
+    def __init__(
+        self,
+        service: Service,
+        clock: ports.Clock,
+        sources: SchemaSourceSelector,
+        *,
+        interception: Interception | None = None,
+    ) -> None:
         self._service, self._clock, self._sources = service, clock, sources
+        self._interception = interception
         self._buses = {description.role: self._bus_routes(description) for description in service.descriptions}
         self._fact_routes = {ledger.name: self._routes_to(ledger) for ledger in service.ledgers}
         _check_ports(service)
@@ -92,7 +101,8 @@ class RoleBinder:
     def _plain_port(self, port: Any, stores: PartitionStores, layer: RecordLayer) -> Any:
         """Return a port that is the same whatever its hint says."""
         if port is ports.Timers:
-            return stores.timers_for(layer)
+            timers, interception = stores.timers_for(layer), self._interception
+            return timers if interception is None else InterceptedTimers(timers, interception)
         if port is ports.Pauses:
             return stores.pauses
         return self._clock if port is ports.Clock else layer

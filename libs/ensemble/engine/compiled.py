@@ -136,9 +136,9 @@ def compile_service(
     Raises ConfigurationError for what cannot work, and SchemasUnavailable while `sources` cannot give every id.
     """
     limits, sources = limits or Limits(), sources or DirectorySourceSelector()
-    roles = RoleBinder(service, clock, sources)
     interceptors = (*interceptors, *service.interceptors)
     interception = interception_of(service.name, interceptors)
+    roles = RoleBinder(service, clock, sources, interception=interception)
     compiled = CompiledService(
         service=service,
         clock=clock,

@@ -12,10 +12,19 @@ from typing import Any
 import structlog
 
 from ensemble.errors import OversizedOutput
-from ensemble.interceptors import InterceptedCommit, InterceptedInput, InterceptedOutput, Interceptor, NotCommitted
+from ensemble.interceptors import (
+    InterceptedCommit,
+    InterceptedInput,
+    InterceptedOutput,
+    InterceptedTimer,
+    Interceptor,
+    NotCommitted,
+)
 from ensemble.messages.message import Message
 from ensemble.messages.records import ConsumedRecord, StoredRecord, header_size
 from ensemble.service.catalogue import MAX_RECORD_BYTES
+from ensemble.service.ports import Timers
+from ensemble.state.timers import timer_id
 from ensemble.state.unit_of_work import Output, OutputRoute, RecordLayer
 
 log = structlog.get_logger()
@@ -31,6 +40,7 @@ class Interception:
         self._service = service
         self._around_handling = _overriding(interceptors, "intercept_handling")
         self._before_sending = _overriding(interceptors, "intercept_sending")
+        self._before_scheduling = _overriding(interceptors, "intercept_scheduling")
         self._around_commit = _overriding(interceptors, "intercept_commit")
 
     # -- handling -------------------------------------------------------------------------------------------------
@@ -92,6 +102,14 @@ class Interception:
             with _logged(interceptor, "intercept_sending"):
                 interceptor.intercept_sending(output)
 
+    def schedule(self, key: str, name: str, due_at: int) -> None:
+        """Show a timer to the interceptors. Raises what they raise."""
+        timer = InterceptedTimer(
+            service=self._service, timer_id=timer_id(key, name, due_at), key=key, name=name, due_at=due_at
+        )
+        for interceptor in self._before_scheduling:
+            interceptor.intercept_scheduling(timer)
+
     # -- committing -----------------------------------------------------------------------------------------------
 
     def commit(self, commit: InterceptedCommit, write: Callable[[], bool]) -> bool:
@@ -135,6 +153,22 @@ class InterceptedLayer(RecordLayer):
         self._interception.report(output_of(message, self.outputs[-1]))
 
 
+class InterceptedTimers:
+    """The `Timers` port of a layer, whose timers are intercepted."""
+
+    __slots__ = ("_interception", "_timers")
+
+    def __init__(self, timers: Timers, interception: Interception) -> None:
+        self._timers, self._interception = timers, interception
+
+    def schedule(self, key: str, name: str, due_at: int, payload: str = "") -> None:
+        self._interception.schedule(key, name, due_at)
+        self._timers.schedule(key, name, due_at, payload)
+
+    def cancel(self, key: str, name: str) -> None:
+        self._timers.cancel(key, name)
+
+
 def output_of(message: Message, output: Output) -> InterceptedOutput:
     """Return an output as interceptors see it; what they add to its headers is written."""
     topic, value, key, headers, _ = output
@@ -165,6 +199,7 @@ def _input_of(service: str, handler: str, message: object, layer: RecordLayer) -
         message=message,
         message_id=layer.input_id,
         correlation_id=layer.correlation_id,
+        trace_id=layer.trace,
         topic=layer.topic,
         partition=layer.partition,
         offset=layer.offset,

@@ -9,7 +9,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.engine.items import TimerItem
 from ensemble.messages.records import ConsumedRecord
 from ensemble.state.partition import PartitionStores
-from ensemble.state.timers import DueTimer
+from ensemble.state.timers import DueTimer, timer_id
 from ensemble.state.unit_of_work import RecordLayer, current_layer
 from ensemble.system_messages.state import ParkedRecord
 
@@ -57,11 +57,10 @@ class TimerQueue:
     def begin(self, timer: DueTimer, layer: RecordLayer) -> None:
         """Set `layer` up for the handlers of `timer`; its end is staged there."""
         current_layer.set(layer)
-        timer_id = f"timer/{timer.key}/{timer.name}/{timer.due_at}"
         layer.begin(
             timer.key.encode(),
             b"",
-            timer_id,
+            timer_id(timer.key, timer.name, timer.due_at),
             correlation_id=timer.correlation_id,
             trace=timer.trace,
             time=self._batch.time,

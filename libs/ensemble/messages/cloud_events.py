@@ -40,10 +40,15 @@ class Envelope:
 
     message_id: str = field(default_factory=lambda: secrets.token_hex(16))
     correlation_id: str = ""
-    traceparent: str = field(default_factory=lambda: f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
+    traceparent: str = ""
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    begins_trace: bool = field(init=False, default=False)
+    """Whether no `traceparent` was passed: then it is the message's own, in a new trace."""
 
     def __post_init__(self) -> None:
+        if self.traceparent == "":
+            object.__setattr__(self, "begins_trace", True)
+            object.__setattr__(self, "traceparent", f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01")
         texts = {"message_id": self.message_id, "correlation_id": self.correlation_id or "-"}
         for name, text in (*texts.items(), ("traceparent", self.traceparent)):
             if not isinstance(text, str):

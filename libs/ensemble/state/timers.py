@@ -133,6 +133,11 @@ class StagedTimers:
             self._state.delete(f"{key}/{name}")
 
 
+def timer_id(key: str, name: str, due_at: int) -> str:
+    """Return the id of the input that a timer becomes when it is due."""
+    return f"timer/{key}/{name}/{due_at}"
+
+
 def _due_timer(entry_key: bytes, timer: Timer) -> DueTimer:
     key, _, name = entry_key.decode().rpartition("/")
     return DueTimer(key, name, timer.due_at, timer.payload, timer.correlation_id, timer.trace)

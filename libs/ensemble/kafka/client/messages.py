@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 
 from ensemble.clock import SystemClock
 from ensemble.engine.interception import Interception, interception_of, output_of
@@ -25,9 +25,13 @@ from ensemble.messages.cloud_events import Envelope
 from ensemble.messages.message import Command, Event, Message
 from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.observability.tracing_switch import sender_tracing
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, Topic
 from ensemble.settings import Settings
 from ensemble.state.unit_of_work import Output, OutputRoute, output_route
+
+if TYPE_CHECKING:
+    from ensemble.observability.tracing import SenderSpan, SenderTracing
 
 _BY_KEY: Final = -1
 _GRACE_S: Final = 2.0
@@ -119,22 +123,43 @@ class _Routes:
 class _Desk:
     """Turns messages into records as services write them, hands these over, and makes out the receipts."""
 
-    def __init__(self, routes: _Routes, outbox: Outbox, interception: Interception | None = None) -> None:
-        self._routes, self._outbox, self._interception = routes, outbox, interception
+    def __init__(
+        self,
+        routes: _Routes,
+        outbox: Outbox,
+        interception: Interception | None = None,
+        tracing: SenderTracing | None = None,
+    ) -> None:
+        self._routes, self._outbox, self._interception, self._tracing = routes, outbox, interception, tracing
         self._lock, self._clock = threading.Lock(), SystemClock()
         self.patience_s = outbox.limit_s + _GRACE_S
 
-    def put(self, batch: Sequence[Outgoing]) -> list[Promise]:
-        """Encode all messages, then hand all over. Raises before anything is written if one of them is not valid."""
+    def put(self, batch: Sequence[Outgoing]) -> tuple[Sequence[Outgoing], list[Promise]]:
+        """Encode all messages, then hand all over; return them as they are written, and their promises.
+
+        Raises before anything is written if one of them is not valid.
+        """
         routes = list(map(self._routes.of, batch))  # not under the lock: a topic may have to be looked up
-        with self._lock:  # an encoder has one buffer
-            return self._outbox.put(list(map(self._record, batch, routes)))
+        spans = [] if self._tracing is None else list(map(partial(_start_span, self._tracing), batch, routes))
+        batch = list(map(_continue_trace, batch, spans)) if spans else batch
+        try:
+            with self._lock:  # an encoder has one buffer
+                promises = self._outbox.put(list(map(self._record, batch, routes)))
+        except BaseException as error:
+            for span in spans:
+                span.end(error)
+            raise
+        for span, promise in zip(spans, promises, strict=False):
+            promise.add_done_callback(partial(_end_span, span))
+        return batch, promises
 
     def close(self) -> None:
         """Take no more messages, and wait for those on their way."""
         with self._lock:
             self._outbox.refuse()
         self._outbox.close()
+        if self._tracing is not None:
+            self._tracing.close()
 
     def _record(self, outgoing: Outgoing, route: OutputRoute) -> Output:
         message = outgoing.message
@@ -192,7 +217,24 @@ def _open_desk(
         catalogue, schema_sources(settings.registry, settings.kafka), name, partial(access.places, need="WRITE")
     )
     outbox = Outbox(clients.plain_producer(access.shared, name), timeout_s)
-    return _Desk(routes, outbox, interception_of(name, interceptors))
+    return _Desk(routes, outbox, interception_of(name, interceptors), sender_tracing(settings.telemetry, name))
+
+
+def _start_span(tracing: SenderTracing, outgoing: Outgoing, route: OutputRoute) -> SenderSpan:
+    envelope, key = outgoing.envelope, route.key_of(outgoing.message).encode()
+    return tracing.start(
+        route.topic, key, envelope.message_id, traceparent=envelope.traceparent, begins_trace=envelope.begins_trace
+    )
+
+
+def _continue_trace(outgoing: Outgoing, span: SenderSpan) -> Outgoing:
+    state = {"tracestate": span.tracestate.encode()} if span.tracestate else {}
+    headers = {**outgoing.envelope.headers, **state}
+    return replace(outgoing, envelope=replace(outgoing.envelope, traceparent=span.traceparent, headers=headers))
+
+
+def _end_span(span: SenderSpan, promise: Promise) -> None:
+    span.end(promise.exception())
 
 
 def _outgoing(message: Message, kind: type[Command | Event], options: Options) -> Outgoing:
@@ -266,8 +308,7 @@ class Client:
 
     def write(self, messages: Iterable[Message | Outgoing]) -> list[Receipt]:
         """Write all messages, wait once for all, and return their receipts in this order. It is no transaction."""
-        batch = _batch(messages)
-        promises = self._desk.put(batch)
+        batch, promises = self._desk.put(_batch(messages))
         wait(promises, self._desk.patience_s)
         return self._desk.receipts(batch, promises)
 
@@ -322,8 +363,8 @@ class AsyncClient:
 
     async def write(self, messages: Iterable[Message | Outgoing]) -> list[Receipt]:
         """Write all messages, wait once for all, and return their receipts in this order. It is no transaction."""
-        batch = _batch(messages)
-        promises = await asyncio.to_thread(self._desk.put, batch)  # it waits while the producer's buffer is full
+        put = partial(self._desk.put, _batch(messages))
+        batch, promises = await asyncio.to_thread(put)  # it waits while the producer's buffer is full
         answers = asyncio.gather(*map(asyncio.wrap_future, promises), return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._desk.patience_s):

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from math import inf
 from typing import Any
@@ -50,6 +50,7 @@ from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.observability.health import Guard, HealthServer
 from ensemble.observability.logs import configure_logging
 from ensemble.observability.metrics import LoopMetrics
+from ensemble.observability.tracing_switch import ServiceTracing
 from ensemble.policies.loading import load_policies
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
@@ -132,7 +133,8 @@ def _run_service(
         runtime = runtime.model_copy(update={"instance_id": slot.name})
         limits = _limits(service, runtime)
         _serve_health(service, runtime, status)
-        clock = BrokerClock(SystemClock())
+        tracing = ServiceTracing(settings.telemetry, service.name, runtime.instance_id)
+        interceptors, clock = (*tracing.interceptors, *interceptors), BrokerClock(SystemClock())
         plan = _await_schemas(
             lambda: compile_service(service, clock, limits, sources, interceptors=interceptors), status
         )
@@ -142,7 +144,7 @@ def _run_service(
             return 0
         print(f"{service.name}: " + escape_controls(str(error), keep="\n"), file=sys.stderr)
         return 2
-    with slot:
+    with slot, closing(tracing):
         return _run(service, status, runtime)
 
 

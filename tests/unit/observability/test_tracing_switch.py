@@ -1,0 +1,91 @@
+"""Spans are exported if an endpoint is set and nothing speaks against it; what does is said once, and nothing stops."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from ensemble.observability.tracing_switch import is_on
+from ensemble.settings import TelemetrySettings
+
+ENDPOINT = "http://collector:4318"
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"exporter_otlp_endpoint": ENDPOINT}, f"{ENDPOINT}/v1/traces"),
+        ({"exporter_otlp_endpoint": f"{ENDPOINT}/base/"}, f"{ENDPOINT}/base/v1/traces"),
+        ({"exporter_otlp_endpoint": "http://other", "exporter_otlp_traces_endpoint": ENDPOINT}, ENDPOINT),
+    ],
+)
+def test_an_endpoint_switches_tracing_on(settings: dict[str, Any], url: str) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra `otel`")
+    telemetry = TelemetrySettings(**settings)
+    assert is_on(telemetry)
+    assert telemetry.traces_url == url
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"exporter_otlp_endpoint": ENDPOINT, "sdk_disabled": "TRUE"},
+        {"exporter_otlp_endpoint": ENDPOINT, "traces_exporter": "none"},
+    ],
+)
+def test_without_an_endpoint_or_switched_off_it_is_off_and_says_nothing(settings: dict[str, Any]) -> None:
+    with capture_logs() as lines:
+        assert not is_on(TelemetrySettings(**settings))
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"traces_exporter": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin'; set otlp, or none"),
+        ({"exporter_otlp_protocol": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'; set http/protobuf"),
+        ({"exporter_otlp_endpoint": "collector:4318"}, "'collector:4318/v1/traces' is no http(s) URL"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_and_the_service_runs_without(settings: dict[str, Any], reason: str) -> None:
+    with capture_logs() as lines:
+        assert not is_on(TelemetrySettings(**({"exporter_otlp_endpoint": ENDPOINT} | settings)))
+    assert [line["event"] for line in lines] == ["tracing.unavailable"]
+    assert reason in lines[0]["reason"]
+
+
+def run_python(script: str, **environment: str) -> str:
+    variables = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", script], env=variables, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_a_process_without_the_extra_says_what_to_install() -> None:
+    script = """
+import sys
+sys.modules["opentelemetry"] = None
+from ensemble.observability.tracing_switch import ServiceTracing
+from ensemble.settings import Settings
+print(ServiceTracing(Settings().telemetry, "shop", "0").interceptors)
+"""
+    output = run_python(script, OTEL_EXPORTER_OTLP_ENDPOINT=ENDPOINT)
+    assert "install ensemble-kafka[otel], or set OTEL_SDK_DISABLED=true" in output
+    assert output.splitlines()[-1] == "()"
+
+
+def test_a_process_that_exports_nothing_imports_nothing_for_it() -> None:
+    script = """
+import sys
+import ensemble.kafka.client.messages, ensemble.kafka.worker.process
+from ensemble.observability.tracing_switch import ServiceTracing, sender_tracing
+from ensemble.settings import Settings
+assert ServiceTracing(Settings().telemetry, "shop", "0").interceptors == ()
+assert sender_tracing(Settings().telemetry, "web") is None
+print([name for name in sys.modules if name.startswith("opentelemetry")])
+"""
+    assert run_python(script).strip() == "[]"
