@@ -1,12 +1,14 @@
 """Records that somebody else's program wrote: another client, another partitioner, no headers, twice the same."""
 
 import pytest
+from cloudevents.core.bindings.kafka import to_structured_event
 from confluent_kafka import Producer
 
 from ensemble.messages.codec import encoder_for
 from ensemble.partitioning import partition_of
 from ensemble.testing.on_kafka import headers_of
 from tests.integration.conftest import Shop
+from tests.support.cloud_events import event_of, in_binary_mode, read_binary
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Announced, Script
 from tests.support.scripted_service.service import PARTITIONS
@@ -51,6 +53,28 @@ def test_what_another_partitioner_misplaced_is_refused_with_words(shop: Shop) ->
             assert shop.outsider.texts_of(key) == []
         else:
             shop.outsider.await_texts(key, "hello")
+
+
+def test_records_pass_the_sdk_of_cloud_events_both_ways(shop: Shop) -> None:
+    # given what the SDK makes of a command, by its binding for Kafka
+    sent = in_binary_mode(script("a", "tell hello"), id="their-1", partitionkey="a", correlationid="story")
+    structured = to_structured_event(event_of(script("b", "tell never")))
+
+    # when
+    for message, key in ((sent, sent.key), (structured, "b")):
+        topic = shop.outsider.topic("commands")
+        shop.outsider.producer.produce(topic, message.value, key, headers=dict(message.headers))
+    shop.outsider.flush()
+    with shop.thread():
+        shop.outsider.await_texts("a", "hello")
+        shop.outsider.until_done()
+
+    # then the service took it, the SDK reads its answer, and what it cannot take is said
+    (record,) = (record for record in shop.outsider.records("events") if record.key() == b"a")
+    event = read_binary(headers_of(record), record.key(), bytes(record.value() or b""))
+    assert (event.get_extension("causationid"), event.get_extension("correlationid")) == ("their-1", "story")
+    assert event.get_source() == f"/services/{shop.name}"
+    assert "publish it in binary mode" in shop.outsider.errors_of("b")[0]
 
 
 def test_the_same_record_twice_takes_effect_once(shop: Shop) -> None:

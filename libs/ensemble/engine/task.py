@@ -221,7 +221,7 @@ class PartitionTask:
             return
         identify(record, self._layer, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
-        error = unread if input_topic is None else why_refused(input_topic, value, is_known=is_known)
+        error = unread if input_topic is None else why_refused(input_topic, record, is_known=is_known)
         if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(value)):
             error = UnknownSchema(reason)
         self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,14 @@ def type_headers(message: type[Message], source: bytes) -> list[tuple[str, bytes
         ("ce_source", source),
         ("content-type", b"application/avro"),
     ]
+
+
+def is_structured(headers: Iterable[tuple[str, object]]) -> bool:
+    """Return whether a record holds a whole CloudEvent in its value: the binding's structured mode, or a batch."""
+    return any(
+        name.lower() == "content-type" and isinstance(value, bytes) and value.startswith(b"application/cloudevents")
+        for name, value in headers
+    )
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,14 @@
 """Rule 2: an output's id follows from service, handler, input and ordinal; so running a record again makes the same."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
-from cloudevents.core.formats.base import Format
 
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.drivers import script
 from tests.support.scripted_service.messages import Refused
 from tests.support.scripted_service.service import scripted_service
-
-
-class OpaqueBytes(Format):
-    """The data as it is: Avro is no business of the envelope's."""
-
-    def read(self, *_: object) -> Any:
-        raise NotImplementedError
-
-    def write(self, *_: object) -> bytes:
-        raise NotImplementedError
-
-    def write_data(self, *_: object) -> bytes:
-        raise NotImplementedError
-
-    def read_data(self, body: bytes, _: str | None) -> bytes:
-        return body
-
-    def get_content_type(self) -> str:
-        return "application/avro"
 
 
 @pytest.fixture
@@ -133,19 +110,3 @@ def test_a_command_without_a_key_is_answered_under_its_own_id(driver: ServiceTes
     keyless = StoredRecord("shop.commands", good.partition(), 1, None, value, [("ce_id", b"keyless")])
     driver.receive_records([good, keyless])
     assert [event.command_id for event in driver.emitted if isinstance(event, Refused)] == ["keyless"]
-
-
-def test_an_output_is_a_cloud_event_to_others_who_read_it(driver: ServiceTestDriver) -> None:
-    # given an output of a record that came with an id
-    driver.receive(script("a", "tell x"), message_id="one")
-    (record,) = driver.records("shop.events")
-
-    # when the library of CloudEvents reads it, by the binding for Kafka
-    fields = {name: value or b"" for name, value in record.headers()}
-    event = from_binary_event(KafkaMessage(fields, record.key(), record.value() or b""), OpaqueBytes())
-
-    # then it is an event with all that the binding demands, and what we add
-    assert (event.get_id(), event.get_source()) == (ids(driver)[0], "/services/shop")
-    assert event.get_type().endswith("Told")
-    assert event.get_time() == datetime.fromtimestamp(driver.clock.now() / 1000, UTC)
-    assert (event.get_extension("causationid"), event.get_extension("correlationid")) == ("one", "one")
