@@ -36,7 +36,7 @@ def _chapter(kind: type[BaseSettings]) -> Iterator[str]:
     docstrings = _field_docstrings(kind)
     prefix = kind.model_config.get("env_prefix", "").upper()
     yield f"## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
-    yield "| variable | takes | default | |\n|---|---|---|---|"
+    yield "| variable | takes | default | meaning |\n|---|---|---|---|"
     for name, field in kind.model_fields.items():
         text = " ".join(docstrings.get(name, "").split()).replace("|", "\\|")
         yield f"| `{prefix}{name.upper()}` | {_values(field)} | {_default(field)} | {text} |"
