@@ -73,6 +73,7 @@ class PartitionTask:
         self.positions: dict[str, int] = {}
         """The next offset of each input topic."""
         self._committed: dict[str, int] = {}
+        self._has_committed = False
         self.calls = AsyncCalls()
         admission = Admission if plan.interception is None else InterceptedAdmission
         self._admission = admission(batch, stores.seen, partition, plan.service)
@@ -504,8 +505,11 @@ class PartitionTask:
     def offsets(self) -> dict[str, int]:
         """Return the offsets to commit.
 
-        If no input moved (a batch of timers), these are all offsets: every transaction proves the slot.
+        The first transaction that takes effect has them all: what lies beside the control topic's is about the others.
+        If no input moved (a batch of timers), these are all offsets as well: every transaction proves the slot.
         """
+        if not self._has_committed:
+            return self.positions
         moved = {topic: offset for topic, offset in self.positions.items() if self._committed.get(topic) != offset}
         return moved or self.positions
 
@@ -537,7 +541,7 @@ class PartitionTask:
 
     def commit(self) -> None:
         """Make the batch state: its transaction committed."""
-        self._committed = dict(self.positions)
+        self._committed, self._has_committed = dict(self.positions), True
         self._batch.end()
         self._failures.commit()
         self.calls.commit()

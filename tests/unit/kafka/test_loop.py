@@ -114,6 +114,16 @@ def test_what_was_aborted_is_done_again(shop: Shop, step: str) -> None:
     assert "abort" in shop.broker.calls
 
 
+@pytest.mark.parametrize("step", ["flush", "offsets", "commit before"])
+def test_the_first_transaction_that_takes_effect_has_the_offsets_of_all_inputs(shop: Shop, step: str) -> None:
+    """The next process would miss those that the aborted one had alone, the control topic's with the topics' ids."""
+    shop.send(quick("a", "a1"))
+    shop.broker.fail(step, KafkaError._INCONSISTENT, **ABORTED)
+    shop.run()
+    assert shop.told == ["a1"]
+    assert set(shop.broker.offsets) == {(topic, partition_of(b"a", 2)) for topic in shop.plan.inputs}
+
+
 def test_an_interceptor_meets_the_transaction_that_was_aborted_and_the_one_that_committed() -> None:
     class Outcomes(Interceptor):
         @contextmanager
