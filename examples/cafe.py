@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ensemble import OUTSIDE, Catalogue, SchemaSet, Topic, messages
-from ensemble.messages import Int32, Int64, Millis
+from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
@@ -42,24 +42,17 @@ class GrindBeans(Command):
 
 class BeansAdded(Event):
     hopper: str
-    sequence: Int64
     grams: Grams
 
 
 class BeansGround(Event):
     hopper: str
-    sequence: Int64
     grams: Grams
 
 
 class HopperTooLow(Event):
     hopper: str
     missing: Grams
-
-
-class HopperLevel(State):
-    hopper: str
-    grams: Int32 = 0
 
 
 # -- 04: coffee for a party ---------------------------------------------------------------------------------------

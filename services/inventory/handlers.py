@@ -32,10 +32,10 @@ class InventoryService:
         """Reserve all lines or none. A repeated command is answered again and schedules the shipment again."""
         match self.warehouses.get(command.warehouse_id).reserve(command, self.clock.now()):
             case Refused(reason, facts):
-                self.warehouses.append(command.warehouse_id, facts)
+                self.warehouses.append(*facts)
                 self.events.emit(rejection(command, reason))
             case Reserved(facts):
-                self.warehouses.append(command.warehouse_id, facts)
+                self.warehouses.append(*facts)
                 self.events.emit(confirmation(command))
                 self.commands.send(schedule(command))
 
@@ -51,7 +51,7 @@ class StockReleaser:
     def release_stock(self, command: ReleaseStock) -> None:
         match self.warehouses.get(command.warehouse_id).release(command):
             case Recorded(facts):
-                self.warehouses.append(command.warehouse_id, facts)
+                self.warehouses.append(*facts)
                 self.events.emit(ReservationReleased(order_id=command.order_id, warehouse_id=command.warehouse_id))
             case Impossible(reason):
                 raise TerminalError(reason)
@@ -69,7 +69,7 @@ class StockKeeper:
         """Book one receipt for each message; the runtime drops a repeated message before it comes here."""
         match self.warehouses.get(command.warehouse_id).receive(command, self.record.message_id):
             case Recorded(facts):
-                self.warehouses.append(command.warehouse_id, facts)
+                self.warehouses.append(*facts)
             case Impossible(reason):
                 raise RejectedInput(reason)
 
@@ -78,7 +78,7 @@ class StockKeeper:
         """Book out the order's stock. If nothing is reserved the command is parked until an operator decides."""
         match self.warehouses.get(command.warehouse_id).dispatch(command):
             case Recorded(facts):
-                self.warehouses.append(command.warehouse_id, facts)
+                self.warehouses.append(*facts)
             case Impossible(reason):
                 raise TerminalError(reason)
 

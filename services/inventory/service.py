@@ -9,6 +9,7 @@ from services.inventory.domain import Warehouse
 from services.inventory.handlers import InventoryService, StockKeeper, StockReleaser
 
 ENTRIES: Mapping[str, type[State]] = {"stock": StockLevel, "reservations": Reservation}
+"""A warehouse is kept in parts: as one state it would be written anew by each order, and outgrow a record."""
 
 
 def inventory_service(snapshot_every: int = 500) -> Service:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import singledispatchmethod
 from typing import Any, ClassVar, Final, Unpack
 
 from pydantic import BaseModel, ConfigDict
@@ -108,6 +109,8 @@ class Event(Message):
 
 class State(Message):
     """A service's state under one key, as its changelog holds it."""
+
+    model_config = ConfigDict(ignored_types=(singledispatchmethod,))  # an aggregate's `apply` may be one
 
 
 _FOLDERS: Final[dict[type[Message], str]] = {Command: "commands", Event: "events", State: "state"}

@@ -9,7 +9,7 @@ its own bound role. Keys of state are confined: a handler may touch the key of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
 from ensemble.messages.message import Command, Event, State
@@ -64,8 +64,8 @@ class EventLog(Protocol):
     def get_events(self, key: str, *types: type[E]) -> Sequence[E]:
         """Return the facts of `key` of these types (of all if none is named), those staged in this batch included."""
 
-    def append(self, key: str, *facts: Event) -> None:
-        """Stage facts at the end of `key`'s history."""
+    def append(self, *facts: Event) -> None:
+        """Stage facts at the end of the history of their key, which is the record's."""
 
 
 class EventSourced(Protocol[A_co]):
@@ -74,8 +74,13 @@ class EventSourced(Protocol[A_co]):
     def get(self, key: str) -> A_co:
         """Return the aggregate as of the last fact, staged ones included; an empty aggregate if there is no fact."""
 
-    def append(self, key: str, facts: Iterable[Event]) -> None:
-        """Fold `facts` into the aggregate and stage them for the ledger; their sequence must go on without a gap."""
+    def append(self, *facts: Event) -> None:
+        """Fold facts into the aggregate of their key, which is the record's, and stage them for the ledger, in order.
+
+        They get the numbers that follow the key's last fact. Raises UndeclaredOutput for an event that the ledger does
+        not carry, OutOfScope for one of another key, and what the aggregate's `apply` raises: the record then fails,
+        and none of its facts ever happened.
+        """
 
 
 class Timers(Protocol):

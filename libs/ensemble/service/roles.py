@@ -208,10 +208,12 @@ def port_of(hint: Any) -> Any:
 def type_arguments(hint: Any) -> tuple[type, ...]:
     """Return the types in a hint's brackets: `EventBus[A | B]` -> (A, B)."""
     (inner,) = typing.get_args(hint) or ((),)
-    if inner == ():
-        return ()
-    union = typing.get_origin(inner) in (typing.Union, types.UnionType)
-    return typing.get_args(inner) if union else (inner,)
+    return () if inner == () else union_members(inner)
+
+
+def union_members(hint: Any) -> tuple[type, ...]:
+    """Return the types of a union: `A | B` -> (A, B), and A alone -> (A,)."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
 
 
 def describe_role(role: type) -> RoleDescription:

@@ -14,10 +14,11 @@ from typing import Any
 from ensemble.errors import ConfigurationError
 from ensemble.interceptors import Interceptor
 from ensemble.messages.message import Command, Event, Message
+from ensemble.service.aggregates import check_aggregate
 from ensemble.service.catalogue import Catalogue, Cleanup, Topic
 from ensemble.service.ports import Timers
 from ensemble.service.roles import Handler, RoleDescription, RoleSpec, describe_role, port_of
-from ensemble.service.stores import StoreSpec, with_changelog
+from ensemble.service.stores import EventSourcedSpec, StoreSpec, with_changelog
 from ensemble.system_messages.operations import COMMANDS, EVENTS
 from ensemble.system_messages.state import PARKING_TYPES, SeenMessage, Timer
 
@@ -60,6 +61,9 @@ class Service:
         self._check_interceptors()
         self.roles = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
         self.stores = tuple(with_changelog(spec, name, self.partitions) for spec in stores or ())
+        for spec in self.stores:
+            if isinstance(spec, EventSourcedSpec):
+                check_aggregate(spec)
         self._check_owners()
         self._check_adapters()
         self._check_partitions()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final
 
 from ensemble.messages.message import State
 from ensemble.service.catalogue import Topic
 from ensemble.service.ports import EventLog
 from ensemble.system_messages.state import LedgerPosition
+
+SEQUENCE: Final = "sequence"
+"""The field that holds a fact's number, for facts that have one."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,26 @@ class StateStoreSpec:
 
 @dataclass(frozen=True)
 class EventSourcedSpec:
-    """An aggregate that is the fold of its ledger, behind `EventSourced[subject]`; its changelog holds snapshots."""
+    """An aggregate that is the fold of its ledger, behind `EventSourced[subject]`; its changelog holds snapshots.
+
+    Without entries it is a state itself.
+    """
 
     subject: type
     ledger: Topic
-    entries: Mapping[str, type[State]]
+    entries: Mapping[str, type[State]] = field(default_factory=dict)
     snapshot_every: int = 500
     changelog: Topic | None = None
 
     @property
+    def is_one_state(self) -> bool:
+        """Whether the aggregate is a state itself, which its `apply` folds."""
+        return not self.entries
+
+    @property
     def types(self) -> tuple[type[State], ...]:
-        """The state types in the changelog: the entries of snapshots, and how far each snapshot goes."""
-        return (*self.entries.values(), LedgerPosition)
+        """The state types in the changelog: what snapshots hold of an aggregate, and how far each snapshot goes."""
+        return (*(self.entries.values() or (self.subject,)), LedgerPosition)
 
     @property
     def changelog_name(self) -> str:
@@ -78,15 +89,26 @@ def state_store(state: type[State], changelog: Topic | None = None) -> StateStor
 
 
 def event_sourced(
-    aggregate: type, ledger: Topic, entries: Mapping[str, type[State]], snapshot_every: int = 500
+    aggregate: type, ledger: Topic, entries: Mapping[str, type[State]] | None = None, snapshot_every: int = 500
 ) -> EventSourcedSpec:
-    """Declare an aggregate behind `EventSourced[aggregate]`, rebuilt as snapshot + fold of `ledger`.
+    """Declare an aggregate behind `EventSourced[aggregate]`: for each key the fold of that key's events on `ledger`.
 
-    `aggregate(key, sequence, **entries)` gets one read-only mapping for each name in `entries`; its pure method
-    `evolve(fact)` returns {(entry name, sub key): new state or None}. Facts carry `sequence`, gapless for each key.
-    Every `snapshot_every` facts the changed entries are written to the changelog, in the same transaction.
+    `aggregate` is a State whose fields have defaults, with a pure method `apply(self, event: A | B)` that returns the
+    next state, or with one method for each event, by `functools.singledispatchmethod`. It takes every event that the
+    ledger carries, and is one record of at most 1 MB. The runtime numbers the events of a key, without a gap, in the
+    header `ce_sequence`, or in their field `sequence` if they have one. The ledger, kept for ever and keyed as the
+    inputs are, is the truth.
+
+    An aggregate too large for one record declares `entries`, its parts by name, each a State under keys of its own.
+    `aggregate(key, sequence, **entries)` then gets one read-only mapping for each name, and its pure method
+    `evolve(fact)` returns {(entry name, sub key): new state or None}. It gives the numbers itself if its facts have a
+    field `sequence`.
+
+    Every `snapshot_every` facts what has changed is written to the changelog, in the same transaction, so that a start
+    folds only what came later. A service that declares what cannot be folded raises ConfigurationError, which names
+    class and event.
     """
-    return EventSourcedSpec(aggregate, ledger, entries, snapshot_every)
+    return EventSourcedSpec(aggregate, ledger, entries or {}, snapshot_every)
 
 
 def event_log(ledger: Topic) -> EventLogSpec:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from ensemble.messages.message import Event
+from ensemble.messages.records import ConsumedRecord
 from ensemble.state.unit_of_work import OutputRoute, RecordLayer, fact_route
 
 E = TypeVar("E", bound=Event)
@@ -46,7 +47,7 @@ class EventLogStore:
         """Return 0: there are no snapshots."""
         return 0
 
-    def replay(self, key: bytes, fact: Event) -> None:
+    def replay(self, key: bytes, fact: Event, _: ConsumedRecord) -> None:
         self._facts.setdefault(key, []).append(fact)
 
 
@@ -63,11 +64,12 @@ class StagedEventLog:
         history = self._store.facts(raw_key) + [fact for appended_to, fact in self._appended if appended_to == raw_key]
         return [fact for fact in history if not types or isinstance(fact, types)]  # type: ignore[misc]  # the filter is the cast
 
-    def append(self, key: str, *facts: Event) -> None:
-        raw_key = self._layer.scoped(key)
+    def append(self, *facts: Event) -> None:
         for fact in facts:
-            self._layer.stage(fact_route(self._routes, fact), fact)
-            self._appended.append((raw_key, fact))
+            route = fact_route(self._routes, fact)
+            key = self._layer.scoped(route.key_of(fact))
+            self._layer.stage(route, fact)
+            self._appended.append((key, fact))
 
     def seal(self) -> None:
         """Do nothing: facts are encoded as they are appended."""

@@ -2,21 +2,24 @@
 
 A snapshot is changelog records of single entries plus one `LedgerPosition` for each key, in the batch's own
 transaction. Restoring reads the changelog, then the ledger from the latest offset a position names: the snapshot that
-wrote it had everything before. Facts that a snapshot already holds are known by their sequence number. So a snapshot
-may be taken at any time and may be old, never wrong.
+wrote it had everything before. Facts that a snapshot already holds are known by their sequence number, which lies in
+their field `sequence`, if they have one, or else in a header. So a snapshot may be taken at any time and may be old,
+never wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import structlog
 
-from ensemble.errors import OversizedOutput, TerminalError
+from ensemble.errors import OversizedOutput, TerminalError, UndecodableRecord
 from ensemble.messages.message import Event, State
+from ensemble.messages.records import ConsumedRecord, Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
-from ensemble.service.stores import EventSourcedSpec
+from ensemble.service.stores import SEQUENCE, EventSourcedSpec
+from ensemble.state.aggregate_forms import Entries, Writes, form_of
 from ensemble.state.state_codec import StateCodec
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import OutputRoute, RecordLayer, fact_route
@@ -24,41 +27,9 @@ from ensemble.system_messages.state import LedgerPosition
 
 log = structlog.get_logger()
 
-Writes = dict[bytes, State | None]
-"""New entries by key; None removes one.
-
-An entry's key is `<key>/<entry name>/<sub key>`; a position's is `<key>`.
-"""
-
-
-class Entries(Protocol):
-    """A partition's entries and positions: as of the batch (the store itself), or as of one record in it."""
-
-    def get(self, key: bytes) -> Any:
-        """Return the entry, or None."""
-
-    def possible_keys(self) -> Iterable[bytes]:
-        """Return the keys of all entries, some twice, and some whose entry `get` no longer returns."""
-
-
-class EntryView(Mapping[str, Any]):
-    """The entries of one name under one key, read through on demand. Iterating looks at every key of the partition."""
-
-    def __init__(self, entries: Entries, prefix: bytes) -> None:
-        self._entries, self._prefix = entries, prefix
-
-    def __getitem__(self, name: str) -> Any:
-        entry = self._entries.get(self._prefix + name.encode())
-        if entry is None:
-            raise KeyError(name)
-        return entry
-
-    def __iter__(self) -> Iterator[str]:
-        keys = dict.fromkeys(key for key in self._entries.possible_keys() if key.startswith(self._prefix))
-        return (key[len(self._prefix) :].decode() for key in keys if self._entries.get(key) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+SEQUENCE_HEADER: Final = "ce_sequence"
+"""The number of a fact that has no field for it: digits that sort as text, by the sequence extension of CloudEvents."""
+_DIGITS: Final = 19
 
 
 class EventSourcedStore:
@@ -67,7 +38,9 @@ class EventSourcedStore:
     def __init__(self, spec: EventSourcedSpec, sources: SchemaSourceSelector | None = None) -> None:
         self.changelog, self.ledger = spec.changelog_name, spec.ledger.name
         self.ledger_end = 0
-        self._aggregate_type, self._entry_names, self._snapshot_every = spec.subject, spec.entries, spec.snapshot_every
+        self._form, self._snapshot_every = form_of(spec), spec.snapshot_every
+        self._self_numbered = frozenset(fact for fact in spec.ledger.messages if SEQUENCE in fact.model_fields)
+        """The facts whose number lies in a field of their own."""
         self._codec = StateCodec(self.changelog, spec.types, sources)
         self._committed: dict[bytes, State | bytes] = {}
         """Entries and positions; those of a snapshot stay bytes until they are read."""
@@ -100,30 +73,31 @@ class EventSourcedStore:
 
     def aggregate(self, key: bytes, entries: Entries) -> Any:
         """Return the aggregate of `key` over `entries`."""
-        views = {name: EntryView(entries, key + b"/" + name.encode() + b"/") for name in self._entry_names}
-        return self._aggregate_type(key.decode(), self.sequence(key, entries), **views)
+        return self._form.read(key, self.sequence(key, entries), entries)
 
     def sequence(self, key: bytes, entries: Entries) -> int:
         """Return the sequence number of the key's last fact, 0 before the first."""
         position = entries.get(key)
         return position.sequence if position is not None else 0
 
-    def apply_fact(self, key: bytes, fact: Any, entries: Entries) -> Writes:
-        """Return the entries and the position that follow from `fact`.
+    def number(self, key: bytes, fact: Any, entries: Entries) -> tuple[Any, int, Headers]:
+        """Return `fact` with the number that it has in the ledger, that number, and the headers that tell it."""
+        following = self.sequence(key, entries) + 1
+        if type(fact) not in self._self_numbered:
+            return fact, following, [(SEQUENCE_HEADER, f"{following:0{_DIGITS}}".encode())]
+        if self._form.numbers_facts:
+            return fact.model_copy(update={SEQUENCE: following}), following, []
+        return fact, fact.sequence, []
 
-        Raises TerminalError if its sequence number is not the next one.
-        """
-        expected = self.sequence(key, entries) + 1
-        if fact.sequence != expected:
+    def apply_fact(self, key: bytes, fact: Any, number: int, entries: Entries) -> Writes:
+        """Return the entries and the position that follow from `fact`. Raises TerminalError if `number` is not next."""
+        sequence = self.sequence(key, entries)
+        if number != sequence + 1:
             raise TerminalError(
-                f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {fact.sequence}, expected "
-                f"{expected}"
+                f"ledger of {key.decode()!r}: fact {type(fact).__name__} has sequence {number}, expected {sequence + 1}"
             )
-        changes = self.aggregate(key, entries).evolve(fact)
-        writes: Writes = {
-            b"/".join((key, name.encode(), sub_key.encode())): state for (name, sub_key), state in changes.items()
-        }
-        return writes | {key: LedgerPosition(sequence=fact.sequence, offset=self.ledger_end)}
+        position = LedgerPosition(sequence=number, offset=self.ledger_end)
+        return self._form.fold(key, sequence, fact, entries) | {key: position}
 
     def changes(self) -> Sequence[Change]:
         """Return a snapshot of what changed since the last one, if enough facts have come; else nothing.
@@ -194,18 +168,35 @@ class EventSourcedStore:
         return len(self._committed)
 
     def replay_from(self) -> int:
-        """Return the ledger offset from which facts have to be folded: no snapshot holds later ones."""
-        positions = [self.get(key) for key in list(self._committed) if b"/" not in key]
-        self.ledger_end = max((position.offset for position in positions), default=0)
+        """Return the ledger offset from which facts have to be folded: no snapshot holds later ones.
+
+        Raises UnreadableState for snapshots that the aggregate has written in another form.
+        """
+        positions = {key: self.get(key) for key in list(self._committed) if b"/" not in key}
+        for key in positions:
+            self._form.require_own(key, self._committed)
+        self.ledger_end = max((position.offset for position in positions.values()), default=0)
         return self.ledger_end
 
-    def replay(self, key: bytes, fact: Any) -> None:
-        """Fold one fact of the ledger, unless a snapshot holds it."""
-        if fact.sequence <= self.sequence(key, self):
+    def replay(self, key: bytes, fact: Any, record: ConsumedRecord) -> None:
+        """Fold one fact of the ledger, unless a snapshot holds it. Raises UndecodableRecord if it has no number."""
+        number = fact.sequence if type(fact) in self._self_numbered else _number_in(record)
+        if number <= self.sequence(key, self):
             return
-        self.batch.update(self.apply_fact(key, fact, self))
+        self.batch.update(self.apply_fact(key, fact, number, self))
         self.batch_fact_count += 1
         self.commit()
+
+
+def _number_in(record: ConsumedRecord) -> int:
+    """Return the number that a fact's header tells."""
+    raw = dict(record.headers() or ()).get(SEQUENCE_HEADER) or b""
+    if not raw.isdigit() or len(raw) > _DIGITS:
+        raise UndecodableRecord(
+            f"header {SEQUENCE_HEADER} is {raw[:40].decode(errors='replace')!r}, not the number of a fact; nothing but "
+            "its own service may write to a ledger"
+        )
+    return int(raw)
 
 
 class _StagedEntries:
@@ -233,11 +224,14 @@ class StagedEventSourced:
     def get(self, key: str) -> Any:
         return self._store.aggregate(self._layer.scoped(key), _StagedEntries(self._store, self._writes))
 
-    def append(self, key: str, facts: Iterable[Event]) -> None:
-        raw_key, entries = self._layer.scoped(key), _StagedEntries(self._store, self._writes)
+    def append(self, *facts: Event) -> None:
+        entries = _StagedEntries(self._store, self._writes)
         for fact in facts:
-            self._writes.update(self._store.apply_fact(raw_key, fact, entries))
-            self._layer.stage(fact_route(self._routes, fact), fact)
+            route = fact_route(self._routes, fact)
+            key = self._layer.scoped(route.key_of(fact))
+            numbered, number, headers = self._store.number(key, fact, entries)
+            self._writes.update(self._store.apply_fact(key, numbered, number, entries))
+            self._layer.stage(route, numbered, headers)
             self._fact_count += 1
 
     def seal(self) -> None:

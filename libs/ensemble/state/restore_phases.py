@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from ensemble.errors import TerminalError, UndecodableRecord, UnreadableState
+from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, UndecodableRecord, UnreadableState
 from ensemble.messages.codec import PREFIX_LENGTH, Decoder
+from ensemble.messages.records import ConsumedRecord
 from ensemble.state.partition import PartitionStores
 from ensemble.state.store import Changelogged, Replayable
 
@@ -32,8 +33,8 @@ class RestoreSource:
 
     topic: str
     start: int
-    restore: Callable[[bytes, Any, int], None]
-    """Applies one record to its store: key, value (None: a tombstone) and offset."""
+    restore: Callable[[ConsumedRecord], None]
+    """Applies one record to its store; one without a value is a tombstone."""
 
 
 def changelog_sources(stores: PartitionStores, _: FactDecoders) -> list[RestoreSource]:
@@ -52,34 +53,46 @@ PHASES: Final = (changelog_sources, ledger_sources)
 """Each returns a phase's sources. The second one depends on what the first has restored."""
 
 
-def _changelog_restorer(store: Changelogged) -> Callable[[bytes, Any, int], None]:
+def _changelog_restorer(store: Changelogged) -> Callable[[ConsumedRecord], None]:
     """Return the function that restores one record; it looks up each schema once, before its first record."""
     checked_prefixes = set[bytes]()
 
-    def restore_record(key: bytes, value: Any, _: int) -> None:
+    def restore_record(record: ConsumedRecord) -> None:
+        value = record.value()
         if value is not None and (prefix := value[:PREFIX_LENGTH]) not in checked_prefixes:
             store.ensure_schema_known(value)
             checked_prefixes.add(prefix)
-        store.restore(key, value)
+        store.restore(record.key() or b"", value)
 
     return restore_record
 
 
-def _fact_replayer(store: Replayable, facts: FactDecoders) -> Callable[[bytes, Any, int], None]:
+def _fact_replayer(store: Replayable, facts: FactDecoders) -> Callable[[ConsumedRecord], None]:
     """Return the function that replays one fact. It raises UnreadableState, which names the record."""
     decoders: dict[bytes, Decoder[Any] | None] = dict(facts.fact_decoders(store.ledger))
 
-    def replay_record(key: bytes, value: Any, offset: int) -> None:
+    def decode(value: bytes) -> Any:
         prefix = value[:PREFIX_LENGTH]
-        decode = decoders.get(prefix)
+        decoder = decoders.get(prefix)
+        if decoder is None:
+            decoder = decoders[prefix] = facts.decoder_for_new_fact_schema(store.ledger, prefix)
+        if decoder is None:
+            raise UndecodableRecord(f"schema {prefix.hex()} is none that this service can read")
+        return decoder(value)
+
+    def replay_record(record: ConsumedRecord) -> None:
+        offset = record.offset() or 0
         try:
-            if decode is None:
-                decode = decoders[prefix] = facts.decoder_for_new_fact_schema(store.ledger, prefix)
-            if decode is None:
-                raise UndecodableRecord(f"schema {prefix.hex()} is none that this service can read")
-            store.replay(key, decode(value))
-        except TerminalError as error:
-            raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {error}") from error
+            store.replay(record.key() or b"", decode(record.value() or b""), record)
+        except (SchemasUnavailable, FatalError):
+            raise
+        except Exception as error:  # the aggregate may raise anything, and without the fact its state is wrong
+            raise UnreadableState(f"ledger {store.ledger}, offset {offset}: {_reason(error)}") from error
         store.ledger_end = offset + 1
 
     return replay_record
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; of one that is not the runtime's also its class."""
+    return str(error) if isinstance(error, TerminalError) else f"{type(error).__name__}: {error}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ensemble.messages.records import ConsumedRecord
+
 Change = tuple[bytes, bytes | None]
 """A changelog record: key and value; None is a tombstone."""
 
@@ -62,5 +64,5 @@ class Replayable(Store, Protocol):
     def replay_from(self) -> int:
         """Return the ledger offset from which facts have to be folded; called once the changelog has been read."""
 
-    def replay(self, key: bytes, fact: Any) -> None:
-        """Fold one fact of the ledger, unless a snapshot holds it."""
+    def replay(self, key: bytes, fact: Any, record: ConsumedRecord) -> None:
+        """Fold one fact of the ledger, unless a snapshot holds it. Raises TerminalError if it is not the next one."""

@@ -5,7 +5,7 @@ A layer is sealed (its state encoded, so that nothing can fail later) and then m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from hashlib import blake2b
 from operator import attrgetter
@@ -139,8 +139,8 @@ class RecordLayer:
             )
         return raw_key
 
-    def stage(self, route: OutputRoute, message: Message) -> None:
-        """Encode `message` and stage it. Raises OversizedOutput if its topic would not take it.
+    def stage(self, route: OutputRoute, message: Message, more: Sequence[tuple[str, bytes]] = ()) -> None:
+        """Encode `message` and stage it, with `more` headers. Raises OversizedOutput if its topic would not take it.
 
         Its id is a hash of handler, origin and ordinal, so handling the input again gives it the same id.
         """
@@ -156,6 +156,7 @@ class RecordLayer:
             ("ce_correlationid", self.correlation_id),
             ("ce_causationid", self.input_id),
             ("traceparent", f"00-{self.trace}-{message_id[:16]}-01"),
+            *more,
         ]
         self.outputs.append((route.topic, value, key, headers, -1))
 

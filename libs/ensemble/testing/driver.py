@@ -27,6 +27,8 @@ from ensemble.messages.message import Command, Event, Message, State
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
+from ensemble.state.event_sourced import EventSourcedStore
+from ensemble.state.store import Replayable
 from ensemble.system_messages.operations import Operation, Scope
 from ensemble.testing.operations import OperatorDouble, control_outputs
 from ensemble.testing.process import MemoryProcess
@@ -69,10 +71,12 @@ class ServiceTestDriver(ServiceView):
     # -- given ----------------------------------------------------------------------------------------------------
 
     def given(self, *facts: Event) -> None:
-        """Put facts into the service's ledger, which it already holds."""
+        """Put facts into the service's ledger, which it already holds, behind those that are there.
+
+        Their numbers are the runtime's; a field `sequence` of an aggregate with entries says its own.
+        """
         for fact in facts:
-            topic = self.service.catalogue.home(type(fact), self.service.name)
-            self._topics.append((topic.name, encoder_for(type(fact))(fact), topic.key_of(fact), [], -1))
+            self._append_fact(fact)
         self.restart()
 
     def given_state(self, key: str, state: State) -> None:
@@ -185,6 +189,20 @@ class ServiceTestDriver(ServiceView):
         partition, offset = self.process.partition_of(key), next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
         return StoredRecord(topic.name, partition, offset, key, encoder_for(type(message))(message), headers)
+
+    def _append_fact(self, fact: Event) -> None:
+        """Write a fact as its service would have written it."""
+        topic = self.service.catalogue.home(type(fact), self.service.name)
+        key, headers = topic.key_of(fact), Headers()
+        store = next((one for one in self._replayable(key) if one.ledger == topic.name), None)
+        if isinstance(store, EventSourcedStore):
+            fact, _, headers = store.number(key, fact, store)
+        record = self._topics.append((topic.name, encoder_for(type(fact))(fact), key, headers, -1))
+        if store is not None:
+            store.replay(key, fact, record)
+
+    def _replayable(self, key: bytes) -> list[Replayable]:
+        return self.process.task_of(key.decode()).stores.replayable
 
     def _records_of(self, messages: Iterable[Message], message_id: str | None) -> list[StoredRecord]:
         ids = itertools.chain([message_id] if message_id else [], self._ids)

@@ -74,7 +74,7 @@ class MemoryTopics:
         for find_sources in PHASES:
             for source in find_sources(task.stores, plan):
                 for _, record in self.read((source.topic, task.partition), source.start):
-                    source.restore(record.raw_key or b"", record.raw_value, record.at_offset)
+                    source.restore(record)
         task.finish_restore()
 
     def read(self, place: Place, offset: int, limit: int | None = None) -> Iterator[Entry]:

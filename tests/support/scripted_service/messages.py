@@ -1,5 +1,7 @@
 """The messages of a service that tests drive: most of them are scripts, see scripted_role.py."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from ensemble import messages
@@ -47,6 +49,11 @@ class Booked(messages.Event, schemas=SCHEMAS):
     amount: Int64
 
 
+class Stamped(messages.Event, schemas=SCHEMAS):
+    account_id: str
+    amount: Int64
+
+
 class Jotted(messages.Event, schemas=SCHEMAS):
     account_id: str
     text: str
@@ -59,3 +66,13 @@ class Account(messages.State, schemas=SCHEMAS):
 
 class Line(messages.State, schemas=SCHEMAS):
     amount: Int64
+
+
+class Tally(messages.State, schemas=SCHEMAS):
+    """An event-sourced aggregate that is a state: how much was stamped."""
+
+    total: Int64 = 0
+    stamps: Int64 = 0
+
+    def apply(self, event: Stamped) -> Tally:
+        return Tally(total=self.total + event.amount, stamps=self.stamps + 1)

@@ -37,6 +37,8 @@ from tests.support.scripted_service.messages import (
     Refused,
     Script,
     SlowScript,
+    Stamped,
+    Tally,
     Told,
 )
 
@@ -94,6 +96,7 @@ class Purse:
 class Clerk:
     accounts: StateStore[Account]
     purses: EventSourced[Purse]
+    tallies: EventSourced[Tally]
     diary: EventLog
     timers: Timers
     clock: Clock
@@ -164,12 +167,21 @@ def _add(clerk: Clerk, key: str, number: str) -> None:
 
 def _book(clerk: Clerk, key: str, rest: str) -> None:
     label, amount = rest.split()
-    clerk.purses.append(key, [clerk.purses.get(key).book(label, int(amount))])
+    clerk.purses.append(clerk.purses.get(key).book(label, int(amount)))
 
 
 def _skip_a_fact(clerk: Clerk, key: str, _: str) -> None:
     fact = clerk.purses.get(key).book("gap", 1)
-    clerk.purses.append(key, [fact.model_copy(update={"sequence": fact.sequence + 1})])
+    clerk.purses.append(fact.model_copy(update={"sequence": fact.sequence + 1}))
+
+
+def _stamp(clerk: Clerk, key: str, rest: str) -> None:
+    clerk.tallies.append(*(Stamped(account_id=key, amount=int(amount)) for amount in rest.split()))
+
+
+def _tally(clerk: Clerk, key: str, _: str) -> None:
+    tally = clerk.tallies.get(key)
+    clerk._tell(key, f"{tally.total} in {tally.stamps}")
 
 
 def _lines(clerk: Clerk, key: str, _: str) -> None:
@@ -233,8 +245,11 @@ STEPS: Mapping[str, Callable[[Clerk, str, str], None]] = {
     "book": _book,
     "skip-a-fact": _skip_a_fact,
     "lines": _lines,
+    "stamp": _stamp,
+    "stamp-other": lambda clerk, key, other: clerk.tallies.append(Stamped(account_id=other, amount=1)),
+    "tally": _tally,
     "sequence": lambda clerk, key, _: clerk._tell(key, clerk.purses.get(key).sequence),
-    "jot": lambda clerk, key, text: clerk.diary.append(key, Jotted(account_id=key, text=text)),
+    "jot": lambda clerk, key, text: clerk.diary.append(Jotted(account_id=key, text=text)),
     "read": lambda clerk, key, _: clerk._tell(key, " ".join(f.text for f in clerk.diary.get_events(key, Jotted))),
     "remind": _remind,
     "forget": lambda clerk, key, name: clerk.timers.cancel(key, name),

@@ -19,6 +19,8 @@ from tests.support.scripted_service.messages import (
     Refused,
     Script,
     SlowScript,
+    Stamped,
+    Tally,
     Told,
 )
 from tests.support.scripted_service.scripted_role import Clerk, Flags, Purse
@@ -50,6 +52,7 @@ def catalogue_of(name: str) -> Catalogue:
             topic("events", Told, Refused),
             topic("outbox", Forwarded, owner="elsewhere"),
             topic("ledger", Booked, keep=FOR_EVER),
+            topic("stamps", Stamped, keep=FOR_EVER),
             topic("diary", Jotted, keep=FOR_EVER),
         ),
         sent_from_outside=frozenset(FROM_OUTSIDE),
@@ -76,6 +79,7 @@ def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor]
         stores=[
             state_store(Account),
             event_sourced(Purse, catalogue.topic(f"{name}.ledger"), {"lines": Line}, snapshot_every=SNAPSHOT_EVERY),
+            event_sourced(Tally, catalogue.topic(f"{name}.stamps"), snapshot_every=SNAPSHOT_EVERY),
             event_log(catalogue.topic(f"{name}.diary")),
         ],
         interceptors=interceptors,

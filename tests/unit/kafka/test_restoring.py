@@ -160,10 +160,10 @@ def test_a_record_whose_schema_cannot_be_had_yet_comes_again(consumer: AssignedC
 
 
 def once_without(source: Any, missing: Any) -> Any:
-    def restore(key: bytes, value: Any, offset: int) -> None:
+    def restore(record: Any) -> None:
         if (error := next(missing, None)) is not None:
             raise error
-        source.restore(key, value, offset)
+        source.restore(record)
 
     return type(source)(source.topic, source.start, restore)
 

@@ -116,7 +116,7 @@ class Restoration:
             place, error = (record.topic(), record.partition()), record.error()
             if error is None:
                 try:
-                    self._sources[place].restore(record.key(), record.value(), record.offset())
+                    self._sources[place].restore(record)
                 except SchemasUnavailable:
                     self._waiting = records[number:]
                     raise
