@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from benchmarks.cluster import Cluster
-from ensemble.service import Topic
+from ensemble import Topic
 
 _STOP_LIMIT_S: Final = 20.0
 

@@ -10,9 +10,22 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from ensemble import CommandBus, CurrentRecord, Service, StateStore, Topic, decides, reacts_to, state_store
-from ensemble.messages import Command, Event, Int32, Int64, Millis, SchemaSet, State
-from ensemble.service import Catalogue
+from ensemble import (
+    Catalogue,
+    Command,
+    CommandBus,
+    CurrentRecord,
+    Event,
+    SchemaSet,
+    Service,
+    State,
+    StateStore,
+    Topic,
+    decides,
+    reacts_to,
+    state_store,
+)
+from ensemble.messages import Int32, Int64, Millis
 
 SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas")
 PARTITIONS: Final = 4

@@ -12,7 +12,7 @@ from ensemble.command_line.commands import new
 from ensemble.command_line.selection import select
 
 if TYPE_CHECKING:
-    from ensemble.application import Application
+    from ensemble import Application
 
 _HELP: Final = "Run, inspect and operate the order flow on Kafka."
 _EPILOG: Final = (

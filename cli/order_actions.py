@@ -20,8 +20,8 @@ from contracts import (
     RetryOrder,
     SettleOrder,
 )
+from ensemble import Command
 from ensemble.command_line.fields import make
-from ensemble.messages import Command
 from ensemble.operations import Operator
 from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT

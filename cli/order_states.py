@@ -16,8 +16,8 @@ from ensemble.kafka import Outgoing
 from ensemble.messages import Envelope
 
 if TYPE_CHECKING:
+    from ensemble import Command
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
-    from ensemble.messages import Command
 
 State = Mapping[str, Any]
 _LOOK_EVERY_S: Final = 0.1

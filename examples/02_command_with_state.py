@@ -6,8 +6,20 @@ The new state and the event reach Kafka in one transaction with the command's of
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import Catalogue, Command, Event, EventBus, Service, State, StateStore, Topic, handles, state_store
-from ensemble.messages import Int32, SchemaSet
+from ensemble import (
+    Catalogue,
+    Command,
+    Event,
+    EventBus,
+    SchemaSet,
+    Service,
+    State,
+    StateStore,
+    Topic,
+    handles,
+    state_store,
+)
+from ensemble.messages import Int32
 from ensemble.testing import ServiceTestDriver
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ensemble import OUTSIDE, Catalogue, SchemaSet, Topic, messages
+import ensemble
+from ensemble import OUTSIDE, Catalogue, SchemaSet, Topic
 from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 
@@ -15,15 +16,15 @@ SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 Grams = Annotated[int, Field(ge=1, le=100_000)]
 
 
-class Command(messages.Command, schemas=SCHEMAS):
+class Command(ensemble.Command, schemas=SCHEMAS):
     """A command of the café."""
 
 
-class Event(messages.Event, schemas=SCHEMAS):
+class Event(ensemble.Event, schemas=SCHEMAS):
     """An event of the café."""
 
 
-class State(messages.State, schemas=SCHEMAS):
+class State(ensemble.State, schemas=SCHEMAS):
     """A state of the café."""
 
 

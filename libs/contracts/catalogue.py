@@ -8,8 +8,7 @@ from __future__ import annotations
 from contracts import commands as c
 from contracts import events as e
 from contracts import state as s
-from ensemble.messages import Command
-from ensemble.service import Catalogue, CommandFailure, Topic
+from ensemble import Catalogue, Command, CommandFailure, Topic
 
 FOR_EVER = None
 """Retention of what is the truth itself: the ledger."""

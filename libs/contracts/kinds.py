@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ensemble import messages
+import ensemble
 
 
 def _directory() -> Path:
@@ -13,18 +13,18 @@ def _directory() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
 
 
-SCHEMAS = messages.SchemaSet(_directory())
+SCHEMAS = ensemble.SchemaSet(_directory())
 PARKING_KEY = "order_id"
 """A record that fails holds back its order, not its whole warehouse."""
 
 
-class Command(messages.Command, schemas=SCHEMAS, parking_key=PARKING_KEY):
+class Command(ensemble.Command, schemas=SCHEMAS, parking_key=PARKING_KEY):
     """A command of the order flow. One service owns it."""
 
 
-class Event(messages.Event, schemas=SCHEMAS, parking_key=PARKING_KEY):
+class Event(ensemble.Event, schemas=SCHEMAS, parking_key=PARKING_KEY):
     """An event of the order flow. Anyone may react to it."""
 
 
-class State(messages.State, schemas=SCHEMAS):
+class State(ensemble.State, schemas=SCHEMAS):
     """State that a service of the order flow keeps. Its defaults allow a release to be rolled back."""

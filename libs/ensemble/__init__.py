@@ -1,4 +1,9 @@
-"""The runtime's public vocabulary: what a service author imports. `ensemble.kafka.run` runs it."""
+"""The vocabulary of services: what the author of one imports to declare it, 45 names at most, each from here alone.
+
+Beside it are `ensemble.messages` (field types), `ensemble.saga` (progress and conductors), `ensemble.kafka` (run,
+publish), `ensemble.testing` (drivers without a broker), `ensemble.settings` and `ensemble.errors`. What else the
+packages list is for tools that operate services: it may change with any release.
+"""
 
 from typing import TYPE_CHECKING, Final
 
@@ -8,12 +13,11 @@ from ensemble.lazy import import_on_first_use
 if TYPE_CHECKING:
     from ensemble.application.declaration import Application
     from ensemble.errors import EnsembleError, MisconfiguredAdapter, RejectedInput, RetryableError, TerminalError
-    from ensemble.messages.message import Command, Event, Message, State
+    from ensemble.messages.message import Command, Event, State
     from ensemble.messages.schema_set import SchemaSet
-    from ensemble.policies.retry import RetryPolicy
     from ensemble.policies.saga import SagaPolicies, StepPolicy
     from ensemble.saga.table import IRREVERSIBLE, NO_EFFECT, Saga, Step, Undo
-    from ensemble.service.catalogue import OUTSIDE, Catalogue, Topic
+    from ensemble.service.catalogue import OUTSIDE, Catalogue, CommandFailure, Topic
     from ensemble.service.ports import (
         Clock,
         CommandBus,
@@ -39,17 +43,16 @@ __all__ = [
     "Clock",
     "Command",
     "CommandBus",
+    "CommandFailure",
     "CurrentRecord",
     "EnsembleError",
     "Event",
     "EventBus",
     "EventLog",
     "EventSourced",
-    "Message",
     "MisconfiguredAdapter",
     "Pauses",
     "RejectedInput",
-    "RetryPolicy",
     "RetryableError",
     "Saga",
     "SagaPolicies",
@@ -79,12 +82,11 @@ __all__ = [
 _MODULES: Final = {
     "ensemble.application.declaration": ["Application"],
     "ensemble.errors": ["EnsembleError", "MisconfiguredAdapter", "RejectedInput", "RetryableError", "TerminalError"],
-    "ensemble.messages.message": ["Command", "Event", "Message", "State"],
+    "ensemble.messages.message": ["Command", "Event", "State"],
     "ensemble.messages.schema_set": ["SchemaSet"],
-    "ensemble.policies.retry": ["RetryPolicy"],
     "ensemble.policies.saga": ["SagaPolicies", "StepPolicy"],
     "ensemble.saga.table": ["IRREVERSIBLE", "NO_EFFECT", "Saga", "Step", "Undo"],
-    "ensemble.service.catalogue": ["OUTSIDE", "Catalogue", "Topic"],
+    "ensemble.service.catalogue": ["OUTSIDE", "Catalogue", "CommandFailure", "Topic"],
     "ensemble.service.ports": [
         "Clock",
         "CommandBus",

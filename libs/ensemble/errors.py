@@ -56,11 +56,14 @@ class Problem:
 
 
 class EnsembleError(Exception):
-    """Root of all errors of the runtime."""
+    """Root of all errors of the runtime. Its text is one sentence: what happened, to which object, and what to do."""
 
 
 class RetryableError(EnsembleError):
-    """Raise it when an input could not be processed *now*. It is tried again, then dead-lettered."""
+    """Raise it when an input could not be processed *now*.
+
+    Its effects are discarded, its key waits, and it is tried again by its retry policy, then dead-lettered.
+    """
 
     retry_after_s: float = 0.0
     """How long the other side has asked to be left alone. No attempt follows earlier, if the policy's budget allows."""
@@ -97,7 +100,10 @@ class UnknownSaga(RetryableError):
 
 
 class TerminalError(EnsembleError):
-    """Raise it when an input can *never* be processed. It is dead-lettered at once."""
+    """Raise it when an input can *never* be processed.
+
+    Its effects are discarded and it is dead-lettered at once; its key waits for an operator unless the policy skips.
+    """
 
 
 class RejectedInput(TerminalError):

@@ -29,17 +29,8 @@ from contracts import (
     ShipmentCancelled,
     ShipmentScheduled,
 )
-from ensemble import (
-    CommandBus,
-    CurrentRecord,
-    EventBus,
-    Message,
-    RejectedInput,
-    StateStore,
-    conducts,
-    handles,
-    reacts_to,
-)
+from ensemble import CommandBus, CurrentRecord, EventBus, RejectedInput, StateStore, conducts, handles, reacts_to
+from ensemble.messages import Message
 from ensemble.saga import Deadline, Decision, SagaConductor
 from services.orchestrator import domain, memory
 from services.orchestrator.fulfilment import ORDER_FULFILMENT, FulfilmentCommand

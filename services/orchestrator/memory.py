@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, SeenEvent
-from ensemble import Command, CurrentRecord, Message, SagaPolicies
+from ensemble import Command, CurrentRecord, SagaPolicies
+from ensemble.messages import Message
 from ensemble.saga import Deadline, Decision
 
 FIRST_SEEN: Final = 16

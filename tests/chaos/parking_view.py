@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cli.service_process import SERVICES
+from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of, sources
-from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace

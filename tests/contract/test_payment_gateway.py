@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from ensemble.errors import MisconfiguredAdapter, RetryableError, TerminalError
+from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
 from services.payment.gateway import HttpPaymentGateway
 from services.payment.ports import Captured, ChargeRequest, Declined, PaymentGateway, Refunded, RefundRequest
 from services.payment.testing import InMemoryPaymentGateway

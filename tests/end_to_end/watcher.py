@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Self
 
+from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of
-from ensemble.errors import EnsembleError
 from ensemble.kafka.client.access import ClusterClient
 from ensemble.operations import Entry
 from tests.end_to_end.reading import Reading

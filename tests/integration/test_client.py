@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ensemble.errors import ConfigurationError, OversizedOutput, RejectedInput
+from ensemble import RejectedInput
+from ensemble.errors import ConfigurationError, OversizedOutput
 from ensemble.interceptors import InterceptedInput, InterceptedOutput, Interceptor
 from ensemble.kafka import AsyncClient, Client, Outgoing, Unacknowledged
 from ensemble.kafka.errors import ClusterError

@@ -23,7 +23,8 @@ from contracts import (
     ShipmentCancelled,
     ShipmentScheduled,
 )
-from ensemble import Command, Message
+from ensemble import Command
+from ensemble.messages import Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga import Deadline, advance
 from ensemble.system_messages.operations import Scope

@@ -69,6 +69,9 @@ class Shelf:
     key: str
     sequence: int
 
+    def evolve(self, fact: Counted) -> dict[tuple[str, str], Count]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Desk:

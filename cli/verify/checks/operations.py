@@ -7,7 +7,7 @@ from typing import Final
 from cli.verify.facts import Asked, Violation
 from cli.verify.flow import OPERATIONS
 from cli.verify.snapshot import Snapshot
-from ensemble.service import Topic
+from ensemble import Topic
 
 CHECK: Final = "operations"
 _ANSWERS_KEPT_MS: Final = Topic("operations", owner="", key="service").lifetime_s * 1000

@@ -66,9 +66,8 @@ def answer(error: BaseException) -> int:
 def _from_the_runtime(error: BaseException) -> int:
     from pydantic import ValidationError
 
-    from ensemble import EnsembleError
     from ensemble.embedded import EmbeddedKafkaError
-    from ensemble.errors import ConfigurationError
+    from ensemble.errors import ConfigurationError, EnsembleError
     from ensemble.kafka.client import KafkaException
     from ensemble.messages import invalid_fields
     from ensemble.operations import Ambiguous, Invalid, NotFound

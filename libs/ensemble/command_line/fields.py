@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.selection import application
 from ensemble.errors import ConfigurationError, did_you_mean
-from ensemble.messages import Command, Event, Message, schema_of
+from ensemble.messages import Message, schema_of
+from ensemble.messages.message import Command, Event
 
 Fields = dict[str, Any]
 _NO_HINTS: Final[Mapping[str, str]] = {}

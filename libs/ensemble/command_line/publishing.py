@@ -17,7 +17,7 @@ from ensemble.waiting import wait_for
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
-    from ensemble.service import Topic
+    from ensemble.service.catalogue import Topic
 
 
 def client_of(access: ClusterClient) -> Client:

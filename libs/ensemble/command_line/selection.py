@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ensemble.application import Application
+    from ensemble.application.declaration import Application
     from ensemble.operations import ControlFlow
 
 

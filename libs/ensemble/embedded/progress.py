@@ -18,10 +18,12 @@ class Step:
 
     @property
     def is_complete(self) -> bool:
+        """Whether all of it is done."""
         return self.done == self.total
 
 
 OnProgress = Callable[[Step], None]
+"""What is called with each step that is under way."""
 
 
 def silent(_: Step) -> None:

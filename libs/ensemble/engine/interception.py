@@ -138,9 +138,9 @@ class InterceptedLayer(RecordLayer):
         self._interception = interception
         self.record: ConsumedRecord | None = None
 
-    def stage(self, route: OutputRoute, message: Message) -> None:
+    def stage(self, route: OutputRoute, message: Message, more: Sequence[tuple[str, bytes]] = ()) -> None:
         """Stage `message` like any layer. Raises what an interceptor raises: then nothing is staged."""
-        super().stage(route, message)
+        super().stage(route, message, more)
         try:
             self._interception.send(output_of(message, self.outputs[-1]))
         except BaseException:

@@ -15,19 +15,17 @@ from ensemble.messages.codec import (
 )
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import Int32, Int64, Millis, Seconds
-from ensemble.messages.message import Command, Event, Message, NestedRecord, State, schema_name, schema_of, schemas_of
+from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
-from ensemble.messages.schema_set import SchemaSet, SchemaSourceSelector, without_logical_types
+from ensemble.messages.schema_set import SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
     from ensemble.messages.release import check_compatibility, release_schemas
 
 __all__ = [
     "PREFIX_LENGTH",
-    "Command",
     "Decoded",
     "Envelope",
-    "Event",
     "GenericDecoder",
     "Headers",
     "Int32",
@@ -36,10 +34,8 @@ __all__ = [
     "Millis",
     "NestedRecord",
     "RecordPlace",
-    "SchemaSet",
     "SchemaSourceSelector",
     "Seconds",
-    "State",
     "StoredRecord",
     "bounded_id",
     "check_compatibility",

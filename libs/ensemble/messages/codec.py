@@ -36,6 +36,7 @@ Decoder = Callable[[bytes], M]
 """Returns the message in a record's value. It raises UndecodableRecord."""
 
 PREFIX_LENGTH = 5
+"""How many bytes of a value name its schema: the magic byte 0 and an id of four bytes."""
 
 
 def prefix_of(schema_id: int) -> bytes:

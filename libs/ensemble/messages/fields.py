@@ -18,7 +18,9 @@ class EpochMillis:
 MAX_INT32: Final = 2**31 - 1
 MAX_INT64: Final = 2**63 - 1
 Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=MAX_INT32)]
+"""An integer of 32 bits, Avro's int."""
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=MAX_INT64)]
+"""An integer of 64 bits, Avro's long."""
 Millis = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999), EpochMillis()]
 """A time in epoch milliseconds, up to the year 9999: beyond it, readers that make a datetime of it fail."""
 Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]

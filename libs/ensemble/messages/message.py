@@ -100,15 +100,18 @@ class Message(NestedRecord):
 
 
 class Command(Message):
-    """An order to the one service that owns its type."""
+    """An order to the one service that owns its type; named in the imperative. Immutable, validated when it is made."""
 
 
 class Event(Message):
-    """A fact that any service may react to."""
+    """A fact that any service may react to; named in the past. Immutable, validated when it is made."""
 
 
 class State(Message):
-    """A service's state under one key, as its changelog holds it."""
+    """A service's state under one key, as its changelog holds it. Immutable: a handler sets the next one.
+
+    A new field needs a default, so that a release can be rolled back.
+    """
 
     model_config = ConfigDict(ignored_types=(singledispatchmethod,))  # an aggregate's `apply` may be one
 

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 Headers = list[tuple[str, Any]]
+"""Names and values of a record's headers; a value is bytes, text or None."""
 RecordPlace = tuple[str, int, int]
 """Topic, partition and offset that a record was consumed from."""
 
@@ -49,18 +50,23 @@ class StoredRecord:
     """The value that the record had before an operator edited it."""
 
     def topic(self) -> str:
+        """Return the topic."""
         return self.at_topic
 
     def partition(self) -> int:
+        """Return the partition."""
         return self.at_partition
 
     def offset(self) -> int:
+        """Return the offset."""
         return self.at_offset
 
     def key(self) -> bytes | None:
+        """Return the key."""
         return self.raw_key
 
     def value(self) -> bytes | None:
+        """Return the value; None is a tombstone."""
         return self.raw_value
 
     def headers(self) -> Headers:

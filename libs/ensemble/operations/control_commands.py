@@ -14,7 +14,7 @@ from ensemble.operations.session import Session
 from ensemble.system_messages import EVENTS, Operation, OperationDone
 
 if TYPE_CHECKING:
-    from ensemble.messages import Event
+    from ensemble.messages.message import Event
     from ensemble.state import Output
 
 Ask = tuple[str, int, str]

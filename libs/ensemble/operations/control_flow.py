@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.topology import flow_of
 
 ORCHESTRATED: Final = "orchestrated"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.operations.errors import Invalid
 from ensemble.topology import Grant, operator_permissions, registry_permissions, service_permissions
 

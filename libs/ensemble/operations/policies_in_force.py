@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.operations.errors import NotFound
 from ensemble.policies import (
     LoadedPolicies,
@@ -17,7 +17,7 @@ from ensemble.policies import (
     read_policies,
     read_policy_file,
 )
-from ensemble.service import Service
+from ensemble.service.service import Service
 from ensemble.settings import RuntimeSettings, load
 
 

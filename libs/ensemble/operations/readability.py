@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from ensemble import EnsembleError, system_messages
-from ensemble.errors import ConfigurationError, UndecodableRecord
+from ensemble import system_messages
+from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
 from ensemble.messages import (
     PREFIX_LENGTH,
     Message,
@@ -76,7 +77,7 @@ def encode_edited(session: Session, letter: DeadLetterEntry, fields: dict[str, A
         raise Invalid(f"{kind.__name__} is not valid: {invalid_fields(error)}", field="edit") from None
 
 
-def _types_on(session: Session, topic: str) -> tuple[type[Message], ...]:
+def _types_on(session: Session, topic: str) -> Sequence[type[Message]]:
     """Return the message types of a topic; a failed timer was on its changelog."""
     if topic.endswith(".timers-changelog"):
         return (system_messages.Timer,)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ensemble import EnsembleError
 from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
+from ensemble.errors import EnsembleError
 from ensemble.operations.dead_letter import DeadLetterEntry
 from ensemble.operations.outgoing import now
 from ensemble.operations.readability import why_unreadable

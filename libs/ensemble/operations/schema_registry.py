@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.errors import Problem
 from ensemble.settings import RegistrySettings, load
 from ensemble.topology import Subject, registry_subjects

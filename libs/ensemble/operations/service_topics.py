@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.operations.errors import NotFound
 from ensemble.operations.session import Session
 
 if TYPE_CHECKING:
-    from ensemble import Service
+    from ensemble.service.service import Service
 
 DEAD_LETTER: Final = ".dead-letter"
 CONTROL: Final = ".control"

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ensemble import system_messages
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.operations.entries import Entry, decode_entry
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import BaseSettings
 
-from ensemble.application import Application, ConductorFactory
+from ensemble.application import ConductorFactory
+from ensemble.application.declaration import Application
 from ensemble.policies import find_policy_file
 from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 

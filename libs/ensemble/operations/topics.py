@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ensemble.application import Application
-from ensemble.service import NOTES, Topic
+from ensemble.application.declaration import Application
+from ensemble.service import NOTES
+from ensemble.service.catalogue import Topic
 
 if TYPE_CHECKING:
     from ensemble.kafka.admin import topics

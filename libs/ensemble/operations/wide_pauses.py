@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ensemble.application import Application
+from ensemble.application.declaration import Application
 from ensemble.clock import rfc3339
 from ensemble.errors import ConfigurationError
-from ensemble.messages import Command
+from ensemble.messages.message import Command
 from ensemble.operations import service_topics
 from ensemble.operations.control_commands import AnswerListener, Ask, record_of
 from ensemble.operations.errors import NotFound
 from ensemble.operations.operator import Operator
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.session import Session
-from ensemble.saga import Saga
-from ensemble.service import Pauses
+from ensemble.saga.table import Saga
+from ensemble.service.ports import Pauses
 from ensemble.system_messages import OperationDone, Pause, PauseWork, ResumeWork, Scope
 
 if TYPE_CHECKING:
-    from ensemble import Service
+    from ensemble.service.service import Service
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from ensemble.policies.loading import LoadedPolicies, load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
-from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.policies.saga_loading import LoadedSagaPolicies, load_saga_policies, read_saga_policies
 from ensemble.policies.service import ServicePolicies
 from ensemble.policies.sources import PolicyValue
@@ -15,9 +14,7 @@ __all__ = [
     "PolicyFile",
     "PolicyValue",
     "RetryPolicy",
-    "SagaPolicies",
     "ServicePolicies",
-    "StepPolicy",
     "find_policy_file",
     "load_policies",
     "load_saga_policies",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, TypeVar
 
 from ensemble.errors import did_you_mean
-from ensemble.messages import Command, Message
+from ensemble.messages.message import Command, Message
 from ensemble.policies.checking import check_names, check_table, check_tables, check_values
 from ensemble.policies.retry import NEVER_AGAIN, OnExhaustion, RetryPolicy
 from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies

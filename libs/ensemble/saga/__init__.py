@@ -5,19 +5,14 @@ from ensemble.saga.conductor import SagaConductor, conductor
 from ensemble.saga.engine import Decision, advance
 from ensemble.saga.observations import Deadline, names_to_undo
 from ensemble.saga.state import SagaProgress
-from ensemble.saga.table import IRREVERSIBLE, NO_EFFECT, Operations, Saga, Step, Undo
+from ensemble.saga.table import Operations
 
 __all__ = [
-    "IRREVERSIBLE",
-    "NO_EFFECT",
     "Deadline",
     "Decision",
     "Operations",
-    "Saga",
     "SagaConductor",
     "SagaProgress",
-    "Step",
-    "Undo",
     "advance",
     "check_saga",
     "commands_heard_of",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages import Command
+from ensemble.messages.message import Command
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga.table import IRREVERSIBLE, Saga, Undo
 from ensemble.service.roles import RoleDescription, describe_role

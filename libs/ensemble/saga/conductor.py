@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, make_dataclass
 from typing import Any, Generic, TypeVar, Union, cast
 
-from ensemble.messages import Command, Event, Message
+from ensemble.messages.message import Command, Event, Message
 from ensemble.policies.saga import SagaPolicies
 from ensemble.saga.check import DEADLINE, RETENTION, check_saga
 from ensemble.saga.engine import Decision, advance

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from ensemble.messages import Command, Message
+from ensemble.messages.message import Command, Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga.observations import Deadline, Trigger, add_steps, steps_to_undo
 from ensemble.saga.pausing import BY_POLICY, pause, restart_attempt_count, resume, stop_waiting_if_answered

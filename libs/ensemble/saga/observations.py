@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
-from ensemble.messages import Command, Message
+from ensemble.messages.message import Command, Message
 from ensemble.saga.state import Names, SagaProgress
 from ensemble.saga.table import COMPENSATING, COMPENSATION_FAILED, Saga, Step, Undo
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from ensemble.messages import Int64, Millis, State
+from ensemble.messages import Int64, Millis
+from ensemble.messages.message import State
 from ensemble.saga.table import PLACEHOLDER
 
 Names = tuple[str, ...]
@@ -62,6 +63,7 @@ class SagaProgress(State):
 
     @property
     def is_paused(self) -> bool:
+        """Whether the saga is held back: what comes is noted, and no command leaves."""
         return self.paused_since is not None
 
 

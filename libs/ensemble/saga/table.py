@@ -5,13 +5,13 @@ Steps are known by name, never by number: inserting one moves no running saga.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages import Command, Event
+from ensemble.messages.message import Command, Event
 
 S = TypeVar("S")
 C = TypeVar("C", bound=Command)
@@ -49,7 +49,10 @@ NO_EFFECT: Final = NoEffect.NO_EFFECT
 
 @dataclass(frozen=True)
 class Undo(Generic[S, C]):
-    """How a step is undone: the command to its participant, sent again `until` this event confirms it."""
+    """How a step is undone: the command to its participant, sent again `until` this event confirms it.
+
+    A participant has to accept it before, or without, what it undoes.
+    """
 
     command: Callable[[S], C]
     _: KW_ONLY
@@ -89,10 +92,13 @@ class Step(Generic[S, C]):
     """Sent at the step's deadline instead of `send`."""
     fails_on: type[Event] | None = None
     """The participant's refusal: nothing of the step happened, so it is the one that is not undone."""
-    may_start_on: tuple[type[Event], ...] = ()
+    may_start_on: Collection[type[Event]] = ()
     """Events that may start the step before it is reached; from then on its undo is due."""
     acknowledged: str = ""
     """Why an irreversible step may stand before others, whose failure then leaves it owed."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "may_start_on", tuple(self.may_start_on))
 
     @property
     def again(self) -> Callable[[S], C] | None:
@@ -102,7 +108,11 @@ class Step(Generic[S, C]):
 
 @dataclass(frozen=True)
 class Saga(Generic[S, C]):
-    """The table of a saga: its steps in order, each with the events that answer it and its undo."""
+    """The table of a saga: its steps in order, each with the events that answer it and its undo.
+
+    A builder makes one command from the state, and is pure. Raises ConfigurationError for a table that contradicts
+    itself; `ensemble.saga.check_saga` compares it with its conductor and its policies.
+    """
 
     name: str
     _: KW_ONLY
@@ -111,7 +121,7 @@ class Saga(Generic[S, C]):
     oldest_supported_version: int = 1
     """The oldest version whose states this table can go on with."""
     starts_on: type[Event]
-    steps: tuple[Step[S, C], ...]
+    steps: Sequence[Step[S, C]]
     cancelled_by: type[Command] | None = None
     exhausted_on: type[Event] | None = None
     """The event of a participant that could not process a command: fields `command` (type name), `command_attempt`.
@@ -121,10 +131,14 @@ class Saga(Generic[S, C]):
     operated_by: Operations | None = None
     """Without it no operator could resume the saga, so it never pauses; the owners of its commands park what is paused.
     """
-    completes_with: tuple[Callable[[S], C], ...] = ()
-    cancels_with: tuple[Callable[[S], C], ...] = ()
+    completes_with: Sequence[Callable[[S], C]] = ()
+    """Builders of the commands that are sent when all steps are done."""
+    cancels_with: Sequence[Callable[[S], C]] = ()
+    """Builders of the commands that are sent when all that may have happened is undone."""
 
     def __post_init__(self) -> None:
+        for name in ("steps", "completes_with", "cancels_with"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         for fault in self._faults():
             raise ConfigurationError(f"saga {self.name}: {fault}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatchmethod
 from typing import Any
 
@@ -12,9 +12,6 @@ from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Event, State
 from ensemble.service.roles import union_members
 from ensemble.service.stores import SEQUENCE, EventSourcedSpec
-
-_PARAMETERS = 2
-"""What `apply` takes: the aggregate and the event."""
 
 
 def check_aggregate(spec: EventSourcedSpec) -> None:
@@ -27,13 +24,14 @@ def check_aggregate(spec: EventSourcedSpec) -> None:
 def _problems_of_entries(spec: EventSourcedSpec) -> Iterator[str]:
     if not callable(getattr(spec.subject, "evolve", None)):
         yield "it has no method evolve(fact), which returns the entries that a fact changes"
-    for name, state in spec.entries.items():
-        if not (isinstance(state, type) and issubclass(state, State)):
+    entries: Mapping[str, type] = spec.entries  # whatever the author has written
+    for name, state in entries.items():
+        if not issubclass(state, State):
             yield f"entry {name!r} is no State; only a State can be part of a snapshot"
 
 
 def _problems_of_state(spec: EventSourcedSpec) -> Iterator[str]:
-    aggregate = spec.subject
+    aggregate: type = spec.subject
     if not issubclass(aggregate, State):
         yield "it is no State, so no snapshot can hold it; derive it from State, or declare entries=..."
         return
@@ -53,9 +51,8 @@ def _problems_of_apply(aggregate: type[State], spec: EventSourcedSpec) -> Iterat
     taken: list[type] = []
     for method in methods:
         hints = _hints(aggregate, method)
-        parameters = list(inspect.signature(method).parameters.values())
-        events = union_members(hints.get(parameters[-1].name)) if len(parameters) == _PARAMETERS else ()
-        if not events or not all(isinstance(event, type) and issubclass(event, Event) for event in events):
+        events = _events_of(method, hints)
+        if not events:
             yield f"apply has to be apply(self, event: A | B), where A and B are events of {spec.ledger.name}"
             return
         if hints.get("return", aggregate) not in {aggregate, typing.Self}:
@@ -81,6 +78,13 @@ def _apply_methods(aggregate: type[State]) -> list[Any]:
     if isinstance(method, singledispatchmethod):
         return [one for kind, one in method.dispatcher.registry.items() if kind is not object]
     return [method] if inspect.isfunction(method) else []
+
+
+def _events_of(method: Any, hints: Mapping[str, Any]) -> Sequence[type[Event]]:
+    """Return the events that one method takes, or nothing for another signature."""
+    _, *parameters = inspect.signature(method).parameters
+    events: Sequence[Any] = union_members(hints.get(parameters[0])) if len(parameters) == 1 else ()
+    return events if all(inspect.isclass(event) and issubclass(event, Event) for event in events) else ()
 
 
 def _hints(aggregate: type[State], method: Any) -> dict[str, Any]:

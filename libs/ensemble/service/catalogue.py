@@ -6,7 +6,8 @@ lists, and the topology rules (`ensemble.topology.rules`) compare it with what t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +37,9 @@ superseded states would stay, and each restore and each reader would read them.
 class Topic:
     """One topic. `key` is the field of each message that is its record key; `owner` the service that owns the topic.
 
+    `messages` are the types that it carries; `retention` counts for `cleanup="delete"`, None keeps records for ever;
+    `max_bytes` is the size of its largest record.
+
     `owner=OUTSIDE` says all there is to say about a topic of another system: nobody here has to send its events, handle
     its commands or drop duplicates by a setting of its own.
     """
@@ -43,7 +47,7 @@ class Topic:
     name: str
     owner: str
     key: str
-    messages: tuple[type[Message], ...] = ()
+    messages: Sequence[type[Message]] = ()
     partitions: int = 4
     cleanup: Cleanup = "delete"
     retention: timedelta | None = timedelta(days=7)
@@ -52,7 +56,8 @@ class Topic:
     max_bytes: int = 1_048_576
 
     def __post_init__(self) -> None:
-        """Expect duplicates of what another system writes."""
+        """Keep the messages as a tuple, for topics are compared; expect duplicates of what another system writes."""
+        object.__setattr__(self, "messages", tuple(self.messages))
         if self.owner == OUTSIDE and any(issubclass(message, Event) for message in self.messages):
             object.__setattr__(self, "external", True)
 
@@ -84,8 +89,8 @@ class Topic:
 class Catalogue:
     """All topics that messages travel on, and what the outside world does with them."""
 
-    topics: tuple[Topic, ...]
-    sent_from_outside: frozenset[type[Message]] = frozenset()
+    topics: Sequence[Topic]
+    sent_from_outside: AbstractSet[type[Message]] = frozenset()
     """Messages that people and other systems write (CLI, HTTP, another team's service)."""
     read_outside: Mapping[type[Message], str] = field(default_factory=dict)
     """Messages that no service here reads, each with the reason why it exists."""
@@ -98,10 +103,11 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         """Count the events on topics of other systems as sent from outside, and the commands there as read outside."""
+        object.__setattr__(self, "topics", tuple(self.topics))
         messages = {message for topic in self.topics if topic.owner == OUTSIDE for message in topic.messages}
         events = {message for message in messages if issubclass(message, Event)}
         read = dict.fromkeys(messages - events, "carried out by another system")
-        object.__setattr__(self, "sent_from_outside", self.sent_from_outside | events)
+        object.__setattr__(self, "sent_from_outside", frozenset(self.sent_from_outside) | events)
         object.__setattr__(self, "read_outside", {**read, **self.read_outside})
 
     @cached_property

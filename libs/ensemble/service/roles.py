@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar
 
@@ -68,14 +68,17 @@ def _mark(verb: Verb, subject: type[Message] | str, overtakes: tuple[type[Messag
 
 
 def handles(
-    command: type[C], *, overtakes: tuple[type[Message], ...] = ()
+    command: type[C], *, overtakes: Collection[type[Message]] = ()
 ) -> Callable[[Callable[[Any, C], R]], Callable[[Any, C], R]]:
-    """Mark the method that owns `command`. A second owner anywhere is refused.
+    """Mark the method that owns `command`; `async def` where it does real I/O. A second owner anywhere is refused.
+
+    It is called once for each command, those of one key in order; what it raises decides what follows: RetryableError
+    and unknown errors are tried again by the retry policy, TerminalError and RejectedInput are not.
 
     An undo `overtakes` the messages that it makes moot, events included: when only those are parked under its key, they
     are removed and the undo is handled at once. The state that the undo leaves must answer them should they still come.
     """
-    return _mark("handles", command, overtakes)
+    return _mark("handles", command, tuple(overtakes))
 
 
 @typing.overload
@@ -112,19 +115,28 @@ def reacts_to(*events: type[Event]) -> Callable[[Callable[[Any, Any], Any]], Cal
 
 
 def when_due(timer: str) -> Callable[[Callable[[Any, ports.TimerDue], None]], Callable[[Any, ports.TimerDue], None]]:
-    """Mark the method, a plain `def`, that is called when the timer of that name falls due."""
+    """Mark the method, a plain `def`, that is called with a `TimerDue` when a timer of that name falls due.
+
+    A role that is declared with an async one raises ConfigurationError.
+    """
     return _mark("when_due", timer)
 
 
 def conducts(saga: object) -> Callable[[Role], Role]:
-    """Mark a role that decides for others by a saga's table. Raises ConfigurationError for a text."""
+    """Mark a role that decides for others by a saga's table: its edges are orchestrated.
+
+    Raises ConfigurationError for a text.
+    """
     if isinstance(saga, str):
         raise ConfigurationError(f"@conducts takes a Saga; for rules of the role's own use @decides({saga!r})")
     return _mark_role(_CONDUCTS, saga)
 
 
 def decides(what: str) -> Callable[[Role], Role]:
-    """Mark a role that decides for others by rules of its own, which `what` tells: "charges only what is due"."""
+    """Mark a role that decides for others by rules of its own: its edges are orchestrated.
+
+    `what` tells the rules in a few words, for the picture: "charges only what is due".
+    """
     return _mark_role(_DECIDES, what)
 
 

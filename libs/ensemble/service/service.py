@@ -40,7 +40,10 @@ class Service:
         on_start: Hook | None = None,
         on_stop: Hook | None = None,
     ) -> None:
-        """Check the declarations; health and metrics listen on `http_port` unless ENSEMBLE_HTTP_PORT is set (0: none).
+        """Check the declarations: `name`, up to 41 lower case letters, digits, - and _, is the consumer group as well.
+
+        Roles are classes, or `role(...)` where they need adapters; stores come from `state_store`, `event_sourced` and
+        `event_log`. Health and metrics listen on `http_port` unless ENSEMBLE_HTTP_PORT is set (0: none).
 
         A process awaits `on_start` when all adapters are open and no record is read yet, and `on_stop` when the last
         batch is committed and the adapters are still open. Drivers in memory call neither.
@@ -70,10 +73,12 @@ class Service:
 
     @cached_property
     def descriptions(self) -> tuple[RoleDescription, ...]:
+        """What each role declares, in the order of the roles."""
         return tuple(describe_role(spec.role) for spec in self.roles)
 
     @cached_property
     def handlers(self) -> tuple[Handler, ...]:
+        """The marked methods of all roles."""
         return tuple(handler for description in self.descriptions for handler in description.handlers)
 
     @cached_property
@@ -97,10 +102,12 @@ class Service:
 
     @property
     def emits(self) -> frozenset[type[Event]]:
+        """The events that the roles may emit, as their buses declare."""
         return frozenset().union(*(d.emits for d in self.descriptions))
 
     @property
     def sends(self) -> frozenset[type[Command]]:
+        """The commands that the roles may send, as their buses declare."""
         return frozenset().union(*(d.sends for d in self.descriptions))
 
     @property

@@ -81,9 +81,9 @@ StoreSpec = StateStoreSpec | EventSourcedSpec | EventLogSpec
 
 
 def state_store(state: type[State], changelog: Topic | None = None) -> StateStoreSpec:
-    """Declare keyed state behind `StateStore[state]`.
+    """Declare keyed state behind `StateStore[state]`: one state of at most 1 MB under each key.
 
-    The changelog is `<service>.<state>-changelog` unless a topic is given.
+    The changelog is `<service>.<state>-changelog` unless a compacted topic with the partitions of the inputs is given.
     """
     return StateStoreSpec(state, changelog)
 
@@ -112,7 +112,10 @@ def event_sourced(
 
 
 def event_log(ledger: Topic) -> EventLogSpec:
-    """Declare a key's whole history behind `EventLog`, in memory."""
+    """Declare each key's whole history behind `EventLog`, in memory, read anew from `ledger` at each assignment.
+
+    A service has one event log at most, for the port `EventLog` names no ledger.
+    """
     return EventLogSpec(ledger)
 
 

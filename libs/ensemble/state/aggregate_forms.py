@@ -6,7 +6,7 @@ An entry's key is `<key>/<entry name>/<sub key>`. One state is the one entry of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ensemble.errors import TerminalError, UnreadableState
 from ensemble.messages.message import Event, State
@@ -51,7 +51,7 @@ class OneState:
     numbers_facts = True
 
     def __init__(self, aggregate: type) -> None:
-        self._aggregate, self._empty = aggregate, aggregate()
+        self._aggregate, self._empty = aggregate, cast("State", aggregate())
 
     def read(self, key: bytes, sequence: int, entries: Entries) -> Any:  # noqa: ARG002  the number is the runtime's
         state = entries.get(key + ONE_STATE)
@@ -65,7 +65,7 @@ class OneState:
                 f"{name}.apply({type(fact).__name__}) returned {type(state).__name__}; it has to return the {name} "
                 "after the event"
             )
-        return {key + ONE_STATE: state}
+        return {key + ONE_STATE: cast("State", state)}
 
     def require_own(self, key: bytes, entries: Mapping[bytes, Any]) -> None:
         if key + ONE_STATE not in entries:

@@ -230,8 +230,9 @@ class StagedEventSourced:
             route = fact_route(self._routes, fact)
             key = self._layer.scoped(route.key_of(fact))
             numbered, number, headers = self._store.number(key, fact, entries)
-            self._writes.update(self._store.apply_fact(key, numbered, number, entries))
-            self._layer.stage(route, numbered, headers)
+            writes = self._store.apply_fact(key, numbered, number, entries)
+            self._layer.stage(route, numbered, headers)  # it may refuse the fact, which then changes nothing
+            self._writes.update(writes)
             self._fact_count += 1
 
     def seal(self) -> None:

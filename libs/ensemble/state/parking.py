@@ -255,17 +255,20 @@ class ParkingStore(KeyedStore[Any]):
     # -- the batch's end ------------------------------------------------------------------------------------------
 
     def commit(self) -> None:
+        """Make the batch the committed state, and index what it has changed."""
         self._done_by_time.extend(
             (state.at, key) for key, (state, _) in self.batch.items() if isinstance(state, _DONE_TYPES)
         )
         super().commit()
 
     def abort(self) -> None:
+        """Discard the batch."""
         super().abort()
         self._fingerprints.clear()
         self._index_all()
 
     def finish_restore(self) -> None:
+        """Index the committed state."""
         self._index_all()
 
     def _index_all(self) -> None:

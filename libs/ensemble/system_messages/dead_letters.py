@@ -32,6 +32,7 @@ Header = tuple[str, bytes | None]
 EXCEPTION: Final = "__streams.errors.exception"
 """The first header that a dead letter adds. Kafka Streams (KIP-1034) has the same six, so its tools read ours."""
 MESSAGE: Final = "__streams.errors.message"
+"""The header with what the error said."""
 STACKTRACE: Final = "__streams.errors.stacktrace"
 TOPIC: Final = "__streams.errors.topic"
 PARTITION: Final = "__streams.errors.partition"
@@ -43,6 +44,7 @@ ATTEMPTS: Final = "ensemble.attempts"
 POLICY: Final = "ensemble.policy"
 DISPOSITION: Final = "ensemble.disposition"
 PARKING_KEY: Final = "ensemble.parking-key"
+"""The header with the key that the record is, or was, parked under."""
 FAILED_AT: Final = "ensemble.failed-at"
 REDRIVEN_FROM: Final = "ensemble.redriven-from"
 """The header that a redrive adds: the dead letter that it came from, as topic/partition/offset."""
@@ -166,31 +168,38 @@ class DeadLetter:
 
     @property
     def exception(self) -> str:
+        """The class of the error."""
         return self.text(EXCEPTION)
 
     @property
     def message(self) -> str:
+        """What the error said."""
         return self.text(MESSAGE)
 
     @property
     def handler(self) -> str:
+        """The handlers that failed, as `Role.method`."""
         return self.text(HANDLER)
 
     @property
     def stage(self) -> str:
+        """Where it failed: `decode`, `handle` or `timer`."""
         return self.text(STAGE)
 
     @property
     def attempts(self) -> int | None:
+        """The number of attempts at the record; None if the dead letter does not say."""
         number = _number(self.text(ATTEMPTS), -1, MAX_INT32)
         return number if number >= 0 else None
 
     @property
     def policy(self) -> str:
+        """Where the values of the retry policy came from."""
         return self.text(POLICY)
 
     @property
     def disposition(self) -> str:
+        """What the policy has done with the record."""
         return self.text(DISPOSITION)
 
     @property

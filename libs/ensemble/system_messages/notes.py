@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ensemble import messages
 from ensemble.messages.fields import Millis
+from ensemble.messages.message import State
 from ensemble.system_messages.state import SCHEMAS
 
 
-class GroupNote(messages.State, schemas=SCHEMAS):
+class GroupNote(State, schemas=SCHEMAS):
     """A note on a group of dead letters. Its key is the group's name; a tombstone removes it."""
 
     operation_id: str

@@ -9,17 +9,18 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
+from ensemble.messages.message import Command, Event
 from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.system_messages.state import SCHEMAS, RecordHeader
 
 MAX_NAME: Final = 300
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Scope = Literal["service", "step", "command"]
+"""What a pause is wide enough for: a whole service, a step of a saga, or a command type."""
 
 
-class Operation(messages.Command):
+class Operation(Command):
     """The fields that all operators' commands share."""
 
     operation_id: Name
@@ -53,6 +54,7 @@ class RecordOperation(Operation):
 
     @property
     def place(self) -> tuple[str, int, int]:
+        """Where the dead letter lies."""
         return self.topic, self.partition, self.offset
 
 
@@ -81,7 +83,7 @@ class SetOffset(Operation, schemas=SCHEMAS):
     offset: Int64
 
 
-class OperationDone(messages.Event, schemas=SCHEMAS):
+class OperationDone(Event, schemas=SCHEMAS):
     """One partition has carried a command out, or refused it for a reason."""
 
     operation_id: str
@@ -93,7 +95,7 @@ class OperationDone(messages.Event, schemas=SCHEMAS):
     at: Millis
 
 
-class IncidentOpened(messages.Event, schemas=SCHEMAS):
+class IncidentOpened(Event, schemas=SCHEMAS):
     """A handler failed so often for one cause that its service stops trying it, except for a probe now and then."""
 
     incident_id: str
@@ -104,7 +106,7 @@ class IncidentOpened(messages.Event, schemas=SCHEMAS):
     at: Millis
 
 
-class IncidentClosed(messages.Event, schemas=SCHEMAS):
+class IncidentClosed(Event, schemas=SCHEMAS):
     """The handler works again."""
 
     incident_id: str
@@ -120,4 +122,6 @@ IN_FLIGHT: Final = "it is in flight; wait until its handler comes back, or disca
 OPERATORS_IDS: Final = "ensemble-cli-"
 """What the transactional ids of operators begin with."""
 COMMANDS: Final = (PauseWork, ResumeWork, RedriveRecord, DiscardRecord, SetOffset)
+"""What operators may command a service, on its `<service>.control`."""
 EVENTS: Final = (OperationDone, IncidentOpened, IncidentClosed)
+"""What a service tells operators, on its `<service>.operations`."""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from ensemble import messages
 from ensemble.messages.fields import Int32, Int64, Millis
-from ensemble.messages.message import NestedRecord
+from ensemble.messages.message import NestedRecord, State
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord
 from ensemble.messages.schema_set import SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+"""The schemas of what the runtime itself writes."""
 
 
-class Timer(messages.State, schemas=SCHEMAS):
+class Timer(State, schemas=SCHEMAS):
     """A durable timer. Its key is `<key>/<name>`; it is gone (a tombstone) once fired or cancelled."""
 
     due_at: Millis
@@ -24,13 +24,13 @@ class Timer(messages.State, schemas=SCHEMAS):
     trace: str = ""
 
 
-class SeenMessage(messages.State, schemas=SCHEMAS):
+class SeenMessage(State, schemas=SCHEMAS):
     """A message that was handled. Its key says which: the window makes it."""
 
     at: Millis
 
 
-class LedgerPosition(messages.State, schemas=SCHEMAS):
+class LedgerPosition(State, schemas=SCHEMAS):
     """A snapshot of a key holds all its facts up to `sequence`; later ones lie at or behind `offset` of the ledger."""
 
     sequence: Int64
@@ -58,7 +58,7 @@ class AttemptFailure:
     at: Millis
 
 
-class ParkedKey(messages.State, schemas=SCHEMAS):
+class ParkedKey(State, schemas=SCHEMAS):
     """Why a parking key is parked, and until when. Its key is `key/<parking key>`."""
 
     status: ParkedStatus
@@ -123,7 +123,7 @@ class ParkedKey(messages.State, schemas=SCHEMAS):
         return self.model_copy(update=fresh)
 
 
-class ParkedRecord(messages.State, schemas=SCHEMAS):
+class ParkedRecord(State, schemas=SCHEMAS):
     """A record that waits, with its original bytes. Its key is `record/<parking key>/<number>`."""
 
     topic: str
@@ -148,7 +148,7 @@ class ParkedRecord(messages.State, schemas=SCHEMAS):
         return StoredRecord(*self.place, self.key, self.value, headers, self.original)
 
 
-class Pause(messages.State, schemas=SCHEMAS):
+class Pause(State, schemas=SCHEMAS):
     """A pause by an operator. Its key is `pause/<scope>/<name>`."""
 
     operation_id: str
@@ -157,7 +157,7 @@ class Pause(messages.State, schemas=SCHEMAS):
     at: Millis
 
 
-class Resolution(messages.State, schemas=SCHEMAS):
+class Resolution(State, schemas=SCHEMAS):
     """What became of a dead letter.
 
     Its key is `mark/<topic>/<partition>/<offset>/<generation>/<parking key>`.
@@ -170,5 +170,5 @@ class Resolution(messages.State, schemas=SCHEMAS):
     at: Millis
 
 
-PARKING_TYPES: Final[tuple[type[messages.State], ...]] = (ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage)
+PARKING_TYPES: Final[tuple[type[State], ...]] = (ParkedKey, ParkedRecord, Pause, Resolution, SeenMessage)
 """The states of one `<service>.parked-changelog`."""

@@ -24,7 +24,6 @@ from typing import Any, Final, Self, TypeVar
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from ensemble import Clock, Message, Service
 from ensemble.clock import ManualClock, SystemClock, until
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.admin import topics
@@ -34,8 +33,11 @@ from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
 from ensemble.messages.codec import decoders_for, encoder_for
+from ensemble.messages.message import Message
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.service.ports import Clock
+from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.system_messages.operations import Operation, OperationDone
 from ensemble.testing.clusters import Broker

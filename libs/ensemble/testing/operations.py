@@ -9,7 +9,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message
 from ensemble.messages.records import ConsumedRecord
-from ensemble.saga import Saga
+from ensemble.saga.table import Saga
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output

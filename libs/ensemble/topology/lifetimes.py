@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga import Saga
+from ensemble.saga.table import Saga
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import written_topics

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from ensemble.saga import Saga
+from ensemble.saga.table import Saga
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import NOTES, read_topics, written_topics

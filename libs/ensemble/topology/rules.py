@@ -12,7 +12,8 @@ from typing import Any
 from ensemble.errors import ConfigurationError, Problem
 from ensemble.messages.message import Command, Event, Message, State
 from ensemble.policies.saga import SagaPolicies
-from ensemble.saga import Saga, check_saga, commands_heard_of
+from ensemble.saga import check_saga, commands_heard_of
+from ensemble.saga.table import Saga
 from ensemble.service.catalogue import OUTSIDE, Catalogue, Topic
 from ensemble.service.roles import RoleDescription, RoleSpec
 from ensemble.service.service import Service
@@ -45,7 +46,7 @@ class Declarations:
     @property
     def outside(self) -> frozenset[type[Message]]:
         """The messages that something outside of the flow sends or reads."""
-        return self.catalogue.sent_from_outside | self.catalogue.read_outside.keys()
+        return frozenset(self.catalogue.sent_from_outside | self.catalogue.read_outside.keys())
 
     def messages(self, kind: type[Message]) -> list[type[Message]]:
         """Return the catalogue's messages of one kind."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.errors import RetryableError
+from ensemble import RetryableError
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import CallLimits, OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
+from ensemble import RetryableError, TerminalError
 from ensemble.clock import ManualClock
 from ensemble.engine.async_calls import first_finished
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.rehearsal import Rehearsal
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import RetryableError, TerminalError
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
 from ensemble.messages import Message

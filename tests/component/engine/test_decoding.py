@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from ensemble import RetryableError, Service
 from ensemble.engine.compiled import CompiledService
 from ensemble.engine.routes import Input, Route
-from ensemble.errors import RetryableError
 from ensemble.messages import Message
 from ensemble.policies.retry import RetryPolicy
-from ensemble.service import Service
 from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.service import inventory_service
 from tests.support.order_messages import fulfil_order

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from ensemble import SchemaSet
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
 from ensemble.engine.task import PartitionTask
 from ensemble.errors import UndecodableRecord
-from ensemble.messages import SchemaSet, encoder_for
+from ensemble.messages import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaVersion
 from ensemble.system_messages.dead_letters import EXCEPTION, MESSAGE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.errors import RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble import RejectedInput, RetryableError, TerminalError
+from ensemble.errors import Stopped
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ensemble.errors import MisconfiguredAdapter, RetryableError, TerminalError, UnknownSaga
+from ensemble import MisconfiguredAdapter, RetryableError, TerminalError
+from ensemble.errors import UnknownSaga
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import OutagePolicy
 from ensemble.system_messages.operations import IncidentClosed, IncidentOpened

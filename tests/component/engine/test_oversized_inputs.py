@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from ensemble.errors import RetryableError, TerminalError
+from ensemble import RetryableError, TerminalError
 from ensemble.messages import Message
 from ensemble.messages.records import MAX_INPUT_BYTES, MAX_KEY_BYTES, StoredRecord, size_of
 from ensemble.partitioning import partition_of

@@ -20,8 +20,7 @@ from contracts import (
     ShipmentCancelled,
 )
 from contracts.catalogue import CATALOGUE
-from ensemble import Service, reacts_to, state_store
-from ensemble.messages import Event
+from ensemble import Event, Service, reacts_to, state_store
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.system_messages.dead_letters import DeadLetter, OperatorRequest, redrive
 from ensemble.system_messages.operations import OperationDone

@@ -9,10 +9,10 @@ import pytest
 
 from contracts import CommandFailed, DispatchStock, FulfilOrder, ReceiveStock, ReservationConfirmed
 from contracts.catalogue import CATALOGUE
-from ensemble import Service, handles
+from ensemble import RejectedInput, RetryableError, Service, TerminalError, handles
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
-from ensemble.errors import ConfigurationError, RejectedInput, RetryableError, Stopped, TerminalError
+from ensemble.errors import ConfigurationError, Stopped
 from ensemble.messages.records import StoredRecord
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import ParkingLimits

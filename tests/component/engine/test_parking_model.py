@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ensemble.errors import RejectedInput, RetryableError, TerminalError
+from ensemble import RejectedInput, RetryableError, TerminalError
 from ensemble.messages import Message
 from ensemble.policies.service import OutagePolicy
 from ensemble.testing.driver import ServiceTestDriver

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import FulfilOrder, OrderState
-from ensemble.errors import RetryableError, TerminalError
+from ensemble import RetryableError, TerminalError
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.system_messages.state import Timer

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from ensemble import Service, state_store
+from ensemble import NO_EFFECT, Service, state_store
 from ensemble.errors import ConfigurationError
 from ensemble.policies.saga import SagaPolicies
-from ensemble.saga import NO_EFFECT, conductor
+from ensemble.saga import conductor
 from ensemble.testing.driver import ServiceTestDriver
 from examples import cafe
 

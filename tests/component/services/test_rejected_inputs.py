@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from contracts import DispatchStock, PlaceOrder
-from ensemble import Message, Service
+from ensemble import Service
+from ensemble.messages import Message
 from ensemble.testing.driver import ServiceTestDriver
 from services.inventory.service import inventory_service
 from services.orchestrator.service import orchestrator

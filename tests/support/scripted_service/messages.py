@@ -4,71 +4,71 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ensemble import messages
+import ensemble
 from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 
 
-class Script(messages.Command, schemas=SCHEMAS):
+class Script(ensemble.Command, schemas=SCHEMAS):
     account_id: str
     steps: tuple[str, ...]
 
 
-class SlowScript(messages.Command, schemas=SCHEMAS):
+class SlowScript(ensemble.Command, schemas=SCHEMAS):
     account_id: str
     steps: tuple[str, ...]
 
 
-class Forwarded(messages.Command, schemas=SCHEMAS):
+class Forwarded(ensemble.Command, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Announced(messages.Event, schemas=SCHEMAS):
+class Announced(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Told(messages.Event, schemas=SCHEMAS):
+class Told(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Refused(messages.Event, schemas=SCHEMAS):
+class Refused(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     command_id: str
     reason: str
 
 
-class Booked(messages.Event, schemas=SCHEMAS):
+class Booked(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     sequence: Int64
     label: str
     amount: Int64
 
 
-class Stamped(messages.Event, schemas=SCHEMAS):
+class Stamped(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     amount: Int64
 
 
-class Jotted(messages.Event, schemas=SCHEMAS):
+class Jotted(ensemble.Event, schemas=SCHEMAS):
     account_id: str
     text: str
 
 
-class Account(messages.State, schemas=SCHEMAS):
+class Account(ensemble.State, schemas=SCHEMAS):
     value: Int64
     text: str
 
 
-class Line(messages.State, schemas=SCHEMAS):
+class Line(ensemble.State, schemas=SCHEMAS):
     amount: Int64
 
 
-class Tally(messages.State, schemas=SCHEMAS):
+class Tally(ensemble.State, schemas=SCHEMAS):
     """An event-sourced aggregate that is a state: how much was stamped."""
 
     total: Int64 = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ensemble import EventBus, Service, StateStore, messages, reacts_to, state_store
+import ensemble
+from ensemble import EventBus, Service, StateStore, reacts_to, state_store
 from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 from tests.support.two_releases.topics import catalogue_of
@@ -13,18 +14,18 @@ from tests.support.two_releases.topics import catalogue_of
 SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v2")
 
 
-class Sold(messages.Event, schemas=SCHEMAS):
+class Sold(ensemble.Event, schemas=SCHEMAS):
     till: str
     item: str
     colour: str = ""
 
 
-class Counted(messages.Event, schemas=SCHEMAS):
+class Counted(ensemble.Event, schemas=SCHEMAS):
     till: str
     items: Int64
 
 
-class Till(messages.State, schemas=SCHEMAS):
+class Till(ensemble.State, schemas=SCHEMAS):
     till: str
     items: Int64
     last_colour: str = ""

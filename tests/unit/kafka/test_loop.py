@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from ensemble import Message
+from ensemble import RetryableError
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
-from ensemble.errors import FatalError, LostState, RetryableError
+from ensemble.errors import FatalError, LostState
 from ensemble.interceptors import InterceptedCommit, Interceptor, NotCommitted
 from ensemble.kafka.client_config import Clients
 from ensemble.kafka.worker.loop import Loop
+from ensemble.messages import Message
 from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of

@@ -17,7 +17,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 RUNTIME = CHECKOUT / "libs" / "ensemble"
-USERS = ("services", "libs/contracts", "cli", "examples", "benchmarks", "tests/drills")
+USERS = ("services", "libs/contracts", "libs/backoffice", "cli", "examples", "benchmarks", "tests/drills")
 TEMPLATE = RUNTIME / "command_line" / "template"
 """A project that is copied, and no part of the runtime."""
 PACKAGES = sorted(
@@ -62,7 +62,7 @@ def test_users_import_from_faces(user: str) -> None:
 
 
 def test_an_import_past_a_face_is_named_by_line() -> None:
-    source = "from ensemble.saga import Saga\nfrom ensemble.saga.table import Saga\nimport ensemble.saga.table\n"
+    source = "from ensemble import Saga\nfrom ensemble.saga.table import Saga\nimport ensemble.saga.table\n"
     assert past_a_face(source) == ["2: ensemble.saga.table Saga", "3: ensemble.saga.table "]
 
 

@@ -16,12 +16,11 @@ from pydantic import create_model
 
 import contracts
 from contracts import SCHEMAS, OrderLine, OrderPlaced, OrderState, PaymentConfirmed, ProcessPayment
+from ensemble import Event, SchemaSet
 from ensemble.errors import UndecodableRecord, UnencodableMessage, UnknownSchema
 from ensemble.messages import (
-    Event,
     GenericDecoder,
     Message,
-    SchemaSet,
     decoders_for,
     encoder_for,
     prefix_of,

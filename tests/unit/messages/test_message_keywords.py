@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ensemble import Command, Event, SchemaSet
 from ensemble.errors import ConfigurationError
-from ensemble.messages import Command, Event, SchemaSet, schemas_of
+from ensemble.messages import schemas_of
 
 SCHEMAS = SchemaSet(Path(__file__).parent / "no_schemas")
 

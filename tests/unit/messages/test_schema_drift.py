@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, create_model
 
+from ensemble import Event, SchemaSet
 from ensemble.errors import ConfigurationError, SchemaDrift
-from ensemble.messages import Event, Int32, Int64, Millis, NestedRecord, SchemaSet, schema_name
+from ensemble.messages import Int32, Int64, Millis, NestedRecord, schema_name
 
 MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 COLOUR = {"type": "enum", "name": "Colour", "symbols": ["red", "blue"]}

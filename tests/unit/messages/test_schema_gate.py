@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from contracts import SCHEMAS
+from ensemble import SchemaSet
 from ensemble.errors import ConfigurationError
-from ensemble.messages import SchemaSet, check_compatibility, release_schemas
+from ensemble.messages import check_compatibility, release_schemas
 from ensemble.messages.release import main
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS

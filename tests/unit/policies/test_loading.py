@@ -7,8 +7,8 @@ import pytest
 
 from contracts import AttemptCharge, OrderPlaced, RefundPayment
 from contracts.catalogue import CATALOGUE
-from ensemble import Service, handles, reacts_to
-from ensemble.errors import ConfigurationError, RetryableError
+from ensemble import RetryableError, Service, handles, reacts_to
+from ensemble.errors import ConfigurationError
 from ensemble.policies.loading import load_policies, read_policies
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import CallLimits, OutagePolicy, ParkingLimits, ServicePolicies

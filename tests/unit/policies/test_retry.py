@@ -3,14 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ensemble.errors import (
-    FatalError,
-    MisplacedRecord,
-    OversizedOutput,
-    RejectedInput,
-    RetryableError,
-    TerminalError,
-)
+from ensemble import RejectedInput, RetryableError, TerminalError
+from ensemble.errors import FatalError, MisplacedRecord, OversizedOutput
 from ensemble.policies.retry import OnExhaustion, RetryPolicy
 from ensemble.policies.service import ServicePolicies
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from contracts import ProcessPayment, RefundPayment
-from ensemble import Message
+from ensemble.messages import Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.saga import Deadline
 from tests.support.order_saga_driver import (

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import OrderState
-from ensemble import Message
+from ensemble.messages import Message
 from tests.support.order_saga_driver import (
     CANCEL,
     COMPENSATE,

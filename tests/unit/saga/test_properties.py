@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import OrderState
-from ensemble import Command, Message
+from ensemble import Command
+from ensemble.messages import Message
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import (
     CANCEL,

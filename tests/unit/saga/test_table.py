@@ -21,10 +21,24 @@ from contracts import (
     ReservationRejected,
     ShipmentScheduled,
 )
-from ensemble import Command, CommandBus, Message, TimerDue, conducts, handles, reacts_to, when_due
+from ensemble import (
+    IRREVERSIBLE,
+    NO_EFFECT,
+    Command,
+    CommandBus,
+    Saga,
+    Step,
+    TimerDue,
+    Undo,
+    conducts,
+    handles,
+    reacts_to,
+    when_due,
+)
 from ensemble.errors import ConfigurationError
+from ensemble.messages import Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga import IRREVERSIBLE, NO_EFFECT, Saga, Step, Undo, advance, check_saga
+from ensemble.saga import advance, check_saga
 from services.orchestrator.domain import cancel_order, complete_order, refund_payment
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import CANCEL, PAID, PLACED, REFUNDED, REJECTED, RESERVED

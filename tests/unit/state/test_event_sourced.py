@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ensemble import Topic, messages
-from ensemble.errors import OversizedOutput, TerminalError, UndecodableRecord, UnreadableState
+import ensemble
+from ensemble import TerminalError, Topic
+from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
+from ensemble.messages import Message
 from ensemble.messages.records import StoredRecord
 from ensemble.service.catalogue import MAX_RECORD_BYTES
 from ensemble.service.stores import EventSourcedSpec
@@ -126,6 +128,24 @@ def test_the_record_that_makes_an_entry_too_large_is_the_one_that_fails() -> Non
     layer.seal()
 
 
+def test_a_fact_that_is_refused_changes_nothing_although_its_handler_goes_on() -> None:
+    # given a ledger that takes no fact now
+    def refuse(_: Message) -> bytes:
+        raise OversizedOutput("too large for the ledger")
+
+    ledger, layer = tally(), RecordLayer()
+    layer.key = b"a"
+    port = StagedEventSourced(ledger, layer, {Stamped: OutputRoute("ledger", lambda _: "a", refuse, [])})
+
+    # when a fact is refused
+    with pytest.raises(OversizedOutput):
+        port.append(Stamped(account_id="a", amount=1))
+
+    # then the aggregate is as it was, and nothing is staged
+    assert port.get("a") == Tally()
+    assert layer.outputs == []
+
+
 def test_an_entry_that_is_too_large_already_puts_the_snapshot_off() -> None:
     # given a ledger of before, with a label that no changelog takes
     ledger = store()
@@ -151,12 +171,12 @@ def test_a_gap_in_the_ledger_is_noticed() -> None:
 # -- one state ----------------------------------------------------------------------------------------------------
 
 
-class Forgetful(messages.State):
+class Forgetful(ensemble.State):
     def apply(self, event: Stamped) -> "Forgetful":
         return event  # type: ignore[return-value]  # what mypy refuses, the runtime does too
 
 
-def tally(event: type[messages.Event] = Stamped) -> EventSourcedStore:
+def tally(event: type[ensemble.Event] = Stamped) -> EventSourcedStore:
     ledger = Topic("shop.stamps", "shop", "account_id", (event,), 2)
     changelog = Topic("shop.tally-changelog", "shop", "", cleanup="compact")
     return EventSourcedStore(EventSourcedSpec(Tally, ledger, changelog=changelog))

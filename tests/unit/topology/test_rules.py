@@ -8,10 +8,24 @@ from datetime import timedelta
 
 import pytest
 
-from ensemble import OUTSIDE, Catalogue, Command, CommandBus, Event, EventBus, Topic, conducts, handles, reacts_to, role
+from ensemble import (
+    OUTSIDE,
+    Catalogue,
+    Command,
+    CommandBus,
+    Event,
+    EventBus,
+    Saga,
+    Step,
+    Topic,
+    Undo,
+    conducts,
+    handles,
+    reacts_to,
+    role,
+)
 from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
-from ensemble.saga import Saga, Step, Undo
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
 from ensemble.topology.rules import check_topology

@@ -11,7 +11,7 @@ from cli.verify.excuses import TERMS as COMPARED
 from cli.verify.flow import DUTIES, KEY_OF, SENT_AGAIN, TYPES_OF
 from cli.verify.placement import partition_of
 from contracts.catalogue import CATALOGUE
-from ensemble.messages import Command
+from ensemble import Command
 from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
 from tests.support.recorded_flow.orders import ANY_FIELDS, TERMS, clean_flow, place, violation_lines_with
 from tests.support.recorded_flow.records import PARTITIONS

@@ -11,7 +11,7 @@ from ensemble.command_line.selection import application
 
 if TYPE_CHECKING:
     from ensemble.kafka.registry import Patience
-    from ensemble.messages import SchemaSet
+    from ensemble.messages.schema_set import SchemaSet
 
 group = typer.Typer(help="Check, release and register message schemas.")
 

@@ -60,6 +60,7 @@ class ClusterClient:
 
     @property
     def bootstrap_servers(self) -> str:
+        """The addresses that the client was given, as `bootstrap.servers` spells them."""
         return str(self.shared["bootstrap.servers"])
 
     def topics(self) -> dict[str, int]:

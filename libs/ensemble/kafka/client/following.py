@@ -37,6 +37,7 @@ class Follower:
         self.close()
 
     def close(self) -> None:
+        """Close the consumer."""
         self._reader.close()
 
     @property

@@ -77,6 +77,7 @@ class Restoration:
         return False
 
     def close(self) -> None:
+        """Close the consumer."""
         self._consumer.close()
 
     def _progress(self) -> tuple[int, int, int]:

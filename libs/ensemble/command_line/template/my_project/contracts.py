@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from ensemble import Catalogue, SchemaSet, Topic, messages
+import ensemble
+from ensemble import Catalogue, SchemaSet, Topic
 from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 from pydantic import Field
@@ -14,15 +15,15 @@ SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
 Grams = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 
 
-class Command(messages.Command, schemas=SCHEMAS):
+class Command(ensemble.Command, schemas=SCHEMAS):
     """A command of this project."""
 
 
-class Event(messages.Event, schemas=SCHEMAS):
+class Event(ensemble.Event, schemas=SCHEMAS):
     """An event of this project."""
 
 
-class State(messages.State, schemas=SCHEMAS):
+class State(ensemble.State, schemas=SCHEMAS):
     """A state of this project."""
 
 
