@@ -39,6 +39,8 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0
 _MOST_LINKS: Final = 128
 """As many messages a batch's spans are linked with at most; the SDK keeps no more by default."""
 _MOST_FAILURES: Final = 1_000
+_MOST_UNSENT: Final = 50_000
+"""Outputs that are not committed yet, of more batches than a process has in hand: beyond that the oldest never left."""
 _CLOSE_S: Final = 2.0
 """How long a process waits at its end for a collector that does not answer."""
 _ROOT: Final = otel.Context()
@@ -151,7 +153,7 @@ class Tracing(Interceptor):
         span.set_status(StatusCode.ERROR, str(error))
         span.record_exception(error)
         for message_id in _open_ids.get() or ():
-            self._unsent.pop(message_id, None)
+            self._unsent.pop(message_id, None)  # of a record that is given up, nobody would
         self._failed[record.message_id] = span.get_span_context()
         if len(self._failed) > _MOST_FAILURES:
             self._failed.popitem(last=False)
@@ -167,6 +169,8 @@ class Tracing(Interceptor):
         span = self._spans.start_promised(f"send {record.topic}", parent, attributes, own)
         write_context(record.headers, span.get_span_context())
         self._unsent[record.message_id] = span
+        if len(self._unsent) > _MOST_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
         if (ids := _open_ids.get()) is not None:
             ids.append(record.message_id)
 

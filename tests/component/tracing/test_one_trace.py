@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from contracts import OrderCompleted
-from ensemble.interceptors import Interceptor
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.observability.tracing import Tracing
 from ensemble.testing.driver import ServiceTestDriver
@@ -36,7 +35,7 @@ class Traces:
     def __init__(self, collector: OtlpCollector, at_end: ExitStack) -> None:
         self._collector, self._at_end, self._providers = collector, at_end, list[TracerProvider]()
 
-    def of(self, service: str) -> Interceptor:
+    def of(self, service: str) -> Tracing:
         provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{self._collector.url}/v1/traces")))
         self._at_end.callback(provider.shutdown)
@@ -190,6 +189,14 @@ def test_what_was_not_committed_was_not_sent(shop: ServiceTestDriver, traces: Tr
     shop.receive(script("a", "tell x"), message_id="one")
     (send,) = traces.spans("send")
     assert (send.trace_id, send.span_id) == _context_of(shop.records("shop.events")[0])
+
+
+def test_nothing_is_kept_of_outputs_that_did_not_leave(traces: Traces, tmp_path: Path) -> None:
+    """Or a service that refuses records for weeks would run out of memory."""
+    tracing = traces.of("shop")
+    driver = ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[tracing])
+    driver.receive(script("a", "tell x", "fail"), slow("b", "tell x", "fail"), script("c", "tell x"))
+    assert tracing._unsent == {}
 
 
 def test_a_record_without_a_trace_begins_the_one_that_its_outputs_say(shop: ServiceTestDriver, traces: Traces) -> None:
