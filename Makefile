@@ -1,12 +1,13 @@
 # Every target makes .venv first when it is missing or the lock changed. PYTHON=/path/to/python3 chooses the Python.
 .DEFAULT_GOAL := help
 PYTHON_OF_VENV := .venv/bin/python
+YEAR := tests/end_to_end/test_year.py
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers test-slow chaos mutants lint layers lifetimes asyncapi docs audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format bench lock clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -28,7 +29,7 @@ ps: ## Show the containers, and whether they are healthy
 	$(COMPOSE) ps $(ARGS)
 
 test: venv ## Run the whole test suite, on a real Kafka (ARGS="-k name" chooses; "-n 0" in one process)
-	$(PYTHON_OF_VENV) -m pytest -n auto $(ARGS)
+	$(PYTHON_OF_VENV) -m pytest -n auto --ignore=$(YEAR) $(ARGS)
 
 test-unit: venv ## Run the tests that need no broker
 	$(PYTHON_OF_VENV) -m pytest -n auto -m "unit or component" $(ARGS)
@@ -38,6 +39,9 @@ test-containers: venv ## Run the tests that need a container engine: the image, 
 
 test-slow: ## Start compose on a quarter of a core, place an order and verify: from nothing, five to ten minutes
 	TESTS=tests/containers/test_slow_compose.py .ci/containers -s $(ARGS)
+
+year: venv ## Let a year pass in the flow, on a broker where a week takes two seconds: five to ten minutes
+	$(PYTHON_OF_VENV) -m pytest $(YEAR) $(ARGS)
 
 chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 3000 --minutes 10 --seed 7 --kills 60")
 	$(PYTHON_OF_VENV) -m tests.chaos $(ARGS)

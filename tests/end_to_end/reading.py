@@ -53,6 +53,8 @@ class Reading:
         limit = time.monotonic() + _LIMIT_S
         while True:
             try:
+                starts = self._access.starts(self._next)  # behind the last record, retention may have taken a marker
+                self._next = {place: max(offset, starts[place]) for place, offset in self._next.items()}
                 return self._access.follow_from(self._next)
             except KafkaException:
                 if time.monotonic() > limit:
