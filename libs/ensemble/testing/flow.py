@@ -23,7 +23,7 @@ from ensemble.interceptors import Interceptor
 from ensemble.messages.cloud_events import Envelope, type_headers
 from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message, State
-from ensemble.messages.records import Headers, StoredRecord
+from ensemble.messages.records import Headers, StoredRecord, trace_in
 from ensemble.service.catalogue import Topic
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
@@ -255,13 +255,13 @@ class FlowTestDriver:
         return self.topics.records(topic)
 
     def story(self, key: str) -> list[StoryLine]:
-        """Return the messages that have to do with a key: of that key, or of a correlation that it is part of."""
+        """Return the messages that have to do with a key: of that key, or of a trace that it is part of."""
         written = list(self._reader.find(self.log))
-        about = {_header(record, "ce_correlationid") for record, _ in written if record.raw_key == key.encode()}
+        about = {_trace(record) for record, _ in written if record.raw_key == key.encode()} - {""}
         return [
             StoryLine(_header(record, "ce_source").removeprefix("/services/"), message, record)
             for record, message in written
-            if record.raw_key == key.encode() or _header(record, "ce_correlationid") in about
+            if record.raw_key == key.encode() or _trace(record) in about
         ]
 
     def state(self, kind: type[S], key: str) -> S | None:
@@ -357,6 +357,11 @@ def _check_names(services: Sequence[Service], further: Iterable[str]) -> None:
         raise ConfigurationError("a flow needs a service: FlowTestDriver([order_service(), ...])")
     if unknown := sorted(set(further) - set(names)):
         raise ConfigurationError(f"no service {', '.join(unknown)} in this flow, which has {', '.join(names)}")
+
+
+def _trace(record: StoredRecord) -> str:
+    """Return the trace, which tells stories apart whose correlation ids two outsiders have chosen alike."""
+    return trace_in(dict(record.headers()))
 
 
 def _header(record: StoredRecord, name: str) -> str:

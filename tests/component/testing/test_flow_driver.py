@@ -248,6 +248,14 @@ def test_tells_the_story_of_one_order(flow: OrderFlow) -> None:
     ]
 
 
+def test_stories_of_two_shops_that_number_alike_are_two(flow: OrderFlow) -> None:
+    flow.publish(place_order(), message_id="1", source="/east")
+    flow.publish(place_order(order_id="o-2"), message_id="1", source="/west")
+    flow.run()
+    stories = [{str(getattr(line.message, "order_id", "")) for line in flow.story(key)} for key in ("o-1", "o-2")]
+    assert stories == [{"o-1"}, {"o-2"}]
+
+
 def test_redrives_what_was_given_up(flow: OrderFlow) -> None:
     # given an order whose charge fails for longer than its retries last
     flow.gateway.available = False
