@@ -154,7 +154,7 @@ def test_a_dead_letter_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> 
     )
     ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_usage_error("no partition 99")
     ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_usage_error("no record at")
-    ensemble("dead-letters", "list", "--service", "kitchen").assert_usage_error("--service kitchen", "shipping")
+    ensemble("dead-letters", "list", "--service", "kitchen").assert_usage_error("--service", "kitchen", "shipping")
 
 
 def test_a_topic_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> None:

@@ -130,7 +130,7 @@ def test_a_parked_key_is_shown_with_what_waits_and_its_head_is_tried_again(
 
 def test_an_unknown_service_lists_those_there_are(payment: PaymentOnKafka) -> None:
     for command in (["parked", "list"], ["incidents", "list"], ["dead-letters", "group"]):
-        payment.ensemble(*command, "--service", "kitchen").assert_usage_error("--service kitchen", "payment")
+        payment.ensemble(*command, "--service", "kitchen").assert_usage_error("--service", "kitchen", "payment")
 
 
 def test_a_dry_run_of_what_was_redriven_says_so(payment: PaymentOnKafka, order_id: str) -> None:
