@@ -88,7 +88,9 @@ def select_dead_letters(session: Session, places: Sequence[str], selection: Dead
     if places:
         return [find_dead_letter(session, place) for place in dict.fromkeys(places)]
     if selection.is_everything:
-        raise Invalid("neither places nor a filter are given", field="dead_letter")
+        raise Invalid(
+            "neither places nor a filter are given", hint="give places, a group, or another filter", field="dead_letter"
+        )
     return find_dead_letters(session, selection)
 
 
