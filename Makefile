@@ -49,11 +49,12 @@ chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 
 mutants: venv ## Plant each known mistake in a copy of the tree, and show the test that finds it (ARGS="parked" chooses)
 	$(PYTHON_OF_VENV) -m tests.mutants $(ARGS)
 
-lint: venv ## Check style, types and import rules
+lint: venv ## Check style, types, import rules, and that schemas/ says what the classes say
 	$(PYTHON_OF_VENV) -m ruff check
 	$(PYTHON_OF_VENV) -m ruff format --check
 	$(PYTHON_OF_VENV) -m mypy
 	.venv/bin/lint-imports
+	env -u SCHEMA_REGISTRY_URL ./ensemble schemas check
 
 lifetimes: venv ## Write the table of lifetimes in docs/retention.md anew, after a change of catalogue or policies
 	$(PYTHON_OF_VENV) -m tests.support.lifetimes_table

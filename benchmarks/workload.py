@@ -27,7 +27,7 @@ from ensemble import (
 )
 from ensemble.messages import Int32, Int64, Millis
 
-SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas", "benchmarks")
 PARTITIONS: Final = 4
 PLACED_AT: Final = 1_700_000_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ensemble import OUTSIDE, Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
 from ensemble.testing import ServiceTestDriver
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "cafe")
 
 
 class CoffeeOrdered(Event, schemas=SCHEMAS):

@@ -22,7 +22,7 @@ from ensemble import (
 from ensemble.messages import Int32
 from ensemble.testing import ServiceTestDriver
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "cafe")
 STAMPS_FOR_A_COFFEE = 10
 
 

@@ -1,4 +1,4 @@
-"""The messages and states of examples 03 and 04, as a project's contracts hold them: one class for each .avsc."""
+"""The messages and states of examples 03 and 04, as a project's contracts hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ensemble import OUTSIDE, Catalogue, SchemaSet, Topic
 from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "cafe")
 Grams = Annotated[int, Field(ge=1, le=100_000)]
 
 

@@ -10,58 +10,60 @@ from contracts.kinds import Command
 from contracts.terms import (
     Attempt,
     Currency,
+    CustomerId,
+    Expiry,
     Flag,
-    Id,
     Lines,
     Money,
     Name,
     OperationId,
     Operator,
+    OrderId,
     PaymentToken,
     Quantity,
     Reason,
     Requester,
     ShippingSpeed,
     Sku,
+    WarehouseId,
     Why,
 )
-from ensemble.messages import Millis
 
 
 class PlaceOrder(Command):
     """To order: accept an order on these terms."""
 
-    order_id: Id
-    customer_id: Id
+    order_id: OrderId
+    customer_id: CustomerId
     lines: Lines
     currency: Currency
     payment_token: PaymentToken
-    warehouse_id: Id
+    warehouse_id: WarehouseId
     shipping_speed: ShippingSpeed = "standard"
 
 
 class CompleteOrder(Command):
     """To order: everything was done, close the order as completed."""
 
-    order_id: Id
+    order_id: OrderId
 
 
 class CancelOrder(Command):
     """To order: everything was undone, close the order as cancelled."""
 
-    order_id: Id
+    order_id: OrderId
     reason: Reason
 
 
 class ProcessPayment(Command):
     """To payment: see that this amount is paid; it decides itself whether a charge is needed."""
 
-    order_id: Id
+    order_id: OrderId
     amount: Money
     currency: Currency
     payment_token: PaymentToken
     attempt: Attempt
-    expires_at: Millis
+    expires_at: Expiry
 
 
 class AttemptCharge(Command):
@@ -70,18 +72,19 @@ class AttemptCharge(Command):
     `attempt` is that of the ProcessPayment behind it, as which its failure is told.
     """
 
-    order_id: Id
+    order_id: OrderId
     amount: Money
     currency: Currency
     payment_token: PaymentToken
-    expires_at: Millis
+    expires_at: Expiry
     attempt: Attempt = 0
+    """The attempt of the ProcessPayment behind it; 0: not known."""
 
 
 class RefundPayment(Command):
     """To payment: give back whatever was captured, and take no more."""
 
-    order_id: Id
+    order_id: OrderId
     reason: Reason
     attempt: Attempt
 
@@ -89,20 +92,20 @@ class RefundPayment(Command):
 class FulfilOrder(Command):
     """To inventory: reserve all lines or none, then have the shipment scheduled."""
 
-    order_id: Id
-    warehouse_id: Id
-    customer_id: Id
+    order_id: OrderId
+    warehouse_id: WarehouseId
+    customer_id: CustomerId
     lines: Lines
     shipping_speed: ShippingSpeed
     attempt: Attempt
-    expires_at: Millis
+    expires_at: Expiry
 
 
 class ReleaseStock(Command):
     """To inventory: hold nothing for this order any more, now or later."""
 
-    order_id: Id
-    warehouse_id: Id
+    order_id: OrderId
+    warehouse_id: WarehouseId
     reason: Reason
     attempt: Attempt
 
@@ -110,14 +113,15 @@ class ReleaseStock(Command):
 class DispatchStock(Command):
     """To inventory: what was reserved for this order leaves the warehouse."""
 
-    order_id: Id
-    warehouse_id: Id
+    order_id: OrderId
+    warehouse_id: WarehouseId
 
 
 class ReceiveStock(Command):
     """To inventory: pieces have arrived at the warehouse."""
 
-    warehouse_id: Id
+    warehouse_id: WarehouseId
+    """Where the pieces arrived."""
     sku: Sku
     quantity: Quantity
 
@@ -125,24 +129,24 @@ class ReceiveStock(Command):
 class ScheduleShipment(Command):
     """To shipping, from inventory directly: plan the shipment of a reserved order."""
 
-    order_id: Id
-    warehouse_id: Id
-    customer_id: Id
+    order_id: OrderId
+    warehouse_id: WarehouseId
+    customer_id: CustomerId
     shipping_speed: ShippingSpeed
-    expires_at: Millis
+    expires_at: Expiry
 
 
 class InitiatePackaging(Command):
     """To shipping, by itself: begin to pack an express order before it is paid."""
 
-    order_id: Id
-    warehouse_id: Id
+    order_id: OrderId
+    warehouse_id: WarehouseId
 
 
 class CancelShipment(Command):
     """To shipping: ship nothing for this order, now or later."""
 
-    order_id: Id
+    order_id: OrderId
     reason: Reason
     attempt: Attempt
 
@@ -150,9 +154,10 @@ class CancelShipment(Command):
 class RequestCancellation(Command):
     """To the orchestrator, from a customer or operator: cancel the order if it can still be undone."""
 
-    order_id: Id
+    order_id: OrderId
     reason: Reason
     requested_by: Requester = ""
+    """Who asks for it; empty: the customer."""
 
 
 class PauseOrder(Command):
@@ -161,7 +166,7 @@ class PauseOrder(Command):
     Answers are recorded meanwhile, and the deadline under way stops. Of a paused or ended order it changes nothing.
     """
 
-    order_id: Id
+    order_id: OrderId
     requested_by: Operator
     reason: Why
     operation_id: OperationId = ""
@@ -173,11 +178,12 @@ class ResumeOrder(Command):
     `past_pause`: the next command leaves although its step, its type or its service is paused, as a probe.
     """
 
-    order_id: Id
+    order_id: OrderId
     requested_by: Operator
     reason: Why
     operation_id: OperationId = ""
     past_pause: Flag = False
+    """Whether the next command leaves although its step, type or service is paused: a probe."""
 
 
 class RetryOrder(Command):
@@ -187,12 +193,16 @@ class RetryOrder(Command):
     (0: it is owed), so that asking twice is asking once. Of a paused order it changes nothing: resume it.
     """
 
-    order_id: Id
+    order_id: OrderId
     requested_by: Operator
     reason: Why
     operation_id: OperationId = ""
     step: Name = ""
+    """Only this step, while it is owed or `after_attempt` is its latest attempt; empty: whichever is under way or
+    owed.
+    """
     after_attempt: Attempt = 0
+    """The attempt of `step` that is not to be waited for any longer; 0: none is under way."""
 
 
 class CompensateOrder(Command):
@@ -201,7 +211,7 @@ class CompensateOrder(Command):
     Unlike RequestCancellation it also holds after an irreversible step, which then stays owed.
     """
 
-    order_id: Id
+    order_id: OrderId
     requested_by: Operator
     reason: Why
     operation_id: OperationId = ""
@@ -213,8 +223,9 @@ class SettleOrder(Command):
     Steps that are not owed are ignored. Once nothing is owed any more, the order is cancelled.
     """
 
-    order_id: Id
+    order_id: OrderId
     requested_by: Operator
     reason: Why
     operation_id: OperationId = ""
     steps: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    """Names of steps that are owed, at least one; others are ignored."""

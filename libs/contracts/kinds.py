@@ -13,7 +13,7 @@ def _directory() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
 
 
-SCHEMAS = ensemble.SchemaSet(_directory())
+SCHEMAS = ensemble.SchemaSet(_directory(), "ensemble")
 PARKING_KEY = "order_id"
 """A record that fails holds back its order, not its whole warehouse."""
 

@@ -22,7 +22,6 @@
     |   +-- OversizedOutput     an output is larger than its topic takes
     |   +-- StuckInput          no batch that holds the input comes to its end
     +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
-    |   +-- SchemaDrift         a message class differs from its .avsc
     +-- FatalError              this process must stop; what it had not committed is done again by the next
         +-- Fenced              another process has this instance's slot
         +-- UnreadableState     a changelog or ledger record that this release cannot read
@@ -163,10 +162,6 @@ class StuckInput(TerminalError):
 
 class ConfigurationError(EnsembleError):
     """Declarations or settings are wrong. Start-up stops with this message."""
-
-
-class SchemaDrift(ConfigurationError):
-    """A message class and its .avsc say different things."""
 
 
 class FatalError(EnsembleError):

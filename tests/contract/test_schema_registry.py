@@ -21,7 +21,7 @@ from ensemble.engine import compile_service
 from ensemble.errors import ConfigurationError, SchemasUnavailable
 from ensemble.kafka.registry import check_registered, register_schemas
 from ensemble.kafka.registry.client import Registry, open_registry, wire_schema
-from ensemble.messages import encoder_for, release_schemas, schema_of, schemas_of
+from ensemble.messages import encoder_for, release_schemas, schema_name, schema_of, schemas_of
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import RegistrySettings
 from ensemble.testing import ManualClock
@@ -84,7 +84,7 @@ def write(directory: Path, fields: list[dict[str, Any]]) -> SchemaSet:
 
 def sold(directory: Path) -> type[Event]:
     """Return the message class of the working schema."""
-    schemas = SchemaSet(directory)
+    schemas = SchemaSet(directory, "shop")
     [working] = schemas.working.values()
     fields = {f["name"]: f["default"] for f in working["fields"] if "default" in f}
     body = {"__annotations__": {f["name"]: str for f in working["fields"]}, **fields, "__module__": __name__}
@@ -183,7 +183,7 @@ def test_confluents_serializers_and_ours_write_the_same_bytes(connect: Connect, 
     source = connect().source_for(subject.topic, schemas_of(subject.message))
     context = SerializationContext(subject.topic, MessageField.VALUE)
     settings = {"auto.register.schemas": False, "subject.name.strategy": topic_record_subject_name_strategy}
-    text = json.dumps(schema_of(subject.message))
+    text = json.dumps(schemas_of(subject.message).versions(schema_name(subject.message))[-1].schema)
     theirs = AvroSerializer(connect().client, text, conf=settings)({"id": "1"}, context)
     assert theirs == encoder_for(subject.message, source)(subject.message.model_validate({"id": "1"}))
     reading = {"subject.name.strategy": topic_record_subject_name_strategy}

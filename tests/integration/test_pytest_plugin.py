@@ -20,7 +20,7 @@ from pathlib import Path
 from ensemble import Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
 from ensemble.testing.on_kafka import wait_for
 
-SCHEMAS = SchemaSet(Path({schemas!r}))
+SCHEMAS = SchemaSet(Path("schemas"), "cafe")
 
 class CoffeeOrdered(Event, schemas=SCHEMAS):
     cup: str
@@ -58,7 +58,7 @@ def test_kills_a_broker_only_where_it_is_its_own(kafka):
 def test_gives_a_project_of_somebody_else_a_kafka(kafka: Cluster, tmp_path: Path) -> None:
     # given
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_bar.py").write_text(TEST.format(schemas=str(CHECKOUT / "examples" / "schemas")))
+    (tmp_path / "test_bar.py").write_text(TEST.format())
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
 
     # when

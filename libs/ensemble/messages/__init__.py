@@ -14,16 +14,19 @@ from ensemble.messages.codec import (
     prefix_of,
 )
 from ensemble.messages.diagnosis import invalid_fields
-from ensemble.messages.fields import Int32, Int64, Millis, Seconds
+from ensemble.messages.fields import AvroEnum, AvroFixed, Int32, Int64, Millis, Seconds
 from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
 from ensemble.messages.schema_set import SchemaSourceSelector, without_logical_types
 
 if TYPE_CHECKING:
     from ensemble.messages.release import check_compatibility, release_schemas
+    from ensemble.messages.schema_files import documented_schema, find_outdated, write_schemas
 
 __all__ = [
     "PREFIX_LENGTH",
+    "AvroEnum",
+    "AvroFixed",
     "Decoded",
     "Envelope",
     "GenericDecoder",
@@ -41,7 +44,9 @@ __all__ = [
     "check_compatibility",
     "decoder_for_new_schema",
     "decoders_for",
+    "documented_schema",
     "encoder_for",
+    "find_outdated",
     "invalid_fields",
     "prefix_of",
     "release_schemas",
@@ -52,9 +57,17 @@ __all__ = [
     "type_headers",
     "why_oversized",
     "without_logical_types",
+    "write_schemas",
 ]
 
-# Comparing schemas loads Apache Avro, which a service does without.
+# Comparing schemas loads Apache Avro, and documenting them reads source code: a service does without both.
 __getattr__ = import_on_first_use(
-    __name__, {"check_compatibility": "ensemble.messages.release", "release_schemas": "ensemble.messages.release"}
+    __name__,
+    {
+        "check_compatibility": "ensemble.messages.release",
+        "release_schemas": "ensemble.messages.release",
+        "documented_schema": "ensemble.messages.schema_files",
+        "find_outdated": "ensemble.messages.schema_files",
+        "write_schemas": "ensemble.messages.schema_files",
+    },
 )

@@ -16,12 +16,12 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from pydantic import BaseModel, ValidationError
 
 from ensemble.errors import ConfigurationError, UndecodableRecord, UnencodableMessage, UnknownSchema
+from ensemble.messages.avro_types import Schema
 from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
 from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
 from ensemble.messages.message import Message, schema_name, schema_of, schemas_of
 from ensemble.messages.schema_set import (
-    Schema,
     SchemaSource,
     SchemaSourceSelector,
     SchemaVersion,

@@ -9,7 +9,8 @@ from typing import Any, cast
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
 from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, parse
 
-from ensemble.messages.schema_set import Schema, without_logical_types
+from ensemble.messages.avro_types import Schema
+from ensemble.messages.schema_set import without_logical_types
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:

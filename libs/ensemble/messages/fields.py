@@ -1,4 +1,4 @@
-"""Field types of messages and policies: numbers with the range that Avro gives them, times, durations."""
+"""Field types of messages and policies: numbers with the range that Avro gives them, times, durations; Avro's marks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,34 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-__all__ = ["MAX_INT32", "MAX_INT64", "EpochMillis", "Int32", "Int64", "Millis", "Seconds"]
+__all__ = ["MAX_INT32", "MAX_INT64", "AvroEnum", "AvroFixed", "EpochMillis", "Int32", "Int64", "Millis", "Seconds"]
 
 
 @dataclass(frozen=True)
 class EpochMillis:
     """Mark of an integer field that is a time, `timestamp-millis` in Avro."""
+
+
+@dataclass(frozen=True)
+class AvroEnum:
+    """Mark of a Literal of texts: `Annotated[Literal["standard", "express"], AvroEnum("Speed", default="standard")]`.
+
+    `name`: of the enum in Avro; without it, the record's name and the field's, as in `OrderStatus`. `default`: the
+    symbol that older code reads a newer symbol as, without which an enum can never get another symbol.
+    """
+
+    name: str = ""
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class AvroFixed:
+    """Mark of bytes of one length: `Annotated[bytes, Field(min_length=32, max_length=32), AvroFixed("Digest")]`.
+
+    `name`: of the type in Avro; without it, the record's name and the field's.
+    """
+
+    name: str = ""
 
 
 MAX_INT32: Final = 2**31 - 1

@@ -1,4 +1,4 @@
-"""Message classes: commands, events, states. Each is checked against its .avsc when the class is created."""
+"""Message classes: commands, events, states. The class is the source: its Avro schema is made from it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import singledispatchmethod
 from typing import Any, ClassVar, Final, Unpack
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.errors import PydanticUndefinedAnnotation
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages.conformance import require_conformance
-from ensemble.messages.schema_set import Schema, SchemaSet, full_name
+from ensemble.messages.avro_types import Docs, FieldOrder, Schema, avro_schema
+from ensemble.messages.schema_set import Declaration, SchemaSet
 
 __all__ = ["Command", "Event", "Message", "MessageConfig", "NestedRecord", "State", "schema_name", "schema_of"]
 
@@ -61,14 +62,14 @@ def _refuse_unknown(message_type: type[BaseModel], keywords: Mapping[str, Any]) 
 
 
 class Message(NestedRecord):
-    """Something that is written to Kafka. A subclass with fields and schemas mirrors `<folder>/<ClassName>.avsc`.
+    """Something that is written to Kafka. Its Avro schema is made from its fields (`ensemble.messages.avro_types`).
 
     Keywords of the class statement configure a class and all that inherit from it:
     `class StampCard(Command, schemas=SCHEMAS, parking_key="card")`. `schemas`: the set that its schema belongs to.
     `parking_key`: the field by whose value records wait together behind a failed one, where that is not the record key;
     a class that inherits it and has no such field waits by its record key. Others are those of pydantic's models.
 
-    Raises ConfigurationError that names class and keyword if one is wrong.
+    Raises ConfigurationError that names the class, and the keyword that is wrong or the field that Avro cannot express.
     """
 
     message_config: ClassVar[MessageConfig] = MessageConfig()
@@ -88,7 +89,7 @@ class Message(NestedRecord):
 
     @classmethod
     def __pydantic_init_subclass__(cls, *, parking_key: str | None = None, **_: Any) -> None:
-        """Refuse a class that names no field of its own, or that differs from its schema."""
+        """Declare the class in its set; refuse a parking key that is no field, and fields that Avro cannot express."""
         if not cls.model_fields:
             return
         if parking_key and parking_key not in cls.model_fields:
@@ -96,7 +97,7 @@ class Message(NestedRecord):
                 f"{cls.__name__}: parking_key={parking_key!r} is none of its fields: {', '.join(cls.model_fields)}"
             )
         if cls.message_config.schemas is not None and issubclass(cls, Command | Event | State):
-            require_conformance(cls, schema_of(cls))
+            _declare(cls)
 
 
 class Command(Message):
@@ -119,6 +120,23 @@ class State(Message):
 _FOLDERS: Final[dict[type[Message], str]] = {Command: "commands", Event: "events", State: "state"}
 
 
+def _declare(message_type: type[Message]) -> None:
+    """Add a class to its set. One whose annotations name a class that comes later is checked at its first use."""
+
+    def make(docs: Docs | None, order: FieldOrder) -> Schema:
+        try:
+            message_type.model_rebuild()
+        except PydanticUndefinedAnnotation as error:
+            raise ConfigurationError(
+                f"{message_type.__module__}.{message_type.__qualname__}: no class {error.name}, which a field names"
+            ) from None
+        return avro_schema(message_type, docs, order)
+
+    is_complete = bool(message_type.__pydantic_complete__)
+    declaration = Declaration(_folder_of(message_type), make, is_complete=is_complete)
+    schemas_of(message_type).declare(message_type.__name__, declaration)
+
+
 def schemas_of(message_type: type[Message]) -> SchemaSet:
     """Return the set that the schema of a message class belongs to. Raises ConfigurationError if it belongs to none."""
     schemas = message_type.message_config.schemas
@@ -129,11 +147,17 @@ def schemas_of(message_type: type[Message]) -> SchemaSet:
 
 
 def schema_of(message_type: type[Message]) -> Schema:
-    """Return the working Avro schema of a message class."""
-    folder = next(folder for kind, folder in _FOLDERS.items() if issubclass(message_type, kind))
-    return schemas_of(message_type).working_schema(folder, message_type.__name__)
+    """Return the Avro schema of a message class, without documentation."""
+    schema = schemas_of(message_type).schema(name := schema_name(message_type))
+    if schema is None:
+        raise ConfigurationError(f"{name} has no fields, and so no schema")
+    return schema
 
 
 def schema_name(message_type: type[Message]) -> str:
     """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
-    return full_name(schema_of(message_type))
+    return schemas_of(message_type).full_name(_folder_of(message_type), message_type.__name__)
+
+
+def _folder_of(message_type: type[Message]) -> str:
+    return next(folder for kind, folder in _FOLDERS.items() if issubclass(message_type, kind))

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ensemble.errors import ConfigurationError, Problem
+from ensemble.messages.avro_types import Schema
 from ensemble.messages.compatibility import incompatibilities
-from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, fingerprint
+from ensemble.messages.schema_files import find_outdated
+from ensemble.messages.schema_set import SchemaSet, SchemaVersion, fingerprint
 
 
 def check_compatibility(schemas: SchemaSet) -> list[Problem]:
     """Return what is wrong with the working schemas and the released ones; nothing if they may be deployed."""
-    return _find_damage(schemas) or [*_find_breaks(schemas), *_find_unreleased(schemas)]
+    return _find_damage(schemas) or [*find_outdated(schemas), *_find_breaks(schemas), *_find_unreleased(schemas)]
 
 
 def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
@@ -29,13 +31,9 @@ def release_schemas(schemas: SchemaSet) -> list[SchemaVersion]:
 
     Raises ConfigurationError if a change breaks readers or writers of a released version.
     """
-    if problems := _find_damage(schemas) or _find_breaks(schemas):
+    if problems := _find_damage(schemas) or find_outdated(schemas) or _find_breaks(schemas):
         raise ConfigurationError("nothing was released:\n" + "\n".join(f"  {problem}" for problem in problems))
     registry = json.loads(json.dumps(schemas.registry))
-    if registry["first_id"] is None:
-        raise ConfigurationError(
-            f'{schemas.directory / "registry.json"} does not exist: begin it with {{"first_id": N}}'
-        )
     newest = [schemas.versions(name)[-1] for name in schemas.names()]
     drafts = [version for version in newest if not version.is_released]
     releases = [draft._replace(id=id_, is_released=True) for id_, draft in enumerate(drafts, start=_next_id(registry))]

@@ -1,6 +1,6 @@
-"""A directory of Avro schemas: what is written now, what was ever released, and under which ids.
+"""The schemas of a project's messages: what the classes say now, what was ever released, and under which ids.
 
-commands/ events/ state/   <Name>.avsc, one record a file: the working copy
+commands/ events/ state/   <Name>.avsc, one record a file: what the classes say, as `ensemble schemas write` wrote it
 registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
 released/                  <Name>.v<N>.avsc, what version N said, never edited
 """
@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ensemble.errors import ConfigurationError
-
-Schema = dict[str, Any]
+from ensemble.messages.avro_types import Docs, FieldOrder, Schema
 
 FOLDERS = ("commands", "events", "state")
 DRAFT_IDS = 0x7D00_0000
 """Where the ids of unreleased schemas begin. A draft's id follows from its content, and ends with its release."""
+_FIRST_IDS = 0x7F00_0000
+_BLOCKS = 0x1000
+"""So many blocks of as many ids, for the released schemas of one project each."""
 
 
 class SchemaVersion(NamedTuple):
@@ -71,15 +74,60 @@ class DirectorySourceSelector:
         return None
 
 
+class Declaration(NamedTuple):
+    """A message class of a set: its folder, and what makes its schema, without a namespace."""
+
+    folder: str
+    make: Callable[[Docs | None, FieldOrder], Schema]
+    is_complete: bool = True
+    """Whether the schema can be made already."""
+
+
 @dataclass(frozen=True)
 class SchemaSet:
-    """The schemas of one directory; each file is read when it is first needed."""
+    """The schemas of the message classes that name this set, and the directory that they are written to.
+
+    `namespace`: what the full names begin with, as in `cafe.events.CoffeeOrdered`. The directory need not exist before
+    `ensemble schemas write`; each file is read when it is first needed. What no class declares is taken from its file.
+    """
 
     directory: Path
+    namespace: str = ""
 
-    def working_schema(self, folder: str, name: str) -> Schema:
-        """Return the working schema of the record `name`, without its namespace, in one of the folders."""
-        return self.read(self.directory / folder / f"{name}.avsc")
+    def declare(self, name: str, declaration: Declaration) -> None:
+        """Add the message class `name`, without its namespace.
+
+        Raises ConfigurationError if Avro cannot express it, or if another class of the set has the same name.
+        """
+        full = self.full_name(declaration.folder, name)
+        schema = declaration.make(None, {}) if declaration.is_complete else None
+        former = self._declarations.get(full)
+        if schema and former and former.is_complete and former.make(None, {}) != schema:
+            raise ConfigurationError(f"{full}: another class of this name has other fields; rename one of the two")
+        self._declarations[full] = declaration
+        for derived in ("working", "_schemas", "_by_id"):
+            self.__dict__.pop(derived, None)
+
+    def full_name(self, folder: str, name: str) -> str:
+        """Return the full name of a record in one of the folders."""
+        return ".".join(filter(None, (self.namespace, folder, name)))
+
+    @property
+    def declared(self) -> list[str]:
+        """Return the full names of all message classes."""
+        return sorted(self._declarations)
+
+    def declared_schema(self, name: str, docs: Docs | None = None) -> Schema:
+        """Return the schema that a message class says, without documentation unless `docs` has some.
+
+        Its fields are in the order of the newest release, new ones last. Raises ConfigurationError.
+        """
+        schema = self._declarations[name].make(docs, self._released_order(name))
+        return {"type": "record", "name": schema["name"], "namespace": name.rpartition(".")[0], **schema}
+
+    def _released_order(self, name: str) -> FieldOrder:
+        released = self.registry["schemas"].get(name)
+        return _field_order(self.read(self.released_path(name, max(map(int, released))))) if released else {}
 
     def names(self) -> list[str]:
         """Return the full names of all working schemas."""
@@ -92,7 +140,7 @@ class SchemaSet:
     def versions(self, name: str) -> list[SchemaVersion]:
         """Return every released version, oldest first, then the working copy if it differs from the last of them."""
         released = self.released_versions(name)
-        working = self.working.get(name)
+        working = self.schema(name)
         if working is None or (released and fingerprint(released[-1].schema) == fingerprint(working)):
             return released
         draft = SchemaVersion(draft_id(working), name, len(released) + 1, working, is_released=False)
@@ -117,16 +165,36 @@ class SchemaSet:
     def registry(self) -> Mapping[str, Any]:
         """The content of registry.json; without the file nothing is released."""
         path = self.directory / "registry.json"
-        return read_json(path) if path.exists() else {"first_id": None, "schemas": {}}
+        return read_json(path) if path.exists() else {"first_id": first_id(self.namespace), "schemas": {}}
 
     @cached_property
     def working(self) -> dict[str, Schema]:
-        """Full name -> working schema."""
-        return {name: self.read(path) for name, path in self._paths.items()}
+        """Full name -> what the class says; without a class, what the file says."""
+        files = {name: self.read(path) for name, path in self._paths.items()}
+        schemas = ((name, self.schema(name)) for name in self._declarations)
+        return {**files, **{name: schema for name, schema in schemas if schema is not None}}
+
+    def schema(self, name: str) -> Schema | None:
+        """Return what the class says, without a class what the file says, or None without either."""
+        if name not in self._declarations:
+            return self.working.get(name)
+        if name not in self._schemas:
+            self._schemas[name] = self.declared_schema(name)
+        return self._schemas[name]
 
     def working_path(self, name: str) -> Path:
-        """Return the path of a schema's working copy."""
+        """Return the path of the file that a schema is written to."""
+        if name in self._declarations:
+            return self.directory / self._declarations[name].folder / f"{name.rpartition('.')[2]}.avsc"
         return self._paths[name]
+
+    @cached_property
+    def _schemas(self) -> dict[str, Schema]:
+        return {}
+
+    @cached_property
+    def _declarations(self) -> dict[str, Declaration]:
+        return {}
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
@@ -148,6 +216,11 @@ class SchemaSet:
     def _files(self) -> dict[Path, Schema]:
         return {}
 
+    def forget_files(self) -> None:
+        """Read files anew when they are needed next: they were written."""
+        for derived in ("working", "registry", "_paths", "_files", "_schemas", "_by_id"):
+            self.__dict__.pop(derived, None)
+
     def read(self, path: Path) -> Schema:
         """Return the content of one schema file, which is read once."""
         if path not in self._files:
@@ -166,6 +239,23 @@ def read_json(path: Path) -> Schema:
     if not isinstance(content, dict):
         raise ConfigurationError(f"{path} holds no JSON object")
     return content
+
+
+def _field_order(schema: Any) -> dict[str, list[str]]:
+    """Return the names of the fields of each record in a schema, by the record's name."""
+    order: dict[str, list[str]] = {}
+    for node in _nodes(schema):
+        if node.get("type") == "record":
+            order.setdefault(node["name"].rpartition(".")[2], [entry["name"] for entry in node["fields"]])
+    return order
+
+
+def _nodes(schema: Any) -> Iterator[Schema]:
+    if isinstance(schema, dict):
+        yield schema
+    children = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    for child in children:
+        yield from _nodes(child)
 
 
 def _read_record(path: Path) -> Schema:
@@ -190,6 +280,15 @@ def fingerprint(schema: Schema) -> str:
 def _fingerprint_text(schema: str) -> str:
     text = json.dumps(_without(json.loads(schema), "doc"), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_id(namespace: str) -> int:
+    """Return where the ids of a new set begin: in one of 4096 blocks, which follows from the namespace.
+
+    So the sets of different projects do not meet, unless two namespaces fall into one block: then begin one of the
+    two `registry.json` with another `first_id`.
+    """
+    return _FIRST_IDS + (zlib.crc32(namespace.encode()) % _BLOCKS) * _BLOCKS + 1
 
 
 def draft_id(schema: Schema) -> int:

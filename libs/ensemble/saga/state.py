@@ -35,9 +35,11 @@ class SagaProgress(State):
     begun: Names = ()
     """Steps that may have happened."""
     done: Names = ()
+    """Steps that have succeeded."""
     failed: Names = ()
     """Steps whose participant refused."""
     undone: Names = ()
+    """Steps whose undo was confirmed."""
     settled: Names = ()
     """Steps that were owed until an operator settled them."""
     owed: Names = ()
@@ -53,13 +55,17 @@ class SagaProgress(State):
     forget_at: Millis | None = None
     """When the conductor deletes the state, or reduces it to what it keeps for ever."""
     reason: str | None = None
+    """Why it is being, or was, cancelled."""
     cancel_requested: _Flag = False
+    """Whether somebody asked to cancel."""
     compensation_requested: _Flag = False
+    """Whether an operator said to turn back, whatever has happened."""
     paused_since: Millis | None = None
     """None: it is not paused."""
     paused_by: str | None = None
     """`operator NAME`, `policy`, or the wider pause: `step NAME`, `command TYPE`, `service NAME`."""
     paused_reason: str | None = None
+    """Why it is paused; null: it is not."""
 
     @property
     def is_paused(self) -> bool:

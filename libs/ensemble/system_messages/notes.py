@@ -11,6 +11,10 @@ class GroupNote(State, schemas=SCHEMAS):
     """A note on a group of dead letters. Its key is the group's name; a tombstone removes it."""
 
     operation_id: str
+    """Names the operation."""
     requested_by: str
+    """Who."""
     note: str
+    """What he or she says."""
     at: Millis
+    """When."""

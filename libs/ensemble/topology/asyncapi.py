@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
-from ensemble.messages.message import Command, Message, State, schema_name, schema_of
+from ensemble.messages.message import Command, Message, State, schema_name
+from ensemble.messages.schema_files import documented_schema
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.topology.graph import OUTSIDE, Edge, flow_of
@@ -107,7 +108,7 @@ def _performers(edge: Edge) -> Iterator[tuple[str, Action]]:
 
 
 def _message(kind: type[Message], catalogue: Catalogue) -> Document:
-    schema = schema_of(kind)
+    schema = documented_schema(kind)
     key = catalogue.homes(kind)[0].key
     return {
         "name": schema_name(kind),

@@ -8,7 +8,7 @@ import ensemble
 from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "workshop")
 
 
 class Script(ensemble.Command, schemas=SCHEMAS):

@@ -11,7 +11,7 @@ from ensemble.messages import Int64
 from ensemble.messages.schema_set import SchemaSet
 from tests.support.two_releases.topics import catalogue_of
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v2")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas" / "v2", "till")
 
 
 class Sold(ensemble.Event, schemas=SCHEMAS):

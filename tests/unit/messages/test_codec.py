@@ -201,7 +201,7 @@ def version_of(directory: Path, *extra: str) -> type[Event]:
     schema = {"type": "record", "name": "Sold", "namespace": "shop.events", "fields": fields}
     (directory / "events" / "Sold.avsc").write_text(json.dumps(schema))
     release_schemas(SchemaSet(directory))
-    parent = types.new_class("Testing", (Event,), {"schemas": SchemaSet(directory)})
+    parent = types.new_class("Testing", (Event,), {"schemas": SchemaSet(directory, "shop")})
     more: dict[str, Any] = dict.fromkeys(extra, (str, "-"))
     return create_model("Sold", __base__=parent, id=(str, ...), **more)
 

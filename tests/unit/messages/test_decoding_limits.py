@@ -13,9 +13,10 @@ from fastavro import parse_schema, schemaless_writer
 from contracts import SCHEMAS, ProcessPayment
 from ensemble.errors import ConfigurationError, UndecodableRecord
 from ensemble.messages import GenericDecoder, prefix_of, schema_of
+from ensemble.messages.avro_types import Schema
 from ensemble.messages.codec import decoder_for, decoder_for_new_schema, encoder_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, check_for, is_too_deep
-from ensemble.messages.schema_set import Schema, SchemaSet, SchemaVersion, without_logical_types
+from ensemble.messages.schema_set import SchemaSet, SchemaVersion, without_logical_types
 from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS
 
 PAYMENT = ProcessPayment(

@@ -225,8 +225,3 @@ def test_the_command_says_why_it_released_nothing(released: Path, capsys: pytest
     assert main(["release", str(released)]) == 1
     assert "nothing was released" in capsys.readouterr().err
     assert main(["tidy"]) == 2
-
-
-def test_without_a_registry_file_nothing_can_be_released(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"registry\.json does not exist"):
-        release_schemas(write(tmp_path, FIELDS))

@@ -13,12 +13,26 @@ if TYPE_CHECKING:
     from ensemble.kafka.registry import Patience
     from ensemble.messages.schema_set import SchemaSet
 
-group = typer.Typer(help="Check, release and register message schemas.")
+group = typer.Typer(help="Write, check, release and register message schemas.")
 
 
-@group.command(epilog="Example: `ensemble schemas check`, after an .avsc was edited.")
+@group.command(epilog="Example: `ensemble schemas write`, after a message class was changed.")
+def write(as_json: AsJson = False) -> None:
+    """Write the .avsc file of each message class whose file says something else."""
+    from cli.output import Sheet, show
+    from ensemble.messages import write_schemas
+
+    paths = [str(path) for schemas in _sets() for path in write_schemas(schemas)]
+    show(
+        Sheet(("file",), [(path,) for path in paths], nothing="every file says what its class says"),
+        paths,
+        as_json=as_json,
+    )
+
+
+@group.command(epilog="Example: `ensemble schemas check`, before a change is committed.")
 def check(as_json: AsJson = False) -> None:
-    """Compare each schema with its released versions.
+    """Compare each schema with its file and with its released versions.
 
     With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
     """

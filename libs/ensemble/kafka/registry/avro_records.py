@@ -10,8 +10,9 @@ from confluent_kafka.schema_registry import Schema as WireSchema
 from confluent_kafka.schema_registry import SchemaReference
 
 from ensemble.errors import UndecodableRecord
+from ensemble.messages.avro_types import Schema
 from ensemble.messages.decoding_limits import is_too_deep
-from ensemble.messages.schema_set import Schema, full_name
+from ensemble.messages.schema_set import full_name
 
 FetchReference = Callable[[SchemaReference], WireSchema | None]
 """Returns the schema that a reference means, or None if the registry does not have it."""

@@ -25,15 +25,8 @@ from ensemble.clock import retry
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
 from ensemble.kafka.registry.availability import Availability
 from ensemble.kafka.registry.avro_records import record_schema
-from ensemble.messages.schema_set import (
-    DRAFT_IDS,
-    Schema,
-    SchemaSet,
-    SchemaSource,
-    SchemaVersion,
-    fingerprint,
-    full_name,
-)
+from ensemble.messages.avro_types import Schema
+from ensemble.messages.schema_set import DRAFT_IDS, SchemaSet, SchemaSource, SchemaVersion, fingerprint, full_name
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
 from ensemble.waiting import OnWait, Reminder, ignore, wait_for
