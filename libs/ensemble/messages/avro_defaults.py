@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum
 from functools import partial
 from typing import Any, Final
@@ -13,6 +13,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+MOST_DIGITS: Final = 4_000
+"""Of a decimal."""
+EXACT: Final = Context(prec=MOST_DIGITS + 1_000)
+"""Computes with decimals without rounding."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Definitions = Mapping[str, Any]
 """The schemas of named types, by name."""
@@ -89,10 +93,18 @@ def _micros_of_day(value: time, _: Mapping[str, Any]) -> int:
 
 def _unscaled(value: Decimal, avro: Mapping[str, Any]) -> str:
     """Return a decimal as the bytes of the whole number that it is without its point."""
-    number = int(value.scaleb(avro["scale"]))
-    if Decimal(number).scaleb(-avro["scale"]) != value or len(str(abs(number))) > avro["precision"]:
-        raise ValueError(f"{value} has more digits")
-    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True).decode("latin-1")
+    return unscaled_bytes(value, avro["precision"], avro["scale"]).decode("latin-1")
+
+
+def unscaled_bytes(value: Decimal, precision: int, scale: int) -> bytes:
+    """Return the whole number that a decimal is without its point, in two's complement.
+
+    Raises ValueError if it has more digits.
+    """
+    number = int(EXACT.scaleb(value, scale)) if value.is_finite() else 0
+    if EXACT.scaleb(Decimal(number), -scale) != value or len(str(abs(number))) > precision:
+        raise ValueError(f"{value} has no room in {precision} digits, {scale} of them behind the point")
+    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
 
 
 _SCALARS: Final[dict[str, tuple[type, Callable[[Any, Mapping[str, Any]], Any]]]] = {

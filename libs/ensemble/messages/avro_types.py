@@ -31,7 +31,7 @@ from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages.avro_defaults import default_json
+from ensemble.messages.avro_defaults import MOST_DIGITS, default_json
 from ensemble.messages.fields import AvroEnum, AvroFixed, EpochMillis
 
 Schema = dict[str, Any]
@@ -206,6 +206,8 @@ class _Writer:
         digits, places = hint.constraint("max_digits"), hint.constraint("decimal_places")
         if digits is None or places is None:
             self.refuse(at, "a Decimal needs its digits: Annotated[Decimal, Field(max_digits=12, decimal_places=2)]")
+        if not 0 <= places <= digits <= MOST_DIGITS:
+            self.refuse(at, f"a decimal has 1 to {MOST_DIGITS} digits, and no more of them behind the point")
         return {"type": "bytes", "logicalType": "decimal", "precision": digits, "scale": places}
 
     def bytes_or_fixed(self, hint: _Hint, name: str, at: str) -> Any:
@@ -302,17 +304,20 @@ _BY_CLASS: Final[dict[Any, Callable[[_Writer, _Hint, str, str], Any]]] = {
 
 
 def _take_apart(annotation: Any) -> _Hint:
-    """Return what stands behind aliases, new types and annotations."""
-    if hasattr(annotation, "__value__"):
-        return _take_apart(annotation.__value__)
-    if hasattr(annotation, "__supertype__"):
-        return _take_apart(annotation.__supertype__)
+    """Return the type behind aliases and annotations, and the annotations."""
+    annotation = unalias(annotation)
     if get_origin(annotation) is not Annotated:
         return _Hint(annotation)
     inner, *annotations = get_args(annotation)
     hint = _take_apart(inner)
     flat = [item for one in annotations for item in (one.metadata if isinstance(one, FieldInfo) else [one])]
     return _Hint(hint.type, (*hint.metadata, *flat))
+
+
+def unalias(annotation: Any) -> Any:
+    """Return what a `type` statement or a NewType stands for."""
+    behind = getattr(annotation, "__value__", None) or getattr(annotation, "__supertype__", None)
+    return annotation if behind is None else unalias(behind)
 
 
 def _remedy(kind: Any) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import types
+from collections import abc
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+
+from ensemble.messages.avro_types import unalias
 
 ToPlain = Callable[[Any], dict[str, Any]]
 """Returns the fields of an instance as values that the Avro writer takes."""
@@ -46,6 +49,7 @@ def _convert_several(nested: tuple[tuple[str, _Convert], ...]) -> ToPlain:
 
 
 def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | None:
+    annotation = unalias(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _converter(args[0], full_names)
@@ -53,6 +57,8 @@ def _converter(annotation: Any, full_names: Mapping[str, str]) -> _Convert | Non
         return _optional_converter(next(arg for arg in args if arg is not types.NoneType), full_names)
     if origin is tuple:
         return _items_converter(_converter(args[0], full_names))
+    if origin in {dict, abc.Mapping}:
+        return _map_converter(_converter(args[1], full_names))
     return (plain_for(annotation, full_names) or vars) if _is_record(annotation) else None
 
 
@@ -69,6 +75,10 @@ def _optional_converter(inner: Any, full_names: Mapping[str, str]) -> _Convert |
         return lambda value: None if value is None else convert(value)
     name = full_names[inner.__name__]
     return lambda value: None if value is None else (name, convert(value))
+
+
+def _map_converter(convert: _Convert | None) -> _Convert | None:
+    return None if convert is None else lambda values: {key: convert(value) for key, value in values.items()}
 
 
 def _items_converter(convert: _Convert | None) -> _Convert | None:

@@ -1,7 +1,7 @@
 """Messages as bytes: the magic byte 0, a schema id in four bytes, Avro. What a type needs is looked up once.
 
 fastavro reads and writes Avro; there is no codec of our own, on purpose.
-Times stay integers: schemas lose their logical types before they get here.
+Millis stay integers; a schema without other logical types is read and written without any.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ensemble.messages.avro_types import Schema
 from ensemble.messages.avro_values import ToPlain, plain_for
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES, Check, check_for, is_too_deep
 from ensemble.messages.diagnosis import invalid_fields, unreadable_field, unwritable_field
+from ensemble.messages.logical_types import has_values, with_all_values, with_values_of
 from ensemble.messages.message import Message, schema_name, schema_of, schemas_of
 from ensemble.messages.schema_set import (
     SchemaSource,
@@ -55,7 +56,8 @@ def id_in(value: bytes) -> int:
 
 def encoder_for(message_type: type[M], source: SchemaSource | None = None) -> Encoder[M]:
     """Return the encoder of a type. It owns a buffer: each thread takes an encoder of its own."""
-    schema = _parse(schema_of(message_type))
+    own_schema = schema_of(message_type)
+    schema = _parse_for(own_schema, own_schema)
     buffer = io.BytesIO()
     buffer.write(prefix_of((source or schemas_of(message_type)).id_of(schema_name(message_type))))
     return _encoder(schema, buffer, plain_for(message_type, _full_names(schema)) or vars)
@@ -92,8 +94,8 @@ def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
     Whatever the schema is, a record can neither end nor hang the process (see decoding_limits).
     """
     own_schema = schema_of(message_type)
-    writer = _parse(writer_schema)
-    reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse(own_schema)
+    writer = _parse_for(writer_schema, own_schema)
+    reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse_for(own_schema, own_schema)
     validate = message_type.__pydantic_validator__.validate_python
     read, open_bytes, skip, limit, check = (
         schemaless_reader,
@@ -161,7 +163,7 @@ class GenericDecoder:
             version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
             if version is None:
                 raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
-            schema = _parse(version.schema)
+            schema = _parse_readable(version.schema)
             self._versions[schema_id] = (version, schema, check_for(schema))
         return self._versions[schema_id]
 
@@ -209,13 +211,24 @@ def _full_names(schema: Any) -> dict[str, str]:
     return {name.rpartition(".")[2]: name for name in schema["__named_schemas"]}
 
 
-def _parse(schema: Schema) -> Any:
+def _parse_for(schema: Schema, own: Schema) -> Any:
+    """Parse a schema for records that a class with the schema `own` reads or writes."""
+    _refuse_deep(schema)
+    return _parse_text(json.dumps(with_values_of(schema, own) if has_values(own) else without_logical_types(schema)))
+
+
+def _parse_readable(schema: Schema) -> Any:
+    """Parse a schema for records that no class reads."""
+    _refuse_deep(schema)
+    return _parse_text(json.dumps(with_all_values(schema) if has_values(schema) else without_logical_types(schema)))
+
+
+def _refuse_deep(schema: Schema) -> None:
     if is_too_deep(schema):
         raise ConfigurationError(f"schema {schema.get('name')} is nested too deeply to be read")
-    return _parse_text(json.dumps(schema))
 
 
 @cache
 def _parse_text(schema: str) -> Any:
     """Parse a schema once, however many codecs of a process use it; none of them changes the result."""
-    return parse_schema(without_logical_types(json.loads(schema)), named_schemas={})
+    return parse_schema(json.loads(schema), named_schemas={})

@@ -30,7 +30,7 @@ def unreadable_field(avro: bytes, schema: dict[str, Any], error: Exception) -> s
     for entry in schema["fields"]:
         start = stream.tell()
         try:
-            schemaless_reader(stream, _field_schema(entry, schema), None)
+            schemaless_reader(stream, {**schema, "fields": [entry]}, None)
         except Exception as cause:  # noqa: BLE001  garbage can fail in any way
             failure = f"{schema['name']}: {entry['name']} cannot be read at byte {start} of {len(avro)}"
             return f"{failure}: {_reason(cause, avro)}"
@@ -41,17 +41,10 @@ def unwritable_field(fields: dict[str, Any], schema: dict[str, Any]) -> str:
     """Return the name of the first field that the writer refuses."""
     for entry in schema["fields"]:
         try:
-            schemaless_writer(io.BytesIO(), _field_schema(entry, schema), fields[entry["name"]])
+            schemaless_writer(io.BytesIO(), {**schema, "fields": [entry]}, {entry["name"]: fields[entry["name"]]})
         except Exception:  # noqa: BLE001  any value can be there
             return str(entry["name"])
     return "the message as a whole"
-
-
-def _field_schema(entry: dict[str, Any], schema: dict[str, Any]) -> Any:
-    field_type = entry["type"]
-    if isinstance(field_type, str) and field_type in schema.get("__named_schemas", {}):
-        return schema["__named_schemas"][field_type]
-    return field_type
 
 
 def _reason(error: Exception, avro: bytes) -> str:

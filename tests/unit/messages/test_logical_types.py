@@ -17,15 +17,14 @@ import fastavro
 import pytest
 from pydantic import AwareDatetime, Field
 
+from ensemble import Event, SchemaSet
 from ensemble.errors import UndecodableRecord, UnencodableMessage
 from ensemble.messages import (
     AvroFixed,
-    Event,
     GenericDecoder,
     Int32,
     Millis,
     NestedRecord,
-    SchemaSet,
     decoders_for,
     encoder_for,
     prefix_of,

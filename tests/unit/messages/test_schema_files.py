@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from contracts import SCHEMAS
+from ensemble import Event, SchemaSet
 from ensemble.errors import ConfigurationError
 from ensemble.messages import (
-    Event,
     Int32,
-    SchemaSet,
     check_compatibility,
     documented_schema,
     find_outdated,

@@ -19,15 +19,12 @@ group = typer.Typer(help="Write, check, release and register message schemas.")
 @group.command(epilog="Example: `ensemble schemas write`, after a message class was changed.")
 def write(as_json: AsJson = False) -> None:
     """Write the .avsc file of each message class whose file says something else."""
-    from cli.output import Sheet, show
+    from ensemble.command_line.output import Sheet, show
     from ensemble.messages import write_schemas
 
     paths = [str(path) for schemas in _sets() for path in write_schemas(schemas)]
-    show(
-        Sheet(("file",), [(path,) for path in paths], nothing="every file says what its class says"),
-        paths,
-        as_json=as_json,
-    )
+    sheet = Sheet(("file",), [(path,) for path in paths], nothing="every file says what its class says")
+    show(sheet, paths, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble schemas check`, before a change is committed.")

@@ -1,4 +1,4 @@
-"""The messages and states of this project, one class for each schema in schemas/, and the topics they travel on."""
+"""The messages and states of this project, and the topics they travel on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 from pydantic import Field
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "my_project")
 Grams = Annotated[int, Field(strict=True, ge=1, le=100_000)]
 
 
@@ -28,31 +28,45 @@ class State(ensemble.State, schemas=SCHEMAS):
 
 
 class SendParcel(Command):
+    """Send a parcel."""
+
     parcel: str
+    """The parcel's number."""
     weight_g: Grams
+    """What it weighs, in grams."""
 
 
 class ParcelAccepted(Event):
+    """A parcel was accepted."""
+
     parcel: str
     weight_g: Grams
 
 
 class BookCourier(Command):
+    """Have a courier come for the parcel."""
+
     parcel: str
     attempt: Int32
     expires_at: Millis
 
 
 class CourierBooked(Event):
+    """A courier comes for the parcel."""
+
     parcel: str
 
 
 class CourierRefused(Event):
+    """No courier comes for the parcel."""
+
     parcel: str
     reason: str
 
 
 class Parcel(State):
+    """A parcel that was accepted."""
+
     parcel: str
     weight_g: Grams
     is_booked: bool = False
