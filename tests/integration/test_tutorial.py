@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tutorial_runner import Block, Checkout, blocks_of, copy_of_tree, patched
+from tests.support.tutorial_runner import Block, Checkout, Project, blocks_of, copy_of_tree, patched
 
 CHECKOUT = Path(__file__).parents[2]
-PAGE = CHECKOUT / "docs" / "tutorial.md"
+DOCS = CHECKOUT / "docs"
 
 
 @pytest.fixture
@@ -16,13 +16,29 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     copy.stop()
 
 
-@pytest.mark.timeout(400)
-def test_whoever_follows_the_tutorial_gets_what_it_says(checkout: Checkout) -> None:
-    for block in blocks_of(PAGE.read_text()):
+@pytest.fixture
+def empty_folder(tmp_path: Path) -> Iterator[Project]:
+    project = Project(tmp_path)
+    yield project
+    project.stop()
+
+
+def follow(page: Path, place: Checkout) -> None:
+    for block in blocks_of(page.read_text()):
         try:
-            checkout.follow(block)
+            place.follow(block)
         except AssertionError as error:
-            raise AssertionError(f"{PAGE.name}, line {block.line}: {error}") from error
+            raise AssertionError(f"{page.name}, line {block.line}: {error}") from error
+
+
+@pytest.mark.timeout(900)
+def test_whoever_follows_the_tutorial_gets_what_it_says(empty_folder: Project) -> None:
+    follow(DOCS / "first-project.md", empty_folder)
+
+
+@pytest.mark.timeout(400)
+def test_whoever_follows_the_tutorial_of_the_order_flow_gets_what_it_says(checkout: Checkout) -> None:
+    follow(DOCS / "tutorial.md", checkout)
 
 
 def test_a_change_whose_place_is_not_found_is_told() -> None:

@@ -133,7 +133,7 @@ def test_the_tests_that_the_testing_page_shows_pass() -> None:
 def test_the_examples_that_the_pages_show_are_the_real_ones() -> None:
     examples = [path.read_text() for path in (CHECKOUT / "examples").glob("*.py")]
     indented = [*examples, *(re.sub("^    ", "", text, flags=re.MULTILINE) for text in examples)]
-    for page in ("index", "sagas"):
+    for page in ("index", "sagas", "event-sourcing"):
         shown = re.findall(r"```python\n(.*?)```", (CHECKOUT / "docs" / f"{page}.md").read_text(), re.DOTALL)
         assert [block for block in shown if not any(block in text for text in indented)] == []
 
