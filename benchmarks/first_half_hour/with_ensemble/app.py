@@ -18,7 +18,7 @@ from ensemble import (
 from ensemble.messages import Int32
 
 # -- reaction
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas")
+SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "coffee")
 
 
 class CoffeeOrdered(Event, schemas=SCHEMAS):
