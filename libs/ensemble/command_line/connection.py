@@ -60,7 +60,7 @@ def entry_of(record: ReceivedRecord) -> Entry:
     """Decode a record by the schemas of the application. Never fails, whatever its bytes are."""
     from ensemble.operations import decode_entry
 
-    return decode_entry(record, _decoder())
+    return decode_entry(record, _decoder(), application().catalogue)
 
 
 @cache

@@ -9,9 +9,7 @@ from typing import Final
 from ensemble.engine.batch import Batch
 from ensemble.engine.interception import InterceptedLayer
 from ensemble.engine.routes import Input, source_of
-from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UndecodableRecord, UnhandledMessage, UnknownSchema
-from ensemble.messages.cloud_events import is_structured
-from ensemble.messages.codec import id_in
+from ensemble.errors import MisplacedRecord, ReusedId, TerminalError, UnhandledMessage
 from ensemble.messages.records import (
     MAX_KEY_BYTES,
     ConsumedRecord,
@@ -29,10 +27,6 @@ from ensemble.state.unit_of_work import RecordLayer
 
 _NO_HEADERS: Final[dict[str, bytes]] = {}
 _NO_IDS: Final[Mapping[str, str]] = {}
-_STRUCTURED: Final = (
-    "the record is a CloudEvent in structured mode, its attributes and data in the value; publish it in binary mode: "
-    "attributes as ce_ headers, and the encoded message alone as the value"
-)
 
 
 class Admission:
@@ -153,21 +147,13 @@ def identify(record: ConsumedRecord, layer: RecordLayer, time: str) -> None:
 
 def why_refused(input_topic: Input, record: ConsumedRecord, *, is_known: bool) -> TerminalError:
     """Return what is wrong with a record that no handler takes."""
-    value = record.value()
-    if value is None:
+    if record.value() is None:
         return MisplacedRecord(
             f"a tombstone (null value) on {input_topic.topic.name}, which is not compacted; nothing can be read from it"
         )
     if is_known:
         return UnhandledMessage(f"no handler here takes this message of {input_topic.topic.name}")
-    try:
-        schema_id = id_in(value)
-    except UndecodableRecord as error:
-        return UndecodableRecord(_STRUCTURED) if is_structured(record.headers() or ()) else error
-    return UnknownSchema(
-        f"schema id {schema_id} is none of those that {input_topic.topic.name} carries; was it produced for "
-        "another topic, by a newer release, or under a registry's id while SCHEMA_REGISTRY_URL is not set?"
-    )
+    return input_topic.codec.why_unknown(record)
 
 
 def _check_text(key: bytes) -> None:

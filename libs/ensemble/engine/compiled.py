@@ -13,11 +13,13 @@ from ensemble.engine.interception import InterceptedLayer, Interception, interce
 from ensemble.engine.routes import FailureRule, Input, Limits, Route, TimerRoute, source_of
 from ensemble.errors import ConfigurationError, UndecodableRecord
 from ensemble.interceptors import Interceptor
-from ensemble.messages.codec import Decoder, decoder_for_new_schema, decoders_for
-from ensemble.messages.message import Message, schemas_of
+from ensemble.messages.codec import Decoder, decoder_for_new_schema
+from ensemble.messages.message import Message
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
+from ensemble.messages.topic_codec import NewType
 from ensemble.service import ports
 from ensemble.service.catalogue import Topic
+from ensemble.service.codecs import codec_of
 from ensemble.service.roles import Handler
 from ensemble.service.service import Service
 from ensemble.state.partition import PartitionStores
@@ -88,38 +90,37 @@ class NewSchemas:
         self._routes: dict[tuple[str, bytes], Route | None] = {}
         self._unreadable: dict[bytes, str] = {}
 
-    def route(self, input_topic: Input, value: bytes | None) -> Route | None:
-        """Return the route of a value whose schema is new, or None if no handler takes it or no message has it.
+    def route(self, input_topic: Input, label: bytes | None) -> Route | None:
+        """Return the route of a label whose schema is new, or None if no handler takes it or no message has it.
 
         Raises SchemasUnavailable if the registry cannot be asked now.
         """
-        if value is None or value[:5] in input_topic.unhandled:
+        if label is None or label in input_topic.unhandled:
             return None
-        prefix = value[:5]
-        place = (input_topic.topic.name, prefix)
+        place = (input_topic.topic.name, label)
         if place not in self._routes:
-            owner_and_decoder = self._owner_and_decoder(input_topic, prefix)
+            owner_and_decoder = self._owner_and_decoder(input_topic, label)
             if owner_and_decoder is None:
                 return None
             self._routes[place] = _route_if_handled(self._compiled.service, self._compiled.limits, *owner_and_decoder)
         return self._routes[place]
 
-    def is_known(self, input_topic: Input, value: bytes | None) -> bool:
-        """Return whether a value that `route` has no route for is a message of the topic all the same."""
-        if value is None:
+    def is_known(self, input_topic: Input, label: bytes | None) -> bool:
+        """Return whether a label that `route` has no route for is of a message of the topic all the same."""
+        if label is None:
             return False
-        return value[:5] in input_topic.unhandled or (input_topic.topic.name, value[:5]) in self._routes
+        return label in input_topic.unhandled or (input_topic.topic.name, label) in self._routes
 
-    def why_unreadable(self, value: bytes | None) -> str:
-        """Return why what the registry has under the value's schema cannot be read, or an empty string."""
-        return self._unreadable.get((value or b"")[:5], "")
+    def why_unreadable(self, label: bytes | None) -> str:
+        """Return why what the registry has under the label's schema cannot be read, or an empty string."""
+        return self._unreadable.get(label or b"", "")
 
-    def _owner_and_decoder(self, input_topic: Input, prefix: bytes) -> tuple[type[Message], Decoder[Message]] | None:
-        self._unreadable.pop(prefix, None)
+    def _owner_and_decoder(self, input_topic: Input, label: bytes) -> NewType:
+        self._unreadable.pop(label, None)
         try:
-            return decoder_for_new_schema(prefix, input_topic.topic.messages, self._compiled.sources)
+            return input_topic.codec.find_new(label)
         except UndecodableRecord as error:
-            self._unreadable[prefix] = str(error)
+            self._unreadable[label] = str(error)
             return None
 
 
@@ -186,17 +187,19 @@ def _check_parking_keys(inputs: Iterable[Input]) -> None:
 
 def _inputs(service: Service, limits: Limits, sources: SchemaSourceSelector) -> Mapping[str, Input]:
     own = {topic.name: _input(service, limits, topic, sources) for topic in service.inputs}
-    return {**own, service.control.name: Input(service.control, {}, frozenset(), is_control=True)}
+    control = service.control
+    return {**own, control.name: Input(control, codec_of(control, sources), {}, frozenset(), is_control=True)}
 
 
 def _input(service: Service, limits: Limits, topic: Topic, sources: SchemaSourceSelector) -> Input:
+    codec = codec_of(topic, sources)
     routes = {
-        prefix: _route_if_handled(service, limits, message, read)
+        label: _route_if_handled(service, limits, message, read)
         for message in topic.messages
-        for prefix, read in _readers(message, topic, sources).items()
+        for label, read in codec.decoders_for(message).items()
     }
-    handled = {prefix: route for prefix, route in routes.items() if route is not None}
-    return Input(topic, handled, frozenset(routes.keys() - handled.keys()))
+    handled = {label: route for label, route in routes.items() if route is not None}
+    return Input(topic, codec, handled, frozenset(routes.keys() - handled.keys()))
 
 
 def _route_if_handled(service: Service, limits: Limits, message: type[Message], read: Decoder[Message]) -> Route | None:
@@ -237,11 +240,8 @@ def _seeds(service: Service, handlers: tuple[Handler, ...]) -> tuple[str, ...]:
 
 
 def _readers_on(topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Decoder[Message]]:
-    return {prefix: read for message in topic.messages for prefix, read in _readers(message, topic, sources).items()}
-
-
-def _readers(message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> dict[bytes, Decoder[Message]]:
-    return decoders_for(message, sources.source_for(topic.name, schemas_of(message)))
+    codec = codec_of(topic, sources)
+    return {label: read for message in topic.messages for label, read in codec.decoders_for(message).items()}
 
 
 # -- outputs ----------------------------------------------------------------------------------------------------------

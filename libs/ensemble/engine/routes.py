@@ -8,6 +8,7 @@ from typing import Any
 
 from ensemble.messages.codec import Decoder
 from ensemble.messages.message import Command, Message
+from ensemble.messages.topic_codec import Codec
 from ensemble.policies.retry import RetryPolicy
 from ensemble.policies.service import ServicePolicies
 from ensemble.service.catalogue import Topic
@@ -66,12 +67,13 @@ class TimerRoute:
 
 @dataclass(frozen=True)
 class Input:
-    """One consumed topic: its routes by the five bytes that every value starts with."""
+    """One consumed topic: its routes by the label that tells the type of a record."""
 
     topic: Topic
+    codec: Codec
     routes: Mapping[bytes, Route]
     unhandled: frozenset[bytes]
-    """Prefixes of messages that travel here but that this service does not take."""
+    """Labels of messages that travel here but that this service does not take."""
     is_control: bool = False
     """Whether it carries operators' commands, which the runtime itself carries out."""
 

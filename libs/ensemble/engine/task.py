@@ -135,7 +135,7 @@ class PartitionTask:
         Raises SchemasUnavailable or Stopped like `take`.
         """
         input_topic = self.plan.inputs[record.topic() or ""]
-        route = self._route_of(input_topic, record.value())
+        route = self._route_of(input_topic, record)
         item = RecordItem(record, input_topic, route) if route is not None else None
         if item is None or item.key in self.stores.parking.keys:
             self.take(record)
@@ -192,7 +192,7 @@ class PartitionTask:
         if input_topic.is_control:
             self._carry_out(record)
             return
-        route = self._route_of(input_topic, record.value())
+        route = self._route_of(input_topic, record)
         if route is None:
             self._refuse(record, input_topic)
             return
@@ -204,10 +204,11 @@ class PartitionTask:
         else:
             self._run(item)
 
-    def _route_of(self, input_topic: Input, value: bytes | None) -> Route | None:
-        """Return the route of a value, of a schema that came up after start as well, or None if no handler takes it."""
-        route = input_topic.routes.get(value[:5]) if value is not None else None
-        return route or self._new_schemas.route(input_topic, value)
+    def _route_of(self, input_topic: Input, record: ConsumedRecord) -> Route | None:
+        """Return the route of a record, also of a schema that came up after start, or None if no handler takes it."""
+        label = input_topic.codec.label_of(record)
+        route = input_topic.routes.get(label) if label is not None and record.value() is not None else None
+        return route or self._new_schemas.route(input_topic, label)
 
     def _drop_or_park(self, item: RecordItem) -> bool:
         """Drop a duplicate, or park a record that has to wait. Return whether either was done."""
@@ -215,15 +216,15 @@ class PartitionTask:
 
     def _refuse(self, record: ConsumedRecord, input_topic: Input | None) -> None:
         """Skip a record that no handler takes if that is normal; dead-letter it if it is not."""
-        value = record.value()
-        is_known = input_topic is not None and self._new_schemas.is_known(input_topic, value)
+        label = None if input_topic is None else input_topic.codec.label_of(record)
+        is_known = input_topic is not None and self._new_schemas.is_known(input_topic, label)
         if input_topic is not None and is_known and not self._owns_commands(input_topic):
             self.counts.skipped += 1
             return
         identify(record, self._layer, self._batch.time)
         unread = UnhandledMessage(f"{record.topic()} is not read here")
         error = unread if input_topic is None else why_refused(input_topic, record, is_known=is_known)
-        if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(value)):
+        if isinstance(error, UnknownSchema) and (reason := self._new_schemas.why_unreadable(label)):
             error = UnknownSchema(reason)
         self._failures.settle(RefusedItem(record, failure_rule(self.plan.limits, "", ())), error, self._layer)
 
@@ -293,7 +294,7 @@ class PartitionTask:
             return self._try_timer(timer)
         record, input_topic = head.as_record(), self.plan.inputs.get(head.topic)
         try:
-            route = None if input_topic is None else self._route_of(input_topic, head.value)
+            route = None if input_topic is None else self._route_of(input_topic, record)
         except SchemasUnavailable:
             self.parked.retry_at(key, self._batch.now + _RETRY_SCHEMAS_MS)
             return Outcome.WAITING

@@ -15,7 +15,8 @@ from ensemble.messages.codec import (
 )
 from ensemble.messages.diagnosis import invalid_fields
 from ensemble.messages.fields import AvroEnum, AvroFixed, Int32, Int64, Millis, Seconds
-from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of
+from ensemble.messages.json_values import read_json
+from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of, type_name
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
 from ensemble.messages.schema_set import SchemaSourceSelector, without_logical_types
 
@@ -49,12 +50,14 @@ __all__ = [
     "find_outdated",
     "invalid_fields",
     "prefix_of",
+    "read_json",
     "release_schemas",
     "schema_name",
     "schema_of",
     "schemas_of",
     "trace_in",
     "type_headers",
+    "type_name",
     "why_oversized",
     "without_logical_types",
     "write_schemas",

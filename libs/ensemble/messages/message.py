@@ -154,6 +154,11 @@ def schema_of(message_type: type[Message]) -> Schema:
     return schema
 
 
+def type_name(message_type: type[Message]) -> str:
+    """Return the record's `ce_type`: the full Avro name; of a class that belongs to no schemas, its own name."""
+    return message_type.__name__ if message_type.message_config.schemas is None else schema_name(message_type)
+
+
 def schema_name(message_type: type[Message]) -> str:
     """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
     return schemas_of(message_type).full_name(_folder_of(message_type), message_type.__name__)

@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Literal
 
-from ensemble.messages import RecordPlace
+from ensemble.messages import RecordPlace, StoredRecord
 from ensemble.operations.entries import Entry
 from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.state import ParkingStore
@@ -67,6 +67,12 @@ class DeadLetterEntry:
         """Return the record and its headers as the service reads them."""
         record = self.entry.record
         return DeadLetter((record.topic, record.partition, record.offset), record.key, record.value, record.pairs)
+
+    @property
+    def origin_record(self) -> StoredRecord:
+        """Return the record as its service has consumed it."""
+        letter = self.dead_letter
+        return StoredRecord(*letter.origin, letter.key, letter.value, list(letter.headers))
 
     @property
     def identity(self) -> tuple[str, bytes, RecordPlace, int]:

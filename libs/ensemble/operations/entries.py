@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
-from ensemble.messages import Decoded, GenericDecoder, bounded_id, trace_in
+from ensemble.messages import Decoded, GenericDecoder, bounded_id, read_json, trace_in, type_name
+from ensemble.messages.message import Command
+from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.system_messages import TOPIC
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ReceivedRecord
@@ -26,6 +29,7 @@ class Entry:
     kind: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    is_json: bool = False
 
     @property
     def id(self) -> str:
@@ -93,15 +97,36 @@ class Entry:
         return self.record.headers.get(name, b"").decode(errors="replace")
 
 
-def decode_entry(record: ReceivedRecord, decoder: GenericDecoder) -> Entry:
+def decode_entry(record: ReceivedRecord, decoder: GenericDecoder, catalogue: Catalogue) -> Entry:
     """Decode a record. Never fails, whatever its bytes are."""
     if record.value is None:
         return Entry(record, "(tombstone)", "tombstone")
     try:
+        if (topic := _json_topic(record, catalogue)) is not None:
+            return _json_entry(record, topic)
         decoded = decoder.decode(record.value)
     except UndecodableRecord as error:
         return Entry(record, "(unreadable)", "unreadable", problem=str(error))
     return _readable(record, decoded)
+
+
+def _json_topic(record: ReceivedRecord, catalogue: Catalogue) -> Topic | None:
+    """Return the topic of JSON that a record, or the record behind a dead letter, was written to."""
+    origin = record.headers.get(TOPIC) or record.topic.encode()
+    topics = {topic.name.encode(): topic for topic in catalogue.topics if topic.format == "json"}
+    return topics.get(origin)
+
+
+def _json_entry(record: ReceivedRecord, topic: Topic) -> Entry:
+    """Return the entry of a record of JSON. Raises UndecodableRecord if it is none."""
+    name = record.headers.get("ce_type", b"").decode(errors="replace")
+    if not name and len(topic.messages) == 1:
+        name = type_name(topic.messages[0])
+    kind = next((each for each in topic.messages if type_name(each) == name), None)
+    fields = read_json(record.value or b"")
+    if kind is None or not isinstance(fields, dict):
+        raise UndecodableRecord(f"ce_type {name!r} with a JSON {type(fields).__name__} is no message of {topic.name}")
+    return Entry(record, kind.__name__, "command" if issubclass(kind, Command) else "event", fields, is_json=True)
 
 
 def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:

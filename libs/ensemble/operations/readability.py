@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from ensemble import system_messages
 from ensemble.errors import ConfigurationError, EnsembleError, UndecodableRecord
-from ensemble.messages import (
-    PREFIX_LENGTH,
-    Message,
-    decoder_for_new_schema,
-    decoders_for,
-    encoder_for,
-    invalid_fields,
-    schemas_of,
-)
+from ensemble.messages import Message, invalid_fields
 from ensemble.operations.dead_letter import DeadLetterEntry
 from ensemble.operations.errors import Invalid
 from ensemble.operations.session import Session
+from ensemble.service.catalogue import Topic
+from ensemble.service.codecs import codec_of
 
 
 def describe_readability(session: Session, letter: DeadLetterEntry) -> dict[str, Any]:
@@ -28,6 +22,11 @@ def describe_readability(session: Session, letter: DeadLetterEntry) -> dict[str,
     value = letter.entry.record.value
     if value is None:
         return {"written_as": None, "reads_today": "no: it has no value"}
+    if letter.entry.is_json:
+        return {
+            "written_as": f"{letter.type}, JSON",
+            "reads_today": f"no: {why}" if (why := why_unreadable(session, letter)) else "yes",
+        }
     try:
         written = session.decoder.describe(value).rpartition(".")[2]
     except UndecodableRecord:
@@ -53,14 +52,15 @@ def read(session: Session, letter: DeadLetterEntry, value: bytes) -> Message:
     types = _types_on(session, topic)
     if not types:
         raise UndecodableRecord(f"no topic {topic!r} in today's catalogue")
+    codec = codec_of(_topic(session, topic), session.sources)
+    label = codec.label_of(letter.origin_record) or b""
     for kind in types:
-        decode = decoders_for(kind, session.sources.source_for(topic, schemas_of(kind))).get(value[:PREFIX_LENGTH])
-        if decode is not None:
-            return decode(value)
-    late = decoder_for_new_schema(value[:PREFIX_LENGTH], types, session.sources)
+        if (decode := codec.decoders_for(kind).get(label)) is not None:
+            return cast("Message", decode(value))
+    late = codec.find_new(label)
     if late is None:
         raise UndecodableRecord(letter.entry.problem or f"{letter.entry.type} is none of the messages of {topic}")
-    return late[1](value)
+    return cast("Message", late[1](value))
 
 
 def encode_edited(session: Session, letter: DeadLetterEntry, fields: dict[str, Any]) -> bytes:
@@ -70,18 +70,23 @@ def encode_edited(session: Session, letter: DeadLetterEntry, fields: dict[str, A
     )
     if kind is None:
         raise Invalid(f"{letter.place} has no known message type, so its fields cannot be edited", field="edit")
-    source = session.sources.source_for(letter.dead_letter.origin[0], schemas_of(kind))
+    codec = codec_of(_topic(session, letter.dead_letter.origin[0]), session.sources)
     try:
-        return encoder_for(kind, source)(kind.model_validate(fields))
+        return codec.encoder_for(kind)(kind.model_validate(fields))
     except ValidationError as error:
         raise Invalid(f"{kind.__name__} is not valid: {invalid_fields(error)}", field="edit") from None
 
 
 def _types_on(session: Session, topic: str) -> Sequence[type[Message]]:
-    """Return the message types of a topic; a failed timer was on its changelog."""
-    if topic.endswith(".timers-changelog"):
-        return (system_messages.Timer,)
+    """Return the message types of a topic, none of one that today's catalogue has not."""
     try:
-        return session.application.catalogue.topic(topic).messages
+        return _topic(session, topic).messages
     except ConfigurationError:
         return ()
+
+
+def _topic(session: Session, name: str) -> Topic:
+    """Return a topic of the catalogue; a failed timer was on its changelog."""
+    if name.endswith(".timers-changelog"):
+        return Topic(name, name.rpartition(".")[0], "", (system_messages.Timer,), cleanup="compact")
+    return session.application.catalogue.topic(name)

@@ -70,10 +70,10 @@ def _on_copies(
 def _handler(plan: CompiledService, letter: DeadLetterEntry) -> str:
     """Return the handler that would run today, empty if there is none."""
     inlet = plan.inputs.get(letter.dead_letter.origin[0])
-    value = letter.entry.record.value or b""
     if inlet is None:
         return letter.handler
-    route = inlet.routes.get(value[:5])
+    label = inlet.codec.label_of(letter.origin_record)
+    route = None if label is None else inlet.routes.get(label)
     return route.rule.handler if route else ""
 
 
@@ -121,13 +121,17 @@ def _would(session: Session, tried: Rehearsed) -> str:
 
 def _describe_output(session: Session, output: Output) -> str:
     """Return `send AttemptCharge order-1 to payments.commands`."""
-    topic, value, key, *_ = output
+    topic, value, key, headers, _ = output
     try:
         name = session.decoder.describe(value or b"").rpartition(" ")[0]
     except EnsembleError:
-        name = "a record"
+        name = _text(dict(headers).get("ce_type")) or "a record"
     kind = "send" if ".commands." in name else "emit"
     return f"{kind} {name.rpartition('.')[2]} {(key or b'').decode(errors='replace')} to {topic}"
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
 
 
 def _id_of(output: Output) -> str:

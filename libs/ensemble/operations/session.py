@@ -41,4 +41,4 @@ class Session:
 
     def decode(self, record: ReceivedRecord) -> Entry:
         """Decode a record as far as it goes. Never fails, whatever its bytes are."""
-        return decode_entry(record, self.decoder)
+        return decode_entry(record, self.decoder, self.application.catalogue)

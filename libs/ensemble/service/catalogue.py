@@ -13,12 +13,13 @@ from datetime import timedelta
 from functools import cached_property
 from math import inf
 from operator import attrgetter
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command, Event, Message
 
 Cleanup = Literal["delete", "compact"]
+Format = Literal["avro", "json"]
 OUTSIDE: Final = "outside"
 """The owner of a topic that belongs to another system: it writes the events there, and carries out the commands."""
 MAX_RECORD_BYTES = 1_000_000
@@ -54,10 +55,15 @@ class Topic:
     external: bool = False
     """Other systems may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
     max_bytes: int = 1_048_576
+    format: Format = "avro"
+    """`json`: its values are JSON text, for those who have no Avro. Ledgers and changelogs are Avro in any case."""
 
     def __post_init__(self) -> None:
         """Keep the messages as a tuple, for topics are compared; expect duplicates of what another system writes."""
         object.__setattr__(self, "messages", tuple(self.messages))
+        if self.format not in get_args(Format):
+            formats = ", ".join(get_args(Format))
+            raise ConfigurationError(f"topic {self.name}: format {self.format!r} is none of {formats}")
         if self.owner == OUTSIDE and any(issubclass(message, Event) for message in self.messages):
             object.__setattr__(self, "external", True)
 

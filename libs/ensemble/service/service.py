@@ -64,9 +64,7 @@ class Service:
         self._check_interceptors()
         self.roles = tuple(item if isinstance(item, RoleSpec) else RoleSpec(item) for item in roles)
         self.stores = tuple(with_changelog(spec, name, self.partitions) for spec in stores or ())
-        for spec in self.stores:
-            if isinstance(spec, EventSourcedSpec):
-                check_aggregate(spec)
+        self._check_stores()
         self._check_owners()
         self._check_adapters()
         self._check_partitions()
@@ -172,6 +170,17 @@ class Service:
 
     def _uses(self, port: Any) -> bool:
         return any(port_of(hint) is port for d in self.descriptions for hint in d.ports.values())
+
+    def _check_stores(self) -> None:
+        for spec in self.stores:
+            if isinstance(spec, EventSourcedSpec):
+                check_aggregate(spec)
+        for topic in (*self.ledgers, *self.changelogs):
+            if topic.format != "avro":
+                raise ConfigurationError(
+                    f"service {self.name}: {topic.name} has the format {topic.format}, but what state is made of is "
+                    "Avro; take the format away"
+                )
 
     def _check_owners(self) -> None:
         owners: dict[object, Handler] = {}

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 from ensemble.errors import OutOfScope, OversizedOutput, UndeclaredOutput
 from ensemble.messages.cloud_events import type_headers
-from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Event, Message, schemas_of
+from ensemble.messages.message import Event, Message
 from ensemble.messages.records import Headers, RecordPlace
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Topic
+from ensemble.service.codecs import codec_of
 
 Output = tuple[str, bytes | None, bytes | None, Headers, int]
 """Topic, value, key, headers, partition (-1: by the key)."""
@@ -51,8 +51,9 @@ class OutputRoute:
 
 def output_route(source: bytes, message: type[Message], topic: Topic, sources: SchemaSourceSelector) -> OutputRoute:
     """Return how `message` is written to `topic` by `source`, a service or an outsider."""
-    encode = encoder_for(message, sources.source_for(topic.name, schemas_of(message)))
-    return OutputRoute(topic.name, attrgetter(topic.key), encode, type_headers(message, source))
+    codec = codec_of(topic, sources)
+    headers = type_headers(message, source, codec.content_type)
+    return OutputRoute(topic.name, attrgetter(topic.key), codec.encoder_for(message), headers)
 
 
 class RecordLayer:

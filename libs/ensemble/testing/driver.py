@@ -23,9 +23,10 @@ from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
 from ensemble.interceptors import Interceptor
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Command, Event, Message, State
+from ensemble.messages.message import Command, Event, Message, State, type_name
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.service.catalogue import Topic
+from ensemble.service.codecs import codec_of
 from ensemble.service.service import Service
 from ensemble.state.event_sourced import EventSourcedStore
 from ensemble.state.store import Replayable
@@ -116,7 +117,7 @@ class ServiceTestDriver(ServiceView):
 
     def redrive(self, letter: StoredRecord, edited: Message | None = None) -> None:
         """Redrive a dead letter as an operator, with another message if one is given."""
-        self.operate(self._operator.redrive(letter, edited))
+        self.operate(self._operator.redrive(letter, self.service.catalogue, edited))
 
     def discard(self, letter: StoredRecord) -> None:
         """Discard a dead letter as an operator."""
@@ -188,7 +189,10 @@ class ServiceTestDriver(ServiceView):
         key = topic.key_of(message)
         partition, offset = self.process.partition_of(key), next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
-        return StoredRecord(topic.name, partition, offset, key, encoder_for(type(message))(message), headers)
+        if topic.format == "json":
+            headers.append(("ce_type", type_name(type(message)).encode()))
+        value = codec_of(topic).encoder_for(type(message))(message)
+        return StoredRecord(topic.name, partition, offset, key, value, headers)
 
     def _append_fact(self, fact: Event) -> None:
         """Write a fact as its service would have written it."""

@@ -21,10 +21,10 @@ from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError
 from ensemble.interceptors import Interceptor
 from ensemble.messages.cloud_events import Envelope, type_headers
-from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message, State
 from ensemble.messages.records import Headers, StoredRecord, trace_in
 from ensemble.service.catalogue import Topic
+from ensemble.service.codecs import codec_of
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.timers import DueTimer
@@ -112,8 +112,10 @@ class FlowTestDriver:
         ids = itertools.chain([message_id] if message_id else [], self._ids)
         for message, own_id in zip(messages, ids, strict=False):
             topic = self._home(type(message))
-            headers = self._cloud_event(message, own_id, source)
-            self.write(topic.name, topic.key_of(message), encoder_for(type(message))(message), headers)
+            codec = codec_of(topic)
+            headers = self._cloud_event(message, own_id, source, codec.content_type)
+            value = codec.encoder_for(type(message))(message)
+            self.write(topic.name, topic.key_of(message), value, headers)
 
     def write(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers | None = None) -> None:
         """Write raw bytes, whatever they are, to the partition of `key`."""
@@ -188,7 +190,8 @@ class FlowTestDriver:
 
     def redrive(self, letter: StoredRecord, edited: Message | None = None) -> None:
         """Redrive a dead letter as an operator, with another message if one is given."""
-        self.operate(self._owner_of(letter), self._operator.redrive(letter, edited))
+        owner = self._owner_of(letter)
+        self.operate(owner, self._operator.redrive(letter, self._process(owner).service.catalogue, edited))
 
     def discard(self, letter: StoredRecord) -> None:
         """Discard a dead letter as an operator."""
@@ -308,10 +311,10 @@ class FlowTestDriver:
         catalogue = next((one for one in catalogues if kind in one.message_types()), catalogues[0])
         return catalogue.homes(kind)[0]
 
-    def _cloud_event(self, message: Message, message_id: str, source: str) -> Headers:
+    def _cloud_event(self, message: Message, message_id: str, source: str, content_type: bytes) -> Headers:
         number = next(self._traces)
         envelope = Envelope(message_id, traceparent=f"00-{number:032x}-{number:016x}-01")
-        return [*type_headers(type(message), source.encode()), *envelope.headers_at(self.clock.now())]
+        return [*type_headers(type(message), source.encode(), content_type), *envelope.headers_at(self.clock.now())]
 
     def _owner_of(self, letter: StoredRecord) -> str:
         names = [name for name, p in self._processes.items() if p.service.dead_letter.name == letter.at_topic]

@@ -32,10 +32,10 @@ from ensemble.kafka.offsets import high_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
-from ensemble.messages.codec import decoders_for, encoder_for
-from ensemble.messages.message import Message
+from ensemble.messages.message import Message, type_name
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
+from ensemble.service.codecs import codec_of
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.settings import KafkaSettings, RuntimeSettings
@@ -97,8 +97,10 @@ class Outsider:
         """Publish messages as their senders would, the first one under `message_id`."""
         for number, message in enumerate(messages):
             topic = self.service.catalogue.homes(type(message))[0]
-            key, value = topic.key_of(message), encoder_for(type(message))(message)
+            key, value = topic.key_of(message), codec_of(topic).encoder_for(type(message))(message)
             headers: Headers = [("ce_id", message_id)] if message_id and number == 0 else []
+            if topic.format == "json":
+                headers.append(("ce_type", type_name(type(message))))
             self.producer.produce(topic.name, value, key, headers=headers)
         self.flush()
 
@@ -153,9 +155,10 @@ class Outsider:
 
     def messages(self, suffix: str, kind: type[Message]) -> list[Any]:
         """Return the messages of one type on a topic."""
-        readers = decoders_for(kind)
-        values = [_value(record) for record in self.records(suffix)]
-        return [readers[value[:5]](value) for value in values if value[:5] in readers]
+        codec = codec_of(next(topic for topic in self.topics if topic.name == self.topic(suffix)))
+        readers = codec.decoders_for(kind)
+        labels = [(codec.label_of(record) or b"", record) for record in self.records(suffix)]
+        return [readers[label](_value(record)) for label, record in labels if label in readers]
 
     def letters(self, key: str | None = None) -> list[KafkaMessage]:
         """Return the dead letters of `key`, or all."""

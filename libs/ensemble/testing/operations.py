@@ -10,6 +10,8 @@ from ensemble.messages.codec import encoder_for
 from ensemble.messages.message import Command, Message
 from ensemble.messages.records import ConsumedRecord
 from ensemble.saga.table import Saga
+from ensemble.service.catalogue import Catalogue, Topic
+from ensemble.service.codecs import codec_of
 from ensemble.service.ports import Clock
 from ensemble.service.service import Service
 from ensemble.state.unit_of_work import Output
@@ -23,10 +25,11 @@ class OperatorDouble:
     def __init__(self, clock: Clock, next_id: Callable[[], str]) -> None:
         self._clock, self._next_id = clock, next_id
 
-    def redrive(self, letter: ConsumedRecord, edited: Message | None = None) -> RecordOperation:
-        """Return a redrive of a dead letter, with another message if one is given."""
-        value = None if edited is None else encoder_for(type(edited))(edited)
-        return redrive(DeadLetter.of(letter), OperatorRequest(**self._request("redriven by a test")), value)
+    def redrive(self, letter: ConsumedRecord, catalogue: Catalogue, edited: Message | None = None) -> RecordOperation:
+        """Return a redrive of a dead letter, with another message of the catalogue if one is given."""
+        dead_letter = DeadLetter.of(letter)
+        value = None if edited is None else _encode(catalogue.topic(dead_letter.origin[0]), edited)
+        return redrive(dead_letter, OperatorRequest(**self._request("redriven by a test")), value)
 
     def discard(self, letter: ConsumedRecord) -> RecordOperation:
         """Return a discard of a dead letter."""
@@ -70,6 +73,11 @@ def _command_names(services: Sequence[Service]) -> Iterator[str]:
 
 
 _NAMES: Final = {"service": _service_names, "step": _step_names, "command": _command_names}
+
+
+def _encode(topic: Topic, message: Message) -> bytes:
+    value: bytes = codec_of(topic).encoder_for(type(message))(message)
+    return value
 
 
 def control_outputs(service: Service, operation: Operation) -> list[Output]:

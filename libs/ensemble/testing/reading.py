@@ -11,6 +11,7 @@ from ensemble.messages.codec import Decoder, decoders_for
 from ensemble.messages.message import Event, Message, State
 from ensemble.messages.records import StoredRecord
 from ensemble.service.catalogue import Catalogue
+from ensemble.service.codecs import codec_of
 from ensemble.state.timers import DueTimer
 from ensemble.system_messages.state import ParkedKey, ParkedRecord
 from ensemble.testing.process import MemoryProcess
@@ -24,12 +25,19 @@ class MessageReader:
 
     def __init__(self, *catalogues: Catalogue) -> None:
         topics = [topic for catalogue in catalogues for topic in catalogue.topics]
-        self._topics = {topic.name for topic in topics if topic.cleanup == "delete"}
+        self._topics = {topic.name: topic for topic in topics if topic.cleanup == "delete"}
         self._kinds = {kind for catalogue in catalogues for kind in catalogue.message_types()}
+        self._codecs = {name: codec_of(topic) for name, topic in self._topics.items()}
 
     @cached_property
-    def _decoders(self) -> dict[bytes, Decoder[Any]]:
-        return {p: read for kind in self._kinds for p, read in decoders_for(kind).items()}
+    def _readers(self) -> dict[tuple[str, bytes], tuple[type[Message], Decoder[Any]]]:
+        """Each type with its decoder, by topic and label."""
+        kinds = [(name, kind) for name, topic in self._topics.items() for kind in topic.messages]
+        return {
+            (name, label): (kind, read)
+            for name, kind in kinds
+            for label, read in self._codecs[name].decoders_for(kind).items()
+        }
 
     def find(self, records: Iterable[StoredRecord], *kinds: type[Message]) -> Iterator[tuple[StoredRecord, Message]]:
         """Yield the records that hold a message, with it; of these types alone if any is given.
@@ -38,11 +46,13 @@ class MessageReader:
         """
         if unknown := [kind.__name__ for kind in kinds if kind not in self._kinds]:
             raise ConfigurationError(f"{', '.join(unknown)}: in no catalogue of the services under test")
-        decoders = {p: read for kind in kinds for p, read in decoders_for(kind).items()} or self._decoders
         for record in records:
-            value = record.raw_value
-            if value is not None and record.at_topic in self._topics and (read := decoders.get(value[:5])):
-                yield record, read(value)
+            codec, value = self._codecs.get(record.at_topic), record.raw_value
+            if codec is None or value is None or (label := codec.label_of(record)) is None:
+                continue
+            reader = self._readers.get((record.at_topic, label))
+            if reader is not None and (not kinds or reader[0] in kinds):
+                yield record, reader[1](value)
 
 
 class ServiceView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
-from ensemble.messages.message import Command, Message, State, schema_name
+from ensemble.messages.message import Command, Message, State, type_name
 from ensemble.messages.schema_files import documented_schema
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
@@ -21,6 +21,7 @@ Document = dict[str, Any]
 _BINDING: Final = {"bindingVersion": "0.5.0"}
 _CONTENT_TYPE: Final = "application/avro"
 _SCHEMA_FORMAT: Final = "application/vnd.apache.avro;version=1.9.0"
+_SCHEMA_ID: Final = {"schemaIdLocation": "payload", "schemaIdPayloadEncoding": "confluent"}
 _HEADERS: Final = {
     "ce_specversion": "The version of CloudEvents.",
     "ce_type": "The full name of the message's type.",
@@ -50,6 +51,7 @@ def asyncapi(services: Iterable[Service], catalogue: Catalogue, *, title: str, v
         "components": {
             "messages": {kind.__name__: _message(kind, catalogue) for kind in kinds},
             "messageTraits": {"cloudEvent": _cloud_event()},
+            **_json_definitions(kinds, catalogue),
         },
     }
 
@@ -108,25 +110,51 @@ def _performers(edge: Edge) -> Iterator[tuple[str, Action]]:
 
 
 def _message(kind: type[Message], catalogue: Catalogue) -> Document:
-    schema = documented_schema(kind)
-    key = catalogue.homes(kind)[0].key
+    topic = catalogue.homes(kind)[0]
+    contents = _json_contents(kind) if topic.format == "json" else _avro_contents(kind)
     return {
-        "name": schema_name(kind),
+        "name": type_name(kind),
         "title": kind.__name__,
-        "summary": str(schema.get("doc", "")),
-        "contentType": _CONTENT_TYPE,
+        **contents,
         "tags": [{"name": "command" if issubclass(kind, Command) else "event"}],
         "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
-        "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": schema},
         "bindings": {
             "kafka": {
-                "key": {"type": "string", "description": f"The {key}, as UTF-8."},
-                "schemaIdLocation": "payload",
-                "schemaIdPayloadEncoding": "confluent",
+                "key": {"type": "string", "description": f"The {topic.key}, as UTF-8."},
+                **({} if topic.format == "json" else _SCHEMA_ID),
                 **_BINDING,
             }
         },
     }
+
+
+def _avro_contents(kind: type[Message]) -> Document:
+    schema = documented_schema(kind)
+    return {
+        "summary": str(schema.get("doc", "")),
+        "contentType": _CONTENT_TYPE,
+        "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": schema},
+    }
+
+
+def _json_contents(kind: type[Message]) -> Document:
+    schema = _json_schema(kind)
+    summary = schema.get("description", "")
+    return {"summary": summary, "contentType": "application/json", "payload": {**schema, "additionalProperties": True}}
+
+
+def _json_schema(kind: type[Message]) -> Document:
+    schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {name: value for name, value in schema.items() if name != "$defs"}
+
+
+def _json_definitions(kinds: Iterable[type[Message]], catalogue: Catalogue) -> Document:
+    """Return the nested records that the messages of JSON refer to."""
+    schemas: Document = {}
+    for kind in kinds:
+        if catalogue.homes(kind)[0].format == "json":
+            schemas |= kind.model_json_schema(ref_template="#/components/schemas/{model}").get("$defs", {})
+    return {"schemas": schemas} if schemas else {}
 
 
 def _cloud_event() -> Document:

@@ -18,8 +18,12 @@ class Subject(NamedTuple):
 
 
 def registry_subjects(catalogue: Catalogue, services: Iterable[Service]) -> list[Subject]:
-    """Return every subject once: the catalogue's messages, the runtime's, and the state in the services' changelogs."""
-    subjects = {Subject(topic.name, message) for topic in catalogue.topics for message in topic.messages}
+    """Return every subject once: the catalogue's messages, the runtime's, and the state in the services' changelogs.
+
+    Topics of JSON have none.
+    """
+    topics = [topic for topic in catalogue.topics if topic.format == "avro"]
+    subjects = {Subject(topic.name, message) for topic in topics for message in topic.messages}
     for service in services:
         subjects |= {Subject(topic.name, message) for topic in service.own_topics for message in topic.messages}
         stores = [(spec.changelog, spec.types) for spec in service.stores]
