@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
 from ensemble.messages import Decoded, GenericDecoder, bounded_id, read_json, trace_in, type_name
-from ensemble.messages.message import Command
+from ensemble.messages.message import Command, Message
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.system_messages import TOPIC
 
@@ -101,9 +101,9 @@ def decode_entry(record: ReceivedRecord, decoder: GenericDecoder, catalogue: Cat
     """Decode a record. Never fails, whatever its bytes are."""
     if record.value is None:
         return Entry(record, "(tombstone)", "tombstone")
+    if (topic := _json_topic(record, catalogue)) is not None:
+        return _json_entry(record, topic)
     try:
-        if (topic := _json_topic(record, catalogue)) is not None:
-            return _json_entry(record, topic)
         decoded = decoder.decode(record.value)
     except UndecodableRecord as error:
         return Entry(record, "(unreadable)", "unreadable", problem=str(error))
@@ -112,21 +112,28 @@ def decode_entry(record: ReceivedRecord, decoder: GenericDecoder, catalogue: Cat
 
 def _json_topic(record: ReceivedRecord, catalogue: Catalogue) -> Topic | None:
     """Return the topic of JSON that a record, or the record behind a dead letter, was written to."""
-    origin = record.headers.get(TOPIC) or record.topic.encode()
-    topics = {topic.name.encode(): topic for topic in catalogue.topics if topic.format == "json"}
-    return topics.get(origin)
+    origin = record.headers.get(TOPIC, b"").decode(errors="replace") or record.topic
+    return next((topic for topic in catalogue.topics if topic.format == "json" and topic.name == origin), None)
 
 
 def _json_entry(record: ReceivedRecord, topic: Topic) -> Entry:
-    """Return the entry of a record of JSON. Raises UndecodableRecord if it is none."""
+    """Return the entry of a record of JSON; of one that is none its type, as far as it is known."""
     name = record.headers.get("ce_type", b"").decode(errors="replace")
     if not name and len(topic.messages) == 1:
         name = type_name(topic.messages[0])
     kind = next((each for each in topic.messages if type_name(each) == name), None)
-    fields = read_json(record.value or b"")
+    try:
+        fields = read_json(record.value or b"")
+    except UndecodableRecord as error:
+        return _unreadable_json(record, kind, str(error))
     if kind is None or not isinstance(fields, dict):
-        raise UndecodableRecord(f"ce_type {name!r} with a JSON {type(fields).__name__} is no message of {topic.name}")
+        problem = f"ce_type {name!r} with a JSON {type(fields).__name__} is no message of {topic.name}"
+        return _unreadable_json(record, kind, problem)
     return Entry(record, kind.__name__, "command" if issubclass(kind, Command) else "event", fields, is_json=True)
+
+
+def _unreadable_json(record: ReceivedRecord, kind: type[Message] | None, problem: str) -> Entry:
+    return Entry(record, kind.__name__ if kind else "(unreadable)", "unreadable", problem=problem, is_json=True)
 
 
 def _readable(record: ReceivedRecord, decoded: Decoded) -> Entry:
