@@ -207,7 +207,7 @@ class PartitionTask:
     def _route_of(self, input_topic: Input, record: ConsumedRecord) -> Route | None:
         """Return the route of a record, also of a schema that came up after start, or None if no handler takes it."""
         label = input_topic.codec.label_of(record)
-        route = input_topic.routes.get(label) if label is not None and record.value() is not None else None
+        route = input_topic.routes.get(label) if label is not None else None
         return route or self._new_schemas.route(input_topic, label)
 
     def _drop_or_park(self, item: RecordItem) -> bool:

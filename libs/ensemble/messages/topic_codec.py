@@ -35,7 +35,7 @@ class Codec(Protocol):
         """Return the decoders of a type by label, one for each way in which it may be written."""
 
     def label_of(self, record: ConsumedRecord) -> bytes | None:
-        """Return the label of a record, or None if it has none."""
+        """Return the label of a record, or None if it has none: a tombstone above all."""
 
     def find_new(self, label: bytes) -> NewType:
         """Return the decoder of a label that came up after start, or None if it is of none of the topic's types.
@@ -96,7 +96,7 @@ class JsonCodec:
 
     def label_of(self, record: ConsumedRecord) -> bytes | None:
         headers = dict(record.headers() or ())
-        if is_structured(headers.items()):
+        if record.value() is None or is_structured(headers.items()):
             return None
         label: bytes | None = headers.get("ce_type")
         return label or self._only
