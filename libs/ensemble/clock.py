@@ -54,6 +54,11 @@ def moment_of(at: int) -> datetime | None:
     return datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
 
 
+def epoch_ms(moment: datetime) -> int:
+    """Return a time as epoch milliseconds."""
+    return round(moment.timestamp() * 1000)
+
+
 def until(limit_s: float, pause_s: float = 0.0) -> Iterator[float]:
     """Yield the seconds left, once for each attempt and with a pause between two, until `limit_s` have passed.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -35,6 +37,7 @@ class FlowInMemory:
         self.gateway = self.flow.gateway
         self._stopped: set[str] = set()
         self._times: list[int] = []
+        self.id = secrets.token_hex(8)
         self.records_read = 0
         """How many records of spans were handed out."""
 
@@ -84,6 +87,18 @@ class FlowInMemory:
 
     def follow_from(self, offsets: Mapping[TopicPlace, int]) -> FollowerInMemory:
         return FollowerInMemory(self, offsets, 0, offsets)
+
+    def cluster_id(self) -> str:
+        return self.id
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        return {topic: f"{topic} of {self.id}" for topic in topics}
+
+    def reader(self) -> ReaderInMemory:
+        return ReaderInMemory(self)
+
+    def high_watermarks(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return self.ends(places)
 
     def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
         return dict.fromkeys(places, 0)
@@ -174,6 +189,36 @@ class FollowerInMemory:
 
     def read_to_end(self, _: float = 0.0) -> list[ReceivedRecord]:
         return self.poll(0.0)
+
+
+@dataclass(frozen=True)
+class RecordInMemory(StoredRecord):
+    """A record as the client has it."""
+
+    at: int = 0
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.at
+
+
+class ReaderInMemory:
+    """What `ClusterClient.reader` returns."""
+
+    def __init__(self, cluster: FlowInMemory) -> None:
+        self._cluster, self.positions = cluster, dict[TopicPlace, int]()
+
+    def start(self, offsets: Mapping[TopicPlace, int]) -> None:
+        self.positions = dict(offsets)
+
+    def behind(self, ends: Mapping[TopicPlace, int]) -> list[TopicPlace]:
+        return [place for place, end in ends.items() if end > self.positions[place]]
+
+    def fetch(self, _: float) -> list[RecordInMemory]:
+        records = [r for r in self._cluster.read(self.positions) if r.offset >= self.positions[r.topic, r.partition]]
+        self.positions |= self._cluster.ends(self.positions)
+        return [RecordInMemory(r[0], r[1], r[2], r.key, r.value, list(r.pairs), at=r.timestamp) for r in records]
+
+    def close(self) -> None: ...
 
 
 class OutboxInMemory:

@@ -63,13 +63,17 @@ class Reader:
         """
         return [record for record in poll_batch(self._consumer, wait_s) if self._is_record(record)]
 
-    def receive(self, wait_s: float, select: Select | None = None) -> list[ReceivedRecord]:
-        """Return the selected records like `poll`, and move the positions behind all that have come."""
+    def fetch(self, wait_s: float) -> list[Message]:
+        """Return the records like `poll`, and move the positions behind them: the caller handles them now."""
         records = self.poll(wait_s)
         for record in records:
             place = topic_place_of(record)
             self.positions[place] = max(self.positions[place], (record.offset() or 0) + 1)
-        return [ReceivedRecord.of(record) for record in records if select is None or select(record)]
+        return records
+
+    def receive(self, wait_s: float, select: Select | None = None) -> list[ReceivedRecord]:
+        """Return the selected of the records that `fetch` returns, as copies."""
+        return [ReceivedRecord.of(record) for record in self.fetch(wait_s) if select is None or select(record)]
 
     def read_to(
         self, ends: Mapping[TopicPlace, int], stall_s: float, select: Select | None = None

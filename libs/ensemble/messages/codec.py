@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
@@ -135,8 +136,16 @@ class Decoded(NamedTuple):
 class GenericDecoder:
     """Reads any record whose schema one of its sources knows, without models: for tools and independent checks."""
 
-    def __init__(self, sources: Iterable[SchemaSource | SchemaSourceSelector]) -> None:
-        self._sources = tuple(sources)
+    def __init__(
+        self,
+        sources: Iterable[SchemaSource | SchemaSourceSelector],
+        stop_before: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Take the sources; `stop_before` has, by a schema's full name, a field before which reading ends.
+
+        What a reader of many records does not need then costs nothing; the bytes behind are not checked.
+        """
+        self._sources, self._stop_before = tuple(sources), stop_before
         self._versions: dict[int, tuple[SchemaVersion, Any, Check | None]] = {}
 
     def decode(self, value: bytes) -> Decoded:
@@ -149,9 +158,14 @@ class GenericDecoder:
             fields: Any = schemaless_reader(stream, schema, None)
         except Exception as error:
             raise UndecodableRecord(unreadable_field(value[PREFIX_LENGTH:], schema, error)) from error
-        if stream.tell() != len(value):
+        if stream.tell() != len(value) and version.name not in self._stop_before:
             raise _surplus(version.name, stream, value)
         return Decoded(version.name, version.version, version.id, fields)
+
+    def name_of(self, value: bytes) -> str:
+        """Return the full name of what the record claims to be. Raises like `decode`, of which it reads the prefix."""
+        version, *_ = self._schema(id_in(value))
+        return version.name
 
     def describe(self, value: bytes) -> str:
         """Return what the record claims to be, such as `ensemble.events.OrderPlaced v1`, without reading its fields."""
@@ -163,7 +177,7 @@ class GenericDecoder:
             version = next(filter(None, (source.find(schema_id) for source in self._sources)), None)
             if version is None:
                 raise UnknownSchema(f"schema id {schema_id} is in no schemas directory or registry known here")
-            schema = _parse_readable(version.schema)
+            schema = _parse_readable(_head(version.schema, self._stop_before.get(version.name)))
             self._versions[schema_id] = (version, schema, check_for(schema))
         return self._versions[schema_id]
 
@@ -205,6 +219,13 @@ def _unencodable(message: BaseModel, fields: dict[str, Any], schema: Any, error:
 
 def _surplus(name: str, stream: io.BytesIO, value: bytes) -> UndecodableRecord:
     return UndecodableRecord(f"{name}: {len(value) - stream.tell()} bytes are left over after its last field")
+
+
+def _head(schema: Schema, end: str | None) -> Schema:
+    """Return a record's schema with the fields before one of them, or with all if it has no such field."""
+    fields = schema["fields"]
+    stop = next((number for number, field in enumerate(fields) if field["name"] == end), len(fields))
+    return {**schema, "fields": fields[:stop]}
 
 
 def _full_names(schema: Any) -> dict[str, str]:

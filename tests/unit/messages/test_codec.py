@@ -194,6 +194,17 @@ def test_the_decoder_says_no_in_words_only(value: bytes) -> None:
         assert outcome(partial(GenericDecoder([SCHEMAS]).decode, record))
 
 
+def test_a_reader_that_needs_the_first_fields_alone_decodes_no_more() -> None:
+    value = encoder_for(OrderPlaced)(ORDER)
+    decoder = GenericDecoder([SCHEMAS], {"ensemble.events.OrderPlaced": "lines"})
+    everything = GenericDecoder([SCHEMAS]).decode(value).fields
+    head = dict(list(everything.items())[: list(everything).index("lines")])
+    assert head
+    assert decoder.decode(value).fields == head
+    assert decoder.name_of(value) == "ensemble.events.OrderPlaced"
+    assert GenericDecoder([SCHEMAS], {"ensemble.events.OrderPlaced": "none"}).decode(value).fields == everything
+
+
 def version_of(directory: Path, *extra: str) -> type[Event]:
     """`Sold{id, *extra}` as it stands after the release of exactly these fields."""
     (directory / "events").mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import Any, Final, Literal, TypeVar
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.errors import ConfigurationError
@@ -67,6 +67,17 @@ class ClusterClient:
         """Return every topic of the cluster with its number of partitions."""
         topics = self.ask("its topics", lambda: self.admin.list_topics(timeout=self.limit_s).topics)
         return {name: len(topic.partitions) for name, topic in topics.items()}
+
+    def cluster_id(self) -> str:
+        """Return the id that the cluster was given when it was made."""
+        return self.ask("its id", lambda: str(self.admin.list_topics(timeout=self.limit_s).cluster_id))
+
+    def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
+        """Return the id of each topic: a topic that was deleted and made again has another one."""
+        if not topics:
+            return {}
+        answers = self.admin.describe_topics(TopicCollection(list(topics)), request_timeout=self.limit_s)
+        return self.ask("its topics", lambda: {n: str(f.result(self.limit_s).topic_id) for n, f in answers.items()})
 
     def places(self, topics: Iterable[str], need: Literal["READ", "WRITE"] = "READ") -> list[TopicPlace]:
         """Return all partitions of these topics. Raises ConfigurationError that names those that do not exist.
@@ -155,6 +166,10 @@ class ClusterClient:
                     return last
                 end, size = begin, _GROWTH * size
         return None
+
+    def reader(self) -> Reader:
+        """Return a reader of committed records that the caller starts and closes."""
+        return Reader(self._reader_config())
 
     def read_range(self, place: TopicPlace, start: int, end: int, stall_s: float) -> Iterator[ReceivedRecord]:
         """Yield the committed records of one partition from `start` on and before `end`. Raises like `read`."""

@@ -1,0 +1,53 @@
+"""What a view is told to keep: the topics, the tables, and how records become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from sqlite3 import Connection
+from typing import Any, Protocol
+
+from ensemble.operations.view.feed import Change
+
+
+class FoldRecord(Protocol):
+    """A record as the client has it. Nothing of it is decoded or copied before it is asked for."""
+
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def key(self) -> Any: ...
+    def value(self) -> Any: ...
+    def headers(self) -> Any: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+RecordsByTopic = Mapping[str, Sequence[FoldRecord]]
+
+
+class Projection(Protocol):
+    """Folds topics into tables.
+
+    The rows must follow from each partition's records in their order, however they are cut into chunks, and whatever
+    order partitions come in; of a compacted topic from the last record of each key alone.
+    """
+
+    name: str
+    """Its name in the file. Two projections of one file have different names and tables."""
+    version: int
+    """Another number builds the rows anew."""
+    tables: Sequence[str]
+    """The names of its tables."""
+    schema: str
+    """SQL that creates the tables."""
+    indexes: str
+    """SQL that creates further indexes, once all records of the first sync are in."""
+    max_age_s: float
+    """Rows that were brought up to date longer ago are built anew: a compacted topic keeps tombstones for a day."""
+    history_ms: int | None
+    """Only so much of the past is read at first; None reads all of it."""
+
+    def topics(self, existing: Collection[str]) -> Iterable[str]:
+        """Return the topics that it reads, of those that the cluster has."""
+
+    def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
+        """Write what these records say, within a transaction of the caller, and return what has changed."""

@@ -1,0 +1,260 @@
+"""A view: projections over topics, read on to their ends whenever somebody asks."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Final, Self
+
+from ensemble.clock import moment_of
+from ensemble.kafka.client import KafkaException, TopicPlace
+from ensemble.operations.errors import Unreachable
+from ensemble.operations.values import Result
+from ensemble.operations.view.feed import Change, Feed
+from ensemble.operations.view.projection import FoldRecord, Projection
+from ensemble.operations.view.source import Source, SourceReader
+from ensemble.operations.view.storage import Storage, set_offsets
+
+OnProgress = Callable[[int, int], None]
+"""Called with how many offsets have been read, and about how many there are to read."""
+
+_FORMAT: Final = 1
+"""Another number builds the rows of all projections anew."""
+_CHUNK: Final = 20_000
+_POLL_S: Final = 0.2
+_STALL_S: Final = 60.0
+
+
+class Synced(Result):
+    """How far a view is: everything that was committed at `as_of` is in it.
+
+    It is not current if another process writes the file; then it is as that process last left it, and `as_of` is None
+    if it has never been complete.
+    """
+
+    as_of: datetime | None
+    is_current: bool
+
+
+@dataclass
+class _Reading:
+    """A projection with the partitions that it reads, and the next offset of each."""
+
+    projection: Projection
+    offsets: dict[TopicPlace, int]
+    identity: str
+    topics: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.topics = frozenset(topic for topic, _ in self.offsets)
+
+
+class View:
+    """Rows of some projections, in a file or in memory; use it in a `with`.
+
+    `sync` reads on from where the file is, so it is cheap to ask again. Rows and offsets are written in one
+    transaction: a process that ends at any time, or a chunk that fails, loses and repeats nothing. Any thread may
+    sync, and read meanwhile.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        projections: Sequence[Projection],
+        path: Path | None = None,
+        *,
+        stall_s: float = _STALL_S,
+        chunk: int = _CHUNK,
+    ) -> None:
+        """Open the file; nothing is read yet. Raises Unreachable if it cannot be used."""
+        self._source, self._projections = source, tuple(projections)
+        self._storage = Storage(path)
+        self._stall_s, self._chunk = stall_s, chunk
+        self._lock = threading.Lock()
+        self._reader: SourceReader | None = None
+        self._readings: list[_Reading] = []
+        self.feed = Feed()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and the consumer."""
+        with self._lock:
+            self._stop_reading()
+            self._storage.close()
+
+    def sync(self, on_progress: OnProgress | None = None) -> Synced:
+        """Read on to the ends that the topics have now, and return how far the view is.
+
+        Raises Unreachable if the cluster does not answer, or no record comes for `stall_s`.
+        """
+        with self._lock:
+            if not self._storage.acquire():
+                return Synced(as_of=self._as_of(), is_current=False)
+            try:
+                as_of = _now()
+                self._read_on(as_of, on_progress)
+            except KafkaException as error:
+                self._stop_reading()
+                raise Unreachable(f"Kafka: {error.args[0].str()}") from None
+            except BaseException:
+                self._stop_reading()
+                raise
+            finally:
+                self._storage.release()
+            return Synced(as_of=moment_of(as_of), is_current=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection to query the tables with, for one answer."""
+        with self._storage.reading() as db:
+            yield db
+
+    # -- reading on -----------------------------------------------------------------------------------------------
+
+    def _read_on(self, as_of: int, on_progress: OnProgress | None) -> None:
+        self._readings = self._plan(as_of)
+        offsets = _least(self._readings)
+        ends = self._source.ends(list(offsets))
+        reader = self._reader_at(offsets)
+        behind = {place: end for place, end in ends.items() if end > reader.positions[place]}
+        total, missing = sum(end - reader.positions[place] for place, end in behind.items()), 0
+        for _ in self._chunks(reader, behind):
+            if on_progress:
+                missing = sum(max(end - reader.positions[place], 0) for place, end in behind.items())
+                on_progress(total - missing, total)
+        for reading in self._readings:
+            self._storage.finish(reading.projection, reading.identity, as_of)
+
+    def _plan(self, now: int) -> list[_Reading]:
+        """Return where each projection reads on, after those were emptied whose rows are no longer right."""
+        existing, cluster = self._source.topics(), self._source.cluster_id()
+        names = {p.name: sorted(p.topics(existing)) for p in self._projections}
+        ids = self._source.topic_ids(sorted({topic for topics in names.values() for topic in topics}))
+        readings = []
+        for projection in self._projections:
+            topics = names[projection.name]
+            identity: dict[str, object] = {
+                "view": [_FORMAT, projection.version, cluster],
+                "topics": {t: ids[t] for t in topics},
+            }
+            places = [(topic, partition) for topic in topics for partition in range(existing[topic])]
+            readings.append(self._reading(projection, identity, places, now))
+        return readings
+
+    def _reading(
+        self, projection: Projection, identity: dict[str, object], places: list[TopicPlace], now: int
+    ) -> _Reading:
+        starts, text = self._source.starts(places), json.dumps(identity)
+        stored = self._storage.offsets_of(projection.name)
+        if not self._is_usable(projection, identity, now) or not self._is_in_range(stored, starts):
+            self._storage.rebuild(projection, text)
+            stored = {}
+        fresh = [place for place in places if place not in stored]
+        begin = starts
+        if projection.history_ms is not None and fresh:
+            begin = {**starts, **self._source.offsets_at(fresh, now - projection.history_ms)}
+        return _Reading(projection, {place: stored.get(place, begin[place]) for place in places}, text)
+
+    def _is_usable(self, projection: Projection, identity: Mapping[str, object], now: int) -> bool:
+        """Return whether the rows are those of this cluster, its topics and this release, and not too old."""
+        text, as_of = self._storage.identity_of(projection.name), self._storage.as_of(projection.name)
+        if text is None or (as_of is not None and now - as_of > 1000 * projection.max_age_s):
+            return False
+        before, topics = json.loads(text), identity["topics"]
+        assert isinstance(topics, dict)
+        return bool(before["view"] == identity["view"]) and all(
+            topics.get(topic) == topic_id for topic, topic_id in before["topics"].items()
+        )
+
+    def _is_in_range(self, stored: Mapping[TopicPlace, int], starts: Mapping[TopicPlace, int]) -> bool:
+        """Return whether every partition still has what comes next, or has come to the very offset."""
+        if not all(place in starts for place in stored):
+            return False
+        if any(offset < starts[place] for place, offset in stored.items()):
+            return False
+        ends = self._source.high_watermarks(list(stored)) if stored else {}
+        return all(offset <= ends[place] for place, offset in stored.items())
+
+    def _reader_at(self, offsets: Mapping[TopicPlace, int]) -> SourceReader:
+        """Return the reader that stands at these offsets: the one of the last sync, if nothing came between."""
+        if self._reader is not None and self._reader.positions == offsets:
+            return self._reader
+        self._stop_reading()
+        self._reader = self._source.reader()
+        self._reader.start(offsets)
+        return self._reader
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            with suppress(RuntimeError):  # it is closed already
+                self._reader.close()
+            self._reader = None
+
+    def _chunks(self, reader: SourceReader, ends: Mapping[TopicPlace, int]) -> Iterator[None]:
+        """Fold chunk after chunk until the ends are reached."""
+        records: list[FoldRecord] = []
+        moved_at, before = time.monotonic(), dict(reader.positions)
+        while behind := reader.behind(ends):
+            records += reader.fetch(_POLL_S)
+            if reader.positions != before:
+                moved_at, before = time.monotonic(), dict(reader.positions)
+            elif time.monotonic() - moved_at > self._stall_s:
+                raise Unreachable(f"nothing came for {self._stall_s:g} s while reading {behind[0][0]}; is Kafka up?")
+            if len(records) >= self._chunk:
+                self._fold(records, reader.positions)
+                records = []
+                yield
+        self._fold(records, reader.positions)
+        yield
+
+    def _fold(self, records: Sequence[FoldRecord], positions: Mapping[TopicPlace, int]) -> None:
+        changes: list[Change] = []
+        by_topic: dict[str, list[FoldRecord]] = {}
+        for record in records:
+            by_topic.setdefault(record.topic() or "", []).append(record)
+        with self._storage.writing() as db:
+            for reading in self._readings:
+                changed = reading.projection.fold(db, _fresh(by_topic, reading))
+                changes += changed if self.feed.has_subscribers else ()
+                moved = {p: positions[p] for p, offset in reading.offsets.items() if positions[p] > offset}
+                set_offsets(db, reading.projection.name, moved)
+        for reading in self._readings:
+            reading.offsets |= {p: positions[p] for p, offset in reading.offsets.items() if positions[p] > offset}
+        self.feed.publish(changes)
+
+    def _as_of(self) -> datetime | None:
+        times = [self._storage.as_of(projection.name) for projection in self._projections]
+        return None if None in times or not times else moment_of(min(at for at in times if at is not None))
+
+
+def _fresh(by_topic: Mapping[str, list[FoldRecord]], reading: _Reading) -> dict[str, list[FoldRecord]]:
+    """Return the records that a projection has not seen: another one of the view may be further behind."""
+    offsets, fresh = reading.offsets, {}
+    for topic in reading.topics & by_topic.keys():
+        records = by_topic[topic]
+        fresh[topic] = [r for r in records if (r.offset() or 0) >= offsets[topic, r.partition() or 0]]
+    return fresh
+
+
+def _least(readings: Sequence[_Reading]) -> dict[TopicPlace, int]:
+    least: dict[TopicPlace, int] = {}
+    for reading in readings:
+        for place, offset in reading.offsets.items():
+            least[place] = min(offset, least.get(place, offset))
+    return least
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
