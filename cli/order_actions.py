@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from backoffice import ENDED
+from backoffice.order_filter import State, is_paused
 from cli.debts import debts_of, in_words
-from cli.order_filter import State, is_paused
 from contracts import (
     CompensateOrder,
     OrderState,

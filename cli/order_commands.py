@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
+from backoffice.order_filter import OrderFilter
 from cli.order_actions import Action
-from cli.order_filter import OrderFilter
 from cli.order_states import OrderStates, State
 from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
 from cli.waves import Pace, Progress, Wave

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backoffice import OrderRecords, find_dead_letters, find_records, places_of
+from backoffice.order_filter import OrderFilter
+from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
 from cli.currencies import money
 from cli.debts import debts_of, document, in_words
-from cli.formatting import total
-from cli.order_filter import OrderFilter
 from cli.story import Line, Story, in_order
-from contracts.catalogue import CATALOGUE, ORDER_STATE, ORDERS_EVENTS
-from ensemble.clock import rfc3339
-from ensemble.command_line.connection import entry_of, progress
+from contracts.catalogue import CATALOGUE, ORDER_STATE
+from ensemble.clock import epoch_ms, rfc3339
+from ensemble.command_line.connection import entry_of, progress, sources
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import clock, clock_seconds, duration
+from ensemble.command_line.view import synced_view
 from ensemble.operations import Entry, now
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient
+    from ensemble.kafka.client import ClusterClient, TopicPlace
+    from ensemble.operations.view import View
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,27 @@ def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     return {} if record is None else dict(entry_of(record).fields)
 
 
-def list_orders(access: ClusterClient, order_filter: OrderFilter, limit: int) -> list[dict[str, Any]]:
-    """Return one row for each order, latest change first. Terms come from OrderPlaced if the state has none."""
-    at = now()
-    states = {key: state for key, state in all_states(access).items() if order_filter.takes(state, at)}
-    shown = dict(list(states.items())[: -limit - 1 : -1])
-    terms = _terms(access, shown)
-    return [_row(order_id, state, terms.get(order_id, {})) for order_id, state in shown.items()]
+def list_orders(
+    access: ClusterClient, order_filter: OrderFilter, limit: int, *, use_file: bool = True
+) -> list[dict[str, Any]]:
+    """Return one row for each order, latest change first."""
+    with _view(access, use_file=use_file) as view:
+        orders = Orders(view).list(order_filter, now(), limit)
+    debts = _debts_of(access, [order for order in orders if order.owed])
+    return [_row(order, debts.get(order.order_id)) for order in orders]
+
+
+def count_orders(
+    access: ClusterClient, order_filter: OrderFilter, by: Dimension, *, use_file: bool = True
+) -> list[dict[str, Any]]:
+    """Return one row for each value, with the number of orders, the largest first."""
+    with _view(access, use_file=use_file) as view:
+        counts = Orders(view).count(by, order_filter, now())
+    return [{by: value or None, "orders": count} for value, count in counts.items()]
+
+
+def _view(access: ClusterClient, *, use_file: bool) -> AbstractContextManager[View]:
+    return synced_view(access, [OrdersProjection(sources())], "orders", use_file=use_file)
 
 
 def read_history(access: ClusterClient, order_id: str, *, is_complete: bool = False) -> OrderHistory:
@@ -103,7 +120,10 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
     expected = _expected(state.get("expected") or ())
     if state.get("paused_since") is not None:
         return f"{expected or 'its resume'}; {_pause(state)}"
-    due = state.get("due_at")
+    return _by(expected, state.get("due_at"), at)
+
+
+def _by(expected: str, due: int | None, at: int) -> str:
     if not expected or due is None:
         return expected
     remaining = due - at
@@ -142,28 +162,41 @@ def _entries(access: ClusterClient, records: OrderRecords) -> list[Entry]:
     return [entry for entry in entries if records.order_id in {entry.order_id, entry.key}]
 
 
-def _terms(access: ClusterClient, states: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    terms = {order_id: dict(state["order"]) for order_id, state in states.items() if state.get("order")}
-    missing = {order_id.encode() for order_id in states.keys() - terms.keys()}
-    if missing:
-        for record in access.read(access.places([ORDERS_EVENTS.name]), progress("orders")):
-            if record.key in missing and (entry := entry_of(record)).type == "OrderPlaced":
-                terms.setdefault(entry.key, dict(entry.fields))
-    return terms
+def _debts_of(access: ClusterClient, orders: Sequence[OrderSummary]) -> dict[str, str]:
+    """Return what these orders owe, in words: their states have it, at their places."""
+    offsets: dict[TopicPlace, list[int]] = {}
+    for order in orders:
+        offsets.setdefault((order.position.topic, order.position.partition), []).append(order.position.offset)
+    most = max(map(len, offsets.values()), default=0)
+    rounds = [{place: range(n[i], n[i] + 1) for place, n in offsets.items() if i < len(n)} for i in range(most)]
+    states = [entry_of(record) for record in access.read_spans(*rounds)]
+    return {entry.key: "; ".join(map(in_words, debts_of(entry.fields))) for entry in states}
 
 
-def _row(order_id: str, state: Mapping[str, Any], terms: Mapping[str, Any]) -> dict[str, Any]:
-    lines = terms.get("lines") or []
+def _row(order: OrderSummary, owed: str | None) -> dict[str, Any]:
     return {
-        "order": order_id,
-        "status": state["status"],
-        "step": state.get("step"),
-        "customer": terms.get("customer_id"),
-        "total": money(total(lines), terms["currency"]) if lines else None,
-        "speed": terms.get("shipping_speed"),
-        "changed": rfc3339(state["updated_at"]),
-        "waits_for": waits_for(state, now()) or None,
-        "reason": state.get("reason"),
-        "paused_by": state.get("paused_by"),
-        "owed": "; ".join(map(in_words, debts_of(state))) or None,
+        "order": order.order_id,
+        "status": order.status,
+        "step": order.step,
+        "customer": order.customer_id,
+        "total": money(order.total.amount, order.total.currency) if order.total else None,
+        "speed": order.shipping_speed,
+        "changed": None if order.changed_at is None else rfc3339(epoch_ms(order.changed_at)),
+        "waits_for": waits_for(_expectation(order), now()) or None,
+        "reason": order.reason,
+        "paused_by": order.paused.by if order.paused else None,
+        "owed": owed or None,
     }
+
+
+def _expectation(order: OrderSummary) -> dict[str, Any]:
+    """Return what `waits_for` reads of a state."""
+    pause, expects = order.paused, order.expects
+    paused = {
+        "paused_since": pause.since and epoch_ms(pause.since),
+        "paused_by": pause.by,
+        "paused_reason": pause.reason,
+        "remaining_ms": pause.remaining_ms,
+    } if pause else {}  # fmt: skip
+    due_at = expects.due_at if expects else None
+    return {"expected": expects.events if expects else (), "due_at": due_at and epoch_ms(due_at), **paused}

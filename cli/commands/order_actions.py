@@ -22,7 +22,7 @@ OneOrder = Annotated[
 
 def complete_where(incomplete: str) -> list[str]:
     """Complete field names for the shell."""
-    from cli.order_filter import FIELDS
+    from backoffice.order_filter import FIELDS
 
     return [name for name in FIELDS if name.startswith(incomplete)]
 

@@ -10,7 +10,7 @@ from cli.commands import order_actions
 from cli.commands.order_actions import Doing, Orders, Preview, Where
 from cli.options import OrderId
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, AsJsonLines, By, Timeout, Yes
+from ensemble.command_line.options import AsJson, AsJsonLines, By, NoCache, Timeout, Yes
 
 if TYPE_CHECKING:
     from cli.order_commands import CommandOptions, Target
@@ -37,6 +37,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N
 Owed = Annotated[bool, typer.Option("--owed", help="Only orders with an unsettled refund, reservation or shipment.")]
 Paused = Annotated[bool, typer.Option("--paused", help="Only paused orders.")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="Only orders whose deadline has passed.")]
+CountBy = Annotated[Literal["status", "step", "paused_by", "owed"], typer.Option("--by", help="What to count by.")]
 Full = Annotated[bool, typer.Option("--full", help="Read all of the topics, not only the order's lifetime.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason for the audit trail.")]
 
@@ -88,30 +89,42 @@ def list_orders(
     overdue: Overdue = False,
     where: Where = None,
     limit: Limit = 50,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """List orders, most recently changed first. --owed shows their debts, --paused the reasons."""
-    from cli.order_filter import STATUSES
-    from cli.order_filter import parse_conditions as conditions
+    from cli.order_filter import parse_conditions, texts_of
     from cli.orders import list_orders
     from ensemble.command_line.connection import connect
-    from ensemble.command_line.errors import Mistake
     from ensemble.command_line.output import Sheet, show
 
-    if unknown := [name for name in status or () if name not in STATUSES]:
-        raise Mistake(f"--status {unknown[0]}: no such status; statuses are {', '.join(STATUSES)}")
-    flags = {"owed": owed, "paused": paused, "overdue": overdue}
-    texts = [
-        *(f"status={name}" for name in status or ()),
-        *(f"{name}=true" for name, is_set in flags.items() if is_set),
-    ]
-    order_filter = conditions([*texts, *(where or ())])
-    orders = list_orders(connect(), order_filter, limit)
+    texts = [*texts_of(status or (), owed=owed, paused=paused, overdue=overdue), *(where or ())]
+    order_filter = parse_conditions(texts)
+    orders = list_orders(connect(), order_filter, limit, use_file=not no_cache)
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in orders]
-    nothing = "no orders; place one: ensemble orders place" if not texts and not where else "no order matches"
+    nothing = "no order matches" if texts else "no orders; place one: ensemble orders place"
     spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), orders, as_json=as_json)
+
+
+@group.command(epilog="Examples: `ensemble orders count`; `ensemble orders count --by step --where idle>1h`.")
+def count(
+    by: CountBy = "status",
+    where: Where = None,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """Count orders by status, step, pause or debt."""
+    from cli.order_filter import parse_conditions
+    from cli.orders import count_orders
+    from ensemble.command_line.connection import connect
+    from ensemble.command_line.output import Sheet, show
+
+    order_filter = parse_conditions(where or ())
+    counts = count_orders(connect(), order_filter, by, use_file=not no_cache)
+    rows = [(row[by] or "(none)", row["orders"]) for row in counts]
+    show(Sheet((by, "orders"), rows, {"status": _STATUS_COLOURS}, nothing="no orders"), counts, as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")

@@ -32,6 +32,11 @@ def connected_to(access: ClusterClient) -> Iterator[None]:
         _CLUSTER.reset(token)
 
 
+def is_connected() -> bool:
+    """Return whether the caller has chosen the cluster by `connected_to`."""
+    return _CLUSTER.get() is not None
+
+
 def connect() -> ClusterClient:
     """Connect to the cluster of the environment. Raises ConfigurationError with advice if there is none."""
     if (connected := _CLUSTER.get()) is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from ensemble.clock import moment_of
 
 
@@ -23,6 +25,11 @@ def clock_seconds(at: int) -> str:
 def _time_of_day(at: int, precision: str) -> str:
     moment = moment_of(at)
     return f"{at} ms" if moment is None else moment.time().isoformat(timespec=precision)
+
+
+def moment_text(at: datetime) -> str:
+    """Return a time with its date and zone, in seconds."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def duration(milliseconds: int) -> str:

@@ -22,6 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds until the command gives up.")]
 OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Read the topics anew instead of the view kept in a file.")]
 By = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Your name for the audit trail (default: login name).")
 ]

@@ -52,6 +52,15 @@ def test_orders_list(ensemble: CommandLine, arguments: list[str], orders: list[s
     assert [row["order"] for row in ensemble("orders", "list", *arguments, "--json").document] == orders
 
 
+def test_orders_are_counted_by_what_is_asked_for(ensemble: CommandLine) -> None:
+    counts = ensemble("orders", "count", "--json").document
+    assert {row["status"]: row["orders"] for row in counts} == {"completed": 1, "fulfilled": 1, "payment_pending": 1}
+    assert ensemble("orders", "count", "--by", "step", "--where", "status=fulfilled").out.endswith("\nreservation\t1\n")
+    ensemble("orders", "pause", "o-2", *WHY, "--wait", "1")
+    paused = ensemble("orders", "count", "--by", "paused_by", "--where", "paused=true", "--json")
+    assert paused.document == [{"paused_by": "operator ann", "orders": 1}]
+
+
 READING = {
     "a table in a pipe": (["orders", "list", "--status", "completed"], "o-1\tcompleted"),
     "nothing matches": (["orders", "list", "--where", "customer=c-9"], ""),

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from backoffice.order_filter import OrderFilter
 from cli.order_actions import CANCEL, COMPENSATE, PAUSE, RETRY, Action, resume_action, settle_action
 from cli.order_commands import CommandOptions, Target, act
-from cli.order_filter import OrderFilter, parse_conditions
+from cli.order_filter import parse_conditions
 from cli.orders import all_states
 from cli.waves import Pace
 from ensemble.command_line.errors import Mistake

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from backoffice import places_of
+from backoffice.order_filter import OrderFilter
 from cli.cancellation import request_cancellation
 from cli.live_story import narrate
-from cli.order_filter import OrderFilter, parse_conditions
+from cli.order_filter import parse_conditions
 from cli.order_output import show_order, watch
 from cli.orders import all_states, list_orders, read_history, state_of
 from cli.stock import StockFilter, audit, levels

@@ -1,0 +1,68 @@
+"""The view that lists and counts are answered from: kept in a file for each cluster, or made anew in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ensemble.command_line.connection import is_connected, progress
+from ensemble.command_line.formatting import moment_text
+from ensemble.command_line.streams import say
+
+if TYPE_CHECKING:
+    from ensemble.kafka.client import ClusterClient
+    from ensemble.operations.view import Projection, View
+
+_UNUSED_S: Final = 30 * 86_400.0
+
+
+@contextmanager
+def synced_view(
+    access: ClusterClient, projections: Sequence[Projection], what: str, *, use_file: bool = True
+) -> Iterator[View]:
+    """Give a view of these projections that is up to date.
+
+    If another process is bringing the file up to date, it is as of the last time, which is said; or made in memory if
+    there was none.
+    """
+    from ensemble.operations.view import View
+
+    path = _path(access) if use_file and not is_connected() else None
+    with View(access, projections, path) as view:
+        synced = view.sync(progress(what))
+        if synced.is_current or synced.as_of is not None:
+            if not synced.is_current and synced.as_of is not None:
+                say(f"as of {moment_text(synced.as_of)}: another command is reading what came since")
+            yield view
+            return
+    with View(access, projections) as view:
+        view.sync(progress(what))
+        yield view
+
+
+def _path(access: ClusterClient) -> Path | None:
+    """Return the file of the cluster's view, or None if this user cannot write one."""
+    from ensemble.embedded import default_directory
+
+    directory = default_directory().parent / "views"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        say(f"no view is kept: {directory}: {error.strerror}")
+        return None
+    path = directory / f"{access.cluster_id()}.db"
+    _remove_unused(directory, path)
+    return path
+
+
+def _remove_unused(directory: Path, used: Path) -> None:
+    """Remove the views of clusters that were not asked for a month: embedded ones come and go."""
+    for path in directory.glob("*.db"):
+        with suppress(OSError):  # another command may do the same
+            if path != used and path.stat().st_mtime < time.time() - _UNUSED_S:
+                for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+                    each.unlink(missing_ok=True)
+                path.with_suffix(".lock").unlink(missing_ok=True)

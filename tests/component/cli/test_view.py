@@ -1,0 +1,75 @@
+"""The view that commands keep: a file for each cluster, read on, and never waited for while another command writes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backoffice.order_filter import OrderFilter
+from cli.orders import count_orders, list_orders
+from ensemble.command_line.publishing import publish
+from ensemble.operations.view import Storage
+from tests.support.order_messages import place_order
+
+
+@pytest.fixture
+def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ENSEMBLE_DATA_DIR", str(tmp_path))
+    return tmp_path / "views"
+
+
+def test_it_is_kept_by_cluster_and_read_on(flow: Any, views: Path) -> None:
+    publish(flow, place_order())
+    assert [row["order"] for row in list_orders(flow, OrderFilter(), 9)] == ["o-1"]
+    publish(flow, place_order(order_id="o-2"))
+    assert [row["order"] for row in list_orders(flow, OrderFilter(), 9)] == ["o-2", "o-1"]
+    assert [path.name for path in views.glob("*.db")] == [f"{flow.id}.db"]
+
+
+def test_while_another_command_writes_it_is_as_of_the_last_time(
+    flow: Any, views: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(flow, place_order())
+    count_orders(flow, OrderFilter(), "status")
+    publish(flow, place_order(order_id="o-2"))
+    other = Storage(views / f"{flow.id}.db")
+    assert other.acquire()
+
+    assert count_orders(flow, OrderFilter(), "status") == [{"status": "completed", "orders": 1}]
+
+    assert "another command is reading what came since" in capsys.readouterr().err
+    assert count_orders(flow, OrderFilter(), "status", use_file=False) == [{"status": "completed", "orders": 2}]
+    other.close()
+    assert count_orders(flow, OrderFilter(), "status") == [{"status": "completed", "orders": 2}]
+
+
+def test_the_first_one_does_not_wait_for_another_command(flow: Any, views: Path) -> None:
+    publish(flow, place_order())
+    views.mkdir()
+    other = Storage(views / f"{flow.id}.db")
+    assert other.acquire()
+    assert count_orders(flow, OrderFilter(), "status") == [{"status": "completed", "orders": 1}]
+    other.close()
+
+
+def test_views_of_clusters_that_are_gone_are_removed(flow: Any, views: Path) -> None:
+    views.mkdir()
+    old, young = views / "old.db", views / "young.db"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    count_orders(flow, OrderFilter(), "status")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_where_no_file_can_be_written_it_is_made_in_memory(
+    flow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ENSEMBLE_DATA_DIR", str(tmp_path / "file"))
+    publish(flow, place_order())
+    assert count_orders(flow, OrderFilter(), "status") == [{"status": "completed", "orders": 1}]
+    assert "no view is kept" in capsys.readouterr().err
