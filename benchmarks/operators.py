@@ -31,7 +31,7 @@ from ensemble.kafka.registry import schema_sources
 from ensemble.operations.view import View
 from ensemble.service import NOTES
 from ensemble.settings import KafkaSettings, RegistrySettings
-from services.registry import SERVICES
+from services.app import SERVICES
 
 _DAYS: Final = 3 * 86_400_000
 _TIMES: Final = 20
