@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from backoffice.stock import MOVES, Stock, StockProjection
 from contracts.catalogue import INVENTORY_LEDGER
 from ensemble.clock import rfc3339
-from ensemble.command_line.connection import entry_of, progress
+from ensemble.command_line.connection import entry_of, progress, sources
+from ensemble.command_line.view import synced_view
 from ensemble.operations import Entry
 
 if TYPE_CHECKING:
@@ -16,14 +18,6 @@ if TYPE_CHECKING:
 
 Shelf = tuple[str, str]
 """Warehouse and sku."""
-
-_MOVES: Mapping[str, tuple[int, int, int]] = {
-    "StockReceived": (1, 0, 0),
-    "StockReserved": (-1, 1, 0),
-    "StockReleased": (1, -1, 0),
-    "StockDispatched": (0, -1, 1),
-}
-"""What a fact does to on hand, reserved and dispatched."""
 
 
 @dataclass
@@ -78,11 +72,11 @@ class Ledger:
         return [] if sequence == expected else [f"sequence {sequence} where {expected} is due"]
 
     def _moved(self, entry: Entry, shelf: Shelf) -> Level | None:
-        if entry.type not in _MOVES:
+        if entry.type not in MOVES:
             return None
-        on_hand, reserved, dispatched = _MOVES[entry.type]
+        received, on_hand, reserved, dispatched = MOVES[entry.type]
         quantity, level = int(entry.fields["quantity"]), self.levels.setdefault(shelf, Level())
-        level.received += quantity if entry.type == "StockReceived" else 0
+        level.received += received * quantity
         level.on_hand += on_hand * quantity
         level.reserved += reserved * quantity
         level.dispatched += dispatched * quantity
@@ -112,13 +106,10 @@ def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
         yield ledger.take(entry)
 
 
-def levels(access: ClusterClient, stock_filter: StockFilter) -> list[dict[str, Any]]:
+def levels(access: ClusterClient, stock_filter: StockFilter, *, use_file: bool = True) -> list[dict[str, Any]]:
     """Return the stock of each warehouse and sku."""
-    ledger = Ledger()
-    for entry in _facts(access):
-        ledger.take(entry)
-    rows = [{"warehouse": shelf[0], "sku": shelf[1], **vars(level)} for shelf, level in sorted(ledger.levels.items())]
-    return [row for row in rows if stock_filter.takes(row)]
+    with synced_view(access, [StockProjection(sources())], "the ledger", use_file=use_file) as view:
+        return [level.model_dump() for level in Stock(view).levels(stock_filter.warehouse, stock_filter.sku)]
 
 
 def _facts(access: ClusterClient) -> Iterator[Entry]:

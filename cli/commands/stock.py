@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import AsJson, NoCache
 
 group = typer.Typer(help="Receive goods, show stock and audit its ledger.")
 
@@ -31,14 +31,16 @@ def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json
 
 
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")
-def show(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
+def show(
+    warehouse: OneWarehouse = None, sku: OneSku = None, no_cache: NoCache = False, as_json: AsJson = False
+) -> None:
     """Show the stock of each warehouse and sku, folded from the ledger."""
     from cli.stock import StockFilter, levels
     from ensemble.command_line.connection import connect
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
 
-    rows_by_sku = levels(connect(), StockFilter(warehouse, sku))
+    rows_by_sku = levels(connect(), StockFilter(warehouse, sku), use_file=not no_cache)
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in rows_by_sku]
     nothing = "no stock has been received; receive some: ensemble stock receive grinder 20"
