@@ -13,6 +13,7 @@ from contracts import SCHEMAS, OrderPlaced, OrderState
 from contracts.catalogue import ORDER_STATE, ORDERS_EVENTS
 from ensemble.clock import moment_of
 from ensemble.errors import UndecodableRecord
+from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder, SchemaSourceSelector, schema_name
 from ensemble.operations import Money, NotFound, Position, Result
 from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
@@ -23,6 +24,8 @@ Dimension = Literal["status", "step", "paused_by", "owed"]
 _STATE, _PLACED = schema_name(OrderState), schema_name(OrderPlaced)
 _SEPARATOR: Final = ","
 _LOOKUP: Final = 500
+_LARGEST: Final = 2**63
+"""What SQLite has no room for."""
 _COLUMNS: Final = (
     "status", "step", "reason", "expected", "due_at", "paused_since", "paused_by", "paused_reason", "remaining_ms",
     "owed", "changed_at", "state_partition", "state_offset",
@@ -120,6 +123,9 @@ class OrdersProjection:
         db.executemany(_ADD_COUNT, ((*group, count) for group, count in counts.items() if count))
         return (Change(self.name, order_id) for order_id in dict.fromkeys([*ids, *(row[0] for row in terms)]))
 
+    def remove_expired(self, db: Connection, starts: Mapping[TopicPlace, int]) -> None:
+        """Keep all rows: an order outlives the message that placed it."""
+
     def _first_placed(self, records: Sequence[FoldRecord]) -> Iterable[FoldRecord]:
         first: dict[Any, FoldRecord] = {}
         for record in records:
@@ -147,11 +153,12 @@ class OrdersProjection:
             decoded = self._decoder.decode(value)
         except UndecodableRecord as error:
             return order_id, UNREADABLE, None, str(error), *_nothing(7), record.timestamp()[1], *pointer, *_nothing(6)
-        s = decoded.fields
+        field = decoded.fields.get  # a record of an earlier release lacks some
         return (
-            order_id, s["status"], s["step"], s["reason"], _joined(s["expected"]), s["due_at"], s["paused_since"],
-            s["paused_by"], s["paused_reason"], s["remaining_ms"], _joined(s["owed"]), record.timestamp()[1], *pointer,
-            *(_terms_of(s["order"]) if s["order"] else _nothing(6)),
+            order_id, field("status"), field("step"), field("reason"), _joined(field("expected")), field("due_at"),
+            field("paused_since"), field("paused_by"), field("paused_reason"), field("remaining_ms"),
+            _joined(field("owed")), record.timestamp()[1], *pointer,
+            *(_terms_of(decoded.fields["order"]) if field("order") else _nothing(6)),
         )  # fmt: skip
 
 
@@ -229,17 +236,18 @@ def _count(db: Connection, ids: Sequence[str]) -> Counter[tuple[Any, ...]]:
 
 
 def _terms_of(fields: Mapping[str, Any]) -> tuple[Any, ...]:
-    amount = sum(line["quantity"] * line["unit_price"] for line in fields["lines"])
-    terms = fields["warehouse_id"], fields["shipping_speed"], fields["placed_at"]
-    return fields["customer_id"], amount, fields["currency"], *terms
+    """Return the columns of the terms. An outsider may have written any numbers, also too large ones."""
+    amount = sum(line["quantity"] * line["unit_price"] for line in fields.get("lines") or ())
+    terms = fields.get("warehouse_id"), fields.get("shipping_speed"), fields.get("placed_at")
+    return fields.get("customer_id"), amount if abs(amount) < _LARGEST else None, fields.get("currency"), *terms
 
 
 def _nothing(count: int) -> Iterator[None]:
     return (None for _ in range(count))
 
 
-def _joined(names: Sequence[str]) -> str | None:
-    return _SEPARATOR.join(names) or None
+def _joined(names: Sequence[str] | None) -> str | None:
+    return _SEPARATOR.join(names or ()) or None
 
 
 def _summary(row: tuple[Any, ...]) -> OrderSummary:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any
 
+from ensemble.kafka.client import TopicPlace
 from ensemble.operations.view import Change, RecordsByTopic, View
 
 
@@ -28,6 +29,7 @@ class LatestValues:
         self.name, self.version, self.history_ms = "latest", version, history_ms
         self.states, self.events = states, events
         self.fails_at = -1
+        self.expired_before: dict[TopicPlace, int] = {}
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [topic for topic in (self.states, self.events) if topic in existing]
@@ -44,6 +46,9 @@ class LatestValues:
         if self.fails_at == 0:
             raise RuntimeError("the process ends here")
         return [Change(self.name, key.decode()) for key in last]
+
+    def remove_expired(self, db: Connection, starts: Mapping[TopicPlace, int]) -> None:
+        self.expired_before = dict(starts)
 
 
 def rows(view: View) -> tuple[list[Any], list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from ensemble.command_line.streams import say
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
+    from ensemble.operations import Session
     from ensemble.operations.view import Projection, View
 
 _UNUSED_S: Final = 30 * 86_400.0
@@ -41,6 +42,22 @@ def synced_view(
     with View(access, projections) as view:
         view.sync(progress(what))
         yield view
+
+
+def failures_view(session: Session, *, use_file: bool) -> AbstractContextManager[View]:
+    """Give a view of dead letters and parked keys, like `synced_view`."""
+    from ensemble.operations.failures import FailuresProjection
+
+    return synced_view(session.client, [FailuresProjection(session.decoder)], "dead letters", use_file=use_file)
+
+
+def pauses_view(session: Session, *, use_file: bool) -> AbstractContextManager[View]:
+    """Give a view of pauses and of what operators have asked for, like `synced_view`."""
+    from ensemble.operations.audit import AuditProjection
+    from ensemble.operations.failures import FailuresProjection
+
+    projections: list[Projection] = [FailuresProjection(session.decoder), AuditProjection(session.decoder)]
+    return synced_view(session.client, projections, "pauses", use_file=use_file)
 
 
 def _path(access: ClusterClient) -> Path | None:

@@ -119,7 +119,7 @@ class DeadLetterEntry:
     @property
     def group(self) -> str:
         """Return the short name of its cause."""
-        return blake2b("\0".join(self.cause).encode(), digest_size=4).hexdigest()
+        return group_of(*self.cause)
 
     def header(self, name: str) -> str:
         """Return a header as text, empty if the record has none of that name."""
@@ -144,6 +144,11 @@ _PARTICULARS: Final = (
     (re.compile(r"\b[0-9a-f]{8,}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\d+(\.\d+)?"), "<n>"),
 )
+
+
+def group_of(*cause: str) -> str:
+    """Return the short name of a cause: service, handler, error, and the message that `normalise` returned."""
+    return blake2b("\0".join(cause).encode(), digest_size=4).hexdigest()
 
 
 def normalise(message: str, keys: Iterable[str] = ()) -> str:

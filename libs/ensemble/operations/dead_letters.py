@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
-from ensemble.clock import rfc3339
+from ensemble.clock import epoch_ms, rfc3339
 from ensemble.operations import service_topics
 from ensemble.operations.dead_letter import DeadLetterEntry, fate_of
 from ensemble.operations.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
 from ensemble.operations.errors import Invalid, NotFound
+from ensemble.operations.failures import DeadLetterSummary, Failures, FailuresProjection
 from ensemble.operations.group_notes import read_notes
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.readability import describe_readability
 from ensemble.operations.session import Session
+from ensemble.operations.view import View
 
 _SHOWN_BYTES: Final = 2_000
 
@@ -34,27 +38,76 @@ def find_dead_letters(session: Session, selection: DeadLetterFilter) -> list[Dea
 
 def _check_names(session: Session, selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
     """Raise NotFound for a group or type that no dead letter has: the filter would silently match nothing."""
-    if selection.group is not None and all(letter.group != selection.group for letter in letters):
+    _check(session, selection, {letter.group for letter in letters}, {letter.type for letter in letters})
+
+
+def _check(session: Session, selection: DeadLetterFilter, groups: Collection[str], types: Collection[str]) -> None:
+    if selection.group is not None and selection.group not in groups:
         raise NotFound(f"no group {selection.group!r}", field="group_filter")
-    types = {kind.__name__ for kind in session.application.catalogue.message_types()} | {
-        letter.type for letter in letters
-    }
+    types = {kind.__name__ for kind in session.application.catalogue.message_types()} | set(types)
     if selection.type is not None and selection.type not in types:
         raise NotFound(
             f"no message type {selection.type!r}", hint=f"types are {', '.join(sorted(types))}", field="type_filter"
         )
 
 
-def list_dead_letters(session: Session, selection: DeadLetterFilter, limit: int) -> list[dict[str, Any]]:
-    """Return the newest dead letters, one row each."""
-    return [summarize_dead_letter(letter) for letter in find_dead_letters(session, selection)[:limit]]
+def list_dead_letters(
+    session: Session, selection: DeadLetterFilter, limit: int, view: View | None = None
+) -> list[dict[str, Any]]:
+    """Return the newest dead letters, one row each, from a view with the failures, or else from the topics."""
+    with _failures(session, selection, view) as failures:
+        return [_row(letter) for letter in failures.list(selection, limit)]
 
 
-def list_groups(session: Session, selection: DeadLetterFilter) -> list[dict[str, Any]]:
-    """Return the groups by cause, one row each."""
-    noted = read_notes(session)
-    rows = [group.document(noted.get(group.id)) for group in group_by_cause(find_dead_letters(session, selection))]
-    return [{**row, "oldest": rfc3339(row["oldest"]), "newest": rfc3339(row["newest"])} for row in rows]
+def list_groups(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[dict[str, Any]]:
+    """Return the groups by cause, one row each, like `list_dead_letters`."""
+    with _failures(session, selection, view) as failures:
+        causes = failures.groups(selection)
+    notes = read_notes(session)
+    return [
+        {
+            **cause.model_dump(),
+            "oldest": _time(cause.oldest),
+            "newest": _time(cause.newest),
+            "note": notes.get(cause.group),
+        }
+        for cause in causes
+    ]
+
+
+@contextmanager
+def _failures(session: Session, selection: DeadLetterFilter, view: View | None) -> Iterator[Failures]:
+    """Give the failures of a view. Raises NotFound for a service, group or type that there is not."""
+    service_topics.service_names(session, selection.service)
+    with session.view(FailuresProjection(session.decoder), what="dead letters", view=view) as synced:
+        failures = Failures(synced)
+        _check(session, selection, failures.causes(), failures.types())
+        yield failures
+
+
+def _row(letter: DeadLetterSummary) -> dict[str, Any]:
+    return {
+        "place": str(letter.position),
+        "service": letter.service,
+        "failed_at": _time(letter.failed_at),
+        "type": letter.type,
+        "key": letter.key,
+        "status": letter.status,
+        "behind": letter.waiting,
+        "error": letter.error,
+        "message": letter.message,
+        "attempts": letter.attempts,
+        "stage": letter.stage,
+        "group": letter.group,
+        "redriven": letter.generation,
+        "by": letter.decided_by,
+        "why": letter.decided_because,
+        "decided_at": _time(letter.decided_at),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(epoch_ms(moment))
 
 
 def find_group(session: Session, name: str) -> Group:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from ensemble import system_messages
 from ensemble.application.declaration import Application
 from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.operations.entries import Entry, decode_entry
+from ensemble.operations.view import Projection, View
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
@@ -33,6 +35,16 @@ class Session:
     sources: SchemaSourceSelector
     progress: Callable[..., OnProgress] = keep_silent
     """Called with what is read, and what is done with it (by default `reading`), before it takes long."""
+
+    @contextmanager
+    def view(self, *projections: Projection, what: str, view: View | None = None) -> Iterator[View]:
+        """Give `view`, or one in memory of these projections that is up to date."""
+        if view is not None:
+            yield view
+            return
+        with View(self.client, projections) as fresh:
+            fresh.sync(self.progress(what))
+            yield fresh
 
     @cached_property
     def decoder(self) -> GenericDecoder:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ensemble.application.declaration import Application
-from ensemble.clock import rfc3339
+from ensemble.clock import epoch_ms, rfc3339
 from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command
 from ensemble.operations import service_topics
+from ensemble.operations.audit import Audit, AuditProjection, WorkPause
 from ensemble.operations.control_commands import AnswerListener, Ask, record_of
 from ensemble.operations.errors import NotFound
+from ensemble.operations.failures import FailuresProjection
 from ensemble.operations.operator import Operator
-from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.session import Session
+from ensemble.operations.view import View
 from ensemble.saga.table import Saga
 from ensemble.service.ports import Pauses
-from ensemble.system_messages import OperationDone, Pause, PauseWork, ResumeWork, Scope
+from ensemble.system_messages import OperationDone, PauseWork, ResumeWork, Scope
 
 if TYPE_CHECKING:
     from ensemble.service.service import Service
@@ -128,42 +129,29 @@ def write_pause(
         return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 
 
-def list_pauses(session: Session) -> list[dict[str, Any]]:
-    """Return every pause that any partition knows of, with how many know it."""
-    names = service_topics.service_names(session, None)
+def list_pauses(session: Session, view: View | None = None) -> list[dict[str, Any]]:
+    """Return every pause that was asked for and not ended, with how many partitions know it.
+
+    They come from a view with the failures and the audit, or else from the topics.
+    """
     counts = session.client.topics()
-    with LiveParkingStores(session, names) as stores:
-        pauses = list(stores.pauses())
-    return _rows(session.application, pauses, {name: counts.get(name + service_topics.CONTROL, 0) for name in names})
+    projections = FailuresProjection(session.decoder), AuditProjection(session.decoder)
+    with session.view(*projections, what="pauses", view=view) as synced:
+        return [_row(session.application, pause, counts) for pause in Audit(synced).pauses()]
 
 
-def _rows(
-    application: Application, pauses: Iterable[tuple[str, int, tuple[str, str], Pause]], counts: dict[str, int]
-) -> list[dict[str, Any]]:
-    by_place: defaultdict[tuple[str, str], list[tuple[str, int, Pause]]] = defaultdict(list)
-    for service, partition, place, pause in pauses:
-        by_place[place].append((service, partition, pause))
-    return [_row(application, place, pauses_of_place, counts) for place, pauses_of_place in sorted(by_place.items())]
-
-
-def _row(
-    application: Application, place: tuple[str, str], pauses: list[tuple[str, int, Pause]], counts: dict[str, int]
-) -> dict[str, Any]:
-    first = min((pause for _, _, pause in pauses), key=lambda pause: pause.at)
-    partitions_of = {
-        service: [p for name, p, _ in pauses if name == service] for service in sorted({name for name, *_ in pauses})
-    }
+def _row(application: Application, pause: WorkPause, counts: Mapping[str, int]) -> dict[str, Any]:
+    known = {progress.service: progress.acknowledged for progress in pause.services}
+    partitions = {name: counts.get(name + service_topics.CONTROL, 0) for name in known}
+    is_known = all(known[name] == partitions[name] for name in known)
     return {
-        "scope": place[0],
-        "name": place[1],
-        "since": rfc3339(first.at),
-        "by": first.requested_by,
-        "reason": first.reason,
-        "known_to": {
-            service: f"{len(partitions)} of {counts[service]}" for service, partitions in partitions_of.items()
-        },
-        "everywhere": all(len(p) == counts[name] for name, p in partitions_of.items())
-        and _all_told(application, place, partitions_of),
+        "scope": pause.scope,
+        "name": pause.name,
+        "since": None if pause.since is None else rfc3339(epoch_ms(pause.since)),
+        "by": pause.requested_by,
+        "reason": pause.reason,
+        "known_to": {name: f"{known[name]} of {partitions[name]}" for name in known},
+        "everywhere": is_known and _all_told(application, (pause.scope, pause.name), known),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ensemble.messages.records import MAX_INPUT_BYTES, ConsumedRecord, RecordPlace, StoredRecord, place_of
 from ensemble.messages.schema_set import SchemaSourceSelector
@@ -36,6 +36,49 @@ _FORGET_LIMIT: Final = 10
 
 PauseTarget = tuple[str, str]
 """What a pause is about: its scope and name."""
+
+
+class KeyState(NamedTuple):
+    """The state of a parking key: a `ParkedKey`."""
+
+    key: bytes
+
+
+class RecordState(NamedTuple):
+    """The state of a parked record: a `ParkedRecord`."""
+
+    key: bytes
+    number: int
+
+
+class PauseState(NamedTuple):
+    """The state of a pause: a `Pause`."""
+
+    scope: str
+    name: str
+
+
+class ResolutionState(NamedTuple):
+    """The state of what became of a dead letter: a `Resolution`."""
+
+    key: bytes
+    place: RecordPlace
+    generation: int
+
+
+def describe_state_key(key: bytes) -> KeyState | RecordState | PauseState | ResolutionState | None:
+    """Return what lies under a key of a parked-changelog; None for an operation that was done, or an unknown key."""
+    if key.startswith(_KEY):
+        return KeyState(key[len(_KEY) :])
+    if key.startswith(_RECORD):
+        parking_key, _, number = key[len(_RECORD) :].rpartition(b"/")
+        return RecordState(parking_key, int(number))
+    if key.startswith(_PAUSE):
+        return PauseState(*_scope_and_name(key))
+    if key.startswith(_RESOLUTION):
+        topic, partition, offset, generation, parking_key = key[len(_RESOLUTION) :].split(b"/", 4)
+        return ResolutionState(parking_key, (topic.decode(), int(partition), int(offset)), int(generation))
+    return None
 
 
 def parked_record(record: ConsumedRecord, message: str, message_id: str, now: int) -> ParkedRecord:

@@ -58,7 +58,7 @@ def test_a_pause_that_a_service_has_not_read_says_where(
     assert "did not acknowledge within 0.5 s (--ack)" in captured.err
     (row,) = list_pauses(session_on(flow))
     assert row["everywhere"] is False
-    assert row["known_to"].keys() == {"orchestrator"}
+    assert row["known_to"] == {"orchestrator": "4 of 4", "payment": "0 of 4"}
 
 
 def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from backoffice.stock import Stock, StockLevel, StockProjection
 from contracts import ReservationClosed, StockDispatched, StockReceived, StockReleased, StockReserved
 from contracts.catalogue import INVENTORY_LEDGER
-from ensemble.messages import Event, encoder_for
+from ensemble import Event
+from ensemble.messages import encoder_for
 from ensemble.messages.schema_set import DirectorySourceSelector
 from ensemble.operations.view import View
 from tests.support.topics_to_view import TopicsToView

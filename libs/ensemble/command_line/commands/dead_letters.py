@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Answer, AsJson, Asker, By, OfService, Yes
+from ensemble.command_line.options import Answer, AsJson, Asker, By, NoCache, OfService, Yes
 
 if TYPE_CHECKING:
     from ensemble.operations import DeadLetterFilter
@@ -82,15 +82,18 @@ def list_dead_letters(
     filters: Filters,
     everything: All = False,
     limit: Limit = 50,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first, with their status."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.view import failures_view
     from ensemble.operations import list_dead_letters
 
-    selection = filters.selection(open_only=not everything)
-    letters = list_dead_letters(open_session(), selection, limit)
+    selection, session = filters.selection(open_only=not everything), open_session()
+    with failures_view(session, use_file=not no_cache) as view:
+        letters = list_dead_letters(session, selection, limit, view)
     columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
                "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in letters]
@@ -113,15 +116,19 @@ def show(place: Place, as_json: AsJson = False) -> None:
 def group_dead_letters(
     filters: Filters,
     everything: All = False,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ) -> None:
     """Group dead letters by cause. A cause is service, handler, error, and message without ids and numbers."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
+    from ensemble.command_line.view import failures_view
     from ensemble.operations import list_groups
 
-    groups_by_cause = list_groups(open_session(), filters.selection(open_only=not everything))
+    selection, session = filters.selection(open_only=not everything), open_session()
+    with failures_view(session, use_file=not no_cache) as view:
+        groups_by_cause = list_groups(session, selection, view)
     columns = ("group", "count", "open", "service", "handler", "error", "message", "oldest", "newest")
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, Asker, complete_service
+from ensemble.command_line.options import AsJson, Asker, NoCache, complete_service
 from ensemble.command_line.selection import application, complete
 
 if TYPE_CHECKING:
@@ -142,13 +142,16 @@ def _commands() -> None:
 
 
 @group.command("list", epilog="Example: `ensemble pauses list --json`.")
-def list_pauses(as_json: AsJson = False) -> None:
-    """List active pauses and which partitions have acknowledged them."""
+def list_pauses(no_cache: NoCache = False, as_json: AsJson = False) -> None:
+    """List pauses, also those that wait to be taken, and how many partitions have acknowledged them."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.view import pauses_view
     from ensemble.operations import list_pauses
 
-    pauses = list_pauses(open_session())
+    session = open_session()
+    with pauses_view(session, use_file=not no_cache) as view:
+        pauses = list_pauses(session, view)
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in pauses]
     nothing = "no step, command type or service is paused"

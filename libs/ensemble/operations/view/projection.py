@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any, Protocol
 
+from ensemble.kafka.client import TopicPlace
 from ensemble.operations.view.feed import Change
 
 
@@ -51,3 +52,6 @@ class Projection(Protocol):
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
         """Write what these records say, within a transaction of the caller, and return what has changed."""
+
+    def remove_expired(self, db: Connection, starts: Mapping[TopicPlace, int]) -> None:
+        """Remove rows of records that the topics no longer have, by the first offset of each partition."""

@@ -118,9 +118,10 @@ class Storage:
             db.execute("INSERT INTO view_projections VALUES (?, ?, NULL)", (projection.name, identity))
             _execute_all(db, projection.schema)
 
-    def finish(self, projection: Projection, identity: str, as_of: int) -> None:
-        """Note that a projection is up to date, with all of its indexes."""
+    def finish(self, projection: Projection, identity: str, as_of: int, starts: Mapping[TopicPlace, int]) -> None:
+        """Note that a projection is up to date, with all of its indexes, and without what the topics have lost."""
         with self.writing() as db:
+            projection.remove_expired(db, starts)
             _execute_all(db, projection.indexes)
             update = "UPDATE view_projections SET identity = ?, as_of = ? WHERE name = ?"
             db.execute(update, (identity, as_of, projection.name))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Final, Self
@@ -30,6 +31,8 @@ _FORMAT: Final = 1
 _CHUNK: Final = 20_000
 _POLL_S: Final = 0.2
 _STALL_S: Final = 60.0
+_SETTLE_S: Final = 5.0
+"""How long transactions that are open at the ends are waited for."""
 
 
 class Synced(Result):
@@ -50,6 +53,7 @@ class _Reading:
     projection: Projection
     offsets: dict[TopicPlace, int]
     identity: str
+    starts: dict[TopicPlace, int]
     topics: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +101,8 @@ class View:
     def sync(self, on_progress: OnProgress | None = None) -> Synced:
         """Read on to the ends that the topics have now, and return how far the view is.
 
+        What one Kafka transaction wrote to several partitions is in the view as a whole.
+
         Raises Unreachable if the cluster does not answer, or no record comes for `stall_s`.
         """
         with self._lock:
@@ -134,8 +140,11 @@ class View:
             if on_progress:
                 missing = sum(max(end - reader.positions[place], 0) for place, end in behind.items())
                 on_progress(total - missing, total)
+        settled = self._source.high_watermarks(list(offsets))
+        for _ in self._chunks(reader, settled, limit_s=_SETTLE_S):
+            pass
         for reading in self._readings:
-            self._storage.finish(reading.projection, reading.identity, as_of)
+            self._storage.finish(reading.projection, reading.identity, as_of, reading.starts)
 
     def _plan(self, now: int) -> list[_Reading]:
         """Return where each projection reads on, after those were emptied whose rows are no longer right."""
@@ -165,7 +174,7 @@ class View:
         begin = starts
         if projection.history_ms is not None and fresh:
             begin = {**starts, **self._source.offsets_at(fresh, now - projection.history_ms)}
-        return _Reading(projection, {place: stored.get(place, begin[place]) for place in places}, text)
+        return _Reading(projection, {place: stored.get(place, begin[place]) for place in places}, text, starts)
 
     def _is_usable(self, projection: Projection, identity: Mapping[str, object], now: int) -> bool:
         """Return whether the rows are those of this cluster, its topics and this release, and not too old."""
@@ -202,11 +211,12 @@ class View:
                 self._reader.close()
             self._reader = None
 
-    def _chunks(self, reader: SourceReader, ends: Mapping[TopicPlace, int]) -> Iterator[None]:
-        """Fold chunk after chunk until the ends are reached."""
+    def _chunks(self, reader: SourceReader, ends: Mapping[TopicPlace, int], limit_s: float = inf) -> Iterator[None]:
+        """Fold chunk after chunk until the ends are reached, or the time is up."""
         records: list[FoldRecord] = []
-        moved_at, before = time.monotonic(), dict(reader.positions)
-        while behind := reader.behind(ends):
+        began = moved_at = time.monotonic()
+        before = dict(reader.positions)
+        while (behind := reader.behind(ends)) and time.monotonic() - began <= limit_s:
             records += reader.fetch(_POLL_S)
             if reader.positions != before:
                 moved_at, before = time.monotonic(), dict(reader.positions)

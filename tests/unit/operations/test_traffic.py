@@ -1,0 +1,48 @@
+"""Traffic is counted by edge and second, for an hour, from headers alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ensemble.operations.traffic import Traffic, TrafficProjection
+from ensemble.operations.view import View
+from tests.support.topics_to_view import BEGAN, TopicsToView
+
+EVENTS = "shop.events"
+HEADERS = {"ce_source": "/services/shop", "ce_type": "shop.events.Sold"}
+
+
+def test_messages_are_counted_by_edge_and_second() -> None:
+    shop = TopicsToView({EVENTS: 2, "other": 1})
+    for partition in (0, 1):
+        for _ in range(3):
+            shop.append(EVENTS, partition, b"k", b"not decoded", **HEADERS)
+    shop.append(EVENTS, 0, b"k", b"without headers")
+    shop.append("other", 0, b"k", b"not counted", **HEADERS)
+    with View(shop, [TrafficProjection([EVENTS])]) as view:
+        shop.offsets_at = lambda places, _: dict.fromkeys(places, 0)  # type: ignore[method-assign, assignment]  # all of it
+        view.sync()
+        traffic = Traffic(view)
+        edges = [(edge.sender, edge.type, edge.messages) for edge in traffic.edges(BEGAN + 10_000)]
+        assert edges == [("shop", "Sold", 6), ("", "", 1)]
+        assert [second.messages for second in traffic.seconds("shop", "Sold", EVENTS)] == [2, 2, 2]
+        assert [edge.messages for edge in traffic.edges(BEGAN + 1_000, seconds=1)] == [2]
+
+
+def test_what_is_older_than_an_hour_is_dropped(tmp_path: Path) -> None:
+    shop = TopicsToView({EVENTS: 1})
+    for _ in range(4_000):
+        shop.append(EVENTS, 0, b"k", b"", **HEADERS)
+    with View(shop, [TrafficProjection([EVENTS])], tmp_path / "view.db", chunk=100) as view:
+        shop.offsets_at = lambda places, _: dict.fromkeys(places, 0)  # type: ignore[method-assign, assignment]  # all of it
+        view.sync()
+        assert len(Traffic(view).seconds("shop", "Sold", EVENTS)) == 3_600
+
+
+def test_at_first_only_the_last_hour_is_read() -> None:
+    shop = TopicsToView({EVENTS: 1})
+    for _ in range(10):
+        shop.append(EVENTS, 0, b"k", b"", **HEADERS)
+    with View(shop, [TrafficProjection([EVENTS])]) as view:
+        view.sync()
+    assert shop.fetched == [], "the records are of 2025"
