@@ -35,6 +35,16 @@ from services.app import SERVICES
 
 _DAYS: Final = 3 * 86_400_000
 _TIMES: Final = 20
+_METERED: Final = """
+import re, runpy, sys
+memory = sys.argv.pop(1)
+try:
+    runpy.run_module("cli", run_name="__main__", alter_sys=True)
+finally:
+    with open("/proc/self/status") as status, open(memory, "w") as file:
+        file.write(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1])
+"""
+"""Runs a command and writes the most memory it had (KiB); `ru_maxrss` is that of the process that forked it."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +135,16 @@ def _queries(cluster: Cluster, path: Path, some: list[str]) -> None:
 
 
 def _command(environment: Mapping[str, str], *arguments: str) -> Spent:
-    with tempfile.TemporaryFile() as out:
+    with tempfile.TemporaryFile() as out, tempfile.NamedTemporaryFile("r") as memory:
         began = time.monotonic()
-        process = subprocess.Popen([sys.executable, "-m", "cli", *arguments], stdout=out, env=dict(environment))
+        command = [sys.executable, "-c", _METERED, memory.name, *arguments]
+        process = subprocess.Popen(command, stdout=out, env=dict(environment))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         took = time.monotonic() - began
         out.seek(0)
         lines = len(out.read().splitlines())
-    return Spent(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, lines)
+        return Spent(took, usage.ru_utime + usage.ru_stime, float(memory.read() or 0) / 1024, lines)
 
 
 def _show(what: str, spent: Spent, more: str = "") -> None:
