@@ -17,11 +17,10 @@ from confluent_kafka import Producer
 
 from contracts import OrderLine, OrderState, PauseOrder, PlaceOrder, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_LEDGER, ORDER_STATE
-from ensemble.clock import ManualClock
 from ensemble.messages import Message, StoredRecord, decoders_for, encoder_for
 from ensemble.partitioning import partition_of
 from ensemble.system_messages import DeadLetter
-from ensemble.testing import FlowTestDriver
+from ensemble.testing import FlowTestDriver, ManualClock
 from services.inventory.service import inventory_service
 from services.orchestrator.policies import DEFAULT_POLICIES
 from services.orchestrator.service import orchestrator
