@@ -46,11 +46,11 @@ def is_pretty(log_format: str, *, is_terminal: bool) -> bool:
 
 
 def add_record(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the record in hand to the line: key, message id, correlation id, topic, partition, offset."""
+    """Add the record in hand to the line: key, message id, correlation id, trace id, topic, partition, offset."""
     layer = current_layer.get()
     if layer is not None and layer.topic:
         event.setdefault("key", layer.key.decode(errors="replace"))
-        event.update(message_id=layer.input_id, correlation_id=layer.correlation_id)
+        event.update(message_id=layer.input_id, correlation_id=layer.correlation_id, trace_id=layer.trace)
         event.update(topic=layer.topic, partition=layer.partition, offset=layer.offset)
     return event
 

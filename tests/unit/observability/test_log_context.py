@@ -12,7 +12,7 @@ from ensemble.state.unit_of_work import RecordLayer, current_layer
 def layer() -> Iterator[RecordLayer]:
     layer = RecordLayer()
     place = ("orders.events", 3, 17)
-    layer.begin(b"order-1", b"/cli", "m-2", correlation_id="m-1", trace="", time="", place=place)
+    layer.begin(b"order-1", b"/cli", "m-2", correlation_id="m-1", trace="4bf9", time="", place=place)
     token = current_layer.set(layer)
     yield layer
     current_layer.reset(token)
@@ -25,6 +25,7 @@ def test_a_line_in_a_handler_names_its_record() -> None:
         "key": "order-1",
         "message_id": "m-2",
         "correlation_id": "m-1",
+        "trace_id": "4bf9",
         "topic": "orders.events",
         "partition": 3,
         "offset": 17,
