@@ -22,6 +22,7 @@
     |   +-- OversizedOutput     an output is larger than its topic takes
     |   +-- StuckInput          no batch that holds the input comes to its end
     +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
+    |   +-- MissingExtra        a package that this feature needs is not installed
     +-- FatalError              this process must stop; what it had not committed is done again by the next
         +-- Fenced              another process has this instance's slot
         +-- UnreadableState     a changelog or ledger record that this release cannot read
@@ -162,6 +163,10 @@ class StuckInput(TerminalError):
 
 class ConfigurationError(EnsembleError):
     """Declarations or settings are wrong. Start-up stops with this message."""
+
+
+class MissingExtra(ConfigurationError, ImportError):
+    """A package that a feature needs is not installed. The message names the extra that brings it."""
 
 
 class FatalError(EnsembleError):

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ensemble.embedded.broker import EmbeddedKafka
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.layout import default_directory
 from ensemble.embedded.progress import OnProgress, Step, on_stderr, silent
@@ -11,6 +10,7 @@ from ensemble.embedded.security import ADMIN, Security
 from ensemble.lazy import import_on_first_use
 
 if TYPE_CHECKING:
+    from ensemble.embedded.broker import EmbeddedKafka
     from ensemble.embedded.certificates import make_certificates
 
 __all__ = [
@@ -28,5 +28,8 @@ __all__ = [
     "silent",
 ]
 
-# Making certificates loads `cryptography`, which a plain broker does without.
-__getattr__ = import_on_first_use(__name__, {"make_certificates": "ensemble.embedded.certificates"})
+# A process that looks for a running broker needs no more than its note; these two need the extra `embedded`.
+__getattr__ = import_on_first_use(
+    __name__,
+    {"EmbeddedKafka": "ensemble.embedded.broker", "make_certificates": "ensemble.embedded.certificates"},
+)

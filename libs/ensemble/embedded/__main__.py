@@ -4,7 +4,7 @@ import shlex
 import signal
 import sys
 
-from ensemble.embedded import EmbeddedKafka, EmbeddedKafkaError, Security, default_directory, find_running
+from ensemble.embedded import EmbeddedKafkaError, Security, default_directory, find_running
 from ensemble.errors import ConfigurationError
 
 USAGE = """\
@@ -40,11 +40,15 @@ def _run() -> None:
     if bootstrap_servers:
         _print(bootstrap_servers)
         return
+    from ensemble.embedded import EmbeddedKafka  # MissingExtra is reported by `main`
+
     with EmbeddedKafka(default_directory()) as running:
         _print_and_wait(running.bootstrap_servers)
 
 
 def _run_secure() -> None:
+    from ensemble.embedded import EmbeddedKafka  # as in `_run`
+
     home = default_directory().parent / "secure"
     security = Security(home)
     with EmbeddedKafka(home / "kafka", security=security) as running:

@@ -19,10 +19,11 @@ from ensemble.embedded.java import find_java
 from ensemble.embedded.last_words import cause_of_end, taken_address
 from ensemble.embedded.layout import Layout, Ports, broker_settings
 from ensemble.embedded.open_files import check_open_files
+from ensemble.embedded.os_processes import started_at
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.process import STEP_S, BrokerProcess, launch, lock
 from ensemble.embedded.progress import OnProgress, Step, on_stderr
-from ensemble.embedded.running import Running, started_at
+from ensemble.embedded.running import Running
 from ensemble.embedded.security import Security
 from ensemble.embedded.storage import Jvm, format_storage
 from ensemble.free_ports import HOST, free_ports

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ensemble.embedded.errors import ELSEWHERE, EmbeddedKafkaError
 from ensemble.embedded.progress import OnProgress, Step
+from ensemble.extras import imports_of_extra
 
 KAFKA_VERSION = "4.3.1"
 PINNED = Path(__file__).with_name("jars.sha256")
@@ -63,7 +64,8 @@ def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
 
 def from_maven(jar: Jar, into: Path) -> Path:
     """Download one jar under the directory `into` and return where it is."""
-    from jgo.maven import MavenContext
+    with imports_of_extra("embedded", "the embedded broker"):
+        from jgo.maven import MavenContext
 
     logging.getLogger("jgo").setLevel(logging.ERROR)
     maven = MavenContext(repo_cache=into)

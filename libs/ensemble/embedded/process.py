@@ -1,6 +1,5 @@
 """The broker's process and the supervisor that holds it."""
 
-import contextlib
 import fcntl
 import os
 import subprocess
@@ -8,14 +7,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from ensemble.clock import until
 from ensemble.embedded import running
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.java import java_environment
 from ensemble.embedded.last_words import cause_of_end
 from ensemble.embedded.layout import Layout
+from ensemble.embedded.os_processes import end, exists
 from ensemble.embedded.supervisor import STOP_LIMIT_S
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
@@ -108,7 +106,7 @@ def _in_use(layout: Layout) -> EmbeddedKafkaError:
 def _is_owned(layout: Layout) -> bool:
     """Return whether the process that took the lock is alive; if not, its broker is about to stop."""
     owner = layout.lock.read_text(encoding="utf-8")
-    return owner.isdigit() and psutil.pid_exists(int(owner))
+    return owner.isdigit() and exists(int(owner))
 
 
 def _try_lock(descriptor: int) -> bool:
@@ -117,17 +115,3 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def end(pid: int, grace_s: float) -> None:
-    """End a process that is not our child, forcibly after the grace, and wait until it is gone."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        if grace_s:
-            process.terminate()
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(grace_s)
-                return
-        process.kill()
-        with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(STOP_LIMIT_S)

@@ -4,12 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from ensemble.embedded.layout import Layout
 from ensemble.embedded.probe import cluster_at
-
-CLOCK_TOLERANCE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -24,26 +20,15 @@ class Running:
     @property
     def is_process_alive(self) -> bool:
         """Tell whether the broker's process lives, and is not another one with the same number."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.pid_started) < CLOCK_TOLERANCE_S
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        from ensemble.embedded.os_processes import is_alive  # finding a broker that answers needs no extra
+
+        return is_alive(self.pid, self.pid_started)
 
     @property
     def answers(self) -> bool:
         """Tell whether the broker serves clients, as the cluster that the note names."""
         host, port = self.bootstrap_servers.split(":")
-        return self.is_process_alive and cluster_at(host, int(port)) == self.cluster_id
-
-
-def started_at(pid: int) -> float:
-    """Return when the process was started, which identifies it together with its number. 0 if it is gone."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return 0.0
+        return cluster_at(host, int(port)) == self.cluster_id
 
 
 def write(note: Running, layout: Layout) -> None:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, cast
 
-from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
-from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, parse
-
+from ensemble.extras import imports_of_extra
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.schema_set import without_logical_types
+
+with imports_of_extra("cli", "comparing schema versions"):
+    from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
+    from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, parse
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ensemble.errors import ConfigurationError, Problem
+from ensemble.errors import ConfigurationError, MissingExtra, Problem
 from ensemble.messages.avro_types import Schema
-from ensemble.messages.compatibility import incompatibilities
 from ensemble.messages.schema_files import find_outdated
 from ensemble.messages.schema_set import SchemaSet, SchemaVersion, fingerprint
 
@@ -117,6 +116,8 @@ def _find_unreleased(schemas: SchemaSet) -> Iterator[Problem]:
 
 
 def _find_incompatible(schemas: SchemaSet) -> Iterator[Problem]:
+    from ensemble.messages.compatibility import incompatibilities  # needs an extra, and `main` reports its absence
+
     for name in schemas.names():
         working = schemas.working[name]
         for old in schemas.released_versions(name):
@@ -128,15 +129,18 @@ def _find_incompatible(schemas: SchemaSet) -> Iterator[Problem]:
 
 def main(arguments: list[str]) -> int:
     """Run `check` or `release` on directories and return the exit code of the process."""
-    match arguments:
-        case ["check", *directories] if directories:
-            sets = [SchemaSet(Path(directory)) for directory in directories]
-            return _print_problems([problem for schemas in sets for problem in check_compatibility(schemas)])
-        case ["release", *directories] if directories:
-            return _release_all(directories)
-        case _:
-            sys.stderr.write("usage: python -m ensemble.messages.release check|release DIRECTORY...\n")
-            return 2
+    try:
+        match arguments:
+            case ["check", *directories] if directories:
+                sets = [SchemaSet(Path(directory)) for directory in directories]
+                return _print_problems([problem for schemas in sets for problem in check_compatibility(schemas)])
+            case ["release", *directories] if directories:
+                return _release_all(directories)
+    except MissingExtra as error:
+        sys.stderr.write(f"{error}\n")
+    else:
+        sys.stderr.write("usage: python -m ensemble.messages.release check|release DIRECTORY...\n")
+    return 2
 
 
 def _print_problems(problems: list[Problem]) -> int:
@@ -147,6 +151,8 @@ def _print_problems(problems: list[Problem]) -> int:
 def _release_all(directories: list[str]) -> int:
     try:
         released = [version for directory in directories for version in release_schemas(SchemaSet(Path(directory)))]
+    except MissingExtra:
+        raise
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

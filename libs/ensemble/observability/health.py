@@ -7,27 +7,22 @@ does not take the service's time.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import threading
+import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
 from ensemble.errors import ConfigurationError
+from ensemble.observability.http_server import HttpServer, Request, Response
 
-_START_LIMIT_S: Final = 10.0
-_STOP_LIMIT_S: Final = 2.0
-_GRACE_S: Final = 0.5
-"""How long a request that is being answered may take once the server stops."""
 _BODY_LIMIT: Final = 1024
-"""In bytes, as the next one. A request needs no more than its line and a few headers."""
-_HEADER_LIMIT: Final = 4096
+"""In bytes."""
 _BURST_S: Final = 2.0
 
 
@@ -57,17 +52,13 @@ class HealthServer:
         self._note = note
         self._guard = guard or Guard()
         self._limiter = _RateLimiter(self._guard.requests_per_s, clock)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="health", daemon=True)
-        self._runner: web.AppRunner | None = None
+        self._server = HttpServer(self._answer, "health")
 
     def start(self, host: str, port: int) -> None:
         """Listen. Raises ConfigurationError if the port is taken."""
-        self._thread.start()
         try:
-            asyncio.run_coroutine_threadsafe(self._listen(host, port), self._loop).result(_START_LIMIT_S)
+            self._server.start(host, port)
         except OSError as error:
-            self.stop()
             raise ConfigurationError(
                 f"cannot listen on {host}:{port} ({error.strerror}); set ENSEMBLE_HTTP_PORT to a free port, or "
                 "0 to turn health and metrics off"
@@ -75,59 +66,38 @@ class HealthServer:
 
     def stop(self) -> None:
         """Answer no more requests, and give the port back."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_LIMIT_S)
+        self._server.stop()
 
-    def _serve(self) -> None:
-        self._loop.run_forever()
-        if self._runner is not None:
-            self._loop.run_until_complete(self._runner.cleanup())
-        self._loop.close()
-
-    async def _listen(self, host: str, port: int) -> None:
-        app = web.Application(middlewares=[self._check])
-        app.add_routes(
-            [web.get("/livez", self._livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
-        )
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=_GRACE_S,
-            max_line_size=_HEADER_LIMIT,
-            max_field_size=_HEADER_LIMIT,
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
-
-    @web.middleware
-    async def _check(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    def _answer(self, request: Request) -> Response:
         """Answer a request, or refuse it. One without the token counts for the rate as well: guessing is slow."""
-        if (request.content_length or 0) > _BODY_LIMIT:
-            return _refuse(413, "nothing of that size is read here")
+        if request.content_length > _BODY_LIMIT:
+            return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "nothing of that size is read here")
         if request.path != "/livez":
             if not self._limiter.take():
-                return _refuse(429, "too many requests", {"Retry-After": "1"})
+                return _refuse(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", {"Retry-After": "1"})
             if not self._has_token(request):
                 reason = "send the token of ENSEMBLE_HTTP_TOKEN as `Authorization: Bearer ...`"
-                return _refuse(401, reason, {"WWW-Authenticate": "Bearer"})
-        return await handler(request)
+                return _refuse(HTTPStatus.UNAUTHORIZED, reason, {"WWW-Authenticate": "Bearer"})
+        if request.method not in {"GET", "HEAD"}:
+            return _refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD are answered", {"Allow": "GET, HEAD"})
+        return self._show(request.path)
 
-    def _has_token(self, request: web.Request) -> bool:
+    def _show(self, path: str) -> Response:
+        match path:
+            case "/livez":
+                return _status(self._why_not_live())
+            case "/readyz":
+                return _status(self._why_not_ready(), self._note())
+            case "/metrics":
+                return Response(HTTPStatus.OK, generate_latest(self._registry), "text/plain; charset=utf-8")
+            case _:
+                return _refuse(HTTPStatus.NOT_FOUND, "there are /livez, /readyz and /metrics")
+
+    def _has_token(self, request: Request) -> bool:
         if self._guard.token is None:
             return True
         header, expected = request.headers.get("Authorization", ""), f"Bearer {self._guard.token.get_secret_value()}"
-        return hmac.compare_digest(header.encode(errors="replace"), expected.encode())
-
-    async def _livez(self, _: web.Request) -> web.Response:
-        return _status(self._why_not_live())
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        return _status(self._why_not_ready(), self._note())
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), content_type="text/plain", charset="utf-8")
+        return hmac.compare_digest(header.encode("latin-1", errors="replace"), expected.encode())
 
 
 class _RateLimiter:
@@ -147,10 +117,11 @@ class _RateLimiter:
         return is_allowed
 
 
-def _refuse(status: int, reason: str, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response({"reason": reason}, status=status, headers=headers)
+def _refuse(status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(status, json.dumps({"reason": reason}).encode(), headers=headers or {})
 
 
-def _status(reason: str, note: str = "") -> web.Response:
+def _status(reason: str, note: str = "") -> Response:
     status = {"status": "unavailable" if reason else "ok", "reason": reason}
-    return web.json_response({**status, "note": note} if note else status, status=503 if reason else 200)
+    content = {**status, "note": note} if note else status
+    return Response(HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK, json.dumps(content).encode())

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import pytest
 
-from ensemble.embedded import EmbeddedKafka, on_stderr
+from ensemble.extras import imports_of_extra
 from ensemble.testing.containers import DEFAULT_IMAGE, ApacheKafkaContainer
 
 Choice = Literal["env", "containers", "embedded"]
@@ -101,6 +102,8 @@ def cluster_for_tests(choice: KafkaChoice, directory: Path) -> Iterator[Cluster]
 
 
 def _embedded(directory: Path) -> Iterator[Cluster]:
+    from ensemble.embedded import EmbeddedKafka, on_stderr  # a project that tests on containers has no need of it
+
     broker = EmbeddedKafka(directory)
     try:
         yield Cluster(broker.start(on_stderr).bootstrap_servers, broker)
@@ -119,7 +122,8 @@ def container(**more: Any) -> Iterator[ApacheKafkaContainer]:
 
 def disable_unavailable_reaper() -> None:
     """Testcontainers cleans up after killed runs by an image of its own; without that it would refuse to start."""
-    from testcontainers.core.config import testcontainers_config
+    with imports_of_extra("containers", "--kafka=containers"):
+        from testcontainers.core.config import testcontainers_config
 
     if not testcontainers_config.ryuk_disabled and not _call_images("get", testcontainers_config.ryuk_image):
         testcontainers_config.ryuk_disabled = True
@@ -127,7 +131,7 @@ def disable_unavailable_reaper() -> None:
 
 def detect_engine() -> Engine:
     """Ask for an engine. Machines without one pay nothing for the question."""
-    if not (os.environ.get("DOCKER_HOST") or _is_engine_listening()):
+    if find_spec("docker") is None or not (os.environ.get("DOCKER_HOST") or _is_engine_listening()):
         return Engine.NONE
     if _call_images("get", image()):
         return Engine.HAS_IMAGE

@@ -1,4 +1,4 @@
-"""A real Apache Kafka in a container, for the tests of services of your own. Needs the package `testcontainers`.
+"""A real Apache Kafka in a container, for the tests of services of your own. Needs the extra `containers`.
 
     from ensemble.testing.containers import ApacheKafkaContainer
 
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ensemble.errors import ConfigurationError, EnsembleError
+from ensemble.extras import imports_of_extra
 from ensemble.free_ports import HOST, free_ports
 
 if TYPE_CHECKING:
@@ -185,13 +186,9 @@ def _cause(log: bytes) -> str:
 
 
 def _docker_container(image: str) -> DockerContainer:
-    try:
+    with imports_of_extra("containers", "ApacheKafkaContainer"):
         from docker.errors import DockerException
         from testcontainers.core.container import DockerContainer
-    except ImportError:
-        raise ConfigurationError(
-            "ApacheKafkaContainer needs the package testcontainers: pip install 'testcontainers>=4.13'"
-        ) from None
     try:
         return DockerContainer(image)
     except DockerException as error:

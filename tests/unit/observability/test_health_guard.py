@@ -34,9 +34,11 @@ def serve() -> Iterator[Serve]:
         yield start
 
 
-def ask(port: int, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, str]:
+def ask(
+    port: int, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None, method: str = "GET"
+) -> tuple[int, str]:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-        connection.request("GET", path, body, headers or {})
+        connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -114,3 +116,8 @@ def test_a_port_that_is_taken_is_told_with_the_way_out() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port} .*ENSEMBLE_HTTP_PORT"):
             server.start("127.0.0.1", port)
+
+
+def test_only_reading_is_possible(serve: Serve) -> None:
+    get = serve(Guard())
+    assert get("/livez", method="POST")[0] == 405

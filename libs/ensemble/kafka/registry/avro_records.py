@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from confluent_kafka.schema_registry import Schema as WireSchema
-from confluent_kafka.schema_registry import SchemaReference
-
 from ensemble.errors import UndecodableRecord
+from ensemble.extras import imports_of_extra
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.decoding_limits import is_too_deep
 from ensemble.messages.schema_set import full_name
+
+with imports_of_extra("registry", "a schema registry"):
+    from confluent_kafka.schema_registry import Schema as WireSchema
+    from confluent_kafka.schema_registry import SchemaReference
 
 FetchReference = Callable[[SchemaReference], WireSchema | None]
 """Returns the schema that a reference means, or None if the registry does not have it."""

@@ -14,15 +14,9 @@ from functools import partial
 from math import inf
 from typing import Final, NamedTuple, TypeVar
 
-import httpx2
-from cachetools import TTLCache
-from confluent_kafka.schema_registry import Schema as WireSchema
-from confluent_kafka.schema_registry import SchemaReference, SchemaRegistryClient, topic_record_subject_name_strategy
-from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.serialization import MessageField, SerializationContext
-
 from ensemble.clock import retry
 from ensemble.errors import ConfigurationError, RegistryRefusal, SchemasUnavailable, UndecodableRecord
+from ensemble.extras import imports_of_extra
 from ensemble.kafka.registry.availability import Availability
 from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.avro_types import Schema
@@ -30,6 +24,18 @@ from ensemble.messages.schema_set import DRAFT_IDS, SchemaSet, SchemaSource, Sch
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
 from ensemble.waiting import OnWait, Reminder, ignore, wait_for
+
+with imports_of_extra("registry", "a schema registry"):
+    import httpx2
+    from cachetools import TTLCache
+    from confluent_kafka.schema_registry import Schema as WireSchema
+    from confluent_kafka.schema_registry import (
+        SchemaReference,
+        SchemaRegistryClient,
+        topic_record_subject_name_strategy,
+    )
+    from confluent_kafka.schema_registry.error import SchemaRegistryError
+    from confluent_kafka.serialization import MessageField, SerializationContext
 
 T = TypeVar("T")
 

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
-from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig
-
 from ensemble.errors import ConfigurationError
+from ensemble.extras import imports_of_extra
 from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
 from ensemble.messages.message import schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaVersion
 from ensemble.settings import RegistrySettings, load
 from ensemble.topology.registry_subjects import Subject
 from ensemble.waiting import map_at_once
+
+with imports_of_extra("registry", "a schema registry"):
+    from confluent_kafka.schema_registry import ConfigCompatibilityLevel, ServerConfig
 
 LEVEL: Final = ConfigCompatibilityLevel.FULL_TRANSITIVE
 """Each version reads all others, which the gate between schema files demands as well."""

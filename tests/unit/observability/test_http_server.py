@@ -1,0 +1,91 @@
+"""The small server under health and metrics: what it answers, and whom it does not wait for."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from http import HTTPStatus
+
+import pytest
+
+from ensemble.free_ports import free_ports
+from ensemble.observability.http_server import HttpServer, Request, Response
+
+Serve = Callable[..., int]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as at_end:
+
+        def start(limit_s: float = 5.0, body: bytes = b"well") -> int:
+            server = HttpServer(lambda request: Response(HTTPStatus.OK, describe(request) or body), "test", limit_s)
+            [port] = free_ports(1)
+            server.start("127.0.0.1", port)
+            at_end.callback(server.stop)
+            return port
+
+        yield start
+
+
+def describe(request: Request) -> bytes:
+    return f"{request.method} {request.path} {request.headers['X-Name']}".encode() if request.headers["X-Name"] else b""
+
+
+def send(port: int, request: bytes) -> bytes:
+    """Send bytes, and return all that comes back until the server hangs up."""
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as connection:
+        connection.sendall(request)
+        connection.settimeout(5)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def test_method_path_and_headers_arrive(serve: Serve) -> None:
+    answer = send(serve(), b"GET /metrics?name=a HTTP/1.1\r\nHost: here\r\nx-name: all\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nContent-Length: 16\r\nConnection: close\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nGET /metrics all")
+
+
+def test_head_is_answered_without_the_body(serve: Serve) -> None:
+    answer = send(serve(), b"HEAD /livez HTTP/1.1\r\n\r\n")
+    assert b"Content-Length: 4" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n",
+        b"GET /livez\r\n\r\n",
+        b"GET /livez SPDY/3\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nContent-Length: much\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + b"X: y\r\n" * 500 + b"\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_is_refused_and_does_no_harm(serve: Serve, request_: bytes) -> None:
+    port = serve()
+    assert send(port, request_).startswith(b"HTTP/1.1 400 ")
+    assert send(port, b"GET /livez HTTP/1.1\r\n\r\n").endswith(b"well")
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /livez HTTP/1.1\r\nX: y\r\n"])
+def test_nobody_holds_a_connection_by_sending_nothing_more(serve: Serve, beginning: bytes) -> None:
+    assert send(serve(limit_s=0.05), beginning) == b""
+
+
+def test_a_large_answer_arrives_whole(serve: Serve) -> None:
+    body = b"line\n" * 400_000
+    assert send(serve(body=body), b"GET /metrics HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n" + body)
+
+
+def test_a_server_that_stops_hangs_up_and_gives_its_port_back() -> None:
+    server = HttpServer(lambda _: Response(HTTPStatus.OK, b""), "test")
+    [port] = free_ports(1)
+    server.start("127.0.0.1", port)
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as idle:
+        server.stop()
+        with suppress(ConnectionResetError):
+            assert idle.recv(1) == b""
+    with closing(socket.create_server(("127.0.0.1", port))):
+        pass
