@@ -29,6 +29,7 @@ ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
     ENSEMBLE_HTTP_PORT=8100 \
     ENSEMBLE_INSTANCE_ID=auto \
     ENSEMBLE_DATA_DIR=/data \
+    ENSEMBLE_PROGRAM="python -m cli" \
     ENSEMBLE_STARTUP_TIMEOUT_S=600
 WORKDIR /app
 USER 10001:10001

@@ -7,7 +7,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format bench lock clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format bench lock dist clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
 
 help: ## Show this list
@@ -105,6 +105,9 @@ lock: ## Pin the newest versions that both pyproject.toml allow, for .venv, the 
 		--generate-hashes --no-header --no-annotate --output-file requirements.image.lock
 	uv pip compile --group docs --constraint requirements.lock --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-header --no-annotate --output-file requirements.docs.lock
+
+dist: venv ## Build the runtime's wheel and source distribution in dist/
+	cd libs/ensemble && ../../$(PYTHON_OF_VENV) -m hatchling build --directory ../../dist
 
 clean: ## Remove .venv, caches, and the data of the embedded Kafka
 	rm -rf .venv .ensemble .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def check(kafka: KafkaSettings, provider: str | None, expect_orders: int | None, settle_s: float) -> Report:
     """Run the check and return its report."""
+    import services  # noqa: F401  so that the Kafka of docker-compose.yml is looked for
+
     keep_the_client_quiet()
     options = Options(expect_orders=expect_orders, provider_url=provider or provider_url(), settle_s=settle_s)
     return run_verify(kafka, options)

@@ -19,7 +19,6 @@ from typing import Any, Final
 from confluent_kafka import Consumer
 
 from ensemble import Service
-from ensemble.embedded import EmbeddedKafka, on_stderr
 from ensemble.kafka import Client, connect
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader
@@ -52,6 +51,8 @@ def _cluster() -> Iterator[KafkaSettings]:
     if settings.bootstrap_servers:
         yield settings
         return
+    from ensemble.embedded import EmbeddedKafka, on_stderr  # with a cluster of one's own, the core alone will do
+
     with tempfile.TemporaryDirectory() as directory:
         broker = EmbeddedKafka(Path(directory))
         try:

@@ -1,12 +1,13 @@
 """The order flow as an application: what its command line and its operators' commands are about."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
+import ensemble
 from contracts import SCHEMAS
 from contracts.catalogue import CATALOGUE
 from ensemble import Application, SagaPolicies, Service
 from ensemble.application import ConductorFactory
+from services.local_cluster import ComposeSettings
 from services.orchestrator.policies import DEFAULT_POLICIES, ENV_PREFIX
 from services.payment.settings import PaymentSettings
 
@@ -55,7 +56,7 @@ APP = Application(
     CATALOGUE,
     SERVICES,
     schemas=[SCHEMAS],
-    settings=[PaymentSettings],
+    settings=[ComposeSettings, PaymentSettings],
     title="Order fulfilment",
-    version=version("ensemble-kafka"),
+    version=ensemble.__version__,
 )

@@ -38,7 +38,8 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="KAFKA_", extra="ignore")
 
     bootstrap_servers: str | None = None
-    """host:port, several with commas. Without it: a running embedded cluster of this checkout, then one of compose."""
+    """host:port, several with commas. Without it: a running embedded cluster of this project, then what the application
+    adds (`ensemble.local_clusters`)."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     sasl_username: str | None = None
@@ -63,26 +64,15 @@ class CommandSettings(BaseSettings):
     """How long to wait for each answer, with words. A person waits; in the image, where nobody does, it is 600."""
 
 
-class ComposeSettings(BaseSettings):
-    """Where docker-compose.yml puts its Kafka and its registry on this machine; compose reads the same variables."""
-
-    model_config = SettingsConfigDict(env_prefix="ENSEMBLE_", extra="ignore")
-
-    kafka_port: int = Field(default=9092, ge=1, le=65_535)
-    """The broker's port on loopback."""
-    registry_port: int = Field(default=8081, ge=1, le=65_535)
-    """The schema registry's."""
-
-
 class RegistrySettings(BaseSettings):
-    """A Confluent-compatible schema registry. Without `SCHEMA_REGISTRY_URL` ids come from the files in schemas/."""
+    """A Confluent-compatible schema registry. Without `SCHEMA_REGISTRY_URL` ids come from the schema directories."""
 
     model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
 
     url: str | None = None
     """http(s)://host:port/path; Apicurio's path is /apis/ccompat/v7. Credentials have settings of their own.
 
-    Without it: compose's registry where its Kafka is the one that is found, else none."""
+    Without it: the registry of a local cluster that is found and has one, else none."""
     ids: Literal["registry", "files"] = "registry"
     """Which ids new records get. `files` as long as some service does not have the registry yet: all read both."""
     basic_auth_user_info: SecretStr | None = None
@@ -100,7 +90,7 @@ class RegistrySettings(BaseSettings):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
-        """Treat an empty variable, as compose files set it, as one that is not set."""
+        """Treat an empty variable, as deployment files set it, as one that is not set."""
         if url and not re.fullmatch(r"(https?|mock)://[^@\s]+", url):
             raise ValueError("must be http(s)://host:port/path; credentials go into ..._BASIC_AUTH_USER_INFO")
         return url or None
@@ -179,7 +169,7 @@ class RuntimeSettings(BaseSettings):
     @field_validator("policies_dir", mode="before")
     @classmethod
     def _check_policies_dir(cls, directory: Any) -> Any:
-        """Treat an empty variable, as compose files set it, as one that is not set, not as the working directory."""
+        """Treat an empty variable, as deployment files set it, as one that is not set, not as the working directory."""
         return directory or None
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ensemble.command_line.errors import answer
 from ensemble.command_line.streams import prepare_streams
+from ensemble.errors import MissingExtra
 
 if TYPE_CHECKING:
     import typer
@@ -20,8 +21,10 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 0 for success, 1 for a failure, 2 for a mistake of the user."""
-    from ensemble.command_line.app import make_app
-
+    try:
+        from ensemble.command_line.app import make_app
+    except MissingExtra as error:
+        return answer(error)
     return run_program(make_app, arguments)
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, Protocol
-
-import typer
 
 from ensemble.command_line.commands import (
     acls,
@@ -30,6 +29,11 @@ from ensemble.command_line.commands import (
 )
 from ensemble.command_line.selection import find, select
 from ensemble.command_line.streams import is_terminal
+from ensemble.extras import imports_of_extra
+from ensemble.program import PROGRAM_VARIABLE
+
+with imports_of_extra("cli", "the command line"):
+    import typer
 
 Style = Literal["rich"] | None
 
@@ -85,6 +89,7 @@ def _select(path: str | None) -> str | None:
     """Select the application, also for completion, which calls no command."""
     if path is not None:
         select(lambda: find(path))
+        os.environ[PROGRAM_VARIABLE] = os.environ.get(PROGRAM_VARIABLE) or f"ensemble --app {path}"
     return path
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ensemble.command_line.selection import complete
+from ensemble.extras import imports_of_extra
+
+with imports_of_extra("cli", "the command line"):
+    import typer
 
 if TYPE_CHECKING:
     from ensemble.operations import Operator

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.layout import default_directory
+from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.progress import OnProgress, Step, on_stderr, silent
 from ensemble.embedded.running import Running, find_running
 from ensemble.embedded.security import ADMIN, Security
@@ -21,6 +22,7 @@ __all__ = [
     "Running",
     "Security",
     "Step",
+    "cluster_at",
     "default_directory",
     "find_running",
     "make_certificates",

@@ -10,14 +10,21 @@ from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.free_ports import HOST
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + string.punctuation) - {"\\"}
-CHECKOUT = Path(__file__).parents[3]
 
 
 def default_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory of this project's broker: under ENSEMBLE_DATA_DIR, or .ensemble in the checkout."""
+    """Return the directory of this project's broker: under ENSEMBLE_DATA_DIR, or under .ensemble in the project.
+
+    The project is the nearest directory with a pyproject.toml, from the working directory upwards.
+    """
     configured = environment.get("ENSEMBLE_DATA_DIR")
-    home = CHECKOUT if (CHECKOUT / "pyproject.toml").exists() else Path.cwd()
-    return Path(configured or home / ".ensemble").absolute() / "kafka"
+    return Path(configured or _project(Path.cwd()) / ".ensemble").absolute() / "kafka"
+
+
+def _project(directory: Path) -> Path:
+    """Return the project that a directory lies in; the directory itself if there is none."""
+    candidates = (directory, *directory.parents)
+    return next((each for each in candidates if (each / "pyproject.toml").exists()), directory)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from ensemble.program import command
+
 REFUSALS: Final = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -22,8 +24,6 @@ REFUSALS: Final = frozenset(
 LOGIN_FAILURES: Final = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})
 """Error codes of credentials that the broker does not accept. Waiting does not mend them."""
 
-_REMEDY: Final = "an administrator grants what a service needs with `ensemble acls apply`"
-
 
 def principal(config: Mapping[str, Any]) -> str:
     """Return the principal that a client with this configuration is to the broker."""
@@ -34,7 +34,7 @@ def principal(config: Mapping[str, Any]) -> str:
 
 def refusal(user: str, denied: str) -> str:
     """Return the message for a denied operation: `User:inventory may not WRITE topic payments.events; ...`."""
-    return f"{user} may not {denied}; {_REMEDY}"
+    return f"{user} may not {denied}; an administrator grants what a service needs with `{command('acls apply')}`"
 
 
 def login_refusal(config: Mapping[str, Any], reason: str) -> str:

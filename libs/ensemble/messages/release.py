@@ -18,6 +18,7 @@ from ensemble.errors import ConfigurationError, MissingExtra, Problem
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.schema_files import find_outdated
 from ensemble.messages.schema_set import SchemaSet, SchemaVersion, fingerprint
+from ensemble.program import command
 
 
 def check_compatibility(schemas: SchemaSet) -> list[Problem]:
@@ -112,7 +113,7 @@ def _find_removed(schemas: SchemaSet) -> Iterator[Problem]:
 def _find_unreleased(schemas: SchemaSet) -> Iterator[Problem]:
     for name in schemas.names():
         if not (last := schemas.versions(name)[-1]).is_released:
-            yield Problem(name, f"version {last.version} is not released yet; run `ensemble schemas release`")
+            yield Problem(name, f"version {last.version} is not released yet; run `{command('schemas release')}`")
 
 
 def _find_incompatible(schemas: SchemaSet) -> Iterator[Problem]:

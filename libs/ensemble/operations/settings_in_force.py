@@ -12,9 +12,9 @@ from pydantic_settings import BaseSettings
 from ensemble.application import ConductorFactory
 from ensemble.application.declaration import Application
 from ensemble.policies import find_policy_file
-from ensemble.settings import ComposeSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
+from ensemble.settings import KafkaSettings, RegistrySettings, RuntimeSettings, load
 
-_RUNTIME: Final[tuple[type[BaseSettings], ...]] = (KafkaSettings, RegistrySettings, ComposeSettings, RuntimeSettings)
+_RUNTIME: Final[tuple[type[BaseSettings], ...]] = (KafkaSettings, RegistrySettings, RuntimeSettings)
 
 
 def settings_in_force(application: Application) -> list[dict[str, Any]]:

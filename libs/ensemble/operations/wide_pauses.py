@@ -156,7 +156,7 @@ def _row(application: Application, pause: WorkPause, counts: Mapping[str, int]) 
 
 
 def _all_told(application: Application, place: tuple[str, str], services_told: Iterable[str]) -> bool:
-    """Return whether all services know the pause that have to; false for one that is not in this checkout."""
+    """Return whether all services know the pause that have to; false for one that this application does not have."""
     scope: Any = place[0]
     try:
         return set(wide_pause(application, scope, place[1]).services) <= set(services_told)

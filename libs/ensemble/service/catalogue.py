@@ -1,7 +1,7 @@
 """The topic catalogue: which messages live on which topic, how they are keyed, and how long they stay.
 
-A `Catalogue` is plain data. The runtime takes routes and topic names from it, `ensemble topics apply` creates what it
-lists, and the topology rules (`ensemble.topology.rules`) compare it with what the services declare.
+A `Catalogue` is plain data. The runtime takes routes and topic names from it, `ensemble.kafka.admin.topics` creates
+what it lists, and the topology rules (`ensemble.topology.rules`) compare it with what the services declare.
 """
 
 from __future__ import annotations

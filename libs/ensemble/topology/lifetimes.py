@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from ensemble.errors import Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
+from ensemble.program import command
 from ensemble.saga.table import Saga
 from ensemble.service.catalogue import Topic
 from ensemble.service.service import Service
@@ -95,7 +96,8 @@ def in_words(seconds: float) -> str:
 
 
 def _broker_rows(broker: BrokerLifetimes) -> Iterator[Lifetime]:
-    then = "the service stops with LostState at its next start; `ensemble consumers set-offsets --to state` sets them"
+    set_offsets = command("consumers set-offsets --to state")
+    then = f"the service stops with LostState at its next start; `{set_offsets}` sets them"
     yield Lifetime("offsets of a service that is stopped", broker.offsets_s, "broker: offsets.retention.minutes", then)
     then = "the next transaction is aborted once and done again"
     origin = "broker: transactional.id.expiration.ms"

@@ -27,6 +27,10 @@ def checksums(wheel: Path) -> dict[str, int]:
     return {info.filename: info.CRC for info in zipfile.ZipFile(wheel).infolist()}
 
 
+def is_cache(folder: str) -> bool:
+    return folder == "__pycache__" or folder.startswith(".")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(RUNTIME, "wheel", tmp_path_factory.mktemp("wheel"))
@@ -34,11 +38,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_whole_package_and_no_other(wheel: Path) -> None:
     files = {name for name in checksums(wheel) if ".dist-info/" not in name}
-    package = {
-        f"ensemble/{path.relative_to(RUNTIME)}"
-        for path in RUNTIME.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    paths = [path.relative_to(RUNTIME) for path in RUNTIME.rglob("*") if path.is_file()]
+    package = {f"ensemble/{path}" for path in paths if not any(map(is_cache, path.parts))}
     assert files == package - {"ensemble/pyproject.toml", "ensemble/README.md", "ensemble/LICENSE"}
     assert "ensemble/py.typed" in files
 
@@ -49,7 +50,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("ensemble-kafka", ensemble.__version__)
     assert metadata["License-Expression"] == "MIT"
     assert str(metadata.get_payload()).strip() == (RUNTIME / "README.md").read_text().strip()
-    assert {"registry", "embedded", "containers", "cli"} <= set(metadata.get_all("Provides-Extra", []))
+    assert {"registry", "embedded", "containers", "otel", "cli"} == set(metadata.get_all("Provides-Extra", []))
 
 
 def test_the_core_needs_six_packages_and_pins_none() -> None:
@@ -77,9 +78,10 @@ def test_the_wheel_is_enough_to_test_a_service_in_memory(wheel: Path, tmp_path: 
     shutil.copytree(CHECKOUT / "examples", examples)
 
     # when the first one runs with the wheel's package, and nothing of the checkout
+    own = [str(CHECKOUT), str(RUNTIME.parent)]
     code = (
-        f"import runpy, sys; packages = [path for path in sys.path if path not in {[str(CHECKOUT), str(RUNTIME.parent)]}]; "
-        f"sys.path[:] = [{str(site)!r}, *packages]; runpy.run_path({str(examples / '01_event.py')!r}, run_name='__main__'); "
+        f"import runpy, sys; sys.path[:] = [{str(site)!r}, *(path for path in sys.path if path not in {own})]; "
+        f"runpy.run_path({str(examples / '01_event.py')!r}, run_name='__main__'); "
         "import ensemble; print(ensemble.__file__)"
     )
     command = [sys.executable, "-P", "-c", code]

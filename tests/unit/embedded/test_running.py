@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ensemble.embedded import Running, default_directory, find_running
+import pytest
+
+from ensemble.embedded import Running, cluster_at, default_directory, find_running
 from ensemble.embedded.layout import Layout
-from ensemble.embedded.probe import cluster_at
-from ensemble.embedded.running import read, started_at, write
+from ensemble.embedded.os_processes import started_at
+from ensemble.embedded.running import read, write
 
 
 def text(value: bytes) -> bytes:
@@ -72,9 +74,15 @@ def test_another_cluster_on_the_port_is_not_ours(tmp_path: Path) -> None:
         assert find_running(tmp_path) is None
 
 
-def test_a_process_that_got_the_same_number_later_is_not_ours(tmp_path: Path) -> None:
+def test_a_process_that_got_the_same_number_later_is_not_ours() -> None:
     note = this_process(1, "mine")
-    write(replace(note, pid_started=note.pid_started - 60), Layout(tmp_path))
+
+    assert note.is_process_alive
+    assert not replace(note, pid_started=note.pid_started - 60).is_process_alive
+
+
+def test_a_broker_that_is_gone_is_not_found(tmp_path: Path) -> None:
+    write(this_process(1, "mine"), Layout(tmp_path))
 
     assert find_running(tmp_path) is None
 
@@ -89,4 +97,14 @@ def test_without_a_note_or_with_a_torn_one_nothing_runs(tmp_path: Path) -> None:
 
 def test_the_data_directory_can_be_named(tmp_path: Path) -> None:
     assert default_directory({"ENSEMBLE_DATA_DIR": str(tmp_path)}) == tmp_path / "kafka"
-    assert default_directory({}).parts[-2:] == (".ensemble", "kafka")
+
+
+def test_the_data_directory_is_that_of_the_project_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project" / "app").mkdir(parents=True)
+    (tmp_path / "project" / "pyproject.toml").touch()
+
+    monkeypatch.chdir(tmp_path / "project" / "app")
+    assert default_directory({}) == tmp_path / "project" / ".ensemble" / "kafka"
+
+    monkeypatch.chdir(tmp_path)
+    assert default_directory({}) == tmp_path / ".ensemble" / "kafka"

@@ -1,7 +1,10 @@
 """Which cluster is found, in which order. A few bytes of Kafka's protocol stand in for brokers."""
 
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from ensemble.errors import ConfigurationError
-from ensemble.kafka.discovery import COMPOSE_CLUSTER_ID, find_bootstrap, find_registry
+from ensemble.kafka.discovery import find_bootstrap, find_registry
 from ensemble.settings import KafkaSettings, RegistrySettings
+from services.local_cluster import CLUSTER_ID
 
 COMPOSE = Path(__file__).parents[3] / "docker-compose.yml"
 
@@ -52,7 +56,7 @@ def test_the_explicit_setting_comes_first_and_without_a_word(capsys: pytest.Capt
 def test_the_kafka_of_compose_is_found_and_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with broker_of(COMPOSE_CLUSTER_ID) as port:
+    with broker_of(CLUSTER_ID) as port:
         monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
         assert find_bootstrap(KafkaSettings(bootstrap_servers=None)) == f"127.0.0.1:{port}"
     assert capsys.readouterr().err == f"using the Kafka of docker-compose.yml at 127.0.0.1:{port}\n"
@@ -65,13 +69,24 @@ def test_another_kafka_on_that_port_is_left_alone(monkeypatch: pytest.MonkeyPatc
             find_bootstrap(KafkaSettings(bootstrap_servers=None))
 
 
+def test_an_application_that_adds_no_cluster_names_the_embedded_one(tmp_path: Path) -> None:
+    code = (
+        "from ensemble.kafka.discovery import find_bootstrap; from ensemble.settings import KafkaSettings; "
+        "find_bootstrap(KafkaSettings())"
+    )
+    environment = {**os.environ, "ENSEMBLE_DATA_DIR": str(tmp_path)}
+    environment.pop("KAFKA_BOOTSTRAP_SERVERS", None)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert "ConfigurationError: no Kafka cluster: start one with `python -m ensemble.embedded run`, or" in result.stderr
+
+
 def test_compose_gives_its_kafka_the_id_that_it_is_known_by() -> None:
-    assert f"CLUSTER_ID: {COMPOSE_CLUSTER_ID}\n" in COMPOSE.read_text(encoding="utf-8")
+    assert f"CLUSTER_ID: {CLUSTER_ID}\n" in COMPOSE.read_text(encoding="utf-8")
 
 
 def test_the_registry_of_compose_comes_with_its_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_REGISTRY_PORT", "18081")
-    with broker_of(COMPOSE_CLUSTER_ID) as port:
+    with broker_of(CLUSTER_ID) as port:
         monkeypatch.setenv("ENSEMBLE_KAFKA_PORT", str(port))
         settings = find_registry(RegistrySettings(url=None), KafkaSettings(bootstrap_servers=None))
     assert settings.url == "http://127.0.0.1:18081/apis/ccompat/v7"

@@ -60,6 +60,7 @@ def test_a_module_that_cannot_be_imported_with_the_core_alone_names_its_extra() 
         ("embedded", "making certificates", "from ensemble.embedded import make_certificates"),
         ("registry", "a schema registry", "from ensemble.kafka.registry import schema_sources; schema_sources()"),
         ("containers", "ApacheKafkaContainer", "import ensemble.testing as t; t.ApacheKafkaContainer().start()"),
+        ("cli", "the command line", "import ensemble.command_line.app"),
         ("cli", "comparing schema versions", "import ensemble.messages.compatibility"),
     ],
 )
@@ -67,6 +68,12 @@ def test_a_feature_without_its_extra_says_what_to_install(extra: str, feature: s
     result = run_without_extras(code, SCHEMA_REGISTRY_URL="http://127.0.0.1:1")
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith(f"ensemble.errors.MissingExtra: {feature} needs pip install 'ensemble-kafka[{extra}]' ")
+
+
+def test_the_command_line_without_its_extra_ends_with_a_sentence_and_exit_code_2() -> None:
+    result = run_without_extras("from ensemble.command_line.__main__ import main; sys.argv = ['ensemble']; main()")
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert result.stderr.startswith("ensemble: the command line needs pip install 'ensemble-kafka[cli]' ")
 
 
 @pytest.mark.parametrize("command", ["run", "secure"])

@@ -14,6 +14,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import hidden_topics
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.offsets import high_watermarks
+from ensemble.program import command
 from ensemble.service.catalogue import COMPACTION, Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import used_topics
@@ -112,7 +113,7 @@ def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> N
     if bad:
         states = "; ".join(f"{state.topic.name} {state.detail}" for state in bad)
         raise ConfigurationError(
-            f"topics are not as the catalogue says: {states}. Missing ones are made by `ensemble topics apply`; "
+            f"topics are not as the catalogue says: {states}. Missing ones are made by `{command('topics apply')}`; "
             "wrong ones have to be put right by hand"
         )
 

@@ -25,6 +25,7 @@ from ensemble.kafka.offsets import high_watermarks, last_written, low_watermarks
 from ensemble.kafka.reading import Reader, Select
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 from ensemble.messages.records import Headers
+from ensemble.program import command
 from ensemble.settings import KafkaSettings
 from ensemble.state.unit_of_work import Output
 from ensemble.waiting import OnWait, Reminder, ignore, wait_for
@@ -90,7 +91,7 @@ class ClusterClient:
                 raise ConfigurationError(refusal(principal(self.shared), f"{need} topic {', '.join(unseen)}"))
             raise ConfigurationError(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
-                "`ensemble topics apply` makes what is missing"
+                f"`{command('topics apply')}` makes what is missing"
             )
         return [(name, partition) for name in names for partition in range(partitions[name])]
 

@@ -15,6 +15,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.records import TopicPlace, topic_place_of
+from ensemble.program import command
 from ensemble.state.unit_of_work import Output
 
 Promise = Future[tuple[TopicPlace, int]]
@@ -94,5 +95,5 @@ def failure(error: KafkaError, topic: str, user: str) -> ConfigurationError | Cl
     if error.code() in REFUSALS:
         return ConfigurationError(refusal(user, f"WRITE topic {topic}"))
     if error.code() == KafkaError._UNKNOWN_TOPIC:
-        return ConfigurationError(f"no topic {topic}; `ensemble topics apply` makes what is missing")
+        return ConfigurationError(f"no topic {topic}; `{command('topics apply')}` makes what is missing")
     return ClusterError(f"{topic}: {error.str()}")

@@ -21,6 +21,7 @@ from ensemble.kafka.registry.availability import Availability
 from ensemble.kafka.registry.avro_records import record_schema
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.schema_set import DRAFT_IDS, SchemaSet, SchemaSource, SchemaVersion, fingerprint, full_name
+from ensemble.program import command
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
 from ensemble.waiting import OnWait, Reminder, ignore, wait_for
@@ -242,7 +243,8 @@ class TopicSchemas:
         if schema_id is None:
             self.registry.forget(subject)
             raise SchemasUnavailable(
-                f"version {own.version} of {name} is not registered under {subject}; run `ensemble schemas register`"
+                f"version {own.version} of {name} is not registered under {subject}; "
+                f"run `{command('schemas register')}`"
             )
         return schema_id
 

@@ -11,6 +11,7 @@ from ensemble.extras import imports_of_extra
 from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
 from ensemble.messages.message import schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaVersion
+from ensemble.program import command
 from ensemble.settings import RegistrySettings, load
 from ensemble.topology.registry_subjects import Subject
 from ensemble.waiting import map_at_once
@@ -63,7 +64,7 @@ def _check_released(subjects: list[Subject]) -> None:
     drafts = {schema_name(subject.message) for subject in subjects if not _versions(subject)[-1].is_released}
     if drafts:
         raise ConfigurationError(
-            f"{', '.join(sorted(drafts))}: changed since the last release; run `ensemble schemas release` first"
+            f"{', '.join(sorted(drafts))}: changed since the last release; run `{command('schemas release')}` first"
         )
 
 
@@ -111,7 +112,7 @@ def _problems(registry: Registry, subject: Subject) -> Iterator[str]:
     name = _name(subject)
     missing = [version for version in _versions(subject) if registry.id_of(name, version.schema) is None]
     for version in missing:
-        yield f"{name}: version {version.version} is not registered; run `ensemble schemas register`"
+        yield f"{name}: version {version.version} is not registered; run `{command('schemas register')}`"
     level = _level(registry, name)
     if level != LEVEL:
         yield f"{name}: compatibility is {level.value if level else 'not set'}, not {LEVEL.value}"

@@ -25,6 +25,7 @@ from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.log_bounds import CommittedOffsets
 from ensemble.kafka.worker.topic_identity import TopicIdentity
+from ensemble.program import command
 
 log = structlog.get_logger()
 
@@ -340,7 +341,7 @@ class Assignment:
     def _check_offsets_exist(self, task: PartitionTask) -> None:
         if task.holds_state and not self._had_offsets.get(task.partition, False):
             group, inputs = self._plan.service.name, [topic.name for topic in self._plan.service.inputs]
-            commands = [f"ensemble consumers set-offsets {group} --topic {name} --to state" for name in inputs]
+            commands = [command(f"consumers set-offsets {group} --topic {name} --to state") for name in inputs]
             raise LostState(
                 f"partition {task.partition} has state in its changelogs, but group {group!r} has no committed "
                 "offsets: they were deleted, or expired while it had no members. Starting from the beginning would do "

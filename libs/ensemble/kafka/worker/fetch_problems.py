@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from ensemble.errors import FatalError
 from ensemble.kafka.errors import PASSING
 from ensemble.kafka.records import TopicPlace
+from ensemble.program import command
 
 log = structlog.get_logger()
 
@@ -97,7 +98,7 @@ class FetchProblems:
                 raise FatalError(
                     f"{self._at(place, stuck)} for {STUCK_LIMIT_S:g} s: {stuck.reason}. The record there is damaged, "
                     "or becomes too large when it is decompressed; only skipping it goes past it: "
-                    f"`ensemble records skip`, topic {place[0]}, partition {place[1]}, offset {stuck.offset}"
+                    f"`{command('records skip')}`, topic {place[0]}, partition {place[1]}, offset {stuck.offset}"
                 )
         if self._missing and now >= self._next_look_at:
             self._next_look_at = now + _LOOK_EVERY_S
@@ -111,7 +112,7 @@ class FetchProblems:
             elif self._now() - since >= MISSING_LIMIT_S:
                 raise FatalError(
                     f"cannot consume {topic}: no broker has known it for {MISSING_LIMIT_S:g} s. If it was deleted, its "
-                    "records are gone; `ensemble topics apply` creates it again"
+                    f"records are gone; `{command('topics apply')}` creates it again"
                 )
 
     def _at(self, place: TopicPlace, stuck: _StuckFetch) -> str:

@@ -13,6 +13,7 @@ from ensemble.clock import rfc3339
 from ensemble.errors import LostState
 from ensemble.kafka.offsets import first_written, high_watermarks, low_watermarks
 from ensemble.kafka.records import TopicPlace
+from ensemble.program import command
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ def _describe(group: str, losses: Mapping[TopicPlace, str]) -> str:
     """Return each partition with its loss, and the commands that get out of it."""
     places = "; ".join(f"{topic}[{partition}]: {loss}" for (topic, partition), loss in sorted(losses.items()))
     topics = sorted({topic for topic, _ in losses})
-    commands = [f"ensemble consumers set-offsets {group} --topic {topic} --to earliest" for topic in topics]
+    commands = [command(f"consumers set-offsets {group} --topic {topic} --to earliest") for topic in topics]
     return (
         f"{places}. That the committed offset is out of range means that records are gone. To go on without them, "
         f"set the group's offsets, then start again: {'; '.join(commands)}"

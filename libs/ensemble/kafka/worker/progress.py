@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 from ensemble.errors import FatalError
 from ensemble.kafka.records import TopicPlace, describe_place, topic_place_of
 from ensemble.messages.records import ConsumedRecord
+from ensemble.program import command
 
 R = TypeVar("R", bound=ConsumedRecord)
 
@@ -109,7 +110,7 @@ class BatchProgress:
             if stall.count > _MOST_COUNT and self._now() - stall.since > _LONGEST_S:
                 raise FatalError(
                     f"{stall.count} batches in a row came to no end at {_at(place, stall.offset)}: {stall.reason}. "
-                    "The log has the reasons of all; `ensemble records skip` goes past a record that is to blame"
+                    f"The log has the reasons of all; `{command('records skip')}` goes past a record that is to blame"
                 )
 
     # -- what the next batch holds --------------------------------------------------------------------------------

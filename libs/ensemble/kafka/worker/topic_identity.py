@@ -20,6 +20,7 @@ from ensemble.engine.compiled import CompiledService
 from ensemble.errors import LostState
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.kafka.offsets import high_watermarks
+from ensemble.program import command
 
 log = structlog.get_logger()
 
@@ -152,7 +153,7 @@ class TopicIdentity:
         raise LostState(
             f"{'; '.join(losses)} since group {self._group!r} committed its offsets, so {consequence}, set the "
             "group's offsets, then start again: "
-            + "; ".join(f"ensemble consumers set-offsets {self._group} {flags}" for flags in commands)
+            + "; ".join(command(f"consumers set-offsets {self._group} {flags}") for flags in commands)
         )
 
 
