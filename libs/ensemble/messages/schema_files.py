@@ -12,9 +12,9 @@ from ensemble.messages.avro_types import Schema
 from ensemble.messages.field_docs import docs_of
 from ensemble.messages.message import Message, schema_name, schemas_of
 from ensemble.messages.schema_set import SchemaSet
+from ensemble.program import command
 
 _WIDTH: Final = 120
-_WRITE: Final = "run `ensemble schemas write`"
 
 
 def documented_schema(message_type: type[Message]) -> Schema:
@@ -55,9 +55,11 @@ def _compare(schemas: SchemaSet, name: str) -> Iterator[Problem]:
     path, schema = schemas.working_path(name), _document(schemas, name)
     text = _text_of(path)
     if text is None:
-        yield Problem(name, f"{path} does not exist; {_WRITE}")
+        yield Problem(name, f"{path} does not exist; run `{command('schemas write')}`")
     elif text != render(schema):
-        yield Problem(name, f"{path} is out of date: {_first_difference(schema, text)}; {_WRITE}")
+        yield Problem(
+            name, f"{path} is out of date: {_first_difference(schema, text)}; run `{command('schemas write')}`"
+        )
 
 
 def _first_difference(schema: Schema, text: str) -> str:

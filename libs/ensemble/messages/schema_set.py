@@ -1,6 +1,6 @@
 """The schemas of a project's messages: what the classes say now, what was ever released, and under which ids.
 
-commands/ events/ state/   <Name>.avsc, one record a file: what the classes say, as `ensemble schemas write` wrote it
+commands/ events/ state/   <Name>.avsc, one record a file: what the classes say, as `schemas write` wrote it
 registry.json              full name -> version -> id and fingerprint; and `first_id`, where the ids begin
 released/                  <Name>.v<N>.avsc, what version N said, never edited
 """
@@ -88,7 +88,7 @@ class SchemaSet:
     """The schemas of the message classes that name this set, and the directory that they are written to.
 
     `namespace`: what the full names begin with, as in `cafe.events.CoffeeOrdered`. The directory need not exist before
-    `ensemble schemas write`; each file is read when it is first needed. What no class declares is taken from its file.
+    `schemas write`; each file is read when it is first needed. What no class declares is taken from its file.
     """
 
     directory: Path
