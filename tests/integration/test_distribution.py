@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -25,17 +27,29 @@ PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Python of a virtual environment that holds the wheel and what its core needs; skip without network."""
-    home = tmp_path_factory.mktemp("installed")
-    wheel = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(home)]
-    subprocess.run(wheel, cwd=CHECKOUT / "libs" / "ensemble", check=True, capture_output=True)
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that holds the wheel alone."""
+    directory = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)]
+    subprocess.run(command, cwd=CHECKOUT / "libs" / "ensemble", check=True, capture_output=True)
+    return directory
+
+
+def empty_environment(home: Path) -> Path:
+    """Return the Python of a new virtual environment; the test is skipped where no package can be fetched into it."""
     subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
     python = home / "venv" / "bin" / "python"
     probe = run(python, *PIP, "download", "--no-deps", "--retries", "1", "--dest", str(home), "structlog")
     if probe.returncode:
         pytest.skip(f"no package registry answers: {probe.stderr.strip().splitlines()[-1]}")
-    installed = run(python, *PIP, "install", *map(str, home.glob("ensemble_kafka-*.whl")))
+    return python
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Path:
+    """Return the Python of a virtual environment that holds the wheel and what its core needs."""
+    python = empty_environment(tmp_path_factory.mktemp("installed"))
+    installed = run(python, *PIP, "install", *map(str, wheels.glob("*.whl")))
     assert installed.returncode == 0, installed.stderr
     return python
 
@@ -158,3 +172,70 @@ def is_ready(port: int) -> bool:
     with suppress(OSError):
         return b"ok" in read(port, "/readyz")
     return False
+
+
+README = (
+    (CHECKOUT / "libs" / "ensemble" / "README.md").read_text().partition("## Quick start\n")[2].partition("\n## ")[0]
+)
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+MOST_LINES = 40
+
+
+class Terminal:
+    """A shell that runs a block of the quick start, in a group of processes that ends with the test."""
+
+    def __init__(self, block: str, directory: Path, environment: dict[str, str]) -> None:
+        self.output = directory / f"terminal-{len(list(directory.iterdir()))}"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                ["/bin/sh", "-ec", block], cwd=directory, env=environment, stdout=output, start_new_session=True
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def await_output(self) -> None:
+        wait_for(lambda: self.text or self.process.poll() is not None, "a terminal to show something", 120)
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(INSTALL_LIMIT_S)
+
+
+def test_the_quick_start_is_short() -> None:
+    assert sum(block.count("\n") for _, block in BLOCKS) <= MOST_LINES
+
+
+@pytest.mark.timeout(2 * INSTALL_LIMIT_S)
+def test_the_quick_start_does_what_it_says(tmp_path: Path, wheels: Path) -> None:
+    # given an empty environment that finds the wheel, and the file as it is printed
+    bin_ = empty_environment(tmp_path / "home").parent
+    own = {name: value for name, value in _environment().items() if not name.startswith("KAFKA_")}
+    environment = {
+        **own, "PATH": f"{bin_}:{os.environ['PATH']}", "PIP_FIND_LINKS": str(wheels), "ENSEMBLE_HTTP_PORT": "0",
+    }  # fmt: skip
+    directory = tmp_path / "cafe"
+    directory.mkdir()
+    (code,) = (block for kind, block in BLOCKS if kind == "python")
+    (directory / "cafe.py").write_text(code)
+    install, kafka, service, guest = [block for kind, block in BLOCKS if kind == "sh"]
+
+    # when each block is typed into a terminal of its own, the next one once the last one shows something
+    with ExitStack() as terminals:
+
+        def type_in(block: str) -> Terminal:
+            terminal = Terminal(block, directory, environment)
+            terminals.callback(terminal.close)
+            return terminal
+
+        assert type_in(install).process.wait(INSTALL_LIMIT_S) == 0
+        for block in (kafka, service):
+            type_in(block).await_output()
+        last = type_in(guest)
+
+        # then the coffee is served
+        assert last.process.wait(60) == 0
+        assert "CoffeeServed" in last.text
+        assert "espresso" in last.text
