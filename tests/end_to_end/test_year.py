@@ -200,6 +200,7 @@ def year(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         cluster = Cluster(broker.start(on_stderr).bootstrap_servers, broker)
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", cluster.bootstrap_servers)
         with running_system(cluster, tmp_path, {**QUICK, **time_lapse.service_settings()}) as system:
+            time_lapse.compact_often(system.access)
             yield Year(system, tmp_path / "kafka" / "data", CommandLine(capsys))
     finally:
         broker.stop()

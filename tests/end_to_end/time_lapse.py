@@ -31,7 +31,7 @@ _SCALE: Final = WEEK_S / (7 * 86_400)
 _MINUTE: Final = "offsets.retention.minutes"
 """Kafka counts it in minutes, so a holiday that outlives the groups' offsets takes one minute: thirty weeks."""
 _IDS: Final = ("transactional.id.expiration.ms", "producer.id.expiration.ms")
-_IDS_KEPT_S: Final = 10.0
+_IDS_KEPT_S: Final = 5.0
 """As long as a transaction may take (ENSEMBLE_TRANSACTION_TIMEOUT_S): no broker forgets who writes amid one."""
 _IN_REAL_TIME: Final = ("unanswered ", "events that wait for their ")
 """Processes need real seconds to answer, so what waits for their answers does not shrink."""
@@ -62,12 +62,22 @@ def broker_settings() -> dict[str, str]:
 def service_settings() -> dict[str, str]:
     """Return the environment of services whose weeks are short."""
     [ended] = [row for row in _rows() if row.subject.startswith("ended ")]
-    return {"ENSEMBLE_FULFILMENT_STUB_S": str(ended.kept_s * _SCALE)}
+    return {
+        "ENSEMBLE_FULFILMENT_STUB_S": str(ended.kept_s * _SCALE),
+        "ENSEMBLE_TRANSACTION_TIMEOUT_S": str(_IDS_KEPT_S),
+    }
 
 
 def retentions() -> dict[str, float]:
     """Return the topics that do not keep their records for ever, and for how many seconds they keep them."""
     return {row.subject: row.kept_s for row in _rows() if row.origin == "catalogue" and row.kept_s < inf}
+
+
+def compact_often(access: ClusterClient) -> None:
+    """Have the compacted topics, which have settings of their own for it, compacted as often as the broker looks."""
+    settings = {"segment.ms": FREQUENT["log.roll.ms"], "min.cleanable.dirty.ratio": "0.01"}
+    topics = {topic.name for make in SERVICES.values() for topic in make().changelogs if topic.cleanup == "compact"}
+    _configure(access, dict.fromkeys(topics, settings))
 
 
 def let_weeks_pass(access: ClusterClient) -> None:
@@ -123,15 +133,20 @@ def _broker_setting(row: Lifetime) -> tuple[str, str]:
 
 
 def _set_retention(access: ClusterClient, retention_s: Mapping[str, float]) -> None:
+    _configure(access, {topic: {"retention.ms": str(round(kept_s * 1000))} for topic, kept_s in retention_s.items()})
+
+
+def _configure(access: ClusterClient, settings_by_topic: Mapping[str, Mapping[str, str]]) -> None:
     resources = [
         ConfigResource(
             ConfigResource.Type.TOPIC,
             topic,
             incremental_configs=[
-                ConfigEntry("retention.ms", str(round(kept_s * 1000)), incremental_operation=AlterConfigOpType.SET)
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in settings.items()
             ],
         )
-        for topic, kept_s in retention_s.items()
+        for topic, settings in settings_by_topic.items()
     ]
     for future in access.admin.incremental_alter_configs(resources).values():
         future.result(10)
