@@ -67,7 +67,7 @@ class RecordOperation(Operation):
 
     @property
     def place(self) -> tuple[str, int, int]:
-        """Where the dead letter lies."""
+        """Where the record was consumed from."""
         return self.topic, self.partition, self.offset
 
 
