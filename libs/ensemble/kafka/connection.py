@@ -14,13 +14,12 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.authorization import LOGIN_FAILURES, login_refusal
 from ensemble.kafka.client_config import common
 from ensemble.kafka.discovery import find_bootstrap
+from ensemble.kafka.group_description import LONGEST_QUESTION_S
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import OnWait, Reminder, ignore, start
 
 _LOOK_S: Final = 0.2
 _PAUSE_S: Final = 0.05
-_LONGEST_S: Final = 3600.0
-"""The most that the client takes as the time for a question."""
 
 
 def connect(
@@ -32,8 +31,10 @@ def connect(
     is told why. Raises ConfigurationError if there is no cluster or it does not answer in time, and at once if it does
     not let this user in, its certificate is not the expected one, or `timeout_s` is no time that the client can wait.
     """
-    if not 0 < timeout_s <= _LONGEST_S:
-        raise ConfigurationError(f"timeout_s is {timeout_s:g}; give seconds, above 0 and at most {_LONGEST_S:g}")
+    if not 0 < timeout_s <= LONGEST_QUESTION_S:
+        raise ConfigurationError(
+            f"timeout_s is {timeout_s:g}; give seconds, above 0 and at most {LONGEST_QUESTION_S:g}"
+        )
     shared = common(find_bootstrap(settings, quiet=quiet), settings)
     errors: list[KafkaError] = []
     admin = _admin_client({**shared, "error_cb": errors.append})

@@ -17,7 +17,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-_LONGEST_S: Final = 3600.0
+LONGEST_QUESTION_S: Final = 3600.0
 """The most that the client takes as the time for a question."""
 _PATIENCE_S: Final = 5.0
 """After so long a question is asked anew, of another client, which has twice the time: brokers may be slow, ..."""
@@ -61,6 +61,6 @@ class GroupDescriptions:
             self._admin, self._patience_s = self._renew(), min(2 * self._patience_s, _MOST_PATIENCE_S)
         self._asked_at = now
         answers: dict[str, Future[Any]] = self._admin.describe_consumer_groups(
-            [self._group], request_timeout=_LONGEST_S, **options
+            [self._group], request_timeout=LONGEST_QUESTION_S, **options
         )
         return answers[self._group]

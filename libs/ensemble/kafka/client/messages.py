@@ -213,9 +213,7 @@ def _open_desk(
 ) -> _Desk:
     settings = settings or Settings()
     access = open_client(settings.kafka, timeout_s, quiet=True)
-    routes = _Routes(
-        catalogue, schema_sources(settings.registry, settings.kafka), name, partial(access.places, need="WRITE")
-    )
+    routes = _routes(access, catalogue, schema_sources(settings.registry, settings.kafka), name)
     outbox = Outbox(clients.plain_producer(access.shared, name), timeout_s)
     return _Desk(routes, outbox, interception_of(name, interceptors), sender_tracing(settings.telemetry, name))
 
@@ -287,9 +285,7 @@ class Client:
     ) -> Self:
         """Return a client of a cluster that was reached already, as `ClusterClient.outbox` writes."""
         client = cls.__new__(cls)
-        client._desk = _Desk(
-            _Routes(catalogue, sources, name, partial(access.places, need="WRITE")), access.outbox(name)
-        )
+        client._desk = _Desk(_routes(access, catalogue, sources, name), access.outbox(name))
         return client
 
     def __enter__(self) -> Self:
