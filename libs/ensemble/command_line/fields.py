@@ -51,7 +51,7 @@ def from_json(text: str, source: str) -> Fields:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise Mistake(f'{source}: invalid JSON: {error}; give an object such as {{"order_id": "order-1"}}') from None
+        raise Mistake(f'{source}: invalid JSON: {error}; give an object such as {{"name": "value"}}') from None
     if not isinstance(document, dict):
         raise Mistake(f"{source}: expected a JSON object with the message's fields, got {type(document).__name__}")
     return document
