@@ -7,7 +7,7 @@ record of a megabyte, and its time of day forgets a zone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import time
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +17,7 @@ from fastavro import read, write
 from ensemble.errors import ConfigurationError
 from ensemble.messages.avro_defaults import EXACT, MOST_DIGITS, unscaled_bytes
 from ensemble.messages.avro_types import Schema
+from ensemble.messages.schema_set import nodes_of
 
 _BASES: Final = {
     "decimal": "bytes",
@@ -33,7 +34,7 @@ _OWN_NAMES: Final = {"decimal": "ensemble-decimal", "time-micros": "ensemble-tim
 
 def has_values(schema: Any) -> bool:
     """Return whether a schema has a logical type whose values are objects of Python."""
-    return any(node.get("logicalType") in _BASES for node in _nodes(schema))
+    return any(node.get("logicalType") in _BASES for node in nodes_of(schema))
 
 
 def with_values_of(writer: Schema, own: Schema) -> Schema:
@@ -42,7 +43,7 @@ def with_values_of(writer: Schema, own: Schema) -> Schema:
     So the class gets the values that its fields take. What the writer calls a plain number, text or bytes is taken for
     what the class says. Raises ConfigurationError if a field of the class cannot be read from what the writer has.
     """
-    fields = {node["name"]: node["fields"] for node in _nodes(own) if node.get("type") == "record"}
+    fields = {node["name"]: node["fields"] for node in nodes_of(own) if node.get("type") == "record"}
     types = {name: {entry["name"]: entry["type"] for entry in entries} for name, entries in fields.items()}
     aligned: Schema = _align(writer, own, types, str(own["name"]))
     return aligned
@@ -58,14 +59,6 @@ def with_all_values(schema: Any) -> Any:
         case list():
             return [with_all_values(item) for item in schema]
     return schema
-
-
-def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(schema, dict):
-        yield schema
-    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
-    for part in parts:
-        yield from _nodes(part)
 
 
 def _is_sound(schema: Mapping[str, Any]) -> bool:

@@ -165,7 +165,7 @@ class SchemaSet:
     def registry(self) -> Mapping[str, Any]:
         """The content of registry.json; without the file nothing is released."""
         path = self.directory / "registry.json"
-        return read_json(path) if path.exists() else {"first_id": first_id(self.namespace), "schemas": {}}
+        return read_json_file(path) if path.exists() else {"first_id": first_id(self.namespace), "schemas": {}}
 
     @cached_property
     def working(self) -> dict[str, Schema]:
@@ -228,7 +228,7 @@ class SchemaSet:
         return self._files[path]
 
 
-def read_json(path: Path) -> Schema:
+def read_json_file(path: Path) -> Schema:
     """Return the JSON object in a file. Raises ConfigurationError, which names the file, if there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -244,22 +244,23 @@ def read_json(path: Path) -> Schema:
 def _field_order(schema: Any) -> dict[str, list[str]]:
     """Return the names of the fields of each record in a schema, by the record's name."""
     order: dict[str, list[str]] = {}
-    for node in _nodes(schema):
+    for node in nodes_of(schema):
         if node.get("type") == "record":
             order.setdefault(node["name"].rpartition(".")[2], [entry["name"] for entry in node["fields"]])
     return order
 
 
-def _nodes(schema: Any) -> Iterator[Schema]:
+def nodes_of(schema: Any) -> Iterator[Schema]:
+    """Yield every object of a schema: the schema itself, its fields and all types below."""
     if isinstance(schema, dict):
         yield schema
     children = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     for child in children:
-        yield from _nodes(child)
+        yield from nodes_of(child)
 
 
 def _read_record(path: Path) -> Schema:
-    content = read_json(path)
+    content = read_json_file(path)
     if content.get("type") != "record" or not {"name", "fields"} <= content.keys():
         raise ConfigurationError(f"{path} describes no record: it needs type, name and fields")
     return content

@@ -7,7 +7,15 @@ from typing import Any, Final, Protocol
 
 from ensemble.errors import TerminalError, UndecodableRecord, UnknownSchema
 from ensemble.messages.cloud_events import is_structured
-from ensemble.messages.codec import Decoder, Encoder, decoder_for_new_schema, decoders_for, encoder_for, id_in
+from ensemble.messages.codec import (
+    PREFIX_LENGTH,
+    Decoder,
+    Encoder,
+    decoder_for_new_schema,
+    decoders_for,
+    encoder_for,
+    id_in,
+)
 from ensemble.messages.json_values import json_decoder_for, json_encoder_for
 from ensemble.messages.message import Message, schemas_of, type_name
 from ensemble.messages.records import ConsumedRecord
@@ -63,7 +71,7 @@ class AvroCodec:
 
     def label_of(self, record: ConsumedRecord) -> bytes | None:
         value: bytes | None = record.value()
-        return None if value is None else value[:5]
+        return None if value is None else value[:PREFIX_LENGTH]
 
     def find_new(self, label: bytes) -> NewType:
         return decoder_for_new_schema(label, self._messages, self._sources)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from ensemble.messages import SchemaSourceSelector, decoders_for, encoder_for, schemas_of
+from ensemble.messages import PREFIX_LENGTH, SchemaSourceSelector, decoders_for, encoder_for, schemas_of
 from ensemble.operations.outgoing import headers_of
 from ensemble.operations.service_topics import CONTROL, OPERATIONS, topics
 from ensemble.operations.session import Session
@@ -44,7 +44,7 @@ class Answers:
         """Collect the answers among records of `<service>.operations`."""
         self.read = self.read or _readers(self.sources)
         for record in records:
-            read = self.read.get((record.value or b"")[:5])
+            read = self.read.get((record.value or b"")[:PREFIX_LENGTH])
             answer = read(record.value) if read else None
             if isinstance(answer, OperationDone):
                 self.done[answer.service, answer.partition, answer.operation_id] = answer
@@ -58,7 +58,6 @@ class AnswerListener(Answers):
     """The same from a cluster: begin it before anything is asked. Use it in a `with`."""
 
     def __init__(self, session: Session, services: Iterable[str]) -> None:
-
         super().__init__(session.sources)
         self._tail = session.client.follow(session.client.places(topics(session, services, OPERATIONS)))
 

@@ -135,8 +135,7 @@ def _text(value: bytes | str | None) -> str:
 
 
 def _id_of(output: Output) -> str:
-    message_id = dict(output[3]).get("ce_id", "")
-    return message_id if isinstance(message_id, str) else message_id.decode(errors="replace")
+    return _text(dict(output[3]).get("ce_id"))
 
 
 def _places_of_messages(session: Session, outputs: Iterable[Output]) -> dict[str, str]:

@@ -94,7 +94,6 @@ class RedriveRun:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
     def __init__(self, session: Session, services: Sequence[str]) -> None:
-
         self._session, self._exit = session, ExitStack()
         self._hearing = self._exit.enter_context(AnswerListener(session, services))
         fresh = session.client.follow(session.client.places([name + DEAD_LETTER for name in services]))
