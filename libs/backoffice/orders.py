@@ -254,7 +254,7 @@ def _summary(row: tuple[Any, ...]) -> OrderSummary:
     r = dict(zip(_ALL, row, strict=True))
     is_paused = r["paused_since"] is not None
     pause = OrderPause(
-        since=_moment(r["paused_since"]), by=r["paused_by"], reason=r["paused_reason"], remaining_ms=r["remaining_ms"]
+        since=moment_of(r["paused_since"]), by=r["paused_by"], reason=r["paused_reason"], remaining_ms=r["remaining_ms"]
     )
     events = tuple((r["expected"] or "").split(_SEPARATOR)) if r["expected"] else ()
     return OrderSummary(
@@ -266,14 +266,10 @@ def _summary(row: tuple[Any, ...]) -> OrderSummary:
         total=None if r["amount"] is None else Money(amount=r["amount"], currency=r["currency"]),
         warehouse_id=r["warehouse_id"],
         shipping_speed=r["shipping_speed"],
-        placed_at=_moment(r["placed_at"]),
-        changed_at=_moment(r["changed_at"]),
+        placed_at=moment_of(r["placed_at"]),
+        changed_at=moment_of(r["changed_at"]),
         paused=pause if is_paused else None,
         owed=tuple((r["owed"] or "").split(_SEPARATOR)) if r["owed"] else (),
-        expects=Expectation(events=events, due_at=_moment(r["due_at"])) if events else None,
+        expects=Expectation(events=events, due_at=moment_of(r["due_at"])) if events else None,
         position=Position(topic=ORDER_STATE.name, partition=r["state_partition"], offset=r["state_offset"]),
     )
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else moment_of(at)

@@ -44,12 +44,12 @@ def rfc3339(at: int) -> str:
     return f"{at} ms" if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def moment_of(at: int) -> datetime | None:
-    """Return epoch milliseconds as a time in UTC, or None for a number that is no time between 1970 and 9999.
+def moment_of(at: int | None) -> datetime | None:
+    """Return epoch milliseconds as a time in UTC, or None for None and for a number that is none of 1970 to 9999.
 
     Whoever writes a record chooses its timestamp, so it may be negative, or in microseconds.
     """
-    if not 0 <= at < _YEAR_10000_MS:
+    if at is None or not 0 <= at < _YEAR_10000_MS:
         return None
     return datetime.fromtimestamp(at // 1000, UTC).replace(microsecond=at % 1000 * 1000)
 

@@ -70,10 +70,11 @@ from ensemble.operations.service_topics import (
     service_names,
     services_with,
 )
-from ensemble.operations.session import OnProgress, Session
+from ensemble.operations.session import Session
 from ensemble.operations.settings_in_force import settings_in_force
 from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
 from ensemble.operations.values import Money, Position, Result
+from ensemble.operations.view import OnProgress
 from ensemble.operations.wide_pauses import (
     Acknowledgements,
     WidePause,

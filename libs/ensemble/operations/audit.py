@@ -158,7 +158,7 @@ class Audit:
         return tuple(
             Incident(
                 incident_id=row[0], service=row[1], handler=row[2], cause=row[3], failures=row[4],
-                opened_at=_moment(row[5]), closed_at=_moment(row[6]),
+                opened_at=moment_of(row[5]), closed_at=moment_of(row[6]),
             )
             for row in rows
         )  # fmt: skip
@@ -202,7 +202,7 @@ class _Pause:
             )
             for service in sorted(self._taken.keys() | self._pending.keys())
         )
-        return WorkPause(scope=scope, name=name, since=_moment(at), requested_by=by, reason=reason, services=services)
+        return WorkPause(scope=scope, name=name, since=moment_of(at), requested_by=by, reason=reason, services=services)
 
 
 _PUT_INCIDENT: Final = (
@@ -265,13 +265,9 @@ def _entry(row: Sequence[Any]) -> AuditEntry:
         target=target,
         requested_by=by,
         reason=reason,
-        at=_moment(at),
+        at=moment_of(at),
         partitions=partitions,
         answered=answered,
         outcomes=tuple(sorted((outcomes or "").split(","))) if outcomes else (),
         position=Position(topic=service + CONTROL, partition=partition, offset=offset),
     )
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else moment_of(at)

@@ -323,7 +323,7 @@ def _summary(row: Sequence[Any]) -> DeadLetterSummary:
         type=name,
         key=key,
         parking_key=parking_name,
-        failed_at=_moment(failed_at),
+        failed_at=moment_of(failed_at),
         status=status,
         waiting=waiting,
         error=error,
@@ -335,20 +335,20 @@ def _summary(row: Sequence[Any]) -> DeadLetterSummary:
         group=cause,
         decided_by=by or None,
         decided_because=why or None,
-        decided_at=_moment(at),
+        decided_at=moment_of(at),
     )
 
 
 def _group(row: Sequence[Any]) -> DeadLetterGroup:
-    values = (*row[:7], _moment(row[7]), _moment(row[8]))
+    values = (*row[:7], moment_of(row[7]), moment_of(row[8]))
     return DeadLetterGroup(**dict(zip(DeadLetterGroup.model_fields, values, strict=True)))
 
 
 def _parked(row: Sequence[Any]) -> ParkedKeySummary:
     service, partition, key, status, depth, since, head, attempts, due_at, *texts = row
     values = (
-        service, partition, key.decode(errors="backslashreplace"), status, depth, _moment(since), head or "",
-        attempts, _moment(due_at), *texts,
+        service, partition, key.decode(errors="backslashreplace"), status, depth, moment_of(since), head or "",
+        attempts, moment_of(due_at), *texts,
     )  # fmt: skip
     return ParkedKeySummary(**dict(zip(ParkedKeySummary.model_fields, values, strict=True)))
 
@@ -356,10 +356,6 @@ def _parked(row: Sequence[Any]) -> ParkedKeySummary:
 def _int64(number: int | None) -> int:
     """Return a number of a header that anybody may have written, or -1 if it is none, or too large."""
     return number if number is not None and abs(number) < _LARGEST else -1
-
-
-def _moment(at: int | None) -> datetime | None:
-    return None if at is None else moment_of(at)
 
 
 def _marks(count: int) -> str:

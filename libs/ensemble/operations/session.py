@@ -12,13 +12,10 @@ from ensemble import system_messages
 from ensemble.application.declaration import Application
 from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.operations.entries import Entry, decode_entry
-from ensemble.operations.view import Projection, View
+from ensemble.operations.view import OnProgress, Projection, View
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
-
-OnProgress = Callable[[int, int], None]
-"""Called with how many records are done, and of how many."""
 
 
 def keep_silent(what: str, doing: str = "reading") -> OnProgress:  # noqa: ARG001  who shows progress says of what

@@ -4,12 +4,13 @@ from ensemble.operations.view.feed import Change, Feed, Subscription
 from ensemble.operations.view.projection import FoldRecord, Projection, RecordsByTopic
 from ensemble.operations.view.source import Source, SourceReader
 from ensemble.operations.view.storage import Storage
-from ensemble.operations.view.view import Synced, View
+from ensemble.operations.view.view import OnProgress, Synced, View
 
 __all__ = [
     "Change",
     "Feed",
     "FoldRecord",
+    "OnProgress",
     "Projection",
     "RecordsByTopic",
     "Source",

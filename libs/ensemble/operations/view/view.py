@@ -17,6 +17,7 @@ from typing import Final, Self
 from ensemble.clock import moment_of
 from ensemble.kafka.client import KafkaException, TopicPlace
 from ensemble.operations.errors import Unreachable
+from ensemble.operations.outgoing import now
 from ensemble.operations.values import Result
 from ensemble.operations.view.feed import Change, Feed
 from ensemble.operations.view.projection import FoldRecord, Projection
@@ -24,7 +25,7 @@ from ensemble.operations.view.source import Source, SourceReader
 from ensemble.operations.view.storage import Storage, set_offsets
 
 OnProgress = Callable[[int, int], None]
-"""Called with how many offsets have been read, and about how many there are to read."""
+"""Called with how many records are done, and of about how many."""
 
 _FORMAT: Final = 1
 """Another number builds the rows of all projections anew."""
@@ -109,7 +110,7 @@ class View:
             if not self._storage.acquire():
                 return Synced(as_of=self._as_of(), is_current=False)
             try:
-                as_of = _now()
+                as_of = now()
                 self._read_on(as_of, on_progress)
             except KafkaException as error:
                 self._stop_reading()
@@ -264,7 +265,3 @@ def _least(readings: Sequence[_Reading]) -> dict[TopicPlace, int]:
         for place, offset in reading.offsets.items():
             least[place] = min(offset, least.get(place, offset))
     return least
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
