@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from cli.verify.facts import Asked, DeadLetter, Message, Position, Waiting
 from cli.verify.flow import CONTROL, OPERATIONS, PARKED
 
-RESOLVED: Final = frozenset({"redriven", "discarded", "closed"})
 Source = tuple[str, Position]
 """A service, and where a record lay that it consumed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -30,12 +29,6 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._exit.close()
-
-    def standing(self) -> Counter[str]:
-        """Count orders by status; those that are paused count as `paused` instead."""
-        self._orders.read_on()
-        states = self._orders.now.values()
-        return Counter("paused" if state.get("paused_since") is not None else state["status"] for state in states)
 
     def paused(self) -> list[str]:
         """Return the orders that are paused."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ensemble.operations.dead_letter import OPEN, DeadLetterEntry
 
@@ -50,23 +49,6 @@ class Group:
     id: str
     cause: tuple[str, str, str, str]
     letters: tuple[DeadLetterEntry, ...]
-
-    def document(self, note: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the group as one row."""
-        service, handler, error, message = self.cause
-        times = [letter.failed_at for letter in self.letters]
-        return {
-            "group": self.id,
-            "service": service,
-            "handler": handler,
-            "error": error,
-            "message": message,
-            "count": len(self.letters),
-            "open": sum(letter.fate.status in OPEN for letter in self.letters),
-            "oldest": min(times),
-            "newest": max(times),
-            "note": note,
-        }
 
 
 def group_by_cause(letters: Iterable[DeadLetterEntry]) -> list[Group]:
