@@ -151,14 +151,14 @@ def _row(application: Application, pause: WorkPause, counts: Mapping[str, int]) 
         "by": pause.requested_by,
         "reason": pause.reason,
         "known_to": {name: f"{known[name]} of {partitions[name]}" for name in known},
-        "everywhere": is_known and _all_told(application, (pause.scope, pause.name), known),
+        "everywhere": is_known and _is_known_to_all(application, (pause.scope, pause.name), known),
     }
 
 
-def _all_told(application: Application, place: tuple[str, str], services_told: Iterable[str]) -> bool:
-    """Return whether all services know the pause that have to; false for one that this application does not have."""
+def _is_known_to_all(application: Application, place: tuple[str, str], informed: Iterable[str]) -> bool:
+    """Return whether all services know the pause that have to; true for one that the application has no longer."""
     scope: Any = place[0]
     try:
-        return set(wide_pause(application, scope, place[1]).services) <= set(services_told)
+        return set(wide_pause(application, scope, place[1]).services) <= set(informed)
     except (NotFound, ConfigurationError):
         return True
