@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cli.story import Line, Story, in_order
+from cli.story import Line, Story, in_order, order_of
 from ensemble.command_line.connection import entry_of
 from ensemble.operations import Entry
 
@@ -63,7 +63,7 @@ def narrate(follower: Follower, order_id: str, timeout_s: float, earlier: Iterab
     limit = time.monotonic() + timeout_s
     while (now := time.monotonic()) < limit and not (ended and now - moved > _QUIET_S and follower.has_caught_up):
         entries = [
-            entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if entry.order_id == order_id
+            entry for entry in map(entry_of, _of(follower.poll(_POLL_S), order_id)) if order_of(entry) == order_id
         ]
         for entry in sequencer.put(entries, time.monotonic()):
             moved, ended = time.monotonic(), ended or entry.type in ENDS

@@ -15,7 +15,7 @@ from cli.debts import debts_of, in_words
 from cli.formatting import goods, total
 from cli.live_story import ENDS, narrate
 from cli.orders import OrderHistory, state_of, waits_for
-from cli.story import Line, coloured, plain
+from cli.story import Line, coloured, order_of, plain
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.output import show_json, show_json_line
 from ensemble.command_line.streams import console, is_terminal, say, write
@@ -74,7 +74,7 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
     """
     state = state_of(access, order_id)
     records = find_records(access, order_id, state)
-    earlier = [entry for entry in map(entry_of, records.read(access)) if entry.order_id == order_id]
+    earlier = [entry for entry in map(entry_of, records.read(access)) if order_of(entry) == order_id]
     if records.unread:
         say(f"{order_id} is old: {records.unread} records of its time were not read; see `orders show --full`")
     with access.follow_from(records.ends) as follower:

@@ -12,10 +12,10 @@ from backoffice.order_filter import OrderFilter
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
 from cli.currencies import money
 from cli.debts import debts_of, document, in_words
-from cli.story import Line, Story, in_order
+from cli.story import Line, Story, in_order, order_of
 from contracts.catalogue import CATALOGUE, ORDER_STATE
 from ensemble.clock import epoch_ms, rfc3339
-from ensemble.command_line.connection import entry_of, progress, sources
+from ensemble.command_line.connection import entry_of, sources
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import clock, clock_seconds, duration
 from ensemble.command_line.view import synced_view
@@ -48,17 +48,6 @@ class OrderHistory:
             "dead_letters": [entry.document() for entry in self.dead],
             "unread": self.unread,
         }
-
-
-def all_states(access: ClusterClient) -> dict[str, dict[str, Any]]:
-    """Return the newest state of each order, oldest change first."""
-    states: dict[str, dict[str, Any]] = {}
-    for record in access.read(access.places([ORDER_STATE.name]), progress("orders")):
-        entry = entry_of(record)
-        states.pop(entry.key, None)
-        if entry.type == "OrderState":
-            states[entry.key] = dict(entry.fields)
-    return dict(sorted(states.items(), key=lambda item: int(item[1]["updated_at"])))
 
 
 def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
@@ -159,7 +148,7 @@ def _pause(state: Mapping[str, Any]) -> str:
 def _entries(access: ClusterClient, records: OrderRecords) -> list[Entry]:
     """Return the decoded records that are about the order or keyed by it."""
     entries = map(entry_of, records.read(access))
-    return [entry for entry in entries if records.order_id in {entry.order_id, entry.key}]
+    return [entry for entry in entries if records.order_id in {order_of(entry), entry.key}]
 
 
 def _debts_of(access: ClusterClient, orders: Sequence[OrderSummary]) -> dict[str, str]:

@@ -30,6 +30,11 @@ _WORDS: Mapping[tuple[str, str], str] = {
 _SHORT: Mapping[str, str] = {"orchestrated": "orch", "choreographed": "chor", BOTH: "both", "ledger": "fact"}
 
 
+def order_of(entry: Entry) -> str:
+    """Return the id of the order that a message belongs to, or an empty text."""
+    return str(entry.fields.get("order_id", ""))
+
+
 @dataclass(frozen=True)
 class Line:
     """One message of a story."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from cli.story import order_of
 from contracts.catalogue import CATALOGUE
 from ensemble.operations import Entry
 from ensemble.partitioning import partition_of
@@ -122,7 +123,7 @@ def _taken_anyway(system: System, order: Order, pause: WorkPause, since: int) ->
 
 def _is_nudge(system: System, entry: Entry) -> bool:
     """Return whether this FulfilOrder asks for the next step, the shipment, as the reservation is answered."""
-    answered = system.watcher.entries(entry.order_id, "ReservationConfirmed")
+    answered = system.watcher.entries(order_of(entry), "ReservationConfirmed")
     return entry.type == "FulfilOrder" and any(each.record.timestamp <= entry.record.timestamp for each in answered)
 
 

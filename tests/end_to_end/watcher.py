@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Self
 
+from cli.story import order_of
 from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of
 from ensemble.kafka.client.access import ClusterClient
@@ -60,7 +61,7 @@ class Watcher:
     def order_at(self, place: str) -> str:
         """Return the order of the record that lies at topic/partition/offset; empty if it belongs to none."""
         with self._changed:
-            orders = {entry.place: entry.order_id for entries in self._entries.values() for entry in entries}
+            orders = {entry.place: order_of(entry) for entries in self._entries.values() for entry in entries}
         return orders.get(place, "")
 
     def counts(self, order_id: str) -> Counter[str]:
@@ -108,12 +109,12 @@ class Watcher:
             return []
 
     def _take(self, entry: Entry) -> None:
-        for key in {entry.key, entry.order_id} - {""}:
+        for key in {entry.key, order_of(entry)} - {""}:
             self._entries[key].append(entry)
         if entry.type == "OrderState":
-            self._status[entry.order_id] = entry.fields["status"]
+            self._status[order_of(entry)] = entry.fields["status"]
         elif entry.type in ENDINGS:
-            self._endings[entry.order_id] = ENDINGS[entry.type]
+            self._endings[order_of(entry)] = ENDINGS[entry.type]
 
 
 def _is_message(entry: Entry) -> bool:

@@ -63,11 +63,6 @@ class Entry:
     def place(self) -> str:
         return f"{self.record.topic}/{self.record.partition}/{self.record.offset}"
 
-    @property
-    def order_id(self) -> str:
-        """Return the order that the record belongs to, or an empty string."""
-        return str(self.fields.get("order_id", ""))
-
     def document(self) -> dict[str, Any]:
         """Return everything, for JSON."""
         r = self.record

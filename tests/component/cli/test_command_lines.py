@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cli.orders import all_states
 from ensemble.command_line.connection import connected_to
 from ensemble.command_line.publishing import publish
 from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order
+from tests.support.order_states import all_states
 
 WHY = ("--by", "ann", "--reason", "mended")
 

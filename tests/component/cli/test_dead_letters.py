@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from cli.orders import all_states
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake
@@ -32,6 +31,7 @@ from ensemble.operations import (
     select_dead_letters,
 )
 from tests.support.order_messages import place_order
+from tests.support.order_states import all_states
 
 ALL = DeadLetterFilter(open_only=False)
 OF_PAYMENT = RedriveTarget((), DeadLetterFilter(service="payment"))

@@ -11,12 +11,12 @@ from backoffice.order_filter import OrderFilter
 from cli.order_actions import CANCEL, COMPENSATE, PAUSE, RETRY, Action, resume_action, settle_action
 from cli.order_commands import CommandOptions, Target, act
 from cli.order_filter import parse_conditions
-from cli.orders import all_states
 from cli.waves import Pace
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
 from ensemble.operations import Operator
 from tests.support.order_messages import place_order
+from tests.support.order_states import all_states
 
 RESUME = resume_action(past_pause=False)
 ONE = Target("o-1", OrderFilter())

@@ -13,12 +13,14 @@ from cli.cancellation import request_cancellation
 from cli.live_story import narrate
 from cli.order_filter import parse_conditions
 from cli.order_output import show_order, watch
-from cli.orders import all_states, list_orders, read_history, state_of
+from cli.orders import list_orders, read_history, state_of
 from cli.stock import StockFilter, audit, levels
+from cli.story import order_of
 from contracts import RequestCancellation
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
 from tests.support.order_messages import lines, order_placed, place_order
+from tests.support.order_states import all_states
 
 STORY = [
     "PlaceOrder", "OrderPlaced", "ProcessPayment", "AttemptCharge", "PaymentConfirmed", "FulfilOrder",
@@ -72,7 +74,7 @@ def test_tells_the_whole_story_of_an_order_causes_first(flow: Any) -> None:
     types = [line.entry.type for line in history.lines]
     assert (types[:6], sorted(types)) == (STORY[:6], sorted(STORY))
     assert [line.cause for line in history.lines][:4] == ["", "PlaceOrder", "OrderPlaced", "ProcessPayment"]
-    assert {line.entry.order_id for line in history.lines} == {"o-1"}
+    assert {order_of(line.entry) for line in history.lines} == {"o-1"}
     document = history.document()
     assert [message["caused_by"] for message in document["messages"][:2]] == [None, "PlaceOrder"]
     assert (document["order_id"], document["state"]["status"], document["waits_for"]) == ("o-1", "completed", None)
@@ -155,7 +157,7 @@ def test_a_live_story_is_only_of_its_order(flow: Any) -> None:
     publish(flow, place_order())
 
     with flow.follow(flow.places(["orders.events"]), from_beginning=True) as follower:
-        told = [(line.entry.type, line.entry.order_id) for line in narrate(follower, "o-1", 10)]
+        told = [(line.entry.type, order_of(line.entry)) for line in narrate(follower, "o-1", 10)]
 
     assert told == [("OrderPlaced", "o-1"), ("OrderCompleted", "o-1")]
 

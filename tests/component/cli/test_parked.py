@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from cli.orders import all_states
 from contracts import AttemptCharge, ProcessPayment
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
@@ -25,6 +24,7 @@ from ensemble.operations import (
     summarize_parked_key,
 )
 from tests.support.order_messages import attempt_charge, place_order, process_payment
+from tests.support.order_states import all_states
 
 
 @pytest.fixture

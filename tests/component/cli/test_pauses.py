@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from cli.orders import all_states
 from cli.pause_commands import ResumeOptions, resume
 from cli.waves import Pace
 from ensemble.command_line.connection import session_on
@@ -16,6 +15,7 @@ from ensemble.command_line.publishing import publish
 from ensemble.operations import NotFound, Operator, list_pauses, wide_pause
 from services.app import APP
 from tests.support.order_messages import place_order
+from tests.support.order_states import all_states
 
 STEP = wide_pause(APP, "step", "reservation")
 
