@@ -19,6 +19,7 @@ from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
 from ensemble.operations import LiveParkingStores, Operator, Parked, now, service_names
+from ensemble.program import command
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -77,7 +78,7 @@ def matching_orders(states: Mapping[str, State], action: Action, target: Target)
         return {name: s for name, s in states.items() if target.where.takes(s, at) and not action.why_not(s)}
     state = states.get(target.order_id)
     if state is None:
-        raise Mistake(f"ORDER_ID: no order {target.order_id!r}; see `ensemble orders list`")
+        raise Mistake(f"ORDER_ID: no order {target.order_id!r}; see `{command('orders list')}`")
     if why_not := action.why_not(state):
         raise Mistake(f"ORDER_ID: cannot {action.verb} {target.order_id}: {why_not}")
     return {target.order_id: state}
@@ -91,10 +92,10 @@ def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> Non
     for head in heads[:_PREVIEWED]:
         say(
             f"{head.name}: {head.head.message} is a dead letter of {head.service}, and a retry waits behind it; "
-            f"redrive it: ensemble dead-letters redrive --service {head.service} --key {quote(head.name)}"
+            f"redrive it: {command('dead-letters redrive')} --service {head.service} --key {quote(head.name)}"
         )
     if len(heads) > _PREVIEWED:
-        say(f"and {len(heads) - _PREVIEWED} more: ensemble parked list --status dead_lettered")
+        say(f"and {len(heads) - _PREVIEWED} more: {command('parked list --status dead_lettered')}")
 
 
 def blocked_by_dead_letter(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:

@@ -20,6 +20,7 @@ from ensemble.command_line.connection import entry_of
 from ensemble.command_line.output import show_json, show_json_line
 from ensemble.command_line.streams import console, is_terminal, say, write
 from ensemble.operations import Entry, now
+from ensemble.program import command
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
     records = find_records(access, order_id, state)
     earlier = [entry for entry in map(entry_of, records.read(access)) if order_of(entry) == order_id]
     if records.unread:
-        say(f"{order_id} is old: {records.unread} records of its time were not read; see `orders show --full`")
+        full = command("orders show --full")
+        say(f"{order_id} is old: {records.unread} records of its time were not read; see `{full}`")
     with access.follow_from(records.ends) as follower:
         return _tell_live(access, order_id, narrate(follower, order_id, timeout_s, earlier), as_json=as_json)
 

@@ -20,6 +20,7 @@ from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import clock, clock_seconds, duration
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Entry, now
+from ensemble.program import command
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, TopicPlace
@@ -92,7 +93,7 @@ def read_history(access: ClusterClient, order_id: str, *, is_complete: bool = Fa
     if not entries and not state and not dead:
         older = "; --full also looks at older records" if records.unread else ""
         raise Mistake(
-            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `ensemble orders list`{older}"
+            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `{command('orders list')}`{older}"
         )
     story = Story()
     lines = [story.tell(entry) for entry in in_order(entries)]

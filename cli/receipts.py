@@ -9,10 +9,11 @@ from typing import Any
 from ensemble.command_line import receipts
 from ensemble.command_line.streams import say
 from ensemble.kafka import Receipt
+from ensemble.program import command
 
 
 def show_receipt(receipt: Receipt, fields: Mapping[str, Any], *, as_json: bool) -> None:
     """Show the place of a published message, and how to follow its order."""
     receipts.show_receipt(receipt, fields, as_json=as_json)
     if "order_id" in fields and not as_json:
-        say(f"follow it: ensemble orders watch {quote(fields['order_id'])}")
+        say(f"follow it: {command('orders watch')} {quote(fields['order_id'])}")

@@ -11,6 +11,7 @@ from ensemble.command_line import tail
 from ensemble.command_line.streams import say
 from ensemble.command_line.tail import Selection, live_entries, select_entries, show_entries
 from ensemble.operations import Entry
+from ensemble.program import command
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -29,7 +30,7 @@ def _entries(access: ClusterClient, selection: Selection, order_id: str) -> Iter
     if selection.from_beginning:
         yield from select_entries(records.read(access), selection)
         if records.unread:
-            say(f"{records.unread} records of its time were not read; see `ensemble orders show --full`")
+            say(f"{records.unread} records of its time were not read; see `{command('orders show --full')}`")
     if not selection.until_end:
         with access.follow_from(records.ends) as follower:
             yield from live_entries(follower, selection)

@@ -21,6 +21,7 @@ from ensemble.command_line.errors import FAILED, Mistake
 from ensemble.command_line.streams import is_terminal, say
 from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
+from ensemble.program import command
 from ensemble.settings import KafkaSettings, load
 
 PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
@@ -109,7 +110,7 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             process = lock.read().strip()
-            raise Mistake(f"`ensemble up` already runs here (process {process}); use it or stop it") from None
+            raise Mistake(f"`{command('up')}` already runs here (process {process}); use it or stop it") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -97,13 +97,14 @@ def list_orders(
     from cli.orders import list_orders
     from ensemble.command_line.connection import connect
     from ensemble.command_line.output import Sheet, show
+    from ensemble.program import command
 
     texts = [*texts_of(status or (), owed=owed, paused=paused, overdue=overdue), *(where or ())]
     order_filter = parse_conditions(texts)
     orders = list_orders(connect(), order_filter, limit, use_file=not no_cache)
     columns = ("order", "status", "step", "customer", "total", "speed", "changed", "waits_for", "reason", "owed")
     rows = [tuple(row[name] for name in columns) for row in orders]
-    nothing = "no order matches" if texts else "no orders; place one: ensemble orders place"
+    nothing = "no order matches" if texts else f"no orders; place one: {command('orders place')}"
     spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), orders, as_json=as_json)
 

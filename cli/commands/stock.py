@@ -39,11 +39,12 @@ def show(
     from ensemble.command_line.connection import connect
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
+    from ensemble.program import command
 
     rows_by_sku = levels(connect(), StockFilter(warehouse, sku), use_file=not no_cache)
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in rows_by_sku]
-    nothing = "no stock has been received; receive some: ensemble stock receive grinder 20"
+    nothing = f"no stock has been received; receive some: {command('stock receive grinder 20')}"
     show_sheet(Sheet(columns, rows, nothing=nothing), rows_by_sku, as_json=as_json)
 
 

@@ -34,6 +34,7 @@ from ensemble.command_line.connection import patience_s, sources
 from ensemble.command_line.streams import say
 from ensemble.kafka import connect
 from ensemble.messages import GenericDecoder
+from ensemble.program import command
 from ensemble.settings import KafkaSettings
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
@@ -112,10 +113,10 @@ def _partitions(source: Source) -> Mapping[str, int]:
     if len(missing) == len(needed):
         raise CannotCheck(
             "this cluster is empty: it has none of the catalogue's topics, so there is nothing to check; "
-            "`ensemble topics apply` makes them, KAFKA_BOOTSTRAP_SERVERS chooses another cluster"
+            f"`{command('topics apply')}` makes them, KAFKA_BOOTSTRAP_SERVERS chooses another cluster"
         )
     if missing:
-        raise CannotCheck(f"topics are missing: {', '.join(missing)}; `ensemble topics apply` makes them")
+        raise CannotCheck(f"topics are missing: {', '.join(missing)}; `{command('topics apply')}` makes them")
     names = {*needed, *_STATE_TOPICS, *(name for name in counts if name.endswith((DEAD_LETTER, *RUNTIMES_OWN)))}
     return {name: counts[name] for name in sorted(names & counts.keys())}
 

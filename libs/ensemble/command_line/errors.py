@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ensemble.command_line.streams import let_go_of_stdout, say
+from ensemble.program import command
 
 if TYPE_CHECKING:
     from ensemble.operations import OperationsError
@@ -15,27 +16,27 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 MISTAKEN: Final = 2
 INTERRUPTED: Final = 130
-_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
-    "command_type": ("TYPE", ""),
-    "dead_letter": ("DEAD_LETTER", "`ensemble dead-letters list` shows them"),
-    "edit": ("--edit", "`ensemble dead-letters show DEAD_LETTER --json` shows all fields"),
-    "force": ("--force", ""),
-    "group": ("GROUP", "see `ensemble dead-letters group --all`"),
-    "group_filter": ("--group", "see `ensemble dead-letters group --all`"),
-    "offset": ("OFFSET", ""),
-    "operator": ("--operator", ""),
-    "parked_key": ("KEY", "see `ensemble parked list`"),
-    "partition": ("--partition", "--topic names one"),
-    "paused_service": ("NAME", ""),
-    "registry": ("--registry", ""),
-    "service": ("--service", ""),
-    "step": ("STEP", ""),
-    "stopped_service": ("SERVICE", ""),
-    "to": ("--to", ""),
-    "topic": ("--topic", ""),
-    "type_filter": ("--type", ""),
+_FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "command_type": ("TYPE", "", ""),
+    "dead_letter": ("DEAD_LETTER", "`{}` shows them", "dead-letters list"),
+    "edit": ("--edit", "`{}` shows all fields", "dead-letters show DEAD_LETTER --json"),
+    "force": ("--force", "", ""),
+    "group": ("GROUP", "see `{}`", "dead-letters group --all"),
+    "group_filter": ("--group", "see `{}`", "dead-letters group --all"),
+    "offset": ("OFFSET", "", ""),
+    "operator": ("--operator", "", ""),
+    "parked_key": ("KEY", "see `{}`", "parked list"),
+    "partition": ("--partition", "--topic names one", ""),
+    "paused_service": ("NAME", "", ""),
+    "registry": ("--registry", "", ""),
+    "service": ("--service", "", ""),
+    "step": ("STEP", "", ""),
+    "stopped_service": ("SERVICE", "", ""),
+    "to": ("--to", "", ""),
+    "topic": ("--topic", "", ""),
+    "type_filter": ("--type", "", ""),
 }
-"""How commands spell the parts of a request, and what they advise where a request names none."""
+"""How commands spell the parts of a request, and what they advise where a request names none, with a command."""
 
 
 class Mistake(Exception):
@@ -93,8 +94,8 @@ def _say(message: object, code: int) -> int:
 
 
 def _with_flag(error: OperationsError) -> str:
-    flag, advice = _FIELDS.get(error.field, ("", ""))
-    return f"{flag and f'{flag}: '}{error}{advice and f'; {advice}'}"
+    flag, advice, arguments = _FIELDS.get(error.field, ("", "", ""))
+    return f"{flag and f'{flag}: '}{error}{advice and f'; {advice.format(command(arguments))}'}"
 
 
 def _in_words(error: OSError) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
 from ensemble.operations import Acknowledgements, Operator, Session, WidePause, write_pause
+from ensemble.program import command
 
 COLUMNS: Final = ("service", "acknowledged", "missing", "words")
 
@@ -51,6 +52,6 @@ def warn_of_missing(done: Acknowledgements, wait_s: float) -> int:
     waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)
     say(
         f"{waiting} did not acknowledge within {wait_s:g} s (--ack). The command is queued and takes "
-        "effect when they read it; check that they are running, see `ensemble pauses list`"
+        f"effect when they read it; check that they are running, see `{command('pauses list')}`"
     )
     return 1
