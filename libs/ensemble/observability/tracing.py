@@ -56,7 +56,7 @@ _CLOSE_S: Final = 2.0
 """How long a process waits at its end for a collector that does not answer."""
 _ROOT: Final = otel.Context()
 _open_ids: ContextVar[list[str] | None] = ContextVar("open_ids", default=None)
-"""The messages that the handlers at work have put out so far."""
+"""The ids of the messages and timers that the handlers at work have put out so far."""
 
 
 class DerivedIds:
@@ -126,7 +126,8 @@ class Tracing(Interceptor):
         self._spans = SpanFactory(provider)
         self._unsent: dict[str, Span] = {}
         """The spans of outputs that are not committed yet, by message id."""
-        self._scheduled: list[Span] = []
+        self._scheduled: dict[str, Span] = {}
+        """The spans of timers that are not committed yet, by timer id."""
         self._failed: OrderedDict[str, SpanContext] = OrderedDict()
         """The latest failed attempt of an input, by its message id: what CommandFailed follows from."""
         self._links: list[Link] = []
@@ -165,6 +166,7 @@ class Tracing(Interceptor):
         span.record_exception(error)
         for message_id in _open_ids.get() or ():
             self._unsent.pop(message_id, None)  # of a record that is given up, nobody would
+            self._scheduled.pop(message_id, None)
         self._failed[record.message_id] = span.get_span_context()
         if len(self._failed) > _MOST_FAILURES:
             self._failed.popitem(last=False)
@@ -197,7 +199,9 @@ class Tracing(Interceptor):
         own = SpanContext(current.trace_id, _timer_span(timer.timer_id), is_remote=False)
         attributes = {**_SYSTEM, "messaging.operation.name": "schedule", "ensemble.timer": timer.name}
         name = f"schedule {timer.name}"
-        self._scheduled.append(self._spans.start_promised(name, otel.get_current(), attributes, own))
+        self._scheduled[timer.timer_id] = self._spans.start_promised(name, otel.get_current(), attributes, own)
+        if (ids := _open_ids.get()) is not None:
+            ids.append(timer.timer_id)
 
     # -- committing -----------------------------------------------------------------------------------------------
 
@@ -243,7 +247,7 @@ class Tracing(Interceptor):
         for _, message_id in commit.outputs:
             if (span := self._unsent.pop(message_id, None)) is not None:
                 span.end()
-        for span in self._scheduled:
+        for span in self._scheduled.values():
             span.end()
         self._scheduled.clear()
 

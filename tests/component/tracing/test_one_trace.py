@@ -162,6 +162,11 @@ def test_a_timer_goes_on_with_the_trace_of_what_set_it(shop: ServiceTestDriver, 
     assert why_not_one_trace(spans, SENDER) == []
 
 
+def test_a_timer_of_a_record_that_fails_was_not_scheduled(shop: ServiceTestDriver, traces: Traces) -> None:
+    shop.receive(script("a", "remind alarm 5 tell x", "fail"), script("c", "tell y"))
+    assert (shop.timers, traces.spans("schedule")) == ([], [])
+
+
 def test_a_call_that_outlives_its_batch_stays_in_its_trace(traces: Traces) -> None:
     world = Controls()
     world.hang("x")
