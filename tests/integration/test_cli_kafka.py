@@ -168,6 +168,7 @@ def test_a_text_that_is_too_long_is_a_mistake(ensemble: CommandLine) -> None:
 
 def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("ENSEMBLE_STARTUP_TIMEOUT_S", "3")
     ensemble("topics", "list").assert_usage_error("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
