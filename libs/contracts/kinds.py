@@ -6,14 +6,7 @@ from pathlib import Path
 
 import ensemble
 
-
-def _directory() -> Path:
-    """Return the schemas' directory: beside this file when installed, else at the top of the checkout."""
-    installed = Path(__file__).parent / "schemas"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "schemas"
-
-
-SCHEMAS = ensemble.SchemaSet(_directory(), "ensemble")
+SCHEMAS = ensemble.SchemaSet(Path(__file__).parents[2] / "schemas", "ensemble")
 PARKING_KEY = "order_id"
 """A record that fails holds back its order, not its whole warehouse."""
 
