@@ -79,7 +79,7 @@ class Application:
             return self.services[name]()
         except EnsembleError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whoever ends the process while it makes a service makes none
             raise ConfigurationError(f"service {name} cannot be made: {describe_error(error)}") from error
 
 

@@ -41,6 +41,7 @@ FieldOrder = Mapping[str, Sequence[str]]
 """The fields that come first, by the name of the record; the others follow in the order of the class."""
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _INT_RANGES: Final = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _UNIONS: Final = (Union, types.UnionType)
 _PLAIN: Final[dict[Any, str | Schema]] = {
@@ -129,7 +130,7 @@ class _Writer:
     def record(self, model: type[BaseModel], at: str) -> Schema:
         if model in self.path:
             self.refuse(at, f"{model.__name__} holds itself, and records of any depth are not read; name the levels")
-        if not _NAME.fullmatch(model.__name__):
+        if not _NAME.fullmatch(model.__name__) or model.__name__ in _PRIMITIVES:
             self.refuse(at, f"{model.__name__} is no name in Avro, a generic's least of all; write a class of its own")
         inner = replace(self, path=(*self.path, model))
         docs = self.docs(model)
@@ -261,6 +262,8 @@ class _Writer:
         """Return the schema of an enum or fixed at its first use, its name from then on."""
         if self.definitions.get(name) == schema:
             return name
+        if not _NAME.fullmatch(name) or name in _PRIMITIVES:
+            self.refuse(at, f"{name!r} is no name for a type in Avro: letters of ASCII, digits and underscores")
         self.check_name(name, at)
         self.definitions[name] = schema
         return schema

@@ -28,6 +28,7 @@ from ensemble.messages.schema_set import (
     SchemaSourceSelector,
     SchemaVersion,
     fingerprint,
+    nodes_of,
     without_logical_types,
 )
 
@@ -96,7 +97,7 @@ def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
     """
     own_schema = schema_of(message_type)
     writer = _parse_for(writer_schema, own_schema)
-    reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _parse_for(own_schema, own_schema)
+    reader = None if fingerprint(writer_schema) == fingerprint(own_schema) else _reader_of(own_schema, writer_schema)
     validate = message_type.__pydantic_validator__.validate_python
     read, open_bytes, skip, limit, check = (
         schemaless_reader,
@@ -236,6 +237,31 @@ def _parse_for(schema: Schema, own: Schema) -> Any:
     """Parse a schema for records that a class with the schema `own` reads or writes."""
     _refuse_deep(schema)
     return _parse_text(json.dumps(with_values_of(schema, own) if has_values(own) else without_logical_types(schema)))
+
+
+def _reader_of(own: Schema, writer: Schema) -> Any:
+    """Parse the schema of a class for records of another version.
+
+    Fields that the writer lacks and that have a default are left out: the class gives their values. A schema has
+    defaults as JSON, which is no value of a logical type or of bytes, and fastavro would pass on as it is.
+    """
+    written = {
+        node["name"].rpartition(".")[2]: {field["name"] for field in node["fields"]}
+        for node in nodes_of(writer)
+        if node.get("type") == "record"
+    }
+    return _without_additions(_parse_for(own, own), written)
+
+
+def _without_additions(parsed: Any, written: Mapping[str, set[str]]) -> Any:
+    if isinstance(parsed, list):
+        return [_without_additions(item, written) for item in parsed]
+    if not isinstance(parsed, dict):
+        return parsed
+    copy = {key: value if key == "default" else _without_additions(value, written) for key, value in parsed.items()}
+    if copy.get("type") == "record" and (names := written.get(copy["name"].rpartition(".")[2])) is not None:
+        copy["fields"] = [field for field in copy["fields"] if field["name"] in names or "default" not in field]
+    return copy
 
 
 def _parse_readable(schema: Schema) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from math import isinf
 from typing import Any, Final, NoReturn, TypeVar
@@ -64,8 +65,8 @@ def json_decoder_for(message_type: type[M]) -> Callable[[bytes], M]:
                 _read_clearly(value)
         except ValidationError as error:
             raise UndecodableRecord(f"{name} is not valid: {invalid_fields(error)}") from None
-        except ValueError as error:
-            raise UndecodableRecord(f"{name} is not valid: {error}") from None
+        except Exception as error:  # a validator of the class can raise anything
+            raise UndecodableRecord(f"{name} is not valid: {error}") from error
         return message
 
     return decode
@@ -109,8 +110,8 @@ def _read_clearly(value: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
+        names = Counter(name for name, _ in pairs)
+        double = next(name for name, times in names.items() if times > 1)
         raise ValueError(f"the key {double[:100]!r} comes twice")
     return content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -72,3 +73,8 @@ def test_services_with_policies_of_their_own_are_made_with_and_without_them(monk
     assert conductor.make_with_defaults().name == "orchestrator"
     with pytest.raises(ConfigurationError, match="ENSEMBLE_FULFILMENT"):
         conductor()
+
+
+def test_a_function_that_ends_the_process_makes_no_service() -> None:
+    with pytest.raises(ConfigurationError, match=r"service desk cannot be made: SystemExit: 0"):
+        application(desk=lambda: sys.exit(0)).make_service("desk")

@@ -180,6 +180,8 @@ REFUSED = [
     (Node, "children.*: Node holds itself, and records of any depth are not read"),
     (Box[str], "is no name in Avro, a generic's least of all; write a class of its own"),
     (Literal["a b"], "'a b' is no symbol in Avro"),
+    (Annotated[Literal["a"], AvroEnum("my enum!")], "'my enum!' is no name for a type in Avro"),
+    (Annotated[Literal["a"], AvroEnum("string")], "'string' is no name for a type in Avro"),
     (Literal[1], "1 is no symbol in Avro"),
     (Plain, "the members of an enum are texts in Avro; inherit from StrEnum"),
     (Number, "the members of an enum are texts in Avro"),

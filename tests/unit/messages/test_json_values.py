@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from pydantic import field_validator
 
+from ensemble import Event
 from ensemble.errors import UndecodableRecord, UnencodableMessage
 from ensemble.messages.json_values import json_decoder_for, json_encoder_for, read_json
 from tests.support.json_flow import Answered, Item, Ordered
@@ -99,3 +101,23 @@ def test_any_json_is_read_without_a_class_for_tools() -> None:
     for value in (b"\0", b"[" * 100_000, b'{"a": 1, "a": 2}', b"NaN"):
         with pytest.raises(UndecodableRecord, match="the value is no JSON"):
             read_json(value)
+
+
+def test_a_double_key_among_very_many_is_found_at_once() -> None:
+    many = ",".join(f'"{number}":1' for number in range(300_000))
+    with pytest.raises(UndecodableRecord, match="the key '299999' comes twice"):
+        read_json(f'{{{many},"299999":1}}'.encode())
+
+
+class Strange(Event):
+    order_id: str
+
+    @field_validator("order_id")
+    @classmethod
+    def look_up(cls, order_id: str) -> str:
+        return {"a": "A"}[order_id]
+
+
+def test_a_validator_that_raises_anything_refuses_its_record() -> None:
+    with pytest.raises(UndecodableRecord, match="Strange is not valid: 'b'"):
+        json_decoder_for(Strange)(b'{"order_id": "b"}')

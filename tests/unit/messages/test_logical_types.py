@@ -179,3 +179,31 @@ def test_a_logical_type_that_the_class_does_not_have_is_not_read() -> None:
     assert decoder_for(Noted, schema)(avro(schema, day=date(1970, 1, 3), price=Decimal(1))) == Noted(
         day=2, price=Decimal(1)
     )
+
+
+class Fee(NestedRecord):
+    amount: Price
+    rate: Price = Decimal("0.50")
+
+
+class Charged(Event, schemas=SCHEMAS):
+    fee: Fee
+    tax: Price = Decimal("0.49")
+    since: AwareDatetime = datetime(1972, 1, 1, tzinfo=UTC)
+    day: date = date(2026, 1, 2)
+    opens: time = time(8, 30)
+    mark: bytes = b"\xe9"
+    other: Fee = Fee(amount=Decimal(7))
+
+
+def test_a_field_that_older_records_lack_has_the_default_of_its_class() -> None:
+    # given a record of a release that had `fee` alone, and in it `amount`
+    price = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
+    fee = {"type": "record", "name": "Fee", "fields": [{"name": "amount", "type": price}]}
+    older = {"type": "record", "name": "Charged", "fields": [{"name": "fee", "type": fee}]}
+
+    # when
+    message = decoder_for(Charged, older)(avro(older, fee={"amount": Decimal("1.25")}))
+
+    # then
+    assert message == Charged(fee=Fee(amount=Decimal("1.25")))
