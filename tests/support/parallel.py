@@ -17,7 +17,7 @@ _SHARING: Final = (
 )
 _ALONE: Final = re.compile(
     r"tests/end_to_end/test_(chaos|drills)\.py::"
-    r"|tests/integration/test_(?!security|verify_kafka)\w+\.py::"  # the broker of its worker is all that they share
+    r"|tests/integration/test_(?!security|verify_kafka|distribution)\w+\.py::"  # they share their worker's broker alone
 )
 _LONGEST: Final = (
     "tests/end_to_end/",
