@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from enum import StrEnum
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
 import pytest
 from avro.io import BinaryDecoder, BinaryEncoder, DatumReader, DatumWriter
@@ -20,48 +17,25 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, Field
 
-from ensemble import Event, SchemaSet
+from ensemble import SchemaSet
 from ensemble.messages import (
-    AvroFixed,
-    Millis,
-    NestedRecord,
     decoders_for,
     encoder_for,
     schema_name,
     schema_of,
 )
+from tests.support.coins import Coined, Metal, Price, Weight
 
 SCHEMAS = SchemaSet(Path("unused"), "mint")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CONTEXT = SerializationContext("any.topic", MessageField.VALUE)
-Price = Annotated[Decimal, Field(max_digits=9, decimal_places=2)]
 
 
-class Metal(StrEnum):
-    GOLD = "gold"
-    SILVER = "silver"
-
-
-class Weight(NestedRecord):
-    grams: Annotated[Decimal, Field(max_digits=6, decimal_places=3)]
-
-
-class Minted(Event, schemas=SCHEMAS):
-    coin: UUID
-    price: Price
-    spot: Price | None = None
-    at: AwareDatetime
-    sold_at: AwareDatetime | None = None
-    day: date
-    opens: time
-    seal: Annotated[bytes, Field(min_length=2, max_length=2), AvroFixed("Seal")]
+class Minted(Coined, schemas=SCHEMAS):
     note: bytes
-    metal: Metal
     prices: Mapping[str, Price]
     weights: tuple[Weight, ...]
-    written: Millis
 
 
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001  the zone follows

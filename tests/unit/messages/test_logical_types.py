@@ -8,9 +8,8 @@ import time as clock
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import fastavro
@@ -20,10 +19,8 @@ from pydantic import AwareDatetime, Field
 from ensemble import Event, SchemaSet
 from ensemble.errors import UndecodableRecord, UnencodableMessage
 from ensemble.messages import (
-    AvroFixed,
     GenericDecoder,
     Int32,
-    Millis,
     NestedRecord,
     decoders_for,
     encoder_for,
@@ -31,35 +28,16 @@ from ensemble.messages import (
     schema_of,
 )
 from ensemble.messages.codec import decoder_for
+from tests.support.coins import Coined, Metal, Price, Weight
 
 SCHEMAS = SchemaSet(Path("unused"), "mint")
-Price = Annotated[Decimal, Field(max_digits=9, decimal_places=2)]
 
 
-class Metal(StrEnum):
-    GOLD = "gold"
-    SILVER = "silver"
-
-
-class Weight(NestedRecord):
-    grams: Annotated[Decimal, Field(max_digits=6, decimal_places=3)]
-
-
-class Minted(Event, schemas=SCHEMAS):
-    coin: UUID
-    price: Price
-    spot: Price | None = None
-    at: AwareDatetime
-    sold_at: AwareDatetime | None = None
-    day: date
-    opens: time
-    seal: Annotated[bytes, Field(min_length=2, max_length=2), AvroFixed("Seal")]
-    metal: Metal
+class Minted(Coined, schemas=SCHEMAS):
     rim: Metal | None = None
     prices: Mapping[str, Price] = Field(default_factory=dict)
     weights: Mapping[str, Weight] = Field(default_factory=dict)
     history: tuple[AwareDatetime, ...] = ()
-    written: Millis
 
 
 FIELDS: dict[str, Any] = {
