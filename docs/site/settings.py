@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
 from collections.abc import Iterator
 from typing import Final, Union, get_args, get_origin
 
@@ -13,6 +11,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from ensemble import settings
+from ensemble.messages.field_docs import docs_of
 
 _BEGIN: Final = """\
 # Settings
@@ -33,38 +32,24 @@ def _is_settings(kind: object) -> bool:
 
 
 def _chapter(kind: type[BaseSettings]) -> Iterator[str]:
-    docstrings = _field_docstrings(kind)
+    docs = docs_of(kind)
     prefix = kind.model_config.get("env_prefix", "").upper()
     yield f"## {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
     yield "| variable | takes | default | meaning |\n|---|---|---|---|"
     for name, field in kind.model_fields.items():
-        text = " ".join(docstrings.get(name, "").split()).replace("|", "\\|")
+        text = docs[name].replace("|", "\\|")
         yield f"| `{prefix}{name.upper()}` | {_values(field)} | {_default(field)} | {text} |"
     yield ""
 
 
-def _field_docstrings(kind: type[BaseSettings]) -> dict[str, str]:
-    """Return the text below each field, which pydantic does not keep."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef)
-    texts: dict[str, str] = {}
-    for field, below in zip(body.body, body.body[1:], strict=False):
-        match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text)):
-                texts[name] = text
-            case _:
-                pass
-    return texts
-
-
 def _values(field: FieldInfo) -> str:
-    """Return what a variable may hold: words, or a kind of value with its limits."""
+    """Return what a variable may hold: choices, or a kind of value with its limits."""
     choices = [value for kind in _alternatives(field.annotation) for value in get_args(kind) if isinstance(value, str)]
     if choices:
         return ", ".join(f"`{value}`" for value in choices)
     names = [getattr(kind, "__name__", str(kind)) for kind in _alternatives(field.annotation)]
-    words = {"str": "text", "int": "number", "float": "number", "bool": "true or false", "SecretStr": "secret"}
-    return " ".join([*(words.get(name, name.lower()) for name in names), *_limits(field)])
+    plain_names = {"str": "text", "int": "number", "float": "number", "bool": "true or false", "SecretStr": "secret"}
+    return " ".join([*(plain_names.get(name, name.lower()) for name in names), *_limits(field)])
 
 
 def _alternatives(annotation: object) -> list[object]:
