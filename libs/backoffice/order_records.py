@@ -81,7 +81,7 @@ def find_records(
     """
     places = places_of(cluster, topics, order_id)
     log = _Log(cluster, cluster.starts(places), cluster.ends(places))
-    spans = log.whole() if is_complete else log.between(*_lifetime(state))
+    spans = log.all_spans() if is_complete else log.between(*_lifetime(state))
     if is_complete or _size(spans) <= _BUDGET:
         return OrderRecords(order_id, (_with_seen(spans, state, log),), log.ends, 0)
     rounds = [log.between(start, end) for start, end in _moments(state)]
@@ -116,7 +116,7 @@ class _Log:
     starts: Mapping[TopicPlace, int]
     ends: Mapping[TopicPlace, int]
 
-    def whole(self) -> Spans:
+    def all_spans(self) -> Spans:
         return {place: range(self.starts[place], end) for place, end in self.ends.items()}
 
     def between(self, start: int | None, end: int | None) -> Spans:

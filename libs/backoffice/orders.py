@@ -16,7 +16,7 @@ from ensemble.errors import UndecodableRecord
 from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder, SchemaSourceSelector, schema_name
 from ensemble.operations import Money, NotFound, Position, Result
-from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
+from ensemble.operations.view import SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
 
 UNREADABLE: Final = "unreadable"
 """The status of an order whose state this release cannot read."""
@@ -24,8 +24,6 @@ Dimension = Literal["status", "step", "paused_by", "owed"]
 _STATE, _PLACED = schema_name(OrderState), schema_name(OrderPlaced)
 _SEPARATOR: Final = ","
 _LOOKUP: Final = 500
-_LARGEST: Final = 2**63
-"""What SQLite has no room for."""
 _COLUMNS: Final = (
     "status", "step", "reason", "expected", "due_at", "paused_since", "paused_by", "paused_reason", "remaining_ms",
     "owed", "changed_at", "state_partition", "state_offset",
@@ -239,7 +237,7 @@ def _terms_of(fields: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return the columns of the terms. An outsider may have written any numbers, also too large ones."""
     amount = sum(line["quantity"] * line["unit_price"] for line in fields.get("lines") or ())
     terms = fields.get("warehouse_id"), fields.get("shipping_speed"), fields.get("placed_at")
-    return fields.get("customer_id"), amount if abs(amount) < _LARGEST else None, fields.get("currency"), *terms
+    return fields.get("customer_id"), amount if abs(amount) < SQLITE_LIMIT else None, fields.get("currency"), *terms
 
 
 def _nothing(count: int) -> Iterator[None]:

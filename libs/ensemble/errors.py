@@ -197,7 +197,7 @@ def describe_error(error: BaseException) -> str:
     The place is the last line of a file that is neither the runtime's own nor of an installed package, if there is one.
     """
     text = " ".join(str(error).split())
-    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    summary = f"{type(error).__name__}: {text}" if text else type(error).__name__
     frames = [each for each in extract_tb(error.__traceback__) if not each.filename.startswith(("<", _LIBRARY))]
     frames = [each for each in frames if "site-packages" not in each.filename] or frames
-    return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else said
+    return f"{summary} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else summary

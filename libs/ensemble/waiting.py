@@ -73,12 +73,12 @@ def map_at_once(call: Callable[[A], T], items: Iterable[A], at_once: int) -> lis
     the call raises for the first item for which it fails; the other calls are made all the same.
     """
     answers = [(item, Future[T]()) for item in items]
-    left, lock = iter(answers), threading.Lock()
+    queue, lock = iter(answers), threading.Lock()
 
     def work() -> None:
         while True:
             with lock:
-                item, answer = next(left, (None, None))
+                item, answer = next(queue, (None, None))
             if answer is None:
                 return
             _make(partial(call, cast("A", item)), answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ensemble import SagaPolicies, StepPolicy
-from ensemble.policies import LoadedSagaPolicies, PolicyFile, load_saga_policies, read_saga_policies
+from ensemble.policies import load_saga_policies
 
 ENV_PREFIX: Final = "ENSEMBLE_FULFILMENT_"
 
@@ -36,8 +36,3 @@ def fulfilment_policies() -> SagaPolicies:
     Raises ConfigurationError, which names the variable, or file, line and key.
     """
     return load_saga_policies("orchestrator", DEFAULT_POLICIES, ENV_PREFIX)
-
-
-def read_fulfilment_policies(file: PolicyFile | None) -> LoadedSagaPolicies:
-    """Return the policies with this file, each value and its origin, and each fault of the file."""
-    return read_saga_policies(file, DEFAULT_POLICIES, ENV_PREFIX)

@@ -70,10 +70,9 @@ def entry_of(record: ReceivedRecord) -> Entry:
 
 @cache
 def _decoder() -> GenericDecoder:
-    from ensemble import system_messages
-    from ensemble.messages import GenericDecoder
+    from ensemble.operations import decoder_of
 
-    return GenericDecoder([*application().schemas, system_messages.SCHEMAS, sources()])
+    return decoder_of(application(), sources())
 
 
 @cache

@@ -25,8 +25,8 @@ def new_project(directory: Path, name: str | None) -> list[Path]:
     Raises Mistake, before anything is written, for a directory that is not empty and for a name that is none.
     """
     directory = directory.absolute()
-    given, flag = (name, "--name") if name is not None else (directory.name, "DIR")
-    package = _package(given, flag)
+    project_name, flag = (name, "--name") if name is not None else (directory.name, "DIR")
+    package = _package(project_name, flag)
     if directory.exists() and not directory.is_dir():
         raise Mistake(f"DIR: {directory} is a file; give a new or an empty directory")
     if directory.is_dir() and any(directory.iterdir()):

@@ -77,9 +77,9 @@ def _align(writer: Any, own: Any, types: Mapping[str, Mapping[str, Any]], at: st
         case list():
             return [branch if branch == "null" else _align(branch, own, types, at) for branch in writer]
         case {"type": "record", "name": name, "fields": fields}:
-            known = types.get(name.rpartition(".")[2], {})
+            own_types = types.get(name.rpartition(".")[2], {})
             aligned = [
-                {**f, "type": _align(f["type"], known.get(f["name"]), types, f"{at}.{f['name']}")} for f in fields
+                {**f, "type": _align(f["type"], own_types.get(f["name"]), types, f"{at}.{f['name']}")} for f in fields
             ]
             return {**writer, "fields": aligned}
         case {"type": ("array" | "map") as kind}:

@@ -132,6 +132,6 @@ def _parse(head: bytes) -> Request:
 
 
 async def _drop_leftover(reader: asyncio.StreamReader) -> None:
-    left = _LEFTOVER_LIMIT
-    while left > 0 and (part := await reader.read(left)):
-        left -= len(part)
+    limit = _LEFTOVER_LIMIT
+    while limit > 0 and (part := await reader.read(limit)):
+        limit -= len(part)

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from hashlib import blake2b
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, cast
 
+from ensemble import __version__
 from ensemble.extras import imports_of_extra
 from ensemble.interceptors import (
     InterceptedCommit,
@@ -95,7 +95,7 @@ class SpanFactory:
         earlier: Any = provider.id_generator
         self._ids = earlier if isinstance(earlier, DerivedIds) else DerivedIds()
         provider.id_generator = cast("Any", self._ids)  # it is typed as the one of its default
-        self._tracer = provider.get_tracer("ensemble", _own_version())
+        self._tracer = provider.get_tracer("ensemble", __version__)
 
     def start(
         self, name: str, kind: SpanKind, parent: otel.Context, attributes: Mapping[str, Any], **more: Any
@@ -273,11 +273,11 @@ class SenderTracing:
         `traceparent` names the caller's span, or with `begins_trace` the message's own, which counts unless the caller
         has a span.
         """
-        given, current = _parse(traceparent, ""), trace.get_current_span().get_span_context()
+        caller, current = _parse(traceparent, ""), trace.get_current_span().get_span_context()
         name, attributes = f"send {topic}", _send_attributes(topic, key, message_id, None)
-        if begins_trace and not current.is_valid and given is not None:
-            return SenderSpan(self._spans.start_promised(name, _ROOT, attributes, given))
-        parent = otel.get_current() if begins_trace or given is None else _remote(given)
+        if begins_trace and not current.is_valid and caller is not None:
+            return SenderSpan(self._spans.start_promised(name, _ROOT, attributes, caller))
+        parent = otel.get_current() if begins_trace or caller is None else _remote(caller)
         return SenderSpan(self._spans.start(name, SpanKind.PRODUCER, parent, attributes))
 
 
@@ -417,10 +417,3 @@ def _traceparent(context: SpanContext) -> str:
 
 def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
-
-
-def _own_version() -> str:
-    try:
-        return version("ensemble-kafka")
-    except PackageNotFoundError:
-        return "0"

@@ -70,7 +70,7 @@ from ensemble.operations.service_topics import (
     service_names,
     services_with,
 )
-from ensemble.operations.session import Session
+from ensemble.operations.session import Session, decoder_of
 from ensemble.operations.settings_in_force import settings_in_force
 from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
 from ensemble.operations.values import Money, Position, Result
@@ -137,6 +137,7 @@ __all__ = [
     "compare_topics",
     "create_missing_topics",
     "decode_entry",
+    "decoder_of",
     "describe_dead_letter",
     "describe_parked_key",
     "describe_readability",

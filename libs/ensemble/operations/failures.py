@@ -16,7 +16,7 @@ from ensemble.operations.dead_letter_filter import DeadLetterFilter
 from ensemble.operations.errors import NotFound
 from ensemble.operations.service_topics import DEAD_LETTER, PARKED
 from ensemble.operations.values import Position, Result
-from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
+from ensemble.operations.view import SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
 from ensemble.state import KeyState, PauseState, RecordState, ResolutionState, describe_state_key
 from ensemble.system_messages import DeadLetter
 
@@ -240,8 +240,6 @@ class Failures:
         return tuple(parked for parked in keys if key in {None, parked.key})
 
 
-_LARGEST: Final = 2**63
-"""What SQLite has no room for."""
 _PLACES: Final[Mapping[Any, Any]] = {
     KeyState: lambda place: ("parked_keys", ("key",), (place.key,)),
     RecordState: lambda place: ("parked_records", ("key", "number"), (place.key, place.number)),
@@ -355,7 +353,7 @@ def _parked(row: Sequence[Any]) -> ParkedKeySummary:
 
 def _int64(number: int | None) -> int:
     """Return a number of a header that anybody may have written, or -1 if it is none, or too large."""
-    return number if number is not None and abs(number) < _LARGEST else -1
+    return number if number is not None and abs(number) < SQLITE_LIMIT else -1
 
 
 def _marks(count: int) -> str:

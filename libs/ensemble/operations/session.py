@@ -23,6 +23,11 @@ def keep_silent(what: str, doing: str = "reading") -> OnProgress:  # noqa: ARG00
     return lambda _done, _total: None
 
 
+def decoder_of(application: Application, sources: SchemaSourceSelector) -> GenericDecoder:
+    """Return a decoder of every schema of the application and the runtime, under the ids of these sources too."""
+    return GenericDecoder([*application.schemas, system_messages.SCHEMAS, sources])
+
+
 @dataclass(frozen=True)
 class Session:
     """What every question and every command of an operator needs. It opens nothing, and closes nothing."""
@@ -46,7 +51,7 @@ class Session:
     @cached_property
     def decoder(self) -> GenericDecoder:
         """A decoder of every schema of the application, under the ids of its files and of a configured registry."""
-        return GenericDecoder([*self.application.schemas, system_messages.SCHEMAS, self.sources])
+        return decoder_of(self.application, self.sources)
 
     def decode(self, record: ReceivedRecord) -> Entry:
         """Decode a record as far as it goes. Never fails, whatever its bytes are."""

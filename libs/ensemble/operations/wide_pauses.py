@@ -141,17 +141,17 @@ def list_pauses(session: Session, view: View | None = None) -> list[dict[str, An
 
 
 def _row(application: Application, pause: WorkPause, counts: Mapping[str, int]) -> dict[str, Any]:
-    known = {progress.service: progress.acknowledged for progress in pause.services}
-    partitions = {name: counts.get(name + service_topics.CONTROL, 0) for name in known}
-    is_known = all(known[name] == partitions[name] for name in known)
+    acknowledged = {progress.service: progress.acknowledged for progress in pause.services}
+    partitions = {name: counts.get(name + service_topics.CONTROL, 0) for name in acknowledged}
+    is_known = all(acknowledged[name] == partitions[name] for name in acknowledged)
     return {
         "scope": pause.scope,
         "name": pause.name,
         "since": None if pause.since is None else rfc3339(epoch_ms(pause.since)),
         "by": pause.requested_by,
         "reason": pause.reason,
-        "known_to": {name: f"{known[name]} of {partitions[name]}" for name in known},
-        "everywhere": is_known and _is_known_to_all(application, (pause.scope, pause.name), known),
+        "known_to": {name: f"{acknowledged[name]} of {partitions[name]}" for name in acknowledged},
+        "everywhere": is_known and _is_known_to_all(application, (pause.scope, pause.name), acknowledged),
     }
 
 

@@ -8,8 +8,10 @@ from ensemble.errors import ConfigurationError
 from ensemble.policies.saga import SagaPolicies
 from ensemble.policies.sources import PolicyValue
 from ensemble.policies.toml_file import find_policy_file
-from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies, read_fulfilment_policies
+from services.app import APP
+from services.orchestrator.policies import DEFAULT_POLICIES, fulfilment_policies
 
+ORCHESTRATOR = APP.conductors()["orchestrator"]
 TEXT = """\
 [saga]
 stub_s = 600
@@ -36,7 +38,7 @@ def loaded(directory: Path, text: str = TEXT) -> SagaPolicies:
 
 def test_without_a_file_the_defaults_hold(directory: Path) -> None:
     assert fulfilment_policies() == DEFAULT_POLICIES
-    assert {value.origin for value in read_fulfilment_policies(None).values} == {"default"}
+    assert {value.origin for value in ORCHESTRATOR.read_policies(None).values} == {"default"}
 
 
 def test_a_file_rules_over_the_defaults(directory: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_step_says_what_rules_it(directory: Path, monkeypatch: pytest.MonkeyPa
 def test_every_value_says_where_it_comes_from(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S", "7")
     loaded(directory)
-    values = read_fulfilment_policies(find_policy_file("orchestrator", directory)).values
+    values = ORCHESTRATOR.read_policies(find_policy_file("orchestrator", directory)).values
     by_key = {(value.section, value.key): value for value in values}
     variable = "ENSEMBLE_FULFILMENT_STEPS__PAYMENT__DEADLINE_S"
     assert by_key["saga.steps.payment", "deadline_s"] == PolicyValue("saga.steps.payment", "deadline_s", 7, variable)

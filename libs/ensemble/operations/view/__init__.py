@@ -1,12 +1,13 @@
 """Keeps what topics say in tables: read on from where it was, filtered, sorted and counted by SQL."""
 
 from ensemble.operations.view.feed import Change, Feed, Subscription
-from ensemble.operations.view.projection import FoldRecord, Projection, RecordsByTopic
+from ensemble.operations.view.projection import SQLITE_LIMIT, FoldRecord, Projection, RecordsByTopic
 from ensemble.operations.view.source import Source, SourceReader
 from ensemble.operations.view.storage import Storage
 from ensemble.operations.view.view import OnProgress, Synced, View
 
 __all__ = [
+    "SQLITE_LIMIT",
     "Change",
     "Feed",
     "FoldRecord",

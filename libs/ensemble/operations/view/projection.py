@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlite3 import Connection
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 from ensemble.kafka.client import TopicPlace
+from ensemble.messages.records import ConsumedRecord
 from ensemble.operations.view.feed import Change
 
 
-class FoldRecord(Protocol):
+class FoldRecord(ConsumedRecord, Protocol):
     """A record as the client has it. Nothing of it is decoded or copied before it is asked for."""
 
-    def topic(self) -> str | None: ...
-    def partition(self) -> int | None: ...
-    def offset(self) -> int | None: ...
-    def key(self) -> Any: ...
-    def value(self) -> Any: ...
-    def headers(self) -> Any: ...
     def timestamp(self) -> tuple[int, int]: ...
 
 
+SQLITE_LIMIT: Final = 2**63
+"""SQLite has no room for this number, or a greater one."""
 RecordsByTopic = Mapping[str, Sequence[FoldRecord]]
 
 
