@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cli.currencies import money
+from backoffice.currencies import money
 from contracts import OrderState
 from services.orchestrator.domain import ChargeOwed, Debt, ShipmentOwed, StepOwed, StockOwed, owed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ensemble.command_line.formatting import clock
+from ensemble.clock import clock
 
 _COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 

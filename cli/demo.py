@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from backoffice.order_story import ENDS
 from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
 from cli.examples import fresh_order_id
 from cli.fleet import ALL, FleetError
-from cli.live_story import ENDS, narrate
+from cli.live_story import narrate
 from cli.scenarios import SCENARIOS, Scenario
 from cli.stack import Stack, StackPlan, seed
 from cli.verification import check, show_report

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from cli.story import Line, coloured, legend, plain
+from backoffice.order_story import Line
+from cli.story import coloured, legend, plain
 from ensemble.command_line.streams import console, is_terminal, styled, write
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cli.story import Line, Story, in_order, order_of
+from backoffice.order_story import ENDS, Line, Story, in_order, order_of
 from ensemble.command_line.connection import entry_of
+from ensemble.command_line.selection import control_flow
 from ensemble.operations import Entry
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import Follower, ReceivedRecord
 
-ENDS: Final = {"OrderCompleted": "completed", "OrderCancelled": "cancelled"}
 _HOLD_S: Final = 0.4
 _QUIET_S: Final = 0.35
 _POLL_S: Final = 0.05
@@ -55,7 +55,7 @@ def narrate(follower: Follower, order_id: str, timeout_s: float, earlier: Iterab
 
     `earlier` entries, from before what the follower reads, come first; they take none of the time.
     """
-    story, sequencer = Story(), Sequencer()
+    story, sequencer = Story(control_flow()), Sequencer()
     moved, ended = time.monotonic(), False
     for entry in sequencer.tell(earlier):
         ended = ended or entry.type in ENDS

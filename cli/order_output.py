@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backoffice import MESSAGE_TOPICS, find_records, places_of
+from backoffice.currencies import money
+from backoffice.message_text import goods, total
+from backoffice.order_history import OrderHistory, waits_for
+from backoffice.order_story import ENDS, Line, order_of
 from cli import decisions
-from cli.currencies import money
 from cli.debts import debts_of, in_words
-from cli.formatting import goods, total
-from cli.live_story import ENDS, narrate
-from cli.orders import OrderHistory, state_of, waits_for
-from cli.story import Line, coloured, order_of, plain
+from cli.live_story import narrate
+from cli.orders import document_of, state_of
+from cli.story import coloured, plain
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.output import show_json, show_json_line
 from ensemble.command_line.streams import console, is_terminal, say, write
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 def show_order(history: OrderHistory, *, as_json: bool) -> None:
     """Show the order's history and the message that it waits for."""
     if as_json:
-        show_json(history.document())
+        show_json(document_of(history))
         return
     for line in _head(history):
         write(line)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backoffice import OrderRecords, find_dead_letters, find_records, places_of
+from backoffice import order_history
+from backoffice.currencies import money
 from backoffice.order_filter import OrderFilter
+from backoffice.order_history import OrderHistory, waits_for
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
-from cli.currencies import money
 from cli.debts import debts_of, document, in_words
-from cli.story import Line, Story, in_order, order_of
-from contracts.catalogue import CATALOGUE, ORDER_STATE
 from ensemble.clock import epoch_ms, rfc3339
-from ensemble.command_line.connection import entry_of, sources
+from ensemble.command_line.connection import entry_of, session_on, sources
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.formatting import clock, clock_seconds, duration
+from ensemble.command_line.selection import control_flow
 from ensemble.command_line.view import synced_view
-from ensemble.operations import Entry, now
+from ensemble.operations import NotFound, now
 from ensemble.program import command
 
 if TYPE_CHECKING:
@@ -27,35 +25,9 @@ if TYPE_CHECKING:
     from ensemble.operations.view import View
 
 
-@dataclass(frozen=True)
-class OrderHistory:
-    """One order: its state, if the orchestrator knows it, its messages, and those that were given up."""
-
-    order_id: str
-    state: Mapping[str, Any]
-    lines: list[Line]
-    dead: list[Entry]
-    unread: int = 0
-    """How many records that may be the order's were not read, because it lived on for so long."""
-
-    def document(self) -> dict[str, Any]:
-        """Return everything, for JSON."""
-        return {
-            "order_id": self.order_id,
-            "state": dict(self.state) or None,
-            "waits_for": waits_for(self.state, now()) or None,
-            "owed": [document(debt) for debt in debts_of(self.state)],
-            "messages": [line.document() for line in self.lines],
-            "dead_letters": [entry.document() for entry in self.dead],
-            "unread": self.unread,
-        }
-
-
 def state_of(access: ClusterClient, order_id: str) -> dict[str, Any]:
     """Return the newest state of one order, empty if the orchestrator does not know it."""
-    [place] = places_of(access, [ORDER_STATE.name], order_id)
-    record = access.last_of(place, order_id.encode())
-    return {} if record is None else dict(entry_of(record).fields)
+    return order_history.state_of(session_on(access), order_id)
 
 
 def list_orders(
@@ -86,70 +58,23 @@ def read_history(access: ClusterClient, order_id: str, *, is_complete: bool = Fa
 
     Of an order that is unknown, or has lived on for long, only a part of the topics is read unless `is_complete`.
     """
-    state = state_of(access, order_id)
-    records = find_records(access, order_id, state, is_complete=is_complete)
-    entries = _entries(access, records)
-    dead = _entries(access, find_dead_letters(access, order_id, state, dead_letter_topics(access)))
-    if not entries and not state and not dead:
-        older = "; --full also looks at older records" if records.unread else ""
-        raise Mistake(
-            f"ORDER_ID: no order {order_id!r} on {access.bootstrap_servers}; see `{command('orders list')}`{older}"
-        )
-    story = Story()
-    lines = [story.tell(entry) for entry in in_order(entries)]
-    return OrderHistory(order_id, state, lines, in_order(dead), records.unread)
+    try:
+        return order_history.read_history(session_on(access), control_flow(), order_id, is_complete=is_complete)
+    except NotFound as error:
+        raise Mistake(f"ORDER_ID: {error}; see `{command('orders list')}`, and --full for older records") from None
 
 
-def dead_letter_topics(access: ClusterClient) -> list[str]:
-    """Return the dead letter topics of the cluster."""
-    return sorted(name for name in access.topics() if name.endswith(".dead-letter"))
-
-
-def waits_for(state: Mapping[str, Any], at: int) -> str:
-    """Return the expected event, its sender and deadline, or since when the order is paused; empty if none."""
-    expected = _expected(state.get("expected") or ())
-    if state.get("paused_since") is not None:
-        return f"{expected or 'its resume'}; {_pause(state)}"
-    return _by(expected, state.get("due_at"), at)
-
-
-def _by(expected: str, due: int | None, at: int) -> str:
-    if not expected or due is None:
-        return expected
-    remaining = due - at
-    when = f"in {duration(remaining)}" if remaining >= 0 else f"overdue by {duration(remaining)}"
-    return f"{expected} by {clock_seconds(due)} ({when})"
-
-
-def _expected(events: Iterable[str]) -> str:
-    """Return `A or B from payment`: the events with the services that own them."""
-    by_owner: dict[str, list[str]] = {}
-    for event in events:
-        by_owner.setdefault(_owner_of(event), []).append(event)
-    return " or ".join(f"{' or '.join(names)} from {owner}" for owner, names in by_owner.items())
-
-
-def _owner_of(event: str) -> str:
-    """Return the owner of an event; an event of another release has none here."""
-    homes = [topic.owner for topic in CATALOGUE.topics if event in {message.__name__ for message in topic.messages}]
-    return homes[0] if homes else "nobody here"
-
-
-def _pause(state: Mapping[str, Any]) -> str:
-    by = f" by {state['paused_by']}" if state.get("paused_by") else ""
-    remaining = state.get("remaining_ms")
-    then = (
-        f"; {duration(remaining)} are left when it is resumed"
-        if remaining is not None
-        else "; it sends when it is resumed"
-    )
-    return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
-
-
-def _entries(access: ClusterClient, records: OrderRecords) -> list[Entry]:
-    """Return the decoded records that are about the order or keyed by it."""
-    entries = map(entry_of, records.read(access))
-    return [entry for entry in entries if records.order_id in {order_of(entry), entry.key}]
+def document_of(history: OrderHistory) -> dict[str, Any]:
+    """Return everything about one order, for JSON."""
+    return {
+        "order_id": history.order_id,
+        "state": dict(history.state) or None,
+        "waits_for": waits_for(history.state, now()) or None,
+        "owed": [document(debt) for debt in debts_of(history.state)],
+        "messages": [line.document() for line in history.lines],
+        "dead_letters": [entry.document() for entry in history.dead],
+        "unread": history.unread,
+    }
 
 
 def _debts_of(access: ClusterClient, orders: Sequence[OrderSummary]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from cli.fleet import Fleet, UnexpectedExit
 from cli.order_statistics import OrderStatistics, OrderView
+from ensemble.clock import clock_seconds
 from ensemble.command_line.connection import entry_of
-from ensemble.command_line.formatting import clock_seconds
 from ensemble.command_line.streams import console, styled, write
 from ensemble.operations import now
 

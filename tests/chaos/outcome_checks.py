@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from cli.story import order_of
+from backoffice.order_story import order_of
 from contracts.catalogue import CATALOGUE
 from ensemble.operations import Entry
 from ensemble.partitioning import partition_of

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from cli.story import order_of
+from backoffice.order_story import order_of
 from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of
 from ensemble.kafka.client.access import ClusterClient

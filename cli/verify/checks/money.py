@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cli.currencies import money
+from backoffice.currencies import money
 from cli.verify.facts import Booking, Message, Violation
 from cli.verify.snapshot import Snapshot
 

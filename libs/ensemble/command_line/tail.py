@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ensemble.clock import clock
 from ensemble.command_line.connection import entry_of
-from ensemble.command_line.formatting import clock
 from ensemble.command_line.output import show_json_line
 from ensemble.command_line.selection import application, control_flow
 from ensemble.command_line.streams import console, is_terminal, say, styled, write

@@ -9,13 +9,13 @@ import pytest
 
 from backoffice import places_of
 from backoffice.order_filter import OrderFilter
+from backoffice.order_story import order_of
 from cli.cancellation import request_cancellation
 from cli.live_story import narrate
 from cli.order_filter import parse_conditions
 from cli.order_output import show_order, watch
-from cli.orders import list_orders, read_history, state_of
+from cli.orders import document_of, list_orders, read_history, state_of
 from cli.stock import StockFilter, audit, levels
-from cli.story import order_of
 from contracts import RequestCancellation
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
@@ -75,7 +75,7 @@ def test_tells_the_whole_story_of_an_order_causes_first(flow: Any) -> None:
     assert (types[:6], sorted(types)) == (STORY[:6], sorted(STORY))
     assert [line.cause for line in history.lines][:4] == ["", "PlaceOrder", "OrderPlaced", "ProcessPayment"]
     assert {order_of(line.entry) for line in history.lines} == {"o-1"}
-    document = history.document()
+    document = document_of(history)
     assert [message["caused_by"] for message in document["messages"][:2]] == [None, "PlaceOrder"]
     assert (document["order_id"], document["state"]["status"], document["waits_for"]) == ("o-1", "completed", None)
     assert len(document["messages"]) == len(STORY)

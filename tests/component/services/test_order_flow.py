@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from backoffice.order_story import ENDS
 from cli.examples import STOCK, WAREHOUSE
-from cli.live_story import ENDS
 from cli.scenarios import SCENARIOS, Scenario
 from contracts import AttemptCharge, RequestCancellation
 from services.payment.ports import ChargeRequest

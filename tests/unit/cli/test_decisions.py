@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from backoffice.message_text import details
+from backoffice.order_history import OrderHistory
 from cli.debts import debts_of, document, in_words
 from cli.decisions import align, decisions, plain
-from cli.formatting import details
 from cli.order_output import show_order
-from cli.orders import OrderHistory
+from cli.orders import document_of
 from contracts import OrderPaused, OrderResumed, ReservedLine
 from services.orchestrator.domain import Debt, ShipmentOwed, StockOwed, note
 from tests.support.order_saga_driver import (
@@ -64,7 +65,7 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
     assert document(debt) == {
         "kind": "charge", "amount": 900, "currency": "EUR", "charge_id": "ch-1", "is_certain": True,
     }  # fmt: skip
-    assert owing().document()["owed"] == [document(debt)]
+    assert document_of(owing())["owed"] == [document(debt)]
 
 
 @pytest.mark.parametrize(

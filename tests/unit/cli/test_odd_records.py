@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
-from cli.story import Story, in_order, plain
-from ensemble.clock import rfc3339
+from backoffice.order_story import Story, in_order
+from cli.story import plain
+from ensemble.clock import clock, clock_seconds, rfc3339
 from ensemble.command_line.connection import entry_of, sources
-from ensemble.command_line.formatting import clock, clock_seconds
+from ensemble.command_line.selection import control_flow
 from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import DeadLetterEntry, DeadLetterFilter, Session, describe_dead_letter
@@ -67,7 +68,7 @@ def test_tail_shows_the_record_and_what_follows(at: int, as_json: bool, capsys: 
 
 @pytest.mark.parametrize("at", NONSENSE)
 def test_a_story_is_told_with_it(at: int) -> None:
-    story = Story()
+    story = Story(control_flow())
     assert len([plain(story.tell(entry)) for entry in in_order(map(entry_of, [record(5, 1), record(at, 0)]))]) == 2
 
 

@@ -1,7 +1,8 @@
 """The order in which a story is told, and how a line of it looks."""
 
+from backoffice.order_story import Story, in_order
 from cli.live_story import Sequencer
-from cli.story import Story, coloured, in_order, plain
+from cli.story import coloured, plain
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages import bounded_id
 from ensemble.operations import ControlFlow, Entry
@@ -47,7 +48,7 @@ def test_a_chain_of_causes_may_be_as_long_as_anyone_makes_it() -> None:
 
 def test_what_a_message_with_a_very_long_id_caused_is_told_because_of_it() -> None:
     """The services hand on a hash of such an id."""
-    story, long = Story(), "i" * 500
+    story, long = Story(FLOW), "i" * 500
     story.tell(entry(long, 5))
     line = story.tell(entry("ProcessPayment", 6, bounded_id(long.encode())))
     assert line.cause == long
@@ -66,7 +67,7 @@ def test_an_effect_does_not_wait_for_ever() -> None:
 
 
 def test_a_plain_line_says_everything() -> None:
-    story = Story()
+    story = Story(FLOW)
     story.tell(PLACED)
     line = plain(story.tell(entry("ProcessPayment", 30, "OrderPlaced", "orchestrator")))
     assert line.split("\t") == [
@@ -76,7 +77,7 @@ def test_a_plain_line_says_everything() -> None:
 
 
 def test_a_line_on_a_terminal_is_never_too_long() -> None:
-    line = Story().tell(Entry(PLACED.record, "OrderPlaced", "event", {"reason": "why " * 100}))
+    line = Story(FLOW).tell(Entry(PLACED.record, "OrderPlaced", "event", {"reason": "why " * 100}))
     assert all(coloured(line, width).cell_len < width for width in (60, 80, 200))
 
 

@@ -14,13 +14,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from backoffice.order_history import OrderHistory
+from backoffice.order_story import Story
 from cli.order_output import show_order
-from cli.orders import OrderHistory
-from cli.story import Story, coloured
+from cli.story import coloured
 from ensemble.command_line.connection import sources
 from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake, answer
 from ensemble.command_line.output import Sheet, show, show_document, show_json, show_json_line
+from ensemble.command_line.selection import control_flow
 from ensemble.command_line.streams import console, say, styled, write
 from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
@@ -58,7 +60,7 @@ def test_no_line_of_the_result_steers_the_terminal(capsys: pytest.CaptureFixture
 def test_no_command_shows_what_steers(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     state = {"status": HOSTILE, "reason": HOSTILE, "seen": [{"at": 1, "type": HOSTILE, "by": HOSTILE}]}
     follow(OneBatch(RECORD), Selection((), True, True, None, None), as_json=as_json)  # type: ignore[arg-type]  # a stand-in
-    show_order(OrderHistory(HOSTILE, state, [Story().tell(ENTRY)], [ENTRY]), as_json=as_json)
+    show_order(OrderHistory(HOSTILE, state, [Story(control_flow()).tell(ENTRY)], [ENTRY]), as_json=as_json)
     show(Sheet(("key", "note"), [(HOSTILE, HOSTILE)]), [{"key": HOSTILE}], as_json=as_json)
     show_document(describe_dead_letter(SESSION, LETTER), as_json=as_json)
     out = capsys.readouterr().out
@@ -74,7 +76,7 @@ def test_json_says_the_same_with_escapes(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_lines_of_a_terminal_stay_within_its_width() -> None:
-    line = Story().tell(ENTRY)
+    line = Story(control_flow()).tell(ENTRY)
     assert all(coloured(line, width).cell_len < width for width in (60, 80, 200))
     assert_harmless(coloured(line, 200).plain)
 

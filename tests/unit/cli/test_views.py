@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from backoffice.order_history import waits_for
 from cli.demo_output import PlainOutput, ScenarioRun
 from cli.fleet import UnexpectedExit
 from cli.order_statistics import OrderStatistics
-from cli.orders import waits_for
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
 from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths

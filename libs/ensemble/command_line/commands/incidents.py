@@ -21,8 +21,8 @@ def _commands() -> None:
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")
 def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
     """List incidents, newest first."""
+    from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
-    from ensemble.command_line.formatting import duration
     from ensemble.command_line.output import Sheet, show
     from ensemble.operations import list_incidents
 

@@ -27,8 +27,8 @@ _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow",
 @group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
 def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
     """List parked keys, oldest first. Shows status, depth, next attempt and error."""
+    from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
-    from ensemble.command_line.formatting import duration
     from ensemble.command_line.output import Sheet, show
     from ensemble.operations import ParkedKeyFilter, find_parked_keys, summarize_parked_key
 

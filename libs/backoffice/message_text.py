@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cli.currencies import money
-from ensemble.command_line.formatting import duration
+from backoffice.currencies import money
+from ensemble.clock import duration
 
 _SILENT = {"order_id", "attempt", "expires_at", "placed_at", "currency", "payment_token", "customer_id", "sequence",
            "command_id", "receipt_id", "command_attempt", "lines", "amount",

@@ -2,9 +2,10 @@
 
 import pytest
 
-from cli.currencies import money
+from backoffice.currencies import money
+from backoffice.order_story import Story
 from cli.debts import in_words
-from cli.story import Story
+from ensemble.command_line.selection import control_flow
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry
 from services.orchestrator.domain import ChargeOwed
@@ -35,7 +36,7 @@ def test_a_debt_is_told_in_the_decimals_of_its_currency() -> None:
 
 
 def test_a_refund_has_the_currency_that_the_story_named_before() -> None:
-    story, record = Story(), ReceivedRecord("payment.events", 0, 0, 0, b"o-1", b"", {})
+    story, record = Story(control_flow()), ReceivedRecord("payment.events", 0, 0, 0, b"o-1", b"", {})
     story.tell(Entry(record, "PaymentConfirmed", "event", {"order_id": "o-1", "amount": 1_000, "currency": "JPY"}))
     assert (
         story.tell(Entry(record, "PaymentRefunded", "event", {"order_id": "o-1", "amount": 1_000})).says == "1000 JPY"
