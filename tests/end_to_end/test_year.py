@@ -104,9 +104,9 @@ class Year:
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    def pass_quiet_weeks(self) -> None:
-        """Leave all services running, without a word for longer than anything is kept."""
-        self._let_weeks_pass()
+    def pass_quiet_weeks(self, *, ids_expire: bool) -> None:
+        """Leave all services running, without a word for longer than records are kept, or anything is."""
+        self._let_weeks_pass(ids_expire=ids_expire)
         self.did["idle"] += 1
 
     def pass_holiday(self) -> None:
@@ -145,11 +145,11 @@ class Year:
         for name in SERVICES:
             assert self.system.fleet.stop_one(name) == 0
 
-    def _let_weeks_pass(self) -> None:
+    def _let_weeks_pass(self, *, ids_expire: bool = False) -> None:
         access = self.system.access
         before = access.starts(access.places(time_lapse.retentions()))
         rolled = {topic: time_lapse.segments(self.data, topic) for topic in time_lapse.retentions()}
-        time_lapse.let_weeks_pass(access)
+        time_lapse.let_weeks_pass(access, ids_expire=ids_expire)
         after = access.starts(list(before))
         assert any(after[place] > start for place, start in before.items()), "retention has removed nothing"
         assert any(time_lapse.segments(self.data, topic) - earlier for topic, earlier in rolled.items())
@@ -223,7 +223,7 @@ def test_a_year_passes_and_nothing_is_lost(year: Year) -> None:
         elif month % 4 == 0:
             year.pass_holiday()
         else:
-            year.pass_quiet_weeks()
+            year.pass_quiet_weeks(ids_expire=month % 3 == 0)
     asked_for = year.count_payments("order-1-plain")
     year.place("order-1-plain", {}, from_outside=True)
     year.work(MONTHS + 1)

@@ -31,7 +31,7 @@ _SCALE: Final = WEEK_S / (7 * 86_400)
 _MINUTE: Final = "offsets.retention.minutes"
 """Kafka counts it in minutes, so a holiday that outlives the groups' offsets takes one minute: thirty weeks."""
 _IDS: Final = ("transactional.id.expiration.ms", "producer.id.expiration.ms")
-_IDS_KEPT_S: Final = 5.0
+_IDS_KEPT_S: Final = 10.0
 """As long as a transaction may take (ENSEMBLE_TRANSACTION_TIMEOUT_S): no broker forgets who writes amid one."""
 _IN_REAL_TIME: Final = ("unanswered ", "events that wait for their ")
 """Processes need real seconds to answer, so what waits for their answers does not shrink."""
@@ -62,10 +62,7 @@ def broker_settings() -> dict[str, str]:
 def service_settings() -> dict[str, str]:
     """Return the environment of services whose weeks are short."""
     [ended] = [row for row in _rows() if row.subject.startswith("ended ")]
-    return {
-        "ENSEMBLE_FULFILMENT_STUB_S": str(ended.kept_s * _SCALE),
-        "ENSEMBLE_TRANSACTION_TIMEOUT_S": str(_IDS_KEPT_S),
-    }
+    return {"ENSEMBLE_FULFILMENT_STUB_S": str(ended.kept_s * _SCALE)}
 
 
 def retentions() -> dict[str, float]:
@@ -80,9 +77,9 @@ def compact_often(access: ClusterClient) -> None:
     _configure(access, dict.fromkeys(topics, settings))
 
 
-def let_weeks_pass(access: ClusterClient) -> None:
+def let_weeks_pass(access: ClusterClient, *, ids_expire: bool) -> None:
     """Have retention take everything that it takes in two weeks without a word, and the broker forget who wrote."""
-    forgets_at = time.monotonic() + _IDS_KEPT_S + 1
+    forgets_at = time.monotonic() + (_IDS_KEPT_S + 1 if ids_expire else 0)
     _set_retention(access, {name: kept_s * _SCALE for name, kept_s in retentions().items()})
     try:
         places = access.places(retentions())
