@@ -11,10 +11,10 @@ from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.messages.codec import id_in
 from ensemble.messages.schema_set import DRAFT_IDS
 from ensemble.settings import KafkaSettings
-from tests.containers.prometheus import Prometheus
 from tests.containers.stack import LIMIT_S, SERVICES, Stack, running_stack, wait_until
 from tests.support.grafana_dashboard import EXPRESSIONS
 from tests.support.order_messages import order_placed
+from tests.support.prometheus_api import Prometheus
 
 pytestmark = pytest.mark.timeout(600)
 

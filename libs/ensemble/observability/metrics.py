@@ -7,6 +7,7 @@ from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ensemble.engine.batch import Counts
 from ensemble.engine.task import PartitionTask
 from ensemble.system_messages.state import ParkedStatus
 
@@ -20,6 +21,8 @@ class LoopMetrics:
         self.registry = registry or CollectorRegistry()
         names, own = ["service"], self.registry
         self._records = Counter("ensemble_records", "Records by outcome", [*names, "outcome"], registry=own)
+        for outcome in vars(Counts()):  # from 0 on, or no rate sees the first one of a process
+            self._records.labels(service, outcome)
         self._outputs = Counter("ensemble_outputs", "Messages put out", names, registry=own).labels(service)
         self._batches = Histogram(
             "ensemble_batch_seconds",

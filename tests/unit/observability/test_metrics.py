@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ensemble.engine.batch import Counts
 from ensemble.observability.metrics import LoopMetrics
 
 NOW = 1_750_000_100_000
@@ -65,9 +66,15 @@ def test_parked_keys_are_counted_by_status_and_the_oldest_gives_the_age(
 def test_a_batch_counts_its_outcomes_outputs_and_time(metrics: LoopMetrics, registry: CollectorRegistry) -> None:
     metrics.record_batch([task(outputs=2, handled=3, parked=0), task(outputs=1, handled=1)], seconds=0.5)
     assert value(registry, "records_total", outcome="handled") == 4
-    assert value(registry, "records_total", outcome="parked") is None
+    assert value(registry, "records_total", outcome="parked") == 0
     assert value(registry, "outputs_total") == 3
     assert (value(registry, "batch_seconds_count"), value(registry, "batch_seconds_sum")) == (1, 0.5)
+
+
+def test_every_outcome_counts_from_zero_so_that_a_rate_sees_the_first(
+    metrics: LoopMetrics, registry: CollectorRegistry
+) -> None:
+    assert [value(registry, "records_total", outcome=name) for name in vars(Counts())] == [0] * 7
 
 
 def test_each_gauge_says_what_was_set_last(metrics: LoopMetrics, registry: CollectorRegistry) -> None:
