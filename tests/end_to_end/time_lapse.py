@@ -72,7 +72,15 @@ def retentions() -> dict[str, float]:
 
 def compact_often(access: ClusterClient) -> None:
     """Have the compacted topics, which have settings of their own for it, compacted as often as the broker looks."""
-    settings = {"segment.ms": FREQUENT["log.roll.ms"], "min.cleanable.dirty.ratio": "0.01"}
+    _compact(access, {"segment.ms": FREQUENT["log.roll.ms"], "min.cleanable.dirty.ratio": "0.01"})
+
+
+def compact_no_more(access: ClusterClient) -> None:
+    """Keep what is written from now on: what is not removed from topics yet is still to be found in states."""
+    _compact(access, {"min.cleanable.dirty.ratio": "1"})
+
+
+def _compact(access: ClusterClient, settings: Mapping[str, str]) -> None:
     topics = {topic.name for make in SERVICES.values() for topic in make().changelogs if topic.cleanup == "compact"}
     _configure(access, dict.fromkeys(topics, settings))
 
