@@ -36,9 +36,14 @@ class Barista:
 CATALOGUE = Catalogue(
     topics=(
         Topic("cafe-counter.events", OUTSIDE, key="cup", messages=(CoffeeOrdered,)),
-        Topic("cafe-bar.events", "barista", key="cup", messages=(CoffeeServed,)),
+        Topic(
+            "cafe-bar.events",
+            "barista",
+            key="cup",
+            messages=(CoffeeServed,),
+            to_outside={CoffeeServed: "for the guest"},
+        ),
     ),
-    read_outside={CoffeeServed: "for the guest"},
 )
 SERVICE = Service("barista", CATALOGUE, roles=[Barista])
 INPUTS = (CoffeeOrdered(cup="cup-1", drink="espresso"), CoffeeOrdered(cup="cup-2", drink="flat white"))

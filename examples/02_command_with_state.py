@@ -55,9 +55,11 @@ class LoyaltyDesk:
             self.events.emit(FreeCoffeeEarned(card=command.card, cards_filled=card.filled + filled))
 
 
-COMMANDS = Topic("cafe-loyalty.commands", "loyalty", key="card", messages=(StampCard,), external=True)
-EVENTS = Topic("cafe-loyalty.events", "loyalty", key="card", messages=(FreeCoffeeEarned,))
-CATALOGUE = Catalogue((COMMANDS, EVENTS), frozenset({StampCard}), {FreeCoffeeEarned: "for the guest"})
+COMMANDS = Topic("cafe-loyalty.commands", "loyalty", key="card", messages=(StampCard,), from_outside=(StampCard,))
+EVENTS = Topic(
+    "cafe-loyalty.events", "loyalty", "card", (FreeCoffeeEarned,), to_outside={FreeCoffeeEarned: "the guest"}
+)
+CATALOGUE = Catalogue((COMMANDS, EVENTS))
 SERVICE = Service("loyalty", CATALOGUE, roles=[LoyaltyDesk], stores=[state_store(Card)])
 INPUTS = (StampCard(card="ada"),) * 12
 

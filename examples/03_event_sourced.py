@@ -38,10 +38,13 @@ class Grinder:
             self.hoppers.append(BeansGround(hopper=command.hopper, grams=command.grams))
 
 
-COMMANDS = Topic("cafe-grinder.commands", "grinder", key="hopper", messages=(AddBeans, GrindBeans), external=True)
-EVENTS = Topic("cafe-grinder.events", "grinder", key="hopper", messages=(HopperTooLow,))
+ORDERS = (AddBeans, GrindBeans)
+COMMANDS = Topic("cafe-grinder.commands", "grinder", "hopper", ORDERS, from_outside=ORDERS)
+EVENTS = Topic(
+    "cafe-grinder.events", "grinder", "hopper", (HopperTooLow,), to_outside={HopperTooLow: "for the barista"}
+)
 LEDGER = Topic("cafe-grinder.ledger", "grinder", "hopper", (BeansAdded, BeansGround), retention=None)
-CATALOGUE = Catalogue((COMMANDS, EVENTS, LEDGER), frozenset(COMMANDS.messages), {HopperTooLow: "for the barista"})
+CATALOGUE = Catalogue((COMMANDS, EVENTS, LEDGER))
 SERVICE = Service("grinder", CATALOGUE, roles=[Grinder], stores=[event_sourced(Hopper, LEDGER)])
 INPUTS = (AddBeans(hopper="dark", grams=40), *(GrindBeans(hopper="dark", grams=18),) * 3)
 

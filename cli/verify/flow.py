@@ -20,13 +20,13 @@ CONTROL: Final = ".control"
 OPERATIONS: Final = ".operations"
 
 MESSAGE_TOPICS: Final = tuple(topic.name for topic in CATALOGUE.topics if topic.name != ORDER_STATE)
-EXTERNAL_TOPICS: Final = frozenset(topic.name for topic in CATALOGUE.topics if topic.external)
+EXTERNAL_TOPICS: Final = frozenset(topic.name for topic in CATALOGUE.topics if topic.is_external)
 """Outsiders write here as well: the same message may come more than once."""
 TYPES_OF: Final[Mapping[str, frozenset[str]]] = {
     topic.name: frozenset(message.__name__ for message in topic.messages) for topic in CATALOGUE.topics
 }
 KEY_OF: Final[Mapping[str, str]] = {topic.name: topic.key for topic in CATALOGUE.topics}
-FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.sent_from_outside)
+FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.from_outside)
 """Types that need no cause."""
 
 

@@ -14,14 +14,19 @@ FOR_EVER = None
 """Retention of what is the truth itself: the ledger."""
 
 ORDERS_COMMANDS = Topic(
-    "orders.commands", "order", "order_id", (c.PlaceOrder, c.CompleteOrder, c.CancelOrder), external=True
+    "orders.commands",
+    "order",
+    "order_id",
+    (c.PlaceOrder, c.CompleteOrder, c.CancelOrder),
+    from_outside=(c.PlaceOrder,),
 )
 ORDERS_EVENTS = Topic(
     "orders.events",
     "order",
     "order_id",
     (e.OrderPlaced, e.OrderCompleted, e.OrderCancelled, e.CommandFailed),
-    external=True,
+    from_outside=(e.OrderPlaced,),
+    to_outside=dict.fromkeys((e.OrderCompleted, e.OrderCancelled), "for customers' notifications and other teams"),
 )
 PAYMENTS_COMMANDS = Topic(
     "payments.commands", "payment", "order_id", (c.ProcessPayment, c.AttemptCharge, c.RefundPayment)
@@ -37,7 +42,7 @@ INVENTORY_COMMANDS = Topic(
     "inventory",
     "warehouse_id",
     (c.FulfilOrder, c.ReleaseStock, c.DispatchStock, c.ReceiveStock),
-    external=True,
+    from_outside=(c.ReceiveStock,),
 )
 INVENTORY_EVENTS = Topic(
     "inventory.events",
@@ -58,18 +63,27 @@ SHIPPING_COMMANDS = Topic(
 SHIPPING_EVENTS = Topic(
     "shipping.events", "shipping", "order_id", (e.ShipmentScheduled, e.ShipmentCancelled, e.CommandFailed)
 )
+_OPERATOR_COMMANDS = (
+    c.RequestCancellation,
+    c.PauseOrder,
+    c.ResumeOrder,
+    c.RetryOrder,
+    c.CompensateOrder,
+    c.SettleOrder,
+)
 ORCHESTRATOR_COMMANDS = Topic(
-    "orchestrator.commands",
-    "orchestrator",
-    "order_id",
-    (c.RequestCancellation, c.PauseOrder, c.ResumeOrder, c.RetryOrder, c.CompensateOrder, c.SettleOrder),
-    external=True,
+    "orchestrator.commands", "orchestrator", "order_id", _OPERATOR_COMMANDS, from_outside=_OPERATOR_COMMANDS
 )
 ORCHESTRATOR_EVENTS = Topic(
     "orchestrator.events",
     "orchestrator",
     "order_id",
     (e.OrderPaused, e.OrderResumed, e.OrderCompensationFailed, e.CommandFailed),
+    to_outside={
+        e.OrderPaused: "for notifications: somebody, or a policy, holds an order back",
+        e.OrderResumed: "for notifications: it goes on",
+        e.OrderCompensationFailed: "for notifications: somebody has to settle what is owed",
+    },
 )
 ORDER_STATE = Topic("orchestrator.order-state", "orchestrator", "order_id", (s.OrderState,), cleanup="compact")
 
@@ -117,14 +131,6 @@ CATALOGUE = Catalogue(
         ORCHESTRATOR_EVENTS,
         ORDER_STATE,
     ),
-    sent_from_outside=frozenset({c.PlaceOrder, e.OrderPlaced, c.ReceiveStock, *ORCHESTRATOR_COMMANDS.messages}),
-    read_outside={
-        e.OrderCompleted: "for customers' notifications and other teams",
-        e.OrderCancelled: "for customers' notifications and other teams",
-        e.OrderPaused: "for notifications: somebody, or a policy, holds an order back",
-        e.OrderResumed: "for notifications: it goes on",
-        e.OrderCompensationFailed: "for notifications: somebody has to settle what is owed",
-    },
     on_exhausted=command_failed,
     saga_commands=SAGA_COMMANDS,
 )

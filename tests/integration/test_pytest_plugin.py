@@ -40,7 +40,7 @@ class Barista:
 
 def test_serves_what_was_ordered(outsider_of, run_service, unique):
     name = unique("bar")
-    orders = Topic(f"{{name}}.orders", "counter", key="cup", messages=(CoffeeOrdered,), external=True)
+    orders = Topic(f"{{name}}.orders", "counter", key="cup", messages=(CoffeeOrdered,), from_outside=(CoffeeOrdered,))
     served = Topic(f"{{name}}.events", name, key="cup", messages=(CoffeeServed,))
     service = Service(name, Catalogue((orders, served)), roles=[Barista])
     outsider = outsider_of(service)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from ensemble import OUTSIDE, Catalogue, Command, Event, EventBus, Service, Topic, handles, reacts_to, role
 from ensemble.messages import Int64, NestedRecord
@@ -68,20 +67,15 @@ class Counter:
 
 
 def json_catalogue(name: str = "counter") -> Catalogue:
-    def topic(suffix: str, owner: str, *messages: type[Command | Event], external: bool = False) -> Topic:
-        retention = timedelta(days=7)
-        return Topic(
-            f"{name}.{suffix}", owner, "order_id", messages, PARTITIONS, "delete", retention, external, format="json"
-        )
+    def topic(suffix: str, owner: str, *messages: type[Command | Event], **outside: Any) -> Topic:
+        return Topic(f"{name}.{suffix}", owner, "order_id", messages, PARTITIONS, **outside, format="json")
 
     return Catalogue(
         topics=[
             topic("orders", OUTSIDE, Ordered),
-            topic("commands", name, Confirm, Cancel, external=True),
-            topic("events", name, Answered),
+            topic("commands", name, Confirm, Cancel, from_outside=(Confirm, Cancel)),
+            topic("events", name, Answered, to_outside={Answered: "for the test"}),
         ],
-        sent_from_outside={Confirm, Cancel},
-        read_outside={Answered: "for the test"},
     )
 
 

@@ -127,20 +127,20 @@ def broken(failure: CommandFailure) -> Broken | None:
 
 
 TOPICS = (
-    Topic("till.commands", "till", "order_id", (Buy,), external=True),
+    Topic("till.commands", "till", "order_id", (Buy,), from_outside=(Buy,)),
     Topic("till.events", "till", "order_id", (Bought, Broken)),
     Topic("store.commands", "store", "order_id", (Pack,)),
     Topic("store.events", "store", "order_id", (Packed, Broken)),
     Topic("store.ledger", "store", "order_id", (Counted,), retention=None),
     Topic("courier.commands", "courier", "order_id", (Carry, Label)),
-    Topic("courier.events", "courier", "order_id", (Carried, Broken)),
+    Topic("courier.events", "courier", "order_id", (Carried, Broken), to_outside={Carried: "for customers"}),
 )
 
 
-def catalogue(*topics: Topic, sent: frozenset[type] = frozenset({Buy})) -> Catalogue:
+def catalogue(*topics: Topic) -> Catalogue:
     """Return the shop's catalogue, with these topics in place of, or besides, its own."""
     mine = {topic.name: topic for topic in (*TOPICS, *topics)}
-    return Catalogue(tuple(mine.values()), sent, read_outside={Carried: "for customers"}, on_exhausted=broken)
+    return Catalogue(tuple(mine.values()), on_exhausted=broken)
 
 
 def shop(shared: Catalogue, **instead: Sequence[type]) -> list[Service]:

@@ -64,7 +64,8 @@ class Loyalty:
 
 # -- run
 ORDERS = Topic("coffee.orders", OUTSIDE, key="guest", messages=(CoffeeOrdered,))
-COFFEE = Topic("coffee.events", "coffee", key="guest", messages=(CoffeeServed, FreeCoffeeEarned))
-CATALOGUE = Catalogue((ORDERS, COFFEE), read_outside={CoffeeServed: "for the guest", FreeCoffeeEarned: "for the guest"})
+EVENTS = (CoffeeServed, FreeCoffeeEarned)
+COFFEE = Topic("coffee.events", "coffee", "guest", EVENTS, to_outside=dict.fromkeys(EVENTS, "for the guest"))
+CATALOGUE = Catalogue((ORDERS, COFFEE))
 SERVICE = Service("coffee", CATALOGUE, roles=[Barista, Loyalty], stores=[state_store(Coffees)])
 APP = Application("coffee", CATALOGUE, services={"coffee": lambda: SERVICE}, schemas=[SCHEMAS])

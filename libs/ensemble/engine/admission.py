@@ -51,7 +51,7 @@ class Admission:
             raise MisplacedRecord(f"the record's key takes {len(key)} bytes, the limit is {MAX_KEY_BYTES}")
         if not key.isascii():
             _check_text(key)
-        if not input_topic.topic.external:
+        if not input_topic.topic.is_external:
             return True
         right = partition_of(key, self._partitions)
         if right != self._partition:
@@ -66,7 +66,7 @@ class Admission:
 
     def drop_if_handled(self, record: ConsumedRecord, input_topic: Input) -> bool:
         """Return whether an outsider's record was handled before, which is counted: it need not even wait."""
-        if self._seen is None or not input_topic.topic.external:
+        if self._seen is None or not input_topic.topic.is_external:
             return False
         entry, key, own_id = entry_of(record, self.topic_ids), record.key() or b"", message_id(record)
         was_handled = self._seen.entry_like(entry) == entry or self._was_handled_before_upgrade(record, key, own_id)

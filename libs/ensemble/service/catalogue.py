@@ -6,8 +6,7 @@ what it lists, and the topology rules (`ensemble.topology.rules`) compare it wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -41,8 +40,14 @@ class Topic:
     `messages` are the types that it carries; `retention` counts for `cleanup="delete"`, None keeps records for ever;
     `max_bytes` is the size of its largest record.
 
-    `owner=OUTSIDE` says all there is to say about a topic of another system: nobody here has to send its events, handle
-    its commands or drop duplicates by a setting of its own.
+    `from_outside` are the messages that other systems write, people and the command line among them. They may come
+    twice: a window of seen ids drops duplicates of all that the topic carries, and each record's partition is checked.
+    `to_outside` are those that other systems read, with the reason why they exist.
+
+    `owner=OUTSIDE` says both of a topic of another system: its events come from outside, its commands go there.
+
+    Raises ConfigurationError for a format that is none, and for a message of the outside that the topic does not carry
+    or that is given no reason.
     """
 
     name: str
@@ -52,20 +57,43 @@ class Topic:
     partitions: int = 4
     cleanup: Cleanup = "delete"
     retention: timedelta | None = timedelta(days=7)
-    external: bool = False
-    """Other systems may write here: a window of seen ids drops duplicates, and the record's partition is checked."""
+    from_outside: Collection[type[Message]] = ()
+    to_outside: Mapping[type[Message], str] = field(default_factory=dict, hash=False)
     max_bytes: int = 1_048_576
     format: Format = "avro"
     """`json`: its values are JSON text, for those who have no Avro. Ledgers and changelogs are Avro in any case."""
 
     def __post_init__(self) -> None:
-        """Keep the messages as a tuple, for topics are compared; expect duplicates of what another system writes."""
+        """Keep what is compared as tuples, and say what goes without saying of another system's topic."""
         object.__setattr__(self, "messages", tuple(self.messages))
+        is_foreign = self.owner == OUTSIDE
+        events = [message for message in self.messages if is_foreign and issubclass(message, Event)]
+        others = [message for message in self.messages if is_foreign and not issubclass(message, Event)]
+        object.__setattr__(self, "from_outside", tuple(dict.fromkeys([*events, *self.from_outside])))
+        read = dict.fromkeys(others, "carried out by another system")
+        object.__setattr__(self, "to_outside", {**read, **self.to_outside})
+        self._check()
+
+    def _check(self) -> None:
         if self.format not in get_args(Format):
             formats = ", ".join(get_args(Format))
             raise ConfigurationError(f"topic {self.name}: format {self.format!r} is none of {formats}")
-        if self.owner == OUTSIDE and any(issubclass(message, Event) for message in self.messages):
-            object.__setattr__(self, "external", True)
+        for field_name, messages in (("from_outside", self.from_outside), ("to_outside", self.to_outside)):
+            if strange := [message.__name__ for message in messages if message not in self.messages]:
+                raise ConfigurationError(
+                    f"topic {self.name}: {field_name} names {', '.join(strange)}, which the topic does not carry; add "
+                    "it to messages, or take it out"
+                )
+        for message, reason in self.to_outside.items():
+            if not reason:
+                raise ConfigurationError(
+                    f"topic {self.name}: to_outside[{message.__name__}] is empty; say who reads it, and why"
+                )
+
+    @property
+    def is_external(self) -> bool:
+        """Whether other systems write here, so that duplicates may come."""
+        return bool(self.from_outside)
 
     def key_of(self, message: Message) -> bytes:
         """Return the key of the message's record."""
@@ -93,13 +121,9 @@ class Topic:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All topics that messages travel on, and what the outside world does with them."""
+    """All topics that messages travel on, and what becomes of a command that has failed for good."""
 
     topics: Sequence[Topic]
-    sent_from_outside: AbstractSet[type[Message]] = frozenset()
-    """Messages that people and other systems write (CLI, HTTP, another team's service)."""
-    read_outside: Mapping[type[Message], str] = field(default_factory=dict)
-    """Messages that no service here reads, each with the reason why it exists."""
     on_exhausted: Callable[[CommandFailure], Event | None] | None = None
     """Makes the event that tells a command's sender that its attempts are exhausted."""
     saga_commands: Mapping[type[Command], type[Command]] = field(default_factory=dict)
@@ -108,13 +132,18 @@ class Catalogue:
     """
 
     def __post_init__(self) -> None:
-        """Count the events on topics of other systems as sent from outside, and the commands there as read outside."""
+        """Keep the topics as a tuple."""
         object.__setattr__(self, "topics", tuple(self.topics))
-        messages = {message for topic in self.topics if topic.owner == OUTSIDE for message in topic.messages}
-        events = {message for message in messages if issubclass(message, Event)}
-        read = dict.fromkeys(messages - events, "carried out by another system")
-        object.__setattr__(self, "sent_from_outside", frozenset(self.sent_from_outside) | events)
-        object.__setattr__(self, "read_outside", {**read, **self.read_outside})
+
+    @cached_property
+    def from_outside(self) -> frozenset[type[Message]]:
+        """The messages that other systems write."""
+        return frozenset(message for topic in self.topics for message in topic.from_outside)
+
+    @cached_property
+    def to_outside(self) -> frozenset[type[Message]]:
+        """The messages that other systems read."""
+        return frozenset(message for topic in self.topics for message in topic.to_outside)
 
     @cached_property
     def _homes(self) -> dict[type[Message], tuple[Topic, ...]]:

@@ -121,7 +121,7 @@ class Service:
     @property
     def seen(self) -> Topic | None:
         """The changelog of the ids of messages that were handled, if an input is external."""
-        is_needed = any(topic.external for topic in self.inputs)
+        is_needed = any(topic.is_external for topic in self.inputs)
         return self._own_topic("seen-changelog", messages=(SeenMessage,)) if is_needed else None
 
     @property

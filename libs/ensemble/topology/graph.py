@@ -132,11 +132,11 @@ def _edges(services: tuple[Service, ...], topic: Topic, message: type[Message]) 
 def _outside(services: tuple[Service, ...], catalogue: Catalogue) -> Iterator[Edge]:
     for topic in catalogue.topics:
         for message in topic.messages:
-            if message in catalogue.sent_from_outside:
+            if message in topic.from_outside:
                 yield from (
                     Edge(OUTSIDE, node, message, topic.name, "outside") for node in receivers(services, message)
                 )
-            if message in catalogue.read_outside:
+            if message in topic.to_outside:
                 sources = writers(services, topic, message)
                 yield from (Edge(node, OUTSIDE, message, topic.name, "outside") for node in sources)
 

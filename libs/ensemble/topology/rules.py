@@ -46,7 +46,7 @@ class Declarations:
     @property
     def outside(self) -> frozenset[type[Message]]:
         """The messages that something outside of the flow sends or reads."""
-        return frozenset(self.catalogue.sent_from_outside | self.catalogue.read_outside.keys())
+        return self.catalogue.from_outside | self.catalogue.to_outside
 
     def messages(self, kind: type[Message]) -> list[type[Message]]:
         """Return the catalogue's messages of one kind."""
@@ -144,26 +144,25 @@ def _ownership_faults(command: type[Message], services: list[Service], homes: li
 def message_has_a_sender(declarations: Declarations) -> Iterator[Problem]:
     """Require a sender for each command and event."""
     for message in [*declarations.messages(Command), *declarations.messages(Event)]:
-        if not declarations.writers(message) and message not in declarations.catalogue.sent_from_outside:
+        if not declarations.writers(message) and message not in declarations.catalogue.from_outside:
             bus = "CommandBus" if issubclass(message, Command) else "EventBus"
             readers = ", ".join(dict.fromkeys(declarations.readers(message)))
             waiting = f", though {readers} wait for it" if readers else ""
-            remedy = f"declare it on a role's {bus}, list it in sent_from_outside, or remove it"
+            remedy = f"declare it on a role's {bus}, list it in its topic's from_outside, or remove it"
             yield Problem(message.__name__, f"has no sender{waiting}; {remedy}", "sender")
 
 
 def event_has_a_reader(declarations: Declarations) -> Iterator[Problem]:
-    """Require a reader for each event, or a reason in the catalogue why it has none here."""
+    """Require a reader for each event, or a reason in its topic's `to_outside` why it has none here."""
     for event in declarations.messages(Event):
-        if not declarations.readers(event) and not declarations.catalogue.read_outside.get(event):
-            reason = "has no reader; react to it, or say in the catalogue's read_outside who reads it and why"
+        if not declarations.readers(event) and event not in declarations.catalogue.to_outside:
+            reason = "has no reader; react to it, or say in its topic's to_outside who reads it and why"
             yield Problem(event.__name__, reason, "reader")
 
 
 def message_has_a_topic(declarations: Declarations) -> Iterator[Problem]:
-    """Require a topic for each message that a service or the outside uses."""
-    outside = sorted(declarations.outside, key=lambda message: message.__name__)
-    uses = [(message, "the catalogue's outside") for message in outside]
+    """Require a topic for each message that a service uses."""
+    uses: list[tuple[type[Message], str]] = []
     for service in declarations.services:
         inputs = [handler.subject for handler in service.handlers if not isinstance(handler.subject, str)]
         uses += [(message, service.name) for message in dict.fromkeys([*inputs, *declarations.outputs(service)])]
@@ -280,20 +279,6 @@ def topic_is_used(declarations: Declarations) -> Iterator[Problem]:
             yield Problem(topic.name, "has no writer and no reader; use it, or remove it from the catalogue", "topic")
 
 
-def topic_from_outside_is_external(declarations: Declarations) -> Iterator[Problem]:
-    """Require duplicate detection (external=True) of the topics that the outside writes, and of no others."""
-    for topic in declarations.catalogue.topics:
-        sent = [message.__name__ for message in topic.messages if message in declarations.catalogue.sent_from_outside]
-        if sent and not topic.external:
-            reason = f"{', '.join(sent)} may come from outside, so twice; mark the topic external=True"
-            yield Problem(topic.name, reason, "outside")
-        if topic.external and not sent:
-            reason = (
-                "is external, but none of its messages is in sent_from_outside; list those sent there, or drop external"
-            )
-            yield Problem(topic.name, reason, "outside")
-
-
 def lifetimes_lose_nothing(declarations: Declarations) -> Iterator[Problem]:
     """Require that nothing expires before what depends on it."""
     yield from lifetime_conflicts(declarations.services, declarations.broker)
@@ -315,6 +300,5 @@ RULES: tuple[Rule, ...] = (
     cleanup_fits_the_messages,
     topic_has_one_owner,
     topic_is_used,
-    topic_from_outside_is_external,
     lifetimes_lose_nothing,
 )

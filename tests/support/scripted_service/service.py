@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from ensemble import Catalogue, Service, Topic, event_log, event_sourced, role, state_store
 from ensemble.interceptors import Interceptor
@@ -28,7 +29,6 @@ from tests.support.scripted_service.scripted_role import Clerk, Flags, Purse
 PARTITIONS = 2
 SNAPSHOT_EVERY = 5
 FOR_EVER = None
-FROM_OUTSIDE: tuple[type[Message], ...] = (Script, SlowScript, Announced)
 
 
 def refused(failure: CommandFailure) -> Refused:
@@ -39,24 +39,20 @@ def refused(failure: CommandFailure) -> Refused:
 def catalogue_of(name: str) -> Catalogue:
     """Topics whose names begin with the service's."""
 
-    def topic(
-        suffix: str, *messages: type[Message], owner: str = name, external: bool = False, keep: int | None = 7
-    ) -> Topic:
+    def topic(suffix: str, *messages: type[Message], owner: str = name, keep: int | None = 7, **outside: Any) -> Topic:
         retention = FOR_EVER if keep is None else timedelta(days=keep)
-        return Topic(f"{name}.{suffix}", owner, "account_id", messages, PARTITIONS, "delete", retention, external)
+        return Topic(f"{name}.{suffix}", owner, "account_id", messages, PARTITIONS, "delete", retention, **outside)
 
     return Catalogue(
         topics=(
-            topic("commands", Script, SlowScript, external=True),
+            topic("commands", Script, SlowScript, from_outside=(Script, SlowScript)),
             topic("news", Announced, owner="elsewhere"),  # no outsider writes here: no window of ids
-            topic("events", Told, Refused),
+            topic("events", Told, Refused, to_outside=dict.fromkeys((Told, Refused), "for the test")),
             topic("outbox", Forwarded, owner="elsewhere"),
             topic("ledger", Booked, keep=FOR_EVER),
             topic("stamps", Stamped, keep=FOR_EVER),
             topic("diary", Jotted, keep=FOR_EVER),
         ),
-        sent_from_outside=frozenset(FROM_OUTSIDE),
-        read_outside={Told: "for the test", Refused: "for the test"},
         on_exhausted=refused,
     )
 

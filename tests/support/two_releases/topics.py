@@ -10,8 +10,6 @@ def catalogue_of(name: str, sold: type[Event], counted: type[Event]) -> Catalogu
     return Catalogue(
         topics=(
             Topic(f"{name}.sales", "shop", "till", (sold,), PARTITIONS),
-            Topic(f"{name}.counts", name, "till", (counted,), PARTITIONS),
+            Topic(f"{name}.counts", name, "till", (counted,), PARTITIONS, to_outside={counted: "for the test"}),
         ),
-        sent_from_outside=frozenset({sold}),
-        read_outside={counted: "for the test"},
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ensemble.topology.graph import OUTSIDE, ControlFlow, Graph, Kind, Node, flow_of
-from tests.support.sample_flow import Bought, Buy, Carried, catalogue, shop
+from tests.support.sample_flow import TOPICS, Bought, Buy, Carried, catalogue, shop
 
 CLERK = Node("till", "Clerk", conducts=True)
 
@@ -56,7 +58,8 @@ def test_services_and_their_roles_keep_their_order() -> None:
 
 
 def test_an_event_that_comes_from_outside_too_has_both_edges() -> None:
-    shared = catalogue(sent=frozenset({Buy, Bought}))
+    (events,) = (topic for topic in TOPICS if topic.name == "till.events")
+    shared = catalogue(replace(events, from_outside=(Bought,)))
     graph = flow_of(shop(shared), shared)
     assert "outside Bought till.Clerk" in edge_lines(graph, "outside")
     assert "till.Desk Bought till.Clerk" in edge_lines(graph, "orchestrated")

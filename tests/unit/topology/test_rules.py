@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from ensemble import (
     reacts_to,
     role,
 )
-from ensemble.errors import Problem
+from ensemble.errors import ConfigurationError, Problem
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.service.roles import RoleSpec
 from ensemble.service.service import Service
@@ -107,7 +108,7 @@ def test_a_command_on_two_topics_is_refused() -> None:
 def test_a_command_that_nobody_sends_needs_a_sender_or_an_outside() -> None:
     problem = only(problems_of(courier=[s.Carrier]), "sender", "Label")
     assert "courier.Carrier wait for it" in problem
-    assert "sent_from_outside" in problem
+    assert "from_outside" in problem
 
 
 def test_a_reader_of_an_event_that_nobody_emits_waits_for_ever() -> None:
@@ -121,13 +122,27 @@ def test_a_reader_of_an_event_that_nobody_emits_waits_for_ever() -> None:
 
 
 def test_an_event_needs_a_reader_or_a_reason() -> None:
-    shared = replace(s.catalogue(), read_outside={})
-    assert "read_outside" in only(problems_of(shared), "reader", "Carried")
+    shared = with_topic("courier.events", to_outside={})
+    assert "to_outside" in only(problems_of(shared), "reader", "Carried")
 
 
-def test_an_empty_reason_is_none() -> None:
-    shared = replace(s.catalogue(), read_outside={s.Carried: ""})
-    assert only(problems_of(shared), "reader", "Carried")
+@pytest.mark.parametrize(
+    ("outside", "problem"),
+    [
+        (
+            {"to_outside": {s.Carried: ""}},
+            r"to_outside\[Carried\] is empty; say who reads it, and why",
+        ),
+        (
+            {"to_outside": {s.Packed: "for x"}},
+            r"to_outside names Packed, which the topic does not carry",
+        ),
+        ({"from_outside": (s.Packed,)}, r"from_outside names Packed, which the topic does not carry"),
+    ],
+)
+def test_what_a_topic_says_of_the_outside_is_checked(outside: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"topic t.events: {problem}"):
+        Topic("t.events", "t", "order_id", (s.Carried,), **outside)
 
 
 class Stray(Event):
@@ -145,10 +160,6 @@ def test_an_output_on_no_topic_is_told() -> None:
         def label(self, command: s.Label) -> None: ...
 
     assert "courier names it" in only(problems_of(courier=[Wanderer, s.Watcher]), "unknown", "Stray")
-
-
-def test_a_message_of_the_outside_on_no_topic_is_told() -> None:
-    assert "on no topic" in only(problems_of(s.catalogue(sent=frozenset({s.Buy, Stray}))), "unknown", "Stray")
 
 
 def test_only_the_owner_of_a_topic_emits_to_it() -> None:
@@ -237,22 +248,15 @@ def test_a_topic_of_another_system_needs_no_service_here() -> None:
     events = Topic("bank.events", OUTSIDE, "order_id", (s.Bought,))
     commands = Topic("bank.commands", OUTSIDE, "order_id", (s.Carry,))
     catalogue = Catalogue((events, commands))
-    assert (events.external, commands.external) == (True, False)
-    assert catalogue.sent_from_outside == {s.Bought}
+    assert (events.is_external, commands.is_external) == (True, False)
+    assert list(catalogue.from_outside) == [s.Bought]
+    assert list(catalogue.to_outside) == [s.Carry]
     assert check_topology([Service("till", catalogue, roles=[Payer])], catalogue) == []
 
 
 def test_a_topic_that_nobody_uses_is_told() -> None:
     idle = Topic("till.idle", "till", "order_id")
     assert "remove it" in only(problems_of(s.catalogue(idle)), "topic", "till.idle")
-
-
-def test_a_topic_that_outsiders_write_is_external() -> None:
-    assert "external=True" in only(problems_of(with_topic("till.commands", external=False)), "outside", "till.commands")
-
-
-def test_a_topic_that_no_outsider_writes_is_not_external() -> None:
-    assert "drop external" in only(problems_of(with_topic("store.events", external=True)), "outside", "store.events")
 
 
 # -- sagas ------------------------------------------------------------------------------------------------------------

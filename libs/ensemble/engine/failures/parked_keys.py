@@ -211,7 +211,7 @@ class ParkedKeys:
 
     def _is_duplicate(self, item: RecordItem) -> bool:
         """Return whether an outsider's record is one of those that wait. A redrive never is."""
-        if not item.input_topic.topic.external or generation_of(item.record):
+        if not item.input_topic.topic.is_external or generation_of(item.record):
             return False
         return entry_of(item.record) in self._parking.fingerprints(item.key, _entry_of_parked)
 

@@ -54,7 +54,7 @@ class Unacknowledged(ClusterError):
     """Kafka did not acknowledge every message of a call: the others may or may not be written.
 
     `receipts` are those of the messages that are safe. To try again without doing anything twice, give each message
-    its `message_id`, and write to a topic whose readers drop duplicates (`external=True`).
+    its `message_id`, and write to a topic whose readers drop duplicates (`from_outside`).
     """
 
     def __init__(self, reason: str, receipts: Sequence[Receipt]) -> None:

@@ -99,7 +99,7 @@ class Assignment:
         self._starts_at: dict[int, dict[str, int]] = {}
         self._had_offsets: dict[int, bool] = {}
         """Whether the group had offsets for a partition that is being restored."""
-        external = (topic.name for topic in plan.service.inputs if topic.external)
+        external = (topic.name for topic in plan.service.inputs if topic.is_external)
         self._committed = CommittedOffsets(admin, plan.service.name, external)
         self.identity = TopicIdentity.of(plan, admin)
         self._next_lookup_at = 0.0

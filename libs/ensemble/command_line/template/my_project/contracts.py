@@ -78,6 +78,8 @@ class Delivery(State, SagaProgress):
     parcel: str
 
 
-COMMANDS = Topic("parcels.commands", "parcels", key="parcel", messages=(SendParcel, BookCourier), external=True)
+COMMANDS = Topic(
+    "parcels.commands", "parcels", key="parcel", messages=(SendParcel, BookCourier), from_outside=(SendParcel,)
+)
 EVENTS = Topic("parcels.events", "parcels", key="parcel", messages=(ParcelAccepted, CourierBooked, CourierRefused))
-CATALOGUE = Catalogue((COMMANDS, EVENTS), sent_from_outside=frozenset({SendParcel}))
+CATALOGUE = Catalogue((COMMANDS, EVENTS))
