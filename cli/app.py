@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from cli.commands import demo, orders, pauses, publish, run, stock, tail, up, verify
+from cli.commands import demo, orders, pauses, publish, run, status, stock, tail, up, verify
 from ensemble.command_line.app import LIBRARY, CommandSet, assemble
 from ensemble.command_line.commands import new
 from ensemble.command_line.selection import select
@@ -25,7 +25,9 @@ _WITH_WAVES: Final = {"steps": pauses.steps, "commands": pauses.commands, "servi
 def make_app() -> typer.Typer:
     """Build the program, about the order flow."""
     select(_order_flow)
-    commands = CommandSet((demo, up, run, publish, tail, verify, new), {**_OF_ORDERS, **LIBRARY.groups, **_WITH_WAVES})
+    commands = CommandSet(
+        (demo, up, status, run, publish, tail, verify, new), {**_OF_ORDERS, **LIBRARY.groups, **_WITH_WAVES}
+    )
     return assemble(commands, help_text=_HELP, epilog=_EPILOG)
 
 

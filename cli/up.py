@@ -61,9 +61,12 @@ def _play(plan: StackPlan) -> int:
 
 @contextmanager
 def _noted(stage: Stack, home: Path) -> Iterator[None]:
-    """Write down what runs here, for `ensemble verify`."""
+    """Write down what runs here, for `verify` and `status`."""
     note = note_of_up(home)
-    note.write_text(json.dumps({"pid": os.getpid(), "provider_url": stage.fleet.provider_url}), encoding="utf-8")
+    members = stage.fleet.members.values()
+    health = {member.name: member.url for member in members if member.name != SANDBOX}
+    running = {"pid": os.getpid(), "provider_url": stage.fleet.provider_url, "health": health}
+    note.write_text(json.dumps(running), encoding="utf-8")
     try:
         yield
     finally:

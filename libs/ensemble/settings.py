@@ -62,6 +62,11 @@ class CommandSettings(BaseSettings):
 
     startup_timeout_s: float = Field(default=60, ge=1, le=3600)
     """How long to wait for each answer, with words. A person waits; in the image, where nobody does, it is 600."""
+    health_urls: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Where processes answer /readyz, by service, as JSON: `{"shop": ["http://10.0.0.7:8080"]}`. `status` asks them
+    which record one is stuck at."""
+    http_token: SecretStr | None = None
+    """The token that /readyz asks for."""
 
 
 class RegistrySettings(BaseSettings):

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from ensemble.clock import ManualClock
-from ensemble.kafka.client import ReceivedRecord, TopicPlace
+from ensemble.kafka.client import CommittedOffset, GroupMember, ReceivedRecord, TopicPlace
 from ensemble.kafka.client.outbox import Promise
 from ensemble.messages import Headers
 from ensemble.messages.records import StoredRecord
 from ensemble.operations import now
 from ensemble.service import NOTES
 from ensemble.state import Output
+from services.app import APP
 from tests.support.order_flow import OrderFlow
 
 T = TypeVar("T")
@@ -90,6 +91,19 @@ class FlowInMemory:
 
     def cluster_id(self) -> str:
         return self.id
+
+    def brokers(self) -> list[int]:
+        return [0]
+
+    def members_of(self, group: str) -> list[GroupMember]:
+        return [] if group in self.stopped else [GroupMember(f"{group}-0", "127.0.0.1", tuple(self._inputs_of(group)))]
+
+    def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
+        offsets = self.flow.topics.offsets.get(group, {})
+        return {place: CommittedOffset(offsets.get(place, 0)) for place in self._inputs_of(group)}
+
+    def _inputs_of(self, group: str) -> list[TopicPlace]:
+        return self.places(topic.name for topic in APP.make_service(group).inputs)
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
         return {topic: f"{topic} of {self.id}" for topic in topics}

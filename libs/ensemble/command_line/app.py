@@ -23,6 +23,7 @@ from ensemble.command_line.commands import (
     records,
     run,
     schemas,
+    status,
     tail,
     topics,
     topology,
@@ -54,7 +55,7 @@ class CommandSet:
 
 
 LIBRARY: Final = CommandSet(
-    modules=(new, run, publish, tail),
+    modules=(status, new, run, publish, tail),
     groups=MappingProxyType(
         {
             "dead-letters": dead_letters.group,

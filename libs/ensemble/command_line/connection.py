@@ -16,7 +16,7 @@ from ensemble.command_line.streams import say, show_count
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
     from ensemble.messages import GenericDecoder, SchemaSourceSelector
-    from ensemble.operations import Entry, Session
+    from ensemble.operations import Endpoints, Entry, Session
 
 _SILENT_S = 2.0
 _CLUSTER: ContextVar[ClusterClient | None] = ContextVar("cluster", default=None)
@@ -89,6 +89,16 @@ def patience_s() -> float:
     from ensemble.settings import CommandSettings, load
 
     return load(CommandSettings).startup_timeout_s
+
+
+def endpoints() -> Endpoints:
+    """Return where the processes of services answer, as far as the environment says it."""
+    from ensemble.operations import Endpoints
+    from ensemble.settings import CommandSettings, load
+
+    settings = load(CommandSettings)
+    token = settings.http_token.get_secret_value() if settings.http_token else ""
+    return Endpoints(settings.health_urls, token)
 
 
 def say_waiting(reason: str) -> None:

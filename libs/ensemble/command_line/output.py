@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ensemble.command_line.streams import console, escape, is_terminal, is_unicode, say, styled, write, write_block
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Cell = str | int | float | None
 _GAP: Final = 3
@@ -72,22 +75,27 @@ def _plain(cell: Cell) -> str:
 
 
 def _show_table(sheet: Sheet) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     terminal = console()
     if len(sheet.rows) == 1 and not fits(sheet, terminal.width):
         show_document(only_row(sheet), as_json=False)
         return
-    names = fitting(sheet, terminal.width)
-    padding = (0, gap(sheet, names, terminal.width) - 1, 0, 0)
+    terminal.print(table_of(sheet, terminal.width))
+
+
+def table_of(sheet: Sheet, terminal_width: int) -> Table:
+    """Return the table of a sheet as a terminal of this width shows it."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    names = fitting(sheet, terminal_width)
+    padding = (0, gap(sheet, names, terminal_width) - 1, 0, 0)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=padding, header_style="bold", show_edge=False)
-    for name, width in widths(sheet, names, terminal.width).items():
+    for name, width in widths(sheet, names, terminal_width).items():
         table.add_column(name, justify=_side(sheet, name), no_wrap=True, overflow="ellipsis", width=width)
     for row in sheet.rows:
         cells = dict(zip(sheet.columns, row, strict=True))
         table.add_row(*(styled((shown(cells[name]), _style(sheet, name, cells[name]))) for name in names))
-    terminal.print(table)
+    return table
 
 
 def fits(sheet: Sheet, width: int) -> bool:

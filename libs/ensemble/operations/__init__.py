@@ -7,6 +7,7 @@ from ensemble.operations.consumer_offsets import (
     require_no_members,
     set_offsets,
 )
+from ensemble.operations.consumers import Instance, PartitionReader, ServiceConsumers, list_consumers, list_readers
 from ensemble.operations.control_commands import AnswerListener, Answers, Ask, record_of
 from ensemble.operations.control_flow import BOTH, CHOREOGRAPHED, ORCHESTRATED, ControlFlow
 from ensemble.operations.dead_letter import OPEN, DeadLetterEntry, Fate, fate_of, normalise
@@ -32,6 +33,7 @@ from ensemble.operations.errors import (
     OperationsError,
     Unreachable,
 )
+from ensemble.operations.findings import Finding, findings_of
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import fold_incidents, list_incidents
 from ensemble.operations.operator import Operator
@@ -49,6 +51,7 @@ from ensemble.operations.parking_stores import LiveParkingStores, Parked, Parkin
 from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
 from ensemble.operations.readability import describe_readability, encode_edited
+from ensemble.operations.readiness import Endpoints, Readiness
 from ensemble.operations.record_skip import plan_skip, skip_record
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
 from ensemble.operations.redrive_rehearsal import rehearse_redrives
@@ -72,6 +75,13 @@ from ensemble.operations.service_topics import (
 )
 from ensemble.operations.session import Session, decoder_of
 from ensemble.operations.settings_in_force import settings_in_force
+from ensemble.operations.status import (
+    ClusterStatus,
+    ServiceStatus,
+    Status,
+    read_status,
+    status_projections,
+)
 from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
@@ -102,12 +112,16 @@ __all__ = [
     "AnswerListener",
     "Answers",
     "Ask",
+    "ClusterStatus",
     "ControlFlow",
     "DeadLetterEntry",
     "DeadLetterFilter",
+    "Endpoints",
     "Entry",
     "Fate",
+    "Finding",
     "Forbidden",
+    "Instance",
     "Invalid",
     "LiveParkingStores",
     "Money",
@@ -122,11 +136,16 @@ __all__ = [
     "Parked",
     "ParkedKeyFilter",
     "ParkingStores",
+    "PartitionReader",
     "Position",
+    "Readiness",
     "RedriveRun",
     "Result",
     "SentOperation",
+    "ServiceConsumers",
+    "ServiceStatus",
     "Session",
+    "Status",
     "Target",
     "Unreachable",
     "WidePause",
@@ -151,17 +170,20 @@ __all__ = [
     "find_group",
     "find_parked_key",
     "find_parked_keys",
+    "findings_of",
     "fold_incidents",
     "grant_permissions",
     "group_by_cause",
     "has_registry",
     "headers_of",
     "in_order",
+    "list_consumers",
     "list_dead_letters",
     "list_groups",
     "list_incidents",
     "list_pauses",
     "list_permissions",
+    "list_readers",
     "normalise",
     "now",
     "outcome_of",
@@ -170,6 +192,7 @@ __all__ = [
     "policies_in_force",
     "put_note",
     "read_notes",
+    "read_status",
     "record_of",
     "redrive_of",
     "register_all",
@@ -184,6 +207,7 @@ __all__ = [
     "set_offsets",
     "settings_in_force",
     "skip_record",
+    "status_projections",
     "step_names",
     "stray_policy_files",
     "summarize_dead_letter",

@@ -144,8 +144,9 @@ def carry_out_with(session: Session, plan: Plan, operator: Operator, records: Se
 def require_no_members(session: Session, service: str) -> None:
     """Raise NotPossible while processes of the service run: they would go on from their own offsets."""
     if members := session.client.members_of(service):
+        names = ", ".join(member.client_id for member in members)
         raise NotPossible(
-            f"group {service} has {len(members)} running member(s): {', '.join(members)}; stop the service first, "
+            f"group {service} has {len(members)} running member(s): {names}; stop the service first, "
             "and wait for its session timeout if it was killed"
         )
 

@@ -80,6 +80,15 @@ class ParkedKeySummary(Result):
     policy: str
 
 
+class FailureTotals(Result):
+    """How much of one service waits for an operator, or for a next attempt."""
+
+    dead_letters: int = 0
+    """Those that an operator may still decide on."""
+    parked_keys: int = 0
+    parked_records: int = 0
+
+
 class FailuresProjection:
     """Folds dead letters, and what services keep of parked keys, pauses and operators' decisions."""
 
@@ -218,6 +227,19 @@ class Failures:
         with self._view.read() as db:
             return tuple(map(_group, db.execute(query, parameters)))
 
+    def totals(self) -> dict[str, FailureTotals]:
+        """Return how much waits, by service; services of which nothing does are left out."""
+        with self._view.read() as db:
+            letters = dict(db.execute(f"SELECT service, SUM(status IN {_OPEN}) FROM ({_STATUS}) GROUP BY service"))
+            parked = {row[0]: row[1:] for row in db.execute(_PARKED_TOTALS)}
+        totals = {}
+        for service in letters.keys() | parked.keys():
+            keys, records = parked.get(service, (0, 0))
+            totals[service] = FailureTotals(
+                dead_letters=letters.get(service, 0), parked_keys=keys, parked_records=records
+            )
+        return totals
+
     def causes(self) -> frozenset[str]:
         """Return the groups of all dead letters, whatever became of them."""
         return self._values("cause")
@@ -292,6 +314,8 @@ _PARKED: Final = """
         ON r.service = k.service AND r.partition = k.partition AND r.key = k.key AND r.number = k.first
     WHERE (? IS NULL OR k.service = ?) AND (? IS NULL OR k.status = ?) ORDER BY k.since, k.service, k.key
 """
+
+_PARKED_TOTALS: Final = "SELECT service, COUNT(*), SUM(next - first) FROM parked_keys GROUP BY service"
 
 
 def _condition(which: DeadLetterFilter) -> tuple[str, list[Any]]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from ensemble.kafka.client.groups import CommittedOffset, committed_by, members_of
+from ensemble.kafka.client.groups import CommittedOffset, GroupMember, committed_by, members_of
 from tests.support.client_answers import answer, stay_silent
 
 PLACES = ("shop.commands", 0), ("shop.commands", 1)
@@ -80,12 +80,16 @@ class Described:
 
     def describe_consumer_groups(self, names: list[str], request_timeout: float) -> dict[str, Any]:
         assert request_timeout > 60, "it aborts the process when a question runs out of time at the wrong moment"
-        members = [SimpleNamespace(client_id=slot) for slot in self._slots]
+        place = SimpleNamespace(topic="shop.events", partition=0)
+        fields = {"host": "/10.0.0.1", "assignment": SimpleNamespace(topic_partitions=[place])}
+        members = [SimpleNamespace(client_id=slot, **fields) for slot in self._slots]
         return {names[0]: answer(members=members) if members else stay_silent()}
 
 
 def test_the_members_of_a_group_are_asked_for_again_where_no_answer_comes() -> None:
     silent, other = Described(), Described("shop-1", "shop-0")
-    assert members_of(cast("Any", other), "shop", 5, lambda: cast("Any", other)) == ["shop-0", "shop-1"]
+    assert members_of(cast("Any", other), "shop", 5, lambda: cast("Any", other)) == [
+        GroupMember(slot, "10.0.0.1", (("shop.events", 0),)) for slot in ("shop-0", "shop-1")
+    ]
     with pytest.raises(KafkaException):
         members_of(cast("Any", silent), "shop", 0, lambda: cast("Any", other))

@@ -7,7 +7,7 @@ import pytest
 
 from ensemble.command_line.connection import session_on
 from ensemble.errors import FatalError
-from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
+from ensemble.kafka.client import CommittedOffset, GroupMember, ReceivedRecord, TopicPlace
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.messages import decoders_for
 from ensemble.operations import (
@@ -62,8 +62,8 @@ class ClusterInMemory:
     def committed_by(self, _: str) -> dict[TopicPlace, CommittedOffset]:
         return dict(self.committed)
 
-    def members_of(self, _: str) -> list[str]:
-        return self.members
+    def members_of(self, _: str) -> list[GroupMember]:
+        return [GroupMember(name, "10.0.0.1", ()) for name in self.members]
 
     def read_range(self, _: TopicPlace, start: int, end: int, __: float) -> Iterator[ReceivedRecord]:
         yield from (record for record in self.readable if start <= record.offset < end)

@@ -1,4 +1,4 @@
-"""`ensemble consumers`: where a service that is stopped reads on from."""
+"""`ensemble consumers`: who reads what, how far behind, and where a service that is stopped reads on from."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, Asker, complete_service
+from ensemble.command_line.options import AsJson, Asker, OfService, complete_service
 
-group = typer.Typer(help="Set where a stopped service reads on from.")
+group = typer.Typer(help="Show how far services are behind, and set where one reads on.")
 
 Service = Annotated[
     str, typer.Argument(metavar="SERVICE", help="Name of the service.", autocompletion=complete_service)
@@ -22,14 +22,48 @@ To = Annotated[
 ]
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Only this input (default: all inputs).")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of --topic.")]
+All = Annotated[bool, typer.Option("--all", help="Also partitions that are read to their end.")]
 Act = Annotated[bool, typer.Option("--yes/--dry-run", "-y", help="Do it (default: show the plan only).")]
 
 COLUMNS = ("topic", "partition", "committed", "offset", "log_start", "log_end", "effect")
 
 
-@group.callback()
-def _commands() -> None:
-    """Set where a stopped service reads on from."""
+@group.command("list", epilog="Example: `ensemble consumers list`.")
+def list_consumers(service: OfService = None, as_json: AsJson = False) -> None:
+    """List services with their processes, partitions and lag."""
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.formatting import since
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.operations import list_consumers
+
+    consumers = list_consumers(open_session(), service)
+    columns = ("service", "processes", "partitions", "behind", "lost", "waits", "next", "members")
+    rows = [
+        (c.service, len(c.instances), f"{c.assigned}/{c.partitions}", c.behind, c.lost, since(c.unread_since),
+         str(c.next_unread or ""), ", ".join(f"{i.client_id} ({i.host})" for i in c.instances))
+        for c in consumers
+    ]  # fmt: skip
+    document = [consumer.model_dump(mode="json") for consumer in consumers]
+    show(Sheet(columns, rows, spare=("members", "next"), nothing="no services"), document, as_json=as_json)
+
+
+@group.command("lag", epilog="Examples: `ensemble consumers lag`; `ensemble consumers lag --service payment --all`.")
+def show_lag(service: OfService = None, everything: All = False, as_json: AsJson = False) -> None:
+    """Show by partition how far services are behind, the largest lag first."""
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.formatting import since
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.operations import list_readers
+
+    readers = [r for r in list_readers(open_session(), service) if everything or r.behind or r.lost]
+    columns = ("service", "topic", "partition", "behind", "lost", "waits", "committed", "end", "process")
+    rows = [
+        (r.group, r.topic, r.partition, r.behind, r.lost, since(r.oldest_unread), r.committed, r.end, r.client_id)
+        for r in readers
+    ]
+    nothing = "no offsets are committed" if everything else "nothing waits to be read; --all shows all partitions"
+    document = [reader.model_dump(mode="json") for reader in readers]
+    show(Sheet(columns, rows, spare=("process", "end", "committed"), nothing=nothing), document, as_json=as_json)
 
 
 @group.command(

@@ -2,7 +2,7 @@
 
 from ensemble.kafka.client.access import ClusterClient, KafkaException, open_client
 from ensemble.kafka.client.following import Follower
-from ensemble.kafka.client.groups import CommittedOffset
+from ensemble.kafka.client.groups import CommittedOffset, GroupMember
 from ensemble.kafka.client_config import assigned_reader, plain_producer
 from ensemble.kafka.client_config import common as common_settings
 from ensemble.kafka.offset_metadata import recorded_in
@@ -12,6 +12,7 @@ __all__ = [
     "ClusterClient",
     "CommittedOffset",
     "Follower",
+    "GroupMember",
     "KafkaException",
     "ReceivedRecord",
     "TopicPlace",

@@ -16,7 +16,7 @@ from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import hidden_topics, principal, refusal
 from ensemble.kafka.client import groups
 from ensemble.kafka.client.following import Follower
-from ensemble.kafka.client.groups import CommittedOffset
+from ensemble.kafka.client.groups import CommittedOffset, GroupMember
 from ensemble.kafka.client.outbox import Outbox
 from ensemble.kafka.client.producing import GroupOffsets, Writer, write_together
 from ensemble.kafka.connection import connect
@@ -220,8 +220,8 @@ class ClusterClient:
         """Return the ids of the brokers."""
         return self.ask("its brokers", lambda: list(self.admin.list_topics(timeout=self.limit_s).brokers))
 
-    def members_of(self, group: str) -> list[str]:
-        """Return the client ids of the group's members; none if there is no such group."""
+    def members_of(self, group: str) -> list[GroupMember]:
+        """Return the group's members by client id; none if there is no such group."""
         renew = partial(AdminClient, self.shared)
         return self.ask("a group's members", lambda: groups.members_of(self.admin, group, self.limit_s, renew))
 

@@ -23,8 +23,16 @@ class CommittedOffset(NamedTuple):
     metadata: str = ""
 
 
-def members_of(admin: AdminClient, group: str, limit_s: float, renew: Callable[[], AdminClient]) -> list[str]:
-    """Return the client ids of the group's members; none if there is no such group.
+class GroupMember(NamedTuple):
+    """A process of a group: its client id, the address that it came from, and the partitions that it has."""
+
+    client_id: str
+    host: str
+    places: tuple[TopicPlace, ...]
+
+
+def members_of(admin: AdminClient, group: str, limit_s: float, renew: Callable[[], AdminClient]) -> list[GroupMember]:
+    """Return the group's members by client id; none if there is no such group.
 
     Another client, which `renew` makes, is asked where `admin` gives no answer. Raises KafkaException.
     """
@@ -40,7 +48,14 @@ def members_of(admin: AdminClient, group: str, limit_s: float, renew: Callable[[
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return []
         raise
-    return sorted(member.client_id for member in described.members)
+    return sorted(map(_member, described.members))
+
+
+def _member(description: Any) -> GroupMember:
+    assignment = description.assignment
+    places = assignment.topic_partitions if assignment else ()
+    host = str(description.host).lstrip("/")
+    return GroupMember(description.client_id, host, tuple(sorted((place.topic, place.partition) for place in places)))
 
 
 def committed_by(

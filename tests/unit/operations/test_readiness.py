@@ -1,0 +1,51 @@
+"""A process that is not ready says why; one that does not answer, or answers something else, is not ready either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from ensemble.free_ports import free_ports
+from ensemble.observability.health import Guard, HealthServer
+from ensemble.operations import Endpoints
+from ensemble.operations.readiness import ask_readiness
+
+TOKEN = "s3cret"
+
+
+@contextmanager
+def serving(why_not_ready: Callable[[], str], note: str = "") -> Iterator[str]:
+    [port] = free_ports(1)
+    server = HealthServer(str, why_not_ready, CollectorRegistry(), Guard(SecretStr(TOKEN)), note=lambda: note)
+    server.start("127.0.0.1", port)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()
+
+
+def test_all_processes_are_asked_with_the_token_and_tell_where_they_are_stuck() -> None:
+    with serving(lambda: "stuck at shop.events/0/7 for 31 s: no") as stuck, serving(str, "a clock is wrong") as ready:
+        answers = ask_readiness(Endpoints({"shop": (stuck, ready)}, TOKEN))["shop"]
+    assert [(answer.url, answer.is_ready, answer.reason, answer.note) for answer in answers] == [
+        (stuck, False, "stuck at shop.events/0/7 for 31 s: no", ""),
+        (ready, True, "", "a clock is wrong"),
+    ]
+
+
+def test_a_refusal_is_a_reason() -> None:
+    with serving(str) as url:
+        [answer] = ask_readiness(Endpoints({"shop": (url,)}, "wrong"))["shop"]
+    assert not answer.is_ready
+    assert "ENSEMBLE_HTTP_TOKEN" in answer.reason
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://127.0.0.1:notaport"])
+def test_what_does_not_answer_is_named(url: str) -> None:
+    [answer] = ask_readiness(Endpoints({"shop": (url,)}))["shop"]
+    assert not answer.is_ready
+    assert answer.reason.startswith(f"{url} does not answer: ")
