@@ -1,0 +1,78 @@
+"""What pages and API answer from: one session, one view, and whoever brings it up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from fastapi import Depends, Request
+
+from backoffice import MESSAGE_TOPICS
+from backoffice.orders import Orders, OrdersProjection
+from backoffice.stock import Stock, StockProjection
+from ensemble.operations import Session
+from ensemble.operations.audit import AuditProjection
+from ensemble.operations.failures import FailuresProjection
+from ensemble.operations.traffic import TrafficProjection
+from ensemble.operations.view import Projection, View
+from services.control_room.settings import ControlRoomSettings
+from services.control_room.view_updates import ViewUpdates
+
+
+@dataclass(frozen=True)
+class ControlRoom:
+    """The operators' library, as the control room uses it."""
+
+    session: Session
+    settings: ControlRoomSettings
+    view: View
+    updates: ViewUpdates
+
+    @classmethod
+    def open(cls, session: Session, settings: ControlRoomSettings, path: Path | None = None) -> Self:
+        """Open the view's file, or one in memory; nothing is read before `updates` is started, or asked to update.
+
+        Raises Unreachable if the file cannot be used.
+        """
+        view = View(session.client, projections_of(session), path)
+        return cls(session, settings, view, ViewUpdates(view, settings.refresh_s, lambda _: None))
+
+    def start(self) -> None:
+        """Bring the view up to date from now on."""
+        self.updates.start()
+
+    def close(self) -> None:
+        """Stop updating, and close the view."""
+        self.updates.stop()
+        self.view.close()
+
+    @property
+    def orders(self) -> Orders:
+        return Orders(self.view)
+
+    @property
+    def stock(self) -> Stock:
+        return Stock(self.view)
+
+
+def projections_of(session: Session) -> Sequence[Projection]:
+    """Return all that the control room keeps in its view."""
+    return (
+        OrdersProjection(session.sources),
+        StockProjection(session.sources),
+        FailuresProjection(session.decoder),
+        AuditProjection(session.decoder),
+        TrafficProjection(MESSAGE_TOPICS),
+    )
+
+
+def _room_of(request: Request) -> ControlRoom:
+    room = request.app.state.room
+    assert isinstance(room, ControlRoom), "create_app sets it"
+    return room
+
+
+Room = Annotated[ControlRoom, Depends(_room_of)]
+"""The control room that a route's function answers from."""

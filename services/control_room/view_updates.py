@@ -1,0 +1,109 @@
+"""Brings the control room's view up to date, over and over, and says how it is."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from ensemble.errors import EnsembleError
+from ensemble.operations import Result
+from ensemble.operations.view import Change, View
+
+OnChanges = Callable[[Sequence[Change]], None]
+"""Called with what has changed, by the thread that brings the view up to date."""
+
+_LOG: Final = structlog.get_logger()
+_LONGEST_PAUSE_S: Final = 5.0
+
+
+class ReadingProgress(Result):
+    """How many of the records that were there at the beginning have been read."""
+
+    read: int
+    total: int
+
+
+class ViewStatus(Result):
+    """How far the view is: everything that was committed at `as_of` is in it."""
+
+    as_of: datetime | None = None
+    """None as long as it was never complete."""
+    reading: ReadingProgress | None = None
+    """While much is read, which is so after a long pause, or when the view is built anew."""
+    problem: str | None = None
+    """Why it cannot be brought up to date."""
+    problem_since: datetime | None = None
+
+
+class ViewUpdates:
+    """Syncs a view and hands on its changes. One thread updates; any thread may ask for the status."""
+
+    def __init__(self, view: View, every_s: float, on_changes: OnChanges) -> None:
+        """Read nothing yet."""
+        self._view, self._every_s, self._on_changes = view, every_s, on_changes
+        self._subscription = view.feed.subscribe()
+        self._status = ViewStatus()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def status(self) -> ViewStatus:
+        return self._status
+
+    def start(self) -> None:
+        """Update in a thread of its own until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="view", daemon=True)
+        self._thread.start()
+
+    def stop(self, limit_s: float = 5.0) -> None:
+        """Update no more; an update under way is waited for, `limit_s` at most."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(limit_s)
+
+    def update(self) -> bool:
+        """Read on to the present ends of the topics; return whether that was possible, else `status` says why."""
+        try:
+            synced = self._view.sync(self._show_progress)
+        except (EnsembleError, sqlite3.Error, OSError) as error:
+            self._note_problem(_reason(error))
+            return False
+        finally:
+            self._hand_on()
+        if not synced.is_current:
+            self._note_problem("another process writes the view's file; is a second control room running here?")
+            return False
+        if self._status.problem:
+            _LOG.info("view.recovered")
+        self._status = ViewStatus(as_of=synced.as_of)
+        return True
+
+    def _run(self) -> None:
+        pause_s = self._every_s
+        while not self._stopping.wait(pause_s):
+            is_done = self.update()
+            pause_s = self._every_s if is_done else min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _hand_on(self) -> None:
+        changes = self._subscription.take(0)
+        if changes:
+            self._on_changes(changes)
+
+    def _show_progress(self, read: int, total: int) -> None:
+        self._status = self._status.model_copy(update={"reading": ReadingProgress(read=read, total=total)})
+        self._hand_on()
+
+    def _note_problem(self, reason: str) -> None:
+        since = self._status.problem_since or datetime.now(UTC)
+        if self._status.problem is None:
+            _LOG.warning("view.stalled", reason=reason)
+        self._status = ViewStatus(as_of=self._status.as_of, problem=reason, problem_since=since)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, EnsembleError) else f"the view's file cannot be written: {error}"

@@ -1,0 +1,42 @@
+"""The control room on all services in memory; nobody updates its view but the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from structlog.testing import capture_logs
+
+from ensemble.messages.schema_set import DirectorySourceSelector
+from ensemble.operations import Session
+from services.app import APP
+from services.control_room.application import create_app
+from services.control_room.control_room import ControlRoom
+from services.control_room.settings import ControlRoomSettings
+from tests.support.flow_in_memory import FlowInMemory
+
+
+@dataclass(frozen=True)
+class RoomInMemory:
+    """The flow, the control room on it, and a browser."""
+
+    flow: FlowInMemory
+    room: ControlRoom
+    browser: TestClient
+
+    def update(self) -> None:
+        """Let the services work, and bring the view up to date."""
+        assert self.room.updates.update(), self.room.updates.status
+
+
+@pytest.fixture
+def room() -> Iterator[RoomInMemory]:
+    with capture_logs():
+        flow: Any = FlowInMemory()
+        session = Session(APP, flow, DirectorySourceSelector())
+        control_room = ControlRoom.open(session, ControlRoomSettings())
+        yield RoomInMemory(flow, control_room, TestClient(create_app(control_room)))
+        control_room.close()
