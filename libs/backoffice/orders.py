@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -15,7 +16,7 @@ from ensemble.clock import moment_of
 from ensemble.errors import UndecodableRecord
 from ensemble.kafka.client import TopicPlace
 from ensemble.messages import GenericDecoder, SchemaSourceSelector, schema_name
-from ensemble.operations import Money, NotFound, Position, Result
+from ensemble.operations import Invalid, Money, NotFound, Position, Result
 from ensemble.operations.view import SQLITE_LIMIT, Change, FoldRecord, RecordsByTopic, View
 
 UNREADABLE: Final = "unreadable"
@@ -23,6 +24,7 @@ UNREADABLE: Final = "unreadable"
 Dimension = Literal["status", "step", "paused_by", "owed"]
 _STATE, _PLACED = schema_name(OrderState), schema_name(OrderPlaced)
 _SEPARATOR: Final = ","
+_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 _LOOKUP: Final = 500
 _COLUMNS: Final = (
     "status", "step", "reason", "expected", "due_at", "paused_since", "paused_by", "paused_reason", "remaining_ms",
@@ -66,6 +68,13 @@ class OrderSummary(Result):
     owed: tuple[str, ...]
     expects: Expectation | None
     position: Position
+
+
+class OrderPage(Result):
+    """Some orders, and what the next page is asked for with; nothing if there is none."""
+
+    orders: tuple[OrderSummary, ...]
+    next: str | None
 
 
 class OrdersProjection:
@@ -174,6 +183,23 @@ class Orders:
         with self._view.read() as db:
             return tuple(map(_summary, db.execute(query, [*parameters, limit, offset])))
 
+    def page(self, order_filter: OrderFilter, now: int, limit: int, after: str | None = None) -> OrderPage:
+        """Return the orders that match like `list`, from behind those of the page whose `next` is `after`.
+
+        No order is missed or shown twice, unless it changes meanwhile. Raises Invalid if `after` is no page's `next`.
+        """
+        changed_at, number = (SQLITE_LIMIT - 1, 0) if after is None else _parse_cursor(after)
+        where, parameters = order_filter.sql(now)
+        query = (
+            f"SELECT rowid, {', '.join(_ALL)} FROM orders WHERE {where} AND (changed_at, rowid) < (?, ?) "
+            "ORDER BY changed_at DESC, rowid DESC LIMIT ?"
+        )
+        with self._view.read() as db:
+            rows = db.execute(query, [*parameters, changed_at, number, limit + 1]).fetchall()
+        orders = tuple(_summary(row[1:]) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return OrderPage(orders=orders, next=last and f"{last[1 + _ALL.index('changed_at')]}-{last[0]}")
+
     def get(self, order_id: str) -> OrderSummary:
         """Return one order. Raises NotFound."""
         with self._view.read() as db:
@@ -222,6 +248,13 @@ _REMOVE: Final = "DELETE FROM orders WHERE order_id = ? AND status IS NULL AND N
 _ADD_COUNT: Final = (
     "INSERT INTO order_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 )
+
+
+def _parse_cursor(text: str) -> tuple[int, int]:
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise Invalid(f"{text!r} is no place to go on from", hint="give the `next` of a page", field="cursor")
+    return int(match[1]), int(match[2])
 
 
 def _count(db: Connection, ids: Sequence[str]) -> Counter[tuple[Any, ...]]:

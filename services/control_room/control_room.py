@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,11 +13,9 @@ from fastapi import Depends, Request
 from backoffice import MESSAGE_TOPICS
 from backoffice.orders import Orders, OrdersProjection
 from backoffice.stock import Stock, StockProjection
-from ensemble.operations import Session
-from ensemble.operations.audit import AuditProjection
-from ensemble.operations.failures import FailuresProjection
-from ensemble.operations.traffic import TrafficProjection
+from ensemble.operations import AuditProjection, ControlFlow, FailuresProjection, Session, TrafficProjection
 from ensemble.operations.view import Projection, View
+from ensemble.topology import Graph, flow_of
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
@@ -47,6 +46,16 @@ class ControlRoom:
         """Stop updating, and close the view."""
         self.updates.stop()
         self.view.close()
+
+    @cached_property
+    def flow(self) -> Graph:
+        """The flow as all services declare it."""
+        return flow_of(self.session.application.make_services(), self.session.application.catalogue)
+
+    @cached_property
+    def control(self) -> ControlFlow:
+        """Who decides on each message, as all services declare it."""
+        return ControlFlow.of(self.session.application)
 
     @property
     def orders(self) -> Orders:

@@ -47,7 +47,7 @@ class ViewUpdates:
         """Read nothing yet."""
         self._view, self._every_s, self._on_changes = view, every_s, on_changes
         self._subscription = view.feed.subscribe()
-        self._status = ViewStatus()
+        self._status = ViewStatus(as_of=view.as_of())
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -95,14 +95,21 @@ class ViewUpdates:
             self._on_changes(changes)
 
     def _show_progress(self, read: int, total: int) -> None:
-        self._status = self._status.model_copy(update={"reading": ReadingProgress(read=read, total=total)})
+        progress = ReadingProgress(read=read, total=total)
+        self._status = ViewStatus(as_of=self._view.as_of(), reading=progress)
         self._hand_on()
 
     def _note_problem(self, reason: str) -> None:
         since = self._status.problem_since or datetime.now(UTC)
         if self._status.problem is None:
             _LOG.warning("view.stalled", reason=reason)
-        self._status = ViewStatus(as_of=self._status.as_of, problem=reason, problem_since=since)
+        self._status = ViewStatus(as_of=self._last_as_of(), problem=reason, problem_since=since)
+
+    def _last_as_of(self) -> datetime | None:
+        try:
+            return self._view.as_of()
+        except sqlite3.Error:
+            return None
 
 
 def _reason(error: Exception) -> str:

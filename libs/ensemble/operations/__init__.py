@@ -1,5 +1,6 @@
 """Answers what operators ask of any application on the runtime, and does what they decide."""
 
+from ensemble.operations.audit import Audit, AuditEntry, AuditProjection, Incident, PauseProgress, WorkPause
 from ensemble.operations.consumer_offsets import (
     NAMED_PLACES,
     Target,
@@ -33,9 +34,17 @@ from ensemble.operations.errors import (
     OperationsError,
     Unreachable,
 )
+from ensemble.operations.failures import (
+    DeadLetterGroup,
+    DeadLetterSummary,
+    Failures,
+    FailuresProjection,
+    ParkedKeySummary,
+)
 from ensemble.operations.findings import Finding, findings_of
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import fold_incidents, list_incidents
+from ensemble.operations.lag import PartitionLag, read_lag
 from ensemble.operations.operator import Operator
 from ensemble.operations.outgoing import SENDER, headers_of, now
 from ensemble.operations.parked import (
@@ -82,7 +91,9 @@ from ensemble.operations.status import (
     read_status,
     status_projections,
 )
+from ensemble.operations.times import duration_ms, moment_ms
 from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
+from ensemble.operations.traffic import EdgeTraffic, Traffic, TrafficProjection, TrafficSecond
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
 from ensemble.operations.wide_pauses import (
@@ -112,15 +123,24 @@ __all__ = [
     "AnswerListener",
     "Answers",
     "Ask",
+    "Audit",
+    "AuditEntry",
+    "AuditProjection",
     "ClusterStatus",
     "ControlFlow",
     "DeadLetterEntry",
     "DeadLetterFilter",
+    "DeadLetterGroup",
+    "DeadLetterSummary",
+    "EdgeTraffic",
     "Endpoints",
     "Entry",
+    "Failures",
+    "FailuresProjection",
     "Fate",
     "Finding",
     "Forbidden",
+    "Incident",
     "Instance",
     "Invalid",
     "LiveParkingStores",
@@ -135,8 +155,11 @@ __all__ = [
     "Pace",
     "Parked",
     "ParkedKeyFilter",
+    "ParkedKeySummary",
     "ParkingStores",
+    "PartitionLag",
     "PartitionReader",
+    "PauseProgress",
     "Position",
     "Readiness",
     "RedriveRun",
@@ -147,8 +170,12 @@ __all__ = [
     "Session",
     "Status",
     "Target",
+    "Traffic",
+    "TrafficProjection",
+    "TrafficSecond",
     "Unreachable",
     "WidePause",
+    "WorkPause",
     "check_generations",
     "check_policy_file",
     "command_names",
@@ -162,6 +189,7 @@ __all__ = [
     "describe_readability",
     "discard_of",
     "discard_of_parked_key",
+    "duration_ms",
     "encode_edited",
     "export_dead_letters",
     "fate_of",
@@ -184,6 +212,7 @@ __all__ = [
     "list_pauses",
     "list_permissions",
     "list_readers",
+    "moment_ms",
     "normalise",
     "now",
     "outcome_of",
@@ -191,6 +220,7 @@ __all__ = [
     "plan_skip",
     "policies_in_force",
     "put_note",
+    "read_lag",
     "read_notes",
     "read_status",
     "record_of",

@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.control_room.api import health
+from services.control_room.api import failures, health, orders, system
 
 router = APIRouter()
 router.include_router(health.router)
+for _part in (orders, failures, system):
+    router.include_router(_part.router, prefix="/api")
 
 __all__ = ["router"]

@@ -108,7 +108,7 @@ class View:
         """
         with self._lock:
             if not self._storage.acquire():
-                return Synced(as_of=self._as_of(), is_current=False)
+                return Synced(as_of=self.as_of(), is_current=False)
             try:
                 as_of = now()
                 self._read_on(as_of, on_progress)
@@ -121,6 +121,11 @@ class View:
             finally:
                 self._storage.release()
             return Synced(as_of=moment_of(as_of), is_current=True)
+
+    def as_of(self) -> datetime | None:
+        """Return what was committed when is in all rows; None as long as some are being read for the first time."""
+        times = [self._storage.as_of(projection.name) for projection in self._projections]
+        return None if None in times or not times else moment_of(min(at for at in times if at is not None))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -244,10 +249,6 @@ class View:
         for reading in self._readings:
             reading.offsets |= {p: positions[p] for p, offset in reading.offsets.items() if positions[p] > offset}
         self.feed.publish(changes)
-
-    def _as_of(self) -> datetime | None:
-        times = [self._storage.as_of(projection.name) for projection in self._projections]
-        return None if None in times or not times else moment_of(min(at for at in times if at is not None))
 
 
 def _fresh(by_topic: Mapping[str, list[FoldRecord]], reading: _Reading) -> dict[str, list[FoldRecord]]:

@@ -1,0 +1,135 @@
+"""What failed: dead letters and their causes, parked keys, incidents; and what operators had done about it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+
+from ensemble.operations import (
+    Audit,
+    AuditEntry,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterSummary,
+    Failures,
+    Incident,
+    Invalid,
+    ParkedKeySummary,
+    Position,
+    Result,
+    WorkPause,
+)
+from services.control_room.api.parameters import (
+    Cursor,
+    Limit,
+    RoomWithView,
+    ServiceName,
+    Since,
+    Text,
+    problems,
+    since_ms,
+)
+
+router = APIRouter(tags=["failures"], responses=problems(HTTPStatus.NOT_FOUND))
+
+OpenOnly = Annotated[bool, Query(description="Only what an operator may still decide on.")]
+_MAX = 2**63 - 1
+
+
+class DeadLetterPage(Result):
+    """Some dead letters, and what the next page is asked for with; nothing if there is none."""
+
+    dead_letters: tuple[DeadLetterSummary, ...]
+    next: str | None
+
+
+@router.get("/dead-letters")
+def list_dead_letters(  # noqa: PLR0913  one for each part of the filter
+    room: RoomWithView,
+    *,
+    service: ServiceName = None,
+    type: Text = None,  # noqa: A002  as the field of a dead letter is called
+    error: Text = None,
+    group: Text = None,
+    key: Text = None,
+    since: Since = None,
+    open_only: OpenOnly = True,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> DeadLetterPage:
+    """Return the dead letters that match, the newest first."""
+    which = DeadLetterFilter(
+        service=service,
+        type=type,
+        error=error,
+        group=group,
+        key=key,
+        since=since_ms(since, "since") or None,
+        open_only=open_only,
+    )
+    start = _parse_cursor(cursor)
+    letters = Failures(room.view).list(which, limit + 1, start)
+    return DeadLetterPage(dead_letters=letters[:limit], next=str(start + limit) if len(letters) > limit else None)
+
+
+@router.get("/dead-letters/groups")
+def group_dead_letters(
+    room: RoomWithView, *, service: ServiceName = None, open_only: OpenOnly = True
+) -> tuple[DeadLetterGroup, ...]:
+    """Return the causes of dead letters, the one with most first."""
+    return Failures(room.view).groups(DeadLetterFilter(service=service, open_only=open_only))
+
+
+@router.get("/dead-letters/{topic}/{partition}/{offset}")
+def get_dead_letter(
+    room: RoomWithView,
+    topic: Annotated[str, Path(max_length=256)],
+    partition: Annotated[int, Path(ge=0, le=2**31 - 1)],
+    offset: Annotated[int, Path(ge=0, le=_MAX)],
+) -> DeadLetterSummary:
+    """Return the dead letter at a place."""
+    return Failures(room.view).get(Position(topic=topic, partition=partition, offset=offset))
+
+
+@router.get("/parked-keys")
+def list_parked_keys(
+    room: RoomWithView,
+    *,
+    service: ServiceName = None,
+    status: Annotated[Literal["waiting", "dead_lettered"] | None, Query()] = None,
+    key: Text = None,
+) -> tuple[ParkedKeySummary, ...]:
+    """Return the keys whose records wait behind one that failed, the oldest first."""
+    return Failures(room.view).parked(service, status, key)
+
+
+@router.get("/pauses")
+def list_pauses(room: RoomWithView) -> tuple[WorkPause, ...]:
+    """Return every pause of a step, a command type or a service, with how many partitions know it."""
+    return Audit(room.view).pauses()
+
+
+@router.get("/incidents")
+def list_incidents(
+    room: RoomWithView, *, service: ServiceName = None, open_only: OpenOnly = True
+) -> tuple[Incident, ...]:
+    """Return the outages of handlers, the newest first."""
+    return Audit(room.view).incidents(service, open_only=open_only)
+
+
+@router.get("/audit")
+def list_audit(
+    room: RoomWithView, *, service: ServiceName = None, by: Text = None, since: Since = None, limit: Limit = 100
+) -> tuple[AuditEntry, ...]:
+    """Return what operators have had done, the newest first."""
+    return Audit(room.view).list(limit, since=since_ms(since, "since"), requested_by=by, service=service)
+
+
+def _parse_cursor(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not text.isascii() or not text.isdecimal() or len(text) > 15:  # noqa: PLR2004  more than any topic holds
+        raise Invalid(f"{text!r} is no place to go on from", hint="give the `next` of a page", field="cursor")
+    return int(text)

@@ -1,0 +1,179 @@
+"""What the API answers about orders, failures and the system, from what all services have written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contracts import RequestCancellation
+from tests.component.control_room.conftest import RoomInMemory
+from tests.support.order_messages import place_order
+
+TOKEN = "tok_approve"
+
+
+def place(room: RoomInMemory, count: int = 1, **terms: Any) -> None:
+    for number in range(1, count + 1):
+        room.flow.flow.publish(place_order(**{"order_id": f"o-{number}", **terms}))
+        room.flow.settle()
+    room.update()
+
+
+def get(room: RoomInMemory, path: str, **parameters: Any) -> Any:
+    response = room.browser.get(path, params=parameters)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def test_lists_orders_in_pages_none_missed_and_none_twice(room: RoomInMemory) -> None:
+    place(room, 5)
+
+    first = get(room, "/api/orders", limit=2)
+    second = get(room, "/api/orders", limit=2, cursor=first["next"])
+    third = get(room, "/api/orders", limit=2, cursor=second["next"])
+
+    pages = [[order["order_id"] for order in page["orders"]] for page in (first, second, third)]
+    assert pages == [["o-5", "o-4"], ["o-3", "o-2"], ["o-1"]]
+    assert third["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "orders"),
+    [
+        ({"status": "cancelled"}, ["o-bad"]),
+        ({"where": ["status!=cancelled", "customer=c-*"]}, ["o-1"]),
+        ({"paused": True}, []),
+    ],
+)
+def test_filters_orders(room: RoomInMemory, parameters: dict[str, Any], orders: list[str]) -> None:
+    place(room)
+    place(room, order_id="o-bad", payment_token="tok_declined")
+
+    assert [order["order_id"] for order in get(room, "/api/orders", **parameters)["orders"]] == orders
+    counts = get(room, "/api/orders/counts")
+    assert counts == [{"value": "cancelled", "orders": 1}, {"value": "completed", "orders": 1}]
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "reason"),
+    [
+        ("/api/orders?where=colour=red", "where", "no field 'colour'; fields are"),
+        ("/api/orders?where=age>soon", "where", "use a duration such as"),
+        ("/api/orders?status=lost", "where", "statuses are placeholder"),
+        ("/api/orders?cursor=x", "cursor", "give the `next` of a page"),
+        ("/api/orders?limit=0", "limit", "greater than or equal to 1"),
+        ("/api/dead-letters?cursor=-1", "cursor", "give the `next` of a page"),
+        ("/api/audit?since=yesterday", "since", "use an age"),
+        ("/api/traffic?seconds=4000", "seconds", "less than or equal to 3600"),
+    ],
+)
+def test_a_wrong_request_is_told_which_part_is_wrong(room: RoomInMemory, path: str, field: str, reason: str) -> None:
+    room.update()
+
+    response = room.browser.get(path)
+
+    assert (response.status_code, response.json()["field"]) == (422, field)
+    assert reason in response.json()["detail"]
+
+
+def test_tells_an_order_from_its_first_message_to_its_last(room: RoomInMemory) -> None:
+    place(room)
+
+    document = get(room, "/api/orders/o-1")
+
+    messages = {message["type"]: message for message in document["story"]["messages"]}
+    assert document["order"]["status"] == "completed"
+    assert messages["ProcessPayment"]["control"] == "orchestrated"
+    assert messages["ScheduleShipment"]["control"] == "choreographed"
+    assert messages["PaymentConfirmed"]["caused_by"] == "AttemptCharge"
+    assert messages["PaymentConfirmed"]["position"]["topic"] == "payments.events"
+    assert messages["OrderCompleted"]["after_ms"] > 0
+
+
+def test_shows_nobody_a_payment_token(room: RoomInMemory) -> None:
+    room.flow.gateway.available = False
+    place(room)
+    room.flow.stopped = {"orchestrator"}
+    room.flow.advance(60)
+    room.update()
+    [letter] = get(room, "/api/dead-letters")["dead_letters"]
+    at = "/".join(str(part) for part in letter["position"].values())
+
+    paths = ["/api/orders", "/api/orders/o-1", "/api/dead-letters", f"/api/dead-letters/{at}", "/api/parked-keys"]
+    answers = [json.dumps(get(room, path)) for path in paths]
+
+    assert "payment_token" in answers[1]
+    assert not [path for path, answer in zip(paths, answers, strict=True) if TOKEN in answer]
+
+
+def test_an_unknown_order_is_not_found(room: RoomInMemory) -> None:
+    room.update()
+
+    response = room.browser.get("/api/orders/o-9")
+
+    assert response.status_code == 404
+    assert "no order 'o-9'" in response.json()["detail"]
+
+
+def test_a_parked_order_says_what_failed(room: RoomInMemory) -> None:
+    room.flow.gateway.available = False
+    place(room)
+    room.flow.stopped = {"orchestrator"}
+    room.flow.advance(60)
+    room.update()
+
+    document = get(room, "/api/orders/o-1")
+    groups = get(room, "/api/dead-letters/groups")
+
+    [letter], [key] = document["dead_letters"], document["parked"]
+    assert (letter["type"], letter["status"], key["service"]) == ("AttemptCharge", "parked", "payment")
+    assert get(room, "/api/parked-keys", service="payment") == [key]
+    assert [(group["service"], group["open"]) for group in groups] == [("payment", 1)]
+    assert get(room, "/api/dead-letters", key="o-1")["dead_letters"] == [letter]
+
+
+def test_who_has_an_answer_already_is_sent_none(room: RoomInMemory) -> None:
+    place(room)
+    first = room.browser.get("/api/orders")
+
+    again = room.browser.get("/api/orders", headers={"If-None-Match": first.headers["ETag"]})
+    room.flow.flow.publish(RequestCancellation(order_id="o-2", reason="no", requested_by="ann"))
+    place(room, order_id="o-2")
+    changed = room.browser.get("/api/orders", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert (changed.status_code, len(changed.json()["orders"])) == (200, 2)
+
+
+def test_a_view_that_is_not_complete_is_not_shown_as_if_it_were(room: RoomInMemory) -> None:
+    response = room.browser.get("/api/orders")
+
+    assert response.status_code == 503
+    assert response.json()["detail"] == "the view is not complete yet: reading the topics begins"
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_shows_the_flow_as_it_is_declared_and_as_it_runs(room: RoomInMemory) -> None:
+    place(room)
+
+    topology, traffic = get(room, "/api/topology"), get(room, "/api/traffic", seconds=3600)
+
+    edges = {(edge["message"], edge["kind"], edge["control"]) for edge in topology["edges"]}
+    assert ("ProcessPayment", "command", "orchestrated") in edges
+    assert ("ReservationConfirmed", "event", "orchestrated") in edges
+    assert {node["name"] for node in topology["nodes"]} >= {edge["source"] for edge in topology["edges"]}
+    assert {"sender": "order", "type": "OrderPlaced", "topic": "orders.events", "messages": 1} in traffic
+
+
+def test_shows_stock_and_policies(room: RoomInMemory) -> None:
+    place(room)
+
+    [level] = get(room, "/api/stock", sku="bolt")
+    [policies] = get(room, "/api/policies", service="payment")
+
+    assert (level["received"], level["on_hand"] + level["dispatched"]) == (10, 10)
+    assert policies["service"] == "payment"
+    assert room.browser.get("/api/policies", params={"service": "pay"}).status_code == 404
