@@ -208,6 +208,11 @@ class Orders:
             raise NotFound(f"no order {order_id!r}", subject=order_id)
         return _summary(row)
 
+    def find(self, order_ids: Sequence[str]) -> tuple[OrderSummary, ...]:
+        """Return those of these orders that there are, in any order."""
+        with self._view.read() as db:
+            return tuple(_summary(row) for part in _parts(order_ids) for row in _rows_of(db, part))
+
     def count(self, by: Dimension, order_filter: OrderFilter, now: int) -> dict[str, int]:
         """Return the number of matching orders for each value, the largest first; `` for orders without one."""
         where, parameters = order_filter.sql(now)
@@ -260,10 +265,18 @@ def _parse_cursor(text: str) -> tuple[int, int]:
 def _count(db: Connection, ids: Sequence[str]) -> Counter[tuple[Any, ...]]:
     """Count these orders by what is counted."""
     counts: Counter[tuple[Any, ...]] = Counter()
-    for begin in range(0, len(ids), _LOOKUP):
-        part = ids[begin : begin + _LOOKUP]
+    for part in _parts(ids):
         counts.update(db.execute(f"{_SELECT_COUNTED} AND order_id IN ({','.join('?' * len(part))})", part).fetchall())
     return counts
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the ids in parts of which SQLite takes each as parameters."""
+    return (ids[begin : begin + _LOOKUP] for begin in range(0, len(ids), _LOOKUP))
+
+
+def _rows_of(db: Connection, ids: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    return db.execute(f"{_SELECT} WHERE status IS NOT NULL AND order_id IN ({','.join('?' * len(ids))})", ids)
 
 
 def _terms_of(fields: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -41,6 +41,19 @@ def main() -> int:
     return 0
 
 
+class Server(uvicorn.Server):
+    """Ends the live streams before it waits for what is being answered."""
+
+    def __init__(self, config: uvicorn.Config, room: ControlRoom) -> None:
+        super().__init__(config)
+        self._room = room
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, finish what was asked, and stop."""
+        self._room.live.close()
+        await super().shutdown(sockets)
+
+
 def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     session = _open_session()
     room = ControlRoom.open(session, settings, _view_path(settings, session))
@@ -53,7 +66,7 @@ def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     )
     sys.stdout.write(f"control room listens on {_url(listener)}\n")
     sys.stdout.flush()
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config, room).run(sockets=[listener])
 
 
 def _open_session() -> Session:

@@ -16,6 +16,8 @@ from backoffice.stock import Stock, StockProjection
 from ensemble.operations import AuditProjection, ControlFlow, FailuresProjection, Session, TrafficProjection
 from ensemble.operations.view import Projection, View
 from ensemble.topology import Graph, flow_of
+from services.control_room.change_events import ChangeEvents
+from services.control_room.live_events import LiveEvent, LiveEvents
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
@@ -28,6 +30,7 @@ class ControlRoom:
     settings: ControlRoomSettings
     view: View
     updates: ViewUpdates
+    live: LiveEvents
 
     @classmethod
     def open(cls, session: Session, settings: ControlRoomSettings, path: Path | None = None) -> Self:
@@ -36,7 +39,14 @@ class ControlRoom:
         Raises Unreachable if the file cannot be used.
         """
         view = View(session.client, projections_of(session), path)
-        return cls(session, settings, view, ViewUpdates(view, settings.refresh_s, lambda _: None))
+        live, events = LiveEvents(), ChangeEvents(view)
+        updates = ViewUpdates(
+            view,
+            settings.refresh_s,
+            on_changes=lambda changes: live.publish(events.events_of(changes)),
+            on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
+        )
+        return cls(session, settings, view, updates, live)
 
     def start(self) -> None:
         """Bring the view up to date from now on."""

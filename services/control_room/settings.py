@@ -21,3 +21,5 @@ class ControlRoomSettings(BaseSettings):
     """Where its files lie; by default `control-room` beside the data of the embedded Kafka."""
     refresh_s: float = Field(default=0.25, ge=0.05, le=60)
     """How often the view is brought up to date."""
+    heartbeat_s: float = Field(default=15, ge=0.01, le=300)
+    """How often a live stream on which nothing happens says that it is still there."""

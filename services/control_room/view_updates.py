@@ -16,6 +16,8 @@ from ensemble.operations.view import Change, View
 
 OnChanges = Callable[[Sequence[Change]], None]
 """Called with what has changed, by the thread that brings the view up to date."""
+OnStatus = Callable[["ViewStatus"], None]
+"""Called when the view cannot be brought up to date any more, or can be again."""
 
 _LOG: Final = structlog.get_logger()
 _LONGEST_PAUSE_S: Final = 5.0
@@ -43,8 +45,9 @@ class ViewStatus(Result):
 class ViewUpdates:
     """Syncs a view and hands on its changes. One thread updates; any thread may ask for the status."""
 
-    def __init__(self, view: View, every_s: float, on_changes: OnChanges) -> None:
+    def __init__(self, view: View, every_s: float, on_changes: OnChanges, on_status: OnStatus) -> None:
         """Read nothing yet."""
+        self._on_status = on_status
         self._view, self._every_s, self._on_changes = view, every_s, on_changes
         self._subscription = view.feed.subscribe()
         self._status = ViewStatus(as_of=view.as_of())
@@ -78,9 +81,11 @@ class ViewUpdates:
         if not synced.is_current:
             self._note_problem("another process writes the view's file; is a second control room running here?")
             return False
-        if self._status.problem:
+        before, self._status = self._status, ViewStatus(as_of=synced.as_of)
+        if before.problem is not None:
             _LOG.info("view.recovered")
-        self._status = ViewStatus(as_of=synced.as_of)
+        if before.problem is not None or before.as_of is None:
+            self._on_status(self._status)
         return True
 
     def _run(self) -> None:
@@ -100,10 +105,11 @@ class ViewUpdates:
         self._hand_on()
 
     def _note_problem(self, reason: str) -> None:
-        since = self._status.problem_since or datetime.now(UTC)
-        if self._status.problem is None:
-            _LOG.warning("view.stalled", reason=reason)
+        since, is_new = self._status.problem_since or datetime.now(UTC), self._status.problem is None
         self._status = ViewStatus(as_of=self._last_as_of(), problem=reason, problem_since=since)
+        if is_new:
+            _LOG.warning("view.stalled", reason=reason)
+            self._on_status(self._status)
 
     def _last_as_of(self) -> datetime | None:
         try:

@@ -81,6 +81,12 @@ class Traffic:
             rows = db.execute(query, (now // 1000 - seconds, now // 1000)).fetchall()
         return tuple(EdgeTraffic(**dict(zip(EdgeTraffic.model_fields, row, strict=True))) for row in rows)
 
+    def latest(self, since: int) -> dict[tuple[int, str, str, str], int]:
+        """Return the messages by second, sender, type and topic, from a second (epoch) on."""
+        with self._view.read() as db:
+            rows = db.execute("SELECT second, sender, type, topic, count FROM traffic WHERE second >= ?", (since,))
+            return {(second, sender, kind, topic): count for second, sender, kind, topic, count in rows}
+
     def seconds(self, sender: str, kind: str, topic: str) -> tuple[TrafficSecond, ...]:
         """Return the seconds of the last hour in which messages went over an edge, the oldest first."""
         query = "SELECT second, count FROM traffic WHERE sender = ? AND type = ? AND topic = ? ORDER BY second"

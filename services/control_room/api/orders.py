@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query
+from starlette.concurrency import run_in_threadpool
 
+from backoffice import ENDED
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_document import OrderStory, document_of
 from backoffice.order_filter import STATUSES, OrderFilter
@@ -16,16 +19,20 @@ from ensemble.errors import EnsembleError
 from ensemble.operations import DeadLetterFilter, DeadLetterSummary, Failures, NotFound, ParkedKeySummary, Result, now
 from services.control_room.api.parameters import Cursor, Limit, RoomWithView, problems, require_kafka
 from services.control_room.control_room import ControlRoom
+from services.control_room.live_events import Interest
 
 router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.NOT_FOUND))
 
+_SHOWN_FAILURES: Final = 100
+_LONGEST_WAIT_S: Final = 120.0
+
 OrderId = Annotated[str, Path(min_length=1, max_length=256)]
-_SHOWN_FAILURES = 100
 Where = Annotated[
     list[str] | None,
     Query(max_length=20, description="Conditions such as `status=fulfilled`, `customer=c-*`, `age>2h`, `paused=true`."),
 ]
 Status = Annotated[list[str] | None, Query(max_length=20, description=f"One of {', '.join(STATUSES)}; repeatable.")]
+Seconds = Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S, description="Wait so many seconds at most.")]
 Flag = Annotated[bool | None, Query()]
 
 
@@ -72,17 +79,39 @@ def count_orders(room: RoomWithView, *, by: Dimension = "status", where: Where =
 
 
 @router.get("/orders/{order_id}")
-def get_order(
+async def get_order(
     room: RoomWithView,
     order_id: OrderId,
     *,
+    wait: Annotated[
+        Literal["completed"] | None, Query(description="Answer once it has ended, in whatever way.")
+    ] = None,
+    timeout: Seconds = 30.0,  # noqa: ASYNC109  a caller says it
     full: Annotated[bool, Query(description="Look through all of the topics, not only the order's lifetime.")] = False,
 ) -> OrderDocument:
-    """Return one order: its state, its messages and who decided them, what failed, and what is declared to follow."""
-    document = read_order(room, order_id, is_complete=full)
+    """Return one order: its state, its messages and who decided them, and what failed.
+
+    With `wait` the answer comes when it has ended, or after `timeout`, as it is then; an order that has just been
+    placed is waited for as well.
+    """
+    if wait is not None:
+        await wait_for_end(room, order_id, timeout)
+    document = await run_in_threadpool(read_order, room, order_id, is_complete=full)
     if document.order is None and document.story is None and not document.dead_letters and not document.problem:
         raise NotFound(f"no order {order_id!r}", hint="the list of orders shows all that there are", subject=order_id)
     return document
+
+
+async def wait_for_end(room: ControlRoom, order_id: str, limit_s: float) -> None:
+    """Return when the order has ended, or the time is up, or the process stops."""
+    deadline = time.monotonic() + limit_s
+    with room.live.open(Interest(frozenset({"order"}), order_id)) as stream:
+        while not room.live.is_closed and (remaining := deadline - time.monotonic()) > 0:
+            stream.forget()
+            summary = await run_in_threadpool(_summary, room, order_id)
+            if summary is not None and summary.status in ENDED:
+                return
+            await stream.wait(remaining)
 
 
 def read_order(room: ControlRoom, order_id: str, *, is_complete: bool = False) -> OrderDocument:
