@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
 
 def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     session = _open_session()
-    room = ControlRoom.open(session, settings, _view_path(settings, session))
+    room = ControlRoom.open(session, settings, _directory(settings))
     config = uvicorn.Config(
         create_app(room),
         log_config=None,
@@ -76,14 +76,14 @@ def _open_session() -> Session:
     return Session(APP, type(client)(client.shared, client.admin, _ANSWER_S), sources)
 
 
-def _view_path(settings: ControlRoomSettings, session: Session) -> Path:
-    """Return the file of this cluster's view. Raises ConfigurationError if its directory cannot be made."""
+def _directory(settings: ControlRoomSettings) -> Path:
+    """Make the directory of its files. Raises ConfigurationError if that is not possible."""
     directory = settings.data_dir or default_directory().parent / "control-room"
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"CONTROL_ROOM_DATA_DIR: {directory}: {error.strerror}") from None
-    return directory / f"{session.client.cluster_id()}.db"
+    return directory
 
 
 def _listen(settings: ControlRoomSettings) -> socket.socket:

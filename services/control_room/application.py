@@ -13,6 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 import ensemble
 from services.control_room import api, pages
+from services.control_room.access import Gate
 from services.control_room.conditional_requests import ConditionalRequests
 from services.control_room.control_room import ControlRoom
 from services.control_room.problems import answer_problems
@@ -44,5 +45,6 @@ def create_app(room: ControlRoom) -> FastAPI:
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(ConditionalRequests)
+    app.add_middleware(Gate, access=room.access)
     app.add_middleware(SecurityHeaders)
     return app

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from fastapi import Depends, Request
 
 from backoffice import MESSAGE_TOPICS
+from backoffice.order_placement import OrderPlacement
 from backoffice.orders import Orders, OrdersProjection
 from backoffice.stock import Stock, StockProjection
-from ensemble.operations import AuditProjection, ControlFlow, FailuresProjection, Session, TrafficProjection
+from ensemble.operations import (
+    AuditProjection,
+    ControlFlow,
+    FailuresProjection,
+    Session,
+    TrafficProjection,
+    Unreachable,
+)
 from ensemble.operations.view import Projection, View
 from ensemble.topology import Graph, flow_of
+from services.control_room.access import Access
 from services.control_room.change_events import ChangeEvents
+from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
+
+VIA: Final = "control-room"
+"""The program's name, in the audit and in the source of its messages."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +45,19 @@ class ControlRoom:
     view: View
     updates: ViewUpdates
     live: LiveEvents
+    access: Access
+    requests: IdempotentRequests
+    placement: OrderPlacement
 
     @classmethod
-    def open(cls, session: Session, settings: ControlRoomSettings, path: Path | None = None) -> Self:
-        """Open the view's file, or one in memory; nothing is read before `updates` is started, or asked to update.
+    def open(cls, session: Session, settings: ControlRoomSettings, directory: Path | None = None) -> Self:
+        """Open its files in a directory, or in memory; nothing is read before `updates` is started, or told to update.
 
-        Raises Unreachable if the file cannot be used.
+        Raises Unreachable if a file cannot be used, and ConfigurationError if it would be open to other machines.
         """
-        view = View(session.client, projections_of(session), path)
+        access = Access(settings)
+        name = directory / session.client.cluster_id() if directory else None
+        view = View(session.client, projections_of(session), name and name.with_suffix(".db"))
         live, events = LiveEvents(), ChangeEvents(view)
         updates = ViewUpdates(
             view,
@@ -46,7 +65,9 @@ class ControlRoom:
             on_changes=lambda changes: live.publish(events.events_of(changes)),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
         )
-        return cls(session, settings, view, updates, live)
+        requests = _open_requests(name and name.with_suffix(".requests.db"))
+        placement = OrderPlacement(session, VIA)
+        return cls(session, settings, view, updates, live, access, requests, placement)
 
     def start(self) -> None:
         """Bring the view up to date from now on."""
@@ -54,7 +75,10 @@ class ControlRoom:
 
     def close(self) -> None:
         """Stop updating, and close the view."""
+        self.live.close()
         self.updates.stop()
+        self.placement.close()
+        self.requests.close()
         self.view.close()
 
     @cached_property
@@ -74,6 +98,13 @@ class ControlRoom:
     @property
     def stock(self) -> Stock:
         return Stock(self.view)
+
+
+def _open_requests(path: Path | None) -> IdempotentRequests:
+    try:
+        return IdempotentRequests(path)
+    except sqlite3.Error as error:
+        raise Unreachable(f"{path} cannot be opened: {error}", subject=str(path)) from None
 
 
 def projections_of(session: Session) -> Sequence[Projection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
@@ -15,7 +15,9 @@ from services.control_room.change_events import order_event
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.live_events import Interest, LiveEvent, LiveStream
 
-EVENT_STREAM: Final = {200: {"description": "Events until either side ends them", "content": {"text/event-stream": {}}}}
+EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "Events until either side ends them", "content": {"text/event-stream": {}}}
+}
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RETRY: Final = b"retry: 2000\n\n"
 

@@ -38,5 +38,5 @@ def room() -> Iterator[RoomInMemory]:
         flow: Any = FlowInMemory()
         session = Session(APP, flow, DirectorySourceSelector())
         control_room = ControlRoom.open(session, ControlRoomSettings())
-        yield RoomInMemory(flow, control_room, TestClient(create_app(control_room)))
+        yield RoomInMemory(flow, control_room, TestClient(create_app(control_room), base_url="http://127.0.0.1:8100"))
         control_room.close()

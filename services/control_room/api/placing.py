@@ -1,0 +1,58 @@
+"""Places orders."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Response
+
+from backoffice.order_placement import AcceptedOrder, NewOrder
+from services.control_room.access import ActingPerson
+from services.control_room.api.parameters import problems, require_kafka
+from services.control_room.control_room import ControlRoom, Room
+from services.control_room.idempotency import Answer
+from services.control_room.problems import Problem
+
+router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.CONFLICT))
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=255, description="Tells this request from all others: repeated with it, it has one effect."),
+]
+_SCOPE: Final = "orders"
+
+
+@router.post(
+    "/orders",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=AcceptedOrder,
+    responses={202: {"headers": {"Location": {"description": "Where the order is", "schema": {"type": "string"}}}}},
+)
+def post_order(
+    room: Room, person: ActingPerson, order: NewOrder, *, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Place an order; 202 when Kafka has it. The same request with the same key is answered alike for 24 hours."""
+    return respond(place(room, person.name, order, idempotency_key))
+
+
+def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Answer:
+    """Place an order once for each key of a person. Raises Problem if there is no key, or it was used otherwise."""
+    if not key or not key.isprintable() or not key.isascii():
+        reason = "give each order a key, such as a UUID: the same order, sent again with it, is placed once"
+        raise Problem(HTTPStatus.BAD_REQUEST, reason, field="Idempotency-Key")
+
+    def carry_out() -> Answer:
+        require_kafka(room)
+        accepted = room.placement.place(order, f"{_SCOPE}/{name}/{key}")
+        return Answer(HTTPStatus.ACCEPTED.value, accepted.model_dump_json())
+
+    return room.requests.answer(f"{_SCOPE}/{name}", key, order.model_dump_json(), carry_out)
+
+
+def respond(answer: Answer) -> Response:
+    """Return the answer as a response, which says where the order is."""
+    headers = {"Location": f"/api/orders/{AcceptedOrder.model_validate_json(answer.document).order_id}"}
+    if answer.is_replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(answer.document, answer.status, headers, media_type="application/json")

@@ -1,0 +1,110 @@
+"""Answers of requests that must not be carried out twice, kept in a file and given again for a day."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from services.control_room.problems import Problem
+
+KEPT_S: Final = 24 * 3600
+"""How long an answer is given again."""
+_ABANDONED_S: Final = 60
+"""A request that takes longer is not running any more: its process, or its disk, failed it."""
+_SCHEMA: Final = """
+    CREATE TABLE IF NOT EXISTS requests (
+        scope TEXT, key TEXT, body TEXT NOT NULL, begun REAL NOT NULL, status INTEGER, answer TEXT,
+        PRIMARY KEY (scope, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS requests_begun ON requests (begun)
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered with: a document as JSON."""
+
+    status: int
+    document: str
+    is_replayed: bool = False
+
+
+class IdempotentRequests:
+    """Carries each request out once for its key. Any thread may use it; so may several processes on one file."""
+
+    def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        """Open or create the file; without one, answers last as long as the process."""
+        self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None, check_same_thread=False, timeout=5)
+        self._lock, self._clock = threading.Lock(), clock
+        with self._lock:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def answer(self, scope: str, key: str, body: str, carry_out: Callable[[], Answer]) -> Answer:
+        """Carry a request out, or return what it was answered with before.
+
+        Raises Problem: 422 if the key was used for another body, 409 while the first request is running. What
+        `carry_out` raises is raised, and nothing is kept: the request may be repeated.
+        """
+        if (before := self._begin(scope, key, fingerprint(body))) is not None:
+            return before
+        try:
+            answer = carry_out()
+        except BaseException:
+            with self._transaction() as db:
+                db.execute("DELETE FROM requests WHERE scope = ? AND key = ?", (scope, key))
+            raise
+        with self._transaction() as db:
+            update = "UPDATE requests SET status = ?, answer = ? WHERE scope = ? AND key = ?"
+            db.execute(update, (answer.status, answer.document, scope, key))
+        return answer
+
+    def _begin(self, scope: str, key: str, body: str) -> Answer | None:
+        """Note that a request runs, or return the answer that it has already."""
+        now = self._clock()
+        with self._transaction() as db:
+            db.execute("DELETE FROM requests WHERE begun < ?", (now - KEPT_S,))
+            select = "SELECT body, begun, status, answer FROM requests WHERE scope = ? AND key = ?"
+            row = db.execute(select, (scope, key)).fetchone()
+            if row is None or (row[2] is None and row[0] == body and now - row[1] > _ABANDONED_S):
+                db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL, NULL)", (scope, key, body, now))
+                return None
+        known, _, status, answer = row
+        if known != body:
+            reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field="Idempotency-Key")
+        if status is None:
+            reason = "the request with this key is still running; ask again in a moment"
+            raise Problem(HTTPStatus.CONFLICT, reason, field="Idempotency-Key", headers={"Retry-After": "1"})
+        return Answer(status, answer, is_replayed=True)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def fingerprint(body: str) -> str:
+    """Return the same text for the same JSON, however it is written; a file of it gives no payment token away."""
+    canonical = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=16).hexdigest()

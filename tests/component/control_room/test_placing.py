@@ -1,0 +1,131 @@
+"""Orders placed over HTTP: once for each key, whatever happens in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts import OrderPlaced, PlaceOrder
+from ensemble.operations import Unreachable
+from services.control_room.idempotency import Answer, IdempotentRequests
+from services.control_room.problems import Problem
+from tests.component.control_room.conftest import RoomInMemory
+
+ORDER: dict[str, Any] = {
+    "customer_id": "c-1",
+    "lines": [{"sku": "bolt", "quantity": 2, "unit_price": 250}],
+    "currency": "EUR",
+    "payment_token": "tok_approve",
+    "warehouse_id": "w-1",
+}
+
+
+def post(room: RoomInMemory, key: str | None, **fields: Any) -> Any:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return room.browser.post("/api/orders", json={**ORDER, **fields}, headers=headers)
+
+
+def placed(room: RoomInMemory) -> list[PlaceOrder]:
+    room.flow.settle()
+    return room.flow.flow.messages(PlaceOrder)
+
+
+def test_an_order_is_placed_and_completes(room: RoomInMemory) -> None:
+    response = post(room, "k-1")
+    room.update()
+    document = room.browser.get(response.headers["Location"]).json()
+
+    assert response.status_code == 202
+    assert document["order"]["order_id"] == response.json()["order_id"]
+    assert document["order"]["status"] == "completed"
+    assert document["story"]["messages"][0]["sender"] == "control-room"
+
+
+def test_the_same_request_is_answered_alike_and_placed_once(room: RoomInMemory) -> None:
+    first, again = post(room, "k-1"), post(room, "k-1")
+
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert len(placed(room)) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "fields", "answer"),
+    [
+        (None, {}, (400, "Idempotency-Key")),
+        ("", {}, (400, "Idempotency-Key")),
+        ("k-1", {"currency": "USD"}, (422, "Idempotency-Key")),
+        ("k-2", {"currency": "euro"}, (422, "currency")),
+        ("k-2", {"lines": []}, (422, "lines")),
+    ],
+)
+def test_a_wrong_request_places_nothing(
+    room: RoomInMemory, key: str | None, fields: dict[str, Any], answer: tuple[int, str]
+) -> None:
+    post(room, "k-1")
+
+    response = post(room, key, **fields)
+
+    assert (response.status_code, response.json()["field"]) == answer
+    assert len(placed(room)) == 1
+
+
+def test_a_request_that_still_runs_is_not_begun_again() -> None:
+    requests = IdempotentRequests()
+    again: list[Problem] = []
+
+    def carry_out() -> Answer:
+        with pytest.raises(Problem) as refused:
+            requests.answer("orders", "k-1", "{}", carry_out)
+        again.append(refused.value)
+        return Answer(202, "{}")
+
+    assert requests.answer("orders", "k-1", "{}", carry_out) == Answer(202, "{}")
+    assert again[0].document.status == 409
+    requests.close()
+
+
+def test_answers_outlive_the_process_for_a_day(tmp_path: Path) -> None:
+    now = [1_000.0]
+    for answer in ("first", "second"):
+        requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
+        replayed = requests.answer("orders", "k-1", "{}", lambda answer=answer: Answer(202, answer))  # type: ignore[misc]
+        assert replayed.document == "first"
+        requests.close()
+
+    now[0] += 24 * 3600 + 1
+    requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
+    assert requests.answer("orders", "k-1", "{}", lambda: Answer(202, "anew")).document == "anew"
+    requests.close()
+
+
+def test_a_request_that_failed_may_be_repeated_and_one_that_was_abandoned_is(tmp_path: Path) -> None:
+    now = [1_000.0]
+    requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
+
+    def fail() -> Answer:
+        raise Unreachable("Kafka is away")
+
+    with pytest.raises(Unreachable):
+        requests.answer("orders", "k-1", "{}", fail)
+    assert requests.answer("orders", "k-1", "{}", lambda: Answer(202, "now")).document == "now"
+
+    requests._begin("orders", "k-2", "44136fa355b3678a1146ad16f7e8649e")
+    now[0] += 61
+    requests._begin("orders", "k-2", "44136fa355b3678a1146ad16f7e8649e")
+    requests.close()
+
+
+def test_a_repetition_after_the_answers_were_lost_places_no_second_order(room: RoomInMemory) -> None:
+    first = post(room, "k-1")
+    room.room.requests._db.execute("DELETE FROM requests")
+    second = post(room, "k-1")
+    room.update()
+
+    assert second.json()["order_id"] == first.json()["order_id"]
+    orders = room.browser.get("/api/orders").json()["orders"]
+    assert [order["status"] for order in orders] == ["completed"]
+    assert (len(placed(room)), len(room.flow.flow.messages(OrderPlaced))) == (2, 1)
