@@ -34,7 +34,7 @@ def note(state: OrderState, event: Event, message_id: str) -> OrderState:
     """Return the order with its first terms, its charge or its shipment, if the event tells of them."""
     match event:
         case OrderPlaced() if not state.terms_hash:
-            terms = OrderTerms(**event.model_dump(exclude={"order_id"}))
+            terms = OrderTerms(**{name: getattr(event, name) for name in OrderTerms.model_fields})
             changes = {"order": terms, "terms_hash": fingerprint(event), "placed_message_id": message_id}
             return state.model_copy(update=changes)
         case PaymentConfirmed(amount=amount, currency=currency, charge_id=charge_id) if state.charge is None:
@@ -48,7 +48,7 @@ def note(state: OrderState, event: Event, message_id: str) -> OrderState:
 
 def contradicts(state: OrderState, event: OrderPlaced) -> bool:
     """Return whether the order was placed before, on other terms."""
-    return state.terms_hash not in {"", fingerprint(event)}
+    return bool(state.terms_hash) and state.terms_hash != fingerprint(event)
 
 
 def fingerprint(event: OrderPlaced) -> str:

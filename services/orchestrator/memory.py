@@ -29,6 +29,7 @@ def has_seen(state: OrderState, message: Message, record: CurrentRecord) -> bool
 
 def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> SeenEvent:
     """Return the entry of a trigger, before anything is decided on it."""
+    is_command = isinstance(trigger, Command)
     return SeenEvent(
         type=type(trigger).__name__,
         message_id=record.message_id,
@@ -36,8 +37,8 @@ def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> Se
         partition=record.partition,
         offset=record.offset,
         at=now,
-        by=getattr(trigger, "requested_by", "")[:BY_LIMIT],
-        why=getattr(trigger, "reason", "")[:WHY_LIMIT] if isinstance(trigger, Command) else "",
+        by=getattr(trigger, "requested_by", "")[:BY_LIMIT] if is_command else "",
+        why=getattr(trigger, "reason", "")[:WHY_LIMIT] if is_command else "",
     )
 
 

