@@ -1,7 +1,11 @@
 """One commit holds a batch's outputs, state and offsets, or none of them."""
 
+import json
+import time
+from collections import Counter
 from typing import Any
 
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re-exports
     AdminClient,
     AlterConfigOpType,
@@ -10,7 +14,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
     ResourceType,
 )
 
-from ensemble.kafka.worker.transaction import Outcome, Work
+from ensemble.kafka import client_config
+from ensemble.kafka.worker.fencing import Rivals
+from ensemble.kafka.worker.transaction import Outcome, Transactions, Work
+from ensemble.settings import RuntimeSettings
+from ensemble.state.unit_of_work import Output
 from ensemble.testing.clusters import Cluster
 from ensemble.testing.on_kafka import ServiceThread, paused, wait_for
 from tests.integration.conftest import Shop
@@ -141,3 +149,62 @@ def test_a_batch_that_takes_too_long_commits_what_it_has_and_goes_on(shop: Shop)
         batches = count(thread, shop, "ensemble_batch_seconds_count")
     outsider.await_texts("a", "1", "2")
     assert batches >= 3, "six records of 0.3 s each do not fit into half a second"
+
+
+class NoRivals:
+    """Knows no other process with the slot."""
+
+    def note_older(self) -> None: ...
+
+    def find(self, _limit_s: float) -> Rivals:
+        return Rivals("", "")
+
+    def newer_host_if_reachable(self) -> str:
+        return ""
+
+
+class CountedRequests:
+    """A transactional producer of the shop that counts what its client asks of the brokers."""
+
+    def __init__(self, shop: Shop) -> None:
+        counting = {"statistics.interval.ms": 50, "stats_cb": self._note}
+        config = client_config.transactional_producer(shop.outsider.shared, shop.name, RuntimeSettings())
+        self.producer = Producer({**config, **counting})
+        self.transactions = Transactions(
+            config=config, timeout_s=30, rivals=NoRivals(), make_producer=lambda _: self.producer
+        )
+        self._counts, self._noted_at = Counter[str](), 0.0
+
+    def count(self) -> Counter[str]:
+        """Return the requests so far, by type."""
+        asked_at = time.monotonic()
+        while self._noted_at < asked_at + 0.1:
+            self.producer.poll(0.05)
+        return self._counts
+
+    def _note(self, statistics: str) -> None:
+        brokers = json.loads(statistics)["brokers"].values()
+        self._counts, self._noted_at = sum((Counter(broker["req"]) for broker in brokers), Counter()), time.monotonic()
+
+
+def test_a_transaction_right_behind_another_registers_its_partitions_once(shop: Shop) -> None:
+    """While the broker still ends the one before, the client would wait 20 ms before it asks again."""
+    # given
+    counted, places = CountedRequests(shop), range(shop.service.partitions)
+    group = Consumer({**shop.outsider.shared, "group.id": shop.name}).consumer_group_metadata()
+    outputs: list[Output] = [(shop.outsider.topic("outbox"), b"value", b"key", [], partition) for partition in places]
+    assert counted.transactions.open(lambda: False, 30)
+
+    # when
+    for number in range(40):
+        offsets = [TopicPartition(shop.outsider.topic("events"), 0, number)]
+        assert counted.transactions.commit(Work(outputs, [], offsets, group)) is Outcome.COMMITTED
+
+    # then
+    counts = counted.count()
+    assert {name: counts[name] for name in ("AddPartitionsToTxn", "TxnOffsetCommit", "EndTxn")} == {
+        "AddPartitionsToTxn": 40,
+        "TxnOffsetCommit": 40,
+        "EndTxn": 40,
+    }
+    counted.transactions.close()

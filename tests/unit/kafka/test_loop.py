@@ -1,5 +1,6 @@
 """What a loop makes of the broker's answers: every input takes effect once, and the next process goes on from there."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -94,6 +95,17 @@ def test_an_input_its_outputs_and_its_offset_are_committed_as_one(shop: Shop) ->
     ]
     assert shop.broker.member.is_closed
     assert shop.metric("outputs_total") == 1
+
+
+def test_records_that_wait_share_a_transaction_and_those_of_a_key_a_record_of_its_state(shop: Shop) -> None:
+    """A transaction costs the broker about the same however much it holds: that is what makes load cheap."""
+    shop.send(*(quick(f"key-{number % 50}", f"text-{number}") for number in range(1_000)))
+    shop.run()
+    topics = Counter(topic for batch in shop.broker.committed_batches for topic in batch)
+    assert len(shop.broker.committed_batches) <= 4
+    assert topics["shop.events"] == topics["shop.seen-changelog"] == 1_000
+    assert topics["shop.account-changelog"] <= 100
+    assert topics.total() <= 2_102
 
 
 def test_the_next_process_goes_on_with_the_state_and_the_offsets(shop: Shop) -> None:
