@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from benchmarks import flow, hop, poison, restore, start, timers
+from benchmarks import flow, hop, keys, poison, restore, start, timeline, timers
 from benchmarks.cluster import Cluster, broker
 from benchmarks.report import Row, rows_of, show, write
 
-NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "start")
+NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "timeline", "keys", "start")
 
 
 def main(
@@ -45,6 +45,8 @@ def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
         "poison": lambda: poison.measure(cluster, messages=60_000 if quick else 200_000, rounds=rounds),
         "timers": lambda: timers.measure(cluster, timers=100 if quick else 400),
         "flow": lambda: _flow(cluster, quick=quick),
+        "timeline": lambda: _timeline(cluster, quick=quick),
+        "keys": lambda: keys.measure(keys.SIZES[:2] if quick else keys.SIZES),
         "start": start.measure,
     }[name]()
 
@@ -55,6 +57,11 @@ def _flow(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
         flow.running(cluster, Path(directory)) as system,
     ):
         return {**flow.measure(system, quick=quick), "pauses": flow.rolling_restart(system)}
+
+
+def _timeline(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="ensemble-timeline-") as directory:
+        return timeline.measure(cluster, Path(directory), rate=100, seconds=10, warm_s=10 if quick else 60)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.cluster import Cluster
-from cli.fleet import Fleet
+from cli.fleet import ALL, Fleet, Member
 from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
 from ensemble.kafka.admin import topics
@@ -157,12 +157,12 @@ def _quantile(values: list[float], share: float) -> float:
 
 
 @contextmanager
-def running(cluster: Cluster, directory: Path) -> Iterator[Running]:
+def running(cluster: Cluster, directory: Path, members: Iterable[str | Member] = ALL) -> Iterator[Running]:
     """Topics, all processes, and shelves that do not run empty; warmed up by some orders."""
     cluster.make(topics.all_topics(CATALOGUE, [make() for make in SERVICES.values()]))
     producer = Producer({**plain_producer(cluster.shared, "benchmark"), "linger.ms": 0})
     environment = {"ENSEMBLE_LOG_LEVEL": "warning"}
-    with Fleet(cluster.bootstrap, directory, environment=environment) as fleet:
+    with Fleet(cluster.bootstrap, directory, members, environment) as fleet:
         for warehouse in WAREHOUSES:
             stock = ReceiveStock(warehouse_id=warehouse, sku=_SKU, quantity=1_000_000)
             producer.produce(INVENTORY_COMMANDS.name, encoder_for(ReceiveStock)(stock), warehouse.encode())

@@ -37,6 +37,8 @@ def rows_of(results: Mapping[str, Any]) -> list[Row]:
         "poison": _poison,
         "timers": _timers,
         "flow": _flow,
+        "timeline": _timeline,
+        "keys": _keys,
         "start": _start,
     }
     return [row for name, figures in results.items() for row in tell[name](figures)]
@@ -129,6 +131,26 @@ def _flow(results: Any) -> list[Row]:
         ),
         Row("CPU an order at that rate, ms", f"{cpu}; sum {sum(fastest['cpu_ms_per_order'].values()):.1f}"),
         Row("longest pause in a rolling restart, s", pauses),
+    ]
+
+
+def _timeline(results: Any) -> list[Row]:
+    offered = results["offered"]
+    rows = [Row(f"whole flow at {offered['rate']:.0f} orders/s, traced", _quantiles(offered))]
+    for hop in results["hops"]:
+        parts = ", ".join(f"{name} {hop[name]:.1f}" for name in ("waited", "handled", "committed"))
+        rows.append(Row(f"{hop['hop']}, ms", parts))
+    return rows
+
+
+def _keys(results: Any) -> list[Row]:
+    return [
+        Row(
+            f"{int(size):,} keys of {one['payload_bytes']:.0f} bytes with their state",
+            f"{one['bytes_a_key']:.0f} bytes a key, {one['cpu_us']:.0f} us a message, "
+            f"caches of {one['cache_mib']:.0f} MiB",
+        )
+        for size, one in results.items()
     ]
 
 
