@@ -22,7 +22,7 @@ from contracts import (
 )
 from ensemble import Command
 from ensemble.command_line.fields import make
-from ensemble.operations import Operator
+from ensemble.operations import Intent
 from ensemble.saga import names_to_undo
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 
@@ -42,9 +42,9 @@ class Action:
     sends_again: bool = False
     """Whether it is done by sending once more what was sent before."""
 
-    def command(self, state: State, operator: Operator) -> Command:
+    def command(self, state: State, intent: Intent) -> Command:
         """Build the command for one order. Raises Mistake if its contract does not allow the fields."""
-        operation: dict[str, Any] = dict(operator.request())
+        operation: dict[str, Any] = dict(intent.request())
         fields = {name: value for name, value in operation.items() if name in self.kind.model_fields}
         message = make(self.kind, {"order_id": state["order_id"], **fields, **self.more(state)})
         assert isinstance(message, Command), "actions are commands"

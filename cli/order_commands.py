@@ -18,7 +18,7 @@ from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
-from ensemble.operations import LiveParkingStores, Operator, Parked, now, service_names
+from ensemble.operations import Intent, LiveParkingStores, Parked, now, service_names
 from ensemble.program import command
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Target:
 class CommandOptions:
     """How it is to be done."""
 
-    operator: Operator
+    intent: Intent
     yes: bool = False
     preview: bool = False
     wait_s: float = 10.0
@@ -133,7 +133,7 @@ def _ask(action: Action, meant: Mapping[str, State], manner: CommandOptions) -> 
 
 
 def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: CommandOptions) -> int:
-    ids = states.send({name: action.command(state, manner.operator) for name, state in meant.items()})
+    ids = states.send({name: action.command(state, manner.intent) for name, state in meant.items()})
     late = states.wait(ids, manner.wait_s)
     rows = [_outcome(order_id, state, states, order_id in late) for order_id, state in meant.items()]
     _show_outcome(rows, as_json=manner.as_json)
@@ -165,7 +165,7 @@ def describe_state(state: State) -> str:
 def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manner: CommandOptions, pace: Pace) -> int:
     """Resume them in waves; exit code 1 when these stopped by themselves."""
     action, names = orders
-    done = run_waves(names, pace, ResumedOrders(states, action, manner.operator))
+    done = run_waves(names, pace, ResumedOrders(states, action, manner.intent))
     if reason := reason_of_stop(done, pace, len(names)):
         say(reason)
     show_waves(done, names, states, as_json=manner.as_json)

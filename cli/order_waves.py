@@ -10,7 +10,7 @@ from cli.order_actions import Action
 from cli.order_states import OrderStates, State
 from cli.waves import Pace, Progress, Wave, waves
 from ensemble.command_line.streams import say
-from ensemble.operations import Operator
+from ensemble.operations import Intent
 
 _LOOK_EVERY_S: Final = 0.2
 _GROWING: Final = ("done", "undone", "settled")
@@ -19,8 +19,8 @@ _GROWING: Final = ("done", "undone", "settled")
 class ResumedOrders:
     """The world of waves: orders are resumed by command, and their states say how it went."""
 
-    def __init__(self, states: OrderStates, action: Action, operator: Operator) -> None:
-        self._states, self._action, self._operator = states, action, operator
+    def __init__(self, states: OrderStates, action: Action, intent: Intent) -> None:
+        self._states, self._action, self._intent = states, action, intent
         self._before: dict[str, State] = {}
         self._ids: dict[str, str] = {}
 
@@ -29,7 +29,7 @@ class ResumedOrders:
         self._states.read_on()
         states = self._states.of(names)
         self._before |= states
-        self._ids |= self._states.send({name: self._action.command(states[name], self._operator) for name in names})
+        self._ids |= self._states.send({name: self._action.command(states[name], self._intent) for name in names})
 
     def fates(self, names: Sequence[str]) -> Mapping[str, Progress]:
         self._states.read_on()

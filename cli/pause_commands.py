@@ -65,7 +65,7 @@ class _Resuming:
         if is_step and self._waves(done, self.manner.pace, past_pause=True):
             return self._ended(done, None)
         ended = write_pause(
-            session_on(self.access), self.what, self.manner.operator, pause=False, wait_s=self.manner.wait_s
+            session_on(self.access), self.what, self.manner.intent, pause=False, wait_s=self.manner.wait_s
         )
         for _ in range(_ROUNDS):
             pace = self.manner.pace if not done else Pace(0, *_without_probe(self.manner.pace))
@@ -76,7 +76,7 @@ class _Resuming:
     def _waves(self, done: list[Wave], pace: Pace, *, past_pause: bool) -> bool:
         """Resume the orders in waves, and return whether the waves stopped."""
         names = orders_paused_by(self.states, self.what)
-        world = ResumedOrders(self.states, resume_action(past_pause=past_pause), self.manner.operator)
+        world = ResumedOrders(self.states, resume_action(past_pause=past_pause), self.manner.intent)
         fresh = run_waves(names, pace, world)
         done += fresh
         if reason := reason_of_stop(fresh, pace, len(names)):

@@ -70,9 +70,9 @@ class Doing:
     def manner(self, wait: float, *, as_json: bool) -> CommandOptions:
         """Return the options. A preview needs no reason."""
         from cli.order_commands import CommandOptions
-        from ensemble.command_line.operators import operator
+        from ensemble.command_line.operators import intent_of
 
-        who = operator(self.by, self.reason or ("a preview" if self.preview else None))
+        who = intent_of(self.by, self.reason or ("a preview" if self.preview else None))
         return CommandOptions(who, self.yes, self.preview, wait, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ensemble.kafka import Receipt
     from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
-    from ensemble.operations import Operator
+    from ensemble.operations import Intent
 
 group = typer.Typer(help="Place, inspect and control orders.")
 
@@ -165,18 +165,18 @@ def cancel(
     target, manner = orders.target(), Doing(by, reason, yes, preview).manner(10, as_json=as_json)
     if target.order_id is None or preview:
         raise typer.Exit(_cancel_these(target, manner))
-    command, access = _cancellation(target.order_id, manner.operator), connect()
+    command, access = _cancellation(target.order_id, manner.intent), connect()
     receipt = request_cancellation(access, target.order_id, command)
     if watch:
         raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
     _tell(receipt, command, as_json=as_json)
 
 
-def _cancellation(order_id: str, who: Operator) -> Message:
+def _cancellation(order_id: str, who: Intent) -> Message:
     from contracts import RequestCancellation
     from ensemble.command_line.fields import make
 
-    return make(RequestCancellation, {"order_id": order_id, "reason": who.reason, "requested_by": who.by})
+    return make(RequestCancellation, {"order_id": order_id, "reason": who.reason, "requested_by": who.actor.name})
 
 
 def _cancel_these(target: Target, manner: CommandOptions) -> int:

@@ -11,18 +11,17 @@ from functools import partial
 from typing import Final
 
 from contracts import CompensateOrder, PauseOrder, ResumeOrder
-from ensemble import operations
 from ensemble.command_line.connection import session_on
 from ensemble.kafka.errors import ClusterError
-from ensemble.operations import CONTROL, Parked, WidePause, discard_of, record_of, redrive_of, wide_pause
+from ensemble.operations import CONTROL, Actor, Intent, Parked, WidePause, discard_of, record_of, redrive_of, wide_pause
 from ensemble.state.unit_of_work import Output
 from ensemble.system_messages.operations import PauseWork, RecordOperation, ResumeWork, Scope
 from services.app import APP
 from tests.chaos.parking_view import ParkingView
 from tests.end_to_end.system import System
 
-OPERATOR: Final = operations.Operator("chaos", "to see what happens")
-REASON: Final = {"requested_by": OPERATOR.by, "reason": OPERATOR.reason}
+INTENT: Final = Intent(actor=Actor(name="chaos", via="cli"), reason="to see what happens")
+REASON: Final = {"requested_by": INTENT.actor.name, "reason": INTENT.reason}
 REDRIVEN: Final = 0.7
 """The share of what was given up that one round redrives."""
 DISCARDED: Final = 0.1
@@ -57,7 +56,7 @@ class Operator:
 
     def pause_work(self, scope: Scope, name: str) -> WorkPause:
         """Pause work in every partition of the services that it concerns."""
-        what, command = wide_pause(APP, scope, name), PauseWork(scope=scope, name=name, **OPERATOR.operation())
+        what, command = wide_pause(APP, scope, name), PauseWork(scope=scope, name=name, **INTENT.operation())
         self.pauses.append(pause := WorkPause(what, command.operation_id, now()))
         self._send_to_all(what, command)
         self.did[f"{scope} paused"] += 1
@@ -65,7 +64,7 @@ class Operator:
 
     def resume_work(self, pause: WorkPause) -> None:
         pause.resumed_at = pause.resumed_at or now()
-        self._send_to_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **OPERATOR.operation()))
+        self._send_to_all(pause.what, ResumeWork(scope=pause.what.scope, name=pause.what.name, **INTENT.operation()))
 
     def _send_to_all(self, what: WidePause, command: PauseWork | ResumeWork) -> None:
         """Write the command in one transaction, again when the broker is away: twice is the same as once."""
@@ -80,7 +79,7 @@ class Operator:
             places = self.system.access.places([service + CONTROL for service in what.services])
             self.system.access.write_together(
                 [
-                    record_of(session, (topic.removesuffix(CONTROL), number), command, b"chaos")
+                    record_of(session, (topic.removesuffix(CONTROL), number), command, b"chaos", via="cli")
                     for topic, number in places
                 ]
             )
@@ -123,14 +122,14 @@ class Operator:
     def redrive(self, parked: Parked) -> None:
         """Redrive once or twice, which has to be the same, as soon as the dead letter is seen."""
         if (letter := self.parking.dead_letter_of(parked)) is not None:
-            command = self._record_of((parked.service, parked.partition), redrive_of(letter, OPERATOR), parked.key)
+            command = self._record_of((parked.service, parked.partition), redrive_of(letter, INTENT), parked.key)
             for _ in range(self.dice.choice((1, 1, 2))):
                 self._send(command)
             self.did["redriven"] += 1
 
     def discard(self, parked: Parked) -> None:
         if (letter := self.parking.dead_letter_of(parked)) is not None:
-            self._send(self._record_of((parked.service, parked.partition), discard_of(letter, OPERATOR), parked.key))
+            self._send(self._record_of((parked.service, parked.partition), discard_of(letter, INTENT), parked.key))
             self.did["discarded"] += 1
 
     def redrive_unreadable(self) -> None:
@@ -138,12 +137,12 @@ class Operator:
         if unreadable := self.parking.unreadable():
             letter = self.dice.choice(unreadable)
             key = letter.entry.record.key or b""
-            self._send(self._record_of((letter.service, letter.partition), redrive_of(letter, OPERATOR), key))
+            self._send(self._record_of((letter.service, letter.partition), redrive_of(letter, INTENT), key))
             self.system.flush()
             self.did["unreadable redriven"] += 1
 
     def _record_of(self, place: tuple[str, int], operation: RecordOperation, key: bytes) -> Output:
-        return record_of(session_on(self.system.access), place, operation, key)
+        return record_of(session_on(self.system.access), place, operation, key, via="cli")
 
     def _send(self, record: Output) -> None:
         topic, value, key, headers, partition = record

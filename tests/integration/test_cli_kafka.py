@@ -35,7 +35,7 @@ def order_id(unique: Callable[[str], str]) -> str:
 
 
 def put(access: ClusterClient, topic: str, key: str, message: Message) -> None:
-    access.publish(topic, key.encode(), encoder_for(type(message))(message), headers_of(message, "1" * 32))
+    access.publish(topic, key.encode(), encoder_for(type(message))(message), headers_of(message, "1" * 32, "cli"))
 
 
 def test_topics_are_made_once_and_listed(ensemble: CommandLine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ensemble.command_line.connection import session_on
-from ensemble.operations import Operator, SentOperation, find_dead_letter, redrive_of, rehearse_redrives
+from ensemble.operations import Actor, Intent, SentOperation, find_dead_letter, redrive_of, rehearse_redrives
 from tests.support.payment_on_kafka import PaymentOnKafka
 
 
@@ -151,7 +151,9 @@ def test_a_rehearsal_finds_the_effect_that_happened_already(payment: PaymentOnKa
         payment.provider.refuses.clear()
         assert payment.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
         letter = find_dead_letter(session_on(payment.access), place)
-        forgotten = redrive_of(letter, Operator("ann", "x")).model_copy(update={"generation": 7})
+        forgotten = redrive_of(letter, Intent(actor=Actor(name="ann", via="cli"), reason="x")).model_copy(
+            update={"generation": 7}
+        )
         (row,) = rehearse_redrives(session_on(payment.access), [SentOperation(letter, forgotten)])
         assert row["happened"].startswith("yes: payments.events/")
         assert (row["stops_at"], row["changes"]) == ([], [])

@@ -7,22 +7,22 @@ from typing import Final
 
 from ensemble.command_line.errors import Failure, Mistake
 from ensemble.command_line.streams import ask
-from ensemble.operations import Operator
+from ensemble.operations import NAME_LIMIT, REASON_LIMIT, Actor, Intent
 
-_REASON_LIMIT: Final = 500
-_NAME_LIMIT: Final = 200
+VIA: Final = "cli"
+"""The program that operators use, as its messages say."""
 
 
-def operator(by: str | None, reason: str | None, flag: str = "--reason") -> Operator:
-    """Return the operator of a command. Raises Mistake without a reason, which `flag` gives."""
+def intent_of(by: str | None, reason: str | None, flag: str = "--reason") -> Intent:
+    """Return who asks for a command, and why. Raises Mistake without a reason, which `flag` gives."""
     if not reason or not reason.strip():
         raise Mistake(f"{flag} is required; it is stored in the audit trail")
-    if len(reason) > _REASON_LIMIT:
-        raise Mistake(f"{flag}: {len(reason)} characters exceed the limit of {_REASON_LIMIT}; shorten it")
+    if len(reason) > REASON_LIMIT:
+        raise Mistake(f"{flag}: {len(reason)} characters exceed the limit of {REASON_LIMIT}; shorten it")
     name = by or _user()
-    if len(name) > _NAME_LIMIT:
-        raise Mistake(f"--by: {len(name)} characters exceed the limit of {_NAME_LIMIT}; shorten it")
-    return Operator(name, reason.strip())
+    if len(name) > NAME_LIMIT:
+        raise Mistake(f"--by: {len(name)} characters exceed the limit of {NAME_LIMIT}; shorten it")
+    return Intent(actor=Actor(name=name, via=VIA), reason=reason)
 
 
 def confirm(question: str, *, yes: bool) -> None:

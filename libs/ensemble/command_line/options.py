@@ -12,7 +12,7 @@ with imports_of_extra("cli", "the command line"):
     import typer
 
 if TYPE_CHECKING:
-    from ensemble.operations import Operator
+    from ensemble.operations import Intent
 
 
 def complete_service(incomplete: str) -> list[str]:
@@ -40,8 +40,8 @@ class Asker:
     by: By = None
     reason: Why = None
 
-    def operator(self) -> Operator:
+    def intent(self) -> Intent:
         """Return the operator. Raises Mistake without a reason."""
-        from ensemble.command_line.operators import operator
+        from ensemble.command_line.operators import intent_of
 
-        return operator(self.by, self.reason)
+        return intent_of(self.by, self.reason)

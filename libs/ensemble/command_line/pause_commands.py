@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
-from ensemble.operations import Acknowledgements, Operator, Session, WidePause, write_pause
+from ensemble.operations import Acknowledgements, Intent, Session, WidePause, write_pause
 from ensemble.program import command
 
 COLUMNS: Final = ("service", "acknowledged", "missing", "words")
@@ -17,7 +17,7 @@ COLUMNS: Final = ("service", "acknowledged", "missing", "words")
 class PauseOptions:
     """How it is to be done."""
 
-    operator: Operator
+    intent: Intent
     wait_s: float = 15.0
     as_json: bool = False
 
@@ -33,7 +33,7 @@ def resume(session: Session, what: WidePause, manner: PauseOptions) -> int:
 
 
 def _carry_out(session: Session, what: WidePause, manner: PauseOptions, *, pause: bool) -> int:
-    done = write_pause(session, what, manner.operator, pause=pause, wait_s=manner.wait_s)
+    done = write_pause(session, what, manner.intent, pause=pause, wait_s=manner.wait_s)
     document = {"what": str(what), "services": done.rows()}
     show(Sheet(COLUMNS, [line(row) for row in done.rows()]), document, as_json=manner.as_json)
     return warn_of_missing(done, manner.wait_s)

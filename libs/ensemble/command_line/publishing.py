@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ensemble.command_line.connection import say_waiting, sources
 from ensemble.command_line.errors import Mistake
+from ensemble.command_line.operators import VIA
 from ensemble.command_line.selection import application
 from ensemble.errors import OversizedOutput
 from ensemble.kafka import Client, Outgoing, Receipt
 from ensemble.messages import Message
-from ensemble.operations import SENDER
 from ensemble.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def client_of(access: ClusterClient) -> Client:
     """Return a client that writes the messages of the catalogue, for a `with`."""
-    return Client.over(access, application().catalogue, sources(), name=SENDER)
+    return Client.over(access, application().catalogue, sources(), name=VIA)
 
 
 def publish(access: ClusterClient, message: Message, topic: Topic | None = None) -> Receipt:

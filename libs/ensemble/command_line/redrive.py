@@ -15,9 +15,10 @@ from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import is_attended, say, show_count
 from ensemble.operations import (
     OPEN,
+    Actor,
     DeadLetterEntry,
     DeadLetterFilter,
-    Operator,
+    Intent,
     Outcome,
     Pace,
     RedriveRun,
@@ -41,7 +42,7 @@ _STYLES: Final = {
         "waits": "yellow",
     }
 }
-_REHEARSING: Final = Operator("nobody", "a rehearsal")
+_REHEARSING: Final = Intent(actor=Actor(name="nobody", via="cli"), reason="a rehearsal")
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ class RedriveTarget:
         """Return the dead letters in the order of their delivery."""
         return in_order(select_dead_letters(session, self.places, self.selection), self.limit)
 
-    def redrives(self, session: Session, operator: Operator) -> list[SentOperation]:
+    def redrives(self, session: Session, intent: Intent) -> list[SentOperation]:
         """Build the commands. Raises Mistake if an edit is invalid or not about one dead letter."""
         letters = self.letters(session)
         content = self._edited(session, letters)
-        return [SentOperation(letter, redrive_of(letter, operator, content)) for letter in letters]
+        return [SentOperation(letter, redrive_of(letter, intent, content)) for letter in letters]
 
     def _edited(self, session: Session, letters: Sequence[DeadLetterEntry]) -> bytes | None:
         if self.edit is None:
@@ -76,7 +77,7 @@ class RedriveTarget:
 class RedriveOptions:
     """How it is to be done."""
 
-    operator: Operator
+    intent: Intent
     pace: Pace
     yes: bool = False
     as_json: bool = False
@@ -96,7 +97,7 @@ def rehearse(session: Session, target: RedriveTarget, *, as_json: bool) -> int:
 
 def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Redrive the dead letters. Returns 1 if one does not succeed."""
-    sent = target.redrives(session, manner.operator)
+    sent = target.redrives(session, manner.intent)
     check_generations([one.letter for one in sent], force=target.force)
     _preview("redrive", target, sent, yes=manner.yes)
     return carry_out(session, sent, manner)
@@ -104,7 +105,7 @@ def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOption
 
 def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Discard the dead letters. Returns 1 if one is refused."""
-    sent = [SentOperation(letter, discard_of(letter, manner.operator)) for letter in target.letters(session)]
+    sent = [SentOperation(letter, discard_of(letter, manner.intent)) for letter in target.letters(session)]
     _preview("discard", target, sent, yes=manner.yes)
     return carry_out(session, sent, manner)
 
@@ -128,7 +129,7 @@ def carry_out(session: Session, sent: Sequence[SentOperation], manner: RedriveOp
         how = ", ".join(sorted({one.letter.fate.status for one in settled}))
         say(f"{len(settled)} of {quantity(len(sent), 'dead letter')}: already {how}; they will be skipped")
     outcomes: list[tuple[SentOperation, Outcome]] = []
-    with RedriveRun(session, sorted({one.letter.service for one in sent})) as delivery:
+    with RedriveRun(session, sorted({one.letter.service for one in sent}), manner.intent.actor.via) as delivery:
         counting = _progress(len(sent))
         for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
             outcomes.append((one, outcome))

@@ -44,9 +44,9 @@ from ensemble.operations.failures import (
 from ensemble.operations.findings import Finding, findings_of
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import fold_incidents, list_incidents
+from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent
 from ensemble.operations.lag import PartitionLag, read_lag
-from ensemble.operations.operator import Operator
-from ensemble.operations.outgoing import SENDER, headers_of, now
+from ensemble.operations.outgoing import headers_of, now
 from ensemble.operations.parked import (
     ParkedKeyFilter,
     describe_parked_key,
@@ -58,6 +58,7 @@ from ensemble.operations.parked import (
 )
 from ensemble.operations.parking_stores import LiveParkingStores, Parked, ParkingStores
 from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
+from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
 from ensemble.operations.readability import describe_readability, encode_edited
 from ensemble.operations.readiness import Endpoints, Readiness
@@ -73,6 +74,18 @@ from ensemble.operations.redrive_run import (
     in_order,
     redrive_of,
 )
+from ensemble.operations.rollout import Rollout
+from ensemble.operations.run_events import (
+    RUN_EVENT,
+    Acknowledged,
+    Finished,
+    Resolved,
+    RunEvent,
+    Stopped,
+    Submitted,
+    WaveFinished,
+)
+from ensemble.operations.runs import Run, RunState, RunSummary, RunTarget, Verdict
 from ensemble.operations.schema_registry import has_registry, register_all, registry_problems
 from ensemble.operations.service_topics import (
     CONTROL,
@@ -112,13 +125,17 @@ __all__ = [
     "CONTROL",
     "DEAD_LETTER",
     "NAMED_PLACES",
+    "NAME_LIMIT",
     "OPEN",
     "OPERATIONS",
     "ORCHESTRATED",
     "OUTSIDE",
     "PARKED",
-    "SENDER",
+    "REASON_LIMIT",
+    "RUN_EVENT",
+    "Acknowledged",
     "Acknowledgements",
+    "Actor",
     "Ambiguous",
     "AnswerListener",
     "Answers",
@@ -139,9 +156,11 @@ __all__ = [
     "FailuresProjection",
     "Fate",
     "Finding",
+    "Finished",
     "Forbidden",
     "Incident",
     "Instance",
+    "Intent",
     "Invalid",
     "LiveParkingStores",
     "Money",
@@ -149,7 +168,6 @@ __all__ = [
     "NotPossible",
     "OnProgress",
     "OperationsError",
-    "Operator",
     "Others",
     "Outcome",
     "Pace",
@@ -160,20 +178,34 @@ __all__ = [
     "PartitionLag",
     "PartitionReader",
     "PauseProgress",
+    "Plan",
+    "PlanItem",
     "Position",
     "Readiness",
     "RedriveRun",
+    "Resolved",
     "Result",
+    "Rollout",
+    "Run",
+    "RunEvent",
+    "RunState",
+    "RunSummary",
+    "RunTarget",
     "SentOperation",
     "ServiceConsumers",
     "ServiceStatus",
     "Session",
+    "Skipped",
     "Status",
+    "Stopped",
+    "Submitted",
     "Target",
     "Traffic",
     "TrafficProjection",
     "TrafficSecond",
     "Unreachable",
+    "Verdict",
+    "WaveFinished",
     "WidePause",
     "WorkPause",
     "check_generations",
@@ -199,6 +231,7 @@ __all__ = [
     "find_parked_key",
     "find_parked_keys",
     "findings_of",
+    "first_skipped",
     "fold_incidents",
     "grant_permissions",
     "group_by_cause",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ensemble.kafka.client import CommittedOffset, recorded_in
 from ensemble.operations.control_commands import record_of
 from ensemble.operations.errors import Invalid, NotPossible
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.service_topics import CONTROL, service_names
 from ensemble.operations.session import Session
 from ensemble.system_messages import SetOffset
@@ -98,9 +98,9 @@ class Plan:
         moved = {(move.topic, move.partition): CommittedOffset(move.offset) for move in self.moves}
         return {**moved, **self.control}
 
-    def commands(self, operator: Operator) -> list[tuple[int, SetOffset]]:
+    def commands(self, intent: Intent) -> list[tuple[int, SetOffset]]:
         """Return what is kept on the control topic about each move, by partition."""
-        request = operator.operation()
+        request = intent.operation()
         return [
             (m.partition, SetOffset(topic=m.topic, partition=m.partition, before=m.before, offset=m.offset, **request))
             for m in self.moves
@@ -128,16 +128,19 @@ def plan_offsets(session: Session, target: Target) -> Plan:
     return Plan(target, tuple(moves), control)
 
 
-def set_offsets(session: Session, plan: Plan, operator: Operator) -> None:
+def set_offsets(session: Session, plan: Plan, intent: Intent) -> None:
     """Set the offsets and keep on the control topic that they were, or neither. NotPossible while members run."""
-    carry_out_with(session, plan, operator, [])
+    carry_out_with(session, plan, intent, [])
 
 
-def carry_out_with(session: Session, plan: Plan, operator: Operator, records: Sequence[Output]) -> None:
+def carry_out_with(session: Session, plan: Plan, intent: Intent, records: Sequence[Output]) -> None:
     """Set the offsets and write `records` in one transaction. Raises NotPossible while members run."""
     service = plan.target.service
     require_no_members(session, service)
-    audit = [record_of(session, (service, partition), command, _KEY) for partition, command in plan.commands(operator)]
+    audit = [
+        record_of(session, (service, partition), command, _KEY, via=intent.actor.via)
+        for partition, command in plan.commands(intent)
+    ]
     session.client.write_and_commit([*records, *audit], service, plan.offsets())
 
 

@@ -23,13 +23,13 @@ Ask = tuple[str, int, str]
 _LOOK_EVERY_S = 0.1
 
 
-def record_of(session: Session, place: tuple[str, int], operation: Operation, key: bytes) -> Output:
+def record_of(session: Session, place: tuple[str, int], operation: Operation, key: bytes, *, via: str) -> Output:
     """Return the command as a record of the control topic of a service, for one of its partitions."""
     service, partition = place
     topic = service + CONTROL
     kind = type(operation)
     value = encoder_for(kind, session.sources.source_for(topic, schemas_of(kind)))(operation)
-    return topic, value, key, headers_of(operation, operation.operation_id), partition
+    return topic, value, key, headers_of(operation, operation.operation_id, via), partition
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from ensemble.clock import rfc3339
 from ensemble.messages import encoder_for, schemas_of
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import headers_of
 from ensemble.operations.session import Session
 from ensemble.service import NOTES
@@ -27,10 +27,11 @@ def read_notes(session: Session) -> dict[str, dict[str, Any]]:
     return by_group
 
 
-def put_note(session: Session, group: str, operator: Operator) -> None:
+def put_note(session: Session, group: str, intent: Intent) -> None:
     """Write the operator's note, which replaces the previous one. The topic must exist."""
     session.client.places([NOTES.name])
-    operation = operator.operation()
+    operation = intent.operation()
     note = GroupNote(note=operation.pop("reason"), **operation)
     value = encoder_for(GroupNote, session.sources.source_for(NOTES.name, schemas_of(GroupNote)))(note)
-    session.client.publish(NOTES.name, group.encode(), value, headers_of(note, operation["operation_id"]))
+    headers = headers_of(note, operation["operation_id"], intent.actor.via)
+    session.client.publish(NOTES.name, group.encode(), value, headers)

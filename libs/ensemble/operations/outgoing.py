@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ensemble.messages import Envelope, Message, type_headers
 
 if TYPE_CHECKING:
     from ensemble.messages import Headers
 
-SENDER: Final = "cli"
-"""The name under which operators send, whatever program they use."""
 
+def headers_of(message: Message, message_id: str, via: str) -> Headers:
+    """Return the headers of a message of the runtime's own, without a cause: it begins a trace.
 
-def headers_of(message: Message, message_id: str) -> Headers:
-    """Return the headers of a message of the runtime's own, without a cause: it begins a trace."""
-    return [*type_headers(type(message), f"/{SENDER}".encode()), *Envelope(message_id).headers_at(now())]
+    `via` is the program that operators use.
+    """
+    return [*type_headers(type(message), f"/{via}".encode()), *Envelope(message_id).headers_at(now())]
 
 
 def now() -> int:

@@ -12,7 +12,7 @@ from ensemble.operations.dead_letter_filter import DeadLetterFilter
 from ensemble.operations.dead_letters import find_dead_letters
 from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Ambiguous, NotFound
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.parking_stores import LiveParkingStores, Parked
 from ensemble.operations.redrive_run import SentOperation, redrive_of
@@ -78,24 +78,22 @@ def describe_parked_key(session: Session, parked: Parked) -> dict[str, Any]:
     return {**summarize_parked_key(parked), "records": [_record(session, parked, record) for record in parked.waiting]}
 
 
-def retry_of_parked_key(session: Session, parked: Parked, operator: Operator) -> SentOperation:
+def retry_of_parked_key(session: Session, parked: Parked, intent: Intent) -> SentOperation:
     """Build the command that retries its head now; the head's redrive if it is a dead letter."""
     letter = _letter_of(session, parked)
-    return (
-        _try_now(session, parked, operator) if letter is None else SentOperation(letter, redrive_of(letter, operator))
-    )
+    return _try_now(session, parked, intent) if letter is None else SentOperation(letter, redrive_of(letter, intent))
 
 
-def _try_now(session: Session, parked: Parked, operator: Operator) -> SentOperation:
+def _try_now(session: Session, parked: Parked, intent: Intent) -> SentOperation:
     """Build the command that retries a head that is no dead letter. Its service has the bytes."""
     place = _place(parked)
-    record = RedriveRecord(**operator.operation(), **place, key=parked.head.key, value=None, headers=())
+    record = RedriveRecord(**intent.operation(), **place, key=parked.head.key, value=None, headers=())
     return SentOperation(_as_letter(session, parked), record)
 
 
-def discard_of_parked_key(session: Session, parked: Parked, operator: Operator) -> SentOperation:
+def discard_of_parked_key(session: Session, parked: Parked, intent: Intent) -> SentOperation:
     """Build the command that discards its head."""
-    command = DiscardRecord(**operator.operation(), **_place(parked), key=parked.head.key)
+    command = DiscardRecord(**intent.operation(), **_place(parked), key=parked.head.key)
     return SentOperation(_as_letter(session, parked), command)
 
 

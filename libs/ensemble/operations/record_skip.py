@@ -10,7 +10,7 @@ from ensemble.errors import EnsembleError
 from ensemble.messages import RecordPlace, StoredRecord, why_oversized
 from ensemble.operations.consumer_offsets import Move, Plan, Target, carry_out_with, plan_offsets
 from ensemble.operations.errors import Invalid
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.service_topics import DEAD_LETTER
 from ensemble.operations.session import Session
@@ -64,18 +64,18 @@ def plan_skip(session: Session, service: str, place: RecordPlace) -> SkippedReco
     return SkippedRecord(plan, next((record for record in records if record.offset == offset), None))
 
 
-def skip_record(session: Session, skipped: SkippedRecord, operator: Operator) -> None:
+def skip_record(session: Session, skipped: SkippedRecord, intent: Intent) -> None:
     """Pass the record: its dead letter, what is kept about it, and the offset together, or nothing."""
-    letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, operator)]
-    carry_out_with(session, skipped.plan, operator, letter)
+    letter = [] if skipped.record is None else [letter_of(skipped.plan.target.service, skipped.record, intent)]
+    carry_out_with(session, skipped.plan, intent, letter)
 
 
-def letter_of(service: str, record: ReceivedRecord, operator: Operator) -> Output:
+def letter_of(service: str, record: ReceivedRecord, intent: Intent) -> Output:
     """Return the record as a dead letter that says who has skipped it, and why."""
     report = FailureReport(
         source=(record.topic, record.partition, record.offset),
         exception="SkippedByOperator",
-        message=f"skipped by {operator.by}: {operator.reason}",
+        message=f"skipped by {intent.actor.name}: {intent.reason}",
         stacktrace="",
         service=service,
         handler="",

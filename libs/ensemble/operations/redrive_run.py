@@ -13,7 +13,7 @@ from typing import Final, Self
 from ensemble.operations.control_commands import AnswerListener, Ask, record_of
 from ensemble.operations.dead_letter import DeadLetterEntry
 from ensemble.operations.errors import Invalid
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
 from ensemble.operations.service_topics import DEAD_LETTER
@@ -77,24 +77,24 @@ def check_generations(letters: Sequence[DeadLetterEntry], *, force: bool) -> Non
         )
 
 
-def redrive_of(letter: DeadLetterEntry, operator: Operator, edited: bytes | None = None) -> RedriveRecord:
+def redrive_of(letter: DeadLetterEntry, intent: Intent, edited: bytes | None = None) -> RedriveRecord:
     """Build the command that redrives a dead letter. Raises Invalid if it holds an excerpt, and nothing is edited."""
     try:
-        return redrive(letter.dead_letter, OperatorRequest(**operator.operation()), edited)
+        return redrive(letter.dead_letter, OperatorRequest(**intent.operation()), edited)
     except ValueError as error:
         raise Invalid(f"{letter.place}: {error}", hint="give the value anew, or discard it", field="edit") from None
 
 
-def discard_of(letter: DeadLetterEntry, operator: Operator) -> DiscardRecord:
+def discard_of(letter: DeadLetterEntry, intent: Intent) -> DiscardRecord:
     """Build the command that discards a dead letter."""
-    return discard(letter.dead_letter, OperatorRequest(**operator.operation()))
+    return discard(letter.dead_letter, OperatorRequest(**intent.operation()))
 
 
 class RedriveRun:
     """Commands to the services of some dead letters, and the watch over what becomes of them; use it in a `with`."""
 
-    def __init__(self, session: Session, services: Sequence[str]) -> None:
-        self._session, self._exit = session, ExitStack()
+    def __init__(self, session: Session, services: Sequence[str], via: str) -> None:
+        self._session, self._via, self._exit = session, via, ExitStack()
         self._hearing = self._exit.enter_context(AnswerListener(session, services))
         fresh = session.client.follow(session.client.places([name + DEAD_LETTER for name in services]))
         self._fresh, self._letters = self._exit.enter_context(fresh), list[DeadLetterEntry]()
@@ -120,7 +120,8 @@ class RedriveRun:
 
     def _write(self, chunk: Sequence[SentOperation], pace: Pace) -> None:
         records = [
-            record_of(self._session, one.ask[:2], one.operation, one.letter.dead_letter.parking_key) for one in chunk
+            record_of(self._session, one.ask[:2], one.operation, one.letter.dead_letter.parking_key, via=self._via)
+            for one in chunk
         ]
         if pace.rate is None:
             self._writer.write(records)

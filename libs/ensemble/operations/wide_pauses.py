@@ -15,7 +15,7 @@ from ensemble.operations.audit import Audit, AuditProjection, WorkPause
 from ensemble.operations.control_commands import AnswerListener, Ask, record_of
 from ensemble.operations.errors import NotFound
 from ensemble.operations.failures import FailuresProjection
-from ensemble.operations.operator import Operator
+from ensemble.operations.intent import Intent
 from ensemble.operations.session import Session
 from ensemble.operations.view import View
 from ensemble.saga.table import Saga
@@ -110,20 +110,21 @@ class Acknowledgements:
         }
 
 
-def write_pause(
-    session: Session, what: WidePause, operator: Operator, *, pause: bool, wait_s: float
-) -> Acknowledgements:
+def write_pause(session: Session, what: WidePause, intent: Intent, *, pause: bool, wait_s: float) -> Acknowledgements:
     """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""
     places = session.client.places([name + service_topics.CONTROL for name in what.services])
     kind = PauseWork if pause else ResumeWork
-    command = kind(scope=what.scope, name=what.name, **operator.operation())
+    command = kind(scope=what.scope, name=what.name, **intent.operation())
     asks = [
         (topic.removesuffix(service_topics.CONTROL), partition, command.operation_id) for topic, partition in places
     ]
     key = f"{what.scope}/{what.name}".encode()
     with AnswerListener(session, what.services) as hearing:
         session.client.write_together(
-            [record_of(session, (service, partition), command, key) for service, partition, _ in asks]
+            [
+                record_of(session, (service, partition), command, key, via=intent.actor.via)
+                for service, partition, _ in asks
+            ]
         )
         missing = hearing.wait(asks, wait_s)
         return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))

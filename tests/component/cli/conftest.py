@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ensemble.operations import Operator
+from ensemble.operations import Actor, Intent
 from tests.support.flow_in_memory import FlowInMemory
 
 
@@ -21,8 +21,8 @@ def flow() -> Iterator[Any]:
 
 
 @pytest.fixture
-def operator() -> Operator:
-    return Operator("ann", "mended")
+def intent() -> Intent:
+    return Intent(actor=Actor(name="ann", via="cli"), reason="mended")
 
 
 @pytest.fixture

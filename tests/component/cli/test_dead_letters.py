@@ -15,10 +15,11 @@ from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
 from ensemble.operations import (
+    Actor,
     DeadLetterFilter,
+    Intent,
     Invalid,
     OperationsError,
-    Operator,
     Pace,
     describe_dead_letter,
     export_dead_letters,
@@ -51,8 +52,8 @@ def given_up(flow: Any) -> Any:
 
 
 @pytest.fixture
-def options(operator: Operator) -> RedriveOptions:
-    return RedriveOptions(operator, Pace(wait_s=0.3), yes=True, as_json=True)
+def options(intent: Intent) -> RedriveOptions:
+    return RedriveOptions(intent, Pace(wait_s=0.3), yes=True, as_json=True)
 
 
 def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up: Any) -> None:
@@ -95,11 +96,11 @@ def test_a_filter_that_can_match_nothing_is_a_mistake(given_up: Any, selection: 
         find_dead_letters(session_on(given_up), selection)
 
 
-def test_groups_by_cause_with_the_latest_note(given_up: Any, operator: Operator) -> None:
+def test_groups_by_cause_with_the_latest_note(given_up: Any, intent: Intent) -> None:
     publish(given_up, place_order(customer_id="c-3"))
     largest, other = list_groups(session_on(given_up), DeadLetterFilter())
-    put_note(session_on(given_up), largest["group"], Operator("bob", "an old note"))
-    put_note(session_on(given_up), largest["group"], operator)
+    put_note(session_on(given_up), largest["group"], Intent(actor=Actor(name="bob", via="cli"), reason="an old note"))
+    put_note(session_on(given_up), largest["group"], intent)
 
     noted, _ = list_groups(session_on(given_up), DeadLetterFilter())
 
@@ -230,11 +231,11 @@ def test_discards_for_good_and_skips_what_is_settled(
 
 
 def test_a_selection_is_shown_and_asked_about_and_without_an_answer_nothing_is_done(
-    given_up: Any, operator: Operator, capsys: pytest.CaptureFixture[str]
+    given_up: Any, intent: Intent, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = len(given_up.gateway.calls)
     with pytest.raises(Mistake, match=r"redrive 1 dead letter\? No terminal to confirm on"):
-        redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(operator, Pace(wait_s=0.1)))
+        redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(intent, Pace(wait_s=0.1)))
     assert "AttemptCharge o-1  RetryableError" in capsys.readouterr().err
     assert len(given_up.gateway.calls) == calls
 
@@ -254,12 +255,12 @@ def test_a_long_selection_is_shown_in_part(
 
 
 def test_stops_at_the_first_failure_if_told_to(
-    given_up: Any, operator: Operator, capsys: pytest.CaptureFixture[str]
+    given_up: Any, intent: Intent, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pace = Pace(wait_s=0.1, stop_on_error=True)
     target = RedriveTarget((), DeadLetterFilter(key="o-1"))
 
-    assert redrive_these(session_on(given_up), target, RedriveOptions(operator, pace, yes=True, as_json=True)) == 1
+    assert redrive_these(session_on(given_up), target, RedriveOptions(intent, pace, yes=True, as_json=True)) == 1
 
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1

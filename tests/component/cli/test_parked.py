@@ -12,8 +12,8 @@ from ensemble.command_line.connection import session_on
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, carry_out
 from ensemble.operations import (
+    Intent,
     NotFound,
-    Operator,
     Pace,
     ParkedKeyFilter,
     describe_parked_key,
@@ -96,12 +96,12 @@ def test_oldest_keys_come_first(waiting: Any) -> None:
 
 
 def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
-    waiting: Any, operator: Operator, printed: Callable[[], Any]
+    waiting: Any, intent: Intent, printed: Callable[[], Any]
 ) -> None:
     waiting.gateway.available = True
-    sent = retry_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), operator)
+    sent = retry_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), intent)
 
-    assert carry_out(session_on(waiting), [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True)) == 0
+    assert carry_out(session_on(waiting), [sent], RedriveOptions(intent, Pace(wait_s=1), as_json=True)) == 0
 
     (row,) = printed()
     assert (row["type"], row["outcome"]) == ("AttemptCharge", "succeeded")
@@ -111,23 +111,23 @@ def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
     assert all_states(waiting)["o-1"]["status"] == "completed"
 
 
-def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, operator: Operator) -> None:
+def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, intent: Intent) -> None:
     waiting.advance(60)
     parked = find_parked_key(session_on(waiting), "o-1", None)
     assert summarize_parked_key(parked)["status"] == "dead_lettered"
 
-    sent = retry_of_parked_key(session_on(waiting), parked, operator)
+    sent = retry_of_parked_key(session_on(waiting), parked, intent)
 
     assert sent.place.startswith("payment.dead-letter/")
     assert sent.operation.generation == 0
 
 
 def test_a_head_that_is_discarded_lets_the_next_one_go(
-    waiting: Any, operator: Operator, printed: Callable[[], Any]
+    waiting: Any, intent: Intent, printed: Callable[[], Any]
 ) -> None:
-    sent = discard_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), operator)
+    sent = discard_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), intent)
 
-    carry_out(session_on(waiting), [sent], RedriveOptions(operator, Pace(wait_s=1), as_json=True))
+    carry_out(session_on(waiting), [sent], RedriveOptions(intent, Pace(wait_s=1), as_json=True))
 
     assert printed()[0]["outcome"] == "discarded"
     (record,) = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]

@@ -12,7 +12,7 @@ from cli.waves import Pace
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.pause_commands import pause
 from ensemble.command_line.publishing import publish
-from ensemble.operations import NotFound, Operator, list_pauses, wide_pause
+from ensemble.operations import Intent, NotFound, list_pauses, wide_pause
 from services.app import APP
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
@@ -21,8 +21,8 @@ STEP = wide_pause(APP, "step", "reservation")
 
 
 @pytest.fixture
-def options(operator: Operator) -> ResumeOptions:
-    return ResumeOptions(operator, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
+def options(intent: Intent) -> ResumeOptions:
+    return ResumeOptions(intent, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
 
 
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(

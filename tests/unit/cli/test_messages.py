@@ -60,7 +60,7 @@ def test_what_is_given_wins_over_the_example() -> None:
 
 def test_a_published_message_is_a_cloud_event_that_begins_a_trace() -> None:
     message: Message = make(ReceiveStock, example(ReceiveStock))
-    headers = dict(headers_of(message, "0a" * 16))
+    headers = dict(headers_of(message, "0a" * 16, "cli"))
     entry = entry_of(received(encoder_for(ReceiveStock)(ReceiveStock.model_validate(message.model_dump())), headers))
     assert (entry.sender, entry.id, entry.correlation, len(entry.trace)) == ("cli", "0a" * 16, "0a" * 16, 32)
     assert headers["ce_type"] == b"ensemble.commands.ReceiveStock"

@@ -9,14 +9,14 @@ from cli.order_commands import blocked_by_dead_letter
 from cli.order_filter import parse_conditions
 from contracts import OrderState
 from ensemble.command_line.errors import Mistake
-from ensemble.operations import Operator, Parked
+from ensemble.operations import Actor, Intent, Parked
 from ensemble.saga import advance
 from ensemble.system_messages.state import ParkedKey
 from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import PAID, PLACED, POLICIES
 
-ANN = Operator("ann", "audit")
+ANN = Intent(actor=Actor(name="ann", via="cli"), reason="audit")
 HOUR_MS = 3_600_000
 
 

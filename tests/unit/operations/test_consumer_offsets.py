@@ -11,10 +11,11 @@ from ensemble.kafka.client import CommittedOffset, GroupMember, ReceivedRecord, 
 from ensemble.kafka.offset_metadata import MARK, Recorded, recorded_in
 from ensemble.messages import decoders_for
 from ensemble.operations import (
+    Actor,
+    Intent,
     Invalid,
     NotPossible,
     OperationsError,
-    Operator,
     Target,
     plan_offsets,
     plan_skip,
@@ -26,7 +27,7 @@ from ensemble.system_messages import DeadLetter, OperatorRequest, SetOffset, red
 
 NEWS, ORDERS, CONTROL = ("kitchen.news", 0), ("kitchen.orders", 0), ("kitchen.control", 0)
 IDS = Recorded({"kitchen.news": "first", "kitchen.orders": "second", "kitchen.changelog": "third"}, {})
-OPERATOR = Operator("eve", "the topic was made again")
+INTENT = Intent(actor=Actor(name="eve", via="cli"), reason="the topic was made again")
 
 
 class ClusterInMemory:
@@ -110,14 +111,14 @@ def test_a_plan_says_what_is_passed_and_what_is_read_again_and_changes_nothing(c
 
 def test_a_record_without_a_key_can_be_skipped(cluster: Any) -> None:
     cluster.readable = [ReceivedRecord(*NEWS, 5, 0, None, b"v", {}, ())]
-    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), INTENT)
     letter = next(output for output in cluster.written if output[0] == "kitchen.dead-letter")
     assert letter[2] is None
     assert ("ensemble.parking-key", b"") in letter[3]
 
 
 def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognised(cluster: Any) -> None:
-    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("earliest", "kitchen.news")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("earliest", "kitchen.news")), INTENT)
     assert cluster.committed[NEWS] == CommittedOffset(0, "")
     assert cluster.committed[ORDERS] == CommittedOffset(5, MARK)
     assert cluster.committed[CONTROL].offset == 2
@@ -129,7 +130,7 @@ def test_an_input_is_taken_as_it_is_now_and_the_other_topics_are_still_recognise
 def test_all_inputs_set_at_once_take_all_topics_as_they_are(cluster: Any) -> None:
     """The way past a changelog that was made again: no text beside any offset says what is missing."""
     cluster.bounds[ORDERS] = (0, 7)
-    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("current")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("current")), INTENT)
     assert {(place[0], *committed) for place, committed in cluster.committed.items()} == {
         ("kitchen.news", 5, ""),
         ("kitchen.orders", 5, ""),
@@ -138,7 +139,7 @@ def test_all_inputs_set_at_once_take_all_topics_as_they_are(cluster: Any) -> Non
 
 
 def test_what_was_set_is_kept_on_the_control_topic_with_who_and_why(cluster: Any) -> None:
-    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("9", "kitchen.news")), OPERATOR)
+    set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("9", "kitchen.news")), INTENT)
     [(topic, value, _, _, partition)] = cluster.written
     assert isinstance(value, bytes)
     command = decoders_for(SetOffset)[value[:5]](value)
@@ -150,7 +151,7 @@ def test_what_was_set_is_kept_on_the_control_topic_with_who_and_why(cluster: Any
 def test_a_service_that_runs_is_left_alone(cluster: Any) -> None:
     cluster.members = ["kitchen-0"]
     with pytest.raises(NotPossible, match=r"1 running member.*kitchen-0.*stop the service first"):
-        set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("latest")), OPERATOR)
+        set_offsets(session_on(cluster), plan_offsets(session_on(cluster), target("latest")), INTENT)
     assert cluster.written == []
 
 
@@ -176,7 +177,7 @@ def test_what_cannot_be_set_is_a_mistake(cluster: Any, wrong: Target, words: str
 
 def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: Any) -> None:
     cluster.readable = [record_at(5)]
-    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), INTENT)
     letter = letter_in(cluster.written[0])
     assert (letter.place, letter.value, letter.key) == (("kitchen.dead-letter", 0, 0), b"v", b"k")
     assert (letter.origin, letter.headers) == ((*NEWS, 5), (("ce_id", b"1"),))
@@ -185,7 +186,7 @@ def test_a_skipped_record_becomes_a_dead_letter_that_says_who_and_why(cluster: A
 
 
 def test_a_record_that_nobody_can_read_is_passed_without_a_dead_letter(cluster: Any) -> None:
-    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), OPERATOR)
+    skip_record(session_on(cluster), plan_skip(session_on(cluster), "kitchen", (*NEWS, 5)), INTENT)
     assert [topic for topic, *_ in cluster.written] == ["kitchen.control"]
     assert cluster.committed[NEWS].offset == 6
 
@@ -195,7 +196,7 @@ def test_of_a_record_too_large_for_the_dead_letters_an_excerpt_is_kept(cluster: 
     """By the rule of the services, so that nobody redrives what has been cut."""
     cluster.readable = [record]
     skipped = plan_skip(session_on(cluster), "kitchen", (*NEWS, 5))
-    skip_record(session_on(cluster), skipped, OPERATOR)
+    skip_record(session_on(cluster), skipped, INTENT)
     letter = letter_in(cluster.written[0])
     assert (letter.is_whole, letter.message) == (False, "skipped by eve: the topic was made again")
     assert "an excerpt is dead-lettered" in skipped.row()["record"]

@@ -6,14 +6,15 @@ import pytest
 
 from ensemble.command_line.connection import entry_of, sources
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.operators import confirm, operator
+from ensemble.command_line.operators import confirm, intent_of
 from ensemble.command_line.times import moment_ms
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import (
+    Actor,
     DeadLetterEntry,
     DeadLetterFilter,
+    Intent,
     Invalid,
-    Operator,
     Session,
     check_generations,
     encode_edited,
@@ -106,7 +107,7 @@ def test_one_cause_reads_the_same_whatever_order_it_was() -> None:
 
 
 def test_a_redrive_carries_the_original_record_and_its_lineage() -> None:
-    command = redrive_of(letter(offset=9, redriven=2), Operator("ann", "fixed"))
+    command = redrive_of(letter(offset=9, redriven=2), Intent(actor=Actor(name="ann", via="cli"), reason="fixed"))
     names = [header.name for header in command.headers]
     assert names == ["kept", "ensemble.redriven-from", "ensemble.redriven-from"]
     assert (command.generation, command.redriven_from) == (2, "payment.dead-letter/1/9")
@@ -116,8 +117,8 @@ def test_a_redrive_carries_the_original_record_and_its_lineage() -> None:
 def test_an_excerpt_is_redriven_only_with_a_value_in_its_place() -> None:
     excerpt = letter(headers={"ensemble.value-length": "3000000"})
     with pytest.raises(Invalid, match="only the beginning of its record, whose value takes 3000000 bytes; give the"):
-        redrive_of(excerpt, Operator("ann", "fixed"))
-    assert redrive_of(excerpt, Operator("ann", "fixed"), b"whole").edited == b"whole"
+        redrive_of(excerpt, Intent(actor=Actor(name="ann", via="cli"), reason="fixed"))
+    assert redrive_of(excerpt, Intent(actor=Actor(name="ann", via="cli"), reason="fixed"), b"whole").edited == b"whole"
 
 
 def test_redrives_go_in_the_order_of_their_failing_and_each_once() -> None:
@@ -152,10 +153,10 @@ def test_an_edit_names_the_field_that_is_wrong() -> None:
 
 
 def test_who_acts_says_why() -> None:
-    person = operator("ann", " fixed ")
-    assert (person.by, person.reason) == ("ann", "fixed")
+    person = intent_of("ann", " fixed ")
+    assert (person.actor.name, person.reason) == ("ann", "fixed")
     with pytest.raises(Mistake, match="--reason"):
-        operator("ann", " ")
+        intent_of("ann", " ")
 
 
 def test_times_are_ages_or_dates() -> None:

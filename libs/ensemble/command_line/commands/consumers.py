@@ -87,15 +87,15 @@ def set_offsets(
     from ensemble.operations import NAMED_PLACES, Target, now, plan_offsets, require_no_members
     from ensemble.operations import set_offsets as carry_out
 
-    operator = asker.operator() if act else None
+    intent = asker.intent() if act else None
     at = None if to in NAMED_PLACES or to.isdecimal() else moment_ms(to, "--to", now())
     session = open_session()
     plan = plan_offsets(session, Target(service, to, topic, partition, at))
     show_plan([move.row() for move in plan.moves], COLUMNS, is_done=act, as_json=as_json)
-    if operator is None:
+    if intent is None:
         require_no_members(session, service)
     else:
-        carry_out(session, plan, operator)
+        carry_out(session, plan, intent)
         say("the offsets are set; start the service")
 
 

@@ -140,14 +140,14 @@ def group_dead_letters(
 def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
     """Set the note of a group."""
     from ensemble.command_line.connection import open_session
-    from ensemble.command_line.operators import operator
+    from ensemble.command_line.operators import intent_of
     from ensemble.command_line.output import show_document
     from ensemble.operations import find_group, put_note
 
-    author, session = operator(by, text, "TEXT"), open_session()
+    author, session = intent_of(by, text, "TEXT"), open_session()
     noted = find_group(session, name)
     put_note(session, noted.id, author)
-    show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.by},
+    show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.actor.name},
                   as_json=as_json)  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def redrive(
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
         raise typer.Exit(rehearse(open_session(), target, as_json=as_json))
-    who, pace = asker.operator(), Pace(rate, stop_on_error, wait)
+    who, pace = asker.intent(), Pace(rate, stop_on_error, wait)
     raise typer.Exit(redrive_these(open_session(), target, RedriveOptions(who, pace, yes, as_json)))
 
 
@@ -219,5 +219,5 @@ def discard(
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these
     from ensemble.operations import Pace
 
-    who, target = asker.operator(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
+    who, target = asker.intent(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
     raise typer.Exit(discard_these(open_session(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))

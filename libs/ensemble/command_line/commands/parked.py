@@ -69,7 +69,7 @@ def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0
 
     manner, session = _manner(asker, wait, as_json=as_json), open_session()
     parked = find_parked_key(session, key, service)
-    raise typer.Exit(carry_out(session, [retry_of_parked_key(session, parked, manner.operator)], manner))
+    raise typer.Exit(carry_out(session, [retry_of_parked_key(session, parked, manner.intent)], manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
@@ -82,11 +82,11 @@ def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30
 
     manner, session = _manner(asker, wait, as_json=as_json), open_session()
     parked = find_parked_key(session, key, service)
-    raise typer.Exit(carry_out(session, [discard_of_parked_key(session, parked, manner.operator)], manner))
+    raise typer.Exit(carry_out(session, [discard_of_parked_key(session, parked, manner.intent)], manner))
 
 
 def _manner(asker: Asker, wait: float, *, as_json: bool) -> RedriveOptions:
     from ensemble.command_line.redrive import RedriveOptions
     from ensemble.operations import Pace
 
-    return RedriveOptions(asker.operator(), Pace(wait_s=wait), as_json=as_json)
+    return RedriveOptions(asker.intent(), Pace(wait_s=wait), as_json=as_json)

@@ -120,7 +120,7 @@ def _pause_arguments(
     from ensemble.operations import wide_pause
 
     what = wide_pause(application(), scope, name)
-    options = PauseOptions(asker.operator(), acknowledged, as_json=as_json)
+    options = PauseOptions(asker.intent(), acknowledged, as_json=as_json)
     return open_session(), what, options
 
 

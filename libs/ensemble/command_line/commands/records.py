@@ -42,12 +42,12 @@ def skip(
     from ensemble.operations import plan_skip, require_no_members
     from ensemble.operations import skip_record as carry_out
 
-    operator = asker.operator() if act else None
+    intent = asker.intent() if act else None
     session = open_session()
     skipped = plan_skip(session, service, (topic, partition, offset))
     show_plan([skipped.row()], (*COLUMNS, "record"), is_done=act, as_json=as_json)
-    if operator is None:
+    if intent is None:
         require_no_members(session, service)
     else:
-        carry_out(session, skipped, operator)
+        carry_out(session, skipped, intent)
         say("the record is passed; start the service")

@@ -1,0 +1,256 @@
+"""A plan that is carried out: a stream of events that can be watched, stopped and taken up again."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from typing import Final, Generic, Protocol, TypeVar
+
+from ensemble.operations.errors import NotPossible
+from ensemble.operations.intent import Intent
+from ensemble.operations.plans import Item, Plan, PlanItem
+from ensemble.operations.rollout import Rollout
+from ensemble.operations.run_events import (
+    Acknowledged,
+    Finished,
+    Resolved,
+    RunEvent,
+    Stopped,
+    Submitted,
+    WaveFinished,
+)
+from ensemble.operations.values import Result
+
+_LOOK_EVERY_S: Final = 0.1
+ItemIn_contra = TypeVar("ItemIn_contra", bound=PlanItem, contravariant=True)
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    READY = "ready"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
+class RunSummary(Result):
+    """A run in one row."""
+
+    id: str
+    plan_id: str
+    intent: Intent
+    rollout: Rollout
+    state: RunState
+    total: int
+    succeeded: int
+    failed: int
+
+    @property
+    def remaining(self) -> int:
+        """How many items are not resolved."""
+        return self.total - self.succeeded - self.failed
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one item."""
+
+    outcome: str
+    is_good: bool
+    detail: str = ""
+
+
+class RunTarget(Protocol[ItemIn_contra]):
+    """What a run acts on. One thread at a time uses it."""
+
+    def submit(self, items: Sequence[ItemIn_contra]) -> None:
+        """Have these done. Submitted again after an interruption, they must have no second effect."""
+
+    def look(self) -> None:
+        """Take in what has happened since the last look."""
+
+    def is_acknowledged(self, item: ItemIn_contra) -> bool:
+        """Return whether the command was read."""
+
+    def verdict(self, item: ItemIn_contra) -> Verdict | None:
+        """Return what became of the item, None while that is open."""
+
+    def verdict_when_late(self, item: ItemIn_contra) -> Verdict:
+        """Return what is said of an item whose time is up."""
+
+
+class Run(Generic[Item]):
+    """One execution of a plan. It is done by the threads that iterate over its events, and does not go on without.
+
+    Any number of threads may iterate at once: each gets every event from the first on, one of them does the work
+    meanwhile. Any thread may stop it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan[Item],
+        intent: Intent,
+        rollout: Rollout,
+        open_target: Callable[[], AbstractContextManager[RunTarget[Item]]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take what is to be done; nothing is done yet. Raises NotPossible if the plan has expired."""
+        plan.require_current()
+        self.id = secrets.token_hex(8)
+        self._plan, self._intent, self._rollout, self._open = plan, intent, rollout, open_target
+        self._clock, self._sleep = clock, sleep
+        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._history: list[RunEvent] = []
+        self._resolved: dict[str, bool] = {}
+        self._numbers = count(0 if rollout.probe and not rollout.stop_on_failure else 1)
+        self._state = RunState.READY
+        self._stream = self._play()
+
+    def events(self) -> Iterator[RunEvent]:
+        """Yield every event, the last one Finished or Stopped; work on where nobody else does.
+
+        Raises what the work raises: OperationsError, or an error of Kafka. It is Stopped then and can be resumed.
+        """
+        seen = 0
+        while True:
+            if seen == len(self._history):
+                with self._lock:
+                    if seen == len(self._history) and not self._advance():
+                        return
+            yield self._history[seen]
+            seen += 1
+
+    def stop(self) -> None:
+        """Have it stop before its next wave. What was submitted is still followed until it is resolved."""
+        self._stopping.set()
+
+    def resume(self) -> None:
+        """Have a run that was stopped go on with what is not resolved. Raises NotPossible in any other state."""
+        with self._lock:
+            if self._state is not RunState.STOPPED:
+                raise NotPossible(f"run {self.id} is {self._state}, so it cannot be resumed", subject=self.id)
+            self._stopping.clear()
+            self._state, self._stream = RunState.READY, self._play()
+
+    def close(self) -> None:
+        """Give back the connections of a run that nobody iterates over to its end. It is stopped then."""
+        with self._lock:
+            self._stream.close()
+            if self._state is RunState.RUNNING:
+                self._state = RunState.STOPPED
+
+    @property
+    def summary(self) -> RunSummary:
+        """The run as it is now."""
+        good = list(self._resolved.values())
+        return RunSummary(
+            id=self.id, plan_id=self._plan.id, intent=self._intent, rollout=self._rollout, state=self._state,
+            total=len(self._plan.items), succeeded=good.count(True), failed=good.count(False),
+        )  # fmt: skip
+
+    # -- doing it -------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> bool:
+        """Append the next event; returns whether there was one. Called with the lock."""
+        event = next(self._stream, None)
+        if event is None:
+            return False
+        match event:
+            case Resolved():
+                self._resolved[event.name] = event.is_good
+            case Stopped():
+                self._state = RunState.STOPPED
+            case Finished():
+                self._state = RunState.FINISHED
+        self._history.append(event)
+        return True
+
+    def _play(self) -> Generator[RunEvent, None, None]:
+        self._state = RunState.RUNNING
+        try:
+            yield from self._waves([item for item in self._plan.items if item.name not in self._resolved])
+        except Exception as error:
+            yield Stopped(why="error", detail=str(error), remaining=self.summary.remaining)
+            raise
+
+    def _waves(self, items: Sequence[Item]) -> Iterator[RunEvent]:
+        remaining = len(items)
+        with self._open() as target:
+            for group in self._rollout.split(items):
+                if self._stopping.is_set():
+                    yield Stopped(why="requested", remaining=remaining)
+                    return
+                wave = yield from self._wave(target, group)
+                remaining -= len(wave.names)
+                if self._rollout.stops_after(len(wave.failed), len(wave.names)):
+                    yield Stopped(why="too_many_failed", remaining=remaining)
+                    return
+            if remaining:
+                yield Stopped(why="requested", remaining=remaining)
+                return
+        good = list(self._resolved.values())
+        yield Finished(succeeded=good.count(True), failed=good.count(False))
+
+    def _wave(self, target: RunTarget[Item], group: Sequence[Item]) -> Generator[RunEvent, None, WaveFinished]:
+        number = next(self._numbers)
+        submitted = yield from self._submit(target, group, number)
+        failed = yield from self._follow(target, submitted, number)
+        wave = WaveFinished(wave=number, names=tuple(item.name for item in submitted), failed=tuple(failed))
+        yield wave
+        return wave
+
+    def _submit(
+        self, target: RunTarget[Item], group: Sequence[Item], number: int
+    ) -> Generator[RunEvent, None, list[Item]]:
+        """Submit them together, or one by one at the rate; returns those that were submitted before a stop."""
+        rate, submitted = self._rollout.rate, list[Item]()
+        for chunk in [group] if rate is None else [[item] for item in group]:
+            if rate is not None and self._stopping.is_set():
+                break
+            began = self._clock()
+            target.submit(chunk)
+            submitted += chunk
+            for item in chunk:
+                yield Submitted(name=item.name, wave=number)
+            if rate is not None:
+                self._sleep(max(0.0, 1 / rate - (self._clock() - began)))
+        return submitted
+
+    def _follow(
+        self, target: RunTarget[Item], items: Sequence[Item], number: int
+    ) -> Generator[RunEvent, None, list[str]]:
+        """Look until all are resolved or the time is up; returns the names of those that failed."""
+        limit, unresolved, failed, acknowledged = self._clock() + self._rollout.timeout_s, list(items), [], set()
+        while unresolved:
+            is_late = self._clock() >= limit
+            target.look()
+            waiting = []
+            for item in unresolved:
+                if item.name not in acknowledged and target.is_acknowledged(item):
+                    acknowledged.add(item.name)
+                    yield Acknowledged(name=item.name, wave=number)
+                verdict = self._verdict(target, item, is_heard=item.name in acknowledged, is_late=is_late)
+                if verdict is None:
+                    waiting.append(item)
+                    continue
+                failed += [] if verdict.is_good else [item.name]
+                yield Resolved(name=item.name, wave=number, **vars(verdict))
+            unresolved = waiting
+            if unresolved:
+                self._sleep(_LOOK_EVERY_S)
+        return failed
+
+    def _verdict(self, target: RunTarget[Item], item: Item, *, is_heard: bool, is_late: bool) -> Verdict | None:
+        verdict = target.verdict(item)
+        if verdict is None and is_heard and self._rollout.wait_for == "acknowledgement":
+            return Verdict("acknowledged", is_good=True)
+        return target.verdict_when_late(item) if verdict is None and is_late else verdict
