@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from pydantic import ValidationError
-
 from backoffice.currencies import money
-from contracts import OrderState
-from services.orchestrator.domain import ChargeOwed, Debt, ShipmentOwed, StepOwed, StockOwed, owed
-
-
-def debts_of(state: Mapping[str, Any]) -> tuple[Debt, ...]:
-    """Return the debts of a decoded OrderState; if this release cannot read it in full, the names of its steps."""
-    if not state.get("owed"):
-        return ()
-    try:
-        return owed(OrderState.model_validate(dict(state)))
-    except ValidationError:
-        return tuple(StepOwed(step) for step in state["owed"])
+from backoffice.debts import ChargeOwed, Debt, ShipmentOwed, StepOwed, StockOwed
 
 
 def document(debt: Debt) -> dict[str, Any]:
     """Return kind and fields for JSON."""
-    fields = asdict(debt)
-    if isinstance(debt, StockOwed):
-        fields["lines"] = [line.model_dump() for line in debt.lines]
-    return {"kind": type(debt).__name__.removesuffix("Owed").lower(), **fields}
+    fields = debt.model_dump()
+    total = fields.pop("total", {})
+    return {**fields, **total}
 
 
 def in_words(debt: Debt) -> str:
     """Return what has to be done manually, and whether it may be unnecessary."""
     match debt:
-        case ChargeOwed(amount, currency, charge_id):
-            return _unless_certain(f"refund {money(amount, currency)}{_of('charge', charge_id)}", debt.is_certain)
-        case StockOwed(warehouse_id, lines):
+        case ChargeOwed(total=total, charge_id=charge_id):
+            text = f"refund {money(total.amount, total.currency)}{_of('charge', charge_id)}"
+            return _unless_certain(text, debt.is_certain)
+        case StockOwed(warehouse_id=warehouse_id, lines=lines):
             goods = ", ".join(f"{line.quantity} {line.sku}" for line in lines)
             return _unless_certain(f"release {goods} in warehouse {warehouse_id}", debt.is_certain)
-        case ShipmentOwed(shipment_id):
+        case ShipmentOwed(shipment_id=shipment_id):
             return _unless_certain(f"cancel the shipment{_of('id', shipment_id)}", debt.is_certain)
-        case StepOwed(step):
+        case StepOwed(step=step):
             return f"undo {step}"
 
 

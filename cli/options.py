@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cli.waves import Pace
+    from ensemble.operations import Rollout
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Id of the order.")]
 Probe = Annotated[int, typer.Option("--probe", min=0, help="Resume this many first, as a probe (0: none).")]
@@ -33,7 +33,8 @@ class Waves:
     failure_limit: FailureLimit = 0.2
     wait: WaveWait = 60.0
 
-    def pace(self) -> Pace:
-        from cli.waves import Pace
+    def rollout(self) -> Rollout:
+        """Return how the waves proceed."""
+        from ensemble.operations import Rollout
 
-        return Pace(self.probe, self.wave, self.failure_limit, self.wait)
+        return Rollout(probe=self.probe, wave=self.wave, max_failed=self.failure_limit, timeout_s=self.wait)

@@ -1,30 +1,34 @@
-"""From what an operator typed to commands about orders: which are meant, the preview, the question, the outcome."""
+"""Commands about orders: the plan of an action is shown and asked about, then run, and told of while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
+from backoffice.order_actions import OrderAction, describe_why_not, require_order_id
 from backoffice.order_filter import OrderFilter
-from cli.order_actions import Action
-from cli.order_states import OrderStates, State
-from cli.order_waves import ResumedOrders, reason_of_stop, run_waves
-from cli.waves import Pace, Progress, Wave
+from backoffice.order_runs import OrderActions, OrderItem, OrderOutcome, OrderPlan, order_projections
+from backoffice.orders import OrderSummary
+from cli.effects import describe_effect
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
-from ensemble.operations import Intent, LiveParkingStores, Parked, now, service_names
+from ensemble.command_line.view import synced_view
+from ensemble.operations import Intent, Resolved, Rollout, Run, RunEvent, Stopped, WaveFinished
 from ensemble.program import command
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
 
 _PREVIEWED: Final = 20
+_HEARD: Final = frozenset({OrderOutcome.ACKNOWLEDGED, OrderOutcome.SKIPPED})
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Target:
             raise Mistake("ORDER_ID: give an ORDER_ID or --where, such as --where status=fulfilled")
         if self.order_id is not None and self.where.conditions:
             raise Mistake("ORDER_ID and --where exclude each other; give one of them")
+        if self.order_id is not None:
+            require_order_id(self.order_id)
+
+    @property
+    def which(self) -> str | OrderFilter:
+        return self.order_id or self.where
 
 
 @dataclass(frozen=True)
@@ -50,142 +60,166 @@ class CommandOptions:
     yes: bool = False
     preview: bool = False
     wait_s: float = 10.0
-    pace: Pace | None = None
-    """In waves."""
+    rollout: Rollout | None = None
+    """In waves, if there are several orders."""
     as_json: bool = False
 
 
-def act(access: ClusterClient, action: Action, target: Target, manner: CommandOptions) -> int:
+def act(access: ClusterClient, action: OrderAction, target: Target, options: CommandOptions) -> int:
     """Run the action on the target. Returns 1 if an order did not respond in time or the waves stopped."""
-    with OrderStates(access, target.order_id) as states:
-        meant = matching_orders(states.now, action, target)
-        if action.sends_again:
-            _say_what_is_stuck(access, meant)
-        if manner.preview or not meant:
-            _show_preview(action, meant, as_json=manner.as_json)
+    with actions_on(access, target.order_id) as actions:
+        plan = actions.plan(action, target.which)
+        _warn_of_dead_letters(plan.items)
+        _say_skipped(plan)
+        if options.preview or not plan.items:
+            _show_preview(plan, as_json=options.as_json)
             return 0
         if target.order_id is None:
-            _ask(action, meant, manner)
-        if manner.pace is not None and target.order_id is None:
-            return resume_in_waves(states, (action, list(meant)), manner, manner.pace)
-        return _carry_out(states, action, meant, manner)
+            _ask(plan, options)
+        if options.rollout is not None and target.order_id is None:
+            return _run_in_waves(actions, plan, options, options.rollout)
+        return _run_at_once(actions, plan, options)
 
 
-def matching_orders(states: Mapping[str, State], action: Action, target: Target) -> dict[str, State]:
-    """Return the orders that the action would change. Raises Mistake if it would not change the named one."""
-    if target.order_id is None:
-        at = now()
-        return {name: s for name, s in states.items() if target.where.takes(s, at) and not action.why_not(s)}
-    state = states.get(target.order_id)
-    if state is None:
-        raise Mistake(f"ORDER_ID: no order {target.order_id!r}; see `{command('orders list')}`")
-    if why_not := action.why_not(state):
-        raise Mistake(f"ORDER_ID: cannot {action.verb} {target.order_id}: {why_not}")
-    return {target.order_id: state}
-
-
-def _say_what_is_stuck(access: ClusterClient, meant: Mapping[str, State]) -> None:
-    """Warn of orders whose participant has a dead letter at the head: a retry would wait behind it."""
+@contextmanager
+def actions_on(access: ClusterClient, order_id: str | None = None) -> Iterator[OrderActions]:
+    """Give the actions of a cluster: for one order without a view, else with the one that is kept in a file."""
     session = session_on(access)
-    with LiveParkingStores(session, service_names(session, None)) as stores:
-        heads = blocked_by_dead_letter(stores.parked(), meant)
-    for head in heads[:_PREVIEWED]:
+    if order_id is not None:
+        yield OrderActions(session)
+        return
+    with synced_view(access, order_projections(session), "orders") as view:
+        yield OrderActions(session, view)
+
+
+def _warn_of_dead_letters(items: Sequence[OrderItem]) -> None:
+    """Warn of orders whose participant has a dead letter at the head: a retry would wait behind it."""
+    letters = [letter for item in items for letter in item.behind]
+    for letter in letters[:_PREVIEWED]:
         say(
-            f"{head.name}: {head.head.message} is a dead letter of {head.service}, and a retry waits behind it; "
-            f"redrive it: {command('dead-letters redrive')} --service {head.service} --key {quote(head.name)}"
+            f"{letter.key}: {letter.type} is a dead letter of {letter.service}, and a retry waits behind it; "
+            f"redrive it: {command('dead-letters redrive')} --service {letter.service} --key {quote(letter.key)}"
         )
-    if len(heads) > _PREVIEWED:
-        say(f"and {len(heads) - _PREVIEWED} more: {command('parked list --status dead_lettered')}")
+    if len(letters) > _PREVIEWED:
+        say(f"and {len(letters) - _PREVIEWED} more: {command('parked list --status dead_lettered')}")
 
 
-def blocked_by_dead_letter(parked: Iterable[Parked], orders: Container[str]) -> list[Parked]:
-    """Return the parked keys of these orders whose head is a dead letter."""
-    return [each for each in parked if each.entry.status == "dead_lettered" and each.name in orders]
+def _say_skipped(plan: OrderPlan) -> None:
+    """Say how many orders match and are left out, and why."""
+    if plan.skipped_count:
+        reasons = Counter(describe_why_not(skipped) for skipped in plan.skipped)
+        why = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(_PREVIEWED))
+        say(f"{quantity(plan.skipped_count, 'matching order')} left out: {why}")
 
 
-def _row(action: Action, order_id: str, state: State) -> dict[str, Any]:
-    terms = state.get("order") or {}
+def _row(item: OrderItem) -> dict[str, Any]:
+    order = item.order
     return {
-        "order": order_id,
-        "status": state["status"],
-        "step": state.get("step"),
-        "paused_by": state.get("paused_by"),
-        "customer": terms.get("customer_id"),
-        "would": action.does(state),
+        "order": order.order_id,
+        "status": order.status,
+        "step": order.step,
+        "paused_by": order.paused.by if order.paused else None,
+        "customer": order.customer_id,
+        "would": describe_effect(item.effect),
     }
 
 
-def _show_preview(action: Action, meant: Mapping[str, State], *, as_json: bool) -> None:
-    rows = [_row(action, order_id, state) for order_id, state in meant.items()]
+def _show_preview(plan: OrderPlan, *, as_json: bool) -> None:
+    rows = [_row(item) for item in plan.items]
     columns = ("order", "status", "step", "paused_by", "customer", "would")
     table = [tuple(row[name] for name in columns) for row in rows]
-    nothing = f"no matching order to {action.verb}"
+    nothing = f"no matching order to {plan.action.kind}"
     show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, as_json=as_json)
 
 
-def _ask(action: Action, meant: Mapping[str, State], manner: CommandOptions) -> None:
-    for order_id, state in list(meant.items())[:_PREVIEWED]:
-        row = _row(action, order_id, state)
-        say(f"{order_id}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
-    if len(meant) > _PREVIEWED:
-        say(f"and {len(meant) - _PREVIEWED} more")
-    confirm(f"{action.verb} {quantity(len(meant), 'order')}?", yes=manner.yes)
+def _ask(plan: OrderPlan, options: CommandOptions) -> None:
+    for item in plan.items[:_PREVIEWED]:
+        row = _row(item)
+        say(f"{item.name}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
+    if len(plan.items) > _PREVIEWED:
+        say(f"and {len(plan.items) - _PREVIEWED} more")
+    confirm(f"{plan.action.kind} {quantity(len(plan.items), 'order')}?", yes=options.yes)
 
 
-def _carry_out(states: OrderStates, action: Action, meant: Mapping[str, State], manner: CommandOptions) -> int:
-    ids = states.send({name: action.command(state, manner.intent) for name, state in meant.items()})
-    late = states.wait(ids, manner.wait_s)
-    rows = [_outcome(order_id, state, states, order_id in late) for order_id, state in meant.items()]
-    _show_outcome(rows, as_json=manner.as_json)
+def _run_at_once(actions: OrderActions, plan: OrderPlan, options: CommandOptions) -> int:
+    run = actions.run(plan, options.intent, Rollout.at_once(options.wait_s))
+    outcomes = {event.name: event.outcome for event in run.events() if isinstance(event, Resolved)}
+    after = actions.summaries(list(outcomes))
+    late = [name for name, outcome in outcomes.items() if outcome not in _HEARD]
+    rows = [
+        {
+            "order": item.name,
+            "was": describe_order(item.order),
+            "is": describe_order(after.get(item.name, item.order)),
+            "taken": item.name not in late,
+        }
+        for item in plan.items
+    ]
+    _show_outcome(rows, as_json=options.as_json)
     if late:
         say(
-            f"{quantity(len(late), 'order')} did not respond within {manner.wait_s:g} s (--wait). The command stays "
+            f"{quantity(len(late), 'order')} did not respond within {options.wait_s:g} s (--wait). The command stays "
             "queued; check that the orchestrator is running"
         )
     return int(bool(late))
 
 
-def _outcome(order_id: str, before: State, states: OrderStates, is_late: bool) -> dict[str, Any]:  # noqa: FBT001  a private last word
-    after = states.now.get(order_id, before)
-    return {"order": order_id, "was": describe_state(before), "is": describe_state(after), "taken": not is_late}
-
-
-def _show_outcome(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+def _show_outcome(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     columns = ("order", "was", "is", "taken")
     table = [(row["order"], row["was"], row["is"], "yes" if row["taken"] else "not yet") for row in rows]
     show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, as_json=as_json)
 
 
-def describe_state(state: State) -> str:
+def describe_order(order: OrderSummary) -> str:
     """Return `fulfilled, shipment, paused by operator ann`."""
-    paused = f"paused by {state['paused_by']}" if state.get("paused_since") is not None else None
-    return ", ".join(filter(None, (state["status"], state.get("step"), paused)))
+    paused = f"paused by {order.paused.by}" if order.paused else None
+    return ", ".join(filter(None, (order.status, order.step, paused)))
 
 
-def resume_in_waves(states: OrderStates, orders: tuple[Action, list[str]], manner: CommandOptions, pace: Pace) -> int:
-    """Resume them in waves; exit code 1 when these stopped by themselves."""
-    action, names = orders
-    done = run_waves(names, pace, ResumedOrders(states, action, manner.intent))
-    if reason := reason_of_stop(done, pace, len(names)):
-        say(reason)
-    show_waves(done, names, states, as_json=manner.as_json)
-    return int(bool(reason))
-
-
-def show_waves(done: Sequence[Wave], names: Sequence[str], states: OrderStates, *, as_json: bool) -> None:
-    """Show one row for each order: its wave and its outcome."""
-    rows: list[dict[str, Any]] = [
-        {"order": name, "wave": wave.number, "outcome": wave.fates[name].value, "is": describe_state(states.now[name])}
-        for wave in done
-        for name in wave.names
-    ]
-    resumed = {row["order"] for row in rows}
-    rows += [
-        {"order": name, "wave": None, "outcome": "left paused", "is": describe_state(states.now[name])}
-        for name in names
-        if name not in resumed
+def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOptions, rollout: Rollout) -> int:
+    """Run the plan in waves, and show one row for each order; exit code 1 when these stopped by themselves."""
+    events = list(tell(actions.run(plan, options.intent, rollout), rollout))
+    resolved = {event.name: event for event in events if isinstance(event, Resolved)}
+    after = actions.summaries([item.name for item in plan.items])
+    rows = [
+        {
+            "order": item.name,
+            "wave": resolved[item.name].wave if item.name in resolved else None,
+            "outcome": _in_words(resolved[item.name].outcome) if item.name in resolved else "left paused",
+            "is": describe_order(after.get(item.name, item.order)),
+        }
+        for item in sorted(plan.items, key=lambda item: item.name not in resolved)
     ]
     columns = ("order", "wave", "outcome", "is")
-    colours = {Progress.PROGRESSED.value: "green", Progress.FAILED.value: "bold red", "left paused": "yellow"}
+    colours = {"progressed": "green", "failed": "bold red", "no progress": "bold red", "left paused": "yellow"}
     table = [tuple(row[name] for name in columns) for row in rows]
-    show(Sheet(columns, table, {"outcome": colours}), rows, as_json=as_json)
+    show(Sheet(columns, table, {"outcome": colours}), rows, as_json=options.as_json)
+    return int(isinstance(events[-1], Stopped))
+
+
+def _in_words(outcome: str) -> str:
+    return outcome.replace("_", " ")
+
+
+def tell(run: Run[OrderItem], rollout: Rollout) -> Iterator[RunEvent]:
+    """Yield the events of a run, and tell of each wave and of a stop on stderr."""
+    last: WaveFinished | None = None
+    for event in run.events():
+        match event:
+            case WaveFinished():
+                last = event
+                what = f"wave {event.wave}" if event.wave else "probe"
+                say(f"{what}: {len(event.names) - len(event.failed)} of {len(event.names)} progressed")
+            case Stopped() if last is not None:
+                say(reason_of_stop(last, event, rollout))
+        yield event
+
+
+def reason_of_stop(wave: WaveFinished, stopped: Stopped, rollout: Rollout) -> str:
+    """Return why the waves stopped early or failed at the end."""
+    rest = f"; {stopped.remaining} remain paused" if stopped.remaining else ""
+    share = len(wave.failed) / len(wave.names)
+    return (
+        f"stopped: {len(wave.failed)} of {len(wave.names)} ({share:.0%}) failed or made no progress, more than "
+        f"--failure-limit {rollout.max_failed:g} allows ({', '.join(wave.failed[:3])}){rest}"
+    )

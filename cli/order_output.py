@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from backoffice import MESSAGE_TOPICS, find_records, places_of
 from backoffice.currencies import money
+from backoffice.debts import debts_of
 from backoffice.message_text import goods, total
 from backoffice.order_history import OrderHistory, waits_for
 from backoffice.order_story import ENDS, Line, order_of
 from cli import decisions
-from cli.debts import debts_of, in_words
+from cli.debts import in_words
 from cli.live_story import narrate
 from cli.orders import document_of, state_of
 from cli.story import coloured, plain

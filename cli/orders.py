@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from backoffice import order_history
 from backoffice.currencies import money
+from backoffice.debts import debts_of
 from backoffice.order_filter import OrderFilter
 from backoffice.order_history import OrderHistory, waits_for
+from backoffice.order_states import read_positions
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
-from cli.debts import debts_of, document, in_words
+from cli.debts import document, in_words
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.command_line.connection import entry_of, session_on, sources
 from ensemble.command_line.errors import Mistake
@@ -21,7 +23,7 @@ from ensemble.operations import NotFound, now
 from ensemble.program import command
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, TopicPlace
+    from ensemble.kafka.client import ClusterClient
     from ensemble.operations.view import View
 
 
@@ -79,12 +81,8 @@ def document_of(history: OrderHistory) -> dict[str, Any]:
 
 def _debts_of(access: ClusterClient, orders: Sequence[OrderSummary]) -> dict[str, str]:
     """Return what these orders owe, in words: their states have it, at their places."""
-    offsets: dict[TopicPlace, list[int]] = {}
-    for order in orders:
-        offsets.setdefault((order.position.topic, order.position.partition), []).append(order.position.offset)
-    most = max(map(len, offsets.values()), default=0)
-    rounds = [{place: range(n[i], n[i] + 1) for place, n in offsets.items() if i < len(n)} for i in range(most)]
-    states = [entry_of(record) for record in access.read_spans(*rounds)]
+    records = read_positions(session_on(access), [order.position for order in orders])
+    states = [entry_of(record) for record in records]
     return {entry.key: "; ".join(map(in_words, debts_of(entry.fields))) for entry in states}
 
 

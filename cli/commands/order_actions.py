@@ -12,7 +12,7 @@ from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Answer, AsJson, By, Why, Yes
 
 if TYPE_CHECKING:
-    from cli.order_actions import Action
+    from backoffice.order_actions import OrderAction
     from cli.order_commands import CommandOptions, Target
 
 OneOrder = Annotated[
@@ -90,41 +90,41 @@ def add_to(group: typer.Typer) -> None:
 
 def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Pause an order. No further commands are sent until you resume it; replies are recorded, its deadline stops."""
-    from cli.order_actions import PAUSE
+    from backoffice.order_actions import Pause
 
-    _carry_out(PAUSE, orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Pause(), orders, doing.manner(wait, as_json=as_json))
 
 
 def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = False, as_json: AsJson = False) -> None:
     """Resume paused orders, several in waves after a probe. Exits 1 if too many orders of a wave fail."""
-    from cli.order_actions import resume_action
+    from backoffice.order_actions import Resume
 
-    manner = replace(doing.manner(waves.wait, as_json=as_json), pace=waves.pace())
-    _carry_out(resume_action(past_pause=past_pause), orders, manner)
+    manner = replace(doing.manner(waves.wait, as_json=as_json), rollout=waves.rollout())
+    _carry_out(Resume(past_pause=past_pause), orders, manner)
 
 
 def retry(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Send the current step (or failed undo) again as a new attempt."""
-    from cli.order_actions import RETRY
+    from backoffice.order_actions import Retry
 
-    _carry_out(RETRY, orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Retry(), orders, doing.manner(wait, as_json=as_json))
 
 
 def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Roll an order back now, even past an irreversible step."""
-    from cli.order_actions import COMPENSATE
+    from backoffice.order_actions import Compensate
 
-    _carry_out(COMPENSATE, orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Compensate(), orders, doing.manner(wait, as_json=as_json))
 
 
 def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
     """Record that a debt was settled manually. A debt is an outstanding refund, reservation or shipment."""
-    from cli.order_actions import settle_action
+    from backoffice.order_actions import Settle
 
-    _carry_out(settle_action(tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Settle(steps=tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
 
 
-def _carry_out(action: Action, orders: Orders, manner: CommandOptions) -> None:
+def _carry_out(action: OrderAction, orders: Orders, manner: CommandOptions) -> None:
     from cli.order_commands import act
     from ensemble.command_line.connection import connect
 

@@ -13,11 +13,9 @@ from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import AsJson, AsJsonLines, By, NoCache, Timeout, Yes
 
 if TYPE_CHECKING:
-    from cli.order_commands import CommandOptions, Target
     from ensemble.kafka import Receipt
     from ensemble.kafka.client import ClusterClient
     from ensemble.messages import Message
-    from ensemble.operations import Intent
 
 group = typer.Typer(help="Place, inspect and control orders.")
 
@@ -159,32 +157,15 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Cancel orders that have not ended. The orchestrator undoes finished steps; --preview shows which."""
-    from cli.cancellation import request_cancellation
-    from ensemble.command_line.connection import connect
-
-    target, manner = orders.target(), Doing(by, reason, yes, preview).manner(10, as_json=as_json)
-    if target.order_id is None or preview:
-        raise typer.Exit(_cancel_these(target, manner))
-    command, access = _cancellation(target.order_id, manner.intent), connect()
-    receipt = request_cancellation(access, target.order_id, command)
-    if watch:
-        raise typer.Exit(_watch(access, receipt.key, timeout, as_json=as_json))
-    _tell(receipt, command, as_json=as_json)
-
-
-def _cancellation(order_id: str, who: Intent) -> Message:
-    from contracts import RequestCancellation
-    from ensemble.command_line.fields import make
-
-    return make(RequestCancellation, {"order_id": order_id, "reason": who.reason, "requested_by": who.actor.name})
-
-
-def _cancel_these(target: Target, manner: CommandOptions) -> int:
-    from cli.order_actions import CANCEL
+    from backoffice.order_actions import Cancel
     from cli.order_commands import act
     from ensemble.command_line.connection import connect
 
-    return act(connect(), CANCEL, target, manner)
+    target, access = orders.target(), connect()
+    code = act(access, Cancel(), target, Doing(by, reason, yes, preview).manner(10, as_json=as_json))
+    if watch and not preview and target.order_id is not None:
+        code = _watch(access, target.order_id, timeout, as_json=as_json)
+    raise typer.Exit(code)
 
 
 def _watch(access: ClusterClient, order_id: str, timeout: float, *, as_json: bool) -> int:

@@ -39,7 +39,7 @@ def _add_resume(app: typer.Typer, scope: Scope, text: Help) -> None:
 
         what, manner = (
             wide_pause(application(), scope, name),
-            ResumeOptions(asker.intent(), acknowledged, as_json, yes, waves.pace()),
+            ResumeOptions(asker.intent(), acknowledged, as_json, yes, waves.rollout()),
         )
         raise typer.Exit(carry_out(connect(), what, manner))
 

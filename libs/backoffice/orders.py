@@ -160,13 +160,7 @@ class OrdersProjection:
             decoded = self._decoder.decode(value)
         except UndecodableRecord as error:
             return order_id, UNREADABLE, None, str(error), *_nothing(7), record.timestamp()[1], *pointer, *_nothing(6)
-        field = decoded.fields.get  # a record of an earlier release lacks some
-        return (
-            order_id, field("status"), field("step"), field("reason"), _joined(field("expected")), field("due_at"),
-            field("paused_since"), field("paused_by"), field("paused_reason"), field("remaining_ms"),
-            _joined(field("owed")), record.timestamp()[1], *pointer,
-            *(_terms_of(decoded.fields["order"]) if field("order") else _nothing(6)),
-        )  # fmt: skip
+        return order_id, *_columns_of(decoded.fields, record.timestamp()[1], pointer)
 
 
 class Orders:
@@ -175,6 +169,23 @@ class Orders:
     def __init__(self, view: View) -> None:
         """Take a view that has the orders' projection; whoever asks has it synced before."""
         self._view = view
+
+    def matching(self, order_filter: OrderFilter, now: int) -> Iterator[OrderSummary]:
+        """Yield all orders that match at `now` (epoch milliseconds), the oldest change first."""
+        where, parameters = order_filter.sql(now)
+        with self._view.read() as db:
+            rows = db.execute(f"{_SELECT} WHERE {where} ORDER BY changed_at, rowid", parameters).fetchall()
+        yield from map(_summary, rows)
+
+    def of(self, order_ids: Sequence[str]) -> dict[str, OrderSummary]:
+        """Return those of these orders that there are, by id."""
+        orders: dict[str, OrderSummary] = {}
+        with self._view.read() as db:
+            for begin in range(0, len(order_ids), _LOOKUP):
+                part = order_ids[begin : begin + _LOOKUP]
+                query = f"{_SELECT} WHERE status IS NOT NULL AND order_id IN ({','.join('?' * len(part))})"
+                orders |= {row[0]: _summary(row) for row in db.execute(query, part)}
+        return orders
 
     def list(self, order_filter: OrderFilter, now: int, limit: int, offset: int = 0) -> tuple[OrderSummary, ...]:
         """Return the orders that match at `now` (epoch milliseconds), the latest change first."""
@@ -277,6 +288,24 @@ def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _rows_of(db: Connection, ids: Sequence[str]) -> Iterable[tuple[Any, ...]]:
     return db.execute(f"{_SELECT} WHERE status IS NOT NULL AND order_id IN ({','.join('?' * len(ids))})", ids)
+
+
+def summary_of(order_id: str, state: Mapping[str, Any], changed_at: int, pointer: tuple[int, int]) -> OrderSummary:
+    """Return an order as its decoded state alone has it: an ended one has no terms.
+
+    The pointer is the partition and the offset of the state.
+    """
+    return _summary((order_id, *_columns_of(state, changed_at, pointer)))
+
+
+def _columns_of(state: Mapping[str, Any], changed_at: int, pointer: tuple[int | None, int | None]) -> tuple[Any, ...]:
+    field = state.get  # a record of an earlier release lacks some
+    return (
+        field("status"), field("step"), field("reason"), _joined(field("expected")), field("due_at"),
+        field("paused_since"), field("paused_by"), field("paused_reason"), field("remaining_ms"),
+        _joined(field("owed")), changed_at, *pointer,
+        *(_terms_of(state["order"]) if field("order") else _nothing(6)),
+    )  # fmt: skip
 
 
 def _terms_of(fields: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 
 from contracts import (
@@ -22,7 +20,6 @@ from contracts import (
     ProcessPayment,
     RefundPayment,
     ReleaseStock,
-    ReservedLine,
     ShipmentScheduled,
     total_of,
 )
@@ -66,72 +63,6 @@ def to_remember(state: OrderState) -> OrderState:
     """Return what stays of an ended order for ever: how it ended, by which steps, and the fingerprint of its terms."""
     details = ("order", "seen", "charge", "shipment_id", "placed_message_id", "reason")
     return state.model_copy(update={name: OrderState.model_fields[name].get_default() for name in details})
-
-
-# -- what is owed -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ChargeOwed:
-    """Money taken and not given back, in minor units. Not certain: payment never confirmed that it was taken."""
-
-    amount: int
-    currency: str
-    charge_id: str | None
-    is_certain: bool
-
-
-@dataclass(frozen=True)
-class StockOwed:
-    """Pieces that a warehouse holds for the order. Not certain: inventory never confirmed that it does."""
-
-    warehouse_id: str
-    lines: tuple[ReservedLine, ...]
-    is_certain: bool
-
-
-@dataclass(frozen=True)
-class ShipmentOwed:
-    """A shipment that was booked. Not certain: shipping never confirmed that it was."""
-
-    shipment_id: str | None
-    is_certain: bool
-
-
-@dataclass(frozen=True)
-class StepOwed:
-    """What any other step has left to undo."""
-
-    step: str
-
-
-Debt = ChargeOwed | StockOwed | ShipmentOwed | StepOwed
-
-
-def owed(state: OrderState) -> tuple[Debt, ...]:
-    """Return what an operator has to give back, free or cancel, because its undo was given up."""
-    return debts(state, state.owed)
-
-
-def debts(state: OrderState, steps: Iterable[str]) -> tuple[Debt, ...]:
-    """Return what these steps have taken, or may have taken. A charge of nothing is no debt."""
-    of_steps = (_debt(state, step) for step in steps)
-    return tuple(debt for debt in of_steps if not isinstance(debt, ChargeOwed) or debt.amount)
-
-
-def _debt(state: OrderState, step: str) -> Debt:
-    is_certain = step in state.done
-    match step, state.order:
-        case "payment", OrderTerms() as order:
-            charge = state.charge or Charge(amount=total_of(order.lines), currency=order.currency)
-            return ChargeOwed(charge.amount, charge.currency, charge.charge_id, is_certain)
-        case "reservation", OrderTerms() as order:
-            lines = tuple(ReservedLine(sku=line.sku, quantity=line.quantity) for line in order.lines)
-            return StockOwed(order.warehouse_id, lines, is_certain)
-        case "shipment", _:
-            return ShipmentOwed(state.shipment_id, is_certain)
-        case _:
-            return StepOwed(step)
 
 
 # -- the commands -------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def _complete_other_orders(scene: Scene) -> None:
     orders = scene.load.place(_OTHERS)
     scene.await_end(orders)
     scene.tell(f"{len(orders)} other orders come, and are completed. This one waits, with what came for it since.")
-    scene.until(lambda: scene.watch.order(_POISONED).get("paused_by"), "the saga pauses the order")
+    scene.until(lambda: _is_paused(scene), "the saga pauses the order")
     scene.until(lambda: len(scene.watch.parked("payment")[0].waiting) > 1, "a resend waits behind the charge")
     scene.type("./ensemble parked list")
     scene.type(f"./ensemble parked show {_POISONED}")
@@ -77,7 +77,7 @@ def _redrive_corrected_charge(scene: Scene) -> None:
     )
     scene.until(lambda: not scene.watch.parked("payment"), "the key is drained")
     scene.type("./ensemble parked list")
-    if scene.watch.order(_POISONED).get("paused_by"):
+    if _is_paused(scene):
         scene.tell("The order has its answer, and goes on when it is resumed.")
         scene.type(f"./ensemble orders resume {_POISONED} --reason 'the charge went through'")
     scene.await_end([_POISONED])
@@ -104,3 +104,8 @@ def _discard_unreadable_record(scene: Scene) -> None:
 
 
 DRILL: Final = Drill("poison", "a message that can never be handled", _act, {"orchestrator": _POLICY})
+
+
+def _is_paused(scene: Scene) -> bool:
+    order = scene.watch.order(_POISONED)
+    return order is not None and order.paused is not None

@@ -164,7 +164,8 @@ class Scene:
         """Return when these orders have ended with this status."""
 
         def have_ended() -> bool:
-            return all(self.watch.order(order_id).get("status") == status for order_id in order_ids)
+            orders = [self.watch.order(order_id) for order_id in order_ids]
+            return all(order is not None and order.status == status for order in orders)
 
         self.until(have_ended, f"{len(order_ids)} orders are {status}", limit_s)
 

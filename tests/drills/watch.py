@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cli.order_states import OrderStates
-from ensemble.command_line.connection import session_on
-from ensemble.operations import DeadLetterFilter, LiveParkingStores, Parked, list_dead_letters
+from backoffice.order_filter import Condition, OrderFilter
+from backoffice.orders import Orders, OrdersProjection, OrderSummary
+from ensemble.command_line.connection import session_on, sources
+from ensemble.operations import DeadLetterFilter, LiveParkingStores, Parked, list_dead_letters, now
+from ensemble.operations.view import View
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
 
 _MOST: Final = 100_000
+_PAUSED: Final = OrderFilter((Condition("paused", "=", "true"),))
 
 
 class Watch:
@@ -21,7 +24,7 @@ class Watch:
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
         self._access, self._exit = access, ExitStack()
-        self._orders = self._exit.enter_context(OrderStates(access))
+        self._view = self._exit.enter_context(View(access, [OrdersProjection(sources())]))
         self._parking = self._exit.enter_context(LiveParkingStores(session_on(access), services))
 
     def __enter__(self) -> Self:
@@ -32,13 +35,13 @@ class Watch:
 
     def paused(self) -> list[str]:
         """Return the orders that are paused."""
-        self._orders.read_on()
-        return [name for name, state in self._orders.now.items() if state.get("paused_since") is not None]
+        self._view.sync()
+        return [order.order_id for order in Orders(self._view).matching(_PAUSED, now())]
 
-    def order(self, order_id: str) -> Mapping[str, Any]:
-        """Return the orchestrator's state of an order, empty when it has none."""
-        self._orders.read_on()
-        return self._orders.now.get(order_id, {})
+    def order(self, order_id: str) -> OrderSummary | None:
+        """Return an order as the orchestrator knows it, None when it does not."""
+        self._view.sync()
+        return Orders(self._view).of([order_id]).get(order_id)
 
     def parked(self, service: str) -> list[Parked]:
         """Return the keys that a service holds back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ class FlowInMemory:
     bootstrap_servers = "memory:9092"
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()  # any thread may use a ClusterClient
         self._began = now()
         self.flow = OrderFlow(stock={"bolt": 10}, clock=ManualClock(self._began))
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions
@@ -59,7 +61,8 @@ class FlowInMemory:
         return work(OutboxInMemory.limit_s)
 
     def settle(self) -> None:
-        self.flow.run()
+        with self.lock:
+            self.flow.run()
 
     def advance(self, seconds: float) -> None:
         self.flow.advance(seconds)
@@ -78,10 +81,11 @@ class FlowInMemory:
 
     def written_since(self, number: int, places: Collection[TopicPlace]) -> list[ReceivedRecord]:
         """Return the records of these places from this number of the log on."""
-        self.settle()
-        self._stamp()
-        fresh = enumerate(self.flow.log[number:], number)
-        return [self._received(place, record) for place, record in fresh if _place_of(record) in places]
+        with self.lock:
+            self.settle()
+            self._stamp()
+            fresh = enumerate(self.flow.log[number:], number)
+            return [self._received(place, record) for place, record in fresh if _place_of(record) in places]
 
     def follow(self, places: Collection[TopicPlace], *, from_beginning: bool = False) -> FollowerInMemory:
         return FollowerInMemory(self, places, 0 if from_beginning else len(self.flow.log))
@@ -152,10 +156,11 @@ class FlowInMemory:
             self.append(record)
 
     def append(self, output: Output) -> tuple[TopicPlace, int]:
-        self._stamp()
-        record = self.flow.topics.append(output)
-        self._stamp(self.flow.clock.now())
-        return _place_of(record), record.at_offset
+        with self.lock:
+            self._stamp()
+            record = self.flow.topics.append(output)
+            self._stamp(self.flow.clock.now())
+            return _place_of(record), record.at_offset
 
     def _stamp(self, at: int = 0) -> None:
         """Give the records that have no time yet one: `at`, or what they say themselves."""
@@ -196,8 +201,9 @@ class FollowerInMemory:
         return self._read == len(self._cluster.flow.log)
 
     def poll(self, _: float) -> list[ReceivedRecord]:
-        records = self._cluster.written_since(self._read, self._places)
-        self._read = len(self._cluster.flow.log)
+        with self._cluster.lock:
+            records = self._cluster.written_since(self._read, self._places)
+            self._read = len(self._cluster.flow.log)
         offsets = self._offsets
         return [record for record in records if record.offset >= offsets.get((record.topic, record.partition), 0)]
 
@@ -228,8 +234,10 @@ class ReaderInMemory:
         return [place for place, end in ends.items() if end > self.positions[place]]
 
     def fetch(self, _: float) -> list[RecordInMemory]:
-        records = [r for r in self._cluster.read(self.positions) if r.offset >= self.positions[r.topic, r.partition]]
-        self.positions |= self._cluster.ends(self.positions)
+        with self._cluster.lock:
+            records = list(self._cluster.read(self.positions))
+            before, self.positions = self.positions, self._cluster.ends(self.positions)
+        records = [r for r in records if r.offset >= before[r.topic, r.partition]]
         return [RecordInMemory(r[0], r[1], r[2], r.key, r.value, list(r.pairs), at=r.timestamp) for r in records]
 
     def close(self) -> None: ...

@@ -23,6 +23,7 @@ _FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "force": ("--force", "", ""),
     "group": ("GROUP", "see `{}`", "dead-letters group --all"),
     "group_filter": ("--group", "see `{}`", "dead-letters group --all"),
+    "order": ("ORDER_ID", "see `{}`", "orders list"),
     "offset": ("OFFSET", "", ""),
     "operator": ("--operator", "", ""),
     "parked_key": ("KEY", "see `{}`", "parked list"),

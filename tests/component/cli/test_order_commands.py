@@ -7,18 +7,17 @@ from typing import Any
 
 import pytest
 
+from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle
 from backoffice.order_filter import OrderFilter
-from cli.order_actions import CANCEL, COMPENSATE, PAUSE, RETRY, Action, resume_action, settle_action
 from cli.order_commands import CommandOptions, Target, act
 from cli.order_filter import parse_conditions
-from cli.waves import Pace
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
-from ensemble.operations import Intent
+from ensemble.operations import Intent, NotFound, NotPossible, Rollout
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
 
-RESUME = resume_action(past_pause=False)
+RESUME, PAUSE, RETRY, COMPENSATE, CANCEL = Resume(), Pause(), Retry(), Compensate(), Cancel()
 ONE = Target("o-1", OrderFilter())
 
 
@@ -32,7 +31,7 @@ def under_way(flow: Any) -> Any:
     return flow
 
 
-def run(flow: Any, intent: Intent, action: Action, target: Target = ONE, **options: Any) -> int:
+def run(flow: Any, intent: Intent, action: OrderAction, target: Target = ONE, **options: Any) -> int:
     return act(flow, action, target, CommandOptions(intent, as_json=True, wait_s=0.3, **options))
 
 
@@ -68,11 +67,11 @@ def test_an_order_that_the_orchestrator_does_not_take_in_time_is_told(
 def test_a_command_that_would_change_nothing_is_a_mistake(under_way: Any, intent: Intent) -> None:
     for action, why in (
         (RESUME, "cannot resume o-1: it is not paused"),
-        (settle_action(()), "cannot settle o-1: it owes nothing"),
+        (Settle(), "cannot settle o-1: it owes nothing"),
     ):
-        with pytest.raises(Mistake, match=why):
+        with pytest.raises(NotPossible, match=why):
             run(under_way, intent, action)
-    with pytest.raises(Mistake, match="no order 'o-9'"):
+    with pytest.raises(NotFound, match="no order 'o-9'"):
         run(under_way, intent, PAUSE, Target("o-9", OrderFilter()))
 
 
@@ -121,7 +120,7 @@ def test_a_cancellation_undoes_what_was_done(under_way: Any, intent: Intent) -> 
 def test_an_order_that_has_ended_cannot_be_cancelled(flow: Any, intent: Intent) -> None:
     publish(flow, place_order())
     flow.settle()
-    with pytest.raises(Mistake, match="cannot cancel o-1: it is already completed"):
+    with pytest.raises(NotPossible, match="cannot cancel o-1: it is already completed"):
         run(flow, intent, CANCEL)
 
 
@@ -131,7 +130,7 @@ def test_paused_orders_go_on_in_waves(under_way: Any, intent: Intent, printed: C
     under_way.stopped = set()
 
     target = where("paused=true")
-    assert run(under_way, intent, RESUME, target, yes=True, pace=Pace(probe=1, wave=1, wait_s=1)) == 0
+    assert run(under_way, intent, RESUME, target, yes=True, rollout=Rollout(probe=1, wave=1, timeout_s=1)) == 0
 
     assert [(row["order"], row["wave"], row["outcome"], row["is"]) for row in printed()] == [
         ("o-1", 0, "progressed", "completed"),
@@ -144,8 +143,8 @@ def test_waves_end_with_a_probe_that_makes_no_progress(
 ) -> None:
     run(under_way, intent, PAUSE, where("status=fulfilled"), yes=True)
 
-    target, pace = where("paused=true"), Pace(probe=1, wave=1, wait_s=0.1)
-    assert run(under_way, intent, RESUME, target, yes=True, pace=pace) == 1
+    target, rollout = where("paused=true"), Rollout(probe=1, wave=1, timeout_s=0.1)
+    assert run(under_way, intent, RESUME, target, yes=True, rollout=rollout) == 1
 
     assert "1 of 1 (100%) failed or made no progress" in capsys.readouterr().err
     assert all_states(under_way)["o-2"]["paused_since"] is not None

@@ -10,13 +10,11 @@ import pytest
 from backoffice import places_of
 from backoffice.order_filter import OrderFilter
 from backoffice.order_story import order_of
-from cli.cancellation import request_cancellation
 from cli.live_story import narrate
 from cli.order_filter import parse_conditions
 from cli.order_output import show_order, watch
 from cli.orders import document_of, list_orders, read_history, state_of
 from cli.stock import StockFilter, audit, levels
-from contracts import RequestCancellation
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.publishing import publish
 from tests.support.order_messages import lines, order_placed, place_order
@@ -160,21 +158,6 @@ def test_a_live_story_is_only_of_its_order(flow: Any) -> None:
         told = [(line.entry.type, order_of(line.entry)) for line in narrate(follower, "o-1", 10)]
 
     assert told == [("OrderPlaced", "o-1"), ("OrderCompleted", "o-1")]
-
-
-def test_asks_to_cancel_only_what_can_still_be_cancelled(flow: Any) -> None:
-    flow.stopped = {"inventory"}
-    publish(flow, place_order())
-    command = RequestCancellation(order_id="o-1", reason="changed my mind")
-
-    assert request_cancellation(flow, "o-1", command).topic == "orchestrator.commands"
-    flow.stopped = set()
-    flow.settle()
-
-    with pytest.raises(Mistake, match="o-1 cannot be cancelled: it is already cancelled"):
-        request_cancellation(flow, "o-1", command)
-    with pytest.raises(Mistake, match="no order 'o-9'"):
-        request_cancellation(flow, "o-9", command)
 
 
 def test_terms_of_an_order_from_outside_are_found_where_it_was_placed(flow: Any) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from cli.pause_commands import ResumeOptions, resume
-from cli.waves import Pace
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.pause_commands import pause
 from ensemble.command_line.publishing import publish
-from ensemble.operations import Intent, NotFound, list_pauses, wide_pause
+from ensemble.operations import Intent, NotFound, Rollout, list_pauses, wide_pause
 from services.app import APP
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
@@ -22,7 +21,7 @@ STEP = wide_pause(APP, "step", "reservation")
 
 @pytest.fixture
 def options(intent: Intent) -> ResumeOptions:
-    return ResumeOptions(intent, wait_s=0.5, yes=True, pace=Pace(probe=1, wave=5, wait_s=0.5), as_json=True)
+    return ResumeOptions(intent, wait_s=0.5, yes=True, rollout=Rollout(probe=1, wave=5, timeout_s=0.5), as_json=True)
 
 
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from backoffice.debts import ChargeOwed, debts
 from contracts import OrderCompensationFailed, OrderPaused, OrderResumed, OrderState, ProcessPayment, SeenEvent
+from ensemble.operations import Money
 from ensemble.policies.saga import SagaPolicies, StepPolicy
 from ensemble.testing.driver import ServiceTestDriver
-from services.orchestrator.domain import ChargeOwed, owed
 from services.orchestrator.service import orchestrator
 from tests.support.order_saga_driver import (
     CANCEL,
@@ -155,10 +156,12 @@ def test_says_exactly_what_is_owed_until_it_is_settled(driver: ServiceTestDriver
     driver.advance(20.1)
     reason = "RequestCancellation: changed my mind"
     assert driver.emitted == [OrderCompensationFailed(order_id="o-1", owed=("payment",), reason=reason)]
-    assert owed(state_of(driver)) == (ChargeOwed(900, "EUR", "ch-1", is_certain=True),)
+    assert debts(state_of(driver), state_of(driver).owed) == (
+        ChargeOwed(total=Money(amount=900, currency="EUR"), charge_id="ch-1", is_certain=True),
+    )
     driver.clear()
     driver.receive(settle("payment"))
-    assert (names(driver), owed(state_of(driver))) == (["CancelOrder"], ())
+    assert (names(driver), state_of(driver).owed) == (["CancelOrder"], ())
 
 
 # -- what it remembers ------------------------------------------------------------------------------------------------

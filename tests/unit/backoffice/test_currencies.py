@@ -3,12 +3,12 @@
 import pytest
 
 from backoffice.currencies import money
+from backoffice.debts import ChargeOwed
 from backoffice.order_story import Story
 from cli.debts import in_words
 from ensemble.command_line.selection import control_flow
 from ensemble.kafka.records import ReceivedRecord
-from ensemble.operations import Entry
-from services.orchestrator.domain import ChargeOwed
+from ensemble.operations import Entry, Money
 from tests.support.recorded_flow.orders import clean_flow
 
 
@@ -32,7 +32,8 @@ def test_an_amount_has_the_decimals_of_its_currency(amount: int, currency: str, 
 
 
 def test_a_debt_is_told_in_the_decimals_of_its_currency() -> None:
-    assert in_words(ChargeOwed(1_000, "JPY", "ch-1", is_certain=True)) == "refund 1000 JPY (charge ch-1)"
+    debt = ChargeOwed(total=Money(amount=1_000, currency="JPY"), charge_id="ch-1", is_certain=True)
+    assert in_words(debt) == "refund 1000 JPY (charge ch-1)"
 
 
 def test_a_refund_has_the_currency_that_the_story_named_before() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from backoffice.debts import Debt, ShipmentOwed, StockLine, StockOwed, debts_of
 from backoffice.message_text import details
 from backoffice.order_history import OrderHistory
-from cli.debts import debts_of, document, in_words
+from cli.debts import document, in_words
 from cli.decisions import align, decisions, plain
 from cli.order_output import show_order
 from cli.orders import document_of
-from contracts import OrderPaused, OrderResumed, ReservedLine
-from services.orchestrator.domain import Debt, ShipmentOwed, StockOwed, note
+from contracts import OrderPaused, OrderResumed
+from services.orchestrator.domain import note
 from tests.support.order_saga_driver import (
     CANCEL,
     PAID,
@@ -71,10 +72,10 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
 @pytest.mark.parametrize(
     ("debt", "text"),
     [
-        (StockOwed("berlin", (ReservedLine(sku="tea", quantity=2),), is_certain=True),
+        (StockOwed(warehouse_id="berlin", lines=(StockLine(sku="tea", quantity=2),), is_certain=True),
          "release 2 tea in warehouse berlin"),
-        (ShipmentOwed("s-1", is_certain=True), "cancel the shipment (id s-1)"),
-        (ShipmentOwed(None, is_certain=False), "cancel the shipment, if it happened: nobody has said"),
+        (ShipmentOwed(shipment_id="s-1", is_certain=True), "cancel the shipment (id s-1)"),
+        (ShipmentOwed(shipment_id=None, is_certain=False), "cancel the shipment, if it happened: nobody has said"),
     ],
 )  # fmt: skip
 def test_each_debt_says_what_is_to_be_done(debt: Debt, text: str) -> None:

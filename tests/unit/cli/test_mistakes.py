@@ -77,7 +77,7 @@ OTHERS = {
     "no time to watch": (["orders", "watch", "o-1", "--timeout", "0"], ["--timeout"]),
     "no order to watch": (["orders", "watch"], ["ORDER_ID"]),
     "no order to cancel": (["orders", "cancel"], ["ORDER_ID"]),
-    "order id to cancel": (["orders", "cancel", "a b"], ["order_id"]),
+    "order id to cancel": (["orders", "cancel", "a b"], ["ORDER_ID", "'a b'"]),
     "nowhere to set offsets to": (["consumers", "set-offsets", "order"], ["--to"]),
     "offsets set without a reason": (["consumers", "set-offsets", "order", "--to", "latest", "--yes"], ["--reason"]),
     "record skipped without its service": (["records", "skip", "orders.events", "0", "1"], ["--service"]),

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from cli.order_actions import CANCEL, PAUSE, RETRY, Action, resume_action, settle_action
-from cli.order_commands import blocked_by_dead_letter
+from backoffice.order_actions import Cancel, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
+from backoffice.orders import summary_of
+from cli.effects import describe_effect
 from cli.order_filter import parse_conditions
 from contracts import OrderState
 from ensemble.command_line.errors import Mistake
-from ensemble.operations import Actor, Intent, Parked
+from ensemble.operations import Actor, Intent
 from ensemble.saga import advance
-from ensemble.system_messages.state import ParkedKey
 from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import PAID, PLACED, POLICIES
@@ -68,7 +68,7 @@ def test_a_wrong_condition_says_what_there_is(condition: str, reason: str) -> No
 
 
 def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() -> None:
-    effects = CANCEL.does(state())
+    effects = describe_effect(Cancel().effect(state(), ORDER_FULFILMENT))
     assert effects.index("shipment: cancel the shipment") < effects.index(
         "reservation: release 2 tea in warehouse berlin"
     )
@@ -78,34 +78,27 @@ def test_a_preview_of_a_cancellation_says_what_is_taken_back_the_latest_first() 
 @pytest.mark.parametrize(
     ("action", "changes", "reason"),
     [
-        (PAUSE, {"status": "completed"}, "already completed"),
-        (PAUSE, {"paused_since": 1, "paused_by": "operator ben"}, "already paused (by operator ben)"),
-        (resume_action(past_pause=False), {}, "not paused"),
-        (RETRY, {"paused_since": 1}, "resume it"),
-        (CANCEL, {"status": "compensating"}, "already being compensated"),
-        (settle_action(()), {}, "owes nothing"),
-        (settle_action(("shipment",)), {"owed": ("payment",)}, "but payment"),
+        (Pause(), {"status": "completed"}, "already completed"),
+        (Pause(), {"paused_since": 1, "paused_by": "operator ben"}, "already paused (by operator ben)"),
+        (Resume(), {}, "not paused"),
+        (Retry(), {"paused_since": 1}, "resume it"),
+        (Cancel(), {"status": "compensating"}, "already being compensated"),
+        (Settle(), {}, "owes nothing"),
+        (Settle(steps=("shipment",)), {"owed": ("payment",)}, "but payment"),
     ],
 )
-def test_what_would_change_nothing_says_why(action: Action, changes: dict[str, Any], reason: str) -> None:
-    assert reason in action.why_not(state(**changes))
+def test_what_would_change_nothing_says_why(action: OrderAction, changes: dict[str, Any], reason: str) -> None:
+    skipped = action.why_not(summary_of("o-1", state(**changes), 0, (0, 0)))
+    assert skipped is not None
+    assert reason in describe_why_not(skipped)
 
 
 def test_a_retry_is_bound_to_the_attempt_that_was_seen() -> None:
-    command = RETRY.command(state(attempt=2), ANN).model_dump()
+    command = Retry().command("o-1", state(attempt=2), ANN).model_dump()
     assert (command["step"], command["after_attempt"], command["requested_by"]) == ("reservation", 2, "ann")
 
 
 def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
     owing = state(owed=("payment", "shipment"))
-    assert settle_action(()).command(owing, ANN).model_dump()["steps"] == ("payment", "shipment")
-    assert settle_action(("payment",)).command(owing, ANN).model_dump()["steps"] == ("payment",)
-
-
-def test_what_is_sent_again_is_stuck_behind_its_own_dead_letter_only() -> None:
-    def parked(key: str, status: str) -> Parked:
-        entry = ParkedKey.model_validate({"status": status, "first": 0, "next": 1, "since": 1})
-        return Parked("payment", 0, key.encode(), entry, ())
-
-    shelf = [parked("o-1", "dead_lettered"), parked("o-2", "dead_lettered"), parked("o-3", "retrying")]
-    assert [each.name for each in blocked_by_dead_letter(shelf, {"o-1", "o-3"})] == ["o-1"]
+    assert Settle().command("o-1", owing, ANN).model_dump()["steps"] == ("payment", "shipment")
+    assert Settle(steps=("payment",)).command("o-1", owing, ANN).model_dump()["steps"] == ("payment",)

@@ -127,6 +127,10 @@ class View:
         times = [self._storage.as_of(projection.name) for projection in self._projections]
         return None if None in times or not times else moment_of(min(at for at in times if at is not None))
 
+    def offsets(self, projection: str) -> dict[TopicPlace, int]:
+        """Return the next offset of each partition that a projection reads; rows read afterwards are no older."""
+        return self._storage.offsets_of(projection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection to query the tables with, for one answer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from contracts import OrderState, PaymentConfirmed, ReservedLine
-from services.orchestrator.domain import ChargeOwed, ShipmentOwed, StockOwed, debts, note, owed
+from backoffice.debts import ChargeOwed, Debt, ShipmentOwed, StockLine, StockOwed, debts, debts_of
+from contracts import OrderState, PaymentConfirmed
+from ensemble.operations import Money
+from services.orchestrator.domain import note
 from tests.support.order_saga_driver import PAID, PLACED, RESERVED, SCHEDULED
 
-TEA = (ReservedLine(sku="tea", quantity=2),)
+TEA = (StockLine(sku="tea", quantity=2),)
 EVERYTHING = ("shipment", "reservation", "payment")
 
 
@@ -17,27 +19,33 @@ def state(*events: object, owing: tuple[str, ...] = (), done: tuple[str, ...] = 
     return state_now.model_copy(update={"owed": owing, "done": done})
 
 
+def charge(charge_id: str | None, *, is_certain: bool) -> ChargeOwed:
+    return ChargeOwed(total=Money(amount=900, currency="EUR"), charge_id=charge_id, is_certain=is_certain)
+
+
+def owed(state: OrderState) -> tuple[Debt, ...]:
+    return debts_of(state.model_dump())
+
+
 def test_names_charge_stock_and_shipment() -> None:
     order = state(PAID, RESERVED, SCHEDULED, owing=EVERYTHING, done=("payment", "reservation", "shipment"))
     assert owed(order) == (
-        ShipmentOwed("s-1", is_certain=True),
-        StockOwed("berlin", TEA, is_certain=True),
-        ChargeOwed(900, "EUR", "ch-1", is_certain=True),
+        ShipmentOwed(shipment_id="s-1", is_certain=True),
+        StockOwed(warehouse_id="berlin", lines=TEA, is_certain=True),
+        charge("ch-1", is_certain=True),
     )
 
 
 def test_what_was_taken_first_is_owed_whatever_is_told_later() -> None:
     again = PAID.model_copy(update={"amount": 1, "charge_id": "ch-2"})
-    assert owed(state(PAID, again, owing=("payment",), done=("payment",))) == (
-        ChargeOwed(900, "EUR", "ch-1", is_certain=True),
-    )
+    assert owed(state(PAID, again, owing=("payment",), done=("payment",))) == (charge("ch-1", is_certain=True),)
 
 
 def test_what_was_never_answered_may_be_owed() -> None:
     assert owed(state(owing=EVERYTHING)) == (
-        ShipmentOwed(None, is_certain=False),
-        StockOwed("berlin", TEA, is_certain=False),
-        ChargeOwed(900, "EUR", None, is_certain=False),
+        ShipmentOwed(shipment_id=None, is_certain=False),
+        StockOwed(warehouse_id="berlin", lines=TEA, is_certain=False),
+        charge(None, is_certain=False),
     )
 
 
@@ -51,4 +59,4 @@ def test_an_order_that_cost_nothing_owes_no_money() -> None:
 
 
 def test_shows_what_an_undo_would_give_back() -> None:
-    assert debts(state(PAID, done=("payment",)), ("payment",)) == (ChargeOwed(900, "EUR", "ch-1", is_certain=True),)
+    assert debts(state(PAID, done=("payment",)), ("payment",)) == (charge("ch-1", is_certain=True),)
