@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from cli.commands import demo, orders, pauses, publish, run, status, stock, tail, up, verify
+from cli.commands import demo, doctor, orders, pauses, publish, run, status, stock, tail, up, verify
 from ensemble.command_line.app import LIBRARY, CommandSet, assemble
 from ensemble.command_line.commands import new
 from ensemble.command_line.selection import select
@@ -26,7 +26,7 @@ def make_app() -> typer.Typer:
     """Build the program, about the order flow."""
     select(_order_flow)
     commands = CommandSet(
-        (demo, up, status, run, publish, tail, verify, new), {**_OF_ORDERS, **LIBRARY.groups, **_WITH_WAVES}
+        (demo, up, status, doctor, run, publish, tail, verify, new), {**_OF_ORDERS, **LIBRARY.groups, **_WITH_WAVES}
     )
     return assemble(commands, help_text=_HELP, epilog=_EPILOG)
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from backoffice.order_filter import Condition, OrderFilter
 from backoffice.order_records import ENDED
 from backoffice.orders import Orders, OrdersProjection
 from ensemble.operations import (
+    Answer,
     Endpoints,
+    Examination,
     Finding,
+    Patient,
     Result,
     Session,
     Status,
+    examinations_of,
     findings_of,
     now,
+    problem,
     read_status,
     status_projections,
+    warning,
 )
 from ensemble.operations.view import Projection, View
 from ensemble.program import command
@@ -65,13 +71,13 @@ def order_findings(orders: OrderTotals) -> Iterator[Finding]:
     """Yield orders that do not move, or owe something."""
     if orders.overdue:
         message = f"{_count(orders.overdue)} past the deadline: what is waited for has not come"
-        yield _finding("overdue orders", message, "orders list --overdue")
+        yield problem("overdue orders", message, command("orders list --overdue"))
     if orders.owed:
         message = f"{_count(orders.owed)} with an undo that was given up: money, stock or a shipment is owed"
-        yield _finding("debts", message, "orders list --owed")
+        yield problem("debts", message, command("orders list --owed"))
     if orders.paused:
         message = f"{_count(orders.paused)} paused: nothing is sent for them until they are resumed"
-        yield _finding("paused orders", message, "orders list --paused")
+        yield warning("paused orders", message, command("orders list --paused"))
 
 
 def _totals(orders: Orders) -> OrderTotals:
@@ -81,10 +87,13 @@ def _totals(orders: Orders) -> OrderTotals:
     return OrderTotals(by_status=orders.count("status", OrderFilter(), at), **totals)
 
 
-def _finding(subject: str, message: str, arguments: str) -> Finding:
-    severity = "warning" if subject == "paused orders" else "problem"
-    return Finding(severity=severity, subject=subject, message=message, next_command=command(arguments))
-
-
 def _count(number: int) -> str:
     return f"{number:,} order is" if number == 1 else f"{number:,} orders are"
+
+
+def flow_examinations(patient: Patient, read_status: Callable[[], FlowStatus]) -> list[Examination]:
+    """Return the questions about the order flow: those about any application, then about orders and debts."""
+    return [
+        *examinations_of(patient),
+        Examination("orders", lambda: Answer("all move, and none owes anything", order_findings(read_status().orders))),
+    ]

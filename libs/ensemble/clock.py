@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+SKEW_TOLERANCE_MS: Final = 1000
+"""Two clocks that differ by more are worth a word."""
 _YEAR_10000_MS: Final = 253_402_300_800_000
 
 

@@ -130,7 +130,9 @@ class FlowInMemory:
         firsts = {(record.topic, record.partition): record.offset for record in reversed(later)}
         return self.ends(places) | firsts
 
-    def read_spans(self, *rounds: Mapping[TopicPlace, range], select: Any = None) -> Iterator[ReceivedRecord]:
+    def read_spans(
+        self, *rounds: Mapping[TopicPlace, range], select: Any = None, on_read: Any = None
+    ) -> Iterator[ReceivedRecord]:
         for spans in rounds:
             for record in self.read(spans):
                 raw = StoredRecord(record.topic, record.partition, record.offset, record.key, record.value)

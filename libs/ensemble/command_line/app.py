@@ -10,10 +10,12 @@ from typing import Annotated, Final, Literal, Protocol
 
 from ensemble.command_line.commands import (
     acls,
+    audit,
     certificates,
     config,
     consumers,
     dead_letters,
+    doctor,
     incidents,
     new,
     parked,
@@ -55,7 +57,7 @@ class CommandSet:
 
 
 LIBRARY: Final = CommandSet(
-    modules=(status, new, run, publish, tail),
+    modules=(status, doctor, new, run, publish, tail),
     groups=MappingProxyType(
         {
             "dead-letters": dead_letters.group,
@@ -65,6 +67,7 @@ LIBRARY: Final = CommandSet(
             "commands": pauses.commands,
             "services": pauses.services,
             "pauses": pauses.group,
+            "audit": audit.group,
             "consumers": consumers.group,
             "records": records.group,
             "topics": topics.group,

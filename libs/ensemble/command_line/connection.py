@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ensemble.command_line.selection import application
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
     from ensemble.messages import GenericDecoder, SchemaSourceSelector
     from ensemble.operations import Endpoints, Entry, Session
+    from ensemble.operations.view import Projection, View
 
 _SILENT_S = 2.0
 _CLUSTER: ContextVar[ClusterClient | None] = ContextVar("cluster", default=None)
@@ -49,9 +51,19 @@ def connect() -> ClusterClient:
     return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
 
 
-def open_session() -> Session:
-    """Connect, and return what operators' questions and commands need."""
-    return session_on(connect())
+def open_session(*, use_file: bool = True) -> Session:
+    """Connect, and return what operators' questions and commands need.
+
+    With `use_file` they are answered from the view that is kept in a file for each cluster.
+    """
+    session = session_on(connect())
+    return replace(session, open_view=partial(_open_view, session.client)) if use_file else session
+
+
+def _open_view(client: ClusterClient, projections: Sequence[Projection], what: str) -> AbstractContextManager[View]:
+    from ensemble.command_line.view import synced_view
+
+    return synced_view(client, projections, what)
 
 
 def session_on(access: ClusterClient) -> Session:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 MISTAKEN: Final = 2
+UNCHECKED: Final = 5
 INTERRUPTED: Final = 130
 _FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "command_type": ("TYPE", "", ""),
@@ -29,6 +30,7 @@ _FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
     "parked_key": ("KEY", "see `{}`", "parked list"),
     "partition": ("--partition", "--topic names one", ""),
     "paused_service": ("NAME", "", ""),
+    "position": ("POSITION", "", ""),
     "registry": ("--registry", "", ""),
     "service": ("--service", "", ""),
     "step": ("STEP", "", ""),

@@ -72,7 +72,7 @@ def _print(screen: Screen, *, as_json: bool) -> None:
         terminal.print(_picture(screen, terminal.width))
     else:
         show(_services(screen.status), None, as_json=False)
-        write()
+        write(*([screen.totals] if screen.totals else []))
         rows = [(f.severity, f.subject, f.message, f.next_command) for f in screen.findings]
         show(Sheet(("severity", "subject", "finding", "next"), rows, nothing=_NOTHING), None, as_json=False)
 
@@ -96,13 +96,14 @@ def _watch(read: Callable[[], Screen], every_s: float, options: StatusOptions) -
             time.sleep(every_s)
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[Text]:
+def finding_lines(findings: Sequence[Finding], indent: str = "") -> list[Text]:
     """Return a line for each finding, and one below it with what to type next."""
     lines = []
     for finding in findings:
-        lines.append(styled(_MARKS[finding.severity], finding.message))
+        mark, style = _MARKS[finding.severity]
+        lines.append(styled((f"{indent}{mark}", style), finding.message))
         if finding.next_command:
-            lines.append(styled(("    → ", "bright_black"), (finding.next_command, "cyan")))
+            lines.append(styled((f"{indent}  → ", "bright_black"), (finding.next_command, "cyan")))
     return lines
 
 

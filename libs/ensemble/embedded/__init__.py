@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ensemble.embedded.errors import EmbeddedKafkaError
 from ensemble.embedded.layout import default_directory
+from ensemble.embedded.open_files import check_open_files
 from ensemble.embedded.probe import cluster_at
 from ensemble.embedded.progress import OnProgress, Step, on_stderr, silent
 from ensemble.embedded.running import Running, find_running
@@ -22,6 +23,7 @@ __all__ = [
     "Running",
     "Security",
     "Step",
+    "check_open_files",
     "cluster_at",
     "default_directory",
     "find_running",

@@ -1,6 +1,15 @@
 """Answers what operators ask of any application on the runtime, and does what they decide."""
 
-from ensemble.operations.audit import Audit, AuditEntry, AuditProjection, Incident, PauseProgress, WorkPause
+from ensemble.operations.audit import (
+    Audit,
+    AuditEntry,
+    AuditFilter,
+    AuditProjection,
+    Incident,
+    PauseProgress,
+    WorkPause,
+)
+from ensemble.operations.audit_trail import list_audit
 from ensemble.operations.consumer_offsets import (
     NAMED_PLACES,
     Target,
@@ -24,6 +33,7 @@ from ensemble.operations.dead_letters import (
     select_dead_letters,
     summarize_dead_letter,
 )
+from ensemble.operations.doctor import Answer, Check, CheckResult, Examination, examine, worst_of
 from ensemble.operations.entries import OUTSIDE, Entry, decode_entry
 from ensemble.operations.errors import (
     Ambiguous,
@@ -34,6 +44,7 @@ from ensemble.operations.errors import (
     OperationsError,
     Unreachable,
 )
+from ensemble.operations.examinations import Patient, examinations_of
 from ensemble.operations.failures import (
     DeadLetterGroup,
     DeadLetterSummary,
@@ -41,7 +52,7 @@ from ensemble.operations.failures import (
     FailuresProjection,
     ParkedKeySummary,
 )
-from ensemble.operations.findings import Finding, findings_of
+from ensemble.operations.findings import Finding, findings_of, problem, quantity, warning
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import fold_incidents, list_incidents
 from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent
@@ -53,6 +64,7 @@ from ensemble.operations.parked import (
     discard_of_parked_key,
     find_parked_key,
     find_parked_keys,
+    list_parked_keys,
     retry_of_parked_key,
     summarize_parked_key,
 )
@@ -63,6 +75,7 @@ from ensemble.operations.policies_in_force import check_policy_file, policies_in
 from ensemble.operations.readability import describe_readability, encode_edited
 from ensemble.operations.readiness import Endpoints, Readiness
 from ensemble.operations.record_skip import plan_skip, skip_record
+from ensemble.operations.records import RecordDetails, RecordHeader, get_record, parse_position
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
 from ensemble.operations.redrive_rehearsal import rehearse_redrives
 from ensemble.operations.redrive_run import (
@@ -137,12 +150,16 @@ __all__ = [
     "Acknowledgements",
     "Actor",
     "Ambiguous",
+    "Answer",
     "AnswerListener",
     "Answers",
     "Ask",
     "Audit",
     "AuditEntry",
+    "AuditFilter",
     "AuditProjection",
+    "Check",
+    "CheckResult",
     "ClusterStatus",
     "ControlFlow",
     "DeadLetterEntry",
@@ -152,6 +169,7 @@ __all__ = [
     "EdgeTraffic",
     "Endpoints",
     "Entry",
+    "Examination",
     "Failures",
     "FailuresProjection",
     "Fate",
@@ -177,11 +195,14 @@ __all__ = [
     "ParkingStores",
     "PartitionLag",
     "PartitionReader",
+    "Patient",
     "PauseProgress",
     "Plan",
     "PlanItem",
     "Position",
     "Readiness",
+    "RecordDetails",
+    "RecordHeader",
     "RedriveRun",
     "Resolved",
     "Result",
@@ -223,6 +244,8 @@ __all__ = [
     "discard_of_parked_key",
     "duration_ms",
     "encode_edited",
+    "examinations_of",
+    "examine",
     "export_dead_letters",
     "fate_of",
     "find_dead_letter",
@@ -233,15 +256,18 @@ __all__ = [
     "findings_of",
     "first_skipped",
     "fold_incidents",
+    "get_record",
     "grant_permissions",
     "group_by_cause",
     "has_registry",
     "headers_of",
     "in_order",
+    "list_audit",
     "list_consumers",
     "list_dead_letters",
     "list_groups",
     "list_incidents",
+    "list_parked_keys",
     "list_pauses",
     "list_permissions",
     "list_readers",
@@ -249,10 +275,13 @@ __all__ = [
     "normalise",
     "now",
     "outcome_of",
+    "parse_position",
     "plan_offsets",
     "plan_skip",
     "policies_in_force",
+    "problem",
     "put_note",
+    "quantity",
     "read_lag",
     "read_notes",
     "read_status",
@@ -275,6 +304,8 @@ __all__ = [
     "stray_policy_files",
     "summarize_dead_letter",
     "summarize_parked_key",
+    "warning",
     "wide_pause",
+    "worst_of",
     "write_pause",
 ]

@@ -34,6 +34,17 @@ class AuditEntry(Result):
     """Where one of its records lies."""
 
 
+class AuditFilter(Result):
+    """Which commands are meant: all that every given filter takes."""
+
+    since: int = 0
+    """In epoch milliseconds."""
+    requested_by: str | None = None
+    service: str | None = None
+    target: str | None = None
+    """A part of what they were about: a parking key, a position, `step payment`."""
+
+
 class PauseProgress(Result):
     """How far a pause has got in one service: `pending` partitions have not taken it yet."""
 
@@ -143,11 +154,10 @@ class Audit:
         """Take a view that was synced."""
         self._view = view
 
-    def list(
-        self, limit: int, *, since: int = 0, requested_by: str | None = None, service: str | None = None
-    ) -> tuple[AuditEntry, ...]:
-        """Return the commands since a time (epoch milliseconds), the newest first."""
-        parameters = (since, requested_by, requested_by, service, service, limit)
+    def list(self, limit: int, which: AuditFilter | None = None) -> tuple[AuditEntry, ...]:
+        """Return the commands that match, the newest first."""
+        f = which or AuditFilter()
+        parameters = (f.since, f.requested_by, f.requested_by, f.service, f.service, f.target, f.target, limit)
         with self._view.read() as db:
             return tuple(map(_entry, db.execute(_ENTRIES, parameters)))
 
@@ -217,6 +227,7 @@ _ENTRIES: Final = """
     FROM operations o LEFT JOIN answers a
         ON a.operation_id = o.operation_id AND a.service = o.service AND a.partition = o.partition
     WHERE o.at >= ? AND (? IS NULL OR o.requested_by = ?) AND (? IS NULL OR o.service = ?)
+        AND (? IS NULL OR instr(o.target, ?) > 0)
     GROUP BY o.operation_id, o.service, o.operation ORDER BY MIN(o.at) DESC, o.operation_id LIMIT ?
 """
 _INCIDENTS: Final = """

@@ -9,39 +9,61 @@ from datetime import datetime
 from typing import Any, Final
 
 from ensemble.clock import epoch_ms, rfc3339
+from ensemble.kafka.client import TopicPlace
 from ensemble.operations import service_topics
-from ensemble.operations.dead_letter import DeadLetterEntry, fate_of
+from ensemble.operations.dead_letter import DeadLetterEntry, Fate, fate_of
 from ensemble.operations.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
+from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Invalid, NotFound
 from ensemble.operations.failures import DeadLetterSummary, Failures, FailuresProjection
 from ensemble.operations.group_notes import read_notes
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.readability import describe_readability
 from ensemble.operations.session import Session
+from ensemble.operations.values import Position
 from ensemble.operations.view import View
 
 _SHOWN_BYTES: Final = 2_000
+_NO_LIMIT: Final = -1
+"""What SQLite takes for one."""
 
 
-def find_dead_letters(session: Session, selection: DeadLetterFilter) -> list[DeadLetterEntry]:
-    """Return the dead letters that match, newest first."""
-    names = service_topics.service_names(session, selection.service)
-    records = session.client.read(
-        session.client.places([name + service_topics.DEAD_LETTER for name in names]), session.progress("dead letters")
-    )
-    with LiveParkingStores(session, names) as stores:
-        letters = [_with_fate(DeadLetterEntry(session.decode(record)), stores) for record in records]
-    _check_names(session, selection, letters)
-    meant = [letter for letter in letters if selection.takes(letter)]
-    return sorted(meant, key=lambda letter: letter.entry.record.timestamp, reverse=True)
+def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[DeadLetterEntry]:
+    """Return the dead letters that match, newest first, with their bytes.
+
+    Which match says a view with the failures, or else the topics; those records alone are read.
+    """
+    with _failures(session, selection, view) as failures:
+        summaries = failures.list(selection, _NO_LIMIT)
+    entries = _read(session, [summary.position for summary in summaries])
+    return [
+        DeadLetterEntry(entries[str(summary.position)], _fate(summary))
+        for summary in summaries
+        if str(summary.position) in entries
+    ]
 
 
-def _check_names(session: Session, selection: DeadLetterFilter, letters: Sequence[DeadLetterEntry]) -> None:
-    """Raise NotFound for a group or type that no dead letter has: the filter would silently match nothing."""
-    _check(session, selection, {letter.group for letter in letters}, {letter.type for letter in letters})
+def _read(session: Session, positions: Sequence[Position]) -> dict[str, Entry]:
+    """Return the records at these positions; what a topic no longer has is left out."""
+    offsets: dict[TopicPlace, set[int]] = {}
+    for position in positions:
+        offsets.setdefault((position.topic, position.partition), set()).add(position.offset)
+    spans = {place: range(min(some), max(some) + 1) for place, some in offsets.items()}
+
+    def is_meant(record: Any) -> bool:
+        return record.offset() in offsets[record.topic(), record.partition()]
+
+    records = session.client.read_spans(spans, select=is_meant, on_read=session.progress("dead letters"))
+    return {entry.place: entry for entry in map(session.decode, records)}
+
+
+def _fate(summary: DeadLetterSummary) -> Fate:
+    by, why, at = summary.decided_by or "", summary.decided_because or "", summary.decided_at
+    return Fate(summary.status, summary.waiting, by, why, None if at is None else epoch_ms(at))
 
 
 def _check(session: Session, selection: DeadLetterFilter, groups: Collection[str], types: Collection[str]) -> None:
+    """Raise NotFound for a group or type that no dead letter has: the filter would silently match nothing."""
     if selection.group is not None and selection.group not in groups:
         raise NotFound(f"no group {selection.group!r}", field="group_filter")
     types = {kind.__name__ for kind in session.application.catalogue.message_types()} | set(types)

@@ -23,6 +23,21 @@ class Finding(Result):
     """What to type next, empty if no command helps."""
 
 
+def problem(subject: str, message: str, next_command: str = "") -> Finding:
+    """Return a finding that waits for somebody."""
+    return Finding(severity="problem", subject=subject, message=message, next_command=next_command)
+
+
+def warning(subject: str, message: str, next_command: str = "") -> Finding:
+    """Return a finding that may be meant so."""
+    return Finding(severity="warning", subject=subject, message=message, next_command=next_command)
+
+
+def quantity(number: int, noun: str) -> str:
+    """Return `1 order`, or `3,000 orders`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def findings_of(status: Status) -> tuple[Finding, ...]:
     """Return all findings of a status, the services' first. Pure."""
     return (
@@ -37,13 +52,13 @@ def service_findings(status: Status) -> Iterator[Finding]:
         name = service.service
         if service.state == "stopped":
             message = f"{name} does not run: {service.reason}{_waiting(service, status.as_of)}"
-            yield _problem(name, message, f"run {name}")
+            yield problem(name, message, command(f"run {name}"))
         elif service.state == "unready":
-            show = f"records get {service.next_unread}" if service.next_unread else ""
-            yield _problem(name, f"{name} is not ready: {service.reason}", show)
+            show = command(f"records get {service.next_unread}") if service.next_unread else ""
+            yield problem(name, f"{name} is not ready: {service.reason}", show)
         elif missing := service.partitions - service.assigned:
             message = f"{missing} of {service.partitions} partitions of {name} have no process: its group is changing"
-            yield _warning(name, message, "status")
+            yield warning(name, message, command("status"))
 
 
 def lag_findings(status: Status) -> Iterator[Finding]:
@@ -56,17 +71,17 @@ def lag_findings(status: Status) -> Iterator[Finding]:
                 have = "process has" if processes == 1 else "processes have"
                 advice = f"; {processes} {have} its {service.partitions} partitions, another one takes a part"
             message = f"{name} does not keep up{_waiting(service, status.as_of)}{advice}"
-            yield _problem(name, message, f"consumers lag --service {name}")
+            yield problem(name, message, command(f"consumers lag --service {name}"))
         if service.lost:
             message = f"{service.lost} records were removed before {name} has read them"
-            yield _problem(name, message, f"consumers set-offsets {name} --to state")
+            yield problem(name, message, command(f"consumers set-offsets {name} --to state"))
 
 
 def incident_findings(status: Status) -> Iterator[Finding]:
     """Yield the incidents that are open."""
     for incident in status.incidents:
-        yield _problem(
-            incident.service, _in_words(incident, status.as_of), f"incidents list --service {incident.service}"
+        yield problem(
+            incident.service, _in_words(incident, status.as_of), command(f"incidents list --service {incident.service}")
         )
 
 
@@ -75,36 +90,24 @@ def failure_findings(status: Status) -> Iterator[Finding]:
     for service in status.services:
         name = service.service
         if count := service.dead_letters:
-            message = f"{_count(count, 'dead letter')} of {name} wait{'s' * (count == 1)} for a decision"
-            yield _problem(name, message, f"dead-letters list --service {name}")
+            message = f"{quantity(count, 'dead letter')} of {name} wait{'s' * (count == 1)} for a decision"
+            yield problem(name, message, command(f"dead-letters list --service {name}"))
         if keys := service.parked_keys:
-            message = f"{_count(keys, 'key')} of {name} with {_count(service.parked_records, 'record')} held back"
-            yield _warning(name, message, f"parked list --service {name}")
+            message = f"{quantity(keys, 'key')} of {name} with {quantity(service.parked_records, 'record')} held back"
+            yield warning(name, message, command(f"parked list --service {name}"))
 
 
 def pause_findings(status: Status) -> Iterator[Finding]:
     """Yield all pauses: one that was meant to be short is easily forgotten."""
     for pause in status.pauses:
-        yield _warning(f"{pause.scope} {pause.name}", _pause(pause, status.as_of), _resume(pause))
-
-
-def _problem(subject: str, message: str, arguments: str) -> Finding:
-    return Finding(severity="problem", subject=subject, message=message, next_command=_typed(arguments))
-
-
-def _warning(subject: str, message: str, arguments: str) -> Finding:
-    return Finding(severity="warning", subject=subject, message=message, next_command=_typed(arguments))
-
-
-def _typed(arguments: str) -> str:
-    return command(arguments) if arguments else ""
+        yield warning(f"{pause.scope} {pause.name}", _pause(pause, status.as_of), _resume(pause))
 
 
 def _waiting(service: ServiceStatus, as_of: datetime | None) -> str:
     if not service.behind:
         return ""
     since = f", {service.next_unread} for {_age(service.unread_since, as_of)}" if service.unread_since else ""
-    return f"; {_count(service.behind, 'offset')} behind{since}"
+    return f"; {quantity(service.behind, 'offset')} behind{since}"
 
 
 def _in_words(incident: Incident, as_of: datetime | None) -> str:
@@ -124,13 +127,9 @@ def _pause(pause: WorkPause, as_of: datetime | None) -> str:
 
 
 def _resume(pause: WorkPause) -> str:
-    return f"{pause.scope}s resume {pause.name} --reason '...'"
+    return command(f"{pause.scope}s resume {pause.name} --reason '...'")
 
 
 def _age(since: datetime | None, as_of: datetime | None) -> str:
     """Return how long ago something was; of a time that its writer has made up, that it is not known."""
     return "an unknown time" if since is None or as_of is None else duration(epoch_ms(as_of) - epoch_ms(since))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

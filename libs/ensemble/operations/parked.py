@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ensemble.clock import rfc3339
+from ensemble.clock import epoch_ms, rfc3339
 from ensemble.operations import service_topics
 from ensemble.operations.dead_letter import DeadLetterEntry, Fate
 from ensemble.operations.dead_letter_filter import DeadLetterFilter
 from ensemble.operations.dead_letters import find_dead_letters
 from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Ambiguous, NotFound
+from ensemble.operations.failures import Failures, FailuresProjection, ParkedKeySummary
 from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.parking_stores import LiveParkingStores, Parked
 from ensemble.operations.redrive_run import SentOperation, redrive_of
 from ensemble.operations.session import Session
+from ensemble.operations.view import View
 from ensemble.system_messages import PARKING_KEY, DiscardRecord, ParkedRecord, RedriveRecord, lineage_of
 
 
@@ -37,6 +39,37 @@ def find_parked_keys(session: Session, key_filter: ParkedKeyFilter) -> list[Park
     """Return the parked keys that match, oldest first."""
     with LiveParkingStores(session, service_topics.service_names(session, key_filter.service)) as stores:
         return [parked for parked in stores.parked() if key_filter.takes(parked)]
+
+
+def list_parked_keys(session: Session, key_filter: ParkedKeyFilter, view: View | None = None) -> list[dict[str, Any]]:
+    """Return the parked keys that match, the oldest first, one row each: from a view with the failures, or the topics.
+
+    Raises NotFound if the cluster has no such service.
+    """
+    service_topics.service_names(session, key_filter.service)
+    with session.view(FailuresProjection(session.decoder), what="parked keys", view=view) as synced:
+        keys = Failures(synced).parked(key_filter.service, key_filter.status, key_filter.key)
+    return [_row(key) for key in keys]
+
+
+def _row(key: ParkedKeySummary) -> dict[str, Any]:
+    return {
+        "service": key.service,
+        "key": key.key,
+        "status": key.status,
+        "depth": key.depth,
+        "since": None if key.since is None else rfc3339(epoch_ms(key.since)),
+        "age_ms": 0 if key.since is None else now() - epoch_ms(key.since),
+        "head": key.head,
+        "attempts": key.attempts,
+        "next_try": None if key.next_attempt_at is None else rfc3339(epoch_ms(key.next_attempt_at)),
+        "waits_for": key.blocked_on or None,
+        "error": key.error or None,
+        "message": key.message or None,
+        "handler": key.handler or None,
+        "policy": key.policy or None,
+        "partition": key.partition,
+    }
 
 
 def find_parked_key(session: Session, key: str, service: str | None) -> Parked:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +16,10 @@ from ensemble.operations.view import OnProgress, Projection, View
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient, ReceivedRecord
+
+
+OpenView = Callable[[Sequence[Projection], str], AbstractContextManager[View]]
+"""Takes projections, and in a word what is read."""
 
 
 def keep_silent(what: str, doing: str = "reading") -> OnProgress:  # noqa: ARG001  who shows progress says of what
@@ -37,12 +41,18 @@ class Session:
     sources: SchemaSourceSelector
     progress: Callable[..., OnProgress] = keep_silent
     """Called with what is read, and what is done with it (by default `reading`), before it takes long."""
+    open_view: OpenView | None = None
+    """Gives a view that is up to date, such as one in a file; without it, each question reads the topics."""
 
     @contextmanager
     def view(self, *projections: Projection, what: str, view: View | None = None) -> Iterator[View]:
-        """Give `view`, or one in memory of these projections that is up to date."""
+        """Give `view`, or the session's own, or one in memory of these projections that is up to date."""
         if view is not None:
             yield view
+            return
+        if self.open_view is not None:
+            with self.open_view(projections, what) as kept:
+                yield kept
             return
         with View(self.client, projections) as fresh:
             fresh.sync(self.progress(what))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, OfService
+from ensemble.command_line.options import AsJson, NoCache, OfService
 
 group = typer.Typer(help="List outages detected by services.")
 
@@ -19,14 +19,16 @@ def _commands() -> None:
 
 
 @group.command("list", epilog="Example: `ensemble incidents list --open`.")
-def list_incidents(service: OfService = None, only_open: Open = False, as_json: AsJson = False) -> None:
+def list_incidents(
+    service: OfService = None, only_open: Open = False, no_cache: NoCache = False, as_json: AsJson = False
+) -> None:
     """List incidents, newest first."""
     from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
     from ensemble.operations import list_incidents
 
-    incidents = list_incidents(open_session(), service, open_only=only_open)
+    incidents = list_incidents(open_session(use_file=not no_cache), service, open_only=only_open)
     columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
     rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
     nothing = "no incident is open" if only_open else "no incidents"

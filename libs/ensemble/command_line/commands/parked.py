@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Answer, AsJson, Asker, OfService
+from ensemble.command_line.options import Answer, AsJson, Asker, NoCache, OfService
 
 if TYPE_CHECKING:
     from ensemble.command_line.redrive import RedriveOptions
@@ -25,17 +25,20 @@ _COLOURS = {"dead_lettered": "bold red", "retrying": "cyan", "paused": "yellow",
 
 
 @group.command("list", epilog="Example: `ensemble parked list --service payment --status retrying`.")
-def list_parked(service: OfService = None, status: Status = None, key: OneKey = None, as_json: AsJson = False) -> None:
+def list_parked(
+    service: OfService = None,
+    status: Status = None,
+    key: OneKey = None,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
     """List parked keys, oldest first. Shows status, depth, next attempt and error."""
     from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
-    from ensemble.operations import ParkedKeyFilter, find_parked_keys, summarize_parked_key
+    from ensemble.operations import ParkedKeyFilter, list_parked_keys
 
-    rows = [
-        summarize_parked_key(parked)
-        for parked in find_parked_keys(open_session(), ParkedKeyFilter(service, status, key))
-    ]
+    rows = list_parked_keys(open_session(use_file=not no_cache), ParkedKeyFilter(service, status, key))
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
     spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")

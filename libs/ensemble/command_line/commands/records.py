@@ -1,4 +1,4 @@
-"""`ensemble records`: one record that a service cannot get past."""
+"""`ensemble records`: one record, to look at, or to get past."""
 
 from __future__ import annotations
 
@@ -10,19 +10,33 @@ from ensemble.command_line.commands.consumers import COLUMNS, Act, show_plan
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import AsJson, Asker, complete_service
 
-group = typer.Typer(help="Skip a record that stops a service.")
+group = typer.Typer(help="Show one record, or skip one that stops a service.")
 
 Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="The input topic.")]
 Partition = Annotated[int, typer.Argument(metavar="PARTITION", min=0, help="Partition of the record.")]
 Offset = Annotated[int, typer.Argument(metavar="OFFSET", min=0, help="Offset of the record.")]
+WherePosition = Annotated[str, typer.Argument(metavar="TOPIC/P/O", help="Topic, partition and offset.")]
 Service = Annotated[
     str, typer.Option("--service", help="The service that does not get past it.", autocompletion=complete_service)
 ]
 
 
-@group.callback()
-def _commands() -> None:
-    """Skip a record that stops a service."""
+@group.command("get", epilog="Example: `ensemble records get orders.events/2/4711`.")
+def get(position: WherePosition, as_json: AsJson = False) -> None:
+    """Show the record at a position, decoded, with its headers."""
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.output import show_document, show_json
+    from ensemble.operations import get_record, parse_position
+
+    where = parse_position(position)
+    details = get_record(open_session(), where)
+    document = details.model_dump(mode="json")
+    if as_json:
+        show_json(document)
+        return
+    headers = {header.name: header.value if header.hex is None else f"0x{header.hex}" for header in details.headers}
+    fields = {name: value for name, value in document["fields"].items() if value is not None}
+    show_document({**document, "position": str(where), "fields": fields or None, "headers": headers}, as_json=False)
 
 
 @group.command(epilog="Example: `ensemble records skip orders.events 2 4711 --service shipping --yes --reason '...'`.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
@@ -45,6 +45,16 @@ _NARROW: Final = 500_000
 _FIRST_PART: Final = 5_000
 _GROWTH: Final = 4
 _BY_KEY: Final = -1
+
+
+class PartitionReplicas(NamedTuple):
+    """How one partition is replicated."""
+
+    topic: str
+    partition: int
+    has_leader: bool
+    replicas: int
+    in_sync: int
 
 
 @dataclass(frozen=True)
@@ -215,6 +225,15 @@ class ClusterClient:
         [answer] = self.admin.describe_configs([resource], request_timeout=self.limit_s).values()
         settings = self.ask("its settings", lambda: answer.result(self.limit_s))
         return {name: entry.value for name, entry in settings.items()}
+
+    def replicas(self) -> list[PartitionReplicas]:
+        """Return how each partition is replicated."""
+        topics = self.ask("its topics", lambda: self.admin.list_topics(timeout=self.limit_s).topics)
+        return [
+            PartitionReplicas(name, number, partition.leader >= 0, len(partition.replicas), len(partition.isrs))
+            for name, topic in topics.items()
+            for number, partition in topic.partitions.items()
+        ]
 
     def brokers(self) -> list[int]:
         """Return the ids of the brokers."""

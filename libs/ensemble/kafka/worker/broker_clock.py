@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 import structlog
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 
+from ensemble.clock import SKEW_TOLERANCE_MS
 from ensemble.kafka.records import TopicPlace
 from ensemble.service.ports import Clock
 
 log = structlog.get_logger()
 
-TOLERANCE_MS: Final = 1000
 _KEEP_MS: Final = 600_000
 
 
@@ -94,7 +94,7 @@ class BrokerClock:
 
     def describe(self) -> str:
         """Return how wrong the machine's clock is, or an empty text."""
-        if abs(self.skew_ms) <= TOLERANCE_MS:
+        if abs(self.skew_ms) <= SKEW_TOLERANCE_MS:
             return ""
         direction = "behind" if self.skew_ms > 0 else "ahead of"
         return (

@@ -11,11 +11,11 @@ from typing import Final
 import structlog
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, TIMESTAMP_NOT_AVAILABLE, Message
 
+from ensemble.clock import SKEW_TOLERANCE_MS
 from ensemble.service.ports import Clock
 
 log = structlog.get_logger()
 
-TOLERANCE_MS: Final = 1000
 _KEEP_MS: Final = 300_000
 
 
@@ -34,9 +34,9 @@ class ClockSkew:
         now = self._clock.now()
         skew_ms = written_at - now
         if skew_ms > self.current_ms:
-            is_new = self.current_ms <= TOLERANCE_MS
+            is_new = self.current_ms <= SKEW_TOLERANCE_MS
             self._skew_ms, self._seen_at, self._source = skew_ms, now, _source(kind, record.topic())
-            if is_new and skew_ms > TOLERANCE_MS:
+            if is_new and skew_ms > SKEW_TOLERANCE_MS:
                 log.warning("clock.skewed", reason=self.describe())
 
     @property
@@ -47,7 +47,7 @@ class ClockSkew:
     def describe(self) -> str:
         """Return how wrong the clock is, or an empty text."""
         skew_ms = self.current_ms
-        if skew_ms <= TOLERANCE_MS:
+        if skew_ms <= SKEW_TOLERANCE_MS:
             return ""
         return f"this machine's clock is at least {skew_ms / 1000:.1f} s behind {self._source}"
 

@@ -1,0 +1,53 @@
+"""`ensemble audit`: what operators have had done."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ensemble.command_line.options import AsJson, NoCache, OfService
+
+group = typer.Typer(help="List what operators have had done.")
+
+Actor = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Only what NAME asked for.")]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="TEXT", help="Only about this: a key, a record, 'step payment'.")
+]
+Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="Only since then: 2h, 1d, 2026-01-31.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
+
+
+@group.callback()
+def _commands() -> None:
+    """List what operators have had done."""
+
+
+@group.command("list", epilog="Examples: `ensemble audit list --since 1d`; `ensemble audit list --target order-1`.")
+def list_operations(
+    by: Actor = None,
+    target: Target = None,
+    since: Since = None,
+    service: OfService = None,
+    limit: Limit = 50,
+    no_cache: NoCache = False,
+    as_json: AsJson = False,
+) -> None:
+    """List operators' commands to services, and what the services answered, newest first."""
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.times import moment_ms
+    from ensemble.operations import AuditFilter, list_audit, now
+
+    after = 0 if since is None else moment_ms(since, "--since", now())
+    which = AuditFilter(since=after, requested_by=by, service=service, target=target)
+    entries = list_audit(open_session(use_file=not no_cache), which, limit)
+    columns = ("at", "by", "service", "operation", "target", "reason", "answered", "outcome")
+    rows = [
+        (e.at.isoformat(timespec="seconds").replace("+00:00", "Z") if e.at else None, e.requested_by, e.service,
+         e.operation, e.target, e.reason, f"{e.answered}/{e.partitions}", ", ".join(e.outcomes))
+        for e in entries
+    ]  # fmt: skip
+    document = [entry.model_dump(mode="json") for entry in entries]
+    show(Sheet(columns, rows, spare=("answered", "outcome"), nothing="no operator's command matches"), document,
+         as_json=as_json)  # fmt: skip
