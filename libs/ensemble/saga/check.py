@@ -34,7 +34,14 @@ def check_saga(saga: Saga[Any, Any], role: type, policies: SagaPolicies) -> None
 def commands_heard_of(saga: Saga[Any, Any]) -> frozenset[type[Command]]:
     """Return the commands whose failure the saga notes: those of its steps and undos, if it has `exhausted_on`."""
     builders = saga.step_builders() if saga.exhausted_on is not None else ()
-    return frozenset(command for build in builders if (command := _command_of(build)) is not None)
+    return frozenset(command for build in builders if (command := command_built_by(build)) is not None)
+
+
+def command_built_by(build: Callable[..., Any]) -> type[Command] | None:
+    """Return the type of command that a builder says it makes, or None if it does not say."""
+    hints = typing.get_type_hints(build) if hasattr(build, "__annotations__") else {}
+    command = hints.get("return")
+    return command if isinstance(command, type) and issubclass(command, Command) else None
 
 
 def _problems_of_handlers(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterator[str]:
@@ -58,7 +65,7 @@ def _subjects(conductor: RoleDescription, verb: str) -> set[Any]:
 
 def _problems_of_outputs(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterator[str]:
     for build in saga.builders():
-        name, command = getattr(build, "__name__", str(build)), _command_of(build)
+        name, command = getattr(build, "__name__", str(build)), command_built_by(build)
         if command is None:
             yield f"{name} does not say which command it makes; give it a return type"
         elif command not in conductor.sends:
@@ -88,12 +95,6 @@ def _differences(kind: str, names: set[str], policies: Mapping[str, StepPolicy])
         yield f"{kind} {name!r} has no policy: how long to wait for it, and how often to ask again"
     for name in sorted(policies.keys() - names):
         yield f"there is a policy for {kind} {name!r}, but the table has none of that name"
-
-
-def _command_of(build: Callable[..., Any]) -> type[Command] | None:
-    hints = typing.get_type_hints(build) if hasattr(build, "__annotations__") else {}
-    command = hints.get("return")
-    return command if isinstance(command, type) and issubclass(command, Command) else None
 
 
 def _names(kinds: Iterable[Any]) -> list[str]:

@@ -1,0 +1,138 @@
+"""Why an order does not go on, and what un-sticks it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from backoffice.diagnosis import Diagnosis, Evidence, diagnose
+from ensemble.operations import Position
+from ensemble.operations.audit import WorkPause
+from ensemble.operations.failures import DeadLetterSummary, ParkedKeySummary
+from ensemble.operations.lag import PartitionLag
+
+NOW = 1_750_000_000_000
+WAITING = {"status": "fulfilled", "step": "reservation", "attempt": 1, "due_at": NOW + 5_000,
+           "expected": ("ReservationConfirmed", "ReservationRejected")}  # fmt: skip
+
+
+def ask(state: dict[str, Any], **more: Any) -> Diagnosis:
+    return diagnose(Evidence("o-1", state, NOW, **more))
+
+
+def parked(status: str, **more: Any) -> ParkedKeySummary:
+    values = {
+        "service": "payment", "partition": 0, "key": "o-1", "status": status, "depth": 3,
+        "since": datetime.fromtimestamp(NOW / 1000, UTC), "head": "AttemptCharge", "attempts": 5,
+        "next_attempt_at": None, "blocked_on": "", "error": "GatewayError", "message": "HTTP 500",
+        "handler": "Charger.attempt_charge", "policy": "default",
+    }  # fmt: skip
+    return ParkedKeySummary(**{**values, **more})
+
+
+def letter(status: str) -> DeadLetterSummary:
+    place = Position(topic="payment.dead-letter", partition=0, offset=7)
+    return DeadLetterSummary(
+        position=place, service="payment", origin=place, type="PlaceOrder", key="o-1", parking_key="o-1",
+        failed_at=None, status=status, waiting=0, error="RejectedInput", message="placed before", handler="", stage="",
+        attempts=1, generation=0, group="g", decided_by=None, decided_because=None, decided_at=None,
+    )  # fmt: skip
+
+
+def verbs(diagnosis: Diagnosis) -> list[str]:
+    return [action.verb for action in diagnosis.actions]
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ({"status": "completed"}, "It is completed."),
+        ({"status": "cancelled", "reason": "card declined"}, "It is cancelled: card declined."),
+    ],
+)
+def test_an_ended_order_is_not_stuck(state: dict[str, Any], sentence: str) -> None:
+    assert ask(state) == Diagnosis("ended", sentence)
+
+
+def test_an_order_in_time_only_waits() -> None:
+    diagnosis = ask(WAITING)
+    assert diagnosis.condition == "moving"
+    assert diagnosis.sentence.startswith(
+        "It waits for ReservationConfirmed or ReservationRejected from inventory until"
+    )
+
+
+def test_a_stopped_service_is_named_before_its_deadline_has_passed() -> None:
+    diagnosis = ask(WAITING, stopped=frozenset({"inventory"}))
+    assert diagnosis.sentence == (
+        "No process of inventory runs, and it waits for ReservationConfirmed or ReservationRejected from inventory."
+    )
+    assert verbs(diagnosis) == ["start", "cancel"]
+
+
+def test_the_lag_of_who_owes_the_answer_is_told() -> None:
+    lag = PartitionLag(group="inventory", topic="inventory.commands", partition=0, committed=1, end=9, behind=8)
+    assert "inventory is 8 records behind its inputs" in ask({**WAITING, "attempt": 2}, lags=[lag]).sentence
+
+
+def test_an_overdue_answer_is_asked_for_again() -> None:
+    diagnosis = ask({**WAITING, "due_at": NOW - 3_000})
+    assert diagnosis.sentence == "ReservationConfirmed or ReservationRejected from inventory is overdue by 3.000 s."
+    assert verbs(diagnosis) == ["retry", "cancel"]
+
+
+@pytest.mark.parametrize(
+    ("by", "sentence", "actions"),
+    [
+        ("operator ann", "Operator ann paused it since 15:06:40 UTC: audit.", ["resume"]),
+        ("policy", "Its policy paused it since 15:06:40 UTC: audit.", ["resume", "retry", "cancel"]),
+        (
+            "step payment",
+            "It met the pause of step payment: audit, which has ended: it waits to be resumed.",
+            ["resume"],
+        ),
+    ],
+)
+def test_a_paused_order_says_who_and_why(by: str, sentence: str, actions: list[str]) -> None:
+    diagnosis = ask({**WAITING, "paused_since": NOW, "paused_by": by, "paused_reason": "audit"})
+    assert (diagnosis.condition, diagnosis.sentence, verbs(diagnosis)) == ("stuck", sentence, actions)
+
+
+def test_a_pause_that_still_holds_is_ended_first() -> None:
+    pause = WorkPause(scope="step", name="payment", since=None, requested_by="ann", reason="audit", services=())
+    state = {**WAITING, "paused_since": NOW, "paused_by": "step payment", "paused_reason": "audit"}
+    diagnosis = ask(state, pauses=[pause])
+    assert verbs(diagnosis) == ["end_pause", "resume"]
+    assert diagnosis.actions[0].command == "steps resume payment"
+
+
+def test_a_record_that_was_given_up_is_redriven_and_says_what_waits_behind_it() -> None:
+    diagnosis = ask(WAITING, parked=[parked("dead_lettered")], dead_letters=[letter("parked")])
+    assert diagnosis.sentence == (
+        "payment gave up its AttemptCharge after 5 attempts: GatewayError: HTTP 500. 2 records of o-1 wait behind it."
+    )
+    assert verbs(diagnosis) == ["redrive", "discard", "retry_parked"]
+
+
+def test_an_outage_of_what_a_service_calls_is_told_as_one() -> None:
+    diagnosis = ask(WAITING, parked=[parked("outage", blocked_on="outage Charger.attempt_charge")])
+    assert diagnosis.sentence.startswith("payment does not call Charger.attempt_charge any more")
+    assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["retry_parked"])
+
+
+def test_a_record_that_is_tried_again_is_waiting_not_stuck() -> None:
+    assert ask(WAITING, parked=[parked("retrying")]).condition == "waiting"
+
+
+def test_an_order_that_was_refused_says_so_although_the_orchestrator_knows_nothing() -> None:
+    diagnosis = ask({}, dead_letters=[letter("skipped")])
+    assert diagnosis.sentence == "payment refused its PlaceOrder: RejectedInput: placed before."
+    assert verbs(diagnosis) == ["redrive"]
+
+
+def test_what_is_owed_is_settled_or_tried_once_more() -> None:
+    diagnosis = ask({"status": "compensation_failed", "owed": ("payment",), "reason": "cancelled"})
+    assert verbs(diagnosis) == ["retry", "settle"]
+    assert "the undo of payment was given up" in diagnosis.sentence
