@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["ensemble.testing.pytest"]
 
-FOLDERS = ("unit", "component", "contract", "integration", "end_to_end", "containers")
+FOLDERS = ("unit", "component", "browser", "contract", "integration", "end_to_end", "containers")
 TESTS = Path(__file__).parent
 NOWHERE = "1"
 QUICK_START = "-XX:TieredStopAtLevel=1"

@@ -8,9 +8,7 @@ from typing import Any, Final, Literal
 
 from backoffice.order_history import expected_events, owner_of
 from ensemble.clock import clock_seconds, duration, epoch_ms
-from ensemble.operations.audit import Incident, WorkPause
-from ensemble.operations.failures import DeadLetterSummary, ParkedKeySummary
-from ensemble.operations.lag import PartitionLag
+from ensemble.operations import DeadLetterSummary, Incident, ParkedKeySummary, PartitionLag, WorkPause
 
 Condition = Literal["ended", "moving", "waiting", "stuck"]
 Verb = Literal[

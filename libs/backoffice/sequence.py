@@ -14,8 +14,7 @@ from backoffice.declared_rest import Declarations, Due
 from backoffice.order_history import OrderHistory
 from backoffice.order_story import Line
 from ensemble.clock import epoch_ms
-from ensemble.operations import BOTH, OUTSIDE, DeadLetterEntry
-from ensemble.operations.failures import ParkedKeySummary
+from ensemble.operations import BOTH, OUTSIDE, DeadLetterEntry, ParkedKeySummary
 
 Tone = Literal["decision", "pause", "failure", "late", "parked"]
 Decider = Literal["conductor", "player", "both", "outside", "ledger"]
@@ -101,9 +100,10 @@ def build_sequence(
     """Build the diagram of an order. `parked` are the keys that the order's records wait under, if any do."""
     failures = {_origin(letter): letter for letter in map(DeadLetterEntry, history.dead)}
     messages = _with_gaps(_message(line, declared, failures) for line in history.lines)
-    notes = [*_decisions(history.state, declared.conductor), *_failures(failures), *map(_parked, parked)]
+    notes = [*_decisions(history.state, declared.conductor), *_failures(failures)]
     rows: list[MessageRow | NoteRow] = [*messages, *notes]
     timed = sorted(rows, key=lambda row: (row.at, isinstance(row, MessageRow)))  # a decision before what it sends
+    timed += map(_parked, parked)  # it is so at present, however long ago it began
     due = [DueRow(each) for each in declared.rest_of(history.state, now)]
     touched = {name for row in [*timed, *due] for name in _names(row)}
     order = _from_left_to_right(declared)

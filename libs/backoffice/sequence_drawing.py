@@ -15,8 +15,8 @@ from backoffice.sequence import DueRow, MessageRow, NoteRow, Row, SequenceDiagra
 from ensemble.clock import clock_seconds, duration, rfc3339
 from ensemble.escaping import escape_controls
 
-COLUMN: Final = 172.0
-TIMES: Final = 124.0
+COLUMN: Final = 150.0
+TIMES: Final = 112.0
 """The width of the times at the left."""
 MARGIN: Final = 24.0
 HEAD: Final = 54.0
@@ -133,7 +133,7 @@ class _Canvas:
     def _heads(self) -> Iterator[str]:
         for name in self.diagram.participants:
             x, conducts = self._x(name), " conducts" if name == self.diagram.conductor else ""
-            yield f'<g class="who{conducts}"><rect x="{_n(x - 66)}" y="8" width="132" height="30" rx="6"/>'
+            yield f'<g class="who{conducts}"><rect x="{_n(x - 60)}" y="8" width="120" height="30" rx="6"/>'
             yield f"{_text(x, 28, name, 18)}</g>"
 
     # -- rows -----------------------------------------------------------------------------------------------------
@@ -227,7 +227,9 @@ class _Canvas:
         start = self._x(arrow.source)
         ends = [self._x(name) for name in arrow.targets if name != arrow.source]
         if arrow.source in arrow.targets:
-            yield f'<path class="arrow" d="M{_n(start)} {_n(y - 6)}h26v12h-18"/>{_tip(start + 1, y + 6, 1)}'
+            out = -1 if arrow.source == self.diagram.participants[-1] else 1
+            loop = f"M{_n(start)} {_n(y - 6)}h{26 * out}v12h{-18 * out}"
+            yield f'<path class="arrow" d="{loop}"/>{_tip(start + out, y + 6, out)}'
         for far in {min([start, *ends]), max([start, *ends])} - {start}:
             inset = 8 if far > start else -8
             yield f'<path class="arrow" d="M{_n(start)} {_n(y)}H{_n(far - inset)}"/>'
@@ -237,6 +239,8 @@ class _Canvas:
 
     def _name(self, start: float, ends: Sequence[float], y: float, label: str) -> str:
         width = len(label) * GLYPH
+        if not ends and start > self.width - MARGIN - COLUMN:
+            return _text(start - 32, y + 4, label, 60, more='class="name" text-anchor="end"')
         if not ends:
             return _text(start + 32, y + 4, label, 60, more='class="name"')
         nearest = min((end for end in ends if (end > start) == (max(ends) > start)), key=lambda end: abs(end - start))

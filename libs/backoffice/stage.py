@@ -19,7 +19,7 @@ OUTSIDE: Final = "outside"
 COLUMN: Final = 236.0
 PLAYER_WIDTH: Final = 168.0
 CONDUCTOR_HEIGHT: Final = 76.0
-PLAYER_HEIGHT: Final = 92.0
+PLAYER_HEIGHT: Final = 116.0
 MARGIN: Final = 20.0
 BETWEEN: Final = 214.0
 """Between conductors and players: the height of what is orchestrated."""
@@ -87,7 +87,7 @@ def stage_of(graph: Graph) -> Stage:
     conductors = _conductors(graph, bundles)
     players = [name for name in graph.services if name not in conductors]
     left = MARGIN + OUTSIDE_WIDTH + OUTSIDE_GAP
-    width = left + COLUMN * max(len(players), 1) + MARGIN
+    width = left + COLUMN * max(len(players), 1) + 2 * MARGIN
     below = MARGIN + len(conductors) * (CONDUCTOR_HEIGHT + MARGIN) + BETWEEN
     nodes = [
         StageNode(OUTSIDE, "outside", MARGIN, MARGIN, OUTSIDE_WIDTH, below + PLAYER_HEIGHT - MARGIN),
@@ -179,7 +179,7 @@ class _Lines:
         player = source if source.kind == "player" else target
         of_player = sorted(each for each in straight if player.name in each[:2])
         of_player.sort(key=lambda each: (each[1] != player.name, each))
-        x = self._middle(player.name) + (of_player.index(key) - (len(of_player) - 1) / 2) * STEP * 1.6
+        x = self._middle(player.name) - 14 + (of_player.index(key) - (len(of_player) - 1) / 2) * STEP * 1.4
         is_down = target.kind == "player"
         start, end = (source.y + source.height, target.y) if is_down else (source.y, target.y + target.height)
         place = start + 30 if is_down else (start + end) / 2 + 14

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Self
 from fastapi import Depends, Request
 
 from backoffice import MESSAGE_TOPICS
+from backoffice.declared_rest import Declarations
 from backoffice.order_placement import OrderPlacement
 from backoffice.orders import Orders, OrdersProjection
 from backoffice.stock import Stock, StockProjection
@@ -90,6 +91,11 @@ class ControlRoom:
     def control(self) -> ControlFlow:
         """Who decides on each message, as all services declare it."""
         return ControlFlow.of(self.session.application)
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """What is declared to follow of an order."""
+        return Declarations.of(self.session.application)
 
     @property
     def orders(self) -> Orders:

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.control_room.pages import home
+from services.control_room.pages import failures, order, orders, stage, system
 
 router = APIRouter()
-router.include_router(home.router)
+for _part in (stage, orders, order, failures, system):
+    router.include_router(_part.router)
 
 __all__ = ["router"]

@@ -1,0 +1,161 @@
+"""One order: what happened, why it does not go on, and what is still due."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from markupsafe import Markup
+
+from backoffice.diagnosis import Action, Evidence, diagnose
+from backoffice.order_history import OrderHistory, read_history
+from backoffice.sequence import SequenceDiagram, build_sequence
+from backoffice.sequence_drawing import STYLE, Drawing, draw_sequence
+from ensemble.escaping import escape_json
+from ensemble.operations import Audit, DeadLetterFilter, Failures, NotFound, now
+from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.rendering import render, show_json
+from services.control_room.pages.work import lags_of
+
+router = APIRouter()
+_FAILURES: Final = 50
+
+OrderId = Annotated[str, Path(min_length=1, max_length=256)]
+Place = Annotated[str, Query(max_length=300)]
+
+
+@router.get("/sequence.css")
+def get_style() -> Response:
+    """Return the style of sequence diagrams: the one that a file of a diagram carries with it."""
+    return Response(STYLE, media_type="text/css", headers={"Cache-Control": "private, max-age=60"})
+
+
+@router.get("/orders/{order_id}")
+def show_order(request: Request, room: Room, order_id: OrderId, *, message: Place = "", full: bool = False) -> Response:
+    """Show an order with its sequence diagram, and one message of it if its place is given."""
+    try:
+        history = _history(room, order_id)
+    except NotFound as error:
+        return render(request, room, "nothing.html", code=HTTPStatus.NOT_FOUND, what=str(error))
+    diagram = _diagram(room, history)
+    row = next((row for row in diagram.messages if row.place == message), None)
+    how = Drawing(full, lambda row: _url(order_id, message=row.place, full=full) + "#message", message)
+    return render(
+        request,
+        room,
+        "order.html",
+        order_id=order_id,
+        history=history,
+        state=history.state,
+        terms=_terms(history),
+        diagnosis=diagnose(gather_evidence(room, history)),
+        links=_links,
+        drawing=Markup(draw_sequence(diagram, how)),  # noqa: S704  it escapes what others wrote,
+        row=row,
+        full=full,
+        toggle_url=_url(order_id, message=message, full=not full),
+        this_url=_url(order_id, message=message, full=full),
+        close_url=_url(order_id, full=full),
+        export_url=f"/orders/{quote(order_id, safe='')}/diagram",
+        actions=_actions(history.state),
+    )
+
+
+@router.get("/orders/{order_id}/diagram.svg")
+def export_svg(room: Room, order_id: OrderId) -> Response:
+    """Return the diagram as a file that shows the same without this page."""
+    diagram = _diagram(room, _history(room, order_id))
+    drawing = draw_sequence(diagram, Drawing(is_full=True, is_standalone=True))
+    return Response(drawing, media_type="image/svg+xml", headers=_attachment(order_id, "svg"))
+
+
+@router.get("/orders/{order_id}/diagram.json")
+def export_json(room: Room, order_id: OrderId) -> Response:
+    """Return all that is known of the order: its state, its messages, its dead letters and what is still due."""
+    history = _history(room, order_id)
+    due = [
+        {"message": d.message, "from": d.source, "to": d.target, "step": d.step, "due_at": d.due_at,
+         "overdue": d.is_overdue}
+        for d in room.declarations.rest_of(history.state, now())
+    ]  # fmt: skip
+    document = {
+        "order_id": order_id,
+        "state": dict(history.state) or None,
+        "messages": [line.document() for line in history.lines],
+        "dead_letters": [entry.document() for entry in history.dead],
+        "due": due,
+    }
+    return Response(
+        escape_json(show_json(document)), media_type="application/json", headers=_attachment(order_id, "json")
+    )
+
+
+def gather_evidence(room: ControlRoom, history: OrderHistory) -> Evidence:
+    """Return what is known about an order and about those who work on it."""
+    failures, audit = Failures(room.view), Audit(room.view)
+    return Evidence(
+        history.order_id,
+        history.state,
+        now(),
+        parked=failures.parked(key=history.order_id),
+        dead_letters=failures.list(DeadLetterFilter(key=history.order_id, open_only=False), _FAILURES),
+        pauses=audit.pauses(),
+        incidents=audit.incidents(open_only=True),
+        lags=lags_of(room),
+    )
+
+
+def _history(room: ControlRoom, order_id: str) -> OrderHistory:
+    return read_history(room.session, room.control, order_id)
+
+
+def _diagram(room: ControlRoom, history: OrderHistory) -> SequenceDiagram:
+    parked = Failures(room.view).parked(key=history.order_id)
+    return build_sequence(history, room.declarations, now(), parked)
+
+
+def _terms(history: OrderHistory) -> dict[str, Any]:
+    """Return the order's terms from its state, or else from the first message that has them."""
+    if history.state.get("order"):
+        return dict(history.state["order"])
+    return next(
+        (dict(line.entry.fields) for line in history.lines if {"lines", "currency"} <= line.entry.fields.keys()), {}
+    )
+
+
+def _links(action: Action) -> str:
+    """Return the page that an action of a diagnosis is taken on."""
+    subject = quote(action.subject, safe="")
+    match action.verb:
+        case "redrive" | "discard":
+            return f"/dead-letters/{quote(action.subject)}"
+        case "retry_parked":
+            return f"/parked?key={subject}"
+        case "end_pause":
+            return "/pauses"
+        case "look" | "start":
+            return "/consumers"
+        case _:
+            return f"/orders/{subject}/{action.verb}"
+
+
+def _actions(state: Any) -> list[str]:
+    """Return what may be done to an order in this state."""
+    status = state.get("status")
+    if not state or status in {"completed", "cancelled", "placeholder"}:
+        return []
+    pause = ["resume"] if state.get("paused_since") is not None else ["pause"]
+    settle = ["settle"] if state.get("owed") else []
+    return [*pause, "retry", *settle, *([] if status in {"compensating", "compensation_failed"} else ["cancel"])]
+
+
+def _url(order_id: str, *, message: str = "", full: bool = False) -> str:
+    query = {**({"message": message} if message else {}), **({"full": "true"} if full else {})}
+    return f"/orders/{quote(order_id, safe='')}{'?' + urlencode(query) if query else ''}"
+
+
+def _attachment(order_id: str, suffix: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(order_id, safe='')}.{suffix}"}

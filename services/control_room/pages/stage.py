@@ -1,0 +1,127 @@
+"""The stage: the flow as it is declared, and what runs over it now, or ran in the last hour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from backoffice.stage import Stage, StageEdge, StageNode, stage_of
+from backoffice.stage_status import StageFacts, StageStatus, status_of
+from ensemble.operations import Audit, DeadLetterFilter, Failures, Traffic, now
+from ensemble.topology import Graph
+from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.rendering import render
+from services.control_room.pages.work import lags_of
+
+router = APIRouter()
+WINDOW_S: Final = 60
+_HOUR_S: Final = 3_600
+_FAILURES: Final = 500
+
+
+@router.get("/")
+def show_stage(request: Request, room: Room) -> HTMLResponse:
+    """Show the stage as it is now."""
+    stage = _stage(room.declarations.graph)
+    return render(
+        request,
+        room,
+        "stage.html",
+        stage=stage,
+        status=_status(room, stage, now(), WINDOW_S),
+        roles=_roles(room.declarations.graph),
+        labels={edge.id: _label(edge) for edge in stage.edges},
+        tips={edge.id: _tip(edge) for edge in stage.edges},
+        starts={edge.id: _start(edge) for edge in stage.edges},
+        urls={node.name: _url(node) for node in stage.nodes},
+    )
+
+
+@router.get("/stage.json")
+def get_status(
+    room: Room,
+    ago: Annotated[int, Query(ge=0, le=_HOUR_S)] = 0,
+    seconds: Annotated[int, Query(ge=1, le=_HOUR_S)] = WINDOW_S,
+) -> StageStatus:
+    """Return how the stage looked `ago` seconds before now: what was written in the `seconds` up to then."""
+    return _status(room, _stage(room.declarations.graph), now() - 1000 * ago, seconds)
+
+
+def _status(room: ControlRoom, stage: Stage, at: int, seconds: int) -> StageStatus:
+    failures, audit = Failures(room.view), Audit(room.view)
+    facts = StageFacts(
+        traffic=Traffic(room.view).edges(at, seconds),
+        parked=failures.parked(),
+        dead_letters=failures.list(DeadLetterFilter(open_only=True), _FAILURES),
+        pauses=audit.pauses(),
+        incidents=audit.incidents(open_only=True),
+        lags=lags_of(room),
+    )
+    return status_of(stage, facts, at, seconds)
+
+
+@cache
+def _stage(graph: Graph) -> Stage:
+    return stage_of(graph)
+
+
+def _roles(graph: Graph) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for node in graph.roles:
+        names.setdefault(node.service, []).append(node.role)
+    return {service: ", ".join(roles) for service, roles in names.items()}
+
+
+@dataclass(frozen=True)
+class Label:
+    """The names beside a line, one below the other, and where its rate stands."""
+
+    names: tuple[str, ...]
+    x: float
+    y: float
+    anchor: str
+    rate_x: float
+    rate_y: float
+    rate_anchor: str
+
+
+def _label(edge: StageEdge) -> Label:
+    (x, y), names = edge.label, tuple(dict.fromkeys(message.type for message in edge.messages))
+    if edge.anchor != "middle":
+        return Label(names, x, y, edge.anchor, x, y + 14 * len(names), edge.anchor)
+    if "Q" in edge.path:  # its names stand over the line, its rate below
+        few = names if len(names) == 1 else (f"{names[0]} +{len(names) - 1}",)
+        return Label(few, x, y, "middle", x, y + 21, "middle")
+    few = names if len(names) == 1 else (f"{len(names)} {edge.kind}s",)
+    return Label(few, x + 18, y, "end", x + 23, y, "start")
+
+
+def _start(edge: StageEdge) -> tuple[float, float]:
+    """Return where the line leaves its sender: there the mark stands."""
+    x, y = map(float, edge.path[1:].split("V")[0].split("H")[0].split()[:2])
+    end = float(re.split("[VHQ ]", edge.path)[2])
+    out = 7.0 if end > (y if "V" in edge.path else x) else -7.0
+    return (x, y + out) if "V" in edge.path else (x + out, y)
+
+
+def _tip(edge: StageEdge) -> str:
+    """Return the arrowhead at the end of a line."""
+    end = max((edge.path.rpartition(letter) for letter in "VH"), key=lambda part: len(part[0]))[2]
+    x, y = _start(edge)
+    if "Q" in edge.path:
+        x = float(edge.path.rpartition("Q")[2].split()[2])
+    last = float(end)
+    if edge.path.rfind("V") > edge.path.rfind("H"):
+        back = -1 if "Q" not in edge.path and last > y else 1
+        return f"M{x - 5:g} {last + 9 * back:g}L{x:g} {last:g}L{x + 5:g} {last + 9 * back:g}"
+    back = -1 if last > x else 1
+    return f"M{last + 9 * back:g} {y - 5:g}L{last:g} {y:g}L{last + 9 * back:g} {y + 5:g}"
+
+
+def _url(node: StageNode) -> str:
+    return "/orders" if node.kind == "outside" else f"/consumers?service={node.name}"

@@ -1,0 +1,120 @@
+// What every page has: times in the viewer's zone, the keyboard, the theme, and what changes while one looks.
+
+const KEYS = { s: "/", o: "/orders", p: "/place", d: "/dead-letters", k: "/parked", u: "/pauses", i: "/incidents",
+  c: "/consumers", w: "/stock", y: "/policies", a: "/audit", h: "/charts" };
+const STREAM = "/api/events";
+const EVERYTHING = ["orders", "failures", "audit", "stock", "traffic"];
+const REFRESH_MS = 1000;
+
+// -- times ------------------------------------------------------------------------------------------------------------
+
+const TODAY = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const OTHER_DAY = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
+
+function showTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(element.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const isToday = at.toDateString() === new Date().toDateString();
+    element.title = `${element.dateTime.replace("T", " ").replace("Z", "")} UTC`;
+    element.textContent = (isToday ? TODAY : OTHER_DAY).format(at);
+  }
+}
+
+// -- keyboard ---------------------------------------------------------------------------------------------------------
+
+let isGoing = false;
+
+function isTyping(target) {
+  return target.matches("input, textarea, select, [contenteditable]");
+}
+
+function rows() {
+  return [...document.querySelectorAll("main [data-row] a")];
+}
+
+function move(step) {
+  const all = rows();
+  const place = all.indexOf(document.activeElement);
+  const next = all[Math.min(Math.max(place + step, 0), all.length - 1)];
+  next?.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const help = document.getElementById("help");
+  if (isGoing) {
+    isGoing = false;
+    if (KEYS[event.key]) location.href = KEYS[event.key];
+    return;
+  }
+  if (event.key === "?") help.open ? help.close() : help.showModal();
+  else if (event.key === "g") isGoing = true;
+  else if (event.key === "t") switchTheme();
+  else if (event.key === "j") move(1);
+  else if (event.key === "k") move(-1);
+  else if (event.key === "/") document.querySelector("main input[type=search]")?.focus();
+  else return;
+  event.preventDefault();
+});
+
+// -- theme ------------------------------------------------------------------------------------------------------------
+
+function switchTheme() {
+  const root = document.documentElement;
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = isDark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
+  document.dispatchEvent(new CustomEvent("theme"));
+}
+
+for (const button of document.querySelectorAll("[data-does]")) {
+  button.addEventListener("click", () => {
+    const help = document.getElementById("help");
+    if (button.dataset.does === "theme") switchTheme();
+    if (button.dataset.does === "help") help.showModal();
+    if (button.dataset.does === "close") button.closest("dialog").close();
+  });
+}
+
+// -- what changes -----------------------------------------------------------------------------------------------------
+
+const waiting = new Set();
+let timer = 0;
+
+/** Says on the document that rows of these projections changed: at most once a second, and never while nobody looks. */
+export function announce(projections) {
+  for (const name of projections) waiting.add(name);
+  if (timer || document.hidden || !waiting.size) return;
+  timer = setTimeout(() => {
+    timer = 0;
+    for (const name of waiting) document.body.dispatchEvent(new CustomEvent(`changed-${name}`));
+    waiting.clear();
+  }, REFRESH_MS);
+}
+
+function showFreshness(isLive, words) {
+  const dot = document.querySelector(".freshness .dot");
+  dot?.classList.toggle("live", isLive);
+  dot?.classList.toggle("off", !isLive);
+  const text = document.querySelector(".freshness .words");
+  if (text) text.textContent = words;
+}
+
+function follow() {
+  const source = new EventSource(STREAM);
+  source.addEventListener("open", () => showFreshness(true, "live"));
+  source.addEventListener("error", () => showFreshness(false, "not connected: shown is the last known"));
+  source.addEventListener("order", () => announce(["orders"]));
+  source.addEventListener("change", (event) => announce([JSON.parse(event.data).projection]));
+  source.addEventListener("reset", () => announce(EVERYTHING));
+  source.addEventListener("traffic", (event) => {
+    announce(["traffic"]);
+    document.dispatchEvent(new CustomEvent("traffic", { detail: JSON.parse(event.data) }));
+  });
+}
+
+document.addEventListener("visibilitychange", () => announce([]));
+document.addEventListener("htmx:afterSettle", (event) => showTimes(event.target));
+showTimes(document);
+if (document.body.dataset.live === "yes") follow();

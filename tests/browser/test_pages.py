@@ -1,0 +1,154 @@
+"""The pages as a person meets them: what they show, by mouse and by keyboard, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from contracts import RequestCancellation
+from tests.browser.conftest import View
+from tests.support.order_messages import place_order
+from tests.support.room_server import RoomServer
+
+AXE = (Path(__file__).parent.parent / "support/axe/axe.min.js").read_text()
+PAGES = ("/", "/orders", "/orders/order-no-answer?full=true", "/charts", "/stock", "/pauses", "/dead-letters",
+         "/parked", "/incidents", "/consumers", "/policies", "/audit")  # fmt: skip
+HOSTILE = "<img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m<script>alert(2)</script>"
+
+
+def test_the_list_shows_orders_by_status_and_filters_like_the_command_line(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/orders")
+    everything = view.page.locator("tbody tr").count()
+    view.page.click(".chip:has-text('completed')")
+    completed = view.page.locator("tbody tr").count()
+    view.page.fill("input[type=search]", "customer=grace* speed=express")
+    view.page.click("button:has-text('Filter')")
+
+    assert 0 < completed < everything
+    assert {cell.split("\n")[0] for cell in view.page.locator("td[data-label=Customer]").all_inner_texts()} == {
+        "grace.hopper express"
+    }
+
+
+def test_a_filter_that_is_none_is_answered_with_words(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/orders?where=colour%3Dred")
+
+    assert "no field 'colour'; fields are order, status" in view.text("[role=alert]")
+
+
+def test_one_order_says_why_it_is_stuck_and_what_would_help(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/orders/order-paused")
+
+    assert "Operator ann paused it" in view.text(".banner")
+    assert view.page.locator(".banner .button").first.inner_text() == "Resume this order"
+    assert "ReservationConfirmed or ReservationRejected" in view.text(".diagram")
+
+
+def test_a_message_of_the_diagram_is_opened_and_has_an_address_of_its_own(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/orders/order-1000")
+    view.page.click("a[aria-label^='PaymentConfirmed']")
+    view.page.wait_for_selector("#message")
+    address = view.page.url
+    view.page.goto(address)
+
+    assert "payments.events/" in view.text("#message")
+    assert "ce_causationid" in view.text("#message")
+    assert "orchestration with events" in view.text("#message")
+
+
+def test_no_token_that_pays_is_in_any_page(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/orders/order-1000")
+    view.page.click("a[aria-label^='PlaceOrder']")
+    view.page.wait_for_selector("#message")
+
+    assert "(hidden)" in view.text("#message")
+    assert "tok_approve" not in view.page.content()
+
+
+def test_the_stage_shows_what_fails_and_leads_to_its_cause(shop: RoomServer, view: View) -> None:
+    view.page.goto(shop.url)
+    view.page.wait_for_selector(".edge.failing")
+    view.page.locator("[data-label='payment-payment-command-orchestrated'] .cause").click()
+    view.page.wait_for_selector("h1:has-text('Parked keys')")
+
+    assert "order-provider-down" in view.text()
+
+
+def test_the_stage_looks_back(shop: RoomServer, view: View) -> None:
+    view.page.goto(shop.url)
+    view.page.wait_for_function("document.querySelector('#rate').textContent.endsWith('in a minute')")
+    view.page.locator("#ago").fill("-3600")
+    view.page.wait_for_function("document.querySelector('#rate').textContent === '0 in a minute'")
+    view.page.click("#to-now")
+
+    assert view.page.locator("#ago").input_value() == "0"
+
+
+def test_everything_is_reached_by_keys_alone(shop: RoomServer, view: View) -> None:
+    view.page.goto(f"{shop.url}/charts")
+    view.page.keyboard.press("?")
+    assert view.page.locator("#help").is_visible()
+    view.page.keyboard.press("?")
+    assert not view.page.locator("#help").is_visible()
+    view.page.keyboard.press("g")
+    view.page.keyboard.press("o")
+    view.page.wait_for_selector("h1:has-text('Orders')")
+    view.page.keyboard.press("/")
+    view.page.keyboard.type("order-1000")
+    view.page.keyboard.press("Enter")
+    view.page.wait_for_url("**q=order-1000*")
+    view.page.keyboard.press("j")
+    view.page.keyboard.press("Enter")
+    view.page.wait_for_url("**/orders/order-1000")
+
+    assert "It is completed." in view.text(".banner")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_barrier_that_axe_finds(shop: RoomServer, browser: Browser, path: str, theme: Any) -> None:
+    view = View(browser, color_scheme=theme)
+    view.page.goto(shop.url + path)
+    view.page.evaluate(AXE)
+    found = view.page.evaluate("axe.run({resultTypes: ['violations']})")
+    view.close()
+
+    violations = [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found["violations"]]
+    assert violations == []
+    assert view.complaints == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_is_wider_than_a_phone(shop: RoomServer, browser: Browser, path: str) -> None:
+    view = View(browser, viewport={"width": 390, "height": 844})
+    view.page.goto(shop.url + path)
+    width = view.page.evaluate("document.documentElement.scrollWidth")
+    view.close()
+
+    assert width <= 390
+
+
+def test_text_of_others_is_shown_as_text(server: RoomServer, view: View) -> None:
+    server.flow.stopped = {"inventory"}
+    server.publish(place_order(), RequestCancellation(order_id="o-1", reason=HOSTILE + "x" * 300))
+    for path in ("/orders", "/orders/o-1", "/orders/o-1?full=true", "/orders/o-1?message=orchestrator.commands/2/0"):
+        view.page.goto(server.url + path)
+
+        assert "alert(1)" in view.text("body")
+        assert view.page.locator("main img, main script").count() == 0
+        assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in view.page.content()
+        assert view.page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_an_unknown_order_is_answered_with_words(shop: RoomServer, browser: Browser) -> None:
+    view = View(browser)
+    answer = view.page.goto(f"{shop.url}/orders/order-that-was-never")
+    text = view.text()
+    view.close()
+
+    assert answer is not None
+    assert answer.status == 404
+    assert "no order 'order-that-was-never'" in text

@@ -1,0 +1,73 @@
+"""The control room on all services in memory, served on loopback for a browser."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from ensemble.command_line.connection import sources
+from ensemble.command_line.publishing import publish
+from ensemble.free_ports import HOST
+from ensemble.messages import Message
+from ensemble.operations import Session
+from services.app import APP
+from services.control_room.application import create_app
+from services.control_room.control_room import ControlRoom
+from services.control_room.settings import ControlRoomSettings
+from tests.support.shared_flow import SharedFlow
+
+_START_S = 20.0
+
+
+@dataclass(frozen=True)
+class RoomServer:
+    """A flow, and the address of the control room that shows it."""
+
+    url: str
+    flow: Any
+    room: ControlRoom
+
+    def publish(self, *messages: Message) -> None:
+        """Write messages as an outsider does, let the services work, and bring the pages up to date."""
+        for message in messages:
+            publish(self.flow, message)
+            self.flow.settle()
+        self.update()
+
+    def update(self) -> None:
+        """Bring the pages up to date."""
+        self.room.updates.update()
+
+
+@contextmanager
+def serve_room() -> Iterator[RoomServer]:
+    """Serve a control room until the end of the block."""
+    flow: Any = SharedFlow()
+    room = ControlRoom.open(Session(APP, flow, sources()), ControlRoomSettings())
+    room.updates.update()
+    started = threading.Event()
+    server = _Server(uvicorn.Config(create_app(room), host=HOST, port=0, log_config=None, access_log=False), started)
+    thread = threading.Thread(target=server.run, name="room", daemon=True)
+    thread.start()
+    try:
+        assert started.wait(_START_S), "the server has not started"
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield RoomServer(f"http://{HOST}:{port}", flow, room)
+    finally:
+        server.should_exit = server.force_exit = True
+        thread.join(_START_S)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self._started.set()
