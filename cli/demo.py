@@ -18,7 +18,6 @@ from cli.live_story import narrate
 from cli.scenarios import SCENARIOS, Scenario
 from cli.stack import Stack, StackPlan, seed
 from cli.verification import check, show_report
-from cli.verify import as_document
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
 from ensemble.command_line.errors import FAILED, Failure, Mistake
@@ -26,6 +25,7 @@ from ensemble.command_line.output import show_json
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
+from verifier import as_document
 
 _PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0

@@ -15,7 +15,7 @@ from typing import Any
 from cli.fleet import ALL, FleetError, Member
 from cli.service_process import SANDBOX
 from cli.stack import Stack, StackPlan, seed
-from cli.verification import note_of_up
+from cli.verification import lock_of_up, note_of_up
 from contracts.catalogue import ORDER_STATE
 from ensemble.command_line.errors import FAILED, Mistake
 from ensemble.command_line.streams import is_terminal, say
@@ -107,7 +107,7 @@ def check_ports(members: Iterable[Member]) -> None:
 def _only_one(home: Path) -> Iterator[None]:
     """Allow one `up` per checkout: a second one would fence the services of the first."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "up.lock").open("a+") as lock:
+    with lock_of_up(home).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

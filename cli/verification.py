@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.verify import DEFAULT_PROVIDER_URL, Options, Report, as_document, as_plain, as_table, run_verify
-from ensemble.command_line.connection import keep_the_client_quiet
+from cli.verify_output import as_plain, as_table
+from ensemble.command_line.connection import keep_the_client_quiet, patience_s, sources
 from ensemble.command_line.output import show_json
-from ensemble.command_line.streams import console, is_terminal, write_block
+from ensemble.command_line.streams import console, is_terminal, say, write_block
+from verifier import DEFAULT_PROVIDER_URL, Options, Report, as_document, run_verify
 
 if TYPE_CHECKING:
     from ensemble.settings import KafkaSettings
@@ -21,8 +23,13 @@ def check(kafka: KafkaSettings, provider: str | None, expect_orders: int | None,
     import services  # noqa: F401  so that the Kafka of docker-compose.yml is looked for
 
     keep_the_client_quiet()
-    options = Options(expect_orders=expect_orders, provider_url=provider or provider_url(), settle_s=settle_s)
-    return run_verify(kafka, options)
+    options = Options(
+        expect_orders=expect_orders,
+        provider_url=provider or provider_url(),
+        settle_s=settle_s,
+        patience_s=patience_s(),
+    )
+    return run_verify(kafka, options, say, [sources()])
 
 
 def provider_url() -> str:
@@ -33,6 +40,11 @@ def provider_url() -> str:
 def note_of_up(home: Path) -> Path:
     """Return the path of the note that `up` writes."""
     return home / "up.json"
+
+
+def lock_of_up(home: Path) -> Path:
+    """Return the path of the lock that `up` holds."""
+    return home / "up.lock"
 
 
 def show_report(report: Report, *, as_json: bool) -> None:
@@ -46,9 +58,24 @@ def show_report(report: Report, *, as_json: bool) -> None:
 
 
 def _of_up() -> str:
+    """Return the provider of the `up` that runs, empty without one: the note of one that was killed is out of date."""
     from ensemble.embedded import default_directory
 
+    home = default_directory().parent
     try:
-        return str(json.loads(note_of_up(default_directory().parent).read_text(encoding="utf-8"))["provider_url"])
+        url = str(json.loads(note_of_up(home).read_text(encoding="utf-8"))["provider_url"])
     except (OSError, ValueError, KeyError):
         return ""
+    return url if up_runs(home) else ""
+
+
+def up_runs(home: Path) -> bool:
+    """Return whether an `up` runs on this directory: it holds a lock until it ends, however it ends."""
+    try:
+        with lock_of_up(home).open("r+", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -32,7 +32,7 @@ def verify(
     """Check that nothing was lost or done twice.
 
     The check reads the raw topics and the provider's ledger, and shares no code with the services. Exit code 0: clean.
-    1: violations. 2: it could not be checked.
+    1: violations. 5: not everything was checked, as the first lines say.
     """
     from cli.verification import check, show_report
     from ensemble.settings import KafkaSettings, load

@@ -11,8 +11,6 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
-from cli.verify import as_document
-from cli.verify.facts import Violation
 from tests.chaos.exits import Finding
 from tests.chaos.faults import FaultInjector, PlannedAction
 from tests.chaos.generated_orders import ANY, Garbage, Order, generate_order, generate_orders, stock_receipts
@@ -21,6 +19,8 @@ from tests.chaos.outcome_checks import check_outcomes
 from tests.chaos.parking_view import ParkingView
 from tests.chaos.settings import ChaosSettings, omissions
 from tests.end_to_end.system import READY_S, System, verified
+from verifier import as_document
+from verifier.facts import Violation
 
 HEAL_LIMIT_S: Final = 180.0
 """How long after the last fault all of them must have ended, and a tenth of a second more for each order."""

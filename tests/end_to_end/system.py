@@ -16,7 +16,6 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from cli.fleet import ALL, Fleet, Member
-from cli.verify import Options, Report, run_verify
 from contracts.catalogue import CATALOGUE
 from ensemble.command_line.publishing import publish
 from ensemble.kafka import Receipt
@@ -30,6 +29,7 @@ from ensemble.testing.clusters import Broker, Cluster, KafkaChoice, cluster_for_
 from services.app import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.support.order_messages import receive_stock
+from verifier import Options, Report, run_verify
 
 PIECES: Final = 1_000_000
 READY_S: Final = 150.0

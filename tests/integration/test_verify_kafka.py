@@ -10,15 +10,15 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # an unmarked re-export
 
-from cli.verify import Options, Report, run_verify
-from cli.verify.facts import Booking
-from cli.verify.flow import MESSAGE_TOPICS, SERVICES
 from ensemble.embedded import EmbeddedKafka, silent
 from ensemble.settings import KafkaSettings
 from tests.support.ledger_server import ledger_server
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import TERMS, clean_flow
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS
+from verifier import Options, Report, run_verify
+from verifier.facts import Booking
+from verifier.flow import MESSAGE_TOPICS, SERVICES
 
 LIMIT_S = 30.0
 
@@ -104,14 +104,14 @@ def verified(cluster: str, flow: RecordedFlow, **options: Any) -> Report:
 def test_an_empty_cluster_is_not_clean(empty: str) -> None:
     report = verified(empty, RecordedFlow())
 
-    assert report.exit_code == 2
+    assert report.exit_code == 5
     assert "this cluster is empty" in report.problems[0]
 
 
 def test_topics_without_any_order_are_not_clean(cluster: str) -> None:
     report = verified(cluster, RecordedFlow())
 
-    assert report.exit_code == 2
+    assert report.exit_code == 5
     assert "there is no order" in report.problems[0]
 
 
@@ -187,7 +187,7 @@ def test_a_transaction_that_hangs_ends_the_check_in_words(cluster: str) -> None:
     finally:
         hanging.abort_transaction(LIMIT_S)
 
-    assert report.exit_code == 2
+    assert report.exit_code == 5
     assert "a transaction hangs open there" in report.problems[0]
 
 
@@ -198,7 +198,7 @@ def test_without_the_provider_all_but_the_money_is_checked(cluster: str) -> None
         KafkaSettings(bootstrap_servers=cluster), Options(provider_url="http://127.0.0.1:1"), tell=print
     )
 
-    assert (report.exit_code, report.violations) == (2, ())
+    assert (report.exit_code, report.violations) == (5, ())
     assert report.problems[0].startswith("money was not checked")
 
 

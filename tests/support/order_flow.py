@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cli.verify import Options, Report, verify
-from cli.verify.facts import Booking, Place
-from cli.verify.source import Take
 from contracts import OrderState, ReceiveStock
 from ensemble import SagaPolicies, Service
 from ensemble.testing import FlowTestDriver
@@ -19,6 +16,9 @@ from services.payment.ports import Captured, ChargeRequest, Refunded, RefundRequ
 from services.payment.service import payment_service
 from services.payment.testing import InMemoryPaymentGateway
 from services.shipping.service import shipping_service
+from verifier import Options, Report, verify
+from verifier.facts import Booking, Place
+from verifier.source import Take
 
 
 def services(gateway: InMemoryPaymentGateway, policies: SagaPolicies = DEFAULT_POLICIES) -> list[Service]:

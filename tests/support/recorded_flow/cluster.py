@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cli.verify.facts import Place
-from cli.verify.source import Take
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS
+from verifier.facts import Place
+from verifier.source import Take
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,6 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any
 
-from cli.verify.facts import Booking, Place, Violation
-from cli.verify.flow import DEAD_LETTER, ORDER_STATE, SERVICES
-from cli.verify.judgement import judge
-from cli.verify.placement import partition_of
-from cli.verify.snapshot import Snapshot
 from tests.support.recorded_flow.records import (
     DEAD_LETTERS,
     PARTITIONS,
@@ -25,6 +20,11 @@ from tests.support.recorded_flow.records import (
     gathered,
     traceparent,
 )
+from verifier.facts import Booking, Place, Violation
+from verifier.flow import DEAD_LETTER, ORDER_STATE, SERVICES
+from verifier.judgement import judge
+from verifier.placement import partition_of
+from verifier.snapshot import Snapshot
 
 LINES = ({"sku": "tea", "quantity": 2, "unit_price": 450}, {"sku": "cup", "quantity": 1, "unit_price": 100})
 DUE = 1000

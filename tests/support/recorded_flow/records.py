@@ -10,13 +10,13 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_writer
 
-from cli.verify.collector import Gathering
-from cli.verify.facts import Place
-from cli.verify.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
 from contracts import SCHEMAS
 from ensemble.messages.codec import GenericDecoder, prefix_of
 from ensemble.messages.schema_set import SchemaSet, without_logical_types
 from ensemble.system_messages import state as runtime_state
+from verifier.collector import Gathering
+from verifier.facts import Place
+from verifier.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
 
 PARTITIONS = 4
 STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cli.verify.provider import read_ledger
 from ensemble.errors import SchemasUnavailable
 from ensemble.kafka.registry.client import open_registry
 from ensemble.proxies import exempt_loopback, proxy_variable
 from ensemble.settings import RegistrySettings
+from verifier.provider import read_ledger
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -7,10 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from cli.verify.collector import MOST_SEEN
-from cli.verify.flow import LEDGER, MESSAGE_TOPICS
-from cli.verify.judgement import judge, notes
-from cli.verify.progress import lags, open_orders, owing_orders
 from ensemble.messages import bounded_id
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import (
@@ -29,6 +25,10 @@ from tests.support.recorded_flow.orders import (
 )
 from tests.support.recorded_flow.parking import ask
 from tests.support.recorded_flow.records import as_deadline
+from verifier.collector import MOST_SEEN
+from verifier.flow import LEDGER, MESSAGE_TOPICS
+from verifier.judgement import judge, notes
+from verifier.progress import lags, open_orders, owing_orders
 
 
 def same_message_again(flow: RecordedFlow) -> None:

@@ -7,14 +7,14 @@ from itertools import count
 
 import pytest
 
-from cli.verify.excuses import TERMS as COMPARED
-from cli.verify.flow import DUTIES, KEY_OF, SENT_AGAIN, TYPES_OF
-from cli.verify.placement import partition_of
 from contracts.catalogue import CATALOGUE
 from ensemble import Command
 from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
 from tests.support.recorded_flow.orders import ANY_FIELDS, TERMS, clean_flow, place, violation_lines_with
 from tests.support.recorded_flow.records import PARTITIONS
+from verifier.excuses import TERMS as COMPARED
+from verifier.flow import DUTIES, KEY_OF, SENT_AGAIN, TYPES_OF
+from verifier.placement import partition_of
 
 
 def place_order_lost(flow: RecordedFlow) -> None:

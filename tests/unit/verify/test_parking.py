@@ -6,9 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.verify.flow import PARKED
-from cli.verify.judgement import count
-from cli.verify.progress import open_orders
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import UNDO, clean_flow, told_of, violation_lines_with
 from tests.support.recorded_flow.parking import (
@@ -25,6 +22,9 @@ from tests.support.recorded_flow.parking import (
     succeed,
 )
 from tests.support.recorded_flow.records import PARTITIONS, WrittenRecord, encoded
+from verifier.flow import PARKED
+from verifier.judgement import count
+from verifier.progress import open_orders
 
 REDRIVE = {"parking_key": ORDER, "generation": 0, "headers": [], "redriven_from": "payment.dead-letter/0/0"}
 

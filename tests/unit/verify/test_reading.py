@@ -9,15 +9,15 @@ from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.verify.placement import partition_of
-from cli.verify.provider import read_ledger
-from cli.verify.reader import Cluster
-from cli.verify.source import CannotCheck
 from ensemble import partitioning
 from tests.support.ledger_server import ledger_server
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import clean_flow, place
 from tests.support.recorded_flow.records import PARTITIONS, TOPICS, gathered
+from verifier.placement import partition_of
+from verifier.provider import read_ledger
+from verifier.reader import Cluster
+from verifier.source import CannotCheck
 
 ENTRY = {
     "seq": 1,

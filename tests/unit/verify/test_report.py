@@ -8,11 +8,12 @@ from io import StringIO
 
 from rich.console import Console
 
-from cli.verify import Report, as_document, as_plain, as_table
-from cli.verify.facts import Violation
-from cli.verify.judgement import CHECKS, count, judge
-from cli.verify.progress import OpenOrder, lags
+from cli.verify_output import as_plain, as_table
 from tests.support.recorded_flow.orders import clean_flow
+from verifier import Report, as_document
+from verifier.facts import Violation
+from verifier.judgement import CHECKS, count, judge
+from verifier.progress import OpenOrder, lags
 
 WRONG = Violation("money", "o-1", "was charged 2 times")
 
@@ -35,7 +36,7 @@ def test_violations_weigh_more_than_what_could_not_be_checked() -> None:
 def test_what_could_not_be_checked_is_not_clean() -> None:
     report = Report(problems=("no provider",))
 
-    assert (report.exit_code, report.verdict) == (2, "not checked")
+    assert (report.exit_code, report.verdict) == (5, "not checked")
 
 
 def test_counts_what_it_looked_at() -> None:
@@ -102,3 +103,15 @@ def test_a_table_shows_what_was_not_read_yet() -> None:
     console.print(as_table(report))
 
     assert "1234" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+
+def test_a_check_that_was_not_made_is_not_called_ok() -> None:
+    report = replace(report_of_a_clean_story(), problems=("money was not checked",), unchecked=frozenset({"money"}))
+    console = Console(file=StringIO(), width=120)
+    console.print(as_table(report))
+    rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+
+    assert as_plain(report).splitlines()[0] == "not checked\tmoney was not checked"
+    assert "check\tmoney\tnot checked" in as_plain(report)
+    assert rows[0].startswith("not checked: money")
+    assert any(row.startswith("money") and "not checked" in row for row in rows)

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from cli.verify import Options, Report, verify
-from cli.verify.facts import Booking, Place
-from cli.verify.flow import DEAD_LETTER
-from cli.verify.source import CannotCheck
 from tests.support.recorded_flow.cluster import RecordedCluster
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import asked_for_payment, clean_flow, place, receive
 from tests.support.recorded_flow.parking import park
 from tests.support.recorded_flow.records import TOPICS
+from verifier import Options, Report, verify
+from verifier.facts import Booking, Place
+from verifier.flow import DEAD_LETTER
+from verifier.source import CannotCheck
 
 
 def report_of(cluster: RecordedCluster, expect_orders: int | None = None, settle_s: float = 0.0) -> Report:
@@ -98,7 +98,7 @@ def test_without_a_provider_everything_but_money_is_checked() -> None:
 
     report = verify(RecordedCluster(flow=clean_flow()), read_nothing, Options())
 
-    assert (report.violations, report.exit_code) == ((), 2)
+    assert (report.violations, report.exit_code) == ((), 5)
     assert report.problems == ("money was not checked: the sandbox is down",)
 
 
@@ -119,7 +119,7 @@ def test_a_cluster_without_an_order_is_not_called_clean_unless_none_is_expected(
 )
 def test_a_cluster_without_the_flows_topics_cannot_be_checked(topics: tuple[str, ...], message: str) -> None:
     report = report_of(RecordedCluster(topics=topics))
-    assert report.exit_code == 2
+    assert report.exit_code == 5
     assert message in report.problems[0]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.facts import Message, Violation
-from cli.verify.flow import SENT_AGAIN
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Message, Violation
+from verifier.flow import SENT_AGAIN
+from verifier.snapshot import Snapshot
 
 CHECK = "order per key"
 

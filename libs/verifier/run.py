@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from cli.verify.collector import RUNTIMES_OWN, Gathering
-from cli.verify.facts import Booking, Place, Violation
-from cli.verify.flow import (
+from contracts import SCHEMAS
+from ensemble import system_messages
+from ensemble.kafka import connect
+from ensemble.messages import GenericDecoder, SchemaSourceSelector
+from ensemble.program import command
+from ensemble.settings import KafkaSettings
+from ensemble.waiting import ignore
+from verifier.collector import RUNTIMES_OWN, Gathering
+from verifier.facts import Booking, Place, Violation
+from verifier.flow import (
     DEAD_LETTER,
     MESSAGE_TOPICS,
     ORDER_CHANGELOG,
@@ -21,21 +28,13 @@ from cli.verify.flow import (
     SHIPMENT_CHANGELOG,
     WAREHOUSE_CHANGELOG,
 )
-from cli.verify.judgement import count, judge, notes
-from cli.verify.progress import lags, open_orders, owing_orders
-from cli.verify.provider import read_ledger
-from cli.verify.reader import Cluster, Tell
-from cli.verify.report import Report
-from cli.verify.snapshot import Snapshot
-from cli.verify.source import CannotCheck, Source
-from contracts import SCHEMAS
-from ensemble import system_messages
-from ensemble.command_line.connection import patience_s, sources
-from ensemble.command_line.streams import say
-from ensemble.kafka import connect
-from ensemble.messages import GenericDecoder
-from ensemble.program import command
-from ensemble.settings import KafkaSettings
+from verifier.judgement import count, judge, notes
+from verifier.progress import lags, open_orders, owing_orders
+from verifier.provider import read_ledger
+from verifier.reader import Cluster, Tell
+from verifier.report import Report
+from verifier.snapshot import Snapshot
+from verifier.source import CannotCheck, Source
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 ReadBookings = Callable[[], tuple[Booking, ...]]
@@ -57,36 +56,48 @@ class Options:
     """First wait until nothing is written any more, for so long at most."""
     stall_s: float = 60.0
     """Give up reading when nothing comes for so long."""
+    patience_s: float = 60.0
+    """Wait so long for the cluster."""
 
 
-def on_stderr(line: str) -> None:
-    """Write progress to stderr, the default."""
-    say(line)
+def run_verify(
+    kafka: KafkaSettings,
+    options: Options | None = None,
+    tell: Tell = ignore,
+    foreign_schemas: Iterable[SchemaSourceSelector] = (),
+) -> Report:
+    """Check what lies on a cluster and return the report. Raises ConfigurationError without one. Writes nothing to it.
 
-
-def run_verify(kafka: KafkaSettings, options: Options | None = None, tell: Tell = on_stderr) -> Report:
-    """Run the check and return its report. Raises ConfigurationError without a cluster. Writes nothing to it."""
+    `foreign_schemas` find the schemas of records whose writers had registered them under other ids.
+    """
     chosen_options = options or Options()
-    shared, admin = connect(kafka, patience_s(), on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
+    patience_s = chosen_options.patience_s
+    shared, admin = connect(kafka, patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
     cluster = Cluster(shared, admin, tell, chosen_options.stall_s)
     read_bookings = partial(read_ledger, chosen_options.provider_url, chosen_options.provider_timeout_s)
-    return verify(cluster, read_bookings, chosen_options)
+    return verify(cluster, read_bookings, chosen_options, foreign_schemas)
 
 
-def verify(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
+def verify(
+    source: Source,
+    read_bookings: ReadBookings,
+    options: Options,
+    foreign_schemas: Iterable[SchemaSourceSelector] = (),
+) -> Report:
     """Check what a source has, a cluster or topics in memory, against the payment provider's ledger."""
+    decoder = GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign_schemas])
     try:
         with _few_collections():
-            return _reported(source, read_bookings, options)
+            return _reported(source, read_bookings, options, decoder)
     except CannotCheck as error:
         return Report(problems=(str(error),))
 
 
-def _reported(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
+def _reported(source: Source, read_bookings: ReadBookings, options: Options, decoder: GenericDecoder) -> Report:
     partitions = _partitions(source)
     if options.settle_s:
         _settle(source, _places(MESSAGE_TOPICS, partitions), options.settle_s)
-    snapshot, problems, broken = _taken(source, partitions, read_bookings)
+    snapshot, problems, broken = _taken(source, partitions, read_bookings, decoder)
     if not snapshot.orders and options.expect_orders is None:
         problems = (
             *problems,
@@ -101,6 +112,7 @@ def _reported(source: Source, read_bookings: ReadBookings, options: Options) -> 
         lags=lags(snapshot),
         cut=snapshot.cut,
         problems=problems,
+        unchecked=frozenset({"money"} if snapshot.bookings is None else ()),
         notes=notes(snapshot),
     )
 
@@ -136,7 +148,7 @@ def _settle(source: Source, places: list[Place], limit_s: float) -> None:
 
 
 def _taken(
-    source: Source, partitions: Mapping[str, int], read_bookings: ReadBookings
+    source: Source, partitions: Mapping[str, int], read_bookings: ReadBookings, decoder: GenericDecoder
 ) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
     """Return the snapshot, unreadable places, and invalid state. The order of these steps matters."""
     places = _places(tuple(partitions), partitions)
@@ -145,7 +157,7 @@ def _taken(
     cut = source.committed_ends(places)
     bookings, problems = _bookings(read_bookings)
     firsts, ends = source.firsts(places), source.ends(places)
-    gathering = _gathered(source, partitions, (firsts, ends, cut))
+    gathering = _gathered(source, Gathering(decoder, partitions, cut), firsts, ends)
     snapshot = Snapshot(
         read_at=read_at,
         partitions=partitions,
@@ -166,13 +178,9 @@ def _taken(
 
 
 def _gathered(
-    source: Source,
-    partitions: Mapping[str, int],
-    offsets: tuple[Mapping[Place, int], Mapping[Place, int], Mapping[Place, int]],
+    source: Source, gathering: Gathering, firsts: Mapping[Place, int], ends: Mapping[Place, int]
 ) -> Gathering:
     """Read all topics, dead letters first, since they name the records whose bytes are kept."""
-    firsts, ends, cut = offsets
-    gathering = Gathering(GenericDecoder([SCHEMAS, system_messages.SCHEMAS, sources()]), partitions, cut)
     letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
     source.read(firsts, letters, gathering.take)
     gathering.want_originals()

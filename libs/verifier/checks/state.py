@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.facts import Seen, StateRecord, Violation
-from cli.verify.flow import EXTERNAL_TOPICS, STEPS
-from cli.verify.snapshot import NONE, Snapshot
+from verifier.facts import Seen, StateRecord, Violation
+from verifier.flow import EXTERNAL_TOPICS, STEPS
+from verifier.snapshot import NONE, Snapshot
 
 CHECK = "order state"
 

@@ -6,22 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from cli.verify.checks.dead_letters import check_dead_letters
-from cli.verify.checks.endings import check_endings, check_expected
-from cli.verify.checks.inputs import check_inputs
-from cli.verify.checks.money import check_money
-from cli.verify.checks.operations import check_operations
-from cli.verify.checks.pauses import check_pauses
-from cli.verify.checks.records import check_records
-from cli.verify.checks.sequence import check_sequence
-from cli.verify.checks.state import check_state
-from cli.verify.checks.stock import check_stock
-from cli.verify.checks.traces import check_traces
-from cli.verify.checks.transitions import check_transitions
-from cli.verify.facts import Violation
-from cli.verify.flow import DUTIES, MESSAGE_TOPICS, TYPES_OF
-from cli.verify.progress import owing_orders
-from cli.verify.snapshot import Snapshot
+from verifier.checks.dead_letters import check_dead_letters
+from verifier.checks.endings import check_endings, check_expected
+from verifier.checks.inputs import check_inputs
+from verifier.checks.money import check_money
+from verifier.checks.operations import check_operations
+from verifier.checks.pauses import check_pauses
+from verifier.checks.records import check_records
+from verifier.checks.sequence import check_sequence
+from verifier.checks.state import check_state
+from verifier.checks.stock import check_stock
+from verifier.checks.traces import check_traces
+from verifier.checks.transitions import check_transitions
+from verifier.facts import Violation
+from verifier.flow import DUTIES, MESSAGE_TOPICS, TYPES_OF
+from verifier.progress import owing_orders
+from verifier.snapshot import Snapshot
 
 CHECKS: Final[Mapping[str, Callable[[Snapshot], list[Violation]]]] = {
     "money": check_money,
@@ -117,5 +117,5 @@ def notes(snapshot: Snapshot) -> tuple[str, ...]:
     events = {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
     types = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
     if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - types):
-        sentences.append(f"this check knows no effects of {', '.join(unknown)}: add them to cli/verify/flow.py")
+        sentences.append(f"this check knows no effects of {', '.join(unknown)}: add them to libs/verifier/flow.py")
     return tuple(sentences)

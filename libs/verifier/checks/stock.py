@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cli.verify.facts import Level, Message, StockSnapshot, Violation
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Level, Message, StockSnapshot, Violation
+from verifier.snapshot import Snapshot
 
 CHECK = "stock"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.facts import Message, Seen, Violation
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Message, Seen, Violation
+from verifier.snapshot import Snapshot
 
 CHECK = "pauses"
 PAUSE, RESUME = "pause", "resume"

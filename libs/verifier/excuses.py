@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from cli.verify.facts import Message
-from cli.verify.flow import ORDER_CHANGELOG, SHIPMENT_CHANGELOG
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Message
+from verifier.flow import ORDER_CHANGELOG, SHIPMENT_CHANGELOG
+from verifier.snapshot import Snapshot
 
 TERMS: Final = ("customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed")
 """What makes two orders of one id the same order."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.verify.facts import Asked, DeadLetter, Message, Position, Waiting
-from cli.verify.flow import CONTROL, OPERATIONS, PARKED
+from verifier.facts import Asked, DeadLetter, Message, Position, Waiting
+from verifier.flow import CONTROL, OPERATIONS, PARKED
 
 Source = tuple[str, Position]
 """A service, and where a record lay that it consumed."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backoffice.currencies import money
-from cli.verify.facts import Booking, Message, Violation
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Booking, Message, Violation
+from verifier.snapshot import Snapshot
 
 CHECK = "money"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from cli.verify.facts import DeadLetter, Level, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
-from cli.verify.flow import (
+from ensemble.errors import EnsembleError
+from ensemble.messages import GenericDecoder, bounded_id, trace_in
+from verifier.facts import DeadLetter, Level, Message, Place, Position, Raw, Seen, StateRecord, StockSnapshot
+from verifier.flow import (
     CONTROL,
     DEAD_LETTER,
     EXTERNAL_TOPICS,
@@ -19,10 +21,8 @@ from cli.verify.flow import (
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
-from cli.verify.parked import Parked
-from cli.verify.placement import partition_of
-from ensemble import EnsembleError
-from ensemble.messages import GenericDecoder, bounded_id, trace_in
+from verifier.parked import Parked
+from verifier.placement import partition_of
 
 RUNTIMES_OWN: Final = (PARKED, CONTROL, OPERATIONS)
 _NO_FIELDS: Final[Mapping[str, Any]] = {}

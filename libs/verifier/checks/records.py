@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.checks.inputs import duties_of
-from cli.verify.facts import Message, Violation
-from cli.verify.flow import EXTERNAL_TOPICS, KEY_OF, SERVICES
-from cli.verify.placement import partition_of
-from cli.verify.snapshot import Snapshot
+from verifier.checks.inputs import duties_of
+from verifier.facts import Message, Violation
+from verifier.flow import EXTERNAL_TOPICS, KEY_OF, SERVICES
+from verifier.placement import partition_of
+from verifier.snapshot import Snapshot
 
 CHECK = "records"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.facts import Message, Violation
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Message, Violation
+from verifier.snapshot import Snapshot
 
 CHECK = "endings"
 

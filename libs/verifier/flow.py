@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from contracts.catalogue import CATALOGUE
-from ensemble import Command
+from ensemble.messages.message import Command
 
 ORDER_STATE: Final = "orchestrator.order-state"
 LEDGER: Final = "inventory.ledger"

@@ -1,14 +1,16 @@
 """The independent check: its own reader over raw topics and the payment provider's ledger, no code of the services.
 
 report = run_verify(KafkaSettings(), Options(expect_orders=2000))
-sys.exit(report.exit_code)
 """
 
-from cli.verify.report import Report, as_document, as_plain, as_table
-from cli.verify.run import DEFAULT_PROVIDER_URL, Options, ReadBookings, run_verify, verify
-from cli.verify.source import CannotCheck, Source
+from verifier.judgement import ASKED, CHECKS
+from verifier.report import Report, as_document, counted_rows
+from verifier.run import DEFAULT_PROVIDER_URL, Options, ReadBookings, run_verify, verify
+from verifier.source import CannotCheck, Source
 
 __all__ = [
+    "ASKED",
+    "CHECKS",
     "DEFAULT_PROVIDER_URL",
     "CannotCheck",
     "Options",
@@ -16,8 +18,7 @@ __all__ = [
     "Report",
     "Source",
     "as_document",
-    "as_plain",
-    "as_table",
+    "counted_rows",
     "run_verify",
     "verify",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cli.verify.checks.records import is_put_aside
-from cli.verify.facts import Message, Violation
-from cli.verify.flow import FROM_OUTSIDE
-from cli.verify.snapshot import NONE, Snapshot
+from verifier.checks.records import is_put_aside
+from verifier.facts import Message, Violation
+from verifier.flow import FROM_OUTSIDE
+from verifier.snapshot import NONE, Snapshot
 
 CHECK = "traces"
 TIMER = "timer/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from cli.verify.facts import Place
+from verifier.facts import Place
 
 Take = Callable[[Any], None]
 """Takes one record, of the shape of `ensemble.messages.records.ConsumedRecord`."""

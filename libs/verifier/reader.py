@@ -17,10 +17,10 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLev
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
-from cli.verify.facts import Place
-from cli.verify.source import CannotCheck, Take
 from ensemble.kafka.client import assigned_reader, readable
 from ensemble.waiting import wait_for
+from verifier.facts import Place
+from verifier.source import CannotCheck, Take
 
 Tell = Callable[[str], None]
 T = TypeVar("T")
@@ -35,7 +35,7 @@ _PATIENCE_S: Final = 60.0
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster to read from, as `cli.verify.source.Source` promises."""
+    """A cluster to read from, as `verifier.source.Source` promises."""
 
     shared: Mapping[str, Any]
     admin: AdminClient

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from cli.verify.facts import Message, StateRecord, Violation
-from cli.verify.flow import FIRST, FOLLOWERS, NEXT_STATUSES
-from cli.verify.snapshot import Snapshot
+from verifier.facts import Message, StateRecord, Violation
+from verifier.flow import FIRST, FOLLOWERS, NEXT_STATUSES
+from verifier.snapshot import Snapshot
 
 CHECK = "transitions"
 _GROWING = ("begun", "done", "failed", "undone", "settled")

@@ -8,9 +8,9 @@ from typing import Any, Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from cli.verify.facts import Booking
-from cli.verify.source import CannotCheck
 from ensemble.proxies import exempt_loopback
+from verifier.facts import Booking
+from verifier.source import CannotCheck
 
 _PAGE: Final = 10_000
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import takewhile
 
-from cli.verify.checks.inputs import duties_of, was_sent_again
-from cli.verify.facts import DeadLetter, Message, Raw, Violation
-from cli.verify.flow import COMMANDS
-from cli.verify.snapshot import Snapshot
+from verifier.checks.inputs import duties_of, was_sent_again
+from verifier.facts import DeadLetter, Message, Raw, Violation
+from verifier.flow import COMMANDS
+from verifier.snapshot import Snapshot
 
 CHECK = "dead letters"
 _EXCEPTION, _VALUE_LENGTH, _VALUE_SHA256 = (

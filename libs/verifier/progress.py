@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from cli.verify.facts import Message, StateRecord, Waiting
-from cli.verify.flow import READERS_OF
-from cli.verify.snapshot import NONE, Snapshot
+from verifier.facts import Message, StateRecord, Waiting
+from verifier.flow import READERS_OF
+from verifier.snapshot import NONE, Snapshot
 
 _CLOSING: Final = ("CompleteOrder", "CancelOrder")
 

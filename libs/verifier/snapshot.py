@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cli.verify.facts import (
+from verifier.facts import (
     Booking,
     DeadLetter,
     Message,
@@ -20,8 +20,8 @@ from cli.verify.facts import (
     StockSnapshot,
     Waiting,
 )
-from cli.verify.flow import LEDGER, ORDER_EVENTS, SENT_AGAIN
-from cli.verify.parked import Parked
+from verifier.flow import LEDGER, ORDER_EVENTS, SENT_AGAIN
+from verifier.parked import Parked
 
 Messages = tuple[Message, ...]
 ByType = Mapping[str, list[Message]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.verify.excuses import RULES
-from cli.verify.facts import Message, Position, Violation
-from cli.verify.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, TYPES_OF, UNDONE_BY, Duty
-from cli.verify.snapshot import Snapshot
+from verifier.excuses import RULES
+from verifier.facts import Message, Position, Violation
+from verifier.flow import DUTIES, EXTERNAL_TOPICS, READERS_OF, SENT_AGAIN, TYPES_OF, UNDONE_BY, Duty
+from verifier.snapshot import Snapshot
 
 CHECK = "inputs"
 _UNREADABLE = Duty("")
