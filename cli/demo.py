@@ -25,7 +25,7 @@ from ensemble.command_line.output import show_json
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
-from verifier import as_document
+from verifier import Options, as_document
 
 _PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0
@@ -75,7 +75,7 @@ def _play(stage: Stack, scenarios: list[Scenario], *, as_json: bool) -> int:
         played = [_play_one(stage, scenario, tell) for scenario in scenarios]
     with stage.times.measured("verify"):
         kafka = KafkaSettings(bootstrap_servers=stage.bootstrap)
-        report = check(kafka, stage.fleet.provider_url, len(played), _SETTLE_S)
+        report = check(kafka, Options(len(played), stage.fleet.provider_url, settle_s=_SETTLE_S))
     if as_json:
         document = [_document(each) for each in played]
         show_json({"orders": document, "verify": as_document(report), "seconds": stage.times.spent})

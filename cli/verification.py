@@ -5,31 +5,55 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.verify_output import as_plain, as_table
 from ensemble.command_line.connection import keep_the_client_quiet, patience_s, sources
+from ensemble.command_line.errors import Mistake
 from ensemble.command_line.output import show_json
 from ensemble.command_line.streams import console, is_terminal, say, write_block
+from ensemble.command_line.times import moment_ms
 from verifier import DEFAULT_PROVIDER_URL, Options, Report, as_document, run_verify
 
 if TYPE_CHECKING:
     from ensemble.settings import KafkaSettings
 
 
-def check(kafka: KafkaSettings, provider: str | None, expect_orders: int | None, settle_s: float) -> Report:
+def check(kafka: KafkaSettings, options: Options) -> Report:
     """Run the check and return its report."""
     import services  # noqa: F401  so that the Kafka of docker-compose.yml is looked for
 
     keep_the_client_quiet()
-    options = Options(
+    return run_verify(kafka, replace(options, patience_s=patience_s()), say, [sources()])
+
+
+def chosen_options(
+    expect_orders: int | None = None, provider: str | None = "", since: str | None = None, orders: Path | None = None
+) -> Options:
+    """Return what is asked of a check; `provider` is None to leave it out, and empty for the one of the environment.
+
+    Raises Mistake naming the flag that makes no sense.
+    """
+    return Options(
         expect_orders=expect_orders,
-        provider_url=provider or provider_url(),
-        settle_s=settle_s,
-        patience_s=patience_s(),
+        provider_url=None if provider is None else provider or provider_url(),
+        since=None if since is None else moment_ms(since, "--since", time.time_ns() // 1_000_000),
+        orders=None if orders is None else _ids_in(orders),
     )
-    return run_verify(kafka, options, say, [sources()])
+
+
+def _ids_in(file: Path) -> frozenset[str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise Mistake(f"--orders: cannot read {file}: {error}") from None
+    ids = frozenset(line.strip() for line in lines if line.strip())
+    if not ids:
+        raise Mistake(f"--orders: {file} is empty; give one order id per line")
+    return ids
 
 
 def provider_url() -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ensemble.command_line.streams import styled
-from verifier import ASKED, CHECKS, Report, counted_rows
+from verifier import CHECKS, Report
 from verifier.report import CLEAN, NOT_CHECKED, VIOLATED
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ def as_plain(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[tuple[object, ...]]:
     yield from (("not checked", sentence) for sentence in report.problems)
-    for name, number in counted_rows(report):
-        yield "counted", name, number
-    for topic, number in report.counted.messages.items() if report.counted else ():
-        yield "messages", topic, number
+    yield from (("counted", name, number) for name, number in (report.counted or {}).items())
+    yield from (("messages", topic, number) for topic, number in report.messages.items())
     for check in CHECKS if report.counted else ():
         yield "check", check, _result(report, check)
     for violation in report.violations[:_SHOWN]:
@@ -80,7 +78,7 @@ def as_table(report: Report) -> RenderableType:
 def _tables(report: Report) -> Iterator[RenderableType]:
     if report.counted is None:
         return
-    yield _table(("counted", ""), [(name, f"{number:,}") for name, number in counted_rows(report)])
+    yield _table(("counted", ""), [(name, f"{number:,}") for name, number in report.counted.items()])
     yield _table(("check", "result", "asks that"), [_check_row(report, check) for check in CHECKS])
     if report.violations:
         yield _table(_more("violation", report.violations), [tuple(v) for v in report.violations[:_SHOWN]])
@@ -97,7 +95,7 @@ def _tables(report: Report) -> Iterator[RenderableType]:
 def _check_row(report: Report, check: str) -> tuple[str, RenderableType, str]:
     result = _result(report, check)
     colour = {"ok": "green", NO_RESULT: "yellow"}.get(result, "red")
-    return check, styled((result, colour)), ASKED[check]
+    return check, styled((result, colour)), CHECKS[check]
 
 
 def _result(report: Report, check: str) -> str:

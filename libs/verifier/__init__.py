@@ -3,13 +3,12 @@
 report = run_verify(KafkaSettings(), Options(expect_orders=2000))
 """
 
-from verifier.judgement import ASKED, CHECKS
-from verifier.report import Report, as_document, counted_rows
+from verifier.judgement import CHECKS
+from verifier.report import Report, as_document
 from verifier.run import DEFAULT_PROVIDER_URL, Options, ReadBookings, run_verify, verify
 from verifier.source import CannotCheck, Source
 
 __all__ = [
-    "ASKED",
     "CHECKS",
     "DEFAULT_PROVIDER_URL",
     "CannotCheck",
@@ -18,7 +17,6 @@ __all__ = [
     "Report",
     "Source",
     "as_document",
-    "counted_rows",
     "run_verify",
     "verify",
 ]

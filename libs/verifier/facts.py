@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,49 +32,51 @@ class Message(NamedTuple):
     topic: str
     partition: int
     offset: int
+    time: int
+    """When it was written, epoch milliseconds."""
     key: bytes | None
     type: str
     """Short type name; empty when its schema is not known."""
-    fields: Mapping[str, Any]
     message_id: str
     """From its header, else topic/partition/offset."""
     source: str
     """Who wrote it, as the header says: `/services/payment`, `/cli`."""
+    service: str
+    """The service that wrote it, empty for the outside."""
     correlation_id: str
     causation_id: str
     trace: str
     """The trace id alone, 32 hexadecimal digits."""
-    fault: str = ""
+    order_id: str
+    """Its order, empty if there is none."""
+    fault: str
     """Why it cannot be read as a message of its topic; empty when it can."""
+    misplaced: str
+    """Why it lies where it should not; empty when it lies right."""
+    content: str | None
+    """The fields that a rule looks at, as JSON; None: there are none."""
 
     @property
     def position(self) -> Position:
         return Position(self.topic, self.partition, self.offset)
 
     @property
-    def order_id(self) -> str:
-        """Return the order of the message, empty if there is none."""
-        order: str = self.fields.get("order_id", "")
-        return order
-
-    @property
-    def service(self) -> str:
-        """Return the service that wrote it, empty for the outside."""
-        return self.source.removeprefix("/services/") if self.source.startswith("/services/") else ""
+    def fields(self) -> Mapping[str, Any]:
+        fields: dict[str, Any] = json.loads(self.content) if self.content else {}
+        return fields
 
     def __str__(self) -> str:
-        return f"{self.type or 'record'} {self.position}"
+        return f"{self.type or 'record'} {self.topic}[{self.partition}]@{self.offset}"
 
 
 class StateRecord(NamedTuple):
     """One record of `orchestrator.order-state`."""
 
-    partition: int
     offset: int
+    time: int
     status: str
     """Empty: the state was deleted."""
     step: str | None
-    attempt: int
     begun: tuple[str, ...]
     done: tuple[str, ...]
     failed: tuple[str, ...]
@@ -84,8 +87,7 @@ class StateRecord(NamedTuple):
     due_at: int | None
     paused: str
     """Who or what pauses the order, and why; empty: it is not paused."""
-    is_full: bool
-    """It remembers no more messages: the ones in the middle are gone."""
+    seen: tuple[Seen, ...]
 
 
 class Seen(NamedTuple):
@@ -95,6 +97,8 @@ class Seen(NamedTuple):
     message_id: str
     position: Position
     """Of a deadline: the topic `timer`, partition and offset -1."""
+    at: int = 0
+    """When it was taken in, epoch milliseconds."""
     decided: tuple[str, ...] = ()
     """Types of the commands that were sent upon it; `pause` or `resume`."""
 
@@ -114,7 +118,6 @@ class DeadLetter(NamedTuple):
     service: str
     source: Position | None
     """None: its headers do not say."""
-    raw: Raw
     generation: int = 0
     """How often it had been redriven before."""
     message_id: str = ""
@@ -139,15 +142,13 @@ class Asked(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A record that waits parked."""
+    """A record that waits parked, or has waited."""
 
     service: str
-    key: str
-    source: Position
+    source: Position | None
+    """None: it was parked and freed in one batch, and so was never seen to wait."""
     type: str
     message_id: str
-    status: str = ""
-    """Why its key is held back; of the key's first record alone."""
 
 
 class Booking(NamedTuple):
@@ -161,6 +162,8 @@ class Booking(NamedTuple):
     status: str
     entry_id: str
     charge_key: str | None
+    at: int = 0
+    """When it was booked, epoch milliseconds; 0: not known."""
 
 
 class Level(NamedTuple):
@@ -174,11 +177,17 @@ class Level(NamedTuple):
         return f"{self.on_hand} on hand, {self.reserved} reserved, {self.dispatched} dispatched"
 
 
-class StockSnapshot(NamedTuple):
-    """What inventory's own snapshots say of one warehouse after `sequence` facts."""
+class OpenOrder(NamedTuple):
+    """An accepted order that has neither ended nor been given up."""
 
-    sequence: int
-    levels: Mapping[str, Level]
+    order_id: str
+    status: str
+    step: str | None
+    waits_for: str
+    due_at: int | None
+    """Epoch milliseconds; None: nothing is due."""
+    paused: str = ""
+    """Who or what pauses it, and why; empty: it is not paused."""
 
 
 class Violation(NamedTuple):

@@ -14,10 +14,8 @@ ORDER_EVENTS: Final = "orders.events"
 ORDER_CHANGELOG: Final = "order.order-changelog"
 SHIPMENT_CHANGELOG: Final = "shipping.shipment-changelog"
 WAREHOUSE_CHANGELOG: Final = "inventory.warehouse-changelog"
-DEAD_LETTER: Final = ".dead-letter"
-PARKED: Final = ".parked-changelog"
-CONTROL: Final = ".control"
-OPERATIONS: Final = ".operations"
+REQUESTS: Final = "orchestrator.commands"
+"""What operators and customers ask of an order: few write here, and most partitions of an old cluster are empty."""
 
 MESSAGE_TOPICS: Final = tuple(topic.name for topic in CATALOGUE.topics if topic.name != ORDER_STATE)
 EXTERNAL_TOPICS: Final = frozenset(topic.name for topic in CATALOGUE.topics if topic.is_external)
@@ -26,6 +24,9 @@ TYPES_OF: Final[Mapping[str, frozenset[str]]] = {
     topic.name: frozenset(message.__name__ for message in topic.messages) for topic in CATALOGUE.topics
 }
 KEY_OF: Final[Mapping[str, str]] = {topic.name: topic.key for topic in CATALOGUE.topics}
+TERMS: Final = ("customer_id", "lines", "currency", "payment_token", "warehouse_id", "shipping_speed")
+"""What makes two orders of one id the same order."""
+_FACTS: Final = tuple(sorted(TYPES_OF[LEDGER]))
 FROM_OUTSIDE: Final = frozenset(message.__name__ for message in CATALOGUE.from_outside)
 """Types that need no cause."""
 
@@ -99,6 +100,16 @@ DUTIES: Final[Mapping[str, tuple[Duty, ...]]] = {
 
 SERVICES: Final = tuple(sorted({duty.reader for duties in DUTIES.values() for duty in duties}))
 """The consumer groups, named like the services."""
+
+FIELDS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("PlaceOrder", "OrderPlaced"), TERMS),
+    "PaymentConfirmed": ("amount", "currency", "charge_id"),
+    "PaymentRefunded": ("amount",),
+    "SettleOrder": ("steps",),
+    "ReceiveStock": ("warehouse_id", "sku", "quantity"),
+    **dict.fromkeys(_FACTS, ("warehouse_id", "sku", "quantity", "sequence", "receipt_id")),
+}
+"""The fields that a rule looks at; the others are read, and not kept."""
 
 READERS_OF: Final[Mapping[str, frozenset[str]]] = {
     topic: frozenset(duty.reader for name in types for duty in DUTIES.get(name, ()))

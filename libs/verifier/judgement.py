@@ -1,44 +1,32 @@
-"""All checks over one snapshot, and what was counted."""
+"""All checks over all that was read, order by order, and what was counted."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
-from verifier.checks.dead_letters import check_dead_letters
-from verifier.checks.endings import check_endings, check_expected
+from verifier.case import ENDED, Case, Decoders
+from verifier.checks.dead_letters import check_dead_letters, check_failures
+from verifier.checks.endings import check_endings
 from verifier.checks.inputs import check_inputs
 from verifier.checks.money import check_money
 from verifier.checks.operations import check_operations
 from verifier.checks.pauses import check_pauses
-from verifier.checks.records import check_records
+from verifier.checks.records import check_ids, check_records
 from verifier.checks.sequence import check_sequence
 from verifier.checks.state import check_state
 from verifier.checks.stock import check_stock
 from verifier.checks.traces import check_traces
 from verifier.checks.transitions import check_transitions
-from verifier.facts import Violation
-from verifier.flow import DUTIES, MESSAGE_TOPICS, TYPES_OF
-from verifier.progress import owing_orders
-from verifier.snapshot import Snapshot
+from verifier.evidence import Evidence
+from verifier.facts import Message, OpenOrder, StateRecord, Violation
+from verifier.storage import Storage
 
-CHECKS: Final[Mapping[str, Callable[[Snapshot], list[Violation]]]] = {
-    "money": check_money,
-    "stock": check_stock,
-    "endings": check_endings,
-    "inputs": check_inputs,
-    "order state": check_state,
-    "transitions": check_transitions,
-    "pauses": check_pauses,
-    "traces": check_traces,
-    "records": check_records,
-    "dead letters": check_dead_letters,
-    "order per key": check_sequence,
-    "operations": check_operations,
-}
-
-ASKED: Final[Mapping[str, str]] = {
+CHECKS: Final[Mapping[str, str]] = {
     "money": "what is held is what is due, and nobody was charged twice",
     "stock": "received = on hand + reserved + dispatched, never negative, no gap",
     "endings": "every order ends once",
@@ -53,69 +41,121 @@ ASKED: Final[Mapping[str, str]] = {
     "operations": "operators' commands are carried out",
 }
 """What each check asks, for people."""
+_TELL_EVERY_S: Final = 2.0
+
+Check = Callable[[Case], Iterable[Violation]]
 
 
-class Counted(NamedTuple):
-    """What was looked at."""
+@dataclass
+class Judgement:
+    """What all checks have found, and how the orders stand."""
 
-    orders: int
-    completed: int
-    cancelled: int
-    compensation_failed: int
-    messages: Mapping[str, int]
-    """By topic."""
-    captures: int
-    refunds: int
-    """Those that gave money back."""
-    stock_lines_reserved: int
-    stock_lines_released: int
-    stock_lines_dispatched: int
-    warehouses: int
-    dead_letters: Mapping[str, int]
-    """By service."""
-    parked: int = 0
-    """Records that wait."""
+    violations: list[Violation] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Orders: `accepted`, `completed`, `cancelled`, `ended` or paused, and `incomplete` ones that began too early."""
+    open_orders: list[OpenOrder] = field(default_factory=list)
+    owing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Orders whose compensation has failed, with the steps still owed."""
 
 
-def judge(snapshot: Snapshot, expect_orders: int | None = None) -> tuple[Violation, ...]:
-    """Return every violation, check by check, in the order of their subjects."""
-    violations = [violation for check in CHECKS.values() for violation in sorted(check(snapshot))]
-    return (*violations, *(check_expected(snapshot, expect_orders) if expect_orders is not None else ()))
+def judge(
+    evidence: Evidence,
+    storage: Storage,
+    decoders: Decoders,
+    tell: Callable[[str], None],
+    *,
+    has_provider: bool,
+) -> Judgement:
+    """Judge order by order, then what concerns no single one."""
+    judgement, checks = Judgement(), _checks(storage, has_provider=has_provider)
+    told = time.monotonic()
+    for number, found in enumerate(storage.cases()):
+        _judge_case(judgement, checks, Case(evidence, decoders, found))
+        if number % 1000 == 0 and time.monotonic() - told > _TELL_EVERY_S:
+            told = time.monotonic()
+            tell(f"verify: {judgement.counts['accepted']} orders judged")
+    judgement.violations += check_ids(storage)
+    judgement.violations += check_dead_letters(evidence, storage)
+    judgement.violations += check_operations(evidence)
+    return judgement
 
 
-def count(snapshot: Snapshot) -> Counted:
-    """Count what the snapshot holds."""
-    accepted = snapshot.accepted.keys()
-    facts = Counter(fact.type for facts in snapshot.facts.values() for fact in facts)
-    bookings = snapshot.bookings or ()
-    messages = Counter(dict.fromkeys(MESSAGE_TOPICS, 0))
-    for (topic, _), partition in snapshot.messages.items():
-        messages[topic] += len(partition)
-    return Counted(
-        orders=len(accepted),
-        completed=len(accepted & snapshot.completed.keys()),
-        cancelled=len(accepted & snapshot.cancelled.keys()),
-        compensation_failed=len(owing_orders(snapshot)),
-        messages=messages,
-        captures=sum(1 for booking in bookings if booking.status == "captured"),
-        refunds=sum(1 for booking in bookings if booking.kind == "refund" and booking.amount),
-        stock_lines_reserved=facts["StockReserved"],
-        stock_lines_released=facts["StockReleased"],
-        stock_lines_dispatched=facts["StockDispatched"],
-        warehouses=len(snapshot.facts),
-        dead_letters=dict(Counter(letter.service for letter in snapshot.dead_letters)),
-        parked=len(snapshot.parked.waiting),
-    )
+def _checks(storage: Storage, *, has_provider: bool) -> list[Check]:
+    checks: list[Check] = [
+        check_stock,
+        check_endings,
+        check_inputs,
+        partial(check_state, storage=storage),
+        check_transitions,
+        check_pauses,
+        partial(check_traces, storage=storage),
+        check_records,
+        check_failures,
+        check_sequence,
+    ]
+    return [check_money, *checks] if has_provider else checks
 
 
-def notes(snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the limits of this check, as sentences."""
-    sentences = []
-    if not snapshot.is_whole:
-        lost = sorted({place[0] for place, first in snapshot.firsts.items() if first and place in snapshot.messages})
-        sentences.append(f"retention has removed the beginning of {', '.join(lost)}: what lay there was not checked")
-    events = {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
-    types = {*DUTIES, *events, *TYPES_OF["inventory.ledger"]}
-    if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - types):
-        sentences.append(f"this check knows no effects of {', '.join(unknown)}: add them to libs/verifier/flow.py")
-    return tuple(sentences)
+def _judge_case(judgement: Judgement, checks: list[Check], case: Case) -> None:
+    for check in checks:
+        judgement.violations += check(case)
+    if not case.order_id:
+        return
+    state, counts = case.state, judgement.counts
+    if state is not None and state.status == "compensation_failed":
+        judgement.owing[case.order_id] = state.owed
+    counts["incomplete"] += bool(case.by_type) and not case.is_whole
+    judgement.open_orders += _open_order(case)
+    if case.placed is not None:
+        has_ended = case.completed or case.cancelled
+        counts["accepted"] += 1
+        counts["completed"] += case.completed is not None
+        counts["cancelled"] += case.cancelled is not None
+        counts["ended"] += bool(has_ended or (state is not None and state.paused))
+
+
+def check_expected(judgement: Judgement, expected: int) -> Iterator[Violation]:
+    """Report if fewer orders were accepted than expected, or if some have neither ended nor been paused."""
+    accepted, ended = judgement.counts["accepted"], judgement.counts["ended"]
+    if accepted != expected:
+        yield Violation("endings", "all orders", f"{expected} orders were expected, {accepted} are accepted")
+    if ended != accepted:
+        yield Violation("endings", "all orders", f"{accepted - ended} of {accepted} orders have not ended")
+
+
+# -- open orders ------------------------------------------------------------------------------------------------------
+
+
+def _open_order(case: Case) -> Iterator[OpenOrder]:
+    """Return the order if it is under way: accepted without an end, or not accepted yet."""
+    state, order_id = case.state, case.order_id
+    if case.placed is None:
+        yield from _requested(case)
+    elif case.completed or case.cancelled or (state is not None and state.status == "compensation_failed"):
+        return
+    elif state is None:
+        yield OpenOrder(order_id, "placed", None, _unread(case, "orchestrator", case.placed), None)
+    elif state.status not in ENDED:
+        yield OpenOrder(order_id, state.status, state.step, _awaited(case, state), state.due_at, state.paused)
+    elif case.is_whole or case.of_type("CompleteOrder") or case.of_type("CancelOrder"):
+        yield OpenOrder(order_id, state.status, None, "the order service, which has yet to close it", None)
+
+
+def _awaited(case: Case, state: StateRecord) -> str:
+    awaited = " or ".join(state.expected) or "nothing"
+    for service, kind, status in case.evidence.heads.get(case.order_id, ()):
+        awaited += f"; {service} has {kind} parked ({status})"
+    return f"{awaited} (paused by {state.paused})" if state.paused else awaited
+
+
+def _requested(case: Case) -> Iterator[OpenOrder]:
+    """Return the latest PlaceOrder command that has not been handled."""
+    unread = [each for each in case.of_type("PlaceOrder") if not case.evidence.was_read("order", each)]
+    if unread:
+        yield OpenOrder(case.order_id, "requested", None, _unread(case, "order", unread[-1]), None)
+
+
+def _unread(case: Case, group: str, message: Message) -> str:
+    if case.evidence.was_read(group, message):
+        return f"nothing known: {group} has read {message}"
+    return f"{group} to read {message}"

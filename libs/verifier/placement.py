@@ -8,7 +8,7 @@ _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of Java's default partitioner: murmur2, made positive, modulo the partition count."""
     return (_murmur2(key) & 0x7FFFFFFF) % partitions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import URLError
@@ -15,20 +16,19 @@ from verifier.source import CannotCheck
 _PAGE: Final = 10_000
 
 
-def read_ledger(url: str, timeout_s: float) -> tuple[Booking, ...]:
-    """Return every entry, in order. Raises CannotCheck if the provider's answer is invalid."""
+def read_ledger(url: str, timeout_s: float) -> Iterator[Booking]:
+    """Yield every entry, in order. Raises CannotCheck if the provider's answer is invalid."""
     if not url.startswith(("http://", "https://")):
         raise CannotCheck(f"the payment provider's address {url!r} is no http:// or https:// address")
-    bookings: list[Booking] = []
     after: int | None = 0
     while after is not None:
         page = _page(f"{url.rstrip('/')}/v1/ledger?after={after}&limit={_PAGE}", timeout_s)
         try:
-            bookings += [_booking(entry) for entry in page["entries"]]
+            bookings = [_booking(entry) for entry in page["entries"]]
             after = _following(page["next"], after)
         except (KeyError, TypeError, ValueError):
             raise CannotCheck(f"what answers at {url} is no payment provider: its ledger has no entries") from None
-    return tuple(bookings)
+        yield from bookings
 
 
 def _following(following: int | None, after: int) -> int | None:
@@ -62,4 +62,5 @@ def _booking(entry: dict[str, Any]) -> Booking:
         status=entry["status"],
         entry_id=entry["id"],
         charge_key=entry["charge_key"],
+        at=entry.get("at", 0),
     )

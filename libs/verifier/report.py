@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from verifier.facts import Place, Violation
-from verifier.judgement import Counted
-from verifier.progress import OpenOrder
+from verifier.facts import OpenOrder, Place, Violation
 
 CLEAN, VIOLATED, NOT_CHECKED = 0, 1, 5
 
@@ -20,8 +18,10 @@ class Report:
 
     read_at: int = 0
     """When the cut was taken, epoch milliseconds."""
-    counted: Counted | None = None
-    """None: nothing could be read."""
+    counted: Mapping[str, int] | None = None
+    """What was looked at, by name; None: nothing could be read."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """Messages by topic."""
     violations: tuple[Violation, ...] = ()
     open_orders: tuple[OpenOrder, ...] = ()
     owing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -45,11 +45,12 @@ class Report:
         """Return the result as one sentence."""
         if self.violations:
             return f"{len(self.violations)} violation{'s' if len(self.violations) > 1 else ''}"
+        orders = f"{self.counted['orders']} orders" if self.counted else ""
+        orders += f", {len(self.open_orders)} still open" if self.open_orders else ""
+        orders += f" ({self.paused} paused)" if self.paused else ""
         if self.problems:
-            return "not checked"
-        still_open = f", {len(self.open_orders)} still open" if self.open_orders else ""
-        still_open += f" ({self.paused} paused)" if self.paused else ""
-        return f"clean: {self.counted.orders if self.counted else 0} orders{still_open}"
+            return f"not checked in full: nothing wrong in what was checked of {orders}" if orders else "not checked"
+        return f"clean: {orders}"
 
     @property
     def paused(self) -> int:
@@ -71,8 +72,8 @@ def as_document(report: Report) -> dict[str, Any]:
         "clean": report.exit_code == CLEAN,
         "exit_code": report.exit_code,
         "read_at": report.read_at,
-        "counted": dict(counted_rows(report)),
-        "messages": dict(report.counted.messages) if report.counted else {},
+        "counted": dict(report.counted or {}),
+        "messages": dict(report.messages),
         "violations": [violation._asdict() for violation in report.violations],
         "open_orders": [order._asdict() for order in report.open_orders],
         "compensation_failed": {order_id: list(owed) for order_id, owed in report.owing.items()},
@@ -82,26 +83,3 @@ def as_document(report: Report) -> dict[str, Any]:
         "unchecked": sorted(report.unchecked),
         "notes": list(report.notes),
     }
-
-
-def counted_rows(report: Report) -> list[tuple[str, int]]:
-    """Return the counts, name by name."""
-    counted = report.counted
-    if counted is None:
-        return []
-    return [
-        ("orders", counted.orders),
-        ("completed", counted.completed),
-        ("cancelled", counted.cancelled),
-        ("compensation failed", counted.compensation_failed),
-        ("open", len(report.open_orders)),
-        ("paused", report.paused),
-        ("messages", sum(counted.messages.values())),
-        ("captures", counted.captures),
-        ("refunds", counted.refunds),
-        ("stock lines reserved", counted.stock_lines_reserved),
-        ("stock lines released", counted.stock_lines_released),
-        ("stock lines dispatched", counted.stock_lines_dispatched),
-        ("dead letters", sum(counted.dead_letters.values())),
-        ("records parked", counted.parked),
-    ]

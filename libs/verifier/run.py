@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -17,31 +15,38 @@ from ensemble.messages import GenericDecoder, SchemaSourceSelector
 from ensemble.program import command
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import ignore
-from verifier.collector import RUNTIMES_OWN, Gathering
-from verifier.facts import Booking, Place, Violation
+from verifier.case import Decoders
+from verifier.evidence import Evidence
+from verifier.facts import Booking, Place
 from verifier.flow import (
-    DEAD_LETTER,
+    DUTIES,
+    LEDGER,
     MESSAGE_TOPICS,
     ORDER_CHANGELOG,
     ORDER_STATE,
     SERVICES,
     SHIPMENT_CHANGELOG,
+    TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
-from verifier.judgement import count, judge, notes
-from verifier.progress import lags, open_orders, owing_orders
+from verifier.judgement import CHECKS, Judgement, check_expected, judge
+from verifier.loader import Loader
 from verifier.provider import read_ledger
 from verifier.reader import Cluster, Tell
 from verifier.report import Report
-from verifier.snapshot import Snapshot
+from verifier.runtime_formats import DEAD_LETTER, RUNTIMES_OWN, STATE_HEAD
 from verifier.source import CannotCheck, Source
+from verifier.storage import Storage
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
-ReadBookings = Callable[[], tuple[Booking, ...]]
-"""Returns the payment provider's ledger. It raises CannotCheck if that cannot be read."""
+ReadBookings = Callable[[], Iterable[Booking]]
+"""Returns the payment provider's ledger. It raises CannotCheck, also later, if that cannot be read."""
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
 _QUIET_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.25
+_EVENTS_OF_NO_EFFECT: Final = frozenset(
+    {"OrderCompleted", "OrderCancelled", "OrderPaused", "OrderResumed", "OrderCompensationFailed"}
+)
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,15 @@ class Options:
 
     expect_orders: int | None = None
     """So many orders must be accepted, and all of them ended."""
-    provider_url: str = DEFAULT_PROVIDER_URL
+    provider_url: str | None = DEFAULT_PROVIDER_URL
+    """None: without the payment provider, so that money is not checked."""
     provider_timeout_s: float = 10.0
     settle_s: float = 0.0
     """First wait until nothing is written any more, for so long at most."""
+    since: int | None = None
+    """Judge orders in full that began after this (epoch milliseconds); of older ones what was written since."""
+    orders: frozenset[str] | None = None
+    """Judge these orders only, and no warehouses."""
     stall_s: float = 60.0
     """Give up reading when nothing comes for so long."""
     patience_s: float = 60.0
@@ -70,51 +80,110 @@ def run_verify(
 
     `foreign_schemas` find the schemas of records whose writers had registered them under other ids.
     """
-    chosen_options = options or Options()
-    patience_s = chosen_options.patience_s
-    shared, admin = connect(kafka, patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
-    cluster = Cluster(shared, admin, tell, chosen_options.stall_s)
-    read_bookings = partial(read_ledger, chosen_options.provider_url, chosen_options.provider_timeout_s)
-    return verify(cluster, read_bookings, chosen_options, foreign_schemas)
+    asked = options or Options()
+    shared, admin = connect(kafka, asked.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
+    read_bookings = partial(read_ledger, asked.provider_url or "", asked.provider_timeout_s)
+    check = Verification(Cluster(shared, admin, tell, asked.stall_s), read_bookings, asked, tell)
+    return check.report(foreign_schemas)
 
 
-def verify(
-    source: Source,
-    read_bookings: ReadBookings,
-    options: Options,
-    foreign_schemas: Iterable[SchemaSourceSelector] = (),
-) -> Report:
+def verify(source: Source, read_bookings: ReadBookings, options: Options) -> Report:
     """Check what a source has, a cluster or topics in memory, against the payment provider's ledger."""
-    decoder = GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign_schemas])
-    try:
-        with _few_collections():
-            return _reported(source, read_bookings, options, decoder)
-    except CannotCheck as error:
-        return Report(problems=(str(error),))
+    return Verification(source, read_bookings, options, ignore).report()
 
 
-def _reported(source: Source, read_bookings: ReadBookings, options: Options, decoder: GenericDecoder) -> Report:
-    partitions = _partitions(source)
-    if options.settle_s:
-        _settle(source, _places(MESSAGE_TOPICS, partitions), options.settle_s)
-    snapshot, problems, broken = _taken(source, partitions, read_bookings, decoder)
-    if not snapshot.orders and options.expect_orders is None:
-        problems = (
-            *problems,
-            "there is no order on this cluster: nothing was checked, so nothing is known to be right",
+class Verification:
+    """One check of one source."""
+
+    def __init__(self, source: Source, read_bookings: ReadBookings, options: Options, tell: Tell) -> None:
+        self._source, self._read_bookings, self._options, self._tell = source, read_bookings, options, tell
+        self._problems: list[str] = []
+
+    def report(self, foreign_schemas: Iterable[SchemaSourceSelector] = ()) -> Report:
+        """Read, judge and report; what cannot be read is a problem of the report."""
+        sources = [SCHEMAS, system_messages.SCHEMAS, *foreign_schemas]
+        decoders = Decoders(GenericDecoder(sources), GenericDecoder(sources, STATE_HEAD))
+        try:
+            with Storage() as storage:
+                return self._report(storage, decoders)
+        except CannotCheck as error:
+            return Report(problems=(str(error),))
+
+    def _report(self, storage: Storage, decoders: Decoders) -> Report:
+        partitions = _partitions(self._source)
+        if self._options.settle_s:
+            _settle(self._source, _places(MESSAGE_TOPICS, partitions), self._options.settle_s)
+        self._say_what_is_left_out()
+        evidence, loader, has_provider = self._read(storage, decoders.whole, partitions)
+        judgement = judge(evidence, storage, decoders, self._tell, has_provider=has_provider)
+        return self._judged(evidence, loader, judgement, has_provider=has_provider)
+
+    def _say_what_is_left_out(self) -> None:
+        options = self._options
+        if options.orders is not None:
+            self._problems.append(f"only the orders asked for ({len(options.orders)}) were checked, and no warehouse")
+        if options.since is not None:
+            at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(options.since / 1000))
+            self._problems.append(f"orders from before {at} UTC were not checked in full, as asked")
+        if options.provider_url is None:
+            self._problems.append("money was not checked, as asked")
+
+    def _read(
+        self, storage: Storage, decoder: GenericDecoder, partitions: Mapping[str, int]
+    ) -> tuple[Evidence, Loader, bool]:
+        """Read everything. The order of these steps matters."""
+        source, places = self._source, _places(tuple(partitions), partitions)
+        committed = source.committed(SERVICES)
+        evidence = Evidence(source.now(), partitions, source.committed_ends(places), committed=committed)
+        loader = Loader(decoder, storage, evidence, self._options.orders)
+        has_provider = self._options.provider_url is not None and self._load_bookings(loader, storage)
+        self._set_firsts(evidence, places)
+        ends = source.ends(places)
+        early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
+        source.read(evidence.firsts, early, loader.take)
+        source.read(evidence.firsts, {place: end for place, end in ends.items() if place not in early}, loader.take)
+        loader.finish()
+        return evidence, loader, has_provider
+
+    def _load_bookings(self, loader: Loader, storage: Storage) -> bool:
+        try:
+            loader.take_bookings(self._read_bookings())
+        except CannotCheck as error:
+            storage.forget_bookings()
+            self._problems.append(f"money was not checked: {error}")
+            return False
+        return True
+
+    def _set_firsts(self, evidence: Evidence, places: list[Place]) -> None:
+        """Say where to read each partition from: the ledger and what is compacted from their beginning."""
+        evidence.firsts, since = dict(self._source.firsts(places)), self._options.since
+        if since is None:
+            return
+        recent = [place for place in places if place[0] in MESSAGE_TOPICS and place[0] != LEDGER]
+        for place, offset in self._source.offsets_at(recent, since).items():
+            if offset > evidence.firsts[place]:
+                evidence.firsts[place], evidence.first_times[place] = offset, since
+
+    def _judged(self, evidence: Evidence, loader: Loader, judgement: Judgement, *, has_provider: bool) -> Report:
+        expected = self._options.expect_orders
+        if not loader.types["OrderPlaced"] and not loader.types["PlaceOrder"] and expected is None:
+            self._problems.append("there is no order on this cluster: nothing was checked")
+        found = [*loader.violations, *judgement.violations]
+        missing = check_expected(judgement, expected) if expected is not None else ()
+        rank = {check: number for number, check in enumerate(CHECKS)}
+        return Report(
+            read_at=evidence.read_at,
+            counted=_counted(evidence, loader, judgement),
+            messages=loader.messages,
+            violations=(*sorted(found, key=lambda violation: (rank[violation.check], violation)), *missing),
+            open_orders=tuple(judgement.open_orders),
+            owing=judgement.owing,
+            lags=loader.lags,
+            cut=evidence.cut,
+            problems=tuple(self._problems),
+            unchecked=frozenset(() if has_provider else ("money",)),
+            notes=tuple(_notes(evidence, judgement)),
         )
-    return Report(
-        read_at=snapshot.read_at,
-        counted=count(snapshot),
-        violations=(*broken, *judge(snapshot, options.expect_orders)),
-        open_orders=open_orders(snapshot),
-        owing=owing_orders(snapshot),
-        lags=lags(snapshot),
-        cut=snapshot.cut,
-        problems=problems,
-        unchecked=frozenset({"money"} if snapshot.bookings is None else ()),
-        notes=notes(snapshot),
-    )
 
 
 def _partitions(source: Source) -> Mapping[str, int]:
@@ -147,66 +216,35 @@ def _settle(source: Source, places: list[Place], limit_s: float) -> None:
         changed = changed if ends == before else time.monotonic()
 
 
-def _taken(
-    source: Source, partitions: Mapping[str, int], read_bookings: ReadBookings, decoder: GenericDecoder
-) -> tuple[Snapshot, tuple[str, ...], tuple[Violation, ...]]:
-    """Return the snapshot, unreadable places, and invalid state. The order of these steps matters."""
-    places = _places(tuple(partitions), partitions)
-    committed = source.committed(SERVICES)
-    read_at = source.now()
-    cut = source.committed_ends(places)
-    bookings, problems = _bookings(read_bookings)
-    firsts, ends = source.firsts(places), source.ends(places)
-    gathering = _gathered(source, Gathering(decoder, partitions, cut), firsts, ends)
-    snapshot = Snapshot(
-        read_at=read_at,
-        partitions=partitions,
-        messages={place: tuple(messages) for place, messages in gathering.messages.items()},
-        cut=cut,
-        firsts=firsts,
-        committed=committed,
-        states={order_id: tuple(history) for order_id, history in gathering.states.items()},
-        noted=gathering.noted,
-        kept=gathering.kept,
-        stock=gathering.stock(),
-        dead_letters=tuple(gathering.dead_letters),
-        originals=gathering.originals,
-        parked=gathering.parked,
-        bookings=bookings,
-    )
-    return snapshot, problems, tuple(_broken(reason) for reason in gathering.unreadable)
+def _counted(evidence: Evidence, loader: Loader, judgement: Judgement) -> Mapping[str, int]:
+    counts, types = judgement.counts, loader.types
+    return {
+        "orders": counts["accepted"],
+        "completed": counts["completed"],
+        "cancelled": counts["cancelled"],
+        "compensation failed": len(judgement.owing),
+        "open": len(judgement.open_orders),
+        "paused": sum(1 for order in judgement.open_orders if order.paused),
+        "messages": sum(loader.messages.values()),
+        "captures": loader.captures,
+        "refunds": loader.refunds,
+        "stock lines reserved": types["StockReserved"],
+        "stock lines released": types["StockReleased"],
+        "stock lines dispatched": types["StockDispatched"],
+        "warehouses": len(loader.warehouses),
+        "dead letters": len(evidence.letters),
+        "records parked": len(evidence.waiting),
+    }
 
 
-def _gathered(
-    source: Source, gathering: Gathering, firsts: Mapping[Place, int], ends: Mapping[Place, int]
-) -> Gathering:
-    """Read all topics, dead letters first, since they name the records whose bytes are kept."""
-    letters = {place: end for place, end in ends.items() if place[0].endswith(DEAD_LETTER)}
-    source.read(firsts, letters, gathering.take)
-    gathering.want_originals()
-    source.read(firsts, {place: end for place, end in ends.items() if place not in letters}, gathering.take)
-    return gathering
-
-
-def _bookings(read_bookings: ReadBookings) -> tuple[tuple[Booking, ...] | None, tuple[str, ...]]:
-    try:
-        return read_bookings(), ()
-    except CannotCheck as error:
-        return None, (f"money was not checked: {error}",)
-
-
-def _broken(reason: str) -> Violation:
-    where, _, why = reason.partition(": ")
-    return Violation("records", where, f"state that cannot be read: {why}")
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Collect garbage rarely: millions of values are created and kept, so collections only cost time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def _notes(evidence: Evidence, judgement: Judgement) -> Iterable[str]:
+    """Return the limits of this check, as sentences."""
+    if evidence.cut_topics:
+        began = judgement.counts["incomplete"]
+        yield (
+            f"the beginning of {', '.join(evidence.cut_topics)} was not read: of {began} orders that began before "
+            "what is left there, only that was checked"
+        )
+    types = {*DUTIES, *_EVENTS_OF_NO_EFFECT, *TYPES_OF[LEDGER]}
+    if unknown := sorted({name for topic in MESSAGE_TOPICS for name in TYPES_OF[topic]} - types):
+        yield f"this check knows no effects of {', '.join(unknown)}: add them to libs/verifier/flow.py"

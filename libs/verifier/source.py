@@ -36,5 +36,8 @@ class Source(Protocol):
     def firsts(self, places: Iterable[Place]) -> Mapping[Place, int]:
         """Return the first offset that each partition still has."""
 
+    def offsets_at(self, places: Iterable[Place], at: int) -> Mapping[Place, int]:
+        """Return the first offset of each partition that was written at this time or later, epoch milliseconds."""
+
     def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:
         """Hand over every committed record, each partition in order, up to these ends or a little beyond."""

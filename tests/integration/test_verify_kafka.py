@@ -131,7 +131,7 @@ def test_a_clean_story_is_clean_and_counted(cluster: str) -> None:
 
     assert (report.exit_code, report.violations, report.problems) == (0, (), ())
     assert report.counted is not None
-    assert sum(report.counted.messages.values()) == sum(1 for r in flow.records if r.topic() in MESSAGE_TOPICS)
+    assert sum(report.messages.values()) == sum(1 for r in flow.records if r.topic() in MESSAGE_TOPICS)
 
 
 def test_what_is_planted_is_found(cluster: str) -> None:

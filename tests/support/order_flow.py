@@ -81,6 +81,9 @@ class TopicsToCheck:
     def firsts(self, places: Iterable[Place]) -> Mapping[Place, int]:
         return dict.fromkeys(places, 0)
 
+    def offsets_at(self, places: Iterable[Place], at: int) -> Mapping[Place, int]:
+        return dict.fromkeys(places, 0)
+
     def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:
         for place in ends:
             for _, record in self._topics.read(place, firsts[place]):

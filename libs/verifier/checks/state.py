@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
+from verifier.case import Case
 from verifier.facts import Seen, StateRecord, Violation
 from verifier.flow import EXTERNAL_TOPICS, STEPS
-from verifier.snapshot import NONE, Snapshot
+from verifier.storage import Storage
 
 CHECK = "order state"
 
 
-def check_state(snapshot: Snapshot) -> list[Violation]:
-    """Report orders whose latest state claims messages that do not exist, or omits some that do."""
-    states = {order_id: snapshot.state_of(order_id) for order_id in snapshot.states}
-    claims = [
-        Violation(CHECK, order_id, reason)
-        for order_id, state in states.items()
-        if state is not None
-        for reason in (*_judge(snapshot, order_id, state), *_noted(snapshot, order_id))
-    ]
-    return claims + [Violation(CHECK, order_id, reason) for order_id, reason in _ends(snapshot)]
+def check_state(case: Case, storage: Storage) -> Iterator[Violation]:
+    """Report a state that claims messages that do not exist, or omits some that do."""
+    reasons = list(_ends(case))
+    if case.state is not None:
+        reasons += [*_judge(case, case.state), *_noted(case, storage)]
+    yield from (Violation(CHECK, case.order_id, reason) for reason in reasons)
 
 
-def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
-    types = frozenset(snapshot.orders.get(order_id, NONE))
-    if snapshot.is_whole:
+def _judge(case: Case, state: StateRecord) -> Iterator[str]:
+    types = case.by_type.keys()
+    if case.is_whole:
         yield from _steps(state, types)
         if state.status == "completed" and "DispatchStock" not in types:
             yield "is completed, but DispatchStock was not sent"
-        yield from _settled(snapshot, order_id, state)
+    if case.has_all_requests:
+        yield from _settled(case, state)
     match state.status:
         case "completed":
             yield from _of_completed(state)
@@ -37,20 +36,24 @@ def _judge(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[st
             yield from _of_cancelled(state, types)
         case "compensation_failed" if not state.owed:
             yield "its compensation has failed, but nothing is owed"
-    closing = {name for name in ("CompleteOrder", "CancelOrder") if _was_sent(snapshot, order_id, name)}
-    final_types = {"completed": {"CompleteOrder"}, "cancelled": {"CancelOrder"}}.get(state.status, set())
-    for name in sorted(closing ^ final_types):
-        if name in closing or snapshot.is_whole:
+    yield from _closing(case, state)
+
+
+def _closing(case: Case, state: StateRecord) -> Iterator[str]:
+    """Report an order that is closed as something else than it is, or not at all."""
+    closing = {name for name in ("CompleteOrder", "CancelOrder") if _was_sent(case, name)}
+    expected = {"completed": {"CompleteOrder"}, "cancelled": {"CancelOrder"}}.get(state.status, set())
+    for name in sorted(closing ^ expected):
+        if name in closing or case.is_whole:
             yield f"is {state.status}, but {name} was {'' if name in closing else 'not '}sent"
 
 
-def _was_sent(snapshot: Snapshot, order_id: str, kind: str) -> bool:
+def _was_sent(case: Case, kind: str) -> bool:
     """Return whether the orchestrator sent it before the cut, so that the state of that moment is known."""
-    sent = snapshot.of_order(order_id, kind)
-    return any(command.service == "orchestrator" and snapshot.in_cut(command) for command in sent)
+    return any(each.service == "orchestrator" and case.evidence.in_cut(each) for each in case.of_type(kind))
 
 
-def _steps(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
+def _steps(state: StateRecord, types: AbstractSet[str]) -> Iterator[str]:
     """Report finished steps without their event, and steps under way without their command."""
     for name, step in STEPS.items():
         claims = ((state.done, step.succeeded), (state.failed, step.failed), (state.undone, step.undone))
@@ -62,9 +65,9 @@ def _steps(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
             yield f"is {state.status} at step {name}, but {command} was never sent"
 
 
-def _settled(snapshot: Snapshot, order_id: str, state: StateRecord) -> Iterator[str]:
+def _settled(case: Case, state: StateRecord) -> Iterator[str]:
     """Report debts that ended without a settlement."""
-    steps = {name for command in snapshot.of_order(order_id, "SettleOrder") for name in command.fields["steps"]}
+    steps = {name for command in case.of_type("SettleOrder") for name in command.fields["steps"]}
     for name in state.settled:
         if name not in steps:
             yield f"says that step {name} was settled by hand, but no SettleOrder names it"
@@ -77,7 +80,7 @@ def _of_completed(state: StateRecord) -> Iterator[str]:
         yield f"is completed, although {', '.join(state.undone)} was undone"
 
 
-def _of_cancelled(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
+def _of_cancelled(state: StateRecord, types: AbstractSet[str]) -> Iterator[str]:
     for name in state.begun:
         was_refused = name in state.failed and name not in state.done
         if not was_refused and name not in (*state.undone, *state.settled):
@@ -88,31 +91,32 @@ def _of_cancelled(state: StateRecord, types: frozenset[str]) -> Iterator[str]:
         yield "is cancelled, but DispatchStock was sent"
 
 
-def _noted(snapshot: Snapshot, order_id: str) -> Iterator[str]:
+def _noted(case: Case, storage: Storage) -> Iterator[str]:
     """Report messages that the state claims to have received and that are not at their place."""
-    for seen in snapshot.noted.get(order_id, {}).values():
-        if seen.position.offset >= snapshot.firsts.get((seen.position.topic, seen.position.partition), 0):
-            yield from _received(snapshot, order_id, seen)
+    firsts = case.evidence.firsts
+    for seen in case.noted.values():
+        if seen.position.offset >= firsts.get(seen.position[:2], 0):
+            yield from _received(case, storage, seen)
 
 
-def _received(snapshot: Snapshot, order_id: str, seen: Seen) -> Iterator[str]:
-    messages = snapshot.by_id.get(seen.message_id, [])
-    message = next((each for each in messages if (each.type, each.order_id) == (seen.type, order_id)), None)
-    message = message or next(iter(messages), None)
+def _received(case: Case, storage: Storage, seen: Seen) -> Iterator[str]:
+    messages = case.by_id.get(seen.message_id) or storage.with_id(seen.message_id)
+    of_order = (each for each in messages if (each.type, each.order_id) == (seen.type, case.order_id))
+    message = next(of_order, None) or next(iter(messages), None)
     if message is None:
         yield f"has seen {seen.type} {seen.message_id}, which is on no topic"
-    elif (message.type, message.order_id) != (seen.type, order_id):
+    elif (message.type, message.order_id) != (seen.type, case.order_id):
         yield f"has seen {seen.type} {seen.message_id}, which is {message} of {message.order_id or 'no order'}"
     elif message.position != seen.position and message.topic not in EXTERNAL_TOPICS:
         yield f"has seen {seen.type} at {seen.position}, but it lies at {message.position}"
 
 
-def _ends(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
-    for status, ended in (("completed", snapshot.completed), ("cancelled", snapshot.cancelled)):
-        for order_id, event in ended.items():
-            history = snapshot.states.get(order_id)
-            if not history:
-                if snapshot.is_whole and order_id in snapshot.accepted:
-                    yield order_id, f"{event} says that it is {status}; the order state knows nothing of it"
-            elif history[-1].status not in {status, ""}:
-                yield order_id, f"{event} says that it is {status}, its state says {history[-1].status}"
+def _ends(case: Case) -> Iterator[str]:
+    for status, event in (("completed", case.completed), ("cancelled", case.cancelled)):
+        if event is None:
+            continue
+        if not case.states:
+            if case.is_whole and case.placed:
+                yield f"{event} says that it is {status}; the order state knows nothing of it"
+        elif case.states[-1].status not in {status, ""}:
+            yield f"{event} says that it is {status}, its state says {case.states[-1].status}"

@@ -5,44 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from verifier.checks.records import is_put_aside
+from verifier.case import Case
+from verifier.checks.inputs import is_put_aside
 from verifier.facts import Message, Violation
 from verifier.flow import FROM_OUTSIDE
-from verifier.snapshot import NONE, Snapshot
+from verifier.runtime_formats import TIMER
+from verifier.storage import Storage
 
 CHECK = "traces"
-TIMER = "timer/"
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
-def check_traces(snapshot: Snapshot) -> list[Violation]:
+def check_traces(case: Case, storage: Storage) -> Iterator[Violation]:
     """Report messages without a cause, and breaks in a trace; each where it happens, not again downstream."""
     adopted: dict[str, str] = {}
-    return [
-        Violation(CHECK, str(message), reason)
-        for message in snapshot.all_messages()
-        if not message.fault and snapshot.in_cut(message)
-        for reason in _judge(snapshot, message, adopted)
-    ]
+    for message in case.messages:
+        if not message.fault and case.evidence.in_cut(message):
+            yield from (Violation(CHECK, str(message), reason) for reason in _judge(case, storage, message, adopted))
 
 
-def _judge(snapshot: Snapshot, message: Message, adopted: dict[str, str]) -> Iterator[str]:
+def _judge(case: Case, storage: Storage, message: Message, adopted: dict[str, str]) -> Iterator[str]:
     if not message.service:
-        yield from _from_outside(snapshot, message)
+        yield from _from_outside(case, message)
     elif not _TRACE.fullmatch(message.trace):
         yield "it carries no trace"
     elif not message.causation_id:
         yield "nothing has caused it"
     elif message.causation_id.startswith(TIMER):
-        yield from _after_timer(snapshot, message)
-    elif (cause := snapshot.cause_of(message)) is not None:
+        yield from _after_timer(case, message)
+    elif (cause := case.cause_of(message)) is not None:
         yield from _after(cause, message, adopted)
-    elif snapshot.is_whole:
+    elif others := storage.with_id(message.causation_id) if case.is_whole else ():
+        yield from _after(max(others, key=lambda other: other.trace == message.trace), message, adopted)
+    elif case.has_all_requests:
         yield f"the message that caused it, {message.causation_id}, is on no topic"
 
 
-def _from_outside(snapshot: Snapshot, message: Message) -> Iterator[str]:
-    if message.type in FROM_OUTSIDE or is_put_aside(snapshot, message):
+def _from_outside(case: Case, message: Message) -> Iterator[str]:
+    if message.type in FROM_OUTSIDE or is_put_aside(case, message):
         return
     source = message.source or "not given"
     yield f"no service of this flow wrote it (source {source!r}), and outsiders do not send it"
@@ -58,11 +58,8 @@ def _after(cause: Message, message: Message, adopted: dict[str, str]) -> Iterato
         yield f"its correlation id is {message.correlation_id}, that of its cause, {cause}, is {correlation}"
 
 
-def _after_timer(snapshot: Snapshot, message: Message) -> Iterator[str]:
+def _after_timer(case: Case, message: Message) -> Iterator[str]:
     """Report a trace of a timer's message that no other message of its order has."""
-    by_type = snapshot.orders.get(message.order_id, NONE)
-    traces = {
-        other.trace for messages in by_type.values() for other in messages if not other.causation_id.startswith(TIMER)
-    }
-    if message.trace not in traces:
+    traces = {other.trace for other in case.messages if not other.causation_id.startswith(TIMER)}
+    if message.trace not in traces and case.is_whole:
         yield f"a timer has caused it, with trace {message.trace}, which no other message of {message.order_id} has"

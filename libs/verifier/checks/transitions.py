@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import groupby, pairwise
+from operator import attrgetter
 
+from verifier.case import Case
 from verifier.facts import Message, StateRecord, Violation
 from verifier.flow import FIRST, FOLLOWERS, NEXT_STATUSES
-from verifier.snapshot import Snapshot
 
 CHECK = "transitions"
 _GROWING = ("begun", "done", "failed", "undone", "settled")
 
 
-def check_transitions(snapshot: Snapshot) -> list[Violation]:
+def check_transitions(case: Case) -> Iterator[Violation]:
     """Report transitions that no order can make, in the history of its state and on the topics."""
-    states = [
-        Violation(CHECK, order_id, reason)
-        for order_id, history in snapshot.states.items()
-        for before, after in pairwise(history)
-        for reason in _between(before, after)
-    ]
-    events = [
-        Violation(CHECK, order_id, reason)
-        for topic, followers in FOLLOWERS.items()
-        for order_id, reason in _illegal_successions(snapshot, topic, followers)
-    ]
-    return states + events
+    for before, after in pairwise(case.states):
+        yield from (Violation(CHECK, case.order_id, reason) for reason in _between(before, after))
+    if case.order_id:
+        for topic, messages in groupby(case.messages, attrgetter("topic")):
+            told = [each for each in messages if each.type in FOLLOWERS.get(topic, ())]
+            yield from (Violation(CHECK, case.order_id, reason) for reason in _illegal_successions(case, topic, told))
 
 
 def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
@@ -41,24 +36,9 @@ def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
                 yield f"{', '.join(lost)} is no longer {name} at offset {after.offset}"
 
 
-def _illegal_successions(
-    snapshot: Snapshot, topic: str, followers: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[str, str]]:
-    last: dict[str, Message] = {}
-    for message in snapshot.on(topic):
-        if message.fault or message.type not in followers or not message.order_id:
-            continue
-        reason = _follows(snapshot, message, last.get(message.order_id), followers)
-        if reason:
-            yield message.order_id, reason
-        last[message.order_id] = message
-
-
-def _follows(
-    snapshot: Snapshot, message: Message, before: Message | None, followers: Mapping[str, frozenset[str]]
-) -> str:
-    if before is None:
-        firsts = FIRST.get(message.topic)
-        is_wrong = firsts is not None and message.type not in firsts and snapshot.is_whole
-        return f"{message} comes first, which no order begins with" if is_wrong else ""
-    return "" if message.type in followers[before.type] else f"{message} follows {before}"
+def _illegal_successions(case: Case, topic: str, told: list[Message]) -> Iterator[str]:
+    if told and topic in FIRST and told[0].type not in FIRST[topic] and case.is_whole:
+        yield f"{told[0]} comes first, which no order begins with"
+    for before, after in pairwise(told):
+        if after.type not in FOLLOWERS[topic][before.type]:
+            yield f"{after} follows {before}"

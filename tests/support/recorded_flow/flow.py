@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Any
 
+from tests.support.recorded_flow.cluster import RecordedCluster
 from tests.support.recorded_flow.records import (
     DEAD_LETTERS,
     PARTITIONS,
-    TOPICS,
     WrittenRecord,
     as_seen,
-    gathered,
     traceparent,
 )
+from verifier import Options, Report, verify
 from verifier.facts import Booking, Place, Violation
-from verifier.flow import DEAD_LETTER, ORDER_STATE, SERVICES
-from verifier.judgement import judge
+from verifier.flow import ORDER_STATE
 from verifier.placement import partition_of
-from verifier.snapshot import Snapshot
+from verifier.runtime_formats import DEAD_LETTER
 
 LINES = ({"sku": "tea", "quantity": 2, "unit_price": 450}, {"sku": "cup", "quantity": 1, "unit_price": 100})
 DUE = 1000
+MINUTE = 60_000
 
 
 @dataclass
@@ -45,6 +45,11 @@ class RecordedFlow:
     seen: dict[str, list[WrittenRecord]] = field(default_factory=dict)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def now(self) -> int:
+        """A minute passes with each record."""
+        return (len(self.records) + 1) * MINUTE
+
     # -- writing --------------------------------------------------------------------------------------------------
 
     def write(self, topic: str, kind: str, key: str, fields: dict[str, Any], **headers: str) -> WrittenRecord:
@@ -58,6 +63,7 @@ class RecordedFlow:
         record = WrittenRecord(
             (*place, offset), kind, fields, key.encode(), {name: value.encode() for name, value in headers.items()}
         )
+        record.time = self.now
         self.records.append(record)
         return record
 
@@ -151,6 +157,7 @@ class RecordedFlow:
             status,
             f"{kind}-{order_id}",
             f"{order_id}:charge" if kind == "refund" else None,
+            self.now,
         )
         self.bookings.append(booking)
         return booking
@@ -180,31 +187,14 @@ class RecordedFlow:
         """Move the group's offset to right before this record."""
         self.committed.setdefault(group, {})[record.at[0], record.at[1]] = record.offset()
 
-    def snapshot(self, cut: dict[Place, int] | None = None) -> Snapshot:
-        """Return what the check's reader makes of these records."""
-        partitions = dict.fromkeys(TOPICS, PARTITIONS)
-        ends = {(topic, number): self.ends.get((topic, number), 0) for topic in TOPICS for number in range(PARTITIONS)}
-        gathering = gathered(self.records, partitions, cut or ends)
-        return Snapshot(
-            read_at=10_000,
-            partitions=partitions,
-            messages={place: tuple(messages) for place, messages in gathering.messages.items()},
-            cut=cut or ends,
-            firsts=dict.fromkeys(ends, 0),
-            committed={service: {**ends, **self.committed.get(service, {})} for service in SERVICES},
-            states={order_id: tuple(history) for order_id, history in gathering.states.items()},
-            noted=gathering.noted,
-            kept=gathering.kept,
-            stock=gathering.stock(),
-            dead_letters=tuple(gathering.dead_letters),
-            originals=gathering.originals,
-            parked=gathering.parked,
-            bookings=tuple(self.bookings),
-        )
+    def report(self, expect_orders: int | None = None, *, has_provider: bool = True, **options: Any) -> Report:
+        """Return what the check says; `options` are those of the cluster, such as `kept_from`."""
+        asked = Options(expect_orders, *(() if has_provider else (None,)))
+        return verify(RecordedCluster(self, **options), lambda: self.bookings, asked)
 
-    def violations(self, expect_orders: int | None = None) -> list[Violation]:
-        return list(judge(self.snapshot(), expect_orders))
+    def violations(self, **options: Any) -> list[Violation]:
+        return list(self.report(**options).violations)
 
-    def violation_lines(self, check: str) -> str:
+    def violation_lines(self, check: str, **options: Any) -> str:
         """Return the violations that one check finds, a line each."""
-        return "\n".join(f"{v.subject} {v.words}" for v in self.violations() if v.check == check)
+        return "\n".join(f"{v.subject} {v.words}" for v in self.violations(**options) if v.check == check)

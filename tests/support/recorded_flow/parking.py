@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import PAYMENT, place, told_of
 from tests.support.recorded_flow.records import WrittenRecord
-from verifier.flow import CONTROL, OPERATIONS, PARKED
+from verifier.runtime_formats import CONTROL, OPERATIONS, PARKED
 
 ORDER = "o-held"
 ASKED = {"requested_by": "ann", "reason": "mended", "at": 1}

@@ -1,9 +1,8 @@
-"""Records as Kafka would hand them over, and the check's own reading of them, without Kafka."""
+"""Records as Kafka would hand them over, without Kafka."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,12 +10,11 @@ from typing import Any
 from fastavro import parse_schema, schemaless_writer
 
 from contracts import SCHEMAS
-from ensemble.messages.codec import GenericDecoder, prefix_of
+from ensemble.messages.codec import prefix_of
 from ensemble.messages.schema_set import SchemaSet, without_logical_types
 from ensemble.system_messages import state as runtime_state
-from verifier.collector import Gathering
-from verifier.facts import Place
-from verifier.flow import CONTROL, DEAD_LETTER, MESSAGE_TOPICS, OPERATIONS, ORDER_STATE, PARKED, SERVICES
+from verifier.flow import MESSAGE_TOPICS, ORDER_STATE, SERVICES
+from verifier.runtime_formats import CONTROL, DEAD_LETTER, OPERATIONS, PARKED
 
 PARTITIONS = 4
 STATE_TOPICS = (ORDER_STATE, "order.order-changelog", "shipping.shipment-changelog", "inventory.warehouse-changelog")
@@ -37,6 +35,7 @@ class WrittenRecord:
     raw_value: bytes | None = None
     """Instead of the encoded fields."""
     is_tombstone: bool = False
+    time: int = 0
 
     def topic(self) -> str:
         return self.at[0]
@@ -46,6 +45,9 @@ class WrittenRecord:
 
     def offset(self) -> int:
         return self.at[2]
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.time
 
     def key(self) -> bytes | None:
         return self.raw_key
@@ -67,18 +69,6 @@ class WrittenRecord:
 
     def set_header(self, name: str, value: str) -> None:
         self.headers_now[name] = value.encode()
-
-
-def gathered(records: Iterable[WrittenRecord], partitions: dict[str, int], cut: dict[Place, int]) -> Gathering:
-    """Read as the check reads: dead letters first."""
-    gathering = Gathering(GenericDecoder([SCHEMAS, runtime_state.SCHEMAS]), partitions, cut)
-    ordered = sorted(records, key=lambda record: record.at)
-    for record in (record for record in ordered if record.topic() in DEAD_LETTERS):
-        gathering.take(record)
-    gathering.want_originals()
-    for record in (record for record in ordered if record.topic() not in DEAD_LETTERS):
-        gathering.take(record)
-    return gathering
 
 
 def encoded(kind: str, fields: dict[str, Any]) -> bytes:
@@ -117,7 +107,7 @@ def as_seen(record: WrittenRecord) -> dict[str, Any]:
         "topic": topic,
         "partition": partition,
         "offset": offset,
-        "at": 1,
+        "at": record.time,
     }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.verification import lock_of_up, note_of_up, provider_url
+from cli.verification import chosen_options, lock_of_up, note_of_up, provider_url
+from ensemble.command_line.errors import Mistake
 from verifier import DEFAULT_PROVIDER_URL
 
 OF_UP = "http://127.0.0.1:4711"
@@ -38,3 +39,30 @@ def test_the_configured_provider_comes_first(home: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PAYMENT_PROVIDER_URL", "http://127.0.0.1:1")
 
     assert provider_url() == "http://127.0.0.1:1"
+
+
+def test_reads_from_flags_what_is_to_be_checked(home: Path) -> None:
+    # given a file with two orders
+    (home / "orders.txt").write_text("o-1\n\n o-2 \n")
+
+    # when it is given, with a day, and without a provider
+    options = chosen_options(provider=None, since="2026-01-31", orders=home / "orders.txt")
+
+    # then the check asks for these
+    assert (options.provider_url, options.since, options.orders) == (None, 1_769_817_600_000, frozenset({"o-1", "o-2"}))
+
+
+@pytest.mark.parametrize(
+    ("since", "lines", "error"),
+    [
+        ("yesterday", "o-1", "--since: cannot parse 'yesterday'"),
+        (None, "\n", "--orders: .* is empty; give one order id per line"),
+        (None, None, "--orders: cannot read .*"),
+    ],
+)
+def test_names_the_flag_that_makes_no_sense(home: Path, since: str | None, lines: str | None, error: str) -> None:
+    if lines is not None:
+        (home / "orders.txt").write_text(lines)
+
+    with pytest.raises(Mistake, match=error):
+        chosen_options(since=since, orders=home / "orders.txt")

@@ -58,7 +58,7 @@ def test_loopback_is_asked_directly(host: str, exempt: str, port: int, monkeypat
     registry = open_registry(RegistrySettings(url=url))
 
     assert registry.versions("any") == []
-    assert read_ledger(url, 5.0) == ()
+    assert list(read_ledger(url, 5.0)) == []
 
 
 def test_another_host_names_the_variable() -> None:

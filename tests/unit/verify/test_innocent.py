@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -25,10 +24,8 @@ from tests.support.recorded_flow.orders import (
 )
 from tests.support.recorded_flow.parking import ask
 from tests.support.recorded_flow.records import as_deadline
-from verifier.collector import MOST_SEEN
 from verifier.flow import LEDGER, MESSAGE_TOPICS
-from verifier.judgement import judge, notes
-from verifier.progress import lags, open_orders, owing_orders
+from verifier.runtime_formats import FIRST_SEEN, MOST_SEEN
 
 
 def same_message_again(flow: RecordedFlow) -> None:
@@ -170,10 +167,12 @@ def state_deleted_long_after_the_end(flow: RecordedFlow) -> None:
     flow.state("o-done", "").is_tombstone = True
 
 
-def late_event_that_a_full_memory_has_no_room_for(flow: RecordedFlow) -> None:
+def event_from_the_middle_that_a_full_memory_has_forgotten(flow: RecordedFlow) -> None:
+    """Sixteen messages came after it."""
     answered_again(flow)
     state = flow.last("OrderState", "o-done").fields
-    state["seen"] = [*state["seen"][:-1], *[state["seen"][0]] * MOST_SEEN][:MOST_SEEN]
+    first = state["seen"][0]
+    state["seen"] = [*[first] * FIRST_SEEN, *[{**first, "at": flow.now}] * (MOST_SEEN - FIRST_SEEN)]
 
 
 def noted_at_the_place_of_a_copy(flow: RecordedFlow) -> None:
@@ -242,7 +241,7 @@ def free_order_that_is_not_shipped_yet(flow: RecordedFlow) -> None:
         cancelled_before_anything_was_captured,
         closed_again_when_asked_again,
         state_deleted_long_after_the_end,
-        late_event_that_a_full_memory_has_no_room_for,
+        event_from_the_middle_that_a_full_memory_has_forgotten,
         noted_at_the_place_of_a_copy,
         order_refused_before_the_one_that_counts,
         garbage_not_read_yet,
@@ -270,14 +269,14 @@ def test_lists_an_order_under_way_with_what_it_waits_for() -> None:
     request = flow.by("orchestrator", "inventory.commands", "FulfilOrder", paid, **command, attempt=1, expires_at=9)
     flow.unread("inventory", request)
 
-    snapshot = flow.snapshot()
+    report = flow.report()
 
-    assert judge(snapshot) == ()
-    assert [(order.order_id, order.status, order.step) for order in open_orders(snapshot)] == [
+    assert report.violations == ()
+    assert [(order.order_id, order.status, order.step) for order in report.open_orders] == [
         ("o-open", "fulfilled", "reservation")
     ]
-    assert open_orders(snapshot)[0].waits_for == "PaymentConfirmed"
-    assert lags(snapshot)["inventory"] == {"inventory.commands": 1}
+    assert report.open_orders[0].waits_for == "PaymentConfirmed"
+    assert report.lags["inventory"] == {"inventory.commands": 1}
 
 
 def test_lists_an_order_that_nobody_has_taken_up() -> None:
@@ -285,10 +284,10 @@ def test_lists_an_order_that_nobody_has_taken_up() -> None:
     command = flow.outside("orders.commands", "PlaceOrder", "o-new", **{**TERMS, "order_id": "o-new"})
     flow.unread("order", command)
 
-    snapshot = flow.snapshot()
+    report = flow.report()
 
-    assert judge(snapshot) == ()
-    assert [(o.order_id, o.waits_for) for o in open_orders(snapshot)] == [
+    assert report.violations == ()
+    assert [(o.order_id, o.waits_for) for o in report.open_orders] == [
         ("o-new", "order to read PlaceOrder orders.commands[0]@0")
     ]
 
@@ -315,11 +314,11 @@ def test_an_order_whose_compensation_has_failed_is_owing_and_neither_open_nor_wr
     history[-1].fields["seen"] = [seen for seen in history[-1].fields["seen"] if seen not in gone]
     history[-1].fields |= {"status": "compensation_failed", "owed": ["payment"], "undone": ["shipment", "reservation"]}
 
-    snapshot = flow.snapshot()
+    report = flow.report()
 
-    assert judge(snapshot) == ()
-    assert owing_orders(snapshot) == {"o-undone": ("payment",)}
-    assert open_orders(snapshot) == ()
+    assert report.violations == ()
+    assert report.owing == {"o-undone": ("payment",)}
+    assert report.open_orders == ()
 
 
 def test_an_order_that_is_paused_is_open_and_says_by_whom_and_is_expected_to_end_later() -> None:
@@ -329,10 +328,10 @@ def test_an_order_that_is_paused_is_open_and_says_by_whom_and_is_expected_to_end
     pause = {"paused_by": "operator anna", "paused_reason": "audit", "paused_since": 5, "due_at": None}
     flow.state("o-new", "payment_pending", paused, **pause)
 
-    snapshot = flow.snapshot()
+    report = flow.report()
 
-    assert judge(snapshot, expect_orders=5) == ()
-    (order,) = open_orders(snapshot)
+    assert flow.violations(expect_orders=5) == []
+    (order,) = report.open_orders
     assert (order.paused, order.waits_for) == (
         "operator anna: audit",
         "PaymentConfirmed (paused by operator anna: audit)",
@@ -343,34 +342,34 @@ def test_what_was_settled_by_hand_may_stay_with_the_provider_and_in_the_warehous
     flow = clean_flow()
     settle_by_hand(flow, "o-undone")
 
-    assert judge(flow.snapshot()) == ()
+    assert flow.violations() == []
 
 
 def test_what_retention_has_removed_is_noted_and_not_judged() -> None:
     flow = clean_flow()
-    flow.drop(next(flow.all("PlaceOrder", "o-done")), flow.last("ProcessPayment", "o-done"))
-    snapshot = flow.snapshot()
-    cut_off = replace(snapshot, firsts=dict(snapshot.firsts) | {("payments.commands", 0): 1})
+    lost = flow.last("ProcessPayment", "o-done")
+    flow.drop(next(flow.all("PlaceOrder", "o-done")), lost)
 
-    assert judge(snapshot)
-    assert judge(cut_off) == ()
-    assert "payments.commands" in notes(cut_off)[0]
+    cut_off = flow.report(kept_from={lost.at[:2]: lost.offset() + 1})
+
+    assert flow.violations()
+    assert cut_off.violations == ()
+    assert "payments.commands" in cut_off.notes[0]
 
 
 def test_an_order_that_ended_before_retention_is_not_open_when_it_is_placed_again() -> None:
     # given an order of which only ledger, provider and state are left
     flow = clean_flow()
-    ends, expired = flow.snapshot().cut, [topic for topic in MESSAGE_TOPICS if topic != LEDGER]
+    ends, expired = dict(flow.ends), [topic for topic in MESSAGE_TOPICS if topic != LEDGER]
     flow.drop(*[record for record in flow.records if record.topic() in expired])
 
     # when it is placed once more
     same_order_from_outside_again(flow)
-    snapshot = flow.snapshot()
-    shortened = replace(snapshot, firsts={place: end for place, end in ends.items() if place[0] in expired})
+    shortened = flow.report(kept_from={place: end for place, end in ends.items() if place[0] in expired})
 
     # then it has ended, as its state says; without retention its closing is missing
-    assert (judge(shortened), open_orders(shortened)) == ((), ())
-    assert [order.order_id for order in open_orders(snapshot)] == ["o-done"]
+    assert (shortened.violations, shortened.open_orders) == ((), ())
+    assert [order.order_id for order in flow.report().open_orders] == ["o-done"]
 
 
 @pytest.mark.parametrize(("days", "first", "lines"), [(8, 1, 0), (6, 1, 1), (8, 0, 1)])
@@ -378,9 +377,8 @@ def test_an_operator_s_answer_may_have_expired(days: int, first: int, lines: int
     """The command is kept for ever, its answer for a week."""
     flow = clean_flow()
     ask(flow, "PauseWork", scope="command", name="AttemptCharge")
-    snapshot = flow.snapshot()
-    firsts = dict(snapshot.firsts) | {("payment.operations", 1): first}
-    assert len(judge(replace(snapshot, read_at=days * 86_400_000, firsts=firsts))) == lines
+    firsts = {("payment.operations", 1): first}
+    assert len(flow.violations(read_at=days * 86_400_000, kept_from=firsts)) == lines
 
 
 def test_orders_of_which_only_ledger_provider_and_state_are_left_are_not_judged() -> None:
@@ -388,11 +386,10 @@ def test_orders_of_which_only_ledger_provider_and_state_are_left_are_not_judged(
     flow = clean_flow()
     expired = [topic for topic in MESSAGE_TOPICS if topic != LEDGER]
     flow.drop(*[record for record in flow.records if record.topic() in expired])
-    snapshot = flow.snapshot()
-    firsts = {place: end for place, end in snapshot.cut.items() if place[0] in expired}
+    firsts = {place: end for place, end in flow.ends.items() if place[0] in expired}
 
     # then nobody is blamed for what the messages said
-    assert judge(replace(snapshot, firsts={**snapshot.firsts, **firsts})) == ()
+    assert flow.violations(kept_from=firsts) == []
 
 
 def test_a_full_memory_that_has_lost_a_resume_is_not_blamed_for_what_was_sent_then() -> None:
@@ -405,7 +402,7 @@ def test_a_full_memory_that_has_lost_a_resume_is_not_blamed_for_what_was_sent_th
 
 
 def test_money_is_not_judged_while_the_provider_is_silent() -> None:
-    assert judge(replace(clean_flow().snapshot(), bookings=None)) == ()
+    assert clean_flow().violations(has_provider=False) == []
 
 
 def test_orders_under_way_say_what_they_wait_for_before_and_after_the_saga() -> None:
@@ -418,7 +415,7 @@ def test_orders_under_way_say_what_they_wait_for_before_and_after_the_saga() -> 
     flow.drop(flow.last("OrderCompleted", "o-done"))
 
     # then each says who has to do something
-    awaited = {order.order_id: (order.status, order.waits_for) for order in open_orders(flow.snapshot())}
+    awaited = {order.order_id: (order.status, order.waits_for) for order in flow.report().open_orders}
     assert awaited["o-done"] == ("completed", "the order service, which has yet to close it")
     assert awaited["o-new"] == ("placed", f"orchestrator to read {_place_of(flow, 'o-new')}")
     assert awaited["o-read"] == ("placed", f"nothing known: orchestrator has read {_place_of(flow, 'o-read')}")
@@ -434,7 +431,7 @@ def test_what_lies_behind_the_cut_is_not_judged() -> None:
     before = dict(flow.ends)
     record = flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-done"), order_id="o-odd")
     record.set_header("ce_causationid", "not-read-yet")
-    full = {(topic, number): before.get((topic, number), 0) for topic, number in flow.snapshot().cut}
+    behind = {place: end - before.get(place, 0) for place, end in flow.ends.items()}
 
-    assert judge(flow.snapshot(full)) == ()
-    assert judge(flow.snapshot())
+    assert flow.violations(uncommitted=behind) == []
+    assert flow.violations()

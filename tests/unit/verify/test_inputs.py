@@ -12,9 +12,10 @@ from ensemble import Command
 from tests.support.recorded_flow.flow import DUE, LINES, RecordedFlow
 from tests.support.recorded_flow.orders import ANY_FIELDS, TERMS, clean_flow, place, violation_lines_with
 from tests.support.recorded_flow.records import PARTITIONS
-from verifier.excuses import TERMS as COMPARED
 from verifier.flow import DUTIES, KEY_OF, SENT_AGAIN, TYPES_OF
+from verifier.flow import TERMS as COMPARED
 from verifier.placement import partition_of
+from verifier.runtime_formats import MOST_SEEN
 
 
 def place_order_lost(flow: RecordedFlow) -> None:
@@ -75,6 +76,13 @@ def event_never_noted_by_a_long_memory(flow: RecordedFlow) -> None:
     state["seen"] = [*state["seen"], *[state["seen"][-1]] * 31][:31]
 
 
+def event_never_noted_by_a_full_memory(flow: RecordedFlow) -> None:
+    """It came after the latest entry, so the memory would have it."""
+    state = flow.last("OrderState", "o-undone").fields
+    state["seen"] = [state["seen"][0]] * MOST_SEEN
+    event_never_noted(flow)
+
+
 def order_of_another_shop_taken_for_a_copy(flow: RecordedFlow) -> None:
     """Two shops number their orders alike, and the keys of both share a partition."""
     first = next(flow.all("PlaceOrder", "o-done"))
@@ -133,6 +141,7 @@ def torn_transaction(flow: RecordedFlow) -> None:
         ),
         (packing_never_begun, "inputs", "InitiatePackaging"),
         (event_never_noted_by_a_long_memory, "inputs", "there is no trace in its state"),
+        (event_never_noted_by_a_full_memory, "inputs", "there is no trace in its state"),
         (order_of_another_shop_taken_for_a_copy, "inputs", "no OrderPlaced from it"),
         (
             shipment_of_an_express_order_that_only_another_message_planned,

@@ -22,9 +22,7 @@ from tests.support.recorded_flow.parking import (
     succeed,
 )
 from tests.support.recorded_flow.records import PARTITIONS, WrittenRecord, encoded
-from verifier.flow import PARKED
-from verifier.judgement import count
-from verifier.progress import open_orders
+from verifier.runtime_formats import PARKED
 
 REDRIVE = {"parking_key": ORDER, "generation": 0, "headers": [], "redriven_from": "payment.dead-letter/0/0"}
 
@@ -385,8 +383,10 @@ def test_an_order_whose_key_is_parked_says_so() -> None:
     given_up_and_waits(flow)
 
     # when it is looked at
-    (order,) = open_orders(flow.snapshot())
+    report = flow.report()
+    (order,) = report.open_orders
 
     # then it is open, and says what holds it up
     assert order.waits_for == "PaymentConfirmed; payment has ProcessPayment parked (dead_lettered)"
-    assert count(flow.snapshot()).parked == 1
+    assert report.counted is not None
+    assert report.counted["records parked"] == 1

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from ensemble import partitioning
 from tests.support.ledger_server import ledger_server
-from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import clean_flow, place
-from tests.support.recorded_flow.records import PARTITIONS, TOPICS, gathered
 from verifier.placement import partition_of
 from verifier.provider import read_ledger
 from verifier.reader import Cluster
@@ -47,13 +45,13 @@ def test_reads_all_pages_of_the_ledger() -> None:
 @pytest.mark.parametrize("answer", [{}, [], {"entries": [{}], "next": None}, {"entries": [], "next": "never"}])
 def test_something_else_that_answers_is_no_provider(answer: Any) -> None:
     with ledger_server(answer) as url, pytest.raises(CannotCheck, match="no payment provider"):
-        read_ledger(url, 5)
+        list(read_ledger(url, 5))
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "file:///etc/passwd", "http://"])
 def test_a_provider_that_cannot_be_reached_is_said(url: str) -> None:
     with pytest.raises(CannotCheck, match="payment provider"):
-        read_ledger(url, 5)
+        list(read_ledger(url, 5))
 
 
 def test_a_cluster_that_refuses_to_be_read_is_said_at_once() -> None:
@@ -78,14 +76,3 @@ def test_hostile_headers_and_keys_do_no_harm() -> None:
     flow.last("OrderState", "o-new").raw_key = b"\xff"
 
     assert "OrderPlaced" in flow.violation_lines("inputs")
-
-
-def test_state_that_cannot_be_read_is_told() -> None:
-    flow = RecordedFlow()
-    place(flow, "o-new")
-    flow.last("OrderState").raw_value = b"\0garbage"
-
-    read = gathered(flow.records, dict.fromkeys(TOPICS, PARTITIONS), flow.ends)
-
-    assert read.states == {}
-    assert "orchestrator.order-state" in read.unreadable[0]

@@ -11,16 +11,14 @@ from rich.console import Console
 from cli.verify_output import as_plain, as_table
 from tests.support.recorded_flow.orders import clean_flow
 from verifier import Report, as_document
-from verifier.facts import Violation
-from verifier.judgement import CHECKS, count, judge
-from verifier.progress import OpenOrder, lags
+from verifier.facts import OpenOrder, Violation
+from verifier.judgement import CHECKS
 
 WRONG = Violation("money", "o-1", "was charged 2 times")
 
 
 def report_of_a_clean_story() -> Report:
-    snapshot = clean_flow().snapshot()
-    return Report(counted=count(snapshot), violations=judge(snapshot), lags=lags(snapshot), cut=snapshot.cut)
+    return clean_flow().report()
 
 
 def test_is_clean_when_all_was_checked_and_nothing_found() -> None:

@@ -8,12 +8,13 @@ import pytest
 
 from tests.support.recorded_flow.cluster import RecordedCluster
 from tests.support.recorded_flow.flow import RecordedFlow
-from tests.support.recorded_flow.orders import asked_for_payment, clean_flow, place, receive
+from tests.support.recorded_flow.orders import asked_for_payment, clean_flow, complete, place, receive
 from tests.support.recorded_flow.parking import park
 from tests.support.recorded_flow.records import TOPICS
 from verifier import Options, Report, verify
 from verifier.facts import Booking, Place
-from verifier.flow import DEAD_LETTER
+from verifier.flow import WAREHOUSE_CHANGELOG
+from verifier.runtime_formats import DEAD_LETTER
 from verifier.source import CannotCheck
 
 
@@ -29,20 +30,20 @@ def test_a_clean_cluster_is_reported_clean_with_everything_that_was_read() -> No
 
     assert (report.violations, report.problems, report.exit_code) == ((), (), 0)
     assert report.counted is not None
-    assert (report.counted.orders, report.counted.captures, report.counted.warehouses) == (4, 3, 1)
+    assert [report.counted[name] for name in ("orders", "captures", "warehouses")] == [4, 3, 1]
     assert report.lags["payment"] == {"payments.commands": 0}
     assert report.cut["inventory.ledger", 0] == cluster.flow.ends.get(("inventory.ledger", 0), 0)
     assert report.read_at == cluster.now()
 
 
-def test_dead_letters_are_read_first_since_they_name_what_is_kept() -> None:
+def test_dead_letters_and_stock_are_read_first_since_they_say_what_to_compare() -> None:
     cluster = RecordedCluster(flow=clean_flow())
 
     report_of(cluster)
 
     first, rest = cluster.reads
     assert first
-    assert all(topic.endswith(DEAD_LETTER) for topic in first)
+    assert all(topic.endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG)) for topic in first)
     assert not any(topic.endswith(DEAD_LETTER) for topic in rest)
 
 
@@ -57,7 +58,7 @@ def test_an_open_order_what_it_owes_and_what_is_parked_are_in_the_report() -> No
     assert [order.order_id for order in report.open_orders] == ["o-new"]
     assert report.owing == {"o-undone": ("payment",)}
     assert report.counted is not None
-    assert report.counted.parked == 1
+    assert report.counted["records parked"] == 1
 
 
 def test_what_is_wrong_is_a_violation_and_so_are_orders_that_are_missing() -> None:
@@ -86,7 +87,8 @@ def test_state_that_cannot_be_read_is_a_violation_with_its_place() -> None:
     flow.last("OrderState", "o-done").raw_value = b"\0garbage"
     topic, partition, offset = flow.last("OrderState", "o-done").at
 
-    broken, *_ = report_of(RecordedCluster(flow=flow)).violations
+    violations = report_of(RecordedCluster(flow=flow)).violations
+    (broken,) = (violation for violation in violations if violation.check == "records")
 
     assert (broken.check, broken.subject) == ("records", f"{topic}[{partition}]@{offset}")
     assert broken.words.startswith("state that cannot be read: ")
@@ -118,7 +120,7 @@ def test_a_cluster_without_an_order_is_not_called_clean_unless_none_is_expected(
     ],
 )
 def test_a_cluster_without_the_flows_topics_cannot_be_checked(topics: tuple[str, ...], message: str) -> None:
-    report = report_of(RecordedCluster(topics=topics))
+    report = report_of(RecordedCluster(RecordedFlow(), topics=topics))
     assert report.exit_code == 5
     assert message in report.problems[0]
 
@@ -135,3 +137,40 @@ def test_who_waits_for_the_flow_to_settle_waits_no_longer_than_the_limit() -> No
 
     assert report_of(Busy(flow=flow), settle_s=0.3).exit_code == 0
     assert len(looks) > 3
+
+
+def options_of(flow: RecordedFlow, options: Options) -> Report:
+    return verify(RecordedCluster(flow), lambda: flow.bookings, options)
+
+
+def test_what_was_left_out_as_asked_comes_first_and_is_no_clean_result() -> None:
+    # given an order that was not charged, and another with an end too many
+    flow = clean_flow()
+    flow.bookings = [booking for booking in flow.bookings if booking.order_id != "o-done"]
+    flow.by("order", "orders.events", "OrderCompleted", flow.last("CompleteOrder", "o-fast"), order_id="o-fast")
+
+    # when money, or all orders but one, or what is older is left out
+    without_provider = options_of(flow, Options(provider_url=None))
+    without_others = options_of(flow, Options(provider_url=None, orders=frozenset({"o-done"})))
+    without_old_ones = options_of(flow, Options(provider_url=None, since=flow.now))
+
+    # then only what was checked is told of, and the exit code says that it was not all
+    assert [violation.check for violation in without_provider.violations] == ["endings"]
+    assert (without_others.violations, without_others.exit_code) == ((), 5)
+    assert (without_old_ones.violations, without_old_ones.exit_code) == ((), 5)
+    assert without_provider.problems == ("money was not checked, as asked",)
+    assert without_others.problems[0] == "only the orders asked for (1) were checked, and no warehouse"
+    assert without_old_ones.problems[0].startswith("orders from before 1970-01-0")
+
+
+def test_an_order_that_was_placed_since_is_checked_in_full() -> None:
+    flow = clean_flow()
+    since = flow.now
+    for order_id in ("o-first", "o-second"):
+        complete(flow, order_id)
+    flow.drop(flow.last("ReservationConfirmed", "o-second"), flow.last("ReservationConfirmed", "o-done"))
+
+    report = options_of(flow, Options(since=since))
+
+    assert {violation.check for violation in report.violations} >= {"inputs", "order state"}
+    assert not any("o-done" in violation.subject for violation in report.violations)

@@ -1,0 +1,349 @@
+"""Lays down records in the storage, one by one as they are read, and counts them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ensemble.errors import EnsembleError
+from ensemble.messages import GenericDecoder, bounded_id, trace_in
+from verifier.evidence import Evidence
+from verifier.facts import Asked, Booking, Level, Message, Place, Position, Raw, Violation, Waiting
+from verifier.flow import (
+    EXTERNAL_TOPICS,
+    FIELDS_OF,
+    KEY_OF,
+    LEDGER,
+    MESSAGE_TOPICS,
+    ORDER_CHANGELOG,
+    ORDER_STATE,
+    READERS_OF,
+    SENT_AGAIN,
+    SHIPMENT_CHANGELOG,
+    TYPES_OF,
+    WAREHOUSE_CHANGELOG,
+)
+from verifier.placement import partition_of
+from verifier.runtime_formats import (
+    CONTROL,
+    DEAD_LETTER,
+    OPERATIONS,
+    PARKED,
+    SERVICE,
+    ParkedKey,
+    read_dead_letter,
+    read_parked_key,
+)
+from verifier.storage import BOOKING, KEPT, STATE, WAITED, Storage
+from verifier.warehouses import Warehouses
+
+_NO_ORDER: Final = "\0"
+"""Before the subject of a message that is about no order: no order is called so."""
+
+
+class Loader:
+    """Takes every record of the topics that the check reads; dead letters and stock snapshots first."""
+
+    def __init__(
+        self, decoder: GenericDecoder, storage: Storage, evidence: Evidence, orders: frozenset[str] | None
+    ) -> None:
+        self._decoder, self._storage, self._evidence, self._orders = decoder, storage, evidence, orders
+        self.warehouses = Warehouses()
+        self.messages = Counter(dict.fromkeys(MESSAGE_TOPICS, 0))
+        """By topic."""
+        self.types: Counter[str] = Counter()
+        self.lags: dict[str, Counter[str]] = {
+            reader: Counter({topic: 0 for topic, readers in READERS_OF.items() if reader in readers})
+            for reader in sorted({reader for readers in READERS_OF.values() for reader in readers})
+        }
+        """For each group and topic the number of records before the cut that it has not read."""
+        self.captures = self.refunds = 0
+        self.violations: list[Violation] = []
+        """State that cannot be read, and facts that no warehouse can have."""
+        self._numbered: dict[tuple[str, int, str, int], Waiting] = {}
+        self._keys: dict[tuple[str, int, str], Mapping[str, Any]] = {}
+        self._first_offsets: dict[Place, int] = {}
+        self._least_read: dict[Place, int] = {}
+        self._originals: set[Position] = set()
+        self._takers: dict[str, Callable[[Any, Position], None]] = {
+            ORDER_STATE: self._take_state,
+            ORDER_CHANGELOG: self._take_kept,
+            SHIPMENT_CHANGELOG: self._take_kept,
+            WAREHOUSE_CHANGELOG: self._take_level,
+            **dict.fromkeys(MESSAGE_TOPICS, self._take_message),
+        }
+
+    def take(self, record: Any) -> None:
+        """Add a record of any topic that the check reads."""
+        topic = record.topic()
+        position = Position(topic, record.partition(), record.offset())
+        taker = self._takers.get(topic)
+        if taker is None:
+            taker = self._takers[topic] = self._taker_of(topic)
+        if self._originals and position in self._originals:
+            self._storage.add_raw(position, _raw(record))
+        taker(record, position)
+
+    def _taker_of(self, topic: str) -> Callable[[Any, Position], None]:
+        """Return the method for records of a service's runtime."""
+        takers = {
+            DEAD_LETTER: self._take_letter,
+            PARKED: self._take_parked,
+            CONTROL: self._take_request,
+            OPERATIONS: self._take_answer,
+        }
+        return takers[f".{topic.rpartition('.')[2]}"]
+
+    def _is_known(self, position: Position) -> bool:
+        """Return whether the position is before the cut, so that the rest of its transaction is known."""
+        return position.offset < self._evidence.cut.get(position[:2], 0)
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    def _take_message(self, record: Any, position: Position) -> None:
+        time, place = _time_of(record), position[:2]
+        if self._evidence.firsts.get(place):
+            self._evidence.first_times.setdefault(place, time)
+        headers, key = dict(record.headers() or ()), record.key()
+        kind, fields, fault = self._content(record.value(), position.topic)
+        order_id = fields.get("order_id", "")
+        if self._orders is not None and order_id not in self._orders:
+            return
+        own_id, source = headers.get("ce_id"), _text(headers.get("ce_source"))
+        message = Message(
+            *position,
+            time,
+            key,
+            kind,
+            bounded_id(own_id) if own_id else position.as_id,
+            source,
+            source.removeprefix(SERVICE) if source.startswith(SERVICE) else "",
+            _id(headers.get("ce_correlationid")),
+            _id(headers.get("ce_causationid")),
+            trace_in(headers),
+            order_id,
+            fault or ("" if key else "it has no key") or self._fault_of_place(key, position),
+            self._misplaced(key, position, fields),
+            _kept_fields(kind, fields),
+        )
+        self._count(message)
+        if kind in SENT_AGAIN:
+            self._evidence.note_newer_attempt(message)
+        if position.topic == LEDGER and not message.fault and self._orders is None:
+            self.violations += self.warehouses.take(message, fields)
+        subject = (
+            order_id if order_id and not message.fault else _NO_ORDER + fields.get("receipt_id", message.message_id)
+        )
+        self._storage.add_message(subject, message)
+
+    def _content(self, value: bytes | None, topic: str) -> tuple[str, dict[str, Any], str]:
+        """Return type, fields, and what is wrong."""
+        if value is None:
+            return "", {}, "it is a tombstone, on a topic that holds messages"
+        try:
+            decoded = self._decoder.decode(value)
+        except EnsembleError as error:
+            return self._claimed(value), {}, str(error)
+        kind = decoded.name.rpartition(".")[2]
+        if kind not in TYPES_OF[topic]:
+            return kind, {}, f"{kind} does not belong on {topic}"
+        return kind, decoded.fields, ""
+
+    def _claimed(self, value: bytes) -> str:
+        """Return the type that a broken record claims, if its schema is known."""
+        try:
+            return self._decoder.name_of(value).rpartition(".")[2]
+        except EnsembleError:
+            return ""
+
+    def _fault_of_place(self, key: bytes, position: Position) -> str:
+        return self._off_its_partition(key, position) if position.topic in EXTERNAL_TOPICS else ""
+
+    def _off_its_partition(self, key: bytes, position: Position) -> str:
+        right = partition_of(key, self._evidence.partitions[position.topic])
+        return f"its key belongs to partition {right}" if right != position.partition else ""
+
+    def _misplaced(self, key: bytes | None, position: Position, fields: Mapping[str, Any]) -> str:
+        """Return why a readable message lies where it should not."""
+        if not fields or not key:
+            return ""
+        about = fields.get(KEY_OF[position.topic])
+        if about is not None and about.encode() != key:
+            return f"its key is {key.decode(errors='replace')!r}, but it is about {about!r}"
+        return self._off_its_partition(key, position)
+
+    def _count(self, message: Message) -> None:
+        self.messages[message.topic] += 1
+        self.types[message.type] += 1
+        place = message[:2]
+        if message.offset >= self._read_by_all(place) and message.offset < self._evidence.cut.get(place, 0):
+            for reader in READERS_OF[message.topic]:
+                self.lags[reader][message.topic] += not self._evidence.was_read(reader, message)
+
+    def _read_by_all(self, place: Place) -> int:
+        """Return the offset up to which every reader has read."""
+        if place not in self._least_read:
+            committed = (self._evidence.committed.get(reader, {}).get(place, 0) for reader in READERS_OF[place[0]])
+            self._least_read[place] = min(committed, default=self._evidence.cut.get(place, 0))
+        return self._least_read[place]
+
+    # -- dead letters ---------------------------------------------------------------------------------------------
+
+    def _take_letter(self, record: Any, position: Position) -> None:
+        raw = _raw(record)
+        letter = read_dead_letter(position, raw)
+        self._evidence.add_letter(letter)
+        self._storage.add_raw(position, raw)
+        if letter.source is not None:
+            self._originals.add(letter.source)
+
+    # -- what services keep ---------------------------------------------------------------------------------------
+
+    def _decoded(self, record: Any, position: Position) -> tuple[str, Mapping[str, Any]] | None:
+        """Return short type name and fields; None for a tombstone or an unreadable record, which is reported."""
+        if record.value() is None:
+            return None
+        try:
+            decoded = self._decoder.decode(record.value())
+        except EnsembleError as error:
+            self.violations.append(Violation("records", str(position), f"state that cannot be read: {error}"))
+            return None
+        return decoded.name.rpartition(".")[2], decoded.fields
+
+    def _take_state(self, record: Any, position: Position) -> None:
+        """Keep the bytes of a state, which are decoded when its order is judged."""
+        key, value = record.key(), record.value()
+        if (
+            key is None
+            or not self._is_known(position)
+            or (value is not None and not self._is_readable(value, position))
+        ):
+            return
+        self._note(STATE, record, position, value)
+
+    def _is_readable(self, value: bytes, position: Position) -> bool:
+        try:
+            self._decoder.name_of(value)
+        except EnsembleError as error:
+            self.violations.append(Violation("records", str(position), f"state that cannot be read: {error}"))
+            return False
+        return True
+
+    def _take_kept(self, record: Any, position: Position) -> None:
+        content = self._decoded(record, position)
+        if content is not None and record.key() is not None:
+            fields = {name: content[1].get(name) for name in ("status", "packaging")}
+            self._note(KEPT, record, position, json.dumps(fields))
+
+    def _note(self, sort: int, record: Any, position: Position, content: Any) -> None:
+        subject = record.key().decode(errors="replace")
+        if self._orders is None or subject in self._orders:
+            self._storage.add_note(subject, (sort, *position, _time_of(record), content))
+
+    def _take_level(self, record: Any, position: Position) -> None:
+        match self._decoded(record, position):
+            case ("StockLevel", fields):
+                level = Level(fields["on_hand"], fields["reserved"], fields["dispatched"])
+                self.warehouses.claim_level(fields["warehouse_id"], fields["sku"], level)
+            case ("LedgerPosition", fields):
+                self.warehouses.claim_sequence(record.key().decode(errors="replace"), fields["sequence"])
+
+    # -- what runtimes keep ---------------------------------------------------------------------------------------
+
+    def _take_parked(self, record: Any, position: Position) -> None:
+        if not self._is_known(position):
+            return
+        service, key = position.topic.removesuffix(PARKED), read_parked_key(record.key() or b"")
+        content = self._decoded(record, position)
+        if self._first_offsets.setdefault(position[:2], position.offset):
+            self._evidence.cleaned.add(service)
+        if key is None or (content is None and record.value() is not None):
+            return
+        fields = content[1] if content else None
+        if key.sort == "record":
+            self._set_waiting(service, position, key, fields)
+        elif key.sort == "key":
+            self._keys[service, position.partition, key.key] = fields or {}
+        elif key.source is not None and fields is not None:
+            self._evidence.resolved[service, key.source, key.number] = fields["how"]
+
+    def _set_waiting(self, service: str, at: Position, key: ParkedKey, fields: Mapping[str, Any] | None) -> None:
+        number = service, at.partition, key.key, key.number
+        before = self._numbered.pop(number, None)
+        if before is not None and before.source is not None:
+            self._evidence.waiting.pop((service, before.source), None)
+        if fields is None and before is not None:
+            return
+        waiting = Waiting(service, None, "", "")
+        if fields is not None:
+            source = Position(fields["topic"], fields["partition"], fields["offset"])
+            waiting = Waiting(service, source, fields["message"], fields["message_id"])
+            self._numbered[number] = self._evidence.waiting[service, source] = waiting
+        self._storage.add_note(self._subject_of(key, fields), (WAITED, *at, 0, json.dumps(waiting)))
+
+    def _subject_of(self, key: ParkedKey, fields: Mapping[str, Any] | None) -> str:
+        """Return whose a parked record is: its order's, or its own where it is about none."""
+        content = self._content(fields["value"], fields["topic"])[1] if fields and fields["topic"] in TYPES_OF else {}
+        is_about_none = content and not content.get("order_id")
+        return _NO_ORDER + fields["message_id"] if fields and is_about_none else key.key
+
+    def finish(self) -> None:
+        """Say which keys are held back, once everything was read."""
+        for (service, partition, key), entry in self._keys.items():
+            head = self._numbered.get((service, partition, key, entry.get("first", -1)))
+            if head is not None:
+                self._evidence.heads[key].append((service, head.type, entry["status"]))
+
+    def _take_request(self, record: Any, position: Position) -> None:
+        content = self._decoded(record, position) if self._is_known(position) else None
+        if content is None:
+            return
+        (kind, fields), service = content, position.topic.removesuffix(CONTROL)
+        self._evidence.asked.append(Asked(position, service, kind, fields["operation_id"], fields["at"]))
+        if kind == "PauseWork" and fields["scope"] == "command":
+            self._evidence.paused_commands.add((service, fields["name"]))
+        if kind == "RedriveRecord" and fields["edited"] is not None:
+            source = Position(fields["topic"], fields["partition"], fields["offset"])
+            self._evidence.edited[service, source].add(fields["edited"])
+
+    def _take_answer(self, record: Any, position: Position) -> None:
+        match self._decoded(record, position) if self._is_known(position) else None:
+            case ("OperationDone", fields):
+                service = position.topic.removesuffix(OPERATIONS)
+                self._evidence.answered.add((service, fields["partition"], fields["operation_id"]))
+
+    # -- the provider ---------------------------------------------------------------------------------------------
+
+    def take_bookings(self, bookings: Iterable[Booking]) -> None:
+        """Add the payment provider's ledger."""
+        for booking in bookings:
+            self.captures += booking.status == "captured"
+            self.refunds += booking.kind == "refund" and booking.amount != 0
+            if self._orders is None or booking.order_id in self._orders:
+                self._storage.add_note(booking.order_id, (BOOKING, "", 0, 0, booking.at, json.dumps(booking)))
+
+
+def _time_of(record: Any) -> int:
+    """Return when the record was written, epoch milliseconds; 0 for a record in memory, which has no time."""
+    stamp = getattr(record, "timestamp", None)
+    return stamp()[1] if stamp else 0
+
+
+def _raw(record: Any) -> Raw:
+    return Raw(record.key(), record.value(), tuple(record.headers() or ()))
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
+
+
+def _id(value: bytes | None) -> str:
+    """Return an id as the services read it: in bounds, and as text whatever its bytes are."""
+    return bounded_id(value) if value else ""
+
+
+def _kept_fields(kind: str, fields: Mapping[str, Any]) -> str | None:
+    names = FIELDS_OF.get(kind)
+    return json.dumps({name: fields.get(name) for name in names}) if names and fields else None
