@@ -16,11 +16,10 @@ from typing import Any, Final
 import psutil
 
 from benchmarks import workload
-from ensemble.clock import ManualClock
 from ensemble.engine import BatchCycle, PartitionTask, compile_service
 from ensemble.kafka.worker import calm_collector
-from ensemble.messages import encoder_for
-from ensemble.messages.records import StoredRecord
+from ensemble.messages import StoredRecord, encoder_for
+from ensemble.testing import ManualClock
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 _MESSAGES: Final = 20_000

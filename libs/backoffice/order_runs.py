@@ -17,11 +17,13 @@ from backoffice.order_filter import OrderFilter, State
 from backoffice.order_states import OrderStates, read_positions
 from backoffice.orders import Orders, OrdersProjection, OrderSummary
 from contracts import PauseOrder
-from ensemble.application.declaration import Application
+from ensemble import Application, Saga
 from ensemble.clock import epoch_ms
 from ensemble.kafka import Client, Outgoing
 from ensemble.messages import Envelope
 from ensemble.operations import (
+    Failures,
+    FailuresProjection,
     Intent,
     NotFound,
     NotPossible,
@@ -35,9 +37,7 @@ from ensemble.operations import (
     Verdict,
     first_skipped,
 )
-from ensemble.operations.failures import Failures, FailuresProjection
 from ensemble.operations.view import Projection, View
-from ensemble.saga.table import Saga
 
 _GROWING: Final = ("done", "undone", "settled")
 

@@ -14,7 +14,7 @@ from backoffice.declared_rest import Declarations, Due
 from backoffice.order_history import OrderHistory
 from backoffice.order_story import Line
 from ensemble.clock import epoch_ms
-from ensemble.operations import BOTH, OUTSIDE, DeadLetterEntry, ParkedKeySummary
+from ensemble.operations import BOTH, OUTSIDE_SENDER, DeadLetterEntry, ParkedKeySummary
 
 Tone = Literal["decision", "pause", "failure", "late", "parked"]
 Decider = Literal["conductor", "player", "both", "outside", "ledger"]
@@ -114,12 +114,12 @@ def build_sequence(
 def _from_left_to_right(declared: Declarations) -> list[str]:
     """Return the outside, the service that orders come to, then the conductor between it and those it conducts."""
     first, *others = [name for name in declared.graph.services if name != declared.conductor]
-    return [OUTSIDE, first, declared.conductor, *others]
+    return [OUTSIDE_SENDER, first, declared.conductor, *others]
 
 
 def _message(line: Line, declared: Declarations, failures: Mapping[str, DeadLetterEntry]) -> MessageRow:
     entry = line.entry
-    source = entry.sender if entry.sender in declared.graph.services else OUTSIDE
+    source = entry.sender if entry.sender in declared.graph.services else OUTSIDE_SENDER
     letter = failures.get(entry.place)
     return MessageRow(
         place=entry.place,
@@ -127,7 +127,7 @@ def _message(line: Line, declared: Declarations, failures: Mapping[str, DeadLett
         kind=entry.kind,
         decider=_DECIDERS.get(line.control, "outside"),
         source=source,
-        targets=line.services or ((source,) if line.control == "ledger" else (OUTSIDE,)),
+        targets=line.services or ((source,) if line.control == "ledger" else (OUTSIDE_SENDER,)),
         at=entry.record.timestamp,
         after_ms=line.after_ms,
         sender=entry.sender,

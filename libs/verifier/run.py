@@ -101,8 +101,9 @@ class Verification:
 
     def report(self, foreign_schemas: Iterable[SchemaSourceSelector] = ()) -> Report:
         """Read, judge and report; what cannot be read is a problem of the report."""
-        sources = [SCHEMAS, system_messages.SCHEMAS, *foreign_schemas]
-        decoders = Decoders(GenericDecoder(sources), GenericDecoder(sources, STATE_HEAD))
+        foreign = tuple(foreign_schemas)
+        whole = GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign])
+        decoders = Decoders(whole, GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign], STATE_HEAD))
         try:
             with Storage() as storage:
                 return self._report(storage, decoders)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 
 RESET: Final = "reset"
 """After this event a browser reads everything anew."""

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import Ambiguous, Forbidden, Invalid, NotFound, NotPossible, Unreachable
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import Result
 from ensemble.operations.view import Change, View
 

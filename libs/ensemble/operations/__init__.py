@@ -34,7 +34,7 @@ from ensemble.operations.dead_letters import (
     summarize_dead_letter,
 )
 from ensemble.operations.doctor import Answer, Check, CheckResult, Examination, examine, worst_of
-from ensemble.operations.entries import OUTSIDE, Entry, decode_entry
+from ensemble.operations.entries import OUTSIDE_SENDER, Entry, decode_entry
 from ensemble.operations.errors import (
     Ambiguous,
     Forbidden,
@@ -54,7 +54,7 @@ from ensemble.operations.failures import (
 )
 from ensemble.operations.findings import Finding, findings_of, problem, quantity, warning
 from ensemble.operations.group_notes import put_note, read_notes
-from ensemble.operations.incidents import fold_incidents, list_incidents
+from ensemble.operations.incidents import list_incidents
 from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent
 from ensemble.operations.lag import PartitionLag, read_lag
 from ensemble.operations.outgoing import headers_of, now
@@ -142,7 +142,7 @@ __all__ = [
     "OPEN",
     "OPERATIONS",
     "ORCHESTRATED",
-    "OUTSIDE",
+    "OUTSIDE_SENDER",
     "PARKED",
     "REASON_LIMIT",
     "RUN_EVENT",
@@ -255,7 +255,6 @@ __all__ = [
     "find_parked_keys",
     "findings_of",
     "first_skipped",
-    "fold_incidents",
     "get_record",
     "grant_permissions",
     "group_by_cause",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ReceivedRecord
 
 KINDS = {"commands": "command", "events": "event", "state": "state"}
-OUTSIDE = "outside"
+OUTSIDE_SENDER = "outside"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Entry:
     @property
     def sender(self) -> str:
         """Return the service's name, `cli`, or `outside`."""
-        return self._header("ce_source").rpartition("/")[2] or OUTSIDE
+        return self._header("ce_source").rpartition("/")[2] or OUTSIDE_SENDER
 
     @property
     def causation(self) -> str:

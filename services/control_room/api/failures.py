@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from ensemble.operations import (
     Audit,
     AuditEntry,
+    AuditFilter,
     DeadLetterFilter,
     DeadLetterGroup,
     DeadLetterSummary,
@@ -124,7 +125,8 @@ def list_audit(
     room: RoomWithView, *, service: ServiceName = None, by: Text = None, since: Since = None, limit: Limit = 100
 ) -> tuple[AuditEntry, ...]:
     """Return what operators have had done, the newest first."""
-    return Audit(room.view).list(limit, since=since_ms(since, "since"), requested_by=by, service=service)
+    which = AuditFilter(since=since_ms(since, "since"), requested_by=by, service=service)
+    return Audit(room.view).list(limit, which)
 
 
 def _parse_cursor(text: str | None) -> int:

@@ -15,7 +15,7 @@ from backoffice.order_document import OrderStory, document_of
 from backoffice.order_filter import STATUSES, OrderFilter
 from backoffice.order_history import read_history
 from backoffice.orders import Dimension, OrderPage, OrderSummary
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import DeadLetterFilter, DeadLetterSummary, Failures, NotFound, ParkedKeySummary, Result, now
 from services.control_room.api.parameters import Cursor, Limit, RoomWithView, problems, require_kafka
 from services.control_room.control_room import ControlRoom

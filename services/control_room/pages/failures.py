@@ -8,7 +8,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
-from ensemble.operations import Audit, DeadLetterFilter, Failures, Position, describe_dead_letter, find_dead_letter
+from ensemble.operations import (
+    Audit,
+    AuditFilter,
+    DeadLetterFilter,
+    Failures,
+    Position,
+    describe_dead_letter,
+    find_dead_letter,
+)
 from services.control_room.control_room import Room
 from services.control_room.pages.rendering import render
 
@@ -88,5 +96,5 @@ def list_incidents(request: Request, room: Room, *, every: Annotated[bool, Query
 @router.get("/audit")
 def list_audit(request: Request, room: Room, *, by: Text = "", service: Text = "") -> HTMLResponse:
     """Show what operators have had done, the newest first."""
-    entries = Audit(room.view).list(_LIMIT, requested_by=by or None, service=service or None)
+    entries = Audit(room.view).list(_LIMIT, AuditFilter(requested_by=by or None, service=service or None))
     return render(request, room, "audit.html", entries=entries, by=by, service=service)

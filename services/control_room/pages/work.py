@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import PartitionLag, read_lag
 from services.control_room.control_room import ControlRoom
 

@@ -19,7 +19,7 @@ import ensemble
 from tests.unit.layers.test_faces import CHECKOUT, PACKAGES, USERS, imports
 
 MOST_NAMES = 45
-MOST_BESIDE = 10
+MOST_BESIDE = 11
 AUTHORS_PACKAGES = [
     "ensemble",
     "ensemble.kafka",
