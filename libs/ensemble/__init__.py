@@ -106,4 +106,5 @@ _MODULES: Final = {
     "ensemble.service.stores": ["event_log", "event_sourced", "state_store"],
 }
 
-__getattr__ = import_on_first_use(__name__, {name: module for module, names in _MODULES.items() for name in names})
+if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
+    __getattr__ = import_on_first_use(__name__, {name: module for module, names in _MODULES.items() for name in names})

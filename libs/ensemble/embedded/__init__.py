@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 # A process that looks for a running broker needs no more than its note; these two need the extra `embedded`.
-__getattr__ = import_on_first_use(
-    __name__,
-    {"EmbeddedKafka": "ensemble.embedded.broker", "make_certificates": "ensemble.embedded.certificates"},
-)
+if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
+    __getattr__ = import_on_first_use(
+        __name__,
+        {"EmbeddedKafka": "ensemble.embedded.broker", "make_certificates": "ensemble.embedded.certificates"},
+    )

@@ -28,7 +28,10 @@ def run(*services: Service, settings: Settings | None = None, interceptors: Sequ
     return run_services(services, settings, interceptors)
 
 
-__getattr__ = import_on_first_use(
-    __name__,
-    dict.fromkeys(["AsyncClient", "Client", "Outgoing", "Receipt", "Unacknowledged"], "ensemble.kafka.client.messages"),
-)
+if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
+    __getattr__ = import_on_first_use(
+        __name__,
+        dict.fromkeys(
+            ["AsyncClient", "Client", "Outgoing", "Receipt", "Unacknowledged"], "ensemble.kafka.client.messages"
+        ),
+    )

@@ -64,13 +64,14 @@ __all__ = [
 ]
 
 # Comparing schemas loads Apache Avro, and documenting them reads source code: a service does without both.
-__getattr__ = import_on_first_use(
-    __name__,
-    {
-        "check_compatibility": "ensemble.messages.release",
-        "release_schemas": "ensemble.messages.release",
-        "documented_schema": "ensemble.messages.schema_files",
-        "find_outdated": "ensemble.messages.schema_files",
-        "write_schemas": "ensemble.messages.schema_files",
-    },
-)
+if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
+    __getattr__ = import_on_first_use(
+        __name__,
+        {
+            "check_compatibility": "ensemble.messages.release",
+            "release_schemas": "ensemble.messages.release",
+            "documented_schema": "ensemble.messages.schema_files",
+            "find_outdated": "ensemble.messages.schema_files",
+            "write_schemas": "ensemble.messages.schema_files",
+        },
+    )

@@ -24,13 +24,14 @@ __all__ = [
 ]
 
 # Registering loads an HTTP client, which a service does without unless it uses a registry.
-__getattr__ = import_on_first_use(
-    __name__,
-    {
-        "Patience": "ensemble.kafka.registry.client",
-        "Registration": "ensemble.kafka.registry.registration",
-        "check_registered": "ensemble.kafka.registry.registration",
-        "register_schemas": "ensemble.kafka.registry.registration",
-        "registry_of_the_environment": "ensemble.kafka.registry.registration",
-    },
-)
+if not TYPE_CHECKING:  # a type checker knows each name by its import above, and no other
+    __getattr__ = import_on_first_use(
+        __name__,
+        {
+            "Patience": "ensemble.kafka.registry.client",
+            "Registration": "ensemble.kafka.registry.registration",
+            "check_registered": "ensemble.kafka.registry.registration",
+            "register_schemas": "ensemble.kafka.registry.registration",
+            "registry_of_the_environment": "ensemble.kafka.registry.registration",
+        },
+    )
