@@ -10,7 +10,8 @@ import typer
 
 from benchmarks import flow, hop, keys, poison, restore, start, timeline, timers
 from benchmarks.cluster import Cluster, broker
-from benchmarks.report import Row, rows_of, show, write
+from benchmarks.comparison import find_worse
+from benchmarks.report import Row, read_last, rows_of, show, write
 
 NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "timeline", "keys", "start")
 
@@ -33,6 +34,8 @@ def main(
             results[name] = _measure(name, cluster, quick=quick)
     rows: list[Row] = rows_of(results)
     show(rows)
+    for line in find_worse(read_last(), results):
+        typer.echo(f"worse than last time: {line}", err=True)
     write(rows, results)
 
 

@@ -52,10 +52,17 @@ def show(rows: list[Row]) -> None:
     Console().print(table)
 
 
+def read_last() -> dict[str, Any]:
+    """Return what was measured last on this machine; nothing if nothing was, or on another one."""
+    path = RESULTS / "latest.json"
+    document = json.loads(path.read_text()) if path.exists() else {}
+    return dict(document["measured"]) if document.get("machine") == _machine() else {}
+
+
 def write(rows: list[Row], results: Mapping[str, Any]) -> None:
-    """Write all results to results/latest.json, and the table to results/latest.md."""
+    """Write all results to results/latest.json, beside those of what was not measured now; the table to latest.md."""
     RESULTS.mkdir(exist_ok=True)
-    document = {"machine": _machine(), "versions": _versions(), "measured": results}
+    document = {"machine": _machine(), "versions": _versions(), "measured": {**read_last(), **results}}
     (RESULTS / "latest.json").write_text(json.dumps(document, indent=2) + "\n")
     lines = [f"- {name}: {value}" for name, value in {**_machine(), **_versions()}.items()]
     table = [

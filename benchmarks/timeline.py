@@ -27,6 +27,10 @@ _LAST: Final = "OrderCompleted"
 _READ_LIMIT_S: Final = 10.0
 
 
+Batches = Mapping[tuple[str, str], Batch]
+"""The batch that a service has handled a message in, by service and message id."""
+
+
 @dataclass(frozen=True)
 class TracedMember(Member):
     """A service that writes its batches to a file of `directory`."""
@@ -52,7 +56,7 @@ class Hop:
     name: str
     """`ProcessPayment in payment`."""
     waited: float
-    """From its sender's commit until it was polled; of the first one, from the time that its record has."""
+    """From its sender's commit until it was polled; 0 of one from outside, whose sender notes nothing."""
     handled: float
     """Until its handlers, and those of all that was polled with it, were done."""
     committed: float
@@ -64,8 +68,10 @@ class Sent:
     """A message as a reader of all topics sees it."""
 
     type: str
+    sender: str
+    """The service that sent it; of one from outside, its source."""
     cause: str
-    """The id of the message that it followed from."""
+    """The id of the message that it followed from, which the sender has handled."""
 
 
 def measure(cluster: Cluster, directory: Path, *, rate: float, seconds: float, warm_s: float) -> dict[str, Any]:
@@ -83,20 +89,19 @@ def measure(cluster: Cluster, directory: Path, *, rate: float, seconds: float, w
     return {"offered": vars(offered), "hops": medians(hops)}
 
 
-def hops_of(sent: Mapping[str, Sent], batches: Mapping[str, tuple[str, Batch]]) -> Iterator[Hop]:
-    """Yield every hop of the messages that led to the end of an order; `batches` has service and batch by message."""
-    for message in [message for message in sent.values() if message.type == _LAST]:
-        cause = message.cause
-        while cause in sent and cause in batches:
-            service, batch = batches[cause]
-            before = batches.get(sent[cause].cause)
+def hops_of(sent: Mapping[str, Sent], batches: Batches) -> Iterator[Hop]:
+    """Yield every hop of the messages that led to the end of an order, the last one first."""
+    for end in [message for message in sent.values() if message.type == _LAST]:
+        effect = end
+        while (batch := batches.get((effect.sender, effect.cause))) and (taken := sent.get(effect.cause)):
+            before = batches.get((taken.sender, taken.cause))
             yield Hop(
-                f"{sent[cause].type} in {service}",
-                1000 * (batch.polled - before[1].committed) if before else 0.0,
+                f"{taken.type} in {effect.sender}",
+                1000 * (batch.polled - before.committed) if before else 0.0,
                 1000 * (batch.committing - batch.polled),
                 1000 * (batch.committed - batch.committing),
             )
-            cause = sent[cause].cause
+            effect = taken
 
 
 def medians(hops: Iterable[Hop]) -> list[dict[str, Any]]:
@@ -111,12 +116,12 @@ def medians(hops: Iterable[Hop]) -> list[dict[str, Any]]:
     ]
 
 
-def _batches(directory: Path) -> Iterator[tuple[str, tuple[str, Batch]]]:
+def _batches(directory: Path) -> Iterator[tuple[tuple[str, str], Batch]]:
     for path in directory.glob("*.jsonl"):
         for line in path.read_text().splitlines():
             batch = Batch(**json.loads(line))
             for message_id in batch.handled:
-                yield message_id, (path.stem, batch)
+                yield (path.stem, message_id), batch
 
 
 def _read_all(cluster: Cluster, orders: set[str]) -> Iterator[tuple[str, Sent]]:
@@ -137,4 +142,5 @@ def _sent(record: Message) -> tuple[str, Sent]:
     headers: dict[str, Any] = dict(record.headers() or ())
     message_id = (headers.get("ce_id") or f"{record.topic()}/{record.partition()}/{record.offset()}".encode()).decode()
     kind = (headers.get("ce_type") or b"OrderPlaced").decode().rpartition(".")[2]
-    return message_id, Sent(kind, (headers.get("ce_causationid") or b"").decode())
+    sender = (headers.get("ce_source") or b"").decode().removeprefix("/services/")
+    return message_id, Sent(kind, sender, (headers.get("ce_causationid") or b"").decode())

@@ -132,7 +132,7 @@ def placed_orders(count: int, seed: int = 7) -> Iterator[OrderPlaced]:
 
 def input_headers(number: int) -> list[tuple[str, str | bytes | None]]:
     """Return the nine headers that every record of the project carries."""
-    message_id = f"{number:032x}"
+    message_id, parent_id = f"{number:032x}", f"{number + 1:016x}"
     return [
         ("ce_specversion", b"1.0"),
         ("ce_type", b"benchmarks.events.OrderPlaced"),
@@ -142,5 +142,5 @@ def input_headers(number: int) -> list[tuple[str, str | bytes | None]]:
         ("ce_time", b"2026-11-23T11:35:00.123Z"),
         ("ce_correlationid", message_id),
         ("ce_causationid", message_id),
-        ("traceparent", f"00-{message_id}-{message_id[:16]}-01"),
+        ("traceparent", f"00-{number + 1:032x}-{parent_id}-01"),
     ]
