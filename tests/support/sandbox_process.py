@@ -1,10 +1,12 @@
-"""A payment sandbox as a child process, and plain requests to it."""
+"""A payment sandbox, as a child process or on a thread of this one, and plain requests to it."""
 
+import asyncio
 import json
 import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,12 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from services.payment_sandbox.ledger import Ledger
+from services.payment_sandbox.server import create_app
+from services.payment_sandbox.settings import SandboxSettings
 
 APPROVE = "tok_approve"
 _START_S = 20.0
@@ -26,11 +34,10 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class SandboxProcess:
-    """A running sandbox: `url`, the process itself, and requests that wait at most `timeout_s`."""
+class Sandbox:
+    """A running sandbox: `url`, and requests that wait at most `timeout_s`."""
 
     url: str
-    process: subprocess.Popen[str]
     timeout_s: float = 10.0
 
     def send(self, method: str, path: str, *, key: str | None = None, body: Any = None) -> Answer:
@@ -59,10 +66,48 @@ class SandboxProcess:
             after = page["next"]
         return entries
 
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxProcess(Sandbox):
+    """A sandbox that is a process of its own."""
+
+    process: subprocess.Popen[str]
+
     def kill(self) -> None:
         """kill -9, as a crash would."""
         self.process.kill()
         self.process.wait(_STOP_S)
+
+
+@contextmanager
+def sandbox_on_thread(ledger: Path, **settings: Any) -> Iterator[Sandbox]:
+    """Run a sandbox on loopback, on a thread of this process, until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
+    thread.start()
+    serving = asyncio.run_coroutine_threadsafe(_serve(SandboxSettings(ledger=ledger, **settings)), loop)
+    runner = serving.result(_START_S)
+    try:
+        yield Sandbox(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(_STOP_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_STOP_S)
+        loop.close()
+
+
+async def _serve(settings: SandboxSettings) -> web.AppRunner:
+    ledger = Ledger.open(settings.ledger)
+    app = create_app(settings, ledger)
+
+    async def close(_: web.Application) -> None:
+        ledger.close()
+
+    app.on_cleanup.append(close)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, 0).start()
+    return runner
 
 
 def sandbox_command(*flags: str) -> list[str]:
@@ -76,7 +121,7 @@ def running_sandbox(ledger: Path, *flags: str, port: int = 0) -> Iterator[Sandbo
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            yield SandboxProcess(_announced_url(process), process)
+            yield SandboxProcess(_announced_url(process), process=process)
         finally:
             process.terminate()
             _end(process)

@@ -126,6 +126,7 @@ def test_a_client_that_failed_for_good_for_another_reason_is_replaced() -> None:
     reason = error(KafkaError.UNKNOWN_PRODUCER_ID, fatal=True)
     slot = Slot(produce=[FATAL], begin_transaction=[None, FATAL, reason])
     assert slot.commit() is Outcome.UNKNOWN
+    assert not slot.transactions.is_open
 
 
 @pytest.mark.parametrize("method", ["flush", "commit_transaction", "abort_transaction"])
