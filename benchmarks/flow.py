@@ -18,12 +18,12 @@ import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from benchmarks.cluster import Cluster
-from cli.fleet import ALL, Fleet, Member
 from contracts import OrderCompleted, OrderLine, OrderPlaced, ReceiveStock
 from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, ORDERS_EVENTS
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import assigned_reader, plain_producer
 from ensemble.messages import decoders_for, encoder_for
+from launcher import ALL, Fleet, Member
 from services.app import SERVICES
 
 WAREHOUSES: Final = tuple(f"w-{number}" for number in range(8))

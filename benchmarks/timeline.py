@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from benchmarks import flow
 from benchmarks.cluster import Cluster
 from benchmarks.traced_service import Batch
-from cli.fleet import SANDBOX, SERVICES, Member, with_free_port
+from launcher import SANDBOX, SERVICES, Member, with_free_port
 from contracts.catalogue import CATALOGUE
 from ensemble.kafka.client import assigned_reader
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 from backoffice.order_story import ENDS
 from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
 from cli.examples import fresh_order_id
-from cli.fleet import ALL, FleetError
 from cli.live_story import narrate
+from cli.local_stack import stack_of
 from cli.scenarios import SCENARIOS, Scenario
-from cli.stack import Stack, StackPlan, seed
+from cli.seed import seed
 from cli.verification import check, show_report
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
@@ -25,6 +25,7 @@ from ensemble.command_line.output import show_json
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
+from launcher import ALL, FleetError, Stack
 from verifier import Options, as_document
 
 _PATIENCE_S: Final = 300.0
@@ -35,7 +36,7 @@ def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
     """Play the scenarios and return the exit code."""
     scenarios = _select(only)
     with Scratch(keep=keep) as directory:
-        stage = Stack(StackPlan(directory, ALL), say)
+        stage = stack_of(directory, ALL, say)
         try:
             with stage:
                 return _play(stage, scenarios, as_json=as_json)

@@ -6,9 +6,9 @@ import os
 import runpy
 import sys
 
-from cli.service_process import SANDBOX, SERVICES
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.foreground import run_services
+from launcher import SANDBOX, SERVICES
 
 
 def run_service(service: str, instance: str | None, port: int | None) -> int:

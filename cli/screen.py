@@ -7,20 +7,20 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from cli.fleet import Fleet, UnexpectedExit
 from cli.order_statistics import OrderStatistics, OrderView
 from ensemble.clock import clock_seconds
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.streams import console, styled, write
 from ensemble.operations import now
+from launcher import Fleet, UnexpectedExit
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    from cli.stack import Stack
     from ensemble.kafka.client import Follower
+    from launcher import Stack
 
 STATUS_COLOURS: Final = {
     "completed": "green", "cancelled": "yellow", "compensating": "magenta", "compensation_failed": "bold red",
@@ -72,8 +72,8 @@ class Pulse:
 
     def _ask(self) -> None:
         while True:
-            for name, member in self._fleet.members.items():
-                self.states[name] = member.why_not_ready()
+            for name in self._fleet.members:
+                self.states[name] = self._fleet.state_of(name)
             time.sleep(_REFRESH_S)
 
 

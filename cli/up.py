@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cli.fleet import ALL, FleetError, Member
-from cli.service_process import SANDBOX
-from cli.stack import Stack, StackPlan, seed
+from cli.local_stack import stack_of
+from cli.seed import seed
 from cli.verification import lock_of_up, note_of_up
 from contracts.catalogue import ORDER_STATE
 from ensemble.command_line.errors import FAILED, Mistake
@@ -23,6 +22,7 @@ from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
 from ensemble.program import command
 from ensemble.settings import KafkaSettings, load
+from launcher import ALL, SANDBOX, FleetError, Member, Stack
 
 PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
 
@@ -36,17 +36,17 @@ def run(*, on_free_ports: bool, fresh: bool) -> int:
     with _only_one(home), _stop_signals():
         if fresh:
             _forget(home)
-        return _play(StackPlan(home, _members(on_free_ports=on_free_ports), kafka.bootstrap_servers))
+        return _play(stack_of(home, _members(on_free_ports=on_free_ports), say, kafka=kafka), home)
 
 
-def _play(plan: StackPlan) -> int:
-    say("starting Kafka and all services" if plan.bootstrap is None else f"starting all services on {plan.bootstrap}")
-    stage = Stack(plan, say)
+def _play(stage: Stack, home: Path) -> int:
+    cluster = load(KafkaSettings).bootstrap_servers
+    say("starting Kafka and all services" if cluster is None else f"starting all services on {cluster}")
     try:
         with stage:
             if seed(stage.access):
                 say("filled the empty stock")
-            with _noted(stage, plan.directory):
+            with _noted(stage, home):
                 code = _watch(stage)
             _hold_signals()
             say("stopping")

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from cli.fleet import ALL, with_free_port
 from ensemble.testing.clusters import KafkaChoice
+from launcher import ALL, with_free_port
 from tests.chaos.campaign import POLICIES
 from tests.end_to_end.system import QUICK, System, fresh_cluster, policies, running_system
 

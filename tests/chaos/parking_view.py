@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from cli.service_process import SERVICES
 from ensemble import EnsembleError
 from ensemble.command_line.connection import entry_of, sources
 from ensemble.kafka.client.access import ClusterClient
@@ -15,6 +14,7 @@ from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.records import RecordPlace
 from ensemble.operations import DEAD_LETTER, OPERATIONS, PARKED, Answers, Ask, DeadLetterEntry, Parked, ParkingStores
 from ensemble.system_messages.dead_letters import generation_of
+from launcher import SERVICES
 from tests.end_to_end.reading import Reading
 
 DeadLetterKey = tuple[str, bytes, RecordPlace, int]

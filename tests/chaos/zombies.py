@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cli.fleet import Fleet, with_free_port
-from cli.service_process import ServiceProcess
+from launcher import Fleet, ServiceProcess, with_free_port
 from tests.chaos.exits import FENCED_S, Finding, judge_zombie
 
 _LOOK_EVERY_S: Final = 0.5

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from cli.fleet import FleetError
 from ensemble.command_line.errors import FAILED, answer
+from launcher import FleetError
 from tests.drills import hung_transaction, poison, provider_down, refund_fails, wrong_release
 from tests.drills.stage import Drill, DrillFailed, Size, perform
 from tests.drills.terminal import CHECKOUT

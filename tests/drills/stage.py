@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.fleet import ALL, SERVICES, Fleet
-from cli.stack import Stack, StackPlan
+from cli.local_stack import stack_of
+from launcher import ALL, SERVICES, Fleet, Stack
 from tests.drills.load import Load
 from tests.drills.terminal import CHECKOUT, run
 from tests.drills.transcript import Transcript
@@ -61,7 +61,7 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
     home = directory / drill.name
     shutil.rmtree(home, ignore_errors=True)
     environment = {"ENSEMBLE_POLICIES_DIR": str(_write_policies(drill.policies, home / "policies"))}
-    stage = Stack(StackPlan(home, ALL, environment=environment), _progress)
+    stage = stack_of(home, ALL, _progress, environment=environment)
     try:
         with (
             Transcript(directory / f"{drill.name}.txt", show) as transcript,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cli.fleet import Member
+from launcher import Member
 from tests.drills import wrong_release_of_inventory
 from tests.drills.stage import Drill, Scene, must
 from tests.drills.wrong_release_of_inventory import REFUSED

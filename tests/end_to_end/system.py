@@ -15,7 +15,6 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from cli.fleet import ALL, Fleet, Member
 from contracts.catalogue import CATALOGUE
 from ensemble.command_line.publishing import publish
 from ensemble.kafka import Receipt
@@ -26,6 +25,7 @@ from ensemble.messages import Message
 from ensemble.messages.codec import encoder_for
 from ensemble.settings import KafkaSettings
 from ensemble.testing.clusters import Broker, Cluster, KafkaChoice, cluster_for_tests
+from launcher import ALL, Fleet, Member
 from services.app import SERVICES
 from tests.end_to_end.watcher import LIMIT_S, Watcher
 from tests.support.order_messages import receive_stock

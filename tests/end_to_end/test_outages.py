@@ -1,7 +1,7 @@
 """Somebody is away, or does not answer: orders wait, ask again, or are undone; nothing happens twice."""
 
-from cli.fleet import SANDBOX
 from ensemble.operations import now
+from launcher import SANDBOX
 from tests.end_to_end.system import System, wait_until
 from tests.support.order_messages import order_placed
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.fleet import SERVICES
 from contracts import OrderLine, PauseOrder, ResumeOrder
 from ensemble.clock import SystemClock, rfc3339
 from ensemble.embedded import EmbeddedKafka, on_stderr
 from ensemble.operations.entries import Entry
 from ensemble.testing.clusters import Cluster
+from launcher import SERVICES
 from tests.end_to_end import time_lapse
 from tests.end_to_end.system import QUICK, READY_S, System, running_system, verified, wait_until
 from tests.support.command_line import CommandLine

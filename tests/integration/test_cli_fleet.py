@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.fleet import SANDBOX, Fleet, FleetError, Member
+from launcher import SANDBOX, Fleet, FleetError, Member
 
 LIMIT_S = 30.0
 
@@ -94,7 +94,7 @@ def test_stops_also_what_never_ran(tmp_path: Path) -> None:
 OWNER = """
 import sys, time
 from pathlib import Path
-from cli.fleet import SANDBOX, Fleet
+from launcher import SANDBOX, Fleet
 fleet = Fleet(None, Path(sys.argv[1]), [SANDBOX])
 if sys.argv[2] == "started":
     fleet.start()

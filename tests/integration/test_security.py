@@ -20,7 +20,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 from structlog.testing import capture_logs
 
-from cli.fleet import SERVICES
 from cli.orders import state_of
 from ensemble import Service
 from ensemble.command_line.publishing import publish
@@ -30,6 +29,7 @@ from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
 from ensemble.settings import KafkaSettings, RuntimeSettings
 from ensemble.testing.on_kafka import wait_for
+from launcher import SERVICES
 from services.app import SERVICES as MAKERS
 from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order, receive_stock

@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.fleet import SANDBOX, SERVICES, Fleet
 from contracts.catalogue import CATALOGUE
 from ensemble.embedded import ADMIN, EmbeddedKafka, Security
 from ensemble.kafka.admin import acls, topics, users
 from ensemble.kafka.client.access import ClusterClient, open_client
 from ensemble.settings import KafkaSettings, load
 from ensemble.topology.permissions import operator_permissions, service_permissions
+from launcher import SANDBOX, SERVICES, Fleet
 from services.app import SERVICES as MAKERS
 
 LIMIT_S = 60.0

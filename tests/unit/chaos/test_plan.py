@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cli.fleet import ALL, Member
 from ensemble.settings import CRASH_POINTS
+from launcher import ALL, Member
 from services.app import SERVICES
 from tests.chaos.faults import FaultInjector, PointFault
 from tests.chaos.generated_orders import generate_order, generate_orders

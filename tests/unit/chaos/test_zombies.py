@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.fleet import Member
+from launcher import Member
 from tests.chaos.exits import FENCED_S, Finding
 from tests.chaos.zombies import Zombies
 from tests.support.steady_clock import SteadyClock

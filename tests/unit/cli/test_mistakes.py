@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.fleet import ALL
-from cli.service_process import Member
 from cli.up import PORTS, check_ports
 from ensemble.command_line.errors import Mistake, answer
+from launcher import ALL, Member
 from tests.support.command_line import CommandLine
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from cli.fleet import Member, UnexpectedExit
 from cli.screen import lines, screen
 from contracts import OrderState
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.messages.codec import encoder_for
+from launcher import Member, UnexpectedExit
 
 GONE = UnexpectedExit("shipping", 1, ["no broker"])
 
@@ -19,7 +19,7 @@ GONE = UnexpectedExit("shipping", 1, ["no broker"])
 class HealthyMember(Member):
     """Is ready without being asked over HTTP."""
 
-    def why_not_ready(self) -> str:
+    def why_not_ready(self, token: str = "") -> str:
         return ""
 
 

@@ -6,13 +6,13 @@ import pytest
 
 from backoffice.order_history import waits_for
 from cli.demo_output import PlainOutput, ScenarioRun
-from cli.fleet import UnexpectedExit
 from cli.order_statistics import OrderStatistics
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
 from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry
+from launcher import UnexpectedExit
 
 
 def fact(name: str, sequence: int, quantity: int = 5) -> Entry:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.service_process import SANDBOX
 from cli.up import PORTS
 from contracts.catalogue import CATALOGUE
 from ensemble import Service
@@ -16,6 +15,7 @@ from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
 from ensemble.topology.rules import check_topology
+from launcher import SANDBOX
 from services.app import SERVICES
 from services.payment_sandbox.settings import SandboxSettings
 

@@ -10,20 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from cli.service_process import SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
 from ensemble.free_ports import free_ports
 from ensemble.waiting import OnWait, Reminder, ignore
-
-__all__ = [
-    "ALL",
-    "SANDBOX",
-    "SERVICES",
-    "Fleet",
-    "FleetError",
-    "Member",
-    "UnexpectedExit",
-    "with_free_port",
-]
+from launcher.service_process import SANDBOX, SERVICES, Member, ServiceProcess
 
 ALL: Final = (SANDBOX, *SERVICES)
 READY_LIMIT_S: Final = 300.0
@@ -78,7 +67,7 @@ class Fleet:
     """Processes with free ports (or those of given members), logs in `directory`/logs, the provider's ledger beside it.
 
     They end with `stop`, at the end of the `with` block, and when this process ends in whatever way.
-    `environment` is what all of them get beside this process's own.
+    `environment` is what all of them get beside this process's own. `token` is what their health is asked with.
     """
 
     def __init__(
@@ -87,12 +76,14 @@ class Fleet:
         directory: Path,
         services: Iterable[str | Member] = ALL,
         environment: Mapping[str, str] | None = None,
+        *,
+        token: str = "",
     ) -> None:
         services_or_members = list(services)
         ports = iter(free_ports(len(services_or_members)))
         members = [Member(item, next(ports)) if isinstance(item, str) else item for item in services_or_members]
         self._members = {member.name: member for member in members}
-        self._bootstrap, self._directory = bootstrap, directory
+        self._bootstrap, self._directory, self._token = bootstrap, directory, token
         self._environment = {**self._provider(), **(environment or {})}
         self._children: dict[str, ServiceProcess] = {}
         self._ended: set[str] = set()
@@ -229,7 +220,7 @@ class Fleet:
         """Return why a member is not ready, or an empty string."""
         if not self.is_alive(name):
             return describe_exit(self.exit_code(name))
-        return self.members[name].why_not_ready()
+        return self.members[name].why_not_ready(self._token)
 
     def pid(self, name: str) -> int:
         return self._children[name].process.pid

@@ -65,11 +65,11 @@ class Member:
                 return True
             return False
 
-    def why_not_ready(self) -> str:
-        """Return the reason that it reports, or an empty string."""
+    def why_not_ready(self, token: str = "") -> str:
+        """Return the reason that it reports, or an empty string; it is asked with this bearer token."""
         connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
         try:
-            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz", headers=_token())
+            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz", headers=_authorization(token))
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, HTTPException):
@@ -97,7 +97,7 @@ class ServiceProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cli.child_process", self.member.module],
+                [sys.executable, "-P", "-m", "launcher.child_process", self.member.module],
                 stdin=subprocess.PIPE, stdout=output, stderr=output, process_group=0, bufsize=0,
             )  # fmt: skip
 
@@ -143,10 +143,7 @@ class ServiceProcess:
             return log.read().decode(errors="replace").splitlines()[-count:]
 
 
-def _token() -> dict[str, str]:
-    """Return the authorization header if the environment, which members share, has a token."""
-    path = os.environ.get("ENSEMBLE_HTTP_TOKEN_FILE")
-    token = Path(path).read_text(encoding="utf-8").strip() if path else os.environ.get("ENSEMBLE_HTTP_TOKEN")
+def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

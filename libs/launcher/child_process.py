@@ -1,4 +1,4 @@
-"""Runs a module as a child that never outlives its parent: `python -m cli.child_process MODULE [ARGUMENTS]`.
+"""Runs a module as a child that never outlives its parent: `python -m launcher.child_process MODULE [ARGUMENTS]`.
 
 Standard input is a pipe that the parent holds open. The child imports what it will need, waits for one line, a JSON
 object with the environment that was not known before, and runs. When the pipe closes, because the parent let go or

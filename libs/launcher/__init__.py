@@ -1,0 +1,22 @@
+"""Runs the processes of a local system: broker, services and payment sandbox as children of this process.
+
+It neither prints nor asks anybody; who shows something is told by `on_wait` and `on_step`.
+"""
+
+from launcher.fleet import ALL, Fleet, FleetError, UnexpectedExit
+from launcher.service_process import SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
+from launcher.stack import Stack, StackPlan
+
+__all__ = [
+    "ALL",
+    "SANDBOX",
+    "SERVICES",
+    "Fleet",
+    "FleetError",
+    "Member",
+    "ServiceProcess",
+    "Stack",
+    "StackPlan",
+    "UnexpectedExit",
+    "with_free_port",
+]

@@ -1,0 +1,141 @@
+"""Everything one run needs: a broker unless one is given, topics, and the fleet; taken down in the reverse order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from ensemble.application.declaration import Application
+from ensemble.kafka.client import ClusterClient, open_client
+from ensemble.operations import NotPossible, create_missing_topics
+from ensemble.settings import KafkaSettings
+from ensemble.waiting import OnWait, ignore
+from launcher.fleet import Fleet
+from launcher.service_process import Member
+
+_HEAP = "512m"
+
+
+@dataclass
+class Times:
+    """How long each part took, in the order in which they ended."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=lambda: psutil.Process().create_time())
+
+    @contextmanager
+    def measured(self, what: str) -> Iterator[None]:
+        """Measure the block."""
+        began = time.monotonic()
+        yield
+        self.spent[what] = time.monotonic() - began
+
+    @property
+    def so_far(self) -> float:
+        """Return the time since this process was started."""
+        return time.time() - self.began
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What to start, and where its files go. Settings that name no cluster mean a broker of its own in directory/kafka.
+
+    `patience_s` is how long the cluster is waited for, at each question. `token` is what health is asked with.
+    """
+
+    application: Application
+    directory: Path
+    members: Iterable[str | Member]
+    kafka: KafkaSettings
+    patience_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+
+
+class Stack:
+    """As a context: up when the block begins, gone when it ends.
+
+    Entering it raises FleetError if a process does not get ready, NotPossible if topics that there are differ from
+    the catalogue, and what `EmbeddedKafka.start` and `open_client` raise.
+    """
+
+    access: ClusterClient
+
+    def __init__(self, plan: StackPlan, on_step: OnWait = ignore) -> None:
+        """Take a plan; nothing is started yet. `on_step` is told what is done, and what is waited for."""
+        self._plan, self._on_step, self._closing = plan, on_step, ExitStack()
+        bootstrap = plan.kafka.bootstrap_servers
+        self.fleet = Fleet(bootstrap, plan.directory, plan.members, plan.environment, token=plan.token)
+        self.times = Times()
+
+    def __enter__(self) -> Self:
+        try:
+            self._set_up()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    @property
+    def bootstrap(self) -> str:
+        return self.access.bootstrap_servers
+
+    def _set_up(self) -> None:
+        """Start broker and services side by side; the services load while the broker starts."""
+        bootstrap = self._plan.kafka.bootstrap_servers
+        if bootstrap is None:
+            with self.times.measured("Kafka"):
+                bootstrap = self._start_broker()
+        else:
+            self._launch()
+        with self.times.measured("topics"):
+            self.access = self._connect(bootstrap)
+        self.fleet.release(bootstrap)
+        with self.times.measured("services"):
+            self.fleet.await_ready(on_wait=self._on_wait)
+
+    def _launch(self) -> None:
+        self._closing.callback(self.fleet.stop)
+        self.fleet.launch()
+
+    def _start_broker(self) -> str:
+        from ensemble.embedded import EmbeddedKafka
+
+        broker = EmbeddedKafka(self._plan.directory / "kafka", heap=_HEAP)
+        self._closing.callback(broker.stop)
+        self._launch()
+        return broker.start(lambda step: self._on_step(str(step)) if _is_news(step) else None).bootstrap_servers
+
+    def _on_wait(self, reason: str) -> None:
+        self._on_step(f"waiting for {reason}")
+
+    def _connect(self, bootstrap: str) -> ClusterClient:
+        """Return a client of the cluster, which has all topics then."""
+        kafka = self._plan.kafka.model_copy(update={"bootstrap_servers": bootstrap})
+        access = open_client(kafka, self._plan.patience_s, quiet=True, on_wait=self._on_wait)
+        rows = create_missing_topics(self._plan.application, access, _replication(access))
+        problems = [f"{row['topic']}: {row['status']}" for row in rows if row["status"].startswith("wrong")]
+        if problems:
+            raise NotPossible(
+                f"topics of {bootstrap} are not as the catalogue says: {'; '.join(problems)}",
+                hint="put them right, or use another cluster",
+            )
+        return access
+
+
+def _replication(access: ClusterClient) -> int:
+    return min(3, len(access.brokers()))
+
+
+def _is_news(step: object) -> bool:
+    """Return whether a progress line is worth showing; of counts only the last one is."""
+    return getattr(step, "is_complete", True) or getattr(step, "total", 0) == 0
