@@ -19,9 +19,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from benchmarks import flow
 from benchmarks.cluster import Cluster
 from benchmarks.traced_service import Batch
-from launcher import SANDBOX, SERVICES, Member, with_free_port
 from contracts.catalogue import CATALOGUE
 from ensemble.kafka.client import assigned_reader
+from launcher import SANDBOX, SERVICES, Member, with_free_port
 
 _LAST: Final = "OrderCompleted"
 _READ_LIMIT_S: Final = 10.0

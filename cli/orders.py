@@ -11,7 +11,6 @@ from backoffice.currencies import money
 from backoffice.debts import debts_of
 from backoffice.order_filter import OrderFilter
 from backoffice.order_history import OrderHistory, waits_for
-from backoffice.order_states import read_positions
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
 from cli.debts import document, in_words
 from ensemble.clock import epoch_ms, rfc3339
@@ -19,7 +18,7 @@ from ensemble.command_line.connection import entry_of, session_on, sources
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.view import synced_view
-from ensemble.operations import NotFound, now
+from ensemble.operations import NotFound, now, read_positions
 from ensemble.program import command
 
 if TYPE_CHECKING:

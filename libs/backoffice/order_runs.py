@@ -14,7 +14,7 @@ from pydantic import Field
 
 from backoffice.order_actions import Effect, OrderAction, OrderSaga, Resume, describe_why_not, require_order_id
 from backoffice.order_filter import OrderFilter, State
-from backoffice.order_states import OrderStates, read_positions
+from backoffice.order_states import OrderStates
 from backoffice.orders import Orders, OrdersProjection, OrderSummary
 from contracts import PauseOrder
 from ensemble import Application, Saga
@@ -36,6 +36,7 @@ from ensemble.operations import (
     Skipped,
     Verdict,
     first_skipped,
+    read_positions,
 )
 from ensemble.operations.view import Projection, View
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from contextlib import ExitStack
-from typing import Any, Final, Self
+from typing import Self
 
 from backoffice.order_filter import State
 from backoffice.order_records import places_of
 from backoffice.orders import UNREADABLE, Orders, OrdersProjection, OrderSummary, summary_of
 from contracts.catalogue import ORDER_STATE
-from ensemble.kafka.client import ReceivedRecord, TopicPlace
-from ensemble.operations import Position, Session
+from ensemble.kafka.client import ReceivedRecord
+from ensemble.operations import Session, read_positions
 from ensemble.operations.view import View
-
-_GAP: Final = 500
-"""States of a partition that lie so close together are read in one go, with what lies between them."""
 
 
 class OrderStates:
@@ -92,31 +89,3 @@ class OrderStates:
         if order_id in self._ids and (before is None or before.offset < record.offset):
             self._records[order_id] = record
             self._decoded.pop(order_id, None)
-
-
-def read_positions(session: Session, positions: Collection[Position]) -> Iterator[ReceivedRecord]:
-    """Yield the records at these positions; what a topic no longer has is left out."""
-    offsets: dict[TopicPlace, set[int]] = {}
-    for position in positions:
-        offsets.setdefault((position.topic, position.partition), set()).add(position.offset)
-    spans = {place: _spans(sorted(each)) for place, each in offsets.items()}
-    most = max(map(len, spans.values()), default=0)
-
-    def is_meant(record: Any) -> bool:
-        return record.offset() in offsets[record.topic(), record.partition()]
-
-    rounds: list[Mapping[TopicPlace, range]] = [
-        {place: each[number] for place, each in spans.items() if number < len(each)} for number in range(most)
-    ]
-    yield from session.client.read_spans(*rounds, select=is_meant)
-
-
-def _spans(offsets: list[int]) -> list[range]:
-    """Return spans that cover the sorted offsets."""
-    spans: list[range] = []
-    for offset in offsets:
-        if spans and offset - spans[-1].stop < _GAP:
-            spans[-1] = range(spans[-1].start, offset + 1)
-        else:
-            spans.append(range(offset, offset + 1))
-    return spans

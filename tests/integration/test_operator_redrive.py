@@ -154,7 +154,8 @@ def test_a_rehearsal_finds_the_effect_that_happened_already(payment: PaymentOnKa
         forgotten = redrive_of(letter, Intent(actor=Actor(name="ann", via="cli"), reason="x")).model_copy(
             update={"generation": 7}
         )
-        (row,) = rehearse_redrives(session_on(payment.access), [SentOperation(letter, forgotten)])
-        assert row["happened"].startswith("yes: payments.events/")
-        assert (row["stops_at"], row["changes"]) == ([], [])
+        (rehearsal,) = rehearse_redrives(session_on(payment.access), [SentOperation(letter, forgotten)])
+        assert rehearsal.happened == "yes"
+        assert str(rehearsal.happened_at).startswith("payments.events/")
+        assert (rehearsal.stops_at, rehearsal.changes) == ((), ())
         assert payment.provider.charged == [order_id]

@@ -1,36 +1,36 @@
-"""From what an operator typed to redrives and discards, with a preview before and an account after."""
+"""Redrives and discards on the command line: a plan is shown and asked about, then run, with an account at the end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ensemble.command_line.errors import Mistake
 from ensemble.command_line.fields import from_file
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import is_attended, say, show_count
 from ensemble.operations import (
-    OPEN,
-    Actor,
-    DeadLetterEntry,
     DeadLetterFilter,
+    DeadLetters,
     Intent,
-    Outcome,
-    Pace,
-    RedriveRun,
-    SentOperation,
+    Invalid,
+    RedriveItem,
+    RedrivePlan,
+    RedriveRehearsal,
+    RehearsedOutput,
+    Resolved,
+    Rollout,
+    Run,
     Session,
-    check_generations,
-    discard_of,
-    encode_edited,
-    in_order,
-    redrive_of,
-    select_dead_letters,
+    Skipped,
+    Stopped,
+    position_of,
 )
+from ensemble.operations.redrives import EXCERPT, REDRIVES
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {
@@ -42,7 +42,6 @@ _STYLES: Final = {
         "waits": "yellow",
     }
 }
-_REHEARSING: Final = Intent(actor=Actor(name="nobody", via="cli"), reason="a rehearsal")
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,17 @@ class RedriveTarget:
     edit: Path | None = None
     force: bool = False
 
-    def letters(self, session: Session) -> list[DeadLetterEntry]:
-        """Return the dead letters in the order of their delivery."""
-        return in_order(select_dead_letters(session, self.places, self.selection), self.limit)
+    @property
+    def which(self) -> DeadLetterFilter | Sequence[Any]:
+        """Return what is selected. Raises Invalid if there are places and filters."""
+        if self.places and not self.selection.is_everything:
+            raise Invalid("places and filters exclude each other", hint="give one of them", field="dead_letter")
+        return [position_of(place) for place in self.places] if self.places else self.selection
 
-    def redrives(self, session: Session, intent: Intent) -> list[SentOperation]:
-        """Build the commands. Raises Mistake if an edit is invalid or not about one dead letter."""
-        letters = self.letters(session)
-        content = self._edited(session, letters)
-        return [SentOperation(letter, redrive_of(letter, intent, content)) for letter in letters]
-
-    def _edited(self, session: Session, letters: Sequence[DeadLetterEntry]) -> bytes | None:
-        if self.edit is None:
-            return None
-        if len(letters) != 1:
-            raise Mistake(f"--edit: applies to one dead letter, but {len(letters)} are selected")
-        return encode_edited(session, letters[0], from_file(self.edit, "--edit"))
+    def plan_redrive(self, letters: DeadLetters) -> RedrivePlan:
+        """Plan to redrive them. Raises Mistake if an edit cannot be read."""
+        edit = None if self.edit is None else from_file(self.edit, "--edit")
+        return letters.plan_redrive(self.which, limit=self.limit, edit=edit, force=self.force)
 
 
 @dataclass(frozen=True)
@@ -78,87 +72,165 @@ class RedriveOptions:
     """How it is to be done."""
 
     intent: Intent
-    pace: Pace
+    rollout: Rollout = field(default=REDRIVES)
     yes: bool = False
     as_json: bool = False
 
 
 def rehearse(session: Session, target: RedriveTarget, *, as_json: bool) -> int:
     """Show what redriving would do, and return 0."""
-    from ensemble.operations import rehearse_redrives
-
-    rehearsals = rehearse_redrives(session, target.redrives(session, _REHEARSING))
+    letters = DeadLetters(session)
+    plan = target.plan_redrive(letters)
+    rows = [describe_rehearsal(each) for each in letters.rehearse(plan)] + [_skipped_row(each) for each in plan.skipped]
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
-    rows = [tuple(row[name] for name in columns) for row in rehearsals]
+    table = [tuple(row[name] for name in columns) for row in rows]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
-    show(Sheet(columns, rows, spare=spare, nothing="no open dead letters match"), rehearsals, as_json=as_json)
+    show(Sheet(columns, table, spare=spare, nothing="no open dead letters match"), rows, as_json=as_json)
     return 0
 
 
 def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Redrive the dead letters. Returns 1 if one does not succeed."""
-    sent = target.redrives(session, manner.intent)
-    check_generations([one.letter for one in sent], force=target.force)
-    _preview("redrive", target, sent, yes=manner.yes)
-    return carry_out(session, sent, manner)
+    letters = DeadLetters(session)
+    plan = target.plan_redrive(letters)
+    _preview(target, plan, yes=manner.yes)
+    return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
 
 
 def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Discard the dead letters. Returns 1 if one is refused."""
-    sent = [SentOperation(letter, discard_of(letter, manner.intent)) for letter in target.letters(session)]
-    _preview("discard", target, sent, yes=manner.yes)
-    return carry_out(session, sent, manner)
+    letters = DeadLetters(session)
+    plan = letters.plan_discard(target.which, limit=target.limit)
+    _preview(target, plan, yes=manner.yes)
+    return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
 
 
-def _preview(verb: str, target: RedriveTarget, sent: Sequence[SentOperation], *, yes: bool) -> None:
+def _preview(target: RedriveTarget, plan: RedrivePlan, *, yes: bool) -> None:
     """Show dead letters that filters have selected, and ask. Dead letters named one by one are not asked about."""
-    if target.places or not sent:
+    if target.places or not plan.items:
         return
-    for one in sent[:_PREVIEWED]:
-        letter = one.letter
-        behind = f", {letter.fate.behind} behind it" if letter.fate.behind else ""
-        say(f"{letter.place}  {letter.type} {letter.key}  {letter.error}{behind}")
-    if len(sent) > _PREVIEWED:
-        say(f"and {len(sent) - _PREVIEWED} more")
-    confirm(f"{verb} {quantity(len(sent), 'dead letter')}?", yes=yes)
+    for item in plan.items[:_PREVIEWED]:
+        behind = f", {item.waiting} behind it" if item.waiting else ""
+        say(f"{item.name}  {item.type} {item.key}  {item.error}{behind}")
+    if len(plan.items) > _PREVIEWED:
+        say(f"and {len(plan.items) - _PREVIEWED} more")
+    confirm(f"{plan.verb} {quantity(len(plan.items), 'dead letter')}?", yes=yes)
 
 
-def carry_out(session: Session, sent: Sequence[SentOperation], manner: RedriveOptions) -> int:
-    settled = [one for one in sent if one.letter.fate.status not in OPEN]
-    if settled:
-        how = ", ".join(sorted({one.letter.fate.status for one in settled}))
-        say(f"{len(settled)} of {quantity(len(sent), 'dead letter')}: already {how}; they will be skipped")
-    outcomes: list[tuple[SentOperation, Outcome]] = []
-    with RedriveRun(session, sorted({one.letter.service for one in sent}), manner.intent.actor.via) as delivery:
-        counting = _progress(len(sent))
-        for one, outcome in delivery.deliver(sent, manner.pace) if sent else ():
-            outcomes.append((one, outcome))
-            counting(outcomes)
-    _account(outcomes, as_json=manner.as_json)
-    remaining = len(sent) - len(outcomes)
+def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) -> int:
+    """Run the plan and show what became of each record. Returns 1 if one did not succeed."""
+    if plan.skipped_count:
+        total = plan.skipped_count + len(plan.items)
+        how = ", ".join(sorted({_settled(skipped) for skipped in plan.skipped}))
+        say(f"{plan.skipped_count} of {quantity(total, 'dead letter')}: {how}; they will be skipped")
+    resolved: dict[str, Resolved] = {}
+    counting = _progress(len(plan.items))
+    remaining = 0
+    for event in run.events():
+        match event:
+            case Resolved():
+                resolved[event.name] = event
+                counting(list(resolved.values()))
+            case Stopped():
+                remaining = event.remaining
+    _account(resolved, plan, manner)
     if remaining:
         say(f"stopped at the first failure (--stop-on-error): {quantity(remaining, 'dead letter')} not redriven")
-    return int(not all(outcome.is_good for _, outcome in outcomes) or remaining > 0)
+    is_excerpt = any(skipped.why == EXCERPT for skipped in plan.skipped)
+    return int(not all(event.is_good for event in resolved.values()) or remaining > 0 or is_excerpt)
 
 
-def _account(outcomes: Sequence[tuple[SentOperation, Outcome]], *, as_json: bool) -> None:
+def _account(resolved: dict[str, Resolved], plan: RedrivePlan, manner: RedriveOptions) -> None:
     rows = [
-        {"place": one.place, "type": one.letter.type, "key": one.letter.key, "outcome": outcome.result,
-         "words": outcome.detail or None, "operation_id": one.operation.operation_id}
-        for one, outcome in outcomes
+        {"place": item.name, "type": item.type, "key": item.key,
+         "outcome": resolved[item.name].outcome.replace("_", " "), "words": resolved[item.name].detail or None,
+         "operation_id": plan.operation_id(item, manner.intent)}
+        for item in plan.items if item.name in resolved
+    ]  # fmt: skip
+    rows += [
+        {"place": each.name, "type": None, "key": None, "outcome": _outcome(each), "words": _settled(each),
+         "operation_id": None}
+        for each in plan.skipped
     ]  # fmt: skip
     columns = ("place", "type", "key", "outcome", "words")
     table = [tuple(row[name] for name in columns) for row in rows]
-    show(Sheet(columns, table, _STYLES, ("type", "key"), "no open dead letters match"), rows, as_json=as_json)
+    nothing = "no open dead letters match"
+    show(Sheet(columns, table, _STYLES, ("type", "key"), nothing), rows, as_json=manner.as_json)
 
 
-def _progress(total: int) -> Callable[[Sequence[tuple[SentOperation, Outcome]]], None]:
+def _outcome(skipped: Skipped) -> str:
+    return "refused" if skipped.why == EXCERPT else "nothing to do"
+
+
+def _settled(skipped: Skipped) -> str:
+    if skipped.why == EXCERPT:
+        return "only the beginning of the record is kept (give the value with --edit, or discard it)"
+    return f"already {skipped.why}"
+
+
+def describe_rehearsal(rehearsal: RedriveRehearsal) -> dict[str, Any]:
+    """Return a rehearsal in words, as one row."""
+    unreadable = rehearsal.unreadable_because
+    return {
+        "place": rehearsal.name,
+        "type": rehearsal.type,
+        "key": rehearsal.key,
+        "reads_today": f"no: {unreadable}" if unreadable else "yes",
+        "handler": rehearsal.handler,
+        "happened": _happened(rehearsal),
+        "would": _would(rehearsal),
+        "puts_out": [_put_out(output) for output in rehearsal.outputs],
+        "changes": list(rehearsal.changes),
+        "stops_at": list(rehearsal.stops_at),
+        "fails_with": rehearsal.failure,
+        "left_parked": rehearsal.left_parked,
+    }
+
+
+def _skipped_row(skipped: Skipped) -> dict[str, Any]:
+    """Return the row of a dead letter that would not be redriven."""
+    would = _settled(skipped) if skipped.why == EXCERPT else f"nothing to do: it was {skipped.why} already"
+    happened = "not known: it would not be tried"
+    empty: dict[str, Any] = dict.fromkeys(("type", "key", "reads_today", "handler", "fails_with"))
+    lists: dict[str, Any] = {"puts_out": [], "changes": [], "stops_at": []}
+    return {"place": skipped.name, **empty, "happened": happened, "would": would, **lists, "left_parked": None}
+
+
+def _happened(rehearsal: RedriveRehearsal) -> str:
+    match rehearsal.happened:
+        case "yes":
+            return f"yes: {rehearsal.happened_at or 'no state would change'}"
+        case "not_tried":
+            return "not known: it would not be tried"
+        case "outside":
+            return "not known: the outside is not asked"
+        case "no":
+            return "no"
+
+
+def _would(rehearsal: RedriveRehearsal) -> str:
+    if rehearsal.outcome != "done":
+        return f"{rehearsal.outcome.replace('_', ' ')}: {rehearsal.detail}"
+    if rehearsal.stops_at:
+        return f"stop at {rehearsal.stops_at[0]}; what follows depends on its answer"
+    if rehearsal.failure:
+        return f"fail again: {rehearsal.failure}"
+    effects = [_put_out(output) for output in rehearsal.outputs] or ["put out nothing"]
+    return "; ".join([*effects, *([f"change {len(rehearsal.changes)} states"] if rehearsal.changes else [])])
+
+
+def _put_out(output: RehearsedOutput) -> str:
+    """Return `send AttemptCharge order-1 to payments.commands`."""
+    return f"{output.kind} {output.type} {output.key} to {output.topic}"
+
+
+def _progress(total: int) -> Callable[[Sequence[Resolved]], None]:
     """Return a function that rewrites a progress line on a terminal."""
 
-    def on_outcome(outcomes: Sequence[tuple[SentOperation, Any]]) -> None:
+    def on_outcome(outcomes: Sequence[Resolved]) -> None:
         if not is_attended() or total == 1:
             return
-        good = sum(outcome.is_good for _, outcome in outcomes)
+        good = Counter(event.is_good for event in outcomes)[True]
         text = f"{len(outcomes)}/{total}: {good} succeeded, {len(outcomes) - good} failed "
         show_count(text, is_last=len(outcomes) == total)
 

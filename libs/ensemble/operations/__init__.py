@@ -30,8 +30,9 @@ from ensemble.operations.dead_letters import (
     find_group,
     list_dead_letters,
     list_groups,
-    select_dead_letters,
+    position_of,
     summarize_dead_letter,
+    summary_of,
 )
 from ensemble.operations.doctor import Answer, Check, CheckResult, Examination, examine, worst_of
 from ensemble.operations.entries import OUTSIDE_SENDER, Entry, decode_entry
@@ -61,32 +62,25 @@ from ensemble.operations.outgoing import headers_of, now
 from ensemble.operations.parked import (
     ParkedKeyFilter,
     describe_parked_key,
-    discard_of_parked_key,
     find_parked_key,
     find_parked_keys,
     list_parked_keys,
-    retry_of_parked_key,
     summarize_parked_key,
 )
 from ensemble.operations.parking_stores import LiveParkingStores, Parked, ParkingStores
 from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
 from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
+from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability, encode_edited
 from ensemble.operations.readiness import Endpoints, Readiness
 from ensemble.operations.record_skip import plan_skip, skip_record
 from ensemble.operations.records import RecordDetails, RecordHeader, get_record, parse_position
+from ensemble.operations.redrive_commands import SentOperation, discard_of, redrive_of
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
-from ensemble.operations.redrive_rehearsal import rehearse_redrives
-from ensemble.operations.redrive_run import (
-    Pace,
-    RedriveRun,
-    SentOperation,
-    check_generations,
-    discard_of,
-    in_order,
-    redrive_of,
-)
+from ensemble.operations.redrive_plan import RedriveItem, RedrivePlan, in_order
+from ensemble.operations.redrive_rehearsal import RedriveRehearsal, RehearsedOutput, rehearse_redrives
+from ensemble.operations.redrives import DeadLetters, ParkedKeys
 from ensemble.operations.rollout import Rollout
 from ensemble.operations.run_events import (
     RUN_EVENT,
@@ -166,6 +160,7 @@ __all__ = [
     "DeadLetterFilter",
     "DeadLetterGroup",
     "DeadLetterSummary",
+    "DeadLetters",
     "EdgeTraffic",
     "Endpoints",
     "Entry",
@@ -188,10 +183,10 @@ __all__ = [
     "OperationsError",
     "Others",
     "Outcome",
-    "Pace",
     "Parked",
     "ParkedKeyFilter",
     "ParkedKeySummary",
+    "ParkedKeys",
     "ParkingStores",
     "PartitionLag",
     "PartitionReader",
@@ -203,7 +198,10 @@ __all__ = [
     "Readiness",
     "RecordDetails",
     "RecordHeader",
-    "RedriveRun",
+    "RedriveItem",
+    "RedrivePlan",
+    "RedriveRehearsal",
+    "RehearsedOutput",
     "Resolved",
     "Result",
     "Rollout",
@@ -229,7 +227,6 @@ __all__ = [
     "WaveFinished",
     "WidePause",
     "WorkPause",
-    "check_generations",
     "check_policy_file",
     "command_names",
     "compare_permissions",
@@ -241,7 +238,6 @@ __all__ = [
     "describe_parked_key",
     "describe_readability",
     "discard_of",
-    "discard_of_parked_key",
     "duration_ms",
     "encode_edited",
     "examinations_of",
@@ -278,11 +274,13 @@ __all__ = [
     "plan_offsets",
     "plan_skip",
     "policies_in_force",
+    "position_of",
     "problem",
     "put_note",
     "quantity",
     "read_lag",
     "read_notes",
+    "read_positions",
     "read_status",
     "record_of",
     "redrive_of",
@@ -291,8 +289,6 @@ __all__ = [
     "rehearse_redrives",
     "require_no_members",
     "required_topics",
-    "retry_of_parked_key",
-    "select_dead_letters",
     "service_names",
     "services_with",
     "set_offsets",
@@ -303,6 +299,7 @@ __all__ = [
     "stray_policy_files",
     "summarize_dead_letter",
     "summarize_parked_key",
+    "summary_of",
     "warning",
     "wide_pause",
     "worst_of",

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from ensemble.clock import epoch_ms, rfc3339
-from ensemble.kafka.client import TopicPlace
+from ensemble.clock import epoch_ms, moment_of, rfc3339
 from ensemble.operations import service_topics
 from ensemble.operations.dead_letter import DeadLetterEntry, Fate, fate_of
 from ensemble.operations.dead_letter_filter import DeadLetterFilter, Group, group_by_cause
-from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Invalid, NotFound
 from ensemble.operations.failures import DeadLetterSummary, Failures, FailuresProjection
 from ensemble.operations.group_notes import read_notes
 from ensemble.operations.parking_stores import LiveParkingStores
+from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position
@@ -35,7 +34,8 @@ def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View 
     """
     with _failures(session, selection, view) as failures:
         summaries = failures.list(selection, _NO_LIMIT)
-    entries = _read(session, [summary.position for summary in summaries])
+    records = read_positions(session, [summary.position for summary in summaries])
+    entries = {entry.place: entry for entry in map(session.decode, records)}
     return [
         DeadLetterEntry(entries[str(summary.position)], _fate(summary))
         for summary in summaries
@@ -43,27 +43,15 @@ def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View 
     ]
 
 
-def _read(session: Session, positions: Sequence[Position]) -> dict[str, Entry]:
-    """Return the records at these positions; what a topic no longer has is left out."""
-    offsets: dict[TopicPlace, set[int]] = {}
-    for position in positions:
-        offsets.setdefault((position.topic, position.partition), set()).add(position.offset)
-    spans = {place: range(min(some), max(some) + 1) for place, some in offsets.items()}
-
-    def is_meant(record: Any) -> bool:
-        return record.offset() in offsets[record.topic(), record.partition()]
-
-    records = session.client.read_spans(spans, select=is_meant, on_read=session.progress("dead letters"))
-    return {entry.place: entry for entry in map(session.decode, records)}
-
-
 def _fate(summary: DeadLetterSummary) -> Fate:
     by, why, at = summary.decided_by or "", summary.decided_because or "", summary.decided_at
     return Fate(summary.status, summary.waiting, by, why, None if at is None else epoch_ms(at))
 
 
-def _check(session: Session, selection: DeadLetterFilter, groups: Collection[str], types: Collection[str]) -> None:
-    """Raise NotFound for a group or type that no dead letter has: the filter would silently match nothing."""
+def check_filter(
+    session: Session, selection: DeadLetterFilter, groups: Collection[str], types: Collection[str]
+) -> None:
+    """Raise NotFound for a group, or a type, that neither these have nor the catalogue."""
     if selection.group is not None and selection.group not in groups:
         raise NotFound(f"no group {selection.group!r}", field="group_filter")
     types = {kind.__name__ for kind in session.application.catalogue.message_types()} | set(types)
@@ -103,7 +91,7 @@ def _failures(session: Session, selection: DeadLetterFilter, view: View | None) 
     service_topics.service_names(session, selection.service)
     with session.view(FailuresProjection(session.decoder), what="dead letters", view=view) as synced:
         failures = Failures(synced)
-        _check(session, selection, failures.causes(), failures.types())
+        check_filter(session, selection, failures.causes(), failures.types())
         yield failures
 
 
@@ -142,7 +130,8 @@ def find_group(session: Session, name: str) -> Group:
 
 def find_dead_letter(session: Session, place: str) -> DeadLetterEntry:
     """Return the dead letter at TOPIC/PARTITION/OFFSET. Raises NotFound if there is none."""
-    topic, partition, offset = _parsed(place)
+    position = position_of(place)
+    topic, partition, offset = position.topic, position.partition, position.offset
     if (count := session.client.topics().get(topic, 0)) <= partition:
         raise NotFound(
             f"{topic} has no partition {partition}" if count else _no_such(topic, session), field="dead_letter"
@@ -156,17 +145,18 @@ def find_dead_letter(session: Session, place: str) -> DeadLetterEntry:
     raise NotFound(f"no record at {place}", field="dead_letter")
 
 
-def select_dead_letters(session: Session, places: Sequence[str], selection: DeadLetterFilter) -> list[DeadLetterEntry]:
-    """Return the dead letters at these places, or else those that match. Raises Invalid without either."""
-    if places and not selection.is_everything:
-        raise Invalid("places and filters exclude each other", hint="give one of them", field="dead_letter")
-    if places:
-        return [find_dead_letter(session, place) for place in dict.fromkeys(places)]
-    if selection.is_everything:
-        raise Invalid(
-            "neither places nor a filter are given", hint="give places, a group, or another filter", field="dead_letter"
-        )
-    return find_dead_letters(session, selection)
+def summary_of(letter: DeadLetterEntry) -> DeadLetterSummary:
+    """Return the dead letter as a view has it."""
+    record, fate = letter.entry.record, letter.fate
+    topic, partition, offset = letter.dead_letter.origin
+    return DeadLetterSummary(
+        position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
+        service=letter.service, origin=Position(topic=topic, partition=partition, offset=offset), type=letter.type,
+        key=letter.key, parking_key=letter.dead_letter.parking_name, failed_at=moment_of(letter.failed_at),
+        status=fate.status, waiting=fate.behind, error=letter.error, message=letter.message, handler=letter.handler,
+        stage=letter.dead_letter.stage, attempts=letter.attempts, generation=letter.generation, group=letter.group,
+        decided_by=fate.by or None, decided_because=fate.why or None, decided_at=moment_of(fate.at),
+    )  # fmt: skip
 
 
 def summarize_dead_letter(letter: DeadLetterEntry) -> dict[str, Any]:
@@ -224,12 +214,13 @@ def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetter
     return replace(letter, fate=fate_of(letter, stores.store(letter.service, letter.partition)))
 
 
-def _parsed(place: str) -> tuple[str, int, int]:
+def position_of(place: str) -> Position:
+    """Return the position TOPIC/PARTITION/OFFSET. Raises Invalid unless it may be one of a dead letter."""
     parts = place.split("/")
     is_place = len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal()  # noqa: PLR2004  topic, partition, offset
     if not is_place or not parts[0].endswith(service_topics.DEAD_LETTER):
         raise Invalid(f"{place!r} is no place of a dead letter, such as payment.dead-letter/2/0", field="dead_letter")
-    return parts[0], int(parts[1]), int(parts[2])
+    return Position(topic=parts[0], partition=int(parts[1]), offset=int(parts[2]))
 
 
 def _no_such(topic: str, session: Session) -> str:

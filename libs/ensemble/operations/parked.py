@@ -1,4 +1,4 @@
-"""Parked keys: what each waits for, what waits behind it, and to have its head tried now or done without."""
+"""Parked keys: what each waits for, and what waits behind it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ from typing import Any
 
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.operations import service_topics
-from ensemble.operations.dead_letter import DeadLetterEntry, Fate
-from ensemble.operations.dead_letter_filter import DeadLetterFilter
-from ensemble.operations.dead_letters import find_dead_letters
 from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Ambiguous, NotFound
 from ensemble.operations.failures import Failures, FailuresProjection, ParkedKeySummary
-from ensemble.operations.intent import Intent
 from ensemble.operations.outgoing import now
 from ensemble.operations.parking_stores import LiveParkingStores, Parked
-from ensemble.operations.redrive_run import SentOperation, redrive_of
 from ensemble.operations.session import Session
 from ensemble.operations.view import View
-from ensemble.system_messages import PARKING_KEY, DiscardRecord, ParkedRecord, RedriveRecord, lineage_of
+from ensemble.system_messages import ParkedRecord
 
 
 @dataclass(frozen=True)
@@ -77,10 +72,10 @@ def find_parked_key(session: Session, key: str, service: str | None) -> Parked:
     matches = find_parked_keys(session, ParkedKeyFilter(service, key=key))
     if not matches:
         where = f" in {service}" if service else ""
-        raise NotFound(f"{key!r} is not parked{where}", field="parked_key")
+        raise NotFound(f"{key!r} is not parked{where}", subject=key, field="parked_key")
     if len({parked.service for parked in matches}) > 1:
         names = ", ".join(parked.service for parked in matches)
-        raise Ambiguous(f"{key!r} is parked in {names}", hint="give one of them", field="service")
+        raise Ambiguous(f"{key!r} is parked in {names}", subject=key, hint="give one of them", field="service")
     return matches[0]
 
 
@@ -109,52 +104,6 @@ def summarize_parked_key(parked: Parked) -> dict[str, Any]:
 def describe_parked_key(session: Session, parked: Parked) -> dict[str, Any]:
     """Return the key and its records, in the order in which they will be handled."""
     return {**summarize_parked_key(parked), "records": [_record(session, parked, record) for record in parked.waiting]}
-
-
-def retry_of_parked_key(session: Session, parked: Parked, intent: Intent) -> SentOperation:
-    """Build the command that retries its head now; the head's redrive if it is a dead letter."""
-    letter = _letter_of(session, parked)
-    return _try_now(session, parked, intent) if letter is None else SentOperation(letter, redrive_of(letter, intent))
-
-
-def _try_now(session: Session, parked: Parked, intent: Intent) -> SentOperation:
-    """Build the command that retries a head that is no dead letter. Its service has the bytes."""
-    place = _place(parked)
-    record = RedriveRecord(**intent.operation(), **place, key=parked.head.key, value=None, headers=())
-    return SentOperation(_as_letter(session, parked), record)
-
-
-def discard_of_parked_key(session: Session, parked: Parked, intent: Intent) -> SentOperation:
-    """Build the command that discards its head."""
-    command = DiscardRecord(**intent.operation(), **_place(parked), key=parked.head.key)
-    return SentOperation(_as_letter(session, parked), command)
-
-
-def _letter_of(session: Session, parked: Parked) -> DeadLetterEntry | None:
-    """Return the open dead letter of its head, or None."""
-    if not parked.entry.dead_letter:
-        return None
-    letters = find_dead_letters(session, DeadLetterFilter(service=parked.service, key=parked.name))
-    place = (parked.head.topic, parked.head.partition, parked.head.offset)
-    return next((each for each in letters if each.dead_letter.origin == place and each.fate.status == "parked"), None)
-
-
-def _place(parked: Parked) -> dict[str, Any]:
-    head = parked.head
-    place = {"topic": head.topic, "partition": head.partition, "offset": head.offset}
-    return {"parking_key": parked.name, **place, "generation": len(lineage_of(head.headers))}
-
-
-def _as_letter(session: Session, parked: Parked) -> DeadLetterEntry:
-    """Return the head as a dead letter, so that its outcome is followed like that of one."""
-    from ensemble.kafka.client import ReceivedRecord
-
-    topic, entry = parked.service + service_topics.DEAD_LETTER, _entry(session, parked, parked.head)
-    headers = {PARKING_KEY: parked.key}
-    at, pairs = parked.entry.since, tuple(headers.items())
-    received = ReceivedRecord(topic, parked.partition, -1, at, parked.head.key, None, headers, pairs)
-    decoded = Entry(received, entry.type, entry.kind, entry.fields)
-    return DeadLetterEntry(decoded, Fate("parked", len(parked.waiting) - 1))
 
 
 def _record(session: Session, parked: Parked, record: ParkedRecord) -> dict[str, Any]:

@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
 from ensemble.errors import EnsembleError
 from ensemble.operations.dead_letter import DeadLetterEntry
 from ensemble.operations.outgoing import now
 from ensemble.operations.readability import why_unreadable
-from ensemble.operations.redrive_run import SentOperation
+from ensemble.operations.redrive_commands import SentOperation
 from ensemble.operations.service_topics import declared_service
 from ensemble.operations.session import Session
+from ensemble.operations.values import Position, Result
 
 if TYPE_CHECKING:
     from ensemble.engine import CompiledService
     from ensemble.state import Output
 
 
-def rehearse_redrives(session: Session, sent: Sequence[SentOperation]) -> list[dict[str, Any]]:
-    """Return one row for each redrive, in order: what it would do."""
+class RehearsedOutput(Result):
+    """A message that would be put out."""
+
+    kind: Literal["send", "emit"]
+    type: str
+    key: str
+    topic: str
+
+
+class RedriveRehearsal(Result):
+    """What redriving one record would do.
+
+    `happened`: whether its effect exists already. It does at `happened_at` if an output of it is on a topic, and if
+    nothing would change; it is unknown where the record would not be tried, or something outside would be asked first.
+    """
+
+    name: str
+    type: str
+    key: str
+    unreadable_because: str | None
+    handler: str | None
+    outcome: str
+    detail: str
+    happened: Literal["yes", "no", "not_tried", "outside"]
+    happened_at: Position | None
+    outputs: tuple[RehearsedOutput, ...]
+    changes: tuple[str, ...]
+    stops_at: tuple[str, ...]
+    failure: str | None
+    left_parked: int
+
+
+def rehearse_redrives(session: Session, sent: Sequence[SentOperation]) -> list[RedriveRehearsal]:
+    """Return what each redrive would do, in order. Services log as ever, and handlers run in this thread."""
     tried: list[tuple[SentOperation, str, Rehearsed]] = []
-    with _silence():
-        for service in dict.fromkeys(one.letter.service for one in sent):
-            tried += _on_copies(session, service, [one for one in sent if one.letter.service == service])
-    existing = _places_of_messages(session, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
-    return [_row(session, case, existing) for case in tried]
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Drop the log lines of the rehearsal."""
-    import structlog
-
-    before = structlog.get_config()
-    structlog.configure(processors=[_drop])
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
-def _drop(*_: Any) -> NoReturn:
-    import structlog
-
-    raise structlog.DropEvent
+    for service in dict.fromkeys(one.letter.service for one in sent):
+        tried += _on_copies(session, service, [one for one in sent if one.letter.service == service])
+    existing = _positions_of_messages(session, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
+    return [_rehearsal(session, case, existing) for case in tried]
 
 
 def _on_copies(
@@ -77,57 +89,52 @@ def _handler(plan: CompiledService, letter: DeadLetterEntry) -> str:
     return route.rule.handler if route else ""
 
 
-def _row(session: Session, case: tuple[SentOperation, str, Rehearsed], existing: dict[str, str]) -> dict[str, Any]:
+def _rehearsal(
+    session: Session, case: tuple[SentOperation, str, Rehearsed], existing: dict[str, Position]
+) -> RedriveRehearsal:
     one, handler, tried = case
     letter, why = one.letter, "" if getattr(one.operation, "edited", None) else why_unreadable(session, one.letter)
-    return {
-        "place": letter.place,
-        "type": letter.type,
-        "key": letter.key,
-        "reads_today": f"no: {why}" if why else "yes",
-        "handler": handler or None,
-        "happened": _happened(tried, existing),
-        "would": _would(session, tried),
-        "puts_out": [_describe_output(session, output) for output in tried.outputs],
-        "changes": [f"{topic} {key.decode(errors='replace')}" for topic, key in tried.changes],
-        "stops_at": [str(call) for call in tried.calls],
-        "fails_with": tried.failure or None,
-        "left_parked": tried.left,
-    }
+    happened, happened_at = _happened(tried, existing)
+    return RedriveRehearsal(
+        name=letter.place,
+        type=letter.type,
+        key=letter.key,
+        unreadable_because=why or None,
+        handler=handler or None,
+        outcome=tried.outcome,
+        detail=tried.words,
+        happened=happened,
+        happened_at=happened_at,
+        outputs=tuple(_output(session, output) for output in tried.outputs),
+        changes=tuple(f"{topic} {key.decode(errors='replace')}" for topic, key in tried.changes),
+        stops_at=tuple(str(call) for call in tried.calls),
+        failure=tried.failure or None,
+        left_parked=tried.left,
+    )
 
 
-def _happened(tried: Rehearsed, existing: dict[str, str]) -> str:
+def _happened(
+    tried: Rehearsed, existing: dict[str, Position]
+) -> tuple[Literal["yes", "no", "not_tried", "outside"], Position | None]:
     """Return whether its effect exists already, and where: its output is on a topic, or no state would change."""
     if tried.outcome != "done":
-        return "not known: it would not be tried"
-    places = [existing[message_id] for output in tried.outputs if (message_id := _id_of(output)) in existing]
-    if places:
-        return f"yes: {places[0]}"
-    if tried.is_idle:
-        return "yes: no state would change"
-    return "not known: the outside is not asked" if tried.calls else "no"
+        return "not_tried", None
+    positions = [existing[message_id] for output in tried.outputs if (message_id := _id_of(output)) in existing]
+    if positions or tried.is_idle:
+        return "yes", next(iter(positions), None)
+    return ("outside" if tried.calls else "no"), None
 
 
-def _would(session: Session, tried: Rehearsed) -> str:
-    if tried.outcome != "done":
-        return f"{tried.outcome.replace('_', ' ')}: {tried.words}"
-    if tried.calls:
-        return f"stop at {tried.calls[0]}; what follows depends on its answer"
-    if tried.failure:
-        return f"fail again: {tried.failure}"
-    effects = [_describe_output(session, output) for output in tried.outputs] or ["put out nothing"]
-    return "; ".join([*effects, *([f"change {len(tried.changes)} states"] if tried.changes else [])])
-
-
-def _describe_output(session: Session, output: Output) -> str:
-    """Return `send AttemptCharge order-1 to payments.commands`."""
+def _output(session: Session, output: Output) -> RehearsedOutput:
     topic, value, key, headers, _ = output
     try:
         name = session.decoder.describe(value or b"").rpartition(" ")[0]
     except EnsembleError:
         name = _text(dict(headers).get("ce_type")) or "a record"
-    kind = "send" if ".commands." in name else "emit"
-    return f"{kind} {name.rpartition('.')[2]} {(key or b'').decode(errors='replace')} to {topic}"
+    kind: Literal["send", "emit"] = "send" if ".commands." in name else "emit"
+    return RehearsedOutput(
+        kind=kind, type=name.rpartition(".")[2], key=(key or b"").decode(errors="replace"), topic=topic
+    )
 
 
 def _text(value: bytes | str | None) -> str:
@@ -138,15 +145,15 @@ def _id_of(output: Output) -> str:
     return _text(dict(output[3]).get("ce_id"))
 
 
-def _places_of_messages(session: Session, outputs: Iterable[Output]) -> dict[str, str]:
-    """Return the places of messages with these ids. Ids follow from causes, so equal work gives equal ids."""
+def _positions_of_messages(session: Session, outputs: Iterable[Output]) -> dict[str, Position]:
+    """Return the positions of messages with these ids. Ids follow from causes, so equal work gives equal ids."""
     topic_of = {_id_of(output).encode(): output[0] for output in outputs if _id_of(output)}
     topics = sorted(set(topic_of.values()))
     if not topics:
         return {}
-    places = {}
+    places: dict[str, Position] = {}
     for record in session.client.read(session.client.places(topics), session.progress("what was put out")):
         message_id = record.headers.get("ce_id", b"")
         if message_id in topic_of:
-            places[message_id.decode()] = f"{record.topic}/{record.partition}/{record.offset}"
+            places[message_id.decode()] = Position(topic=record.topic, partition=record.partition, offset=record.offset)
     return places

@@ -17,10 +17,12 @@ from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard
 from ensemble.operations import (
     Actor,
     DeadLetterFilter,
+    DeadLetters,
     Intent,
     Invalid,
     OperationsError,
-    Pace,
+    RedrivePlan,
+    Rollout,
     describe_dead_letter,
     export_dead_letters,
     find_dead_letter,
@@ -29,13 +31,19 @@ from ensemble.operations import (
     list_dead_letters,
     list_groups,
     put_note,
-    select_dead_letters,
 )
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
 
 ALL = DeadLetterFilter(open_only=False)
 OF_PAYMENT = RedriveTarget((), DeadLetterFilter(service="payment"))
+
+
+SOON = Rollout(probe=0, wave=100, max_failed=1, timeout_s=0.3)
+
+
+def plan(flow: Any, *places: str, selection: DeadLetterFilter = DeadLetterFilter()) -> RedrivePlan:  # noqa: B008  frozen
+    return RedriveTarget(places, selection).plan_redrive(DeadLetters(session_on(flow)))
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ def given_up(flow: Any) -> Any:
 
 @pytest.fixture
 def options(intent: Intent) -> RedriveOptions:
-    return RedriveOptions(intent, Pace(wait_s=0.3), yes=True, as_json=True)
+    return RedriveOptions(intent, SOON, yes=True, as_json=True)
 
 
 def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up: Any) -> None:
@@ -141,12 +149,10 @@ def test_a_place_without_a_dead_letter_is_a_mistake(given_up: Any, place: str, m
 def test_selects_by_places_or_by_filters_but_not_by_both_or_neither(given_up: Any) -> None:
     places = [row["place"] for row in list_dead_letters(session_on(given_up), DeadLetterFilter(), 10)]
 
-    assert [
-        letter.place for letter in select_dead_letters(session_on(given_up), [*places, places[0]], DeadLetterFilter())
-    ] == places
+    assert {item.name for item in plan(given_up, *places, places[0]).items} == set(places)
     for chosen, selection in ((places, DeadLetterFilter(service="payment")), ([], DeadLetterFilter())):
         with pytest.raises(Invalid, match="places"):
-            select_dead_letters(session_on(given_up), chosen, selection)
+            plan(given_up, *chosen, selection=selection)
 
 
 def test_exports_each_with_its_original_bytes(given_up: Any) -> None:
@@ -194,7 +200,7 @@ def test_a_service_that_does_not_answer_is_told(
     (row,) = printed()
     assert (row["outcome"], row["words"]) == (
         "no answer",
-        "payment has not answered within 0.3 s: is it running?",
+        "payment has not answered in time: is it running?",
     )
 
 
@@ -206,7 +212,7 @@ def test_an_edit_is_about_one_dead_letter_and_replaces_its_value(
     letter, *_ = find_dead_letters(session_on(given_up), DeadLetterFilter(service="payment"))
     edit.write_text(json.dumps({**letter.entry.fields, "payment_token": "tok_declined"}))
 
-    with pytest.raises(Mistake, match="--edit: applies to one dead letter, but 2 are selected"):
+    with pytest.raises(Invalid, match="an edit applies to one dead letter, but 2 are selected"):
         redrive_these(session_on(given_up), RedriveTarget((), DeadLetterFilter(key="o-1"), edit=edit), options)
     assert (
         redrive_these(session_on(given_up), RedriveTarget((letter.place,), DeadLetterFilter(), edit=edit), options) == 0
@@ -235,7 +241,7 @@ def test_a_selection_is_shown_and_asked_about_and_without_an_answer_nothing_is_d
 ) -> None:
     calls = len(given_up.gateway.calls)
     with pytest.raises(Mistake, match=r"redrive 1 dead letter\? No terminal to confirm on"):
-        redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(intent, Pace(wait_s=0.1)))
+        redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(intent, SOON))
     assert "AttemptCharge o-1  RetryableError" in capsys.readouterr().err
     assert len(given_up.gateway.calls) == calls
 
@@ -257,10 +263,10 @@ def test_a_long_selection_is_shown_in_part(
 def test_stops_at_the_first_failure_if_told_to(
     given_up: Any, intent: Intent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pace = Pace(wait_s=0.1, stop_on_error=True)
+    rollout = SOON.model_copy(update={"stop_on_failure": True})
     target = RedriveTarget((), DeadLetterFilter(key="o-1"))
 
-    assert redrive_these(session_on(given_up), target, RedriveOptions(intent, pace, yes=True, as_json=True)) == 1
+    assert redrive_these(session_on(given_up), target, RedriveOptions(intent, rollout, yes=True, as_json=True)) == 1
 
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1

@@ -14,15 +14,15 @@ from ensemble.command_line.redrive import RedriveOptions, carry_out
 from ensemble.operations import (
     Intent,
     NotFound,
-    Pace,
     ParkedKeyFilter,
+    ParkedKeys,
+    RedrivePlan,
     describe_parked_key,
-    discard_of_parked_key,
     find_parked_key,
     find_parked_keys,
-    retry_of_parked_key,
     summarize_parked_key,
 )
+from ensemble.operations.redrives import REDRIVES
 from tests.support.order_messages import attempt_charge, place_order, process_payment
 from tests.support.order_states import all_states
 
@@ -37,6 +37,11 @@ def waiting(flow: Any) -> Any:
     publish(flow, process_payment(attempt=2))
     flow.settle()
     return flow
+
+
+def run(keys: ParkedKeys, plan: RedrivePlan, intent: Intent) -> int:
+    rollout = REDRIVES.model_copy(update={"timeout_s": 1})
+    return carry_out(keys.run(plan, intent, rollout), plan, RedriveOptions(intent, as_json=True))
 
 
 def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:
@@ -99,9 +104,9 @@ def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
     waiting: Any, intent: Intent, printed: Callable[[], Any]
 ) -> None:
     waiting.gateway.available = True
-    sent = retry_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), intent)
+    keys = ParkedKeys(session_on(waiting))
 
-    assert carry_out(session_on(waiting), [sent], RedriveOptions(intent, Pace(wait_s=1), as_json=True)) == 0
+    assert run(keys, keys.plan_retry("o-1"), intent) == 0
 
     (row,) = printed()
     assert (row["type"], row["outcome"]) == ("AttemptCharge", "succeeded")
@@ -111,23 +116,23 @@ def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
     assert all_states(waiting)["o-1"]["status"] == "completed"
 
 
-def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any, intent: Intent) -> None:
+def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any) -> None:
     waiting.advance(60)
     parked = find_parked_key(session_on(waiting), "o-1", None)
     assert summarize_parked_key(parked)["status"] == "dead_lettered"
 
-    sent = retry_of_parked_key(session_on(waiting), parked, intent)
+    (item,) = ParkedKeys(session_on(waiting)).plan_retry("o-1").items
 
-    assert sent.place.startswith("payment.dead-letter/")
-    assert sent.operation.generation == 0
+    assert item.name.startswith("payment.dead-letter/")
+    assert item.generation == 0
 
 
 def test_a_head_that_is_discarded_lets_the_next_one_go(
     waiting: Any, intent: Intent, printed: Callable[[], Any]
 ) -> None:
-    sent = discard_of_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None), intent)
+    keys = ParkedKeys(session_on(waiting))
 
-    carry_out(session_on(waiting), [sent], RedriveOptions(intent, Pace(wait_s=1), as_json=True))
+    assert run(keys, keys.plan_discard("o-1"), intent) == 0
 
     assert printed()[0]["outcome"] == "discarded"
     (record,) = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]

@@ -16,13 +16,13 @@ from ensemble.operations import (
     Intent,
     Invalid,
     Session,
-    check_generations,
     encode_edited,
     fate_of,
     group_by_cause,
     in_order,
     normalise,
     redrive_of,
+    summary_of,
 )
 from ensemble.state.parking import ParkingStore
 from ensemble.system_messages.state import ParkedKey, ParkedRecord, Resolution
@@ -123,26 +123,7 @@ def test_an_excerpt_is_redriven_only_with_a_value_in_its_place() -> None:
 
 def test_redrives_go_in_the_order_of_their_failing_and_each_once() -> None:
     again = [letter(5), letter(2, redriven=1), letter(3)]
-    assert [each.entry.record.offset for each in in_order(again)] == [2, 5]
-
-
-def test_a_limit_takes_the_oldest_and_counts_each_record_once() -> None:
-    # given records that failed at one moment, one of them twice, and a later one
-    again = [letter(5), letter(2), letter(3, headers={"__streams.errors.offset": "8"}), letter(4)]
-
-    # when at most two are wanted
-    oldest = in_order(again, 2)
-
-    # then they are the first two of all of them
-    assert oldest == in_order(again)[:2]
-    assert len(oldest) == 2
-    assert len(in_order(again, 9)) == len(in_order(again))
-
-
-def test_what_failed_five_times_is_left_alone_unless_forced() -> None:
-    with pytest.raises(Invalid, match=r"payment\.dead-letter/1/0 was redriven 5 times"):
-        check_generations([letter(redriven=5)], force=False)
-    check_generations([letter(redriven=5)], force=True)
+    assert [each.position.offset for each in in_order(map(summary_of, again))] == [2, 5]
 
 
 def test_an_edit_names_the_field_that_is_wrong() -> None:

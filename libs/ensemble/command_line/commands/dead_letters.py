@@ -194,13 +194,14 @@ def redrive(
     """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
-    from ensemble.operations import Pace
+    from ensemble.operations.redrives import REDRIVES
 
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
     if dry_run:
         raise typer.Exit(rehearse(open_session(), target, as_json=as_json))
-    who, pace = asker.intent(), Pace(rate, stop_on_error, wait)
-    raise typer.Exit(redrive_these(open_session(), target, RedriveOptions(who, pace, yes, as_json)))
+    changes = {"rate": rate, "stop_on_failure": stop_on_error, "timeout_s": wait}
+    options = RedriveOptions(asker.intent(), REDRIVES.model_copy(update=changes), yes, as_json)
+    raise typer.Exit(redrive_these(open_session(), target, options))
 
 
 @group.command(epilog="Example: `ensemble dead-letters discard payment.dead-letter/2/0 --reason 'settled by hand'`.")
@@ -217,7 +218,8 @@ def discard(
     """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these
-    from ensemble.operations import Pace
+    from ensemble.operations.redrives import REDRIVES
 
-    who, target = asker.intent(), RedriveTarget(tuple(places or ()), filters.selection(), limit)
-    raise typer.Exit(discard_these(open_session(), target, RedriveOptions(who, Pace(wait_s=wait), yes, as_json)))
+    target = RedriveTarget(tuple(places or ()), filters.selection(), limit)
+    options = RedriveOptions(asker.intent(), REDRIVES.model_copy(update={"timeout_s": wait}), yes, as_json)
+    raise typer.Exit(discard_these(open_session(), target, options))

@@ -68,11 +68,11 @@ def retry(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30.0
     """Retry the first blocked message of a key now. A dead letter is redriven. Exits 1 if it fails."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import carry_out
-    from ensemble.operations import find_parked_key, retry_of_parked_key
+    from ensemble.operations import ParkedKeys
 
-    manner, session = _manner(asker, wait, as_json=as_json), open_session()
-    parked = find_parked_key(session, key, service)
-    raise typer.Exit(carry_out(session, [retry_of_parked_key(session, parked, manner.intent)], manner))
+    manner, keys = _manner(asker, wait, as_json=as_json), ParkedKeys(open_session())
+    plan = keys.plan_retry(key, service)
+    raise typer.Exit(carry_out(keys.run(plan, manner.intent, manner.rollout), plan, manner))
 
 
 @group.command(epilog="Example: `ensemble parked discard order-1 --reason 'settled by hand'`.")
@@ -81,15 +81,15 @@ def discard(key: Key, asker: Asker, service: OfService = None, wait: Answer = 30
     """Discard the first blocked message of a key. Messages waiting behind it continue."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import carry_out
-    from ensemble.operations import discard_of_parked_key, find_parked_key
+    from ensemble.operations import ParkedKeys
 
-    manner, session = _manner(asker, wait, as_json=as_json), open_session()
-    parked = find_parked_key(session, key, service)
-    raise typer.Exit(carry_out(session, [discard_of_parked_key(session, parked, manner.intent)], manner))
+    manner, keys = _manner(asker, wait, as_json=as_json), ParkedKeys(open_session())
+    plan = keys.plan_discard(key, service)
+    raise typer.Exit(carry_out(keys.run(plan, manner.intent, manner.rollout), plan, manner))
 
 
 def _manner(asker: Asker, wait: float, *, as_json: bool) -> RedriveOptions:
     from ensemble.command_line.redrive import RedriveOptions
-    from ensemble.operations import Pace
+    from ensemble.operations.redrives import REDRIVES
 
-    return RedriveOptions(asker.intent(), Pace(wait_s=wait), as_json=as_json)
+    return RedriveOptions(asker.intent(), REDRIVES.model_copy(update={"timeout_s": wait}), as_json=as_json)

@@ -1,6 +1,6 @@
 """Reads, follows and writes topics from outside of any service."""
 
-from ensemble.kafka.client.access import ClusterClient, KafkaException, PartitionReplicas, open_client
+from ensemble.kafka.client.access import ClusterClient, KafkaException, PartitionReplicas, client_with, open_client
 from ensemble.kafka.client.following import Follower
 from ensemble.kafka.client.groups import CommittedOffset, GroupMember
 from ensemble.kafka.client_config import assigned_reader, plain_producer
@@ -18,6 +18,7 @@ __all__ = [
     "ReceivedRecord",
     "TopicPlace",
     "assigned_reader",
+    "client_with",
     "common_settings",
     "open_client",
     "plain_producer",

@@ -30,7 +30,7 @@ from ensemble.settings import KafkaSettings
 from ensemble.state.unit_of_work import Output
 from ensemble.waiting import OnWait, Reminder, ignore, wait_for
 
-__all__ = ["ClusterClient", "ClusterError", "Follower", "KafkaException", "open_client"]
+__all__ = ["ClusterClient", "ClusterError", "Follower", "KafkaException", "client_with", "open_client"]
 
 OnRead = Callable[[int, int], None]
 """Called with the number of records read so far, and about how many there are."""
@@ -286,6 +286,12 @@ class ClusterClient:
     def _reader_config(self, *, is_narrow: bool = False) -> dict[str, Any]:
         config = clients.assigned_reader(self.shared, "ensemble-cli")
         return {**config, **clients.NARROW} if is_narrow else config
+
+
+def client_with(config: dict[str, Any], timeout_s: float = 60.0) -> ClusterClient:
+    """Return a client with the configuration that another one has, as far as that is text and numbers."""
+    shared = {**config, "logger": clients.CLIENT_LOG}
+    return ClusterClient(shared, AdminClient(shared), timeout_s)
 
 
 def open_client(
