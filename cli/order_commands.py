@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from shlex import quote
@@ -21,7 +21,7 @@ from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
-from ensemble.operations import Intent, Resolved, Rollout, Run, RunEvent, Stopped, WaveFinished
+from ensemble.operations import Intent, Resolved, Rollout, RunEvent, Stopped, WaveFinished
 from ensemble.program import command
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def describe_order(order: OrderSummary) -> str:
 
 def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOptions, rollout: Rollout) -> int:
     """Run the plan in waves, and show one row for each order; exit code 1 when these stopped by themselves."""
-    events = list(tell(actions.run(plan, options.intent, rollout), rollout))
+    events = list(tell(actions.run(plan, options.intent, rollout).events(), rollout))
     resolved = {event.name: event for event in events if isinstance(event, Resolved)}
     after = actions.summaries([item.name for item in plan.items])
     rows = [
@@ -201,12 +201,12 @@ def _in_words(outcome: str) -> str:
     return outcome.replace("_", " ")
 
 
-def tell(run: Run[OrderItem], rollout: Rollout) -> Iterator[RunEvent]:
-    """Yield the events of a run, and tell of each wave and of a stop on stderr."""
+def tell(events: Iterable[RunEvent], rollout: Rollout, partitions: Container[str] = frozenset()) -> Iterator[RunEvent]:
+    """Yield the events of a run, and tell of each wave of orders, but not of partitions, and of a stop on stderr."""
     last: WaveFinished | None = None
-    for event in run.events():
+    for event in events:
         match event:
-            case WaveFinished():
+            case WaveFinished() if event.names[0] not in partitions:
                 last = event
                 what = f"wave {event.wave}" if event.wave else "probe"
                 say(f"{what}: {len(event.names) - len(event.failed)} of {len(event.names)} progressed")

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from backoffice.order_actions import Resume
-from backoffice.order_filter import Condition, OrderFilter
-from backoffice.order_runs import OrderActions, OrderPlan
-from cli.order_commands import actions_on, tell
+from backoffice.order_pauses import OrderPauses, PauseEndPlan
+from backoffice.order_runs import order_projections
+from cli.order_commands import tell
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
-from ensemble.command_line.pause_commands import COLUMNS, PauseOptions, line, warn_of_missing
+from ensemble.command_line.pause_commands import COLUMNS, PauseOptions, answers_in, line, rows_of, warn_of_missing
 from ensemble.command_line.streams import say
-from ensemble.operations import Acknowledgements, Rollout, Stopped, WaveFinished, WidePause, write_pause
+from ensemble.command_line.view import synced_view
+from ensemble.operations import Rollout, RunEvent, Stopped, WaveFinished
+from ensemble.system_messages import Scope
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
-
-_ROUNDS: Final = 20
-"""How often orders are looked for that were held while the last ones went on."""
 
 
 @dataclass(frozen=True)
@@ -33,71 +31,37 @@ class ResumeOptions(PauseOptions):
     rollout: Rollout = field(default_factory=Rollout)
 
 
-def resume(access: ClusterClient, what: WidePause, manner: ResumeOptions) -> int:
+def resume(access: ClusterClient, scope: Scope, name: str, options: ResumeOptions) -> int:
     """End the pause and resume its orders. Returns 1 if waves stopped or a partition has not acknowledged it."""
-    with actions_on(access) as actions:
-        resuming = _Resuming(access, actions, what, manner)
-        if orders := resuming.plan(past_pause=True).items:
-            confirm(f"resume {what}, and {quantity(len(orders), 'order')} that it holds?", yes=manner.yes)
-        return resuming.run()
+    session = session_on(access)
+    with synced_view(access, order_projections(session), "orders") as view:
+        pauses = OrderPauses(session, view)
+        plan = pauses.plan_end(scope, name)
+        if plan.items:
+            question = f"resume {plan.pause.what}, and {quantity(len(plan.items), 'order')} that it holds?"
+            confirm(question, yes=options.yes)
+        run = pauses.end(plan, options.intent, options.rollout, options.wait_s)
+        events = list(tell(run.events(), options.rollout, set(plan.pause.names)))
+        left = [item.name for item in pauses.held_by(plan.pause).items]
+    return _account(plan, events, left, options)
 
 
-@dataclass
-class _Resuming:
-    """One pause's end."""
-
-    access: ClusterClient
-    actions: OrderActions
-    what: WidePause
-    manner: ResumeOptions
-
-    def plan(self, *, past_pause: bool) -> OrderPlan:
-        """Plan to resume the orders that the pause holds, longest paused first."""
-        held = OrderFilter((Condition("paused_by", "=", str(self.what)),))
-        return self.actions.plan(Resume(past_pause=past_pause), held)
-
-    def run(self) -> int:
-        """Resume the orders and end the pause. A step's orders go first, past the pause; other pauses end first."""
-        done: list[WaveFinished] = []
-        is_step = self.what.scope == "step"
-        if is_step and self._waves(done, self.manner.rollout, self.plan(past_pause=True)):
-            return self._ended(done, None, is_stopped=True)
-        ended = write_pause(
-            session_on(self.access), self.what, self.manner.intent, pause=False, wait_s=self.manner.wait_s
-        )
-        is_stopped = False
-        for _ in range(_ROUNDS):
-            rollout = self.manner.rollout if not done else self.manner.rollout.model_copy(update={"probe": 0})
-            plan = self.plan(past_pause=False)
-            if not plan.items or (is_stopped := self._waves(done, rollout, plan)):
-                break
-        return self._ended(done, ended, is_stopped=is_stopped)
-
-    def _waves(self, done: list[WaveFinished], rollout: Rollout, plan: OrderPlan) -> bool:
-        """Resume the orders in waves, and return whether the waves stopped."""
-        if not plan.items:
-            return False
-        events = list(tell(self.actions.run(plan, self.manner.intent, rollout), rollout))
-        done += [event for event in events if isinstance(event, WaveFinished)]
-        return isinstance(events[-1], Stopped)
-
-    def _ended(self, done: Sequence[WaveFinished], ended: Acknowledgements | None, *, is_stopped: bool) -> int:
-        document = {
-            "what": str(self.what),
-            "lifted": ended is not None,
-            "services": ended.rows() if ended else [],
-            "waves": [{"orders": list(wave.names), "failed": list(wave.failed)} for wave in done],
-            "left_paused": [item.name for item in self.plan(past_pause=False).items],
-        }
-        self._show(document, ended)
-        if ended is None:
-            return 1
-        return int(bool(warn_of_missing(ended, self.manner.wait_s)) or is_stopped)
-
-    def _show(self, document: dict[str, Any], ended: Acknowledgements | None) -> None:
-        rows = [] if ended is None else [line(row) for row in ended.rows()]
-        gone_on = sum(len(wave["orders"]) - len(wave["failed"]) for wave in document["waves"])
-        show(Sheet(COLUMNS, rows, nothing=f"{self.what} stays paused"), document, as_json=self.manner.as_json)
-        if document["waves"]:
-            resumed = sum(len(wave["orders"]) for wave in document["waves"])
-            say(f"{gone_on} of {quantity(resumed, 'order')} progressed, {len(document['left_paused'])} remain paused")
+def _account(plan: PauseEndPlan, events: Sequence[RunEvent], left: Sequence[str], options: ResumeOptions) -> int:
+    partitions, answers = set(plan.pause.names), answers_in(events)
+    is_lifted = not partitions.isdisjoint(answers)
+    waves = [event for event in events if isinstance(event, WaveFinished) and partitions.isdisjoint(event.names)]
+    rows = rows_of(plan.pause, answers) if is_lifted else []
+    document = {
+        "what": plan.pause.what,
+        "lifted": is_lifted,
+        "services": rows,
+        "waves": [{"orders": list(wave.names), "failed": list(wave.failed)} for wave in waves],
+        "left_paused": list(left),
+    }
+    sheet = Sheet(COLUMNS, [line(row) for row in rows], nothing=f"{plan.pause.what} stays paused")
+    show(sheet, document, as_json=options.as_json)
+    if waves:
+        resumed, failed = sum(len(wave.names) for wave in waves), sum(len(wave.failed) for wave in waves)
+        say(f"{resumed - failed} of {quantity(resumed, 'order')} progressed, {len(left)} remain paused")
+    is_stopped = isinstance(events[-1], Stopped)
+    return int(bool(warn_of_missing(rows, options.wait_s)) or is_stopped)

@@ -34,14 +34,9 @@ def _add_resume(app: typer.Typer, scope: Scope, text: Help) -> None:
         from cli.pause_commands import ResumeOptions
         from cli.pause_commands import resume as carry_out
         from ensemble.command_line.connection import connect
-        from ensemble.command_line.selection import application
-        from ensemble.operations import wide_pause
 
-        what, manner = (
-            wide_pause(application(), scope, name),
-            ResumeOptions(asker.intent(), acknowledged, as_json, yes, waves.rollout()),
-        )
-        raise typer.Exit(carry_out(connect(), what, manner))
+        options = ResumeOptions(asker.intent(), acknowledged, as_json, yes, waves.rollout())
+        raise typer.Exit(carry_out(connect(), scope, name, options))
 
     register(app, resume, PAUSES[scope][0], text)
 

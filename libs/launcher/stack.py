@@ -11,7 +11,7 @@ from typing import Self
 
 import psutil
 
-from ensemble.application.declaration import Application
+from ensemble import Application
 from ensemble.kafka.client import ClusterClient, open_client
 from ensemble.operations import NotPossible, create_missing_topics
 from ensemble.settings import KafkaSettings

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.streams import say
-from ensemble.operations import Acknowledgements, Intent, Session, WidePause, write_pause
+from ensemble.operations import Intent, PausePlan, Resolved, RunEvent, Session, WorkPauses
 from ensemble.program import command
 
 COLUMNS: Final = ("service", "acknowledged", "missing", "words")
@@ -22,21 +23,38 @@ class PauseOptions:
     as_json: bool = False
 
 
-def pause(session: Session, what: WidePause, manner: PauseOptions) -> int:
-    """Pause the scope everywhere. Returns 1 if a partition has not acknowledged it in time."""
-    return _carry_out(session, what, manner, pause=True)
+def carry_out(session: Session, plan: PausePlan, manner: PauseOptions) -> int:
+    """Start or end the pause everywhere. Returns 1 if a partition has not acknowledged it in time."""
+    run = WorkPauses(session).run(plan, manner.intent, manner.wait_s)
+    rows = rows_of(plan, answers_in(run.events()))
+    document = {"what": plan.what, "services": rows}
+    show(Sheet(COLUMNS, [line(row) for row in rows]), document, as_json=manner.as_json)
+    return warn_of_missing(rows, manner.wait_s)
 
 
-def resume(session: Session, what: WidePause, manner: PauseOptions) -> int:
-    """End the pause everywhere. Returns 1 if a partition has not acknowledged it in time."""
-    return _carry_out(session, what, manner, pause=False)
+def answers_in(events: Iterable[RunEvent]) -> dict[str, Resolved]:
+    """Return what became of each item."""
+    return {event.name: event for event in events if isinstance(event, Resolved)}
 
 
-def _carry_out(session: Session, what: WidePause, manner: PauseOptions, *, pause: bool) -> int:
-    done = write_pause(session, what, manner.intent, pause=pause, wait_s=manner.wait_s)
-    document = {"what": str(what), "services": done.rows()}
-    show(Sheet(COLUMNS, [line(row) for row in done.rows()]), document, as_json=manner.as_json)
-    return warn_of_missing(done, manner.wait_s)
+def rows_of(plan: PausePlan, answers: Mapping[str, Resolved]) -> list[dict[str, Any]]:
+    """Return one row for each service."""
+    services = dict.fromkeys(item.service for item in plan.items)
+    return [_row(plan, service, answers) for service in services]
+
+
+def _row(plan: PausePlan, service: str, answers: Mapping[str, Resolved]) -> dict[str, Any]:
+    items = [item for item in plan.items if item.service == service]
+    resolved = [answers[item.name] for item in items if item.name in answers]
+    late = {answer.name for answer in resolved if answer.outcome == "no_answer"}
+    remarks = {answer.detail for answer in resolved if answer.detail}
+    return {
+        "service": service,
+        "acknowledged": len([answer for answer in resolved if answer.is_good]),
+        "partitions": len(items),
+        "missing": [item.partition for item in items if item.name in late],
+        "words": "; ".join(sorted(remarks)) or None,
+    }
 
 
 def line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
@@ -45,11 +63,11 @@ def line(row: dict[str, Any]) -> tuple[str, str, str, str | None]:
     return row["service"], f"{row['acknowledged']} of {row['partitions']}", missing, row["words"]
 
 
-def warn_of_missing(done: Acknowledgements, wait_s: float) -> int:
+def warn_of_missing(rows: Iterable[Mapping[str, Any]], wait_s: float) -> int:
     """Say which partitions have not acknowledged it, and return the exit code."""
-    if not done.missing:
+    waiting = ", ".join(f"{row['service']}[{partition}]" for row in rows for partition in row["missing"])
+    if not waiting:
         return 0
-    waiting = ", ".join(f"{service}[{partition}]" for service, partition, _ in done.missing)
     say(
         f"{waiting} did not acknowledge within {wait_s:g} s (--ack). The command is queued and takes "
         f"effect when they read it; check that they are running, see `{command('pauses list')}`"

@@ -68,6 +68,7 @@ from ensemble.operations.parked import (
     summarize_parked_key,
 )
 from ensemble.operations.parking_stores import LiveParkingStores, Parked, ParkingStores
+from ensemble.operations.pause_runs import PauseItem, PausePlan, WorkPauses
 from ensemble.operations.permissions import Others, compare_permissions, grant_permissions, list_permissions
 from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
@@ -92,7 +93,7 @@ from ensemble.operations.run_events import (
     Submitted,
     WaveFinished,
 )
-from ensemble.operations.runs import Run, RunState, RunSummary, RunTarget, Verdict
+from ensemble.operations.runs import EventStream, Run, RunSequence, RunState, RunSummary, RunTarget, Verdict
 from ensemble.operations.schema_registry import has_registry, register_all, registry_problems
 from ensemble.operations.service_topics import (
     CONTROL,
@@ -117,13 +118,11 @@ from ensemble.operations.traffic import EdgeTraffic, Traffic, TrafficProjection,
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
 from ensemble.operations.wide_pauses import (
-    Acknowledgements,
     WidePause,
     command_names,
     list_pauses,
     step_names,
     wide_pause,
-    write_pause,
 )
 
 __all__ = [
@@ -141,7 +140,6 @@ __all__ = [
     "REASON_LIMIT",
     "RUN_EVENT",
     "Acknowledged",
-    "Acknowledgements",
     "Actor",
     "Ambiguous",
     "Answer",
@@ -164,6 +162,7 @@ __all__ = [
     "EdgeTraffic",
     "Endpoints",
     "Entry",
+    "EventStream",
     "Examination",
     "Failures",
     "FailuresProjection",
@@ -191,6 +190,8 @@ __all__ = [
     "PartitionLag",
     "PartitionReader",
     "Patient",
+    "PauseItem",
+    "PausePlan",
     "PauseProgress",
     "Plan",
     "PlanItem",
@@ -207,6 +208,7 @@ __all__ = [
     "Rollout",
     "Run",
     "RunEvent",
+    "RunSequence",
     "RunState",
     "RunSummary",
     "RunTarget",
@@ -227,6 +229,7 @@ __all__ = [
     "WaveFinished",
     "WidePause",
     "WorkPause",
+    "WorkPauses",
     "check_policy_file",
     "command_names",
     "compare_permissions",
@@ -303,5 +306,4 @@ __all__ = [
     "warning",
     "wide_pause",
     "worst_of",
-    "write_pause",
 ]

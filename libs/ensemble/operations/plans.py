@@ -44,6 +44,11 @@ class Plan(Result, Generic[Item]):
     skipped_count: int = 0
     as_of: datetime
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the items."""
+        return tuple(item.name for item in self.items)
+
     def require_current(self, at: datetime | None = None) -> None:
         """Raise NotPossible if the plan is older than its lifetime at this time, by default now."""
         expires_at = self.as_of + LIFETIME

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -86,12 +87,80 @@ class RunTarget(Protocol[ItemIn_contra]):
         """Return what is said of an item whose time is up."""
 
 
-class Run(Generic[Item]):
-    """One execution of a plan. It is done by the threads that iterate over its events, and does not go on without.
+class EventStream(ABC):
+    """Work that goes on as events are asked for. It is done by the threads that iterate, and does not go on without.
 
     Any number of threads may iterate at once: each gets every event from the first on, one of them does the work
     meanwhile. Any thread may stop it.
     """
+
+    def __init__(self) -> None:
+        self.id = secrets.token_hex(8)
+        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._history: list[RunEvent] = []
+        self.state = RunState.READY
+        self._stream = self._play()
+
+    def events(self, after: int = 0) -> Iterator[RunEvent]:
+        """Yield every event but the first `after`, the last one Finished or Stopped; work on where nobody else does.
+
+        Raises what the work raises: OperationsError, or an error of Kafka. It is Stopped then and can be resumed.
+        """
+        seen = after
+        while True:
+            if seen >= len(self._history):
+                with self._lock:
+                    if seen >= len(self._history) and not self._advance():
+                        return
+            if seen < len(self._history):
+                yield self._history[seen]
+                seen += 1
+
+    def stop(self) -> None:
+        """Have it stop before its next wave. What was submitted is still followed until it is resolved."""
+        self._stopping.set()
+
+    def resume(self) -> None:
+        """Have a run that was stopped go on with what is not resolved. Raises NotPossible in any other state."""
+        with self._lock:
+            if self.state is not RunState.STOPPED:
+                raise NotPossible(f"run {self.id} is {self.state}, so it cannot be resumed", subject=self.id)
+            self._stopping.clear()
+            self.state, self._stream = RunState.READY, self._play()
+
+    def close(self) -> None:
+        """Give back the connections of a run that nobody iterates over to its end. It is stopped then."""
+        with self._lock:
+            self._stream.close()
+            if self.state is RunState.RUNNING:
+                self.state = RunState.STOPPED
+
+    @abstractmethod
+    def _play(self) -> Generator[RunEvent, None, None]:
+        """Do the work, from what is not resolved on."""
+
+    def _advance(self) -> bool:
+        """Append the next event; returns whether there was one. Called with the lock."""
+        event = next(self._stream, None)
+        if event is None:
+            return False
+        match event:
+            case Stopped():
+                self.state = RunState.STOPPED
+            case Finished():
+                self.state = RunState.FINISHED
+            case _:
+                self.state = RunState.RUNNING
+        self._note(event)
+        self._history.append(event)
+        return True
+
+    def _note(self, event: RunEvent) -> None:  # noqa: B027  most have nothing to take in
+        """Take in an event before anybody sees it."""
+
+
+class Run(EventStream, Generic[Item]):
+    """One execution of a plan."""
 
     def __init__(
         self,
@@ -105,77 +174,28 @@ class Run(Generic[Item]):
     ) -> None:
         """Take what is to be done; nothing is done yet. Raises NotPossible if the plan has expired."""
         plan.require_current()
-        self.id = secrets.token_hex(8)
+        super().__init__()
         self._plan, self._intent, self._rollout, self._open = plan, intent, rollout, open_target
         self._clock, self._sleep = clock, sleep
-        self._lock, self._stopping = threading.Lock(), threading.Event()
-        self._history: list[RunEvent] = []
         self._resolved: dict[str, bool] = {}
         self._numbers = count(0 if rollout.probe and not rollout.stop_on_failure else 1)
-        self._state = RunState.READY
-        self._stream = self._play()
-
-    def events(self) -> Iterator[RunEvent]:
-        """Yield every event, the last one Finished or Stopped; work on where nobody else does.
-
-        Raises what the work raises: OperationsError, or an error of Kafka. It is Stopped then and can be resumed.
-        """
-        seen = 0
-        while True:
-            if seen == len(self._history):
-                with self._lock:
-                    if seen == len(self._history) and not self._advance():
-                        return
-            yield self._history[seen]
-            seen += 1
-
-    def stop(self) -> None:
-        """Have it stop before its next wave. What was submitted is still followed until it is resolved."""
-        self._stopping.set()
-
-    def resume(self) -> None:
-        """Have a run that was stopped go on with what is not resolved. Raises NotPossible in any other state."""
-        with self._lock:
-            if self._state is not RunState.STOPPED:
-                raise NotPossible(f"run {self.id} is {self._state}, so it cannot be resumed", subject=self.id)
-            self._stopping.clear()
-            self._state, self._stream = RunState.READY, self._play()
-
-    def close(self) -> None:
-        """Give back the connections of a run that nobody iterates over to its end. It is stopped then."""
-        with self._lock:
-            self._stream.close()
-            if self._state is RunState.RUNNING:
-                self._state = RunState.STOPPED
 
     @property
     def summary(self) -> RunSummary:
         """The run as it is now."""
         good = list(self._resolved.values())
         return RunSummary(
-            id=self.id, plan_id=self._plan.id, intent=self._intent, rollout=self._rollout, state=self._state,
+            id=self.id, plan_id=self._plan.id, intent=self._intent, rollout=self._rollout, state=self.state,
             total=len(self._plan.items), succeeded=good.count(True), failed=good.count(False),
         )  # fmt: skip
 
     # -- doing it -------------------------------------------------------------------------------------------------
 
-    def _advance(self) -> bool:
-        """Append the next event; returns whether there was one. Called with the lock."""
-        event = next(self._stream, None)
-        if event is None:
-            return False
-        match event:
-            case Resolved():
-                self._resolved[event.name] = event.is_good
-            case Stopped():
-                self._state = RunState.STOPPED
-            case Finished():
-                self._state = RunState.FINISHED
-        self._history.append(event)
-        return True
+    def _note(self, event: RunEvent) -> None:
+        if isinstance(event, Resolved):
+            self._resolved[event.name] = event.is_good
 
     def _play(self) -> Generator[RunEvent, None, None]:
-        self._state = RunState.RUNNING
         try:
             yield from self._waves([item for item in self._plan.items if item.name not in self._resolved])
         except Exception as error:
@@ -254,3 +274,42 @@ class Run(Generic[Item]):
         if verdict is None and is_heard and self._rollout.wait_for == "acknowledgement":
             return Verdict("acknowledged", is_good=True)
         return target.verdict_when_late(item) if verdict is None and is_late else verdict
+
+
+class RunSequence(EventStream):
+    """Runs one after the other, as one. Each is made when the one before has finished."""
+
+    def __init__(self, stages: Iterator[EventStream]) -> None:
+        """Take the runs; a stop ends the sequence with the run that is going on."""
+        super().__init__()
+        self._stages, self._seen = stages, 0
+        self._stage: EventStream | None = None
+        self._totals = [0, 0]
+
+    def stop(self) -> None:
+        super().stop()
+        if (stage := self._stage) is not None:
+            stage.stop()
+
+    def _play(self) -> Generator[RunEvent, None, None]:
+        while (stage := self._next_stage()) is not None:
+            if stage.state is RunState.STOPPED:
+                stage.resume()
+            for event in stage.events(self._seen):
+                self._seen += 1
+                if isinstance(event, Finished):
+                    self._totals = [self._totals[0] + event.succeeded, self._totals[1] + event.failed]
+                    self._stage, self._seen = None, 0
+                    break
+                yield event
+                if isinstance(event, Stopped) and event.why != "error":
+                    return
+            if self._stopping.is_set():
+                yield Stopped(why="requested", remaining=0)
+                return
+        yield Finished(succeeded=self._totals[0], failed=self._totals[1])
+
+    def _next_stage(self) -> EventStream | None:
+        if self._stage is None:
+            self._stage = next(self._stages, None)
+        return self._stage

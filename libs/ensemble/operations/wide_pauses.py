@@ -12,15 +12,13 @@ from ensemble.errors import ConfigurationError
 from ensemble.messages.message import Command
 from ensemble.operations import service_topics
 from ensemble.operations.audit import Audit, AuditProjection, WorkPause
-from ensemble.operations.control_commands import AnswerListener, Ask, record_of
 from ensemble.operations.errors import NotFound
 from ensemble.operations.failures import FailuresProjection
-from ensemble.operations.intent import Intent
 from ensemble.operations.session import Session
 from ensemble.operations.view import View
 from ensemble.saga.table import Saga
 from ensemble.service.ports import Pauses
-from ensemble.system_messages import OperationDone, PauseWork, ResumeWork, Scope
+from ensemble.system_messages import Scope
 
 if TYPE_CHECKING:
     from ensemble.service.service import Service
@@ -84,50 +82,6 @@ def _service_owner(application: Application, name: str) -> list[str]:
     if name not in (names := application.services):
         raise NotFound(f"no service {name!r}", hint=f"services are {', '.join(names)}", field="paused_service")
     return [name]
-
-
-@dataclass(frozen=True)
-class Acknowledgements:
-    """How far a pause, or its end, has got."""
-
-    what: WidePause
-    answers: tuple[OperationDone, ...]
-    missing: tuple[Ask, ...]
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return one row for each service."""
-        return [self._row(service) for service in self.what.services]
-
-    def _row(self, service: str) -> dict[str, Any]:
-        answers = [answer for answer in self.answers if answer.service == service]
-        remarks = {answer.words for answer in answers if answer.words}
-        return {
-            "service": service,
-            "acknowledged": len([answer for answer in answers if answer.outcome != "refused"]),
-            "partitions": len(answers) + len([ask for ask in self.missing if ask[0] == service]),
-            "missing": [partition for name, partition, _ in self.missing if name == service],
-            "words": "; ".join(sorted(remarks)) or None,
-        }
-
-
-def write_pause(session: Session, what: WidePause, intent: Intent, *, pause: bool, wait_s: float) -> Acknowledgements:
-    """Write the pause, or its end, to all partitions in one transaction, and wait for their acknowledgements."""
-    places = session.client.places([name + service_topics.CONTROL for name in what.services])
-    kind = PauseWork if pause else ResumeWork
-    command = kind(scope=what.scope, name=what.name, **intent.operation())
-    asks = [
-        (topic.removesuffix(service_topics.CONTROL), partition, command.operation_id) for topic, partition in places
-    ]
-    key = f"{what.scope}/{what.name}".encode()
-    with AnswerListener(session, what.services) as hearing:
-        session.client.write_together(
-            [
-                record_of(session, (service, partition), command, key, via=intent.actor.via)
-                for service, partition, _ in asks
-            ]
-        )
-        missing = hearing.wait(asks, wait_s)
-        return Acknowledgements(what, tuple(hearing.done[ask] for ask in asks if ask in hearing.done), tuple(missing))
 
 
 def list_pauses(session: Session, view: View | None = None) -> list[dict[str, Any]]:

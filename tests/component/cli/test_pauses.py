@@ -9,14 +9,21 @@ import pytest
 
 from cli.pause_commands import ResumeOptions, resume
 from ensemble.command_line.connection import session_on
-from ensemble.command_line.pause_commands import pause
+from ensemble.command_line.pause_commands import carry_out
 from ensemble.command_line.publishing import publish
-from ensemble.operations import Intent, NotFound, Rollout, list_pauses, wide_pause
+from ensemble.operations import Intent, NotFound, Rollout, WorkPauses, list_pauses, wide_pause
+from ensemble.system_messages import Scope
 from services.app import APP
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
 
-STEP = wide_pause(APP, "step", "reservation")
+Pausable = tuple[Scope, str]
+STEP: Pausable = ("step", "reservation")
+
+
+def pause(flow: Any, what: Pausable, options: ResumeOptions) -> int:
+    session = session_on(flow)
+    return carry_out(session, WorkPauses(session).plan_start(*what), options)
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def options(intent: Intent) -> ResumeOptions:
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    assert pause(session_on(flow), STEP, options) == 0
+    assert pause(flow, STEP, options) == 0
 
     (service,) = printed()["services"]
     assert (service["service"], service["acknowledged"], service["missing"]) == (
@@ -50,7 +57,7 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 ) -> None:
     flow.stopped = {"payment"}
 
-    assert pause(session_on(flow), wide_pause(APP, "command", "ProcessPayment"), options) == 1
+    assert pause(flow, ("command", "ProcessPayment"), options) == 1
 
     captured = capsys.readouterr()
     assert "payment[0], payment[1]" in captured.err
@@ -63,13 +70,13 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    pause(session_on(flow), STEP, options)
+    pause(flow, STEP, options)
     for name in ("o-1", "o-2", "o-3"):
         publish(flow, place_order(order_id=name))
     assert {state["paused_by"] for state in all_states(flow).values()} == {"step reservation"}
     printed()
 
-    assert resume(flow, STEP, options) == 0
+    assert resume(flow, *STEP, options) == 0
 
     document = printed()
     assert [len(wave["orders"]) for wave in document["waves"]] == [1, 2]
@@ -81,14 +88,14 @@ def test_orders_that_a_step_holds_go_on_in_waves_before_the_pause_ends(
 def test_a_probe_that_fails_leaves_the_step_paused(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pause(session_on(flow), STEP, options)
+    pause(flow, STEP, options)
     for name in ("o-1", "o-2"):
         publish(flow, place_order(order_id=name))
     flow.settle()
     printed()
     flow.stopped = {"inventory"}
 
-    assert resume(flow, STEP, options) == 1
+    assert resume(flow, *STEP, options) == 1
 
     captured = capsys.readouterr()
     assert '"lifted": false' in captured.out
@@ -99,7 +106,7 @@ def test_a_probe_that_fails_leaves_the_step_paused(
 def test_a_paused_service_is_told_together_with_those_that_send_to_it() -> None:
     assert wide_pause(APP, "service", "shipping").services == ("shipping", "orchestrator")
     assert wide_pause(APP, "command", "FulfilOrder").services == ("inventory", "orchestrator")
-    assert STEP.services == ("orchestrator",)
+    assert wide_pause(APP, *STEP).services == ("orchestrator",)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +125,14 @@ def test_a_name_that_nothing_has_is_a_mistake(scope: Any, message: str) -> None:
 def test_commands_that_a_service_holds_go_on_once_its_pause_ends(
     flow: Any, options: ResumeOptions, printed: Callable[[], Any]
 ) -> None:
-    shipping = wide_pause(APP, "service", "shipping")
-    pause(session_on(flow), shipping, options)
+    shipping: Pausable = ("service", "shipping")
+    pause(flow, shipping, options)
     publish(flow, place_order(shipping_speed="express"))
     flow.settle()
     assert all_states(flow)["o-1"]["status"] != "completed"
     printed()
 
-    assert resume(flow, shipping, options) == 0
+    assert resume(flow, *shipping, options) == 0
 
     assert printed()["lifted"] is True
     assert all_states(flow)["o-1"]["status"] == "completed"

@@ -17,7 +17,16 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[3]
 RUNTIME = CHECKOUT / "libs" / "ensemble"
-USERS = ("services", "libs/contracts", "libs/backoffice", "cli", "examples", "benchmarks", "tests/drills")
+USERS = (
+    "services",
+    "libs/contracts",
+    "libs/backoffice",
+    "libs/launcher",
+    "cli",
+    "examples",
+    "benchmarks",
+    "tests/drills",
+)
 TEMPLATE = RUNTIME / "command_line" / "template"
 """A project that is copied, and no part of the runtime."""
 PACKAGES = sorted(

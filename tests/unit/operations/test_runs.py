@@ -24,6 +24,7 @@ from ensemble.operations import (
     Rollout,
     Run,
     RunEvent,
+    RunSequence,
     RunState,
     Stopped,
     Submitted,
@@ -204,3 +205,27 @@ def test_events_and_plans_are_json_and_have_a_schema() -> None:
     }  # fmt: skip
     plan = plan_of(2)
     assert Plan[PlanItem].model_validate_json(plan.model_dump_json()) == plan
+
+
+def stages_of(*targets: Target) -> Iterator[Run[PlanItem]]:
+    for target in targets:
+        yield run_of(target, 2)
+
+
+def test_a_sequence_of_runs_is_one_run() -> None:
+    sequence = RunSequence(stages_of(Target(), Target()))
+    events = list(sequence.events())
+    assert [event.kind for event in events].count("finished") == 1
+    assert cast("Finished", events[-1]).succeeded == 4
+    assert list(sequence.events(after=3)) == events[3:]
+
+
+def test_a_sequence_stops_with_its_run_and_goes_on_from_there() -> None:
+    first, second = Target(bad=["o-0"]), Target()
+    sequence = RunSequence(stages_of(first, second))
+    events = list(sequence.events())
+    assert (cast("Stopped", events[-1]).why, second.together) == ("too_many_failed", [])
+
+    sequence.resume()
+    assert [event.kind for event in sequence.events()][-1] == "finished"
+    assert (first.together, second.together) == ([1, 1], [1, 1])

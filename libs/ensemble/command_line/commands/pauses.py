@@ -9,11 +9,9 @@ import typer
 
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import AsJson, Asker, NoCache, complete_service
-from ensemble.command_line.selection import application, complete
+from ensemble.command_line.selection import complete
 
 if TYPE_CHECKING:
-    from ensemble.command_line.pause_commands import PauseOptions
-    from ensemble.operations import Session, WidePause
     from ensemble.system_messages import Scope
 
 steps = typer.Typer(help="Pause and resume saga steps.")
@@ -94,9 +92,12 @@ def add_pause(app: typer.Typer, scope: Scope) -> None:
     argument, text = PAUSES[scope]
 
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.pause_commands import pause as carry_out
+        from ensemble.command_line.connection import open_session
+        from ensemble.command_line.pause_commands import PauseOptions, carry_out
+        from ensemble.operations import WorkPauses
 
-        raise typer.Exit(carry_out(*_pause_arguments(scope, name, asker, acknowledged, as_json=as_json)))
+        options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
+        raise typer.Exit(carry_out(session, WorkPauses(session).plan_start(scope, name), options))
 
     register(app, pause, argument, text)
 
@@ -105,23 +106,14 @@ def add_resume(app: typer.Typer, scope: Scope) -> None:
     """Add `resume` for one scope of pauses."""
 
     def resume(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.pause_commands import resume as carry_out
+        from ensemble.command_line.connection import open_session
+        from ensemble.command_line.pause_commands import PauseOptions, carry_out
+        from ensemble.operations import WorkPauses
 
-        raise typer.Exit(carry_out(*_pause_arguments(scope, name, asker, acknowledged, as_json=as_json)))
+        options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
+        raise typer.Exit(carry_out(session, WorkPauses(session).plan_end(scope, name), options))
 
     register(app, resume, PAUSES[scope][0], _RESUMES[scope])
-
-
-def _pause_arguments(
-    scope: Scope, name: str, asker: Asker, acknowledged: float, *, as_json: bool
-) -> tuple[Session, WidePause, PauseOptions]:
-    from ensemble.command_line.connection import open_session
-    from ensemble.command_line.pause_commands import PauseOptions
-    from ensemble.operations import wide_pause
-
-    what = wide_pause(application(), scope, name)
-    options = PauseOptions(asker.intent(), acknowledged, as_json=as_json)
-    return open_session(), what, options
 
 
 def register(app: typer.Typer, command: Callable[..., None], argument: Any, text: Help) -> None:
