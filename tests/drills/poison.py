@@ -63,7 +63,7 @@ def _place_of_dead_letter(scene: Scene) -> str:
     """Return the place of the only open dead letter. Raises DrillFailed if there is none, or another."""
     letters = scene.watch.letters()
     must(len(letters) == 1, f"there are {len(letters)} open dead letters, not one")
-    return str(letters[0]["place"])
+    return str(letters[0].position)
 
 
 def _redrive_corrected_charge(scene: Scene) -> None:

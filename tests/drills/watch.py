@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from backoffice.order_filter import Condition, OrderFilter
-from backoffice.orders import Orders, OrdersProjection, OrderSummary
-from ensemble.command_line.connection import session_on, sources
-from ensemble.operations import DeadLetterFilter, LiveParkingStores, Parked, list_dead_letters, now
+from backoffice.order_runs import order_projections
+from backoffice.orders import Orders, OrderSummary
+from ensemble.command_line.connection import session_on
+from ensemble.operations import DeadLetterFilter, DeadLetterSummary, Failures, LiveParkingStores, Parked, now
 from ensemble.operations.view import View
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ class Watch:
     """What became of orders and parked keys, for as long as a `with` lasts."""
 
     def __init__(self, access: ClusterClient, services: Iterable[str]) -> None:
-        self._access, self._exit = access, ExitStack()
-        self._view = self._exit.enter_context(View(access, [OrdersProjection(sources())]))
-        self._parking = self._exit.enter_context(LiveParkingStores(session_on(access), services))
+        self._exit, session = ExitStack(), session_on(access)
+        self._view = self._exit.enter_context(View(access, order_projections(session)))
+        self._parking = self._exit.enter_context(LiveParkingStores(session, services))
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +49,7 @@ class Watch:
         self._parking.read_on()
         return [parked for parked in self._parking.parked() if parked.service == service]
 
-    def letters(self) -> list[dict[str, Any]]:
+    def letters(self) -> tuple[DeadLetterSummary, ...]:
         """Return the open dead letters, the latest first."""
-        return list_dead_letters(session_on(self._access), DeadLetterFilter(open_only=True), _MOST)
+        self._view.sync()
+        return Failures(self._view).list(DeadLetterFilter(open_only=True), _MOST)

@@ -63,7 +63,7 @@ def _redrive_in_two_steps(scene: Scene) -> None:
         lambda: len(scene.watch.paused()) == len(scene.watch.letters()), "every order that was given up is paused"
     )
     group, count = _group(scene), len(scene.watch.letters())
-    place = scene.watch.letters()[-1]["place"]
+    place = scene.watch.letters()[-1].position
     scene.tell(f"{count} commands were given up in all. One is rehearsed, and redriven as a sample.")
     scene.type("./ensemble dead-letters group")
     scene.type(f"./ensemble dead-letters redrive {place} --dry-run")
@@ -82,7 +82,7 @@ def _resume_orders(scene: Scene) -> None:
 
 
 def _group(scene: Scene) -> str:
-    groups = {str(letter["group"]) for letter in scene.watch.letters()}
+    groups = {letter.group for letter in scene.watch.letters()}
     must(len(groups) == 1, f"there are {len(groups)} groups of dead letters, not one")
     return groups.pop()
 
