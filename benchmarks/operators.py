@@ -102,6 +102,7 @@ def _measure(cluster: Cluster, directory: Path, orders: int, some: list[str]) ->
     _show("orders show of none", _command(environment, "orders", "show", "order-none"))
     _show("dead-letters list", _command(environment, "dead-letters", "list", "-n", "5"))
     _show("stock show", _command(environment, "stock", "show"))
+    _show("verify --without-provider", _command(environment, "verify", "--without-provider"))
     _queries(cluster, next((directory / "views").glob("*.db")), some)
 
 

@@ -80,21 +80,15 @@ DUTIES: Final[Mapping[str, tuple[Duty, ...]]] = {
     "ScheduleShipment": (_owes("shipping", "ShipmentScheduled", "ShipmentCancelled"),),
     "InitiatePackaging": (_owes("shipping", silence="packing_begun"),),
     "CancelShipment": (_owes("shipping", "ShipmentCancelled"),),
-    "RequestCancellation": _NOTED,
-    "PauseOrder": _NOTED,
-    "ResumeOrder": _NOTED,
-    "RetryOrder": _NOTED,
-    "CompensateOrder": _NOTED,
-    "SettleOrder": _NOTED,
-    "PaymentConfirmed": _NOTED,
-    "PaymentDeclined": _NOTED,
-    "PaymentRefunded": _NOTED,
-    "ReservationConfirmed": _NOTED,
-    "ReservationRejected": _NOTED,
-    "ReservationReleased": _NOTED,
-    "ShipmentScheduled": _NOTED,
-    "ShipmentCancelled": _NOTED,
-    "CommandFailed": _NOTED,
+    **dict.fromkeys(
+        (
+            *("RequestCancellation", "PauseOrder", "ResumeOrder", "RetryOrder", "CompensateOrder", "SettleOrder"),
+            *("PaymentConfirmed", "PaymentDeclined", "PaymentRefunded"),
+            *("ReservationConfirmed", "ReservationRejected", "ReservationReleased"),
+            *("ShipmentScheduled", "ShipmentCancelled", "CommandFailed"),
+        ),
+        _NOTED,
+    ),
 }
 """Every input there is. What is not listed is read by nobody here, such as OrderCompleted, and owes nothing."""
 
@@ -137,21 +131,20 @@ STEPS: Final[Mapping[str, StepTraces]] = {
 }
 """The shipment is commanded past the orchestrator, and nobody refuses it."""
 
+
+def _may_follow(step: StepTraces) -> Mapping[str, frozenset[str]]:
+    """Return what may come next on the topic of a step's events; the repeat of an answer is legal."""
+    return {
+        step.succeeded: frozenset({step.succeeded, step.undone}),
+        step.undone: frozenset({step.undone, step.failed}),
+        step.failed: frozenset({step.failed, step.undone}),
+    }
+
+
 FOLLOWERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
-    "payments.events": {
-        "PaymentConfirmed": frozenset({"PaymentConfirmed", "PaymentRefunded"}),
-        "PaymentDeclined": frozenset({"PaymentDeclined", "PaymentRefunded"}),
-        "PaymentRefunded": frozenset({"PaymentRefunded", "PaymentDeclined"}),
-    },
-    "inventory.events": {
-        "ReservationConfirmed": frozenset({"ReservationConfirmed", "ReservationReleased"}),
-        "ReservationRejected": frozenset({"ReservationRejected", "ReservationReleased"}),
-        "ReservationReleased": frozenset({"ReservationReleased", "ReservationRejected"}),
-    },
-    "shipping.events": {
-        "ShipmentScheduled": frozenset({"ShipmentScheduled", "ShipmentCancelled"}),
-        "ShipmentCancelled": frozenset({"ShipmentCancelled"}),
-    },
+    "payments.events": _may_follow(STEPS["payment"]),
+    "inventory.events": _may_follow(STEPS["reservation"]),
+    "shipping.events": _may_follow(STEPS["shipment"]),
     ORDER_EVENTS: {
         "OrderPlaced": frozenset({"OrderPlaced", "OrderCompleted", "OrderCancelled"}),
         "OrderCompleted": frozenset({"OrderPlaced", "OrderCompleted"}),
@@ -189,26 +182,15 @@ FIRST: Final[Mapping[str, frozenset[str]]] = {
 }
 """What an order may begin with on a topic, where that is not everything."""
 
+_FORWARD: Final = ("payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed")
+_UNDOING: Final = ("compensating", "cancelled", "compensation_failed")
 NEXT_STATUSES: Final[Mapping[str, frozenset[str]]] = {
-    "placeholder": frozenset(
-        {
-            "placeholder",
-            "payment_pending",
-            "fulfilled",
-            "completed",
-            "compensating",
-            "cancelled",
-            "compensation_failed",
-            "",
-        }
-    ),
-    "payment_pending": frozenset(
-        {"payment_pending", "fulfilled", "completed", "compensating", "cancelled", "compensation_failed"}
-    ),
-    "fulfilled": frozenset({"fulfilled", "completed", "compensating", "cancelled", "compensation_failed"}),
-    "compensating": frozenset({"compensating", "cancelled", "compensation_failed"}),
-    "compensation_failed": frozenset({"compensation_failed", "compensating", "cancelled"}),
-    "completed": frozenset({"completed", ""}),
-    "cancelled": frozenset({"cancelled", ""}),
+    "placeholder": frozenset(("placeholder", *_FORWARD, "")),
+    "payment_pending": frozenset(_FORWARD),
+    "fulfilled": frozenset(_FORWARD[1:]),
+    "compensating": frozenset(_UNDOING),
+    "compensation_failed": frozenset(_UNDOING),
+    "completed": frozenset(("completed", "")),
+    "cancelled": frozenset(("cancelled", "")),
 }
 """What may follow a status; several steps may lie in one transaction, which writes one record. Empty: deleted."""
