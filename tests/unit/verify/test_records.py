@@ -124,6 +124,14 @@ def excerpt_with_a_header_of_its_own(flow: RecordedFlow) -> None:
     letter.headers_now = {"invented": b"1", **letter.headers_now}
 
 
+def excerpt_with_another_key(flow: RecordedFlow) -> None:
+    _excerpt(flow).raw_key = b"altered"
+
+
+def excerpt_of_another_length(flow: RecordedFlow) -> None:
+    _excerpt(flow).set_header("ensemble.value-length", "7")
+
+
 def _excerpt(flow: RecordedFlow) -> WrittenRecord:
     """Put an excerpt in the place of the letter."""
     letter, source = _letter(flow), _source(flow)
@@ -167,6 +175,8 @@ def _source(flow: RecordedFlow) -> tuple[str, int, int]:
         (letter_that_names_no_record, "dead letters", "do not say which record"),
         (excerpt_of_something_else, "dead letters", "its value is not that of"),
         (excerpt_with_another_beginning, "dead letters", "its value is not that of"),
+        (excerpt_with_another_key, "dead letters", "its key is not that of"),
+        (excerpt_of_another_length, "dead letters", "its value is not that of"),
         (excerpt_with_a_header_of_its_own, "dead letters", "its headers are not those of"),
         (letter_twice, "dead letters", "lies 2 times"),
     ],

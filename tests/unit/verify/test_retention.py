@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import cancel, complete, decline, receive
+from tests.support.recorded_flow.records import PARTITIONS
 from verifier.facts import Place
 from verifier.flow import LEDGER, MESSAGE_TOPICS
+from verifier.placement import partition_of
 
 CUT_TOPICS = tuple(topic for topic in MESSAGE_TOPICS if topic != LEDGER)
 
@@ -25,8 +28,14 @@ def flow_of(*order_ids: str) -> RecordedFlow:
     return flow
 
 
+def same_partition(one: str, other: str) -> bool:
+    return partition_of(one.encode(), PARTITIONS) == partition_of(other.encode(), PARTITIONS)
+
+
 OLD = [f"old-{number}" for number in range(9)]
 NEW = [f"new-{number}" for number in range(9)]
+NOBODYS = next(name for name in map("none-{}".format, count()) if same_partition(name, "new-6"))
+"""The id of an order that nobody has placed, on a partition where others were placed."""
 PLACES = [(topic, partition) for topic in CUT_TOPICS for partition in range(4)]
 
 
@@ -69,12 +78,17 @@ def lost_goods(flow: RecordedFlow) -> None:
     flow.drop(*list(flow.all("StockDispatched", "new-6")))
 
 
-def lost_cause(flow: RecordedFlow) -> None:
-    flow.last("PaymentConfirmed", "new-6").set_header("ce_causationid", "never-was")
+def reserved_for_nobody(flow: RecordedFlow) -> None:
+    flow.facts("StockReserved", flow.last("FulfilOrder", "new-6"), NOBODYS)
+
+
+def ended_for_nobody(flow: RecordedFlow) -> None:
+    command = flow.outside("orders.commands", "CancelOrder", NOBODYS, order_id=NOBODYS, reason="odd")
+    flow.by("order", "orders.events", "OrderCancelled", command, order_id=NOBODYS, reason="odd")
 
 
 def booked_for_nobody(flow: RecordedFlow) -> None:
-    flow.book("charge", "new-99", "captured")
+    flow.book("charge", NOBODYS, "captured")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +98,9 @@ def booked_for_nobody(flow: RecordedFlow) -> None:
         (lost_charge, "money", "new-6 is completed: 10.00 EUR is due, but 0.00 EUR is held"),
         (lost_end, "order state", "new-6 is completed, but CompleteOrder was not sent"),
         (lost_goods, "stock", "new-6 is completed, but nothing was dispatched"),
-        (booked_for_nobody, "money", "new-99 the provider has entries for it, but no message names this order"),
+        (reserved_for_nobody, "stock", f"{NOBODYS} stock is reserved for it, but nobody placed it"),
+        (ended_for_nobody, "endings", "ends it, but nobody placed it"),
+        (booked_for_nobody, "money", f"{NOBODYS} the provider has entries for it, but no message names this order"),
     ],
 )
 def test_finds_a_guilty_order_that_began_after_what_is_gone(

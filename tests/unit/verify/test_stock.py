@@ -22,6 +22,14 @@ def more_reserved_than_received(flow: RecordedFlow) -> None:
     flow.last("StockReceived").fields["quantity"] = 1
 
 
+def more_released_than_reserved(flow: RecordedFlow) -> None:
+    flow.facts("StockReleased", flow.last("ReleaseStock", "o-undone"), "o-undone")
+
+
+def more_dispatched_than_reserved(flow: RecordedFlow) -> None:
+    flow.facts("StockDispatched", flow.last("DispatchStock", "o-done"), "o-done")
+
+
 def reserved_other_than_ordered(flow: RecordedFlow) -> None:
     for kind in ("StockReserved", "StockDispatched"):
         flow.last(kind, "o-done").fields["quantity"] += 1
@@ -86,6 +94,12 @@ def snapshot_that_disagrees(flow: RecordedFlow) -> None:
         (fact_lost, "stock", "has sequence 7 after 5"),
         (fact_written_twice, "stock", "was reserved 2 cup, 4 tea"),
         (more_reserved_than_received, "stock", "leaves -1 pieces on hand"),
+        (more_released_than_reserved, "stock", "leaves -2 pieces reserved"),
+        (
+            more_dispatched_than_reserved,
+            "stock",
+            "o-done is completed, but 2 cup, 4 tea was dispatched of",
+        ),
         (reserved_other_than_ordered, "stock", "o-done was reserved 2 cup, 2 tea, ordered 1 cup, 2 tea"),
         (one_line_never_reserved, "stock", "o-done was reserved 2 tea"),
         (completed_but_never_dispatched, "stock", "o-done is completed, but 1 cup, 2 tea is still reserved"),
