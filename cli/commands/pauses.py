@@ -34,7 +34,10 @@ def _add_resume(app: typer.Typer, scope: Scope, text: Help) -> None:
         from cli.pause_commands import ResumeOptions
         from cli.pause_commands import resume as carry_out
         from ensemble.command_line.connection import connect
+        from ensemble.command_line.selection import application
+        from ensemble.operations import wide_pause
 
+        wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
         options = ResumeOptions(asker.intent(), acknowledged, as_json, yes, waves.rollout())
         raise typer.Exit(carry_out(connect(), scope, name, options))
 

@@ -94,8 +94,10 @@ def add_pause(app: typer.Typer, scope: Scope) -> None:
     def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
         from ensemble.command_line.connection import open_session
         from ensemble.command_line.pause_commands import PauseOptions, carry_out
-        from ensemble.operations import WorkPauses
+        from ensemble.command_line.selection import application
+        from ensemble.operations import WorkPauses, wide_pause
 
+        wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
         options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
         raise typer.Exit(carry_out(session, WorkPauses(session).plan_start(scope, name), options))
 
@@ -108,8 +110,10 @@ def add_resume(app: typer.Typer, scope: Scope) -> None:
     def resume(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
         from ensemble.command_line.connection import open_session
         from ensemble.command_line.pause_commands import PauseOptions, carry_out
-        from ensemble.operations import WorkPauses
+        from ensemble.command_line.selection import application
+        from ensemble.operations import WorkPauses, wide_pause
 
+        wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
         options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
         raise typer.Exit(carry_out(session, WorkPauses(session).plan_end(scope, name), options))
 
