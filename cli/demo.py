@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from backoffice.order_story import ENDS
+from cli.browser import show_control_room
 from cli.demo_output import DemoOutput, ScenarioRun, SilentOutput, demo_output
 from cli.examples import fresh_order_id
 from cli.live_story import narrate
@@ -25,20 +26,21 @@ from ensemble.command_line.output import show_json
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
-from launcher import ALL, FleetError, Stack
+from launcher import ALL, CONTROL_ROOM, FleetError, Stack
 from verifier import Options, as_document
 
 _PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0
 
 
-def run(only: Sequence[str], *, keep: bool, as_json: bool) -> int:
+def run(only: Sequence[str], *, keep: bool, as_json: bool, opens: bool = False) -> int:
     """Play the scenarios and return the exit code."""
     scenarios = _select(only)
     with Scratch(keep=keep) as directory:
-        stage = stack_of(directory, ALL, say)
+        stage = stack_of(directory, [*ALL, CONTROL_ROOM], say)
         try:
             with stage:
+                show_control_room(stage.fleet.control_room_url, opens=opens)
                 return _play(stage, scenarios, as_json=as_json)
         except FleetError as error:
             raise Failure(str(error)) from None

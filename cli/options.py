@@ -10,6 +10,7 @@ import typer
 if TYPE_CHECKING:
     from ensemble.operations import Rollout
 
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the control room in a browser.")]
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Id of the order.")]
 Probe = Annotated[int, typer.Option("--probe", min=0, help="Resume this many first, as a probe (0: none).")]
 WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Number of orders per wave.")]

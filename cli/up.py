@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cli.browser import show_control_room
 from cli.local_stack import stack_of
 from cli.seed import seed
 from cli.verification import lock_of_up, note_of_up
@@ -22,12 +23,20 @@ from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
 from ensemble.program import command
 from ensemble.settings import KafkaSettings, load
-from launcher import ALL, SANDBOX, FleetError, Member, Stack
+from launcher import ALL, CONTROL_ROOM, SANDBOX, FleetError, Member, Stack
 
-PORTS = {"order": 8101, "payment": 8102, "inventory": 8103, "shipping": 8104, "orchestrator": 8105, SANDBOX: 8090}
+PORTS = {
+    "order": 8101,
+    "payment": 8102,
+    "inventory": 8103,
+    "shipping": 8104,
+    "orchestrator": 8105,
+    SANDBOX: 8090,
+    CONTROL_ROOM: 8100,
+}
 
 
-def run(*, on_free_ports: bool, fresh: bool) -> int:
+def run(*, on_free_ports: bool, fresh: bool, opens: bool = False) -> int:
     """Run until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
     home = default_directory().parent
     kafka = load(KafkaSettings)
@@ -36,16 +45,18 @@ def run(*, on_free_ports: bool, fresh: bool) -> int:
     with _only_one(home), _stop_signals():
         if fresh:
             _forget(home)
-        return _play(stack_of(home, _members(on_free_ports=on_free_ports), say, kafka=kafka), home)
+        members = _members(on_free_ports=on_free_ports)
+        return _play(stack_of(home, members, say, kafka=kafka), home, opens=opens)
 
 
-def _play(stage: Stack, home: Path) -> int:
+def _play(stage: Stack, home: Path, *, opens: bool) -> int:
     cluster = load(KafkaSettings).bootstrap_servers
     say("starting Kafka and all services" if cluster is None else f"starting all services on {cluster}")
     try:
         with stage:
             if seed(stage.access):
                 say("filled the empty stock")
+            show_control_room(stage.fleet.control_room_url, opens=opens)
             with _noted(stage, home):
                 code = _watch(stage)
             _hold_signals()
@@ -90,7 +101,7 @@ def _watch(stage: Stack) -> int:
 
 def _members(*, on_free_ports: bool) -> list[Member]:
     if on_free_ports:
-        return [Member(name, port) for name, port in zip(ALL, free_ports(len(ALL)), strict=True)]
+        return [Member(name, port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)]
     members = [Member(name, port) for name, port in PORTS.items()]
     check_ports(members)
     return members

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options import NoOpen
 from ensemble.command_line.options import AsJson
 
 _EPILOG = "Examples: `ensemble demo`; `ensemble demo --only express --only declined`."
@@ -19,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_EPILOG)(demo)
 
 
-def demo(only: Only = None, keep: Keep = False, as_json: AsJson = False) -> None:
+def demo(only: Only = None, keep: Keep = False, no_open: NoOpen = False, as_json: AsJson = False) -> None:
     """Run sample orders through all services, then verify.
 
     Everything runs on an embedded Kafka of its own. Exits 0 on success, 1 if an order ended otherwise than expected or
@@ -27,4 +28,4 @@ def demo(only: Only = None, keep: Keep = False, as_json: AsJson = False) -> None
     """
     from cli.demo import run
 
-    raise typer.Exit(run(only or [], keep=keep, as_json=as_json))
+    raise typer.Exit(run(only or [], keep=keep, as_json=as_json, opens=not no_open))

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-FreePorts = Annotated[bool, typer.Option("--free-ports", help="Use any free ports instead of 8101 to 8105 and 8090.")]
+from cli.options import NoOpen
+
+FreePorts = Annotated[bool, typer.Option("--free-ports", help="Use any free ports instead of 8100 to 8105 and 8090.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Delete data of the previous run first.")]
 
 
@@ -15,12 +17,12 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Examples: `ensemble up`; `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble up`.")(up)
 
 
-def up(free_ports: FreePorts = False, fresh: Fresh = False) -> None:
-    """Start Kafka, all services and the payment sandbox.
+def up(free_ports: FreePorts = False, fresh: Fresh = False, no_open: NoOpen = False) -> None:
+    """Start Kafka, all services, the payment sandbox and the control room, whose address it shows.
 
     Shows the orders while it runs; Ctrl-C stops everything. With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead
     of an embedded one.
     """
     from cli.up import run
 
-    raise typer.Exit(run(on_free_ports=free_ports, fresh=fresh))
+    raise typer.Exit(run(on_free_ports=free_ports, fresh=fresh, opens=not no_open))

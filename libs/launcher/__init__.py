@@ -4,11 +4,12 @@ It neither prints nor asks anybody; who shows something is told by `on_wait` and
 """
 
 from launcher.fleet import ALL, Fleet, FleetError, UnexpectedExit
-from launcher.service_process import SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
+from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
 from launcher.stack import Stack, StackPlan
 
 __all__ = [
     "ALL",
+    "CONTROL_ROOM",
     "SANDBOX",
     "SERVICES",
     "Fleet",

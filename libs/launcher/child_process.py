@@ -37,7 +37,7 @@ def main(module: str, arguments: list[str]) -> None:
 def _warm_up(module: str) -> None:
     """Import what the module will need. Imports that fail here are reported when the module runs."""
     with contextlib.suppress(ImportError):
-        for name in (f"{module}.service", f"{module}.server"):
+        for name in (f"{module}.service", f"{module}.server", f"{module}.application"):
             if importlib.util.find_spec(name):
                 importlib.import_module(name)
         importlib.import_module("ensemble.kafka.worker.process")

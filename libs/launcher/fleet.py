@@ -12,9 +12,10 @@ from typing import Final, Self
 
 from ensemble.free_ports import free_ports
 from ensemble.waiting import OnWait, Reminder, ignore
-from launcher.service_process import SANDBOX, SERVICES, Member, ServiceProcess
+from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess
 
 ALL: Final = (SANDBOX, *SERVICES)
+"""What orders need."""
 READY_LIMIT_S: Final = 300.0
 STOP_LIMIT_S: Final = 20.0
 _STEP_S: Final = 0.05
@@ -84,7 +85,8 @@ class Fleet:
         members = [Member(item, next(ports)) if isinstance(item, str) else item for item in services_or_members]
         self._members = {member.name: member for member in members}
         self._bootstrap, self._directory, self._token = bootstrap, directory, token
-        self._environment = {**self._provider(), **(environment or {})}
+        pages = {"CONTROL_ROOM_DATA_DIR": str(directory.absolute() / CONTROL_ROOM)}
+        self._environment = {**self._provider(), **pages, **(environment or {})}
         self._children: dict[str, ServiceProcess] = {}
         self._ended: set[str] = set()
 
@@ -232,6 +234,12 @@ class Fleet:
     @property
     def logs(self) -> Path:
         return self._directory / "logs"
+
+    @property
+    def control_room_url(self) -> str:
+        """Return the address of the control room, or an empty text without one."""
+        member = self.members.get(CONTROL_ROOM)
+        return member.url if member else ""
 
     @property
     def provider_url(self) -> str:

@@ -17,14 +17,16 @@ from typing import Final
 from ensemble.free_ports import HOST, free_ports
 
 SANDBOX: Final = "payment-sandbox"
+CONTROL_ROOM: Final = "control-room"
 SERVICES: Final = ("order", "payment", "inventory", "shipping", "orchestrator")
+_HEALTH: Final = {SANDBOX: "/livez", CONTROL_ROOM: "/healthz"}
 _ASK_S: Final = 1.0
 _NOTED_BYTES: Final = 20_000
 
 
 @dataclass(frozen=True)
 class Member:
-    """A service instance, or the payment sandbox; its HTTP port is where it is asked how it is."""
+    """A service instance, the payment sandbox, or the control room; its HTTP port is where it is asked how it is."""
 
     service: str
     port: int
@@ -48,6 +50,8 @@ class Member:
         """Return the environment variables of this member."""
         if self.service == SANDBOX:
             return {"SANDBOX_PORT": str(self.port), "SANDBOX_HOST": HOST}
+        if self.service == CONTROL_ROOM:
+            return {"CONTROL_ROOM_PORT": str(self.port), "CONTROL_ROOM_HOST": HOST, "ENSEMBLE_LOG_FORMAT": "json"}
         return {
             "ENSEMBLE_HTTP_PORT": str(self.port),
             "ENSEMBLE_INSTANCE_ID": str(self.instance),
@@ -69,7 +73,7 @@ class Member:
         """Return the reason that it reports, or an empty string; it is asked with this bearer token."""
         connection = HTTPConnection(HOST, self.port, timeout=_ASK_S)
         try:
-            connection.request("GET", "/livez" if self.service == SANDBOX else "/readyz", headers=_authorization(token))
+            connection.request("GET", _HEALTH.get(self.service, "/readyz"), headers=_authorization(token))
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, HTTPException):

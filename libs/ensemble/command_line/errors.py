@@ -18,6 +18,7 @@ MISTAKEN: Final = 2
 UNCHECKED: Final = 5
 INTERRUPTED: Final = 130
 _FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "client": ("--client", "", ""),
     "command_type": ("TYPE", "", ""),
     "dead_letter": ("DEAD_LETTER", "`{}` shows them", "dead-letters list"),
     "edit": ("--edit", "`{}` shows all fields", "dead-letters show DEAD_LETTER --json"),

@@ -1,4 +1,4 @@
-"""Permissions of all services, and of a registry and an operator where these are named, compared with the cluster's."""
+"""Permissions of all services, and of a registry, an operator and a client where these are named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ensemble.application.declaration import Application
 from ensemble.operations.errors import Invalid
-from ensemble.topology import Grant, operator_permissions, registry_permissions, service_permissions
+from ensemble.topology import (
+    Grant,
+    client_permissions,
+    operator_permissions,
+    registry_permissions,
+    service_permissions,
+)
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -20,10 +26,12 @@ class Others:
 
     registry: str | None = None
     operator: str | None = None
+    client: str | None = None
+    """May be the operator as well."""
 
     @property
     def names(self) -> list[str]:
-        return [name for name in (self.registry, self.operator) if name]
+        return list(dict.fromkeys(name for name in (self.registry, self.operator, self.client) if name))
 
 
 def list_permissions(application: Application, others: Others) -> list[dict[str, Any]]:
@@ -63,16 +71,18 @@ def _who(client: ClusterClient) -> str:
 
 def _needed(application: Application, others: Others) -> list[Grant]:
     """Return all needed permissions. Raises Invalid if a user has the name of a service, and so its permissions."""
-    for field, name in (("registry", others.registry), ("operator", others.operator)):
+    for field, name in (("registry", others.registry), ("operator", others.operator), ("client", others.client)):
         if name in application.services:
             raise Invalid(f"{name} is the name of a service", hint="give another user", field=field)
     services = application.make_services()
     registry = registry_permissions(others.registry) if others.registry else []
-    return [
+    grants = [
         *service_permissions(services),
         *registry,
         *(operator_permissions(others.operator, services) if others.operator else []),
+        *(client_permissions(others.client, application.catalogue) if others.client else []),
     ]
+    return list(dict.fromkeys(grants))
 
 
 def _row(grant: Grant) -> dict[str, Any]:

@@ -3,7 +3,13 @@
 from ensemble.topology.asyncapi import asyncapi
 from ensemble.topology.graph import Edge, Graph, flow_of
 from ensemble.topology.lifetimes import BrokerLifetimes, Lifetime, lifetimes
-from ensemble.topology.permissions import Grant, operator_permissions, registry_permissions, service_permissions
+from ensemble.topology.permissions import (
+    Grant,
+    client_permissions,
+    operator_permissions,
+    registry_permissions,
+    service_permissions,
+)
 from ensemble.topology.registry_subjects import Subject, registry_subjects
 from ensemble.topology.rules import check_topology
 
@@ -16,6 +22,7 @@ __all__ = [
     "Subject",
     "asyncapi",
     "check_topology",
+    "client_permissions",
     "flow_of",
     "lifetimes",
     "operator_permissions",

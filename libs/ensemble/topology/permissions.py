@@ -9,7 +9,8 @@
 A service's principal is `User:<service>`. It may create, alter and delete nothing. A schema registry that keeps its
 schemas in this Kafka has topics and groups of its own, by prefix, and creates its topics itself.
 An operator reads everything and writes what operators' commands write: control topics, commands about orders, notes,
-dead letters of records that are skipped; and sets the offsets of services' groups.
+dead letters of records that are skipped; and sets the offsets of services' groups. A client writes what the catalogue
+says is sent from outside, and reads nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from ensemble.saga.table import Saga
-from ensemble.service.catalogue import Topic
+from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
 from ensemble.service.topics import NOTES, read_topics, written_topics
 from ensemble.system_messages.operations import OPERATORS_IDS
@@ -84,6 +85,13 @@ def operator_permissions(user: str, services: Iterable[Service]) -> list[Grant]:
     permissions += [Need("transactional id", OPERATORS_IDS, "DESCRIBE", prefixed=True)]
     permissions += [Need("transactional id", OPERATORS_IDS, "WRITE", prefixed=True)]
     return [Grant(f"User:{user}", need) for need in permissions]
+
+
+def client_permissions(user: str, catalogue: Catalogue) -> list[Grant]:
+    """Return what a program outside of all services needs: to write what the catalogue says is sent from outside."""
+    topics = {topic.name for topic in catalogue.topics if topic.is_external}
+    operations: tuple[Operation, ...] = ("DESCRIBE", "WRITE")
+    return [Grant(f"User:{user}", Need("topic", name, each)) for name in sorted(topics) for each in operations]
 
 
 def _saga_command_topics(service: Service) -> list[Topic]:

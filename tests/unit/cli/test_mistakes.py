@@ -7,7 +7,7 @@ import pytest
 
 from cli.up import PORTS, check_ports
 from ensemble.command_line.errors import Mistake, answer
-from launcher import ALL, Member
+from launcher import ALL, CONTROL_ROOM, Member
 from tests.support.command_line import CommandLine
 
 
@@ -172,7 +172,7 @@ def test_up_names_a_port_that_is_taken() -> None:
 
 
 def test_each_member_of_up_has_a_port_of_its_own() -> None:
-    assert PORTS.keys() == set(ALL)
+    assert PORTS.keys() == {*ALL, CONTROL_ROOM}
     assert len(set(PORTS.values())) == len(PORTS)
 
 

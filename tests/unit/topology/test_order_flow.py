@@ -15,8 +15,9 @@ from ensemble.topology.drawing.combinations import COMBINATIONS
 from ensemble.topology.drawing.text import svg
 from ensemble.topology.graph import flow_of
 from ensemble.topology.rules import check_topology
-from launcher import SANDBOX
+from launcher import CONTROL_ROOM, SANDBOX
 from services.app import SERVICES
+from services.control_room.settings import ControlRoomSettings
 from services.payment_sandbox.settings import SandboxSettings
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -49,6 +50,7 @@ def test_all_four_combinations_run_in_it(services: list[Service], combination: s
 
 def test_each_service_listens_where_everything_else_looks_for_it(services: list[Service]) -> None:
     ports = {service.name: service.http_port for service in services} | {SANDBOX: SandboxSettings().port}
+    ports[CONTROL_ROOM] = ControlRoomSettings().port
     assert {name: ports[name] for name in PORTS} == PORTS
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 
+from contracts.catalogue import CATALOGUE
 from ensemble.service.topics import used_topics
 from ensemble.topology.permissions import (
     Need,
+    client_permissions,
     needs,
     operator_permissions,
     principal_of,
@@ -117,6 +119,12 @@ def test_an_operator_writes_to_operators_topics_and_to_nothing_else() -> None:
         "orchestrator.commands", "operators.notes", "ensemble-cli-",
             *(f"{name}.dead-letter" for name in SERVICES),
     }  # fmt: skip
+
+
+def test_a_client_writes_what_services_take_from_outside_and_reads_nothing() -> None:
+    required = client_permissions("shop", CATALOGUE)
+    assert {str(grant.need) for grant in required} >= {"WRITE topic orders.commands", "DESCRIBE topic orders.commands"}
+    assert {grant.need.operation for grant in required} == {"WRITE", "DESCRIBE"}
 
 
 def test_a_schema_registry_may_make_its_topics_and_join_its_groups() -> None:

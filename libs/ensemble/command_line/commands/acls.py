@@ -30,17 +30,25 @@ Operator = Annotated[
         "--operator", metavar="USER", help="User of an operator, who reads everything and writes operators' commands."
     ),
 ]
+Client = Annotated[
+    str | None,
+    typer.Option("--client", metavar="USER", help="User of a program that sends what services take from outside."),
+]
 OfCluster = Annotated[bool, typer.Option("--cluster", help="Compare with the permissions on the cluster.")]
 
 
 @group.command(epilog="Examples: `ensemble acls show --json`; `ensemble acls show --cluster`.")
 def show(
-    of_cluster: OfCluster = False, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+    of_cluster: OfCluster = False,
+    registry: Registry = None,
+    operator: Operator = None,
+    client: Client = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show the permissions that the services need. With --cluster, exits 1 if some are missing."""
     from ensemble.operations import Others, compare_permissions, list_permissions
 
-    others = Others(registry, operator)
+    others = Others(registry, operator, client)
     if not of_cluster:
         _show(list_permissions(application(), others), as_json=as_json)
         return
@@ -54,13 +62,18 @@ def show(
 
 @group.command(epilog="Example: `ensemble acls apply --passwords secrets`.")
 def apply(
-    passwords: Passwords = None, registry: Registry = None, operator: Operator = None, as_json: AsJson = False
+    passwords: Passwords = None,
+    registry: Registry = None,
+    operator: Operator = None,
+    client: Client = None,
+    as_json: AsJson = False,
 ) -> None:
     """Grant missing permissions. Permissions beyond a service's needs are shown as `extra` and left alone."""
     from ensemble.command_line.connection import connect
     from ensemble.operations import Others, grant_permissions
 
-    _show(grant_permissions(application(), connect(), Others(registry, operator), passwords), as_json=as_json)
+    others = Others(registry, operator, client)
+    _show(grant_permissions(application(), connect(), others, passwords), as_json=as_json)
 
 
 def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
