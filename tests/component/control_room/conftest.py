@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,18 @@ class RoomInMemory:
         assert self.room.updates.update(), self.room.updates.status
 
 
+@contextmanager
+def open_room() -> Iterator[RoomInMemory]:
+    """Give a control room on services of its own."""
+    flow: Any = FlowInMemory()
+    session = Session(APP, flow, DirectorySourceSelector())
+    control_room = ControlRoom.open(session, ControlRoomSettings())
+    browser = TestClient(create_app(control_room), base_url="http://127.0.0.1:8100")
+    yield RoomInMemory(flow, control_room, browser)
+    control_room.close()
+
+
 @pytest.fixture
 def room() -> Iterator[RoomInMemory]:
-    with capture_logs():
-        flow: Any = FlowInMemory()
-        session = Session(APP, flow, DirectorySourceSelector())
-        control_room = ControlRoom.open(session, ControlRoomSettings())
-        yield RoomInMemory(flow, control_room, TestClient(create_app(control_room), base_url="http://127.0.0.1:8100"))
-        control_room.close()
+    with capture_logs(), open_room() as room:
+        yield room
