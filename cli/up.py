@@ -23,7 +23,7 @@ from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
 from ensemble.program import command
 from ensemble.settings import KafkaSettings, load
-from launcher import ALL, CONTROL_ROOM, SANDBOX, FleetError, Member, Stack
+from launcher import CONTROL_ROOM, SANDBOX, FleetError, Member, Stack
 
 PORTS = {
     "order": 8101,

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from backoffice import MESSAGE_TOPICS
 from backoffice.declared_rest import Declarations
 from backoffice.order_placement import OrderPlacement
+from backoffice.order_runs import OrderActions
 from backoffice.orders import Orders, OrdersProjection
 from backoffice.stock import Stock, StockProjection
 from ensemble.operations import (
@@ -27,6 +28,7 @@ from ensemble.operations import (
 from ensemble.operations.view import Projection, View
 from ensemble.topology import Graph, flow_of
 from services.control_room.access import Access
+from services.control_room.actions import Actions
 from services.control_room.change_events import ChangeEvents
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents
@@ -49,6 +51,7 @@ class ControlRoom:
     access: Access
     requests: IdempotentRequests
     placement: OrderPlacement
+    actions: Actions
 
     @classmethod
     def open(cls, session: Session, settings: ControlRoomSettings, directory: Path | None = None) -> Self:
@@ -68,7 +71,8 @@ class ControlRoom:
         )
         requests = _open_requests(name and name.with_suffix(".requests.db"))
         placement = OrderPlacement(session, VIA)
-        return cls(session, settings, view, updates, live, access, requests, placement)
+        actions = Actions(OrderActions(session, view), live)
+        return cls(session, settings, view, updates, live, access, requests, placement, actions)
 
     def start(self) -> None:
         """Bring the view up to date from now on."""
@@ -77,6 +81,7 @@ class ControlRoom:
     def close(self) -> None:
         """Stop updating, and close the view."""
         self.live.close()
+        self.actions.close()
         self.updates.stop()
         self.placement.close()
         self.requests.close()

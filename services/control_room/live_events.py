@@ -94,14 +94,20 @@ class LiveEvents:
         for stream in streams:
             stream.wake()
 
-    def open(self, interest: Interest, last_event_id: str | None = None) -> LiveStream:
-        """Return a stream of what follows, or of what came after `last_event_id`. Raises TooManyStreams."""
+    @property
+    def published(self) -> int:
+        """How many events there were."""
+        return self._last
+
+    def open(self, interest: Interest, last_event_id: str | None = None, *, from_start: bool = False) -> LiveStream:
+        """Return a stream of what follows, or of what came after `last_event_id`, or of all. Raises TooManyStreams."""
         with self._lock:
             if len(self._streams) >= self._max_streams:
                 raise TooManyStreams(len(self._streams))
             position = self._position(last_event_id)
-            stream = LiveStream(self, interest, self._last if position is None else position)
-            stream.is_behind = last_event_id is not None and position is None
+            begin = 0 if from_start else self._last
+            stream = LiveStream(self, interest, begin if position is None else position)
+            stream.is_behind = last_event_id is not None and position is None and not from_start
             self._streams.add(stream)
             return stream
 

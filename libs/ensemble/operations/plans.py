@@ -49,12 +49,18 @@ class Plan(Result, Generic[Item]):
         """The names of the items."""
         return tuple(item.name for item in self.items)
 
+    @property
+    def expires_at(self) -> datetime:
+        """Until when it may be run."""
+        return self.as_of + LIFETIME
+
     def require_current(self, at: datetime | None = None) -> None:
         """Raise NotPossible if the plan is older than its lifetime at this time, by default now."""
-        expires_at = self.as_of + LIFETIME
-        if (at or datetime.now(UTC)) > expires_at:
+        if (at or datetime.now(UTC)) > self.expires_at:
             raise NotPossible(
-                f"plan {self.id} has expired at {expires_at:%Y-%m-%dT%H:%M:%SZ}", subject=self.id, hint="plan it anew"
+                f"plan {self.id} has expired at {self.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+                subject=self.id,
+                hint="plan it anew",
             )
 
 

@@ -37,7 +37,7 @@ async def stream_events(room: Room, *, event: Names = None, last_event_id: LastE
     After `reset` a browser reads everything anew: it was too slow, or away for too long. `Last-Event-ID` goes on from
     where a broken stream was.
     """
-    return _respond(room, room.live.open(Interest(frozenset(event or ())), last_event_id))
+    return respond(room, room.live.open(Interest(frozenset(event or ())), last_event_id))
 
 
 @router.get("/orders/{order_id}/events", responses=EVENT_STREAM)
@@ -45,10 +45,11 @@ async def stream_order(room: Room, order_id: OrderId, *, last_event_id: LastEven
     """Send the state of one order now, and whenever it changes, like all events."""
     stream = room.live.open(Interest(key=order_id), last_event_id)
     orders = () if last_event_id else await run_in_threadpool(room.orders.find, [order_id])
-    return _respond(room, stream, *map(order_event, orders))
+    return respond(room, stream, *map(order_event, orders))
 
 
-def _respond(room: ControlRoom, stream: LiveStream, first: LiveEvent | None = None) -> StreamingResponse:
+def respond(room: ControlRoom, stream: LiveStream, first: LiveEvent | None = None) -> StreamingResponse:
+    """Return the response that sends a stream, what is so now before all others."""
     parts = _parts(stream, room.settings.heartbeat_s, first)
     return StreamingResponse(parts, media_type="text/event-stream", headers=_HEADERS)
 

@@ -1,0 +1,131 @@
+"""Actions over HTTP: planned, run once, followed, and refused in words."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+
+from services.control_room.live_events import LiveEvents
+from tests.component.control_room.conftest import RoomInMemory
+from tests.support.order_messages import place_order
+
+REASON = {"reason": "asked to by the customer"}
+
+
+@pytest.fixture
+def waiting(room: RoomInMemory) -> RoomInMemory:
+    """Give a control room with an order that waits for inventory."""
+    room.flow.stopped = {"inventory"}
+    room.flow.flow.publish(place_order(order_id="o-1"))
+    room.update()
+    return room
+
+
+def post(room: RoomInMemory, path: str, **body: Any) -> Any:
+    return room.browser.post(path, json=body)
+
+
+def plan(room: RoomInMemory, kind: str, **which: Any) -> Any:
+    return post(room, "/api/plans", action={"kind": kind}, **(which or {"order": "o-1"}))
+
+
+def ended(room: RoomInMemory, run_id: str) -> Any:
+    """Return the run's summary once it has ended."""
+    limit = time.monotonic() + 20
+    while (summary := room.browser.get(f"/api/runs/{run_id}").json())["state"] not in {"finished", "stopped"}:
+        assert time.monotonic() < limit, summary
+        Event().wait(0.02)
+    return summary
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(waiting: RoomInMemory) -> None:
+    response = plan(waiting, "pause")
+
+    document = response.json()
+    assert response.status_code == 201
+    assert [(item["name"], item["effect"]["kind"]) for item in document["items"]] == [("o-1", "hold")]
+    assert waiting.browser.get(response.headers["Location"]).json() == document
+    assert waiting.browser.get("/api/orders/o-1").json()["order"]["paused"] is None
+
+
+def test_a_run_does_it_under_the_person_s_name_and_tells_each_step(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause", where=["status=fulfilled"]).json()
+
+    response = post(waiting, "/api/runs", plan=planned["id"], **REASON)
+    summary = ended(waiting, response.json()["id"])
+    waiting.update()
+
+    order = waiting.browser.get("/api/orders/o-1").json()["order"]
+    events: LiveEvents = waiting.room.actions.find_run(summary["id"]).events
+    assert (response.status_code, summary["state"], summary["succeeded"]) == (202, "finished", 1)
+    assert order["paused"]["reason"] == REASON["reason"]
+    assert summary["intent"]["actor"] == {"name": waiting.room.access.local_name, "via": "control-room"}
+    assert [event.name for event, _ in events.after(0).events] == [
+        "submitted", "acknowledged", "resolved", "wave_finished", "finished",
+    ]  # fmt: skip
+
+
+def test_of_two_tabs_the_second_gets_what_the_first_has_started(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause").json()
+    first = post(waiting, "/api/runs", plan=planned["id"], **REASON)
+    ended(waiting, first.json()["id"])
+
+    second = post(waiting, "/api/runs", plan=planned["id"], reason="me too")
+    waiting.update()
+    again = plan(waiting, "pause")
+
+    assert second.headers["Location"] == first.headers["Location"]
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert [run["id"] for run in waiting.browser.get("/api/runs").json()] == [first.json()["id"]]
+    assert (again.status_code, "already paused" in again.json()["detail"]) == (409, True)
+
+
+def test_a_plan_that_has_expired_is_not_run(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause").json()
+    actions = waiting.room.actions
+    old = actions.find_plan(planned["id"])
+    actions._plans[old.id] = old.model_copy(update={"as_of": old.as_of - timedelta(minutes=16)})
+
+    response = post(waiting, "/api/runs", plan=old.id, **REASON)
+
+    assert (response.status_code, "has expired" in response.json()["detail"]) == (409, True)
+    assert "plan it anew" in response.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answer"),
+    [
+        ("/api/plans", {"action": {"kind": "pause"}}, (422, "order")),
+        ("/api/plans", {"action": {"kind": "pause"}, "order": "o-1", "where": ["age>1h"]}, (422, "order")),
+        ("/api/plans", {"action": {"kind": "explode"}, "order": "o-1"}, (422, "action")),
+        ("/api/plans", {"action": {"kind": "pause"}, "order": "o-9"}, (404, "order")),
+        ("/api/plans", {"action": {"kind": "resume"}, "order": "o-1"}, (409, "order")),
+        ("/api/plans", {"action": {"kind": "pause"}, "where": ["age>soon"]}, (422, "where")),
+        ("/api/runs", {"plan": "none", "reason": "why"}, (404, "plan")),
+        ("/api/runs", {"plan": "none", "reason": ""}, (422, "reason")),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(
+    waiting: RoomInMemory, path: str, body: dict[str, Any], answer: tuple[int, str]
+) -> None:
+    response = waiting.browser.post(path, json=body)
+
+    assert (response.status_code, response.json()["field"]) == answer
+
+
+def test_while_kafka_is_away_nothing_is_done_and_the_last_known_is_shown(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause").json()
+    waiting.room.updates._note_problem("Kafka: all brokers are down")
+
+    refused = post(waiting, "/api/runs", plan=planned["id"], **REASON)
+    order = waiting.browser.get("/api/orders/o-1").json()
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert "cannot be read since" in refused.json()["detail"]
+    assert (order["order"]["order_id"], order["story"]) == ("o-1", None)
+    assert "all brokers are down" in order["problem"]
+    assert len(waiting.browser.get("/api/orders").json()["orders"]) == 1
