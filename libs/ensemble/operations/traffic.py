@@ -1,12 +1,15 @@
-"""How many messages went where, second by second, in a view: of the last hour, from headers alone."""
+"""How many messages went where and how fast, second by second, in a view: of the last hour, from headers alone."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate, islice
+from math import log
 from sqlite3 import Connection
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ensemble.clock import moment_of
 from ensemble.kafka.client import TopicPlace, readable
@@ -14,15 +17,26 @@ from ensemble.operations.values import Result
 from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
 
 _HOUR_S: Final = 3_600
+_BASE: Final = 1.1
+"""Delays are counted in classes, each a tenth longer than the one before: so exact are the percentiles."""
+_MOST_IDS: Final = 100_000
+"""So many messages back a cause is looked for: about 20 MB."""
 
 
 class EdgeTraffic(Result):
-    """The messages of one type that one sender wrote to one topic, in a time."""
+    """The messages of one type that one sender wrote to one topic, in a time.
+
+    The percentiles say how long after the message that caused them they were written, in milliseconds to a tenth: what
+    the cause waited and what its handling took. They are None where no cause was seen.
+    """
 
     sender: str
     type: str
     topic: str
     messages: int
+    per_second: float = 0.0
+    p50_ms: int | None = None
+    p99_ms: int | None = None
 
 
 class TrafficSecond(Result):
@@ -33,16 +47,24 @@ class TrafficSecond(Result):
 
 
 class TrafficProjection:
-    """Counts messages by sender, type, topic and second. Nothing is decoded; rows older than an hour are dropped."""
+    """Counts messages, and their delays behind their causes, by sender, type, topic and second.
+
+    Nothing is decoded; rows older than an hour are dropped. Causes are remembered in memory alone: after a restart the
+    delays of the first messages are missing.
+    """
 
     name = "traffic"
-    version = 1
-    tables: Sequence[str] = ("traffic",)
+    version = 2
+    tables: Sequence[str] = ("traffic", "delays")
     max_age_s = float("inf")
     history_ms: int | None = 1_000 * _HOUR_S
     schema = """
         CREATE TABLE traffic (
             second INTEGER, sender TEXT, type TEXT, topic TEXT, count INTEGER, PRIMARY KEY (second, sender, type, topic)
+        ) WITHOUT ROWID;
+        CREATE TABLE delays (
+            second INTEGER, sender TEXT, type TEXT, topic TEXT, class INTEGER, count INTEGER,
+            PRIMARY KEY (second, sender, type, topic, class)
         ) WITHOUT ROWID
     """
     indexes = ""
@@ -50,19 +72,37 @@ class TrafficProjection:
     def __init__(self, topics: Collection[str]) -> None:
         """Take the topics whose messages are counted."""
         self._topics = frozenset(topics)
+        self._written: dict[bytes, int] = {}
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in existing if name in self._topics]
 
     def fold(self, db: Connection, records: RecordsByTopic) -> Iterable[Change]:
-        counts = Counter(_edge(topic, record) for topic, some in records.items() for record in some)
+        messages = [_message(topic, record) for topic, some in records.items() for record in some]
+        self._remember(messages)
+        counts = Counter(message.edge for message in messages)
+        delays = Counter((*m.edge, cls) for m in messages if (cls := self._delay_class(m)) is not None)
         db.executemany(_ADD, ((*edge, count) for edge, count in counts.items()))
+        db.executemany(_ADD_DELAY, ((*edge, count) for edge, count in delays.items()))
         newest = db.execute("SELECT MAX(second) FROM traffic").fetchone()[0] or 0
-        db.execute("DELETE FROM traffic WHERE second <= ?", (newest - _HOUR_S,))
+        for table in self.tables:
+            db.execute(f"DELETE FROM {table} WHERE second <= ?", (newest - _HOUR_S,))
         return (Change(self.name, f"{sender} {kind} {topic}") for _, sender, kind, topic in counts)
 
     def remove_expired(self, db: Connection, starts: Mapping[TopicPlace, int]) -> None:
         """Keep the hour, also of records that the topics no longer have."""
+
+    def _remember(self, messages: Sequence[_Message]) -> None:
+        """Remember when messages were written; those that were remembered first are forgotten."""
+        self._written.update((message.id, message.written_at) for message in messages if message.id)
+        for message_id in list(islice(self._written, max(len(self._written) - _MOST_IDS, 0))):
+            del self._written[message_id]
+
+    def _delay_class(self, message: _Message) -> int | None:
+        caused_at = self._written.get(message.causation_id)
+        if caused_at is None or not message.causation_id:
+            return None
+        return round(log(max(message.written_at - caused_at, 0) + 1, _BASE))
 
 
 class Traffic:
@@ -78,8 +118,15 @@ class Traffic:
             "GROUP BY sender, type, topic ORDER BY 4 DESC, 1, 2, 3"
         )
         with self._view.read() as db:
-            rows = db.execute(query, (now // 1000 - seconds, now // 1000)).fetchall()
-        return tuple(EdgeTraffic(**dict(zip(EdgeTraffic.model_fields, row, strict=True))) for row in rows)
+            rows = db.execute(query, span := (now // 1000 - seconds, now // 1000)).fetchall()
+            delays = _percentiles(db.execute(_DELAYS, span))
+        return tuple(
+            EdgeTraffic(
+                sender=sender, type=kind, topic=topic, messages=count, per_second=round(count / seconds, 2),
+                **delays.get((sender, kind, topic), {}),
+            )
+            for sender, kind, topic, count in rows
+        )  # fmt: skip
 
     def latest(self, since: int) -> dict[tuple[int, str, str, str], int]:
         """Return the messages by second, sender, type and topic, from a second (epoch) on."""
@@ -98,11 +145,50 @@ class Traffic:
 _ADD: Final = "INSERT INTO traffic VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
 
 
-def _edge(topic: str, record: FoldRecord) -> tuple[int, str, str, str]:
-    """Return second, sender, type and topic; a record without headers was written by an unknown sender."""
+_ADD_DELAY: Final = (
+    "INSERT INTO delays VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count"
+)
+_DELAYS: Final = (
+    "SELECT sender, type, topic, class, SUM(count) FROM delays WHERE second > ? AND second <= ? "
+    "GROUP BY sender, type, topic, class ORDER BY class"
+)
+
+
+class _Message(NamedTuple):
+    """What the headers of a record say."""
+
+    edge: tuple[int, str, str, str]
+    """Second, sender, type and topic."""
+    written_at: int
+    id: bytes
+    causation_id: bytes
+
+
+def _message(topic: str, record: FoldRecord) -> _Message:
+    """Read the headers; a record without any was written by an unknown sender."""
     headers = dict(readable(record).headers() or ())  # type: ignore[arg-type]  # the client's, or a double of it
     sender, kind = _text(headers.get("ce_source")).rpartition("/")[2], _text(headers.get("ce_type")).rpartition(".")[2]
-    return record.timestamp()[1] // 1000, sender, kind, topic
+    at = record.timestamp()[1]
+    ids = bytes(headers.get("ce_id") or b""), bytes(headers.get("ce_causationid") or b"")
+    return _Message((at // 1000, sender, kind, topic), at, *ids)
+
+
+def _percentiles(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str, str], dict[str, int]]:
+    """Return the median and the 99th percentile of each edge, from counts by class in ascending order."""
+    classes: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+    for sender, kind, topic, number, count in rows:
+        classes.setdefault((sender, kind, topic), []).append((number, count))
+    return {
+        edge: {"p50_ms": _percentile(counts, 0.5), "p99_ms": _percentile(counts, 0.99)}
+        for edge, counts in classes.items()
+    }
+
+
+def _percentile(counts: Sequence[tuple[int, int]], share: float) -> int:
+    """Return the delay that this share of all is not longer than, in milliseconds."""
+    numbers = [number for number, _ in counts]
+    sums = list(accumulate(count for _, count in counts))
+    return round(_BASE ** numbers[bisect_left(sums, share * sums[-1])] - 1)
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,23 @@ def test_messages_are_counted_by_edge_and_second() -> None:
         assert [edge.messages for edge in traffic.edges(BEGAN + 1_000, seconds=1)] == [2]
 
 
+def test_how_long_after_their_cause_messages_were_written_is_told_in_percentiles_and_rates() -> None:
+    shop = TopicsToView({"shop.commands": 1, EVENTS: 1})
+    for number in range(100):
+        shop.append("shop.commands", 0, b"k", b"", ce_source="/cli", ce_type="shop.commands.Sell", ce_id=f"c-{number}")
+    for number in range(100):
+        cause = number if number < 98 else 0  # those two were written 98 and 99 s after their cause
+        shop.append(EVENTS, 0, b"k", b"", **HEADERS, ce_id=f"e-{number}", ce_causationid=f"c-{cause}")
+    with View(shop, [TrafficProjection(["shop.commands", EVENTS])], chunk=30) as view:
+        shop.offsets_at = lambda places, _: dict.fromkeys(places, 0)  # type: ignore[method-assign, assignment]  # all of it
+        view.sync()
+        sold, sell = sorted(Traffic(view).edges(BEGAN + 200_000, seconds=400), key=lambda edge: edge.type, reverse=True)
+    assert (sold.messages, sold.per_second, sold.p50_ms) == (100, 0.25, 0)
+    assert sold.p99_ms is not None
+    assert 98_000 * 0.9 < sold.p99_ms < 98_000 * 1.1
+    assert (sell.p50_ms, sell.p99_ms) == (None, None), "what a person has caused"
+
+
 def test_what_is_older_than_an_hour_is_dropped(tmp_path: Path) -> None:
     shop = TopicsToView({EVENTS: 1})
     for _ in range(4_000):
