@@ -8,7 +8,8 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 unexport PYTHONHOME PYTHONPATH
 
 .PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format bench lock dist clean venv \
-	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction
+	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction \
+	drill-operators-hour
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,8 +93,10 @@ drill-poison: ## Act out and write down: a message that can never be handled
 drill-wrong-release: ## Act out and write down: a release with a mistake gives up good commands
 drill-refund-fails: ## Act out and write down: a refund fails for good
 drill-hung-transaction: ## Act out and write down: somebody's transaction hangs on a topic that services read
+drill-operators-hour: ## Act out and write down: five troubles at once, found and mended
 
-drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction: venv
+drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction \
+	drill-operators-hour: venv
 	$(PYTHON_OF_VENV) -m tests.drills $(@:drill-%=%) $(ARGS)
 
 lock: ## Pin the newest versions that both pyproject.toml allow, for .venv, the image and the documentation (needs uv)

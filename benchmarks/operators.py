@@ -28,10 +28,14 @@ from contracts.catalogue import CATALOGUE
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import open_client
 from ensemble.kafka.registry import schema_sources
-from ensemble.operations.view import View
+from ensemble.operations import decoder_of
+from ensemble.operations.audit import AuditProjection
+from ensemble.operations.failures import FailuresProjection
+from ensemble.operations.traffic import TrafficProjection
+from ensemble.operations.view import Projection, View
 from ensemble.service import NOTES
 from ensemble.settings import KafkaSettings, RegistrySettings
-from services.app import SERVICES
+from services.app import APP, SERVICES
 
 _DAYS: Final = 3 * 86_400_000
 _TIMES: Final = 20
@@ -103,6 +107,10 @@ def _measure(cluster: Cluster, directory: Path, orders: int, some: list[str]) ->
     _show("dead-letters list", _command(environment, "dead-letters", "list", "-n", "5"))
     _show("stock show", _command(environment, "stock", "show"))
     _show("verify --without-provider", _command(environment, "verify", "--without-provider"))
+    for question in (("status",), ("status",), ("doctor",), ("consumers", "lag"), ("audit", "list"), ("parked", "list"),
+                     ("records", "get", "orders.events/0/0")):  # fmt: skip
+        _show(" ".join(question), _command(environment, *question))
+    _fills(cluster)
     _queries(cluster, next((directory / "views").glob("*.db")), some)
 
 
@@ -133,6 +141,25 @@ def _queries(cluster: Cluster, path: Path, some: list[str]) -> None:
         view.sync()
         print(f"{'sync with nothing new':32} {1000 * (time.perf_counter() - began):8.2f} ms")
     print(f"{'file':32} {path.stat().st_size / 1e6:8.0f} MB")
+
+
+def _fills(cluster: Cluster) -> None:
+    """Measure how long each projection takes from nothing, in memory, and how long a sync with nothing new."""
+    kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap)
+    access = open_client(kafka, quiet=True)
+    decoder = decoder_of(APP, schema_sources(RegistrySettings(), kafka))
+    messages = [topic.name for topic in CATALOGUE.topics if topic.cleanup == "delete"]
+    projections: list[Projection] = [FailuresProjection(decoder), AuditProjection(decoder), TrafficProjection(messages)]
+    for projection in projections:
+        with View(access, [projection]) as view:
+            began, cpu = time.perf_counter(), time.process_time()
+            view.sync()
+            filled, spent = time.perf_counter(), time.process_time() - cpu
+            view.sync()
+            again_ms = 1000 * (time.perf_counter() - filled)
+        print(
+            f"{projection.name + ', first fill':32} {spent:7.2f} s CPU {filled - began:7.2f} s, again {again_ms:.0f} ms"
+        )
 
 
 def _command(environment: Mapping[str, str], *arguments: str) -> Spent:

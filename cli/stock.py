@@ -12,6 +12,7 @@ from ensemble.clock import rfc3339
 from ensemble.command_line.connection import entry_of, progress, sources
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Entry
+from ensemble.partitioning import partition_of
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
@@ -95,8 +96,11 @@ class StockFilter:
 
 
 def audit(access: ClusterClient, stock_filter: StockFilter) -> list[dict[str, Any]]:
-    """Return every fact of the ledger with the stock after it, in the order of its warehouse."""
-    return [row for row in check_ledger(_facts(access)) if stock_filter.takes(row)]
+    """Return every fact of the ledger with the stock after it, in the order of its warehouse.
+
+    Of a warehouse that is named, its partition alone is read.
+    """
+    return [row for row in check_ledger(_facts(access, stock_filter.warehouse)) if stock_filter.takes(row)]
 
 
 def check_ledger(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
@@ -112,7 +116,10 @@ def levels(access: ClusterClient, stock_filter: StockFilter, *, use_file: bool =
         return [level.model_dump() for level in Stock(view).levels(stock_filter.warehouse, stock_filter.sku)]
 
 
-def _facts(access: ClusterClient) -> Iterator[Entry]:
+def _facts(access: ClusterClient, warehouse: str | None) -> Iterator[Entry]:
     """Return the facts partition by partition, which keeps the order of each warehouse."""
-    for place in access.places([INVENTORY_LEDGER.name]):
+    places = access.places([INVENTORY_LEDGER.name])
+    if warehouse is not None:
+        places = [places[partition_of(warehouse.encode(), len(places))]]
+    for place in places:
         yield from map(entry_of, access.read([place], progress("the ledger")))

@@ -95,6 +95,7 @@ def list_orders(
     from cli.orders import list_orders
     from ensemble.command_line.connection import connect
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.program import command
 
     texts = [*texts_of(status or (), owed=owed, paused=paused, overdue=overdue), *(where or ())]
@@ -105,6 +106,21 @@ def list_orders(
     nothing = "no order matches" if texts else f"no orders; place one: {command('orders place')}"
     spare = ("speed", "customer", "total", "changed", "step", *(("waits_for",) if owed else ()))
     show(Sheet(columns, rows, {"status": _STATUS_COLOURS}, spare, nothing), orders, as_json=as_json)
+    if orders:
+        advise(*_advice(orders[0]["order"], owed=owed, paused=paused))
+
+
+def _advice(order_id: str, *, owed: bool, paused: bool) -> list[tuple[str, str]]:
+    """Return what to type next about one of the orders."""
+    advice = [("all about one", f"orders show {order_id}")]
+    if owed:
+        advice += [
+            ("ask the service again", f"dead-letters redrive --key {order_id} --reason '...'"),
+            ("settled by hand", f"orders settle {order_id} --step STEP --reason '...'"),
+        ]
+    if paused:
+        advice.append(("let it go on", f"orders resume {order_id} --reason '...'"))
+    return advice
 
 
 @group.command(epilog="Examples: `ensemble orders count`; `ensemble orders count --by step --where idle>1h`.")

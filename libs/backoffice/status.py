@@ -21,6 +21,8 @@ from ensemble.operations import (
     findings_of,
     now,
     problem,
+    problems_first,
+    quantity,
     read_status,
     status_projections,
     warning,
@@ -63,20 +65,20 @@ def read_flow_status(session: Session, view: View, endpoints: Endpoints | None =
 
 
 def flow_findings(status: FlowStatus) -> tuple[Finding, ...]:
-    """Return what is not as it should be, with the command to type next; the orders' last. Pure."""
-    return (*findings_of(status), *order_findings(status.orders))
+    """Return what is not as it should be, with the command to type next, problems first. Pure."""
+    return problems_first((*findings_of(status), *order_findings(status.orders)))
 
 
 def order_findings(orders: OrderTotals) -> Iterator[Finding]:
     """Yield orders that do not move, or owe something."""
     if orders.overdue:
-        message = f"{_count(orders.overdue)} past the deadline: what is waited for has not come"
+        message = f"{quantity(orders.overdue, 'order')} past the deadline: what is waited for has not come"
         yield problem("overdue orders", message, command("orders list --overdue"))
     if orders.owed:
-        message = f"{_count(orders.owed)} with an undo that was given up: money, stock or a shipment is owed"
+        message = f"{quantity(orders.owed, 'order')} with a debt of money, stock or a shipment: an undo was given up"
         yield problem("debts", message, command("orders list --owed"))
     if orders.paused:
-        message = f"{_count(orders.paused)} paused: nothing is sent for them until they are resumed"
+        message = f"{quantity(orders.paused, 'order')} paused: nothing is sent for them until they are resumed"
         yield warning("paused orders", message, command("orders list --paused"))
 
 
@@ -85,10 +87,6 @@ def _totals(orders: Orders) -> OrderTotals:
     counts = {name: OrderFilter((Condition(name, "=", "true"),)) for name in _QUESTIONS}
     totals = {name: sum(orders.count("status", which, at).values()) for name, which in counts.items()}
     return OrderTotals(by_status=orders.count("status", OrderFilter(), at), **totals)
-
-
-def _count(number: int) -> str:
-    return f"{number:,} order is" if number == 1 else f"{number:,} orders are"
 
 
 def flow_examinations(patient: Patient, read_status: Callable[[], FlowStatus]) -> list[Examination]:

@@ -9,12 +9,13 @@ import typer
 
 from ensemble.command_line.errors import FAILED, answer
 from launcher import FleetError
-from tests.drills import hung_transaction, poison, provider_down, refund_fails, wrong_release
+from tests.drills import hung_transaction, operators_hour, poison, provider_down, refund_fails, wrong_release
 from tests.drills.stage import Drill, DrillFailed, Size, perform
 from tests.drills.terminal import CHECKOUT
 
 DRILLS: Final = {
-    each.DRILL.name: each.DRILL for each in (provider_down, poison, wrong_release, refund_fails, hung_transaction)
+    each.DRILL.name: each.DRILL
+    for each in (provider_down, poison, wrong_release, refund_fails, hung_transaction, operators_hour)
 }
 TRANSCRIPTS: Final = CHECKOUT / "build" / "drills"
 

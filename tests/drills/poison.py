@@ -69,7 +69,7 @@ def _place_of_dead_letter(scene: Scene) -> str:
 def _redrive_corrected_charge(scene: Scene) -> None:
     scene.tell("The shop says what the token was meant to be. The message is redriven with it; the original is kept.")
     file = scene.home / "charge.json"
-    file.write_text(json.dumps(_correct_charge(scene)) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(correct_charge(scene)) + "\n", encoding="utf-8")
     scene.type(f"cat {from_here(file)}")
     place = _place_of_dead_letter(scene)
     scene.type(
@@ -84,7 +84,8 @@ def _redrive_corrected_charge(scene: Scene) -> None:
     scene.type(f"./ensemble orders show {_POISONED}")
 
 
-def _correct_charge(scene: Scene) -> dict[str, Any]:
+def correct_charge(scene: Scene) -> dict[str, Any]:
+    """Return the fields of the charge that payment holds, with a token that the provider takes."""
     head = scene.watch.parked("payment")[0].head
     assert head.value is not None, "a charge has content"
     charge = decoders_for(AttemptCharge)[head.value[:5]](head.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -178,6 +179,8 @@ class Scene:
             "NO_COLOR": "1",
             "KAFKA_BOOTSTRAP_SERVERS": self.stage.bootstrap,
             "PAYMENT_PROVIDER_URL": self.fleet.provider_url,
+            "ENSEMBLE_DATA_DIR": str((self.home / "data").absolute()),
+            "ENSEMBLE_HEALTH_URLS": json.dumps({name: [self.fleet.members[name].url] for name in SERVICES}),
             "ENSEMBLE_POLICIES_DIR": str((self.home / "policies").absolute()),
         }
 

@@ -71,6 +71,14 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def advise(*commands: tuple[str, str]) -> None:
+    """Write to stderr what to type next on a terminal: each command behind what it is for."""
+    from ensemble.program import command
+
+    if is_attended():
+        say("\n".join(["next:", *(f"{purpose}: {command(arguments)}" for purpose, arguments in commands)]))
+
+
 def show_count(text: str, *, is_last: bool = False) -> None:
     """Write how far a work is to stderr: on a terminal in place of the line before."""
     sys.stderr.write(escape(text) + ("\r" if is_attended() and not is_last else "\n"))

@@ -53,7 +53,7 @@ from ensemble.operations.failures import (
     FailuresProjection,
     ParkedKeySummary,
 )
-from ensemble.operations.findings import Finding, findings_of, problem, quantity, warning
+from ensemble.operations.findings import Finding, findings_of, problem, problems_first, quantity, warning
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import list_incidents
 from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent
@@ -279,6 +279,7 @@ __all__ = [
     "policies_in_force",
     "position_of",
     "problem",
+    "problems_first",
     "put_note",
     "quantity",
     "read_lag",

@@ -171,7 +171,7 @@ def _ask_disk(directories: Sequence[Path], least_bytes: int = _LEAST_FREE_BYTES)
         if usage.free < max(least_bytes, _LEAST_FREE_SHARE * usage.total)
     ]
     free = min((usage.free for usage in usages.values()), default=0)
-    return Answer(f"{free / 1e9:,.0f} GB are free on this machine; disks of other brokers are not asked", findings)
+    return Answer(f"{free / 1e9:,.0f} GB free on this machine; other brokers' disks are not asked", findings)
 
 
 def _ask_open_files() -> Answer:

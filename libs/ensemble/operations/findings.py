@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -39,11 +39,16 @@ def quantity(number: int, noun: str) -> str:
 
 
 def findings_of(status: Status) -> tuple[Finding, ...]:
-    """Return all findings of a status, the services' first. Pure."""
-    return (
+    """Return all findings of a status, problems first. Pure."""
+    return problems_first((
         *service_findings(status), *lag_findings(status), *incident_findings(status), *failure_findings(status),
         *pause_findings(status),
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def problems_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the problems before the warnings, both in their order."""
+    return tuple(sorted(findings, key=lambda finding: finding.severity != "problem"))
 
 
 def service_findings(status: Status) -> Iterator[Finding]:

@@ -53,6 +53,7 @@ def show_lag(service: OfService = None, everything: All = False, as_json: AsJson
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.formatting import since
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.operations import list_readers
 
     readers = [r for r in list_readers(open_session(), service) if everything or r.behind or r.lost]
@@ -64,6 +65,9 @@ def show_lag(service: OfService = None, everything: All = False, as_json: AsJson
     nothing = "no offsets are committed" if everything else "nothing waits to be read; --all shows all partitions"
     document = [reader.model_dump(mode="json") for reader in readers]
     show(Sheet(columns, rows, spare=("process", "end", "committed"), nothing=nothing), document, as_json=as_json)
+    if waiting := next((reader for reader in readers if reader.behind), None):
+        advise(("what it reads next", f"records get {waiting.position}"),
+               ("another process takes a part of its partitions", f"run {waiting.group}"))  # fmt: skip
 
 
 @group.command(

@@ -88,6 +88,7 @@ def list_dead_letters(
     """List dead letters, newest first, with their status."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.command_line.view import failures_view
     from ensemble.operations import list_dead_letters
 
@@ -99,6 +100,11 @@ def list_dead_letters(
     rows = [tuple(row[name] for name in columns) for row in letters]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
     show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, as_json=as_json)
+    if letters:
+        place = letters[0]["place"]
+        advise(("look at one", f"dead-letters show {place}"),
+               ("deliver it again", f"dead-letters redrive {place} --reason '...'"),
+               ("do without it", f"dead-letters discard {place} --reason '...'"))  # fmt: skip
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")

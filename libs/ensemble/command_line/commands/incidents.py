@@ -26,6 +26,7 @@ def list_incidents(
     from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.operations import list_incidents
 
     incidents = list_incidents(open_session(use_file=not no_cache), service, open_only=only_open)
@@ -33,3 +34,5 @@ def list_incidents(
     rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
     nothing = "no incident is open" if only_open else "no incidents"
     show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), incidents, as_json=as_json)
+    if any(row["closed"] is None for row in incidents):
+        advise(("it goes on by itself; to send nothing meanwhile", "steps pause STEP --reason '...'"))

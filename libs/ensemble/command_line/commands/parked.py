@@ -36,6 +36,7 @@ def list_parked(
     from ensemble.clock import duration
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.operations import ParkedKeyFilter, list_parked_keys
 
     rows = list_parked_keys(open_session(use_file=not no_cache), ParkedKeyFilter(service, status, key))
@@ -44,6 +45,11 @@ def list_parked(
     spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
     sheet = Sheet((*columns, "age"), table, {"status": _COLOURS}, spare, "no key is parked")
     show(sheet, rows, as_json=as_json)
+    if rows:
+        key = rows[0]["key"]
+        advise(
+            ("look at one", f"parked show {key}"), ("try its first record now", f"parked retry {key} --reason '...'")
+        )
 
 
 @group.command(epilog="Example: `ensemble parked show order-1`.")
