@@ -77,6 +77,13 @@ READING = {
     "one parked key": (["parked", "show", "o-3"], "0\tAttemptCharge\tpayments.commands/"),
     "no pause": (["pauses", "list", "--json"], "[]"),
     "no incident": (["incidents", "list", "--json"], "[]"),
+    "a service that is down": (["status"], "inventory\tstopped\t0\t0/4"),
+    "how many orders": (["status"], "orders   2 under way, 0 overdue, 0 paused, 0 owed"),
+    "what to type next": (["status"], "ensemble dead-letters list --service order"),
+    "the status as JSON": (["status", "--json"], '"state": "stopped"'),
+    "consumers": (["consumers", "list", "--service", "order"], "order\t1\t4/4\t0\t0"),
+    "what waits": (["consumers", "lag", "--service", "inventory"], "inventory\tinventory.commands\t"),
+    "no operator": (["audit", "list", "--json"], "[]"),
     "records": (["tail", "orders.events", "--until-end", "--order", "o-1"], "OrderCompleted"),
 }
 
