@@ -1,6 +1,6 @@
 """Plays sagas: the table of steps, the engine that sends, pauses and undoes them, the conductor around it."""
 
-from ensemble.saga.check import check_saga, command_built_by, commands_heard_of
+from ensemble.saga.check import check_saga, commands_heard_of
 from ensemble.saga.conductor import SagaConductor, conductor
 from ensemble.saga.engine import Decision, advance
 from ensemble.saga.observations import Deadline, names_to_undo
@@ -15,7 +15,6 @@ __all__ = [
     "SagaProgress",
     "advance",
     "check_saga",
-    "command_built_by",
     "commands_heard_of",
     "conductor",
     "names_to_undo",

@@ -34,11 +34,10 @@ def check_saga(saga: Saga[Any, Any], role: type, policies: SagaPolicies) -> None
 def commands_heard_of(saga: Saga[Any, Any]) -> frozenset[type[Command]]:
     """Return the commands whose failure the saga notes: those of its steps and undos, if it has `exhausted_on`."""
     builders = saga.step_builders() if saga.exhausted_on is not None else ()
-    return frozenset(command for build in builders if (command := command_built_by(build)) is not None)
+    return frozenset(command for build in builders if (command := _command_of(build)) is not None)
 
 
-def command_built_by(build: Callable[..., Any]) -> type[Command] | None:
-    """Return the type of command that a builder says it makes, or None if it does not say."""
+def _command_of(build: Callable[..., Any]) -> type[Command] | None:
     hints = typing.get_type_hints(build) if hasattr(build, "__annotations__") else {}
     command = hints.get("return")
     return command if isinstance(command, type) and issubclass(command, Command) else None
@@ -65,7 +64,7 @@ def _subjects(conductor: RoleDescription, verb: str) -> set[Any]:
 
 def _problems_of_outputs(saga: Saga[Any, Any], conductor: RoleDescription) -> Iterator[str]:
     for build in saga.builders():
-        name, command = getattr(build, "__name__", str(build)), command_built_by(build)
+        name, command = getattr(build, "__name__", str(build)), _command_of(build)
         if command is None:
             yield f"{name} does not say which command it makes; give it a return type"
         elif command not in conductor.sends:

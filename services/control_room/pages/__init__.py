@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.control_room.pages import failures, order, orders, stage, system
+from services.control_room.pages import acting, failures, order, orders, placing, stage, system
 
 router = APIRouter()
-for _part in (stage, orders, order, failures, system):
+for _part in (stage, orders, placing, order, acting, failures, system):
     router.include_router(_part.router)
 
 __all__ = ["router"]

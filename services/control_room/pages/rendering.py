@@ -81,6 +81,7 @@ def _environment() -> jinja2.Environment:
         "json": show_json,
         "count": lambda number: f"{number:,}",
         "duration": duration,
+        "sentence": lambda text: text[:1].upper() + text[1:],
         "tone": lambda word: TONES.get(word, ""),
     }
     environment.globals |= {"navigation": NAVIGATION, "shortcuts_by_path": KEYS}

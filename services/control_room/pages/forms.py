@@ -1,0 +1,42 @@
+"""What a form has sent."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request
+
+from ensemble.operations import Invalid
+
+Fields = dict[str, list[str]]
+_MOST: int = 500
+
+
+async def _fields_of(request: Request) -> Fields:
+    """Return the fields of a form, each with its values. Raises Invalid for what is none."""
+    body = await request.body()
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MOST)
+    except ValueError as error:
+        raise Invalid(f"this is no form: {error}", hint="send it with the page's own button") from None
+
+
+Form = Annotated[Fields, Depends(_fields_of)]
+"""The fields that were filled in."""
+
+
+def text_of(form: Fields, name: str) -> str:
+    """Return the one value of a field, without space around it; an empty text if it is not there."""
+    return form.get(name, [""])[-1].strip()
+
+
+def number_of(form: Fields, name: str, default: int) -> int:
+    """Return the whole number of a field. Raises Invalid naming the field."""
+    text = text_of(form, name)
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise Invalid(f"{name}: {text[:40]!r} is no whole number", field=name) from None

@@ -1,0 +1,144 @@
+"""What pages do: place, plan, run, refuse. How they look is for a browser to say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from contracts import PauseOrder
+from ensemble.command_line.publishing import publish
+from services.control_room.pages.rendering import KEYS, NAVIGATION
+from tests.component.control_room.conftest import RoomInMemory
+from tests.support.order_messages import place_order
+
+PAGES = [path for _, pages in NAVIGATION for path, _ in pages]
+TERMS = {"key": "k1", "customer_id": "c-1", "sku": "bolt", "quantity": "1", "unit_price": "250", "currency": "EUR",
+         "payment_token": "tok_approve", "warehouse_id": "w-1", "shipping_speed": "standard", "count": "1"}  # fmt: skip
+CLUSTER = "memory:9092"
+
+
+def paused_order(room: RoomInMemory) -> None:
+    room.flow.stopped = {"inventory"}
+    flow: Any = room.flow
+    publish(flow, place_order())
+    flow.settle()
+    publish(flow, PauseOrder(order_id="o-1", requested_by="ann", reason="audit"))
+    room.update()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_there_and_runs_no_script_or_style_of_its_own(room: RoomInMemory, path: str) -> None:
+    room.update()
+
+    page = room.browser.get(path)
+
+    assert page.status_code == 200
+    assert not re.search(r"<style|<script(?! src=)|\son[a-z]+=|\sstyle=", page.text)
+
+
+def test_every_page_has_a_key_of_its_own() -> None:
+    assert sorted(KEYS) == sorted(PAGES)
+    assert len(set(KEYS.values())) == len(KEYS)
+
+
+def test_a_form_places_its_order_once_however_often_it_is_sent(room: RoomInMemory) -> None:
+    room.update()
+
+    first = room.browser.post("/place", data=TERMS, follow_redirects=False)
+    again = room.browser.post("/place", data=TERMS, follow_redirects=False)
+    room.update()
+
+    assert (first.status_code, again.headers["Location"]) == (303, first.headers["Location"])
+    assert room.browser.get("/api/orders").json()["orders"][0]["status"] == "completed"
+    assert len(room.browser.get("/api/orders").json()["orders"]) == 1
+
+
+def test_a_burst_places_so_many(room: RoomInMemory) -> None:
+    room.update()
+
+    room.browser.post("/place", data={**TERMS, "count": "7"}, follow_redirects=False)
+    room.update()
+
+    assert len(room.browser.get("/api/orders").json()["orders"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"quantity": "many"}, "quantity: 'many' is no whole number"),
+        ({"count": "1000"}, "count: place 1 to 200 orders at once"),
+        ({"currency": "euro"}, "currency"),
+        ({"count": "2", "order_id": "o-1"}, "several orders cannot have one id"),
+    ],
+)
+def test_a_form_that_is_wrong_comes_back_with_words_and_what_was_typed(
+    room: RoomInMemory, change: dict[str, str], words: str
+) -> None:
+    room.update()
+
+    page = room.browser.post("/place", data={**TERMS, **change})
+
+    assert page.status_code == 422
+    assert words in page.text.replace("&#39;", "'")
+    assert 'value="c-1"' in page.text
+
+
+def test_a_paused_order_is_resumed_and_the_second_who_asks_gets_what_the_first_did(room: RoomInMemory) -> None:
+    paused_order(room)
+
+    plan = room.browser.get("/orders/o-1/resume")
+    done = room.browser.post("/orders/o-1/resume", data={"reason": "audited"}, follow_redirects=False)
+    again = room.browser.post("/orders/o-1/resume", data={"reason": "audited"})
+
+    assert "Go on with reservation" in plan.text
+    assert (done.status_code, done.headers["Location"]) == (303, "/orders/o-1")
+    assert again.status_code == 409
+    assert "cannot resume o-1: it is not paused" in again.text
+
+
+def test_what_cannot_be_taken_back_asks_for_the_name_of_the_cluster(room: RoomInMemory) -> None:
+    paused_order(room)
+
+    without = room.browser.post("/orders/o-1/cancel", data={"reason": "no"})
+    done = room.browser.post("/orders/o-1/cancel", data={"reason": "no", "cluster": CLUSTER}, follow_redirects=False)
+
+    assert without.status_code == 409
+    assert "type the name of the cluster, memory:9092" in without.text
+    assert "refund 5.00 EUR" in without.text
+    assert done.status_code == 303
+
+
+def test_no_action_goes_without_a_reason(room: RoomInMemory) -> None:
+    paused_order(room)
+
+    assert "say why" in room.browser.post("/orders/o-1/resume", data={"reason": " "}).text
+
+
+def test_many_orders_go_on_in_waves_and_the_run_says_how_it_went(room: RoomInMemory) -> None:
+    paused_order(room)
+    room.flow.stopped = set()
+
+    plan = room.browser.get("/act?action=resume&where=paused%3Dtrue")
+    form = {"action": "resume", "where": "paused=true", "reason": "audited", "cluster": CLUSTER}
+    refused = room.browser.post("/act", data={**form, "cluster": "production"})
+    started = room.browser.post("/act", data=form, follow_redirects=False)
+
+    assert "Resume 1 order where paused=true" in plan.text
+    assert refused.status_code == 422
+    assert started.headers["Location"].startswith("/runs/")
+    assert "Resume 1 orders" in room.browser.get(started.headers["Location"]).text
+
+
+def test_a_diagram_is_saved_as_a_file_without_tokens(room: RoomInMemory) -> None:
+    flow: Any = room.flow
+    publish(flow, place_order())
+    room.update()
+
+    svg, document = (room.browser.get(f"/orders/o-1/diagram.{suffix}") for suffix in ("svg", "json"))
+
+    assert svg.text.startswith("<svg")
+    assert "<style>" in svg.text
+    assert document.json()["messages"][0]["type"] == "PlaceOrder"
+    assert "tok_approve" not in svg.text + document.text
