@@ -62,8 +62,9 @@ def place(
     from ensemble.command_line.connection import connect
     from ensemble.command_line.fields import make
     from ensemble.command_line.publishing import publish
+    from ensemble.program import command as command_to
 
-    order_id = order_id or fresh_order_id()
+    order_id = fresh_order_id() if order_id is None else order_id
     fields = {
         "order_id": order_id,
         "customer_id": customer,
@@ -73,7 +74,8 @@ def place(
         "warehouse_id": warehouse,
         "shipping_speed": speed,
     }
-    command, access = make(PlaceOrder, fields), connect()
+    command = make(PlaceOrder, fields, f"see `{command_to('orders place --help')}`")
+    access = connect()
     if watch:
         raise typer.Exit(_watch_new(access, order_id, command, timeout, as_json=as_json))
     _tell(publish(access, command), command, as_json=as_json)

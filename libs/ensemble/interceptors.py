@@ -22,10 +22,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction, isgeneratorfunction
+from typing import Any, Final
 
+from ensemble.errors import ConfigurationError
 from ensemble.messages.cloud_events import require_free_header
 from ensemble.messages.message import Message
-from ensemble.messages.records import Headers
+from ensemble.messages.records import Headers, trace_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +69,12 @@ class InterceptedOutput:
     key: bytes
     value: bytes
     """The encoded message."""
-    headers: Headers = field(default_factory=list)
-    """All headers so far: the runtime's, then what was added."""
+    _headers: Headers = field(default_factory=list)
+
+    @property
+    def headers(self) -> Sequence[tuple[str, Any]]:
+        """All headers so far: the runtime's, then what was added with `add_header`, the only way to change them."""
+        return tuple(self._headers)
 
     def add_header(self, name: str, value: bytes) -> None:
         """Add a header behind those that there are.
@@ -76,7 +83,19 @@ class InterceptedOutput:
         bytes.
         """
         require_free_header(name, value)
-        self.headers.append((name, value))
+        self._headers.append((name, value))
+
+    def set_trace(self, traceparent: str, tracestate: str = "") -> None:
+        """Say which span the message continues: `traceparent` and `tracestate` by W3C, for tracing.
+
+        Raises ValueError for what is no traceparent.
+        """
+        if not trace_in({"traceparent": traceparent.encode()}):
+            raise ValueError(f"traceparent {traceparent!r} is none by W3C")
+        own = ("traceparent", "tracestate")
+        state = [("tracestate", tracestate.encode())] if tracestate else []
+        others = [header for header in self._headers if header[0] not in own]
+        self._headers[:] = [*others, ("traceparent", traceparent), *state]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,3 +163,26 @@ class Interceptor:
         raises is logged (`interceptor.failed`).
         """
         return nullcontext()
+
+
+_HOOKS: Final = ("intercept_handling", "intercept_sending", "intercept_scheduling", "intercept_commit")
+
+
+def require_interceptors(interceptors: Sequence[object], owner: str) -> None:
+    """Raise ConfigurationError, which names `owner`, for what is no Interceptor, or has a hook that would do nothing.
+
+    Hooks are called and not awaited, so an async one would not run; neither would a generator that is no context
+    manager.
+    """
+    for item in interceptors:
+        if not isinstance(item, Interceptor):
+            kind = f"the class {item.__name__}" if isinstance(item, type) else f"a {type(item).__name__}"
+            raise ConfigurationError(
+                f"{owner}: interceptors holds {kind}; give instances of subclasses of ensemble.interceptors.Interceptor"
+            )
+        for hook in _HOOKS:
+            function, name = getattr(type(item), hook), f"{type(item).__name__}.{hook}"
+            if iscoroutinefunction(function):
+                raise ConfigurationError(f"{owner}: {name} is async and would never run; write it with def")
+            if isgeneratorfunction(function):
+                raise ConfigurationError(f"{owner}: {name} is a generator; put @contextmanager above it")

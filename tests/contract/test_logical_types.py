@@ -1,13 +1,15 @@
-"""Logical types pass between ours, Confluent's serializers and Apache's own Avro, byte by byte."""
+"""Logical types pass between ours, Confluent's serializers and Apache's own Avro in Python and Java, byte by byte."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from avro.io import BinaryDecoder, BinaryEncoder, DatumReader, DatumWriter
@@ -26,6 +28,7 @@ from ensemble.messages import (
     schema_of,
 )
 from tests.support.coins import Coined, Metal, Price, Weight
+from tests.support.java_avro import JavaAvro, java_avro
 
 SCHEMAS = SchemaSet(Path("unused"), "mint")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,3 +96,46 @@ def test_apaches_avro_and_ours_write_the_same_bytes(message: Minted) -> None:
     DatumWriter(schema).write(fields, BinaryEncoder(stream))
     assert DatumReader(schema).read(BinaryDecoder(io.BytesIO(ours[5:]))) == fields
     assert decoders_for(Minted)[ours[:5]](ours[:5] + stream.getvalue()) == message
+
+
+@pytest.fixture(scope="module")
+def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JavaAvro]:
+    with java_avro(schema_of(Minted), tmp_path_factory.mktemp("java")) as process:
+        yield process
+
+
+@SAMPLES
+@given(message=MINTED)
+def test_java_reads_what_we_write_and_we_read_what_java_writes(java: JavaAvro, message: Minted) -> None:
+    ours = encoder_for(Minted)(message)
+    theirs, fields = java.echo(ours)
+    assert decoders_for(Minted)[theirs[:5]](theirs) == message
+    assert (fields["coin"], fields["price"]) == (str(message.coin), f"{message.price:f}")
+
+
+def test_java_understands_each_logical_type_as_it_was_meant(java: JavaAvro) -> None:
+    message = Minted(
+        coin=UUID(int=7),
+        price=Decimal("-12.50"),
+        at=datetime(2026, 2, 28, 23, 59, 59, 123_456, tzinfo=UTC),
+        day=date(1969, 12, 31),
+        opens=time(6, 30, 0, 1),
+        seal=b"\x00\xff",
+        metal=Metal.GOLD,
+        written=1_700_000_000_123,
+        note=b"",
+        prices={},
+        weights=(),
+    )
+    _, fields = java.echo(encoder_for(Minted)(message))
+    assert fields == {
+        "coin": "00000000-0000-0000-0000-000000000007",
+        "price": "-12.50",
+        "at": "2026-02-28T23:59:59.123456Z",
+        "day": "1969-12-31",
+        "opens": "06:30:00.000001",
+        "seal": "[0, -1]",
+        "metal": "gold",
+        "weights": "[]",
+        "written": "2023-11-14T22:13:20.123Z",
+    }

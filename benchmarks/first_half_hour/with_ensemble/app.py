@@ -56,7 +56,7 @@ class Loyalty:
 
     @reacts_to(CoffeeOrdered)
     def count(self, order: CoffeeOrdered) -> None:
-        cups = (self.coffees.get(order.guest) or Coffees()).cups + 1
+        cups = self.coffees.get(order.guest, Coffees()).cups + 1
         self.coffees.set(order.guest, Coffees(cups=cups))
         if cups % 10 == 0:
             self.events.emit(FreeCoffeeEarned(guest=order.guest))
@@ -68,4 +68,4 @@ EVENTS = (CoffeeServed, FreeCoffeeEarned)
 COFFEE = Topic("coffee.events", "coffee", "guest", EVENTS, to_outside=dict.fromkeys(EVENTS, "for the guest"))
 CATALOGUE = Catalogue((ORDERS, COFFEE))
 SERVICE = Service("coffee", CATALOGUE, roles=[Barista, Loyalty], stores=[state_store(Coffees)])
-APP = Application("coffee", CATALOGUE, services={"coffee": lambda: SERVICE}, schemas=[SCHEMAS])
+APP = Application.of(SERVICE)

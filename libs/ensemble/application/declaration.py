@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from pydantic_settings import BaseSettings
 
 from ensemble.errors import ConfigurationError, EnsembleError, describe_error, did_you_mean
+from ensemble.messages.message import Message
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.policies.saga import SagaPolicies
 from ensemble.policies.saga_loading import LoadedSagaPolicies, load_saga_policies, read_saga_policies
@@ -25,15 +27,17 @@ class Application:
     """The services of one system, with the topics and schemas that they share.
 
     `services` gives each service's name a function that makes it, as the environment configures it. A function is
-    called when its service is needed, so put what it imports inside it: a command then loads no other service. Raises
-    ConfigurationError if a field is not what it says.
+    called when its service is needed, so put what it imports inside it: a command then loads no other service.
+    `Application.of(service)` is short for services that are made already. Raises ConfigurationError if a field is not
+    what it says.
     """
 
     name: str
     """Lower case letters, digits, - and _ only."""
     catalogue: Catalogue
     services: Mapping[str, Callable[[], Service]]
-    schemas: Sequence[SchemaSet]
+    schemas: Sequence[SchemaSet] = ()
+    """By default those that the messages of the catalogue name; those of states that no topic of it carries go here."""
     settings: Sequence[type[BaseSettings]] = ()
     """Settings of the services' own, which `config show` lists beside those of the runtime."""
     title: str = ""
@@ -44,16 +48,47 @@ class Application:
         """Check what Python does not."""
         if not _NAME.fullmatch(str(self.name)):
             raise ConfigurationError(f"Application name {self.name!r}: lower case letters, digits, - and _ only")
-        for field, kind in (("catalogue", Catalogue), ("services", Mapping)):
+        for field, kind in (("catalogue", Catalogue), ("services", Mapping), ("title", str), ("version", str)):
             if not isinstance(getattr(self, field), kind):
                 raise ConfigurationError(f"Application {self.name}: {field} is no {kind.__name__}")
-        makers: Mapping[str, object] = self.services
+        self._check_items("schemas", self.schemas, lambda each: isinstance(each, SchemaSet), "a SchemaSet")
+        self._check_items("settings", self.settings, _is_settings, "a class of pydantic's BaseSettings")
+        self._check_services(self.services)
+        object.__setattr__(self, "schemas", tuple(self.schemas) or _distinct(self.catalogue.message_types()))
+
+    def _check_items(self, field: str, items: object, is_right: Callable[[Any], bool], kind: str) -> None:
+        if not isinstance(items, Sequence) or isinstance(items, str):
+            raise ConfigurationError(f"Application {self.name}: {field} is no list; give each item as {kind}")
+        for item in items:
+            if not is_right(item):
+                raise ConfigurationError(f"Application {self.name}: {field} holds {item!r}; give {kind}")
+
+    def _check_services(self, makers: Mapping[Any, object]) -> None:
         for name, make in makers.items():
-            if not callable(make):
-                what = type(make).__name__
+            if not isinstance(name, str):
+                raise ConfigurationError(f"Application {self.name}: services has the key {name!r}; give names as text")
+            if not callable(make) or isinstance(make, type):
+                what = f"class, {make.__name__}" if isinstance(make, type) else type(make).__name__
                 raise ConfigurationError(
                     f"Application {self.name}: services[{name!r}] is a {what}; give a function that makes it"
                 )
+
+    @classmethod
+    def of(cls, first: Service, *others: Service, name: str = "") -> Application:
+        """Return the application of services that are made already, by default named after the first of them.
+
+        Raises ConfigurationError if they do not share one catalogue.
+        """
+        services = (first, *others)
+        for service in services:
+            if not isinstance(service, Service):
+                raise ConfigurationError(f"Application.of takes services, not a {type(service).__name__}")
+            if service.catalogue is not first.catalogue:
+                raise ConfigurationError(f"Application.of: {service.name} and {first.name} have different catalogues")
+        makers = {service.name: partial(_same, service) for service in services}
+        if len(makers) < len(services):
+            raise ConfigurationError("Application.of: two of the services have the same name; rename one")
+        return cls(name or first.name, first.catalogue, makers, schemas=_schemas_of(services))
 
     def make_service(self, name: str) -> Service:
         """Make the service called `name`. Raises ConfigurationError if there is none, or if making it fails."""
@@ -81,6 +116,24 @@ class Application:
             raise
         except (Exception, SystemExit) as error:  # whoever ends the process while it makes a service makes none
             raise ConfigurationError(f"service {name} cannot be made: {describe_error(error)}") from error
+
+
+def _same(service: Service) -> Service:
+    return service
+
+
+def _is_settings(item: object) -> bool:
+    return isinstance(item, type) and issubclass(item, BaseSettings)
+
+
+def _schemas_of(services: Sequence[Service]) -> tuple[SchemaSet, ...]:
+    states = [state for service in services for spec in service.stores for state in spec.types]
+    return _distinct([*services[0].catalogue.message_types(), *states])
+
+
+def _distinct(messages: Iterable[type[Message]]) -> tuple[SchemaSet, ...]:
+    sets = (message.message_config.schemas for message in messages)
+    return tuple({id(each): each for each in sets if each is not None}.values())
 
 
 @dataclass(frozen=True)

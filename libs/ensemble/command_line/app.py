@@ -30,6 +30,7 @@ from ensemble.command_line.commands import (
     topics,
     topology,
 )
+from ensemble.command_line.empty_values import refuse_empty_values
 from ensemble.command_line.selection import find, select
 from ensemble.command_line.streams import is_terminal
 from ensemble.extras import imports_of_extra
@@ -126,4 +127,5 @@ def assemble(commands: CommandSet, *, help_text: str, epilog: str) -> typer.Type
         module.add_to(app)
     for name, group in commands.groups.items():
         app.add_typer(group, name=name, no_args_is_help=True)
+    refuse_empty_values(app)
     return app

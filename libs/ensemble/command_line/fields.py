@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.selection import application
 from ensemble.errors import ConfigurationError, did_you_mean
-from ensemble.messages import Message, schema_of
+from ensemble.messages import Message, field_faults, schema_of
 from ensemble.messages.message import Command, Event
 
 Fields = dict[str, Any]
@@ -96,7 +96,7 @@ def make(kind: type[Message], fields: Mapping[str, Any], advice: str = "") -> Me
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
-        faults = "; ".join(f"{_where(entry['loc'])}: {entry['msg']}" for entry in error.errors(include_url=False))
+        faults = "; ".join(f"{_where(location)}: {message}" for location, message in field_faults(error))
         advice = advice or f"give it with {flags_of(kind)}"
         raise Mistake(f"{kind.__name__} is not valid: {faults}; {advice}") from None
 

@@ -105,8 +105,14 @@ def _show_coloured(entry: Entry) -> None:
 
 
 def _says(entry: Entry) -> str:
-    fields = ", ".join(f"{name}={_short(value)}" for name, value in entry.fields.items() if name != "order_id")
+    key = _key_field(entry.record.topic)
+    fields = ", ".join(f"{name}={_short(value)}" for name, value in entry.fields.items() if name != key)
     return " ".join((entry.problem or fields).split())
+
+
+def _key_field(topic: str) -> str:
+    """Return the field that is shown as the key already, or "" for a topic that the catalogue does not have."""
+    return next((each.key for each in application().catalogue.topics if each.name == topic), "")
 
 
 def _short(value: object) -> str:

@@ -19,6 +19,7 @@ from ensemble.interceptors import (
     InterceptedTimer,
     Interceptor,
     NotCommitted,
+    require_interceptors,
 )
 from ensemble.messages.message import Message
 from ensemble.messages.records import ConsumedRecord, StoredRecord, header_size
@@ -85,11 +86,11 @@ class Interception:
 
     def send(self, output: InterceptedOutput) -> None:
         """Show an output to the interceptors. Raises what they raise, and OversizedOutput for what they have added."""
-        added_from = len(output.headers)
+        before = len(output.headers)
         for interceptor in self._before_sending:
             interceptor.intercept_sending(output)
         size = len(output.value) + len(output.key)
-        size += sum(header_size(name, value) for name, value in output.headers[added_from:])
+        size += sum(header_size(name, value) for name, value in output.headers[before:])
         if size > MAX_RECORD_BYTES:
             raise OversizedOutput(
                 f"{type(output.message).__name__} takes {size} bytes with the headers that interceptors have added, "
@@ -180,12 +181,16 @@ def output_of(message: Message, output: Output) -> InterceptedOutput:
         topic=topic,
         key=key or b"",
         value=value or b"",
-        headers=headers,
+        _headers=headers,
     )
 
 
 def interception_of(service: str, interceptors: Sequence[Interceptor]) -> Interception | None:
-    """Return how the interceptors of a service, or of a client, are called; None if there are none."""
+    """Return how the interceptors of a service, or of a client, are called; None if there are none.
+
+    Raises ConfigurationError for what is no interceptor, or one with a hook that would do nothing.
+    """
+    require_interceptors(interceptors, service)
     return Interception(service, interceptors) if interceptors else None
 
 

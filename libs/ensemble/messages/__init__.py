@@ -13,7 +13,7 @@ from ensemble.messages.codec import (
     encoder_for,
     prefix_of,
 )
-from ensemble.messages.diagnosis import invalid_fields
+from ensemble.messages.diagnosis import field_faults, invalid_fields
 from ensemble.messages.fields import AvroEnum, AvroFixed, Int32, Int64, Millis, Seconds
 from ensemble.messages.json_values import read_json
 from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of, type_name
@@ -47,6 +47,7 @@ __all__ = [
     "decoders_for",
     "documented_schema",
     "encoder_for",
+    "field_faults",
     "find_outdated",
     "invalid_fields",
     "prefix_of",

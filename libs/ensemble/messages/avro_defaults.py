@@ -18,6 +18,8 @@ MOST_DIGITS: Final = 4_000
 EXACT: Final = Context(prec=MOST_DIGITS + 1_000)
 """Computes with decimals without rounding."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MICROS: Final = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST_MICROS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 Definitions = Mapping[str, Any]
 """The schemas of named types, by name."""
 
@@ -80,7 +82,15 @@ def _symbol(value: Any, avro: Mapping[str, Any]) -> str:
 
 
 def _micros(value: datetime, _: Mapping[str, Any]) -> int:
-    return (value - _EPOCH) // timedelta(microseconds=1)
+    return micros_since_epoch(value)
+
+
+def micros_since_epoch(value: datetime) -> int:
+    """Return a moment as Avro counts it. Raises ValueError if it is none of the years 1 to 9999 in UTC."""
+    micros = (value - _EPOCH) // timedelta(microseconds=1)
+    if not _FIRST_MICROS <= micros <= _LAST_MICROS:
+        raise ValueError(f"{value} is none of the years 1 to 9999 in UTC")
+    return micros
 
 
 def _days(value: date, _: Mapping[str, Any]) -> int:

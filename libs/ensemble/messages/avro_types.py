@@ -33,6 +33,7 @@ from pydantic.fields import FieldInfo
 from ensemble.errors import ConfigurationError
 from ensemble.messages.avro_defaults import MOST_DIGITS, default_json
 from ensemble.messages.fields import AvroEnum, AvroFixed, EpochMillis
+from ensemble.messages.record_rules import config_fault, default_fault, field_fault
 
 Schema = dict[str, Any]
 Docs = Callable[[type[BaseModel]], Mapping[str, str]]
@@ -61,7 +62,7 @@ _REMEDIES: Final[dict[Any, str]] = {
     set: "Avro has no sets; write tuple[X, ...]",
     frozenset: "Avro has no sets; write tuple[X, ...]",
     tuple: "an array holds values of one type; write tuple[X, ...]",
-    dict: "a map needs the type of its values; write Mapping[str, X]",
+    dict: "a dict can be changed in place; write Mapping[str, X]",
     abc.Mapping: "a map needs the type of its values; write Mapping[str, X]",
 }
 
@@ -132,6 +133,8 @@ class _Writer:
             self.refuse(at, f"{model.__name__} holds itself, and records of any depth are not read; name the levels")
         if not _NAME.fullmatch(model.__name__) or model.__name__ in _PRIMITIVES:
             self.refuse(at, f"{model.__name__} is no name in Avro, a generic's least of all; write a class of its own")
+        if fault := config_fault(model):
+            self.refuse(at, fault)
         inner = replace(self, path=(*self.path, model))
         docs = self.docs(model)
         doc = {"doc": docs[""]} if docs.get("") else {}
@@ -144,16 +147,16 @@ class _Writer:
         info = model.model_fields[name]
         if not _NAME.fullmatch(name):
             self.refuse(at, "a name in Avro has letters of ASCII, digits and underscores")
-        if info.alias or info.validation_alias or info.serialization_alias:
-            self.refuse(at, "an alias would be a second name of the field; name the field as its records shall name it")
+        if fault := field_fault(info):
+            self.refuse(at, fault)
         hint = _take_apart(info.annotation)
         hint = _Hint(hint.type, (*hint.metadata, *info.metadata))
         default = _NO_DEFAULT if info.is_required() else self.default(info, at)
         avro = self.type_of(hint, f"{model.__name__}{_camel_case(name)}", at, default)
         entry = {"name": name, "type": avro}
         if default is not _NO_DEFAULT:
-            self.check_bounds(default, hint, at)
             entry["default"] = self.as_json(default, avro, at)
+            self.check_default(info, default, at)
         return {**entry, "doc": doc} if doc else entry
 
     def default(self, info: FieldInfo, at: str) -> Any:
@@ -274,12 +277,11 @@ class _Writer:
                 at, f"a second type is called {name}; a name means one thing in a schema: rename one of the two"
             )
 
-    def check_bounds(self, default: Any, hint: _Hint, at: str) -> None:
-        least, most = hint.range
-        if not isinstance(default, int):
-            return
-        if (least is not None and default < least) or (most is not None and default > most):
-            self.refuse(at, f"the default {default} is not within the field's own bounds, {least} to {most}")
+    def check_default(self, info: FieldInfo, default: Any, at: str) -> None:
+        """Refuse a default that the field does not take: pydantic checks none, so it would be written and not read."""
+        is_bounded = info.metadata or (get_args(info.annotation) and default not in ((), {}))
+        if is_bounded and default is not None and (fault := default_fault(info, default)):
+            self.refuse(at, fault)
 
     def as_json(self, value: Any, avro: Any, at: str) -> Any:
         """Return a default as JSON, the way Avro spells it for the type."""
@@ -289,13 +291,12 @@ class _Writer:
             return self.refuse(at, f"the default {value!r} does not fit {_avro_name(avro)}")
 
     def refuse(self, at: str, reason: str) -> NoReturn:
-        raise ConfigurationError(f"{self.owner}: {at}: {reason}")
+        raise ConfigurationError(": ".join(filter(None, (self.owner, at, reason))))
 
 
 _BY_ORIGIN: Final[dict[Any, Callable[[_Writer, _Hint, str, str], Any]]] = {
     Literal: _Writer.literal,
     tuple: _Writer.array,
-    dict: _Writer.map,
     abc.Mapping: _Writer.map,
 }
 _BY_CLASS: Final[dict[Any, Callable[[_Writer, _Hint, str, str], Any]]] = {

@@ -113,7 +113,7 @@ def decoder_for(message_type: type[M], writer_schema: Schema) -> Decoder[M]:
         stream = open_bytes(value)
         stream.seek(skip)
         try:
-            message: M = validate(read(stream, writer, reader))
+            message: M = validate(read(stream, writer, reader), strict=False)  # of any class: Avro has the types
         except ValidationError as error:
             raise UndecodableRecord(f"{message_type.__name__} is not valid: {invalid_fields(error)}") from None
         except Exception as error:

@@ -12,7 +12,7 @@ from ensemble.messages.schema_set import without_logical_types
 
 with imports_of_extra("cli", "comparing schema versions"):
     from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityResult, SchemaCompatibilityType
-    from avro.schema import ArraySchema, EnumSchema, RecordSchema, UnionSchema, parse
+    from avro.schema import ArraySchema, EnumSchema, MapSchema, RecordSchema, UnionSchema, parse
 
 
 def incompatibilities(reader: Schema, writer: Schema) -> list[str]:
@@ -46,6 +46,8 @@ def _reasons(reader: Any, writer: Any, at: str) -> Iterator[str]:
             yield from _record_reasons(reader, writer, at)
         case ArraySchema(), ArraySchema():
             yield from _reasons(reader.items, writer.items, f"{at}[]")
+        case MapSchema(), MapSchema():
+            yield from _reasons(reader.values, writer.values, f"{at}{{}}")
         case EnumSchema(), EnumSchema():
             yield from _enum_reasons(reader, writer, at)
         case UnionSchema(), _:
@@ -98,8 +100,8 @@ def _describe(schema: Any) -> str:
 
 
 def _logical_changes(reader: Any, writer: Any, at: str) -> Iterator[str]:
-    """Yield changed logical types: Avro calls them compatible, but they change what the number means."""
-    match reader, writer:
+    """Yield what Avro calls compatible though it changes what a value means, or is none for the reader's class."""
+    match _without_null(reader), _without_null(writer):
         case {"fields": ours}, {"fields": theirs}:
             others = {field["name"]: field for field in theirs}
             for field in ours:
@@ -108,12 +110,28 @@ def _logical_changes(reader: Any, writer: Any, at: str) -> Iterator[str]:
                     yield from _logical_changes(field["type"], others[field["name"]]["type"], where)
         case {"items": ours}, {"items": theirs}:
             yield from _logical_changes(ours, theirs, f"{at}[]")
-        case list(), list() if len(reader) == len(writer):
-            for own, other in zip(reader, writer, strict=True):
-                yield from _logical_changes(own, other, at)
-        case _ if _logical(reader) != _logical(writer):
-            yield f"{at} means {_logical(writer)} there and {_logical(reader)} here"
+        case {"values": ours}, {"values": theirs}:
+            yield from _logical_changes(ours, theirs, f"{at}{{}}")
+        case ours, theirs if {_type(ours), _type(theirs)} == {"bytes", "string"}:
+            yield f"{at} is {_type(theirs)} there and {_type(ours)} here, and bytes need not be text"
+        case ours, theirs if _logical(ours) != _logical(theirs):
+            yield f"{at} means {_logical(theirs)} there and {_logical(ours)} here"
 
 
-def _logical(schema: Any) -> Any:
-    return schema.get("logicalType", "a plain value") if isinstance(schema, dict) else "a plain value"
+def _without_null(schema: Any) -> Any:
+    """Return the other type of a union with null; any other schema as it is."""
+    others = [branch for branch in schema if branch != "null"] if isinstance(schema, list) else []
+    return others[0] if len(others) == 1 else schema
+
+
+def _type(schema: Any) -> Any:
+    return schema.get("type") if isinstance(schema, dict) else schema if isinstance(schema, str) else None
+
+
+def _logical(schema: Any) -> str:
+    match schema:
+        case {"logicalType": "decimal", **rest}:
+            return f"a decimal of {rest.get('precision')} digits, {rest.get('scale', 0)} of them behind the point,"
+        case {"logicalType": str(logical)}:
+            return logical
+    return "a plain value"

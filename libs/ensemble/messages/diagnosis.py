@@ -13,10 +13,17 @@ _FIELDS_NAMED: Final = 10
 
 def invalid_fields(error: ValidationError) -> str:
     """Return the first invalid fields and why, as in `lines.0.quantity: Input should be greater than 0`."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[:_FIELDS_NAMED]
-    rest = error.error_count() - len(first)
-    fields = "; ".join(_one_field(entry["loc"], entry["msg"]) for entry in first)
-    return f"{fields}; and {rest} more" if rest else fields
+    faults = field_faults(error)
+    first, rest = faults[:_FIELDS_NAMED], len(faults) - _FIELDS_NAMED
+    fields = "; ".join(_one_field(location, message) for location, message in first)
+    return f"{fields}; and {rest} more" if rest > 0 else fields
+
+
+def field_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    """Return where and why each value is not valid; a list is not called too short beside what is wrong in it."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    inner = {fault["loc"][:end] for fault in faults for end in range(len(fault["loc"]))}
+    return [(each["loc"], each["msg"]) for each in faults if each["type"] != "too_short" or each["loc"] not in inner]
 
 
 def _one_field(location: tuple[int | str, ...], message: str) -> str:

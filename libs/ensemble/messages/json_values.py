@@ -14,11 +14,12 @@ from math import isinf
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
+from pydantic_core import PydanticSerializationError
 
 from ensemble.errors import UndecodableRecord, UnencodableMessage
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES
 from ensemble.messages.diagnosis import invalid_fields
+from ensemble.messages.json_types import require_json_types
 from ensemble.messages.message import Message
 
 M = TypeVar("M", bound=Message)
@@ -26,17 +27,12 @@ M = TypeVar("M", bound=Message)
 _UNCLEAR: Final = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
 """What a number that no reader agrees on has in it; a text may have it as well."""
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_CONFIG: Final = {
-    "ser_json_bytes": "base64",  # bytes are no text
-    "val_json_bytes": "base64",
-    "ser_json_inf_nan": "constants",  # NaN must not become null in silence: the encoder refuses it
-}
 
 
 def json_encoder_for(message_type: type[M]) -> Callable[[M], bytes]:
     """Return the encoder of a type: UTF-8, no spaces, fields in the order of the class, bytes as base64."""
     name, is_unclear = message_type.__name__, _UNCLEAR.search
-    write = SchemaSerializer(_with_config(message_type), _use_prebuilt=False).to_json
+    write = _complete(message_type).__pydantic_serializer__.to_json
 
     def encode(message: M) -> bytes:
         try:
@@ -53,7 +49,7 @@ def json_encoder_for(message_type: type[M]) -> Callable[[M], bytes]:
 def json_decoder_for(message_type: type[M]) -> Callable[[bytes], M]:
     """Return the decoder of a type. Whatever the bytes are, they can neither end nor hang the process."""
     name, is_unclear = message_type.__name__, _UNCLEAR.search
-    validate = SchemaValidator(_with_config(message_type), _use_prebuilt=False).validate_json
+    validate = _complete(message_type).__pydantic_validator__.validate_json
 
     def decode(value: bytes) -> M:
         if len(value) > MAX_VALUE_BYTES:
@@ -72,22 +68,11 @@ def json_decoder_for(message_type: type[M]) -> Callable[[bytes], M]:
     return decode
 
 
-def _with_config(message_type: type[Message]) -> Any:
-    """Return the schema that pydantic reads and writes a class by, with the settings of JSON in each of its models.
-
-    Whoever uses it has to say that the classes' own validators, which have other settings, are not to be used.
-    """
+def _complete(message_type: type[M]) -> type[M]:
+    """Return the class, whose annotations all have a meaning by now. Raises ConfigurationError if JSON loses some."""
     message_type.model_rebuild()
-    return _configure(message_type.__pydantic_core_schema__)
-
-
-def _configure(node: Any) -> Any:
-    if isinstance(node, list | tuple):
-        return type(node)(map(_configure, node))
-    if not isinstance(node, dict):
-        return node
-    copy = {name: _configure(part) for name, part in node.items()}
-    return copy | {"config": {**copy.get("config", {}), **_CONFIG}} if copy.get("type") == "model" else copy
+    require_json_types(message_type)
+    return message_type
 
 
 def read_json(value: bytes) -> Any:

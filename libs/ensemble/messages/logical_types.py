@@ -1,21 +1,21 @@
 """Decimals, moments, dates, times of day and UUIDs: what stands between their Python values and Avro's bytes.
 
-Millis stay integers: `timestamp-millis` is dropped from a schema before a codec sees it. Decimals and times of day are
-registered with fastavro under names of our own, which no schema has: fastavro's decimal takes minutes for a hostile
-record of a megabyte, and its time of day forgets a zone.
+Millis stay integers: `timestamp-millis` is dropped from a schema before a codec sees it. Decimals, moments and times of
+day are registered with fastavro under names of our own, which no schema has: fastavro's decimal takes minutes for a
+hostile record of a megabyte, its moment may be one that no reader has a year for, its time of day forgets a zone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import time
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any, Final
 
 from fastavro import read, write
 
 from ensemble.errors import ConfigurationError
-from ensemble.messages.avro_defaults import EXACT, MOST_DIGITS, unscaled_bytes
+from ensemble.messages.avro_defaults import EXACT, MOST_DIGITS, micros_since_epoch, unscaled_bytes
 from ensemble.messages.avro_types import Schema
 from ensemble.messages.schema_set import nodes_of
 
@@ -29,7 +29,11 @@ _BASES: Final = {
 """The logical types whose values are objects of Python, with the types below them."""
 _ALSO_READ: Final = {"timestamp-micros": "timestamp-millis"}
 """By the logical type of a class: another that is read as the same kind of value."""
-_OWN_NAMES: Final = {"decimal": "ensemble-decimal", "time-micros": "ensemble-time-micros"}
+_OWN_NAMES: Final = {
+    "decimal": "ensemble-decimal",
+    "timestamp-micros": "ensemble-timestamp-micros",
+    "time-micros": "ensemble-time-micros",
+}
 
 
 def has_values(schema: Any) -> bool:
@@ -121,6 +125,10 @@ def _write_decimal(value: Any, schema: Mapping[str, Any]) -> Any:
     return unscaled_bytes(value, schema["precision"], schema["scale"])
 
 
+def _write_moment(value: Any, _: Mapping[str, Any]) -> Any:
+    return micros_since_epoch(value) if isinstance(value, datetime) else value
+
+
 def _write_time(value: Any, schema: dict[Any, Any]) -> Any:
     if isinstance(value, time) and value.tzinfo is not None:
         raise ValueError(f"{value} has a zone, which a time of day in Avro cannot carry")
@@ -129,6 +137,8 @@ def _write_time(value: Any, schema: dict[Any, Any]) -> Any:
 
 _write_standard_time: Final = write.LOGICAL_WRITERS["long-time-micros"]
 read.LOGICAL_READERS["bytes-ensemble-decimal"] = _read_decimal
+read.LOGICAL_READERS["long-ensemble-timestamp-micros"] = read.LOGICAL_READERS["long-timestamp-micros"]
 read.LOGICAL_READERS["long-ensemble-time-micros"] = read.LOGICAL_READERS["long-time-micros"]
 write.LOGICAL_WRITERS["bytes-ensemble-decimal"] = _write_decimal
+write.LOGICAL_WRITERS["long-ensemble-timestamp-micros"] = _write_moment
 write.LOGICAL_WRITERS["long-ensemble-time-micros"] = _write_time

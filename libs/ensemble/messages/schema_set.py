@@ -14,10 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
-from ensemble.errors import ConfigurationError
+from fastavro import parse_schema
+from pydantic import BaseModel, Field, ValidationError
+
+from ensemble.errors import ConfigurationError, describe_error
 from ensemble.messages.avro_types import Docs, FieldOrder, Schema
+from ensemble.messages.diagnosis import invalid_fields
 
 FOLDERS = ("commands", "events", "state")
 DRAFT_IDS = 0x7D00_0000
@@ -165,7 +169,7 @@ class SchemaSet:
     def registry(self) -> Mapping[str, Any]:
         """The content of registry.json; without the file nothing is released."""
         path = self.directory / "registry.json"
-        return read_json_file(path) if path.exists() else {"first_id": first_id(self.namespace), "schemas": {}}
+        return _read_registry(path) if path.exists() else {"first_id": first_id(self.namespace), "schemas": {}}
 
     @cached_property
     def working(self) -> dict[str, Schema]:
@@ -263,6 +267,35 @@ def _read_record(path: Path) -> Schema:
     content = read_json_file(path)
     if content.get("type") != "record" or not {"name", "fields"} <= content.keys():
         raise ConfigurationError(f"{path} describes no record: it needs type, name and fields")
+    try:
+        parse_schema(content, named_schemas={})
+    except Exception as error:  # what others wrote can be wrong in any way
+        reason = describe_error(error)
+        raise ConfigurationError(f"{path} is no Avro schema: {reason}; restore it from version control") from error
+    return content
+
+
+_Version = Annotated[str, Field(pattern="^[1-9][0-9]*$")]
+
+
+class _Release(BaseModel):
+    id: int
+    fingerprint: str
+
+
+class _Registry(BaseModel):
+    first_id: int
+    schemas: dict[str, dict[_Version, _Release]]
+
+
+def _read_registry(path: Path) -> Mapping[str, Any]:
+    """Return the content of a registry.json. Raises ConfigurationError, which names file and entry, if it is none."""
+    content = read_json_file(path)
+    try:
+        _Registry.model_validate(content, strict=True)
+    except ValidationError as error:
+        reason = invalid_fields(error)
+        raise ConfigurationError(f"{path} is no registry: {reason}; restore it from version control") from None
     return content
 
 

@@ -25,7 +25,6 @@ from ensemble.interceptors import (
     InterceptedTimer,
     Interceptor,
 )
-from ensemble.messages.records import Headers
 
 with imports_of_extra("otel", "tracing"):
     from opentelemetry import context as otel
@@ -180,7 +179,8 @@ class Tracing(Interceptor):
         parent = self._cause_of(record)
         attributes = _send_attributes(record.topic, record.key, record.message_id, len(record.value))
         span = self._spans.start_promised(f"send {record.topic}", parent, attributes, own)
-        write_context(record.headers, span.get_span_context())
+        context = span.get_span_context()
+        record.set_trace(_traceparent(context), context.trace_state.to_header() if context.trace_state else "")
         self._unsent[record.message_id] = span
         if len(self._unsent) > _MOST_UNSENT:
             del self._unsent[next(iter(self._unsent))]
@@ -400,15 +400,6 @@ def _timer_context(record: InterceptedInput) -> SpanContext | None:
 
 def _timer_span(timer_id: str) -> int:
     return int.from_bytes(blake2b(timer_id.encode(), digest_size=8).digest(), "big")
-
-
-def write_context(headers: Headers, context: SpanContext) -> None:
-    """Have the headers of an output say what its span is: whether it is sampled, and the state of its trace."""
-    for number, (name, _) in enumerate(headers):
-        if name == "traceparent":
-            headers[number] = (name, _traceparent(context))
-    if context.trace_state:
-        headers.append(("tracestate", context.trace_state.to_header().encode()))
 
 
 def _traceparent(context: SpanContext) -> str:

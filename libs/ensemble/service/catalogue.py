@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Final, Literal, get_args
 
 from ensemble.errors import ConfigurationError
+from ensemble.messages.json_types import require_json_types
 from ensemble.messages.message import Command, Event, Message
 
 Cleanup = Literal["delete", "compact"]
@@ -75,9 +76,13 @@ class Topic:
         self._check()
 
     def _check(self) -> None:
+        """Refuse what contradicts itself, and messages that JSON would not give back as they were."""
         if self.format not in get_args(Format):
             formats = ", ".join(get_args(Format))
             raise ConfigurationError(f"topic {self.name}: format {self.format!r} is none of {formats}")
+        for message in self.messages if self.format == "json" else ():
+            if message.__pydantic_complete__:  # the others are looked at when their codec is made
+                require_json_types(message)
         for field_name, messages in (("from_outside", self.from_outside), ("to_outside", self.to_outside)):
             if strange := [message.__name__ for message in messages if message not in self.messages]:
                 raise ConfigurationError(

@@ -10,7 +10,7 @@ its own bound role. Keys of state are confined: a handler may touch the key of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, overload, runtime_checkable
 
 from ensemble.messages.message import Command, Event, State
 
@@ -55,8 +55,12 @@ class StateStore(Protocol[S]):
     written commits with the record's outputs, or never.
     """
 
-    def get(self, key: str) -> S | None:
-        """Return the latest state of `key`, or None."""
+    @overload
+    def get(self, key: str) -> S | None: ...
+    @overload
+    def get(self, key: str, default: S) -> S: ...
+    def get(self, key: str, default: S | None = None) -> S | None:
+        """Return the latest state of `key`, or `default` if there is none."""
 
     def items(self, prefix: str) -> Sequence[tuple[str, S]]:
         """Return the states whose keys begin with `prefix`, each with its key, in the order of their keys' bytes.

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ensemble.errors import ConfigurationError
-from ensemble.interceptors import Interceptor
+from ensemble.interceptors import Interceptor, require_interceptors
 from ensemble.messages.message import Command, Event, Message
 from ensemble.service.aggregates import check_aggregate
 from ensemble.service.catalogue import Catalogue, Cleanup, Topic
@@ -192,14 +192,7 @@ class Service:
             owners[handler.subject] = handler
 
     def _check_interceptors(self) -> None:
-        items: tuple[object, ...] = self.interceptors
-        for item in items:
-            if not isinstance(item, Interceptor):
-                kind = f"the class {item.__name__}" if isinstance(item, type) else f"a {type(item).__name__}"
-                raise ConfigurationError(
-                    f"service {self.name}: interceptors holds {kind}; give instances of subclasses of "
-                    "ensemble.interceptors.Interceptor"
-                )
+        require_interceptors(self.interceptors, f"service {self.name}")
 
     def _check_adapters(self) -> None:
         for spec, description in zip(self.roles, self.descriptions, strict=True):

@@ -181,6 +181,8 @@ class EventSourcedStore:
     def replay(self, key: bytes, fact: Any, record: ConsumedRecord) -> None:
         """Fold one fact of the ledger, unless a snapshot holds it. Raises UndecodableRecord if it has no number."""
         number = fact.sequence if type(fact) in self._self_numbered else _number_in(record)
+        if number < 1:
+            raise UndecodableRecord(f"fact {type(fact).__name__} has the number {number}, but facts count from 1")
         if number <= self.sequence(key, self):
             return
         self.batch.update(self.apply_fact(key, fact, number, self))

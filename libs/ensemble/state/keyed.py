@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, overload
 
 from ensemble.messages.message import State
 from ensemble.messages.schema_set import SchemaSourceSelector
@@ -126,9 +126,14 @@ class StagedState(Generic[S]):
         """The writes with their bytes, as `KeyedStore.batch` has them."""
         layer.staged.append(self)
 
-    def get(self, key: str) -> S | None:
+    @overload
+    def get(self, key: str) -> S | None: ...
+    @overload
+    def get(self, key: str, default: S) -> S: ...
+    def get(self, key: str, default: S | None = None) -> S | None:
         raw_key = self._layer.scoped(key)
-        return self._writes[raw_key] if raw_key in self._writes else self._store.get(raw_key)
+        state = self._writes[raw_key] if raw_key in self._writes else self._store.get(raw_key)
+        return default if state is None else state
 
     def items(self, prefix: str) -> Sequence[tuple[str, S]]:
         raw, own = self._layer.scoped(prefix), self._layer.key

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from ensemble.errors import OversizedOutput, UndecodableRecord, UnreadableState
+from ensemble.errors import OversizedOutput, UndecodableRecord, UnencodableMessage, UnreadableState
 from ensemble.messages.codec import PREFIX_LENGTH, decoder_for_new_schema, decoders_for, encoder_for
 from ensemble.messages.message import State, schemas_of
 from ensemble.messages.schema_set import DirectorySourceSelector, SchemaSourceSelector
@@ -43,10 +43,18 @@ class StateCodec:
                 _, self._decoders[prefix] = type_and_decoder
 
     def encode(self, state: State | None, key: bytes = b"") -> bytes | None:
-        """Return the changelog record's value. Raises OversizedOutput if the topic would not take it under `key`."""
+        """Return the changelog record's value.
+
+        Raises OversizedOutput if the topic would not take it under `key`, and UnencodableMessage for a state of another
+        class, a subclass included, or one that Avro cannot hold.
+        """
         if state is None:
             return None
-        value = self._encoders[type(state)](state)
+        encode = self._encoders.get(type(state))
+        if encode is None:
+            names = " or ".join(each.__name__ for each in self._types)
+            raise UnencodableMessage(f"{type(state).__name__} is no state of {self._changelog}, which holds {names}")
+        value = encode(state)
         if (size := len(value) + len(key)) > self._limit:
             raise OversizedOutput(f"{type(state).__name__} takes {size} bytes, the limit is {self._limit}")
         return value

@@ -49,3 +49,12 @@ def test_from_now_on_shows_nothing_of_before(flow: Any, capsys: pytest.CaptureFi
     follow(flow, selection(from_beginning=False), as_json=True)
 
     assert capsys.readouterr().out == ""
+
+
+def test_the_field_that_is_the_key_is_not_said_twice(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    publish(flow, place_order())
+
+    follow(flow, selection("inventory.commands", key="o-1", limit=1), as_json=False)
+
+    *_, key, says = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert (key, "warehouse_id=" in says, "order_id=o-1" in says) == ("w-1", False, True)

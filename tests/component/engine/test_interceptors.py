@@ -394,6 +394,43 @@ def test_what_is_no_interceptor_is_named_at_start(tmp_path: Path, wrong: Any, re
         scripted_service("shop", tmp_path, interceptors=[wrong])
 
 
+class AsyncSending(Interceptor):
+    async def intercept_sending(self, record: InterceptedOutput) -> None:  # type: ignore[override]  # the mistake
+        record.add_header("tenant", b"north")
+
+
+class BareGenerator(Interceptor):
+    def intercept_handling(self, record: InterceptedInput) -> Iterator[None]:  # type: ignore[override]  # the mistake
+        yield
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (AsyncSending(), r"AsyncSending\.intercept_sending is async and would never run; write it with def"),
+        (BareGenerator(), r"BareGenerator\.intercept_handling is a generator; put @contextmanager above it"),
+    ],
+)
+def test_a_hook_that_would_do_nothing_is_named_at_start(tmp_path: Path, wrong: Interceptor, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"service shop: {reason}"):
+        scripted_service("shop", tmp_path, interceptors=[wrong])
+    with pytest.raises(ConfigurationError, match=f"shop: {reason}"):
+        ServiceTestDriver(scripted_service("shop", tmp_path), interceptors=[wrong])
+
+
+def test_headers_can_be_added_and_never_taken_away(drive: Callable[..., ServiceTestDriver]) -> None:
+    class Eraser(Interceptor):
+        def intercept_sending(self, record: InterceptedOutput) -> None:
+            assert isinstance(record.headers, tuple)
+            with suppress(AttributeError):
+                record.headers.clear()  # type: ignore[attr-defined]  # the mistake
+
+    driver = drive(Eraser())
+    driver.receive(script("a", "tell x"))
+    [record] = driver.records("shop.events")
+    assert [name for name, _ in record.headers()].count("ce_id") == 1
+
+
 def test_without_interceptors_nothing_asks_for_them(drive: Callable[..., ServiceTestDriver]) -> None:
     """Not one call for each record: none of this code runs."""
     driver = drive()

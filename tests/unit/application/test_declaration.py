@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,12 +33,38 @@ def broken() -> Service:
             {"services": {"loyalty": APP.make_service("loyalty")}},
             r"services\['loyalty'\] is a Service; give a function",
         ),
+        ({"services": {"loyalty": Service}}, r"services\['loyalty'\] is a class, Service; give a function"),
+        ({"services": {1: APP.services["loyalty"]}}, "services has the key 1; give names as text"),
+        ({"schemas": [Path("schemas")]}, "schemas holds .*Path.*; give a SchemaSet"),
+        ({"schemas": APP.schemas[0]}, "schemas is no list"),
+        ({"settings": [print]}, "settings holds .*; give a class of pydantic's BaseSettings"),
+        ({"title": None}, "title is no str"),
     ],
 )
 def test_a_field_that_is_something_else_is_named(fields: dict[str, Any], words: str) -> None:
     right = {"name": "cafe", "catalogue": APP.catalogue, "services": APP.services, "schemas": APP.schemas}
     with pytest.raises(ConfigurationError, match=words):
         Application(**{**right, **fields})
+
+
+def test_services_that_are_made_already_make_an_application() -> None:
+    service = APP.make_service("loyalty")
+    assert (app := Application.of(service)).make_services() == [service]
+    assert (app.name, app.catalogue, app.schemas) == ("loyalty", service.catalogue, tuple(APP.schemas))
+    assert Application.of(service, name="cafe").name == "cafe"
+
+
+def test_services_of_one_application_share_a_catalogue_and_no_name() -> None:
+    service = APP.make_service("loyalty")
+    other = Service("other", Catalogue(service.catalogue.topics), roles=service.roles, stores=service.stores)
+    with pytest.raises(ConfigurationError, match="other and loyalty have different catalogues"):
+        Application.of(service, other)
+    with pytest.raises(ConfigurationError, match="two of the services have the same name"):
+        Application.of(service, service)
+
+
+def test_the_schemas_are_those_of_the_messages() -> None:
+    assert Application("cafe", APP.catalogue, APP.services).schemas == tuple(APP.schemas)
 
 
 def test_a_service_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -41,6 +41,15 @@ def test_a_directory_that_holds_something_stays_as_it_is(tmp_path: Path, capsys:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_an_empty_name_fills_no_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", "", "--name", "tea-room"]) == 2
+    assert "DIR: the value is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_no_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "tea-room").write_text("mine", encoding="utf-8")
     assert new(tmp_path / "tea-room") == 2
@@ -59,7 +68,6 @@ def test_a_file_is_no_directory(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("json", "Python has a module 'json'"),
         ("ensemble", "Python has a module 'ensemble'"),
         ("tests", "Python has a module 'tests'"),
-        ("", "lower case letters"),
     ],
 )
 def test_a_name_that_no_package_can_have_is_refused(

@@ -95,7 +95,7 @@ TYPES = [
     (tuple[Part, ...], {"type": "array", "items": PART}),
     (tuple[Int64 | None, ...], {"type": "array", "items": ["null", "long"]}),
     (Mapping[str, Price], {"type": "map", "values": PRICE}),
-    (dict[Sku, tuple[str, ...]], {"type": "map", "values": {"type": "array", "items": "string"}}),
+    (Mapping[Sku, tuple[str, ...]], {"type": "map", "values": {"type": "array", "items": "string"}}),
 ]
 
 
@@ -172,8 +172,9 @@ REFUSED = [
     (set[str], "Avro has no sets"),
     (tuple[int, str], "an array holds values of one type; write tuple"),
     (tuple, "an array holds values of one type; write tuple"),
-    (dict[int, str], "the keys of a map are texts in Avro, not int; write Mapping"),
-    (dict, "a map needs the type of its values"),
+    (Mapping[int, str], "the keys of a map are texts in Avro, not int; write Mapping"),
+    (dict[str, str], "a dict can be changed in place; write Mapping"),
+    (dict, "a dict can be changed in place; write Mapping"),
     (str | Int32, "a union holds None and one other type, not .*; write a field for each"),
     (Part | Box[str] | None, "a union holds None and one other type"),
     (Part | other_part(), "a union holds None and one other type"),
@@ -193,7 +194,7 @@ REFUSED = [
     ((Int32, "x"), "the default 'x' does not fit int"),
     ((Int32, None), "the default None does not fit int"),
     ((Int64, True), "the default True does not fit long"),
-    ((Annotated[Int32, Field(ge=1)], 0), "the default 0 is not within the field's own bounds, 1 to 2147483647"),
+    ((Annotated[Int32, Field(ge=1)], 0), "the default 0 is not valid: Input should be greater than or equal to 1"),
     ((Speed, "medium"), "the default 'medium' does not fit Speed"),
     ((Price, Decimal("0.001")), r"the default Decimal\('0.001'\) does not fit decimal"),
     ((Digest, b"abc"), "the default b'abc' does not fit Digest"),

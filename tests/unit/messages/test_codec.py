@@ -32,6 +32,7 @@ from ensemble.system_messages import SCHEMAS as RUNTIME_SCHEMAS
 from ensemble.system_messages.operations import COMMANDS
 from ensemble.system_messages.state import LedgerPosition, Resolution, SeenMessage
 from tests.support.message_strategies import message
+from tests.support.unchecked import unchecked
 
 MARKERS = (contracts.Command, contracts.Event, contracts.State)
 MESSAGES: list[type[Message]] = [
@@ -118,14 +119,14 @@ def test_bytes_left_over_are_reported() -> None:
 
 
 def test_an_invalid_value_in_a_readable_record_names_the_field() -> None:
-    value = encoder_for(ProcessPayment)(PAYMENT.model_copy(update={"amount": -1}))
+    value = encoder_for(ProcessPayment)(unchecked(PAYMENT, amount=-1))
     with pytest.raises(UndecodableRecord, match=r"ProcessPayment is not valid: amount: .* greater than or equal to 0"):
         read(value, ProcessPayment)
 
 
 def test_an_invalid_line_is_named_with_its_place() -> None:
-    lines = (ORDER.lines[0], ORDER.lines[1].model_copy(update={"quantity": 0}))
-    value = encoder_for(OrderPlaced)(ORDER.model_copy(update={"lines": lines}))
+    lines = (ORDER.lines[0], unchecked(ORDER.lines[1], quantity=0))
+    value = encoder_for(OrderPlaced)(unchecked(ORDER, lines=lines))
     with pytest.raises(UndecodableRecord, match=r"lines\.1\.quantity"):
         read(value, OrderPlaced)
 
@@ -133,11 +134,11 @@ def test_an_invalid_line_is_named_with_its_place() -> None:
 @pytest.mark.parametrize(("field", "value"), [("amount", "much"), ("currency", None), ("attempt", 2**70)])
 def test_what_cannot_be_written_names_the_field(field: str, value: object) -> None:
     with pytest.raises(UnencodableMessage, match=f"ProcessPayment cannot be written: {field}"):
-        encoder_for(ProcessPayment)(PAYMENT.model_copy(update={field: value}))
+        encoder_for(ProcessPayment)(unchecked(PAYMENT, **{field: value}))
 
 
 def test_an_unknown_symbol_cannot_be_written() -> None:
-    broken = OrderState(order_id="ord-1").model_copy(update={"status": "lost"})
+    broken = unchecked(OrderState(order_id="ord-1"), status="lost")
     with pytest.raises(UnencodableMessage, match="OrderState cannot be written: status"):
         encoder_for(OrderState)(broken)
 
@@ -145,7 +146,7 @@ def test_an_unknown_symbol_cannot_be_written() -> None:
 def test_an_encoder_survives_what_it_could_not_write() -> None:
     encode = encoder_for(ProcessPayment)
     with pytest.raises(UnencodableMessage):
-        encode(PAYMENT.model_copy(update={"currency": 7}))
+        encode(unchecked(PAYMENT, currency=7))
     assert read(encode(PAYMENT), ProcessPayment) == PAYMENT
 
 

@@ -30,6 +30,9 @@ FIELDS: list[dict[str, Any]] = [
         "type": ["null", {"type": "record", "name": "Gift", "fields": [{"name": "to", "type": "string"}]}],
     },
     {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
+    {"name": "counts", "type": {"type": "map", "values": "int"}},
+    {"name": "due", "type": ["null", {"type": "long", "logicalType": "timestamp-millis"}]},
 ]
 
 
@@ -142,6 +145,17 @@ INCOMPATIBLE = [
         replaced("gift", ["null", {"type": "record", "name": "Gift", "fields": [{"name": "for", "type": "string"}]}]),
         "new readers cannot read records of version 1: gift.for is missing there and has no default here",
     ),
+    (
+        replaced("price", {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 3}),
+        "price means a decimal of 9 digits, 2 of them behind the point, there and a decimal of 9 digits, 3 of them",
+    ),
+    (
+        replaced("price", {"type": "bytes", "logicalType": "decimal", "precision": 7, "scale": 2}),
+        "price means a decimal of 9 digits, .* there and a decimal of 7 digits",
+    ),
+    (replaced("id", "bytes"), "readers of version 1 cannot read new records: id is bytes there and string here, and"),
+    (replaced("counts", {"type": "map", "values": "string"}), r"counts\{\} is int there and string here"),
+    (replaced("due", ["null", "long"]), "due means timestamp-millis there and a plain value here"),
     (replaced("at", "long"), "new readers cannot read .* at means timestamp-millis there and a plain value here"),
 ]
 
@@ -203,11 +217,44 @@ def test_a_file_is_named_after_its_record(released: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("{", "is not JSON"), ("[]", "holds no JSON object"), ("{}", "describes no record")]
+    ("text", "expected"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds no JSON object"),
+        ("{}", "describes no record"),
+        ('{"type": "record", "name": "Sold", "fields": [{"name": "id", "type": "text"}]}', "is no Avro schema"),
+        ('{"type": "record", "name": "Sold", "fields": [1]}', "is no Avro schema"),
+    ],
 )
 def test_a_file_that_is_no_schema_is_named(released: Path, text: str, expected: str) -> None:
     (released / "events" / "Sold.avsc").write_text(text)
     with pytest.raises(ConfigurationError, match=rf"Sold\.avsc {expected}"):
+        check_compatibility(SchemaSet(released))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"schemas": {}}, "first_id: Field required"),
+        ({"first_id": "1000", "schemas": {}}, "first_id: Input should be a valid integer"),
+        (
+            {"first_id": 1, "schemas": {NAME: {"one": {"id": 1, "fingerprint": "f"}}}},
+            r"\.one\..*String should match pattern .*",
+        ),
+        ({"first_id": 1, "schemas": {NAME: {"1": {"id": 1}}}}, rf"schemas\.{NAME}\.1\.fingerprint: Field required"),
+    ],
+)
+def test_a_file_that_is_no_registry_is_named_with_its_entry(
+    released: Path, entry: dict[str, Any], expected: str
+) -> None:
+    (released / "registry.json").write_text(json.dumps(entry))
+    with pytest.raises(ConfigurationError, match=rf"registry\.json is no registry: .*{expected}; restore it"):
+        check_compatibility(SchemaSet(released))
+
+
+def test_a_released_version_that_is_no_schema_is_named(released: Path) -> None:
+    (released / "released" / "Sold.v1.avsc").write_text('{"type": "record", "name": "Sold", "fields": 1}')
+    with pytest.raises(ConfigurationError, match=r"Sold\.v1\.avsc is no Avro schema: .*; restore it"):
         check_compatibility(SchemaSet(released))
 
 

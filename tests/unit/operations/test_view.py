@@ -93,6 +93,30 @@ def test_a_chunk_that_fails_leaves_nothing_and_the_next_sync_goes_on(shop: Topic
         assert rows(view) == ([(b"a", b"2"), (b"b", b"1")], [(b"a", 1)])
 
 
+def test_a_file_that_is_no_database_is_built_anew(shop: TopicsToView, tmp_path: Path) -> None:
+    path = tmp_path / "view.db"
+    path.write_bytes(b"no database at all" * 100)
+    with View(shop, [Latest()], path) as view:
+        assert view.sync().is_current
+        assert rows(view) == ([(b"a", b"2"), (b"b", b"1")], [(b"a", 1)])
+
+
+def test_a_file_that_was_damaged_is_built_anew_by_the_next_sync(shop: TopicsToView, tmp_path: Path) -> None:
+    # given a view whose pages were overwritten, but for the first
+    path = tmp_path / "view.db"
+    with View(shop, [Latest()], path) as view:
+        view.sync()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+    # when and then
+    with View(shop, [Latest()], path) as view:
+        with pytest.raises(Unreachable, match=r"view\.db cannot be used: .*remove it: it is built anew"):
+            rows(view)
+        assert view.sync().is_current
+        assert rows(view) == ([(b"a", b"2"), (b"b", b"1")], [(b"a", 1)])
+
+
 def test_while_another_process_writes_it_is_read_as_it_is(shop: TopicsToView, tmp_path: Path) -> None:
     path = tmp_path / "view.db"
     with View(shop, [Latest()], path) as view:
@@ -121,11 +145,10 @@ def test_a_topic_that_is_silent_is_told_and_named(shop: TopicsToView) -> None:
         view.sync()
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path, shop: TopicsToView) -> None:
-    path = tmp_path / "view.db"
-    path.write_bytes(b"no database" * 100)
-    with pytest.raises(Unreachable, match=r"view\.db cannot be opened"):
-        View(shop, [Latest()], path)
+def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, shop: TopicsToView) -> None:
+    (tmp_path / "view.db").mkdir()
+    with pytest.raises(Unreachable, match=r"view\.db cannot be used"):
+        View(shop, [Latest()], tmp_path / "view.db")
 
 
 def test_progress_is_reported(shop: TopicsToView) -> None:

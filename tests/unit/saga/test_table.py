@@ -46,7 +46,7 @@ from tests.support.order_saga_driver import CANCEL, PAID, PLACED, REFUNDED, REJE
 POLICY = StepPolicy(deadline_s=10, resends=0)
 POLICIES = SagaPolicies(steps={"pay": POLICY, "pick": POLICY}, undos={"pay": POLICY})
 PAY: Step[OrderState, Command] = Step(
-    "pay", status="paying", succeeds_on=PaymentConfirmed, undo=Undo(refund_payment, until=PaymentRefunded)
+    "pay", status="payment_pending", succeeds_on=PaymentConfirmed, undo=Undo(refund_payment, until=PaymentRefunded)
 )
 PICK: Step[OrderState, Command] = Step(
     "pick", succeeds_on=ReservationConfirmed, fails_on=ReservationRejected, undo=IRREVERSIBLE

@@ -204,6 +204,11 @@ def test_a_fact_without_a_number_is_refused_with_its_header(number: bytes | None
         tally().replay(b"a", Stamped(account_id="a", amount=1), stamped(number))
 
 
+def test_facts_count_from_one() -> None:
+    with pytest.raises(UndecodableRecord, match="fact Stamped has the number 0, but facts count from 1"):
+        tally().replay(b"a", Stamped(account_id="a", amount=1), stamped(b"0"))
+
+
 def test_a_field_for_the_number_is_filled_by_the_runtime() -> None:
     ledger = tally(Booked)
     assert ledger.number(b"a", fact(0), ledger) == (fact(1), 1, [])

@@ -1,5 +1,8 @@
 """Keyed state: what stays decoded, and what a batch would change."""
 
+import pytest
+
+from ensemble.errors import UnencodableMessage
 from ensemble.state.keyed import KeyedStore
 from ensemble.system_messages.state import SeenMessage
 
@@ -25,6 +28,14 @@ def test_a_full_cache_of_decoded_states_forgets_the_oldest_only() -> None:
     assert all(full.get(key) is state for key, state in zip(keys[1:], states[1:], strict=True))
     assert full.get(keys[0]) == states[0]
     assert full.get(keys[0]) is not states[0]
+
+
+def test_a_state_of_a_subclass_is_refused_in_words() -> None:
+    class Seen(SeenMessage):
+        pass
+
+    with pytest.raises(UnencodableMessage, match=r"Seen is no state of shop\.seen-changelog, which holds SeenMessage"):
+        store().codec.encode(Seen(at=1))
 
 
 def test_a_write_of_what_is_there_changes_nothing() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 _EPILOG = "Example: `ensemble new coffee-house`; then `cd coffee-house` and `make test`."
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A directory that is new or empty.")]
+Directory = Annotated[str, typer.Argument(metavar="DIR", help="A directory that is new or empty.")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the project (default: that of the directory).")]
 
 
@@ -20,10 +19,11 @@ def add_to(app: typer.Typer) -> None:
 
 def new(directory: Directory, name: Name = None) -> None:
     """Create a project with one service, its tests and a demo."""
+    from pathlib import Path
     from shlex import quote
 
     from ensemble.command_line.new_project import new_project
     from ensemble.command_line.streams import say
 
-    files = new_project(directory, name)
-    say(f"{len(files)} files in {directory}; try it: cd {quote(str(directory))} && make test && make demo")
+    files = new_project(Path(directory), name)
+    say(f"{len(files)} files in {directory}; try it: cd {quote(directory)} && make test && make demo")

@@ -27,7 +27,7 @@ from ensemble.messages.records import MAX_KEY_BYTES
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.observability.tracing_switch import sender_tracing
 from ensemble.service.catalogue import MAX_RECORD_BYTES, Catalogue, Topic
-from ensemble.settings import Settings
+from ensemble.settings import Settings, TelemetrySettings
 from ensemble.state.unit_of_work import Output, OutputRoute, output_route
 
 if TYPE_CHECKING:
@@ -281,11 +281,21 @@ class Client:
 
     @classmethod
     def over(
-        cls, access: ClusterClient, catalogue: Catalogue, sources: SchemaSourceSelector, *, name: str = "client"
+        cls,
+        access: ClusterClient,
+        catalogue: Catalogue,
+        sources: SchemaSourceSelector,
+        *,
+        name: str = "client",
+        telemetry: TelemetrySettings | None = None,
     ) -> Self:
-        """Return a client of a cluster that was reached already, as `ClusterClient.outbox` writes."""
+        """Return a client of a cluster that was reached already, as `ClusterClient.outbox` writes.
+
+        `telemetry` says whether it exports spans; by default the environment does.
+        """
         client = cls.__new__(cls)
-        client._desk = _Desk(_routes(access, catalogue, sources, name), access.outbox(name))
+        tracing = sender_tracing(TelemetrySettings() if telemetry is None else telemetry, name)
+        client._desk = _Desk(_routes(access, catalogue, sources, name), access.outbox(name), tracing=tracing)
         return client
 
     def __enter__(self) -> Self:

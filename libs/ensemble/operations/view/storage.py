@@ -31,14 +31,21 @@ class Storage:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open or create the file, or a database in memory. Raises Unreachable if the file cannot be used."""
+        """Open or create the file, or a database in memory; a damaged file is replaced, for it is only a copy.
+
+        Raises Unreachable if the file cannot be used.
+        """
         self._path, self._lock = path, threading.RLock()
         self._guard: IO[bytes] | None = None
-        try:
-            self._db = self._open()
-            self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise Unreachable(f"the view {path} cannot be opened: {error}", subject=str(path)) from None
+        self._db = sqlite3.connect(":memory:")
+        with self.answering():
+            try:
+                self._connect()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error) or not self.acquire():
+                    raise
+                self.replace()
+                self.release()
 
     def close(self) -> None:
         """Close the database; a file can be opened again."""
@@ -64,6 +71,25 @@ class Storage:
         if self._guard is not None:
             self._guard.close()
             self._guard = None
+
+    def replace(self) -> None:
+        """Remove the file, which is damaged, and begin an empty one. Only the process that writes may do so."""
+        with self._lock:
+            self._db.close()
+            for suffix in ("", "-wal", "-shm") if self._path is not None else ():
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+            self._connect()
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Raise Unreachable, which names the file, for what the database cannot do."""
+        try:
+            yield
+        except (OSError, sqlite3.DatabaseError) as error:
+            advice = "; remove it: it is built anew from the topics" if is_damage(error) else ""
+            raise Unreachable(
+                f"the view {self._path} cannot be used: {error}{advice}", subject=str(self._path)
+            ) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -132,10 +158,17 @@ class Storage:
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return db
 
-    def _prepare(self) -> None:
+    def _connect(self) -> None:
+        self._db = self._open()
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # after a power cut it is as of some commit, offsets included
         _execute_all(self._db, _SCHEMA)
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error says that the file is no database, or not all of one any more."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def set_offsets(db: sqlite3.Connection, name: str, offsets: Mapping[TopicPlace, int]) -> None:

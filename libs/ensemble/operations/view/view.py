@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, DatabaseError
 from typing import Final, Self
 
 from ensemble.clock import moment_of
@@ -22,7 +22,7 @@ from ensemble.operations.values import Result
 from ensemble.operations.view.feed import Change, Feed
 from ensemble.operations.view.projection import FoldRecord, Projection
 from ensemble.operations.view.source import Source, SourceReader
-from ensemble.operations.view.storage import Storage, set_offsets
+from ensemble.operations.view.storage import Storage, is_damage, set_offsets
 
 OnProgress = Callable[[int, int], None]
 """Called with how many records are done, and of about how many."""
@@ -104,14 +104,15 @@ class View:
 
         What one Kafka transaction wrote to several partitions is in the view as a whole.
 
-        Raises Unreachable if the cluster does not answer, or no record comes for `stall_s`.
+        A damaged file is built anew. Raises Unreachable if the cluster does not answer, if no record comes for
+        `stall_s`, or if the file cannot be written.
         """
         with self._lock:
             if not self._storage.acquire():
                 return Synced(as_of=self.as_of(), is_current=False)
             try:
                 as_of = now()
-                self._read_on(as_of, on_progress)
+                self._read_on_or_anew(as_of, on_progress)
             except KafkaException as error:
                 self._stop_reading()
                 raise Unreachable(f"Kafka: {error.args[0].str()}") from None
@@ -133,11 +134,23 @@ class View:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection to query the tables with, for one answer."""
-        with self._storage.reading() as db:
+        """Give a connection to query the tables with, for one answer. Raises Unreachable if the file cannot be read."""
+        with self._storage.answering(), self._storage.reading() as db:
             yield db
 
     # -- reading on -----------------------------------------------------------------------------------------------
+
+    def _read_on_or_anew(self, as_of: int, on_progress: OnProgress | None) -> None:
+        """Read on from where the file is, or all of it again if the file turns out to be damaged."""
+        with self._storage.answering():
+            try:
+                self._read_on(as_of, on_progress)
+            except DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._stop_reading()
+                self._storage.replace()
+                self._read_on(as_of, on_progress)
 
     def _read_on(self, as_of: int, on_progress: OnProgress | None) -> None:
         self._readings = self._plan(as_of)
