@@ -28,10 +28,7 @@ from contracts.catalogue import CATALOGUE
 from ensemble.kafka.admin import topics
 from ensemble.kafka.client import open_client
 from ensemble.kafka.registry import schema_sources
-from ensemble.operations import decoder_of
-from ensemble.operations.audit import AuditProjection
-from ensemble.operations.failures import FailuresProjection
-from ensemble.operations.traffic import TrafficProjection
+from ensemble.operations import AuditProjection, FailuresProjection, TrafficProjection, decoder_of
 from ensemble.operations.view import Projection, View
 from ensemble.service import NOTES
 from ensemble.settings import KafkaSettings, RegistrySettings

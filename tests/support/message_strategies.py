@@ -54,6 +54,8 @@ def _tuples(item: Any, constraints: tuple[Any, ...]) -> st.SearchStrategy[Any]:
 def _scalars(kind: type, constraints: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     if kind is bool:
         return st.booleans()
+    if kind is bytes:
+        return st.binary(max_size=64)
     if kind is int:
         least, most = (
             next(getattr(e, a) for e in constraints if isinstance(e, t)) for t, a in ((Ge, "ge"), (Le, "le"))

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderActions, OrderItem
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import (
     Actor,
     Intent,

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from backoffice.order_placement import AcceptedOrder, NewOrder
-from ensemble.errors import EnsembleError
+from ensemble import EnsembleError
 from ensemble.messages import invalid_fields
 from ensemble.operations import Invalid
 from services.control_room.access import ActingPerson
