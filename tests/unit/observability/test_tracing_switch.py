@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from ensemble.observability.tracing_switch import is_on
+from ensemble.observability.tracing_switch import ServiceTracing, is_on
 from ensemble.settings import TelemetrySettings
 
 ENDPOINT = "http://collector:4318"
@@ -41,6 +41,12 @@ def test_without_an_endpoint_or_switched_off_it_is_off_and_says_nothing(settings
     with capture_logs() as lines:
         assert not is_on(TelemetrySettings(**settings))
     assert lines == []
+
+
+def test_a_service_without_tracing_has_no_interceptor_of_it_and_closes_nothing() -> None:
+    tracing = ServiceTracing(TelemetrySettings(), "payment", "0")
+    tracing.close()
+    assert tracing.interceptors == ()
 
 
 @pytest.mark.parametrize(
