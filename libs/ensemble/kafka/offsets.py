@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.kafka.errors import PASSING, retry
@@ -86,9 +86,12 @@ def request_ends(admin: AdminClient, places: list[TopicPlace], timeout_s: float)
 def collect(answers: Answers, timeout_s: float) -> dict[TopicPlace, int]:
     """Wait for the answers and return the offsets. Raises KafkaException if one fails or does not come in time."""
     try:
-        return {(place.topic, place.partition): future.result(timeout_s).offset for place, future in answers.items()}
+        offsets = {(p.topic, p.partition): int(future.result(timeout_s).offset) for p, future in answers.items()}
     except TimeoutError:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about offsets")) from None
+    if OFFSET_INVALID in offsets.values():  # of a slow broker the client passes on what it began with
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer about some of the offsets"))
+    return offsets
 
 
 def _ask(admin: AdminClient, places: list[TopicPlace], question: _Question, timeout_s: float) -> dict[TopicPlace, int]:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 from ensemble.kafka.offsets import collect, high_watermarks, low_watermarks, offsets_at, stable_ends
 from tests.support.client_answers import answer, refuse, stay_silent
@@ -60,6 +60,18 @@ def test_a_partition_without_a_leader_is_asked_about_again_with_new_metadata() -
     broker: Any = Broker(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
     assert high_watermarks(broker, [PLACE], 5) == {PLACE: 10}
     assert (broker.questions, broker.refreshed) == (3, 2)
+
+
+def test_an_offset_that_the_client_made_up_is_no_answer_and_asked_for_again() -> None:
+    """A service started to read at -1001 on an overloaded machine, and ended with LostState."""
+
+    class Overloaded(Broker):
+        def _offset(self, spec: Any, end: int) -> int:
+            return OFFSET_INVALID if self.questions == 1 else super()._offset(spec, end)
+
+    broker: Any = Overloaded()
+    assert low_watermarks(broker, [PLACE, OTHER], 5) == {PLACE: 2, OTHER: 2}
+    assert broker.questions == 2
 
 
 @pytest.mark.parametrize("code", [KafkaError._ALL_BROKERS_DOWN, KafkaError.TOPIC_AUTHORIZATION_FAILED])
