@@ -14,7 +14,7 @@ from math import isinf
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
 
 from ensemble.errors import UndecodableRecord, UnencodableMessage
 from ensemble.messages.decoding_limits import MAX_VALUE_BYTES
@@ -27,12 +27,13 @@ M = TypeVar("M", bound=Message)
 _UNCLEAR: Final = re.compile(rb"NaN|Infinity|[0-9]{19}|[eE]\+?[0-9]{3}")
 """What a number that no reader agrees on has in it; a text may have it as well."""
 _LEAST, _MOST = -(2**63), 2**63 - 1
+_CONFIG: Final[Any] = {"ser_json_bytes": "base64", "val_json_bytes": "base64", "ser_json_inf_nan": "constants"}
 
 
 def json_encoder_for(message_type: type[M]) -> Callable[[M], bytes]:
     """Return the encoder of a type: UTF-8, no spaces, fields in the order of the class, bytes as base64."""
     name, is_unclear = message_type.__name__, _UNCLEAR.search
-    write = _complete(message_type).__pydantic_serializer__.to_json
+    write = SchemaSerializer(_with_config(message_type), _CONFIG, _use_prebuilt=False).to_json
 
     def encode(message: M) -> bytes:
         try:
@@ -49,7 +50,7 @@ def json_encoder_for(message_type: type[M]) -> Callable[[M], bytes]:
 def json_decoder_for(message_type: type[M]) -> Callable[[bytes], M]:
     """Return the decoder of a type. Whatever the bytes are, they can neither end nor hang the process."""
     name, is_unclear = message_type.__name__, _UNCLEAR.search
-    validate = _complete(message_type).__pydantic_validator__.validate_json
+    validate = SchemaValidator(_with_config(message_type), _use_prebuilt=False).validate_json
 
     def decode(value: bytes) -> M:
         if len(value) > MAX_VALUE_BYTES:
@@ -68,11 +69,24 @@ def json_decoder_for(message_type: type[M]) -> Callable[[bytes], M]:
     return decode
 
 
-def _complete(message_type: type[M]) -> type[M]:
-    """Return the class, whose annotations all have a meaning by now. Raises ConfigurationError if JSON loses some."""
+def _with_config(message_type: type[Message]) -> Any:
+    """Return the schema that pydantic reads and writes a class by, with base64 for bytes in each of its models.
+
+    The setting is not the class's own, for it would also take any text for base64 that Python gives for bytes. Whoever
+    uses the schema has to say that the classes' own validators, which have other settings, are not to be used.
+    """
     message_type.model_rebuild()
     require_json_types(message_type)
-    return message_type
+    return _configure(message_type.__pydantic_core_schema__)
+
+
+def _configure(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return type(node)(map(_configure, node))
+    if not isinstance(node, dict):
+        return node
+    copy = {name: _configure(part) for name, part in node.items()}
+    return copy | {"config": {**copy.get("config", {}), **_CONFIG}} if copy.get("type") == "model" else copy
 
 
 def read_json(value: bytes) -> Any:

@@ -13,8 +13,6 @@ RECORD_CONFIG: Final = ConfigDict(
     frozen=True,
     extra="forbid",
     revalidate_instances="subclass-instances",  # the fields that a subclass adds would be lost in silence
-    ser_json_bytes="base64",  # bytes are no text
-    val_json_bytes="base64",
     ser_json_inf_nan="constants",  # NaN must not become null in silence: the encoder of JSON refuses it
 )
 """How pydantic treats messages and the records in them."""

@@ -46,7 +46,7 @@ def read_again(message: Any) -> Any:
         ({"extra": "allow"}, "has extra='allow', and fields that it does not declare are not written"),
         ({"frozen": False}, "has frozen=False; inherit from NestedRecord"),
         ({"revalidate_instances": "never"}, "has revalidate_instances='never'"),
-        ({"ser_json_bytes": "utf8"}, "has ser_json_bytes='utf8'"),
+        ({"ser_json_inf_nan": "null"}, "has ser_json_inf_nan='null'"),
     ],
 )
 def test_a_setting_that_would_lose_what_is_written_is_refused(settings: dict[str, Any], reason: str) -> None:
