@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderActions, OrderItem
-from ensemble import EnsembleError
+from ensemble import Application, EnsembleError
 from ensemble.operations import (
     Actor,
     Intent,
@@ -27,6 +27,9 @@ from ensemble.operations import (
     Resolved,
     Rollout,
     Run,
+    WorkPauses,
+    command_names,
+    step_names,
 )
 from services.control_room.access import ActingPerson, Person
 from services.control_room.control_room import VIA, ControlRoom, Room
@@ -204,6 +207,35 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
         reasons=reasons,
         problem=problem,
     )
+
+
+# -- pauses -----------------------------------------------------------------------------------------------------------
+
+
+@router.post("/pauses")
+def change_pause(room: Room, person: ActingPerson, form: Form) -> Response:
+    """Pause a service, a step or a type of command for all orders, or end that pause; then its orders can go on."""
+    scope, name = text_of(form, "scope"), text_of(form, "name")
+    if scope not in {"service", "step", "command"}:
+        raise Invalid(f"scope: {scope!r} is none of service, step and command", field="scope")
+    pauses, is_start = WorkPauses(room.session), text_of(form, "does") == "pause"
+    plan = (pauses.plan_start if is_start else pauses.plan_end)(scope, name)  # type: ignore[arg-type]  # one of three
+    for _ in pauses.run(plan, _intent(person, form)).events():
+        pass
+    room.updates.update()
+    if is_start:
+        return RedirectResponse("/pauses", HTTPStatus.SEE_OTHER)
+    query = urlencode({"action": "resume", "where": f"paused_by={plan.what}"})
+    return RedirectResponse(f"/act?{query}", HTTPStatus.SEE_OTHER)
+
+
+def pausable(application: Application) -> dict[str, list[str]]:
+    """Return what can be paused, by scope."""
+    return {
+        "service": list(application.services),
+        "step": step_names(application),
+        "command": command_names(application),
+    }
 
 
 # -- all --------------------------------------------------------------------------------------------------------------

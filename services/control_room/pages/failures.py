@@ -18,6 +18,7 @@ from ensemble.operations import (
     find_dead_letter,
 )
 from services.control_room.control_room import Room
+from services.control_room.pages.acting import pausable
 from services.control_room.pages.rendering import render
 
 router = APIRouter()
@@ -83,7 +84,8 @@ def list_parked(request: Request, room: Room, *, service: Text = "", key: Text =
 @router.get("/pauses")
 def list_pauses(request: Request, room: Room) -> HTMLResponse:
     """Show what is paused: a service, a step or a type of command."""
-    return render(request, room, "pauses.html", pauses=Audit(room.view).pauses())
+    names = pausable(room.session.application)
+    return render(request, room, "pauses.html", pauses=Audit(room.view).pauses(), pausable=names)
 
 
 @router.get("/incidents")

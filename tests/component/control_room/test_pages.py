@@ -131,6 +131,20 @@ def test_many_orders_go_on_in_waves_and_the_run_says_how_it_went(room: RoomInMem
     assert "Resume 1 orders" in room.browser.get(started.headers["Location"]).text
 
 
+def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> None:
+    room.update()
+    form = {"scope": "step", "name": "payment", "reason": "provider is moved"}
+
+    room.browser.post("/pauses", data={**form, "does": "pause"})
+    room.update()
+    paused = room.browser.get("/pauses").text
+    room.browser.post("/pauses", data={**form, "does": "end"})
+    room.update()
+
+    assert "provider is moved" in paused
+    assert "Nothing is paused." in room.browser.get("/pauses").text
+
+
 def test_a_diagram_is_saved_as_a_file_without_tokens(room: RoomInMemory) -> None:
     flow: Any = room.flow
     publish(flow, place_order())
