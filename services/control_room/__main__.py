@@ -19,6 +19,7 @@ from ensemble.observability import configure_logging
 from ensemble.operations import Session
 from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.app import APP
+from services.control_room.access import Access
 from services.control_room.application import create_app
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
@@ -32,6 +33,7 @@ def main() -> int:
     """Run until SIGTERM or Ctrl-C (exit code 0); 2 if a setting is wrong, the port taken, or Kafka not there."""
     try:
         settings = load(ControlRoomSettings)
+        Access(settings)  # what would be open to others is refused before Kafka is waited for
         configure_logging("control-room", load(RuntimeSettings))
         with _listen(settings) as listener:
             _serve(settings, listener)
