@@ -115,9 +115,8 @@ def test_a_decision_has_its_four_parts_and_is_listed() -> None:
         assert f"[{lines[0].split('. ', 1)[1]}]({decision.name})" in listed
 
 
-def test_no_two_decisions_have_one_number() -> None:
-    numbers = [path.name[:4] for path in DECISIONS]
-    assert len(set(numbers)) == len(numbers)
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
 
 
 def test_the_tests_that_the_testing_page_shows_pass() -> None:
