@@ -260,7 +260,7 @@ def _sentence(row: MessageRow) -> str:
     how = decided.get(row.decider, "from or to the outside")
     receivers = ", ".join(row.targets)
     return (
-        f"{row.label}, {row.kind} from {row.sender or row.source} to {receivers} ({how}){because}. {row.says}{failed}"
+        f"{_label(row)}, {row.kind} from {row.sender or row.source} to {receivers} ({how}){because}. {row.says}{failed}"
     )
 
 
