@@ -180,10 +180,11 @@ class _Canvas:
         chosen = " chosen" if row.place == self.how.chosen else ""
         flags = f"{' undo' if row.is_undo else ''}{' failed' if row.failure else ''}{chosen}"
         height = self._height(row) - (GAP if row.gap_ms else 0.0)
+        title = f"<title>{escape(escape_controls(_sentence(row)))}</title>"
         if self.how.link:
-            yield f'<a href="{escape(self.how.link(row))}" aria-label="{escape(escape_controls(_sentence(row)))}">'
+            yield f'<a href="{escape(self.how.link(row))}">{title}'  # its name: the texts within it are no sentence
         yield f'<g class="message {escape(row.kind)} {row.decider}{flags}" data-place="{escape(row.place)}">'
-        yield f"<title>{escape(escape_controls(_sentence(row)))}</title>"
+        yield "" if self.how.link else title
         yield f'<rect class="band" x="4" y="{_n(y)}" width="{_n(self.width - 8)}" height="{_n(height)}" rx="5"/>'
         yield _text(TIMES - 8, y + 27, f"+{duration(row.after_ms)}", 14, more='text-anchor="end" class="time"')
         is_conducted = row.decider in {"conductor", "both"}
