@@ -49,7 +49,7 @@ def test_one_order_says_why_it_is_stuck_and_what_would_help(shop: RoomServer, vi
 
 def test_a_message_of_the_diagram_is_opened_and_has_an_address_of_its_own(shop: RoomServer, view: View) -> None:
     view.page.goto(f"{shop.url}/orders/order-1000")
-    view.page.click("a[aria-label^='PaymentConfirmed']")
+    view.page.click(".seq a:has-text('PaymentConfirmed')")
     view.page.wait_for_selector("#message")
     address = view.page.url
     view.page.goto(address)
@@ -61,7 +61,7 @@ def test_a_message_of_the_diagram_is_opened_and_has_an_address_of_its_own(shop: 
 
 def test_no_token_that_pays_is_in_any_page(shop: RoomServer, view: View) -> None:
     view.page.goto(f"{shop.url}/orders/order-1000")
-    view.page.click("a[aria-label^='PlaceOrder']")
+    view.page.click(".seq a:has-text('PlaceOrder')")
     view.page.wait_for_selector("#message")
 
     assert "(hidden)" in view.text("#message")
