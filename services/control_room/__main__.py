@@ -53,22 +53,28 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, finish what was asked, and stop."""
         self._room.live.close()
+        self._room.actions.close()
         await super().shutdown(sockets)
+
+
+def server_config(room: ControlRoom) -> uvicorn.Config:
+    """Return how the control room is served."""
+    return uvicorn.Config(
+        create_app(room),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # else X-Forwarded-For says who connects, and whoever is on this machine is any proxy
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
 
 
 def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     session = _open_session()
     room = ControlRoom.open(session, settings, _directory(settings))
-    config = uvicorn.Config(
-        create_app(room),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
     sys.stdout.write(f"control room listens on {_url(listener)}\n")
     sys.stdout.flush()
-    Server(config, room).run(sockets=[listener])
+    Server(server_config(room), room).run(sockets=[listener])
 
 
 def _open_session() -> Session:

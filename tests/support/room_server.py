@@ -16,7 +16,7 @@ from ensemble.free_ports import HOST
 from ensemble.messages import Message
 from ensemble.operations import Session
 from services.app import APP
-from services.control_room.application import create_app
+from services.control_room.__main__ import server_config
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
 from tests.support.shared_flow import SharedFlow
@@ -45,13 +45,15 @@ class RoomServer:
 
 
 @contextmanager
-def serve_room() -> Iterator[RoomServer]:
+def serve_room(settings: ControlRoomSettings | None = None) -> Iterator[RoomServer]:
     """Serve a control room until the end of the block."""
     flow: Any = SharedFlow()
-    room = ControlRoom.open(Session(APP, flow, sources()), ControlRoomSettings())
+    room = ControlRoom.open(Session(APP, flow, sources()), settings or ControlRoomSettings())
     room.updates.update()
     started = threading.Event()
-    server = _Server(uvicorn.Config(create_app(room), host=HOST, port=0, log_config=None, access_log=False), started)
+    config = server_config(room)
+    config.host, config.port = HOST, 0
+    server = _Server(config, started)
     thread = threading.Thread(target=server.run, name="room", daemon=True)
     thread.start()
     try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+from contextlib import closing
 from dataclasses import replace
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
+from structlog.testing import capture_logs
 
 from ensemble.errors import ConfigurationError
 from services.control_room.access import Access, RateLimiter, Role
@@ -15,6 +19,7 @@ from services.control_room.application import create_app
 from services.control_room.settings import ControlRoomSettings
 from tests.component.control_room.conftest import RoomInMemory
 from tests.component.control_room.test_placing import ORDER
+from tests.support.room_server import serve_room
 
 PROXY: dict[str, Any] = {"proxy_user_header": "X-Forwarded-Email", "actors": "ann@example.com"}
 POST = "/api/orders"
@@ -159,3 +164,19 @@ def test_a_client_that_asks_too_often_is_told(room: RoomInMemory) -> None:
 
     assert [response.status_code for response in statuses] == [404, 429]
     assert statuses[1].headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("proxies", "status"), [("127.0.0.0/8", 200), ("203.0.113.7", 401)])
+def test_who_connects_counts_and_not_whom_a_header_says(proxies: str, status: int) -> None:
+    settings = ControlRoomSettings(**PROXY, proxy_addresses=proxies)
+    headers = {"X-Forwarded-Email": "ann@example.com", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+
+    with (
+        capture_logs(),
+        serve_room(settings) as server,
+        closing(HTTPConnection(urlsplit(server.url).netloc, timeout=20)) as connection,
+    ):
+        connection.request("GET", "/api/topology", headers=headers)
+        answered = connection.getresponse().status
+
+    assert answered == status

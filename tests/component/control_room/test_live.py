@@ -11,9 +11,8 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
 
-from services.control_room.__main__ import Server
+from services.control_room.__main__ import Server, server_config
 from services.control_room.live_events import LiveEvent
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
@@ -71,7 +70,8 @@ class Browser:
 def served(room: RoomInMemory) -> Iterator[tuple[str, int]]:
     """Run the real server in a thread."""
     with socket.create_server(("127.0.0.1", 0), backlog=STREAMS) as listener:
-        config = uvicorn.Config(room.browser.app, log_config=None, lifespan="off", timeout_graceful_shutdown=3)
+        config = server_config(room.room)
+        config.lifespan = "off"
         server = Server(config, room.room)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
