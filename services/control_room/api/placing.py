@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -11,7 +12,7 @@ from backoffice.order_placement import AcceptedOrder, NewOrder
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import problems, require_kafka
 from services.control_room.control_room import ControlRoom, Room
-from services.control_room.idempotency import Answer
+from services.control_room.idempotency import Answer, fingerprint
 from services.control_room.problems import Problem
 
 router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.CONFLICT))
@@ -42,12 +43,15 @@ def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Ans
         reason = "give each order a key, such as a UUID: the same order, sent again with it, is placed once"
         raise Problem(HTTPStatus.BAD_REQUEST, reason, field="Idempotency-Key")
 
+    body = order.model_dump_json()
+    identity = json.dumps([_SCOPE, name, key, fingerprint(body)])  # a key that is used anew is no repetition
+
     def carry_out() -> Answer:
         require_kafka(room)
-        accepted = room.placement.place(order, f"{_SCOPE}/{name}/{key}")
+        accepted = room.placement.place(order, identity)
         return Answer(HTTPStatus.ACCEPTED.value, accepted.model_dump_json())
 
-    return room.requests.answer(f"{_SCOPE}/{name}", key, order.model_dump_json(), carry_out)
+    return room.requests.answer(f"{_SCOPE}/{name}", key, body, carry_out)
 
 
 def respond(answer: Answer) -> Response:

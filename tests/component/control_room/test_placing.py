@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from backoffice.order_placement import NewOrder
 from contracts import OrderPlaced, PlaceOrder
 from ensemble.operations import Unreachable
+from services.control_room.api.placing import place
 from services.control_room.idempotency import Answer, IdempotentRequests
 from services.control_room.problems import Problem
 from tests.component.control_room.conftest import RoomInMemory
@@ -129,3 +131,24 @@ def test_a_repetition_after_the_answers_were_lost_places_no_second_order(room: R
     orders = room.browser.get("/api/orders").json()["orders"]
     assert [order["status"] for order in orders] == ["completed"]
     assert (len(placed(room)), len(room.flow.flow.messages(OrderPlaced))) == (2, 1)
+
+
+def test_a_key_that_is_used_anew_after_a_day_places_another_order(room: RoomInMemory) -> None:
+    first = post(room, "k-1")
+    room.room.requests._db.execute("DELETE FROM requests")
+    second = post(room, "k-1", customer_id="c-2")
+    room.update()
+
+    assert second.json()["order_id"] != first.json()["order_id"]
+    orders = room.browser.get("/api/orders").json()["orders"]
+    assert {order["customer_id"] for order in orders} == {"c-1", "c-2"}
+
+
+def test_person_and_key_are_told_apart(room: RoomInMemory) -> None:
+    order = NewOrder(**ORDER)
+
+    answers = [place(room.room, name, order, key) for name, key in [("ann/a", "b"), ("ann", "a/b")]]
+
+    assert answers[0].document != answers[1].document
+    assert len(placed(room)) == 2
+    assert len({message.order_id for message in placed(room)}) == 2
