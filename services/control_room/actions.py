@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -12,12 +13,15 @@ import structlog
 from backoffice.order_actions import OrderAction
 from backoffice.order_filter import OrderFilter
 from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
-from ensemble.operations import RUN_EVENT, Intent, NotFound, Rollout, Run, RunState, RunSummary
+from ensemble.operations import RUN_EVENT, Intent, NotFound, Rollout, Run, RunEvent, RunState, RunSummary
 from services.control_room.live_events import LiveEvent, LiveEvents
 
 _LOG: Final = structlog.get_logger()
 _MOST: Final = 200
 """So many plans, and so many runs that have ended, are kept."""
+_MOST_ITEMS: Final = 200_000
+"""So many orders all plans together name; the latest plan is kept however many it names."""
+_ENDED: Final = frozenset({RunState.STOPPED, RunState.FINISHED})
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,15 @@ class StartedRun:
 
     run: Run[OrderItem]
     events: LiveEvents = field(default_factory=LiveEvents)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def publish(self, number: int, event: RunEvent) -> bool:
+        """Publish an event once, whichever thread comes first with it; return whether this one did."""
+        with self._lock:
+            if number != self.events.published:
+                return False
+            self.events.publish([LiveEvent(event.kind, self.run.id, RUN_EVENT.dump_json(event).decode())])
+            return True
 
     @property
     def summary(self) -> RunSummary:
@@ -51,27 +64,24 @@ class Actions:
         plan = self._orders.plan(action, which)
         with self._lock:
             self._plans[plan.id] = plan
-            while len(self._plans) > _MOST:
-                self._plans.popitem(last=False)
+            self._forget_plans()
         return plan
 
     def find_plan(self, plan_id: str) -> OrderPlan:
         """Return a plan. Raises NotFound."""
         with self._lock:
-            if plan_id in self._plans:
-                return self._plans[plan_id]
-        raise NotFound(f"no plan {plan_id!r}", hint="it may be long over: plan it anew", field="plan")
+            return self._find_plan(plan_id)
 
     def start(self, plan_id: str, intent: Intent, rollout: Rollout | None) -> tuple[StartedRun, bool]:
         """Start the run of a plan, or return the one that somebody has started before; and whether it is new.
 
-        Raises NotFound for the plan, and NotPossible if it has expired.
+        The run is found as long as it is kept, also when the plan is not. Raises NotFound for the plan, and
+        NotPossible if it has expired.
         """
-        plan = self.find_plan(plan_id)
         with self._lock:
             if (before := next((r for r in self._runs.values() if r.summary.plan_id == plan_id), None)) is not None:
                 return before, False
-            started = StartedRun(self._orders.run(plan, intent, rollout))
+            started = StartedRun(self._orders.run(self._find_plan(plan_id), intent, rollout))
             self._runs[started.run.id] = started
             self._forget_ended()
         self._carry_on(started)
@@ -103,20 +113,37 @@ class Actions:
                 started.run.stop()
                 started.events.close()
 
+    def _find_plan(self, plan_id: str) -> OrderPlan:
+        if plan_id in self._plans:
+            return self._plans[plan_id]
+        raise NotFound(f"no plan {plan_id!r}", hint="it may be long over: plan it anew", field="plan")
+
     def _carry_on(self, started: StartedRun) -> None:
         threading.Thread(target=self._drain, args=(started,), name=f"run {started.run.id}", daemon=True).start()
 
     def _drain(self, started: StartedRun) -> None:
         run, seen = started.run, started.events.published
         try:
-            for number, event in enumerate(run.events()):
-                if number >= seen:
-                    started.events.publish([LiveEvent(event.kind, run.id, RUN_EVENT.dump_json(event).decode())])
+            for number, event in enumerate(run.events(seen), seen):
+                if started.publish(number, event):
                     self._news.publish([LiveEvent("run", run.id, run.summary.model_dump_json())])
         except Exception as error:  # noqa: BLE001  its last event has said so to those who follow it
             _LOG.warning("run.interrupted", run=run.id, reason=str(error))
 
+    def _forget_plans(self) -> None:
+        """Forget plans that have expired, and the oldest of too many."""
+        now = datetime.now(UTC)
+        for plan in [plan for plan in self._plans.values() if plan.expires_at < now]:
+            del self._plans[plan.id]
+        items = sum(len(plan.items) for plan in self._plans.values())
+        while len(self._plans) > 1 and (len(self._plans) > _MOST or items > _MOST_ITEMS):
+            _, plan = self._plans.popitem(last=False)
+            items -= len(plan.items)
+
     def _forget_ended(self) -> None:
-        ended = [name for name, started in self._runs.items() if started.summary.state is RunState.FINISHED]
-        for name in ended[: max(len(self._runs) - _MOST, 0)]:
-            del self._runs[name]
+        """Forget the oldest of too many runs that have ended, with their plans: none of them is run again."""
+        ended = [started for started in self._runs.values() if started.run.state in _ENDED]
+        for started in ended[: max(len(self._runs) - _MOST, 0)]:
+            del self._runs[started.run.id]
+            self._plans.pop(started.summary.plan_id, None)
+            started.events.close()

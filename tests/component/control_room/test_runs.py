@@ -129,3 +129,35 @@ def test_while_kafka_is_away_nothing_is_done_and_the_last_known_is_shown(waiting
     assert (order["order"]["order_id"], order["story"]) == ("o-1", None)
     assert "all brokers are down" in order["problem"]
     assert len(waiting.browser.get("/api/orders").json()["orders"]) == 1
+
+
+def test_a_run_is_found_when_its_plan_is_forgotten(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause").json()
+    first = post(waiting, "/api/runs", plan=planned["id"], **REASON).json()
+    ended(waiting, first["id"])
+    waiting.room.actions._plans.clear()
+
+    assert post(waiting, "/api/runs", plan=planned["id"], **REASON).json()["id"] == first["id"]
+
+
+def test_plans_that_have_expired_are_forgotten(waiting: RoomInMemory) -> None:
+    actions = waiting.room.actions
+    old = actions.find_plan(plan(waiting, "pause").json()["id"])
+    actions._plans[old.id] = old.model_copy(update={"as_of": old.as_of - timedelta(minutes=16)})
+
+    fresh = plan(waiting, "pause").json()
+
+    assert list(actions._plans) == [fresh["id"]]
+
+
+def test_each_event_of_a_run_is_published_once_whoever_follows_it(waiting: RoomInMemory) -> None:
+    planned = plan(waiting, "pause").json()
+    run_id = post(waiting, "/api/runs", plan=planned["id"], **REASON).json()["id"]
+    started = waiting.room.actions.find_run(run_id)
+    for _ in range(3):
+        waiting.room.actions._carry_on(started)
+    ended(waiting, run_id)
+    waiting.room.actions._drain(started)
+
+    names = [event.name for event, _ in started.events.after(0).events]
+    assert names == ["submitted", "acknowledged", "resolved", "wave_finished", "finished"]
