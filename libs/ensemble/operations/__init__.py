@@ -124,6 +124,7 @@ from ensemble.operations.wide_pauses import (
     step_names,
     wide_pause,
 )
+from ensemble.system_messages import ParkedStatus
 
 __all__ = [
     "BOTH",
@@ -186,6 +187,7 @@ __all__ = [
     "ParkedKeyFilter",
     "ParkedKeySummary",
     "ParkedKeys",
+    "ParkedStatus",
     "ParkingStores",
     "PartitionLag",
     "PartitionReader",

@@ -29,7 +29,7 @@ from ensemble.system_messages.operations import (
     Scope,
     SetOffset,
 )
-from ensemble.system_messages.state import SCHEMAS, ParkedKey, ParkedRecord, Pause, Timer
+from ensemble.system_messages.state import SCHEMAS, ParkedKey, ParkedRecord, ParkedStatus, Pause, Timer
 
 __all__ = [
     "EVENTS",
@@ -50,6 +50,7 @@ __all__ = [
     "OperatorRequest",
     "ParkedKey",
     "ParkedRecord",
+    "ParkedStatus",
     "Pause",
     "PauseWork",
     "RecordOperation",

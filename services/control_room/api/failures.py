@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
@@ -18,6 +18,7 @@ from ensemble.operations import (
     Incident,
     Invalid,
     ParkedKeySummary,
+    ParkedStatus,
     Position,
     Result,
     WorkPause,
@@ -99,7 +100,7 @@ def list_parked_keys(
     room: RoomWithView,
     *,
     service: ServiceName = None,
-    status: Annotated[Literal["waiting", "dead_lettered"] | None, Query()] = None,
+    status: Annotated[ParkedStatus | None, Query()] = None,
     key: Text = None,
 ) -> tuple[ParkedKeySummary, ...]:
     """Return the keys whose records wait behind one that failed, the oldest first."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from contracts import RequestCancellation
+from ensemble.operations import ParkedStatus
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
 
@@ -178,3 +179,12 @@ def test_shows_stock_and_policies(room: RoomInMemory) -> None:
     assert (level["received"], level["on_hand"] + level["dispatched"]) == (10, 10)
     assert policies["service"] == "payment"
     assert room.browser.get("/api/policies", params={"service": "pay"}).status_code == 404
+
+
+def test_parked_keys_are_asked_for_by_each_status_that_there_is(room: RoomInMemory) -> None:
+    room.update()
+
+    paths = [f"/api/parked-keys?status={name}" for name in get_args(ParkedStatus)]
+
+    assert [room.browser.get(path).status_code for path in paths] == [200] * 5
+    assert room.browser.get("/api/parked-keys?status=waiting").status_code == 422
