@@ -17,7 +17,7 @@ from contracts.terms import OrderId
 from ensemble.operations import Actor, Intent, Invalid, Result, Rollout, RunSummary, Skipped
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import problems, require_kafka
-from services.control_room.api.streams import EVENT_STREAM, LastEventId, respond
+from services.control_room.api.streams import EVENT_STREAM, LastEventId, LiveResponse
 from services.control_room.control_room import VIA, Room
 from services.control_room.live_events import Interest
 
@@ -103,8 +103,8 @@ def get_run(room: Room, run_id: RunId) -> RunSummary:
 @router.get("/runs/{run_id}/events", responses=EVENT_STREAM, response_class=StreamingResponse)
 async def stream_run(room: Room, run_id: RunId, *, last_event_id: LastEventId = None) -> StreamingResponse:
     """Send each event of a run from the first on, or after `Last-Event-ID`; at its end `stopped` or `finished`."""
-    stream = room.actions.find_run(run_id).events.open(Interest(), last_event_id, from_start=True)
-    return respond(room, stream)
+    events = room.actions.find_run(run_id).events
+    return LiveResponse(room, lambda: events.open(Interest(), last_event_id, from_start=True))
 
 
 @router.post("/runs/{run_id}/stop")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from services.control_room.api.orders import OrderId
 from services.control_room.api.parameters import problems
@@ -37,25 +38,42 @@ async def stream_events(room: Room, *, event: Names = None, last_event_id: LastE
     After `reset` a browser reads everything anew: it was too slow, or away for too long. `Last-Event-ID` goes on from
     where a broken stream was.
     """
-    return respond(room, room.live.open(Interest(frozenset(event or ())), last_event_id))
+    return LiveResponse(room, lambda: room.live.open(Interest(frozenset(event or ())), last_event_id))
 
 
 @router.get("/orders/{order_id}/events", responses=EVENT_STREAM)
 async def stream_order(room: Room, order_id: OrderId, *, last_event_id: LastEventId = None) -> StreamingResponse:
     """Send the state of one order now, and whenever it changes, like all events."""
-    stream = room.live.open(Interest(key=order_id), last_event_id)
-    orders = () if last_event_id else await run_in_threadpool(room.orders.find, [order_id])
-    return respond(room, stream, *map(order_event, orders))
+
+    def read_first() -> LiveEvent | None:
+        orders = () if last_event_id else room.orders.find([order_id])
+        return next(map(order_event, orders), None)
+
+    return LiveResponse(room, lambda: room.live.open(Interest(key=order_id), last_event_id), read_first)
 
 
-def respond(room: ControlRoom, stream: LiveStream, first: LiveEvent | None = None) -> StreamingResponse:
-    """Return the response that sends a stream, what is so now before all others."""
-    parts = _parts(stream, room.settings.heartbeat_s, first)
-    return StreamingResponse(parts, media_type="text/event-stream", headers=_HEADERS)
+class LiveResponse(StreamingResponse):
+    """A stream, what is so now before all others. It is open while it is sent, and no longer."""
+
+    def __init__(
+        self,
+        room: ControlRoom,
+        open_stream: Callable[[], LiveStream],
+        read_first: Callable[[], LiveEvent | None] | None = None,
+    ) -> None:
+        """Open nothing yet: what is never sent is never open."""
+        super().__init__((), media_type="text/event-stream", headers=_HEADERS)
+        self._heartbeat_s, self._open_stream, self._read_first = room.settings.heartbeat_s, open_stream, read_first
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it until either side ends it. Raises TooManyStreams and what `read_first` raises, with nothing sent."""
+        with self._open_stream() as stream:
+            first = None if self._read_first is None else await run_in_threadpool(self._read_first)
+            self.body_iterator = _parts(stream, self._heartbeat_s, first)
+            await super().__call__(scope, receive, send)
 
 
 async def _parts(stream: LiveStream, heartbeat_s: float, first: LiveEvent | None) -> AsyncIterator[bytes]:
-    with stream:
-        yield _RETRY
-        async for part in stream.parts(heartbeat_s, first):
-            yield part
+    yield _RETRY
+    async for part in stream.parts(heartbeat_s, first):
+        yield part
