@@ -9,7 +9,7 @@ from typing import Final
 from backoffice.orders import Orders, OrderSummary
 from ensemble.operations import Traffic, now
 from ensemble.operations.view import Change, View
-from services.control_room.live_events import RESET, LiveEvent
+from services.control_room.live_events import LiveEvent, reset_event
 
 _MANY: Final = 2_000
 """More changes at once are no news but another view: browsers read anew."""
@@ -29,8 +29,7 @@ class ChangeEvents:
         """Return the events of these changes, several of one row as one."""
         distinct = list(dict.fromkeys(changes))
         if len(distinct) > _MANY:
-            data = {"lost": len(distinct), "reason": "very much has changed at once"}
-            return [LiveEvent(RESET, "", json.dumps(data))]
+            return [reset_event(len(distinct), "very much has changed at once")]
         return [*self._order_events(distinct), *self._traffic_events(distinct), *_other_events(distinct)]
 
     def _order_events(self, changes: Sequence[Change]) -> Iterator[LiveEvent]:

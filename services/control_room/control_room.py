@@ -31,7 +31,7 @@ from services.control_room.access import Access
 from services.control_room.actions import Actions
 from services.control_room.change_events import ChangeEvents
 from services.control_room.idempotency import IdempotentRequests
-from services.control_room.live_events import LiveEvent, LiveEvents
+from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
@@ -67,6 +67,7 @@ class ControlRoom:
             view,
             settings.refresh_s,
             on_changes=lambda changes: live.publish(events.events_of(changes)),
+            on_lost=lambda lost: live.publish([reset_event(lost, "more has changed at once than is kept")]),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
         )
         requests = _open_requests(name and name.with_suffix(".requests.db"))

@@ -205,11 +205,15 @@ class LiveStream:
 
     def _reset(self, lost: int, reason: str) -> bytes:
         """Return the event that has a browser read everything anew."""
-        data = json.dumps({"lost": lost, "reason": reason})
-        return encode(LiveEvent(RESET, "", data), self._events.id_at(self._position))
+        return encode(reset_event(lost, reason), self._events.id_at(self._position))
+
+
+def reset_event(lost: int, reason: str) -> LiveEvent:
+    """Return the event that has a browser read everything anew: so many are lost, and why."""
+    return LiveEvent(RESET, "", json.dumps({"lost": lost, "reason": reason}))
 
 
 def encode(event: LiveEvent, event_id: str) -> bytes:
     """Return an event as `text/event-stream` has it."""
-    data = "".join(f"data: {line}\n" for line in event.data.splitlines() or [""])
+    data = "".join(f"data: {line}\n" for line in event.data.split("\n"))  # JSON may hold U+2028
     return f"id: {event_id}\nevent: {event.name}\n{data}\n".encode()

@@ -16,6 +16,8 @@ from ensemble.operations.view import Change, View
 
 OnChanges = Callable[[Sequence[Change]], None]
 """Called with what has changed, by the thread that brings the view up to date."""
+OnLost = Callable[[int], None]
+"""Called with how many changes were lost, because there were more than are kept between two updates."""
 OnStatus = Callable[["ViewStatus"], None]
 """Called when the view cannot be brought up to date any more, or can be again."""
 
@@ -45,11 +47,13 @@ class ViewStatus(Result):
 class ViewUpdates:
     """Syncs a view and hands on its changes. One thread updates; any thread may ask for the status."""
 
-    def __init__(self, view: View, every_s: float, on_changes: OnChanges, on_status: OnStatus) -> None:
+    def __init__(
+        self, view: View, every_s: float, *, on_changes: OnChanges, on_lost: OnLost, on_status: OnStatus
+    ) -> None:
         """Read nothing yet."""
-        self._on_status = on_status
+        self._on_lost, self._on_status = on_lost, on_status
         self._view, self._every_s, self._on_changes = view, every_s, on_changes
-        self._subscription = view.feed.subscribe()
+        self._subscription, self._lost = view.feed.subscribe(), 0
         self._status = ViewStatus(as_of=view.as_of())
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -98,6 +102,10 @@ class ViewUpdates:
         changes = self._subscription.take(0)
         if changes:
             self._on_changes(changes)
+        lost = self._subscription.lost - self._lost
+        if lost:
+            self._lost += lost
+            self._on_lost(lost)
 
     def _show_progress(self, read: int, total: int) -> None:
         progress = ReadingProgress(read=read, total=total)

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
+from backoffice.orders import Orders
+from ensemble.operations import Unreachable
+from ensemble.operations.view import Change
 from services.control_room.__main__ import Server, server_config
-from services.control_room.live_events import LiveEvent
+from services.control_room.live_events import LiveEvent, encode
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
 
@@ -196,3 +199,31 @@ def test_waits_no_longer_than_it_is_asked_to(room: RoomInMemory) -> None:
     response = room.browser.get("/api/orders/o-9?wait=completed&timeout=0.05")
 
     assert response.status_code == 404
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\u0085b"])
+def test_a_text_that_unicode_breaks_into_lines_is_one_line_of_a_stream(text: str) -> None:
+    data = json.dumps({"reason": text}, ensure_ascii=False)
+
+    assert encode(LiveEvent("order", "o-1", data), "1") == f"id: 1\nevent: order\ndata: {data}\n\n".encode()
+
+
+def test_a_stream_that_cannot_begin_is_not_left_open(room: RoomInMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise Unreachable("the view's file cannot be read")
+
+    monkeypatch.setattr(Orders, "find", fail)
+
+    response = room.browser.get("/api/orders/o-1/events")
+
+    assert (response.status_code, room.room.live.open_streams) == (503, 0)
+
+
+def test_more_changes_than_are_kept_have_browsers_read_anew(room: RoomInMemory) -> None:
+    room.update()
+    before = room.room.live.published
+    room.room.view.feed.publish([Change("stock", "w-1")] * 20_000)
+    room.update()
+
+    [data] = [json.loads(event.data) for event, _ in room.room.live.after(before).events if event.name == "reset"]
+    assert data["lost"] > 0
