@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -17,24 +17,19 @@ from pydantic import ValidationError
 from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderActions, OrderItem
-from ensemble import Application, EnsembleError
+from ensemble import EnsembleError
 from ensemble.operations import (
-    Actor,
-    Intent,
     Invalid,
     NotFound,
     OperationsError,
     Resolved,
     Rollout,
     Run,
-    WorkPauses,
-    command_names,
-    step_names,
 )
-from services.control_room.access import ActingPerson, Person
-from services.control_room.control_room import VIA, ControlRoom, Room
+from services.control_room.access import ActingPerson
+from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.effects import describe_effect
-from services.control_room.pages.forms import Fields, Form, number_of, text_of
+from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
 from services.control_room.pages.rendering import render
 
 router = APIRouter()
@@ -74,9 +69,11 @@ def run_action(
         plan = actions.plan(_ACTIONS[verb](), order_id)
         (item,) = plan.items
         _require_cluster(room, verb, form)
-        results = [event for event in actions.run(plan, _intent(person, form)).events() if isinstance(event, Resolved)]
+        results = [
+            event for event in actions.run(plan, intent_of(person, form)).events() if isinstance(event, Resolved)
+        ]
     except (EnsembleError, ValidationError) as error:
-        return _show_plan(request, room, order_id, verb, item=item, problem=_words(error))
+        return _show_plan(request, room, order_id, verb, item=item, problem=words_of(error))
     room.updates.update()
     if not all(result.is_good for result in results):
         words = "the orchestrator has not acknowledged it yet; the command stays queued"
@@ -148,9 +145,9 @@ def start_run(request: Request, room: Room, person: ActingPerson, form: Form) ->
         actions = OrderActions(room.session, room.view)
         plan = actions.plan(_ACTIONS[verb](), parse_conditions(texts))
         rollout = Rollout(probe=number_of(form, "probe", 1), wave=number_of(form, "wave", 10))
-        run = actions.run(plan, _intent(person, form), rollout)
+        run = actions.run(plan, intent_of(person, form), rollout)
     except (EnsembleError, ValidationError) as error:
-        return _show_bulk(request, room, verb, texts, problem=_words(error))
+        return _show_bulk(request, room, verb, texts, problem=words_of(error))
     _RUNS.start(run, f"{verb} {len(plan.items)} orders")
     return RedirectResponse(f"/runs/{run.id}", HTTPStatus.SEE_OTHER)
 
@@ -209,50 +206,10 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
     )
 
 
-# -- pauses -----------------------------------------------------------------------------------------------------------
-
-
-@router.post("/pauses")
-def change_pause(room: Room, person: ActingPerson, form: Form) -> Response:
-    """Pause a service, a step or a type of command for all orders, or end that pause; then its orders can go on."""
-    scope, name = text_of(form, "scope"), text_of(form, "name")
-    if scope not in {"service", "step", "command"}:
-        raise Invalid(f"scope: {scope!r} is none of service, step and command", field="scope")
-    pauses, is_start = WorkPauses(room.session), text_of(form, "does") == "pause"
-    plan = (pauses.plan_start if is_start else pauses.plan_end)(scope, name)  # type: ignore[arg-type]  # one of three
-    for _ in pauses.run(plan, _intent(person, form)).events():
-        pass
-    room.updates.update()
-    if is_start:
-        return RedirectResponse("/pauses", HTTPStatus.SEE_OTHER)
-    query = urlencode({"action": "resume", "where": f"paused_by={plan.what}"})
-    return RedirectResponse(f"/act?{query}", HTTPStatus.SEE_OTHER)
-
-
-def pausable(application: Application) -> dict[str, list[str]]:
-    """Return what can be paused, by scope."""
-    return {
-        "service": list(application.services),
-        "step": step_names(application),
-        "command": command_names(application),
-    }
-
-
 # -- all --------------------------------------------------------------------------------------------------------------
-
-
-def _intent(person: Person, form: Fields) -> Intent:
-    reason = text_of(form, "reason")
-    if not reason:
-        raise Invalid("say why: the reason goes into the audit", field="reason")
-    return Intent(actor=Actor(name=person.name, via=VIA), reason=reason)
 
 
 def _require_cluster(room: ControlRoom, verb: str, form: Fields) -> None:
     cluster = room.session.client.bootstrap_servers
     if verb in DANGEROUS and text_of(form, "cluster") != cluster:
         raise Invalid(f"type the name of the cluster, {cluster}: this cannot be taken back", field="cluster")
-
-
-def _words(error: Exception) -> str:
-    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)

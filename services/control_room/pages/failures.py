@@ -18,7 +18,6 @@ from ensemble.operations import (
     find_dead_letter,
 )
 from services.control_room.control_room import Room
-from services.control_room.pages.acting import pausable
 from services.control_room.pages.rendering import render
 
 router = APIRouter()
@@ -43,7 +42,8 @@ def list_dead_letters(  # noqa: PLR0913  one for each part of the filter
     which = DeadLetterFilter(service=service or None, group=group or None, key=key or None, open_only=not every)
     failures = Failures(room.view)
     letters = failures.list(which, PAGE + 1, start) if group or key else ()
-    query = {name: value for name, value in (("service", service), ("group", group), ("key", key)) if value}
+    texts = {"service": service, "group": group, "key": key, "all": "true" if every else ""}
+    query = {name: value for name, value in texts.items() if value}
     return render(
         request,
         room,
@@ -79,13 +79,6 @@ def list_parked(request: Request, room: Room, *, service: Text = "", key: Text =
     """Show the keys whose records wait behind one that failed, the oldest first."""
     keys = Failures(room.view).parked(service or None, None, key or None)
     return render(request, room, "parked.html", keys=keys[:_LIMIT], count=len(keys), service=service, key=key)
-
-
-@router.get("/pauses")
-def list_pauses(request: Request, room: Room) -> HTMLResponse:
-    """Show what is paused: a service, a step or a type of command."""
-    names = pausable(room.session.application)
-    return render(request, room, "pauses.html", pauses=Audit(room.view).pauses(), pausable=names)
 
 
 @router.get("/incidents")

@@ -6,8 +6,11 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
+from pydantic import ValidationError
 
-from ensemble.operations import Invalid
+from ensemble.operations import Actor, Intent, Invalid
+from services.control_room.access import Person
+from services.control_room.control_room import VIA
 
 Fields = dict[str, list[str]]
 _MOST: int = 500
@@ -40,3 +43,16 @@ def number_of(form: Fields, name: str, default: int) -> int:
         return int(text)
     except ValueError:
         raise Invalid(f"{name}: {text[:40]!r} is no whole number", field=name) from None
+
+
+def intent_of(person: Person, form: Fields) -> Intent:
+    """Return who acts and why. Raises Invalid without a reason."""
+    reason = text_of(form, "reason")
+    if not reason:
+        raise Invalid("say why: the reason goes into the audit", field="reason")
+    return Intent(actor=Actor(name=person.name, via=VIA), reason=reason)
+
+
+def words_of(error: Exception) -> str:
+    """Return what is wrong with a form, for the person who has sent it."""
+    return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)

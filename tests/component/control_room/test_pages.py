@@ -156,3 +156,31 @@ def test_a_diagram_is_saved_as_a_file_without_tokens(room: RoomInMemory) -> None
     assert "<style>" in svg.text
     assert document.json()["messages"][0]["type"] == "PlaceOrder"
     assert "tok_approve" not in svg.text + document.text
+
+
+def test_what_is_typed_lies_outside_of_what_is_swapped(room: RoomInMemory) -> None:
+    form = {"scope": "step", "name": "payment", "reason": "provider is moved", "does": "pause"}
+    room.browser.post("/pauses", data=form)
+    room.update()
+
+    for path in ("/orders", "/pauses"):
+        swapped = room.browser.get(path).text.partition('id="live"')[2].partition("</table>")[0]
+
+        assert swapped
+        assert "<input" not in swapped
+
+
+def test_a_pause_that_is_not_taken_is_said_on_the_page(room: RoomInMemory) -> None:
+    room.update()
+    form = {"scope": "step", "name": "payment", "does": "pause"}
+
+    without_reason = room.browser.post("/pauses", data={**form, "reason": " "})
+    unknown = room.browser.post("/pauses", data={**form, "name": "nothing", "reason": "test"})
+    end = room.browser.post("/pauses", data={**form, "does": "end", "reason": ""})
+
+    assert [page.status_code for page in (without_reason, unknown, end)] == [409, 409, 409]
+    assert all(page.headers["Content-Type"].startswith("text/html") for page in (without_reason, unknown, end))
+    assert "say why" in without_reason.text
+    assert 'value="payment"' in without_reason.text
+    assert "nothing" in unknown.text
+    assert "say why" in end.text
