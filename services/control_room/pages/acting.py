@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
@@ -16,17 +13,11 @@ from pydantic import ValidationError
 
 from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.order_conditions import parse_conditions
-from backoffice.order_runs import OrderActions, OrderItem
+from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
 from ensemble import EnsembleError
-from ensemble.operations import (
-    Invalid,
-    NotFound,
-    OperationsError,
-    Resolved,
-    Rollout,
-    Run,
-)
+from ensemble.operations import RUN_EVENT, Invalid, NotFound, OperationsError, Resolved, Rollout, Stopped
 from services.control_room.access import ActingPerson
+from services.control_room.actions import StartedRun
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.effects import describe_effect
 from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
@@ -34,9 +25,9 @@ from services.control_room.pages.rendering import render
 
 router = APIRouter()
 _SHOWN: Final = 20
-_MOST_RUNS: Final = 100
 
 Verb = Literal["pause", "resume", "retry", "cancel", "compensate", "settle"]
+RunId = Annotated[str, Path(max_length=64)]
 OrderId = Annotated[str, Path(min_length=1, max_length=256)]
 Conditions = Annotated[list[str] | None, Query(max_length=20)]
 _ACTIONS: Final[Mapping[str, Callable[[], OrderAction]]] = {
@@ -102,31 +93,6 @@ def _show_plan(
 # -- many orders, in waves --------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Runs:
-    """The latest runs of this process, each done by a thread of its own."""
-
-    runs: OrderedDict[str, tuple[Run[OrderItem], str]] = field(default_factory=OrderedDict)
-    problems: dict[str, str] = field(default_factory=dict)
-
-    def start(self, run: Run[OrderItem], what: str) -> None:
-        """Have it done from now on."""
-        self.runs[run.id] = run, what
-        while len(self.runs) > _MOST_RUNS:
-            self.runs.popitem(last=False)
-        threading.Thread(target=self._play, args=(run,), name=f"run {run.id}", daemon=True).start()
-
-    def _play(self, run: Run[OrderItem]) -> None:
-        try:
-            for _ in run.events():
-                pass
-        except EnsembleError as error:
-            self.problems[run.id] = str(error)
-
-
-_RUNS: Final = Runs()
-
-
 @router.get("/act")
 def show_bulk_plan(request: Request, room: Room, *, action: Verb = "resume", where: Conditions = None) -> Response:
     """Show what the action would do with all orders that match."""
@@ -135,62 +101,73 @@ def show_bulk_plan(request: Request, room: Room, *, action: Verb = "resume", whe
 
 @router.post("/act")
 def start_run(request: Request, room: Room, person: ActingPerson, form: Form) -> Response:
-    """Start the action on all orders that match, in waves, and show how it goes on."""
-    verb, texts = text_of(form, "action"), form.get("where", [])
+    """Start the run of the plan that was shown, in waves, and show how it goes on; sent twice, it is one run."""
+    verb, texts = text_of(form, "action"), [text for text in form.get("where", []) if text.strip()]
     try:
         if verb not in _ACTIONS:
             raise Invalid(f"action: no action {verb!r}", field="action")
+        if not texts:
+            raise Invalid("which orders: give a condition, such as `paused=true`", field="where")
+        if not (plan_id := text_of(form, "plan")):
+            raise Invalid("plan: look at the plan before it is run", field="plan")
         if text_of(form, "cluster") != room.session.client.bootstrap_servers:
             raise Invalid(f"type the name of the cluster, {room.session.client.bootstrap_servers}", field="cluster")
-        actions = OrderActions(room.session, room.view)
-        plan = actions.plan(_ACTIONS[verb](), parse_conditions(texts))
         rollout = Rollout(probe=number_of(form, "probe", 1), wave=number_of(form, "wave", 10))
-        run = actions.run(plan, intent_of(person, form), rollout)
+        started, _ = room.actions.start(plan_id, intent_of(person, form), rollout)
     except (EnsembleError, ValidationError) as error:
         return _show_bulk(request, room, verb, texts, problem=words_of(error))
-    _RUNS.start(run, f"{verb} {len(plan.items)} orders")
-    return RedirectResponse(f"/runs/{run.id}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"/runs/{started.run.id}", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/runs/{run_id}")
-def show_run(request: Request, room: Room, run_id: Annotated[str, Path(max_length=40)]) -> Response:
-    """Show how far a run is."""
-    run, what = _find_run(run_id)
+def show_run(request: Request, room: Room, run_id: RunId) -> Response:
+    """Show how far a run is, and why it has stopped."""
+    started = room.actions.find_run(run_id)
+    try:
+        what = _what(room.actions.find_plan(started.summary.plan_id))
+    except NotFound:  # plans are forgotten before runs
+        what = "run"
     return render(
         request,
         room,
         "run.html",
-        run=run.summary,
+        run=started.summary,
         what=what,
-        problem=_RUNS.problems.get(run_id, ""),
-        is_over=run.summary.state in {"stopped", "finished"},
+        stopped=_stop_of(started),
+        is_over=started.summary.state in {"stopped", "finished"},
     )
 
 
 @router.post("/runs/{run_id}/stop")
-def stop_run(person: ActingPerson, run_id: Annotated[str, Path(max_length=40)]) -> Response:  # noqa: ARG001  may act
+def stop_run(room: Room, person: ActingPerson, run_id: RunId) -> Response:  # noqa: ARG001  may act
     """Have a run stop before its next wave."""
-    _find_run(run_id)[0].stop()
+    room.actions.find_run(run_id).run.stop()
     return RedirectResponse(f"/runs/{run_id}", HTTPStatus.SEE_OTHER)
 
 
-def _find_run(run_id: str) -> tuple[Run[OrderItem], str]:
-    if run_id not in _RUNS.runs:
-        raise NotFound(f"no run {run_id!r} in this process", hint="it was started before the last restart")
-    return _RUNS.runs[run_id]
+def _stop_of(started: StartedRun) -> Stopped | None:
+    """Return the last event of a run if it has stopped; unlike an iteration over the run this does none of its work."""
+    latest = started.events.after(max(started.events.published - 1, 0)).events
+    event = RUN_EVENT.validate_json(latest[-1][0].data) if latest else None
+    return event if isinstance(event, Stopped) else None
+
+
+def _what(plan: OrderPlan) -> str:
+    count = len(plan.items)
+    return f"{plan.action.kind} {count:,} order{'' if count == 1 else 's'}"
 
 
 def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str], *, problem: str = "") -> Response:
-    items: Any = ()
+    plan: OrderPlan | None = None
     reasons: dict[str, int] = {}
     try:
         if texts and verb in _ACTIONS:
-            plan = OrderActions(room.session, room.view).plan(_ACTIONS[verb](), parse_conditions(texts))
-            items = plan.items
+            plan = room.actions.plan(_ACTIONS[verb](), parse_conditions(texts))
             for skipped in plan.skipped:
                 reasons[describe_why_not(skipped)] = reasons.get(describe_why_not(skipped), 0) + 1
-    except OperationsError as error:
+    except EnsembleError as error:
         problem = problem or str(error)
+    items = plan.items if plan else ()
     return render(
         request,
         room,
@@ -199,6 +176,7 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
         verb=verb,
         verbs=list(_ACTIONS),
         conditions=texts,
+        plan_id=plan.id if plan else "",
         count=len(items),
         shown=[(item.name, describe_effect(item.effect)) for item in items[:_SHOWN]],
         reasons=reasons,

@@ -19,6 +19,12 @@ TERMS = {"key": "k1", "customer_id": "c-1", "sku": "bolt", "quantity": "1", "uni
 CLUSTER = "memory:9092"
 
 
+def plan_of(page: Any) -> str:
+    match = re.search(r'name="plan" value="([0-9a-f]+)"', page.text)
+    assert match is not None
+    return match[1]
+
+
 def paused_order(room: RoomInMemory) -> None:
     room.flow.stopped = {"inventory"}
     flow: Any = room.flow
@@ -121,14 +127,28 @@ def test_many_orders_go_on_in_waves_and_the_run_says_how_it_went(room: RoomInMem
     room.flow.stopped = set()
 
     plan = room.browser.get("/act?action=resume&where=paused%3Dtrue")
-    form = {"action": "resume", "where": "paused=true", "reason": "audited", "cluster": CLUSTER}
+    form = {"action": "resume", "where": "paused=true", "reason": "audited", "cluster": CLUSTER, "plan": plan_of(plan)}
     refused = room.browser.post("/act", data={**form, "cluster": "production"})
     started = room.browser.post("/act", data=form, follow_redirects=False)
 
     assert "Resume 1 order where paused=true" in plan.text
     assert refused.status_code == 422
     assert started.headers["Location"].startswith("/runs/")
-    assert "Resume 1 orders" in room.browser.get(started.headers["Location"]).text
+    assert "Resume 1 order<" in room.browser.get(started.headers["Location"]).text
+
+
+def test_a_plan_that_is_sent_twice_has_one_run_which_the_api_lists(room: RoomInMemory) -> None:
+    paused_order(room)
+    room.flow.stopped = set()
+    plan = room.browser.get("/act?action=resume&where=paused%3Dtrue")
+    form = {"action": "resume", "where": "paused=true", "reason": "audited", "cluster": CLUSTER, "plan": plan_of(plan)}
+
+    first, second = (room.browser.post("/act", data=form, follow_redirects=False) for _ in range(2))
+    without = room.browser.post("/act", data={**form, "where": ""})
+
+    assert first.headers["Location"] == second.headers["Location"]
+    assert [f"/runs/{run['id']}" for run in room.browser.get("/api/runs").json()] == [first.headers["Location"]]
+    assert (without.status_code, "which orders" in without.text) == (422, True)
 
 
 def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> None:
