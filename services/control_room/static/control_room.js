@@ -3,8 +3,10 @@
 const KEYS = { s: "/", o: "/orders", p: "/place", d: "/dead-letters", k: "/parked", u: "/pauses", i: "/incidents",
   c: "/consumers", w: "/stock", y: "/policies", a: "/audit", h: "/charts" };
 const STREAM = "/api/events";
-const EVERYTHING = ["orders", "failures", "audit", "stock", "traffic"];
+const HEALTH = "/healthz";
+const EVERYTHING = ["orders", "order", "failures", "audit", "stock", "traffic"];
 const REFRESH_MS = 1000;
+const REOPEN_MS = 5000;
 
 // -- times ------------------------------------------------------------------------------------------------------------
 
@@ -101,11 +103,55 @@ function showFreshness(isLive, words) {
   if (text) text.textContent = words;
 }
 
+let source = null;
+let reopening = 0;
+let wasClosed = false;
+
+/** Shows how far the control room itself is: a connection to it says nothing of Kafka. */
+function showView(status) {
+  if (status.problem) showFreshness(false, `Kafka cannot be read: ${status.problem}`);
+  else if (status.as_of) showFreshness(true, "live");
+  else showFreshness(false, "reading the topics");
+}
+
+async function askForView() {
+  try {
+    const response = await fetch(HEALTH);
+    if (response.ok && source) showView((await response.json()).view);
+  } catch {
+    showFreshness(false, "not connected: shown is the last known");
+  }
+}
+
+function unfollow() {
+  clearTimeout(reopening);
+  source?.close();
+  source = null;
+}
+
+/** A browser opens a broken stream again by itself, but not one that was answered with another status than 200. */
+function reopenWhenRefused() {
+  showFreshness(false, "not connected: shown is the last known");
+  if (source?.readyState !== EventSource.CLOSED) return;
+  unfollow();
+  wasClosed = true;
+  reopening = setTimeout(follow, REOPEN_MS);
+}
+
 function follow() {
-  const source = new EventSource(STREAM);
-  source.addEventListener("open", () => showFreshness(true, "live"));
-  source.addEventListener("error", () => showFreshness(false, "not connected: shown is the last known"));
-  source.addEventListener("order", () => announce(["orders"]));
+  if (source || document.hidden) return;
+  source = new EventSource(STREAM);
+  source.addEventListener("open", () => {
+    if (wasClosed) announce(EVERYTHING);
+    wasClosed = false;
+    askForView();
+  });
+  source.addEventListener("error", reopenWhenRefused);
+  source.addEventListener("view", (event) => showView(JSON.parse(event.data)));
+  source.addEventListener("order", (event) => {
+    const isShown = document.querySelector("[data-order]")?.dataset.order === JSON.parse(event.data).order_id;
+    announce(isShown ? ["orders", "order"] : ["orders"]);
+  });
   source.addEventListener("change", (event) => announce([JSON.parse(event.data).projection]));
   source.addEventListener("reset", () => announce(EVERYTHING));
   source.addEventListener("traffic", (event) => {
@@ -114,7 +160,14 @@ function follow() {
   });
 }
 
-document.addEventListener("visibilitychange", () => announce([]));
+document.addEventListener("visibilitychange", () => {
+  if (document.body.dataset.live !== "yes") return;
+  if (document.hidden) {
+    unfollow();
+    wasClosed = true;
+  } else follow();
+  announce([]);
+});
 document.addEventListener("htmx:afterSettle", (event) => showTimes(event.target));
 showTimes(document);
 if (document.body.dataset.live === "yes") follow();
