@@ -21,9 +21,10 @@ from services.control_room.actions import StartedRun
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.effects import describe_effect
 from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 20
 
 Verb = Literal["pause", "resume", "retry", "cancel", "compensate", "settle"]

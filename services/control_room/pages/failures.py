@@ -18,9 +18,10 @@ from ensemble.operations import (
     find_dead_letter,
 )
 from services.control_room.control_room import Room
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 PAGE: Final = 50
 _LIMIT: Final = 200
 

@@ -14,13 +14,17 @@ from backoffice.diagnosis import Action, Evidence, diagnose
 from backoffice.order_history import OrderHistory, read_history
 from backoffice.sequence import SequenceDiagram, build_sequence
 from backoffice.sequence_drawing import STYLE, Drawing, draw_sequence
+from ensemble import EnsembleError
 from ensemble.escaping import escape_json
 from ensemble.operations import Audit, DeadLetterFilter, Failures, NotFound, now
+from services.control_room.api.orders import read_order
+from services.control_room.api.parameters import require_kafka
 from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render, show_json
 from services.control_room.pages.work import lags_of
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 _FAILURES: Final = 50
 
 OrderId = Annotated[str, Path(min_length=1, max_length=256)]
@@ -37,9 +41,12 @@ def get_style() -> Response:
 def show_order(request: Request, room: Room, order_id: OrderId, *, message: Place = "", full: bool = False) -> Response:
     """Show an order with its sequence diagram, and one message of it if its place is given."""
     try:
+        require_kafka(room)
         history = _history(room, order_id)
-    except NotFound as error:
-        return render(request, room, "nothing.html", code=HTTPStatus.NOT_FOUND, what=str(error))
+    except NotFound:
+        raise
+    except EnsembleError as error:
+        return _show_last_known(request, room, order_id, str(error))
     diagram = _diagram(room, history)
     row = next((row for row in diagram.messages if row.place == message), None)
     how = Drawing(full, lambda row: _url(order_id, message=row.place, full=full) + "#message", message)
@@ -61,6 +68,23 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         close_url=_url(order_id, full=full),
         export_url=f"/orders/{quote(order_id, safe='')}/diagram",
         actions=_actions(history.state),
+    )
+
+
+def _show_last_known(request: Request, room: ControlRoom, order_id: str, problem: str) -> Response:
+    """Show the part of an order that is in the view."""
+    document = read_order(room, order_id)
+    return render(
+        request,
+        room,
+        "order_summary.html",
+        code=HTTPStatus.SERVICE_UNAVAILABLE,
+        order_id=order_id,
+        order=document.order,
+        dead_letters=document.dead_letters,
+        parked=document.parked,
+        problem=document.problem or problem,
+        this_url=_url(order_id),
     )
 
 

@@ -13,9 +13,10 @@ from backoffice.order_filter import FIELDS, STATUSES, OrderFilter
 from backoffice.orders import OrderPage
 from ensemble.operations import Invalid, now
 from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 PAGE = 50
 
 Texts = Annotated[list[str] | None, Query(max_length=20)]

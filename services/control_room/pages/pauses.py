@@ -27,9 +27,10 @@ from ensemble.system_messages import Scope
 from services.control_room.access import ActingPerson
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 _SCOPES: Final[dict[str, Scope]] = {"service": "service", "step": "step", "command": "command"}
 _SHOWN: Final = 20
 
@@ -139,7 +140,7 @@ def _show_end(
         "pause_end.html",
         code=HTTPStatus.CONFLICT if problems else HTTPStatus.OK,
         scope=scope,
-        name=name,
+        target=name,
         count=len(orders),
         shown=[item.name for item in orders[:_SHOWN]],
         is_possible=is_possible,

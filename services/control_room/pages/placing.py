@@ -20,10 +20,11 @@ from services.control_room.access import ActingPerson
 from services.control_room.api.placing import place
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.forms import Fields, Form, number_of, text_of
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.problems import Problem
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 _MOST: Final = 200
 _LINES: Final = 3
 USUAL: Final[Mapping[str, str]] = {
@@ -60,6 +61,8 @@ def place_orders(request: Request, room: Room, person: ActingPerson, form: Form)
     try:
         accepted = _place(room, person.name, form)
     except (Problem, EnsembleError, ValidationError) as error:
+        if isinstance(error, Problem) and error.document.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            form = {**form, "key": [""]}  # it was used for another order: the next attempt has one of its own
         return _show(request, room, form, problem=_words(error))
     if len(accepted) == 1:
         url = f"/orders/{quote(accepted[0].order_id, safe='')}"
@@ -72,6 +75,8 @@ def _place(room: ControlRoom, name: str, form: Fields) -> list[AcceptedOrder]:
     count, key = number_of(form, "count", 1), text_of(form, "key")
     if not 1 <= count <= _MOST:
         raise Invalid(f"count: place 1 to {_MOST} orders at once", field="count")
+    if not key:
+        raise Invalid("key: the form has none, so it might place an order twice; send this one", field="key")
     if count > 1 and text_of(form, "order_id"):
         raise Invalid("order_id: several orders cannot have one id; leave it empty", field="order_id")
     order = NewOrder.model_validate(_terms(form))

@@ -15,10 +15,11 @@ from backoffice.stage_status import StageFacts, StageStatus, status_of
 from ensemble.operations import Audit, DeadLetterFilter, Failures, Traffic, now
 from ensemble.topology import Graph
 from services.control_room.control_room import ControlRoom, Room
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.pages.work import lags_of
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 WINDOW_S: Final = 60
 _HOUR_S: Final = 3_600
 _FAILURES: Final = 500

@@ -9,10 +9,11 @@ from fastapi.responses import HTMLResponse
 
 from ensemble.operations import Traffic, now, policies_in_force
 from services.control_room.control_room import Room
+from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.pages.work import lags_of
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 _HOUR_S: Final = 3_600
 _BIN_S: Final = 10
 

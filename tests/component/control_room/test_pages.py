@@ -204,3 +204,28 @@ def test_a_pause_that_is_not_taken_is_said_on_the_page(room: RoomInMemory) -> No
     assert 'value="payment"' in without_reason.text
     assert "nothing" in unknown.text
     assert "say why" in end.text
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/orders/nobody", 404), ("/dead-letters/none/0/0", 404), ("/runs/none", 404), ("/act?action=x", 422)],
+)
+def test_a_page_that_fails_is_a_page(room: RoomInMemory, path: str, code: int) -> None:
+    room.update()
+
+    page = room.browser.get(path)
+
+    assert page.status_code == code
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_form_without_a_key_places_nothing_and_a_used_key_is_replaced(room: RoomInMemory) -> None:
+    room.update()
+
+    without = room.browser.post("/place", data={**TERMS, "key": ""})
+    room.browser.post("/place", data=TERMS, follow_redirects=False)
+    other = room.browser.post("/place", data={**TERMS, "quantity": "2"})
+
+    assert (without.status_code, other.status_code) == (422, 422)
+    assert 'name="key" value="k1"' not in other.text
+    assert re.search(r'name="key" value="[0-9a-f]{32}"', other.text)
