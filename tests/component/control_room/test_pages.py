@@ -158,10 +158,12 @@ def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> Non
     room.browser.post("/pauses", data={**form, "does": "pause"})
     room.update()
     paused = room.browser.get("/pauses").text
+    plan = room.browser.get("/pauses/end?scope=step&name=payment").text
     room.browser.post("/pauses", data={**form, "does": "end"})
     room.update()
 
     assert "provider is moved" in paused
+    assert "0 orders would go on" in plan
     assert "Nothing is paused." in room.browser.get("/pauses").text
 
 
@@ -229,3 +231,15 @@ def test_a_form_without_a_key_places_nothing_and_a_used_key_is_replaced(room: Ro
     assert (without.status_code, other.status_code) == (422, 422)
     assert 'name="key" value="k1"' not in other.text
     assert re.search(r'name="key" value="[0-9a-f]{32}"', other.text)
+
+
+def test_an_order_is_shown_as_last_known_while_kafka_is_away(room: RoomInMemory) -> None:
+    paused_order(room)
+    room.room.updates._note_problem("Kafka: all brokers are down")
+
+    page = room.browser.get("/orders/o-1")
+
+    assert page.status_code == 503
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "all brokers are down" in page.text
+    assert "audit" in page.text
