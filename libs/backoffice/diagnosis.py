@@ -16,6 +16,8 @@ Verb = Literal[
 ]
 
 _GIVEN_UP: Final = "dead_lettered"
+_POLICY: Final = "policy"
+"""What a key waits for that its service's policy has paused: no pause that could be ended."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
         who = name if scope == "operator" else by or "an operator"
         return Diagnosis("stuck", f"Operator {who} paused it {since}{reason}.", (resume,))
     is_on = any((pause.scope, pause.name) == (scope, name) for pause in evidence.pauses)
-    end = Action("end_pause", f"End the pause of {scope} {name}", by, f"{scope}s resume {name}")
+    end = _end_pause(scope, name)
     sentence = (
         f"The {scope} {name} is paused {since}{reason}" if is_on else f"It met the pause of {scope} {name}{reason}"
     )
@@ -143,20 +145,34 @@ def _held(evidence: Evidence) -> Diagnosis | None:
     """Answer for a key that waits for the end of a pause, or of an outage of its handler."""
     for key in evidence.parked:
         if key.status == "paused":
-            by = key.blocked_on or f"a pause of {key.service}"
-            scope, _, name = by.partition(" ")
-            end = Action("end_pause", f"End the pause of {by}", by, f"{scope}s resume {name}" if name else "")
-            return Diagnosis("stuck", f"Its {key.head or 'record'} waits at {key.service} for the end of {by}.", (end,))
+            return _held_by_policy(key) if key.blocked_on == _POLICY else _held_by_pause(key)
         if key.status == "outage":
             return Diagnosis("stuck", _outage(key, evidence), (_retry_parked(key),))
     return None
+
+
+def _held_by_policy(key: ParkedKeySummary) -> Diagnosis:
+    attempts = f" after {_count(key.attempts, 'attempt')}" if key.attempts else ""
+    because = _because(f"{key.error}: {key.message}" if key.error else "")
+    sentence = f"The policy of {key.service} paused its {key.head or 'record'}{attempts}{because}."
+    return Diagnosis("stuck", sentence, (_retry_parked(key),))
+
+
+def _held_by_pause(key: ParkedKeySummary) -> Diagnosis:
+    scope, _, name = (key.blocked_on or f"service/{key.service}").partition("/")
+    sentence = f"Its {key.head or 'record'} waits at {key.service} for the end of the pause of {scope} {name}."
+    return Diagnosis("stuck", sentence, (_end_pause(scope, name),))
+
+
+def _end_pause(scope: str, name: str) -> Action:
+    return Action("end_pause", f"End the pause of {scope} {name}", f"{scope} {name}", f"{scope}s resume {name}")
 
 
 def _outage(key: ParkedKeySummary, evidence: Evidence) -> str:
     incident = next(
         (each for each in evidence.incidents if each.service == key.service and each.closed_at is None), None
     )
-    cause = incident.cause if incident else f"{key.error}: {key.message}" if key.error else key.blocked_on
+    cause = incident.cause if incident else f"{key.error}: {key.message}" if key.error else ""
     return (
         f"{key.service} does not call {key.handler or 'what it depends on'} any more, because it failed too often"
         f"{_because(cause)}. It probes by itself and goes on when a probe succeeds."

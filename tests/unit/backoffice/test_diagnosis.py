@@ -116,9 +116,29 @@ def test_a_record_that_was_given_up_is_redriven_and_says_what_waits_behind_it() 
     assert verbs(diagnosis) == ["redrive", "discard", "retry_parked"]
 
 
+def test_a_record_that_waits_for_the_end_of_a_pause_says_which() -> None:
+    diagnosis = ask(WAITING, parked=[parked("paused", blocked_on="command/AttemptCharge")])
+    assert diagnosis.sentence == "Its AttemptCharge waits at payment for the end of the pause of command AttemptCharge."
+    assert [(action.verb, action.label, action.subject, action.command) for action in diagnosis.actions] == [
+        ("end_pause", "End the pause of command AttemptCharge", "command AttemptCharge",
+         "commands resume AttemptCharge"),
+    ]  # fmt: skip
+
+
+def test_a_record_that_its_policy_paused_is_tried_again() -> None:
+    diagnosis = ask(WAITING, parked=[parked("paused", blocked_on="policy")])
+    assert diagnosis.sentence == (
+        "The policy of payment paused its AttemptCharge after 5 attempts: GatewayError: HTTP 500."
+    )
+    assert [(action.verb, action.command) for action in diagnosis.actions] == [("retry_parked", "parked retry o-1")]
+
+
 def test_an_outage_of_what_a_service_calls_is_told_as_one() -> None:
-    diagnosis = ask(WAITING, parked=[parked("outage", blocked_on="outage Charger.attempt_charge")])
-    assert diagnosis.sentence.startswith("payment does not call Charger.attempt_charge any more")
+    diagnosis = ask(WAITING, parked=[parked("outage", blocked_on="outage/Charger.attempt_charge", error="")])
+    assert diagnosis.sentence == (
+        "payment does not call Charger.attempt_charge any more, because it failed too often. It probes by itself and "
+        "goes on when a probe succeeds."
+    )
     assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["retry_parked"])
 
 
