@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from backoffice.order_actions import Cancel, OrderAction, Resume, Retry, Settle
 from backoffice.order_history import expected_events, owner_of
+from backoffice.orders import OrderSummary, summary_of
 from ensemble.clock import clock_seconds, duration, epoch_ms
 from ensemble.operations import DeadLetterSummary, Incident, ParkedKeySummary, PartitionLag, WorkPause
 
@@ -18,6 +20,11 @@ Verb = Literal[
 _GIVEN_UP: Final = "dead_lettered"
 _POLICY: Final = "policy"
 """What a key waits for that its service's policy has paused: no pause that could be ended."""
+
+_OF_ORDER: Final[Mapping[Verb, OrderAction]] = {
+    "resume": Resume(), "retry": Retry(), "cancel": Cancel(), "settle": Settle(),
+}  # fmt: skip
+"""The verbs whose subject is the order: each is offered only where the action itself finds nothing against it."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,20 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     )  # fmt: skip
     for answer in answers:
         if (diagnosis := answer(evidence)) is not None:
-            return diagnosis
+            return replace(diagnosis, actions=tuple(_possible(diagnosis.actions, evidence)))
     return Diagnosis("moving", f"It is {evidence.state.get('status', 'unknown')}, and nothing holds it back.")
+
+
+def _possible(actions: Sequence[Action], evidence: Evidence) -> Iterator[Action]:
+    """Yield the actions that would change something."""
+    for action in actions:
+        of_order = _OF_ORDER.get(action.verb)
+        if of_order is None or of_order.why_not(_summary(evidence)) is None:
+            yield action
+
+
+def _summary(evidence: Evidence) -> OrderSummary:
+    return summary_of(evidence.order_id, evidence.state, evidence.now, (0, 0))
 
 
 def _ended(evidence: Evidence) -> Diagnosis | None:
@@ -104,9 +123,8 @@ def _paused(evidence: Evidence) -> Diagnosis | None:
     scope, _, name = by.partition(" ")
     resume = Action("resume", "Resume this order", order, f"orders resume {order}")
     if by == "policy":
-        retry = Action("retry", "Try the step again", order, f"orders retry {order}")
         cancel = Action("cancel", "Cancel the order", order, f"orders cancel {order}")
-        return Diagnosis("stuck", f"Its policy paused it {since}{reason}.", (resume, retry, cancel))
+        return Diagnosis("stuck", f"Its policy paused it {since}{reason}.", (resume, cancel))
     if scope not in {"step", "command", "service"}:
         who = name if scope == "operator" else by or "an operator"
         return Diagnosis("stuck", f"Operator {who} paused it {since}{reason}.", (resume,))

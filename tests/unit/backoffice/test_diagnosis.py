@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from backoffice.diagnosis import Diagnosis, Evidence, diagnose
+from backoffice.order_actions import Cancel, Resume, Retry, Settle
+from backoffice.orders import summary_of
 from ensemble.operations import Position
 from ensemble.operations.audit import WorkPause
 from ensemble.operations.failures import DeadLetterSummary, ParkedKeySummary
@@ -87,7 +89,7 @@ def test_an_overdue_answer_is_asked_for_again() -> None:
     ("by", "sentence", "actions"),
     [
         ("operator ann", "Operator ann paused it since 15:06:40 UTC: audit.", ["resume"]),
-        ("policy", "Its policy paused it since 15:06:40 UTC: audit.", ["resume", "retry", "cancel"]),
+        ("policy", "Its policy paused it since 15:06:40 UTC: audit.", ["resume", "cancel"]),
         (
             "step payment",
             "It met the pause of step payment: audit, which has ended: it waits to be resumed.",
@@ -106,6 +108,24 @@ def test_a_pause_that_still_holds_is_ended_first() -> None:
     diagnosis = ask(state, pauses=[pause])
     assert verbs(diagnosis) == ["end_pause", "resume"]
     assert diagnosis.actions[0].command == "steps resume payment"
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [
+        ({**WAITING, "due_at": NOW - 3_000}, ["retry", "cancel"]),
+        ({**WAITING, "due_at": NOW - 3_000, "status": "compensating"}, ["retry"]),
+        ({**WAITING, "paused_since": NOW, "paused_by": "policy"}, ["resume", "cancel"]),
+        ({**WAITING, "paused_since": NOW, "paused_by": "policy", "status": "compensating"}, ["resume"]),
+        ({"status": "compensation_failed", "owed": ("payment",), "paused_since": NOW}, ["settle"]),
+    ],
+)
+def test_nothing_is_offered_that_the_action_itself_refuses(state: dict[str, Any], offered: list[str]) -> None:
+    diagnosis = ask(state)
+    assert verbs(diagnosis) == offered
+    order = summary_of("o-1", state, NOW, (0, 0))
+    actions = {"resume": Resume(), "retry": Retry(), "cancel": Cancel(), "settle": Settle()}
+    assert [actions[verb].why_not(order) for verb in offered] == [None] * len(offered)
 
 
 def test_a_record_that_was_given_up_is_redriven_and_says_what_waits_behind_it() -> None:
