@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
+from backoffice.effect_text import describe_effect
 from backoffice.order_actions import OrderAction, describe_why_not, require_order_id
 from backoffice.order_filter import OrderFilter
 from backoffice.order_runs import OrderActions, OrderItem, OrderOutcome, OrderPlan, order_projections
 from backoffice.orders import OrderSummary
-from cli.effects import describe_effect
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import quantity

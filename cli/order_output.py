@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from backoffice import MESSAGE_TOPICS, find_records, places_of
 from backoffice.currencies import money
 from backoffice.debts import debts_of
+from backoffice.effect_text import describe_debt
 from backoffice.message_text import goods, total
 from backoffice.order_history import OrderHistory, waits_for
 from backoffice.order_story import ENDS, Line, order_of
 from cli import decisions
-from cli.debts import in_words
 from cli.live_story import narrate
 from cli.orders import document_of, state_of
 from cli.story import coloured, plain
@@ -121,7 +121,7 @@ def _head(history: OrderHistory) -> list[str]:
     if terms:
         price = money(total(terms["lines"]), terms["currency"])
         head.append(f"{goods(terms['lines'])} for {terms['customer_id']}, {price}, {terms['shipping_speed']}")
-    return head + [f"still owed: {in_words(debt)}" for debt in debts_of(state)]
+    return head + [f"still owed: {describe_debt(debt)}" for debt in debts_of(state)]
 
 
 def _terms(history: OrderHistory) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from backoffice import order_history
 from backoffice.currencies import money
 from backoffice.debts import debts_of
+from backoffice.effect_text import describe_debt
 from backoffice.order_filter import OrderFilter
 from backoffice.order_history import OrderHistory, waits_for
 from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
-from cli.debts import document, in_words
+from cli.debts import document
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.command_line.connection import entry_of, session_on, sources
 from ensemble.command_line.errors import Mistake
@@ -82,7 +83,7 @@ def _debts_of(access: ClusterClient, orders: Sequence[OrderSummary]) -> dict[str
     """Return what these orders owe, in words: their states have it, at their places."""
     records = read_positions(session_on(access), [order.position for order in orders])
     states = [entry_of(record) for record in records]
-    return {entry.key: "; ".join(map(in_words, debts_of(entry.fields))) for entry in states}
+    return {entry.key: "; ".join(map(describe_debt, debts_of(entry.fields))) for entry in states}
 
 
 def _row(order: OrderSummary, owed: str | None) -> dict[str, Any]:

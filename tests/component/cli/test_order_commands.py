@@ -81,7 +81,7 @@ def test_a_preview_changes_nothing_and_shows_what_would_follow(
     assert run(under_way, intent, COMPENSATE, where("status=fulfilled"), preview=True) == 0
     rows = printed()
     assert [row["order"] for row in rows] == ["o-1", "o-2"]
-    assert rows[0]["would"].startswith("shipment: ")
+    assert rows[0]["would"].startswith("undo shipment: ")
     assert "payment: refund 5.00 EUR" in rows[0]["would"]
     assert all_states(under_way)["o-1"]["status"] == "fulfilled"
 

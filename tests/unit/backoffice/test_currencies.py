@@ -4,8 +4,8 @@ import pytest
 
 from backoffice.currencies import money
 from backoffice.debts import ChargeOwed
+from backoffice.effect_text import describe_debt
 from backoffice.order_story import Story
-from cli.debts import in_words
 from ensemble.command_line.selection import control_flow
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry, Money
@@ -33,7 +33,7 @@ def test_an_amount_has_the_decimals_of_its_currency(amount: int, currency: str, 
 
 def test_a_debt_is_told_in_the_decimals_of_its_currency() -> None:
     debt = ChargeOwed(total=Money(amount=1_000, currency="JPY"), charge_id="ch-1", is_certain=True)
-    assert in_words(debt) == "refund 1000 JPY (charge ch-1)"
+    assert describe_debt(debt) == "refund 1000 JPY (charge ch-1)"
 
 
 def test_a_refund_has_the_currency_that_the_story_named_before() -> None:

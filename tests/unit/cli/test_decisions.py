@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backoffice.debts import Debt, ShipmentOwed, StockLine, StockOwed, debts_of
+from backoffice.effect_text import describe_debt
 from backoffice.message_text import details
 from backoffice.order_history import OrderHistory
-from cli.debts import document, in_words
+from cli.debts import document
 from cli.decisions import align, decisions, plain
 from cli.order_output import show_order
 from cli.orders import document_of
@@ -62,7 +63,7 @@ def owing() -> OrderHistory:
 
 def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
     (debt,) = debts_of(owing().state)
-    assert in_words(debt) == "refund 9.00 EUR (charge ch-1)"
+    assert describe_debt(debt) == "refund 9.00 EUR (charge ch-1)"
     assert document(debt) == {
         "kind": "charge", "amount": 900, "currency": "EUR", "charge_id": "ch-1", "is_certain": True,
     }  # fmt: skip
@@ -79,12 +80,12 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
     ],
 )  # fmt: skip
 def test_each_debt_says_what_is_to_be_done(debt: Debt, text: str) -> None:
-    assert in_words(debt) == text
+    assert describe_debt(debt) == text
 
 
 def test_a_state_of_another_release_names_its_steps() -> None:
     (debt,) = debts_of({"owed": ["packing"], "unheard_of": 1})
-    assert (in_words(debt), document(debt)) == ("undo packing", {"kind": "step", "step": "packing"})
+    assert (describe_debt(debt), document(debt)) == ("undo packing", {"kind": "step", "step": "packing"})
 
 
 def test_an_order_shows_what_it_owes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
+from backoffice.effect_text import describe_effect
 from backoffice.order_actions import Cancel, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.orders import summary_of
-from cli.effects import describe_effect
 from cli.order_filter import parse_conditions
 from contracts import OrderState
 from ensemble.command_line.errors import Mistake
 from ensemble.operations import Actor, Intent
 from ensemble.saga import advance
+from services.control_room.pages.effects import describe_effect as describe_on_page
 from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import PAID, PLACED, POLICIES
@@ -102,3 +103,9 @@ def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
     owing = state(owed=("payment", "shipment"))
     assert Settle().command("o-1", owing, ANN).model_dump()["steps"] == ("payment", "shipment")
     assert Settle(steps=("payment",)).command("o-1", owing, ANN).model_dump()["steps"] == ("payment",)
+
+
+def test_the_page_of_an_action_says_the_same_as_the_command_line() -> None:
+    uncertain = Cancel().effect(state(done=()), ORDER_FULFILMENT)
+    assert describe_on_page(uncertain) == describe_effect(uncertain)
+    assert "if it happened: nobody has said" in describe_on_page(uncertain)
