@@ -6,9 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
-from cli.verification import note_of_up
+from cli.verification import note_of_up, up_runs
 from ensemble.command_line.connection import endpoints as configured_endpoints
 from ensemble.embedded import default_directory
 
@@ -23,9 +21,11 @@ def endpoints() -> Endpoints:
 
 
 def _of_up() -> dict[str, tuple[str, ...]]:
+    home = default_directory().parent
+    if not up_runs(home):
+        return {}
     try:
-        note: dict[str, Any] = json.loads(note_of_up(default_directory().parent).read_text(encoding="utf-8"))
-        urls = note["health"].items() if psutil.pid_exists(note["pid"]) else ()
-        return {str(name): (str(url),) for name, url in urls}
+        note: dict[str, Any] = json.loads(note_of_up(home).read_text(encoding="utf-8"))
+        return {str(name): (str(url),) for name, url in note["health"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

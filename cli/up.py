@@ -75,7 +75,7 @@ def _noted(stage: Stack, home: Path) -> Iterator[None]:
     """Write down what runs here, for `verify` and `status`."""
     note = note_of_up(home)
     members = stage.fleet.members.values()
-    health = {member.name: member.url for member in members if member.name != SANDBOX}
+    health = {member.name: member.url for member in members if member.name not in {SANDBOX, CONTROL_ROOM}}
     running = {"pid": os.getpid(), "provider_url": stage.fleet.provider_url, "health": health}
     note.write_text(json.dumps(running), encoding="utf-8")
     try:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ensemble import OUTSIDE
 from ensemble.topology import Edge, Graph
 
 Control = Literal["orchestrated", "choreographed", "outside", "ledger"]
 Point = tuple[float, float]
 
-OUTSIDE: Final = "outside"
 COLUMN: Final = 236.0
 PLAYER_WIDTH: Final = 168.0
 CONDUCTOR_HEIGHT: Final = 76.0

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from backoffice.stage import OUTSIDE, Stage, StageEdge
+from backoffice.stage import Stage, StageEdge
+from ensemble import OUTSIDE
 from ensemble.operations import (
     DeadLetterSummary,
     EdgeTraffic,
