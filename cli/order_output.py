@@ -27,13 +27,14 @@ from ensemble.program import command
 from ensemble.system_messages import EXCEPTION, MESSAGE
 
 if TYPE_CHECKING:
+    from cli.order_outlook import Outlook
     from ensemble.kafka.client import ClusterClient
 
 
-def show_order(history: OrderHistory, *, as_json: bool) -> None:
-    """Show the order's history and the message that it waits for."""
+def show_order(history: OrderHistory, outlook: Outlook | None = None, *, as_json: bool) -> None:
+    """Show the order's history, the message that it waits for, and with an outlook what un-sticks it and comes next."""
     if as_json:
-        show_json(document_of(history))
+        show_json({**document_of(history), **(outlook.document() if outlook else {})})
         return
     for line in _head(history):
         write(line)
@@ -45,6 +46,8 @@ def show_order(history: OrderHistory, *, as_json: bool) -> None:
         write(f"dead letter  {entry.place}  {entry.type}: {_cause(entry)}")
     if awaited := waits_for(history.state, now()):
         write(f"waits for {awaited}")
+    for line in outlook.lines() if outlook else ():
+        write(line)
 
 
 def show_lines(lines: Iterable[Line]) -> None:

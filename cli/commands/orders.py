@@ -146,12 +146,15 @@ def count(
 
 @group.command(epilog="Example: `ensemble orders show order-1`.")
 def show(order_id: OrderId, full: Full = False, as_json: AsJson = False) -> None:
-    """Show an order's history and what it waits for."""
+    """Show an order's history, why it does not go on, what to type then, and what is due."""
+    from cli.order_outlook import read_outlook
     from cli.order_output import show_order
     from cli.orders import read_history
-    from ensemble.command_line.connection import connect
+    from ensemble.command_line.connection import connect, session_on
 
-    show_order(read_history(connect(), order_id, is_complete=full), as_json=as_json)
+    access = connect()
+    history = read_history(access, order_id, is_complete=full)
+    show_order(history, read_outlook(session_on(access), history), as_json=as_json)
 
 
 @group.command(epilog="Example: `ensemble orders watch order-1 --timeout 30`.")

@@ -95,6 +95,23 @@ def test_what_is_read(ensemble: CommandLine, arguments: list[str], phrase: str) 
     assert phrase in result.out
 
 
+def test_an_order_whose_service_is_down_says_so_and_what_to_type_and_what_is_due(ensemble: CommandLine) -> None:
+    lines = ensemble("orders", "show", "o-2").out.splitlines()
+    assert any(line.startswith("No process of inventory runs, and it waits for ReservationConfirmed") for line in lines)
+    assert "Start inventory: ensemble run inventory" in lines
+    assert "Cancel the order: ensemble orders cancel o-2" in lines
+    (due,) = (line for line in lines if line.startswith("next  "))
+    assert due.startswith("next  ReservationConfirmed or ReservationRejected from inventory to orchestrator, by ")
+    assert any(line.startswith("then  ") for line in lines)
+    document = ensemble("orders", "show", "o-2", "--json").document
+    assert document["actions"][0] == {"label": "Start inventory", "command": "run inventory"}
+    assert document["due"][0]["from"] == "inventory"
+
+
+def test_an_order_that_has_ended_is_not_asked_about_further(ensemble: CommandLine) -> None:
+    assert ensemble("orders", "show", "o-1").out.endswith("It is completed.\n")
+
+
 def test_places_an_order_on_the_terms_that_are_given(ensemble: CommandLine, shop: Any) -> None:
     terms = [
         "--line",

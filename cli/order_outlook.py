@@ -1,0 +1,89 @@
+"""Why an order does not go on, what un-sticks it, and what is still due of it, for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backoffice import ENDED
+from backoffice.declared_rest import Declarations, Due
+from backoffice.diagnosis import Diagnosis, Evidence, diagnose
+from backoffice.order_history import OrderHistory
+from ensemble.clock import clock_seconds
+from ensemble.command_line.selection import application
+from ensemble.command_line.view import pauses_view
+from ensemble.operations import Audit, DeadLetterFilter, Failures, Session, now, read_lag
+from ensemble.program import command
+
+_FAILURES: Final = 50
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What would change how the order stands, and what is declared to come."""
+
+    diagnosis: Diagnosis
+    rest: tuple[Due, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield one sentence, the commands to type, the best first, and what is due, the next first."""
+        yield self.diagnosis.sentence
+        for action in self.diagnosis.actions:
+            if action.command:
+                yield f"{action.label}: {command(action.command)}"
+        yield from map(_due_line, self.rest)
+
+    def document(self) -> dict[str, Any]:
+        """Return the same for JSON."""
+        actions = [{"label": action.label, "command": action.command} for action in self.diagnosis.actions]
+        due = [
+            {"message": d.message, "from": d.source, "to": d.target, "step": d.step, "due_at": d.due_at,
+             "overdue": d.is_overdue}
+            for d in self.rest
+        ]  # fmt: skip
+        return {
+            "diagnosis": {"condition": self.diagnosis.condition, "sentence": self.diagnosis.sentence},
+            "actions": actions,
+            "due": due,
+        }
+
+
+def read_outlook(session: Session, history: OrderHistory) -> Outlook:
+    """Ask the cluster what holds the order back. Of one that has ended nothing is asked."""
+    at = now()
+    rest = Declarations.of(application()).rest_of(history.state, at)
+    if history.state.get("status") in ENDED:
+        return Outlook(diagnose(Evidence(history.order_id, history.state, at)), rest)
+    return Outlook(diagnose(_gather_evidence(session, history, at)), rest)
+
+
+def _gather_evidence(session: Session, history: OrderHistory, at: int) -> Evidence:
+    services = list(session.application.services)
+    with pauses_view(session, use_file=True) as view:
+        failures, audit = Failures(view), Audit(view)
+        return Evidence(
+            history.order_id,
+            history.state,
+            at,
+            parked=failures.parked(key=history.order_id),
+            dead_letters=failures.list(DeadLetterFilter(key=history.order_id, open_only=False), _FAILURES),
+            pauses=audit.pauses(),
+            incidents=audit.incidents(open_only=True),
+            lags=read_lag(session.client, services),
+            stopped=_stopped(session, services),
+        )
+
+
+def _stopped(session: Session, services: list[str]) -> frozenset[str]:
+    """Return the services whose consumer group has no member."""
+    with ThreadPoolExecutor(max(len(services), 1)) as threads:
+        members = threads.map(session.client.members_of, services)
+    return frozenset(service for service, of_service in zip(services, members, strict=True) if not of_service)
+
+
+def _due_line(due: Due) -> str:
+    when = "" if due.due_at is None else f", by {clock_seconds(due.due_at)} UTC"
+    overdue = " (overdue)" if due.is_overdue else ""
+    return f"{'next' if due.is_next else 'then'}  {due.message} from {due.source} to {due.target}{when}{overdue}"
