@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from backoffice import ENDED
 from backoffice.declared_rest import Declarations, Due
-from backoffice.diagnosis import Diagnosis, Evidence, diagnose
+from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose
 from backoffice.order_history import OrderHistory
 from ensemble.clock import clock_seconds
 from ensemble.command_line.selection import application
@@ -32,12 +32,12 @@ class Outlook:
         yield self.diagnosis.sentence
         for action in self.diagnosis.actions:
             if action.command:
-                yield f"{action.label}: {command(action.command)}"
+                yield f"{action.label}: {command(_typed(action))}"
         yield from map(_due_line, self.rest)
 
     def document(self) -> dict[str, Any]:
         """Return the same for JSON."""
-        actions = [{"label": action.label, "command": action.command} for action in self.diagnosis.actions]
+        actions = [{"label": action.label, "command": _typed(action)} for action in self.diagnosis.actions]
         due = [
             {"message": d.message, "from": d.source, "to": d.target, "step": d.step, "due_at": d.due_at,
              "overdue": d.is_overdue}
@@ -81,6 +81,12 @@ def _stopped(session: Session, services: list[str]) -> frozenset[str]:
     with ThreadPoolExecutor(max(len(services), 1)) as threads:
         members = threads.map(session.client.members_of, services)
     return frozenset(service for service, of_service in zip(services, members, strict=True) if not of_service)
+
+
+def _typed(action: Action) -> str:
+    """Return the command with the reason that whatever acts needs."""
+    is_for_audit = action.command and action.verb not in {"look", "start"}
+    return f"{action.command} --reason '...'" if is_for_audit else action.command
 
 
 def _due_line(due: Due) -> str:

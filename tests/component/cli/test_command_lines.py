@@ -99,7 +99,7 @@ def test_an_order_whose_service_is_down_says_so_and_what_to_type_and_what_is_due
     lines = ensemble("orders", "show", "o-2").out.splitlines()
     assert any(line.startswith("No process of inventory runs, and it waits for ReservationConfirmed") for line in lines)
     assert "Start inventory: ensemble run inventory" in lines
-    assert "Cancel the order: ensemble orders cancel o-2" in lines
+    assert "Cancel the order: ensemble orders cancel o-2 --reason '...'" in lines
     (due,) = (line for line in lines if line.startswith("next  "))
     assert due.startswith("next  ReservationConfirmed or ReservationRejected from inventory to orchestrator, by ")
     assert any(line.startswith("then  ") for line in lines)
