@@ -56,7 +56,7 @@ from ensemble.operations.failures import (
 from ensemble.operations.findings import Finding, findings_of, problem, problems_first, quantity, warning
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import list_incidents
-from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent
+from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent, Reason
 from ensemble.operations.lag import PartitionLag, read_lag
 from ensemble.operations.outgoing import headers_of, now
 from ensemble.operations.parked import (
@@ -199,6 +199,7 @@ __all__ = [
     "PlanItem",
     "Position",
     "Readiness",
+    "Reason",
     "RecordDetails",
     "RecordHeader",
     "RedriveItem",

@@ -14,6 +14,10 @@ NAME_LIMIT: Final = 200
 REASON_LIMIT: Final = 500
 
 
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LIMIT)]
+"""Why an actor wants something done, in words."""
+
+
 class Actor(Result):
     """A person, or what acts for one, and the program that is used: `cli` or `control-room`, say."""
 
@@ -25,7 +29,7 @@ class Intent(Result):
     """What an actor wants done, and why. The operation id joins all that is written for it."""
 
     actor: Actor
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LIMIT)]
+    reason: Reason
     operation_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] = Field(
         default_factory=lambda: secrets.token_hex(16)
     )

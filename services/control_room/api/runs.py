@@ -14,7 +14,7 @@ from backoffice.order_actions import OrderAction
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderItem, OrderPlan
 from contracts.terms import OrderId
-from ensemble.operations import Actor, Intent, Invalid, Result, Rollout, RunSummary, Skipped
+from ensemble.operations import Actor, Intent, Invalid, Reason, Result, Rollout, RunSummary, Skipped
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import problems, require_kafka
 from services.control_room.api.streams import EVENT_STREAM, LastEventId, LiveResponse
@@ -54,7 +54,7 @@ class RunRequest(Result):
     """A plan that is to be run, and why; the reason goes into the audit with the person's name."""
 
     plan: str = Field(max_length=64)
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     rollout: Rollout | None = None
 
 

@@ -107,6 +107,7 @@ def test_a_plan_that_has_expired_is_not_run(waiting: RoomInMemory) -> None:
         ("/api/plans", {"action": {"kind": "pause"}, "where": ["age>soon"]}, (422, "where")),
         ("/api/runs", {"plan": "none", "reason": "why"}, (404, "plan")),
         ("/api/runs", {"plan": "none", "reason": ""}, (422, "reason")),
+        ("/api/runs", {"plan": "none", "reason": "  "}, (422, "reason")),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_words(
