@@ -13,7 +13,9 @@ from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose
 from backoffice.order_history import OrderHistory
 from ensemble.clock import clock_seconds
 from ensemble.command_line.selection import application
+from ensemble.command_line.streams import say
 from ensemble.command_line.view import pauses_view
+from ensemble.errors import EnsembleError
 from ensemble.operations import Audit, DeadLetterFilter, Failures, Session, now, read_lag
 from ensemble.program import command
 
@@ -51,12 +53,19 @@ class Outlook:
 
 
 def read_outlook(session: Session, history: OrderHistory) -> Outlook:
-    """Ask the cluster what holds the order back. Of one that has ended nothing is asked."""
+    """Ask the cluster what holds the order back: nothing of one that has ended.
+
+    While brokers do not answer, which is said, the order's state alone is judged.
+    """
     at = now()
     rest = Declarations.of(application()).rest_of(history.state, at)
-    if history.state.get("status") in ENDED:
-        return Outlook(diagnose(Evidence(history.order_id, history.state, at)), rest)
-    return Outlook(diagnose(_gather_evidence(session, history, at)), rest)
+    evidence = Evidence(history.order_id, history.state, at)
+    if history.state.get("status") not in ENDED:
+        try:
+            evidence = _gather_evidence(session, history, at)
+        except EnsembleError as error:
+            say(f"judged by the order's state alone: {error}")
+    return Outlook(diagnose(evidence), rest)
 
 
 def _gather_evidence(session: Session, history: OrderHistory, at: int) -> Evidence:

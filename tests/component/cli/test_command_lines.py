@@ -9,6 +9,7 @@ import pytest
 
 from ensemble.command_line.connection import connected_to
 from ensemble.command_line.publishing import publish
+from ensemble.kafka.errors import ClusterError
 from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
@@ -106,6 +107,18 @@ def test_an_order_whose_service_is_down_says_so_and_what_to_type_and_what_is_due
     document = ensemble("orders", "show", "o-2", "--json").document
     assert document["actions"][0] == {"label": "Start inventory", "command": "run inventory"}
     assert document["due"][0]["from"] == "inventory"
+
+
+def test_an_order_is_shown_by_its_state_alone_while_brokers_do_not_answer(
+    ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ClusterError("no answer")
+
+    monkeypatch.setattr("cli.order_outlook.read_lag", refuse)
+    result = ensemble("orders", "show", "o-2")
+    assert (result.code, "judged by the order's state alone: no answer" in result.err) == (0, True)
+    assert "\nIt waits for ReservationConfirmed or ReservationRejected from inventory until " in result.out
 
 
 def test_an_order_that_has_ended_is_not_asked_about_further(ensemble: CommandLine) -> None:
