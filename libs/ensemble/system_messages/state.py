@@ -45,6 +45,7 @@ class LedgerPosition(State, schemas=SCHEMAS):
 
 
 ParkedStatus = Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"]
+"""What the records of a parked key wait for."""
 
 
 class RecordHeader(NestedRecord):
