@@ -11,11 +11,11 @@ from backoffice import ENDED
 from backoffice.declared_rest import Declarations, Due
 from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose
 from backoffice.order_history import OrderHistory
+from ensemble import EnsembleError
 from ensemble.clock import clock_seconds
 from ensemble.command_line.selection import application
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import pauses_view
-from ensemble.errors import EnsembleError
 from ensemble.operations import Audit, DeadLetterFilter, Failures, Session, now, read_lag
 from ensemble.program import command
 
