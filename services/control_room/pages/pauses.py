@@ -54,6 +54,8 @@ def change_pause(request: Request, room: Room, person: ActingPerson, form: Form)
     """Begin a pause for all orders, or end one with the orders that it holds; show what did not go well."""
     is_end = text_of(form, "does") == "end"
     try:
+        if not is_end and text_of(form, "does") != "pause":
+            raise Invalid(f"does: {text_of(form, 'does')!r} is neither pause nor end", field="does")
         intent = intent_of(person, form)
         scope, name = _scope_of(text_of(form, "scope")), text_of(form, "name")
         if is_end:

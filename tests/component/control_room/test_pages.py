@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -199,9 +200,11 @@ def test_a_pause_that_is_not_taken_is_said_on_the_page(room: RoomInMemory) -> No
     without_reason = room.browser.post("/pauses", data={**form, "reason": " "})
     unknown = room.browser.post("/pauses", data={**form, "name": "nothing", "reason": "test"})
     end = room.browser.post("/pauses", data={**form, "does": "end", "reason": ""})
+    neither = room.browser.post("/pauses", data={**form, "does": "toggle", "reason": "test"})
 
-    assert [page.status_code for page in (without_reason, unknown, end)] == [409, 409, 409]
+    assert [page.status_code for page in (without_reason, unknown, end, neither)] == [409, 409, 409, 409]
     assert all(page.headers["Content-Type"].startswith("text/html") for page in (without_reason, unknown, end))
+    assert "is neither pause nor end" in html.unescape(neither.text)
     assert "say why" in without_reason.text
     assert 'value="payment"' in without_reason.text
     assert "nothing" in unknown.text
