@@ -17,7 +17,7 @@ KEYS = [f"k-{number}" for number in range(16)]
 
 
 def produce_all(shop: Shop, partitioner: str) -> None:
-    producer = Producer({"bootstrap.servers": shop.bootstrap, "partitioner": partitioner})
+    producer = Producer({"bootstrap.servers": shop.bootstrap, "partitioner": partitioner, "enable.idempotence": True})
     for key in KEYS:
         producer.produce(shop.outsider.topic("commands"), encoder_for(Script)(script(key, "tell hello")), key.encode())
     assert producer.flush(10) == 0

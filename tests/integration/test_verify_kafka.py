@@ -62,7 +62,7 @@ def wait_for_topics(admin: AdminClient, count: int) -> None:
 
 def publish(cluster: str, flow: RecordedFlow) -> None:
     """Write the flow, each record at its offset, and let every group have read what it has read there."""
-    producer = Producer({"bootstrap.servers": cluster})
+    producer = Producer({"bootstrap.servers": cluster, "enable.idempotence": True})  # a retry keeps the order
     for record in sorted(flow.records, key=lambda record: record.at[2]):
         topic, partition, _ = record.at
         headers: list[tuple[str, str | bytes | None]] = [*record.headers()]
