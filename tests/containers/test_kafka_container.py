@@ -143,7 +143,10 @@ def test_the_stock_container_of_testcontainers_serves_as_well(topic_name: str, u
     disable_unavailable_reaper()
     stock = KafkaContainer(STOCK_IMAGE).with_kraft()
     stock.with_envs(KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR="1", KAFKA_TRANSACTION_STATE_LOG_MIN_ISR="1")
-    with stock:
+    try:
+        stock.start(timeout=120)  # its own limit is half a minute, too little where all cores are busy
         make_topic(stock.get_bootstrap_server(), topic_name)
         commit_one(stock.get_bootstrap_server(), topic_name)
         await_value(stock.get_bootstrap_server(), topic_name)
+    finally:
+        stock.stop()
