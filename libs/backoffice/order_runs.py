@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property, partial
-from hashlib import blake2b
 from typing import Any, Final
 
 from pydantic import Field
@@ -134,11 +133,11 @@ class OrderActions:
             orders = list(Orders(view).matching(order_filter, epoch_ms(as_of)))
         skipped = [why for why in map(action.why_not, orders) if why is not None]
         names = {each.name for each in skipped}
-        kept = {order.order_id: order for order in orders if order.order_id not in names}
-        records = read_positions(self._session, [order.position for order in kept.values()])
+        changeable = {order.order_id: order for order in orders if order.order_id not in names}
+        records = read_positions(self._session, [order.position for order in changeable.values()])
         entries = map(self._session.decode, records)
         states = {entry.key: entry.fields for entry in entries}
-        pairs = [(order, states.get(order_id) or {}) for order_id, order in kept.items()]
+        pairs = [(order, states.get(order_id) or {}) for order_id, order in changeable.items()]
         return OrderPlan(
             action=action,
             items=tuple(self._items(action, pairs)),
@@ -235,9 +234,7 @@ class _OrderTarget:
         return Verdict(OrderOutcome.NO_PROGRESS if is_heard else OrderOutcome.NOT_ACKNOWLEDGED, is_good=False)
 
     def _message_id(self, order_id: str) -> str:
-        """Return the same id whenever the same plan is run with the same intent."""
-        text = f"{self._intent.operation_id}/{self._plan.id}/{order_id}"
-        return blake2b(text.encode(), digest_size=16).hexdigest()
+        return self._plan.derived_id(self._intent, order_id)
 
 
 def order_projections(session: Session) -> tuple[Projection, ...]:

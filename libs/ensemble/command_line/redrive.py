@@ -144,7 +144,7 @@ def _account(resolved: dict[str, Resolved], plan: RedrivePlan, manner: RedriveOp
     rows = [
         {"place": item.name, "type": item.type, "key": item.key,
          "outcome": resolved[item.name].outcome.replace("_", " "), "words": resolved[item.name].detail or None,
-         "operation_id": plan.operation_id(item, manner.intent)}
+         "operation_id": plan.derived_id(manner.intent, item.name)}
         for item in plan.items if item.name in resolved
     ]  # fmt: skip
     rows += [

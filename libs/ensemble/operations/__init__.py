@@ -17,7 +17,14 @@ from ensemble.operations.consumer_offsets import (
     require_no_members,
     set_offsets,
 )
-from ensemble.operations.consumers import Instance, PartitionReader, ServiceConsumers, list_consumers, list_readers
+from ensemble.operations.consumers import (
+    Instance,
+    PartitionReader,
+    ServiceConsumers,
+    list_consumers,
+    list_readers,
+    stopped_services,
+)
 from ensemble.operations.control_commands import AnswerListener, Answers, Ask, record_of
 from ensemble.operations.control_flow import BOTH, CHOREOGRAPHED, ORCHESTRATED, ControlFlow
 from ensemble.operations.dead_letter import OPEN, DeadLetterEntry, Fate, fate_of, normalise
@@ -303,6 +310,7 @@ __all__ = [
     "skip_record",
     "status_projections",
     "step_names",
+    "stopped_services",
     "stray_policy_files",
     "summarize_dead_letter",
     "summarize_parked_key",

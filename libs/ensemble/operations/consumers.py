@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from ensemble.kafka.client import GroupMember
-from ensemble.operations.lag import PartitionLag, look_at_unread, read_lag
+from ensemble.operations.lag import PartitionLag, ask_all, look_at_unread, read_lag
 from ensemble.operations.service_topics import DEAD_LETTER, service_names
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position, Result
@@ -67,6 +66,11 @@ def list_readers(session: Session, service: str | None = None) -> tuple[Partitio
     )
 
 
+def stopped_services(session: Session, services: Sequence[str]) -> frozenset[str]:
+    """Return those of these services of which no process runs: their consumer groups have no member."""
+    return frozenset(name for name, members in _members(session, services).items() if not members)
+
+
 def _services(session: Session) -> list[str]:
     """Return the services of the application in its order, then others that the cluster has topics of."""
     topics = session.client.topics()
@@ -76,8 +80,11 @@ def _services(session: Session) -> list[str]:
 
 def _ask(session: Session, names: Sequence[str]) -> tuple[tuple[PartitionLag, ...], dict[str, list[GroupMember]]]:
     lags = look_at_unread(session.client, read_lag(session.client, names))
-    with ThreadPoolExecutor(max(len(names), 1)) as threads:
-        return lags, dict(zip(names, threads.map(session.client.members_of, names), strict=True))
+    return lags, _members(session, names)
+
+
+def _members(session: Session, names: Sequence[str]) -> dict[str, list[GroupMember]]:
+    return dict(zip(names, ask_all(session.client.members_of, names), strict=True))
 
 
 def _consumers(name: str, members: Sequence[GroupMember], lags: Sequence[PartitionLag]) -> ServiceConsumers:

@@ -23,8 +23,6 @@ from ensemble.operations.values import Position
 from ensemble.operations.view import View
 
 _SHOWN_BYTES: Final = 2_000
-_NO_LIMIT: Final = -1
-"""What SQLite takes for one."""
 
 
 def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[DeadLetterEntry]:
@@ -32,8 +30,8 @@ def find_dead_letters(session: Session, selection: DeadLetterFilter, view: View 
 
     Which match says a view with the failures, or else the topics; those records alone are read.
     """
-    with _failures(session, selection, view) as failures:
-        summaries = failures.list(selection, _NO_LIMIT)
+    with failures_of(session, selection, view) as failures:
+        summaries = failures.list(selection)
     records = read_positions(session, [summary.position for summary in summaries])
     entries = {entry.place: entry for entry in map(session.decode, records)}
     return [
@@ -65,13 +63,13 @@ def list_dead_letters(
     session: Session, selection: DeadLetterFilter, limit: int, view: View | None = None
 ) -> list[dict[str, Any]]:
     """Return the newest dead letters, one row each, from a view with the failures, or else from the topics."""
-    with _failures(session, selection, view) as failures:
+    with failures_of(session, selection, view) as failures:
         return [_row(letter) for letter in failures.list(selection, limit)]
 
 
 def list_groups(session: Session, selection: DeadLetterFilter, view: View | None = None) -> list[dict[str, Any]]:
     """Return the groups by cause, one row each, like `list_dead_letters`."""
-    with _failures(session, selection, view) as failures:
+    with failures_of(session, selection, view) as failures:
         causes = failures.groups(selection)
     notes = read_notes(session)
     return [
@@ -86,7 +84,7 @@ def list_groups(session: Session, selection: DeadLetterFilter, view: View | None
 
 
 @contextmanager
-def _failures(session: Session, selection: DeadLetterFilter, view: View | None) -> Iterator[Failures]:
+def failures_of(session: Session, selection: DeadLetterFilter, view: View | None) -> Iterator[Failures]:
     """Give the failures of a view. Raises NotFound for a service, group or type that there is not."""
     service_topics.service_names(session, selection.service)
     with session.view(FailuresProjection(session.decoder), what="dead letters", view=view) as synced:
@@ -161,24 +159,7 @@ def summary_of(letter: DeadLetterEntry) -> DeadLetterSummary:
 
 def summarize_dead_letter(letter: DeadLetterEntry) -> dict[str, Any]:
     """Return the dead letter as one row."""
-    return {
-        "place": letter.place,
-        "service": letter.service,
-        "failed_at": rfc3339(letter.failed_at),
-        "type": letter.type,
-        "key": letter.key,
-        "status": letter.fate.status,
-        "behind": letter.fate.behind,
-        "error": letter.error,
-        "message": letter.message,
-        "attempts": letter.attempts,
-        "stage": letter.dead_letter.stage,
-        "group": letter.group,
-        "redriven": letter.generation,
-        "by": letter.fate.by or None,
-        "why": letter.fate.why or None,
-        "decided_at": None if letter.fate.at is None else rfc3339(letter.fate.at),
-    }
+    return _row(summary_of(letter))
 
 
 def describe_dead_letter(session: Session, letter: DeadLetterEntry) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from ensemble.state import KeyState, PauseState, RecordState, ResolutionState, d
 from ensemble.system_messages import DeadLetter
 
 _OPEN: Final = tuple(sorted(OPEN))
+_NO_LIMIT: Final = -1
+"""What SQLite takes for none."""
 
 
 class DeadLetterSummary(Result):
@@ -199,12 +201,12 @@ class Failures:
         """Take a view that has the failures' projection; whoever asks has it synced before."""
         self._view = view
 
-    def list(self, which: DeadLetterFilter, limit: int, offset: int = 0) -> tuple[DeadLetterSummary, ...]:
-        """Return the dead letters that match, the newest first."""
+    def list(self, which: DeadLetterFilter, limit: int | None = None, offset: int = 0) -> tuple[DeadLetterSummary, ...]:
+        """Return the dead letters that match, the newest first; all of them without a limit."""
         where, parameters = _condition(which)
         query = f"{_STATUS} WHERE {where} ORDER BY failed_at DESC, service, partition, offset DESC LIMIT ? OFFSET ?"
         with self._view.read() as db:
-            return tuple(map(_summary, db.execute(query, [*parameters, limit, offset])))
+            return tuple(map(_summary, db.execute(query, [*parameters, _NO_LIMIT if limit is None else limit, offset])))
 
     def get(self, position: Position) -> DeadLetterSummary:
         """Return the dead letter at a position. Raises NotFound."""

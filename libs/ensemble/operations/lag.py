@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from ensemble.clock import moment_of
 from ensemble.kafka.client import CommittedOffset, ReceivedRecord, TopicPlace
 from ensemble.operations.values import Position, Result
 
+T = TypeVar("T")
 _LOOK: Final = 20
 """So many offsets from the committed one on hold the next record: markers of transactions lie between records."""
 _MOST_PLACES: Final = 100
@@ -50,7 +51,7 @@ def read_lag(cluster: LagSource, groups: Sequence[str]) -> tuple[PartitionLag, .
     `behind` counts offsets: the markers of transactions are among them. Partitions without a committed offset are left
     out.
     """
-    committed = dict(zip(groups, _ask_all(cluster.committed_by, groups), strict=True))
+    committed = dict(zip(groups, ask_all(cluster.committed_by, groups), strict=True))
     places = sorted({place for offsets in committed.values() for place in offsets})
     starts, ends = cluster.starts(places), cluster.ends(places)
     lags = [
@@ -73,8 +74,8 @@ def look_at_unread(cluster: LagSource, lags: Sequence[PartitionLag]) -> tuple[Pa
     return (*(_with_next(lag, records) for lag in waiting), *lags[len(waiting) :])
 
 
-def _ask_all(question: Any, groups: Sequence[str]) -> list[Any]:
-    """Ask about all groups at once: each answer takes a consumer of its own."""
+def ask_all(question: Callable[[str], T], groups: Sequence[str]) -> list[T]:
+    """Return the answers about all groups, asked at once: each may take a consumer of its own."""
     with ThreadPoolExecutor(max(len(groups), 1)) as threads:
         return list(threads.map(question, groups))
 

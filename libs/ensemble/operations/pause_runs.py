@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from hashlib import blake2b
 from typing import Literal
 
 from ensemble.operations.control_commands import AnswerListener, Ask, record_of
@@ -40,10 +39,6 @@ class PausePlan(Plan[PauseItem]):
     def what(self) -> str:
         """The pause as the states of what it holds name it, such as `step payment`."""
         return f"{self.scope} {self.target}"
-
-    def operation_id(self, intent: Intent) -> str:
-        """Return the id of the operation: the same whenever the same plan is run with the same intent."""
-        return blake2b(f"{intent.operation_id}/{self.id}".encode(), digest_size=16).hexdigest()
 
 
 class WorkPauses:
@@ -99,7 +94,7 @@ class _PauseTarget:
 
     def submit(self, items: Sequence[PauseItem]) -> None:
         kind = PauseWork if self._plan.verb == "start" else ResumeWork
-        fields = {**self._intent.operation(), "operation_id": self._plan.operation_id(self._intent)}
+        fields = {**self._intent.operation(), "operation_id": self._plan.derived_id(self._intent)}
         command = kind(scope=self._plan.scope, name=self._plan.target, **fields)
         key, via = f"{self._plan.scope}/{self._plan.target}".encode(), self._intent.actor.via
         self._session.client.write_together(
@@ -120,4 +115,4 @@ class _PauseTarget:
         return Verdict("no_answer", is_good=False)
 
     def _ask(self, item: PauseItem) -> Ask:
-        return item.service, item.partition, self._plan.operation_id(self._intent)
+        return item.service, item.partition, self._plan.derived_id(self._intent)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
 from pydantic import Field
 
 from ensemble.operations.errors import NotPossible
+from ensemble.operations.intent import Intent
 from ensemble.operations.values import Result
 
 LIFETIME: Final = timedelta(minutes=15)
@@ -53,6 +55,10 @@ class Plan(Result, Generic[Item]):
     def expires_at(self) -> datetime:
         """Until when it may be run."""
         return self.as_of + LIFETIME
+
+    def derived_id(self, intent: Intent, *names: str) -> str:
+        """Return an id for what is written about one item: the same whenever the plan is run with the same intent."""
+        return blake2b("/".join((intent.operation_id, self.id, *names)).encode(), digest_size=16).hexdigest()
 
     def require_current(self, at: datetime | None = None) -> None:
         """Raise NotPossible if the plan is older than its lifetime at this time, by default now."""

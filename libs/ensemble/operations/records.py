@@ -63,8 +63,8 @@ def get_record(session: Session, position: Position) -> RecordDetails:
         raise NotFound(f"{topic} has partitions 0 to {counts[topic] - 1}", field="position")
     start, end = client.starts([place])[place], client.ends([place])[place]
     if not start <= offset < end:
-        held = f"has offsets {start} to {end - 1}" if start < end else "is empty"
-        raise NotFound(f"no record at {position}: {topic}[{position.partition}] {held}", field="position")
+        extent = f"has offsets {start} to {end - 1}" if start < end else "is empty"
+        raise NotFound(f"no record at {position}: {topic}[{position.partition}] {extent}", field="position")
     for record in client.read_spans({place: range(offset, offset + 1)}):
         return _details(position, session.decode(record))
     reason = "it is the marker of a transaction, was aborted, or was removed by compaction"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from hashlib import blake2b
 from heapq import merge
 from itertools import groupby
 from typing import Literal
@@ -12,7 +11,6 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from ensemble.operations.failures import DeadLetterSummary
-from ensemble.operations.intent import Intent
 from ensemble.operations.plans import Plan, PlanItem
 from ensemble.operations.values import Position
 
@@ -57,11 +55,6 @@ class RedrivePlan(Plan[RedriveItem]):
     verb: Verb
     edited: bytes | None = None
     """What the value of the one record is replaced with."""
-
-    def operation_id(self, item: RedriveItem, intent: Intent) -> str:
-        """Return the id of the operation: the same whenever the same plan is run with the same intent."""
-        text = f"{intent.operation_id}/{self.id}/{item.name}"
-        return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def in_order(letters: Iterable[DeadLetterSummary]) -> list[DeadLetterSummary]:

@@ -89,7 +89,7 @@ class RedriveTarget:
         return _verdict(Outcome("no answer", f"{item.service} has not answered in time: is it running?"))
 
     def _ask(self, item: RedriveItem) -> Ask:
-        return item.service, item.partition, self._plan.operation_id(item, self._intent)
+        return item.service, item.partition, self._plan.derived_id(self._intent, item.name)
 
     def _read(self, positions: Sequence[Position]) -> Mapping[str, DeadLetterEntry]:
         letters = (DeadLetterEntry(self._session.decode(record)) for record in read_positions(self._session, positions))
@@ -123,7 +123,7 @@ class RedriveTarget:
         return RedriveRecord(**fields, value=None, headers=()), parked.key
 
     def _request(self, item: RedriveItem) -> dict[str, Any]:
-        return {**self._intent.operation(), "operation_id": self._plan.operation_id(item, self._intent)}
+        return {**self._intent.operation(), "operation_id": self._plan.derived_id(self._intent, item.name)}
 
 
 def _verdict(outcome: Outcome) -> Verdict:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from ensemble.operations.dead_letter import OPEN, DeadLetterEntry
 from ensemble.operations.dead_letter_filter import DeadLetterFilter
-from ensemble.operations.dead_letters import check_filter, find_dead_letter, summary_of
+from ensemble.operations.dead_letters import failures_of, find_dead_letter, summary_of
 from ensemble.operations.errors import Invalid
-from ensemble.operations.failures import DeadLetterSummary, Failures, FailuresProjection
+from ensemble.operations.failures import DeadLetterSummary
 from ensemble.operations.intent import Intent
 from ensemble.operations.parked import find_parked_key
 from ensemble.operations.parking_stores import Parked
@@ -26,7 +25,6 @@ from ensemble.operations.redrive_target import open_redrives
 from ensemble.operations.rehearsal_process import rehearse
 from ensemble.operations.rollout import Rollout
 from ensemble.operations.runs import Run
-from ensemble.operations.service_topics import service_names
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position
 from ensemble.operations.view import View
@@ -35,7 +33,6 @@ from ensemble.system_messages import lineage_of
 REDRIVES: Final = Rollout(probe=0, wave=100, max_failed=1, timeout_s=30)
 """A hundred at a time, whatever becomes of them."""
 EXCERPT: Final = "excerpt"
-_ALL: Final = 10_000_000
 
 Selection = DeadLetterFilter | Sequence[Position]
 """Which dead letters: those that a filter takes, or those at these positions."""
@@ -99,10 +96,10 @@ class DeadLetters:
                 hint="give places, a group, or another filter",
                 field="dead_letter",
             )
-        service_names(self._session, which.service)
-        with _failures(self._session, self._view) as failures:
-            check_filter(self._session, which, failures.causes(), failures.types())
-            return failures.list(which, _ALL)
+        if self._view is not None:
+            self._view.sync(self._session.progress("dead letters"))
+        with failures_of(self._session, which, self._view) as failures:
+            return failures.list(which)
 
     def _at(self, positions: Sequence[Position]) -> list[DeadLetterSummary]:
         return [summary_of(find_dead_letter(self._session, str(position))) for position in dict.fromkeys(positions)]
@@ -161,17 +158,9 @@ class ParkedKeys:
 
     def _letter_of(self, parked: Parked, origin: Position) -> DeadLetterSummary | None:
         which = DeadLetterFilter(service=parked.service, key=parked.name)
-        with _failures(self._session, None) as failures:
-            letters = failures.list(which, _ALL)
+        with failures_of(self._session, which, None) as failures:
+            letters = failures.list(which)
         return next((each for each in letters if each.origin == origin and each.status == "parked"), None)
-
-
-@contextmanager
-def _failures(session: Session, view: View | None) -> Iterator[Failures]:
-    if view is not None:
-        view.sync(session.progress("dead letters"))
-    with session.view(FailuresProjection(session.decoder), what="dead letters", view=view) as synced:
-        yield Failures(synced)
 
 
 def _check_generations(letters: Sequence[DeadLetterSummary]) -> None:

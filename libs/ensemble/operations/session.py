@@ -51,8 +51,8 @@ class Session:
             yield view
             return
         if self.open_view is not None:
-            with self.open_view(projections, what) as kept:
-                yield kept
+            with self.open_view(projections, what) as own:
+                yield own
             return
         with View(self.client, projections) as fresh:
             fresh.sync(self.progress(what))
