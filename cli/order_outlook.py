@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 from backoffice import ENDED
 from backoffice.declared_rest import Declarations, Due
-from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose
+from backoffice.diagnosis import Action, Diagnosis, Evidence, diagnose, evidence_in
 from backoffice.order_history import OrderHistory
 from ensemble import EnsembleError
 from ensemble.clock import clock_seconds
 from ensemble.command_line.selection import application
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import pauses_view
-from ensemble.operations import Audit, DeadLetterFilter, Failures, Session, now, read_lag
+from ensemble.operations import Session, now, read_lag, stopped_services
 from ensemble.program import command
-
-_FAILURES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,10 @@ class Outlook:
     def document(self) -> dict[str, Any]:
         """Return the same for JSON."""
         actions = [{"label": action.label, "command": _typed(action)} for action in self.diagnosis.actions]
-        due = [
-            {"message": d.message, "from": d.source, "to": d.target, "step": d.step, "due_at": d.due_at,
-             "overdue": d.is_overdue}
-            for d in self.rest
-        ]  # fmt: skip
         return {
             "diagnosis": {"condition": self.diagnosis.condition, "sentence": self.diagnosis.sentence},
             "actions": actions,
-            "due": due,
+            "due": [due.document() for due in self.rest],
         }
 
 
@@ -71,25 +63,8 @@ def read_outlook(session: Session, history: OrderHistory) -> Outlook:
 def _gather_evidence(session: Session, history: OrderHistory, at: int) -> Evidence:
     services = list(session.application.services)
     with pauses_view(session, use_file=True) as view:
-        failures, audit = Failures(view), Audit(view)
-        return Evidence(
-            history.order_id,
-            history.state,
-            at,
-            parked=failures.parked(key=history.order_id),
-            dead_letters=failures.list(DeadLetterFilter(key=history.order_id, open_only=False), _FAILURES),
-            pauses=audit.pauses(),
-            incidents=audit.incidents(open_only=True),
-            lags=read_lag(session.client, services),
-            stopped=_stopped(session, services),
-        )
-
-
-def _stopped(session: Session, services: list[str]) -> frozenset[str]:
-    """Return the services whose consumer group has no member."""
-    with ThreadPoolExecutor(max(len(services), 1)) as threads:
-        members = threads.map(session.client.members_of, services)
-    return frozenset(service for service, of_service in zip(services, members, strict=True) if not of_service)
+        evidence = evidence_in(view, history.order_id, history.state, at)
+    return replace(evidence, lags=read_lag(session.client, services), stopped=stopped_services(session, services))
 
 
 def _typed(action: Action) -> str:

@@ -42,11 +42,11 @@ def resume(access: ClusterClient, scope: Scope, name: str, options: ResumeOption
             confirm(question, yes=options.yes)
         run = pauses.end(plan, options.intent, options.rollout, options.wait_s)
         events = list(tell(run.events(), options.rollout, set(plan.pause.names)))
-        left = [item.name for item in pauses.held_by(plan.pause).items]
-    return _account(plan, events, left, options)
+        remainder = [item.name for item in pauses.held_by(plan.pause).items]
+    return _account(plan, events, remainder, options)
 
 
-def _account(plan: PauseEndPlan, events: Sequence[RunEvent], left: Sequence[str], options: ResumeOptions) -> int:
+def _account(plan: PauseEndPlan, events: Sequence[RunEvent], remainder: Sequence[str], options: ResumeOptions) -> int:
     partitions, answers = set(plan.pause.names), answers_in(events)
     is_lifted = not partitions.isdisjoint(answers)
     waves = [event for event in events if isinstance(event, WaveFinished) and partitions.isdisjoint(event.names)]
@@ -56,12 +56,12 @@ def _account(plan: PauseEndPlan, events: Sequence[RunEvent], left: Sequence[str]
         "lifted": is_lifted,
         "services": rows,
         "waves": [{"orders": list(wave.names), "failed": list(wave.failed)} for wave in waves],
-        "left_paused": list(left),
+        "left_paused": list(remainder),
     }
     sheet = Sheet(COLUMNS, [line(row) for row in rows], nothing=f"{plan.pause.what} stays paused")
     show(sheet, document, as_json=options.as_json)
     if waves:
         resumed, failed = sum(len(wave.names) for wave in waves), sum(len(wave.failed) for wave in waves)
-        say(f"{resumed - failed} of {quantity(resumed, 'order')} progressed, {len(left)} remain paused")
+        say(f"{resumed - failed} of {quantity(resumed, 'order')} progressed, {len(remainder)} remain paused")
     is_stopped = isinstance(events[-1], Stopped)
     return int(bool(warn_of_missing(rows, options.wait_s)) or is_stopped)

@@ -35,6 +35,13 @@ class Due:
     is_overdue: bool = False
     is_undo: bool = False
 
+    def document(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "message": self.message, "from": self.source, "to": self.target, "step": self.step, "due_at": self.due_at,
+            "overdue": self.is_overdue,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Declarations:

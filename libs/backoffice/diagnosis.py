@@ -1,4 +1,4 @@
-"""Why an order does not go on, in one sentence, and what un-sticks it. Pure: facts in, an answer out."""
+"""Why an order does not go on, in one sentence, and what un-sticks it: facts in, an answer out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from backoffice.order_actions import Cancel, OrderAction, Resume, Retry, Settle
+from backoffice.order_actions import ORDER_ACTIONS
 from backoffice.order_history import expected_events, owner_of
 from backoffice.orders import OrderSummary, summary_of
 from ensemble.clock import clock_seconds, duration, epoch_ms
-from ensemble.operations import DeadLetterSummary, Incident, ParkedKeySummary, PartitionLag, WorkPause
+from ensemble.operations import (
+    Audit,
+    DeadLetterFilter,
+    DeadLetterSummary,
+    Failures,
+    Incident,
+    ParkedKeySummary,
+    PartitionLag,
+    WorkPause,
+)
+from ensemble.operations.view import View
 
 Condition = Literal["ended", "moving", "waiting", "stuck"]
 Verb = Literal[
@@ -21,10 +31,8 @@ _GIVEN_UP: Final = "dead_lettered"
 _POLICY: Final = "policy"
 """What a key waits for that its service's policy has paused: no pause that could be ended."""
 
-_OF_ORDER: Final[Mapping[Verb, OrderAction]] = {
-    "resume": Resume(), "retry": Retry(), "cancel": Cancel(), "settle": Settle(),
-}  # fmt: skip
-"""The verbs whose subject is the order: each is offered only where the action itself finds nothing against it."""
+_LETTERS: Final = 50
+"""So many dead letters of an order are looked at, the newest."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,20 @@ class Evidence:
     """Services of which no process runs."""
 
 
+def evidence_in(view: View, order_id: str, state: Mapping[str, Any], now: int) -> Evidence:
+    """Return what a view has about an order; how far services are behind, and whether they run, only brokers know."""
+    failures, audit = Failures(view), Audit(view)
+    return Evidence(
+        order_id,
+        state,
+        now,
+        parked=failures.parked(key=order_id),
+        dead_letters=failures.list(DeadLetterFilter(key=order_id, open_only=False), _LETTERS),
+        pauses=audit.pauses(),
+        incidents=audit.incidents(open_only=True),
+    )
+
+
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Say why the order does not go on: the first answer that applies, from the surest to the vaguest."""
     answers = (
@@ -78,10 +100,10 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 
 def _possible(actions: Sequence[Action], evidence: Evidence) -> Iterator[Action]:
-    """Yield the actions that would change something."""
+    """Yield the actions that would change something: what is done to the order itself may be refused."""
     for action in actions:
-        of_order = _OF_ORDER.get(action.verb)
-        if of_order is None or of_order.why_not(_summary(evidence)) is None:
+        of_order = ORDER_ACTIONS.get(action.verb)
+        if of_order is None or of_order().why_not(_summary(evidence)) is None:
             yield action
 
 

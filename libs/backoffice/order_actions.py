@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -273,6 +273,10 @@ class Settle(_Action):
 
 
 OrderAction = Annotated[Pause | Resume | Retry | Compensate | Cancel | Settle, Field(discriminator="kind")]
+ORDER_ACTIONS: Final[Mapping[str, Callable[[], OrderAction]]] = {
+    "pause": Pause, "resume": Resume, "retry": Retry, "cancel": Cancel, "compensate": Compensate, "settle": Settle,
+}  # fmt: skip
+"""The actions by their kind, each as it is without options."""
 
 
 def _ended(order: OrderSummary) -> SkippedItem | None:

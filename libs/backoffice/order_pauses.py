@@ -46,19 +46,19 @@ class OrderPauses:
 
     def held_by(self, pause: PausePlan, *, past_pause: bool = False) -> OrderPlan:
         """Return the orders that the pause holds now, with what it would take to resume them."""
-        held = OrderFilter((Condition("paused_by", "=", pause.what),))
-        return self._actions.plan(Resume(past_pause=past_pause), held)
+        order_filter = OrderFilter((Condition("paused_by", "=", pause.what),))
+        return self._actions.plan(Resume(past_pause=past_pause), order_filter)
 
     def _stages(self, pause: PausePlan, intent: Intent, rollout: Rollout, timeout_s: float) -> Iterator[EventStream]:
         has_probed = False
-        if pause.scope == "step" and (held := self.held_by(pause, past_pause=True)).items:
+        if pause.scope == "step" and (plan := self.held_by(pause, past_pause=True)).items:
             has_probed = True
-            yield self._actions.run(held, intent, rollout)
+            yield self._actions.run(plan, intent, rollout)
         yield self._pauses.run(pause.model_copy(update={"as_of": self.held_by(pause).as_of}), intent, timeout_s)
         for _ in range(_ROUNDS):
-            held = self.held_by(pause)
-            if not held.items:
+            plan = self.held_by(pause)
+            if not plan.items:
                 return
             further = rollout.model_copy(update={"probe": 0}) if has_probed else rollout
             has_probed = True
-            yield self._actions.run(held, intent, further)
+            yield self._actions.run(plan, intent, further)

@@ -177,8 +177,8 @@ class _Canvas:
             middle = (TIMES + self.width - MARGIN) / 2
             yield f'<g class="gap">{_text(middle, y + 18, f"{duration(row.gap_ms)} without a message", 60)}</g>'
             y += GAP
-        chosen = " chosen" if row.place == self.how.chosen else ""
-        flags = f"{' undo' if row.is_undo else ''}{' failed' if row.failure else ''}{chosen}"
+        mark = " chosen" if row.place == self.how.chosen else ""
+        flags = f"{' undo' if row.is_undo else ''}{' failed' if row.failure else ''}{mark}"
         height = self._height(row) - (GAP if row.gap_ms else 0.0)
         title = f"<title>{escape(escape_controls(_sentence(row)))}</title>"
         if self.how.link:

@@ -86,18 +86,18 @@ def stage_of(graph: Graph) -> Stage:
     bundles = _bundles(graph.edges)
     conductors = _conductors(graph, bundles)
     players = [name for name in graph.services if name not in conductors]
-    left = MARGIN + OUTSIDE_WIDTH + OUTSIDE_GAP
-    width = left + COLUMN * max(len(players), 1) + 2 * MARGIN
+    margin = MARGIN + OUTSIDE_WIDTH + OUTSIDE_GAP
+    width = margin + COLUMN * max(len(players), 1) + 2 * MARGIN
     below = MARGIN + len(conductors) * (CONDUCTOR_HEIGHT + MARGIN) + BETWEEN
     nodes = [
         StageNode(OUTSIDE, "outside", MARGIN, MARGIN, OUTSIDE_WIDTH, below + PLAYER_HEIGHT - MARGIN),
         *(
-            StageNode(name, "conductor", left, MARGIN + row * (CONDUCTOR_HEIGHT + MARGIN), width - left - MARGIN,
+            StageNode(name, "conductor", margin, MARGIN + row * (CONDUCTOR_HEIGHT + MARGIN), width - margin - MARGIN,
                       CONDUCTOR_HEIGHT)
             for row, name in enumerate(conductors)
         ),
         *(
-            StageNode(name, "player", left + COLUMN * column + (COLUMN - PLAYER_WIDTH) / 2, below, PLAYER_WIDTH,
+            StageNode(name, "player", margin + COLUMN * column + (COLUMN - PLAYER_WIDTH) / 2, below, PLAYER_WIDTH,
                       PLAYER_HEIGHT)
             for column, name in enumerate(players)
         ),
@@ -216,8 +216,8 @@ class _Lines:
         return node.x + node.width * (place + 1) / (len(ends) + 1)
 
     def _direction(self, key: Bundle, *, is_source: bool) -> tuple[float, bool]:
-        here, there = (key[0], key[1]) if is_source else (key[1], key[0])
-        return self._middle(there) - self._middle(here), not is_source
+        near_end, far_end = (key[0], key[1]) if is_source else (key[1], key[0])
+        return self._middle(far_end) - self._middle(near_end), not is_source
 
     def _edge(self, key: Bundle, path: str, label: Point, anchor: Literal["start", "middle", "end"]) -> StageEdge:
         source, target, kind, control = key

@@ -18,6 +18,7 @@ from ensemble.operations import (
     PartitionLag,
     Result,
     WorkPause,
+    quantity,
 )
 
 
@@ -121,12 +122,8 @@ def _badges(service: str, facts: StageFacts) -> Iterable[StageBadge]:
         if (pause.scope, pause.name) == ("service", service):
             yield StageBadge(text="paused", tone="alarm", url="/pauses")
     if letters:
-        yield StageBadge(text=_count(letters, "dead letter"), tone="alarm", url=f"/dead-letters{of_service}")
+        yield StageBadge(text=quantity(letters, "dead letter"), tone="alarm", url=f"/dead-letters{of_service}")
     if parked:
         yield StageBadge(text=f"{parked:,} parked", tone="alarm", url=f"/parked{of_service}")
     if behind:
         yield StageBadge(text=f"{behind:,} behind", tone="calm", url=f"/consumers{of_service}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -31,8 +31,8 @@ class ConditionalRequests:
 class _Sender:
     """Keeps an answer of JSON back until all of it is there, since its tag goes before it."""
 
-    def __init__(self, send: Send, known: str | None) -> None:
-        self._send, self._known = send, known
+    def __init__(self, send: Send, condition: str | None) -> None:
+        self._send, self._condition = send, condition
         self._start: Message | None = None
         self._body = bytearray()
 
@@ -59,7 +59,7 @@ class _Sender:
         await self._send({"type": "http.response.body", "body": body})
 
     def _is_known(self, tag: str) -> bool:
-        return self._known is not None and (self._known.strip() == "*" or tag in _TAG.findall(self._known))
+        return self._condition is not None and (self._condition.strip() == "*" or tag in _TAG.findall(self._condition))
 
 
 def _is_tagged(start: Message) -> bool:

@@ -83,8 +83,8 @@ class IdempotentRequests:
             if row is None or (row[2] is None and row[0] == body and now - row[1] > _ABANDONED_S):
                 db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL, NULL)", (scope, key, body, now))
                 return None
-        known, _, status, answer = row
-        if known != body:
+        first_body, _, status, answer = row
+        if first_body != body:
             reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field="Idempotency-Key")
         if status is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from ensemble.operations import (
     Audit,
@@ -26,10 +26,13 @@ from ensemble.operations import (
 from services.control_room.api.parameters import (
     Cursor,
     Limit,
+    Offset,
+    PartitionNumber,
     RoomWithView,
     ServiceName,
     Since,
     Text,
+    TopicName,
     problems,
     since_ms,
 )
@@ -37,7 +40,6 @@ from services.control_room.api.parameters import (
 router = APIRouter(tags=["failures"], responses=problems(HTTPStatus.NOT_FOUND))
 
 OpenOnly = Annotated[bool, Query(description="Only what an operator may still decide on.")]
-_MAX = 2**63 - 1
 
 
 class DeadLetterPage(Result):
@@ -87,9 +89,9 @@ def group_dead_letters(
 @router.get("/dead-letters/{topic}/{partition}/{offset}")
 def get_dead_letter(
     room: RoomWithView,
-    topic: Annotated[str, Path(max_length=256)],
-    partition: Annotated[int, Path(ge=0, le=2**31 - 1)],
-    offset: Annotated[int, Path(ge=0, le=_MAX)],
+    topic: TopicName,
+    partition: PartitionNumber,
+    offset: Offset,
 ) -> DeadLetterSummary:
     """Return the dead letter at a place."""
     return Failures(room.view).get(Position(topic=topic, partition=partition, offset=offset))

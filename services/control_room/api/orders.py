@@ -6,7 +6,7 @@ import time
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 
 from backoffice import ENDED
@@ -17,7 +17,7 @@ from backoffice.order_history import read_history
 from backoffice.orders import Dimension, OrderPage, OrderSummary
 from ensemble import EnsembleError
 from ensemble.operations import DeadLetterFilter, DeadLetterSummary, Failures, NotFound, ParkedKeySummary, Result, now
-from services.control_room.api.parameters import Cursor, Limit, RoomWithView, problems, require_kafka
+from services.control_room.api.parameters import Cursor, Limit, OrderId, RoomWithView, problems, require_kafka
 from services.control_room.control_room import ControlRoom
 from services.control_room.live_events import Interest
 
@@ -26,7 +26,6 @@ router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.NOT_FOUND))
 _SHOWN_FAILURES: Final = 100
 _LONGEST_WAIT_S: Final = 120.0
 
-OrderId = Annotated[str, Path(min_length=1, max_length=256)]
 Where = Annotated[
     list[str] | None,
     Query(max_length=20, description="Conditions such as `status=fulfilled`, `customer=c-*`, `age>2h`, `paused=true`."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Path, Query, Response
 
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.operations import Invalid, Unreachable, moment_ms, now
@@ -22,6 +22,11 @@ Since = Annotated[
 ]
 ServiceName = Annotated[str | None, Query(max_length=_TEXT, description="Of this service only.")]
 Text = Annotated[str | None, Query(max_length=_TEXT)]
+OrderId = Annotated[str, Path(min_length=1, max_length=_TEXT)]
+RunId = Annotated[str, Path(max_length=64)]
+TopicName = Annotated[str, Path(max_length=_TEXT)]
+PartitionNumber = Annotated[int, Path(ge=0, le=2**31 - 1)]
+Offset = Annotated[int, Path(ge=0, le=2**63 - 1)]
 
 
 def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:

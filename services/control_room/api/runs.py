@@ -16,7 +16,7 @@ from backoffice.order_runs import OrderItem, OrderPlan
 from contracts.terms import OrderId
 from ensemble.operations import Actor, Intent, Invalid, Reason, Result, Rollout, RunSummary, Skipped
 from services.control_room.access import ActingPerson
-from services.control_room.api.parameters import problems, require_kafka
+from services.control_room.api.parameters import RunId, problems, require_kafka
 from services.control_room.api.streams import EVENT_STREAM, LastEventId, LiveResponse
 from services.control_room.control_room import VIA, Room
 from services.control_room.live_events import Interest
@@ -24,7 +24,6 @@ from services.control_room.live_events import Interest
 router = APIRouter(tags=["actions"], responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT))
 
 PlanId = Annotated[str, Path(max_length=64)]
-RunId = Annotated[str, Path(max_length=64)]
 _SHOWN: Final = 200
 
 

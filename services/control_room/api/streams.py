@@ -10,8 +10,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from services.control_room.api.orders import OrderId
-from services.control_room.api.parameters import problems
+from services.control_room.api.parameters import OrderId, problems
 from services.control_room.change_events import order_event
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.live_events import Interest, LiveEvent, LiveStream

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from backoffice.effect_text import describe_effect
-from backoffice.order_actions import Cancel, Compensate, OrderAction, Pause, Resume, Retry, Settle, describe_why_not
+from backoffice.order_actions import ORDER_ACTIONS, describe_why_not
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
 from ensemble import EnsembleError
 from ensemble.operations import RUN_EVENT, Invalid, NotFound, OperationsError, Resolved, Rollout, Stopped
 from services.control_room.access import ActingPerson
 from services.control_room.actions import StartedRun
+from services.control_room.api.parameters import OrderId, RunId
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
 from services.control_room.pages.problem_pages import PageRoute
@@ -28,12 +28,7 @@ router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 20
 
 Verb = Literal["pause", "resume", "retry", "cancel", "compensate", "settle"]
-RunId = Annotated[str, Path(max_length=64)]
-OrderId = Annotated[str, Path(min_length=1, max_length=256)]
 Conditions = Annotated[list[str] | None, Query(max_length=20)]
-_ACTIONS: Final[Mapping[str, Callable[[], OrderAction]]] = {
-    "pause": Pause, "resume": Resume, "retry": Retry, "cancel": Cancel, "compensate": Compensate, "settle": Settle,
-}  # fmt: skip
 DANGEROUS: Final = frozenset({"cancel", "compensate", "settle"})
 """What cannot be taken back: asked about with the name of the cluster."""
 
@@ -45,7 +40,7 @@ DANGEROUS: Final = frozenset({"cancel", "compensate", "settle"})
 def show_plan(request: Request, room: Room, order_id: OrderId, verb: Verb) -> Response:
     """Show what the action would do with the order, or why it would do nothing."""
     try:
-        (item,) = OrderActions(room.session).plan(_ACTIONS[verb](), order_id).items
+        (item,) = OrderActions(room.session).plan(ORDER_ACTIONS[verb](), order_id).items
     except OperationsError as error:
         return _show_plan(request, room, order_id, verb, problem=str(error))
     return _show_plan(request, room, order_id, verb, item=item)
@@ -58,9 +53,10 @@ def run_action(
     """Do it, and return to the order once the conductor has acknowledged it."""
     actions, item = OrderActions(room.session), None
     try:
-        plan = actions.plan(_ACTIONS[verb](), order_id)
+        plan = actions.plan(ORDER_ACTIONS[verb](), order_id)
         (item,) = plan.items
-        _require_cluster(room, verb, form)
+        if verb in DANGEROUS:
+            _require_cluster(room, form, ": this cannot be taken back")
         results = [
             event for event in actions.run(plan, intent_of(person, form)).events() if isinstance(event, Resolved)
         ]
@@ -68,8 +64,8 @@ def run_action(
         return _show_plan(request, room, order_id, verb, item=item, problem=words_of(error))
     room.updates.update()
     if not all(result.is_good for result in results):
-        words = "the orchestrator has not acknowledged it yet; the command stays queued"
-        return _show_plan(request, room, order_id, verb, item=item, problem=words)
+        problem = "the orchestrator has not acknowledged it yet; the command stays queued"
+        return _show_plan(request, room, order_id, verb, item=item, problem=problem)
     return RedirectResponse(f"/orders/{quote(order_id, safe='')}", HTTPStatus.SEE_OTHER)
 
 
@@ -105,14 +101,13 @@ def start_run(request: Request, room: Room, person: ActingPerson, form: Form) ->
     """Start the run of the plan that was shown, in waves, and show how it goes on; sent twice, it is one run."""
     verb, texts = text_of(form, "action"), [text for text in form.get("where", []) if text.strip()]
     try:
-        if verb not in _ACTIONS:
+        if verb not in ORDER_ACTIONS:
             raise Invalid(f"action: no action {verb!r}", field="action")
         if not texts:
             raise Invalid("which orders: give a condition, such as `paused=true`", field="where")
         if not (plan_id := text_of(form, "plan")):
             raise Invalid("plan: look at the plan before it is run", field="plan")
-        if text_of(form, "cluster") != room.session.client.bootstrap_servers:
-            raise Invalid(f"type the name of the cluster, {room.session.client.bootstrap_servers}", field="cluster")
+        _require_cluster(room, form)
         rollout = Rollout(probe=number_of(form, "probe", 1), wave=number_of(form, "wave", 10))
         started, _ = room.actions.start(plan_id, intent_of(person, form), rollout)
     except (EnsembleError, ValidationError) as error:
@@ -162,8 +157,8 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
     plan: OrderPlan | None = None
     reasons: dict[str, int] = {}
     try:
-        if texts and verb in _ACTIONS:
-            plan = room.actions.plan(_ACTIONS[verb](), parse_conditions(texts))
+        if texts and verb in ORDER_ACTIONS:
+            plan = room.actions.plan(ORDER_ACTIONS[verb](), parse_conditions(texts))
             for skipped in plan.skipped:
                 reasons[describe_why_not(skipped)] = reasons.get(describe_why_not(skipped), 0) + 1
     except EnsembleError as error:
@@ -175,7 +170,7 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
         "bulk.html",
         code=HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK,
         verb=verb,
-        verbs=list(_ACTIONS),
+        verbs=list(ORDER_ACTIONS),
         conditions=texts,
         plan_id=plan.id if plan else "",
         count=len(items),
@@ -188,7 +183,7 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
 # -- all --------------------------------------------------------------------------------------------------------------
 
 
-def _require_cluster(room: ControlRoom, verb: str, form: Fields) -> None:
+def _require_cluster(room: ControlRoom, form: Fields, why: str = "") -> None:
     cluster = room.session.client.bootstrap_servers
-    if verb in DANGEROUS and text_of(form, "cluster") != cluster:
-        raise Invalid(f"type the name of the cluster, {cluster}: this cannot be taken back", field="cluster")
+    if text_of(form, "cluster") != cluster:
+        raise Invalid(f"type the name of the cluster, {cluster}{why}", field="cluster")

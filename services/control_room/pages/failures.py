@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from ensemble.operations import (
@@ -17,6 +17,7 @@ from ensemble.operations import (
     describe_dead_letter,
     find_dead_letter,
 )
+from services.control_room.api.parameters import Offset, PartitionNumber, TopicName
 from services.control_room.control_room import Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
@@ -65,9 +66,9 @@ def show_dead_letter(
     request: Request,
     room: Room,
     *,
-    topic: Annotated[str, Path(max_length=256)],
-    partition: Annotated[int, Path(ge=0, le=2**31 - 1)],
-    offset: Annotated[int, Path(ge=0, le=2**63 - 1)],
+    topic: TopicName,
+    partition: PartitionNumber,
+    offset: Offset,
 ) -> HTMLResponse:
     """Show one dead letter: why it failed, what it says, and what became of it."""
     summary = Failures(room.view).get(Position(topic=topic, partition=partition, offset=offset))

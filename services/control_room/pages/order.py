@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from backoffice.diagnosis import Action, Evidence, diagnose
+from backoffice.diagnosis import Action, Evidence, diagnose, evidence_in
+from backoffice.order_actions import ORDER_ACTIONS
+from backoffice.order_filter import State
 from backoffice.order_history import OrderHistory, read_history
+from backoffice.orders import summary_of
 from backoffice.sequence import SequenceDiagram, build_sequence
 from backoffice.sequence_drawing import STYLE, Drawing, draw_sequence
 from ensemble import EnsembleError
 from ensemble.escaping import escape_json
-from ensemble.operations import Audit, DeadLetterFilter, Failures, NotFound, now
+from ensemble.operations import Failures, NotFound, now
 from services.control_room.api.orders import read_order
-from services.control_room.api.parameters import require_kafka
+from services.control_room.api.parameters import OrderId, require_kafka
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render, show_json
 from services.control_room.pages.work import lags_of
 
 router = APIRouter(route_class=PageRoute)
-_FAILURES: Final = 50
-
-OrderId = Annotated[str, Path(min_length=1, max_length=256)]
+_BUTTONS: Final = ("pause", "resume", "retry", "settle", "cancel")
 Place = Annotated[str, Query(max_length=300)]
 
 
@@ -67,7 +69,7 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         this_url=_url(order_id, message=message, full=full),
         close_url=_url(order_id, full=full),
         export_url=f"/orders/{quote(order_id, safe='')}/diagram",
-        actions=_actions(history.state),
+        actions=_actions(order_id, history.state),
     )
 
 
@@ -100,17 +102,12 @@ def export_svg(room: Room, order_id: OrderId) -> Response:
 def export_json(room: Room, order_id: OrderId) -> Response:
     """Return all that is known of the order: its state, its messages, its dead letters and what is still due."""
     history = _history(room, order_id)
-    due = [
-        {"message": d.message, "from": d.source, "to": d.target, "step": d.step, "due_at": d.due_at,
-         "overdue": d.is_overdue}
-        for d in room.declarations.rest_of(history.state, now())
-    ]  # fmt: skip
     document = {
         "order_id": order_id,
         "state": dict(history.state) or None,
         "messages": [line.document() for line in history.lines],
         "dead_letters": [entry.document() for entry in history.dead],
-        "due": due,
+        "due": [due.document() for due in room.declarations.rest_of(history.state, now())],
     }
     return Response(
         escape_json(show_json(document)), media_type="application/json", headers=_attachment(order_id, "json")
@@ -119,17 +116,7 @@ def export_json(room: Room, order_id: OrderId) -> Response:
 
 def gather_evidence(room: ControlRoom, history: OrderHistory) -> Evidence:
     """Return what is known about an order and about those who work on it."""
-    failures, audit = Failures(room.view), Audit(room.view)
-    return Evidence(
-        history.order_id,
-        history.state,
-        now(),
-        parked=failures.parked(key=history.order_id),
-        dead_letters=failures.list(DeadLetterFilter(key=history.order_id, open_only=False), _FAILURES),
-        pauses=audit.pauses(),
-        incidents=audit.incidents(open_only=True),
-        lags=lags_of(room),
-    )
+    return replace(evidence_in(room.view, history.order_id, history.state, now()), lags=lags_of(room))
 
 
 def _history(room: ControlRoom, order_id: str) -> OrderHistory:
@@ -166,14 +153,12 @@ def _links(action: Action) -> str:
             return f"/orders/{subject}/{action.verb}"
 
 
-def _actions(state: Any) -> list[str]:
-    """Return what may be done to an order in this state."""
-    status = state.get("status")
-    if not state or status in {"completed", "cancelled", "placeholder"}:
+def _actions(order_id: str, state: State) -> list[str]:
+    """Return what may be done to an order in this state: what the actions themselves would not refuse."""
+    if not state or state.get("status") == "placeholder":
         return []
-    pause = ["resume"] if state.get("paused_since") is not None else ["pause"]
-    settle = ["settle"] if state.get("owed") else []
-    return [*pause, "retry", *settle, *([] if status in {"compensating", "compensation_failed"} else ["cancel"])]
+    order = summary_of(order_id, state, now(), (0, 0))
+    return [kind for kind in _BUTTONS if ORDER_ACTIONS[kind]().why_not(order) is None]
 
 
 def _url(order_id: str, *, message: str = "", full: bool = False) -> str:

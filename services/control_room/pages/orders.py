@@ -60,14 +60,14 @@ def _conditions(where: Any, search: str) -> list[str]:
 
     Without an operator it is a part of an order's id.
     """
-    words = [part for part in search.split() if part]
-    texts = [word if any(sign in word for sign in "=<>") else f"order=*{word}*" for word in words]
+    terms = [part for part in search.split() if part]
+    texts = [word if any(sign in word for sign in "=<>") else f"order=*{word}*" for word in terms]
     return [text for text in dict.fromkeys([*where, *texts]) if text.strip()]
 
 
 def _chips(counts: dict[str, int], statuses: list[str], texts: list[str]) -> list[dict[str, Any]]:
-    known = [name for name in STATUSES if counts.get(name) or name in statuses]
-    names = [*known, *(name for name in counts if name not in STATUSES)]
+    regular = [name for name in STATUSES if counts.get(name) or name in statuses]
+    names = [*regular, *(name for name in counts if name not in STATUSES)]
     every = {"name": "all", "count": sum(counts.values()), "url": _url(_pairs(texts, [])), "is_on": not statuses}
     of_status = [
         {

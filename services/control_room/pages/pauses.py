@@ -87,11 +87,11 @@ def _run(run: EventStream) -> list[str]:
 
 
 def _describe(event: Resolved) -> str:
-    words = {
+    texts = {
         "no_answer": "has not answered; it takes the command when it reads it",
         "not_acknowledged": "was not acknowledged; the command stays queued",
     }
-    return f"{event.name}: {words.get(event.outcome, event.outcome.replace('_', ' '))}{_after_colon(event.detail)}"
+    return f"{event.name}: {texts.get(event.outcome, event.outcome.replace('_', ' '))}{_after_colon(event.detail)}"
 
 
 def _after_colon(detail: str) -> str:

@@ -31,8 +31,8 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except (EnsembleError, Problem, RequestValidationError, sqlite3.Error) as error:
-                code, words = _describe(error)
-                return render(request, request.app.state.room, "nothing.html", code=code, what=words)
+                code, detail = _describe(error)
+                return render(request, request.app.state.room, "nothing.html", code=code, what=detail)
 
         return handle_page
 
@@ -45,7 +45,7 @@ def _describe(error: Exception) -> tuple[HTTPStatus, str]:
             document = document_of(error)
             return HTTPStatus(document.status), document.detail
         case RequestValidationError():
-            words = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
-            return HTTPStatus.UNPROCESSABLE_ENTITY, words
+            detail = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors())
+            return HTTPStatus.UNPROCESSABLE_ENTITY, detail
         case _:
             return HTTPStatus.SERVICE_UNAVAILABLE, f"the control room's own file cannot be used: {error}"

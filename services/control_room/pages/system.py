@@ -23,11 +23,12 @@ Text = Annotated[str, Query(max_length=256)]
 @router.get("/consumers")
 def list_consumers(request: Request, room: Room, *, service: Text = "") -> HTMLResponse:
     """Show how far each service is behind each of its inputs, the farthest first."""
-    lags = [lag for lag in lags_of(room) if service in {"", lag.group}]
+    lags = lags_of(room)
     behind: dict[str, int] = dict.fromkeys(room.session.application.services, 0)
-    for lag in lags_of(room):
+    for lag in lags:
         behind[lag.group] = behind.get(lag.group, 0) + lag.behind
-    return render(request, room, "consumers.html", lags=lags, behind=behind, service=service)
+    shown = [lag for lag in lags if service in {"", lag.group}]
+    return render(request, room, "consumers.html", lags=shown, behind=behind, service=service)
 
 
 @router.get("/stock")
