@@ -27,8 +27,8 @@ class Decoders(NamedTuple):
 class Case:
     """One order, or a message that is about none, with all that follows from it."""
 
-    def __init__(self, evidence: Evidence, decoders: Decoders, found: tuple[str, list[Message], list[Note]]) -> None:
-        subject, messages, notes = found
+    def __init__(self, evidence: Evidence, decoders: Decoders, rows: tuple[str, list[Message], list[Note]]) -> None:
+        subject, messages, notes = rows
         self.evidence, self.messages, self._decoders = evidence, messages, decoders
         self.order_id = "" if subject.startswith("\0") else subject
         self._notes: dict[int, list[Note]] = {}

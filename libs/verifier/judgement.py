@@ -68,11 +68,11 @@ def judge(
 ) -> Judgement:
     """Judge order by order, then what concerns no single one."""
     judgement, checks = Judgement(), _checks(storage, has_provider=has_provider)
-    told = time.monotonic()
-    for number, found in enumerate(storage.cases()):
-        _judge_case(judgement, checks, Case(evidence, decoders, found))
-        if number % 1000 == 0 and time.monotonic() - told > _TELL_EVERY_S:
-            told = time.monotonic()
+    last_report = time.monotonic()
+    for number, rows in enumerate(storage.cases()):
+        _judge_case(judgement, checks, Case(evidence, decoders, rows))
+        if number % 1000 == 0 and time.monotonic() - last_report > _TELL_EVERY_S:
+            last_report = time.monotonic()
             tell(f"verify: {judgement.counts['accepted']} orders judged")
     judgement.violations += check_ids(storage)
     judgement.violations += check_dead_letters(evidence, storage)

@@ -81,10 +81,10 @@ class Cluster:
 
     def offsets_at(self, places: Iterable[Place], at: int) -> dict[Place, int]:
         """Return the first offset of each partition that was written at this time or later."""
-        asked = list(places)
-        ends = self.ends(asked)
-        found = self._offsets(asked, OffsetSpec.for_timestamp(at), IsolationLevel.READ_UNCOMMITTED)
-        return {place: found[place] if found[place] >= 0 else ends[place] for place in asked}
+        partitions = list(places)
+        ends = self.ends(partitions)
+        offsets = self._offsets(partitions, OffsetSpec.for_timestamp(at), IsolationLevel.READ_UNCOMMITTED)
+        return {place: offsets[place] if offsets[place] >= 0 else ends[place] for place in partitions}
 
     def read(self, firsts: Mapping[Place, int], ends: Mapping[Place, int], take: Take) -> None:
         """Hand over every committed record, each partition in order, up to these ends or a little beyond.

@@ -80,10 +80,10 @@ def run_verify(
 
     `foreign_schemas` find the schemas of records whose writers had registered them under other ids.
     """
-    asked = options or Options()
-    shared, admin = connect(kafka, asked.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
-    read_bookings = partial(read_ledger, asked.provider_url or "", asked.provider_timeout_s)
-    check = Verification(Cluster(shared, admin, tell, asked.stall_s), read_bookings, asked, tell)
+    settings = options or Options()
+    shared, admin = connect(kafka, settings.patience_s, on_wait=lambda reason: tell(f"verify: waiting for {reason}"))
+    read_bookings = partial(read_ledger, settings.provider_url or "", settings.provider_timeout_s)
+    check = Verification(Cluster(shared, admin, tell, settings.stall_s), read_bookings, settings, tell)
     return check.report(foreign_schemas)
 
 
@@ -169,14 +169,14 @@ class Verification:
         expected = self._options.expect_orders
         if not loader.types["OrderPlaced"] and not loader.types["PlaceOrder"] and expected is None:
             self._problems.append("there is no order on this cluster: nothing was checked")
-        found = [*loader.violations, *judgement.violations]
+        violations = [*loader.violations, *judgement.violations]
         missing = check_expected(judgement, expected) if expected is not None else ()
         rank = {check: number for number, check in enumerate(CHECKS)}
         return Report(
             read_at=evidence.read_at,
             counted=_counted(evidence, loader, judgement),
             messages=loader.messages,
-            violations=(*sorted(found, key=lambda violation: (rank[violation.check], violation)), *missing),
+            violations=(*sorted(violations, key=lambda violation: (rank[violation.check], violation)), *missing),
             open_orders=tuple(judgement.open_orders),
             owing=judgement.owing,
             lags=loader.lags,

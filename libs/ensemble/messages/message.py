@@ -84,7 +84,7 @@ class Message(NestedRecord):
     `parking_key`: the field by whose value records wait together behind a failed one, where that is not the record key;
     a class that inherits it and has no such field waits by its record key. Others are those of pydantic's models.
 
-    Raises ConfigurationError that names the class, and the keyword that is wrong a setting that would lose
+    Raises ConfigurationError that names the class, and the keyword that is wrong, a setting that would lose
     what was written, or the field that Avro cannot express.
     """
 

@@ -20,8 +20,8 @@ def check_transitions(case: Case) -> Iterator[Violation]:
         yield from (Violation(CHECK, case.order_id, reason) for reason in _between(before, after))
     if case.order_id:
         for topic, messages in groupby(case.messages, attrgetter("topic")):
-            told = [each for each in messages if each.type in FOLLOWERS.get(topic, ())]
-            yield from (Violation(CHECK, case.order_id, reason) for reason in _illegal_successions(case, topic, told))
+            course = [each for each in messages if each.type in FOLLOWERS.get(topic, ())]
+            yield from (Violation(CHECK, case.order_id, reason) for reason in _illegal_successions(case, topic, course))
 
 
 def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
@@ -36,9 +36,9 @@ def _between(before: StateRecord, after: StateRecord) -> Iterator[str]:
                 yield f"{', '.join(lost)} is no longer {name} at offset {after.offset}"
 
 
-def _illegal_successions(case: Case, topic: str, told: list[Message]) -> Iterator[str]:
-    if told and topic in FIRST and told[0].type not in FIRST[topic] and case.is_whole:
-        yield f"{told[0]} comes first, which no order begins with"
-    for before, after in pairwise(told):
+def _illegal_successions(case: Case, topic: str, course: list[Message]) -> Iterator[str]:
+    if course and topic in FIRST and course[0].type not in FIRST[topic] and case.is_whole:
+        yield f"{course[0]} comes first, which no order begins with"
+    for before, after in pairwise(course):
         if after.type not in FOLLOWERS[topic][before.type]:
             yield f"{after} follows {before}"
