@@ -17,11 +17,10 @@ from typing import Any, Final
 from confluent_kafka import Consumer, Producer, TopicPartition
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from benchmarks.meter import HopRun, Meter, run_of_arguments
+from benchmarks.meter import LARGEST_BATCH, HopRun, Meter, run_of_arguments
 from benchmarks.workload import SCHEMAS, OrderPlaced, OrderState, ProcessPayment
 from ensemble.messages import prefix_of, schema_name, schema_of, without_logical_types
 
-BATCH: Final = 1000
 CONSTANT_HEADERS: Final = [
     ("ce_specversion", b"1.0"),
     ("ce_type", b"benchmarks.commands.ProcessPayment"),
@@ -156,7 +155,7 @@ def main() -> None:
             if begun is None:
                 producer.begin_transaction()
                 begun = time.monotonic()
-            records = [first, *consumer.consume(BATCH - 1, 0)]
+            records = [first, *consumer.consume(LARGEST_BATCH - 1, 0)]
             handle(records, offsets)
             meter.tick(len(records))
             producer.poll(0)

@@ -67,6 +67,8 @@ def _load(cluster: Cluster, topic: str, messages: int) -> None:
 def _measured(cluster: Cluster, name: str, run: HopRun) -> dict[str, float]:
     with _hop(cluster, name, run) as process:
         out, _ = process.communicate(timeout=_LIMIT_S + 30)
+    if not out:
+        raise RuntimeError(f"{name} did not handle {run.messages} messages of {run.topic_in} within {_LIMIT_S:.0f} s")
     measured: dict[str, float] = json.loads(out)
     return measured
 

@@ -7,6 +7,10 @@ import resource
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Final
+
+LARGEST_BATCH: Final = 1000
+"""So many messages a loop handles at most between two counts."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,13 @@ class HopRun:
     commit_ms: float
     """The hand-written loop's commit interval; 0 commits whenever the poll is drained."""
     limit_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse a load that one batch could end before the measurement began: it would wait for more for ever."""
+        if self.messages < self.warm + LARGEST_BATCH:
+            raise ValueError(
+                f"{self.messages} messages are too few: {self.warm} to warm up and a batch of {LARGEST_BATCH}"
+            )
 
     def argument(self) -> str:
         return json.dumps(asdict(self))
