@@ -4,20 +4,17 @@
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from ensemble import OUTSIDE, Catalogue, Event, EventBus, SchemaSet, Service, Topic, reacts_to
+from ensemble import OUTSIDE, Catalogue, Event, EventBus, Service, Topic, reacts_to
 from ensemble.testing import ServiceTestDriver
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "cafe")
 
-
-class CoffeeOrdered(Event, schemas=SCHEMAS):
+class CoffeeOrdered(Event):
     cup: str
     drink: str
 
 
-class CoffeeServed(Event, schemas=SCHEMAS):
+class CoffeeServed(Event):
     cup: str
     drink: str
 

@@ -1,32 +1,16 @@
 from dataclasses import dataclass
-from pathlib import Path
 
-from ensemble import (
-    OUTSIDE,
-    Application,
-    Catalogue,
-    Event,
-    EventBus,
-    SchemaSet,
-    Service,
-    State,
-    StateStore,
-    Topic,
-    reacts_to,
-    state_store,
-)
+from ensemble import OUTSIDE, Catalogue, Event, EventBus, Service, State, StateStore, Topic, reacts_to, state_store
 from ensemble.messages import Int32
 
+
 # -- reaction
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "coffee")
-
-
-class CoffeeOrdered(Event, schemas=SCHEMAS):
+class CoffeeOrdered(Event):
     guest: str
     drink: str
 
 
-class CoffeeServed(Event, schemas=SCHEMAS):
+class CoffeeServed(Event):
     guest: str
     drink: str
 
@@ -41,11 +25,11 @@ class Barista:
 
 
 # -- state
-class FreeCoffeeEarned(Event, schemas=SCHEMAS):
+class FreeCoffeeEarned(Event):
     guest: str
 
 
-class Coffees(State, schemas=SCHEMAS):
+class Coffees(State):
     cups: Int32 = 0
 
 
@@ -66,6 +50,4 @@ class Loyalty:
 ORDERS = Topic("coffee.orders", OUTSIDE, key="guest", messages=(CoffeeOrdered,))
 EVENTS = (CoffeeServed, FreeCoffeeEarned)
 COFFEE = Topic("coffee.events", "coffee", "guest", EVENTS, to_outside=dict.fromkeys(EVENTS, "for the guest"))
-CATALOGUE = Catalogue((ORDERS, COFFEE))
-SERVICE = Service("coffee", CATALOGUE, roles=[Barista, Loyalty], stores=[state_store(Coffees)])
-APP = Application.of(SERVICE)
+SERVICE = Service("coffee", Catalogue((ORDERS, COFFEE)), roles=[Barista, Loyalty], stores=[state_store(Coffees)])

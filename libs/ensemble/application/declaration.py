@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings
 
 from ensemble.errors import ConfigurationError, EnsembleError, describe_error, did_you_mean
-from ensemble.messages.message import Message
+from ensemble.messages.message import schema_sets
 from ensemble.messages.schema_set import SchemaSet
 from ensemble.policies.saga import SagaPolicies
 from ensemble.policies.saga_loading import LoadedSagaPolicies, load_saga_policies, read_saga_policies
@@ -37,7 +37,9 @@ class Application:
     catalogue: Catalogue
     services: Mapping[str, Callable[[], Service]]
     schemas: Sequence[SchemaSet] = ()
-    """By default those that the messages of the catalogue name; those of states that no topic of it carries go here."""
+    """Those of the catalogue's messages, and of states of the same packages, are there without being listed; those of
+    other states go here.
+    """
     settings: Sequence[type[BaseSettings]] = ()
     """Settings of the services' own, which `config show` lists beside those of the runtime."""
     title: str = ""
@@ -54,7 +56,7 @@ class Application:
         self._check_items("schemas", self.schemas, lambda each: isinstance(each, SchemaSet), "a SchemaSet")
         self._check_items("settings", self.settings, _is_settings, "a class of pydantic's BaseSettings")
         self._check_services(self.services)
-        object.__setattr__(self, "schemas", tuple(self.schemas) or _distinct(self.catalogue.message_types()))
+        object.__setattr__(self, "schemas", _distinct([*self.schemas, *_sets_of_catalogue(self.catalogue)]))
 
     def _check_items(self, field: str, items: object, is_right: Callable[[Any], bool], kind: str) -> None:
         if not isinstance(items, Sequence) or isinstance(items, str):
@@ -88,7 +90,8 @@ class Application:
         makers = {service.name: partial(_same, service) for service in services}
         if len(makers) < len(services):
             raise ConfigurationError("Application.of: two of the services have the same name; rename one")
-        return cls(name or first.name, first.catalogue, makers, schemas=_schemas_of(services))
+        states = (state for service in services for spec in service.stores for state in spec.types)
+        return cls(name or first.name, first.catalogue, makers, schemas=schema_sets(states))
 
     def make_service(self, name: str) -> Service:
         """Make the service called `name`. Raises ConfigurationError if there is none, or if making it fails."""
@@ -126,14 +129,14 @@ def _is_settings(item: object) -> bool:
     return isinstance(item, type) and issubclass(item, BaseSettings)
 
 
-def _schemas_of(services: Sequence[Service]) -> tuple[SchemaSet, ...]:
-    states = [state for service in services for spec in service.stores for state in spec.types]
-    return _distinct([*services[0].catalogue.message_types(), *states])
+def _sets_of_catalogue(catalogue: Catalogue) -> tuple[SchemaSet, ...]:
+    formats = {kind: {topic.format for topic in catalogue.homes(kind)} for kind in catalogue.message_types()}
+    avro = [kind for kind, each in formats.items() if "avro" in each]
+    return schema_sets(avro, json=[kind for kind, each in formats.items() if "json" in each])
 
 
-def _distinct(messages: Iterable[type[Message]]) -> tuple[SchemaSet, ...]:
-    sets = (message.message_config.schemas for message in messages)
-    return tuple({id(each): each for each in sets if each is not None}.values())
+def _distinct(sets: Iterable[SchemaSet]) -> tuple[SchemaSet, ...]:
+    return tuple({id(each): each for each in sets}.values())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ensemble.application.declaration import Application
 from ensemble.errors import ConfigurationError, describe_error, did_you_mean
+from ensemble.service.service import Service
 
 VARIABLE: Final = "ENSEMBLE_APP"
 _FLAG: Final = "--app"
@@ -24,8 +25,9 @@ def find_application(
 ) -> Application:
     """Import the application that `path` names, else ENSEMBLE_APP, else `[tool.ensemble] app` of a pyproject.toml.
 
-    The pyproject.toml is looked for in `directory` (by default the working directory) and upwards. Its folder, or
-    `directory` for a path of another origin, goes on sys.path. Raises ConfigurationError naming flag, variable or file.
+    A service there is an application of its own. The pyproject.toml is looked for in `directory` (by default the working
+    directory) and upwards. Its folder, or `directory` for a path of another origin, goes on sys.path. Raises
+    ConfigurationError naming flag, variable or file.
     """
     directory = (directory or Path.cwd()).resolve()
     if path is not None:
@@ -70,8 +72,11 @@ def _load(path: str, origin: str, directory: Path) -> Application:
     if str(directory) not in sys.path:
         sys.path.insert(0, str(directory))
     application = _attribute(_import(module_name, origin, directory), name, origin)
+    if isinstance(application, Service):
+        return Application.of(application)
     if not isinstance(application, Application):
-        raise ConfigurationError(f"{origin}: {name} is a {type(application).__name__}, not an ensemble.Application")
+        kind = type(application).__name__
+        raise ConfigurationError(f"{origin}: {name} is a {kind}, not an ensemble.Application or ensemble.Service")
     return application
 
 
@@ -90,8 +95,10 @@ def _attribute(module: ModuleType, name: str, origin: str) -> object:
     value: object = module
     for part in name.split("."):
         if not hasattr(value, part):
-            applications = [key for key, each in vars(module).items() if isinstance(each, Application)]
-            hint = did_you_mean(part, applications) or f"it has {', '.join(applications) or 'no Application'}"
+            applications = [key for key, each in vars(module).items() if isinstance(each, Application | Service)]
+            hint = (
+                did_you_mean(part, applications) or f"it has {', '.join(applications) or 'no Application or Service'}"
+            )
             raise ConfigurationError(f"{origin}: {module.__name__} has no {name!r}; {hint}")
         value = getattr(value, part)
     return value

@@ -16,7 +16,15 @@ from ensemble.messages.codec import (
 from ensemble.messages.diagnosis import field_faults, invalid_fields
 from ensemble.messages.fields import AvroEnum, AvroFixed, Int32, Int64, Millis, Seconds
 from ensemble.messages.json_values import read_json
-from ensemble.messages.message import Message, NestedRecord, schema_name, schema_of, schemas_of, type_name
+from ensemble.messages.message import (
+    Message,
+    NestedRecord,
+    json_type_name,
+    schema_name,
+    schema_of,
+    schema_sets,
+    schemas_of,
+)
 from ensemble.messages.records import Headers, RecordPlace, StoredRecord, bounded_id, trace_in, why_oversized
 from ensemble.messages.schema_set import SchemaSourceSelector, without_logical_types
 
@@ -50,15 +58,16 @@ __all__ = [
     "field_faults",
     "find_outdated",
     "invalid_fields",
+    "json_type_name",
     "prefix_of",
     "read_json",
     "release_schemas",
     "schema_name",
     "schema_of",
+    "schema_sets",
     "schemas_of",
     "trace_in",
     "type_headers",
-    "type_name",
     "why_oversized",
     "without_logical_types",
     "write_schemas",

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ensemble.clock import rfc3339
-from ensemble.messages.message import Message, type_name
+from ensemble.messages.message import Message, json_type_name, schema_name
 from ensemble.messages.records import MAX_ID_BYTES, Headers, header_size
 
+JSON: Final = b"application/json"
+"""The content type of records of JSON."""
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _RESERVED: Final = re.compile(r"ce_.*|content-type|traceparent", re.IGNORECASE)
 
@@ -20,9 +22,10 @@ def type_headers(
     message: type[Message], source: bytes, content_type: bytes = b"application/avro"
 ) -> list[tuple[str, bytes]]:
     """Return the headers that all messages of this type from this source share."""
+    name = json_type_name(message) if content_type == JSON else schema_name(message)
     return [
         ("ce_specversion", b"1.0"),
-        ("ce_type", type_name(message).encode()),
+        ("ce_type", name.encode()),
         ("ce_source", source),
         ("content-type", content_type),
     ]

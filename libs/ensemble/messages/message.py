@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import singledispatchmethod
+from functools import cache, singledispatchmethod
 from typing import Any, ClassVar, Final, Self, Unpack
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,7 @@ from pydantic.errors import PydanticUndefinedAnnotation
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages.avro_types import Docs, FieldOrder, Schema, avro_schema
+from ensemble.messages.default_schemas import default_schemas
 from ensemble.messages.record_rules import RECORD_CONFIG, config_fault
 from ensemble.messages.schema_set import Declaration, SchemaSet
 
@@ -45,6 +46,7 @@ class MessageConfig:
     """What the keywords of a message's class statement say, those of its bases included."""
 
     schemas: SchemaSet | None = None
+    """The set that the class names; None: that of its package, once Avro is asked for."""
     parking_key: str = ""
     """The field by whose value records are parked together when one of them fails; without it, the record key."""
 
@@ -80,7 +82,8 @@ class Message(NestedRecord):
     """Something that is written to Kafka. Its Avro schema is made from its fields (`ensemble.messages.avro_types`).
 
     Keywords of the class statement configure a class and all that inherit from it:
-    `class StampCard(Command, schemas=SCHEMAS, parking_key="card")`. `schemas`: the set that its schema belongs to.
+    `class StampCard(Command, schemas=SCHEMAS, parking_key="card")`. `schemas`: the set that its schema belongs to, by
+    default that of its top-level package (`ensemble.messages.default_schemas`).
     `parking_key`: the field by whose value records wait together behind a failed one, where that is not the record key;
     a class that inherits it and has no such field waits by its record key. Others are those of pydantic's models.
 
@@ -114,8 +117,8 @@ class Message(NestedRecord):
             raise ConfigurationError(
                 f"{cls.__name__}: parking_key={parking_key!r} is none of its fields: {', '.join(cls.model_fields)}"
             )
-        if cls.message_config.schemas is not None and issubclass(cls, Command | Event | State):
-            _declare(cls)
+        if (schemas := cls.message_config.schemas) is not None and issubclass(cls, Command | Event | State):
+            _declare(cls, schemas)
 
 
 class Command(Message):
@@ -138,8 +141,8 @@ class State(Message):
 _FOLDERS: Final[dict[type[Message], str]] = {Command: "commands", Event: "events", State: "state"}
 
 
-def _declare(message_type: type[Message]) -> None:
-    """Add a class to its set. One whose annotations name a class that comes later is checked at its first use."""
+def _declare(message_type: type[Message], schemas: SchemaSet) -> None:
+    """Add a class to a set. One whose annotations name a class that comes later is checked at its first use."""
 
     def make(docs: Docs | None, order: FieldOrder) -> Schema:
         try:
@@ -152,16 +155,49 @@ def _declare(message_type: type[Message]) -> None:
 
     is_complete = bool(message_type.__pydantic_complete__)
     declaration = Declaration(_folder_of(message_type), make, is_complete=is_complete)
-    schemas_of(message_type).declare(message_type.__name__, declaration)
+    schemas.declare(message_type.__name__, declaration)
 
 
 def schemas_of(message_type: type[Message]) -> SchemaSet:
-    """Return the set that the schema of a message class belongs to. Raises ConfigurationError if it belongs to none."""
-    schemas = message_type.message_config.schemas
+    """Return the set that the schema of a message class belongs to: the one that it names, or that of its package.
+
+    Raises ConfigurationError if Avro cannot express the class.
+    """
+    return message_type.message_config.schemas or _default_schemas_of(message_type)
+
+
+@cache
+def _default_schemas_of(message_type: type[Message]) -> SchemaSet:
+    """Return the set of the class's package, and declare the class there: when Avro is first asked of it.
+
+    What only travels as JSON is never declared, and may hold what Avro cannot express.
+    """
+    name, schemas = message_type.__name__, default_schemas(message_type.__module__)
     if schemas is None:
-        name = message_type.__name__
         raise ConfigurationError(f"{name} belongs to no schemas; write class {name}(..., schemas=SCHEMAS)")
+    if message_type.model_fields:
+        _declare(message_type, schemas)
     return schemas
+
+
+def schema_sets(avro: Iterable[type[Message]], json: Iterable[type[Message]] = ()) -> tuple[SchemaSet, ...]:
+    """Return the sets of classes that are written as Avro, and those that classes written as JSON name, each once.
+
+    With the states of the same packages that name no set, as far as they were imported by now: no topic carries them.
+    Raises ConfigurationError if Avro cannot express a class.
+    """
+    avro, json = list(avro), list(json)
+    packages = {id(default_schemas(each.__module__)) for each in (*avro, *json) if not each.message_config.schemas}
+    unnamed = (state for state in _states_below(State) if state.message_config.schemas is None)
+    states = [state for state in unnamed if id(default_schemas(state.__module__)) in packages]
+    sets = [*map(schemas_of, (*avro, *states)), *(each.message_config.schemas for each in json)]
+    return tuple({id(each): each for each in sets if each is not None}.values())
+
+
+def _states_below(base: type[State]) -> Iterator[type[State]]:
+    for state in base.__subclasses__():
+        yield state
+        yield from _states_below(state)
 
 
 def schema_of(message_type: type[Message]) -> Schema:
@@ -172,13 +208,13 @@ def schema_of(message_type: type[Message]) -> Schema:
     return schema
 
 
-def type_name(message_type: type[Message]) -> str:
-    """Return the record's `ce_type`: the full Avro name; of a class that belongs to no schemas, its own name."""
+def json_type_name(message_type: type[Message]) -> str:
+    """Return the `ce_type` of a record of JSON: the class's own name, the full Avro name if it names `schemas=`."""
     return message_type.__name__ if message_type.message_config.schemas is None else schema_name(message_type)
 
 
 def schema_name(message_type: type[Message]) -> str:
-    """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is also the record's `ce_type`."""
+    """Return the full Avro name, such as `ensemble.events.OrderPlaced`, which is the `ce_type` of a record of Avro."""
     return schemas_of(message_type).full_name(_folder_of(message_type), message_type.__name__)
 
 

@@ -91,6 +91,8 @@ class Declaration(NamedTuple):
 class SchemaSet:
     """The schemas of the message classes that name this set, and the directory that they are written to.
 
+    Most projects need none: classes that name no set share that of their top-level package.
+
     `namespace`: what the full names begin with, as in `cafe.events.CoffeeOrdered`. The directory need not exist before
     `schemas write`; each file is read when it is first needed. What no class declares is taken from its file.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from ensemble.errors import TerminalError, UndecodableRecord, UnknownSchema
-from ensemble.messages.cloud_events import is_structured
+from ensemble.messages.cloud_events import JSON, is_structured
 from ensemble.messages.codec import (
     PREFIX_LENGTH,
     Decoder,
@@ -17,7 +17,7 @@ from ensemble.messages.codec import (
     id_in,
 )
 from ensemble.messages.json_values import json_decoder_for, json_encoder_for
-from ensemble.messages.message import Message, schemas_of, type_name
+from ensemble.messages.message import Message, json_type_name, schemas_of
 from ensemble.messages.records import ConsumedRecord
 from ensemble.messages.schema_set import SchemaSourceSelector
 
@@ -90,17 +90,17 @@ class AvroCodec:
 class JsonCodec:
     """JSON text; the label is the name of the type: the header `ce_type`, or without it the one type of the topic."""
 
-    content_type = b"application/json"
+    content_type = JSON
 
     def __init__(self, topic: str, messages: Sequence[type[Message]]) -> None:
-        self._topic, self._names = topic, [type_name(message) for message in messages]
+        self._topic, self._names = topic, [json_type_name(message) for message in messages]
         self._only = self._names[0].encode() if len(messages) == 1 else None
 
     def encoder_for(self, message: type[Message]) -> Encoder[Any]:
         return json_encoder_for(message)
 
     def decoders_for(self, message: type[Message]) -> dict[bytes, Decoder[Any]]:
-        return {type_name(message).encode(): json_decoder_for(message)}
+        return {json_type_name(message).encode(): json_decoder_for(message)}
 
     def label_of(self, record: ConsumedRecord) -> bytes | None:
         headers = dict(record.headers() or ())

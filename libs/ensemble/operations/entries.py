@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ensemble.clock import rfc3339
 from ensemble.errors import UndecodableRecord
-from ensemble.messages import Decoded, GenericDecoder, bounded_id, read_json, trace_in, type_name
+from ensemble.messages import Decoded, GenericDecoder, bounded_id, json_type_name, read_json, trace_in
 from ensemble.messages.message import Command, Message
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.system_messages import TOPIC
@@ -115,8 +115,8 @@ def _json_entry(record: ReceivedRecord, topic: Topic) -> Entry:
     """Return the entry of a record of JSON; of one that is none its type, as far as it is known."""
     name = record.headers.get("ce_type", b"").decode(errors="replace")
     if not name and len(topic.messages) == 1:
-        name = type_name(topic.messages[0])
-    kind = next((each for each in topic.messages if type_name(each) == name), None)
+        name = json_type_name(topic.messages[0])
+    kind = next((each for each in topic.messages if json_type_name(each) == name), None)
     try:
         fields = read_json(record.value or b"")
     except UndecodableRecord as error:

@@ -23,7 +23,7 @@ from ensemble.clock import ManualClock
 from ensemble.engine.routes import Limits
 from ensemble.interceptors import Interceptor
 from ensemble.messages.codec import encoder_for
-from ensemble.messages.message import Command, Event, Message, State, type_name
+from ensemble.messages.message import Command, Event, Message, State, json_type_name
 from ensemble.messages.records import Headers, StoredRecord
 from ensemble.service.catalogue import Topic
 from ensemble.service.codecs import codec_of
@@ -190,7 +190,7 @@ class ServiceTestDriver(ServiceView):
         partition, offset = self.process.partition_of(key), next(self._offsets)
         headers: Headers = [("ce_id", message_id.encode())]
         if topic.format == "json":
-            headers.append(("ce_type", type_name(type(message)).encode()))
+            headers.append(("ce_type", json_type_name(type(message)).encode()))
         value = codec_of(topic).encoder_for(type(message))(message)
         return StoredRecord(topic.name, partition, offset, key, value, headers)
 

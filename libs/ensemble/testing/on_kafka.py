@@ -32,7 +32,7 @@ from ensemble.kafka.offsets import high_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.process import make_loop
-from ensemble.messages.message import Message, type_name
+from ensemble.messages.message import Message, json_type_name
 from ensemble.messages.records import Headers
 from ensemble.messages.schema_set import SchemaSourceSelector
 from ensemble.service.codecs import codec_of
@@ -100,7 +100,7 @@ class Outsider:
             key, value = topic.key_of(message), codec_of(topic).encoder_for(type(message))(message)
             headers: Headers = [("ce_id", message_id)] if message_id and number == 0 else []
             if topic.format == "json":
-                headers.append(("ce_type", type_name(type(message))))
+                headers.append(("ce_type", json_type_name(type(message))))
             self.producer.produce(topic.name, value, key, headers=headers)
         self.flush()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
-from ensemble.messages.message import Command, Message, State, type_name
+from ensemble.messages.message import Command, Message, State, json_type_name, schema_name
 from ensemble.messages.schema_files import documented_schema
 from ensemble.service.catalogue import Catalogue, Topic
 from ensemble.service.service import Service
@@ -113,7 +113,7 @@ def _message(kind: type[Message], catalogue: Catalogue) -> Document:
     topic = catalogue.homes(kind)[0]
     contents = _json_contents(kind) if topic.format == "json" else _avro_contents(kind)
     return {
-        "name": type_name(kind),
+        "name": json_type_name(kind) if topic.format == "json" else schema_name(kind),
         "title": kind.__name__,
         **contents,
         "tags": [{"name": "command" if issubclass(kind, Command) else "event"}],

@@ -105,9 +105,17 @@ def test_a_name_that_is_not_there_is_told_with_the_applications_that_are(write: 
     assert "room1 has no 'zzz'; it has CAFE, APP" in refused(tmp_path, "room1:zzz")
 
 
+def test_a_service_is_an_application_of_its_own(write: Write, tmp_path: Path) -> None:
+    write("bar.py", "from examples.app import APP\nSERVICE = APP.make_service('loyalty')\n")
+    application = find_application("bar:SERVICE", {}, tmp_path)
+    assert (application.name, list(application.services)) == ("loyalty", ["loyalty"])
+
+
 def test_what_is_no_application_is_refused(write: Write, tmp_path: Path) -> None:
     write("room2.py", APP)
-    assert refused(tmp_path, "room2:NOTHING").endswith("NOTHING is a int, not an ensemble.Application")
+    assert refused(tmp_path, "room2:NOTHING").endswith(
+        "NOTHING is a int, not an ensemble.Application or ensemble.Service"
+    )
 
 
 @pytest.mark.parametrize(

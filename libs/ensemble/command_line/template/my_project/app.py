@@ -1,10 +1,10 @@
-"""The application: all services of this project, by name, with the topics and schemas that they share."""
+"""The application: all services of this project, by name, with the topics that they share."""
 
 from __future__ import annotations
 
 from ensemble import Application, Service
 
-from my_project.contracts import CATALOGUE, SCHEMAS
+from my_project.contracts import CATALOGUE
 
 
 def _parcels() -> Service:
@@ -13,4 +13,4 @@ def _parcels() -> Service:
     return parcel_service()
 
 
-APP = Application("my-project", CATALOGUE, services={"parcels": _parcels}, schemas=[SCHEMAS])
+APP = Application("my-project", CATALOGUE, services={"parcels": _parcels})

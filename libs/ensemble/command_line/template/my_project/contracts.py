@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import ensemble
-from ensemble import Catalogue, SchemaSet, Topic
+from ensemble import Catalogue, Command, Event, State, Topic
 from ensemble.messages import Int32, Millis
 from ensemble.saga import SagaProgress
 from pydantic import Field
 
-SCHEMAS = SchemaSet(Path(__file__).parent / "schemas", "my_project")
 Grams = Annotated[int, Field(strict=True, ge=1, le=100_000)]
-
-
-class Command(ensemble.Command, schemas=SCHEMAS):
-    """A command of this project."""
-
-
-class Event(ensemble.Event, schemas=SCHEMAS):
-    """An event of this project."""
-
-
-class State(ensemble.State, schemas=SCHEMAS):
-    """A state of this project."""
 
 
 class SendParcel(Command):
