@@ -25,8 +25,8 @@ def find_application(
 ) -> Application:
     """Import the application that `path` names, else ENSEMBLE_APP, else `[tool.ensemble] app` of a pyproject.toml.
 
-    A service there is an application of its own. The pyproject.toml is looked for in `directory` (by default the working
-    directory) and upwards. Its folder, or `directory` for a path of another origin, goes on sys.path. Raises
+    A service there is an application of its own. The pyproject.toml is looked for in `directory` (by default the
+    working directory) and upwards. Its folder, or `directory` for a path of another origin, goes on sys.path. Raises
     ConfigurationError naming flag, variable or file.
     """
     directory = (directory or Path.cwd()).resolve()

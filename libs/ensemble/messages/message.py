@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cache, singledispatchmethod
 from typing import Any, ClassVar, Final, Self, Unpack
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic_core import CoreSchema
 
 from ensemble.errors import ConfigurationError
 from ensemble.messages.avro_types import Docs, FieldOrder, Schema, avro_schema
 from ensemble.messages.default_schemas import default_schemas
+from ensemble.messages.frozen_maps import freeze_maps
 from ensemble.messages.record_rules import RECORD_CONFIG, config_fault
 from ensemble.messages.schema_set import Declaration, SchemaSet
 
@@ -26,6 +28,13 @@ class NestedRecord(BaseModel):
     """A nested record of a message: immutable, with exactly the declared fields."""
 
     model_config = RECORD_CONFIG
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Return pydantic's schema, by which maps become ones that cannot be changed."""
+        schema = handler(source)
+        freeze_maps(handler.resolve_ref_schema(schema))
+        return schema
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with the values of `update`, which are checked as those of a new instance are.
