@@ -133,7 +133,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
     ) -> OrderState:
         """Return the order with an entry of what was decided on the trigger; a stub once it has ended."""
         now = self.clock.now()
-        entry = memory.complete(memory.entry_of(trigger, self.record, now), before, decision, self.policies)
+        entry = memory.entry_of(trigger, self.record, now, before=before, decision=decision, policies=self.policies)
         return domain.to_keep(memory.add_entry(decision.state, entry), now)
 
     def reduce(self, state: OrderState) -> OrderState:

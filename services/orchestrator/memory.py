@@ -27,9 +27,21 @@ def has_seen(state: OrderState, message: Message, record: CurrentRecord) -> bool
     return any((seen.type, seen.topic, seen.message_id) == identity for seen in state.seen)
 
 
-def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> SeenEvent:
-    """Return the entry of a trigger, before anything is decided on it."""
+def entry_of(
+    trigger: Message | Deadline,
+    record: CurrentRecord,
+    now: int,
+    *,
+    before: OrderState,
+    decision: Decision[OrderState, Any],
+    policies: SagaPolicies,
+) -> SeenEvent:
+    """Return the entry of a trigger, with what was decided on it, and the origin of the policy that ruled it."""
+    after = decision.state
+    is_paused, attempt = _has_paused(before, after), _attempt_begun(before, after)
+    turns = [word for word, is_so in (("resume", _has_resumed(before, after)), ("pause", is_paused)) if is_so]
     is_command = isinstance(trigger, Command)
+    asked_why = getattr(trigger, "reason", "") if is_command else ""
     return SeenEvent(
         type=type(trigger).__name__,
         message_id=record.message_id,
@@ -38,27 +50,14 @@ def entry_of(trigger: Message | Deadline, record: CurrentRecord, now: int) -> Se
         offset=record.offset,
         at=now,
         by=getattr(trigger, "requested_by", "")[:BY_LIMIT] if is_command else "",
-        why=getattr(trigger, "reason", "")[:WHY_LIMIT] if is_command else "",
+        why=(asked_why or (is_paused and after.paused_reason) or "")[:WHY_LIMIT],
+        decided=(*turns, *(type(command).__name__ for command in decision.commands)),
+        status=after.status if after.status != before.status else "",
+        step=(after.step or "") if attempt else "",
+        attempt=attempt,
+        policy=_policy_origin(policies, before, after),
+        late=before.status in _ENDED,
     )
-
-
-def complete(
-    entry: SeenEvent, before: OrderState, decision: Decision[OrderState, Any], policies: SagaPolicies
-) -> SeenEvent:
-    """Return the entry with what was decided on it, and the origin of the policy that ruled it."""
-    after = decision.state
-    is_paused, attempt = _has_paused(before, after), _attempt_begun(before, after)
-    turns = [word for word, is_so in (("resume", _has_resumed(before, after)), ("pause", is_paused)) if is_so]
-    outcome = {
-        "decided": (*turns, *(type(command).__name__ for command in decision.commands)),
-        "status": after.status if after.status != before.status else "",
-        "step": (after.step or "") if attempt else "",
-        "attempt": attempt,
-        "policy": _policy_origin(policies, before, after),
-        "late": before.status in _ENDED,
-        "why": entry.why or ((after.paused_reason or "")[:WHY_LIMIT] if is_paused else ""),
-    }
-    return entry.model_copy(update=outcome)
 
 
 def add_entry(state: OrderState, entry: SeenEvent) -> OrderState:
