@@ -40,6 +40,6 @@ def _freeze(node: Any) -> Any:
         return node  # another model freezes its own
     copy = {name: part if name in _DATA else _freeze(part) for name, part in node.items()}
     if copy.get("type") == "dict":
-        return no_info_after_validator_function(FrozenMap, copy)  # type: ignore[arg-type]  # it is a schema of a dict
+        return no_info_after_validator_function(FrozenMap, copy)
     is_default = copy.get("type") == "default" and copy["schema"] != node["schema"]
     return {**copy, "validate_default": True} if is_default else copy
