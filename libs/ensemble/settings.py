@@ -22,9 +22,9 @@ T = TypeVar("T", bound=BaseSettings)
 CRASH_POINTS: Final = (
     "after-poll",
     "in-batch",
-    "after-offsets",
     "after-produce",
     "after-flush",
+    "after-offsets",
     "after-commit",
     "after-fold",
 )
@@ -154,7 +154,7 @@ class RuntimeSettings(BaseSettings):
     """A loop that does not turn for this long ends its process, so that its supervisor starts a new one."""
     crash_at: str = Field(default="", pattern=_POINT_PATTERN)
     """For fault tests: the process kills itself when it reaches this point of a batch, `after-flush:3` for the third
-    time. Points: after-poll, in-batch, after-offsets, after-produce, after-flush, after-commit, after-fold."""
+    time. Points: after-poll, in-batch, after-produce, after-flush, after-offsets, after-commit, after-fold."""
     freeze_at: str = Field(default="", pattern=_POINT_PATTERN)
     """For fault tests: at this point the process stands still, until it is resumed (SIGCONT)."""
     http_host: str = "127.0.0.1"

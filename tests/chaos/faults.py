@@ -35,7 +35,7 @@ COMMANDS: Final = (
 )
 PAUSABLE: Final = ("payment", "inventory", "shipping")
 OUTAGES: Final = ("down", "error", "hang")
-OPEN_TRANSACTION: Final = ("after-offsets", "after-produce", "after-flush")
+OPEN_TRANSACTION: Final = ("after-produce", "after-flush", "after-offsets")
 """Points at which a batch's transaction is open."""
 ORDERS_AT_ONCE: Final = 5
 TURNS: Final = (2, 6)

@@ -96,7 +96,7 @@ def transactional_producer(shared: dict[str, Any], service: str, settings: Runti
         "client.id": f"{service}-{settings.instance_id}",
         "partitioner": "murmur2_random",  # as Java's default, so that outsiders agree on every key's partition
         "transaction.timeout.ms": round(settings.transaction_timeout_s * 1000),
-        "retry.backoff.ms": 1,  # while the broker ends the transaction before, offsets are sent again: not after 100 ms
+        "retry.backoff.ms": 1,  # with flush() first: 3 to 7 ms a transaction instead of 100
         "linger.ms": 0,  # a batch is produced in one go, waiting for more is waste
         "message.max.bytes": 2_200_000,  # a dead letter is a whole input and its headers
         "queue.buffering.max.messages": 500_000,

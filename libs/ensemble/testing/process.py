@@ -27,7 +27,7 @@ from ensemble.testing.topics import MemoryTopics, Place
 
 BATCH_RECORDS: Final = 500
 """As many records as a process on Kafka takes at most for one batch."""
-_IN_TRANSACTION: Final = ("after-offsets", "after-produce", "after-flush")
+_IN_TRANSACTION: Final = ("after-produce", "after-flush", "after-offsets")
 
 
 class ProcessDied(Exception):

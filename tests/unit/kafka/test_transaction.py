@@ -15,7 +15,7 @@ from ensemble.kafka.worker.transaction import Outcome, Transactions, Work, descr
 
 LIMIT_S = 10.0
 OFFSETS = [TopicPartition("shop.commands", 0, 7)]
-WHOLE = ["begin_transaction", "send_offsets_to_transaction", "produce", "flush", "commit_transaction"]
+WHOLE = ["begin_transaction", "produce", "flush", "send_offsets_to_transaction", "commit_transaction"]
 
 
 def error(code: int, **flags: bool) -> KafkaException:
@@ -196,7 +196,7 @@ def test_a_record_that_the_client_itself_refuses_aborts_its_transaction() -> Non
     """Nothing was lost in between: no new producer and no restore is needed."""
     slot = Slot(produce=[TOO_LARGE])
     assert slot.commit() is Outcome.ABORTED
-    assert slot.calls == ["begin_transaction", "send_offsets_to_transaction", "produce", "abort_transaction"]
+    assert slot.calls == ["begin_transaction", "produce", "abort_transaction"]
 
 
 def test_a_commit_without_an_answer_has_an_unclear_end() -> None:

@@ -185,20 +185,19 @@ class Transactions:
     def commit(self, work: Work) -> Outcome:
         """Write and commit, in steps 1 to 5.
 
-        Their order makes the commit fast: while the broker still ends the transaction before, the client asks again
-        after `retry.backoff.ms` for offsets, but after a fixed 20 ms for records.
+        Their order makes the commit correct, and flushing before the offsets makes it fast.
         """
         producer = self._live()
         self._began_at = self._now()
         try:
             producer.begin_transaction()  # 1
-            if work.offsets:
-                self._retrying(lambda: self._send_offsets(producer, work))  # 2
-            self._reached("after-offsets")
-            self._produce(producer, work)  # 3
+            self._produce(producer, work)  # 2
             self._reached("after-produce")
-            self._flush(producer)  # 4
+            self._flush(producer)  # 3
             self._reached("after-flush")
+            if work.offsets:
+                self._retrying(lambda: self._send_offsets(producer, work))  # 4
+            self._reached("after-offsets")
         except (KafkaException, SystemError) as error:
             return self._abort(client_error(error))
         try:
