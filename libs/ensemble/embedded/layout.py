@@ -147,6 +147,8 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+# Asking about each partition of a transaction takes longer than all else that a transaction does.
+transaction.partition.verification.enable=false
 # Topics come from the catalogue, and the first member of a group waits for nobody.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
