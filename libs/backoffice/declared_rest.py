@@ -72,6 +72,14 @@ class Declarations:
         names = [name for undo in undos for name in (_name_of(undo.command), undo.until.__name__)]
         return frozenset([*names, *map(_name_of, self.saga.cancels_with)])
 
+    @property
+    def step_answers(self) -> dict[str, frozenset[str]]:
+        """The types of event that answer each step, by its name, in the order of the steps."""
+        return {
+            step.name: frozenset(event.__name__ for event in (step.succeeds_on, step.fails_on) if event)
+            for step in self.saga.steps
+        }
+
     def rest_of(self, state: Mapping[str, Any], now: int) -> tuple[Due, ...]:
         """Return what is due of an order with this decoded OrderState, in the order in which it is due.
 

@@ -16,7 +16,7 @@ from ensemble.clock import clock_seconds, duration, rfc3339
 from ensemble.escaping import escape_controls
 
 COLUMN: Final = 150.0
-TIMES: Final = 112.0
+TIMES: Final = 124.0
 """The width of the times at the left."""
 MARGIN: Final = 24.0
 HEAD: Final = 54.0

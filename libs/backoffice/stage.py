@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 COLUMN: Final = 236.0
 PLAYER_WIDTH: Final = 168.0
-CONDUCTOR_HEIGHT: Final = 76.0
+CONDUCTOR_HEIGHT: Final = 112.0
 PLAYER_HEIGHT: Final = 116.0
 MARGIN: Final = 20.0
 BETWEEN: Final = 214.0
@@ -26,7 +26,7 @@ BETWEEN: Final = 214.0
 LANE: Final = 46.0
 """Between two bends below the players."""
 OUTSIDE_WIDTH: Final = 96.0
-OUTSIDE_GAP: Final = 118.0
+OUTSIDE_GAP: Final = 140.0
 STEP: Final = 26.0
 """Between two lines that end at one box."""
 
@@ -191,7 +191,7 @@ class _Lines:
         outside = self.nodes[OUTSIDE]
         node = self.nodes[key[1] if key[0] == OUTSIDE else key[0]]
         lines = [each for each in beside if node.name in each[:2]]
-        y = node.y + node.height * (lines.index(key) + 1) / (len(lines) + 1)
+        y = node.y + node.height * (lines.index(key) + 0.5) / len(lines)
         near, far = outside.x + outside.width, node.x
         start, end = (near, far) if key[0] == OUTSIDE else (far, near)
         return self._edge(key, f"M{_n(start)} {_n(y)}H{_n(end)}", ((near + far) / 2, y - 6), "middle")

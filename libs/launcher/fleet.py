@@ -260,4 +260,12 @@ class Fleet:
 
     def _variables(self) -> dict[str, str]:
         cluster = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap} if self._bootstrap else {}
-        return {**cluster, **self._environment}
+        return {**cluster, **self._addresses(), **self._environment}
+
+    def _addresses(self) -> dict[str, str]:
+        """Return where the control room asks the services how they are."""
+        urls: dict[str, list[str]] = {}
+        for member in self._members.values():
+            if member.service in SERVICES:
+                urls.setdefault(member.service, []).append(member.url)
+        return {"ENSEMBLE_HEALTH_URLS": json.dumps(urls)} if urls else {}

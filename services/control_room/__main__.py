@@ -16,7 +16,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.kafka.client import open_client
 from ensemble.kafka.registry import schema_sources
 from ensemble.observability import configure_logging
-from ensemble.operations import Session
+from ensemble.operations import Endpoints, Session
 from ensemble.settings import CommandSettings, KafkaSettings, RegistrySettings, RuntimeSettings, load
 from services.app import APP
 from services.control_room.access import Access
@@ -71,7 +71,7 @@ def server_config(room: ControlRoom) -> uvicorn.Config:
 
 def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     session = _open_session()
-    room = ControlRoom.open(session, settings, _directory(settings))
+    room = ControlRoom.open(session, settings, _directory(settings), _endpoints())
     sys.stdout.write(f"control room listens on {_url(listener)}\n")
     sys.stdout.flush()
     Server(server_config(room), room).run(sockets=[listener])
@@ -82,6 +82,11 @@ def _open_session() -> Session:
     client = open_client(load(KafkaSettings), load(CommandSettings).startup_timeout_s, on_wait=_say_waiting)
     sources = schema_sources(load(RegistrySettings).for_commands(settle_s=0.0), limit_s=_ANSWER_S, on_wait=_say_waiting)
     return Session(APP, type(client)(client.shared, client.admin, _ANSWER_S), sources)
+
+
+def _endpoints() -> Endpoints:
+    settings = load(CommandSettings)
+    return Endpoints(settings.health_urls, settings.http_token.get_secret_value() if settings.http_token else "")
 
 
 def _directory(settings: ControlRoomSettings) -> Path:

@@ -20,7 +20,9 @@ from backoffice.stock import Stock, StockProjection
 from ensemble.operations import (
     AuditProjection,
     ControlFlow,
+    Endpoints,
     FailuresProjection,
+    Samples,
     Session,
     TrafficProjection,
     Unreachable,
@@ -32,6 +34,7 @@ from services.control_room.actions import Actions
 from services.control_room.change_events import ChangeEvents
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
+from services.control_room.sampling import Sampling
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
@@ -52,12 +55,21 @@ class ControlRoom:
     requests: IdempotentRequests
     placement: OrderPlacement
     actions: Actions
+    samples: Samples
+    sampling: Sampling
 
     @classmethod
-    def open(cls, session: Session, settings: ControlRoomSettings, directory: Path | None = None) -> Self:
+    def open(
+        cls,
+        session: Session,
+        settings: ControlRoomSettings,
+        directory: Path | None = None,
+        endpoints: Endpoints | None = None,
+    ) -> Self:
         """Open its files in a directory, or in memory; nothing is read before `updates` is started, or told to update.
 
-        Raises Unreachable if a file cannot be used, and ConfigurationError if it would be open to other machines.
+        `endpoints` says where processes of services tell what they have counted. Raises Unreachable if a file cannot
+        be used, and ConfigurationError if it would be open to other machines.
         """
         access = Access(settings)
         name = directory / session.client.cluster_id() if directory else None
@@ -73,16 +85,20 @@ class ControlRoom:
         requests = _open_requests(name and name.with_suffix(".requests.db"))
         placement = OrderPlacement(session, VIA)
         actions = Actions(OrderActions(session, view), live)
-        return cls(session, settings, view, updates, live, access, requests, placement, actions)
+        samples = Samples(session.client, list(session.application.services), endpoints)
+        sampling = Sampling(samples)
+        return cls(session, settings, view, updates, live, access, requests, placement, actions, samples, sampling)
 
     def start(self) -> None:
-        """Bring the view up to date from now on."""
+        """Bring the view up to date, and take samples, from now on."""
         self.updates.start()
+        self.sampling.start()
 
     def close(self) -> None:
         """Stop updating, and close the view."""
         self.live.close()
         self.actions.close()
+        self.sampling.stop()
         self.updates.stop()
         self.placement.close()
         self.requests.close()

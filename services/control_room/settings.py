@@ -46,6 +46,8 @@ class ControlRoomSettings(BaseSettings):
     """How often the view is brought up to date."""
     heartbeat_s: float = Field(default=15, ge=0.01, le=300)
     """How often a live stream on which nothing happens says that it is still there."""
+    trace_url: str = Field(default="", pattern=r"^(https?://\S*\{trace_id\}\S*)?$", max_length=2_000)
+    """Where the tracing UI shows a trace, with `{trace_id}` in it: Jaeger's is http://127.0.0.1:16686/trace/{trace_id}."""
 
     @field_validator("allowed_hosts", "proxy_addresses", "actors", mode="before")
     @classmethod

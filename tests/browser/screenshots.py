@@ -1,20 +1,26 @@
-"""Makes a picture of every page in both themes: `python -m tests.browser.screenshots DIRECTORY`."""
+"""Makes a picture of every page, in both themes, wide and narrow: `make screenshots`."""
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from structlog.testing import capture_logs
 
 from tests.browser.conftest import CHROMIUM
 from tests.browser.seed import seed
-from tests.support.room_server import serve_room
+from tests.support.room_server import RoomServer, serve_room
 
-README: Final = Path(__file__).parents[2] / "docs/screenshots"
+ROOT: Final = Path(__file__).parents[2]
+README: Final = ROOT / "docs/screenshots"
 """Where the pictures of the README are."""
+DIGEST: Final = README / "pages.sha256"
+"""What they were made of."""
 OF_README: Final = {("stage", "dark"), ("order", "light"), ("orders", "light")}
 PAGES: Final = {
     "stage": "/",
@@ -33,33 +39,74 @@ PAGES: Final = {
     "policies": "/policies",
     "audit": "/audit",
 }
+WIDTHS: Final = (1280, 390)
+_SHOWN: Final = (
+    "services/control_room/templates/base.html",
+    *(f"services/control_room/templates/{page}.html" for page in ("stage", "order", "orders")),
+    "services/control_room/static/control_room.css",
+    "services/control_room/pages/stage.py",
+    *(f"libs/backoffice/{module}.py" for module in ("stage", "stage_status", "sequence", "sequence_drawing")),
+)
+_DAY_S: Final = 120
+"""As long as the seed's day lasts."""
 _SETTLE_MS: Final = 1_500
 _HEIGHT: Final = 860
 
 
+def digest_of_pages() -> str:
+    """Return what the pages of the README's pictures are made of, as one number: equal files give equal ones."""
+    parts = (hashlib.sha256((ROOT / path).read_bytes()).hexdigest() for path in _SHOWN)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 def main() -> int:
-    """Make all pictures, and those of the README anew. Returns 1 without a browser."""
-    directory = Path(sys.argv[1])
+    """Make the pictures, and without `--pages` those of the README anew. Returns 1 without a browser."""
+    parser = argparse.ArgumentParser(prog="screenshots")
+    parser.add_argument("directory", type=Path, nargs="?", default=ROOT / "build/screenshots")
+    parser.add_argument("--pages", default="", help=f"some of {', '.join(PAGES)}, with commas")
+    arguments = parser.parse_args()
     if CHROMIUM is None:
         sys.stderr.write("screenshots: no Chromium on this machine (apt-get install chromium)\n")
         return 1
-    directory.mkdir(parents=True, exist_ok=True)
-    README.mkdir(exist_ok=True)
-    with capture_logs(), serve_room() as server, sync_playwright() as playwright:
+    names = [name for name in arguments.pages.split(",") if name] or list(PAGES)
+    if unknown := [name for name in names if name not in PAGES]:
+        parser.error(f"--pages: there is no page {unknown[0]!r}; there are {', '.join(PAGES)}")
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    with capture_logs(), serve_room(ago_s=_DAY_S) as server, sync_playwright() as playwright:
         seed(server)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for theme in ("light", "dark"):
-            view = {"width": 1280, "height": _HEIGHT}
-            page = browser.new_context(viewport=view, color_scheme=theme).new_page()  # type: ignore[arg-type]  # a size
-            for name, path in PAGES.items():
-                page.goto(server.url + path)
-                page.wait_for_timeout(_SETTLE_MS)
-                page.screenshot(path=directory / f"{name}-{theme}.png", full_page=True)
-                if (name, theme) in OF_README:
-                    page.screenshot(path=README / f"{name}.png")
+        count = sum(1 for _ in _pictures(browser, server, arguments.directory, names))
+        if not arguments.pages:
+            _make_readme_pictures(browser, server)
         browser.close()
-    sys.stdout.write(f"{2 * len(PAGES)} pictures in {directory}\n")
+    sys.stdout.write(f"{count} pictures in {arguments.directory}\n")
     return 0
+
+
+def _pictures(browser: Browser, server: RoomServer, directory: Path, names: list[str]) -> Iterator[Path]:
+    for theme in ("light", "dark"):
+        for width in WIDTHS:
+            page = _page(browser, theme, width)
+            for name in names:
+                path = directory / f"{name}-{theme}-{width}.png"
+                page.goto(server.url + PAGES[name])
+                page.wait_for_timeout(_SETTLE_MS)
+                page.screenshot(path=path, full_page=True)
+                yield path
+
+
+def _make_readme_pictures(browser: Browser, server: RoomServer) -> None:
+    README.mkdir(exist_ok=True)
+    for name, theme in sorted(OF_README):
+        page = _page(browser, theme, WIDTHS[0])
+        page.goto(server.url + PAGES[name])
+        page.wait_for_timeout(_SETTLE_MS)
+        page.screenshot(path=README / f"{name}.png")
+    DIGEST.write_text(f"{digest_of_pages()}\n")
+
+
+def _page(browser: Browser, theme: Any, width: int) -> Any:
+    return browser.new_context(viewport={"width": width, "height": _HEIGHT}, color_scheme=theme).new_page()
 
 
 if __name__ == "__main__":

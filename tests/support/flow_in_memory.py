@@ -32,9 +32,10 @@ class FlowInMemory:
 
     bootstrap_servers = "memory:9092"
 
-    def __init__(self) -> None:
+    def __init__(self, ago_s: float = 0.0) -> None:
+        """Begin so many seconds ago; then no record is later than the flow's own clock."""
         self.lock = threading.RLock()  # any thread may use a ClusterClient
-        self._began = now()
+        self._began, self._is_past = now() - round(1000 * ago_s), ago_s > 0
         self.flow = OrderFlow(stock={"bolt": 10}, clock=ManualClock(self._began))
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions
         self.gateway = self.flow.gateway
@@ -168,7 +169,8 @@ class FlowInMemory:
         """Give the records that have no time yet one: `at`, or what they say themselves."""
         for record in self.flow.log[len(self._times) :]:
             after = self._times[-1] + 1 if self._times else self._began
-            self._times.append(max(after, at, _written_at(record)))
+            written_at = min(_written_at(record), self.flow.clock.now()) if self._is_past else _written_at(record)
+            self._times.append(max(after, at, written_at))
 
     def _received(self, number: int, record: StoredRecord) -> ReceivedRecord:
         pairs = tuple(record.headers())

@@ -45,9 +45,9 @@ class RoomServer:
 
 
 @contextmanager
-def serve_room(settings: ControlRoomSettings | None = None) -> Iterator[RoomServer]:
-    """Serve a control room until the end of the block."""
-    flow: Any = SharedFlow()
+def serve_room(settings: ControlRoomSettings | None = None, ago_s: float = 0.0) -> Iterator[RoomServer]:
+    """Serve a control room until the end of the block, on a flow that began so many seconds ago."""
+    flow: Any = SharedFlow(ago_s)
     room = ControlRoom.open(Session(APP, flow, sources()), settings or ControlRoomSettings())
     room.updates.update()
     started = threading.Event()

@@ -12,9 +12,9 @@ from tests.support.flow_in_memory import FlowInMemory
 class SharedFlow:
     """Hands every call to one `FlowInMemory`, in a thread of its own: services run event loops of their own there."""
 
-    def __init__(self) -> None:
+    def __init__(self, ago_s: float = 0.0) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flow")
-        self._flow = self._thread.submit(FlowInMemory).result()
+        self._flow = self._thread.submit(FlowInMemory, ago_s).result()
 
     def committed_by(self, group: str) -> dict[Any, Any]:
         return {}

@@ -41,7 +41,9 @@ from ensemble.operations.dead_letters import (
     summarize_dead_letter,
     summary_of,
 )
+from ensemble.operations.delays import percentile
 from ensemble.operations.doctor import Answer, Check, CheckResult, Examination, examine, worst_of
+from ensemble.operations.endpoints import Endpoints
 from ensemble.operations.entries import OUTSIDE_SENDER, Entry, decode_entry
 from ensemble.operations.errors import (
     Ambiguous,
@@ -81,7 +83,7 @@ from ensemble.operations.plans import Plan, PlanItem, Skipped, first_skipped
 from ensemble.operations.policies_in_force import check_policy_file, policies_in_force, stray_policy_files
 from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability, encode_edited
-from ensemble.operations.readiness import Endpoints, Readiness
+from ensemble.operations.readiness import Readiness
 from ensemble.operations.record_skip import plan_skip, skip_record
 from ensemble.operations.records import RecordDetails, RecordHeader, get_record, parse_position
 from ensemble.operations.redrive_commands import SentOperation, discard_of, redrive_of
@@ -101,7 +103,9 @@ from ensemble.operations.run_events import (
     WaveFinished,
 )
 from ensemble.operations.runs import EventStream, Run, RunSequence, RunState, RunSummary, RunTarget, Verdict
+from ensemble.operations.samples import Sample, Samples
 from ensemble.operations.schema_registry import has_registry, register_all, registry_problems
+from ensemble.operations.service_metrics import ServiceCounters
 from ensemble.operations.service_topics import (
     CONTROL,
     DEAD_LETTER,
@@ -121,7 +125,14 @@ from ensemble.operations.status import (
 )
 from ensemble.operations.times import duration_ms, moment_ms
 from ensemble.operations.topics import compare_topics, create_missing_topics, required_topics
-from ensemble.operations.traffic import EdgeTraffic, Traffic, TrafficProjection, TrafficSecond
+from ensemble.operations.traffic import (
+    EdgeTraffic,
+    Traffic,
+    TrafficBin,
+    TrafficEdge,
+    TrafficProjection,
+    TrafficSecond,
+)
 from ensemble.operations.values import Money, Position, Result
 from ensemble.operations.view import OnProgress
 from ensemble.operations.wide_pauses import (
@@ -222,8 +233,11 @@ __all__ = [
     "RunState",
     "RunSummary",
     "RunTarget",
+    "Sample",
+    "Samples",
     "SentOperation",
     "ServiceConsumers",
+    "ServiceCounters",
     "ServiceStatus",
     "Session",
     "Skipped",
@@ -232,6 +246,8 @@ __all__ = [
     "Submitted",
     "Target",
     "Traffic",
+    "TrafficBin",
+    "TrafficEdge",
     "TrafficProjection",
     "TrafficSecond",
     "Unreachable",
@@ -284,6 +300,7 @@ __all__ = [
     "now",
     "outcome_of",
     "parse_position",
+    "percentile",
     "plan_offsets",
     "plan_skip",
     "policies_in_force",

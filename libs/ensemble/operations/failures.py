@@ -242,6 +242,18 @@ class Failures:
             )
         return totals
 
+    def bins(self, start: int, end: int, width: int) -> dict[int, int]:
+        """Return the number of dead letters by the second (epoch) from which on, added up by `width` seconds.
+
+        Those are counted that failed from `start` to before `end`, whatever became of them.
+        """
+        query = (
+            "SELECT failed_at / 1000 / :width * :width, COUNT(*) FROM dead_letters "
+            "WHERE failed_at >= 1000 * :start AND failed_at < 1000 * :end GROUP BY 1"
+        )
+        with self._view.read() as db:
+            return dict(db.execute(query, {"start": start, "end": end, "width": width}).fetchall())
+
     def causes(self) -> frozenset[str]:
         """Return the groups of all dead letters, whatever became of them."""
         return self._values("cause")

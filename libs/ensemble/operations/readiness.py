@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any, Final
 
+from ensemble.operations.endpoints import Endpoints, ask_processes, fetch
 from ensemble.operations.values import Result
 
 _LIMIT_S: Final = 1.0
-_LONGEST_ANSWER: Final = 65_536
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """Where the processes of each service listen, such as `http://127.0.0.1:8102`, and the token that they ask for."""
-
-    urls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    token: str = ""
 
 
 class Readiness(Result):
@@ -39,32 +26,15 @@ def ask_readiness(endpoints: Endpoints, limit_s: float = _LIMIT_S) -> dict[str, 
 
     All are asked at once.
     """
-    places = [(service, url) for service, urls in endpoints.urls.items() for url in urls]
-    with ThreadPoolExecutor(max(len(places), 1)) as threads:
-        answers = threads.map(lambda place: _ask(place[1], endpoints.token, limit_s), places)
-        pairs = list(zip(places, answers, strict=True))
-    return {name: tuple(answer for (of, _), answer in pairs if of == name) for name in endpoints.urls}
+    return ask_processes(endpoints, lambda url: _ask(url, endpoints.token, limit_s))
 
 
 def _ask(url: str, token: str, limit_s: float) -> Readiness:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        request = urllib.request.Request(f"{url.rstrip('/')}/readyz", headers=headers)  # noqa: S310  an operator's own
-        return _answer(url, _open(request, limit_s))
+        return _answer(url, fetch(f"{url.rstrip('/')}/readyz", token, limit_s))
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         return Readiness(url=url, is_ready=False, reason=f"{url} does not answer: {reason}")
-
-
-def _open(request: urllib.request.Request, limit_s: float) -> bytes:
-    """Return the body, also of the status 503, with which a process says that it is not ready."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(request, timeout=limit_s) as response:
-            return bytes(response.read(_LONGEST_ANSWER))
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read(_LONGEST_ANSWER)
 
 
 def _answer(url: str, body: bytes) -> Readiness:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate, islice
-from math import log
+from itertools import islice
 from sqlite3 import Connection
 from typing import Any, Final, NamedTuple
 
 from ensemble.clock import moment_of
 from ensemble.kafka.client import TopicPlace, readable
+from ensemble.operations.delays import delay_class, percentile
 from ensemble.operations.values import Result
 from ensemble.operations.view import Change, FoldRecord, RecordsByTopic, View
 
 _HOUR_S: Final = 3_600
-_BASE: Final = 1.1
-"""Delays are counted in classes, each a tenth longer than the one before: so exact are the percentiles."""
 _MOST_IDS: Final = 100_000
-"""So many messages back a cause is looked for: about 20 MB."""
+"""So many messages back a cause is looked for: about 30 MB."""
+_MOST_HOPS: Final = 10
+TrafficEdge = tuple[str, str, str]
+"""Sender, type and topic."""
 
 
 class EdgeTraffic(Result):
     """The messages of one type that one sender wrote to one topic, in a time.
 
-    The percentiles say how long after the message that caused them they were written, in milliseconds to a tenth: what
-    the cause waited and what its handling took. They are None where no cause was seen.
+    The percentiles say how long after the message of another sender that caused them they were written, directly or
+    through messages of their own sender, in milliseconds to a tenth: what that message waited, and what was done about
+    it. They are None where no cause was seen.
     """
 
     sender: str
@@ -46,6 +47,17 @@ class TrafficSecond(Result):
     messages: int
 
 
+class TrafficBin(NamedTuple):
+    """The messages of one edge from one second on, for as long as was asked for."""
+
+    second: int
+    """Epoch seconds."""
+    sender: str
+    type: str
+    topic: str
+    messages: int
+
+
 class TrafficProjection:
     """Counts messages, and their delays behind their causes, by sender, type, topic and second.
 
@@ -54,7 +66,7 @@ class TrafficProjection:
     """
 
     name = "traffic"
-    version = 2
+    version = 3
     tables: Sequence[str] = ("traffic", "delays")
     max_age_s = float("inf")
     history_ms: int | None = 1_000 * _HOUR_S
@@ -72,7 +84,7 @@ class TrafficProjection:
     def __init__(self, topics: Collection[str]) -> None:
         """Take the topics whose messages are counted."""
         self._topics = frozenset(topics)
-        self._written: dict[bytes, int] = {}
+        self._written: dict[bytes, _Written] = {}
 
     def topics(self, existing: Collection[str]) -> Iterable[str]:
         return [name for name in existing if name in self._topics]
@@ -94,15 +106,18 @@ class TrafficProjection:
 
     def _remember(self, messages: Sequence[_Message]) -> None:
         """Remember when messages were written; those that were remembered first are forgotten."""
-        self._written.update((message.id, message.written_at) for message in messages if message.id)
+        self._written.update((m.id, _Written(m.written_at, m.edge[1], m.causation_id)) for m in messages if m.id)
         for message_id in list(islice(self._written, max(len(self._written) - _MOST_IDS, 0))):
             del self._written[message_id]
 
     def _delay_class(self, message: _Message) -> int | None:
-        caused_at = self._written.get(message.causation_id)
-        if caused_at is None or not message.causation_id:
-            return None
-        return round(log(max(message.written_at - caused_at, 0) + 1, _BASE))
+        """Return the class of the delay behind what another sender has written, None if that was not seen."""
+        sender, cause = message.edge[1], self._written.get(message.causation_id)
+        for _ in range(_MOST_HOPS):
+            if cause is None or cause.sender != sender:
+                break
+            cause = self._written.get(cause.causation_id)
+        return None if cause is None or cause.sender == sender else delay_class(message.written_at - cause.at)
 
 
 class Traffic:
@@ -118,15 +133,48 @@ class Traffic:
             "GROUP BY sender, type, topic ORDER BY 4 DESC, 1, 2, 3"
         )
         with self._view.read() as db:
-            rows = db.execute(query, span := (now // 1000 - seconds, now // 1000)).fetchall()
-            delays = _percentiles(db.execute(_DELAYS, span))
+            rows = db.execute(query, (now // 1000 - seconds, now // 1000)).fetchall()
+        delays = self.delays(now, seconds)
         return tuple(
             EdgeTraffic(
                 sender=sender, type=kind, topic=topic, messages=count, per_second=round(count / seconds, 2),
-                **delays.get((sender, kind, topic), {}),
+                p50_ms=percentile(delays.get((sender, kind, topic), {}), 0.5),
+                p99_ms=percentile(delays.get((sender, kind, topic), {}), 0.99),
             )
             for sender, kind, topic, count in rows
         )  # fmt: skip
+
+    def delays(self, now: int, seconds: int = 60) -> dict[TrafficEdge, Counter[int]]:
+        """Return how often each class of delay was seen on each edge in the last seconds before `now`.
+
+        Counts of several edges can be added up; `percentile` makes milliseconds of them.
+        """
+        delays: dict[TrafficEdge, Counter[int]] = {}
+        with self._view.read() as db:
+            for sender, kind, topic, number, count in db.execute(_DELAYS, (now // 1000 - seconds, now // 1000)):
+                delays.setdefault((sender, kind, topic), Counter())[number] = count
+        return delays
+
+    def bins(self, start: int, end: int, width: int) -> list[TrafficBin]:
+        """Return the messages of all edges from one second (epoch) to before another, added up by `width` seconds."""
+        query = (
+            "SELECT second / :width * :width, sender, type, topic, SUM(count) FROM traffic "
+            "WHERE second >= :start AND second < :end GROUP BY 1, 2, 3, 4"
+        )
+        with self._view.read() as db:
+            return list(map(TrafficBin._make, db.execute(query, {"start": start, "end": end, "width": width})))
+
+    def delay_bins(self, start: int, end: int, width: int) -> dict[tuple[int, str, str], Counter[int]]:
+        """Return the delays by second, sender and type, for the same seconds as `bins`."""
+        query = (
+            "SELECT second / :width * :width, sender, type, class, SUM(count) FROM delays "
+            "WHERE second >= :start AND second < :end GROUP BY 1, 2, 3, 4"
+        )
+        delays: dict[tuple[int, str, str], Counter[int]] = {}
+        with self._view.read() as db:
+            for second, sender, kind, number, count in db.execute(query, {"start": start, "end": end, "width": width}):
+                delays.setdefault((second, sender, kind), Counter())[number] = count
+        return delays
 
     def latest(self, since: int) -> dict[tuple[int, str, str, str], int]:
         """Return the messages by second, sender, type and topic, from a second (epoch) on."""
@@ -150,8 +198,16 @@ _ADD_DELAY: Final = (
 )
 _DELAYS: Final = (
     "SELECT sender, type, topic, class, SUM(count) FROM delays WHERE second > ? AND second <= ? "
-    "GROUP BY sender, type, topic, class ORDER BY class"
+    "GROUP BY sender, type, topic, class"
 )
+
+
+class _Written(NamedTuple):
+    """What is remembered of a message: when and by whom it was written, and because of which one."""
+
+    at: int
+    sender: str
+    causation_id: bytes
 
 
 class _Message(NamedTuple):
@@ -171,24 +227,6 @@ def _message(topic: str, record: FoldRecord) -> _Message:
     at = record.timestamp()[1]
     ids = bytes(headers.get("ce_id") or b""), bytes(headers.get("ce_causationid") or b"")
     return _Message((at // 1000, sender, kind, topic), at, *ids)
-
-
-def _percentiles(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str, str], dict[str, int]]:
-    """Return the median and the 99th percentile of each edge, from counts by class in ascending order."""
-    classes: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
-    for sender, kind, topic, number, count in rows:
-        classes.setdefault((sender, kind, topic), []).append((number, count))
-    return {
-        edge: {"p50_ms": _percentile(counts, 0.5), "p99_ms": _percentile(counts, 0.99)}
-        for edge, counts in classes.items()
-    }
-
-
-def _percentile(counts: Sequence[tuple[int, int]], share: float) -> int:
-    """Return the delay that this share of all is not longer than, in milliseconds."""
-    numbers = [number for number, _ in counts]
-    sums = list(accumulate(count for _, count in counts))
-    return round(_BASE ** numbers[bisect_left(sums, share * sums[-1])] - 1)
 
 
 def _text(value: Any) -> str:

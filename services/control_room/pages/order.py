@@ -16,7 +16,7 @@ from backoffice.order_actions import ORDER_ACTIONS
 from backoffice.order_filter import State
 from backoffice.order_history import OrderHistory, read_history
 from backoffice.orders import summary_of
-from backoffice.sequence import SequenceDiagram, build_sequence
+from backoffice.sequence import MessageRow, SequenceDiagram, build_sequence
 from backoffice.sequence_drawing import STYLE, Drawing, draw_sequence
 from ensemble import EnsembleError
 from ensemble.escaping import escape_json
@@ -51,7 +51,10 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         return _show_last_known(request, room, order_id, str(error))
     diagram = _diagram(room, history)
     row = next((row for row in diagram.messages if row.place == message), None)
-    how = Drawing(full, lambda row: _url(order_id, message=row.place, full=full) + "#message", message)
+
+    def link(row: MessageRow) -> str:
+        return _url(order_id, message=row.place, full=full) + "#message"
+
     return render(
         request,
         room,
@@ -62,8 +65,11 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         terms=_terms(history),
         diagnosis=diagnose(gather_evidence(room, history)),
         links=_links,
-        drawing=Markup(draw_sequence(diagram, how)),  # noqa: S704  it escapes what others wrote,
+        drawing=Markup(draw_sequence(diagram, Drawing(full, link, message))),  # noqa: S704  it escapes what others wrote
+        rows=diagram.rows,
+        link=link,
         row=row,
+        trace_url=_trace_url(room.settings.trace_url, row),
         full=full,
         toggle_url=_url(order_id, message=message, full=not full),
         this_url=_url(order_id, message=message, full=full),
@@ -159,6 +165,12 @@ def _actions(order_id: str, state: State) -> list[str]:
         return []
     order = summary_of(order_id, state, now(), (0, 0))
     return [kind for kind in _BUTTONS if ORDER_ACTIONS[kind]().why_not(order) is None]
+
+
+def _trace_url(template: str, row: MessageRow | None) -> str:
+    """Return where the trace of a message is shown, or nothing where no tracing UI is configured."""
+    trace = row.line.entry.trace if row and row.line else ""
+    return template.replace("{trace_id}", quote(trace, safe="")) if trace else ""
 
 
 def _url(order_id: str, *, message: str = "", full: bool = False) -> str:

@@ -17,7 +17,6 @@ from ensemble.topology import Graph
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
-from services.control_room.pages.work import lags_of
 
 router = APIRouter(route_class=PageRoute)
 WINDOW_S: Final = 60
@@ -50,20 +49,24 @@ def get_status(
     seconds: Annotated[int, Query(ge=1, le=_HOUR_S)] = WINDOW_S,
 ) -> StageStatus:
     """Return how the stage looked `ago` seconds before now: what was written in the `seconds` up to then."""
-    return _status(room, _stage(room.declarations.graph), now() - 1000 * ago, seconds)
+    stage = _stage(room.declarations.graph)
+    return _status(room, stage, now() - 1000 * ago, seconds, is_past=ago > 0)
 
 
-def _status(room: ControlRoom, stage: Stage, at: int, seconds: int) -> StageStatus:
-    failures, audit = Failures(room.view), Audit(room.view)
+def _status(room: ControlRoom, stage: Stage, at: int, seconds: int, *, is_past: bool = False) -> StageStatus:
+    failures, audit, traffic = Failures(room.view), Audit(room.view), Traffic(room.view)
+    sample = room.samples.at(at)
     facts = StageFacts(
-        traffic=Traffic(room.view).edges(at, seconds),
+        traffic=traffic.edges(at, seconds),
+        delays=traffic.delays(at, seconds),
         parked=failures.parked(),
         dead_letters=failures.list(DeadLetterFilter(open_only=True), _FAILURES),
         pauses=audit.pauses(),
-        incidents=audit.incidents(open_only=True),
-        lags=lags_of(room),
+        incidents=audit.incidents(open_only=not is_past),
+        behind=sample.behind if sample else {},
+        hidden=sample.hidden if sample else {},
     )
-    return status_of(stage, facts, at, seconds)
+    return status_of(stage, facts.as_of(at) if is_past else facts, at, seconds)
 
 
 @cache
@@ -79,27 +82,33 @@ def _roles(graph: Graph) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Label:
-    """The names beside a line, one below the other, and where its rate stands."""
+class Spot:
+    """Where a text stands."""
 
-    names: tuple[str, ...]
     x: float
     y: float
     anchor: str
-    rate_x: float
-    rate_y: float
-    rate_anchor: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """The names beside a line, one below the other, and where its rate and the cause of its failure stand."""
+
+    names: tuple[str, ...]
+    first: Spot
+    rate: Spot
+    cause: Spot
 
 
 def _label(edge: StageEdge) -> Label:
     (x, y), names = edge.label, tuple(dict.fromkeys(message.type for message in edge.messages))
     if edge.anchor != "middle":
-        return Label(names, x, y, edge.anchor, x, y + 14 * len(names), edge.anchor)
-    if "Q" in edge.path:  # its names stand over the line, its rate below
-        few = names if len(names) == 1 else (f"{names[0]} +{len(names) - 1}",)
-        return Label(few, x, y, "middle", x, y + 21, "middle")
+        below = y + 14 * len(names)
+        return Label(names, Spot(x, y, edge.anchor), Spot(x, below, edge.anchor), Spot(x, below + 14, edge.anchor))
     few = names if len(names) == 1 else (f"{len(names)} {edge.kind}s",)
-    return Label(few, x + 18, y, "end", x + 23, y, "start")
+    if "Q" in edge.path:
+        return Label(few, Spot(x, y, "middle"), Spot(x, y + 21, "middle"), Spot(x, y + 35, "middle"))
+    return Label(few, Spot(x + 12, y, "end"), Spot(x, y + 19, "middle"), Spot(x + 18, y, "start"))
 
 
 def _start(edge: StageEdge) -> tuple[float, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from ensemble.operations import Traffic, now, policies_in_force
+from backoffice.charts import BIN_S, ChartFacts, Charts, charts_of
+from ensemble.operations import Failures, Traffic, now, policies_in_force
 from services.control_room.control_room import Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
@@ -15,7 +16,6 @@ from services.control_room.pages.work import lags_of
 
 router = APIRouter(route_class=PageRoute)
 _HOUR_S: Final = 3_600
-_BIN_S: Final = 10
 
 Text = Annotated[str, Query(max_length=256)]
 
@@ -48,27 +48,19 @@ def list_policies(request: Request, room: Room) -> HTMLResponse:
 @router.get("/charts")
 def show_charts(request: Request, room: Room) -> HTMLResponse:
     """Show the last hour in charts."""
-    return render(request, room, "charts.html")
+    return render(request, room, "charts.html", has_endpoints=room.samples.has_endpoints)
 
 
 @router.get("/charts.json")
-def get_charts(room: Room) -> dict[str, Any]:
-    """Return the last hour in bins of ten seconds: messages by type, the columns that charts are drawn from."""
-    end = now() // 1000 // _BIN_S * _BIN_S
-    start = end - _HOUR_S
-    moments = list(range(start, end, _BIN_S))
-    types = ("OrderPlaced", "OrderCompleted", "OrderCancelled", "CommandFailed")
+def get_charts(room: Room) -> Charts:
+    """Return the last hour in bins of ten seconds."""
+    end = now() // 1000 // BIN_S * BIN_S
+    span = end - _HOUR_S, end, BIN_S
     traffic = Traffic(room.view)
-    edges = traffic.edges(1000 * end, _HOUR_S)
-    columns: dict[str, list[float]] = {name: [0.0] * len(moments) for name in (*types, "commands", "events")}
-    for edge in edges:
-        is_command = edge.topic.endswith(".commands")
-        for second in traffic.seconds(edge.sender, edge.type, edge.topic):
-            place = (int(second.at.timestamp()) - start) // _BIN_S if second.at else -1
-            if not 0 <= place < len(moments):
-                continue
-            rate = second.messages / _BIN_S
-            columns["commands" if is_command else "events"][place] += rate
-            if edge.type in columns:
-                columns[edge.type][place] += rate
-    return {"at": moments, "columns": columns}
+    facts = ChartFacts(
+        traffic=traffic.bins(*span),
+        delays=traffic.delay_bins(*span),
+        dead_letters=Failures(room.view).bins(*span),
+        samples=room.samples.all(),
+    )
+    return charts_of(facts, room.declarations.step_answers, list(room.session.application.services), end)

@@ -1,25 +1,54 @@
 // The last hour, drawn by uPlot; drawn anew while one looks, and when the theme changes.
 
 const EVERY_MS = 10_000;
-const DASHES = [[], [8, 5], [2, 4]];
-const COLOURS = ["--conducted", "--played", "--good"];
+const DASHES = [[], [8, 5], [2, 4], [12, 4, 2, 4], [5, 2]];
+const COLOURS = ["--conducted", "--played", "--good", "--bad", "--warn"];
+const MARKERS = ["solid", "dashed", "dotted", "dashed", "dotted"];
+const SLOWEST = " p99";
+const UNITS = {
+  "per second": (value) => `${value.toFixed(2)}/s`,
+  "per minute": (value) => `${value.toFixed(1)}/min`,
+  milliseconds: (value) => (value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`),
+  offsets: (value) => value.toLocaleString(),
+};
 const plots = new Map();
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function options(element, names) {
+/** Returns how lines look: each its own, but the slowest of a step like its median, with dots. */
+function lines(names, show) {
+  const own = names.filter((name) => !name.endsWith(SLOWEST));
+  return names.map((name) => {
+    const place = own.indexOf(name.replace(SLOWEST, ""));
+    const isSlowest = name.endsWith(SLOWEST);
+    return {
+      marker: isSlowest ? "dotted" : MARKERS[place % MARKERS.length],
+      label: name, stroke: colour(COLOURS[place % COLOURS.length]), width: isSlowest ? 1.5 : 2,
+      dash: isSlowest ? [1, 3] : DASHES[place % DASHES.length], points: { size: 4 }, spanGaps: false,
+      value: (_, value) => (value === null || value === undefined ? "–" : show(value)),
+    };
+  });
+}
+
+/** Shows the latest values in words, until one points at others. */
+function showLatest(plot) {
+  if (plot.cursor.idx === null || plot.cursor.idx === undefined) plot.setLegend({ idx: plot.data[0].length - 1 });
+}
+
+function options(element, unit, names) {
+  const show = UNITS[unit];
+  const least = unit === "offsets" ? 4 : 0.1;
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
   return {
     width: element.clientWidth,
-    height: element.clientHeight - 40,
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high, 0.1) * 1.1] } },
-    axes: [axis, { ...axis, size: 56 }],
-    series: [{}, ...names.map((name, place) => ({
-      label: name, stroke: colour(COLOURS[place % COLOURS.length]), dash: DASHES[place % DASHES.length], width: 2,
-      points: { show: false }, value: (_, value) => (value === null ? "" : `${value.toFixed(2)}/s`),
-    }))],
+    height: 220,
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, least) * 1.1] } },
+    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit === "milliseconds" ? show(tick) : tick.toLocaleString())) }],
+    legend: { markers: { width: 2, dash: (plot, place) => plot.series[place].marker } },
+    hooks: { ready: [showLatest], setData: [showLatest] },
+    series: [{ label: "at" }, ...lines(names, show)],
   };
 }
 
@@ -27,16 +56,17 @@ async function draw({ anew = false } = {}) {
   if (document.hidden) return;
   const response = await fetch("/charts.json");
   if (!response.ok) return;
-  const { at, columns } = await response.json();
-  for (const element of document.querySelectorAll(".chart")) {
-    const names = element.dataset.columns.split(" ");
+  const { at, charts } = await response.json();
+  for (const element of document.querySelectorAll("[data-chart]")) {
+    const { unit, lines: columns } = charts[element.dataset.chart];
+    const names = Object.keys(columns);
     const data = [at, ...names.map((name) => columns[name])];
     if (anew) {
       plots.get(element)?.destroy();
       plots.delete(element);
     }
     if (plots.has(element)) plots.get(element).setData(data);
-    else plots.set(element, new uPlot(options(element, names), data, element));
+    else plots.set(element, new uPlot(options(element, unit, names), data, element));
   }
 }
 

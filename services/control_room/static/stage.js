@@ -7,7 +7,6 @@ const EVERY_MS = 1000;
 const SVG = "http://www.w3.org/2000/svg";
 
 const stage = document.getElementById("stage");
-const travellers = document.getElementById("travellers");
 const slider = document.getElementById("ago");
 const words = document.getElementById("ago-words");
 const toNow = document.getElementById("to-now");
@@ -15,6 +14,8 @@ const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 const edges = new Map([...stage.querySelectorAll("[data-edge]")].map((group) => [group.dataset.edge, group]));
 const labels = new Map([...stage.querySelectorAll("[data-label]")].map((group) => [group.dataset.label, group]));
 const nodes = new Map([...stage.querySelectorAll("[data-node]")].map((group) => [group.dataset.node, group]));
+const rows = new Map([...document.querySelectorAll("[data-flow]")].map((row) => [row.dataset.flow, row]));
+const isNarrow = matchMedia("(max-width: 760px)");
 
 // -- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -31,17 +32,20 @@ function show(status) {
     total += now.messages;
     group.classList.toggle("quiet", !now.messages);
     group.classList.toggle("failing", Boolean(now.failure));
-    const label = labels.get(id);
-    label.classList.toggle("failing", Boolean(now.failure));
-    label.querySelector("text.rate").textContent = now.messages ? `${now.per_second}/s` : "";
-    const cause = label.querySelector(".cause");
-    cause.classList.toggle("off", !now.failure);
-    cause.setAttribute("href", now.url || "#");
-    cause.setAttribute("tabindex", now.failure ? "0" : "-1");
-    cause.setAttribute("aria-hidden", String(!now.failure));
+    for (const label of [labels.get(id), rows.get(id)]) showEdge(label, now);
   }
-  for (const [name, badges] of Object.entries(status.nodes)) showBadges(nodes.get(name), badges);
+  for (const [name, badges] of Object.entries(status.nodes)) showBadges(name, badges);
   document.getElementById("rate").textContent = `${total.toLocaleString()} in a minute`;
+}
+
+function showEdge(label, now) {
+  label.classList.toggle("failing", Boolean(now.failure));
+  label.querySelector("[data-rate]").textContent = now.text;
+  const cause = label.querySelector(".cause");
+  cause.classList.toggle("off", !now.failure);
+  cause.setAttribute("href", now.url || "#");
+  cause.setAttribute("tabindex", now.failure ? "0" : "-1");
+  cause.setAttribute("aria-hidden", String(!now.failure));
 }
 
 function element(name, attributes, text) {
@@ -51,62 +55,80 @@ function element(name, attributes, text) {
   return made;
 }
 
-function showBadges(group, badges) {
-  if (!group) return;
-  const isConductor = group.classList.contains("conductor");
-  const left = Number(group.dataset.x) + 12;
-  const top = Number(group.dataset.y) + (isConductor ? 50 : 48);
-  group.classList.toggle("alarm", badges.some((badge) => badge.tone === "alarm"));
-  const pills = badges.slice(0, 3).map((badge, place) => {
-    const x = left + (isConductor ? place * 112 : (place % 2) * 74);
-    const y = top + (isConductor ? 0 : Math.floor(place / 2) * 22);
-    const width = badge.text.length * 6.6 + 14;
-    const link = element("a", { href: badge.url });
-    const pill = element("g", { class: badge.tone === "calm" ? "pill calm" : "pill" });
-    pill.append(
-      element("rect", { x, y, width, height: 19, rx: 9.5 }),
-      element("text", { x: x + width / 2, y: y + 13.5, "text-anchor": "middle" }, badge.text),
-    );
-    link.append(pill);
-    return link;
-  });
-  group.querySelector(".pills").replaceChildren(...pills);
+function showBadges(name, badges) {
+  const isAlarm = badges.some((badge) => badge.tone === "alarm");
+  nodes.get(name)?.classList.toggle("alarm", isAlarm);
+  document.querySelector(`[data-player="${name}"]`)?.classList.toggle("alarm", isAlarm);
+  stage.querySelector(`[data-badges="${name}"]`)?.replaceChildren(...badges.map(pillOf));
+  document.querySelector(`[data-flow-badges="${name}"]`)?.replaceChildren(...badges.map(linkOf));
+}
+
+function pillOf({ text, tone, url, x, y, width }) {
+  const link = element("a", { href: url });
+  const pill = element("g", { class: tone === "calm" ? "pill calm" : "pill" });
+  pill.append(
+    element("rect", { x, y, width, height: 19, rx: 9.5 }),
+    element("text", { x: x + width / 2, y: y + 13.5, "text-anchor": "middle" }, text),
+  );
+  link.append(pill);
+  return link;
+}
+
+function linkOf({ text, tone, url }) {
+  const link = document.createElement("a");
+  link.className = tone === "alarm" ? "badge bad" : "badge";
+  link.href = url;
+  link.textContent = text;
+  return link;
 }
 
 // -- messages that travel ---------------------------------------------------------------------------------------------
 
+const POINTS = 80;
 const moving = [];
+const shapes = new WeakMap();
+
+/** Returns points along a line, as far from each other, so that no frame has to measure it. */
+function pointsOf(line) {
+  if (!shapes.has(line)) {
+    const length = line.getTotalLength();
+    shapes.set(line, Array.from({ length: POINTS + 1 }, (_, place) => line.getPointAtLength((length * place) / POINTS)));
+  }
+  return shapes.get(line);
+}
 
 /** Lets so many messages travel along a line within the next second: a few dots, larger where they stand for more. */
 function send(id, count) {
-  const line = edges.get(id)?.querySelector(".line");
-  if (!line || !count || isStill.matches || document.hidden) return;
-  const dots = Math.min(count, MOST_AT_ONCE);
-  const radius = 3.5 + Math.min(Math.log10(count / dots + 1) * 5, 7);
-  const style = getComputedStyle(line);
+  const group = isNarrow.matches ? rows.get(id) : edges.get(id);
+  if (!group || !count || isStill.matches || document.hidden) return;
+  const line = group.querySelector(".line");
+  const dots = Math.min(count, isNarrow.matches ? 1 : MOST_AT_ONCE);
+  const radius = isNarrow.matches ? 4 : 3.5 + Math.min(Math.log10(count / dots + 1) * 5, 7);
   const began = performance.now();
   for (let place = 0; place < dots; place += 1) {
-    const dot = element("circle", { class: "traveller", r: radius, fill: style.stroke });
-    dot.style.setProperty("--by", style.stroke);
-    moving.push({ dot, line, length: line.getTotalLength(), start: began + (place * EVERY_MS) / dots });
+    const dot = element("circle", { class: "traveller", r: radius });
+    moving.push({ dot, group: line.parentNode, points: pointsOf(line), start: began + (place * EVERY_MS) / dots });
   }
   if (moving.length === dots) requestAnimationFrame(travel);
 }
 
 function travel(at) {
-  for (let place = moving.length - 1; place >= 0; place -= 1) {
-    const each = moving[place];
+  let kept = 0;
+  for (const each of moving) {
     const done = (at - each.start) / TRAVEL_MS;
     if (done >= 1) {
       each.dot.remove();
-      moving.splice(place, 1);
-    } else if (done >= 0) {
-      if (!each.dot.isConnected) travellers.append(each.dot);
-      const { x, y } = each.line.getPointAtLength(each.length * done);
-      each.dot.setAttribute("transform", `translate(${x} ${y})`);
+      continue;
     }
+    moving[kept] = each;
+    kept += 1;
+    if (done < 0) continue;
+    const { x, y } = each.points[Math.round(done * POINTS)];
+    each.dot.setAttribute("transform", `translate(${x} ${y})`);
+    if (!each.dot.parentNode) each.group.append(each.dot);
   }
-  if (moving.length) requestAnimationFrame(travel);
+  moving.length = kept;
+  if (kept) requestAnimationFrame(travel);
 }
 
 // -- now, and back ----------------------------------------------------------------------------------------------------
@@ -146,7 +168,7 @@ slider.addEventListener("input", async () => {
   const ago = -Number(slider.value);
   toNow.disabled = ago === 0;
   const at = new Date(Date.now() - 1000 * ago);
-  words.value = ago ? `the minute to ${at.toLocaleTimeString()}` : "now";
+  words.value = ago ? `minute to ${at.toLocaleTimeString()}` : "now";
   const status = await ask(WINDOW_S, ago);
   if (status && ago === -Number(slider.value)) show(status);
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ensemble.operations.delays import percentile
 from ensemble.operations.traffic import Traffic, TrafficProjection
 from ensemble.operations.view import View
 from tests.support.topics_to_view import BEGAN, TopicsToView
@@ -44,6 +45,24 @@ def test_how_long_after_their_cause_messages_were_written_is_told_in_percentiles
     assert sold.p99_ms is not None
     assert 98_000 * 0.9 < sold.p99_ms < 98_000 * 1.1
     assert (sell.p50_ms, sell.p99_ms) == (None, None), "what a person has caused"
+
+
+def test_a_delay_is_counted_from_what_another_sender_wrote_and_not_from_a_step_in_between() -> None:
+    shop = TopicsToView({"shop.commands": 1, EVENTS: 1})
+    for number, (sender, cause) in enumerate([("cli", ""), ("shop", "c-0"), ("shop", "c-1"), ("shop", "gone")]):
+        shop.append("shop.commands", 0, b"k", b"", ce_source=f"/{sender}", ce_type="Sell", ce_id=f"c-{number}",
+                    ce_causationid=cause)  # fmt: skip
+    with View(shop, [TrafficProjection(["shop.commands", EVENTS])]) as view:
+        shop.offsets_at = lambda places, _: dict.fromkeys(places, 0)  # type: ignore[method-assign, assignment]  # all of it
+        view.sync()
+        traffic = Traffic(view)
+        delays = traffic.delays(BEGAN + 10_000)["shop", "Sell", "shop.commands"]
+        assert (percentile(delays, 0.5), percentile(delays, 1)) == (955, 2047), "a second, and two: a tenth exact"
+        bins = traffic.bins(BEGAN // 1000, BEGAN // 1000 + 4, 2)
+        assert [(each.second - BEGAN // 1000, each.sender, each.messages) for each in bins] == [
+            (0, "cli", 1), (0, "shop", 1), (2, "shop", 2),
+        ]  # fmt: skip
+        assert {key[0] - BEGAN // 1000 for key in traffic.delay_bins(BEGAN // 1000, BEGAN // 1000 + 4, 2)} == {0, 2}
 
 
 def test_what_is_older_than_an_hour_is_dropped(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""How the stage looks: rates, delays of a whole line, badges in their places, and all of it as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from backoffice.stage import Stage, stage_of
+from backoffice.stage_status import StageFacts, status_of
+from ensemble.clock import moment_of
+from ensemble.operations import DeadLetterSummary, EdgeTraffic, Incident
+from ensemble.operations.delays import delay_class
+from ensemble.topology import flow_of
+from services.app import APP
+
+STAGE: Stage = stage_of(flow_of(APP.make_services(), APP.catalogue))
+ANSWERS = "payment-orchestrator-event-orchestrated"
+
+
+def letter(failed_at: int) -> DeadLetterSummary:
+    fields: dict[str, Any] = dict.fromkeys(DeadLetterSummary.model_fields)
+    of_payment = {"service": "payment", "type": "ProcessPayment", "failed_at": moment_of(failed_at), "group": "g"}
+    return DeadLetterSummary.model_construct(**{**fields, **of_payment})
+
+
+def test_a_line_says_how_fast_all_of_its_messages_follow_their_causes() -> None:
+    traffic = [EdgeTraffic(sender="payment", type=kind, topic="payments.events", messages=count)
+               for kind, count in (("PaymentConfirmed", 98), ("PaymentDeclined", 22))]  # fmt: skip
+    delays = {("payment", "PaymentConfirmed", "payments.events"): Counter({delay_class(12): 98}),
+              ("payment", "PaymentDeclined", "payments.events"): Counter({delay_class(80): 22}),
+              ("order", "OrderPlaced", "orders.events"): Counter({delay_class(9_000): 99})}  # fmt: skip
+
+    edge = status_of(STAGE, StageFacts(traffic=traffic, delays=delays), 0, 60).edges[ANSWERS]
+
+    assert (edge.messages, edge.per_second, edge.p50_ms) == (120, 2.0, 12)
+    assert edge.text == f"2/s · 12 / {edge.p99_ms} ms"
+    assert edge.p99_ms is not None
+    assert 72 <= edge.p99_ms <= 88
+
+
+def test_badges_stand_side_by_side_within_their_box() -> None:
+    facts = StageFacts(dead_letters=[letter(1)] * 12, hidden={"payment": 7}, behind={"payment": 1_500})
+
+    badges = status_of(STAGE, facts, 0, 60).nodes["payment"]
+
+    box = next(node for node in STAGE.nodes if node.name == "payment")
+    assert [badge.text for badge in badges] == ["transaction hangs", "12 dead letters", "1,500 behind"]
+    assert len({(badge.x, badge.y) for badge in badges}) == 3
+    assert all(badge.x + badge.width <= box.x + box.width for badge in badges)
+    assert all(badge.y + 19 <= box.y + box.height for badge in badges)
+
+
+def test_the_past_shows_what_was_so_already_and_incidents_that_are_over() -> None:
+    def incident(opened: int, closed: int | None) -> Incident:
+        return Incident(incident_id="i", service="payment", handler="h", cause="c", failures=1,
+                        opened_at=moment_of(opened), closed_at=moment_of(closed))  # fmt: skip
+
+    facts = StageFacts(dead_letters=[letter(5_000)], incidents=[incident(1_000, 4_000)])
+
+    assert [badge.text for badge in status_of(STAGE, facts.as_of(2_000), 2_000, 60).nodes["payment"]] == [
+        "circuit open"
+    ]
+    assert [badge.text for badge in status_of(STAGE, facts.as_of(6_000), 6_000, 60).nodes["payment"]] == [
+        "1 dead letter"
+    ]

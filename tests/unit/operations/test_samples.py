@@ -1,0 +1,91 @@
+"""Samples of the services: lag, transactions that hang, counters; for an hour, also while nobody answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from ensemble.kafka.errors import ClusterError
+from ensemble.kafka.client import CommittedOffset, TopicPlace
+from ensemble.observability.metrics import LoopMetrics
+from ensemble.operations import Samples, ServiceCounters
+from ensemble.operations.service_metrics import parse_counters
+
+PLACE = ("shop.commands", 0)
+SECOND = 1_000
+
+
+class Cluster:
+    """A group that has committed 3 of 5 offsets, with an open transaction up to `high`."""
+
+    def __init__(self) -> None:
+        self.high, self.is_away = 5, False
+
+    def committed_by(self, group: str) -> dict[TopicPlace, CommittedOffset]:
+        if self.is_away:
+            raise ClusterError("nobody answers")
+        return {PLACE: CommittedOffset(3)}
+
+    def ends(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return dict.fromkeys(places, 5)
+
+    def starts(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return dict.fromkeys(places, 0)
+
+    def high_watermarks(self, places: Collection[TopicPlace]) -> dict[TopicPlace, int]:
+        return dict.fromkeys(places, self.high)
+
+
+def samples_of(cluster: Any) -> Samples:
+    return Samples(cluster, ["shop"])
+
+
+def test_a_transaction_hangs_if_it_is_open_at_one_place_for_long() -> None:
+    cluster = Cluster()
+    samples = samples_of(cluster)
+    cluster.high = 9
+
+    hidden = [samples.take(at * SECOND).hidden for at in (0, 10, 15)]
+    cluster.high = 5
+
+    assert hidden == [{}, {}, {"shop": 4}]
+    assert samples.take(20 * SECOND).hidden == {}
+
+
+def test_the_lag_of_a_moment_is_that_of_the_sample_before() -> None:
+    samples = samples_of(Cluster())
+    samples.take(10 * SECOND)
+
+    assert samples.at(9 * SECOND) is None
+    assert [sample.behind for sample in [samples.at(14 * SECOND)] if sample] == [{"shop": 2}]
+
+
+def test_a_cluster_that_is_away_leaves_a_gap_and_an_hour_is_kept() -> None:
+    cluster = Cluster()
+    samples = samples_of(cluster)
+    cluster.is_away = True
+    for at in range(0, 7_200, 60):
+        samples.take(at * SECOND)
+
+    assert len(samples.all()) == 60
+    assert samples.all()[0].lags is None
+
+
+def test_counters_are_read_from_what_a_process_exports() -> None:
+    registry = CollectorRegistry()
+    metrics = LoopMetrics("shop", registry)
+    metrics.record_batch([], 0.25)
+    metrics.record_abort()
+
+    counters = parse_counters(generate_latest(registry).decode())
+
+    assert counters == ServiceCounters(batches=1, batch_seconds=0.25, aborts=1, failures=0)
+
+
+def test_what_was_counted_since_begins_anew_with_a_process() -> None:
+    before = ServiceCounters(batches=10, batch_seconds=1, aborts=1)
+
+    assert ServiceCounters(batches=12, batch_seconds=1.5, aborts=1).since(before).batches == 2
+    assert ServiceCounters(batches=3, batch_seconds=0.1).since(before).batches == 3
