@@ -7,7 +7,7 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
 
-.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format bench lock dist clean venv \
+.PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format screenshots bench lock dist clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction \
 	drill-operators-hour
 
@@ -84,6 +84,9 @@ audit: venv ## Look the pinned packages up among known vulnerabilities (needs th
 format: venv ## Put all code into its format, and mend what can be mended
 	$(PYTHON_OF_VENV) -m ruff format
 	$(PYTHON_OF_VENV) -m ruff check --fix
+
+screenshots: venv ## Make a picture of every page in build/screenshots, and those of the README anew (needs Chromium)
+	$(PYTHON_OF_VENV) -m tests.browser.screenshots $(ARGS)
 
 bench: venv ## Measure speed and write the table to benchmarks/results/
 	$(PYTHON_OF_VENV) -m benchmarks $(ARGS)

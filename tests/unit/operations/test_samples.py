@@ -7,8 +7,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.client import CommittedOffset, TopicPlace
+from ensemble.kafka.errors import ClusterError
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.operations import Samples, ServiceCounters
 from ensemble.operations.service_metrics import parse_counters
