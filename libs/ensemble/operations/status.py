@@ -11,9 +11,10 @@ from typing import Final, Literal
 from ensemble.clock import moment_of
 from ensemble.operations.audit import Audit, AuditProjection, Incident, WorkPause
 from ensemble.operations.consumers import ServiceConsumers, list_consumers
+from ensemble.operations.endpoints import Endpoints
 from ensemble.operations.failures import Failures, FailuresProjection, FailureTotals
 from ensemble.operations.outgoing import now
-from ensemble.operations.readiness import Endpoints, Readiness, ask_readiness
+from ensemble.operations.readiness import Readiness, ask_readiness
 from ensemble.operations.session import Session
 from ensemble.operations.values import Result
 from ensemble.operations.view import Projection, View

@@ -13,7 +13,7 @@ STEPS = {"payment": frozenset({"PaymentConfirmed", "PaymentDeclined"})}
 
 
 def charts(**facts: object) -> Charts:
-    empty = {"traffic": (), "delays": {}, "dead_letters": {}, "samples": ()}
+    empty: dict[str, object] = {"traffic": (), "delays": {}, "dead_letters": {}, "samples": ()}
     return charts_of(ChartFacts(**{**empty, **facts}), STEPS, ["payment"], END)  # type: ignore[arg-type]  # by name
 
 
