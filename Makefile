@@ -6,6 +6,8 @@ COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose 
 
 # What Python imports is in .venv and here, whatever the caller has set for other programs.
 unexport PYTHONHOME PYTHONPATH
+# Compiled modules stay where Python keeps them: a command that compiles all of them anew takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo up down logs ps test test-unit test-containers test-slow year chaos mutants lint layers lifetimes asyncapi docs audit format screenshots bench lock dist clean venv \
 	drill-provider-down drill-poison drill-wrong-release drill-refund-fails drill-hung-transaction \

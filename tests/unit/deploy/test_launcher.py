@@ -89,6 +89,13 @@ def test_packages_of_others_that_are_called_the_same_are_not_found(tmp_path: Pat
     assert result.stdout == f"{root}/libs:{root} unset\n"
 
 
+def test_what_is_compiled_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    launcher = copy_of_checkout(tmp_path / "checkout")
+    venv_of(launcher, 'echo "${PYTHONDONTWRITEBYTECODE-unset}"')
+
+    assert run(launcher, PYTHONDONTWRITEBYTECODE="1").stdout == "unset\n"
+
+
 @pytest.mark.parametrize(
     "content", ["", "1\n", f"{os.getpid()}\n", "not a number"], ids=["empty", "a process", "this process", "no number"]
 )
