@@ -10,8 +10,8 @@ import typer
 from ensemble.command_line.errors import FAILED, answer
 from launcher import FleetError
 from tests.drills import hung_transaction, operators_hour, poison, provider_down, refund_fails, wrong_release
+from tests.drills.loaded_program import CHECKOUT
 from tests.drills.stage import Drill, DrillFailed, Size, perform
-from tests.drills.terminal import CHECKOUT
 
 DRILLS: Final = {
     each.DRILL.name: each.DRILL

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cli.local_stack import stack_of
 from launcher import ALL, SERVICES, Fleet, Stack
+from tests.drills import loaded_program
 from tests.drills.load import Load
-from tests.drills.terminal import CHECKOUT, run
+from tests.drills.loaded_program import CHECKOUT
+from tests.drills.terminal import run
 from tests.drills.transcript import Transcript
 from tests.drills.watch import Watch
 
@@ -63,6 +65,7 @@ def perform(drill: Drill, size: Size, directory: Path, show: Callable[[str], Non
     shutil.rmtree(home, ignore_errors=True)
     environment = {"ENSEMBLE_POLICIES_DIR": str(_write_policies(drill.policies, home / "policies"))}
     stage = stack_of(home, ALL, _progress, environment=environment)
+    loaded_program.load()
     try:
         with (
             Transcript(directory / f"{drill.name}.txt", show) as transcript,

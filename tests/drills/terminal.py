@@ -9,12 +9,14 @@ import shlex
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing.process import BaseProcess
 from typing import Final
 
-CHECKOUT: Final = Path(__file__).parents[2]
+from tests.drills import loaded_program
+from tests.drills.loaded_program import CHECKOUT, PROGRAM
+
 _ROWS, _COLUMNS = 50, 128
 _STYLES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LIMIT_S: Final = 600.0
@@ -39,15 +41,34 @@ def run(line: str, environment: Mapping[str, str]) -> CommandResult:
     """Run a command line in the checkout, to its end."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
-    process = subprocess.Popen(
-        shlex.split(line), cwd=CHECKOUT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
+    try:
+        wait = _start(shlex.split(line), environment, theirs)
+    finally:
+        os.close(theirs)
     try:
         output = b"".join(_chunks(ours))
     finally:
         os.close(ours)
-    return CommandResult(_on_screen(output.decode(errors="replace")), process.wait(_LIMIT_S))
+    return CommandResult(_on_screen(output.decode(errors="replace")), wait())
+
+
+def _start(words: list[str], environment: Mapping[str, str], terminal: int) -> Callable[[], int]:
+    """Start a command and return what waits for its exit code."""
+    if words[0] == PROGRAM:
+        program = loaded_program.start(words[1:], environment, terminal)
+        return lambda: _exit_code(program)
+    process = subprocess.Popen(
+        words, cwd=CHECKOUT, env=dict(environment), stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal
+    )
+    return lambda: process.wait(_LIMIT_S)
+
+
+def _exit_code(program: BaseProcess) -> int:
+    program.join(_LIMIT_S)
+    if program.exitcode is None:
+        program.kill()
+        raise TimeoutError(f"{PROGRAM} has closed its outputs and still runs after {_LIMIT_S:g} s")
+    return program.exitcode
 
 
 def _chunks(descriptor: int) -> Iterator[bytes]:

@@ -27,6 +27,12 @@ def test_a_command_is_kept_as_the_terminal_shows_it(line: str, text: str, code: 
     assert run(line, os.environ) == CommandResult(text, code)
 
 
+def test_the_program_is_run_as_if_it_was_typed() -> None:
+    ran = run("./ensemble orders shwo", {**os.environ, "ENSEMBLE_DATA_DIR": "/nowhere"})
+    assert ran.code == 2
+    assert "No such command 'shwo'. Did you mean 'show'?" in ran.text
+
+
 def test_what_repeats_is_shortened() -> None:
     long = CommandResult("\n".join(map(str, range(9))), 0)
     assert long.head(2) == "0\n1\n... and 7 more lines"
