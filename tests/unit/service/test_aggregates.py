@@ -8,6 +8,7 @@ import pytest
 
 from ensemble import Catalogue, Event, Service, State, Topic, event_sourced, handles
 from ensemble.errors import ConfigurationError
+from ensemble.messages import Int32
 from ensemble.testing import ServiceTestDriver
 from tests.support.scripted_service.messages import Booked, Jotted, Line, Script, Stamped, Tally, Told
 
@@ -80,7 +81,7 @@ class Unnamed(State):
 
 
 class Required(State):
-    total: int
+    total: Int32
 
     def apply(self, event: Stamped) -> Self:
         return self
