@@ -57,7 +57,7 @@ class Parcel(State):
     is_booked: bool = False
 
 
-class Delivery(State, SagaProgress):
+class Delivery(SagaProgress):
     """How far the delivery of a parcel has come."""
 
     parcel: str
