@@ -16,12 +16,13 @@ from ensemble.free_ports import HOST
 from ensemble.messages import Message
 from ensemble.operations import Session
 from services.app import APP
-from services.control_room.__main__ import server_config
+from services.control_room.__main__ import Server, server_config
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
 from tests.support.shared_flow import SharedFlow
 
 _START_S = 20.0
+_STOP_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def serve_room(settings: ControlRoomSettings | None = None, ago_s: float = 0.0) 
     started = threading.Event()
     config = server_config(room)
     config.host, config.port = HOST, 0
-    server = _Server(config, started)
+    server = _Server(config, room, started)
     thread = threading.Thread(target=server.run, name="room", daemon=True)
     thread.start()
     try:
@@ -61,13 +62,14 @@ def serve_room(settings: ControlRoomSettings | None = None, ago_s: float = 0.0) 
         port = server.servers[0].sockets[0].getsockname()[1]
         yield RoomServer(f"http://{HOST}:{port}", flow, room)
     finally:
-        server.should_exit = server.force_exit = True
-        thread.join(_START_S)
+        server.should_exit = True  # not `force_exit`, with which the room would go on updating its view
+        thread.join(_STOP_S)
+    assert not thread.is_alive(), "the server has not stopped"
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
-        super().__init__(config)
+class _Server(Server):
+    def __init__(self, config: uvicorn.Config, room: ControlRoom, started: threading.Event) -> None:
+        super().__init__(config, room)
         self._started = started
 
     async def startup(self, sockets: Any = None) -> None:
