@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
 
 OPERATOR: Final = "ann"
-PATIENCE_S: Final = 90.0
+PATIENCE_S: Final = 240.0
+"""How long a drill waits for what has to come: a busy machine takes its time."""
 _STEP_S: Final = 0.2
 _ASK_S: Final = 5.0
 _SETTLE_S: Final = 30

@@ -12,7 +12,7 @@ from tests.end_to_end.system import System, fresh_cluster, running_system
 
 _HERE = Path(__file__).parent
 _LOG_CHARACTERS = 6_000
-_TIMEOUT_S = 300
+_TIMEOUT_S = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

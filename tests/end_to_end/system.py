@@ -38,21 +38,27 @@ _REACH_S: Final = 30.0
 _STEP_S: Final = 0.05
 
 
-def policies(*, deadline_s: float, resends: int) -> dict[str, str]:
-    """Return settings that make the saga wait `deadline_s` for a step; undos are asked for much longer."""
-    steps = ("PAYMENT", "RESERVATION", "SHIPMENT")
-    prefix = "ENSEMBLE_FULFILMENT_"
-    patience = {"STEPS": resends, "UNDOS": 40}
+_STEPS: Final = ("PAYMENT", "RESERVATION", "SHIPMENT")
+_PATIENT: Final = 40
+
+
+def policies(*, deadline_s: float, resends: int, of: Sequence[str] = _STEPS) -> dict[str, str]:
+    """Return settings that make the saga wait `deadline_s` for a step.
+
+    It gives up the steps `of` after so many resends; undos and the other steps are asked for much longer.
+    """
+    counts = {("STEPS", step): resends if step in of else _PATIENT for step in _STEPS}
+    counts |= {("UNDOS", step): _PATIENT for step in _STEPS}
     return {
-        f"{prefix}{kind}__{step}__{name}": str(value)
-        for kind, count in patience.items()
-        for step in steps
+        f"ENSEMBLE_FULFILMENT_{kind}__{step}__{name}": str(value)
+        for (kind, step), count in counts.items()
         for name, value in (("DEADLINE_S", deadline_s), ("RESENDS", count))
     }
 
 
 QUICK: Final[Mapping[str, str]] = {
-    **policies(deadline_s=3, resends=5),
+    # A payment that is never answered is given up soon. A service that a busy machine starts slowly is waited for.
+    **policies(deadline_s=3, resends=5, of=["PAYMENT"]),
     "PAYMENT_ATTEMPT_TIMEOUT_S": "1",
     "ENSEMBLE_SESSION_TIMEOUT_S": "6",
 }

@@ -10,6 +10,7 @@ from tests.drills.__main__ import DRILLS
 from tests.drills.stage import Size, perform
 
 SHORTEST = Size(minutes=0.1, rate=10)
+pytestmark = pytest.mark.timeout(900)  # each wait of a drill has its own limit
 
 
 def silently(_: str) -> None: ...
