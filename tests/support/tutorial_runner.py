@@ -18,7 +18,7 @@ LIMIT_S = 180.0
 START_LIMIT_S = 240.0
 """How long what runs on may take to be up: a Kafka, on a busy machine."""
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv*", ".ensemble", ".*_cache", ".hypothesis", "__pycache__", "benchmarks", "build", "dist"
+    ".git", ".venv*", ".ensemble", ".*_cache", ".hypothesis", "*.pyc.*", "benchmarks", "build", "dist"
 )
 FAILURES = {"...problem": 1, "cannot be conducted:": 2}
 """How a line ends with which a command reports failure, and its exit code then."""
