@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ensemble import Topic
@@ -36,6 +36,15 @@ class Cluster:
     def make(self, declared: Iterable[Topic]) -> None:
         """Create these topics."""
         topics.apply(self.admin, declared)
+
+    def commit(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Have a group read on at these offsets."""
+        consumer = Consumer({**self.shared, "group.id": group})
+        try:
+            positions = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+            consumer.commit(offsets=positions, asynchronous=False)
+        finally:
+            consumer.close()
 
     def drop(self, names: Iterable[str]) -> None:
         """Delete topics, so that the broker's disk and memory stay as they were."""

@@ -33,6 +33,7 @@ from ensemble.operations.view import Projection, View
 from ensemble.service import NOTES
 from ensemble.settings import KafkaSettings, RegistrySettings
 from services.app import APP, SERVICES
+from verifier.flow import READERS_OF
 
 _DAYS: Final = 3 * 86_400_000
 _TIMES: Final = 20
@@ -78,6 +79,9 @@ def _write(cluster: Cluster, orders: int) -> list[str]:
     history = History(cluster.producer(linger_ms=50))
     some = history.write(orders, now - _DAYS, now - 60_000)
     took = time.monotonic() - began
+    for group in SERVICES:
+        read = {place: end for place, end in history.offsets.items() if group in READERS_OF.get(place[0], ())}
+        cluster.commit(group, read | (history.unread if group == "inventory" else {}))
     print(f"{orders} orders, {history.records} records, written in {took:.0f} s ({orders / took:.0f} orders/s)")
     return some
 

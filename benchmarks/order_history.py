@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import Producer
 
 from contracts import OrderLine, OrderState, PauseOrder, PlaceOrder, ReceiveStock
-from contracts.catalogue import CATALOGUE, INVENTORY_LEDGER, ORDER_STATE
+from contracts.catalogue import CATALOGUE, INVENTORY_COMMANDS, INVENTORY_LEDGER, ORDER_STATE
 from ensemble.messages import Message, StoredRecord, decoders_for, encoder_for
 from ensemble.partitioning import partition_of
 from ensemble.system_messages import DeadLetter
@@ -34,16 +34,21 @@ ORDERS_PER_BATCH: Final = 2_000
 WAREHOUSES: Final = 4
 _PARTITIONS: Final = 4
 _STOCK: Final = 1_000_000
-_KINDS: Final[Mapping[str, int]] = {
-    "completed": 1_600, "express": 200, "declined": 120, "sold out": 60, "awaited": 10, "paused": 10,
-}  # fmt: skip
+_ENDED: Final[Mapping[str, int]] = {"completed": 1_610, "express": 205, "declined": 125, "sold out": 60}
 """How many orders of a batch take which course."""
-_TOPICS: Final = frozenset({topic.name for topic in CATALOGUE.topics} | {"order.dead-letter"})
+_OPEN: Final = ("awaited", "paused")
+"""The latest orders are under way: inventory has not read what is asked of it."""
+_ONE_OPEN_IN: Final = 100
+_TOPICS: Final = frozenset(
+    {topic.name for topic in CATALOGUE.topics}
+    | {"order.dead-letter", "order.order-changelog", "shipping.shipment-changelog"}
+)
 _ID: Final = re.compile(rb"[0-9a-f]{32}")
 _MARK: Final = 1 << 40
 """What stands for a number that is not known yet: it takes six bytes in Avro, and nothing else looks like it."""
 
 M = TypeVar("M", bound=Message)
+Offsets = dict[tuple[str, int], int]
 Slots = dict[bytes, bytes]
 """What stands in a copy for each token of the story."""
 
@@ -112,11 +117,13 @@ class Batch:
         self._flow.publish(ReceiveStock(warehouse_id=self.warehouse, sku="bolt", quantity=_STOCK))
         self._flow.run()
         self.stock = [self._course("", self._flow.log)] if has_stock else []
-        self.courses = {kind: self._play(f"order-T{number:05d}{i:03d}", kind) for i, kind in enumerate(_KINDS)}
+        self.courses = {
+            kind: self._play(f"order-T{number:05d}{i:03d}", kind) for i, kind in enumerate((*_ENDED, *_OPEN))
+        }
 
     def _play(self, order_id: str, kind: str) -> OrderCourse:
         begin = len(self._flow.log)
-        if kind in {"awaited", "paused"}:
+        if kind in _OPEN:
             self._flow.stop("inventory")
         self._flow.publish(_place_order(order_id, kind, self.warehouse))
         self._flow.run()
@@ -145,28 +152,39 @@ class History:
 
     def __init__(self, producer: Producer, seed: int = 7) -> None:
         self._producer, self._chance = producer, random.Random(seed)
-        self._offsets: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.offsets: Offsets = defaultdict(int)
+        """The end of each partition."""
         self._sequences: defaultdict[str, int] = defaultdict(int)
         self._unused: dict[int, deque[str]] = {partition: deque() for partition in range(_PARTITIONS)}
         self._count = self._copies = 0
+        self._some: list[str] = []
         self.records = 0
+        self.unread: Offsets = {}
+        """Where inventory reads on; every other group has read everything."""
 
     def write(self, orders: int, begin: int, end: int) -> list[str]:
         """Write so many orders between two times (epoch milliseconds), and return the ids of some completed ones."""
-        some, batches = [], -(-orders // ORDERS_PER_BATCH)
+        open_orders = orders // _ONE_OPEN_IN
+        ended = orders - open_orders
+        batches = max(1, -(-ended // ORDERS_PER_BATCH))
         for number in range(batches):
             batch = Batch(number, begin + (end - begin) * number // batches, has_stock=number < WAREHOUSES)
             for course in batch.stock:
                 self._copy(batch, course, "")
-            kinds = [kind for kind, count in _KINDS.items() for _ in range(count)]
+            kinds = [kind for kind, count in _ENDED.items() for _ in range(count)]
             self._chance.shuffle(kinds)
-            for place, kind in enumerate(kinds[: orders - number * ORDERS_PER_BATCH]):
-                order_id = self._new_id(batch.courses[kind].partition)
-                self._copy(batch, batch.courses[kind], order_id)
-                if place == 0:
-                    some.append(order_id)
+            self._write(batch, kinds[: ended - number * ORDERS_PER_BATCH])
+        self.unread = {place: offset for place, offset in self.offsets.items() if place[0] == INVENTORY_COMMANDS.name}
+        self._write(batch, [_OPEN[number % len(_OPEN)] for number in range(open_orders)])
         self._producer.flush()
-        return some
+        return self._some
+
+    def _write(self, batch: Batch, kinds: Sequence[str]) -> None:
+        for place, kind in enumerate(kinds):
+            order_id = self._new_id(batch.courses[kind].partition)
+            self._copy(batch, batch.courses[kind], order_id)
+            if place == 0:
+                self._some.append(order_id)
 
     def _new_id(self, partition: int) -> str:
         """Return an id that no order has yet and that lies in this partition."""
@@ -184,8 +202,8 @@ class History:
             slots[course.order_id.encode()] = order_id.encode()
             slots[shipment_id_of(course.order_id).encode()] = shipment_id_of(order_id).encode()
         for line in course.lines:
-            offset = self._offsets[line.topic, line.partition]
-            self._offsets[line.topic, line.partition] = offset + 1
+            offset = self.offsets[line.topic, line.partition]
+            self.offsets[line.topic, line.partition] = offset + 1
             slots[line.offset], slots[line.offset_text] = zigzag(offset), b"%d" % offset
             if line.sequence:
                 self._sequences[batch.warehouse] += 1

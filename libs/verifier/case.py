@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
+from ensemble.errors import EnsembleError
 from ensemble.messages import GenericDecoder
 from verifier.evidence import Evidence
 from verifier.facts import Booking, DeadLetter, Message, Position, Seen, StateRecord, Waiting
 from verifier.flow import ORDER_EVENTS
 from verifier.runtime_formats import MOST_SEEN, describe_pause
-from verifier.storage import BOOKING, KEPT, STATE, WAITED, Note
+from verifier.storage import BOOKING, KEPT, STATE, WAITED, Note, Rows
 
 ENDED: Final = ("completed", "cancelled")
 
@@ -27,10 +27,12 @@ class Decoders(NamedTuple):
 class Case:
     """One order, or a message that is about none, with all that follows from it."""
 
-    def __init__(self, evidence: Evidence, decoders: Decoders, rows: tuple[str, list[Message], list[Note]]) -> None:
+    def __init__(self, evidence: Evidence, decoders: Decoders, rows: Rows) -> None:
         subject, messages, notes = rows
         self.evidence, self.messages, self._decoders = evidence, messages, decoders
         self.order_id = "" if subject.startswith("\0") else subject
+        self.unreadable: dict[Position, str] = {}
+        """The states that a rule has asked for and that cannot be read, and why."""
         self._notes: dict[int, list[Note]] = {}
         for note in notes:
             self._notes.setdefault(note[0], []).append(note)
@@ -114,13 +116,19 @@ class Case:
             states[:-1] = [self._state(note, self._decoders.whole) for note in notes[:-1]]
         return states
 
-    @staticmethod
-    def _state(note: Note, decoder: GenericDecoder) -> StateRecord:
-        *_, offset, time, value = note
-        fields: Mapping[str, Any] = {} if value is None else decoder.decode(value).fields
+    def _decode(self, note: Note, decoder: GenericDecoder) -> Mapping[str, Any]:
+        """Return the fields of a state; none of a deleted one, and of one that cannot be read, which is noted."""
+        try:
+            return decoder.decode(note[5]).fields if note[5] is not None else {}
+        except EnsembleError as error:
+            self.unreadable[Position(note[1], note[2], note[3])] = str(error)
+            return {}
+
+    def _state(self, note: Note, decoder: GenericDecoder) -> StateRecord:
+        fields = self._decode(note, decoder)
         return StateRecord(
-            offset,
-            time,
+            note[3],
+            note[4],
             fields.get("status", ""),
             fields.get("step"),
             tuple(fields.get("begun", ())),
@@ -152,13 +160,16 @@ class Case:
     def kept_in(self, changelog: str) -> Mapping[str, Any] | None:
         """Return the order's latest state in another changelog."""
         notes = [note for note in self._notes.get(KEPT, ()) if note[1] == changelog]
-        state: Mapping[str, Any] | None = json.loads(notes[-1][-1]) if notes else None
-        return state
+        return self._decode(notes[-1], self._decoders.whole) if notes else None
+
+    def is_kept_in(self, changelog: str) -> bool:
+        """Return whether another changelog has a state of the order."""
+        return any(note[1] == changelog for note in self._notes.get(KEPT, ()))
 
     @cached_property
     def bookings(self) -> list[Booking]:
         """Return the provider's entries."""
-        return [Booking(*json.loads(note[-1])) for note in self._notes.get(BOOKING, ())]
+        return [Booking(*note[-1]) for note in self._notes.get(BOOKING, ())]
 
     def was_settled(self, step: str) -> bool:
         """Return whether the step's debt was settled manually; without a state its commands are believed."""
@@ -174,7 +185,7 @@ class Case:
 
     @cached_property
     def _waited(self) -> list[Waiting]:
-        rows = (json.loads(note[-1]) for note in self._notes.get(WAITED, ()))
+        rows = (note[-1] for note in self._notes.get(WAITED, ()))
         return [Waiting(service, Position(*at) if at else None, kind, own_id) for service, at, kind, own_id in rows]
 
     def waits(self, service: str, message: Message) -> bool:

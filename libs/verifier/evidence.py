@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from verifier.facts import Asked, DeadLetter, Message, Place, Position, Waiting
 from verifier.flow import KEY_OF, REQUESTS
 from verifier.placement import partition_of
+from verifier.warehouses import Warehouses
 
 _CLOCKS_DIFFER_MS = 5_000
 """Writers stamp their records by clocks of their own."""
@@ -37,7 +38,7 @@ class Evidence:
     letters: list[DeadLetter] = field(default_factory=list)
     waiting: dict[tuple[str, Position], Waiting] = field(default_factory=dict)
     """What waits parked now, by service and place."""
-    heads: dict[str, list[tuple[str, str, str]]] = field(default_factory=lambda: defaultdict(list))
+    heads: dict[str, list[tuple[str, str, str]]] = field(default_factory=partial(defaultdict, list))
     """By parking key: services that hold it back, the type of its first record, and why."""
     resolved: dict[tuple[str, Position, int], str] = field(default_factory=dict)
     """What became of a dead letter, by how often it had been redriven before."""
@@ -48,12 +49,33 @@ class Evidence:
     asked: list[Asked] = field(default_factory=list)
     answered: set[tuple[str, int, str]] = field(default_factory=set)
     """Service, partition and operation id."""
-    edited: dict[tuple[str, Position], set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    edited: dict[tuple[str, Position], set[bytes]] = field(default_factory=partial(defaultdict, set))
     """The values that operators gave a record instead of its own."""
     newer: set[Position] = field(default_factory=set)
     """Where dead letters lie that hold a newer attempt than the record that they name."""
-    _by_id: dict[str, list[DeadLetter]] = field(default_factory=lambda: defaultdict(list))
+    warehouses: Warehouses = field(default_factory=Warehouses)
+    """What inventory says of its stock, and what the ledger says in the partitions that were read here."""
+    originals: set[Position] = field(default_factory=set)
+    """The records that dead letters name."""
+    _by_id: dict[str, list[DeadLetter]] = field(default_factory=partial(defaultdict, list))
     _latest: dict[tuple[str, tuple[str, int, int]], DeadLetter] = field(default_factory=dict)
+
+    def merge(self, other: Evidence) -> None:
+        """Add what another process has found in other partitions, beside the dead letters that both know."""
+        self.first_times.update(other.first_times)
+        self.waiting.update(other.waiting)
+        self.resolved.update(other.resolved)
+        self.cleaned |= other.cleaned
+        self.paused_commands |= other.paused_commands
+        self.asked += other.asked
+        self.answered |= other.answered
+        self.newer |= other.newer
+        for key, heads in other.heads.items():
+            self.heads[key] += heads
+        for place, values in other.edited.items():
+            self.edited[place] |= values
+        for (_, position), letter in other._latest.items():
+            self._index(letter, position)
 
     # -- how far was read -----------------------------------------------------------------------------------------
 
@@ -104,6 +126,7 @@ class Evidence:
         self.letters.append(letter)
         self._by_id[letter.message_id].append(letter)
         if letter.source is not None:
+            self.originals.add(letter.source)
             self._index(letter, letter.source)
 
     def note_newer_attempt(self, message: Message) -> None:
@@ -113,7 +136,7 @@ class Evidence:
                 self.newer.add(letter.position)
                 self._index(letter, message.position)
 
-    def _index(self, letter: DeadLetter, position: Position) -> None:
+    def _index(self, letter: DeadLetter, position: tuple[str, int, int]) -> None:
         before = self._latest.get((letter.service, position))
         if before is None or before.generation < letter.generation:
             self._latest[letter.service, position] = letter
@@ -125,6 +148,10 @@ class Evidence:
     def fate_of(self, letter: DeadLetter) -> str:
         """Return `redriven`, `discarded` or `closed`, or an empty string while there is no decision."""
         return self.resolved.get((letter.service, letter.source, letter.generation), "") if letter.source else ""
+
+    def was_given_up(self, message: Message) -> bool:
+        """Return whether a dead letter holds a message of this id."""
+        return message.message_id in self._by_id
 
     def times_given_up(self, service: str, message: Message) -> int:
         """Return how often the service has given the message up, in what is known to be complete."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -53,17 +52,12 @@ class Message(NamedTuple):
     """Why it cannot be read as a message of its topic; empty when it can."""
     misplaced: str
     """Why it lies where it should not; empty when it lies right."""
-    content: str | None
-    """The fields that a rule looks at, as JSON; None: there are none."""
+    fields: Mapping[str, Any]
+    """Those that a rule looks at."""
 
     @property
     def position(self) -> Position:
         return Position(self.topic, self.partition, self.offset)
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        fields: dict[str, Any] = json.loads(self.content) if self.content else {}
-        return fields
 
     def __str__(self) -> str:
         return f"{self.type or 'record'} {self.topic}[{self.partition}]@{self.offset}"

@@ -24,7 +24,7 @@ from verifier.checks.traces import check_traces
 from verifier.checks.transitions import check_transitions
 from verifier.evidence import Evidence
 from verifier.facts import Message, OpenOrder, StateRecord, Violation
-from verifier.storage import Storage
+from verifier.storage import Archive
 
 CHECKS: Final[Mapping[str, str]] = {
     "money": "what is held is what is due, and nobody was charged twice",
@@ -44,6 +44,7 @@ CHECKS: Final[Mapping[str, str]] = {
 _TELL_EVERY_S: Final = 2.0
 
 Check = Callable[[Case], Iterable[Violation]]
+Tell = Callable[[str], None]
 
 
 @dataclass
@@ -57,41 +58,44 @@ class Judgement:
     owing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Orders whose compensation has failed, with the steps still owed."""
 
+    def merge(self, other: Judgement) -> None:
+        """Add what was found of other orders."""
+        self.violations += other.violations
+        self.counts.update(other.counts)
+        self.open_orders += other.open_orders
+        self.owing.update(other.owing)
 
-def judge(
-    evidence: Evidence,
-    storage: Storage,
-    decoders: Decoders,
-    tell: Callable[[str], None],
-    *,
-    has_provider: bool,
-) -> Judgement:
-    """Judge order by order, then what concerns no single one."""
-    judgement, checks = Judgement(), _checks(storage, has_provider=has_provider)
+
+def judge(evidence: Evidence, archive: Archive, decoders: Decoders, tell: Tell, *, has_provider: bool) -> Judgement:
+    """Judge the archive's own buckets order by order, then their ids."""
+    judgement, checks = Judgement(), _checks(archive, has_provider=has_provider)
     last_report = time.monotonic()
-    for number, rows in enumerate(storage.cases()):
+    for number, rows in enumerate(archive.cases()):
         _judge_case(judgement, checks, Case(evidence, decoders, rows))
         if number % 1000 == 0 and time.monotonic() - last_report > _TELL_EVERY_S:
             last_report = time.monotonic()
             tell(f"verify: {judgement.counts['accepted']} orders judged")
-    judgement.violations += check_ids(storage)
-    judgement.violations += check_dead_letters(evidence, storage)
-    judgement.violations += check_operations(evidence)
+    judgement.violations += check_ids(archive)
     return judgement
 
 
-def _checks(storage: Storage, *, has_provider: bool) -> list[Check]:
+def judge_failures(evidence: Evidence, archive: Archive) -> list[Violation]:
+    """Judge what concerns no single order: dead letters, and what operators have asked for."""
+    return [*check_dead_letters(evidence, archive), *check_operations(evidence)]
+
+
+def _checks(archive: Archive, *, has_provider: bool) -> list[Check]:
     checks: list[Check] = [
         check_stock,
         check_endings,
         check_inputs,
-        partial(check_state, storage=storage),
+        partial(check_state, archive=archive),
         check_transitions,
         check_pauses,
-        partial(check_traces, storage=storage),
-        check_records,
+        partial(check_traces, archive=archive),
         check_failures,
         check_sequence,
+        check_records,
     ]
     return [check_money, *checks] if has_provider else checks
 

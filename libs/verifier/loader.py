@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ensemble.errors import EnsembleError
@@ -36,37 +36,63 @@ from verifier.runtime_formats import (
     read_dead_letter,
     read_parked_key,
 )
-from verifier.storage import BOOKING, KEPT, STATE, WAITED, Storage
-from verifier.warehouses import Warehouses
+from verifier.storage import KEPT, STATE, WAITED, Storage
 
 _NO_ORDER: Final = "\0"
 """Before the subject of a message that is about no order: no order is called so."""
+
+
+def _no_lags() -> dict[str, Counter[str]]:
+    readers = sorted({reader for readers in READERS_OF.values() for reader in readers})
+    return {
+        reader: Counter({topic: 0 for topic, readers in READERS_OF.items() if reader in readers}) for reader in readers
+    }
+
+
+@dataclass
+class Tally:
+    """What was counted while records were read, and what was wrong with them at first sight."""
+
+    messages: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(MESSAGE_TOPICS, 0)))
+    """By topic."""
+    types: Counter[str] = field(default_factory=Counter)
+    lags: dict[str, Counter[str]] = field(default_factory=_no_lags)
+    """For each group and topic the number of records before the cut that it has not read."""
+    warehouses: int = 0
+    captures: int = 0
+    refunds: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    """State that cannot be read, and facts that no warehouse can have."""
+
+    def merge(self, other: Tally) -> None:
+        """Add what another process has counted of other partitions."""
+        self.messages.update(other.messages)
+        self.types.update(other.types)
+        for reader, topics in other.lags.items():
+            self.lags[reader].update(topics)
+        self.warehouses += other.warehouses
+        self.captures += other.captures
+        self.refunds += other.refunds
+        self.violations += other.violations
 
 
 class Loader:
     """Takes every record of the topics that the check reads; dead letters and stock snapshots first."""
 
     def __init__(
-        self, decoder: GenericDecoder, storage: Storage, evidence: Evidence, orders: frozenset[str] | None
+        self,
+        decoder: GenericDecoder,
+        storage: Storage,
+        evidence: Evidence,
+        orders: frozenset[str] | None,
     ) -> None:
-        self._decoder, self._storage, self._evidence, self._orders = decoder, storage, evidence, orders
-        self.warehouses = Warehouses()
-        self.messages = Counter(dict.fromkeys(MESSAGE_TOPICS, 0))
-        """By topic."""
-        self.types: Counter[str] = Counter()
-        self.lags: dict[str, Counter[str]] = {
-            reader: Counter({topic: 0 for topic, readers in READERS_OF.items() if reader in readers})
-            for reader in sorted({reader for readers in READERS_OF.values() for reader in readers})
-        }
-        """For each group and topic the number of records before the cut that it has not read."""
-        self.captures = self.refunds = 0
-        self.violations: list[Violation] = []
-        """State that cannot be read, and facts that no warehouse can have."""
+        self._decoder, self._storage, self._orders = decoder, storage, orders
+        self.evidence, self.tally = evidence, Tally()
         self._numbered: dict[tuple[str, int, str, int], Waiting] = {}
         self._keys: dict[tuple[str, int, str], Mapping[str, Any]] = {}
         self._first_offsets: dict[Place, int] = {}
         self._least_read: dict[Place, int] = {}
-        self._originals: set[Position] = set()
+        self._short_names: dict[str, str] = {}
         self._takers: dict[str, Callable[[Any, Position], None]] = {
             ORDER_STATE: self._take_state,
             ORDER_CHANGELOG: self._take_kept,
@@ -79,12 +105,11 @@ class Loader:
         """Add a record of any topic that the check reads."""
         topic = record.topic()
         position = Position(topic, record.partition(), record.offset())
-        taker = self._takers.get(topic)
-        if taker is None:
-            taker = self._takers[topic] = self._taker_of(topic)
-        if self._originals and position in self._originals:
+        if topic not in self._takers:
+            self._takers[topic] = self._taker_of(topic)
+        if position in self.evidence.originals:
             self._storage.add_raw(position, _raw(record))
-        taker(record, position)
+        self._takers[topic](record, position)
 
     def _taker_of(self, topic: str) -> Callable[[Any, Position], None]:
         """Return the method for records of a service's runtime."""
@@ -98,14 +123,14 @@ class Loader:
 
     def _is_known(self, position: Position) -> bool:
         """Return whether the position is before the cut, so that the rest of its transaction is known."""
-        return position.offset < self._evidence.cut.get(position[:2], 0)
+        return position.offset < self.evidence.cut.get(position[:2], 0)
 
     # -- messages -------------------------------------------------------------------------------------------------
 
     def _take_message(self, record: Any, position: Position) -> None:
-        time, place = _time_of(record), position[:2]
-        if self._evidence.firsts.get(place):
-            self._evidence.first_times.setdefault(place, time)
+        time = _time_of(record)
+        if self.evidence.firsts.get(position[:2]):
+            self.evidence.first_times.setdefault(position[:2], time)
         headers, key = dict(record.headers() or ()), record.key()
         kind, fields, fault = self._content(record.value(), position.topic)
         order_id = fields.get("order_id", "")
@@ -126,16 +151,15 @@ class Loader:
             order_id,
             fault or ("" if key else "it has no key") or self._fault_of_place(key, position),
             self._misplaced(key, position, fields),
-            _kept_fields(kind, fields),
+            {name: fields.get(name) for name in FIELDS_OF.get(kind, ())} if fields else {},
         )
         self._count(message)
         if kind in SENT_AGAIN:
-            self._evidence.note_newer_attempt(message)
+            self.evidence.note_newer_attempt(message)
         if position.topic == LEDGER and not message.fault and self._orders is None:
-            self.violations += self.warehouses.take(message, fields)
-        subject = (
-            order_id if order_id and not message.fault else _NO_ORDER + fields.get("receipt_id", message.message_id)
-        )
+            self.tally.violations += self.evidence.warehouses.take(message, fields)
+        is_about_order = order_id and not message.fault
+        subject = order_id if is_about_order else _NO_ORDER + fields.get("receipt_id", message.message_id)
         self._storage.add_message(subject, message)
 
     def _content(self, value: bytes | None, topic: str) -> tuple[str, dict[str, Any], str]:
@@ -143,18 +167,23 @@ class Loader:
         if value is None:
             return "", {}, "it is a tombstone, on a topic that holds messages"
         try:
-            decoded = self._decoder.decode(value)
+            name, _, _, fields = self._decoder.decode(value)
         except EnsembleError as error:
             return self._claimed(value), {}, str(error)
-        kind = decoded.name.rpartition(".")[2]
+        kind = self._short_name(name)
         if kind not in TYPES_OF[topic]:
             return kind, {}, f"{kind} does not belong on {topic}"
-        return kind, decoded.fields, ""
+        return kind, fields, ""
+
+    def _short_name(self, name: str) -> str:
+        if name not in self._short_names:
+            self._short_names[name] = name.rpartition(".")[2]
+        return self._short_names[name]
 
     def _claimed(self, value: bytes) -> str:
         """Return the type that a broken record claims, if its schema is known."""
         try:
-            return self._decoder.name_of(value).rpartition(".")[2]
+            return self._short_name(self._decoder.name_of(value))
         except EnsembleError:
             return ""
 
@@ -162,7 +191,7 @@ class Loader:
         return self._off_its_partition(key, position) if position.topic in EXTERNAL_TOPICS else ""
 
     def _off_its_partition(self, key: bytes, position: Position) -> str:
-        right = partition_of(key, self._evidence.partitions[position.topic])
+        right = partition_of(key, self.evidence.partitions[position.topic])
         return f"its key belongs to partition {right}" if right != position.partition else ""
 
     def _misplaced(self, key: bytes | None, position: Position, fields: Mapping[str, Any]) -> str:
@@ -175,18 +204,18 @@ class Loader:
         return self._off_its_partition(key, position)
 
     def _count(self, message: Message) -> None:
-        self.messages[message.topic] += 1
-        self.types[message.type] += 1
+        self.tally.messages[message.topic] += 1
+        self.tally.types[message.type] += 1
         place = message[:2]
-        if message.offset >= self._read_by_all(place) and message.offset < self._evidence.cut.get(place, 0):
+        if self._read_by_all(place) <= message.offset < self.evidence.cut.get(place, 0):
             for reader in READERS_OF[message.topic]:
-                self.lags[reader][message.topic] += not self._evidence.was_read(reader, message)
+                self.tally.lags[reader][message.topic] += not self.evidence.was_read(reader, message)
 
     def _read_by_all(self, place: Place) -> int:
         """Return the offset up to which every reader has read."""
         if place not in self._least_read:
-            committed = (self._evidence.committed.get(reader, {}).get(place, 0) for reader in READERS_OF[place[0]])
-            self._least_read[place] = min(committed, default=self._evidence.cut.get(place, 0))
+            committed = (self.evidence.committed.get(reader, {}).get(place, 0) for reader in READERS_OF[place[0]])
+            self._least_read[place] = min(committed, default=self.evidence.cut.get(place, 0))
         return self._least_read[place]
 
     # -- dead letters ---------------------------------------------------------------------------------------------
@@ -194,10 +223,8 @@ class Loader:
     def _take_letter(self, record: Any, position: Position) -> None:
         raw = _raw(record)
         letter = read_dead_letter(position, raw)
-        self._evidence.add_letter(letter)
+        self.evidence.add_letter(letter)
         self._storage.add_raw(position, raw)
-        if letter.source is not None:
-            self._originals.add(letter.source)
 
     # -- what services keep ---------------------------------------------------------------------------------------
 
@@ -208,47 +235,46 @@ class Loader:
         try:
             decoded = self._decoder.decode(record.value())
         except EnsembleError as error:
-            self.violations.append(Violation("records", str(position), f"state that cannot be read: {error}"))
+            self._report(position, error)
             return None
-        return decoded.name.rpartition(".")[2], decoded.fields
+        return self._short_name(decoded.name), decoded.fields
 
     def _take_state(self, record: Any, position: Position) -> None:
-        """Keep the bytes of a state, which are decoded when its order is judged."""
+        if self._is_known(position):
+            self._note(STATE, record, position)
+
+    def _take_kept(self, record: Any, position: Position) -> None:
+        if record.value() is not None:
+            self._note(KEPT, record, position)
+
+    def _note(self, sort: int, record: Any, position: Position) -> None:
+        """Keep the bytes of a state, which are decoded if a rule asks for it."""
         key, value = record.key(), record.value()
-        if (
-            key is None
-            or not self._is_known(position)
-            or (value is not None and not self._is_readable(value, position))
-        ):
+        if key is None or (value is not None and not self._is_readable(value, position)):
             return
-        self._note(STATE, record, position, value)
+        subject = key.decode(errors="replace")
+        if self._orders is None or subject in self._orders:
+            self._storage.add_note(subject, (sort, *position, _time_of(record), value))
 
     def _is_readable(self, value: bytes, position: Position) -> bool:
+        """Return whether the bytes begin like those of a state; if not, this is reported."""
         try:
             self._decoder.name_of(value)
         except EnsembleError as error:
-            self.violations.append(Violation("records", str(position), f"state that cannot be read: {error}"))
+            self._report(position, error)
             return False
         return True
 
-    def _take_kept(self, record: Any, position: Position) -> None:
-        content = self._decoded(record, position)
-        if content is not None and record.key() is not None:
-            fields = {name: content[1].get(name) for name in ("status", "packaging")}
-            self._note(KEPT, record, position, json.dumps(fields))
-
-    def _note(self, sort: int, record: Any, position: Position, content: Any) -> None:
-        subject = record.key().decode(errors="replace")
-        if self._orders is None or subject in self._orders:
-            self._storage.add_note(subject, (sort, *position, _time_of(record), content))
+    def _report(self, position: Position, error: EnsembleError) -> None:
+        self.tally.violations.append(Violation("records", str(position), f"state that cannot be read: {error}"))
 
     def _take_level(self, record: Any, position: Position) -> None:
         match self._decoded(record, position):
             case ("StockLevel", fields):
                 level = Level(fields["on_hand"], fields["reserved"], fields["dispatched"])
-                self.warehouses.claim_level(fields["warehouse_id"], fields["sku"], level)
+                self.evidence.warehouses.claim_level(fields["warehouse_id"], fields["sku"], level)
             case ("LedgerPosition", fields):
-                self.warehouses.claim_sequence(record.key().decode(errors="replace"), fields["sequence"])
+                self.evidence.warehouses.claim_sequence(record.key().decode(errors="replace"), fields["sequence"])
 
     # -- what runtimes keep ---------------------------------------------------------------------------------------
 
@@ -258,7 +284,7 @@ class Loader:
         service, key = position.topic.removesuffix(PARKED), read_parked_key(record.key() or b"")
         content = self._decoded(record, position)
         if self._first_offsets.setdefault(position[:2], position.offset):
-            self._evidence.cleaned.add(service)
+            self.evidence.cleaned.add(service)
         if key is None or (content is None and record.value() is not None):
             return
         fields = content[1] if content else None
@@ -267,21 +293,23 @@ class Loader:
         elif key.sort == "key":
             self._keys[service, position.partition, key.key] = fields or {}
         elif key.source is not None and fields is not None:
-            self._evidence.resolved[service, key.source, key.number] = fields["how"]
+            self.evidence.resolved[service, key.source, key.number] = fields["how"]
 
     def _set_waiting(self, service: str, at: Position, key: ParkedKey, fields: Mapping[str, Any] | None) -> None:
         number = service, at.partition, key.key, key.number
         before = self._numbered.pop(number, None)
         if before is not None and before.source is not None:
-            self._evidence.waiting.pop((service, before.source), None)
+            self.evidence.waiting.pop((service, before.source), None)
         if fields is None and before is not None:
             return
         waiting = Waiting(service, None, "", "")
         if fields is not None:
             source = Position(fields["topic"], fields["partition"], fields["offset"])
             waiting = Waiting(service, source, fields["message"], fields["message_id"])
-            self._numbered[number] = self._evidence.waiting[service, source] = waiting
-        self._storage.add_note(self._subject_of(key, fields), (WAITED, *at, 0, json.dumps(waiting)))
+            self._numbered[number] = self.evidence.waiting[service, source] = waiting
+        place = waiting.source and tuple(waiting.source)
+        content = waiting.service, place, waiting.type, waiting.message_id
+        self._storage.add_note(self._subject_of(key, fields), (WAITED, *at, 0, content))
 
     def _subject_of(self, key: ParkedKey, fields: Mapping[str, Any] | None) -> str:
         """Return whose a parked record is: its order's, or its own where it is about none."""
@@ -291,38 +319,39 @@ class Loader:
 
     def finish(self) -> None:
         """Say which keys are held back, once everything was read."""
+        self.tally.warehouses = len(self.evidence.warehouses)
         for (service, partition, key), entry in self._keys.items():
             head = self._numbered.get((service, partition, key, entry.get("first", -1)))
             if head is not None:
-                self._evidence.heads[key].append((service, head.type, entry["status"]))
+                self.evidence.heads[key].append((service, head.type, entry["status"]))
 
     def _take_request(self, record: Any, position: Position) -> None:
         content = self._decoded(record, position) if self._is_known(position) else None
         if content is None:
             return
         (kind, fields), service = content, position.topic.removesuffix(CONTROL)
-        self._evidence.asked.append(Asked(position, service, kind, fields["operation_id"], fields["at"]))
+        self.evidence.asked.append(Asked(position, service, kind, fields["operation_id"], fields["at"]))
         if kind == "PauseWork" and fields["scope"] == "command":
-            self._evidence.paused_commands.add((service, fields["name"]))
+            self.evidence.paused_commands.add((service, fields["name"]))
         if kind == "RedriveRecord" and fields["edited"] is not None:
             source = Position(fields["topic"], fields["partition"], fields["offset"])
-            self._evidence.edited[service, source].add(fields["edited"])
+            self.evidence.edited[service, source].add(fields["edited"])
 
     def _take_answer(self, record: Any, position: Position) -> None:
         match self._decoded(record, position) if self._is_known(position) else None:
             case ("OperationDone", fields):
                 service = position.topic.removesuffix(OPERATIONS)
-                self._evidence.answered.add((service, fields["partition"], fields["operation_id"]))
+                self.evidence.answered.add((service, fields["partition"], fields["operation_id"]))
 
     # -- the provider ---------------------------------------------------------------------------------------------
 
     def take_bookings(self, bookings: Iterable[Booking]) -> None:
         """Add the payment provider's ledger."""
         for booking in bookings:
-            self.captures += booking.status == "captured"
-            self.refunds += booking.kind == "refund" and booking.amount != 0
+            self.tally.captures += booking.status == "captured"
+            self.tally.refunds += booking.kind == "refund" and booking.amount != 0
             if self._orders is None or booking.order_id in self._orders:
-                self._storage.add_note(booking.order_id, (BOOKING, "", 0, 0, booking.at, json.dumps(booking)))
+                self._storage.add_booking(booking.order_id, booking.at, tuple(booking))
 
 
 def _time_of(record: Any) -> int:
@@ -342,8 +371,3 @@ def _text(value: bytes | None) -> str:
 def _id(value: bytes | None) -> str:
     """Return an id as the services read it: in bounds, and as text whatever its bytes are."""
     return bounded_id(value) if value else ""
-
-
-def _kept_fields(kind: str, fields: Mapping[str, Any]) -> str | None:
-    names = FIELDS_OF.get(kind)
-    return json.dumps({name: fields.get(name) for name in names}) if names and fields else None

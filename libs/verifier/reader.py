@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.kafka.client import assigned_reader, readable
-from ensemble.waiting import wait_for
+from ensemble.waiting import ignore, wait_for
 from verifier.facts import Place
 from verifier.source import CannotCheck, Take
 
@@ -42,6 +42,10 @@ class Cluster:
     tell: Tell
     stall_s: float = 60.0
     """Without any progress for so long, reading is given up."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes a copy in another process, which can read there and is told nothing else."""
+        return Cluster, (self.shared, None, ignore, self.stall_s)
 
     def now(self) -> int:
         """Return the time in epoch milliseconds."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from contracts import SCHEMAS
-from ensemble import system_messages
 from ensemble.kafka import connect
-from ensemble.messages import GenericDecoder, SchemaSourceSelector
+from ensemble.messages import SchemaSourceSelector
 from ensemble.program import command
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import ignore
-from verifier.case import Decoders
 from verifier.evidence import Evidence
 from verifier.facts import Booking, Place
 from verifier.flow import (
@@ -29,19 +29,25 @@ from verifier.flow import (
     TYPES_OF,
     WAREHOUSE_CHANGELOG,
 )
-from verifier.judgement import CHECKS, Judgement, check_expected, judge
-from verifier.loader import Loader
+from verifier.judgement import CHECKS, Judgement, Tell, check_expected
+from verifier.loader import Loader, Tally
 from verifier.provider import read_ledger
-from verifier.reader import Cluster, Tell
+from verifier.reader import Cluster
 from verifier.report import Report
-from verifier.runtime_formats import DEAD_LETTER, RUNTIMES_OWN, STATE_HEAD
+from verifier.runtime_formats import DEAD_LETTER, RUNTIMES_OWN
 from verifier.source import CannotCheck, Source
-from verifier.storage import Storage
+from verifier.storage import Files, Storage
+from verifier.work import Work
 
 DEFAULT_PROVIDER_URL: Final = "http://127.0.0.1:8090"
 ReadBookings = Callable[[], Iterable[Booking]]
 """Returns the payment provider's ledger. It raises CannotCheck, also later, if that cannot be read."""
 _STATE_TOPICS: Final = (ORDER_STATE, ORDER_CHANGELOG, SHIPMENT_CHANGELOG, WAREHOUSE_CHANGELOG)
+_PROCESSES: Final = 2
+"""More would be faster, and take more memory than was promised."""
+_MANY: Final = 200_000
+_BUCKETS: Final = 256
+_RECORDS_IN_BUCKET: Final = 50_000
 _QUIET_S: Final = 1.0
 _LOOK_EVERY_S: Final = 0.25
 _EVENTS_OF_NO_EFFECT: Final = frozenset(
@@ -68,6 +74,8 @@ class Options:
     """Give up reading when nothing comes for so long."""
     patience_s: float = 60.0
     """Wait so long for the cluster."""
+    processes: int | None = None
+    """Read and judge in so many processes; None: in two if there is much to read."""
 
 
 def run_verify(
@@ -101,23 +109,32 @@ class Verification:
 
     def report(self, foreign_schemas: Iterable[SchemaSourceSelector] = ()) -> Report:
         """Read, judge and report; what cannot be read is a problem of the report."""
-        foreign = tuple(foreign_schemas)
-        whole = GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign])
-        decoders = Decoders(whole, GenericDecoder([SCHEMAS, system_messages.SCHEMAS, *foreign], STATE_HEAD))
         try:
-            with Storage() as storage:
-                return self._report(storage, decoders)
+            with TemporaryDirectory(prefix="ensemble-verify-") as directory:
+                return self._report(Path(directory), tuple(foreign_schemas))
         except CannotCheck as error:
             return Report(problems=(str(error),))
 
-    def _report(self, storage: Storage, decoders: Decoders) -> Report:
+    def _report(self, directory: Path, foreign_schemas: tuple[SchemaSourceSelector, ...]) -> Report:
         partitions = _partitions(self._source)
         if self._options.settle_s:
             _settle(self._source, _places(MESSAGE_TOPICS, partitions), self._options.settle_s)
         self._say_what_is_left_out()
-        evidence, loader, has_provider = self._read(storage, decoders.whole, partitions)
-        judgement = judge(evidence, storage, decoders, self._tell, has_provider=has_provider)
-        return self._judged(evidence, loader, judgement, has_provider=has_provider)
+        places = _places(tuple(partitions), partitions)
+        firsts = self._source.firsts(places)
+        ends = self._source.ends(places)
+        count = sum(ends[place] - firsts[place] for place in places)
+        work = Work(self._source, foreign_schemas, self._files(directory, count), self._options.orders)
+        if work.files.count > 1 and not work.is_portable:
+            work = replace(work, files=replace(work.files, count=1))
+        evidence, tally, has_provider = self._read(work, partitions)
+        judgement = replace(work, has_provider=has_provider).judge(evidence, self._tell)
+        return self._judged(evidence, tally, judgement, has_provider=has_provider)
+
+    def _files(self, directory: Path, records: int) -> Files:
+        """Return how to lay down about so many records: few of them are not worth another process."""
+        processes = self._options.processes or (1 if records < _MANY else min(_PROCESSES, os.cpu_count() or 1))
+        return Files(directory, processes, min(_BUCKETS, processes + records // _RECORDS_IN_BUCKET))
 
     def _say_what_is_left_out(self) -> None:
         options = self._options
@@ -129,22 +146,20 @@ class Verification:
         if options.provider_url is None:
             self._problems.append("money was not checked, as asked")
 
-    def _read(
-        self, storage: Storage, decoder: GenericDecoder, partitions: Mapping[str, int]
-    ) -> tuple[Evidence, Loader, bool]:
+    def _read(self, work: Work, partitions: Mapping[str, int]) -> tuple[Evidence, Tally, bool]:
         """Read everything. The order of these steps matters."""
         source, places = self._source, _places(tuple(partitions), partitions)
         committed = source.committed(SERVICES)
         evidence = Evidence(source.now(), partitions, source.committed_ends(places), committed=committed)
-        loader = Loader(decoder, storage, evidence, self._options.orders)
-        has_provider = self._options.provider_url is not None and self._load_bookings(loader, storage)
-        self._set_firsts(evidence, places)
-        ends = source.ends(places)
-        early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
-        source.read(evidence.firsts, early, loader.take)
-        source.read(evidence.firsts, {place: end for place, end in ends.items() if place not in early}, loader.take)
-        loader.finish()
-        return evidence, loader, has_provider
+        with Storage(work.files, 0) as storage:
+            loader = work.loader(storage, evidence)
+            has_provider = self._options.provider_url is not None and self._load_bookings(loader, storage)
+            self._set_firsts(evidence, places)
+            ends = source.ends(places)
+            early = {place: end for place, end in ends.items() if place[0].endswith((DEAD_LETTER, WAREHOUSE_CHANGELOG))}
+            source.read(evidence.firsts, early, loader.take)
+            work.read(loader, evidence.firsts, {place: end for place, end in ends.items() if place not in early})
+        return evidence, loader.tally, has_provider
 
     def _load_bookings(self, loader: Loader, storage: Storage) -> bool:
         try:
@@ -165,21 +180,21 @@ class Verification:
             if offset > evidence.firsts[place]:
                 evidence.firsts[place], evidence.first_times[place] = offset, since
 
-    def _judged(self, evidence: Evidence, loader: Loader, judgement: Judgement, *, has_provider: bool) -> Report:
+    def _judged(self, evidence: Evidence, tally: Tally, judgement: Judgement, *, has_provider: bool) -> Report:
         expected = self._options.expect_orders
-        if not loader.types["OrderPlaced"] and not loader.types["PlaceOrder"] and expected is None:
+        if not tally.types["OrderPlaced"] and not tally.types["PlaceOrder"] and expected is None:
             self._problems.append("there is no order on this cluster: nothing was checked")
-        violations = [*loader.violations, *judgement.violations]
+        violations = [*tally.violations, *judgement.violations]
         missing = check_expected(judgement, expected) if expected is not None else ()
         rank = {check: number for number, check in enumerate(CHECKS)}
         return Report(
             read_at=evidence.read_at,
-            counted=_counted(evidence, loader, judgement),
-            messages=loader.messages,
+            counted=_counted(evidence, tally, judgement),
+            messages=tally.messages,
             violations=(*sorted(violations, key=lambda violation: (rank[violation.check], violation)), *missing),
             open_orders=tuple(judgement.open_orders),
             owing=judgement.owing,
-            lags=loader.lags,
+            lags=tally.lags,
             cut=evidence.cut,
             problems=tuple(self._problems),
             unchecked=frozenset(() if has_provider else ("money",)),
@@ -217,8 +232,8 @@ def _settle(source: Source, places: list[Place], limit_s: float) -> None:
         changed = changed if ends == before else time.monotonic()
 
 
-def _counted(evidence: Evidence, loader: Loader, judgement: Judgement) -> Mapping[str, int]:
-    counts, types = judgement.counts, loader.types
+def _counted(evidence: Evidence, tally: Tally, judgement: Judgement) -> Mapping[str, int]:
+    counts, types = judgement.counts, tally.types
     return {
         "orders": counts["accepted"],
         "completed": counts["completed"],
@@ -226,13 +241,13 @@ def _counted(evidence: Evidence, loader: Loader, judgement: Judgement) -> Mappin
         "compensation failed": len(judgement.owing),
         "open": len(judgement.open_orders),
         "paused": sum(1 for order in judgement.open_orders if order.paused),
-        "messages": sum(loader.messages.values()),
-        "captures": loader.captures,
-        "refunds": loader.refunds,
+        "messages": sum(tally.messages.values()),
+        "captures": tally.captures,
+        "refunds": tally.refunds,
         "stock lines reserved": types["StockReserved"],
         "stock lines released": types["StockReleased"],
         "stock lines dispatched": types["StockDispatched"],
-        "warehouses": len(loader.warehouses),
+        "warehouses": tally.warehouses,
         "dead letters": len(evidence.letters),
         "records parked": len(evidence.waiting),
     }

@@ -13,32 +13,32 @@ from verifier.evidence import Evidence
 from verifier.facts import DeadLetter, Message, Position, Raw, Violation
 from verifier.flow import COMMANDS
 from verifier.runtime_formats import EXCEPTION, VALUE_LENGTH, VALUE_SHA256
-from verifier.storage import Storage
+from verifier.storage import Archive
 
 CHECK = "dead letters"
 
 
-def check_dead_letters(evidence: Evidence, storage: Storage) -> Iterator[Violation]:
+def check_dead_letters(evidence: Evidence, archive: Archive) -> Iterator[Violation]:
     """Report dead letters that differ from the record they name, or that exist twice."""
     times = Counter((letter.service, letter.source, letter.generation) for letter in evidence.letters)
     for (service, source, _), count in times.items():
         if source is not None and count > 1:
             yield Violation(CHECK, str(source), f"lies {count} times in the dead letters of {service}")
     for letter in evidence.letters:
-        for reason in (*_judge(evidence, storage, letter), *_redriven_by_nobody(evidence, letter)):
+        for reason in (*_judge(evidence, archive, letter), *_redriven_by_nobody(evidence, letter)):
             yield Violation(CHECK, str(letter.position), reason)
 
 
-def _judge(evidence: Evidence, storage: Storage, letter: DeadLetter) -> Iterator[str]:
+def _judge(evidence: Evidence, archive: Archive, letter: DeadLetter) -> Iterator[str]:
     source = letter.source
     if source is None:
         yield "its headers do not say which record it was"
     elif source.offset >= evidence.firsts.get(source[:2], 0):
-        yield from _compare(evidence, storage, letter, source)
+        yield from _compare(evidence, archive, letter, source)
 
 
-def _compare(evidence: Evidence, storage: Storage, letter: DeadLetter, source: Position) -> Iterator[str]:
-    original, now = storage.raw(source), storage.raw(letter.position)
+def _compare(evidence: Evidence, archive: Archive, letter: DeadLetter, source: Position) -> Iterator[str]:
+    original, now = archive.raw(source), archive.raw(letter.position)
     if original is None or now is None:
         yield f"it says that it was {source}, where no record lies"
     elif letter.position not in evidence.newer:
@@ -83,8 +83,9 @@ def _redriven_by_nobody(evidence: Evidence, letter: DeadLetter) -> Iterator[str]
 
 def check_failures(case: Case) -> Iterator[Violation]:
     """Report missing and surplus failure events: each failed command is reported to its sender once per failure."""
+    has_reports = "CommandFailed" in case.by_type
     for message in case.messages if case.order_id else ():
-        if message.type in COMMANDS:
+        if message.type in COMMANDS and (has_reports or case.evidence.was_given_up(message)):
             for duty in duties_of(message):
                 yield from (Violation(CHECK, str(message), reason) for reason in _told(case, message, duty.reader))
 

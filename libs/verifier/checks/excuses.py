@@ -47,12 +47,12 @@ def placed_before(case: Case, message: Message) -> bool:
 
 def order_known(case: Case, _: Message) -> bool:
     """Return whether the order service knows the order."""
-    return case.kept_in(ORDER_CHANGELOG) is not None
+    return case.is_kept_in(ORDER_CHANGELOG)
 
 
 def shipment_known(case: Case, message: Message) -> bool:
     """Return whether shipping knows the order; an express one is planned or cancelled in either case."""
-    if case.kept_in(SHIPMENT_CHANGELOG) is None:
+    if not case.is_kept_in(SHIPMENT_CHANGELOG):
         return False
     counts = case.placed == message
     return not counts or message.fields.get("shipping_speed") != "express" or _is_settled(case)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from verifier.case import Case
 from verifier.checks.inputs import duties_of, is_put_aside
 from verifier.facts import Violation
-from verifier.flow import EXTERNAL_TOPICS
-from verifier.storage import Storage
+from verifier.storage import Archive
 
 CHECK = "records"
 
@@ -20,9 +19,11 @@ def check_records(case: Case) -> Iterator[Violation]:
         reason = message.fault if fault else "" if message.fault else message.misplaced
         if reason and not is_put_aside(case, message):
             yield Violation(CHECK, str(message), reason)
+    for position, error in case.unreadable.items():
+        yield Violation(CHECK, str(position), f"state that cannot be read: {error}")
 
 
-def check_ids(storage: Storage) -> Iterator[Violation]:
+def check_ids(archive: Archive) -> Iterator[Violation]:
     """Report ids that more than one message of a topic has, but where outsiders write."""
-    for message in storage.repeated_ids(EXTERNAL_TOPICS):
+    for message in archive.repeated_ids():
         yield Violation(CHECK, str(message), f"message id {message.message_id} is on this topic twice")

@@ -8,16 +8,16 @@ from collections.abc import Set as AbstractSet
 from verifier.case import Case
 from verifier.facts import Seen, StateRecord, Violation
 from verifier.flow import EXTERNAL_TOPICS, STEPS
-from verifier.storage import Storage
+from verifier.storage import Archive
 
 CHECK = "order state"
 
 
-def check_state(case: Case, storage: Storage) -> Iterator[Violation]:
+def check_state(case: Case, archive: Archive) -> Iterator[Violation]:
     """Report a state that claims messages that do not exist, or omits some that do."""
     reasons = list(_ends(case))
     if case.state is not None:
-        reasons += [*_judge(case, case.state), *_noted(case, storage)]
+        reasons += [*_judge(case, case.state), *_noted(case, archive)]
     yield from (Violation(CHECK, case.order_id, reason) for reason in reasons)
 
 
@@ -91,16 +91,16 @@ def _of_cancelled(state: StateRecord, types: AbstractSet[str]) -> Iterator[str]:
         yield "is cancelled, but DispatchStock was sent"
 
 
-def _noted(case: Case, storage: Storage) -> Iterator[str]:
+def _noted(case: Case, archive: Archive) -> Iterator[str]:
     """Report messages that the state claims to have received and that are not at their place."""
     firsts = case.evidence.firsts
     for seen in case.noted.values():
         if seen.position.offset >= firsts.get(seen.position[:2], 0):
-            yield from _received(case, storage, seen)
+            yield from _received(case, archive, seen)
 
 
-def _received(case: Case, storage: Storage, seen: Seen) -> Iterator[str]:
-    messages = case.by_id.get(seen.message_id) or storage.with_id(seen.message_id)
+def _received(case: Case, archive: Archive, seen: Seen) -> Iterator[str]:
+    messages = case.by_id.get(seen.message_id) or archive.with_id(seen.message_id)
     of_order = (each for each in messages if (each.type, each.order_id) == (seen.type, case.order_id))
     message = next(of_order, None) or next(iter(messages), None)
     if message is None:

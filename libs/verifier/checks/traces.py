@@ -10,21 +10,21 @@ from verifier.checks.inputs import is_put_aside
 from verifier.facts import Message, Violation
 from verifier.flow import FROM_OUTSIDE
 from verifier.runtime_formats import TIMER
-from verifier.storage import Storage
+from verifier.storage import Archive
 
 CHECK = "traces"
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
-def check_traces(case: Case, storage: Storage) -> Iterator[Violation]:
+def check_traces(case: Case, archive: Archive) -> Iterator[Violation]:
     """Report messages without a cause, and breaks in a trace; each where it happens, not again downstream."""
     adopted: dict[str, str] = {}
     for message in case.messages:
         if not message.fault and case.evidence.in_cut(message):
-            yield from (Violation(CHECK, str(message), reason) for reason in _judge(case, storage, message, adopted))
+            yield from (Violation(CHECK, str(message), reason) for reason in _judge(case, archive, message, adopted))
 
 
-def _judge(case: Case, storage: Storage, message: Message, adopted: dict[str, str]) -> Iterator[str]:
+def _judge(case: Case, archive: Archive, message: Message, adopted: dict[str, str]) -> Iterator[str]:
     if not message.service:
         yield from _from_outside(case, message)
     elif not _TRACE.fullmatch(message.trace):
@@ -35,7 +35,7 @@ def _judge(case: Case, storage: Storage, message: Message, adopted: dict[str, st
         yield from _after_timer(case, message)
     elif (cause := case.cause_of(message)) is not None:
         yield from _after(cause, message, adopted)
-    elif others := storage.with_id(message.causation_id) if case.is_whole else ():
+    elif others := archive.with_id(message.causation_id) if case.is_whole else ():
         yield from _after(max(others, key=lambda other: other.trace == message.trace), message, adopted)
     elif case.has_all_requests:
         yield f"the message that caused it, {message.causation_id}, is on no topic"

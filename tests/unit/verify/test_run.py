@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from tests.support.recorded_flow.cluster import RecordedCluster
 from tests.support.recorded_flow.flow import RecordedFlow
 from tests.support.recorded_flow.orders import asked_for_payment, clean_flow, complete, place, receive
 from tests.support.recorded_flow.parking import park
-from tests.support.recorded_flow.records import TOPICS
+from tests.support.recorded_flow.records import TOPICS, encoded
 from verifier import Options, Report, verify
 from verifier.facts import Booking, Place
 from verifier.flow import WAREHOUSE_CHANGELOG
@@ -82,9 +84,11 @@ def test_a_transaction_that_is_still_open_is_not_judged() -> None:
     assert report_of(RecordedCluster(flow=flow, uncommitted={where: 1})).exit_code == 0
 
 
-def test_state_that_cannot_be_read_is_a_violation_with_its_place() -> None:
+@pytest.mark.parametrize("cut", [5, 20])
+def test_state_that_cannot_be_read_is_a_violation_with_its_place(cut: int) -> None:
     flow = clean_flow()
-    flow.last("OrderState", "o-done").raw_value = b"\0garbage"
+    state = flow.last("OrderState", "o-done")
+    state.raw_value = encoded("OrderState", state.fields)[:cut] if cut > 5 else b"\0garbage"
     topic, partition, offset = flow.last("OrderState", "o-done").at
 
     violations = report_of(RecordedCluster(flow=flow)).violations
@@ -174,3 +178,36 @@ def test_an_order_that_was_placed_since_is_checked_in_full() -> None:
 
     assert {violation.check for violation in report.violations} >= {"inputs", "order state"}
     assert not any("o-done" in violation.subject for violation in report.violations)
+
+
+def test_two_processes_find_what_one_finds() -> None:
+    # given orders that are clean, wrong, given up, under way, and stock and failures that each process sees a part of
+    flow = clean_flow()
+    for number in range(8):
+        complete(flow, f"o-{number}")
+        flow.drop(flow.last("PaymentConfirmed", f"o-{number}")) if number % 2 else None
+    park(flow, asked_for_payment(flow, place(flow, "o-new")), "retrying")
+    second = flow.last("StockDispatched", "o-1")
+    second.set_header("ce_id", flow.last("StockDispatched", "o-2").message_id)
+    flow.last("OrderState", "o-undone").fields |= {"status": "compensation_failed", "owed": ["payment"]}
+
+    # when one process checks them, or two
+    one, two = (options_of(flow, Options(expect_orders=9, processes=count)) for count in (1, 2))
+
+    # then both say the same
+    assert {violation.check for violation in one.violations} >= {"records", "inputs", "endings"}
+    assert sorted(two.violations) == sorted(one.violations)
+    assert two.counted == one.counted
+    assert (two.messages, two.lags, two.owing, two.notes) == (one.messages, one.lags, one.owing, one.notes)
+    assert sorted(two.open_orders) == sorted(one.open_orders)
+
+
+def test_a_process_that_is_ended_is_told_of_and_no_traceback() -> None:
+    class Dying(RecordedCluster):
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os._exit, (9,)
+
+    report = verify(Dying(flow=clean_flow()), lambda: (), Options(provider_url=None, processes=2))
+
+    assert report.exit_code == 5
+    assert report.problems == ("a process of the check was ended with exit code 9: is there memory enough?",)

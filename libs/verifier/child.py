@@ -1,0 +1,24 @@
+"""The process that runs one job of the check: `python -m verifier.child`, with the job at its standard input."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+
+
+def main() -> None:
+    """Run the job, and write whether it has returned, and what; or what it has raised."""
+    answer, sys.stdout = sys.stdout.buffer, sys.stderr
+    logging.disable()  # what is wrong with the cluster is the job's error, which the process that asked tells of
+    job = pickle.load(sys.stdin.buffer)  # noqa: S301  the process that started this one has written it
+    try:
+        outcome = True, job()
+    except Exception as error:  # noqa: BLE001  whatever it is, the process that asked has to know
+        outcome = False, error
+    pickle.dump(outcome, answer)
+    answer.flush()
+
+
+if __name__ == "__main__":
+    main()

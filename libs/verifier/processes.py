@@ -1,0 +1,56 @@
+"""Runs jobs in processes of their own, beside this one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Final, Generic, TypeVar
+
+from verifier.source import CannotCheck
+
+T = TypeVar("T")
+_CHILD: Final = "verifier.child"
+
+
+class Processes(AbstractContextManager["Processes[T]"], Generic[T]):
+    """Jobs under way, each one in a new process; those that still run when the block ends are ended."""
+
+    def __init__(self, jobs: Iterable[Callable[[], T]]) -> None:
+        """Start the jobs, which have to be picklable, and so have their results."""
+        self._running: list[subprocess.Popen[bytes]] = []
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        for job in jobs:
+            command = [sys.executable, "-P", "-m", _CHILD]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            self._running.append(child)
+            assert child.stdin is not None, "it was asked for"
+            with child.stdin as stdin:
+                pickle.dump(job, stdin)
+
+    def results(self) -> Iterator[T]:
+        """Yield what each job has returned, in order. Raises what it has raised, and CannotCheck if it was killed."""
+        for child in self._running:
+            assert child.stdout is not None, "it was asked for"
+            try:
+                is_result, outcome = pickle.load(child.stdout)  # noqa: S301  our own process has written it
+            except EOFError:
+                raise CannotCheck(
+                    f"a process of the check was ended with exit code {child.wait()}: is there memory enough?"
+                ) from None
+            if not is_result:
+                raise outcome
+            yield outcome
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for child in self._running:
+            child.kill()
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
