@@ -167,8 +167,10 @@ class History:
         open_orders = orders // _ONE_OPEN_IN
         ended = orders - open_orders
         batches = max(1, -(-ended // ORDERS_PER_BATCH))
+        batch = Batch(0, begin, has_stock=True)
         for number in range(batches):
-            batch = Batch(number, begin + (end - begin) * number // batches, has_stock=number < WAREHOUSES)
+            if number:
+                batch = Batch(number, begin + (end - begin) * number // batches, has_stock=number < WAREHOUSES)
             for course in batch.stock:
                 self._copy(batch, course, "")
             kinds = [kind for kind, count in _ENDED.items() for _ in range(count)]
