@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from backoffice.debts import Debt, debts_of
 from backoffice.order_filter import State
@@ -140,6 +140,7 @@ OrderSaga = Saga[Any, Any]
 
 
 class _Action(Result):
+    model_config = ConfigDict(extra="forbid")
     command_type: ClassVar[type[Command]]
 
     def why_not(self, order: OrderSummary) -> SkippedItem | None:

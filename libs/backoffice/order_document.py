@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Final
 
 from backoffice.order_history import OrderHistory
@@ -69,6 +70,21 @@ def hide_secrets(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [hide_secrets(each) for each in value]
     return epoch_ms(value) if isinstance(value, datetime) else value
+
+
+def restore_secrets(fields: Any, original: Any) -> Any:
+    """Return edited fields, with what the original has wherever a secret was left as it was shown: hidden."""
+    if isinstance(fields, Mapping) and isinstance(original, Mapping):
+        return {
+            name: original[name]
+            if name in SECRET_FIELDS and each == HIDDEN and name in original
+            else restore_secrets(each, original.get(name))
+            for name, each in fields.items()
+        }
+    if isinstance(fields, list) and isinstance(original, Sequence):
+        pairs = zip_longest(fields, original[: len(fields)])
+        return [restore_secrets(each, before) for each, before in pairs]
+    return fields
 
 
 def _message(line: Line) -> StoryMessage:

@@ -41,8 +41,8 @@ class OrderPauses:
         A step's orders go first, past the pause, and the pause stays if too many of a wave fail; other pauses end
         first. Orders that were held meanwhile follow. `timeout_s` is how long partitions have to answer.
         """
-        plan.require_current()
-        return RunSequence(self._stages(plan.pause, intent, rollout, timeout_s))
+        stages = self._stages(plan.pause, intent, rollout, timeout_s)
+        return RunSequence(stages, plan, intent, rollout, total=len(plan.items) + len(plan.pause.items))
 
     def held_by(self, pause: PausePlan, *, past_pause: bool = False) -> OrderPlan:
         """Return the orders that the pause holds now, with what it would take to resume them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from hashlib import blake2b
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from contracts import PlaceOrder
 from contracts.terms import Currency, CustomerId, Lines, OrderId, PaymentToken, ShippingSpeed, WarehouseId
@@ -16,6 +16,7 @@ from ensemble.operations import Position, Result, Session
 class NewOrder(Result):
     """The terms of an order that is to be placed. Without an id it gets one."""
 
+    model_config = ConfigDict(extra="forbid")
     order_id: OrderId | None = None
     customer_id: CustomerId
     lines: Lines

@@ -71,7 +71,7 @@ def server_config(room: ControlRoom) -> uvicorn.Config:
 
 def _serve(settings: ControlRoomSettings, listener: socket.socket) -> None:
     session = _open_session()
-    room = ControlRoom.open(session, settings, _directory(settings), _endpoints())
+    room = ControlRoom.open(session, settings, _directory(settings), endpoints=_endpoints())
     sys.stdout.write(f"control room listens on {_url(listener)}\n")
     sys.stdout.flush()
     Server(server_config(room), room).run(sockets=[listener])

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from backoffice.order_actions import OrderAction
 from backoffice.order_filter import OrderFilter
-from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
-from ensemble.operations import RUN_EVENT, Intent, NotFound, Rollout, Run, RunEvent, RunState, RunSummary
+from ensemble import EnsembleError
+from ensemble.operations import (
+    RUN_EVENT,
+    EventStream,
+    Intent,
+    NotFound,
+    NotPossible,
+    Rollout,
+    RunEvent,
+    RunState,
+    RunSummary,
+)
 from services.control_room.live_events import LiveEvent, LiveEvents
+from services.control_room.planner import KeptPlan, Planner
+from services.control_room.rehearsals import Rehearsal, Rehearsals
+from services.control_room.run_history import PastRun, RunHistory
+from services.control_room.work_actions import WorkAction
 
 _LOG: Final = structlog.get_logger()
 _MOST: Final = 200
 """So many plans, and so many runs that have ended, are kept."""
 _MOST_ITEMS: Final = 200_000
-"""So many orders all plans together name; the latest plan is kept however many it names."""
+"""So many things all plans together name; the latest plan is kept however many it names."""
 _ENDED: Final = frozenset({RunState.STOPPED, RunState.FINISHED})
 
 
 @dataclass(frozen=True)
 class StartedRun:
-    """A run with its events, which any number of browsers may follow from the first on."""
+    """A run of this process with its events, which any number of browsers may follow from the first on."""
 
-    run: Run[OrderItem]
+    action: Any
+    run: EventStream
+    history: RunHistory
     events: LiveEvents = field(default_factory=LiveEvents)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,74 +54,124 @@ class StartedRun:
         with self._lock:
             if number != self.events.published:
                 return False
-            self.events.publish([LiveEvent(event.kind, self.run.id, RUN_EVENT.dump_json(event).decode())])
+            self.events.publish([live_event(self.run.id, event)])
+            self._keep(number, event)
             return True
 
     @property
     def summary(self) -> RunSummary:
         return self.run.summary
 
+    def _keep(self, number: int, event: RunEvent) -> None:
+        try:
+            self.history.note(self.summary, number, event)
+        except sqlite3.Error as error:
+            _LOG.warning("run.unrecorded", run=self.run.id, reason=str(error))
+
 
 class Actions:
-    """Plans actions on orders, and runs plans. Any thread may use it.
+    """Plans actions, and runs plans. Any thread may use it.
 
-    Plans and runs are those of this process: what a run has written goes on without it, and a run that the end of the
-    process has interrupted is planned anew, which leaves out what is done.
+    Plans are those of this process. What a run has done is kept in a file. What a run has written goes on without it,
+    and a run that the end of the process has interrupted is planned anew, which leaves out what is done.
     """
 
-    def __init__(self, orders: OrderActions, news: LiveEvents) -> None:
-        """Take where it is told of runs that go on."""
-        self._orders, self._news = orders, news
+    def __init__(self, planner: Planner, news: LiveEvents, history: RunHistory) -> None:
+        """Take where it is told of runs that go on, and where they are kept."""
+        self._planner, self._news, self._history = planner, news, history
         self._lock = threading.Lock()
-        self._plans: OrderedDict[str, OrderPlan] = OrderedDict()
+        self._plans: OrderedDict[str, KeptPlan] = OrderedDict()
         self._runs: OrderedDict[str, StartedRun] = OrderedDict()
+        self._rehearsals = Rehearsals(planner)
 
-    def plan(self, action: OrderAction, which: str | OrderFilter) -> OrderPlan:
-        """Return what an action would do, and keep it to be run. Raises like `OrderActions.plan`."""
-        plan = self._orders.plan(action, which)
-        with self._lock:
-            self._plans[plan.id] = plan
-            self._forget_plans()
-        return plan
+    # -- plans --------------------------------------------------------------------------------------------------------
 
-    def find_plan(self, plan_id: str) -> OrderPlan:
+    def plan(self, action: OrderAction, which: str | OrderFilter) -> KeptPlan:
+        """Return what an action would do with orders, and keep it to be run. Raises like `OrderActions.plan`."""
+        return self._keep(self._planner.plan_orders(action, which))
+
+    def plan_work(self, action: WorkAction) -> KeptPlan:
+        """Return what another action would do, and keep it to be run. Raises OperationsError if it makes no sense."""
+        return self._keep(self._planner.plan_work(action))
+
+    def find_plan(self, plan_id: str) -> KeptPlan:
         """Return a plan. Raises NotFound."""
         with self._lock:
             return self._find_plan(plan_id)
 
-    def start(self, plan_id: str, intent: Intent, rollout: Rollout | None) -> tuple[StartedRun, bool]:
+    def rehearse(self, plan_id: str) -> Rehearsal:
+        """Begin to rehearse a plan unless that was done, and return how far that is. Raises NotFound, NotPossible."""
+        return self._rehearsals.begin(self.find_plan(plan_id).plan)
+
+    def rehearsal_of(self, plan_id: str, wait_s: float = 0.0) -> Rehearsal | None:
+        """Return the rehearsal of a plan once it has ended, or as it is after `wait_s`; None if there is none."""
+        return self._rehearsals.wait(plan_id, wait_s)
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def start(self, plan_id: str, intent: Intent, rollout: Rollout | None) -> tuple[RunSummary, bool]:
         """Start the run of a plan, or return the one that somebody has started before; and whether it is new.
 
         The run is found as long as it is kept, also when the plan is not. Raises NotFound for the plan, and
         NotPossible if it has expired.
         """
         with self._lock:
-            if (before := next((r for r in self._runs.values() if r.summary.plan_id == plan_id), None)) is not None:
-                return before, False
-            started = StartedRun(self._orders.run(self._find_plan(plan_id), intent, rollout))
-            self._runs[started.run.id] = started
+            if (before := self._history.find_of_plan(plan_id)) is not None:
+                return self._current(before).summary, False
+            kept = self._find_plan(plan_id)
+            run = self._planner.run(kept.plan, intent, rollout)
+            started = StartedRun(kept.action, run, self._history)
+            self._history.add(kept.action, started.summary)
+            self._runs[run.id] = started
             self._forget_ended()
         self._carry_on(started)
-        return started, True
+        return started.summary, True
 
-    def runs(self) -> tuple[RunSummary, ...]:
-        """Return all runs, the latest first."""
+    def runs(self) -> tuple[PastRun, ...]:
+        """Return all runs, the latest first, those of earlier processes as well."""
+        past = self._history.runs()
         with self._lock:
-            return tuple(started.summary for started in reversed(self._runs.values()))
+            return tuple(map(self._current, past))
 
-    def find_run(self, run_id: str) -> StartedRun:
-        """Return a run. Raises NotFound."""
+    def look_up(self, run_id: str) -> PastRun:
+        """Return a run, of whichever process. Raises NotFound."""
+        past = self._history.find(run_id)
+        if past is None:
+            raise NotFound(f"no run {run_id!r}", hint="the list of runs shows those that are kept", field="run")
         with self._lock:
-            if run_id in self._runs:
-                return self._runs[run_id]
-        raise NotFound(f"no run {run_id!r}", hint="the list of runs shows those of this process", field="run")
+            return self._current(past)
 
-    def resume(self, run_id: str) -> StartedRun:
+    def history_of(self, run_id: str) -> tuple[RunEvent, ...]:
+        """Return the events of a run so far. Raises NotFound."""
+        with self._lock:
+            started = self._runs.get(run_id)
+        if started is not None:
+            return started.run.history
+        self.look_up(run_id)
+        return self._history.events(run_id)
+
+    def events_of(self, run_id: str) -> LiveEvents:
+        """Return the events of a run to follow; those of an earlier process stay what they are. Raises NotFound."""
+        with self._lock:
+            started = self._runs.get(run_id)
+        if started is not None:
+            return started.events
+        events = LiveEvents()
+        events.publish([live_event(run_id, event) for event in self.history_of(run_id)])
+        return events
+
+    def stop(self, run_id: str) -> RunSummary:
+        """Have a run stop before its next wave. Raises NotFound, or NotPossible if it is no run of this process."""
+        started = self._find_started(run_id)
+        started.run.stop()
+        return started.summary
+
+    def resume(self, run_id: str) -> RunSummary:
         """Have a run that was stopped go on. Raises NotFound, or NotPossible if it is not stopped."""
-        started = self.find_run(run_id)
+        started = self._find_started(run_id)
         started.run.resume()
         self._carry_on(started)
-        return started
+        return started.summary
 
     def close(self) -> None:
         """Stop all runs before their next wave."""
@@ -113,10 +180,31 @@ class Actions:
                 started.run.stop()
                 started.events.close()
 
-    def _find_plan(self, plan_id: str) -> OrderPlan:
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _keep(self, kept: KeptPlan) -> KeptPlan:
+        with self._lock:
+            self._plans[kept.plan.id] = kept
+            self._forget_plans()
+        return kept
+
+    def _find_plan(self, plan_id: str) -> KeptPlan:
         if plan_id in self._plans:
             return self._plans[plan_id]
         raise NotFound(f"no plan {plan_id!r}", hint="it may be long over: plan it anew", field="plan")
+
+    def _find_started(self, run_id: str) -> StartedRun:
+        with self._lock:
+            if (started := self._runs.get(run_id)) is not None:
+                return started
+        state = self.look_up(run_id).summary.state
+        hint = "plan anew what is left"
+        raise NotPossible(f"run {run_id} is {state}, and its process has ended", hint=hint, field="run")
+
+    def _current(self, past: PastRun) -> PastRun:
+        """Return the run as it is now, which may be further than its file."""
+        started = self._runs.get(past.summary.id)
+        return past if started is None else PastRun(past.action, started.summary)
 
     def _carry_on(self, started: StartedRun) -> None:
         threading.Thread(target=self._drain, args=(started,), name=f"run {started.run.id}", daemon=True).start()
@@ -127,18 +215,21 @@ class Actions:
             for number, event in enumerate(run.events(seen), seen):
                 if started.publish(number, event):
                     self._news.publish([LiveEvent("run", run.id, run.summary.model_dump_json())])
-        except Exception as error:  # noqa: BLE001  its last event has said so to those who follow it
+        except EnsembleError as error:
             _LOG.warning("run.interrupted", run=run.id, reason=str(error))
+        except Exception as error:  # noqa: BLE001  its last event has said so to those who follow it
+            _LOG.error("run.failed", run=run.id, exc_info=error)
 
     def _forget_plans(self) -> None:
         """Forget plans that have expired, and the oldest of too many."""
         now = datetime.now(UTC)
-        for plan in [plan for plan in self._plans.values() if plan.expires_at < now]:
-            del self._plans[plan.id]
-        items = sum(len(plan.items) for plan in self._plans.values())
+        for kept in [kept for kept in self._plans.values() if kept.plan.expires_at < now]:
+            del self._plans[kept.plan.id]
+        items = sum(len(kept.plan.items) for kept in self._plans.values())
         while len(self._plans) > 1 and (len(self._plans) > _MOST or items > _MOST_ITEMS):
-            _, plan = self._plans.popitem(last=False)
-            items -= len(plan.items)
+            _, kept = self._plans.popitem(last=False)
+            items -= len(kept.plan.items)
+        self._rehearsals.keep_only(self._plans)
 
     def _forget_ended(self) -> None:
         """Forget the oldest of too many runs that have ended, with their plans: none of them is run again."""
@@ -147,3 +238,8 @@ class Actions:
             del self._runs[started.run.id]
             self._plans.pop(started.summary.plan_id, None)
             started.events.close()
+
+
+def live_event(run_id: str, event: RunEvent) -> LiveEvent:
+    """Return an event of a run as streams carry it."""
+    return LiveEvent(event.kind, run_id, RUN_EVENT.dump_json(event).decode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,6 @@ from fastapi import Depends, Request
 from backoffice import MESSAGE_TOPICS
 from backoffice.declared_rest import Declarations
 from backoffice.order_placement import OrderPlacement
-from backoffice.order_runs import OrderActions
 from backoffice.orders import Orders, OrdersProjection
 from backoffice.stock import Stock, StockProjection
 from ensemble.operations import (
@@ -22,10 +20,11 @@ from ensemble.operations import (
     ControlFlow,
     Endpoints,
     FailuresProjection,
+    Rehearse,
     Samples,
     Session,
     TrafficProjection,
-    Unreachable,
+    rehearse,
 )
 from ensemble.operations.view import Projection, View
 from ensemble.topology import Graph, flow_of
@@ -34,6 +33,8 @@ from services.control_room.actions import Actions
 from services.control_room.change_events import ChangeEvents
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
+from services.control_room.planner import Planner
+from services.control_room.run_history import RunHistory
 from services.control_room.sampling import Sampling
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
@@ -57,6 +58,7 @@ class ControlRoom:
     actions: Actions
     samples: Samples
     sampling: Sampling
+    history: RunHistory
 
     @classmethod
     def open(
@@ -64,12 +66,14 @@ class ControlRoom:
         session: Session,
         settings: ControlRoomSettings,
         directory: Path | None = None,
+        *,
+        rehearse: Rehearse = rehearse,
         endpoints: Endpoints | None = None,
     ) -> Self:
         """Open its files in a directory, or in memory; nothing is read before `updates` is started, or told to update.
 
-        `endpoints` says where processes of services tell what they have counted. Raises Unreachable if a file cannot
-        be used, and ConfigurationError if it would be open to other machines.
+        Redrives are rehearsed by `rehearse`; `endpoints` says where processes of services tell what they have counted.
+        Raises Unreachable if a file cannot be used, and ConfigurationError if it would be open to other machines.
         """
         access = Access(settings)
         name = directory / session.client.cluster_id() if directory else None
@@ -82,12 +86,13 @@ class ControlRoom:
             on_lost=lambda lost: live.publish([reset_event(lost, "more has changed at once than is kept")]),
             on_status=lambda status: live.publish([LiveEvent("view", "", status.model_dump_json())]),
         )
-        requests = _open_requests(name and name.with_suffix(".requests.db"))
+        requests = IdempotentRequests(name and name.with_suffix(".requests.db"))
+        history = RunHistory(name and name.with_suffix(".runs.db"))
         placement = OrderPlacement(session, VIA)
-        actions = Actions(OrderActions(session, view), live)
+        actions = Actions(Planner.on(session, view, rehearse), live, history)
         samples = Samples(session.client, list(session.application.services), endpoints)
-        sampling = Sampling(samples)
-        return cls(session, settings, view, updates, live, access, requests, placement, actions, samples, sampling)
+        rest = actions, samples, Sampling(samples), history
+        return cls(session, settings, view, updates, live, access, requests, placement, *rest)
 
     def start(self) -> None:
         """Bring the view up to date, and take samples, from now on."""
@@ -102,6 +107,7 @@ class ControlRoom:
         self.updates.stop()
         self.placement.close()
         self.requests.close()
+        self.history.close()
         self.view.close()
 
     @cached_property
@@ -126,13 +132,6 @@ class ControlRoom:
     @property
     def stock(self) -> Stock:
         return Stock(self.view)
-
-
-def _open_requests(path: Path | None) -> IdempotentRequests:
-    try:
-        return IdempotentRequests(path)
-    except sqlite3.Error as error:
-        raise Unreachable(f"{path} cannot be opened: {error}", subject=str(path)) from None
 
 
 def projections_of(session: Session) -> Sequence[Projection]:

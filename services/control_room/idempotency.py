@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from services.control_room.own_file import OwnFile
 from services.control_room.problems import Problem
 
 KEPT_S: Final = 24 * 3600
@@ -43,16 +41,11 @@ class IdempotentRequests:
 
     def __init__(self, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
         """Open or create the file; without one, answers last as long as the process."""
-        self._db = sqlite3.connect(str(path or ":memory:"), isolation_level=None, check_same_thread=False, timeout=5)
-        self._lock, self._clock = threading.Lock(), clock
-        with self._lock:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(_SCHEMA)
+        self._file, self._clock = OwnFile(path, _SCHEMA), clock
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def answer(self, scope: str, key: str, body: str, carry_out: Callable[[], Answer]) -> Answer:
         """Carry a request out, or return what it was answered with before.
@@ -65,10 +58,10 @@ class IdempotentRequests:
         try:
             answer = carry_out()
         except BaseException:
-            with self._transaction() as db:
+            with self._file.transaction() as db:
                 db.execute("DELETE FROM requests WHERE scope = ? AND key = ?", (scope, key))
             raise
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             update = "UPDATE requests SET status = ?, answer = ? WHERE scope = ? AND key = ?"
             db.execute(update, (answer.status, answer.document, scope, key))
         return answer
@@ -76,7 +69,7 @@ class IdempotentRequests:
     def _begin(self, scope: str, key: str, body: str) -> Answer | None:
         """Note that a request runs, or return the answer that it has already."""
         now = self._clock()
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM requests WHERE begun < ?", (now - KEPT_S,))
             select = "SELECT body, begun, status, answer FROM requests WHERE scope = ? AND key = ?"
             row = db.execute(select, (scope, key)).fetchone()
@@ -91,17 +84,6 @@ class IdempotentRequests:
             reason = "the request with this key is still running; ask again in a moment"
             raise Problem(HTTPStatus.CONFLICT, reason, field="Idempotency-Key", headers={"Retry-After": "1"})
         return Answer(status, answer, is_replayed=True)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
 
 
 def fingerprint(body: str) -> str:

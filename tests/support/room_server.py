@@ -19,6 +19,7 @@ from services.app import APP
 from services.control_room.__main__ import Server, server_config
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
+from tests.support.rehearsal_in_memory import rehearse_in_memory
 from tests.support.shared_flow import SharedFlow
 
 _START_S = 20.0
@@ -49,7 +50,8 @@ class RoomServer:
 def serve_room(settings: ControlRoomSettings | None = None, ago_s: float = 0.0) -> Iterator[RoomServer]:
     """Serve a control room until the end of the block, on a flow that began so many seconds ago."""
     flow: Any = SharedFlow(ago_s)
-    room = ControlRoom.open(Session(APP, flow, sources()), settings or ControlRoomSettings())
+    session = Session(APP, flow, sources())
+    room = ControlRoom.open(session, settings or ControlRoomSettings(), rehearse=rehearse_in_memory)
     room.updates.update()
     started = threading.Event()
     config = server_config(room)

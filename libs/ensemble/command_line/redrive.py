@@ -20,14 +20,13 @@ from ensemble.operations import (
     Invalid,
     RedriveItem,
     RedrivePlan,
-    RedriveRehearsal,
-    RehearsedOutput,
     Resolved,
     Rollout,
     Run,
     Session,
     Skipped,
     Stopped,
+    describe_rehearsal,
     position_of,
 )
 from ensemble.operations.redrives import EXCERPT, REDRIVES
@@ -168,25 +167,6 @@ def _settled(skipped: Skipped) -> str:
     return f"already {skipped.why}"
 
 
-def describe_rehearsal(rehearsal: RedriveRehearsal) -> dict[str, Any]:
-    """Return a rehearsal in words, as one row."""
-    unreadable = rehearsal.unreadable_because
-    return {
-        "place": rehearsal.name,
-        "type": rehearsal.type,
-        "key": rehearsal.key,
-        "reads_today": f"no: {unreadable}" if unreadable else "yes",
-        "handler": rehearsal.handler,
-        "happened": _happened(rehearsal),
-        "would": _would(rehearsal),
-        "puts_out": [_put_out(output) for output in rehearsal.outputs],
-        "changes": list(rehearsal.changes),
-        "stops_at": list(rehearsal.stops_at),
-        "fails_with": rehearsal.failure,
-        "left_parked": rehearsal.left_parked,
-    }
-
-
 def _skipped_row(skipped: Skipped) -> dict[str, Any]:
     """Return the row of a dead letter that would not be redriven."""
     would = _settled(skipped) if skipped.why == EXCERPT else f"nothing to do: it was {skipped.why} already"
@@ -194,34 +174,6 @@ def _skipped_row(skipped: Skipped) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(("type", "key", "reads_today", "handler", "fails_with"))
     lists: dict[str, Any] = {"puts_out": [], "changes": [], "stops_at": []}
     return {"place": skipped.name, **empty, "happened": happened, "would": would, **lists, "left_parked": None}
-
-
-def _happened(rehearsal: RedriveRehearsal) -> str:
-    match rehearsal.happened:
-        case "yes":
-            return f"yes: {rehearsal.happened_at or 'no state would change'}"
-        case "not_tried":
-            return "not known: it would not be tried"
-        case "outside":
-            return "not known: the outside is not asked"
-        case "no":
-            return "no"
-
-
-def _would(rehearsal: RedriveRehearsal) -> str:
-    if rehearsal.outcome != "done":
-        return f"{rehearsal.outcome.replace('_', ' ')}: {rehearsal.detail}"
-    if rehearsal.stops_at:
-        return f"stop at {rehearsal.stops_at[0]}; what follows depends on its answer"
-    if rehearsal.failure:
-        return f"fail again: {rehearsal.failure}"
-    effects = [_put_out(output) for output in rehearsal.outputs] or ["put out nothing"]
-    return "; ".join([*effects, *([f"change {len(rehearsal.changes)} states"] if rehearsal.changes else [])])
-
-
-def _put_out(output: RehearsedOutput) -> str:
-    """Return `send AttemptCharge order-1 to payments.commands`."""
-    return f"{output.kind} {output.type} {output.key} to {output.topic}"
 
 
 def _progress(total: int) -> Callable[[Sequence[Resolved]], None]:

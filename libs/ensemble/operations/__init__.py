@@ -90,7 +90,9 @@ from ensemble.operations.redrive_commands import SentOperation, discard_of, redr
 from ensemble.operations.redrive_outcome import Outcome, outcome_of
 from ensemble.operations.redrive_plan import RedriveItem, RedrivePlan, in_order
 from ensemble.operations.redrive_rehearsal import RedriveRehearsal, RehearsedOutput, rehearse_redrives
-from ensemble.operations.redrives import DeadLetters, ParkedKeys
+from ensemble.operations.redrives import REDRIVES, DeadLetters, ParkedKeys, Rehearse
+from ensemble.operations.rehearsal_process import rehearse
+from ensemble.operations.rehearsal_text import describe_rehearsal
 from ensemble.operations.rollout import Rollout
 from ensemble.operations.run_events import (
     RUN_EVENT,
@@ -157,6 +159,7 @@ __all__ = [
     "OUTSIDE_SENDER",
     "PARKED",
     "REASON_LIMIT",
+    "REDRIVES",
     "RUN_EVENT",
     "Acknowledged",
     "Actor",
@@ -223,6 +226,7 @@ __all__ = [
     "RedriveItem",
     "RedrivePlan",
     "RedriveRehearsal",
+    "Rehearse",
     "RehearsedOutput",
     "Resolved",
     "Result",
@@ -266,6 +270,7 @@ __all__ = [
     "describe_dead_letter",
     "describe_parked_key",
     "describe_readability",
+    "describe_rehearsal",
     "discard_of",
     "duration_ms",
     "encode_edited",
@@ -317,6 +322,7 @@ __all__ = [
     "redrive_of",
     "register_all",
     "registry_problems",
+    "rehearse",
     "rehearse_redrives",
     "require_no_members",
     "required_topics",

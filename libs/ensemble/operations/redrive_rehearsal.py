@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from ensemble.engine import Rehearsal, Rehearsed, stub_adapters
@@ -16,8 +16,10 @@ from ensemble.operations.session import Session
 from ensemble.operations.values import Position, Result
 
 if TYPE_CHECKING:
-    from ensemble.engine import CompiledService
+    from ensemble.engine import CompiledService, PartitionTask
     from ensemble.state import Output
+
+    CopyPartition = Callable[[CompiledService, int], PartitionTask]
 
 
 class RehearsedOutput(Result):
@@ -52,17 +54,22 @@ class RedriveRehearsal(Result):
     left_parked: int
 
 
-def rehearse_redrives(session: Session, sent: Sequence[SentOperation]) -> list[RedriveRehearsal]:
-    """Return what each redrive would do, in order. Services log as ever, and handlers run in this thread."""
+def rehearse_redrives(
+    session: Session, sent: Sequence[SentOperation], copy: CopyPartition | None = None
+) -> list[RedriveRehearsal]:
+    """Return what each redrive would do, in order. Services log as ever, and handlers run in this thread.
+
+    `copy` returns a task with a partition's state; by default it is restored from the cluster.
+    """
     tried: list[tuple[SentOperation, str, Rehearsed]] = []
     for service in dict.fromkeys(one.letter.service for one in sent):
-        tried += _on_copies(session, service, [one for one in sent if one.letter.service == service])
+        tried += _on_copies(session, service, [one for one in sent if one.letter.service == service], copy)
     existing = _positions_of_messages(session, [output for _, _, rehearsal in tried for output in rehearsal.outputs])
     return [_rehearsal(session, case, existing) for case in tried]
 
 
 def _on_copies(
-    session: Session, service: str, sent: Sequence[SentOperation]
+    session: Session, service: str, sent: Sequence[SentOperation], copy: CopyPartition | None
 ) -> list[tuple[SentOperation, str, Rehearsed]]:
     from ensemble.kafka.worker import compile_for_rehearsal, copy_partition
     from ensemble.policies import load_policies
@@ -73,7 +80,8 @@ def _on_copies(
     plan = compile_for_rehearsal(stage.service, load_policies(declared, load(RuntimeSettings)), session.sources)
     rehearsals = []
     for partition in sorted({one.letter.partition for one in sent}):
-        rehearsal = Rehearsal(copy_partition(plan, partition, session.client), stage.calls, now())
+        task = copy_partition(plan, partition, session.client) if copy is None else copy(plan, partition)
+        rehearsal = Rehearsal(task, stage.calls, now())
         here = [one for one in sent if one.letter.partition == partition]
         rehearsals += [(one, _handler(plan, one.letter), rehearsal.rehearse(one.operation)) for one in here]  # type: ignore[arg-type]  # redrives all
     return rehearsals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -11,7 +11,7 @@ from ensemble.operations.dead_letter import OPEN, DeadLetterEntry
 from ensemble.operations.dead_letter_filter import DeadLetterFilter
 from ensemble.operations.dead_letters import failures_of, find_dead_letter, summary_of
 from ensemble.operations.errors import Invalid
-from ensemble.operations.failures import DeadLetterSummary
+from ensemble.operations.failures import DeadLetterSummary, Failures
 from ensemble.operations.intent import Intent
 from ensemble.operations.parked import find_parked_key
 from ensemble.operations.parking_stores import Parked
@@ -34,6 +34,8 @@ REDRIVES: Final = Rollout(probe=0, wave=100, max_failed=1, timeout_s=30)
 """A hundred at a time, whatever becomes of them."""
 EXCERPT: Final = "excerpt"
 
+Rehearse = Callable[[Session, RedrivePlan], tuple[RedriveRehearsal, ...]]
+"""Returns what each redrive of a plan would do, in order."""
 Selection = DeadLetterFilter | Sequence[Position]
 """Which dead letters: those that a filter takes, or those at these positions."""
 
@@ -41,9 +43,12 @@ Selection = DeadLetterFilter | Sequence[Position]
 class DeadLetters:
     """Plans what is done with dead letters, and runs plans. Any number of threads may use it at once."""
 
-    def __init__(self, session: Session, view: View | None = None) -> None:
-        """Take the cluster, and a view with the failures; without one each filter reads the topics anew."""
-        self._session, self._view = session, view
+    def __init__(self, session: Session, view: View | None = None, rehearse: Rehearse = rehearse) -> None:
+        """Take the cluster, and a view with the failures; without one each filter reads the topics anew.
+
+        `rehearse` is how a plan is rehearsed: in a child process, unless a test says otherwise.
+        """
+        self._session, self._view, self._rehearse = session, view, rehearse
 
     def plan_redrive(
         self, which: Selection, *, limit: int | None = None, edit: Mapping[str, Any] | None = None, force: bool = False
@@ -71,9 +76,9 @@ class DeadLetters:
     def rehearse(self, plan: RedrivePlan) -> tuple[RedriveRehearsal, ...]:
         """Return what redriving would do, tried on copies of the services' state in a child process. Nothing leaves it.
 
-        Raises NotPossible if it fails there.
+        Raises NotPossible if it fails there, and Unreachable if it takes too long.
         """
-        return rehearse(self._session, plan)
+        return self._rehearse(self._session, plan)
 
     def run(self, plan: RedrivePlan, intent: Intent, rollout: Rollout = REDRIVES) -> Run[RedriveItem]:
         """Return a run of the plan. An outcome is one of `redrive_outcome.Result`, with underscores.
@@ -96,12 +101,19 @@ class DeadLetters:
                 hint="give places, a group, or another filter",
                 field="dead_letter",
             )
-        if self._view is not None:
-            self._view.sync(self._session.progress("dead letters"))
+        self._sync()
         with failures_of(self._session, which, self._view) as failures:
             return failures.list(which)
 
+    def _sync(self) -> None:
+        if self._view is not None:
+            self._view.sync(self._session.progress("dead letters"))
+
     def _at(self, positions: Sequence[Position]) -> list[DeadLetterSummary]:
+        if self._view is not None:
+            self._sync()
+            failures = Failures(self._view)
+            return [failures.get(position) for position in dict.fromkeys(positions)]
         return [summary_of(find_dead_letter(self._session, str(position))) for position in dict.fromkeys(positions)]
 
     def _encode(self, letters: Sequence[DeadLetterSummary], edit: Mapping[str, Any]) -> bytes:

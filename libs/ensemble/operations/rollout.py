@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from ensemble.operations.values import Result
 
@@ -15,6 +15,7 @@ T = TypeVar("T")
 class Rollout(Result):
     """How many at a time, how fast, and when to stop."""
 
+    model_config = ConfigDict(extra="forbid")
     probe: int = Field(default=1, ge=0, description="How many go first; 0: no probe.")
     wave: int = Field(default=10, ge=1, description="How many go at a time after the probe.")
     max_failed: float = Field(

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ensemble.operations.errors import NotPossible
 from ensemble.operations.intent import Intent
@@ -39,6 +39,8 @@ class RunState(StrEnum):
     RUNNING = "running"
     STOPPED = "stopped"
     FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    """The process that carried it out has ended before it did. No run of this process is in this state."""
 
 
 class RunSummary(Result):
@@ -94,12 +96,30 @@ class EventStream(ABC):
     meanwhile. Any thread may stop it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Plan[Any], intent: Intent, rollout: Rollout, total: int) -> None:
+        """Take what is to be done, for `total` things; nothing is done yet. Raises NotPossible if it has expired."""
+        plan.require_current()
         self.id = secrets.token_hex(8)
+        self._plan_id, self._intent, self._rollout, self._total = plan.id, intent, rollout, total
+        self._resolved: dict[str, bool] = {}
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._history: list[RunEvent] = []
         self.state = RunState.READY
         self._stream = self._play()
+
+    @property
+    def summary(self) -> RunSummary:
+        """The run as it is now."""
+        good = list(self._resolved.values())
+        return RunSummary(
+            id=self.id, plan_id=self._plan_id, intent=self._intent, rollout=self._rollout, state=self.state,
+            total=max(self._total, len(good)), succeeded=good.count(True), failed=good.count(False),
+        )  # fmt: skip
+
+    @property
+    def history(self) -> tuple[RunEvent, ...]:
+        """Every event so far; unlike an iteration over `events`, this does none of the work."""
+        return tuple(self._history)
 
     def events(self, after: int = 0) -> Iterator[RunEvent]:
         """Yield every event but the first `after`, the last one Finished or Stopped; work on where nobody else does.
@@ -151,12 +171,10 @@ class EventStream(ABC):
                 self.state = RunState.FINISHED
             case _:
                 self.state = RunState.RUNNING
-        self._note(event)
+        if isinstance(event, Resolved):
+            self._resolved[event.name] = event.is_good
         self._history.append(event)
         return True
-
-    def _note(self, event: RunEvent) -> None:  # noqa: B027  most have nothing to take in
-        """Take in an event before anybody sees it."""
 
 
 class Run(EventStream, Generic[Item]):
@@ -173,27 +191,12 @@ class Run(EventStream, Generic[Item]):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Take what is to be done; nothing is done yet. Raises NotPossible if the plan has expired."""
-        plan.require_current()
-        super().__init__()
-        self._plan, self._intent, self._rollout, self._open = plan, intent, rollout, open_target
+        super().__init__(plan, intent, rollout, len(plan.items))
+        self._plan, self._open = plan, open_target
         self._clock, self._sleep = clock, sleep
-        self._resolved: dict[str, bool] = {}
         self._numbers = count(0 if rollout.probe and not rollout.stop_on_failure else 1)
 
-    @property
-    def summary(self) -> RunSummary:
-        """The run as it is now."""
-        good = list(self._resolved.values())
-        return RunSummary(
-            id=self.id, plan_id=self._plan.id, intent=self._intent, rollout=self._rollout, state=self.state,
-            total=len(self._plan.items), succeeded=good.count(True), failed=good.count(False),
-        )  # fmt: skip
-
     # -- doing it -------------------------------------------------------------------------------------------------
-
-    def _note(self, event: RunEvent) -> None:
-        if isinstance(event, Resolved):
-            self._resolved[event.name] = event.is_good
 
     def _play(self) -> Generator[RunEvent, None, None]:
         try:
@@ -279,9 +282,11 @@ class Run(EventStream, Generic[Item]):
 class RunSequence(EventStream):
     """Runs one after the other, as one. Each is made when the one before has finished."""
 
-    def __init__(self, stages: Iterator[EventStream]) -> None:
-        """Take the runs; a stop ends the sequence with the run that is going on."""
-        super().__init__()
+    def __init__(
+        self, stages: Iterator[EventStream], plan: Plan[Any], intent: Intent, rollout: Rollout, *, total: int
+    ) -> None:
+        """Take the runs and what they carry out; a stop ends the sequence with the run that is going on."""
+        super().__init__(plan, intent, rollout, total)
         self._stages, self._seen = stages, 0
         self._stage: EventStream | None = None
         self._totals = [0, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -13,14 +13,13 @@ from pydantic import ValidationError
 from backoffice.effect_text import describe_effect
 from backoffice.order_actions import ORDER_ACTIONS, describe_why_not
 from backoffice.order_conditions import parse_conditions
-from backoffice.order_runs import OrderActions, OrderItem, OrderPlan
+from backoffice.order_runs import OrderActions, OrderItem
 from ensemble import EnsembleError
-from ensemble.operations import RUN_EVENT, Invalid, NotFound, OperationsError, Resolved, Rollout, Stopped
+from ensemble.operations import Invalid, OperationsError, Resolved, Rollout
 from services.control_room.access import ActingPerson
-from services.control_room.actions import StartedRun
-from services.control_room.api.parameters import OrderId, RunId
+from services.control_room.api.parameters import OrderId
 from services.control_room.control_room import ControlRoom, Room
-from services.control_room.pages.forms import Fields, Form, intent_of, number_of, text_of, words_of
+from services.control_room.pages.forms import Form, intent_of, number_of, require_cluster, text_of, words_of
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 
@@ -56,7 +55,7 @@ def run_action(
         plan = actions.plan(ORDER_ACTIONS[verb](), order_id)
         (item,) = plan.items
         if verb in DANGEROUS:
-            _require_cluster(room, form, ": this cannot be taken back")
+            require_cluster(room, form, ": this cannot be taken back")
         results = [
             event for event in actions.run(plan, intent_of(person, form)).events() if isinstance(event, Resolved)
         ]
@@ -107,58 +106,20 @@ def start_run(request: Request, room: Room, person: ActingPerson, form: Form) ->
             raise Invalid("which orders: give a condition, such as `paused=true`", field="where")
         if not (plan_id := text_of(form, "plan")):
             raise Invalid("plan: look at the plan before it is run", field="plan")
-        _require_cluster(room, form)
+        require_cluster(room, form)
         rollout = Rollout(probe=number_of(form, "probe", 1), wave=number_of(form, "wave", 10))
-        started, _ = room.actions.start(plan_id, intent_of(person, form), rollout)
+        run, _ = room.actions.start(plan_id, intent_of(person, form), rollout)
     except (EnsembleError, ValidationError) as error:
         return _show_bulk(request, room, verb, texts, problem=words_of(error))
-    return RedirectResponse(f"/runs/{started.run.id}", HTTPStatus.SEE_OTHER)
-
-
-@router.get("/runs/{run_id}")
-def show_run(request: Request, room: Room, run_id: RunId) -> Response:
-    """Show how far a run is, and why it has stopped."""
-    started = room.actions.find_run(run_id)
-    try:
-        what = _what(room.actions.find_plan(started.summary.plan_id))
-    except NotFound:  # plans are forgotten before runs
-        what = "run"
-    return render(
-        request,
-        room,
-        "run.html",
-        run=started.summary,
-        what=what,
-        stopped=_stop_of(started),
-        is_over=started.summary.state in {"stopped", "finished"},
-    )
-
-
-@router.post("/runs/{run_id}/stop")
-def stop_run(room: Room, person: ActingPerson, run_id: RunId) -> Response:  # noqa: ARG001  may act
-    """Have a run stop before its next wave."""
-    room.actions.find_run(run_id).run.stop()
-    return RedirectResponse(f"/runs/{run_id}", HTTPStatus.SEE_OTHER)
-
-
-def _stop_of(started: StartedRun) -> Stopped | None:
-    """Return the last event of a run if it has stopped; unlike an iteration over the run this does none of its work."""
-    latest = started.events.after(max(started.events.published - 1, 0)).events
-    event = RUN_EVENT.validate_json(latest[-1][0].data) if latest else None
-    return event if isinstance(event, Stopped) else None
-
-
-def _what(plan: OrderPlan) -> str:
-    count = len(plan.items)
-    return f"{plan.action.kind} {count:,} order{'' if count == 1 else 's'}"
+    return RedirectResponse(f"/runs/{run.id}", HTTPStatus.SEE_OTHER)
 
 
 def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str], *, problem: str = "") -> Response:
-    plan: OrderPlan | None = None
+    plan: Any = None
     reasons: dict[str, int] = {}
     try:
         if texts and verb in ORDER_ACTIONS:
-            plan = room.actions.plan(ORDER_ACTIONS[verb](), parse_conditions(texts))
+            plan = room.actions.plan(ORDER_ACTIONS[verb](), parse_conditions(texts)).plan
             for skipped in plan.skipped:
                 reasons[describe_why_not(skipped)] = reasons.get(describe_why_not(skipped), 0) + 1
     except EnsembleError as error:
@@ -178,12 +139,3 @@ def _show_bulk(request: Request, room: ControlRoom, verb: str, texts: list[str],
         reasons=reasons,
         problem=problem,
     )
-
-
-# -- all --------------------------------------------------------------------------------------------------------------
-
-
-def _require_cluster(room: ControlRoom, form: Fields, why: str = "") -> None:
-    cluster = room.session.client.bootstrap_servers
-    if text_of(form, "cluster") != cluster:
-        raise Invalid(f"type the name of the cluster, {cluster}{why}", field="cluster")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from ensemble.operations import (
+    OPEN,
     Audit,
     AuditFilter,
     DeadLetterFilter,
@@ -73,7 +74,7 @@ def show_dead_letter(
     """Show one dead letter: why it failed, what it says, and what became of it."""
     summary = Failures(room.view).get(Position(topic=topic, partition=partition, offset=offset))
     details = describe_dead_letter(room.session, find_dead_letter(room.session, str(summary.position)))
-    return render(request, room, "dead_letter.html", letter=summary, details=details)
+    return render(request, room, "dead_letter.html", letter=summary, details=details, is_open=summary.status in OPEN)
 
 
 @router.get("/parked")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from ensemble.operations import Actor, Intent, Invalid
 from services.control_room.access import Person
-from services.control_room.control_room import VIA
+from services.control_room.control_room import VIA, ControlRoom
 
 Fields = dict[str, list[str]]
-_MOST: int = 500
+_MOST: Final = 500
+_MOST_A_SECOND: Final = 10_000
 
 
 async def _fields_of(request: Request) -> Fields:
@@ -45,12 +46,33 @@ def number_of(form: Fields, name: str, default: int) -> int:
         raise Invalid(f"{name}: {text[:40]!r} is no whole number", field=name) from None
 
 
+def rate_of(form: Fields, name: str) -> float | None:
+    """Return the number above 0 of a field, None if it is empty. Raises Invalid naming the field."""
+    text = text_of(form, name)
+    if not text:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= _MOST_A_SECOND:
+        raise Invalid(f"{name}: {text[:40]!r} is no number from 0 to {_MOST_A_SECOND:,}", field=name)
+    return rate
+
+
 def intent_of(person: Person, form: Fields) -> Intent:
     """Return who acts and why. Raises Invalid without a reason."""
     reason = text_of(form, "reason")
     if not reason:
         raise Invalid("say why: the reason goes into the audit", field="reason")
     return Intent(actor=Actor(name=person.name, via=VIA), reason=reason)
+
+
+def require_cluster(room: ControlRoom, form: Fields, why: str = "") -> None:
+    """Raise Invalid unless the form has the name of the cluster; `why` says what it is asked for."""
+    cluster = room.session.client.bootstrap_servers
+    if text_of(form, "cluster") != cluster:
+        raise Invalid(f"type the name of the cluster, {cluster}{why}", field="cluster")
 
 
 def words_of(error: Exception) -> str:

@@ -147,12 +147,15 @@ def _links(action: Action) -> str:
     """Return the page that an action of a diagnosis is taken on."""
     subject = quote(action.subject, safe="")
     match action.verb:
-        case "redrive" | "discard":
+        case "redrive":
             return f"/dead-letters/{quote(action.subject)}"
+        case "discard":
+            return f"/dead-letters/act?verb=discard&place={subject}"
         case "retry_parked":
-            return f"/parked?key={subject}"
+            return f"/parked/act?verb=retry&key={subject}"
         case "end_pause":
-            return "/pauses"
+            scope, _, name = action.subject.partition(" ")
+            return f"/pauses/act?{urlencode({'verb': 'end', 'scope': scope, 'name': name})}"
         case "look" | "start":
             return "/consumers"
         case _:

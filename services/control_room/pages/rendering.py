@@ -25,13 +25,13 @@ from services.control_room.control_room import ControlRoom
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 NAVIGATION: Final = (
     ("Look", (("/", "Stage"), ("/orders", "Orders"), ("/charts", "Charts"), ("/stock", "Stock"))),
-    ("Act", (("/place", "Place an order"), ("/pauses", "Pauses"))),
+    ("Act", (("/place", "Place an order"), ("/pauses", "Pauses"), ("/runs", "Runs"))),
     ("Failures", (("/dead-letters", "Dead letters"), ("/parked", "Parked keys"), ("/incidents", "Incidents"))),
     ("System", (("/consumers", "Consumers"), ("/policies", "Policies"), ("/audit", "Audit"))),
 )
 KEYS: Final[Mapping[str, str]] = {
     "/": "s", "/orders": "o", "/charts": "h", "/stock": "w", "/place": "p", "/pauses": "u", "/dead-letters": "d",
-    "/parked": "k", "/incidents": "i", "/consumers": "c", "/policies": "y", "/audit": "a",
+    "/parked": "k", "/incidents": "i", "/consumers": "c", "/policies": "y", "/audit": "a", "/runs": "r",
 }  # fmt: skip
 """What is pressed after `g`; `control_room.js` has the same."""
 TONES: Final[Mapping[str, str]] = {

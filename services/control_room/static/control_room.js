@@ -1,7 +1,7 @@
 // What every page has: times in the viewer's zone, the keyboard, the theme, and what changes while one looks.
 
 const KEYS = { s: "/", o: "/orders", p: "/place", d: "/dead-letters", k: "/parked", u: "/pauses", i: "/incidents",
-  c: "/consumers", w: "/stock", y: "/policies", a: "/audit", h: "/charts" };
+  c: "/consumers", w: "/stock", y: "/policies", a: "/audit", h: "/charts", r: "/runs" };
 const STREAM = "/api/events";
 const HEALTH = "/healthz";
 const EVERYTHING = ["orders", "order", "failures", "audit", "stock", "traffic"];

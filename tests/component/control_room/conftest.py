@@ -18,6 +18,7 @@ from services.control_room.application import create_app
 from services.control_room.control_room import ControlRoom
 from services.control_room.settings import ControlRoomSettings
 from tests.support.flow_in_memory import FlowInMemory
+from tests.support.rehearsal_in_memory import rehearse_in_memory
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def open_room() -> Iterator[RoomInMemory]:
     """Give a control room on services of its own."""
     flow: Any = FlowInMemory()
     session = Session(APP, flow, DirectorySourceSelector())
-    control_room = ControlRoom.open(session, ControlRoomSettings())
+    control_room = ControlRoom.open(session, ControlRoomSettings(), rehearse=rehearse_in_memory)
     browser = TestClient(create_app(control_room), base_url="http://127.0.0.1:8100")
     yield RoomInMemory(flow, control_room, browser)
     control_room.close()

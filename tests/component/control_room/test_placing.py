@@ -123,7 +123,7 @@ def test_a_request_that_failed_may_be_repeated_and_one_that_was_abandoned_is(tmp
 
 def test_a_repetition_after_the_answers_were_lost_places_no_second_order(room: RoomInMemory) -> None:
     first = post(room, "k-1")
-    room.room.requests._db.execute("DELETE FROM requests")
+    room.room.requests._file._db.execute("DELETE FROM requests")
     second = post(room, "k-1")
     room.update()
 
@@ -135,7 +135,7 @@ def test_a_repetition_after_the_answers_were_lost_places_no_second_order(room: R
 
 def test_a_key_that_is_used_anew_after_a_day_places_another_order(room: RoomInMemory) -> None:
     first = post(room, "k-1")
-    room.room.requests._db.execute("DELETE FROM requests")
+    room.room.requests._file._db.execute("DELETE FROM requests")
     second = post(room, "k-1", customer_id="c-2")
     room.update()
 

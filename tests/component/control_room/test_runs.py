@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from services.control_room.live_events import LiveEvents
+from services.control_room.planner import KeptPlan
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
 
@@ -31,6 +33,13 @@ def post(room: RoomInMemory, path: str, **body: Any) -> Any:
 
 def plan(room: RoomInMemory, kind: str, **which: Any) -> Any:
     return post(room, "/api/plans", action={"kind": kind}, **(which or {"order": "o-1"}))
+
+
+def make_old(plans: Any, kept: KeptPlan) -> None:
+    """Have a plan be expired."""
+    plan: Any = kept.plan
+    old = plan.model_copy(update={"as_of": plan.as_of - timedelta(minutes=16)})
+    plans[plan.id] = replace(kept, plan=old)
 
 
 def ended(room: RoomInMemory, run_id: str) -> Any:
@@ -60,7 +69,7 @@ def test_a_run_does_it_under_the_person_s_name_and_tells_each_step(waiting: Room
     waiting.update()
 
     order = waiting.browser.get("/api/orders/o-1").json()["order"]
-    events: LiveEvents = waiting.room.actions.find_run(summary["id"]).events
+    events: LiveEvents = waiting.room.actions.events_of(summary["id"])
     assert (response.status_code, summary["state"], summary["succeeded"]) == (202, "finished", 1)
     assert order["paused"]["reason"] == REASON["reason"]
     assert summary["intent"]["actor"] == {"name": waiting.room.access.local_name, "via": "control-room"}
@@ -88,9 +97,9 @@ def test_a_plan_that_has_expired_is_not_run(waiting: RoomInMemory) -> None:
     planned = plan(waiting, "pause").json()
     actions = waiting.room.actions
     old = actions.find_plan(planned["id"])
-    actions._plans[old.id] = old.model_copy(update={"as_of": old.as_of - timedelta(minutes=16)})
+    make_old(actions._plans, old)
 
-    response = post(waiting, "/api/runs", plan=old.id, **REASON)
+    response = post(waiting, "/api/runs", plan=old.plan.id, **REASON)
 
     assert (response.status_code, "has expired" in response.json()["detail"]) == (409, True)
     assert "plan it anew" in response.json()["hint"]
@@ -144,7 +153,7 @@ def test_a_run_is_found_when_its_plan_is_forgotten(waiting: RoomInMemory) -> Non
 def test_plans_that_have_expired_are_forgotten(waiting: RoomInMemory) -> None:
     actions = waiting.room.actions
     old = actions.find_plan(plan(waiting, "pause").json()["id"])
-    actions._plans[old.id] = old.model_copy(update={"as_of": old.as_of - timedelta(minutes=16)})
+    make_old(actions._plans, old)
 
     fresh = plan(waiting, "pause").json()
 
@@ -154,7 +163,7 @@ def test_plans_that_have_expired_are_forgotten(waiting: RoomInMemory) -> None:
 def test_each_event_of_a_run_is_published_once_whoever_follows_it(waiting: RoomInMemory) -> None:
     planned = plan(waiting, "pause").json()
     run_id = post(waiting, "/api/runs", plan=planned["id"], **REASON).json()["id"]
-    started = waiting.room.actions.find_run(run_id)
+    started = waiting.room.actions._find_started(run_id)
     for _ in range(3):
         waiting.room.actions._carry_on(started)
     ended(waiting, run_id)

@@ -213,16 +213,17 @@ def stages_of(*targets: Target) -> Iterator[Run[PlanItem]]:
 
 
 def test_a_sequence_of_runs_is_one_run() -> None:
-    sequence = RunSequence(stages_of(Target(), Target()))
+    sequence = RunSequence(stages_of(Target(), Target()), plan_of(2), INTENT, Rollout(), total=2)
     events = list(sequence.events())
     assert [event.kind for event in events].count("finished") == 1
     assert cast("Finished", events[-1]).succeeded == 4
     assert list(sequence.events(after=3)) == events[3:]
+    assert (sequence.history, sequence.summary.total, sequence.summary.succeeded) == (tuple(events), 2, 2)
 
 
 def test_a_sequence_stops_with_its_run_and_goes_on_from_there() -> None:
     first, second = Target(bad=["o-0"]), Target()
-    sequence = RunSequence(stages_of(first, second))
+    sequence = RunSequence(stages_of(first, second), plan_of(2), INTENT, Rollout(), total=2)
     events = list(sequence.events())
     assert (cast("Stopped", events[-1]).why, second.together) == ("too_many_failed", [])
 

@@ -1,0 +1,95 @@
+"""What runs have done, in a file: after a restart a page still says what happened to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ensemble.operations import RUN_EVENT, RunEvent, RunState, RunSummary
+from services.control_room.own_file import OwnFile
+from services.control_room.work_actions import ANY_ACTION
+
+_MOST: Final = 200
+"""So many runs are kept, the latest."""
+_SCHEMA: Final = """
+    CREATE TABLE IF NOT EXISTS runs (
+        number INTEGER PRIMARY KEY, id TEXT UNIQUE, plan_id TEXT, action TEXT NOT NULL, summary TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS run_events (
+        run TEXT, number INTEGER, event TEXT NOT NULL, PRIMARY KEY (run, number)
+    ) WITHOUT ROWID
+"""
+_SELECT: Final = (
+    "SELECT action, summary FROM runs WHERE (? IS NULL OR id = ?) AND (? IS NULL OR plan_id = ?) ORDER BY number DESC"
+)
+_UPDATE: Final = "UPDATE runs SET summary = ? WHERE id = ?"
+ENDED: Final = frozenset({RunState.STOPPED, RunState.FINISHED, RunState.INTERRUPTED})
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A run that an earlier process has carried out, or a part of it."""
+
+    action: Any
+    summary: RunSummary
+
+
+class RunHistory:
+    """Keeps runs and their events. Any thread may use it; the runs of one process at a time are in it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Open or create the file, in which runs that had not ended are interrupted; without one, keep in memory."""
+        self._file = OwnFile(path, _SCHEMA)
+        for run in self.runs():
+            if run.summary.state not in ENDED:
+                self._update(run.summary.model_copy(update={"state": RunState.INTERRUPTED}))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, action: Any, summary: RunSummary) -> None:
+        """Keep a run that begins, and forget the oldest of too many."""
+        row = (summary.id, summary.plan_id, ANY_ACTION.dump_json(action).decode(), summary.model_dump_json())
+        with self._file.transaction() as db:
+            db.execute("INSERT INTO runs (id, plan_id, action, summary) VALUES (?, ?, ?, ?)", row)
+            db.execute("DELETE FROM runs WHERE number <= (SELECT MAX(number) FROM runs) - ?", (_MOST,))
+            db.execute("DELETE FROM run_events WHERE run NOT IN (SELECT id FROM runs)")
+
+    def note(self, summary: RunSummary, number: int, event: RunEvent) -> None:
+        """Keep the event with this number of a run, and how far the run is by it."""
+        with self._file.transaction() as db:
+            text = RUN_EVENT.dump_json(event).decode()
+            db.execute("INSERT OR REPLACE INTO run_events VALUES (?, ?, ?)", (summary.id, number, text))
+            db.execute(_UPDATE, (summary.model_dump_json(), summary.id))
+
+    def runs(self) -> tuple[PastRun, ...]:
+        """Return all runs, the latest first."""
+        return self._select()
+
+    def find(self, run_id: str) -> PastRun | None:
+        """Return a run, or None."""
+        return next(iter(self._select(run_id)), None)
+
+    def find_of_plan(self, plan_id: str) -> PastRun | None:
+        """Return the run of a plan, or None."""
+        return next(iter(self._select(plan_id=plan_id)), None)
+
+    def events(self, run_id: str) -> tuple[RunEvent, ...]:
+        """Return the events of a run, the first one first."""
+        with self._file.transaction() as db:
+            rows = db.execute("SELECT event FROM run_events WHERE run = ? ORDER BY number", (run_id,)).fetchall()
+        return tuple(RUN_EVENT.validate_json(text) for (text,) in rows)
+
+    def _select(self, run_id: str | None = None, plan_id: str | None = None) -> tuple[PastRun, ...]:
+        with self._file.transaction() as db:
+            rows = db.execute(_SELECT, (run_id, run_id, plan_id, plan_id)).fetchall()
+        return tuple(
+            PastRun(ANY_ACTION.validate_json(action), RunSummary.model_validate_json(summary))
+            for action, summary in rows
+        )
+
+    def _update(self, summary: RunSummary) -> None:
+        with self._file.transaction() as db:
+            db.execute(_UPDATE, (summary.model_dump_json(), summary.id))
