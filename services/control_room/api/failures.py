@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from backoffice.order_document import hide_secrets
 from ensemble.operations import (
     Audit,
     AuditEntry,
@@ -22,6 +23,8 @@ from ensemble.operations import (
     Position,
     Result,
     WorkPause,
+    describe_dead_letter,
+    find_dead_letter,
 )
 from services.control_room.api.parameters import (
     Cursor,
@@ -34,6 +37,7 @@ from services.control_room.api.parameters import (
     Text,
     TopicName,
     problems,
+    require_kafka,
     since_ms,
 )
 
@@ -47,6 +51,24 @@ class DeadLetterPage(Result):
 
     dead_letters: tuple[DeadLetterSummary, ...]
     next: str | None
+
+
+class DeadLetterRecord(Result):
+    """What a dead letter holds, as far as it can be read: `reads_today` says whether its service could read it."""
+
+    position: Position
+    type: str
+    came_from: str
+    policy: str | None
+    disposition: str | None
+    redriven_from: str | None
+    sender: str
+    id: str
+    written_as: str | None
+    reads_today: str
+    fields: dict[str, Any] | None
+    unreadable_because: str | None
+    headers: dict[str, str]
 
 
 @router.get("/dead-letters")
@@ -95,6 +117,16 @@ def get_dead_letter(
 ) -> DeadLetterSummary:
     """Return the dead letter at a place."""
     return Failures(room.view).get(Position(topic=topic, partition=partition, offset=offset))
+
+
+@router.get("/dead-letters/{topic}/{partition}/{offset}/record")
+def get_record(room: RoomWithView, topic: TopicName, partition: PartitionNumber, offset: Offset) -> DeadLetterRecord:
+    """Return what a dead letter holds: the fields, of which an edit takes all, and the headers. Secrets are hidden."""
+    require_kafka(room)
+    position = Position(topic=topic, partition=partition, offset=offset)
+    details = describe_dead_letter(room.session, find_dead_letter(room.session, str(position)))
+    known = {name: details[name] for name in DeadLetterRecord.model_fields if name in details}
+    return DeadLetterRecord(**{**known, "position": position, "fields": hide_secrets(details["fields"])})
 
 
 @router.get("/parked-keys")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+import time
+from threading import Event
 from typing import Any
 
 import pytest
@@ -152,19 +154,30 @@ def test_a_plan_that_is_sent_twice_has_one_run_which_the_api_lists(room: RoomInM
     assert (without.status_code, "which orders" in without.text) == (422, True)
 
 
+def act(room: RoomInMemory, path: str, **form: str) -> str:
+    """Plan what a page leads to, run it to its end, and return the page of the run."""
+    plan = room.browser.get(path, follow_redirects=False).headers["Location"]
+    form = {"reason": "provider is moved", "cluster": CLUSTER, **form}
+    run = room.browser.post(f"{plan}/run", data=form, follow_redirects=False).headers["Location"]
+    limit = time.monotonic() + 20
+    while "Stop before the next wave" in (page := room.browser.get(run).text):
+        assert time.monotonic() < limit, page
+        Event().wait(0.02)
+    room.update()
+    return page
+
+
 def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> None:
     room.update()
-    form = {"scope": "step", "name": "payment", "reason": "provider is moved"}
 
-    room.browser.post("/pauses", data={**form, "does": "pause"})
-    room.update()
+    began = act(room, "/pauses/act?verb=start&scope=step&name=payment")
     paused = room.browser.get("/pauses").text
-    plan = room.browser.get("/pauses/end?scope=step&name=payment").text
-    room.browser.post("/pauses", data={**form, "does": "end"})
-    room.update()
+    plan = room.browser.get("/pauses/act?verb=end&scope=step&name=payment").text
+    act(room, "/pauses/act?verb=end&scope=step&name=payment")
 
+    assert "Pause the step payment" in began
     assert "provider is moved" in paused
-    assert "0 orders would go on" in plan
+    assert "No order is held" in plan
     assert "Nothing is paused." in room.browser.get("/pauses").text
 
 
@@ -182,9 +195,7 @@ def test_a_diagram_is_saved_as_a_file_without_tokens(room: RoomInMemory) -> None
 
 
 def test_what_is_typed_lies_outside_of_what_is_swapped(room: RoomInMemory) -> None:
-    form = {"scope": "step", "name": "payment", "reason": "provider is moved", "does": "pause"}
-    room.browser.post("/pauses", data=form)
-    room.update()
+    act(room, "/pauses/act?verb=start&scope=step&name=payment")
 
     for path in ("/orders", "/pauses"):
         swapped = room.browser.get(path).text.partition('id="live"')[2].partition("</table>")[0]
@@ -195,20 +206,21 @@ def test_what_is_typed_lies_outside_of_what_is_swapped(room: RoomInMemory) -> No
 
 def test_a_pause_that_is_not_taken_is_said_on_the_page(room: RoomInMemory) -> None:
     room.update()
-    form = {"scope": "step", "name": "payment", "does": "pause"}
+    unknown = room.browser.get("/pauses/act?verb=start&scope=step&name=nothing")
+    neither = room.browser.get("/pauses/act?verb=toggle&scope=step&name=payment")
+    plan = room.browser.get("/pauses/act?verb=start&scope=step&name=payment", follow_redirects=False)
+    url = plan.headers["Location"]
 
-    without_reason = room.browser.post("/pauses", data={**form, "reason": " "})
-    unknown = room.browser.post("/pauses", data={**form, "name": "nothing", "reason": "test"})
-    end = room.browser.post("/pauses", data={**form, "does": "end", "reason": ""})
-    neither = room.browser.post("/pauses", data={**form, "does": "toggle", "reason": "test"})
+    without_reason = room.browser.post(f"{url}/run", data={"reason": " ", "cluster": CLUSTER})
+    without_cluster = room.browser.post(f"{url}/run", data={"reason": "test"})
 
-    assert [page.status_code for page in (without_reason, unknown, end, neither)] == [409, 409, 409, 409]
-    assert all(page.headers["Content-Type"].startswith("text/html") for page in (without_reason, unknown, end))
-    assert "is neither pause nor end" in html.unescape(neither.text)
+    pages = (unknown, neither, without_reason, without_cluster)
+    assert [page.status_code for page in pages] == [404, 422, 409, 409]
+    assert all(page.headers["Content-Type"].startswith("text/html") for page in pages)
+    assert "no step 'nothing'" in html.unescape(unknown.text)
+    assert 'value="nothing"' in unknown.text
     assert "say why" in without_reason.text
-    assert 'value="payment"' in without_reason.text
-    assert "nothing" in unknown.text
-    assert "say why" in end.text
+    assert "type the name of the cluster" in without_cluster.text
 
 
 @pytest.mark.parametrize(

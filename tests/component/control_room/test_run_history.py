@@ -1,0 +1,104 @@
+"""What runs have done outlives the process that carried them out."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from threading import Event
+
+import pytest
+from structlog.testing import capture_logs
+
+from ensemble.messages.schema_set import DirectorySourceSelector
+from ensemble.operations import Actor, Intent, NotFound, NotPossible, Resolved, Rollout, RunState, RunSummary, Session
+from services.app import APP
+from services.control_room.actions import Actions
+from services.control_room.control_room import ControlRoom
+from services.control_room.live_events import LiveEvents
+from services.control_room.planner import Planner
+from services.control_room.run_history import RunHistory
+from services.control_room.settings import ControlRoomSettings
+from services.control_room.work_actions import RetryParked, StartPause
+from tests.component.control_room.conftest import RoomInMemory
+from tests.support.rehearsal_in_memory import rehearse_in_memory
+
+INTENT = Intent(actor=Actor(name="ann", via="control-room"), reason="mended")
+EVENT = Resolved(name="payment.dead-letter/0/1", wave=1, outcome="succeeded", is_good=True)
+
+
+def summary(number: int = 0, state: RunState = RunState.RUNNING) -> RunSummary:
+    shared = {"plan_id": f"plan-{number}", "intent": INTENT, "rollout": Rollout(), "total": 2, "failed": 0}
+    return RunSummary(id=f"run-{number}", state=state, succeeded=1, **shared)
+
+
+def test_a_run_whose_process_ended_is_interrupted_and_has_its_events(tmp_path: Path) -> None:
+    before = RunHistory(tmp_path / "runs.db")
+    for number, state in enumerate((RunState.RUNNING, RunState.FINISHED)):
+        before.add(RetryParked(key="o-1"), summary(number))
+        before.note(summary(number, state), 0, EVENT)
+    before.close()
+
+    after = RunHistory(tmp_path / "runs.db")
+
+    assert [(each.summary.id, each.summary.state) for each in after.runs()] == [
+        ("run-1", "finished"), ("run-0", "interrupted"),
+    ]  # fmt: skip
+    assert after.events("run-0") == (EVENT,)
+    assert after.find_of_plan("plan-0") == after.find("run-0")
+    after.close()
+
+
+def test_the_latest_runs_are_kept(tmp_path: Path) -> None:
+    history = RunHistory()
+    for number in range(205):
+        history.add(RetryParked(key="o-1"), summary(number))
+        history.note(summary(number), 0, EVENT)
+
+    assert len(history.runs()) == 200
+    assert (history.find("run-4"), history.events("run-4")) == (None, ())
+    history.close()
+
+
+def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemory, tmp_path: Path) -> None:
+    with capture_logs():
+        session = Session(APP, room.room.session.client, DirectorySourceSelector())
+        first = ControlRoom.open(session, ControlRoomSettings(), tmp_path)
+        first.updates.update()
+    first.history.add(RetryParked(key="o-1"), summary())
+    first.history.note(summary(), 0, EVENT)
+    first.close()
+
+    second = ControlRoom.open(session, ControlRoomSettings(), tmp_path)
+    seen = second.actions.look_up("run-0").summary
+
+    assert (seen.state, seen.succeeded, second.actions.history_of("run-0")) == ("interrupted", 1, (EVENT,))
+    assert second.actions.events_of("run-0").published == 1
+    assert second.actions.start("plan-0", INTENT, None)[1] is False
+    with pytest.raises(NotPossible, match="plan anew what is left"):
+        second.actions.stop("run-0")
+    with pytest.raises(NotFound):
+        second.actions.look_up("run-9")
+    second.close()
+
+
+class FullDisk(RunHistory):
+    """Takes a run, and none of its events."""
+
+    def note(self, summary: RunSummary, number: int, event: RunEvent) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_run_goes_on_when_its_file_cannot_be_written(room: RoomInMemory) -> None:
+    session, view = room.room.session, room.room.view
+    actions = Actions(Planner.on(session, view, rehearse_in_memory), LiveEvents(), FullDisk())
+    planned = actions.plan_work(StartPause(scope="step", name="payment")).plan
+
+    started, _ = actions.start(planned.id, INTENT, None)
+    events = actions.events_of(started.id)
+    limit = time.monotonic() + 20
+    while not any(event.name == "finished" for event, _ in events.after(0).events):
+        assert time.monotonic() < limit
+        Event().wait(0.02)
+
+    assert actions.look_up(started.id).summary.state == "finished"
