@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from hashlib import blake2b
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from contracts import PlaceOrder
 from contracts.terms import Currency, CustomerId, Lines, OrderId, PaymentToken, ShippingSpeed, WarehouseId
+from ensemble.escaping import refuse_controls
 from ensemble.kafka import Client
 from ensemble.operations import Position, Result, Session
 
@@ -21,7 +23,7 @@ class NewOrder(Result):
     customer_id: CustomerId
     lines: Lines
     currency: Currency
-    payment_token: PaymentToken = Field(repr=False)
+    payment_token: Annotated[PaymentToken, AfterValidator(refuse_controls)] = Field(repr=False)
     warehouse_id: WarehouseId
     shipping_speed: ShippingSpeed = "standard"
 

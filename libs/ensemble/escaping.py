@@ -36,5 +36,12 @@ def replace_controls(text: str) -> str:
     return _CONTROLS.sub(lambda match: match[0] if match[0] == "\n" else "\N{REPLACEMENT CHARACTER}", text)
 
 
+def refuse_controls(text: str) -> str:
+    """Return the text. Raises ValueError if it has control characters, or such as turn or hide text."""
+    if (match := _CONTROLS.search(text)) is not None:
+        raise ValueError(f"it has the control character {_written_out(match[0])}; leave such characters out")
+    return text
+
+
 def _written_out(character: str) -> str:
     return character.encode("unicode_escape").decode()

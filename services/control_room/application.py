@@ -16,6 +16,7 @@ from services.control_room import api, pages
 from services.control_room.access import Gate
 from services.control_room.conditional_requests import ConditionalRequests
 from services.control_room.control_room import ControlRoom
+from services.control_room.pages.problem_pages import answer_browsers
 from services.control_room.problems import answer_problems
 from services.control_room.security import SecurityHeaders
 
@@ -41,6 +42,7 @@ def create_app(room: ControlRoom) -> FastAPI:
     )
     app.state.room = room
     answer_problems(app)
+    answer_browsers(app)
     app.include_router(api.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -30,6 +30,7 @@ from ensemble.operations.view import Projection, View
 from ensemble.topology import Graph, flow_of
 from services.control_room.access import Access
 from services.control_room.actions import Actions
+from services.control_room.broker_facts import BrokerFacts
 from services.control_room.change_events import ChangeEvents
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
@@ -124,6 +125,11 @@ class ControlRoom:
     def declarations(self) -> Declarations:
         """What is declared to follow of an order."""
         return Declarations.of(self.session.application)
+
+    @cached_property
+    def brokers(self) -> BrokerFacts:
+        """What only the brokers know."""
+        return BrokerFacts(self.session, self.settings.broker_facts_s)
 
     @property
     def orders(self) -> Orders:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from services.control_room.own_file import OwnFile
 from services.control_room.problems import Problem
@@ -18,6 +18,8 @@ KEPT_S: Final = 24 * 3600
 """How long an answer is given again."""
 _ABANDONED_S: Final = 60
 """A request that takes longer is not running any more: its process, or its disk, failed it."""
+_FAILED: Final = -1
+"""The status of a request that was not answered: the same one, or another one with its key, is carried out."""
 _SCHEMA: Final = """
     CREATE TABLE IF NOT EXISTS requests (
         scope TEXT, key TEXT, body TEXT NOT NULL, begun REAL NOT NULL, status INTEGER, answer TEXT,
@@ -47,35 +49,38 @@ class IdempotentRequests:
         """Close the file."""
         self._file.close()
 
-    def answer(self, scope: str, key: str, body: str, carry_out: Callable[[], Answer]) -> Answer:
+    def answer(self, scope: str, key: str, body: str, carry_out: Callable[[bool], Answer]) -> Answer:
         """Carry a request out, or return what it was answered with before.
 
-        Raises Problem: 422 if the key was used for another body, 409 while the first request is running. What
-        `carry_out` raises is raised, and nothing is kept: the request may be repeated.
+        `carry_out` is told whether the same was tried before and has failed, maybe after its effect. Raises Problem:
+        422 if the key was used for another body, 409 while the first request is running. What `carry_out` raises is
+        raised, and no answer is kept: the request may be repeated.
         """
-        if (before := self._begin(scope, key, fingerprint(body))) is not None:
+        before = self._begin(scope, key, fingerprint(body))
+        if isinstance(before, Answer):
             return before
         try:
-            answer = carry_out()
+            answer = carry_out(before)
         except BaseException:
             with self._file.transaction() as db:
-                db.execute("DELETE FROM requests WHERE scope = ? AND key = ?", (scope, key))
+                failed = "UPDATE requests SET status = ? WHERE scope = ? AND key = ?"
+                db.execute(failed, (_FAILED, scope, key))
             raise
         with self._file.transaction() as db:
             update = "UPDATE requests SET status = ?, answer = ? WHERE scope = ? AND key = ?"
             db.execute(update, (answer.status, answer.document, scope, key))
         return answer
 
-    def _begin(self, scope: str, key: str, body: str) -> Answer | None:
-        """Note that a request runs, or return the answer that it has already."""
+    def _begin(self, scope: str, key: str, body: str) -> Answer | bool:
+        """Note that a request runs and return whether the same was tried before, or return the answer that it has."""
         now = self._clock()
         with self._file.transaction() as db:
             db.execute("DELETE FROM requests WHERE begun < ?", (now - KEPT_S,))
             select = "SELECT body, begun, status, answer FROM requests WHERE scope = ? AND key = ?"
             row = db.execute(select, (scope, key)).fetchone()
-            if row is None or (row[2] is None and row[0] == body and now - row[1] > _ABANDONED_S):
+            if row is None or row[2] == _FAILED or _is_abandoned(row, body, now):
                 db.execute("INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, NULL, NULL)", (scope, key, body, now))
-                return None
+                return row is not None and row[0] == body
         first_body, _, status, answer = row
         if first_body != body:
             reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
@@ -84,6 +89,10 @@ class IdempotentRequests:
             reason = "the request with this key is still running; ask again in a moment"
             raise Problem(HTTPStatus.CONFLICT, reason, field="Idempotency-Key", headers={"Retry-After": "1"})
         return Answer(status, answer, is_replayed=True)
+
+
+def _is_abandoned(row: Any, body: str, now: float) -> bool:
+    return row[2] is None and row[0] == body and now - row[1] > _ABANDONED_S
 
 
 def fingerprint(body: str) -> str:

@@ -44,6 +44,8 @@ class ControlRoomSettings(BaseSettings):
     """Where its files lie; by default `control-room` beside the data of the embedded Kafka."""
     refresh_s: float = Field(default=0.25, ge=0.05, le=60)
     """How often the view is brought up to date."""
+    broker_facts_s: float = Field(default=1.5, ge=0, le=60)
+    """How long all pages share one answer of the brokers: how far services are behind, and which do not run."""
     heartbeat_s: float = Field(default=15, ge=0.01, le=300)
     """How often a live stream on which nothing happens says that it is still there."""
     trace_url: str = Field(default="", pattern=r"^(https?://\S*\{trace_id\}\S*)?$", max_length=2_000)

@@ -46,12 +46,27 @@ def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Ans
     body = order.model_dump_json()
     identity = json.dumps([_SCOPE, name, key, fingerprint(body)])  # a key that is used anew is no repetition
 
-    def carry_out() -> Answer:
+    def carry_out(is_repeated: bool) -> Answer:  # noqa: FBT001  read right above
         require_kafka(room)
+        if not is_repeated:
+            _refuse_existing(room, order)
         accepted = room.placement.place(order, identity)
         return Answer(HTTPStatus.ACCEPTED.value, accepted.model_dump_json())
 
     return room.requests.answer(f"{_SCOPE}/{name}", key, body, carry_out)
+
+
+def _refuse_existing(room: ControlRoom, order: NewOrder) -> None:
+    """Raise Problem 409 for an order id that is in use: the order service would only dead-letter it."""
+    if order.order_id is None:
+        return
+    for existing in room.orders.find([order.order_id]):
+        if existing.status == "placeholder":  # messages of it came, but nobody has placed it
+            continue
+        customer = f", of {existing.customer_id}" if existing.customer_id else ""
+        detail = f"order {existing.order_id} exists already: {existing.status.replace('_', ' ')}{customer}"
+        location = {"Location": f"/api/orders/{existing.order_id}"}
+        raise Problem(HTTPStatus.CONFLICT, f"{detail}; give another id, or none", field="order_id", headers=location)
 
 
 def respond(answer: Answer) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from ensemble.escaping import refuse_controls
 from ensemble.operations import Actor, Intent, Reason, Result, Rollout, RunSummary
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import RunId, problems, require_kafka
@@ -30,7 +31,7 @@ class RunRequest(Result):
 
     model_config = ConfigDict(extra="forbid")
     plan: str = Field(max_length=64)
-    reason: Reason
+    reason: Annotated[Reason, AfterValidator(refuse_controls)]
     rollout: Rollout | None = None
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request
 from pydantic import ValidationError
 
+from ensemble.escaping import refuse_controls
 from ensemble.operations import Actor, Intent, Invalid
 from services.control_room.access import Person
 from services.control_room.control_room import VIA, ControlRoom
@@ -65,6 +66,10 @@ def intent_of(person: Person, form: Fields) -> Intent:
     reason = text_of(form, "reason")
     if not reason:
         raise Invalid("say why: the reason goes into the audit", field="reason")
+    try:
+        refuse_controls(reason)
+    except ValueError as error:
+        raise Invalid(f"reason: {error}", field="reason") from None
     return Intent(actor=Actor(name=person.name, via=VIA), reason=reason)
 
 

@@ -26,7 +26,7 @@ from services.control_room.api.parameters import OrderId, require_kafka
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render, show_json
-from services.control_room.pages.work import lags_of
+from services.control_room.pages.work import lags_of, stopped_of
 
 router = APIRouter(route_class=PageRoute)
 _BUTTONS: Final = ("pause", "resume", "retry", "settle", "cancel")
@@ -122,7 +122,8 @@ def export_json(room: Room, order_id: OrderId) -> Response:
 
 def gather_evidence(room: ControlRoom, history: OrderHistory) -> Evidence:
     """Return what is known about an order and about those who work on it."""
-    return replace(evidence_in(room.view, history.order_id, history.state, now()), lags=lags_of(room))
+    evidence = evidence_in(room.view, history.order_id, history.state, now())
+    return replace(evidence, lags=lags_of(room), stopped=stopped_of(room))
 
 
 def _history(room: ControlRoom, order_id: str) -> OrderHistory:

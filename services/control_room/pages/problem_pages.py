@@ -7,16 +7,18 @@ from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from ensemble import EnsembleError
 from services.control_room.pages.rendering import render
-from services.control_room.problems import Problem, document_of
+from services.control_room.problems import Problem, ProblemDocument, document_of
 
 _FILES: Final = (".json", ".svg", ".css")
+_FOR_PROGRAMS: Final = ("/api/", "/healthz", "/static/")
 
 
 class PageRoute(APIRoute):
@@ -35,6 +37,28 @@ class PageRoute(APIRoute):
                 return render(request, request.app.state.room, "nothing.html", code=code, what=detail)
 
         return handle_page
+
+
+def answer_browsers(app: FastAPI) -> None:
+    """Have browsers be answered with a page where there is none, and where a page ends with a mistake."""
+    for kind in (HTTPException, Exception):
+        app.add_exception_handler(kind, _page_instead_of(app.exception_handlers[kind]))
+
+
+def _page_instead_of(answer_program: Any) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        response: Response = await answer_program(request, error)
+        if not _is_browser(request):
+            return response
+        problem = ProblemDocument.model_validate_json(bytes(response.body))
+        code = HTTPStatus(problem.status)
+        return render(request, request.app.state.room, "nothing.html", code=code, what=problem.detail)
+
+    return answer
+
+
+def _is_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_FOR_PROGRAMS)
 
 
 def _describe(error: Exception) -> tuple[HTTPStatus, str]:

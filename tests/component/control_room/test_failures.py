@@ -99,7 +99,7 @@ def test_an_edit_leaves_what_is_hidden_as_it_was_and_no_answer_has_the_token(fai
     assert fields["payment_token"] == "(hidden)"
     assert planned.json()["is_edited"]
     assert "tok_approve" not in planned.text + json.dumps(summary)
-    assert failed.flow.gateway.calls[-1].payment_token == "tok_approve"
+    assert getattr(failed.flow.gateway.calls[-1], "payment_token") == "tok_approve"  # noqa: B009  no refund has one
     assert summary["succeeded"] == 1
 
 

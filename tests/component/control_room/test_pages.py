@@ -7,6 +7,7 @@ import re
 import time
 from threading import Event
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -234,6 +235,57 @@ def test_a_page_that_fails_is_a_page(room: RoomInMemory, path: str, code: int) -
 
     assert page.status_code == code
     assert page.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("path", "method", "code"), [("/nowhere", "GET", 404), ("/orders", "DELETE", 405)])
+def test_a_browser_that_asks_for_no_page_gets_one_and_a_program_does_not(
+    room: RoomInMemory, path: str, method: str, code: int
+) -> None:
+    browser = room.browser.request(method, path, headers={"Accept": "text/html,*/*"})
+    program = room.browser.request(method, path)
+    api = room.browser.request("GET", "/api/nowhere", headers={"Accept": "text/html"})
+
+    assert (browser.status_code, program.status_code) == (code, code)
+    assert browser.headers["Content-Type"].startswith("text/html")
+    assert {each.headers["Content-Type"] for each in (program, api)} == {"application/problem+json"}
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m\0"
+
+
+@pytest.mark.parametrize("path", ["/orders?q=", "/orders?where=", "/orders?status=", "/orders?cursor=", "/act?where=",
+                                  "/dead-letters?group=", "/parked?key=", "/stock?sku=", "/audit?by=",
+                                  "/consumers?service=", "/place?scenario=", "/pauses/act?verb=end&scope=step&name=",
+                                  "/dead-letters/act?verb=redrive&place=", "/dead-letters/edit?place=", "/runs/",
+                                  "/plans/", "/orders/"])  # fmt: skip
+def test_hostile_text_in_an_address_is_shown_as_text(room: RoomInMemory, path: str) -> None:
+    room.update()
+
+    for text in (HOSTILE, "x" * 10_000, "customer=*" + HOSTILE):
+        page = room.browser.get(path + quote(text, safe=""))
+
+        assert page.status_code in {200, 404, 422}, page.text
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert "<img" not in page.text
+        assert not {"\N{RIGHT-TO-LEFT OVERRIDE}", "\x1b", "\0"} & set(page.text)
+
+
+def test_a_reason_with_control_characters_is_refused_with_its_name(room: RoomInMemory) -> None:
+    paused_order(room)
+
+    page = room.browser.post("/orders/o-1/resume", data={"reason": HOSTILE})
+    program = room.browser.post("/api/runs", json={"plan": "none", "reason": HOSTILE})
+
+    assert (page.status_code, "reason: it has the control character" in page.text) == (409, True)
+    assert (program.status_code, program.json()["field"]) == (422, "reason")
+
+
+def test_an_order_says_which_service_does_not_run(room: RoomInMemory) -> None:
+    room.flow.stopped = {"inventory"}
+    room.flow.flow.publish(place_order())
+    room.update()
+
+    assert "No process of inventory runs" in room.browser.get("/orders/o-1").text
 
 
 def test_a_form_without_a_key_places_nothing_and_a_used_key_is_replaced(room: RoomInMemory) -> None:

@@ -62,6 +62,9 @@ def test_the_same_request_is_answered_alike_and_placed_once(room: RoomInMemory) 
         ("k-1", {"currency": "USD"}, (422, "Idempotency-Key")),
         ("k-2", {"currency": "euro"}, (422, "currency")),
         ("k-2", {"lines": []}, (422, "lines")),
+        ("k-2", {"colour": "red"}, (422, "colour")),
+        ("k-2", {"payment_token": "tok_\x1b[2J"}, (422, "payment_token")),
+        ("k-2", {"customer_id": "c\n1"}, (422, "customer_id")),
     ],
 )
 def test_a_wrong_request_places_nothing(
@@ -75,11 +78,39 @@ def test_a_wrong_request_places_nothing(
     assert len(placed(room)) == 1
 
 
+def test_an_order_id_that_is_in_use_is_refused_with_what_is_known_and_a_repetition_is_not(room: RoomInMemory) -> None:
+    first = post(room, "k-1", order_id="o-1")
+    room.update()
+
+    again = post(room, "k-1", order_id="o-1")
+    other = post(room, "k-2", order_id="o-1", customer_id="c-2")
+
+    assert (first.status_code, again.status_code, other.status_code) == (202, 202, 409)
+    assert (other.json()["field"], other.headers["Location"]) == ("order_id", "/api/orders/o-1")
+    assert "order o-1 exists already: completed, of c-1" in other.json()["detail"]
+    assert len(placed(room)) == 1
+
+
+def test_a_request_that_is_repeated_after_it_failed_is_told_so() -> None:
+    requests, told = IdempotentRequests(), list[bool]()
+
+    def fail(is_repeated: bool) -> Answer:
+        told.append(is_repeated)
+        raise Unreachable("Kafka is away")
+
+    for body in ("{}", "{}", '{"a": 1}'):
+        with pytest.raises(Unreachable):
+            requests.answer("orders", "k-1", body, fail)
+
+    assert told == [False, True, False]
+    requests.close()
+
+
 def test_a_request_that_still_runs_is_not_begun_again() -> None:
     requests = IdempotentRequests()
     again: list[Problem] = []
 
-    def carry_out() -> Answer:
+    def carry_out(_: bool) -> Answer:
         with pytest.raises(Problem) as refused:
             requests.answer("orders", "k-1", "{}", carry_out)
         again.append(refused.value)
@@ -94,13 +125,13 @@ def test_answers_outlive_the_process_for_a_day(tmp_path: Path) -> None:
     now = [1_000.0]
     for answer in ("first", "second"):
         requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
-        replayed = requests.answer("orders", "k-1", "{}", lambda answer=answer: Answer(202, answer))  # type: ignore[misc]
+        replayed = requests.answer("orders", "k-1", "{}", lambda _, answer=answer: Answer(202, answer))  # type: ignore[misc]
         assert replayed.document == "first"
         requests.close()
 
     now[0] += 24 * 3600 + 1
     requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
-    assert requests.answer("orders", "k-1", "{}", lambda: Answer(202, "anew")).document == "anew"
+    assert requests.answer("orders", "k-1", "{}", lambda _: Answer(202, "anew")).document == "anew"
     requests.close()
 
 
@@ -108,12 +139,12 @@ def test_a_request_that_failed_may_be_repeated_and_one_that_was_abandoned_is(tmp
     now = [1_000.0]
     requests = IdempotentRequests(tmp_path / "requests.db", lambda: now[0])
 
-    def fail() -> Answer:
+    def fail(_: bool) -> Answer:
         raise Unreachable("Kafka is away")
 
     with pytest.raises(Unreachable):
         requests.answer("orders", "k-1", "{}", fail)
-    assert requests.answer("orders", "k-1", "{}", lambda: Answer(202, "now")).document == "now"
+    assert requests.answer("orders", "k-1", "{}", lambda _: Answer(202, "now")).document == "now"
 
     requests._begin("orders", "k-2", "44136fa355b3678a1146ad16f7e8649e")
     now[0] += 61

@@ -11,7 +11,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from ensemble.messages.schema_set import DirectorySourceSelector
-from ensemble.operations import Actor, Intent, NotFound, NotPossible, Resolved, Rollout, RunState, RunSummary, Session
+from ensemble.operations import (
+    Actor,
+    Intent,
+    NotFound,
+    NotPossible,
+    Resolved,
+    Rollout,
+    RunEvent,
+    RunState,
+    RunSummary,
+    Session,
+)
 from services.app import APP
 from services.control_room.actions import Actions
 from services.control_room.control_room import ControlRoom
