@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -60,6 +60,10 @@ class ControlRoom:
     samples: Samples
     sampling: Sampling
     history: RunHistory
+    directory: Path | None = None
+    """Where its files lie; None: in memory."""
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    """Where the processes of services say how they are."""
 
     @classmethod
     def open(
@@ -91,9 +95,22 @@ class ControlRoom:
         history = RunHistory(name and name.with_suffix(".runs.db"))
         placement = OrderPlacement(session, VIA)
         actions = Actions(Planner.on(session, view, rehearse), live, history)
-        samples = Samples(session.client, list(session.application.services), endpoints)
-        rest = actions, samples, Sampling(samples), history
-        return cls(session, settings, view, updates, live, access, requests, placement, *rest)
+        return cls(
+            session=session,
+            settings=settings,
+            view=view,
+            updates=updates,
+            live=live,
+            access=access,
+            requests=requests,
+            placement=placement,
+            actions=actions,
+            samples=(samples := Samples(session.client, list(session.application.services), endpoints)),
+            sampling=Sampling(samples),
+            history=history,
+            directory=directory,
+            endpoints=endpoints or Endpoints(),
+        )
 
     def start(self) -> None:
         """Bring the view up to date, and take samples, from now on."""

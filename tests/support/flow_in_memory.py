@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from ensemble.clock import ManualClock
 from ensemble.kafka.client import CommittedOffset, GroupMember, ReceivedRecord, TopicPlace
 from ensemble.kafka.client.outbox import Promise
+from ensemble.kafka.errors import ClusterError
 from ensemble.messages import Headers
 from ensemble.messages.records import StoredRecord
 from ensemble.operations import now
@@ -109,6 +110,16 @@ class FlowInMemory:
 
     def _inputs_of(self, group: str) -> list[TopicPlace]:
         return self.places(topic.name for topic in APP.make_service(group).inputs)
+
+    @property
+    def admin(self) -> Any:
+        raise ClusterError("topics in memory have no administrator")
+
+    def replicas(self) -> Any:
+        raise ClusterError("topics in memory have no replicas")
+
+    def broker_settings(self) -> Any:
+        raise ClusterError("topics in memory have no settings of brokers")
 
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
         return {topic: f"{topic} of {self.id}" for topic in topics}

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.control_room.api import failures, health, orders, placing, plans, runs, streams, system
+from services.control_room.api import cluster, failures, health, orders, placing, plans, runs, streams, system
 
 router = APIRouter()
 router.include_router(health.router)
-for _part in (orders, placing, plans, runs, streams, failures, system):
+for _part in (orders, placing, plans, runs, streams, failures, system, cluster):
     router.include_router(_part.router, prefix="/api")
 
 __all__ = ["router"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator, ConfigDict
 
 from backoffice.order_document import hide_secrets
+from ensemble.escaping import refuse_controls
 from ensemble.operations import (
+    Actor,
     Audit,
     AuditEntry,
     AuditFilter,
@@ -17,15 +21,21 @@ from ensemble.operations import (
     DeadLetterSummary,
     Failures,
     Incident,
+    Intent,
     Invalid,
+    NotFound,
     ParkedKeySummary,
     ParkedStatus,
     Position,
+    Reason,
     Result,
     WorkPause,
     describe_dead_letter,
     find_dead_letter,
+    put_note,
+    read_notes,
 )
+from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import (
     Cursor,
     Limit,
@@ -40,6 +50,7 @@ from services.control_room.api.parameters import (
     require_kafka,
     since_ms,
 )
+from services.control_room.control_room import VIA, Room
 
 router = APIRouter(tags=["failures"], responses=problems(HTTPStatus.NOT_FOUND))
 
@@ -108,6 +119,38 @@ def group_dead_letters(
     return Failures(room.view).groups(DeadLetterFilter(service=service, open_only=open_only))
 
 
+class Note(Result):
+    """What an operator has noted about the dead letters of one cause."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: Annotated[Reason, AfterValidator(refuse_controls)]
+
+
+class KeptNote(Note):
+    """A note, and who has written it when; the latest one of its cause."""
+
+    by: str
+    at: datetime
+
+
+@router.get("/dead-letters/notes")
+def list_notes(room: Room) -> dict[str, KeptNote]:
+    """Return the notes by group."""
+    require_kafka(room)
+    return {group: KeptNote.model_validate(note) for group, note in read_notes(room.session).items()}
+
+
+@router.put("/dead-letters/groups/{group}/note", status_code=HTTPStatus.NO_CONTENT)
+def put_group_note(
+    room: RoomWithView, person: ActingPerson, group: Annotated[str, Path(max_length=64)], note: Note
+) -> None:
+    """Note something about the dead letters of one cause, in place of what was noted before."""
+    require_kafka(room)
+    if group not in Failures(room.view).causes():
+        raise NotFound(f"no group {group!r}", hint="the list of groups shows all", field="group")
+    put_note(room.session, group, Intent(actor=Actor(name=person.name, via=VIA), reason=note.text))
+
+
 @router.get("/dead-letters/{topic}/{partition}/{offset}")
 def get_dead_letter(
     room: RoomWithView,
@@ -157,10 +200,16 @@ def list_incidents(
 
 @router.get("/audit")
 def list_audit(
-    room: RoomWithView, *, service: ServiceName = None, by: Text = None, since: Since = None, limit: Limit = 100
+    room: RoomWithView,
+    *,
+    service: ServiceName = None,
+    by: Text = None,
+    target: Text = None,
+    since: Since = None,
+    limit: Limit = 100,
 ) -> tuple[AuditEntry, ...]:
     """Return what operators have had done, the newest first."""
-    which = AuditFilter(since=since_ms(since, "since"), requested_by=by, service=service)
+    which = AuditFilter(since=since_ms(since, "since"), requested_by=by, service=service, target=target)
     return Audit(room.view).list(limit, which)
 
 

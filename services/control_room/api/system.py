@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from backoffice.stock import StockLevel
+from backoffice.stock_ledger import LedgerFilter, LedgerPage, read_ledger
 from ensemble.operations import (
     EdgeTraffic,
     NotFound,
@@ -21,6 +22,8 @@ from ensemble.operations import (
 )
 from ensemble.topology import Graph
 from services.control_room.api.parameters import (
+    Cursor,
+    Limit,
     RoomWithView,
     ServiceName,
     Text,
@@ -100,6 +103,24 @@ def list_consumers(room: Room, service: ServiceName = None) -> tuple[PartitionLa
 def list_stock(room: RoomWithView, *, warehouse: Text = None, sku: Text = None) -> tuple[StockLevel, ...]:
     """Return what each warehouse has of each sku."""
     return room.stock.levels(warehouse, sku)
+
+
+@router.get("/stock/ledger")
+def list_ledger(
+    room: Room,
+    *,
+    warehouse: Text = None,
+    sku: Text = None,
+    order: Text = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> LedgerPage:
+    """Return the facts behind the stock that match, the latest first: what moved, when, and for which order.
+
+    A page may be short although there is a `next`: where few facts match, so many records were looked through.
+    """
+    require_kafka(room)
+    return read_ledger(room.session, LedgerFilter(warehouse, sku, order), limit, cursor)
 
 
 @router.get("/policies")

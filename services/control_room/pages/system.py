@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from backoffice.charts import BIN_S, ChartFacts, Charts, charts_of
+from backoffice.stock import MOVES
+from backoffice.stock_ledger import LedgerFilter, read_ledger
 from ensemble.operations import Failures, Traffic, now, policies_in_force
+from services.control_room.api.parameters import require_kafka
 from services.control_room.control_room import Room
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
@@ -16,6 +20,7 @@ from services.control_room.pages.work import lags_of
 
 router = APIRouter(route_class=PageRoute)
 _HOUR_S: Final = 3_600
+_PAGE: Final = 100
 
 Text = Annotated[str, Query(max_length=256)]
 
@@ -36,6 +41,26 @@ def list_stock(request: Request, room: Room, *, warehouse: Text = "", sku: Text 
     """Show what each warehouse has of each sku."""
     levels = room.stock.levels(warehouse or None, sku or None)
     return render(request, room, "stock.html", levels=levels, warehouse=warehouse, sku=sku)
+
+
+@router.get("/stock/ledger")
+def list_ledger(
+    request: Request,
+    room: Room,
+    *,
+    warehouse: Text = "",
+    sku: Text = "",
+    order: Text = "",
+    cursor: Annotated[str | None, Query(max_length=256)] = None,
+) -> HTMLResponse:
+    """Show what moved, when, and for which order, the latest first."""
+    require_kafka(room)
+    page = read_ledger(room.session, LedgerFilter(warehouse or None, sku or None, order or None), _PAGE, cursor)
+    texts = {"warehouse": warehouse, "sku": sku, "order": order}
+    query = {name: value for name, value in texts.items() if value}
+    older = f"/stock/ledger?{urlencode({**query, 'cursor': page.next})}" if page.next else None
+    values: dict[str, Any] = {"signs": MOVES, "older_url": older, "is_first": cursor is None, **texts}
+    return render(request, room, "stock_ledger.html", page=page, **values)
 
 
 @router.get("/policies")
