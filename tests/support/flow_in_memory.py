@@ -121,6 +121,9 @@ class FlowInMemory:
     def broker_settings(self) -> Any:
         raise ClusterError("topics in memory have no settings of brokers")
 
+    def last_written(self, _: Collection[TopicPlace]) -> Any:
+        raise ClusterError("nobody writes at a time of their own to topics in memory")
+
     def topic_ids(self, topics: Collection[str]) -> dict[str, str]:
         return {topic: f"{topic} of {self.id}" for topic in topics}
 

@@ -58,7 +58,7 @@ def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Ans
 
 def _refuse_existing(room: ControlRoom, order: NewOrder) -> None:
     """Raise Problem 409 for an order id that is in use: the order service would only dead-letter it."""
-    if order.order_id is None:
+    if order.order_id is None or room.updates.status.as_of is None:  # nothing is known yet of any order
         return
     for existing in room.orders.find([order.order_id]):
         if existing.status == "placeholder":  # messages of it came, but nobody has placed it

@@ -49,12 +49,13 @@ from services.control_room.work_actions import (
     WorkAction,
     describe_action,
 )
+from services.control_room.work_actions import Text as Place
 
 router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 20
 
 Text = Annotated[str, Query(max_length=256)]
-Places = Annotated[list[str] | None, Query(max_length=200)]
+Places = Annotated[list[Place] | None, Query(max_length=200)]
 Verb = Literal["redrive", "discard"]
 Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
 

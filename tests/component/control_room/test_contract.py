@@ -20,7 +20,8 @@ from tests.component.control_room.conftest import RoomInMemory, open_room
 from tests.support.order_messages import place_order
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-ENDLESS = r"/events$"
+NOT_HERE = r"/events$|^/api/topics$"
+"""What does not end, and what asks an administrator, of whom topics in memory have none."""
 EXAMPLES = 10
 HOST = {"Host": "127.0.0.1"}
 
@@ -41,7 +42,7 @@ def shared() -> Iterator[RoomInMemory]:
 
 def test_no_request_breaks_it_and_every_answer_is_documented(shared: RoomInMemory) -> None:
     schema: Any = schemathesis.openapi.from_asgi("/api/openapi.json", shared.browser.app, headers=HOST)
-    operations: list[Any] = [each.ok() for each in schema.exclude(path_regex=ENDLESS).get_all_operations()]
+    operations: list[Any] = [each.ok() for each in schema.exclude(path_regex=NOT_HERE).get_all_operations()]
 
     for operation in operations:
         ask(operation)

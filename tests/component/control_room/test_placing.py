@@ -79,6 +79,7 @@ def test_a_wrong_request_places_nothing(
 
 
 def test_an_order_id_that_is_in_use_is_refused_with_what_is_known_and_a_repetition_is_not(room: RoomInMemory) -> None:
+    room.update()
     first = post(room, "k-1", order_id="o-1")
     room.update()
 
