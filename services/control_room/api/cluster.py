@@ -65,7 +65,7 @@ class DeclaredLifetime(Result):
 
 @router.get("/status")
 def get_status(room: RoomWithView) -> FlowStatus:
-    """Return how the order flow is: cluster, services, incidents, pauses and orders; as `status -o json` does."""
+    """Return how the order flow is: cluster, services, incidents, pauses and orders; as `status --json` does."""
     require_kafka(room)
     return _status_of(room)
 
