@@ -95,6 +95,7 @@ class ControlRoom:
         history = RunHistory(name and name.with_suffix(".runs.db"))
         placement = OrderPlacement(session, VIA)
         actions = Actions(Planner.on(session, view, rehearse), live, history)
+        samples = Samples(session.client, list(session.application.services), endpoints)
         return cls(
             session=session,
             settings=settings,
@@ -105,7 +106,7 @@ class ControlRoom:
             requests=requests,
             placement=placement,
             actions=actions,
-            samples=(samples := Samples(session.client, list(session.application.services), endpoints)),
+            samples=samples,
             sampling=Sampling(samples),
             history=history,
             directory=directory,
