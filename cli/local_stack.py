@@ -22,8 +22,12 @@ def stack_of(
     *,
     kafka: KafkaSettings | None = None,
     environment: Mapping[str, str] = _NOTHING,
+    is_demo: bool = False,
 ) -> Stack:
-    """Return a stack with its files in the directory: on this cluster, or with a broker of its own."""
+    """Return a stack with its files in the directory: on this cluster, or with a broker of its own.
+
+    Of a demonstration the control room may kill and restart members, and order outages of the provider.
+    """
     keep_the_client_quiet()
     token = load(RuntimeSettings).http_token
     plan = StackPlan(
@@ -34,5 +38,6 @@ def stack_of(
         patience_s=patience_s(),
         environment=environment,
         token=token.get_secret_value() if token else "",
+        is_demo=is_demo,
     )
     return Stack(plan, say)

@@ -36,8 +36,8 @@ PORTS = {
 }
 
 
-def run(*, on_free_ports: bool, fresh: bool, opens: bool = False) -> int:
-    """Run until Ctrl-C (exit code 0), or until a member ends by itself (1)."""
+def run(*, on_free_ports: bool, fresh: bool, opens: bool = False, keep_going: bool = False) -> int:
+    """Run until Ctrl-C (exit code 0), or until a member ends by itself (1) unless it is to go on without."""
     home = default_directory().parent
     kafka = load(KafkaSettings)
     if fresh and kafka.bootstrap_servers:
@@ -46,10 +46,11 @@ def run(*, on_free_ports: bool, fresh: bool, opens: bool = False) -> int:
         if fresh:
             _forget(home)
         members = _members(on_free_ports=on_free_ports)
-        return _play(stack_of(home, members, say, kafka=kafka), home, opens=opens)
+        stage = stack_of(home, members, say, kafka=kafka, is_demo=True)
+        return _play(stage, home, opens=opens, keep_going=keep_going)
 
 
-def _play(stage: Stack, home: Path, *, opens: bool) -> int:
+def _play(stage: Stack, home: Path, *, opens: bool, keep_going: bool) -> int:
     cluster = load(KafkaSettings).bootstrap_servers
     say("starting Kafka and all services" if cluster is None else f"starting all services on {cluster}")
     try:
@@ -58,7 +59,7 @@ def _play(stage: Stack, home: Path, *, opens: bool) -> int:
                 say("filled the empty stock")
             show_control_room(stage.fleet.control_room_url, opens=opens)
             with _noted(stage, home):
-                code = _watch(stage)
+                code = _watch(stage, keep_going=keep_going)
             _hold_signals()
             say("stopping")
     except KeyboardInterrupt:
@@ -84,19 +85,23 @@ def _noted(stage: Stack, home: Path) -> Iterator[None]:
         note.unlink(missing_ok=True)
 
 
-def _watch(stage: Stack) -> int:
-    """Show what happens until interrupted, or until a member ends."""
+def _watch(stage: Stack, *, keep_going: bool) -> int:
+    """Show what happens until interrupted, or until a member ends; with `keep_going` without that one."""
     from cli.screen import lines, screen
 
     show = screen if is_terminal() else lines
     places = stage.access.places([ORDER_STATE.name])
     with stage.access.follow(places, from_beginning=True) as follower:
         try:
-            exits = show(stage, follower)
+            while True:
+                exits = show(stage, follower)
+                say(f"ensemble: {exits}")
+                if not keep_going:
+                    return FAILED
+                say(f"going on without {exits.name}; start it again at {stage.fleet.control_room_url}/provoke")
+                stage.fleet.go_on_without(exits.name)
         except KeyboardInterrupt:
             return 0
-    say(f"ensemble: {exits}")
-    return FAILED
 
 
 def _members(*, on_free_ports: bool) -> list[Member]:

@@ -9,6 +9,9 @@ import typer
 from cli.options import NoOpen
 
 FreePorts = Annotated[bool, typer.Option("--free-ports", help="Use any free ports instead of 8100 to 8105 and 8090.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Go on when a process ends; the control room starts it again.")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Delete data of the previous run first.")]
 
 
@@ -17,7 +20,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog="Examples: `ensemble up`; `KAFKA_BOOTSTRAP_SERVERS=host:9092 ensemble up`.")(up)
 
 
-def up(free_ports: FreePorts = False, fresh: Fresh = False, no_open: NoOpen = False) -> None:
+def up(
+    free_ports: FreePorts = False, fresh: Fresh = False, keep_going: KeepGoing = False, no_open: NoOpen = False
+) -> None:
     """Start Kafka, all services, the payment sandbox and the control room, whose address it shows.
 
     Shows the orders while it runs; Ctrl-C stops everything. With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead
@@ -25,4 +30,4 @@ def up(free_ports: FreePorts = False, fresh: Fresh = False, no_open: NoOpen = Fa
     """
     from cli.up import run
 
-    raise typer.Exit(run(on_free_ports=free_ports, fresh=fresh, opens=not no_open))
+    raise typer.Exit(run(on_free_ports=free_ports, fresh=fresh, opens=not no_open, keep_going=keep_going))

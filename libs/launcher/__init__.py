@@ -4,6 +4,7 @@ It neither prints nor asks anybody; who shows something is told by `on_wait` and
 """
 
 from launcher.fleet import ALL, Fleet, FleetError, UnexpectedExit
+from launcher.remote_control import RemoteControl
 from launcher.service_process import CONTROL_ROOM, SANDBOX, SERVICES, Member, ServiceProcess, with_free_port
 from launcher.stack import Stack, StackPlan
 
@@ -15,6 +16,7 @@ __all__ = [
     "Fleet",
     "FleetError",
     "Member",
+    "RemoteControl",
     "ServiceProcess",
     "Stack",
     "StackPlan",

@@ -89,6 +89,7 @@ class Fleet:
         self._environment = {**self._provider(), **pages, **(environment or {})}
         self._children: dict[str, ServiceProcess] = {}
         self._ended: set[str] = set()
+        self._own: dict[str, Mapping[str, str]] = {}
 
     def __enter__(self) -> Self:
         return self.start()
@@ -100,6 +101,10 @@ class Fleet:
     def members(self) -> Mapping[str, Member]:
         """Return all members by name."""
         return self._members
+
+    def give(self, name: str, variables: Mapping[str, str]) -> None:
+        """Give one member environment variables of its own, from its next start on."""
+        self._own[name] = variables
 
     # -- all ----------------------------------------------------------------------------------------------------------
 
@@ -124,8 +129,8 @@ class Fleet:
     def release(self, bootstrap: str | None = None) -> None:
         """Run all members on this cluster, whose topics must exist."""
         self._bootstrap = bootstrap or self._bootstrap
-        for child in self._children.values():
-            child.release(self._variables())
+        for name, child in self._children.items():
+            child.release(self._variables(name))
 
     def await_ready(self, timeout_s: float = READY_LIMIT_S, on_wait: OnWait = ignore) -> None:
         """Return when all are ready; FleetError says who is not, and why. `on_wait` is told of it meanwhile."""
@@ -168,6 +173,10 @@ class Fleet:
         child.send(signal.SIGKILL)
         child.wait(STOP_LIMIT_S)
 
+    def go_on_without(self, name: str) -> None:
+        """Take it that a member has ended: it is none of the unexpected exits any more, and may be restarted."""
+        self._ended.add(name)
+
     def stop_one(self, name: str) -> int:
         """Stop one cleanly; its exit code."""
         self._ended.add(name)
@@ -185,7 +194,7 @@ class Fleet:
             self.stop_one(name)
         elif name in self._children:
             self._children[name].wait(STOP_LIMIT_S)  # it is gone; its pipe is not
-        self._spawn(self.members[name]).release({**self._variables(), **(environment or {})})
+        self._spawn(self.members[name]).release({**self._variables(name), **(environment or {})})
         self._ended.discard(name)
 
     def put_in_place(self, member: Member) -> None:
@@ -258,9 +267,9 @@ class Fleet:
         ledger = self._directory.absolute() / "payment-ledger.db"
         return {"PAYMENT_PROVIDER_URL": sandbox.url, "SANDBOX_LEDGER": str(ledger)}
 
-    def _variables(self) -> dict[str, str]:
+    def _variables(self, name: str) -> dict[str, str]:
         cluster = {"KAFKA_BOOTSTRAP_SERVERS": self._bootstrap} if self._bootstrap else {}
-        return {**cluster, **self._addresses(), **self._environment}
+        return {**cluster, **self._addresses(), **self._environment, **self._own.get(name, {})}
 
     def _addresses(self) -> dict[str, str]:
         """Return where the control room asks the services how they are."""

@@ -17,7 +17,8 @@ from ensemble.operations import NotPossible, create_missing_topics
 from ensemble.settings import KafkaSettings
 from ensemble.waiting import OnWait, ignore
 from launcher.fleet import Fleet
-from launcher.service_process import Member
+from launcher.remote_control import RemoteControl
+from launcher.service_process import CONTROL_ROOM, Member
 
 _HEAP = "512m"
 
@@ -46,7 +47,8 @@ class Times:
 class StackPlan:
     """What to start, and where its files go. Settings that name no cluster mean a broker of its own in directory/kafka.
 
-    `patience_s` is how long the cluster is waited for, at each question. `token` is what health is asked with.
+    `patience_s` is how long the cluster is waited for, at each question. `token` is what health is asked with. With
+    `is_demo` the control room may kill and restart members, and order outages of the provider.
     """
 
     application: Application
@@ -56,6 +58,7 @@ class StackPlan:
     patience_s: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
+    is_demo: bool = False
 
 
 class Stack:
@@ -99,9 +102,16 @@ class Stack:
             self._launch()
         with self.times.measured("topics"):
             self.access = self._connect(bootstrap)
+        if self._plan.is_demo:
+            self._give_control()
         self.fleet.release(bootstrap)
         with self.times.measured("services"):
             self.fleet.await_ready(on_wait=self._on_wait)
+
+    def _give_control(self) -> None:
+        control = RemoteControl(self.fleet)
+        self._closing.callback(control.close)
+        self.fleet.give(CONTROL_ROOM, control.settings)
 
     def _launch(self) -> None:
         self._closing.callback(self.fleet.stop)

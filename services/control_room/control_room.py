@@ -32,6 +32,7 @@ from services.control_room.access import Access
 from services.control_room.actions import Actions
 from services.control_room.broker_facts import BrokerFacts
 from services.control_room.change_events import ChangeEvents
+from services.control_room.demonstration import Demonstration
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
 from services.control_room.planner import Planner
@@ -148,6 +149,11 @@ class ControlRoom:
     def brokers(self) -> BrokerFacts:
         """What only the brokers know."""
         return BrokerFacts(self.session, self.settings.broker_facts_s)
+
+    @cached_property
+    def demonstration(self) -> Demonstration | None:
+        """The launcher of a demonstration, if that is what runs this."""
+        return Demonstration.of(self.settings)
 
     @property
     def orders(self) -> Orders:

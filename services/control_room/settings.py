@@ -40,6 +40,10 @@ class ControlRoomSettings(BaseSettings):
     """What one address may ask for, ten times as much in a burst; beyond that it is answered 429."""
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=100_000_000)
     """The largest body of a request that is read."""
+    launcher_url: str | None = None
+    """Where the launcher of a demonstration kills and restarts processes. It sets this itself."""
+    launcher_token: SecretStr | None = None
+    """What the launcher wants to see."""
     data_dir: Path | None = None
     """Where its files lie; by default `control-room` beside the data of the embedded Kafka."""
     refresh_s: float = Field(default=0.25, ge=0.05, le=60)
@@ -57,7 +61,7 @@ class ControlRoomSettings(BaseSettings):
         """Take several values with commas between them, as variables have them."""
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("token", "see_token", "proxy_user_header", mode="before")
+    @field_validator("token", "see_token", "proxy_user_header", "launcher_url", "launcher_token", mode="before")
     @classmethod
     def _check_empty(cls, value: Any) -> Any:
         """Treat an empty variable, as deployment files set it, as one that is not set."""

@@ -99,5 +99,6 @@ def render(
         "cluster": room.session.client.bootstrap_servers,
         "view": room.updates.status,
         "here": request.url.path,
+        "is_demo": room.demonstration is not None,
     }
     return _TEMPLATES.TemplateResponse(request, name, {**frame, **values}, status_code=code)
