@@ -99,7 +99,7 @@ def _measure(cluster: Cluster, directory: Path, orders: int, some: list[str]) ->
     for place, order_id in {"oldest": some[0], "middle": some[len(some) // 2], "newest": some[-1]}.items():
         for command in (
             ("orders", "show", order_id),
-            ("orders", "cancel", order_id, "--preview"),
+            ("orders", "cancel", order_id, "--dry-run"),
             ("orders", "watch", order_id, "--timeout", "20"),
             ("tail", "--order", order_id, "--until-end"),
         ):

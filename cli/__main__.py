@@ -14,7 +14,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 for success, 1 for a failure, 2 for a mistake of the user."""
+    """Run one command and return its exit code, one of `ExitCode`."""
     from cli.app import make_app
 
     return run_program(make_app, arguments)

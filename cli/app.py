@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from cli.commands import demo, doctor, orders, pauses, publish, run, status, stock, tail, up, verify
-from ensemble.command_line.app import LIBRARY, CommandSet, assemble
+from ensemble.command_line.app import LIBRARY, CommandSet, ProfileName, Version, assemble
 from ensemble.command_line.commands import new
 from ensemble.command_line.selection import select
 
@@ -19,7 +19,7 @@ _EPILOG: Final = (
     "Start with `ensemble demo`, or with `ensemble up` in one terminal and `ensemble orders place` in another."
 )
 _OF_ORDERS: Final = {"orders": orders.group, "stock": stock.group}
-_WITH_WAVES: Final = {"steps": pauses.steps, "commands": pauses.commands, "services": pauses.services}
+_WITH_WAVES: Final = {"pauses": pauses.group}
 
 
 def make_app() -> typer.Typer:
@@ -28,7 +28,13 @@ def make_app() -> typer.Typer:
     commands = CommandSet(
         (demo, up, status, doctor, run, publish, tail, verify, new), {**_OF_ORDERS, **LIBRARY.groups, **_WITH_WAVES}
     )
-    return assemble(commands, help_text=_HELP, epilog=_EPILOG)
+    program = assemble(commands, help_text=_HELP, epilog=_EPILOG)
+
+    @program.callback()
+    def _options(profile: ProfileName = None, version: Version = False) -> None:  # noqa: FBT002  as Typer calls it
+        """Take what all commands share."""
+
+    return program
 
 
 def _order_flow() -> Application:

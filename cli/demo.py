@@ -21,8 +21,10 @@ from cli.seed import seed
 from cli.verification import check, show_report
 from contracts import RequestCancellation
 from contracts.catalogue import CATALOGUE
-from ensemble.command_line.errors import FAILED, Failure, Mistake
+from ensemble.command_line.errors import Failure, Mistake
+from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.output import show_json
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.streams import say, write
 from ensemble.settings import KafkaSettings
@@ -33,7 +35,7 @@ _PATIENCE_S: Final = 300.0
 _SETTLE_S: Final = 10.0
 
 
-def run(only: Sequence[str], *, keep: bool, as_json: bool, opens: bool = False) -> int:
+def run(only: Sequence[str], *, keep: bool, output: OutputFormat, opens: bool = False) -> int:
     """Play the scenarios and return the exit code."""
     scenarios = _select(only)
     with Scratch(keep=keep) as directory:
@@ -41,7 +43,7 @@ def run(only: Sequence[str], *, keep: bool, as_json: bool, opens: bool = False) 
         try:
             with stage:
                 show_control_room(stage.fleet.control_room_url, opens=opens)
-                return _play(stage, scenarios, as_json=as_json)
+                return _play(stage, scenarios, output=output)
         except FleetError as error:
             raise Failure(str(error)) from None
 
@@ -69,24 +71,24 @@ def _select(names: Sequence[str]) -> list[Scenario]:
     return [by_name[name] for name in names] or list(SCENARIOS)
 
 
-def _play(stage: Stack, scenarios: list[Scenario], *, as_json: bool) -> int:
+def _play(stage: Stack, scenarios: list[Scenario], *, output: OutputFormat) -> int:
     with stage.times.measured("stock"):
         seed(stage.access)
-    tell: DemoOutput = SilentOutput() if as_json else demo_output()
+    tell: DemoOutput = SilentOutput() if output.is_json else demo_output()
     tell.begin(stage.bootstrap)
     with stage.times.measured("all orders"):
         played = [_play_one(stage, scenario, tell) for scenario in scenarios]
     with stage.times.measured("verify"):
         kafka = KafkaSettings(bootstrap_servers=stage.bootstrap)
         report = check(kafka, Options(len(played), stage.fleet.provider_url, settle_s=_SETTLE_S))
-    if as_json:
+    if output.is_json:
         document = [_document(each) for each in played]
-        show_json({"orders": document, "verify": as_document(report), "seconds": stage.times.spent})
+        show_json({"orders": document, "verify": as_document(report), "seconds": stage.times.spent}, output)
     else:
         write()
-        show_report(report, as_json=False)
+        show_report(report, output=TABLE)
     tell.end(played, stage.times.spent)
-    return FAILED if report.exit_code or not all(each.is_well for each in played) else 0
+    return ExitCode.FAILED if report.exit_code or not all(each.is_well for each in played) else ExitCode.DONE
 
 
 def _play_one(stage: Stack, scenario: Scenario, tell: DemoOutput) -> ScenarioRun:

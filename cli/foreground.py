@@ -6,7 +6,7 @@ import os
 import runpy
 import sys
 
-from ensemble.command_line.errors import Mistake
+from ensemble.command_line.errors import UnknownName
 from ensemble.command_line.foreground import run_services
 from launcher import SANDBOX, SERVICES
 
@@ -16,7 +16,7 @@ def run_service(service: str, instance: str | None, port: int | None) -> int:
     if service == SANDBOX:
         return _run_sandbox(port)
     if service not in SERVICES:
-        raise Mistake(f"SERVICE: there is no {service!r}; there are {', '.join((*SERVICES, SANDBOX))}")
+        raise UnknownName(f"SERVICE: there is no {service!r}; there are {', '.join((*SERVICES, SANDBOX))}")
     return run_services([service], instance, port)
 
 

@@ -17,12 +17,6 @@ WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Number of orders p
 FailureLimit = Annotated[
     float, typer.Option("--failure-limit", min=0, max=1, help="Stop if more than this fraction of a wave fails (0-1).")
 ]
-WaveWait = Annotated[
-    float,
-    typer.Option(
-        "--wait", min=0.1, max=86_400, help="Seconds an order has to make progress before it counts as failed."
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -32,10 +26,9 @@ class Waves:
     probe: Probe = 1
     wave: WaveSize = 10
     failure_limit: FailureLimit = 0.2
-    wait: WaveWait = 60.0
 
-    def rollout(self) -> Rollout:
-        """Return how the waves proceed."""
+    def rollout(self, timeout_s: float) -> Rollout:
+        """Return how the waves proceed; an order that has made no progress after `timeout_s` counts as failed."""
         from ensemble.operations import Rollout
 
-        return Rollout(probe=self.probe, wave=self.wave, max_failed=self.failure_limit, timeout_s=self.wait)
+        return Rollout(probe=self.probe, wave=self.wave, max_failed=self.failure_limit, timeout_s=timeout_s)

@@ -14,11 +14,14 @@ from backoffice.order_actions import OrderAction, describe_why_not, require_orde
 from backoffice.order_filter import OrderFilter
 from backoffice.order_runs import OrderActions, OrderItem, OrderOutcome, OrderPlan, order_projections
 from backoffice.orders import OrderSummary
-from ensemble.command_line.connection import session_on
+from ensemble.command_line.connection import cluster_name, session_on
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
+from ensemble.command_line.output_format import TABLE, OutputFormat
+from ensemble.command_line.run_records import Subject, follow
+from ensemble.command_line.runs import show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Intent, Resolved, Rollout, RunEvent, Stopped, WaveFinished
@@ -41,9 +44,9 @@ class Target:
     def check(self) -> None:
         """Raise Mistake unless the target is either one order or conditions."""
         if self.order_id is None and not self.where.conditions:
-            raise Mistake("ORDER_ID: give an ORDER_ID or --where, such as --where status=fulfilled")
+            raise Mistake("ORDER_ID: give an ORDER_ID, or flags that select orders, such as --status fulfilled")
         if self.order_id is not None and self.where.conditions:
-            raise Mistake("ORDER_ID and --where exclude each other; give one of them")
+            raise Mistake("ORDER_ID and flags that select orders exclude each other")
         if self.order_id is not None:
             require_order_id(self.order_id)
 
@@ -58,11 +61,12 @@ class CommandOptions:
 
     intent: Intent
     yes: bool = False
-    preview: bool = False
-    wait_s: float = 10.0
+    dry_run: bool = False
+    timeout_s: float = 10.0
     rollout: Rollout | None = None
     """In waves, if there are several orders."""
-    as_json: bool = False
+    no_wait: bool = False
+    output: OutputFormat = TABLE
 
 
 def act(access: ClusterClient, action: OrderAction, target: Target, options: CommandOptions) -> int:
@@ -71,13 +75,16 @@ def act(access: ClusterClient, action: OrderAction, target: Target, options: Com
         plan = actions.plan(action, target.which)
         _warn_of_dead_letters(plan.items)
         _say_skipped(plan)
-        if options.preview or not plan.items:
-            _show_preview(plan, as_json=options.as_json)
+        if options.dry_run or not plan.items:
+            _show_preview(plan, output=options.output)
             return 0
         if target.order_id is None:
-            _ask(plan, options)
+            _ask(plan, cluster_name(access), options)
+        if options.no_wait:
+            run = actions.run(plan, options.intent, Rollout.at_once(options.timeout_s))
+            return show_submitted(submit(run, len(plan.items)), output=options.output)
         if options.rollout is not None and target.order_id is None:
-            return _run_in_waves(actions, plan, options, options.rollout)
+            return _run_in_waves(actions, plan, options, cluster_name(access))
         return _run_at_once(actions, plan, options)
 
 
@@ -124,25 +131,25 @@ def _row(item: OrderItem) -> dict[str, Any]:
     }
 
 
-def _show_preview(plan: OrderPlan, *, as_json: bool) -> None:
+def _show_preview(plan: OrderPlan, *, output: OutputFormat) -> None:
     rows = [_row(item) for item in plan.items]
     columns = ("order", "status", "step", "paused_by", "customer", "would")
     table = [tuple(row[name] for name in columns) for row in rows]
     nothing = f"no matching order to {plan.action.kind}"
-    show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, as_json=as_json)
+    show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, output=output)
 
 
-def _ask(plan: OrderPlan, options: CommandOptions) -> None:
+def _ask(plan: OrderPlan, cluster: str, options: CommandOptions) -> None:
     for item in plan.items[:_PREVIEWED]:
         row = _row(item)
         say(f"{item.name}  {row['status']}{', ' + row['step'] if row['step'] else ''}  {row['would']}")
     if len(plan.items) > _PREVIEWED:
         say(f"and {len(plan.items) - _PREVIEWED} more")
-    confirm(f"{plan.action.kind} {quantity(len(plan.items), 'order')}?", yes=options.yes)
+    confirm(f"{plan.action.kind} {quantity(len(plan.items), 'order')}", cluster, yes=options.yes)
 
 
 def _run_at_once(actions: OrderActions, plan: OrderPlan, options: CommandOptions) -> int:
-    run = actions.run(plan, options.intent, Rollout.at_once(options.wait_s))
+    run = actions.run(plan, options.intent, Rollout.at_once(options.timeout_s))
     outcomes = {event.name: event.outcome for event in run.events() if isinstance(event, Resolved)}
     after = actions.summaries(list(outcomes))
     late = [name for name, outcome in outcomes.items() if outcome not in _HEARD]
@@ -155,19 +162,19 @@ def _run_at_once(actions: OrderActions, plan: OrderPlan, options: CommandOptions
         }
         for item in plan.items
     ]
-    _show_outcome(rows, as_json=options.as_json)
+    _show_outcome(rows, output=options.output)
     if late:
         say(
-            f"{quantity(len(late), 'order')} did not respond within {options.wait_s:g} s (--wait). The command stays "
-            "queued; check that the orchestrator is running"
+            f"{quantity(len(late), 'order')} did not respond within {options.timeout_s:g} s (--timeout). "
+            "The command stays queued; check that the orchestrator is running"
         )
     return int(bool(late))
 
 
-def _show_outcome(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+def _show_outcome(rows: Sequence[dict[str, Any]], *, output: OutputFormat) -> None:
     columns = ("order", "was", "is", "taken")
     table = [(row["order"], row["was"], row["is"], "yes" if row["taken"] else "not yet") for row in rows]
-    show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, as_json=as_json)
+    show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, output=output)
 
 
 def describe_order(order: OrderSummary) -> str:
@@ -176,9 +183,12 @@ def describe_order(order: OrderSummary) -> str:
     return ", ".join(filter(None, (order.status, order.step, paused)))
 
 
-def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOptions, rollout: Rollout) -> int:
+def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOptions, cluster: str) -> int:
     """Run the plan in waves, and show one row for each order; exit code 1 when these stopped by themselves."""
-    events = list(tell(actions.run(plan, options.intent, rollout).events(), rollout))
+    rollout = options.rollout or Rollout()
+    subject = Subject(f"{plan.action.kind} orders", cluster, len(plan.items))
+    run = actions.run(plan, options.intent, rollout)
+    events = list(tell(follow(run, subject, options.intent), rollout))
     resolved = {event.name: event for event in events if isinstance(event, Resolved)}
     after = actions.summaries([item.name for item in plan.items])
     rows = [
@@ -193,7 +203,7 @@ def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOption
     columns = ("order", "wave", "outcome", "is")
     colours = {"progressed": "green", "failed": "bold red", "no progress": "bold red", "left paused": "yellow"}
     table = [tuple(row[name] for name in columns) for row in rows]
-    show(Sheet(columns, table, {"outcome": colours}), rows, as_json=options.as_json)
+    show(Sheet(columns, table, {"outcome": colours}), rows, output=options.output)
     return int(isinstance(events[-1], Stopped))
 
 

@@ -21,6 +21,7 @@ from cli.orders import document_of, state_of
 from cli.story import coloured, plain
 from ensemble.command_line.connection import entry_of
 from ensemble.command_line.output import show_json, show_json_line
+from ensemble.command_line.output_format import OutputFormat
 from ensemble.command_line.streams import console, is_terminal, say, write
 from ensemble.operations import Entry, now
 from ensemble.program import command
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient
 
 
-def show_order(history: OrderHistory, outlook: Outlook | None = None, *, as_json: bool) -> None:
+def show_order(history: OrderHistory, outlook: Outlook | None = None, *, output: OutputFormat) -> None:
     """Show the order's history, the message that it waits for, and with an outlook what un-sticks it and comes next."""
-    if as_json:
-        show_json({**document_of(history), **(outlook.document() if outlook else {})})
+    if output.is_json:
+        show_json({**document_of(history), **(outlook.document() if outlook else {})}, output)
         return
     for line in _head(history):
         write(line)
@@ -74,7 +75,7 @@ def show_decisions(state: Mapping[str, Any]) -> None:
             write(*textwrap.wrap(f"  {line}", width, subsequent_indent=" " * 6, break_long_words=False))
 
 
-def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bool) -> int:
+def watch(access: ClusterClient, order_id: str, timeout_s: float, *, output: OutputFormat) -> int:
     """Show an order's history, then its messages until it has ended. Returns 1 if that takes longer than the timeout.
 
     Of the topics only the order's lifetime is read, so the history takes none of the time.
@@ -86,23 +87,23 @@ def watch(access: ClusterClient, order_id: str, timeout_s: float, *, as_json: bo
         full = command("orders show --full")
         say(f"{order_id} is old: {records.unread} records of its time were not read; see `{full}`")
     with access.follow_from(records.ends) as follower:
-        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s, earlier), as_json=as_json)
+        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s, earlier), output=output)
 
 
 def watch_new(
-    access: ClusterClient, order_id: str, place: Callable[[], object], timeout_s: float, *, as_json: bool
+    access: ClusterClient, order_id: str, place: Callable[[], object], timeout_s: float, *, output: OutputFormat
 ) -> int:
     """Place an order and show its messages like `watch`, from now on: what was written before is not read."""
     with access.follow(places_of(access, MESSAGE_TOPICS, order_id)) as follower:
         place()
-        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s), as_json=as_json)
+        return _tell_live(access, order_id, narrate(follower, order_id, timeout_s), output=output)
 
 
-def _tell_live(access: ClusterClient, order_id: str, lines: Iterable[Line], *, as_json: bool) -> int:
+def _tell_live(access: ClusterClient, order_id: str, lines: Iterable[Line], *, output: OutputFormat) -> int:
     began, end = time.monotonic(), ""
     for line in lines:
         end = ENDS.get(line.entry.type, end)
-        if as_json:
+        if output.is_json:
             show_json_line(line.document())
         else:
             show_lines([line])

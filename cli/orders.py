@@ -16,7 +16,7 @@ from backoffice.orders import Dimension, Orders, OrdersProjection, OrderSummary
 from cli.debts import document
 from ensemble.clock import epoch_ms, rfc3339
 from ensemble.command_line.connection import entry_of, session_on, sources
-from ensemble.command_line.errors import Mistake
+from ensemble.command_line.errors import UnknownName
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.view import synced_view
 from ensemble.operations import NotFound, now, read_positions
@@ -56,14 +56,14 @@ def _view(access: ClusterClient, *, use_file: bool) -> AbstractContextManager[Vi
 
 
 def read_history(access: ClusterClient, order_id: str, *, is_complete: bool = False) -> OrderHistory:
-    """Return everything about one order. Raises Mistake if there is nothing.
+    """Return everything about one order. Raises UnknownName if there is nothing.
 
     Of an order that is unknown, or has lived on for long, only a part of the topics is read unless `is_complete`.
     """
     try:
         return order_history.read_history(session_on(access), control_flow(), order_id, is_complete=is_complete)
     except NotFound as error:
-        raise Mistake(f"ORDER_ID: {error}; see `{command('orders list')}`, and --full for older records") from None
+        raise UnknownName(f"ORDER_ID: {error}; see `{command('orders list')}`, and --full for older records") from None
 
 
 def document_of(history: OrderHistory) -> dict[str, Any]:

@@ -6,20 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backoffice.effect_text import describe_effect
+from backoffice.order_actions import Resume
+from backoffice.order_filter import Condition, OrderFilter
 from backoffice.order_pauses import OrderPauses, PauseEndPlan
-from backoffice.order_runs import order_projections
-from cli.order_commands import tell
-from ensemble.command_line.connection import session_on
+from backoffice.order_runs import OrderActions, order_projections
+from cli.order_commands import describe_order, tell
+from ensemble.command_line.connection import cluster_name, session_on
+from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
-from ensemble.command_line.pause_commands import COLUMNS, PauseOptions, answers_in, line, rows_of, warn_of_missing
+from ensemble.command_line.pause_commands import (
+    COLUMNS,
+    PauseOptions,
+    answers_in,
+    line,
+    reach,
+    rows_of,
+    warn_of_missing,
+)
+from ensemble.command_line.run_records import Subject, follow
+from ensemble.command_line.runs import show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
-from ensemble.operations import Rollout, RunEvent, Stopped, WaveFinished
+from ensemble.operations import Rollout, RunEvent, Stopped, WaveFinished, WorkPauses
 from ensemble.system_messages import Scope
 
 if TYPE_CHECKING:
+    from ensemble.command_line.output_format import OutputFormat
     from ensemble.kafka.client import ClusterClient
 
 
@@ -27,7 +42,6 @@ if TYPE_CHECKING:
 class ResumeOptions(PauseOptions):
     """How it is to be done."""
 
-    yes: bool = False
     rollout: Rollout = field(default_factory=Rollout)
 
 
@@ -37,13 +51,38 @@ def resume(access: ClusterClient, scope: Scope, name: str, options: ResumeOption
     with synced_view(access, order_projections(session), "orders") as view:
         pauses = OrderPauses(session, view)
         plan = pauses.plan_end(scope, name)
-        if plan.items:
-            question = f"resume {plan.pause.what}, and {quantity(len(plan.items), 'order')} that it holds?"
-            confirm(question, yes=options.yes)
-        run = pauses.end(plan, options.intent, options.rollout, options.wait_s)
-        events = list(tell(run.events(), options.rollout, set(plan.pause.names)))
+        if options.dry_run:
+            return _show_plan(plan, output=options.output)
+        held = f", and resume {quantity(len(plan.items), 'order')} that it holds" if plan.items else ""
+        say(f"{plan.pause.what}: {reach(plan.pause)} will be told")
+        confirm(f"end the pause of {plan.pause.what}{held}", cluster_name(access), yes=options.yes)
+        if options.no_wait:
+            return _submit(OrderActions(session, view), WorkPauses(session), plan, options)
+        run = pauses.end(plan, options.intent, options.rollout, options.timeout_s)
+        subject = Subject(f"end the pause of {plan.pause.what}", cluster_name(access), len(plan.items))
+        events = list(tell(follow(run, subject, options.intent), options.rollout, set(plan.pause.names)))
         remainder = [item.name for item in pauses.held_by(plan.pause).items]
     return _account(plan, events, remainder, options)
+
+
+def _show_plan(plan: PauseEndPlan, *, output: OutputFormat) -> int:
+    """Show the orders that would go on, longest paused first. Returns 0."""
+    rows = [{"order": item.name, "is": describe_order(item.order), "would": describe_effect(item.effect)}
+            for item in plan.items]  # fmt: skip
+    say(f"{plan.pause.what}: {reach(plan.pause)} would be told")
+    table = [(row["order"], row["is"], row["would"]) for row in rows]
+    sheet = Sheet(("order", "is", "would"), table, nothing="it holds no order")
+    show(sheet, {"what": plan.pause.what, "orders": rows}, output=output)
+    return ExitCode.DONE
+
+
+def _submit(actions: OrderActions, pauses: WorkPauses, plan: PauseEndPlan, options: ResumeOptions) -> int:
+    """End the pause and resume its orders all at once, without waiting for what comes of it."""
+    ended = submit(pauses.run(plan.pause, options.intent, options.timeout_s), len(plan.pause.items))
+    held = OrderFilter((Condition("paused_by", "=", plan.pause.what),))
+    orders = actions.plan(Resume(past_pause=plan.pause.scope == "step"), held)
+    resumed = submit(actions.run(orders, options.intent, Rollout.at_once()), len(orders.items))
+    return show_submitted([*ended, *resumed], output=options.output)
 
 
 def _account(plan: PauseEndPlan, events: Sequence[RunEvent], remainder: Sequence[str], options: ResumeOptions) -> int:
@@ -59,9 +98,9 @@ def _account(plan: PauseEndPlan, events: Sequence[RunEvent], remainder: Sequence
         "left_paused": list(remainder),
     }
     sheet = Sheet(COLUMNS, [line(row) for row in rows], nothing=f"{plan.pause.what} stays paused")
-    show(sheet, document, as_json=options.as_json)
+    show(sheet, document, output=options.output)
     if waves:
         resumed, failed = sum(len(wave.names) for wave in waves), sum(len(wave.failed) for wave in waves)
         say(f"{resumed - failed} of {quantity(resumed, 'order')} progressed, {len(remainder)} remain paused")
     is_stopped = isinstance(events[-1], Stopped)
-    return int(bool(warn_of_missing(rows, options.wait_s)) or is_stopped)
+    return int(bool(warn_of_missing(rows, options.timeout_s)) or is_stopped)

@@ -17,7 +17,8 @@ from cli.local_stack import stack_of
 from cli.seed import seed
 from cli.verification import lock_of_up, note_of_up
 from contracts.catalogue import ORDER_STATE
-from ensemble.command_line.errors import FAILED, Mistake
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.streams import is_terminal, say
 from ensemble.embedded import default_directory
 from ensemble.free_ports import free_ports
@@ -66,7 +67,7 @@ def _play(stage: Stack, home: Path, *, opens: bool, keep_going: bool) -> int:
         code = 0
     except FleetError as error:
         say(f"ensemble: {error}")
-        return FAILED
+        return ExitCode.FAILED
     say(f"stopped; logs are in {stage.fleet.logs}")
     return code
 
@@ -97,7 +98,7 @@ def _watch(stage: Stack, *, keep_going: bool) -> int:
                 exits = show(stage, follower)
                 say(f"ensemble: {exits}")
                 if not keep_going:
-                    return FAILED
+                    return ExitCode.FAILED
                 say(f"going on without {exits.name}; start it again at {stage.fleet.control_room_url}/provoke")
                 stage.fleet.go_on_without(exits.name)
         except KeyboardInterrupt:

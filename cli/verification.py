@@ -14,6 +14,7 @@ from cli.verify_output import as_plain, as_table
 from ensemble.command_line.connection import keep_the_client_quiet, patience_s, sources
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.output import show_json
+from ensemble.command_line.output_format import OutputFormat
 from ensemble.command_line.streams import console, is_terminal, say, write_block
 from ensemble.command_line.times import moment_ms
 from verifier import DEFAULT_PROVIDER_URL, Options, Report, as_document, run_verify
@@ -48,8 +49,10 @@ def chosen_options(
 def _ids_in(file: Path) -> frozenset[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise Mistake(f"--orders: cannot read {file}: {error}") from None
+    except OSError as error:
+        raise Mistake(f"--orders: {file} cannot be read: {error.strerror}") from None
+    except UnicodeError:
+        raise Mistake(f"--orders: {file} is not UTF-8 text") from None
     ids = frozenset(line.strip() for line in lines if line.strip())
     if not ids:
         raise Mistake(f"--orders: {file} is empty; give one order id per line")
@@ -71,10 +74,10 @@ def lock_of_up(home: Path) -> Path:
     return home / "up.lock"
 
 
-def show_report(report: Report, *, as_json: bool) -> None:
+def show_report(report: Report, *, output: OutputFormat) -> None:
     """Show the report as JSON, as tables, or as plain lines."""
-    if as_json:
-        show_json(as_document(report))
+    if output.is_json:
+        show_json(as_document(report), output)
     elif is_terminal():
         console().print(as_table(report))
     else:

@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     _load_hypothesis_profile(config)
     os.environ["ENSEMBLE_KAFKA_PORT"] = NOWHERE  # a system of compose that runs on this machine is not the tests'
+    os.environ["ENSEMBLE_CONFIG_DIR"] = str(TESTS / "nowhere")  # profiles of whoever runs the tests are not theirs
     os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_START)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start hundreds of processes: each would compile all modules
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from cli.options import NoOpen
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE
 
 _EPILOG = "Examples: `ensemble demo`; `ensemble demo --only express --only declined`."
 
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=_EPILOG)(demo)
 
 
-def demo(only: Only = None, keep: Keep = False, no_open: NoOpen = False, as_json: AsJson = False) -> None:
+def demo(only: Only = None, keep: Keep = False, no_open: NoOpen = False, output: Output = TABLE) -> None:
     """Run sample orders through all services, then verify.
 
     Everything runs on an embedded Kafka of its own. Exits 0 on success, 1 if an order ended otherwise than expected or
@@ -28,4 +29,4 @@ def demo(only: Only = None, keep: Keep = False, no_open: NoOpen = False, as_json
     """
     from cli.demo import run
 
-    raise typer.Exit(run(only or [], keep=keep, as_json=as_json, opens=not no_open))
+    raise typer.Exit(run(only or [], keep=keep, output=output, opens=not no_open))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ensemble.command_line.commands.doctor import EPILOG
-from ensemble.command_line.options import AsJson, NoCache
+from ensemble.command_line.options import NoCache, Output
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     import typer
@@ -18,8 +19,8 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=EPILOG)(doctor)
 
 
-def doctor(no_cache: NoCache = False, as_json: AsJson = False) -> None:
-    """Check cluster, services, orders and this machine, and say what to do.
+def doctor(no_cache: NoCache = False, output: Output = TABLE) -> None:
+    """Check cluster, services, orders and machine; say what to do.
 
     Exits 1 if there is a problem, 5 if something could not be asked, else 0.
     """
@@ -43,4 +44,4 @@ def doctor(no_cache: NoCache = False, as_json: AsJson = False) -> None:
             return read_flow_status(session, view, endpoints())
 
     patient = Patient(session, read, [default_directory()])
-    raise typer.Exit(show_checks(examine(flow_examinations(patient, read)), as_json=as_json))
+    raise typer.Exit(show_checks(examine(flow_examinations(patient, read)), output=output))

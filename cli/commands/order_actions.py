@@ -1,22 +1,26 @@
-"""`ensemble orders pause|resume|retry|compensate|settle`, and what `cancel` shares with them."""
+"""`ensemble orders pause|resume|retry|cancel|compensate|settle`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import Waves
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Answer, AsJson, By, Why, Yes
+from ensemble.command_line.options import Action, NoWait, Output, Timeout
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     from backoffice.order_actions import OrderAction
+    from backoffice.order_filter import OrderFilter
     from cli.order_commands import CommandOptions, Target
+    from ensemble.command_line.output_format import OutputFormat
+    from ensemble.operations import Rollout
 
 OneOrder = Annotated[
-    str | None, typer.Argument(metavar="ORDER_ID", help="Id of the order; or select orders with --where.")
+    str | None, typer.Argument(metavar="ORDER_ID", help="Id of the order; or select orders by their flags.")
 ]
 
 
@@ -27,53 +31,49 @@ def complete_where(incomplete: str) -> list[str]:
     return [name for name in FIELDS if name.startswith(incomplete)]
 
 
+Status = Annotated[list[str] | None, typer.Option("--status", help="Only orders with this status; repeatable.")]
+Owed = Annotated[bool, typer.Option("--owed", help="Only orders with an unsettled refund, reservation or shipment.")]
+Paused = Annotated[bool, typer.Option("--paused", help="Only paused orders.")]
+Overdue = Annotated[bool, typer.Option("--overdue", help="Only orders whose deadline has passed.")]
 Where = Annotated[
     list[str] | None,
     typer.Option(
         "--where",
         metavar="CONDITION",
-        help="Orders with status=fulfilled, step=shipment, customer=a*, age>2h, paused=true, ...; repeatable.",
+        help="Only orders with step=shipment, customer=a*, age>2h, paused_by='step payment', ...; repeatable.",
         autocompletion=complete_where,
     ),
 ]
-Preview = Annotated[bool, typer.Option("--preview", help="Show what would change, without changing it.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Follow the order until it ends.")]
 Steps = Annotated[list[str] | None, typer.Option("--step", help="Only this step's debt; repeatable.")]
 PastPause = Annotated[bool, typer.Option("--past-pause", help="Resume even if its step is paused (use as a probe).")]
 
 
 @dataclass(frozen=True)
-class Orders:
-    """Which orders."""
+class Filters:
+    """Which orders: all that every given flag takes."""
 
-    order_id: OneOrder = None
+    status: Status = None
+    owed: Owed = False
+    paused: Paused = False
+    overdue: Overdue = False
     where: Where = None
 
-    def target(self) -> Target:
-        """Return the target. Raises Mistake unless it is either one order or conditions."""
-        from cli.order_commands import Target
-        from cli.order_filter import parse_conditions as conditions
+    def order_filter(self) -> OrderFilter:
+        """Return the filter. Raises Mistake naming a status or a field that there is not."""
+        from cli.order_filter import parse_conditions, texts_of
 
-        target = Target(self.order_id, conditions(self.where or ()))
-        target.check()
-        return target
+        flags = texts_of(self.status or (), owed=self.owed, paused=self.paused, overdue=self.overdue)
+        return parse_conditions([*flags, *(self.where or ())])
 
 
-@dataclass(frozen=True)
-class Doing:
-    """Who asks, why, and whether anything is to be done at all."""
+def target_of(order_id: str | None, filters: Filters) -> Target:
+    """Return the target. Raises Mistake unless it is either one order or conditions."""
+    from cli.order_commands import Target
 
-    by: By = None
-    reason: Why = None
-    yes: Yes = False
-    preview: Preview = False
-
-    def manner(self, wait: float, *, as_json: bool) -> CommandOptions:
-        """Return the options. A preview needs no reason."""
-        from cli.order_commands import CommandOptions
-        from ensemble.command_line.operators import intent_of
-
-        who = intent_of(self.by, self.reason or ("a preview" if self.preview else None))
-        return CommandOptions(who, self.yes, self.preview, wait, as_json=as_json)
+    target = Target(order_id, filters.order_filter())
+    target.check()
+    return target
 
 
 def add_to(group: typer.Typer) -> None:
@@ -82,51 +82,141 @@ def add_to(group: typer.Typer) -> None:
         (pause, "orders pause order-1 --reason audit"),
         (resume, "orders resume --where paused_by='step payment' --reason 'works again'"),
         (retry, "orders retry order-1 --reason 'the provider is back'"),
-        (compensate, "orders compensate order-1 --preview"),
+        (cancel, "orders cancel order-1 --reason 'changed my mind'"),
+        (compensate, "orders compensate order-1 --dry-run"),
         (settle, "orders settle order-1 --step payment --reason 'wired the money'"),
     ):
         group.command(epilog=f"Example: `ensemble {example}`.")(expand_flags(command))
 
 
-def pause(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Pause an order. No further commands are sent until you resume it; replies are recorded, its deadline stops."""
+def pause(
+    filters: Filters,
+    action: Action,
+    order_id: OneOrder = None,
+    timeout: Timeout = 10.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Pause an order: no commands are sent until you resume it.
+
+    Replies are recorded, and its deadline stops.
+    """
     from backoffice.order_actions import Pause
 
-    _carry_out(Pause(), orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Pause(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
 
 
-def resume(orders: Orders, doing: Doing, waves: Waves, past_pause: PastPause = False, as_json: AsJson = False) -> None:
-    """Resume paused orders, several in waves after a probe. Exits 1 if too many orders of a wave fail."""
+def resume(
+    filters: Filters,
+    action: Action,
+    waves: Waves,
+    order_id: OneOrder = None,
+    past_pause: PastPause = False,
+    timeout: Timeout = 60.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Resume paused orders, several in waves after a probe.
+
+    Exits 1 if too many orders of a wave fail, or make no progress within --timeout.
+    """
     from backoffice.order_actions import Resume
 
-    manner = replace(doing.manner(waves.wait, as_json=as_json), rollout=waves.rollout())
-    _carry_out(Resume(past_pause=past_pause), orders, manner)
+    target = target_of(order_id, filters)
+    options = _options(action, timeout, output, no_wait=no_wait, rollout=waves.rollout(timeout))
+    _carry_out(Resume(past_pause=past_pause), target, options)
 
 
-def retry(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Send the current step (or failed undo) again as a new attempt."""
+def retry(
+    filters: Filters,
+    action: Action,
+    order_id: OneOrder = None,
+    timeout: Timeout = 10.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Send the current step, or a failed undo, again.
+
+    It is a new attempt.
+    """
     from backoffice.order_actions import Retry
 
-    _carry_out(Retry(), orders, doing.manner(wait, as_json=as_json))
+    _carry_out(Retry(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
 
 
-def compensate(orders: Orders, doing: Doing, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Roll an order back now, even past an irreversible step."""
-    from backoffice.order_actions import Compensate
+def cancel(
+    filters: Filters,
+    action: Action,
+    order_id: OneOrder = None,
+    watch: Watch = False,
+    timeout: Timeout = 10.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Cancel orders that have not ended.
 
-    _carry_out(Compensate(), orders, doing.manner(wait, as_json=as_json))
-
-
-def settle(orders: Orders, doing: Doing, steps: Steps = None, wait: Answer = 10.0, as_json: AsJson = False) -> None:
-    """Record that a debt was settled manually. A debt is an outstanding refund, reservation or shipment."""
-    from backoffice.order_actions import Settle
-
-    _carry_out(Settle(steps=tuple(steps or ())), orders, doing.manner(wait, as_json=as_json))
-
-
-def _carry_out(action: OrderAction, orders: Orders, manner: CommandOptions) -> None:
+    The orchestrator undoes finished steps; --dry-run shows which.
+    """
+    from backoffice.order_actions import Cancel
     from cli.order_commands import act
     from ensemble.command_line.connection import connect
 
-    target = orders.target()
-    raise typer.Exit(act(connect(), action, target, manner))
+    target = target_of(order_id, filters)
+    options, access = _options(action, timeout, output, no_wait=no_wait), connect()
+    code = act(access, Cancel(), target, options)
+    if watch and not action.dry_run and target.order_id is not None:
+        from cli.order_output import watch as follow
+
+        code = follow(access, target.order_id, max(timeout, 60.0), output=output)
+    raise typer.Exit(code)
+
+
+def compensate(
+    filters: Filters,
+    action: Action,
+    order_id: OneOrder = None,
+    timeout: Timeout = 10.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Roll an order back now, even past an irreversible step."""
+    from backoffice.order_actions import Compensate
+
+    _carry_out(Compensate(), target_of(order_id, filters), _options(action, timeout, output, no_wait=no_wait))
+
+
+def settle(
+    filters: Filters,
+    action: Action,
+    order_id: OneOrder = None,
+    steps: Steps = None,
+    timeout: Timeout = 10.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Record that a debt was settled manually.
+
+    A debt is an outstanding refund, reservation or shipment.
+    """
+    from backoffice.order_actions import Settle
+
+    target = target_of(order_id, filters)
+    options = _options(action, timeout, output, no_wait=no_wait)
+    _carry_out(Settle(steps=tuple(steps or ())), target, options)
+
+
+def _options(
+    action: Action, timeout_s: float, output: OutputFormat, *, no_wait: bool, rollout: Rollout | None = None
+) -> CommandOptions:
+    from cli.order_commands import CommandOptions
+
+    return CommandOptions(
+        action.intent(), action.yes, action.dry_run, timeout_s, rollout, no_wait=no_wait, output=output
+    )
+
+
+def _carry_out(action: OrderAction, target: Target, options: CommandOptions) -> None:
+    from cli.order_commands import act
+    from ensemble.command_line.connection import connect
+
+    raise typer.Exit(act(connect(), action, target, options))

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.commands.publish import FIELDS_AS_FLAGS, File, Force, JsonText, OnTopic, Output, Type
+from ensemble.command_line.commands.publish import FIELDS_AS_FLAGS, File, Force, JsonText, OnTopic, Type
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE
 
 _EPILOG = (
     "Examples: `ensemble publish OrderPlaced --example`; "
     "`ensemble publish ReceiveStock --warehouse-id main --sku grinder --quantity 5`; "
-    '`ensemble publish RequestCancellation --json \'{"order_id": "order-1", "reason": "changed my mind"}\'`.'
+    '`ensemble publish RequestCancellation --data \'{"order_id": "order-1", "reason": "changed my mind"}\'`.'
 )
 
 Example = Annotated[bool, typer.Option("--example", help="Fill missing fields with valid values.")]
@@ -30,7 +32,7 @@ def publish(
     example: Example = False,
     topic: OnTopic = None,
     force: Force = False,
-    output: Output = "text",
+    output: Output = TABLE,
 ) -> None:
     """Publish one message, validated by its model. Fields may be flags: --order-id, --line SKU:QUANTITY:PRICE."""
     from cli.fields import fill, from_flags
@@ -45,4 +47,4 @@ def publish(
     advice = f"give it with {flags_of(kind)}, or start from --example"
     message = make(kind, fill(kind, fields) if example else fields, advice)
     home = home_of(kind, topic, force=force)
-    show_receipt(publish_message(connect(), message, home), message.model_dump(), as_json=output == "json")
+    show_receipt(publish_message(connect(), message, home), message.model_dump(), output=output)

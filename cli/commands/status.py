@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ensemble.command_line.commands.status import EPILOG, Every, Watch
-from ensemble.command_line.options import AsJson, NoCache
+from ensemble.command_line.options import NoCache, Output
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     import typer
@@ -19,14 +20,14 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=EPILOG)(status)
 
 
-def status(watch: Watch = False, every: Every = 2.0, no_cache: NoCache = False, as_json: AsJson = False) -> None:
+def status(watch: Watch = False, every: Every = 2.0, no_cache: NoCache = False, output: Output = TABLE) -> None:
     """Show services, lag, failures, incidents, pauses and orders."""
     from backoffice.status import flow_findings, flow_projections, read_flow_status
     from cli.running_stack import endpoints
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.status_screen import Screen, StatusOptions, show_status
 
-    session, options = open_session(), StatusOptions(every if watch else None, not no_cache, as_json)
+    session, options = open_session(), StatusOptions(every if watch else None, not no_cache, output)
 
     def read(view: View) -> Screen:
         current = read_flow_status(session, view, endpoints())

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, NoCache
+from ensemble.command_line.options import NoCache, Output
+from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="Receive goods, show stock and audit its ledger.")
 
@@ -18,7 +19,7 @@ OneSku = Annotated[str | None, typer.Option("--sku", help="Only this sku.")]
 
 
 @group.command(epilog="Example: `ensemble stock receive grinder 20`.")
-def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json: AsJson = False) -> None:
+def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", output: Output = TABLE) -> None:
     """Report received goods to inventory (ReceiveStock)."""
     from cli.receipts import show_receipt
     from contracts import ReceiveStock
@@ -27,13 +28,11 @@ def receive(sku: Sku, quantity: Quantity, warehouse: Warehouse = "main", as_json
     from ensemble.command_line.publishing import publish
 
     command = make(ReceiveStock, {"warehouse_id": warehouse, "sku": sku, "quantity": quantity})
-    show_receipt(publish(connect(), command), command.model_dump(), as_json=as_json)
+    show_receipt(publish(connect(), command), command.model_dump(), output=output)
 
 
 @group.command(epilog="Example: `ensemble stock show --warehouse main`.")
-def show(
-    warehouse: OneWarehouse = None, sku: OneSku = None, no_cache: NoCache = False, as_json: AsJson = False
-) -> None:
+def show(warehouse: OneWarehouse = None, sku: OneSku = None, no_cache: NoCache = False, output: Output = TABLE) -> None:
     """Show the stock of each warehouse and sku, folded from the ledger."""
     from cli.stock import StockFilter, levels
     from ensemble.command_line.connection import connect
@@ -45,11 +44,11 @@ def show(
     columns = ("warehouse", "sku", "received", "on_hand", "reserved", "dispatched")
     rows = [tuple(row[name] for name in columns) for row in rows_by_sku]
     nothing = f"no stock has been received; receive some: {command('stock receive grinder 20')}"
-    show_sheet(Sheet(columns, rows, nothing=nothing), rows_by_sku, as_json=as_json)
+    show_sheet(Sheet(columns, rows, nothing=nothing), rows_by_sku, output=output)
 
 
 @group.command(epilog="Example: `ensemble stock audit --sku grinder`.")
-def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = False) -> None:
+def audit(warehouse: OneWarehouse = None, sku: OneSku = None, output: Output = TABLE) -> None:
     """List every fact of the ledger and the stock after it. Exits 1 if the ledger does not add up."""
     from cli.stock import StockFilter
     from cli.stock import audit as read_ledger
@@ -61,6 +60,6 @@ def audit(warehouse: OneWarehouse = None, sku: OneSku = None, as_json: AsJson = 
     columns = (*moved, "on_hand", "reserved", "dispatched", "wrong")
     rows = [tuple(row[name] for name in columns) for row in facts]
     spare = ("warehouse", "dispatched", "reserved", "sequence", "time")
-    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), facts, as_json=as_json)
+    show(Sheet(columns, rows, spare=spare, nothing="the ledger is empty"), facts, output=output)
     if any(row["wrong"] for row in facts):
         raise typer.Exit(1)

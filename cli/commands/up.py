@@ -23,10 +23,10 @@ def add_to(app: typer.Typer) -> None:
 def up(
     free_ports: FreePorts = False, fresh: Fresh = False, keep_going: KeepGoing = False, no_open: NoOpen = False
 ) -> None:
-    """Start Kafka, all services, the payment sandbox and the control room, whose address it shows.
+    """Start everything: Kafka, services and the control room.
 
-    Shows the orders while it runs; Ctrl-C stops everything. With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead
-    of an embedded one.
+    The payment sandbox as well. Shows the control room's address, and the orders while it runs; Ctrl-C stops
+    everything. With KAFKA_BOOTSTRAP_SERVERS that cluster is used instead of an embedded one.
     """
     from cli.up import run
 

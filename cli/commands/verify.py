@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE
 
 Expect = Annotated[
     int | None,
@@ -44,7 +45,7 @@ def verify(
     since: Since = None,
     orders: Orders = None,
     settle: Settle = 0.0,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """Check that nothing was lost or done twice.
 
@@ -52,9 +53,11 @@ def verify(
     1: violations. 5: nothing was found, but not everything was checked, as the first lines say.
     """
     from cli.verification import check, chosen_options, show_report
+    from ensemble.command_line.profiles import use_current
     from ensemble.settings import KafkaSettings, load
 
     options = chosen_options(expect_orders, None if without_provider else provider or "", since, orders)
+    use_current()
     report = check(load(KafkaSettings), replace(options, settle_s=settle))
-    show_report(report, as_json=as_json)
+    show_report(report, output=output)
     raise typer.Exit(report.exit_code)

@@ -178,7 +178,7 @@ def _actions_on_letter(key: ParkedKeySummary, letter: DeadLetterSummary | None) 
         place = str(letter.position)
         yield Action("redrive", "Redrive it, edited or as it is", place, f"dead-letters redrive {place}")
         yield Action("discard", "Discard it", place, f"dead-letters discard {place}")
-    yield Action("retry_parked", "Try the parked record again", key.key, f"parked retry {key.key}")
+    yield Action("retry_parked", "Try the parked record again", key.key, f"parked redrive {key.key}")
 
 
 def _held(evidence: Evidence) -> Diagnosis | None:
@@ -205,7 +205,7 @@ def _held_by_pause(key: ParkedKeySummary) -> Diagnosis:
 
 
 def _end_pause(scope: str, name: str) -> Action:
-    return Action("end_pause", f"End the pause of {scope} {name}", f"{scope} {name}", f"{scope}s resume {name}")
+    return Action("end_pause", f"End the pause of {scope} {name}", f"{scope} {name}", f"pauses end {scope} {name}")
 
 
 def _outage(key: ParkedKeySummary, evidence: Evidence) -> str:
@@ -294,7 +294,7 @@ def _lag_of(evidence: Evidence, service: str) -> str | None:
 
 
 def _retry_parked(key: ParkedKeySummary) -> Action:
-    return Action("retry_parked", "Try it now", key.key, f"parked retry {key.key}")
+    return Action("retry_parked", "Try it now", key.key, f"parked redrive {key.key}")
 
 
 def _because(reason: Any) -> str:

@@ -23,6 +23,7 @@
     |   +-- StuckInput          no batch that holds the input comes to its end
     +-- ConfigurationError      the declarations or settings are wrong: start-up stops, exit code 2
     |   +-- MissingExtra        a package that this feature needs is not installed
+    |   +-- Unavailable         no cluster answers, or it refuses what this process asks for
     +-- FatalError              this process must stop; what it had not committed is done again by the next
         +-- Fenced              another process has this instance's slot
         +-- UnreadableState     a changelog or ledger record that this release cannot read
@@ -163,6 +164,10 @@ class StuckInput(TerminalError):
 
 class ConfigurationError(EnsembleError):
     """Declarations or settings are wrong. Start-up stops with this message."""
+
+
+class Unavailable(ConfigurationError):
+    """No cluster answers where the settings say, or cluster or registry refuse what this process asks for."""
 
 
 class MissingExtra(ConfigurationError, ImportError):

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from ensemble.command_line.errors import FAILED, answer
+from ensemble.command_line.errors import answer
+from ensemble.command_line.exit_codes import ExitCode
 from launcher import FleetError
 from tests.drills import hung_transaction, operators_hour, poison, provider_down, refund_fails, wrong_release
 from tests.drills.loaded_program import CHECKOUT
@@ -37,7 +38,7 @@ def _perform(drill: Drill, size: Size, directory: Path) -> int:
         perform(drill, size, directory, typer.echo)
     except (DrillFailed, FleetError) as failure:
         typer.echo(f"drill {drill.name}: {failure}\nlogs: {directory / drill.name / 'logs'}", err=True)
-        return FAILED
+        return ExitCode.FAILED
     except BaseException as error:  # noqa: BLE001  in words, as every command does
         return answer(error)
     typer.echo(f"transcript: {directory / drill.name}.txt", err=True)

@@ -35,7 +35,7 @@ def _act(scene: Scene) -> None:
 
 def _plant_troubles(scene: Scene) -> str:
     scene.tell("Bob pauses a step and goes home. A customer cancels, and the provider refuses the refund.")
-    scene.type("./ensemble steps pause reservation --by bob --reason 'the stock is being counted'")
+    scene.type("./ensemble pauses start step reservation --yes --by bob --reason 'the stock is being counted'")
     [owed, _] = orders = scene.load.place(2)
     scene.until(lambda: len(scene.watch.paused()) == len(orders), "two orders are paid and wait")
     scene.order_provider("no_refunds")

@@ -43,7 +43,7 @@ def _take_provider_down(scene: Scene) -> None:
     scene.order_provider("down")
     scene.until(lambda: _incidents(scene, open_only=True), "an incident is open")
     scene.tell("After 20 orders that failed for the same cause there is one incident, and payment stops trying.")
-    scene.type("./ensemble incidents list --open")
+    scene.type("./ensemble incidents list")
 
 
 def _show_waiting_orders(scene: Scene) -> None:
@@ -66,7 +66,7 @@ def _bring_provider_back(scene: Scene) -> None:
     scene.order_provider("up")
     scene.until(lambda: not _incidents(scene, open_only=True), "the incident is closed")
     scene.until(lambda: not scene.watch.parked("payment"), "payment holds nothing back", _DRAIN_S)
-    scene.type("./ensemble incidents list")
+    scene.type("./ensemble incidents list --all")
     scene.type("./ensemble parked list --service payment")
     incidents = _incidents(scene, open_only=False)
     must(len(incidents) == 1, f"there are {len(incidents)} incidents, not one")

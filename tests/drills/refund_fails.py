@@ -25,7 +25,7 @@ def _act(scene: Scene) -> None:
 
 def _place_paid_orders_that_wait(scene: Scene) -> list[str]:
     scene.tell("The stock is being counted: no order may reserve meanwhile. Three orders come, are paid, and wait.")
-    scene.type("./ensemble steps pause reservation --reason 'the stock is being counted'")
+    scene.type("./ensemble pauses start step reservation --yes --reason 'the stock is being counted'")
     orders = scene.load.place(3)
     scene.until(lambda: len(scene.watch.paused()) == len(orders), "the orders are paid and wait")
     scene.type("./ensemble orders list")
@@ -34,7 +34,7 @@ def _place_paid_orders_that_wait(scene: Scene) -> list[str]:
 
 def _cancel(scene: Scene, *orders: str) -> None:
     scene.tell("Two customers do not want to wait. What would be taken back?")
-    scene.type(f"./ensemble orders cancel {orders[0]} --preview")
+    scene.type(f"./ensemble orders cancel {orders[0]} --dry-run")
     scene.tell("They are cancelled, and resumed so that they can turn back. The provider refuses the refunds for good.")
     scene.order_provider("no_refunds")
     for order_id in orders:
@@ -72,7 +72,7 @@ def _settle_by_hand(scene: Scene, order_id: str) -> None:
 
 def _complete_third_order(scene: Scene) -> None:
     scene.tell("The stock is counted; the third order goes on.")
-    scene.type("./ensemble steps resume reservation --reason 'the stock is counted' --yes")
+    scene.type("./ensemble pauses end step reservation --reason 'the stock is counted' --yes")
     scene.await_end(scene.load.placed[2:])
 
 

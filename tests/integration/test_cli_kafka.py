@@ -80,8 +80,8 @@ def test_an_order_is_listed_with_its_terms(ensemble: CommandLine, access: Cluste
 
 
 def test_an_unknown_order_is_a_mistake(ensemble: CommandLine, order_id: str) -> None:
-    ensemble("orders", "show", order_id).assert_usage_error(order_id, "ensemble orders list")
-    ensemble("orders", "cancel", order_id).assert_usage_error(order_id, "ensemble orders list")
+    ensemble("orders", "show", order_id).assert_not_found(order_id, "ensemble orders list")
+    ensemble("orders", "cancel", order_id).assert_not_found(order_id, "ensemble orders list")
 
 
 def test_an_ended_order_is_not_cancelled(ensemble: CommandLine, access: ClusterClient, order_id: str) -> None:
@@ -154,13 +154,13 @@ def test_a_dead_letter_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> 
     ensemble("dead-letters", "show", "shipping.dead-letter").assert_usage_error(
         "DEAD_LETTER", "is no place of a dead letter"
     )
-    ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_usage_error("no partition 99")
-    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_usage_error("no record at")
-    ensemble("dead-letters", "list", "--service", "kitchen").assert_usage_error("--service", "kitchen", "shipping")
+    ensemble("dead-letters", "show", "shipping.dead-letter/99/0").assert_not_found("no partition 99")
+    ensemble("dead-letters", "show", "shipping.dead-letter/0/999999").assert_not_found("no record at")
+    ensemble("dead-letters", "list", "--service", "kitchen").assert_not_found("--service", "kitchen", "shipping")
 
 
 def test_a_topic_that_is_not_there_is_a_mistake(ensemble: CommandLine) -> None:
-    ensemble("tail", "no.such.topic").assert_usage_error("no.such.topic", "ensemble topics apply")
+    ensemble("tail", "no.such.topic").assert_not_found("no.such.topic", "ensemble topics list")
 
 
 def test_a_text_that_is_too_long_is_a_mistake(ensemble: CommandLine) -> None:
@@ -171,7 +171,7 @@ def test_a_text_that_is_too_long_is_a_mistake(ensemble: CommandLine) -> None:
 def test_a_broker_that_is_down_is_named(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setenv("ENSEMBLE_STARTUP_TIMEOUT_S", "3")
-    ensemble("topics", "list").assert_usage_error("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
+    ensemble("topics", "list").assert_unreachable("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
 
 
 def test_a_record_is_published_for_the_cli_itself(access: ClusterClient, order_id: str) -> None:

@@ -105,7 +105,7 @@ def test_nobody_answers_while_the_service_is_down(payment: PaymentOnKafka, order
     with payment.running():
         payment.refuse(order_id)
     ran = payment.ensemble(
-        "dead-letters", "redrive", payment.letters(order_id)[0]["place"], "--reason", "x", "--wait", "1"
+        "dead-letters", "redrive", payment.letters(order_id)[0]["place"], "--reason", "x", "--timeout", "1"
     )
     assert ran.code == 1
     assert "is it running?" in ran.out
@@ -118,19 +118,19 @@ def test_a_parked_key_is_shown_with_what_waits_and_its_head_is_tried_again(
         payment.refuse(order_id)
         shown = payment.ensemble("parked", "show", order_id, "--service", "payment", "--json").document
         assert (shown["status"], shown["head"], shown["depth"]) == ("dead_lettered", "AttemptCharge", 1)
-        failed = payment.ensemble("parked", "retry", order_id, "--reason", "try", "--json")
+        failed = payment.ensemble("parked", "redrive", order_id, "--reason", "try", "--json")
         assert (failed.code, [row["outcome"] for row in failed.document]) == (1, ["failed again"])
         payment.provider.refuses.clear()
-        done = payment.ensemble("parked", "retry", order_id, "--reason", "the vault is open", "--json")
+        done = payment.ensemble("parked", "redrive", order_id, "--reason", "the vault is open", "--json")
         assert (done.code, [row["outcome"] for row in done.document]) == (0, ["succeeded"])
         fates = {(letter["redriven"], letter["status"]) for letter in payment.letters(order_id, "--all")}
         assert fates == {(0, "redriven"), (1, "redriven")}
-        payment.ensemble("parked", "show", order_id).assert_usage_error(order_id, "ensemble parked list")
+        payment.ensemble("parked", "show", order_id).assert_not_found(order_id, "ensemble parked list")
 
 
 def test_an_unknown_service_lists_those_there_are(payment: PaymentOnKafka) -> None:
     for command in (["parked", "list"], ["incidents", "list"], ["dead-letters", "group"]):
-        payment.ensemble(*command, "--service", "kitchen").assert_usage_error("--service", "kitchen", "payment")
+        payment.ensemble(*command, "--service", "kitchen").assert_not_found("--service", "kitchen", "payment")
 
 
 def test_a_dry_run_of_what_was_redriven_says_so(payment: PaymentOnKafka, order_id: str) -> None:
@@ -149,7 +149,7 @@ def test_a_rehearsal_finds_the_effect_that_happened_already(payment: PaymentOnKa
         payment.refuse(order_id)
         place = payment.letters(order_id)[0]["place"]
         payment.provider.refuses.clear()
-        assert payment.ensemble("parked", "retry", order_id, "--reason", "the vault is open").code == 0
+        assert payment.ensemble("parked", "redrive", order_id, "--reason", "the vault is open").code == 0
         letter = find_dead_letter(session_on(payment.access), place)
         forgotten = redrive_of(letter, Intent(actor=Actor(name="ann", via="cli"), reason="x")).model_copy(
             update={"generation": 7}

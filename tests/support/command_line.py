@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cli.__main__ import run
+from ensemble.command_line.exit_codes import ExitCode
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,19 @@ class CommandResult:
 
     def assert_usage_error(self, *expected: str) -> None:
         """Exit code 2, nothing on stdout, and words that name what is wrong; no traceback."""
-        assert (self.code, self.out) == (2, ""), self.err
+        self.assert_error(ExitCode.USAGE, *expected)
+
+    def assert_not_found(self, *expected: str) -> None:
+        """Like `assert_usage_error`, for what was named and does not exist."""
+        self.assert_error(ExitCode.NOT_FOUND, *expected)
+
+    def assert_unreachable(self, *expected: str) -> None:
+        """Like `assert_usage_error`, for a cluster or a registry that does not answer, or refuses."""
+        self.assert_error(ExitCode.UNREACHABLE, *expected)
+
+    def assert_error(self, code: ExitCode, *expected: str) -> None:
+        """Assert the exit code, nothing on stdout, and words that name what is wrong; no traceback."""
+        assert (self.code, self.out) == (code, ""), self.err
         assert "Traceback" not in self.err
         for word in expected:
             assert word in self.err, self.err

@@ -14,6 +14,7 @@ from ensemble.command_line.commands import (
     certificates,
     config,
     consumers,
+    context,
     dead_letters,
     doctor,
     incidents,
@@ -24,6 +25,7 @@ from ensemble.command_line.commands import (
     publish,
     records,
     run,
+    runs,
     schemas,
     status,
     tail,
@@ -31,8 +33,10 @@ from ensemble.command_line.commands import (
     topology,
 )
 from ensemble.command_line.empty_values import refuse_empty_values
+from ensemble.command_line.exit_codes import summary
+from ensemble.command_line.grammar import PANELS, GrammarGroup, apply_grammar
 from ensemble.command_line.selection import find, select
-from ensemble.command_line.streams import is_terminal
+from ensemble.command_line.streams import is_terminal, write
 from ensemble.extras import imports_of_extra
 from ensemble.program import PROGRAM_VARIABLE
 
@@ -64,13 +68,11 @@ LIBRARY: Final = CommandSet(
             "dead-letters": dead_letters.group,
             "parked": parked.group,
             "incidents": incidents.group,
-            "steps": pauses.steps,
-            "commands": pauses.commands,
-            "services": pauses.services,
             "pauses": pauses.group,
             "audit": audit.group,
             "consumers": consumers.group,
             "records": records.group,
+            "runs": runs.group,
             "topics": topics.group,
             "schemas": schemas.group,
             "acls": acls.group,
@@ -78,6 +80,7 @@ LIBRARY: Final = CommandSet(
             "topology": topology.group,
             "policies": policies.group,
             "config": config.group,
+            "context": context.group,
         }
     ),
 )
@@ -111,7 +114,7 @@ def make_app() -> typer.Typer:
     program = assemble(LIBRARY, help_text=_HELP, epilog=_EPILOG)
 
     @program.callback()
-    def _options(app: App = None) -> None:
+    def _options(app: App = None, profile: ProfileName = None, version: Version = False) -> None:  # noqa: FBT002  as Typer calls it
         """Take what all commands share."""
 
     return program
@@ -121,11 +124,49 @@ def assemble(commands: CommandSet, *, help_text: str, epilog: str) -> typer.Type
     """Build a program of these commands. Help has colours and frames on a terminal only."""
     style: Style = "rich" if is_terminal() else None
     app = typer.Typer(
-        help=help_text, epilog=epilog, no_args_is_help=True, rich_markup_mode=style, pretty_exceptions_enable=False
+        cls=GrammarGroup,
+        help=help_text,
+        epilog=f"{epilog} Exit codes: {summary()}.",
+        no_args_is_help=True,
+        rich_markup_mode=style,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     for module in commands.modules:
         module.add_to(app)
     for name, group in commands.groups.items():
-        app.add_typer(group, name=name, no_args_is_help=True)
+        app.add_typer(group, name=name, no_args_is_help=True, rich_help_panel=PANELS.get(name))
+    for command in app.registered_commands:
+        command.rich_help_panel = PANELS.get(str(command.name or getattr(command.callback, "__name__", "")))
     refuse_empty_values(app)
+    apply_grammar(app)
     return app
+
+
+def _show_version(is_asked: bool) -> None:  # noqa: FBT001  as Typer calls it
+    if is_asked:
+        from ensemble import __version__
+
+        write(f"ensemble {__version__}")
+        raise typer.Exit
+
+
+def _use_profile(name: str | None) -> str | None:
+    if name is not None:
+        from ensemble.command_line.profiles import find_profile, use
+
+        use(find_profile(name))
+    return name
+
+
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="The cluster of this profile, see `context`.",
+        callback=_use_profile,
+        autocompletion=context.complete_profile,
+    ),
+]
+Version = Annotated[bool, typer.Option("--version", help="Show the release.", callback=_show_version, is_eager=True)]

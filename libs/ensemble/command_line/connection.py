@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from ensemble.command_line.profiles import name_in_use, use_current
 from ensemble.command_line.selection import application
 from ensemble.command_line.streams import say, show_count
 
@@ -47,8 +48,15 @@ def connect() -> ClusterClient:
     from ensemble.kafka.client import open_client
     from ensemble.settings import KafkaSettings, load
 
+    use_current()
     keep_the_client_quiet()
     return open_client(load(KafkaSettings), patience_s(), on_wait=say_waiting)
+
+
+def cluster_name(access: ClusterClient) -> str:
+    """Return the cluster as questions name it."""
+    profile = name_in_use()
+    return f"{profile} ({access.bootstrap_servers})" if profile else access.bootstrap_servers
 
 
 def open_session(*, use_file: bool = True) -> Session:

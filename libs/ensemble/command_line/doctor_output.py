@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from ensemble.command_line.errors import FAILED, UNCHECKED
+from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.output import Sheet, show, show_json
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.status_screen import finding_lines
 from ensemble.command_line.streams import console, is_terminal, styled
 from ensemble.operations import Check, CheckResult, worst_of
@@ -17,26 +18,28 @@ if TYPE_CHECKING:
 _MARKS: Final[Mapping[CheckResult, tuple[str, str]]] = {
     "ok": ("✓ ", "green"), "warning": ("! ", "yellow"), "problem": ("✗ ", "bold red"), "unasked": ("? ", "magenta"),
 }  # fmt: skip
-_EXIT_CODES: Final[Mapping[CheckResult, int]] = {"ok": 0, "warning": 0, "problem": FAILED, "unasked": UNCHECKED}
+_EXIT_CODES: Final[Mapping[CheckResult, ExitCode]] = {
+    "ok": ExitCode.DONE, "warning": ExitCode.DONE, "problem": ExitCode.FAILED, "unasked": ExitCode.UNCHECKED,
+}  # fmt: skip
 _NAME_WIDTH: Final = 14
 
 
-def show_checks(checks: Iterable[Check], *, as_json: bool) -> int:
+def show_checks(checks: Iterable[Check], *, output: OutputFormat) -> int:
     """Print each check once it is done, on a terminal; return the exit code.
 
     It is 1 if there is a problem, else 5 if something could not be asked; warnings do not count.
     """
     done: list[Check] = []
-    terminal = console() if is_terminal() and not as_json else None
+    terminal = console() if is_terminal() and not output.is_json else None
     for check in checks:
         done.append(check)
         if terminal:
             for line in _lines(check):
                 terminal.print(line)
-    if as_json:
-        show_json([check.model_dump(mode="json") for check in done])
+    if output.is_json:
+        show_json([check.model_dump(mode="json") for check in done], output)
     elif terminal is None:
-        show(Sheet(("verdict", "check", "message", "next"), list(_rows(done))), None, as_json=False)
+        show(Sheet(("verdict", "check", "message", "next"), list(_rows(done))), None, output=TABLE)
     return _EXIT_CODES[worst_of(done)]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ensemble.command_line.errors import Mistake
+from ensemble.command_line.errors import Mistake, UnknownName
 from ensemble.command_line.selection import application
 from ensemble.errors import ConfigurationError, did_you_mean
 from ensemble.messages import Message, field_faults, schema_of
@@ -27,7 +27,7 @@ def message_type(name: str) -> type[Message]:
         message = application().catalogue.message(name)
     except ConfigurationError:
         hint = f"{question} " if (question := did_you_mean(name, names)) else ""
-        raise Mistake(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
+        raise UnknownName(f"TYPE: no message type {name!r}; {hint}types are {', '.join(names)}") from None
     if message.__name__ not in names:
         raise Mistake(f"TYPE: {name} is state of a service; only commands and events can be published")
     return message
@@ -40,10 +40,10 @@ def type_names() -> list[str]:
 
 
 def from_text_or_file(json_text: str | None, file: Path | None) -> Fields:
-    """Parse the object that --json gives, or the file of --file; none without either. Raises Mistake for both."""
+    """Parse the object that --data gives, or the file of --file; none without either. Raises Mistake for both."""
     if json_text is not None and file is not None:
-        raise Mistake("--json and --file: give one of them")
-    return from_json(json_text, "--json") if json_text is not None else from_file(file) if file else {}
+        raise Mistake("--data and --file: give one of them")
+    return from_json(json_text, "--data") if json_text is not None else from_file(file) if file else {}
 
 
 def from_json(text: str, source: str) -> Fields:

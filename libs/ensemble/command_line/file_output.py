@@ -16,5 +16,5 @@ def write_text(text: str, path: Path | None, what: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise Mistake(f"--output: {path} cannot be written: {error.strerror}") from None
+        raise Mistake(f"--file: {path} cannot be written: {error.strerror}") from None
     say(f"{what} in {path}")

@@ -25,10 +25,11 @@ def intent_of(by: str | None, reason: str | None, flag: str = "--reason") -> Int
     return Intent(actor=Actor(name=name, via=VIA), reason=reason)
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask the question. Raises Failure on a no, Mistake without a terminal."""
+def confirm(deed: str, cluster: str, *, yes: bool) -> None:
+    """Ask whether to do it on this cluster. Raises Failure on a no, Mistake without a terminal."""
     if yes:
         return
+    question = f"{deed} on {cluster}?"
     answer = ask(question)
     if answer is None:
         raise Mistake(f"--yes: {question} No terminal to confirm on; check the preview and give --yes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from ensemble.command_line.output_format import OutputFormat
 from ensemble.command_line.selection import complete
 from ensemble.extras import imports_of_extra
 
@@ -20,9 +21,14 @@ def complete_service(incomplete: str) -> list[str]:
     return complete(incomplete, lambda application: application.services)
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-AsJsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds until the command gives up.")]
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="Form of the result; --json is -o json.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for the outcome, or of each wave.")
+]
+All = Annotated[bool, typer.Option("--all", help="Also those that are settled or over (default: open ones).")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, without doing it.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
 OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Read the topics anew instead of the view kept in a file.")]
 By = Annotated[
@@ -30,18 +36,19 @@ By = Annotated[
 ]
 Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Reason for the audit trail (required).")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation prompt.")]
-Answer = Annotated[float, typer.Option("--wait", min=0.1, max=86_400, help="Seconds to wait for the outcome.")]
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who asks for something to be done, and why."""
+class Action:
+    """What every command takes that changes something on behalf of an operator."""
 
-    by: By = None
     reason: Why = None
+    by: By = None
+    dry_run: DryRun = False
+    yes: Yes = False
 
     def intent(self) -> Intent:
-        """Return the operator. Raises Mistake without a reason."""
+        """Return who asks, and why. Raises Mistake without a reason, unless nothing is to be done."""
         from ensemble.command_line.operators import intent_of
 
-        return intent_of(self.by, self.reason)
+        return intent_of(self.by, self.reason or ("a preview" if self.dry_run else None))

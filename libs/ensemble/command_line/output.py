@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ensemble.command_line.output_format import JSON, TABLE, OutputFormat
 from ensemble.command_line.streams import console, escape, is_terminal, is_unicode, say, styled, write, write_block
 
 if TYPE_CHECKING:
@@ -34,23 +35,34 @@ class Sheet:
     spare: Sequence[str] = ()
     """Columns that give way, the first one first, on a terminal that is too narrow for all."""
     nothing: str = "nothing there"
+    name: str = ""
+    """The column that other commands take as a name, by default the first one."""
 
 
-def show(sheet: Sheet, document: Any, *, as_json: bool) -> None:
+def show(sheet: Sheet, document: Any, *, output: OutputFormat) -> None:
     """Print the sheet, or the document that says the same."""
-    if as_json:
-        show_json(document)
+    if output.is_json:
+        show_json(document, output)
     elif not sheet.rows:
         say(sheet.nothing)
-    elif is_terminal():
-        _show_table(sheet)
-    else:
+    elif output is OutputFormat.NAME:
+        column = list(sheet.columns).index(sheet.name) if sheet.name else 0
+        write(*(_plain(row[column]) for row in sheet.rows))
+    elif not is_terminal():
         _show_plain(sheet)
+    elif output is OutputFormat.WIDE:
+        _show_wide(sheet)
+    else:
+        _show_table(sheet)
 
 
-def show_json(document: Any) -> None:
-    """Write one JSON document."""
-    write_block(json_text(document, indent=2))
+def show_json(document: Any, output: OutputFormat = JSON) -> None:
+    """Write one JSON document; as lines, each element of a list on its own."""
+    if output is JSON:
+        write_block(json_text(document, indent=2))
+        return
+    for element in document if isinstance(document, list) else [document]:
+        show_json_line(element)
 
 
 def show_json_line(document: Any) -> None:
@@ -77,9 +89,16 @@ def _plain(cell: Cell) -> str:
 def _show_table(sheet: Sheet) -> None:
     terminal = console()
     if len(sheet.rows) == 1 and not fits(sheet, terminal.width):
-        show_document(only_row(sheet), as_json=False)
+        show_document(only_row(sheet), output=TABLE)
         return
     terminal.print(table_of(sheet, terminal.width))
+
+
+def _show_wide(sheet: Sheet) -> None:
+    """Show all columns in full; a terminal that is too narrow wraps the lines."""
+    names = [name for name in sheet.columns if any(_cells(sheet, name))]
+    needed = sum(_width(sheet, name) for name in names) + _GAP * len(names)
+    console(soft_wrap=True, width=needed).print(table_of(replace(sheet, spare=()), needed))
 
 
 def table_of(sheet: Sheet, terminal_width: int) -> Table:
@@ -170,10 +189,13 @@ def _style(sheet: Sheet, name: str, cell: Cell) -> str:
     return (sheet.styles or {}).get(name, {}).get(str(cell), "")
 
 
-def show_document(document: Mapping[str, Any], *, as_json: bool) -> None:
+def show_document(document: Mapping[str, Any], *, output: OutputFormat) -> None:
     """Show the properties of one thing: a name and a value per line, or JSON."""
-    if as_json:
-        show_json(document)
+    if output.is_json:
+        show_json(document, output)
+        return
+    if output is OutputFormat.NAME:
+        write(str(next(iter(document.values()), "")))
         return
     label = _label(document)
     for name, value in document.items():

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ensemble.command_line.fields import from_file
+from ensemble.command_line.connection import cluster_name
+from ensemble.command_line.errors import Mistake
+from ensemble.command_line.exit_codes import ExitCode
+from ensemble.command_line.fields import Fields, from_file
 from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
+from ensemble.command_line.output_format import TABLE, OutputFormat
+from ensemble.command_line.run_records import Subject, follow
+from ensemble.command_line.runs import show_submitted, submit
 from ensemble.command_line.streams import is_attended, say, show_count
 from ensemble.operations import (
     DeadLetterFilter,
@@ -26,7 +32,9 @@ from ensemble.operations import (
     Session,
     Skipped,
     Stopped,
+    describe_dead_letter,
     describe_rehearsal,
+    find_dead_letter,
     position_of,
 )
 from ensemble.operations.redrives import EXCERPT, REDRIVES
@@ -52,6 +60,7 @@ class RedriveTarget:
     limit: int | None = None
     edit: Path | None = None
     force: bool = False
+    in_editor: bool = False
 
     @property
     def which(self) -> DeadLetterFilter | Sequence[Any]:
@@ -60,10 +69,20 @@ class RedriveTarget:
             raise Invalid("places and filters exclude each other", hint="give one of them", field="dead_letter")
         return [position_of(place) for place in self.places] if self.places else self.selection
 
-    def plan_redrive(self, letters: DeadLetters) -> RedrivePlan:
+    def plan_redrive(self, session: Session, letters: DeadLetters) -> RedrivePlan:
         """Plan to redrive them. Raises Mistake if an edit cannot be read."""
-        edit = None if self.edit is None else from_file(self.edit, "--edit")
+        edit = self._edited(session)
         return letters.plan_redrive(self.which, limit=self.limit, edit=edit, force=self.force)
+
+    def _edited(self, session: Session) -> Fields | None:
+        if self.in_editor and (len(self.places) != 1 or self.edit is not None):
+            raise Mistake("--editor: takes one dead letter that is named, and no --edit")
+        if self.in_editor:
+            from ensemble.command_line.editor import edit
+
+            letter = describe_dead_letter(session, find_dead_letter(session, self.places[0]))
+            return edit(letter["fields"], self.places[0])
+        return None if self.edit is None else from_file(self.edit, "--edit")
 
 
 @dataclass(frozen=True)
@@ -73,47 +92,71 @@ class RedriveOptions:
     intent: Intent
     rollout: Rollout = field(default=REDRIVES)
     yes: bool = False
-    as_json: bool = False
+    no_wait: bool = False
+    output: OutputFormat = TABLE
+    cluster: str = ""
+    """The cluster, as notes of runs name it."""
 
 
-def rehearse(session: Session, target: RedriveTarget, *, as_json: bool) -> int:
+def rehearse(session: Session, target: RedriveTarget, *, output: OutputFormat) -> int:
     """Show what redriving would do, and return 0."""
     letters = DeadLetters(session)
-    plan = target.plan_redrive(letters)
+    plan = target.plan_redrive(session, letters)
     rows = [describe_rehearsal(each) for each in letters.rehearse(plan)] + [_skipped_row(each) for each in plan.skipped]
     columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
     table = [tuple(row[name] for name in columns) for row in rows]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
-    show(Sheet(columns, table, spare=spare, nothing="no open dead letters match"), rows, as_json=as_json)
+    show(Sheet(columns, table, spare=spare, nothing="no open dead letters match"), rows, output=output)
     return 0
 
 
 def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
     """Redrive the dead letters. Returns 1 if one does not succeed."""
     letters = DeadLetters(session)
-    plan = target.plan_redrive(letters)
-    _preview(target, plan, yes=manner.yes)
+    plan = target.plan_redrive(session, letters)
+    _preview(session, target, plan, yes=manner.yes)
+    manner = replace(manner, cluster=cluster_name(session.client))
     return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
 
 
-def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions) -> int:
+def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions, *, dry_run: bool = False) -> int:
     """Discard the dead letters. Returns 1 if one is refused."""
     letters = DeadLetters(session)
     plan = letters.plan_discard(target.which, limit=target.limit)
-    _preview(target, plan, yes=manner.yes)
+    if dry_run:
+        return show_plan(plan, output=manner.output)
+    _preview(session, target, plan, yes=manner.yes)
+    manner = replace(manner, cluster=cluster_name(session.client))
     return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
 
 
-def _preview(target: RedriveTarget, plan: RedrivePlan, *, yes: bool) -> None:
-    """Show dead letters that filters have selected, and ask. Dead letters named one by one are not asked about."""
-    if target.places or not plan.items:
+def show_plan(plan: RedrivePlan, *, output: OutputFormat) -> int:
+    """Show which records would be redriven or discarded, and which are left out. Returns 0."""
+    rows: list[dict[str, Any]] = [
+        {"place": item.name, "service": item.service, "type": item.type, "key": item.key, "error": item.error,
+         "behind": item.waiting, "would": plan.verb} for item in plan.items
+    ]  # fmt: skip
+    rows += [
+        {"place": each.name, **dict.fromkeys(("service", "type", "key", "error", "behind")), "would": _settled(each)}
+        for each in plan.skipped
+    ]
+    columns = ("place", "service", "type", "key", "error", "behind", "would")
+    table = [tuple(row[name] for name in columns) for row in rows]
+    sheet = Sheet(columns, table, spare=("error", "type", "service"), nothing="no open dead letters match")
+    show(sheet, rows, output=output)
+    return ExitCode.DONE
+
+
+def _preview(session: Session, target: RedriveTarget, plan: RedrivePlan, *, yes: bool) -> None:
+    """Show what would be touched, and ask; one dead letter that is named is not asked about."""
+    if not plan.items or (target.places and len(plan.items) == 1):
         return
     for item in plan.items[:_PREVIEWED]:
         behind = f", {item.waiting} behind it" if item.waiting else ""
         say(f"{item.name}  {item.type} {item.key}  {item.error}{behind}")
     if len(plan.items) > _PREVIEWED:
         say(f"and {len(plan.items) - _PREVIEWED} more")
-    confirm(f"{plan.verb} {quantity(len(plan.items), 'dead letter')}?", yes=yes)
+    confirm(f"{plan.verb} {quantity(len(plan.items), 'dead letter')}", cluster_name(session.client), yes=yes)
 
 
 def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) -> int:
@@ -122,10 +165,13 @@ def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) 
         total = plan.skipped_count + len(plan.items)
         how = ", ".join(sorted({_settled(skipped) for skipped in plan.skipped}))
         say(f"{plan.skipped_count} of {quantity(total, 'dead letter')}: {how}; they will be skipped")
+    if manner.no_wait:
+        return show_submitted(submit(run, len(plan.items)), output=manner.output)
     resolved: dict[str, Resolved] = {}
     counting = _progress(len(plan.items))
     remaining = 0
-    for event in run.events():
+    subject = Subject(f"{plan.verb} dead letters", manner.cluster, len(plan.items))
+    for event in follow(run, subject, manner.intent) if len(plan.items) > 1 else run.events():
         match event:
             case Resolved():
                 resolved[event.name] = event
@@ -154,7 +200,7 @@ def _account(resolved: dict[str, Resolved], plan: RedrivePlan, manner: RedriveOp
     columns = ("place", "type", "key", "outcome", "words")
     table = [tuple(row[name] for name in columns) for row in rows]
     nothing = "no open dead letters match"
-    show(Sheet(columns, table, _STYLES, ("type", "key"), nothing), rows, as_json=manner.as_json)
+    show(Sheet(columns, table, _STYLES, ("type", "key"), nothing), rows, output=manner.output)
 
 
 def _outcome(skipped: Skipped) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from ensemble.clock import duration, epoch_ms
 from ensemble.command_line.formatting import moment_text
 from ensemble.command_line.output import Sheet, show, show_json, show_json_line, table_of
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.streams import console, is_terminal, styled, write
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Finding, ServiceStatus, Status
@@ -45,7 +46,7 @@ class StatusOptions:
 
     every_s: float | None
     use_file: bool
-    as_json: bool
+    output: OutputFormat
 
 
 def show_status(
@@ -54,7 +55,7 @@ def show_status(
     """Print what `read` makes of a view that is up to date: once, or until interrupted."""
     with synced_view(session.client, projections, "status", use_file=options.use_file) as view:
         if options.every_s is None:
-            _print(read(view), as_json=options.as_json)
+            _print(read(view), output=options.output)
             return
         _watch(lambda: _read_on(view, read), options.every_s, options)
 
@@ -64,28 +65,28 @@ def _read_on(view: View, read: Callable[[View], Screen]) -> Screen:
     return read(view)
 
 
-def _print(screen: Screen, *, as_json: bool) -> None:
-    if as_json:
-        show_json(screen.status.model_dump(mode="json"))
+def _print(screen: Screen, *, output: OutputFormat) -> None:
+    if output.is_json:
+        show_json(screen.status.model_dump(mode="json"), output)
     elif is_terminal():
         terminal = console()
         terminal.print(_picture(screen, terminal.width))
     else:
-        show(_services(screen.status), None, as_json=False)
+        show(_services(screen.status), None, output=TABLE)
         write(*([screen.totals] if screen.totals else []))
         rows = [(f.severity, f.subject, f.message, f.next_command) for f in screen.findings]
-        show(Sheet(("severity", "subject", "finding", "next"), rows, nothing=_NOTHING), None, as_json=False)
+        show(Sheet(("severity", "subject", "finding", "next"), rows, nothing=_NOTHING), None, output=TABLE)
 
 
 def _watch(read: Callable[[], Screen], every_s: float, options: StatusOptions) -> None:
     """Show it anew until interrupted: in place on a terminal, an object a line as JSON."""
-    if options.as_json or not is_terminal():
+    if options.output.is_json or not is_terminal():
         while True:
             screen = read()
-            if options.as_json:
+            if options.output.is_json:
                 show_json_line(screen.status.model_dump(mode="json"))
             else:
-                _print(screen, as_json=False)
+                _print(screen, output=TABLE)
             time.sleep(every_s)
     from rich.live import Live
 

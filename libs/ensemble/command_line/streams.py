@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 _HARMLESS: Final = re.compile(r"[ -~]*")
 _DRAWN: Final = dict(zip("─━╌▶●○✓✗↩…·■", "--->*o+x<..#", strict=True))
 """What stands for a drawn character where the terminal's encoding has none."""
+
+
+@dataclass
+class _Count:
+    """The line that tells how far a work is, as long as it stands on the terminal."""
+
+    width: int = 0
+
+
+_count: Final = _Count()
 
 
 def prepare_streams() -> None:
@@ -61,12 +72,14 @@ def write(*lines: str) -> None:
 
 def write_block(text: str) -> None:
     """Write text of several lines to the result."""
+    clear_count()
     sys.stdout.write(escape(text, keep="\t\n"))
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """Write a remark to stderr, beside the result. Its further lines are indented."""
+    clear_count()
     sys.stderr.write(escape(text, keep="\n").replace("\n", "\n  ") + "\n")
     sys.stderr.flush()
 
@@ -81,12 +94,24 @@ def advise(*commands: tuple[str, str]) -> None:
 
 def show_count(text: str, *, is_last: bool = False) -> None:
     """Write how far a work is to stderr: on a terminal in place of the line before."""
-    sys.stderr.write(escape(text) + ("\r" if is_attended() and not is_last else "\n"))
+    clear_count()
+    line, stays = escape(text), is_last or not is_attended()
+    sys.stderr.write(line + ("\n" if stays else "\r"))
     sys.stderr.flush()
+    _count.width = 0 if stays else len(line)
+
+
+def clear_count() -> None:
+    """Take back the last count on a terminal, which nothing else may be written over."""
+    if _count.width:
+        sys.stderr.write(" " * _count.width + "\r")
+        sys.stderr.flush()
+        _count.width = 0
 
 
 def ask(question: str) -> str | None:
     """Ask on the terminal and return the answer, or None without a terminal."""
+    clear_count()
     if not (sys.stdin.isatty() and is_attended()):
         return None
     sys.stderr.write(f"{escape(question)} [y/N] ")
@@ -112,6 +137,8 @@ def console(**options: Any) -> Console:
     from rich.segment import Segment
 
     from ensemble.escaping import replace_controls
+
+    clear_count()
 
     class GuardedConsole(Console):
         def render(self, *arguments: Any) -> Iterable[Segment]:

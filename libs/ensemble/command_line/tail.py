@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ensemble.clock import clock
 from ensemble.command_line.connection import entry_of
-from ensemble.command_line.output import show_json_line
+from ensemble.command_line.errors import UnknownName
+from ensemble.command_line.output import json_text, show_json_line
+from ensemble.command_line.output_format import OutputFormat
 from ensemble.command_line.selection import application, control_flow
 from ensemble.command_line.streams import console, is_terminal, say, styled, write
+from ensemble.errors import did_you_mean
 from ensemble.operations import Entry
+from ensemble.program import command
+from ensemble.system_messages import SCHEMAS
 
 if TYPE_CHECKING:
-    from ensemble.kafka.client import ClusterClient, Follower, ReceivedRecord
+    from ensemble.kafka.client import ClusterClient, Follower, ReceivedRecord, TopicPlace
 
-
+_NAME: Final = re.compile(r"\{(\w+)\}")
 _WIDE = 110
 """Columns of a terminal that has room for the place of each record."""
 
@@ -31,9 +37,35 @@ class Selection:
     until_end: bool
     limit: int | None
     key: str | None
+    since: int | None = None
+    """Epoch milliseconds."""
+    types: frozenset[str] = frozenset()
+    pattern: re.Pattern[str] | None = None
+    """What key, type or fields hold somewhere."""
+    partition: int | None = None
+    template: str | None = None
+    """What is printed of each record, with names of fields in braces."""
 
     def takes(self, entry: Entry) -> bool:
-        return self.key is None or self.key == entry.key or self.key in entry.fields.values()
+        """Return whether the record meets every condition."""
+        record = entry.record
+        return (
+            (self.key is None or self.key == entry.key or self.key in entry.fields.values())
+            and (self.since is None or record.timestamp >= self.since)
+            and (not self.types or entry.type in self.types)
+            and self.partition in {None, record.partition}
+            and (self.pattern is None or self.pattern.search(_searchable(entry)) is not None)
+        )
+
+    def places(self, access: ClusterClient) -> list[TopicPlace]:
+        """Return the partitions to read. Raises UnknownName for a topic that is nowhere."""
+        catalogue = {topic.name for topic in application().catalogue.topics}
+        names = catalogue if catalogue.issuperset(self.topics) else catalogue | access.topics().keys()
+        if missing := [name for name in self.topics if name not in names]:
+            advice = did_you_mean(missing[0], names) or f"see `{command('topics list')}`"
+            raise UnknownName(f"TOPIC: no topic {missing[0]!r}; {advice}")
+        places = access.places(self.names())
+        return [place for place in places if self.partition in {None, place[1]}]
 
     def names(self) -> list[str]:
         """Return the names of the topics: by default of all that carry commands and events."""
@@ -42,19 +74,49 @@ class Selection:
         ]
 
 
-def follow(access: ClusterClient, selection: Selection, *, as_json: bool) -> None:
+def require_types(names: Iterable[str]) -> frozenset[str]:
+    """Return the names. Raises UnknownName for one that is no message of the application, or of the runtime."""
+    types = {kind.__name__ for kind in application().catalogue.message_types()} | {
+        name.rpartition(".")[2] for name in SCHEMAS.names()
+    }
+    for name in names:
+        if name not in types:
+            advice = did_you_mean(name, types) or f"see `{command('topology show')}`"
+            raise UnknownName(f"--type: no message type {name!r}; {advice}")
+    return frozenset(names)
+
+
+def follow(access: ClusterClient, selection: Selection, *, output: OutputFormat) -> None:
     """Show what is selected until there is no more of it, or until Ctrl-C."""
-    places = access.places(selection.names())
-    with access.follow(places, from_beginning=selection.from_beginning) as follower:
-        show_entries(live_entries(follower, selection), selection.limit, as_json=as_json)
+    places = selection.places(access)
+    if selection.since is None:
+        reading = access.follow(places, from_beginning=selection.from_beginning)
+    else:
+        reading = access.follow_from(access.offsets_at(places, selection.since))
+    with reading as follower:
+        show_entries(live_entries(follower, selection), selection, output=output)
 
 
-def show_entries(entries: Iterable[Entry], limit: int | None, *, as_json: bool) -> None:
-    """Show entries as they come, at most so many."""
+def show_entries(entries: Iterable[Entry], selection: Selection, *, output: OutputFormat) -> None:
+    """Show entries as they come, as many and in the form that the selection says."""
     for shown, entry in enumerate(entries, start=1):
-        _show(entry, as_json=as_json)
-        if shown == limit:
+        if selection.template is not None:
+            write(filled(selection.template, entry))
+        else:
+            _show(entry, output=output)
+        if shown == selection.limit:
             return
+
+
+def filled(template: str, entry: Entry) -> str:
+    """Return the template with what the record has of each name in braces: of its message first, then of itself."""
+    values = {**entry.document(), "place": entry.place, **entry.fields}
+    text = template.replace("\\t", "\t")
+    return _NAME.sub(lambda match: str(values.get(match[1], "")), text)
+
+
+def _searchable(entry: Entry) -> str:
+    return f"{entry.key} {entry.type} {json_text(dict(entry.fields))} {entry.problem}"
 
 
 def live_entries(follower: Follower, selection: Selection) -> Iterator[Entry]:
@@ -77,10 +139,12 @@ def select_entries(records: Iterable[ReceivedRecord], selection: Selection) -> I
     yield from (entry for entry in entries if selection.takes(entry))
 
 
-def _show(entry: Entry, *, as_json: bool) -> None:
-    if as_json:
+def _show(entry: Entry, *, output: OutputFormat) -> None:
+    if output.is_json:
         show_json_line(entry.document())
-    elif is_terminal():
+    elif output is OutputFormat.NAME:
+        write(entry.place)
+    elif is_terminal() and output is not OutputFormat.WIDE:
         _show_coloured(entry)
     else:
         at = clock(entry.record.timestamp)

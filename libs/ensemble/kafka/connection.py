@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ensemble.clock import until
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.authorization import LOGIN_FAILURES, login_refusal
 from ensemble.kafka.client_config import common
 from ensemble.kafka.discovery import find_bootstrap
@@ -28,8 +28,9 @@ def connect(
     """Return the clients' shared settings and an admin client that has reached the broker.
 
     A broker that refuses connections, has no address yet or is slow may be coming up: it is waited for, and `on_wait`
-    is told why. Raises ConfigurationError if there is no cluster or it does not answer in time, and at once if it does
-    not let this user in, its certificate is not the expected one, or `timeout_s` is no time that the client can wait.
+    is told why. Raises Unavailable if there is no cluster or it does not answer in time, and at once if it does not let
+    this user in, or its certificate is not the expected one. Raises ConfigurationError if `timeout_s` is no time that
+    the client can wait.
     """
     if not 0 < timeout_s <= LONGEST_QUESTION_S:
         raise ConfigurationError(
@@ -40,7 +41,7 @@ def connect(
     admin = _admin_client({**shared, "error_cb": errors.append})
     if _reach(admin, errors, timeout_s, Reminder(lambda reason: on_wait(f"Kafka at {_address(shared)}: {reason}"))):
         return shared, admin
-    raise ConfigurationError(_failure(shared, errors, timeout_s))
+    raise Unavailable(_failure(shared, errors, timeout_s))
 
 
 def _reach(admin: AdminClient, errors: list[KafkaError], timeout_s: float, reminder: Reminder) -> bool:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from ensemble.embedded import default_directory, find_running
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.local_clusters import LocalCluster, describe_starts, find_added_cluster
 from ensemble.settings import KafkaSettings, RegistrySettings
 
@@ -14,13 +14,13 @@ from ensemble.settings import KafkaSettings, RegistrySettings
 def find_bootstrap(settings: KafkaSettings, *, quiet: bool = False) -> str:
     """Return host:port of the cluster, and print on stderr which local one it is if the settings name none.
 
-    Raises ConfigurationError if there is no cluster.
+    Raises Unavailable if there is no cluster.
     """
     if settings.bootstrap_servers:
         return settings.bootstrap_servers
     local = _find_local()
     if local is None:
-        raise ConfigurationError(
+        raise Unavailable(
             f"no Kafka cluster: start one with {describe_starts()}, or set KAFKA_BOOTSTRAP_SERVERS=host:port to use an "
             "existing one"
         )

@@ -132,7 +132,7 @@ def _pause(pause: WorkPause, as_of: datetime | None) -> str:
 
 
 def _resume(pause: WorkPause) -> str:
-    return command(f"{pause.scope}s resume {pause.name} --reason '...'")
+    return command(f"pauses end {pause.scope} {pause.name} --reason '...'")
 
 
 def _age(since: datetime | None, as_of: datetime | None) -> str:

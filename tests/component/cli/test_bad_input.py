@@ -82,5 +82,5 @@ def test_an_interceptor_that_is_none(run: Run) -> None:
 
 
 def test_json_that_is_no_json(run: Run) -> None:
-    code, text = run("publish", "Ordered", "--json", '{"cup": ')
-    assert (code, "--json" in text) == (2, True), text
+    code, text = run("publish", "Ordered", "--data", '{"cup": ')
+    assert (code, "--data" in text) == (2, True), text

@@ -57,7 +57,7 @@ def test_orders_are_counted_by_what_is_asked_for(ensemble: CommandLine) -> None:
     counts = ensemble("orders", "count", "--json").document
     assert {row["status"]: row["orders"] for row in counts} == {"completed": 1, "fulfilled": 1, "payment_pending": 1}
     assert ensemble("orders", "count", "--by", "step", "--where", "status=fulfilled").out.endswith("\nreservation\t1\n")
-    ensemble("orders", "pause", "o-2", *WHY, "--wait", "1")
+    ensemble("orders", "pause", "o-2", *WHY, "--timeout", "1")
     paused = ensemble("orders", "count", "--by", "paused_by", "--where", "paused=true", "--json")
     assert paused.document == [{"paused_by": "operator ann", "orders": 1}]
 
@@ -177,44 +177,45 @@ def test_receives_stock_and_publishes_any_message(ensemble: CommandLine, shop: A
 
 
 def test_pauses_retries_and_resumes_an_order(ensemble: CommandLine, shop: Any) -> None:
-    assert ensemble("orders", "pause", "o-2", *WHY, "--wait", "1").code == 0
+    assert ensemble("orders", "pause", "o-2", *WHY, "--timeout", "1").code == 0
     assert ensemble("orders", "list", "--paused", "--json").document[0]["paused_by"] == "operator ann"
     assert ensemble("orders", "retry", "o-2", *WHY).err.endswith("it is paused; resume it first\n")
-    assert ensemble("orders", "resume", "o-2", *WHY, "--wait", "1").code == 0
-    assert ensemble("orders", "retry", "o-2", *WHY, "--wait", "1").code == 0
+    assert ensemble("orders", "resume", "o-2", *WHY, "--timeout", "1").code == 0
+    assert ensemble("orders", "retry", "o-2", *WHY, "--timeout", "1").code == 0
     assert all_states(shop)["o-2"]["attempt"] == 2
 
 
 def test_cancels_one_order_and_previews_many(ensemble: CommandLine, shop: Any) -> None:
-    preview = ensemble("orders", "cancel", "--where", "status=fulfilled", "--preview", "--json")
+    preview = ensemble("orders", "cancel", "--where", "status=fulfilled", "--dry-run", "--json")
     assert [row["order"] for row in preview.document] == ["o-2"]
     assert ensemble("orders", "cancel", "o-2", "--reason", "changed my mind").code == 0
     assert all_states(shop)["o-2"]["status"] == "compensating"
-    assert ensemble("orders", "compensate", "o-3", *WHY, "--wait", "1").code == 0
+    assert ensemble("orders", "compensate", "o-3", *WHY, "--timeout", "1").code == 0
     assert all_states(shop)["o-3"]["status"] == "compensating"
     assert "it owes nothing" in ensemble("orders", "settle", "o-3", *WHY).err
 
 
 def test_pauses_a_step_and_ends_the_pause(ensemble: CommandLine) -> None:
-    assert ensemble("steps", "pause", "shipment", *WHY, "--ack", "1").out.splitlines()[1:] == [
+    assert ensemble("pauses", "start", "step", "shipment", "--yes", *WHY, "--timeout", "1").out.splitlines()[1:] == [
         "orchestrator\t4 of 4\t\t"
     ]
     assert "step\tshipment" in ensemble("pauses", "list").out
-    resumed = ensemble("steps", "resume", "shipment", *WHY, "--ack", "1", "--wait", "1")
+    resumed = ensemble("pauses", "end", "step", "shipment", "--yes", *WHY, "--timeout", "1")
     assert (resumed.code, resumed.out.splitlines()[1:]) == (0, ["orchestrator\t4 of 4\t\t"])
-    assert ensemble("commands", "pause", "FulfilOrder", *WHY, "--ack", "0.2").code == 1
+    assert ensemble("pauses", "start", "command", "FulfilOrder", "--yes", *WHY, "--timeout", "0.2").code == 1
     assert (
-        ensemble("services", "pause", "shipping", *WHY, "--ack", "1", "--json").document["what"] == "service shipping"
+        ensemble("pauses", "start", "service", "shipping", "--yes", *WHY, "--timeout", "1", "--json").document["what"]
+        == "service shipping"
     )
 
 
 def test_redrives_and_discards_what_is_named(ensemble: CommandLine, shop: Any) -> None:
     (letter,) = ensemble("dead-letters", "list", "--json").document
-    again = ensemble("dead-letters", "redrive", letter["place"], *WHY, "--wait", "1", "--json")
+    again = ensemble("dead-letters", "redrive", letter["place"], *WHY, "--timeout", "1", "--json")
     assert (again.code, again.document[0]["outcome"]) == (1, "failed again")
     newest, *_ = ensemble("dead-letters", "list", "--json").document
     gone = ensemble(
-        "dead-letters", "discard", "--service", "order", *WHY, "--yes", "--limit", "5", "--wait", "1", "--json"
+        "dead-letters", "discard", "--service", "order", *WHY, "--yes", "--limit", "5", "--timeout", "1", "--json"
     )
     assert (gone.code, [row["outcome"] for row in gone.document]) == (0, ["discarded"])
     assert newest["redriven"] == 1
@@ -230,9 +231,9 @@ def test_notes_a_cause_and_shows_one_letter(ensemble: CommandLine) -> None:
 
 
 def test_retries_and_discards_the_head_of_a_parked_key(ensemble: CommandLine, shop: Any) -> None:
-    failed = ensemble("parked", "retry", "o-3", *WHY, "--wait", "1", "--json")
+    failed = ensemble("parked", "redrive", "o-3", *WHY, "--timeout", "1", "--json")
     assert (failed.code, failed.document[0]["outcome"]) == (1, "failed again")
     shop.gateway.available = True
-    assert ensemble("parked", "retry", "o-3", "--service", "payment", *WHY, "--wait", "1").code == 0
+    assert ensemble("parked", "redrive", "o-3", "--service", "payment", *WHY, "--timeout", "1").code == 0
     assert all_states(shop)["o-3"]["status"] == "fulfilled"
     assert "'o-3' is not parked" in ensemble("parked", "discard", "o-3", *WHY).err

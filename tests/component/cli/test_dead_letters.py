@@ -12,6 +12,7 @@ import pytest
 from ensemble.command_line.connection import session_on
 from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake
+from ensemble.command_line.output_format import JSON
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
 from ensemble.operations import (
@@ -43,7 +44,7 @@ SOON = Rollout(probe=0, wave=100, max_failed=1, timeout_s=0.3)
 
 
 def plan(flow: Any, *places: str, selection: DeadLetterFilter = DeadLetterFilter()) -> RedrivePlan:  # noqa: B008  frozen
-    return RedriveTarget(places, selection).plan_redrive(DeadLetters(session_on(flow)))
+    return RedriveTarget(places, selection).plan_redrive(session_on(flow), DeadLetters(session_on(flow)))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def given_up(flow: Any) -> Any:
 
 @pytest.fixture
 def options(intent: Intent) -> RedriveOptions:
-    return RedriveOptions(intent, SOON, yes=True, as_json=True)
+    return RedriveOptions(intent, SOON, yes=True, output=JSON)
 
 
 def test_lists_newest_first_only_what_is_open_unless_all_are_asked_for(given_up: Any) -> None:
@@ -240,7 +241,7 @@ def test_a_selection_is_shown_and_asked_about_and_without_an_answer_nothing_is_d
     given_up: Any, intent: Intent, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = len(given_up.gateway.calls)
-    with pytest.raises(Mistake, match=r"redrive 1 dead letter\? No terminal to confirm on"):
+    with pytest.raises(Mistake, match=r"redrive 1 dead letter on memory:9092\? No terminal to confirm on"):
         redrive_these(session_on(given_up), OF_PAYMENT, RedriveOptions(intent, SOON))
     assert "AttemptCharge o-1  RetryableError" in capsys.readouterr().err
     assert len(given_up.gateway.calls) == calls
@@ -266,7 +267,7 @@ def test_stops_at_the_first_failure_if_told_to(
     rollout = SOON.model_copy(update={"stop_on_failure": True})
     target = RedriveTarget((), DeadLetterFilter(key="o-1"))
 
-    assert redrive_these(session_on(given_up), target, RedriveOptions(intent, rollout, yes=True, as_json=True)) == 1
+    assert redrive_these(session_on(given_up), target, RedriveOptions(intent, rollout, yes=True, output=JSON)) == 1
 
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1

@@ -12,6 +12,7 @@ from backoffice.order_filter import OrderFilter
 from cli.order_commands import CommandOptions, Target, act
 from cli.order_filter import parse_conditions
 from ensemble.command_line.errors import Mistake
+from ensemble.command_line.output_format import JSON
 from ensemble.command_line.publishing import publish
 from ensemble.operations import Intent, NotFound, NotPossible, Rollout
 from tests.support.order_messages import place_order
@@ -32,7 +33,7 @@ def under_way(flow: Any) -> Any:
 
 
 def run(flow: Any, intent: Intent, action: OrderAction, target: Target = ONE, **options: Any) -> int:
-    return act(flow, action, target, CommandOptions(intent, as_json=True, wait_s=0.3, **options))
+    return act(flow, action, target, CommandOptions(intent, output=JSON, timeout_s=0.3, **options))
 
 
 def where(*conditions: str) -> Target:
@@ -78,7 +79,7 @@ def test_a_command_that_would_change_nothing_is_a_mistake(under_way: Any, intent
 def test_a_preview_changes_nothing_and_shows_what_would_follow(
     under_way: Any, intent: Intent, printed: Callable[[], Any]
 ) -> None:
-    assert run(under_way, intent, COMPENSATE, where("status=fulfilled"), preview=True) == 0
+    assert run(under_way, intent, COMPENSATE, where("status=fulfilled"), dry_run=True) == 0
     rows = printed()
     assert [row["order"] for row in rows] == ["o-1", "o-2"]
     assert rows[0]["would"].startswith("undo shipment: ")
@@ -89,7 +90,7 @@ def test_a_preview_changes_nothing_and_shows_what_would_follow(
 def test_several_orders_are_asked_about_and_without_an_answer_nothing_is_done(
     under_way: Any, intent: Intent, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(Mistake, match=r"pause 2 orders\? No terminal to confirm on"):
+    with pytest.raises(Mistake, match=r"pause 2 orders on memory:9092\? No terminal to confirm on"):
         run(under_way, intent, PAUSE, where("status=fulfilled"))
     said = capsys.readouterr().err
     assert "o-1  fulfilled, reservation  send nothing of it until it is resumed" in said

@@ -16,6 +16,7 @@ from cli.order_output import show_order, watch
 from cli.orders import document_of, list_orders, read_history, state_of
 from cli.stock import StockFilter, audit, levels
 from ensemble.command_line.errors import Mistake
+from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
 from tests.support.order_messages import lines, order_placed, place_order
 from tests.support.order_states import all_states
@@ -91,7 +92,7 @@ def test_a_given_up_message_is_in_the_history_of_its_order(flow: Any, capsys: py
     publish(flow, place_order(customer_id="c-2"))
 
     history = read_history(flow, "o-1")
-    show_order(history, as_json=False)
+    show_order(history, output=TABLE)
 
     assert [entry.type for entry in history.dead] == ["PlaceOrder"]
     output = capsys.readouterr().out
@@ -131,7 +132,7 @@ def test_reads_only_the_orders_own_partition_of_topics_that_are_keyed_by_order(f
 def test_watches_an_order_until_it_has_ended(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
     publish(flow, place_order())
 
-    assert watch(flow, "o-1", 10, as_json=False) == 0
+    assert watch(flow, "o-1", 10, output=TABLE) == 0
 
     captured = capsys.readouterr()
     assert "OrderCompleted" in captured.out
@@ -142,11 +143,11 @@ def test_says_what_an_order_waits_for_that_does_not_end(flow: Any, capsys: pytes
     flow.stopped = {"inventory"}
     publish(flow, place_order())
 
-    assert watch(flow, "o-1", 0.2, as_json=True) == 1
+    assert watch(flow, "o-1", 0.2, output=JSON) == 1
     said = capsys.readouterr().err
     assert "o-1 has not ended within" in said
     assert "(--timeout): it waits for ReservationConfirmed" in said
-    assert watch(flow, "o-none", 0.1, as_json=True) == 1
+    assert watch(flow, "o-none", 0.1, output=JSON) == 1
     assert "no message of it was read" in capsys.readouterr().err
 
 

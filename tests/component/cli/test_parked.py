@@ -9,6 +9,7 @@ import pytest
 
 from contracts import AttemptCharge, ProcessPayment
 from ensemble.command_line.connection import session_on
+from ensemble.command_line.output_format import JSON
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.redrive import RedriveOptions, carry_out
 from ensemble.operations import (
@@ -41,7 +42,7 @@ def waiting(flow: Any) -> Any:
 
 def run(keys: ParkedKeys, plan: RedrivePlan, intent: Intent) -> int:
     rollout = REDRIVES.model_copy(update={"timeout_s": 1})
-    return carry_out(keys.run(plan, intent, rollout), plan, RedriveOptions(intent, as_json=True))
+    return carry_out(keys.run(plan, intent, rollout), plan, RedriveOptions(intent, output=JSON))
 
 
 def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:

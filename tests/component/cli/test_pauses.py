@@ -9,6 +9,7 @@ import pytest
 
 from cli.pause_commands import ResumeOptions, resume
 from ensemble.command_line.connection import session_on
+from ensemble.command_line.output_format import JSON
 from ensemble.command_line.pause_commands import carry_out
 from ensemble.command_line.publishing import publish
 from ensemble.operations import Intent, NotFound, Rollout, WorkPauses, list_pauses, wide_pause
@@ -28,7 +29,7 @@ def pause(flow: Any, what: Pausable, options: ResumeOptions) -> int:
 
 @pytest.fixture
 def options(intent: Intent) -> ResumeOptions:
-    return ResumeOptions(intent, wait_s=0.5, yes=True, rollout=Rollout(probe=1, wave=5, timeout_s=0.5), as_json=True)
+    return ResumeOptions(intent, timeout_s=0.5, yes=True, rollout=Rollout(probe=1, wave=5, timeout_s=0.5), output=JSON)
 
 
 def test_a_pause_is_acknowledged_by_every_partition_and_listed(
@@ -61,7 +62,7 @@ def test_a_pause_that_a_service_has_not_read_says_where(
 
     captured = capsys.readouterr()
     assert "payment[0], payment[1]" in captured.err
-    assert "did not acknowledge within 0.5 s (--ack)" in captured.err
+    assert "did not acknowledge within 0.5 s (--timeout)" in captured.err
     (row,) = list_pauses(session_on(flow))
     assert row["everywhere"] is False
     assert row["known_to"] == {"orchestrator": "4 of 4", "payment": "0 of 4"}

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cli.tail import follow
+from ensemble.command_line.connection import connected_to
+from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.command_line.publishing import publish
 from ensemble.command_line.tail import Selection
+from tests.support.command_line import CommandLine
 from tests.support.order_messages import place_order
+
+
+@pytest.fixture
+def ensemble(capsys: pytest.CaptureFixture[str], flow: Any) -> Iterator[CommandLine]:
+    """A command line on a flow with one order that is completed."""
+    publish(flow, place_order())
+    flow.settle()
+    with connected_to(flow):
+        yield CommandLine(capsys)
 
 
 def selection(*topics: str, from_beginning: bool = True, limit: int | None = None, key: str | None = None) -> Selection:
@@ -23,7 +36,7 @@ def test_shows_the_records_of_an_order_with_place_sender_type_and_fields(
     publish(flow, place_order(order_id="o-2"))
     publish(flow, place_order())
 
-    follow(flow, selection("payments.events", key="o-1"), as_json=False)
+    follow(flow, selection("payments.events", key="o-1"), output=TABLE)
 
     (line,) = capsys.readouterr().out.splitlines()
     _, place, sender, kind, key, says = line.split("\t")
@@ -35,7 +48,7 @@ def test_shows_the_records_of_an_order_with_place_sender_type_and_fields(
 def test_shows_so_many_and_no_more(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
     publish(flow, place_order())
 
-    follow(flow, selection(limit=3), as_json=True)
+    follow(flow, selection(limit=3), output=JSON)
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 3
@@ -46,7 +59,7 @@ def test_from_now_on_shows_nothing_of_before(flow: Any, capsys: pytest.CaptureFi
     publish(flow, place_order())
     flow.settle()
 
-    follow(flow, selection(from_beginning=False), as_json=True)
+    follow(flow, selection(from_beginning=False), output=JSON)
 
     assert capsys.readouterr().out == ""
 
@@ -54,7 +67,61 @@ def test_from_now_on_shows_nothing_of_before(flow: Any, capsys: pytest.CaptureFi
 def test_the_field_that_is_the_key_is_not_said_twice(flow: Any, capsys: pytest.CaptureFixture[str]) -> None:
     publish(flow, place_order())
 
-    follow(flow, selection("inventory.commands", key="o-1", limit=1), as_json=False)
+    follow(flow, selection("inventory.commands", key="o-1", limit=1), output=TABLE)
 
     *_, key, says = capsys.readouterr().out.rstrip("\n").split("\t")
     assert (key, "warehouse_id=" in says, "order_id=o-1" in says) == ("w-1", False, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "types"),
+    [
+        (["--type", "OrderPlaced"], ["OrderPlaced"]),
+        (["--type", "OrderPlaced", "--type", "OrderCompleted"], ["OrderPlaced", "OrderCompleted"]),
+        (["--grep", "charge_id.*ch_o-1"], ["PaymentConfirmed"]),
+        (["--key", "o-1", "-n", "1"], ["PlaceOrder"]),
+        (["orders.events", "--since", "1h", "--limit", "1"], ["OrderPlaced"]),
+        (["orders.events", "--partition", "99"], []),
+    ],
+    ids=" ".join,
+)
+def test_records_are_chosen_by_flags(ensemble: CommandLine, arguments: list[str], types: list[str]) -> None:
+    result = ensemble("tail", *arguments, "--until-end", "-o", "json")
+    assert result.code == 0, result.err
+    assert [line["type"] for line in result.lines] == types
+
+
+def test_what_came_before_a_time_is_not_read(ensemble: CommandLine, flow: Any) -> None:
+    flow.advance(7200)
+    assert ensemble("tail", "orders.commands", "--since", "2026-01-31", "--until-end").out != ""
+    assert ensemble("tail", "orders.commands", "--since", "2100-01-31", "--until-end").out == ""
+
+
+def test_a_record_is_printed_as_the_format_says(ensemble: CommandLine) -> None:
+    form = r"{place}\t{type} {order_id} {nothing}"
+    result = ensemble("tail", "--type", "OrderPlaced", "--until-end", "--format", form)
+    assert result.out.split() == [result.out.split()[0], "OrderPlaced", "o-1"]
+    assert result.out.startswith("orders.events/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["order.events"], 3, "did you mean orders.events?"),
+        (["--type", "OrderPlacd"], 3, "did you mean OrderPlaced?"),
+        (["--grep", "("], 2, "--grep"),
+        (["--since", "soon"], 2, "--since"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else None,
+)
+def test_what_is_chosen_wrongly_is_named(ensemble: CommandLine, arguments: list[str], code: int, word: str) -> None:
+    result = ensemble("tail", *arguments, "--until-end")
+    assert (result.code, result.out) == (code, "")
+    assert word in result.err
+
+
+def test_states_do_not_drown_messages_and_are_shown_where_their_topic_is_named(ensemble: CommandLine) -> None:
+    kinds = {line["kind"] for line in ensemble("tail", "--until-end", "-o", "json").lines}
+    assert kinds == {"command", "event"}
+    named = ensemble("tail", "orchestrator.order-state", "--until-end", "-o", "json")
+    assert {line["type"] for line in named.lines} == {"OrderState"}

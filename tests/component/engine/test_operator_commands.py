@@ -293,7 +293,7 @@ def test_what_a_policy_paused_is_redriven_without_a_dead_letter(world: Controls)
 
 
 def test_a_dead_letter_whose_record_succeeded_otherwise_is_not_redriven(stuck: ServiceTestDriver) -> None:
-    """Its key went on by `parked retry`: doing it again would do it twice."""
+    """Its key went on by `parked redrive`: doing it again would do it twice."""
     letter = last_dead_letter(stuck)
     stuck.operate(redrive_of(stuck.waiting("a")[0]))
     assert texts_of(stuck) == ["a1", "a2"]

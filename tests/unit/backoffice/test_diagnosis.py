@@ -107,7 +107,7 @@ def test_a_pause_that_still_holds_is_ended_first() -> None:
     state = {**WAITING, "paused_since": NOW, "paused_by": "step payment", "paused_reason": "audit"}
     diagnosis = ask(state, pauses=[pause])
     assert verbs(diagnosis) == ["end_pause", "resume"]
-    assert diagnosis.actions[0].command == "steps resume payment"
+    assert diagnosis.actions[0].command == "pauses end step payment"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_record_that_waits_for_the_end_of_a_pause_says_which() -> None:
     assert diagnosis.sentence == "Its AttemptCharge waits at payment for the end of the pause of command AttemptCharge."
     assert [(action.verb, action.label, action.subject, action.command) for action in diagnosis.actions] == [
         ("end_pause", "End the pause of command AttemptCharge", "command AttemptCharge",
-         "commands resume AttemptCharge"),
+         "pauses end command AttemptCharge"),
     ]  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def test_a_record_that_its_policy_paused_is_tried_again() -> None:
     assert diagnosis.sentence == (
         "The policy of payment paused its AttemptCharge after 5 attempts: GatewayError: HTTP 500."
     )
-    assert [(action.verb, action.command) for action in diagnosis.actions] == [("retry_parked", "parked retry o-1")]
+    assert [(action.verb, action.command) for action in diagnosis.actions] == [("retry_parked", "parked redrive o-1")]
 
 
 def test_an_outage_of_what_a_service_calls_is_told_as_one() -> None:

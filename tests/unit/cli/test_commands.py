@@ -31,14 +31,6 @@ def nodes_of(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 NODES = dict(nodes_of(typer.main.get_command(make_app())))
 COMMANDS = {path: node for path, node in NODES.items() if not hasattr(node, "commands")}
-WITHOUT_JSON = {
-    ("up",): "runs until it is stopped",
-    ("run",): "is a service, whose log is JSON already",
-    ("dead-letters", "export"): "writes a file, in the form that --format names",
-    ("certificates", "make"): "writes files",
-    ("new",): "writes files",
-}
-"""Commands that have no document to show, and why."""
 
 
 def test_every_command_has_short_help(ensemble: CommandLine) -> None:
@@ -47,17 +39,12 @@ def test_every_command_has_short_help(ensemble: CommandLine) -> None:
         ran = ensemble(*path, "--help")
         assert ran.code == 0
         assert f"Usage: ensemble {' '.join(path)}".rstrip() in ran.out
-        assert len(ran.out.splitlines()) < 45, path
+        assert len(ran.out.splitlines()) < 60, path
 
 
 def test_every_command_ends_with_an_example_of_itself() -> None:
     without = [path for path, node in COMMANDS.items() if f"ensemble {' '.join(path)}" not in (node.epilog or "")]
     assert without == []
-
-
-def test_every_command_answers_in_json_on_request() -> None:
-    flags = {path: {flag for parameter in node.params for flag in parameter.opts} for path, node in COMMANDS.items()}
-    assert {path for path, known in flags.items() if "--json" not in known} == WITHOUT_JSON.keys()
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -13,6 +13,7 @@ from cli.decisions import align, decisions, plain
 from cli.order_output import show_order
 from cli.orders import document_of
 from contracts import OrderPaused, OrderResumed
+from ensemble.command_line.output_format import TABLE
 from services.orchestrator.domain import note
 from tests.support.order_saga_driver import (
     CANCEL,
@@ -89,7 +90,7 @@ def test_a_state_of_another_release_names_its_steps() -> None:
 
 
 def test_an_order_shows_what_it_owes(capsys: pytest.CaptureFixture[str]) -> None:
-    show_order(owing(), as_json=False)
+    show_order(owing(), output=TABLE)
     assert "still owed: refund 9.00 EUR" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""What a user can get wrong, command by command: exit code 2, the flag or field by its name, never a traceback."""
+"""What a user can get wrong, command by command: the exit code, the flag or field by its name, never a traceback."""
 
 import socket
 from pathlib import Path
@@ -21,8 +21,6 @@ def ensemble(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 PUBLISH = {
-    "unknown type": (["NoSuchThing"], ["TYPE", "NoSuchThing", "OrderPlaced"]),
-    "type with a slip": (["OrderPlacd", "--example"], ["did you mean OrderPlaced"]),
     "state": (["OrderState", "--example"], ["state"]),
     "no fields": (["CompleteOrder"], ["order_id", "--order-id", "--example"]),
     "unknown flag": (["CompleteOrder", "--order", "o-1"], ["--order", "no such field", "--order-id"]),
@@ -30,7 +28,7 @@ PUBLISH = {
     "loose word": (["CompleteOrder", "o-1"], ["o-1", "unexpected argument"]),
     "not JSON": (["CompleteOrder", "--json", "{order"], ["--json", "invalid JSON"]),
     "JSON that is no object": (["CompleteOrder", "--json", "[1]"], ["--json", "object", "list"]),
-    "JSON and file": (["CompleteOrder", "--json", "{}", "--file", "x"], ["--json and --file"]),
+    "JSON and file": (["CompleteOrder", "--json", "{}", "--file", "x"], ["--data and --file"]),
     "no such file": (["CompleteOrder", "--file", "/no/such/file"], ["--file", "/no/such/file"]),
     "unknown field": (["CompleteOrder", "--json", '{"order_id": "o-1", "colour": "red"}'], ["colour"]),
     "bad id": (["CompleteOrder", "--order-id", "no spaces"], ["order_id", "pattern"]),
@@ -60,7 +58,6 @@ def test_publish_refuses_a_file_that_is_no_text(ensemble: CommandLine, tmp_path:
 
 OTHERS = {
     "no such command": (["dance"], ["dance"]),
-    "no such service": (["run", "kitchen"], ["kitchen", "inventory"]),
     "port that is none": (["run", "order", "--port", "70000"], ["--port"]),
     "run without a service": (["run"], ["SERVICE"]),
     "no such scenario": (["demo", "--only", "happy"], ["--only", "happy", "express"]),
@@ -111,26 +108,22 @@ OTHERS = {
     "discard without a reason": (["dead-letters", "discard", "--key", "o-1"], ["--reason"]),
     "an empty note": (["dead-letters", "note", "5f2c81aa", " "], ["TEXT"]),
     "parked status": (["parked", "list", "--status", "lost"], ["--status", "dead_lettered"]),
-    "retry without a reason": (["parked", "retry", "o-1"], ["--reason"]),
-    "neither order nor condition": (["orders", "pause", "--reason", "x"], ["ORDER_ID", "--where"]),
-    "order and condition": (["orders", "settle", "o-1", "--where", "owed=true", "--preview"], ["ORDER_ID and --where"]),
+    "retry without a reason": (["parked", "redrive", "o-1"], ["--reason"]),
+    "neither order nor condition": (["orders", "pause", "--reason", "x"], ["ORDER_ID", "--status"]),
+    "order and condition": (["orders", "settle", "o-1", "--where", "owed=true", "--dry-run"], ["ORDER_ID and flags"]),
     "no such field": (["orders", "retry", "--where", "color=red", "--reason", "x"], ["--where", "color", "status"]),
     "no age": (["orders", "list", "--where", "age>soon"], ["--where", "soon", "2h"]),
     "a long reason": (["orders", "pause", "o-1", "--reason", "x" * 501], ["--reason", "501"]),
-    "no such step": (["steps", "pause", "paymnt", "--reason", "x"], ["STEP", "paymnt", "payment"]),
-    "no such command type": (["commands", "pause", "Charge", "--reason", "x"], ["TYPE", "Charge", "AttemptCharge"]),
-    "no service to pause": (["services", "resume", "kitchen", "--reason", "x"], ["NAME", "kitchen", "inventory"]),
-    "step without a reason": (["steps", "pause", "payment"], ["--reason"]),
-    "share of failures": (["steps", "resume", "payment", "--failure-limit", "3", "--reason", "x"], ["--failure-limit"]),
-    "half a probe": (["steps", "resume", "payment", "--probe", "-1", "--reason", "x"], ["--probe"]),
+    "step without a reason": (["pauses", "start", "step", "payment", "--yes"], ["--reason"]),
+    "share of failures": (
+        ["pauses", "end", "step", "payment", "--yes", "--failure-limit", "3", "--reason", "x"],
+        ["--failure-limit"],
+    ),
+    "half a probe": (["pauses", "end", "step", "payment", "--yes", "--probe", "-1", "--reason", "x"], ["--probe"]),
     "config flag": (["config", "show", "--secrets"], ["--secrets"]),
     "up flag": (["up", "--port", "1"], ["--port"]),
-    "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),
-    "the provider has none": (["policies", "show", "payment-sandbox"], ["SERVICE", "payment-sandbox"]),
     "no policy file": (["policies", "check"], ["FILE"]),
     "policy file that is not there": (["policies", "check", "/no/such/payment.toml"], ["/no/such/payment.toml"]),
-    "nobody's policy file": (["policies", "check", "kitchen.toml"], ["kitchen.toml", "--service", "orchestrator"]),
-    "policies for nobody": (["policies", "check", "x.toml", "--service", "kitchen"], ["--service", "orchestrator"]),
 }
 
 
@@ -139,17 +132,45 @@ def test_names_what_is_wrong(ensemble: CommandLine, arguments: list[str], phrase
     ensemble(*arguments).assert_usage_error(*phrases)
 
 
+UNKNOWN = {
+    "message type": (["publish", "NoSuchThing"], ["TYPE", "NoSuchThing", "OrderPlaced"]),
+    "type with a slip": (["publish", "OrderPlacd", "--example"], ["did you mean OrderPlaced"]),
+    "no such service": (["run", "kitchen"], ["kitchen", "inventory"]),
+    "no such step": (["pauses", "start", "step", "paymnt", "--yes", "--reason", "x"], ["STEP", "paymnt", "payment"]),
+    "no such command type": (
+        ["pauses", "start", "command", "Charge", "--yes", "--reason", "x"],
+        ["TYPE", "Charge", "AttemptCharge"],
+    ),
+    "no service to pause": (
+        ["pauses", "end", "service", "kitchen", "--yes", "--reason", "x"],
+        ["NAME", "kitchen", "inventory"],
+    ),
+    "no service to show": (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "orchestrator"]),
+    "the provider has none": (["policies", "show", "payment-sandbox"], ["SERVICE", "payment-sandbox"]),
+    "nobody's policy file": (["policies", "check", "kitchen.toml"], ["kitchen.toml", "--service", "orchestrator"]),
+    "policies for nobody": (["policies", "check", "x.toml", "--service", "kitchen"], ["--service", "orchestrator"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "phrases"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_names_what_does_not_exist_and_what_does(
+    ensemble: CommandLine, arguments: list[str], phrases: list[str]
+) -> None:
+    ensemble(*arguments).assert_not_found(*phrases)
+
+
 NEED_A_CLUSTER = [
     ["publish", "OrderPlaced", "--example"], ["orders", "place"], ["orders", "list"], ["orders", "show", "o-1"],
-    ["orders", "watch", "o-1"], ["orders", "cancel", "o-1"], ["stock", "receive", "grinder", "1"], ["stock", "show"],
-    ["stock", "audit"], ["topics", "apply"], ["topics", "list"], ["tail"], ["dead-letters", "list"],
-    ["dead-letters", "show", "order.dead-letter/0/0"], ["verify"],
+    ["orders", "watch", "o-1"], ["orders", "cancel", "o-1", "--dry-run"], ["stock", "receive", "grinder", "1"],
+    ["stock", "show"], ["stock", "audit"], ["topics", "apply"], ["topics", "list"], ["tail"], ["dead-letters", "list"],
+    ["dead-letters", "show", "order.dead-letter/0/0"], ["verify"], ["status"], ["doctor"], ["audit", "list"],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", NEED_A_CLUSTER, ids=" ".join)
 def test_says_how_to_get_a_cluster(ensemble: CommandLine, arguments: list[str]) -> None:
-    ensemble(*arguments).assert_usage_error("no Kafka cluster", "./ensemble up", "KAFKA_BOOTSTRAP_SERVERS")
+    words = "no Kafka cluster", "./ensemble up", "KAFKA_BOOTSTRAP_SERVERS"
+    ensemble(*arguments).assert_unreachable(*words)
 
 
 def test_names_a_wrong_setting(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

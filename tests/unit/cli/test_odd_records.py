@@ -11,6 +11,7 @@ from backoffice.order_story import Story, in_order
 from cli.story import plain
 from ensemble.clock import clock, clock_seconds, rfc3339
 from ensemble.command_line.connection import entry_of, sources
+from ensemble.command_line.output_format import JSON, TABLE, OutputFormat
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.tail import Selection, follow
 from ensemble.kafka.records import ReceivedRecord
@@ -57,13 +58,15 @@ def test_times_between_1970_and_9999_are_shown_as_times() -> None:
 
 
 @pytest.mark.parametrize("at", NONSENSE)
-@pytest.mark.parametrize("as_json", [True, False])
-def test_tail_shows_the_record_and_what_follows(at: int, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("output", [JSON, TABLE])
+def test_tail_shows_the_record_and_what_follows(
+    at: int, output: OutputFormat, capsys: pytest.CaptureFixture[str]
+) -> None:
     cluster = OneBatch(record(at), record(1_000, offset=1))
-    follow(cluster, Selection((), True, True, None, None), as_json=as_json)  # type: ignore[arg-type]  # a stand-in
+    follow(cluster, Selection((), True, True, None, None), output=output)  # type: ignore[arg-type]  # a stand-in
     lines = capsys.readouterr().out.splitlines()
-    times = {json.loads(line)["time"] if as_json else line.split("\t")[0] for line in lines}
-    assert times == {f"{at} ms", rfc3339(1_000) if as_json else clock(1_000)}
+    times = {json.loads(line)["time"] if output is JSON else line.split("\t")[0] for line in lines}
+    assert times == {f"{at} ms", rfc3339(1_000) if output is JSON else clock(1_000)}
 
 
 @pytest.mark.parametrize("at", NONSENSE)

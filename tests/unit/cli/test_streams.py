@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,6 +24,7 @@ from ensemble.command_line.connection import sources
 from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake, answer
 from ensemble.command_line.output import Sheet, show, show_document, show_json, show_json_line
+from ensemble.command_line.output_format import OutputFormat
 from ensemble.command_line.selection import control_flow
 from ensemble.command_line.streams import console, say, styled, write
 from ensemble.command_line.tail import Selection, follow
@@ -56,13 +59,13 @@ def test_no_line_of_the_result_steers_the_terminal(capsys: pytest.CaptureFixture
     assert not any(line.startswith("still owed") for line in err.splitlines())
 
 
-@pytest.mark.parametrize("as_json", [True, False])
-def test_no_command_shows_what_steers(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("output", OutputFormat)
+def test_no_command_shows_what_steers(output: OutputFormat, capsys: pytest.CaptureFixture[str]) -> None:
     state = {"status": HOSTILE, "reason": HOSTILE, "seen": [{"at": 1, "type": HOSTILE, "by": HOSTILE}]}
-    follow(OneBatch(RECORD), Selection((), True, True, None, None), as_json=as_json)  # type: ignore[arg-type]  # a stand-in
-    show_order(OrderHistory(HOSTILE, state, [Story(control_flow()).tell(ENTRY)], [ENTRY]), as_json=as_json)
-    show(Sheet(("key", "note"), [(HOSTILE, HOSTILE)]), [{"key": HOSTILE}], as_json=as_json)
-    show_document(describe_dead_letter(SESSION, LETTER), as_json=as_json)
+    follow(OneBatch(RECORD), Selection((), True, True, None, None), output=output)  # type: ignore[arg-type]  # a stand-in
+    show_order(OrderHistory(HOSTILE, state, [Story(control_flow()).tell(ENTRY)], [ENTRY]), output=output)
+    show(Sheet(("key", "note"), [(HOSTILE, HOSTILE)]), [{"key": HOSTILE}], output=output)
+    show_document(describe_dead_letter(SESSION, LETTER), output=output)
     out = capsys.readouterr().out
     assert_harmless(out)
     assert not any(line.startswith("still owed") for line in out.splitlines())
@@ -135,3 +138,23 @@ def test_a_report_is_whole_in_every_encoding(encoding: str) -> None:
         }[encoding]
     )
     assert json.loads(out.partition("{")[1] + out.partition("{")[2]) == {"key": "Grüße"}
+
+
+@pytest.mark.parametrize("result", ["write('done')", "say('done')", "console().print('done')"])
+def test_a_count_does_not_stay_under_what_is_written_next(result: str) -> None:
+    """Both streams are one terminal, as they are for a person."""
+    code = (
+        "from ensemble.command_line.streams import *\n"
+        "show_count('reading orders: 20 % of 10 records')\n"
+        "show_count('reading orders: 50 %')\n"
+        f"{result}"
+    )
+    terminal, theirs = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, check=True)
+    os.close(theirs)
+    text = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    screen = ""
+    for part in text.replace("\r\n", "\n").split("\r"):
+        screen = part + screen[len(part) :]
+    assert screen.strip() == "done"

@@ -57,7 +57,7 @@ def test_reads_from_flags_what_is_to_be_checked(home: Path) -> None:
     [
         ("yesterday", "o-1", "--since: cannot parse 'yesterday'"),
         (None, "\n", "--orders: .* is empty; give one order id per line"),
-        (None, None, "--orders: cannot read .*"),
+        (None, None, "--orders: .* cannot be read: No such file"),
     ],
 )
 def test_names_the_flag_that_makes_no_sense(home: Path, since: str | None, lines: str | None, error: str) -> None:

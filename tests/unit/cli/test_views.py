@@ -10,6 +10,7 @@ from cli.order_statistics import OrderStatistics
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
 from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
+from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry
 from launcher import UnexpectedExit
@@ -107,19 +108,19 @@ SHEET = Sheet(
 
 
 def test_in_a_pipe_a_sheet_is_tab_separated(capsys: pytest.CaptureFixture[str]) -> None:
-    show(SHEET, [], as_json=False)
+    show(SHEET, [], output=TABLE)
     assert capsys.readouterr().out.splitlines() == [
         "order\tstatus\treason\tempty", "o-1\tcompleted\t\t", "o-2\tcancelled\ta b c\t",
     ]  # fmt: skip
 
 
 def test_as_json_it_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
-    show(SHEET, [{"order": "o-1"}], as_json=True)
+    show(SHEET, [{"order": "o-1"}], output=JSON)
     assert json.loads(capsys.readouterr().out) == [{"order": "o-1"}]
 
 
 def test_an_empty_sheet_says_so_beside_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    show(Sheet(("order",), [], nothing="no orders"), [], as_json=False)
+    show(Sheet(("order",), [], nothing="no orders"), [], output=TABLE)
     assert capsys.readouterr() == ("", "no orders\n")
 
 

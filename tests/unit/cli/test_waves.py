@@ -30,4 +30,4 @@ def test_an_answer_moves_an_order_on(after: dict[str, Any], outcome: OrderOutcom
 
 
 def test_flags_that_are_not_given_leave_the_rollout_as_it_is() -> None:
-    assert Waves().rollout() == Rollout()
+    assert Waves().rollout(60.0) == Rollout()

@@ -12,6 +12,7 @@ import pytest
 
 from ensemble.command_line import selection
 from ensemble.command_line.__main__ import run
+from ensemble.command_line.exit_codes import ExitCode
 
 CAFE = ("--app", "examples.app:APP")
 
@@ -41,20 +42,21 @@ def test_the_settings_of_another_application_are_not_its_own(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        (["run", "kitchen"], ["SERVICE", "kitchen", "loyalty"]),
-        (["run"], ["SERVICE"]),
-        (["policies", "show", "kitchen"], ["SERVICE", "kitchen", "loyalty"]),
-        (["services", "pause", "kitchen", "--reason", "x"], ["NAME", "kitchen", "loyalty"]),
-        (["commands", "pause", "Stamp", "--reason", "x"], ["TYPE", "Stamp", "StampCard"]),
-        (["orders", "list"], ["orders"]),
+        (["run", "kitchen"], ExitCode.NOT_FOUND, ["SERVICE", "kitchen", "loyalty"]),
+        (["run"], ExitCode.USAGE, ["SERVICE"]),
+        (["policies", "show", "kitchen"], ExitCode.NOT_FOUND, ["SERVICE", "kitchen", "loyalty"]),
+        (["pauses", "start", "service", "kitchen", "--reason", "x"], ExitCode.NOT_FOUND, ["NAME", "loyalty"]),
+        (["pauses", "end", "command", "Stamp", "--reason", "x"], ExitCode.NOT_FOUND, ["TYPE", "StampCard"]),
+        (["pauses", "end", "queue", "x", "--reason", "x"], ExitCode.USAGE, ["SCOPE", "queue", "service"]),
+        (["orders", "list"], ExitCode.USAGE, ["orders"]),
     ],
 )
 def test_a_mistake_names_what_the_application_has(
-    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: ExitCode, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([*CAFE, *arguments]) == 2
+    assert run([*CAFE, *arguments]) == code
     said = capsys.readouterr().err
     assert [word for word in words if word not in said] == []
 

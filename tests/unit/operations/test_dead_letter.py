@@ -148,6 +148,6 @@ def test_times_are_ages_or_dates() -> None:
 
 
 def test_where_nobody_can_be_asked_nothing_is_done_without_yes() -> None:
-    confirm("go on?", yes=True)
-    with pytest.raises(Mistake, match="--yes: go on"):
-        confirm("go on?", yes=False)
+    confirm("redrive 2 dead letters", "test", yes=True)
+    with pytest.raises(Mistake, match=r"--yes: redrive 2 dead letters on test\?"):
+        confirm("redrive 2 dead letters", "test", yes=False)

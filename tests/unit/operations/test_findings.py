@@ -85,4 +85,4 @@ def test_an_open_incident_and_a_pause_say_since_when_and_why() -> None:
     first, second = findings_of(status(incidents=(incident,), pauses=(pause,)))
     assert first.message == "Till.charge of shop has failed for 5 min and only probes now: 503"
     assert second.message == ("step payment has been paused for 5 min by ann: trial; shop did not acknowledge it yet")
-    assert second.next_command.endswith(" steps resume payment --reason '...'")
+    assert second.next_command.endswith(" pauses end step payment --reason '...'")

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.selection import application
 
 group = typer.Typer(help="Show and grant the permissions that services need.")
@@ -43,19 +44,19 @@ def show(
     registry: Registry = None,
     operator: Operator = None,
     client: Client = None,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """Show the permissions that the services need. With --cluster, exits 1 if some are missing."""
     from ensemble.operations import Others, compare_permissions, list_permissions
 
     others = Others(registry, operator, client)
     if not of_cluster:
-        _show(list_permissions(application(), others), as_json=as_json)
+        _show(list_permissions(application(), others), output=output)
         return
     from ensemble.command_line.connection import connect
 
     rows = compare_permissions(application(), connect(), others)
-    _show(rows, as_json=as_json)
+    _show(rows, output=output)
     if any(row["status"] == "missing" for row in rows):
         raise typer.Exit(1)
 
@@ -66,21 +67,21 @@ def apply(
     registry: Registry = None,
     operator: Operator = None,
     client: Client = None,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """Grant missing permissions. Permissions beyond a service's needs are shown as `extra` and left alone."""
     from ensemble.command_line.connection import connect
     from ensemble.operations import Others, grant_permissions
 
     others = Others(registry, operator, client)
-    _show(grant_permissions(application(), connect(), others, passwords), as_json=as_json)
+    _show(grant_permissions(application(), connect(), others, passwords), output=output)
 
 
-def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _show(rows: list[dict[str, Any]], *, output: OutputFormat) -> None:
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
 
     columns = ("principal", "operation", "resource", "name", "pattern", "status")
     table = [tuple(row.get(name) for name in columns) for row in rows]
     styles = {"status": {"ok": "green", "granted": "green", "missing": "yellow", "extra": "yellow"}}
-    show_sheet(Sheet(columns, table, styles), rows, as_json=as_json)
+    show_sheet(Sheet(columns, table, styles), rows, output=output)

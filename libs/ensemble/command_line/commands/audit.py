@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, NoCache, OfService
+from ensemble.command_line.options import NoCache, OfService, Output
+from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="List what operators have had done.")
 
@@ -31,9 +32,12 @@ def list_operations(
     service: OfService = None,
     limit: Limit = 50,
     no_cache: NoCache = False,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
-    """List operators' commands to services, and what the services answered, newest first."""
+    """List operators' commands and their answers, newest first.
+
+    Commands to one saga, such as those of `orders pause` or `orders cancel`, stand with that saga and its decisions.
+    """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
     from ensemble.command_line.times import moment_ms
@@ -49,5 +53,5 @@ def list_operations(
         for e in entries
     ]  # fmt: skip
     document = [entry.model_dump(mode="json") for entry in entries]
-    show(Sheet(columns, rows, spare=("answered", "outcome"), nothing="no operator's command matches"), document,
-         as_json=as_json)  # fmt: skip
+    nothing = "no operator's command matches; those to one saga, such as an order, stand with it"
+    show(Sheet(columns, rows, spare=("answered", "outcome"), nothing=nothing), document, output=output)

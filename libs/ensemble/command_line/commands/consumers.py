@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, Asker, OfService, complete_service
+from ensemble.command_line.options import Action, OfService, Output, complete_service
+from ensemble.command_line.output_format import TABLE, OutputFormat
 
 group = typer.Typer(help="Show how far services are behind, and set where one reads on.")
 
@@ -23,13 +24,12 @@ To = Annotated[
 OfTopic = Annotated[str | None, typer.Option("--topic", help="Only this input (default: all inputs).")]
 OfPartition = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of --topic.")]
 All = Annotated[bool, typer.Option("--all", help="Also partitions that are read to their end.")]
-Act = Annotated[bool, typer.Option("--yes/--dry-run", "-y", help="Do it (default: show the plan only).")]
 
 COLUMNS = ("topic", "partition", "committed", "offset", "log_start", "log_end", "effect")
 
 
 @group.command("list", epilog="Example: `ensemble consumers list`.")
-def list_consumers(service: OfService = None, as_json: AsJson = False) -> None:
+def list_consumers(service: OfService = None, output: Output = TABLE) -> None:
     """List services with their processes, partitions and lag."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.formatting import since
@@ -44,12 +44,15 @@ def list_consumers(service: OfService = None, as_json: AsJson = False) -> None:
         for c in consumers
     ]  # fmt: skip
     document = [consumer.model_dump(mode="json") for consumer in consumers]
-    show(Sheet(columns, rows, spare=("members", "next"), nothing="no services"), document, as_json=as_json)
+    show(Sheet(columns, rows, spare=("members", "next"), nothing="no services"), document, output=output)
 
 
 @group.command("lag", epilog="Examples: `ensemble consumers lag`; `ensemble consumers lag --service payment --all`.")
-def show_lag(service: OfService = None, everything: All = False, as_json: AsJson = False) -> None:
-    """Show by partition how far services are behind, the largest lag first."""
+def show_lag(service: OfService = None, everything: All = False, output: Output = TABLE) -> None:
+    """Show by partition how far services are behind.
+
+    The largest lag comes first.
+    """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.formatting import since
     from ensemble.command_line.output import Sheet, show
@@ -64,7 +67,7 @@ def show_lag(service: OfService = None, everything: All = False, as_json: AsJson
     ]
     nothing = "no offsets are committed" if everything else "nothing waits to be read; --all shows all partitions"
     document = [reader.model_dump(mode="json") for reader in readers]
-    show(Sheet(columns, rows, spare=("process", "end", "committed"), nothing=nothing), document, as_json=as_json)
+    show(Sheet(columns, rows, spare=("process", "end", "committed"), nothing=nothing), document, output=output)
     if waiting := next((reader for reader in readers if reader.behind), None):
         advise(("what it reads next", f"records get {waiting.position}"),
                ("another process takes a part of its partitions", f"run {waiting.group}"))  # fmt: skip
@@ -72,42 +75,41 @@ def show_lag(service: OfService = None, everything: All = False, as_json: AsJson
 
 @group.command(
     "set-offsets",
-    epilog="Example: `ensemble consumers set-offsets shipping --topic orders.events --to earliest`; then with --yes.",
+    epilog="Example: `ensemble consumers set-offsets shipping --topic orders.events --to earliest --dry-run`.",
 )
 @expand_flags
 def set_offsets(
     service: Service,
     to: To,
-    asker: Asker,
+    action: Action,
     topic: OfTopic = None,
     partition: OfPartition = None,
-    act: Act = False,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """Set the group's offsets, and take its topics as they are now. Refused while the service runs."""
-    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.connection import cluster_name, open_session
+    from ensemble.command_line.formatting import quantity
+    from ensemble.command_line.operators import confirm
     from ensemble.command_line.streams import say
     from ensemble.command_line.times import moment_ms
     from ensemble.operations import NAMED_PLACES, Target, now, plan_offsets, require_no_members
     from ensemble.operations import set_offsets as carry_out
 
-    intent = asker.intent() if act else None
+    intent = action.intent()
     at = None if to in NAMED_PLACES or to.isdecimal() else moment_ms(to, "--to", now())
     session = open_session()
     plan = plan_offsets(session, Target(service, to, topic, partition, at))
-    show_plan([move.row() for move in plan.moves], COLUMNS, is_done=act, as_json=as_json)
-    if intent is None:
-        require_no_members(session, service)
-    else:
-        carry_out(session, plan, intent)
-        say("the offsets are set; start the service")
+    show_plan([move.row() for move in plan.moves], COLUMNS, output=output)
+    require_no_members(session, service)
+    if action.dry_run:
+        return
+    confirm(f"set {quantity(len(plan.moves), 'offset')} of {service}", cluster_name(session.client), yes=action.yes)
+    carry_out(session, plan, intent)
+    say("the offsets are set; start the service")
 
 
-def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, is_done: bool, as_json: bool) -> None:
-    """Print what is planned, and whether it is only shown."""
+def show_plan(rows: list[dict[str, Any]], columns: tuple[str, ...], *, output: OutputFormat) -> None:
+    """Print what is planned."""
     from ensemble.command_line.output import Sheet, show
-    from ensemble.command_line.streams import say
 
-    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows]), rows, as_json=as_json)
-    if not is_done:
-        say("nothing was changed; --yes with --reason does it")
+    show(Sheet(columns, [tuple(row[name] for name in columns) for row in rows]), rows, output=output)

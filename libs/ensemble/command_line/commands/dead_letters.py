@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Answer, AsJson, Asker, By, NoCache, OfService, Yes
+from ensemble.command_line.options import Action, All, By, NoCache, NoWait, OfService, Output, Timeout
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     from ensemble.operations import DeadLetterFilter
@@ -31,21 +32,22 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only failures until this time.")]
 OfGroup = Annotated[str | None, typer.Option("--group", help="Only this group, as `group` shows it.")]
-All = Annotated[bool, typer.Option("--all/--open", help="Include settled ones (default: open ones only).")]
 GroupName = Annotated[str, typer.Argument(metavar="GROUP", help="Group id, as `ensemble dead-letters group` shows it.")]
 Note = Annotated[str, typer.Argument(metavar="TEXT", help="Text of the note.")]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="Maximum redrives per second.")]
 StopOnError = Annotated[
     bool, typer.Option("--stop-on-error", help="Redrive one at a time and stop at the first failure.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, rehearsed on a copy of the state.")]
 Force = Annotated[bool, typer.Option("--force", help="Redrive even after five failed redrives.")]
 Edit = Annotated[
     Path | None,
     typer.Option("--edit", metavar="FILE", help="Redrive with the fields in FILE (JSON); the original is kept."),
 ]
+Editor = Annotated[
+    bool, typer.Option("--editor", help="Edit the fields in VISUAL or EDITOR first, of one dead letter.")
+]
 Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="Format of the export.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write (default: stdout).")]
+ToFile = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="File to write (default: stdout).")]
 
 _STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
 _SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")
@@ -83,7 +85,7 @@ def list_dead_letters(
     everything: All = False,
     limit: Limit = 50,
     no_cache: NoCache = False,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """List dead letters, newest first, with their status."""
     from ensemble.command_line.connection import open_session
@@ -99,7 +101,7 @@ def list_dead_letters(
                "why")  # fmt: skip
     rows = [tuple(row[name] for name in columns) for row in letters]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
-    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, as_json=as_json)
+    show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, output=output)
     if letters:
         place = letters[0]["place"]
         advise(("look at one", f"dead-letters show {place}"),
@@ -108,13 +110,13 @@ def list_dead_letters(
 
 
 @group.command(epilog="Example: `ensemble dead-letters show payment.dead-letter/2/0`.")
-def show(place: Place, as_json: AsJson = False) -> None:
+def show(place: Place, output: Output = TABLE) -> None:
     """Show a dead letter: its origin, error and fields."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import show_document
     from ensemble.operations import describe_dead_letter, find_dead_letter
 
-    show_document(describe_dead_letter(session := open_session(), find_dead_letter(session, place)), as_json=as_json)
+    show_document(describe_dead_letter(session := open_session(), find_dead_letter(session, place)), output=output)
 
 
 @group.command("group", epilog="Example: `ensemble dead-letters group --since 1d`.")
@@ -123,7 +125,7 @@ def group_dead_letters(
     filters: Filters,
     everything: All = False,
     no_cache: NoCache = False,
-    as_json: AsJson = False,
+    output: Output = TABLE,
 ) -> None:
     """Group dead letters by cause. A cause is service, handler, error, and message without ids and numbers."""
     from ensemble.command_line.connection import open_session
@@ -139,11 +141,11 @@ def group_dead_letters(
     rows = [(*(row[name] for name in columns), (row["note"] or {}).get("text")) for row in groups_by_cause]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
     spare = ("oldest", "handler", "newest", "open", "error", "service")
-    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), groups_by_cause, as_json=as_json)
+    show_sheet(Sheet((*columns, "note"), rows, spare=spare, nothing=nothing), groups_by_cause, output=output)
 
 
 @group.command(epilog="Example: `ensemble dead-letters note 5f2c81aa 'the provider is down, ticket 4711'`.")
-def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) -> None:
+def note(name: GroupName, text: Note, by: By = None, output: Output = TABLE) -> None:
     """Set the note of a group."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.operators import intent_of
@@ -154,16 +156,16 @@ def note(name: GroupName, text: Note, by: By = None, as_json: AsJson = False) ->
     noted = find_group(session, name)
     put_note(session, noted.id, author)
     show_document({"group": noted.id, "count": len(noted.letters), "note": author.reason, "by": author.actor.name},
-                  as_json=as_json)  # fmt: skip
+                  output=output)  # fmt: skip
 
 
-@group.command(epilog="Example: `ensemble dead-letters export --all --format csv --output dead-letters.csv`.")
+@group.command(epilog="Example: `ensemble dead-letters export --all --format csv --file dead-letters.csv`.")
 @expand_flags
 def export(
     filters: Filters,
     everything: All = False,
     form: Format = "json",
-    output: Output = None,
+    file: ToFile = None,
 ) -> None:
     """Export dead letters with their bytes. JSON has everything, CSV one line each."""
     from ensemble.command_line.connection import open_session
@@ -175,7 +177,7 @@ def export(
     session = open_session()
     letters = find_dead_letters(session, filters.selection(open_only=not everything))
     text = as_csv(letters) if form == "csv" else json_text(export_dead_letters(session, letters), indent=2)
-    write_text(text, output, f"{len(letters)} dead letters")
+    write_text(text, file, f"{len(letters)} dead letters")
 
 
 @group.command(
@@ -185,28 +187,32 @@ def export(
 @expand_flags
 def redrive(
     filters: Filters,
-    asker: Asker,
+    action: Action,
     places: Places = None,
     limit: AtMost = None,
     rate: Rate = None,
     stop_on_error: StopOnError = False,
-    dry_run: DryRun = False,
     edit: Edit = None,
+    editor: Editor = False,
     force: Force = False,
-    yes: Yes = False,
-    wait: Answer = 30.0,
-    as_json: AsJson = False,
+    timeout: Timeout = 30.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
 ) -> None:
-    """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed."""
+    """Redeliver dead letters, in order, to the service that failed. Exits 1 if one does not succeed.
+
+    --dry-run rehearses it on a copy of the service's state.
+    """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
     from ensemble.operations.redrives import REDRIVES
 
-    target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force)
-    if dry_run:
-        raise typer.Exit(rehearse(open_session(), target, as_json=as_json))
-    changes = {"rate": rate, "stop_on_failure": stop_on_error, "timeout_s": wait}
-    options = RedriveOptions(asker.intent(), REDRIVES.model_copy(update=changes), yes, as_json)
+    target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force, in_editor=editor)
+    if action.dry_run:
+        raise typer.Exit(rehearse(open_session(), target, output=output))
+    changes = {"rate": rate, "stop_on_failure": stop_on_error, "timeout_s": timeout}
+    rollout = REDRIVES.model_copy(update=changes)
+    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=no_wait, output=output)
     raise typer.Exit(redrive_these(open_session(), target, options))
 
 
@@ -214,12 +220,12 @@ def redrive(
 @expand_flags
 def discard(
     filters: Filters,
-    asker: Asker,
+    action: Action,
     places: Places = None,
     limit: AtMost = None,
-    yes: Yes = False,
-    wait: Answer = 30.0,
-    as_json: AsJson = False,
+    timeout: Timeout = 30.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
 ) -> None:
     """Discard dead letters; messages waiting behind them continue. Exits 1 if one is refused."""
     from ensemble.command_line.connection import open_session
@@ -227,5 +233,6 @@ def discard(
     from ensemble.operations.redrives import REDRIVES
 
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit)
-    options = RedriveOptions(asker.intent(), REDRIVES.model_copy(update={"timeout_s": wait}), yes, as_json)
-    raise typer.Exit(discard_these(open_session(), target, options))
+    rollout = REDRIVES.model_copy(update={"timeout_s": timeout})
+    options = RedriveOptions(action.intent(), rollout, yes=action.yes, no_wait=no_wait, output=output)
+    raise typer.Exit(discard_these(open_session(), target, options, dry_run=action.dry_run))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ensemble.command_line.options import AsJson, NoCache
+from ensemble.command_line.options import NoCache, Output
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     import typer
@@ -19,7 +20,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=EPILOG)(doctor)
 
 
-def doctor(no_cache: NoCache = False, as_json: AsJson = False) -> None:
+def doctor(no_cache: NoCache = False, output: Output = TABLE) -> None:
     """Check cluster, services and this machine, and say what to do.
 
     Exits 1 if there is a problem, 5 if something could not be asked, else 0.
@@ -39,4 +40,4 @@ def doctor(no_cache: NoCache = False, as_json: AsJson = False) -> None:
             return read_status(session, view, endpoints())
 
     patient = Patient(session, read, [default_directory()])
-    raise typer.Exit(show_checks(examine(examinations_of(patient)), as_json=as_json))
+    raise typer.Exit(show_checks(examine(examinations_of(patient)), output=output))

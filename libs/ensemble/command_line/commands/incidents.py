@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, NoCache, OfService
+from ensemble.command_line.options import All, NoCache, OfService, Output
+from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="List outages detected by services.")
 
-Open = Annotated[bool, typer.Option("--open", help="Only incidents that have not ended.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 
 
 @group.callback()
@@ -18,9 +19,13 @@ def _commands() -> None:
     """List outages detected by services."""
 
 
-@group.command("list", epilog="Example: `ensemble incidents list --open`.")
+@group.command("list", epilog="Example: `ensemble incidents list --all`.")
 def list_incidents(
-    service: OfService = None, only_open: Open = False, no_cache: NoCache = False, as_json: AsJson = False
+    service: OfService = None,
+    everything: All = False,
+    limit: Limit = 50,
+    no_cache: NoCache = False,
+    output: Output = TABLE,
 ) -> None:
     """List incidents, newest first."""
     from ensemble.clock import duration
@@ -29,10 +34,10 @@ def list_incidents(
     from ensemble.command_line.streams import advise
     from ensemble.operations import list_incidents
 
-    incidents = list_incidents(open_session(use_file=not no_cache), service, open_only=only_open)
+    incidents = list_incidents(open_session(use_file=not no_cache), service, open_only=not everything)[:limit]
     columns = ("incident", "service", "handler", "cause", "failures", "opened", "closed")
     rows = [(*(row[name] for name in columns), duration(row["lasted_ms"])) for row in incidents]
-    nothing = "no incident is open" if only_open else "no incidents"
-    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), incidents, as_json=as_json)
+    nothing = "no incidents" if everything else "no incident is open; --all shows those that have ended"
+    show(Sheet((*columns, "lasted"), rows, spare=("incident", "failures"), nothing=nothing), incidents, output=output)
     if any(row["closed"] is None for row in incidents):
-        advise(("it goes on by itself; to send nothing meanwhile", "steps pause STEP --reason '...'"))
+        advise(("it goes on by itself; to send nothing meanwhile", "pauses start step STEP --reason '...'"))

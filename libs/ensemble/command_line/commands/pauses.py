@@ -1,147 +1,106 @@
-"""`ensemble steps|commands|services pause|resume`, and `ensemble pauses list`: what is paused as a whole."""
+"""`ensemble pauses`: steps, command types and services that are paused as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, Asker, NoCache, complete_service
+from ensemble.command_line.options import Action, NoCache, NoWait, Output, Timeout
+from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import complete
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ensemble.application.declaration import Application
     from ensemble.system_messages import Scope
 
-steps = typer.Typer(help="Pause and resume saga steps.")
-commands = typer.Typer(help="Pause and resume command types.")
-services = typer.Typer(help="Pause and resume services.")
-group = typer.Typer(help="List paused steps, command types and services.")
+group = typer.Typer(help="Pause and resume steps, command types and services.")
 
 
-def complete_step(incomplete: str) -> list[str]:
-    """Complete step names for the shell."""
-    from ensemble.operations import step_names
-
-    return complete(incomplete, step_names)
+def complete_name(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete names of the scope that was typed before."""
+    return complete(incomplete, lambda application: _names_of(application, context.params.get("scope")))
 
 
-def complete_command(incomplete: str) -> list[str]:
-    """Complete command types for the shell."""
-    from ensemble.operations import command_names
+def _names_of(application: Application, scope: Scope | None) -> Iterable[str]:
+    from ensemble.operations import command_names, step_names
 
-    return complete(incomplete, command_names)
+    return {"step": step_names, "command": command_names}.get(str(scope), lambda each: each.services)(application)
 
 
-Step = Annotated[
-    str, typer.Argument(metavar="STEP", help="Step of the saga, such as payment.", autocompletion=complete_step)
+ScopeName = Annotated[
+    Literal["step", "command", "service"],
+    typer.Argument(metavar="SCOPE", help="step, command or service: a saga's step, a command type, or a service."),
 ]
-Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of the command type.", autocompletion=complete_command)]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the service.", autocompletion=complete_service)]
-Acknowledged = Annotated[
-    float, typer.Option("--ack", min=0.1, max=86_400, help="Seconds to wait for all partitions to acknowledge.")
-]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as payment.", autocompletion=complete_name)]
+START_EXAMPLES = (
+    "Examples: `ensemble pauses start step payment --reason 'the provider is down'`; "
+    "`ensemble pauses start command AttemptCharge --reason 'wrong release'`."
+)
+END_EXAMPLES = "Example: `ensemble pauses end step payment --reason 'works again'`."
 
 
-class Help(NamedTuple):
-    """What a command says of itself."""
+@group.command("start", epilog=START_EXAMPLES)
+@expand_flags
+def start(
+    scope: ScopeName,
+    name: Name,
+    action: Action,
+    timeout: Timeout = 15.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """Pause a step, a command type or a service.
 
-    help: str
-    example: str
+    A step's commands and undos are not sent. A command type is neither sent nor handled. A service stops processing,
+    and nothing is sent to it; a conductor still records replies. Exits 1 if a partition does not acknowledge it.
+    """
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.pause_commands import PauseOptions, start_pause
+    from ensemble.command_line.selection import application
+    from ensemble.operations import WorkPauses, wide_pause
 
-
-PAUSES: Final[Mapping[Scope, tuple[Any, Help]]] = {
-    "step": (
-        Step,
-        Help(
-            "Pause a saga step. Neither its command nor its undo is sent.",
-            "steps pause payment --reason 'the provider is down'",
-        ),
-    ),
-    "command": (
-        Type,
-        Help(
-            "Pause a command type. It is neither sent nor handled; sent ones wait at their service.",
-            "commands pause AttemptCharge --reason 'wrong release'",
-        ),
-    ),
-    "service": (
-        Name,
-        Help(
-            "Pause a service. It stops processing, and nothing is sent to it. A conductor still records replies.",
-            "services pause inventory --reason 'moving house'",
-        ),
-    ),
-}
-"""The argument and the help of each `pause`."""
-_RESUMES: Final[Mapping[Scope, Help]] = {
-    "step": Help("End the pause of a saga step.", "steps resume payment --reason 'works again'"),
-    "command": Help(
-        "End the pause of a command type. Waiting commands continue.",
-        "commands resume AttemptCharge --reason 'rolled back'",
-    ),
-    "service": Help(
-        "End the pause of a service. It continues where it stopped.", "services resume inventory --reason 'moved'"
-    ),
-}
+    wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
+    options = PauseOptions(action.intent(), timeout, action.yes, action.dry_run, no_wait, output)
+    session = open_session()
+    raise typer.Exit(start_pause(session, WorkPauses(session).plan_start(scope, name), options))
 
 
-def add_pause(app: typer.Typer, scope: Scope) -> None:
-    """Add `pause` for one scope of pauses."""
-    argument, text = PAUSES[scope]
+def end(
+    scope: ScopeName,
+    name: Name,
+    action: Action,
+    timeout: Timeout = 15.0,
+    no_wait: NoWait = False,
+    output: Output = TABLE,
+) -> None:
+    """End a pause. Exits 1 if a partition does not acknowledge it."""
+    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.pause_commands import PauseOptions, end_pause
+    from ensemble.command_line.selection import application
+    from ensemble.operations import WorkPauses, wide_pause
 
-    def pause(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.connection import open_session
-        from ensemble.command_line.pause_commands import PauseOptions, carry_out
-        from ensemble.command_line.selection import application
-        from ensemble.operations import WorkPauses, wide_pause
-
-        wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
-        options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
-        raise typer.Exit(carry_out(session, WorkPauses(session).plan_start(scope, name), options))
-
-    register(app, pause, argument, text)
-
-
-def add_resume(app: typer.Typer, scope: Scope) -> None:
-    """Add `resume` for one scope of pauses."""
-
-    def resume(name: str, asker: Asker, acknowledged: Acknowledged = 15.0, as_json: AsJson = False) -> None:
-        from ensemble.command_line.connection import open_session
-        from ensemble.command_line.pause_commands import PauseOptions, carry_out
-        from ensemble.command_line.selection import application
-        from ensemble.operations import WorkPauses, wide_pause
-
-        wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
-        options, session = PauseOptions(asker.intent(), acknowledged, as_json=as_json), open_session()
-        raise typer.Exit(carry_out(session, WorkPauses(session).plan_end(scope, name), options))
-
-    register(app, resume, PAUSES[scope][0], _RESUMES[scope])
+    wide_pause(application(), scope, name)  # a wrong name is told before a cluster is waited for
+    options = PauseOptions(action.intent(), timeout, action.yes, action.dry_run, no_wait, output)
+    session = open_session()
+    raise typer.Exit(end_pause(session, WorkPauses(session).plan_end(scope, name), options))
 
 
-def register(app: typer.Typer, command: Callable[..., None], argument: Any, text: Help) -> None:
-    """Add a command whose `name` is the argument."""
-    command.__annotations__["name"] = argument
-    app.command(help=text.help, epilog=f"Example: `ensemble {text.example}`.")(expand_flags(command))
+group.command("end", epilog=END_EXAMPLES)(expand_flags(end))
 
 
-_APPS: Final[Mapping[Scope, typer.Typer]] = {"step": steps, "command": commands, "service": services}
-for _scope, _app in _APPS.items():
-    add_pause(_app, _scope)
-    add_resume(_app, _scope)
+@group.command("list", epilog="Example: `ensemble pauses list -o json`.")
+def list_pauses(no_cache: NoCache = False, output: Output = TABLE) -> None:
+    """List pauses and which partitions have acknowledged them.
 
-
-@group.callback()
-def _commands() -> None:
-    """List paused steps, command types and services."""
-
-
-@group.command("list", epilog="Example: `ensemble pauses list --json`.")
-def list_pauses(no_cache: NoCache = False, as_json: AsJson = False) -> None:
-    """List pauses, also those that wait to be taken, and how many partitions have acknowledged them."""
+    Also those that no partition has read yet.
+    """
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import Sheet, show
+    from ensemble.command_line.streams import advise
     from ensemble.command_line.view import pauses_view
     from ensemble.operations import list_pauses
 
@@ -151,7 +110,9 @@ def list_pauses(no_cache: NoCache = False, as_json: AsJson = False) -> None:
     columns = ("scope", "name", "since", "by", "reason", "known_to", "everywhere")
     rows = [tuple(_in_words(row[name]) for name in columns) for row in pauses]
     nothing = "no step, command type or service is paused"
-    show(Sheet(columns, rows, spare=("known_to",), nothing=nothing), pauses, as_json=as_json)
+    show(Sheet(columns, rows, spare=("known_to",), nothing=nothing, name="name"), pauses, output=output)
+    if pauses:
+        advise(("let it go on", f"pauses end {pauses[0]['scope']} {pauses[0]['name']} --reason '...'"))
 
 
 def _in_words(value: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, complete_service
+from ensemble.command_line.options import Output, complete_service
+from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import application
 
 group = typer.Typer(help="Show and check retry and failure policies.")
@@ -24,9 +25,9 @@ For = Annotated[
 
 
 @group.command(epilog="Example: `ENSEMBLE_POLICIES_DIR=policies ensemble policies show payment`.")
-def show(service: Service = None, as_json: AsJson = False) -> None:
+def show(service: Service = None, output: Output = TABLE) -> None:
     """Show every value in force and its source. Sources are the environment, a file and its line, or the default."""
-    from ensemble.command_line.errors import Mistake
+    from ensemble.command_line.errors import UnknownName
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
     from ensemble.command_line.streams import say
@@ -34,25 +35,25 @@ def show(service: Service = None, as_json: AsJson = False) -> None:
 
     names = application().services
     if service is not None and service not in names:
-        raise Mistake(f"SERVICE: no service is called {service!r}; services are {', '.join(names)}")
+        raise UnknownName(f"SERVICE: no service is called {service!r}; services are {', '.join(names)}")
     policies = policies_in_force(application(), [service] if service else [])
     columns = ("service", "section", "key", "value", "origin")
     rows = [(one.service, v.section, v.key, _cell(v.value), v.origin) for one in policies for v in one.values]
-    show_sheet(Sheet(columns, rows), [one.document() for one in policies], as_json=as_json)
+    show_sheet(Sheet(columns, rows), [one.document() for one in policies], output=output)
     for path in stray_policy_files(application()):
         say(f"{path} is not used: no service has this name ({', '.join(names)})")
 
 
 @group.command(epilog="Example: `ensemble policies check policies/payment.toml`.")
-def check(file: File, service: For = None, as_json: AsJson = False) -> None:
+def check(file: File, service: For = None, output: Output = TABLE) -> None:
     """Validate a policy file against its service. Exits 2 with file, line, key and allowed values if it is invalid."""
     from ensemble.command_line.output import show_json
     from ensemble.command_line.streams import say
     from ensemble.operations import check_policy_file
 
     policies = check_policy_file(application(), file, service)
-    if as_json:
-        show_json(policies.document())
+    if output.is_json:
+        show_json(policies.document(), output)
     else:
         say(f"{file}: valid for service {policies.service}")
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import complete
 
 _EPILOG = (
     "Examples: `ensemble publish SendParcel --parcel p-1 --weight-g 700`; "
-    '`ensemble publish SendParcel --json \'{"parcel": "p-1", "weight_g": 700}\'`.'
+    '`ensemble publish SendParcel --data \'{"parcel": "p-1", "weight_g": 700}\'`.'
 )
 
 
@@ -23,11 +25,10 @@ def complete_type(incomplete: str) -> list[str]:
 
 
 Type = Annotated[str, typer.Argument(metavar="TYPE", help="Name of a command or event.", autocompletion=complete_type)]
-JsonText = Annotated[str | None, typer.Option("--json", metavar="TEXT", help="The fields as a JSON object.")]
+JsonText = Annotated[str | None, typer.Option("--data", metavar="JSON", help="The fields as a JSON object.")]
 File = Annotated[Path | None, typer.Option("--file", metavar="PATH", help="A file with the fields as a JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Publish even facts of a ledger, which only its service writes.")]
 OnTopic = Annotated[str | None, typer.Option("--topic", help="Topic to publish to, if the type is on several topics.")]
-Output = Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="How to print the receipt.")]
 
 FIELDS_AS_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Settings of a command that takes each field of a message as a flag."""
@@ -45,7 +46,7 @@ def publish(
     file: File = None,
     topic: OnTopic = None,
     force: Force = False,
-    output: Output = "text",
+    output: Output = TABLE,
 ) -> None:
     """Publish one message, validated by its model. Fields may be flags: --parcel p-1."""
     from ensemble.command_line.connection import connect
@@ -57,4 +58,4 @@ def publish(
     kind = message_type(type_name)
     message = make(kind, {**from_text_or_file(json_text, file), **from_flags(kind, context.args)})
     home = home_of(kind, topic, force=force)
-    show_receipt(publish_message(connect(), message, home), message.model_dump(), as_json=output == "json")
+    show_receipt(publish_message(connect(), message, home), message.model_dump(), output=output)

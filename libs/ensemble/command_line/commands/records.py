@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.commands.consumers import COLUMNS, Act, show_plan
+from ensemble.command_line.commands.consumers import COLUMNS, show_plan
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import AsJson, Asker, complete_service
+from ensemble.command_line.options import Action, Output, complete_service
+from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="Show one record, or skip one that stops a service.")
 
@@ -22,7 +23,7 @@ Service = Annotated[
 
 
 @group.command("get", epilog="Example: `ensemble records get orders.events/2/4711`.")
-def get(position: WherePosition, as_json: AsJson = False) -> None:
+def get(position: WherePosition, output: Output = TABLE) -> None:
     """Show the record at a position, decoded, with its headers."""
     from ensemble.command_line.connection import open_session
     from ensemble.command_line.output import show_document, show_json
@@ -31,12 +32,12 @@ def get(position: WherePosition, as_json: AsJson = False) -> None:
     where = parse_position(position)
     details = get_record(open_session(), where)
     document = details.model_dump(mode="json")
-    if as_json:
-        show_json(document)
+    if output.is_json:
+        show_json(document, output)
         return
     headers = {header.name: header.value if header.hex is None else f"0x{header.hex}" for header in details.headers}
     fields = {name: value for name, value in document["fields"].items() if value is not None}
-    show_document({**document, "position": str(where), "fields": fields or None, "headers": headers}, as_json=False)
+    show_document({**document, "position": str(where), "fields": fields or None, "headers": headers}, output=TABLE)
 
 
 @group.command(epilog="Example: `ensemble records skip orders.events 2 4711 --service shipping --yes --reason '...'`.")
@@ -46,22 +47,23 @@ def skip(
     partition: Partition,
     offset: Offset,
     service: Service,
-    asker: Asker,
-    act: Act = False,
-    as_json: AsJson = False,
+    action: Action,
+    output: Output = TABLE,
 ) -> None:
     """Dead-letter the first unread record of a stopped service. A record that cannot be read is only passed."""
-    from ensemble.command_line.connection import open_session
+    from ensemble.command_line.connection import cluster_name, open_session
+    from ensemble.command_line.operators import confirm
     from ensemble.command_line.streams import say
     from ensemble.operations import plan_skip, require_no_members
     from ensemble.operations import skip_record as carry_out
 
-    intent = asker.intent() if act else None
+    intent = action.intent()
     session = open_session()
     skipped = plan_skip(session, service, (topic, partition, offset))
-    show_plan([skipped.row()], (*COLUMNS, "record"), is_done=act, as_json=as_json)
-    if intent is None:
-        require_no_members(session, service)
-    else:
-        carry_out(session, skipped, intent)
-        say("the record is passed; start the service")
+    show_plan([skipped.row()], (*COLUMNS, "record"), output=output)
+    require_no_members(session, service)
+    if action.dry_run:
+        return
+    confirm(f"have {service} skip {topic}/{partition}/{offset}", cluster_name(session.client), yes=action.yes)
+    carry_out(session, skipped, intent)
+    say("the record is passed; start the service")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import application
 
 if TYPE_CHECKING:
@@ -17,18 +18,18 @@ group = typer.Typer(help="Write, check, release and register message schemas.")
 
 
 @group.command(epilog="Example: `ensemble schemas write`, after a message class was changed.")
-def write(as_json: AsJson = False) -> None:
-    """Write the .avsc file of each message class whose file says something else."""
+def write(output: Output = TABLE) -> None:
+    """Write the .avsc files of message classes that have changed."""
     from ensemble.command_line.output import Sheet, show
     from ensemble.messages import write_schemas
 
     paths = [str(path) for schemas in _sets() for path in write_schemas(schemas)]
     sheet = Sheet(("file",), [(path,) for path in paths], nothing="every file says what its class says")
-    show(sheet, paths, as_json=as_json)
+    show(sheet, paths, output=output)
 
 
 @group.command(epilog="Example: `ensemble schemas check`, before a change is committed.")
-def check(as_json: AsJson = False) -> None:
+def check(output: Output = TABLE) -> None:
     """Compare each schema with its file and with its released versions.
 
     With SCHEMA_REGISTRY_URL also report what the registry lacks. Exits 1 if there is any problem.
@@ -47,15 +48,15 @@ def check(as_json: AsJson = False) -> None:
     rows = [(p.subject, p.reason) for p in problems]
     clean = f"{count} schemas are compatible with all their released versions, in both directions"
     clean += "; the registry has them all" if has_registry() else ""
-    if not rows and not as_json:
+    if not rows and not output.is_json:
         say(clean)
     else:
-        show(Sheet(("schema", "problem"), rows), document, as_json=as_json)
+        show(Sheet(("schema", "problem"), rows), document, output=output)
     raise typer.Exit(1 if problems else 0)
 
 
 @group.command(epilog="Example: `ensemble schemas release`, once `ensemble schemas check` finds nothing else.")
-def release(as_json: AsJson = False) -> None:
+def release(output: Output = TABLE) -> None:
     """Give each changed schema its next version and id, on disk."""
     from ensemble.command_line.output import Sheet, show
     from ensemble.messages import release_schemas
@@ -63,14 +64,14 @@ def release(as_json: AsJson = False) -> None:
     released = [version for schemas in _sets() for version in release_schemas(schemas)]
     document = [{"schema": v.name, "version": v.version, "id": v.id} for v in released]
     rows = [(v.name, v.version, v.id) for v in released]
-    show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, as_json=as_json)
+    show(Sheet(("schema", "version", "id"), rows, nothing="no schema has changed"), document, output=output)
 
 
 @group.command(epilog="Example: `SCHEMA_REGISTRY_URL=http://registry:8080/apis/ccompat/v7 ensemble schemas register`.")
-def register(as_json: AsJson = False) -> None:
+def register(output: Output = TABLE) -> None:
     """Register released versions that the registry lacks.
 
-    Also sets each subject's compatibility level. Exits 2 if the registry refuses a version.
+    Also sets each subject's compatibility level. Exits 4 if the registry refuses a version.
     """
     from ensemble.command_line.output import Sheet, show
     from ensemble.command_line.streams import say
@@ -78,16 +79,18 @@ def register(as_json: AsJson = False) -> None:
 
     registrations = register_all(application(), _patience())
     new = [registration for registration in registrations if registration.is_new]
-    rows = [(r.subject, r.version, r.id) for r in (registrations if as_json else new)]
+    rows = [(r.subject, r.version, r.id) for r in (registrations if output.is_json else new)]
     document = [{"subject": r.subject, "version": r.version, "id": r.id, "new": r.is_new} for r in registrations]
-    show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, as_json=as_json)
+    show(Sheet(("subject", "version", "id"), rows, nothing="nothing was missing"), document, output=output)
     say(f"{len(new)} registered, {len(registrations) - len(new)} were there")
 
 
 def _patience() -> Patience:
     from ensemble.command_line.connection import patience_s, say_waiting
+    from ensemble.command_line.profiles import use_current
     from ensemble.kafka.registry import Patience
 
+    use_current()
     return Patience(patience_s(), say_waiting)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ensemble.command_line.options import AsJson, NoCache
+from ensemble.command_line.options import NoCache, Output
+from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
     from ensemble.operations.view import View
@@ -22,13 +23,13 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=EPILOG)(status)
 
 
-def status(watch: Watch = False, every: Every = 2.0, no_cache: NoCache = False, as_json: AsJson = False) -> None:
+def status(watch: Watch = False, every: Every = 2.0, no_cache: NoCache = False, output: Output = TABLE) -> None:
     """Show services, lag, failures, incidents and pauses."""
     from ensemble.command_line.connection import endpoints, open_session
     from ensemble.command_line.status_screen import Screen, StatusOptions, show_status
     from ensemble.operations import findings_of, read_status, status_projections
 
-    session, options = open_session(), StatusOptions(every if watch else None, not no_cache, as_json)
+    session, options = open_session(), StatusOptions(every if watch else None, not no_cache, output)
 
     def read(view: View) -> Screen:
         current = read_status(session, view, endpoints())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ensemble.command_line.options import AsJson
+from ensemble.command_line.options import Output
+from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.selection import application
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ OnCluster = Annotated[
 
 
 @group.command(epilog="Example: `ensemble topology check`.")
-def check(cluster: OnCluster = False, as_json: AsJson = False) -> None:
+def check(cluster: OnCluster = False, output: Output = TABLE) -> None:
     """Check the services' declarations for consistency. Exits 1 if a rule is broken."""
     from ensemble.command_line.formatting import quantity
     from ensemble.command_line.output import Sheet
@@ -43,38 +44,38 @@ def check(cluster: OnCluster = False, as_json: AsJson = False) -> None:
         "problems": [{"rule": p.rule, "subject": p.subject, "problem": p.reason} for p in problems],
     }
     rows = [(p.rule, p.subject, p.reason) for p in problems]
-    if not rows and not as_json:
+    if not rows and not output.is_json:
         counts = quantity(len(services), "service"), quantity(len(application().catalogue.topics), "topic")
         say(f"{', '.join(counts)}: every rule holds")
     else:
-        show_sheet(Sheet(("rule", "subject", "problem"), rows), document, as_json=as_json)
+        show_sheet(Sheet(("rule", "subject", "problem"), rows), document, output=output)
     raise typer.Exit(1 if problems else 0)
 
 
 @group.command(epilog="Examples: `ensemble topology show -f svg > flow.svg`; `ensemble topology show -f asyncapi`.")
-def show(form: Format = "text", as_json: AsJson = False) -> None:
+def show(form: Format = "text", output: Output = TABLE) -> None:
     """Draw the messages between services, in the four combinations."""
     from ensemble.command_line.output import show_json
     from ensemble.command_line.streams import is_terminal, write_block
     from ensemble.topology import drawing, flow_of
 
     if form == "asyncapi":
-        _show_asyncapi(as_json=as_json)
+        _show_asyncapi(output=output)
         return
     flow = flow_of(application().make_services(), application().catalogue)
-    if as_json:
+    if output.is_json:
         edges = [
             {"from": e.source.name, "to": e.target.name, "message": e.message.__name__, "kind": e.kind,
              "topic": e.topic, "control": e.control} for e in flow.edges
         ]  # fmt: skip
-        show_json({"services": flow.services, "edges": edges})
+        show_json({"services": flow.services, "edges": edges}, output)
         return
     width = shutil.get_terminal_size().columns if is_terminal() else None
     drawings = {"text": lambda: drawing.text(flow, width), "mermaid": lambda: drawing.mermaid(flow)}
     write_block(drawings.get(form, lambda: drawing.svg(flow))())
 
 
-def _show_asyncapi(*, as_json: bool) -> None:
+def _show_asyncapi(*, output: OutputFormat) -> None:
     import yaml
 
     from ensemble.command_line.output import show_json
@@ -83,15 +84,18 @@ def _show_asyncapi(*, as_json: bool) -> None:
 
     app = application()
     document = asyncapi(app.make_services(), app.catalogue, title=app.title or app.name, version=app.version)
-    if as_json:
-        show_json(document)
+    if output.is_json:
+        show_json(document, output)
     else:
         write_block(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
 
 
 @group.command(epilog="Example: `ensemble topology lifetimes --cluster`.")
-def lifetimes(cluster: OnCluster = False, as_json: AsJson = False) -> None:
-    """Show how long everything is kept, and what follows then: topics, offsets, ids, state, steps."""
+def lifetimes(cluster: OnCluster = False, output: Output = TABLE) -> None:
+    """Show how long everything is kept, and what follows then.
+
+    Topics, offsets, ids, state and steps.
+    """
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
     from ensemble.topology import lifetimes
@@ -101,7 +105,7 @@ def lifetimes(cluster: OnCluster = False, as_json: AsJson = False) -> None:
     document = [
         {"subject": row.subject, "kept": row.duration, "origin": row.origin, "then": row.then or None} for row in table
     ]
-    show_sheet(Sheet(("what", "kept", "set_in", "then"), rows), document, as_json=as_json)
+    show_sheet(Sheet(("what", "kept", "set_in", "then"), rows), document, output=output)
 
 
 def _broker(*, cluster: bool) -> BrokerLifetimes:

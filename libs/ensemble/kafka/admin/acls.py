@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 
 from ensemble.clock import until
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 from ensemble.topology.permissions import Grant, Need
 
@@ -43,7 +43,7 @@ class AclState:
 def compare(admin: AdminClient, needed: Iterable[Grant], administrator: str = THIS_USER) -> list[AclState]:
     """Return the state of each needed permission, and of those that these principals have beyond.
 
-    Raises ConfigurationError if the cluster does not answer, or does not let `administrator` see ACLs.
+    Raises Unavailable if the cluster does not answer, or does not let `administrator` see ACLs.
     """
     require_on_cluster(admin, "DESCRIBE", administrator)
     grants = list(needed)
@@ -75,7 +75,7 @@ def _await(admin: AdminClient, granted: set[Grant]) -> None:
     for _ in until(_TIMEOUT_S, _LOOK_EVERY_S):
         if granted <= _granted(admin, principals):
             return
-    raise ConfigurationError(f"the permissions are granted, but not in force after {_TIMEOUT_S:g} s")
+    raise Unavailable(f"the permissions are granted, but not in force after {_TIMEOUT_S:g} s")
 
 
 def _granted(admin: AdminClient, principals: set[str]) -> set[Grant]:
@@ -107,4 +107,4 @@ def _answer(future: Any, failed: str) -> Any:
         return future.result(_TIMEOUT_S)
     except (KafkaException, TimeoutError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(f"{failed}: {reason}; does the cluster have an authorizer?") from None
+        raise Unavailable(f"{failed}: {reason}; does the cluster have an authorizer?") from None

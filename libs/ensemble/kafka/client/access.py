@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # an unmarked re-export
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import hidden_topics, principal, refusal
 from ensemble.kafka.client import groups
@@ -91,15 +91,15 @@ class ClusterClient:
         return self.ask("its topics", lambda: {n: str(f.result(self.limit_s).topic_id) for n, f in answers.items()})
 
     def places(self, topics: Iterable[str], need: Literal["READ", "WRITE"] = "READ") -> list[TopicPlace]:
-        """Return all partitions of these topics. Raises ConfigurationError that names those that do not exist.
+        """Return all partitions of these topics. Raises Unavailable that names those that do not exist.
 
         To a user who may not even know of a topic it says that the right that he needs is missing.
         """
         names, partitions = list(topics), self.topics()
         if missing := [name for name in names if name not in partitions]:
             if unseen := self.ask("its topics", lambda: hidden_topics(self.admin, missing, self.limit_s)):
-                raise ConfigurationError(refusal(principal(self.shared), f"{need} topic {', '.join(unseen)}"))
-            raise ConfigurationError(
+                raise Unavailable(refusal(principal(self.shared), f"{need} topic {', '.join(unseen)}"))
+            raise Unavailable(
                 f"no topic {', '.join(missing)} on {self.bootstrap_servers}; "
                 f"`{command('topics apply')}` makes what is missing"
             )
@@ -299,7 +299,7 @@ def open_client(
 ) -> ClusterClient:
     """Return a client of the cluster that the settings name, which waits `timeout_s` for each answer.
 
-    Raises ConfigurationError if the cluster cannot be reached.
+    Raises Unavailable if the cluster cannot be reached.
     """
     shared, admin = connect(kafka, timeout_s, quiet=quiet, on_wait=on_wait)
     return ClusterClient(shared, admin, timeout_s, on_wait)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ensemble.clock import until
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.errors import ClusterError
 from ensemble.kafka.records import TopicPlace, topic_place_of
@@ -19,7 +19,7 @@ from ensemble.program import command
 from ensemble.state.unit_of_work import Output
 
 Promise = Future[tuple[TopicPlace, int]]
-"""Becomes the place and offset of a record, or the ConfigurationError or ClusterError of one that is not written."""
+"""Becomes the place and offset of a record, or the Unavailable or ClusterError of one that is not written."""
 
 _POLL_S: Final = 0.1
 _FULL_S: Final = 0.01
@@ -90,10 +90,10 @@ def hand_over(producer: Producer, record: Output, report: Callable[[KafkaError |
         raise ClusterError(f"{topic}: {error.args[0].str()}") from None
 
 
-def failure(error: KafkaError, topic: str, user: str) -> ConfigurationError | ClusterError:
+def failure(error: KafkaError, topic: str, user: str) -> Unavailable | ClusterError:
     """Return the error for a record that was not written."""
     if error.code() in REFUSALS:
-        return ConfigurationError(refusal(user, f"WRITE topic {topic}"))
+        return Unavailable(refusal(user, f"WRITE topic {topic}"))
     if error.code() == KafkaError._UNKNOWN_TOPIC:
-        return ConfigurationError(f"no topic {topic}; `{command('topics apply')}` makes what is missing")
+        return Unavailable(f"no topic {topic}; `{command('topics apply')}` makes what is missing")
     return ClusterError(f"{topic}: {error.str()}")

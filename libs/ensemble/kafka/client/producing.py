@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from ensemble.clock import until
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka import client_config as clients
 from ensemble.kafka.authorization import REFUSALS, principal, refusal
 from ensemble.kafka.client.outbox import failure, hand_over
@@ -58,7 +58,7 @@ class Writer:
     def write(self, records: Sequence[Output]) -> list[tuple[TopicPlace, int]]:
         """Write all records, in order within each partition, and return their places, in the order of confirmation.
 
-        Raises ConfigurationError if the user may not write or a topic does not exist, and ClusterError if a record
+        Raises Unavailable if the user may not write or a topic does not exist, and ClusterError if a record
         is refused or not confirmed in time.
         """
         return _produce(self._producer, records, self._user)
@@ -99,7 +99,7 @@ def write_together(
         if reason.code() in REFUSALS:
             is_group = reason.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
             denied = f"{'READ the group' if is_group else f'WRITE transactional id {OPERATORS_IDS}*'} {reason.str()}"
-            raise ConfigurationError(refusal(principal(shared), denied)) from None
+            raise Unavailable(refusal(principal(shared), denied)) from None
         raise ClusterError(f"{outcome}: the transaction failed: {reason.str()}") from None
 
 

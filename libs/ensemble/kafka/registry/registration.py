@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.extras import imports_of_extra
 from ensemble.kafka.registry.client import Patience, Registry, open_registry, subject_of, wire_schema
 from ensemble.messages.message import schema_name, schemas_of
@@ -44,14 +44,14 @@ def registry_of_the_environment(patience: Patience) -> Registry:
 def register_schemas(registry: Registry, subjects: Iterable[Subject]) -> list[Registration]:
     """Set each subject's level and register every released version that it lacks. Existing versions are not changed.
 
-    Raises ConfigurationError that names what the registry refused, after everything else was registered.
+    Raises Unavailable that names what the registry refused, after everything else was registered.
     """
     subjects = list(subjects)
     _check_released(subjects)
     refused: list[str] = []
     results = map_at_once(lambda subject: _register_subject(registry, subject, refused), subjects, _AT_ONCE)
     if refused:
-        raise ConfigurationError("the registry refused:\n" + "\n".join(f"  {reason}" for reason in sorted(refused)))
+        raise Unavailable("the registry refused:\n" + "\n".join(f"  {reason}" for reason in sorted(refused)))
     return [registration for registrations in results for registration in registrations]
 
 

@@ -1,0 +1,33 @@
+"""The JSON of all commands as one JSON Schema, `docs/output-schemas.json`: a property for each command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from cli.documents import DOCUMENTS
+
+_MODE: Final = "serialization"
+
+
+def render_output_schemas() -> str:
+    """Return the schema as text: each command's words, and below `$defs` the models."""
+    inputs: list[tuple[str, Literal["serialization"], TypeAdapter[Any]]] = [
+        (words, _MODE, TypeAdapter(model)) for words, model in sorted(DOCUMENTS.items())
+    ]
+    by_words, shared = TypeAdapter.json_schemas(inputs)
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What `ensemble COMMAND -o json` prints, by command",
+        "type": "object",
+        "properties": {words: by_words[words, _MODE] for words, _, _ in inputs},
+        **shared,
+    }
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_output_schemas())

@@ -1,0 +1,113 @@
+"""Profiles: the clusters of a user by name, with secrets that lie elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ensemble.command_line import profiles
+from ensemble.command_line.errors import Mistake, UnknownName
+from tests.support.command_line import CommandLine
+
+TWO = """
+[prod-eu]
+kafka_bootstrap_servers = "broker1:9092"
+kafka_security_protocol = "SASL_SSL"
+kafka_sasl_password = {env = "PROD_PASSWORD"}
+ensemble_http_token = {file = "/run/secrets/token"}
+
+[test]
+KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:9092"
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(profiles, "_in_use", profiles._InUse())
+    monkeypatch.setenv("ENSEMBLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "")  # so that what a profile sets is taken back
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
+    (tmp_path / "profiles.toml").write_text(TWO)
+    return tmp_path
+
+
+@pytest.fixture
+def ensemble(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)
+
+
+def test_profiles_are_listed_chosen_and_shown(ensemble: CommandLine) -> None:
+    assert ensemble("context", "list", "-o", "name").out == "prod-eu\ntest\n"
+    ensemble("context", "show").assert_not_found("PROFILE", "context list")
+    assert ensemble("context", "use", "prod-eu").code == 0
+    assert [row["profile"] for row in ensemble("context", "list", "--json").document if row["current"]] == ["prod-eu"]
+    shown = ensemble("context", "show", "--json").document
+    assert shown["KAFKA_SASL_PASSWORD"] == "env PROD_PASSWORD"
+    assert shown["KAFKA_BOOTSTRAP_SERVERS"] == "broker1:9092"
+    assert ensemble("context", "use", "--none").code == 0
+    assert not any(row["current"] for row in ensemble("context", "list", "--json").document)
+
+
+def test_a_profile_is_the_whole_of_a_connection() -> None:
+    before = {"PROD_PASSWORD": "x", "KAFKA_SSL_CA_LOCATION": "/other/ca.pem", "HOME": "/home/ann"}
+    profiles.find_profile("prod-eu").apply(before)
+    assert before == {
+        "PROD_PASSWORD": "x",
+        "HOME": "/home/ann",
+        "KAFKA_BOOTSTRAP_SERVERS": "broker1:9092",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_PASSWORD": "x",
+        "ENSEMBLE_HTTP_TOKEN_FILE": "/run/secrets/token",
+    }
+
+
+def test_a_secret_that_is_nowhere_is_named() -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "other:9092"}
+    with pytest.raises(Mistake, match="--profile prod-eu: KAFKA_SASL_PASSWORD comes from PROD_PASSWORD"):
+        profiles.find_profile("prod-eu").apply(environment)
+    assert environment == {"KAFKA_BOOTSTRAP_SERVERS": "other:9092"}
+
+
+def test_the_flag_goes_before_the_environment_and_that_before_what_was_chosen(
+    ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "other:9092")
+    profiles.choose(profiles.find_profile("test"))
+    profiles.use_current()
+    assert (os.environ["KAFKA_BOOTSTRAP_SERVERS"], profiles.name_in_use()) == ("other:9092", "")
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS")
+    monkeypatch.setenv("ENSEMBLE_PROFILE", "test")
+    profiles.use_current()
+    assert (os.environ["KAFKA_BOOTSTRAP_SERVERS"], profiles.name_in_use()) == ("127.0.0.1:9092", "test")
+    assert capsys.readouterr().err == "using profile test (127.0.0.1:9092)\n"
+
+
+def test_a_command_runs_with_the_profile_that_it_names(ensemble: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "other:9092")
+    rows = {row["variable"]: row["value"] for row in ensemble("--profile", "test", "config", "show", "--json").document}
+    assert rows["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:9092"
+    ensemble("--profile", "tset", "config", "show").assert_not_found("--profile", "did you mean test?")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('kafka_bootstrap_servers = "a:1"', "belongs to no profile"),
+        ('[a]\nkafka_servers = "a:1"', "kafka_servers is no setting of a connection"),
+        ('[a]\nkafka_sasl_password = "open sesame"', "never the value"),
+        ('[a]\nkafka_sasl_password = {vault = "x"}', "give {env"),
+        ("[a", "profiles.toml: "),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(home: Path, text: str, message: str) -> None:
+    (home / "profiles.toml").write_text(text)
+    with pytest.raises(Mistake, match=message) as wrong:
+        profiles.read_profiles()
+    assert "open sesame" not in str(wrong.value)
+
+
+def test_an_unknown_profile_lists_those_that_there_are() -> None:
+    with pytest.raises(UnknownName, match="profiles are prod-eu, test"):
+        profiles.find_profile("staging")
