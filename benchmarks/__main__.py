@@ -11,9 +11,10 @@ import typer
 from benchmarks import flow, hop, keys, poison, restore, start, timeline, timers
 from benchmarks.cluster import Cluster, broker
 from benchmarks.comparison import find_worse
+from benchmarks.plain import fleet as plain
 from benchmarks.report import Row, read_last, rows_of, show, write
 
-NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "timeline", "keys", "start")
+NAMES: Final = ("hop", "latency", "restore", "poison", "timers", "flow", "plain", "timeline", "keys", "start")
 
 
 def main(
@@ -48,6 +49,7 @@ def _measure(name: str, cluster: Cluster, *, quick: bool) -> Any:
         "poison": lambda: poison.measure(cluster, messages=60_000 if quick else 200_000, rounds=rounds),
         "timers": lambda: timers.measure(cluster, timers=100 if quick else 400),
         "flow": lambda: _flow(cluster, quick=quick),
+        "plain": lambda: _plain(cluster, quick=quick),
         "timeline": lambda: _timeline(cluster, quick=quick),
         "keys": lambda: keys.measure(keys.SIZES[:2] if quick else keys.SIZES),
         "start": start.measure,
@@ -60,6 +62,19 @@ def _flow(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
         flow.running(cluster, Path(directory)) as system,
     ):
         return {**flow.measure(system, quick=quick), "pauses": flow.rolling_restart(system)}
+
+
+def _plain(cluster: Cluster, *, quick: bool) -> dict[str, Any]:
+    """Measure ours and the hand-written services in one sitting, one after the other on the same broker."""
+    systems = {"ours": flow.running, "by_hand": plain.running}
+    figures: dict[str, Any] = {}
+    for name, running in systems.items():
+        with (
+            tempfile.TemporaryDirectory(prefix="ensemble-plain-") as directory,
+            running(cluster, Path(directory)) as system,
+        ):
+            figures[name] = flow.measure(system, quick=quick)
+    return {**figures, "ratio": figures["ours"]["fastest"]["rate"] / figures["by_hand"]["fastest"]["rate"]}
 
 
 def _timeline(cluster: Cluster, *, quick: bool) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _FIGURES: Final[Mapping[str, tuple[Figure, ...]]] = {
         Figure("orders/s held", lambda flow: flow["fastest"]["rate"], is_better_higher=True),
         Figure("CPU of an order at that rate, ms", lambda flow: sum(flow["fastest"]["cpu_ms_per_order"].values())),
     ),
+    "plain": (Figure("orders/s held, ours beside by hand", lambda plain: plain["ratio"], is_better_higher=True),),
     "timeline": (Figure("p50 of a traced order at 100/s, ms", lambda timeline: timeline["offered"]["p50"]),),
     "keys": (
         Figure("memory a key, bytes", lambda keys: keys["100000"]["bytes_a_key"]),
