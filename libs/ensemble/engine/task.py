@@ -411,12 +411,13 @@ class PartitionTask:
 
     def next_timer(self) -> int | None:
         """Return when the next timer falls due, epoch milliseconds; none does while the service is paused."""
-        return None if self.parked.is_paused else self._timers.next_due()
+        due = self._timers.next_due()
+        return None if due is None or self.parked.is_paused else due
 
     def next_due(self) -> int | None:
         """Return when the next timer or retry falls due, epoch milliseconds."""
-        dues = (self.next_timer(), self.parked.next_due())
-        return min((due for due in dues if due is not None), default=None)
+        timer, retry = self.next_timer(), self.parked.next_due()
+        return timer if retry is None else retry if timer is None else min(timer, retry)
 
     # -- operators' commands --------------------------------------------------------------------------------------
 

@@ -239,6 +239,11 @@ class ParkingStore(KeyedStore[Any]):
 
     # -- keys that are due or wait for a blocker ------------------------------------------------------------------
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether any key waits, for a time or for something to end."""
+        return bool(self._blocked) or self._due.next_due() is not None
+
     def next_due(self) -> int | None:
         """Return when the next head is to be tried again, epoch milliseconds."""
         return self._due.next_due()

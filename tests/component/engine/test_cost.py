@@ -5,11 +5,7 @@ A count that falls is written down here; one that has to rise is argued in docs/
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import pytest
 
@@ -23,6 +19,7 @@ from ensemble.messages import Message, encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.partitioning import partition_of
 from services.orchestrator.service import orchestrator
+from tests.support.call_counts import count_of
 from tests.support.order_messages import order_placed
 
 Maker = Callable[[str], Message]
@@ -92,25 +89,3 @@ def run(task: PartitionTask, cycle: BatchCycle, *batches: list[StoredRecord]) ->
         task.offsets()
         list(task.changes())
         task.commit()
-
-
-def count_of(work: Callable[[], None]) -> Counter[str]:
-    """Return how many functions were called, Python's and C's, and how often some of them; the log's are left out.
-
-    No garbage is collected meanwhile: what tests before have left behind would be finalized at this one's cost.
-    """
-    counts: Counter[str] = Counter()
-
-    def count(frame: Any, event: str, function: Any) -> None:
-        if event in {"call", "c_call"} and "structlog" not in frame.f_code.co_filename:
-            counts.update(("calls", frame.f_code.co_qualname if event == "call" else function.__name__))
-
-    gc.collect()
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return counts

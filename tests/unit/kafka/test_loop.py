@@ -20,11 +20,14 @@ from ensemble.messages.codec import decoders_for, encoder_for
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.partitioning import partition_of
 from ensemble.settings import RuntimeSettings
+from tests.support.call_counts import count_of
 from tests.support.memory_broker import MemoryBroker
 from tests.support.scripted_service.controlled_service import Controls, controlled_service, later, limits, quick, slow
 from tests.support.scripted_service.messages import Told
 
 ABORTED = {"txn_requires_abort": True}
+TURN_CALLS = 129
+"""Of Python's functions and of C's, with two partitions of three inputs."""
 
 
 class Shop:
@@ -106,6 +109,24 @@ def test_records_that_wait_share_a_transaction_and_those_of_a_key_a_record_of_it
     assert topics["shop.events"] == topics["shop.seen-changelog"] == 1_000
     assert topics["shop.account-changelog"] <= 100
     assert topics.total() <= 2_102
+
+
+def test_a_turn_in_which_nothing_comes_costs_little(shop: Shop) -> None:
+    """Under little load most turns only learn that a partition has been read to its end."""
+    # given a process that has started and handled something
+    shop.send(quick("a", "a1"), quick("b", "b1"))
+    costs = list[int]()
+
+    # when
+    def take_turns() -> None:
+        shop.broker.on_idle = shop.loop.stop
+        costs.extend(count_of(shop.loop._turn)["calls"] for _ in range(10))
+
+    shop.broker.on_idle = take_turns
+    shop.loop.run()
+
+    # then
+    assert min(costs) <= 1.03 * TURN_CALLS, "once a second a turn takes samples, and costs more"
 
 
 def test_the_next_process_goes_on_with_the_state_and_the_offsets(shop: Shop) -> None:

@@ -279,7 +279,7 @@ class ParkedKeys:
 
     def next_due(self) -> int | None:
         """Return when the next head is to be tried, epoch milliseconds."""
-        if self.is_paused:
+        if not (self._orphans or self._parking.has_waiting) or self.is_paused:  # this is asked at each turn of a loop
             return None
         if self._orphans or self._gate.ended_blockers():
             return self._batch.now

@@ -29,6 +29,8 @@ class DeadlineGate:
     def __init__(self, admin: AdminClient, topics: list[str]) -> None:
         self._admin, self._topics = admin, topics
         self._read_to: dict[TopicPlace, int] = {}
+        self._not_passed: dict[TopicPlace, int] = {}
+        """The ends of `_read_to` that no task knows of yet."""
         self._ends: dict[int, tuple[int, dict[TopicPlace, int]]] = {}
         self._silent_until = 0.0
 
@@ -39,26 +41,28 @@ class DeadlineGate:
 
     def reached(self, topic: str | None, partition: int | None, offset: int | None) -> None:
         """Note that the consumer has read the partition to its present end, which is before `offset`."""
-        self._read_to[topic or "", partition or 0] = offset or 0
+        self._read_to[topic or "", partition or 0] = self._not_passed[topic or "", partition or 0] = offset or 0
 
     def pass_markers(self, tasks: Mapping[int, PartitionTask]) -> None:
         """Move the tasks' positions to the ends that were reached, behind commit markers and aborted records.
 
         Call it after a batch has taken, or put back, all records that were polled before those ends.
         """
-        for (topic, partition), end in self._read_to.items():
-            if partition in tasks:
-                tasks[partition].pass_markers(topic, end)
+        for place in [place for place in self._not_passed if place[1] in tasks]:
+            topic, partition = place
+            tasks[partition].pass_markers(topic, self._not_passed.pop(place))
 
     def forget(self, partitions: Container[int]) -> None:
         """Forget how far these partitions were read: they are read from elsewhere, or were assigned now."""
         self._read_to = {place: end for place, end in self._read_to.items() if place[1] not in partitions}
+        self._not_passed = {place: end for place, end in self._not_passed.items() if place[1] not in partitions}
         self._ends = {partition: ends for partition, ends in self._ends.items() if partition not in partitions}
 
     def put_back(self, places: Iterable[TopicPlace]) -> None:
         """Forget the ends of these alone, which are read again; the consumer reports other ends only once."""
         for place in places:
             self._read_to.pop(place, None)
+            self._not_passed.pop(place, None)
 
     def open_until(self, task: PartitionTask, now: int) -> int | None:
         """Return the time until which the task's timers may be judged now; None if none is due, or they must wait."""

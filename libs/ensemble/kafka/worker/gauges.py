@@ -30,12 +30,14 @@ class Gauges:
         )
         self._next = 0.0
 
+    @property
+    def are_due(self) -> bool:
+        """Whether a second has passed since the last samples."""
+        return time.monotonic() >= self._next
+
     def sample(self, stopped: int, stuck_s: float, skew_s: float) -> None:
-        """Take the samples if a second has passed; `stopped` partitions take no records now."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next, tasks = now + _EVERY_S, list(self._assignment.running.values())
+        """Take the samples; `stopped` partitions take no records now."""
+        self._next, tasks = time.monotonic() + _EVERY_S, list(self._assignment.running.values())
         self._metrics.record_parked(tasks, self._plan.clock.now())
         self._metrics.record_stopped(stopped, (outage.handler for outage in self._assignment.breakers.lasting))
         self._metrics.record_stuck(stuck_s)

@@ -213,13 +213,15 @@ class Loop:
             return  # the polled records come again
         self._run_calls(0.0 if records else _CALLS_WAIT_S)
         started_at = time.perf_counter()
-        if records or self._wakeups.has_something:
+        has_batch = bool(records) or self._wakeups.has_something
+        if has_batch:
             self._batch(records)
         self._gate.pass_markers(self._assignment.running)
-        self._end_batch(started_at)
+        self._end_batch(started_at, has_batch=has_batch)
         self._poller.resume_possible()
-        skew_ms = max(self._skew.current_ms, abs(self._broker_clock.skew_ms))
-        self._gauges.sample(len(self._poller.stopped), self._stuck_s(), skew_ms / 1000)
+        if self._gauges.are_due:
+            skew_ms = max(self._skew.current_ms, abs(self._broker_clock.skew_ms))
+            self._gauges.sample(len(self._poller.stopped), self._stuck_s(), skew_ms / 1000)
 
     def _poll(self, wait_s: float) -> Sequence[Message]:
         """Return the records of the next batch, and have the consumer read the others again."""
@@ -294,10 +296,12 @@ class Loop:
         self._poller.stop(partition)
         return others
 
-    def _end_batch(self, started: float) -> None:
+    def _end_batch(self, started: float, *, has_batch: bool) -> None:
         """Commit what was done and skipped; offsets of records that were only skipped may wait a moment."""
-        moved = [task for task in self._assignment.running.values() if task.is_dirty or task.is_ahead]
-        if not moved or not (any(task.is_dirty for task in moved) or self._have_waited()):
+        running = self._assignment.running.values()
+        dirty = [task for task in running if task.is_dirty] if has_batch else []
+        moved = [task for task in running if task.is_ahead or task in dirty]
+        if not moved or not (dirty or self._have_waited()):
             return
         self._skipped_since = None
         if commit_batch(self._plan, moved, started, partial(self._commit, moved, self._culprit)):
