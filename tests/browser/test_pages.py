@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
-from contracts import RequestCancellation
+from contracts import PauseOrder, RequestCancellation, ResumeOrder
 from tests.browser.conftest import View
 from tests.support.order_messages import place_order
 from tests.support.room_server import RoomServer
@@ -16,6 +16,8 @@ from tests.support.room_server import RoomServer
 AXE = (Path(__file__).parent.parent / "support/axe/axe.min.js").read_text()
 PAGES = ("/", "/orders", "/orders/order-no-answer?full=true", "/charts", "/stock", "/pauses", "/dead-letters",
          "/parked", "/incidents", "/consumers", "/policies", "/audit")  # fmt: skip
+COLLECTED_MS = 1_000
+"""So long a page collects changes before it asks anew."""
 HOSTILE = "<img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m<script>alert(2)</script>"
 
 
@@ -85,6 +87,24 @@ def test_the_stage_looks_back(shop: RoomServer, view: View) -> None:
     view.page.click("#to-now")
 
     assert view.page.locator("#ago").input_value() == "0"
+
+
+def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: RoomServer, view: View) -> None:
+    server.flow.stopped = {"payment", "inventory"}
+    server.publish(place_order())
+    held: list[Route] = []
+    view.page.goto(f"{server.url}/orders/o-1")
+    view.page.route("**/orders/o-1", held.append)
+    server.publish(PauseOrder(order_id="o-1", requested_by="ann", reason="audit"))
+    view.page.wait_for_timeout(2 * COLLECTED_MS)
+    [answer, before] = [held[0], held[0].fetch()]
+    server.publish(ResumeOrder(order_id="o-1", requested_by="bob", reason="audited"))
+    view.page.wait_for_timeout(2 * COLLECTED_MS)
+
+    view.page.unroute("**/orders/o-1")
+    answer.fulfill(response=before)
+
+    view.page.wait_for_selector(".diagram:has-text('ResumeOrder')")
 
 
 def test_everything_is_reached_by_keys_alone(shop: RoomServer, view: View) -> None:

@@ -6,6 +6,7 @@ const STREAM = "/api/events";
 const HEALTH = "/healthz";
 const EVERYTHING = ["orders", "order", "failures", "audit", "stock", "traffic"];
 const REFRESH_MS = 1000;
+const RETRY_MS = 200;
 const REOPEN_MS = 5000;
 
 // -- times ------------------------------------------------------------------------------------------------------------
@@ -83,17 +84,29 @@ for (const button of document.querySelectorAll("[data-does]")) {
 
 const waiting = new Set();
 let timer = 0;
+let replacing = 0;
 
 /** Says on the document that rows of these projections changed: at most once a second, and never while nobody looks. */
 export function announce(projections) {
   for (const name of projections) waiting.add(name);
-  if (timer || document.hidden || !waiting.size) return;
-  timer = setTimeout(() => {
-    timer = 0;
-    for (const name of waiting) document.body.dispatchEvent(new CustomEvent(`changed-${name}`));
-    waiting.clear();
-  }, REFRESH_MS);
+  if (!timer) timer = setTimeout(tell, REFRESH_MS);
 }
+
+/** A part that is being replaced hears nothing: it is told when it is there. */
+function tell() {
+  timer = 0;
+  if (document.hidden || !waiting.size) return;
+  if (replacing) {
+    timer = setTimeout(tell, RETRY_MS);
+    return;
+  }
+  const names = [...waiting];
+  waiting.clear();
+  for (const name of names) document.body.dispatchEvent(new CustomEvent(`changed-${name}`));
+}
+
+document.addEventListener("htmx:beforeRequest", () => { replacing += 1; });
+document.addEventListener("htmx:afterRequest", () => { replacing -= 1; });
 
 function showFreshness(isLive, words) {
   const dot = document.querySelector(".freshness .dot");
@@ -105,7 +118,6 @@ function showFreshness(isLive, words) {
 
 let source = null;
 let reopening = 0;
-let wasClosed = false;
 
 /** Shows how far the control room itself is: a connection to it says nothing of Kafka. */
 function showView(status) {
@@ -134,7 +146,6 @@ function reopenWhenRefused() {
   showFreshness(false, "not connected: shown is the last known");
   if (source?.readyState !== EventSource.CLOSED) return;
   unfollow();
-  wasClosed = true;
   reopening = setTimeout(follow, REOPEN_MS);
 }
 
@@ -142,8 +153,7 @@ function follow() {
   if (source || document.hidden) return;
   source = new EventSource(STREAM);
   source.addEventListener("open", () => {
-    if (wasClosed) announce(EVERYTHING);
-    wasClosed = false;
+    announce(EVERYTHING); // what changed between the page and the stream, or while it was broken, came in no event
     askForView();
   });
   source.addEventListener("error", reopenWhenRefused);
@@ -162,10 +172,8 @@ function follow() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.body.dataset.live !== "yes") return;
-  if (document.hidden) {
-    unfollow();
-    wasClosed = true;
-  } else follow();
+  if (document.hidden) unfollow();
+  else follow();
   announce([]);
 });
 document.addEventListener("htmx:afterSettle", (event) => showTimes(event.target));
