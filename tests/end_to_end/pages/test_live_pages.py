@@ -71,6 +71,17 @@ def test_the_stage_has_rates_and_delays_of_a_running_flow(page: Page, order_id: 
     expect(rate).to_have_text(re.compile(r"/s · .+ / .+ (ms|s)"), timeout=LIMIT_MS)
 
 
+def test_the_charts_have_what_the_processes_count_and_how_far_they_are_behind(page: Page, order_id: str) -> None:
+    place(page, order_id)
+    page.goto("/charts")
+
+    page.wait_for_function(
+        """() => fetch("/charts.json").then((answer) => answer.json()).then(({ charts }) =>
+          charts.commits.lines.payment.some((value) => value > 0) && charts.lag.lines.payment.includes(0))""",
+        polling=1_000,
+    )
+
+
 def test_a_provider_that_is_down_opens_a_circuit_on_the_stage_which_closes_when_it_is_back(
     system: System, page: Page, order_id: str
 ) -> None:
