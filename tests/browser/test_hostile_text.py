@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Dialog
 from structlog.testing import capture_logs
 
 from contracts import OrderLine, OrderState, PauseOrder, StockReceived
@@ -79,7 +79,12 @@ def test_no_text_of_others_is_markup_or_turns_or_widens_a_page(
 ) -> None:
     view = View(browser, viewport={"width": width, "height": 900})
     dialogs: list[str] = []
-    view.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    view.page.on("dialog", note)
     view.page.goto(forged.url + (address_of_letter(forged) if path == LETTER else path))
     content, wide = view.page.content(), view.page.evaluate("document.documentElement.scrollWidth")
     markup = view.page.locator("main img, main script:not([src])").count()
