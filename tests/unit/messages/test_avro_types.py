@@ -168,6 +168,8 @@ REFUSED = [
     (Annotated[int, Field(ge=0, le=2**63)], "an int of 0 to 9223372036854775808"),
     (datetime, "a datetime without a zone is another moment on each machine; write AwareDatetime, or Millis"),
     (Decimal, "a Decimal needs its digits: Annotated"),
+    (Annotated[Decimal, Field(max_digits=9)], "a Decimal needs its digits: Annotated"),
+    (Annotated[Decimal, Field(decimal_places=2)], "a Decimal needs its digits: Annotated"),
     (list[str], "a list can be changed in place; write tuple"),
     (set[str], "Avro has no sets"),
     (tuple[int, str], "an array holds values of one type; write tuple"),

@@ -1,5 +1,6 @@
 """The small server under health and metrics: what it answers, and whom it does not wait for."""
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -72,6 +73,20 @@ def test_what_is_no_request_is_refused_and_does_no_harm(serve: Serve, request_: 
 @pytest.mark.parametrize("beginning", [b"", b"GET /livez HTTP/1.1\r\nX: y\r\n"])
 def test_nobody_holds_a_connection_by_sending_nothing_more(serve: Serve, beginning: bytes) -> None:
     assert send(serve(limit_s=0.05), beginning) == b""
+
+
+def test_who_hangs_up_in_the_middle_of_a_request_is_not_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    # given a client that hangs up before its request is whole
+    port = serve()
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as client:
+        client.sendall(b"GET /livez HTTP/1.1\r\n")
+
+    # when another one is answered after it
+    assert send(port, b"GET /livez HTTP/1.1\r\n\r\n").endswith(b"well")
+    gc.collect()
+
+    # then no error of the first one is left to be reported
+    assert caplog.messages == []
 
 
 def test_a_large_answer_arrives_whole(serve: Serve) -> None:

@@ -76,6 +76,21 @@ def test_the_oldest_leave_when_there_are_too_many() -> None:
     assert (seen.entry_like(message("0")), seen.entry_like(message("1"))) == (None, message("1"))
 
 
+def test_as_many_leave_as_one_batch_brings_too_many() -> None:
+    # given a full window
+    seen = window(count=3)
+    for number in range(3):
+        seen.add(message(str(number)), now=number)
+    commit(seen)
+
+    # when a batch brings two more
+    for number in (3, 4):
+        seen.add(message(str(number)), now=number)
+
+    # then the two oldest leave with it
+    assert [key for key, is_tombstone in commit(seen) if is_tombstone] == [message("0"), message("1")]
+
+
 def test_the_oldest_leave_when_they_are_too_old() -> None:
     seen = window(count=100, keep_ms=1000)
     seen.add(message("old"), now=0)

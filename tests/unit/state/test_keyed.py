@@ -3,7 +3,8 @@
 import pytest
 
 from ensemble.errors import UnencodableMessage
-from ensemble.state.keyed import KeyedStore
+from ensemble.state.keyed import KeyedStore, StagedState
+from ensemble.state.unit_of_work import RecordLayer
 from ensemble.system_messages.state import SeenMessage
 
 LIMIT = 20_000
@@ -52,3 +53,19 @@ def test_a_write_of_what_is_there_changes_nothing() -> None:
     # then only the other one would change
     assert same.is_dirty
     assert same.changed_keys() == [b"b"]
+
+
+def test_a_record_sees_what_it_has_written_below_its_key_and_not_the_keys_above() -> None:
+    # given a record of key `a/b`, and states on both sides of it
+    committed = store()
+    for key in (b"a", b"a/b/1"):
+        committed.restore(key, committed.codec.encode(SeenMessage(at=1)))
+    layer = RecordLayer()
+    layer.begin(b"a/b", b"", "id", correlation_id="", trace="", time="", place=("", 0, 0))
+    states = StagedState(committed, layer)
+
+    # when it writes one below its key
+    states.set("a/b/2", SeenMessage(at=2))
+
+    # then it reads both below its key
+    assert [key for key, _ in states.items("a/b")] == ["a/b/1", "a/b/2"]

@@ -41,6 +41,10 @@ def test_records_of_a_key_keep_their_order() -> None:
     assert (labels(store), store.record_count, store.depth(b"a")) == (["y", "z"], 2, 2)
 
 
+def test_a_key_that_is_not_parked_has_no_fingerprints() -> None:
+    assert list(parked("x").fingerprints(b"b", lambda record: record.value or b"")) == []
+
+
 def test_a_record_is_kept_byte_by_byte() -> None:
     record = StoredRecord("t", 1, 7, None, None, [("ce_id", b"\xff"), ("ce_id", b"2")])
     parked = parked_record(record, "", "", 1)
