@@ -9,7 +9,7 @@ import pytest
 from tests.drills.__main__ import DRILLS
 from tests.drills.stage import Size, perform
 
-SHORTEST = Size(minutes=0.1, rate=10)
+SHORTEST = Size(minutes=0.1, rate=5)
 pytestmark = pytest.mark.timeout(900)  # each wait of a drill has its own limit
 
 
