@@ -71,6 +71,6 @@ def _why_unavailable(settings: TelemetrySettings) -> str:
 
 def _is_installed() -> bool:
     try:
-        return all(find_spec(f"opentelemetry.{package}") for package in ("sdk", "exporter.otlp.proto.http"))
+        return find_spec("opentelemetry.exporter.otlp.proto.http") is not None  # it brings the SDK
     except ModuleNotFoundError:
         return False

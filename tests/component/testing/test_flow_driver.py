@@ -21,6 +21,7 @@ from contracts import (
 from contracts.state import Payment
 from ensemble.engine.routes import Limits
 from ensemble.errors import ConfigurationError, UnreadableState
+from ensemble.messages.codec import encoder_for
 from ensemble.messages.records import StoredRecord
 from ensemble.settings import CRASH_POINTS
 from ensemble.testing import FlowError, FlowTestDriver
@@ -246,6 +247,18 @@ def test_tells_the_story_of_one_order(flow: OrderFlow) -> None:
         "order emits OrderCompleted on orders.events",
         "inventory emits StockDispatched on inventory.ledger",
     ]
+
+
+def test_a_message_without_a_trace_is_told_by_its_key(flow: OrderFlow) -> None:
+    # given events of two orders that an outsider has written without headers
+    for order_id in ("o-1", "o-2"):
+        flow.write("orders.events", order_id.encode(), encoder_for(OrderPlaced)(order_placed(order_id=order_id)))
+
+    # when the first one's story is asked for before anything came of it
+    story = [line.message for line in flow.story("o-1")]
+
+    # then its event is all
+    assert story == [order_placed(order_id="o-1")]
 
 
 def test_stories_of_two_shops_that_number_alike_are_two(flow: OrderFlow) -> None:

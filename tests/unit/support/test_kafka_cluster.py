@@ -4,7 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from ensemble.errors import ConfigurationError
+from ensemble.free_ports import HOST, free_ports
 from ensemble.testing.clusters import Choice, Engine, choose
+from ensemble.testing.containers import ApacheKafkaContainer
 
 NAMED = {"KAFKA_BOOTSTRAP_SERVERS": "there:9092"}
 
@@ -45,3 +48,10 @@ def test_what_is_forced_wins_over_a_named_cluster(forced: Choice) -> None:
 def test_a_named_cluster_cannot_be_forced_without_its_name() -> None:
     with pytest.raises(pytest.UsageError, match="KAFKA_BOOTSTRAP_SERVERS"):
         choose("env", {}, never_asked)
+
+
+def test_a_container_without_an_engine_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("testcontainers", reason="needs the extra `containers`")
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://{HOST}:{free_ports(1)[0]}")
+    with pytest.raises(ConfigurationError, match=r"no container engine answers \(.+\): start one, or name another in"):
+        ApacheKafkaContainer().start()
