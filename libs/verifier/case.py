@@ -55,6 +55,8 @@ class Case:
     def cause_of(self, effect: Message) -> Message | None:
         """Return the message of this order that has caused this one: among those with the id, one of its trace."""
         causes = self.by_id.get(effect.causation_id, ())
+        if len(causes) == 1:
+            return causes[0]
         return max(causes, key=lambda cause: cause.trace == effect.trace, default=None)
 
     def effects_of(self, cause: Message, service: str) -> list[Message]:

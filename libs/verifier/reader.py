@@ -26,7 +26,9 @@ Tell = Callable[[str], None]
 T = TypeVar("T")
 
 _ANSWER_S: Final = 60.0
-_CHUNK: Final = 10_000
+_CHUNK: Final = 2_000
+_QUEUE: Final = {"queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8_388_608}
+"""What the client reads ahead: by default four times as much, in each process."""
 _POSITIONS: Final = "__consumer_offsets"
 """Kafka makes it when a group first asks; until then no group has read anything."""
 _TELL_EVERY_S: Final = 2.0
@@ -98,7 +100,7 @@ class Cluster:
         remaining = {place: end for place, end in ends.items() if end > firsts[place]}
         if not remaining:
             return
-        consumer = Consumer(assigned_reader(dict(self.shared), "ensemble-verify"))
+        consumer = Consumer({**assigned_reader(dict(self.shared), "ensemble-verify"), **_QUEUE})
         try:
             consumer.assign([At(topic, partition, firsts[topic, partition]) for topic, partition in remaining])
             self._read(consumer, remaining, take, sum(remaining[place] - firsts[place] for place in remaining))

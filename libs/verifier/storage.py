@@ -209,6 +209,6 @@ _PLACE_OF_NOTE: Final = itemgetter(0, 1, 2, 3)
 def _hash(message_id: str) -> int:
     """Return a number of 60 bits for an id; those of services are 32 hexadecimal digits as random as a hash."""
     try:
-        return int(message_id[-15:], 16)
+        return int(message_id[:15], 16)
     except ValueError:
         return int(blake2b(message_id.encode(), digest_size=7).hexdigest(), 16)

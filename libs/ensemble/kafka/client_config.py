@@ -21,6 +21,9 @@ NARROW: Final[Mapping[str, Any]] = {
 }
 """What a reader of few records sets: by default it holds over 100 MB ahead of who asks for one record."""
 
+WIDE: Final[Mapping[str, Any]] = {"queued.max.messages.kbytes": 32_768}
+"""What a reader of whole topics sets: half of the default, for its caller holds as many records again."""
+
 
 class Clients:
     """The configurations that a loop makes its clients from, and what makes them."""

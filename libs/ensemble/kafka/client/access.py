@@ -285,7 +285,7 @@ class ClusterClient:
 
     def _reader_config(self, *, is_narrow: bool = False) -> dict[str, Any]:
         config = clients.assigned_reader(self.shared, "ensemble-cli")
-        return {**config, **clients.NARROW} if is_narrow else config
+        return {**config, **(clients.NARROW if is_narrow else clients.WIDE)}
 
 
 def client_with(config: dict[str, Any], timeout_s: float = 60.0) -> ClusterClient:
