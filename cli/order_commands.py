@@ -16,7 +16,6 @@ from backoffice.order_runs import OrderActions, OrderItem, OrderOutcome, OrderPl
 from backoffice.orders import OrderSummary
 from ensemble.command_line.connection import cluster_name, session_on
 from ensemble.command_line.errors import Mistake
-from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -26,6 +25,7 @@ from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Intent, Resolved, Rollout, RunEvent, Stopped, WaveFinished
 from ensemble.program import command
+from ensemble.quantities import quantity
 
 if TYPE_CHECKING:
     from ensemble.kafka.client import ClusterClient

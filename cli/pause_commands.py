@@ -14,7 +14,6 @@ from backoffice.order_runs import OrderActions, order_projections
 from cli.order_commands import describe_order, tell
 from ensemble.command_line.connection import cluster_name, session_on
 from ensemble.command_line.exit_codes import ExitCode
-from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.pause_commands import (
@@ -31,6 +30,7 @@ from ensemble.command_line.runs import show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Rollout, RunEvent, Stopped, WaveFinished, WorkPauses
+from ensemble.quantities import quantity
 from ensemble.system_messages import Scope
 
 if TYPE_CHECKING:

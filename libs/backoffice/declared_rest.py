@@ -8,9 +8,10 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import ValidationError
 
+from backoffice.order_actions import OrderSaga, order_saga
 from backoffice.order_records import ENDED
 from contracts import OrderState
-from ensemble import Application, Saga, Step, Undo
+from ensemble import Application, Step, Undo
 from ensemble.messages import Message
 from ensemble.saga import names_to_undo
 from ensemble.topology import Edge, Graph, flow_of
@@ -48,21 +49,15 @@ class Declarations:
     """What is declared of the application: the flow of its messages, and the saga that conducts an order."""
 
     graph: Graph
-    saga: Saga[Any, Any]
+    saga: OrderSaga
     conductor: str
     """The name of the service that conducts it."""
 
     @classmethod
     def of(cls, application: Application) -> Declarations:
-        """Derive them from all services; the first saga counts."""
+        """Derive them from all services. Raises NotPossible if none has the saga of orders."""
         services = application.make_services()
-        conductors = [
-            (description.saga, service.name)
-            for service in services
-            for description in service.descriptions
-            if isinstance(description.saga, Saga)
-        ]
-        saga, conductor = conductors[0]
+        saga, conductor = order_saga(application, services)
         return cls(flow_of(services, application.catalogue), saga, conductor)
 
     @property

@@ -21,6 +21,7 @@ from ensemble.operations import (
     WorkPause,
 )
 from ensemble.operations.view import View
+from ensemble.quantities import quantity
 
 Condition = Literal["ended", "moving", "waiting", "stuck"]
 Verb = Literal[
@@ -168,8 +169,8 @@ def _dead_lettered(evidence: Evidence) -> Diagnosis | None:
 
 
 def _given_up(key: ParkedKeySummary) -> str:
-    behind = f" {_count(key.depth - 1, 'record')} of {key.key} wait behind it." if key.depth > 1 else ""
-    attempts = f" after {_count(key.attempts, 'attempt')}" if key.attempts else ""
+    behind = f" {quantity(key.depth - 1, 'record')} of {key.key} wait behind it." if key.depth > 1 else ""
+    attempts = f" after {quantity(key.attempts, 'attempt')}" if key.attempts else ""
     return f"{key.service} gave up its {key.head or 'record'}{attempts}: {key.error}: {key.message}.{behind}"
 
 
@@ -192,7 +193,7 @@ def _held(evidence: Evidence) -> Diagnosis | None:
 
 
 def _held_by_policy(key: ParkedKeySummary) -> Diagnosis:
-    attempts = f" after {_count(key.attempts, 'attempt')}" if key.attempts else ""
+    attempts = f" after {quantity(key.attempts, 'attempt')}" if key.attempts else ""
     because = _because(f"{key.error}: {key.message}" if key.error else "")
     sentence = f"The policy of {key.service} paused its {key.head or 'record'}{attempts}{because}."
     return Diagnosis("stuck", sentence, (_retry_parked(key),))
@@ -225,7 +226,7 @@ def _retrying(evidence: Evidence) -> Diagnosis | None:
             due = key.next_attempt_at
             when = f" at {clock_seconds(epoch_ms(due))} UTC" if due else ""
             tried = (
-                f"failed {_count(key.attempts, 'time')}: {key.error}: {key.message}" if key.error else "is under way"
+                f"failed {quantity(key.attempts, 'time')}: {key.error}: {key.message}" if key.error else "is under way"
             )
             again = f"; {key.service} tries again{when}" if key.status == "retrying" else ""
             return Diagnosis("waiting", f"Its {key.head or 'record'} {tried}{again}.", (_retry_parked(key),))
@@ -290,7 +291,7 @@ def _awaiting(evidence: Evidence) -> Diagnosis | None:
 
 def _lag_of(evidence: Evidence, service: str) -> str | None:
     behind = sum(lag.behind for lag in evidence.lags if lag.group == service)
-    return f"{_count(behind, 'record')} behind its inputs" if behind else None
+    return f"{quantity(behind, 'record')} behind its inputs" if behind else None
 
 
 def _retry_parked(key: ParkedKeySummary) -> Action:
@@ -299,7 +300,3 @@ def _retry_parked(key: ParkedKeySummary) -> Action:
 
 def _because(reason: Any) -> str:
     return f": {reason}" if reason else ""
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

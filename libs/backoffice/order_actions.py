@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -22,9 +22,9 @@ from contracts import (
     SettleOrder,
 )
 from contracts.terms import OrderId
-from ensemble import Command, Saga
+from ensemble import Application, Command, Saga, Service
 from ensemble.messages import invalid_fields
-from ensemble.operations import Intent, Invalid, Result
+from ensemble.operations import Intent, Invalid, NotPossible, Result
 from ensemble.operations import Skipped as SkippedItem
 from ensemble.saga import names_to_undo
 
@@ -135,6 +135,20 @@ class SettleDebts(Result):
 
 Effect = Annotated[Hold | GoOn | SendAgain | UndoAgain | TurnBack | SettleDebts, Field(discriminator="kind")]
 OrderSaga = Saga[Any, Any]
+
+
+def order_saga(application: Application, services: Iterable[Service]) -> tuple[OrderSaga, str]:
+    """Return the saga that orders go through, and the service that conducts it, of an application's services.
+
+    Raises NotPossible if none has such a saga.
+    """
+    for service in services:
+        for description in service.descriptions:
+            saga: Any = description.saga
+            if isinstance(saga, Saga) and saga.operated_by is not None and saga.operated_by.pause is PauseOrder:
+                return saga, service.name
+    raise NotPossible(f"{application.name} has no saga of orders", subject=application.name)
+
 
 # -- actions ------------------------------------------------------------------------------------------------------
 

@@ -7,16 +7,22 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
-from backoffice.order_actions import Effect, OrderAction, OrderSaga, Resume, describe_why_not, require_order_id
+from backoffice.order_actions import (
+    Effect,
+    OrderAction,
+    OrderSaga,
+    Resume,
+    describe_why_not,
+    order_saga,
+    require_order_id,
+)
 from backoffice.order_filter import OrderFilter, State
 from backoffice.order_states import OrderStates
 from backoffice.orders import Orders, OrdersProjection, OrderSummary
-from contracts import PauseOrder
-from ensemble import Application, Saga
 from ensemble.clock import epoch_ms
 from ensemble.kafka import Client, Outgoing
 from ensemble.messages import Envelope
@@ -114,7 +120,8 @@ class OrderActions:
 
     @cached_property
     def _saga(self) -> OrderSaga:
-        return order_saga(self._session.application)
+        application = self._session.application
+        return order_saga(application, application.make_services())[0]
 
     def _plan_one(self, action: OrderAction, order_id: str) -> OrderPlan:
         require_order_id(order_id)
@@ -240,16 +247,6 @@ class _OrderTarget:
 def order_projections(session: Session) -> tuple[Projection, ...]:
     """Return what the view of `OrderActions` has to have."""
     return OrdersProjection(session.sources), FailuresProjection(session.decoder)
-
-
-def order_saga(application: Application) -> OrderSaga:
-    """Return the saga that orders go through. Raises NotPossible if the application has none."""
-    for service in application.make_services():
-        for description in service.descriptions:
-            saga: Any = description.saga
-            if isinstance(saga, Saga) and saga.operated_by is not None and saga.operated_by.pause is PauseOrder:
-                return saga
-    raise NotPossible(f"{application.name} has no saga of orders", subject=application.name)
 
 
 def progress_of(before: State, after: State) -> Verdict | None:

@@ -21,8 +21,8 @@ from ensemble.operations import (
     TrafficEdge,
     WorkPause,
     percentile,
-    quantity,
 )
+from ensemble.quantities import quantity
 
 _LETTER: Final = 6.6
 _BADGE_ROW: Final = 21.0

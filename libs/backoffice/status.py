@@ -22,13 +22,13 @@ from ensemble.operations import (
     now,
     problem,
     problems_first,
-    quantity,
     read_status,
     status_projections,
     warning,
 )
 from ensemble.operations.view import Projection, View
 from ensemble.program import command
+from ensemble.quantities import quantity
 
 _QUESTIONS: Final = ("overdue", "paused", "owed")
 

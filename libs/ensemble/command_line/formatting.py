@@ -7,11 +7,6 @@ from datetime import UTC, datetime
 from ensemble.clock import duration, epoch_ms
 
 
-def quantity(number: int, noun: str) -> str:
-    """Return `1 order`, or `3 orders`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def moment_text(at: datetime) -> str:
     """Return a time with its date and zone, in seconds."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -12,7 +12,6 @@ from ensemble.command_line.connection import cluster_name
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.exit_codes import ExitCode
 from ensemble.command_line.fields import Fields, from_file
-from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -38,6 +37,7 @@ from ensemble.operations import (
     position_of,
 )
 from ensemble.operations.redrives import EXCERPT, REDRIVES
+from ensemble.quantities import quantity
 
 _PREVIEWED: Final = 20
 _STYLES: Final = {

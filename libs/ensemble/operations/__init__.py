@@ -62,7 +62,7 @@ from ensemble.operations.failures import (
     FailuresProjection,
     ParkedKeySummary,
 )
-from ensemble.operations.findings import Finding, findings_of, problem, problems_first, quantity, warning
+from ensemble.operations.findings import Finding, findings_of, problem, problems_first, warning
 from ensemble.operations.group_notes import put_note, read_notes
 from ensemble.operations.incidents import list_incidents
 from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent, Reason
@@ -313,7 +313,6 @@ __all__ = [
     "problem",
     "problems_first",
     "put_note",
-    "quantity",
     "read_lag",
     "read_notes",
     "read_positions",

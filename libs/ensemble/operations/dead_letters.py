@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +18,7 @@ from ensemble.operations.group_notes import read_notes
 from ensemble.operations.parking_stores import LiveParkingStores
 from ensemble.operations.positions import read_positions
 from ensemble.operations.readability import describe_readability
+from ensemble.operations.records import parse_position
 from ensemble.operations.session import Session
 from ensemble.operations.values import Position
 from ensemble.operations.view import View
@@ -197,11 +198,11 @@ def _with_fate(letter: DeadLetterEntry, stores: LiveParkingStores) -> DeadLetter
 
 def position_of(place: str) -> Position:
     """Return the position TOPIC/PARTITION/OFFSET. Raises Invalid unless it may be one of a dead letter."""
-    parts = place.split("/")
-    is_place = len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal()  # noqa: PLR2004  topic, partition, offset
-    if not is_place or not parts[0].endswith(service_topics.DEAD_LETTER):
-        raise Invalid(f"{place!r} is no place of a dead letter, such as payment.dead-letter/2/0", field="dead_letter")
-    return Position(topic=parts[0], partition=int(parts[1]), offset=int(parts[2]))
+    with suppress(Invalid):
+        position = parse_position(place)
+        if position.topic.endswith(service_topics.DEAD_LETTER):
+            return position
+    raise Invalid(f"{place!r} is no place of a dead letter, such as payment.dead-letter/2/0", field="dead_letter")
 
 
 def _no_such(topic: str, session: Session) -> str:

@@ -24,7 +24,6 @@ from ensemble.operations.findings import (
     lag_findings,
     pause_findings,
     problem,
-    quantity,
     service_findings,
     warning,
 )
@@ -35,6 +34,7 @@ from ensemble.operations.session import Session
 from ensemble.operations.status import Status
 from ensemble.operations.topics import compare_topics
 from ensemble.program import command
+from ensemble.quantities import quantity
 from ensemble.topology import BrokerLifetimes, check_topology
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from ensemble.operations.audit import Incident, WorkPause
 from ensemble.operations.status import ServiceStatus, Status
 from ensemble.operations.values import Result
 from ensemble.program import command
+from ensemble.quantities import quantity
 
 
 class Finding(Result):
@@ -31,11 +32,6 @@ def problem(subject: str, message: str, next_command: str = "") -> Finding:
 def warning(subject: str, message: str, next_command: str = "") -> Finding:
     """Return a finding that may be meant so."""
     return Finding(severity="warning", subject=subject, message=message, next_command=next_command)
-
-
-def quantity(number: int, noun: str) -> str:
-    """Return `1 order`, or `3,000 orders`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def findings_of(status: Status) -> tuple[Finding, ...]:

@@ -31,10 +31,10 @@ OnCluster = Annotated[
 @group.command(epilog="Example: `ensemble topology check`.")
 def check(cluster: OnCluster = False, output: Output = TABLE) -> None:
     """Check the services' declarations for consistency. Exits 1 if a rule is broken."""
-    from ensemble.command_line.formatting import quantity
     from ensemble.command_line.output import Sheet
     from ensemble.command_line.output import show as show_sheet
     from ensemble.command_line.streams import say
+    from ensemble.quantities import quantity
     from ensemble.topology import check_topology
 
     services = application().make_services()
