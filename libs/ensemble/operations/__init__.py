@@ -69,6 +69,8 @@ from ensemble.operations.intent import NAME_LIMIT, REASON_LIMIT, Actor, Intent, 
 from ensemble.operations.lag import PartitionLag, read_lag
 from ensemble.operations.outgoing import headers_of, now
 from ensemble.operations.parked import (
+    BlockedRecord,
+    ParkedKeyDetails,
     ParkedKeyFilter,
     describe_parked_key,
     find_parked_key,
@@ -172,6 +174,7 @@ __all__ = [
     "AuditEntry",
     "AuditFilter",
     "AuditProjection",
+    "BlockedRecord",
     "Check",
     "CheckResult",
     "ClusterStatus",
@@ -205,6 +208,7 @@ __all__ = [
     "Others",
     "Outcome",
     "Parked",
+    "ParkedKeyDetails",
     "ParkedKeyFilter",
     "ParkedKeySummary",
     "ParkedKeys",

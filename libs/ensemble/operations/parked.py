@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from ensemble.clock import epoch_ms, rfc3339
+from ensemble.clock import moment_of
 from ensemble.operations import service_topics
 from ensemble.operations.entries import Entry
 from ensemble.operations.errors import Ambiguous, NotFound
 from ensemble.operations.failures import Failures, FailuresProjection, ParkedKeySummary
-from ensemble.operations.outgoing import now
 from ensemble.operations.parking_stores import LiveParkingStores, Parked
 from ensemble.operations.session import Session
+from ensemble.operations.values import Position, Result
 from ensemble.operations.view import View
 from ensemble.system_messages import ParkedRecord
 
@@ -30,41 +32,41 @@ class ParkedKeyFilter:
         return self.status in {None, parked.entry.status} and self.key in {None, parked.name}
 
 
+class BlockedRecord(Result):
+    """A record that waits under a parked key."""
+
+    position: Position
+    """Where it was consumed from."""
+    type: str
+    message_id: str
+    parked_at: datetime
+    is_edited: bool
+    """Whether an operator has given it another value."""
+    fields: Mapping[str, Any]
+    problem: str | None
+    """Why it cannot be read."""
+
+
+class ParkedKeyDetails(ParkedKeySummary):
+    """A parked key and what waits under it, in the order in which it will be handled."""
+
+    records: tuple[BlockedRecord, ...]
+
+
 def find_parked_keys(session: Session, key_filter: ParkedKeyFilter) -> list[Parked]:
     """Return the parked keys that match, oldest first."""
     with LiveParkingStores(session, service_topics.service_names(session, key_filter.service)) as stores:
         return [parked for parked in stores.parked() if key_filter.takes(parked)]
 
 
-def list_parked_keys(session: Session, key_filter: ParkedKeyFilter, view: View | None = None) -> list[dict[str, Any]]:
-    """Return the parked keys that match, the oldest first, one row each: from a view with the failures, or the topics.
+def list_parked_keys(session: Session, key_filter: ParkedKeyFilter, view: View | None = None) -> list[ParkedKeySummary]:
+    """Return the parked keys that match, the oldest first: from a view with the failures, or the topics.
 
     Raises NotFound if the cluster has no such service.
     """
     service_topics.service_names(session, key_filter.service)
     with session.view(FailuresProjection(session.decoder), what="parked keys", view=view) as synced:
-        keys = Failures(synced).parked(key_filter.service, key_filter.status, key_filter.key)
-    return [_row(key) for key in keys]
-
-
-def _row(key: ParkedKeySummary) -> dict[str, Any]:
-    return {
-        "service": key.service,
-        "key": key.key,
-        "status": key.status,
-        "depth": key.depth,
-        "since": None if key.since is None else rfc3339(epoch_ms(key.since)),
-        "age_ms": 0 if key.since is None else now() - epoch_ms(key.since),
-        "head": key.head,
-        "attempts": key.attempts,
-        "next_try": None if key.next_attempt_at is None else rfc3339(epoch_ms(key.next_attempt_at)),
-        "waits_for": key.blocked_on or None,
-        "error": key.error or None,
-        "message": key.message or None,
-        "handler": key.handler or None,
-        "policy": key.policy or None,
-        "partition": key.partition,
-    }
+        return list(Failures(synced).parked(key_filter.service, key_filter.status, key_filter.key))
 
 
 def find_parked_key(session: Session, key: str, service: str | None) -> Parked:
@@ -79,44 +81,44 @@ def find_parked_key(session: Session, key: str, service: str | None) -> Parked:
     return matches[0]
 
 
-def summarize_parked_key(parked: Parked) -> dict[str, Any]:
-    """Return the key as one row."""
+def summarize_parked_key(parked: Parked) -> ParkedKeySummary:
+    """Return what a list says of the key."""
     entry = parked.entry
-    return {
-        "service": parked.service,
-        "key": parked.name,
-        "status": entry.status,
-        "depth": len(parked.waiting),
-        "since": rfc3339(entry.since),
-        "age_ms": now() - entry.since,
-        "head": parked.head.message,
-        "attempts": entry.attempts,
-        "next_try": _time(entry.due_at),
-        "waits_for": entry.blocked_on or None,
-        "error": entry.error or None,
-        "message": entry.words or None,
-        "handler": entry.handler or None,
-        "policy": entry.policy or None,
-        "partition": parked.partition,
-    }
+    return ParkedKeySummary(
+        service=parked.service,
+        partition=parked.partition,
+        key=parked.name,
+        status=entry.status,
+        depth=len(parked.waiting),
+        since=moment_of(entry.since),
+        head=parked.head.message,
+        attempts=entry.attempts,
+        next_attempt_at=moment_of(entry.due_at),
+        blocked_on=entry.blocked_on,
+        error=entry.error,
+        message=entry.words,
+        handler=entry.handler,
+        policy=entry.policy,
+    )
 
 
-def describe_parked_key(session: Session, parked: Parked) -> dict[str, Any]:
+def describe_parked_key(session: Session, parked: Parked) -> ParkedKeyDetails:
     """Return the key and its records, in the order in which they will be handled."""
-    return {**summarize_parked_key(parked), "records": [_record(session, parked, record) for record in parked.waiting]}
+    records = tuple(_record(session, parked, record) for record in parked.waiting)
+    return ParkedKeyDetails(**dict(summarize_parked_key(parked)), records=records)
 
 
-def _record(session: Session, parked: Parked, record: ParkedRecord) -> dict[str, Any]:
+def _record(session: Session, parked: Parked, record: ParkedRecord) -> BlockedRecord:
     entry = _entry(session, parked, record)
-    return {
-        "came_from": f"{record.topic}/{record.partition}/{record.offset}",
-        "type": entry.type if not entry.problem else record.message or entry.type,
-        "id": record.message_id,
-        "parked_at": rfc3339(record.parked_at),
-        "edited": record.original is not None,
-        "fields": dict(entry.fields) or None,
-        "unreadable_because": entry.problem or None,
-    }
+    return BlockedRecord(
+        position=Position(topic=record.topic, partition=record.partition, offset=record.offset),
+        type=entry.type if not entry.problem else record.message or entry.type,
+        message_id=record.message_id,
+        parked_at=moment_of(record.parked_at),
+        is_edited=record.original is not None,
+        fields=entry.fields,
+        problem=entry.problem or None,
+    )
 
 
 def _entry(session: Session, parked: Parked, record: ParkedRecord) -> Entry:
@@ -128,7 +130,3 @@ def _entry(session: Session, parked: Parked, record: ParkedRecord) -> Entry:
     return session.decode(
         ReceivedRecord(record.topic, record.partition, record.offset, at, record.key, record.value, headers, pairs)
     )
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None else rfc3339(at)

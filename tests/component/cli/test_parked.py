@@ -50,29 +50,22 @@ def test_says_what_a_parked_key_waits_for(waiting: Any) -> None:
 
     row = summarize_parked_key(parked)
 
-    assert {name: row[name] for name in ("service", "key", "status", "depth", "head", "attempts", "error")} == {
-        "service": "payment",
-        "key": "o-1",
-        "status": "retrying",
-        "depth": 2,
-        "head": "AttemptCharge",
-        "attempts": 1,
-        "error": "RetryableError",
-    }
-    assert row["since"] < row["next_try"]
-    assert row["age_ms"] >= 0
-    assert row["waits_for"] is None
+    assert (row.service, row.key, row.status, row.depth) == ("payment", "o-1", "retrying", 2)
+    assert (row.head, row.attempts, row.error) == ("AttemptCharge", 1, "RetryableError")
+    assert row.since is not None
+    assert row.next_attempt_at is not None
+    assert row.since < row.next_attempt_at
+    assert row.blocked_on == ""
 
 
 def test_describes_the_records_in_the_order_in_which_they_will_be_handled(waiting: Any) -> None:
-    records = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]
+    records = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None)).records
 
-    assert [(record["type"], record["fields"]["attempt"], record["edited"]) for record in records] == [
+    assert [(record.type, record.fields["attempt"], record.is_edited) for record in records] == [
         (AttemptCharge.__name__, 1, False),
         (ProcessPayment.__name__, 2, False),
     ]
-    assert records[0]["came_from"].startswith("payments.commands/")
-    assert records[0]["unreadable_because"] is None
+    assert (records[0].position.topic, records[0].problem) == ("payments.commands", None)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +113,7 @@ def test_a_head_that_is_tried_now_succeeds_and_what_waits_behind_it_follows(
 def test_a_head_that_is_a_dead_letter_is_redriven_as_such(waiting: Any) -> None:
     waiting.advance(60)
     parked = find_parked_key(session_on(waiting), "o-1", None)
-    assert summarize_parked_key(parked)["status"] == "dead_lettered"
+    assert summarize_parked_key(parked).status == "dead_lettered"
 
     (item,) = ParkedKeys(session_on(waiting)).plan_retry("o-1").items
 
@@ -136,5 +129,5 @@ def test_a_head_that_is_discarded_lets_the_next_one_go(
     assert run(keys, keys.plan_discard("o-1"), intent) == 0
 
     assert printed()[0]["outcome"] == "discarded"
-    (record,) = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None))["records"]
-    assert (record["type"], record["fields"]["attempt"]) == (AttemptCharge.__name__, 2)
+    (record,) = describe_parked_key(session_on(waiting), find_parked_key(session_on(waiting), "o-1", None)).records
+    assert (record.type, record.fields["attempt"]) == (AttemptCharge.__name__, 2)

@@ -119,8 +119,8 @@ def test_parked_keys_of_a_view_are_those_of_the_services_own_records(flow: Any, 
     fail_charges(flow, "o-1", "o-2")
     which = ParkedKeyFilter(service="payment")
     rows, expected = list_parked_keys(session, which), list(map(summarize_parked_key, find_parked_keys(session, which)))
-    assert [{**row, "age_ms": 0} for row in rows] == [{**row, "age_ms": 0} for row in expected]
-    assert [row["key"] for row in list_parked_keys(session, ParkedKeyFilter(key="o-2"))] == ["o-2"]
+    assert rows == expected
+    assert [row.key for row in list_parked_keys(session, ParkedKeyFilter(key="o-2"))] == ["o-2"]
 
 
 def test_what_is_selected_for_a_redrive_is_read_at_its_places_once_a_view_is_kept(flow: Any, session: Session) -> None:
@@ -144,6 +144,6 @@ def test_a_session_with_a_view_of_its_own_asks_it(flow: Any, session: Session) -
         return view
 
     kept = replace(session, open_view=open_view)
-    assert [row["key"] for row in list_parked_keys(kept, ParkedKeyFilter())] == ["o-1"]
+    assert [row.key for row in list_parked_keys(kept, ParkedKeyFilter())] == ["o-1"]
     assert list_incidents(kept, None, open_only=False) == []
     assert opened == ["parked keys", "incidents"]

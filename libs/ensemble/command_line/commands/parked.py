@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ensemble.clock import epoch_ms, rfc3339
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, NoCache, NoWait, OfService, Output, Timeout
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -13,7 +15,7 @@ from ensemble.command_line.output_format import TABLE, OutputFormat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ensemble.operations import ParkedKeys, RedrivePlan
+    from ensemble.operations import BlockedRecord, ParkedKeys, ParkedKeySummary, RedrivePlan
 
 group = typer.Typer(help="Inspect keys whose messages wait behind a failed one.")
 
@@ -44,7 +46,8 @@ def list_parked(
     from ensemble.command_line.streams import advise
     from ensemble.operations import ParkedKeyFilter, list_parked_keys
 
-    rows = list_parked_keys(open_session(use_file=not no_cache), ParkedKeyFilter(service, status, key))[:limit]
+    keys = list_parked_keys(open_session(use_file=not no_cache), ParkedKeyFilter(service, status, key))[:limit]
+    rows = [_row(key) for key in keys]
     columns = ("service", "key", "status", "depth", "attempts", "next_try", "waits_for", "head", "error", "message")
     table = [(*(row[name] for name in columns), duration(row["age_ms"])) for row in rows]
     spare = ("attempts", "head", "error", "next_try", "depth", "waits_for")
@@ -65,13 +68,50 @@ def show(key: Key, service: OfService = None, output: Output = TABLE) -> None:
     from ensemble.operations import describe_parked_key, find_parked_key
 
     session = open_session()
-    document = describe_parked_key(session, find_parked_key(session, key, service))
-    records = [] if output.is_json else document.pop("records")
-    show_document(document, output=output)
-    if output is OutputFormat.NAME:
+    details = describe_parked_key(session, find_parked_key(session, key, service))
+    records = {"records": [_record(each) for each in details.records]} if output.is_json else {}
+    show_document({**_row(details), **records}, output=output)
+    if output is OutputFormat.NAME or output.is_json:
         return
-    for number, record in enumerate(records):
-        write(f"{number}\t{record['type']}\t{record['came_from']}\t{record['unreadable_because'] or record['fields']}")
+    for number, record in enumerate(details.records):
+        write(f"{number}\t{record.type}\t{record.position}\t{record.problem or dict(record.fields) or None}")
+
+
+def _row(key: ParkedKeySummary) -> dict[str, Any]:
+    """Return the document of a key."""
+    return {
+        "service": key.service,
+        "key": key.key,
+        "status": key.status,
+        "depth": key.depth,
+        "since": _text(key.since),
+        "age_ms": 0 if key.since is None else epoch_ms(datetime.now(UTC)) - epoch_ms(key.since),
+        "head": key.head,
+        "attempts": key.attempts,
+        "next_try": _text(key.next_attempt_at),
+        "waits_for": key.blocked_on or None,
+        "error": key.error or None,
+        "message": key.message or None,
+        "handler": key.handler or None,
+        "policy": key.policy or None,
+        "partition": key.partition,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(epoch_ms(moment))
+
+
+def _record(record: BlockedRecord) -> dict[str, Any]:
+    return {
+        "came_from": str(record.position),
+        "type": record.type,
+        "id": record.message_id,
+        "parked_at": _text(record.parked_at),
+        "edited": record.is_edited,
+        "fields": dict(record.fields) or None,
+        "unreadable_because": record.problem,
+    }
 
 
 @group.command(epilog="Example: `ensemble parked redrive order-1 --reason 'the provider is back'`.")
