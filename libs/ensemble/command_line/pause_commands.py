@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from ensemble.command_line.connection import cluster_name
 from ensemble.command_line.exit_codes import ExitCode
-from ensemble.command_line.formatting import quantity
 from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
@@ -16,6 +15,7 @@ from ensemble.command_line.runs import show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.operations import Intent, PausePlan, Resolved, RunEvent, Session, WorkPauses
 from ensemble.program import command
+from ensemble.quantities import quantity
 
 COLUMNS: Final = ("service", "acknowledged", "missing", "words")
 

@@ -88,12 +88,12 @@ def set_offsets(
 ) -> None:
     """Set the group's offsets, and take its topics as they are now. Refused while the service runs."""
     from ensemble.command_line.connection import cluster_name, open_session
-    from ensemble.command_line.formatting import quantity
     from ensemble.command_line.operators import confirm
     from ensemble.command_line.streams import say
     from ensemble.command_line.times import moment_ms
     from ensemble.operations import NAMED_PLACES, Target, now, plan_offsets, require_no_members
     from ensemble.operations import set_offsets as carry_out
+    from ensemble.quantities import quantity
 
     intent = action.intent()
     at = None if to in NAMED_PLACES or to.isdecimal() else moment_ms(to, "--to", now())
