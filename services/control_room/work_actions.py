@@ -8,7 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from backoffice.order_actions import OrderAction
-from ensemble.operations import DeadLetterFilter, Invalid, Position, Result, moment_ms, now, position_of, quantity
+from ensemble.operations import DeadLetterFilter, Invalid, Position, Result, moment_ms, now, position_of
+from ensemble.quantities import quantity
 from ensemble.system_messages import Scope
 
 Text = Annotated[str, StringConstraints(max_length=256)]

@@ -77,7 +77,7 @@ def test_an_application_that_adds_no_cluster_names_the_embedded_one(tmp_path: Pa
     environment = {**os.environ, "ENSEMBLE_DATA_DIR": str(tmp_path)}
     environment.pop("KAFKA_BOOTSTRAP_SERVERS", None)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert "ConfigurationError: no Kafka cluster: start one with `python -m ensemble.embedded run`, or" in result.stderr
+    assert "Unavailable: no Kafka cluster: start one with `python -m ensemble.embedded run`, or" in result.stderr
 
 
 def test_compose_gives_its_kafka_the_id_that_it_is_known_by() -> None:

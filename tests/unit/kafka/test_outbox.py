@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.client.outbox import Outbox, failure
 from ensemble.kafka.errors import ClusterError
 
@@ -22,8 +22,8 @@ def test_a_record_that_no_broker_takes_in_time_fails_and_names_its_topic() -> No
 @pytest.mark.parametrize(
     ("code", "kind", "says"),
     [
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, ConfigurationError, "WRITE topic shop.commands"),
-        (KafkaError._UNKNOWN_TOPIC, ConfigurationError, "no topic shop.commands"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, Unavailable, "WRITE topic shop.commands"),
+        (KafkaError._UNKNOWN_TOPIC, Unavailable, "no topic shop.commands"),
         (KafkaError._MSG_TIMED_OUT, ClusterError, "shop.commands: "),
     ],
 )
