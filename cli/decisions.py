@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ensemble.clock import clock
+from ensemble.clock import rfc3339
 
 _COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 
@@ -13,7 +13,7 @@ _COLUMNS: Final = ("at", "upon", "decided", "now", "by")
 def decisions(state: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     """Return a row for each entry of a decoded OrderState: time, trigger, decision, result, operator."""
     for seen in state.get("seen", ()):
-        yield clock(seen["at"]), seen["type"], _decided(seen), _led_to(seen), _by(seen)
+        yield rfc3339(seen["at"]), seen["type"], _decided(seen), _led_to(seen), _by(seen)
 
 
 def plain(row: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from backoffice.order_records import OrderRecords, find_dead_letters, find_records, places_of
 from backoffice.order_story import Line, Story, in_order, order_of
 from contracts.catalogue import CATALOGUE, ORDER_STATE
-from ensemble.clock import clock, clock_seconds, duration
+from ensemble.clock import clock_seconds, duration
 from ensemble.operations import DEAD_LETTER, ControlFlow, Entry, NotFound, Session
 
 
@@ -57,10 +57,10 @@ def dead_letter_topics(session: Session) -> list[str]:
 
 
 def waits_for(state: Mapping[str, Any], at: int) -> str:
-    """Return the expected event, its sender and deadline, or since when the order is paused; empty if none."""
+    """Return the expected event, its sender and deadline, or how long ago the order was paused; empty if none."""
     expected = expected_events(state.get("expected") or ())
     if state.get("paused_since") is not None:
-        return f"{expected or 'its resume'}; {_pause(state)}"
+        return f"{expected or 'its resume'}; {_pause(state, at)}"
     return _by(expected, state.get("due_at"), at)
 
 
@@ -86,7 +86,7 @@ def _by(expected: str, due: int | None, at: int) -> str:
     return f"{expected} by {clock_seconds(due)} ({when})"
 
 
-def _pause(state: Mapping[str, Any]) -> str:
+def _pause(state: Mapping[str, Any], at: int) -> str:
     by = f" by {state['paused_by']}" if state.get("paused_by") else ""
     remaining = state.get("remaining_ms")
     then = (
@@ -94,7 +94,7 @@ def _pause(state: Mapping[str, Any]) -> str:
         if remaining is not None
         else "; it sends when it is resumed"
     )
-    return f"paused since {clock(state['paused_since'])}{by}: {state['paused_reason']}{then}"
+    return f"paused {duration(at - state['paused_since'])} ago{by}: {state['paused_reason']}{then}"
 
 
 def _entries(session: Session, records: OrderRecords) -> list[Entry]:

@@ -6,9 +6,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ensemble.clock import duration
 from ensemble.command_line.output_format import JSON, TABLE, OutputFormat
 from ensemble.command_line.streams import console, escape, is_terminal, is_unicode, say, styled, write, write_block
 
@@ -21,6 +22,8 @@ _NARROW_GAP: Final = 2
 _NARROWEST: Final = 4
 _TEXT: Final = 40
 """So much of a long text has to be seen; for more of it no other column gives way."""
+_TEN_SECONDS_MS: Final = 10_000
+_LONG_AGO: Final = timedelta(days=60)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -87,7 +90,7 @@ def _plain(cell: Cell) -> str:
 
 
 def _show_table(sheet: Sheet) -> None:
-    terminal = console()
+    sheet, terminal = replace(sheet, rows=with_ages(sheet.rows, datetime.now(UTC))), console()
     if len(sheet.rows) == 1 and not fits(sheet, terminal.width):
         show_document(only_row(sheet), output=TABLE)
         return
@@ -163,12 +166,24 @@ def _room(names: Sequence[str], width: int) -> int:
 
 
 def shown(cell: Cell) -> str:
-    """Format a cell for a person: today's times are shown without a date, control characters are written out."""
-    text = "" if cell is None else escape(str(cell))
+    """Format a cell for a person: control characters are written out."""
+    return "" if cell is None else escape(str(cell))
+
+
+def with_ages(rows: Sequence[Sequence[Cell]], now: datetime) -> list[list[Cell]]:
+    """Return the rows with how long ago each time was in its place: `12 s`, `3 min`, `in 2 h`, or an old one's date."""
+    return [[_age(cell, now) if isinstance(cell, str) else cell for cell in row] for row in rows]
+
+
+def _age(text: str, now: datetime) -> str:
     if not _TIME.fullmatch(text):
         return text
-    date, _, time = text.rstrip("Z").partition("T")
-    return time[:8] if date == datetime.now(UTC).date().isoformat() else f"{date[5:]} {time[:5]}"
+    age = now - datetime.fromisoformat(text)
+    if age > _LONG_AGO:
+        return text[:10]
+    milliseconds = abs(round(age.total_seconds() * 1000))
+    words = duration(milliseconds) if milliseconds >= _TEN_SECONDS_MS else f"{milliseconds // 1000} s"
+    return f"in {words}" if age < timedelta(0) else words
 
 
 def _cells(sheet: Sheet, name: str) -> list[str]:

@@ -54,7 +54,14 @@ def test_decisions_are_aligned_on_a_terminal_and_tabbed_in_a_pipe() -> None:
     rows = list(decisions({"seen": [SENT, BY_HAND]}))
     first, second = align(rows)
     assert first.index("ProcessPayment") == second.index("pause")
-    assert plain(rows[1]).split("\t") == ["decision", "00:00:02.000", "PauseOrder", "pause", "", "anna: audit"]
+    assert plain(rows[1]).split("\t") == [
+        "decision",
+        "1970-01-01T00:00:02.000Z",
+        "PauseOrder",
+        "pause",
+        "",
+        "anna: audit",
+    ]
 
 
 def owing() -> OrderHistory:

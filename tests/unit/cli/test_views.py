@@ -1,6 +1,7 @@
 """Stock, the scoreboard of `up`, tables, and what an order waits for."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,7 +10,7 @@ from cli.demo_output import PlainOutput, ScenarioRun
 from cli.order_statistics import OrderStatistics
 from cli.scenarios import SCENARIOS
 from cli.stock import check_ledger
-from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, shown, widths
+from ensemble.command_line.output import Sheet, fits, fitting, gap, only_row, show, widths, with_ages
 from ensemble.command_line.output_format import JSON, TABLE
 from ensemble.kafka.records import ReceivedRecord
 from ensemble.operations import Entry
@@ -81,7 +82,7 @@ def test_an_order_waits_for_what_is_expected() -> None:
     assert waits_for({"expected": []}, 0) == ""
 
 
-SINCE = "paused since 00:00:01.000 by operator anna: audit"
+SINCE = "paused 4.000 s ago by operator anna: audit"
 PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operator anna"}
 
 
@@ -145,8 +146,21 @@ def test_the_only_row_is_a_list_of_lines_when_it_is_too_wide() -> None:
     assert only_row(sheet) == {"order": "order-1", "would": "x" * 70}
 
 
-def test_a_time_of_another_day_has_its_date() -> None:
-    assert shown("2001-02-03T04:05:06.789Z") == "02-03 04:05"
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        ("2026-01-31T11:59:57.500Z", "2 s"),
+        ("2026-01-31T11:56:00Z", "4 min"),
+        ("2026-01-28T12:00:00Z", "3 d"),
+        ("2026-01-31T12:00:30Z", "in 30 s"),
+        ("2001-02-03T04:05:06.789Z", "2001-02-03"),
+        ("o-1", "o-1"),
+        (7, 7),
+        (None, None),
+    ],
+)
+def test_on_a_terminal_a_list_says_how_long_ago_it_was(at: object, text: object) -> None:
+    assert with_ages([[at]], datetime(2026, 1, 31, 12, tzinfo=UTC)) == [[text]]  # type: ignore[list-item]  # any cell
 
 
 def test_a_fallen_member_says_how_it_ended() -> None:
