@@ -104,5 +104,5 @@ def test_mistakes_name_what_there_is(payment: PaymentOnKafka, order_id: str) -> 
     payment.ensemble("pauses", "start", "command", "Pay", "--yes", *WHY).assert_not_found("TYPE", "ProcessPayment")
     payment.ensemble("pauses", "start", "service", "kitchen", "--yes", *WHY).assert_not_found("NAME", "inventory")
     payment.ensemble("orders", "pause", order_id, *WHY).assert_not_found(order_id, "ensemble orders list")
-    payment.ensemble("orders", "pause", *WHY).assert_usage_error("ORDER_ID", "--where")
+    payment.ensemble("orders", "pause", *WHY).assert_usage_error("ORDER_ID", "--status")
     payment.ensemble("orders", "pause", "--where", "color=red", *WHY).assert_usage_error("'color'", "status, step")
