@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cli.order_commands import CommandOptions, Target
     from ensemble.command_line.output_format import OutputFormat
     from ensemble.operations import Rollout
+
+_UNEXPLAINED: Final = "cancelled by hand"
+"""What a cancellation is for that gives no reason, as the release before took it."""
 
 OneOrder = Annotated[
     str | None, typer.Argument(metavar="ORDER_ID", help="Id of the order; or select orders by their flags.")
@@ -160,8 +163,12 @@ def cancel(
     from backoffice.order_actions import Cancel
     from cli.order_commands import act
     from ensemble.command_line.connection import connect
+    from ensemble.command_line.streams import say
 
     target = target_of(order_id, filters)
+    if action.reason is None and not action.dry_run:
+        say(f"--reason is missing, so it is {_UNEXPLAINED!r}; the next release requires one")
+        action = replace(action, reason=_UNEXPLAINED)
     options, access = _options(action, timeout, output, no_wait=no_wait), connect()
     code = act(access, Cancel(), target, options)
     if watch and not action.dry_run and target.order_id is not None:

@@ -154,3 +154,8 @@ def test_an_editor_that_changes_nothing_redrives_nothing(
     ensemble("dead-letters", "redrive", letter, "--editor", *WHY).assert_usage_error("--editor", "EDITOR")
     ensemble("dead-letters", "redrive", "--service", "order", "--editor", *WHY).assert_usage_error("--editor", "one")
     assert len(shop.flow.log) == before
+
+
+def test_a_cancellation_without_a_reason_goes_on_for_this_release_with_a_remark(ensemble: CommandLine) -> None:
+    result = ensemble("orders", "cancel", "o-2", "--timeout", "1")
+    assert (result.code, "--reason is missing" in result.err) == (0, True)
