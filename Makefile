@@ -43,7 +43,7 @@ test-containers: venv ## Run the tests that need a container engine: the image, 
 test-slow: ## Start compose on a quarter of a core, place an order and verify: from nothing, five to ten minutes
 	TESTS=tests/containers/test_slow_compose.py .ci/containers -s $(ARGS)
 
-year: venv ## Let a year pass in the flow, on a broker where a week takes two seconds: five to ten minutes
+year: venv ## Let a year pass in the flow, on a broker where a week takes two seconds: six to eleven minutes
 	$(PYTHON_OF_VENV) -m pytest $(YEAR) $(ARGS)
 
 chaos: venv ## Harm the whole flow while orders run, then judge (ARGS="--orders 3000 --minutes 10 --seed 7 --kills 60")

@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[dict[str, object], str]] = {
 }
 OPERATOR = {"requested_by": "a test", "reason": "the customer is away"}
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @dataclass

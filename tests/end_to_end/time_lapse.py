@@ -28,8 +28,10 @@ from services.app import SERVICES
 WEEK_S: Final = 2.0
 """A week of the year, in seconds."""
 _SCALE: Final = WEEK_S / (7 * 86_400)
-_MINUTE: Final = "offsets.retention.minutes"
-"""Kafka counts it in minutes, so a holiday that outlives the groups' offsets takes one minute: thirty weeks."""
+_OFFSETS: Final = "offsets.retention.minutes"
+_OFFSETS_KEPT_MINUTES: Final = 2
+"""Kafka counts them in minutes. A busy machine needed more than one for an ordinary holiday: the groups forget nothing
+meanwhile. A holiday that outlives their offsets takes these two."""
 _IDS: Final = ("transactional.id.expiration.ms", "producer.id.expiration.ms")
 _IDS_KEPT_S: Final = 10.0
 """As long as a transaction may take (ENSEMBLE_TRANSACTION_TIMEOUT_S): no broker forgets who writes amid one."""
@@ -100,7 +102,7 @@ def let_weeks_pass(access: ClusterClient, *, ids_expire: bool) -> None:
 def await_expiry_of_offsets(access: ClusterClient, groups: Iterable[str]) -> None:
     """Return when the groups, which have no members, have lost their offsets."""
     groups = list(groups)
-    _await(lambda: not any(access.committed_by(group) for group in groups), "the groups' offsets to expire", 180)
+    _await(lambda: not any(access.committed_by(group) for group in groups), "the groups' offsets to expire", 360)
 
 
 def lag(access: ClusterClient, group: str) -> dict[TopicPlace, int]:
@@ -130,8 +132,8 @@ def _has_its_part(row: Lifetime) -> bool:
 
 def _broker_setting(row: Lifetime) -> tuple[str, str]:
     name = row.origin.removeprefix("broker: ")
-    if name == _MINUTE:
-        return name, "1"
+    if name == _OFFSETS:
+        return name, str(_OFFSETS_KEPT_MINUTES)
     if name in _IDS:
         return name, str(round(_IDS_KEPT_S * 1000))
     return name, str(max(round(row.kept_s * _SCALE * 1000), 1))
