@@ -95,7 +95,7 @@ class ControlRoom:
         requests = IdempotentRequests(name and name.with_suffix(".requests.db"))
         history = RunHistory(name and name.with_suffix(".runs.db"))
         placement = OrderPlacement(session, VIA)
-        actions = Actions(Planner.on(session, view, rehearse), live, history)
+        actions = Actions(Planner.on(session, view, rehearse, placement), live, history)
         samples = Samples(session.client, list(session.application.services), endpoints)
         return cls(
             session=session,

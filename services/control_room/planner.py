@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from backoffice.order_actions import OrderAction
-from backoffice.order_document import hide_secrets, restore_secrets
+from backoffice.order_bursts import BurstPlan, OrderBursts
+from backoffice.order_document import HIDDEN, hide_secrets, restore_secrets
 from backoffice.order_filter import OrderFilter
 from backoffice.order_pauses import OrderPauses, PauseEndPlan
+from backoffice.order_placement import OrderPlacement
 from backoffice.order_runs import OrderActions, OrderPlan
 from ensemble.operations import (
     REDRIVES,
@@ -32,13 +34,14 @@ from services.control_room.work_actions import (
     Discard,
     DiscardParked,
     EndPause,
+    PlaceOrders,
     Redrive,
     RetryParked,
     StartPause,
     WorkAction,
 )
 
-AnyPlan = OrderPlan | RedrivePlan | PausePlan | PauseEndPlan
+AnyPlan = OrderPlan | RedrivePlan | PausePlan | PauseEndPlan | BurstPlan
 MOST_REHEARSED = 200
 """So many records of a plan are rehearsed, the first ones: it takes a copy of each partition, and their handlers."""
 
@@ -61,9 +64,10 @@ class Planner:
     keys: ParkedKeys
     pauses: WorkPauses
     order_pauses: OrderPauses
+    bursts: OrderBursts
 
     @classmethod
-    def on(cls, session: Session, view: View, rehearse: Rehearse) -> Self:
+    def on(cls, session: Session, view: View, rehearse: Rehearse, placement: OrderPlacement) -> Self:
         """Return the planner of a cluster and its view."""
         return cls(
             session,
@@ -72,6 +76,7 @@ class Planner:
             ParkedKeys(session),
             WorkPauses(session),
             OrderPauses(session, view),
+            OrderBursts(placement),
         )
 
     def plan_orders(self, action: OrderAction, which: str | OrderFilter) -> KeptPlan:
@@ -83,16 +88,25 @@ class Planner:
         match action:
             case Redrive():
                 return self._plan_redrive(action)
+            case PlaceOrders():
+                hidden = action.order.model_copy(update={"payment_token": HIDDEN})
+                plan = self.bursts.plan(action.order, action.count)
+                return KeptPlan(action.model_copy(update={"order": hidden}), plan)
+            case _:
+                return KeptPlan(action, self._plan_of(action))
+
+    def _plan_of(self, action: Discard | RetryParked | DiscardParked | StartPause | EndPause) -> AnyPlan:
+        match action:
             case Discard():
-                return KeptPlan(action, self.letters.plan_discard(action.selection(), limit=action.limit))
+                return self.letters.plan_discard(action.selection(), limit=action.limit)
             case RetryParked():
-                return KeptPlan(action, self.keys.plan_retry(action.key, action.service))
+                return self.keys.plan_retry(action.key, action.service)
             case DiscardParked():
-                return KeptPlan(action, self.keys.plan_discard(action.key, action.service))
+                return self.keys.plan_discard(action.key, action.service)
             case StartPause():
-                return KeptPlan(action, self.pauses.plan_start(action.scope, action.name))
+                return self.pauses.plan_start(action.scope, action.name)
             case EndPause():
-                return KeptPlan(action, self.order_pauses.plan_end(action.scope, action.name))
+                return self.order_pauses.plan_end(action.scope, action.name)
 
     def run(self, plan: AnyPlan, intent: Intent, rollout: Rollout | None) -> EventStream:
         """Return a run of the plan. Raises NotPossible if it has expired."""
@@ -105,6 +119,8 @@ class Planner:
                 return self.pauses.run(plan, intent)
             case PauseEndPlan():
                 return self.order_pauses.end(plan, intent, rollout or Rollout())
+            case BurstPlan():
+                return self.bursts.run(plan, intent, None if rollout is None else rollout.rate)
 
     def require_rehearsable(self, plan: AnyPlan) -> tuple[RedrivePlan, tuple[RedriveItem, ...]]:
         """Return the plan and what of it can be rehearsed. Raises NotPossible if that is nothing."""

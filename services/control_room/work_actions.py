@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from backoffice.order_actions import OrderAction
+from backoffice.order_bursts import MOST
+from backoffice.order_placement import NewOrder
 from ensemble.operations import DeadLetterFilter, Invalid, Position, Result, moment_ms, now, position_of
 from ensemble.quantities import quantity
 from ensemble.system_messages import Scope
@@ -105,7 +107,15 @@ class EndPause(_OnPause):
     kind: Literal["end_pause"] = "end_pause"
 
 
-WorkAction = Redrive | Discard | RetryParked | DiscardParked | StartPause | EndPause
+class PlaceOrders(_WorkAction):
+    """Place so many orders of the same terms; a run's rate says how many a second."""
+
+    kind: Literal["place"] = "place"
+    order: NewOrder
+    count: int = Field(default=1, ge=1, le=MOST)
+
+
+WorkAction = Redrive | Discard | RetryParked | DiscardParked | StartPause | EndPause | PlaceOrders
 AnyAction = Annotated[OrderAction | WorkAction, Field(discriminator="kind")]
 ANY_ACTION: Final[TypeAdapter[Any]] = TypeAdapter(AnyAction)
 """Reads and writes actions as JSON."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from backoffice.order_bursts import BurstItem
 from backoffice.order_conditions import parse_conditions
 from backoffice.order_runs import OrderItem
 from contracts.terms import OrderId
@@ -47,7 +48,7 @@ class PlanDocument(Result):
     as_of: datetime
     expires_at: datetime
     total: int
-    items: tuple[OrderItem, ...] | tuple[RedriveItem, ...] | tuple[PauseItem, ...]
+    items: tuple[OrderItem, ...] | tuple[RedriveItem, ...] | tuple[PauseItem, ...] | tuple[BurstItem, ...]
     skipped: tuple[Skipped, ...]
     skipped_count: int
     is_edited: bool = False

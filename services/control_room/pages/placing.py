@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,24 +13,28 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from backoffice.order_bursts import MOST
 from backoffice.order_placement import AcceptedOrder, NewOrder
 from ensemble import EnsembleError
 from ensemble.messages import invalid_fields
-from ensemble.operations import Invalid
-from services.control_room.access import ActingPerson
+from ensemble.operations import Actor, Intent, Invalid, Rollout
+from services.control_room.access import ActingPerson, Person
+from services.control_room.api.parameters import require_kafka
 from services.control_room.api.placing import place
-from services.control_room.control_room import ControlRoom, Room
-from services.control_room.pages.forms import Fields, Form, number_of, text_of
+from services.control_room.control_room import VIA, ControlRoom, Room
+from services.control_room.idempotency import Answer
+from services.control_room.pages.forms import Fields, Form, number_of, rate_of, text_of
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.problems import Problem
+from services.control_room.work_actions import PlaceOrders
 
 router = APIRouter(route_class=PageRoute)
 _MOST: Final = 200
 _LINES: Final = 3
 USUAL: Final[Mapping[str, str]] = {
     "customer_id": "customer-1", "sku": "grinder", "quantity": "1", "unit_price": "12900", "currency": "EUR",
-    "payment_token": "tok_approve", "warehouse_id": "main", "shipping_speed": "standard", "count": "1",
+    "payment_token": "tok_approve", "warehouse_id": "main", "shipping_speed": "standard", "count": "1", "rate": "",
 }  # fmt: skip
 SCENARIOS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "paid": ("the conductor commands payment and stock; inventory tells shipping by itself", {}),
@@ -44,6 +49,7 @@ SCENARIOS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "provider silent": ("the provider gives no answer that counts", {"payment_token": "tok_error"}),
     "a gift": ("nothing is due, so nothing is charged", {"unit_price": "0"}),
     "a burst": ("fifty orders at once", {"count": "50"}),
+    "a stream": ("five orders a second, for a minute", {"count": "300", "rate": "5"}),
 }
 TOKENS: Final = ("tok_approve", "tok_declined", "tok_fail_once", "tok_late", "tok_hang", "tok_error")
 
@@ -59,6 +65,8 @@ def show_form(request: Request, room: Room, *, scenario: Annotated[str, Query(ma
 def place_orders(request: Request, room: Room, person: ActingPerson, form: Form) -> Response:
     """Place the orders of a form, once however often it is sent, and show them."""
     try:
+        if (rate := rate_of(form, "rate")) is not None:
+            return RedirectResponse(f"/runs/{_start_burst(room, person, form, rate)}", HTTPStatus.SEE_OTHER)
         accepted = _place(room, person.name, form)
     except (Problem, EnsembleError, ValidationError) as error:
         if isinstance(error, Problem) and error.document.status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -69,6 +77,26 @@ def place_orders(request: Request, room: Room, person: ActingPerson, form: Form)
     else:
         url = f"/orders?where=customer%3D{quote(text_of(form, 'customer_id'), safe='')}"
     return RedirectResponse(url, HTTPStatus.SEE_OTHER)
+
+
+def _start_burst(room: ControlRoom, person: Person, form: Fields, rate: float) -> str:
+    """Start the run that places the orders at a rate, once however often the form is sent; return its id."""
+    require_kafka(room)
+    count, key = number_of(form, "count", 1), text_of(form, "key")
+    if not key:
+        raise Invalid("key: the form has none, so it might place orders twice; send this one", field="key")
+    terms = _terms(form)
+    body = json.dumps([terms, count, rate], sort_keys=True)
+
+    def carry_out(_: bool) -> Answer:  # noqa: FBT001  as it is called
+        order = NewOrder.model_validate(terms)
+        if not 1 <= count <= MOST:
+            raise Invalid(f"count: place 1 to {MOST:,} orders at a rate", field="count")
+        plan = room.actions.plan_work(PlaceOrders(order=order, count=count)).plan
+        intent = Intent(actor=Actor(name=person.name, via=VIA), reason="a burst of orders")
+        return Answer(HTTPStatus.SEE_OTHER.value, room.actions.start(plan.id, intent, Rollout(rate=rate))[0].id)
+
+    return room.requests.answer(f"bursts/{person.name}", key, body, carry_out).document
 
 
 def _place(room: ControlRoom, name: str, form: Fields) -> list[AcceptedOrder]:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from backoffice.order_bursts import BurstPlan
 from ensemble import EnsembleError
 from ensemble.messages import invalid_fields
 from ensemble.operations import (
@@ -186,6 +187,8 @@ def _rollout_of(kept: KeptPlan, form: Fields) -> Rollout | None:
         )
     if isinstance(kept.plan, PausePlan):
         return None
+    if isinstance(kept.plan, BurstPlan):
+        return Rollout(rate=rate_of(form, "rate"))
     return Rollout(probe=number_of(form, "probe", 1), wave=number_of(form, "wave", 10))
 
 

@@ -18,7 +18,14 @@ from services.control_room.pages.plans import back_url
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.run_history import ENDED
-from services.control_room.work_actions import Discard, DiscardParked, Redrive, RetryParked, describe_action
+from services.control_room.work_actions import (
+    Discard,
+    DiscardParked,
+    PlaceOrders,
+    Redrive,
+    RetryParked,
+    describe_action,
+)
 
 router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 50
@@ -68,7 +75,7 @@ def _show(request: Request, room: ControlRoom, run_id: str, *, problem: str = ""
         code=HTTPStatus.CONFLICT if problem else HTTPStatus.OK,
         run=run.summary,
         what=describe_action(run.action, run.summary.total),
-        resolved=[(event, _url(run.action, event.name)) for event in shown],
+        resolved=[(event, _url(run.action, event)) for event in shown],
         unshown=len(resolved) - len(shown),
         stopped=_stop_in(events),
         is_over=run.summary.state in ENDED,
@@ -82,10 +89,12 @@ def _stop_in(events: tuple[RunEvent, ...]) -> Stopped | None:
     return events[-1] if events and isinstance(events[-1], Stopped) else None
 
 
-def _url(action: Any, name: str) -> str:
+def _url(action: Any, event: Resolved) -> str:
     """Return the page of one item of a run, or an empty text."""
     match action:
         case Redrive() | Discard() | RetryParked() | DiscardParked():
-            return f"/dead-letters/{quote(name)}" if ".dead-letter/" in name else ""
+            return f"/dead-letters/{quote(event.name)}" if ".dead-letter/" in event.name else ""
+        case PlaceOrders():
+            return f"/orders/{quote(event.detail, safe='')}" if event.is_good else ""
         case _:
-            return "" if name.endswith("]") else f"/orders/{quote(name, safe='')}"
+            return "" if event.name.endswith("]") else f"/orders/{quote(event.name, safe='')}"

@@ -136,6 +136,36 @@ def test_a_wide_pause_holds_orders_and_its_end_lets_them_go_in_waves(room: RoomI
     assert room.browser.get("/api/pauses").json() == []
 
 
+TERMS = {"customer_id": "c-1", "lines": [{"sku": "bolt", "quantity": 1, "unit_price": 250}], "currency": "EUR",
+         "payment_token": "tok_approve", "warehouse_id": "w-1"}  # fmt: skip
+
+
+def test_a_burst_is_placed_at_a_rate_and_its_token_is_shown_to_nobody(room: RoomInMemory) -> None:
+    planned = plan(room, kind="place", order=TERMS, count=3)
+
+    began = time.monotonic()
+    summary = run(room, planned.json()["id"], rollout={"rate": 10})
+    took = time.monotonic() - began
+
+    orders = room.browser.get("/api/orders").json()["orders"]
+    assert (summary["succeeded"], len(orders), took >= 0.2) == (3, 3, True)
+    assert "tok_approve" not in planned.text + json.dumps(summary)
+
+
+def test_a_burst_of_a_form_is_one_however_often_it_is_sent(room: RoomInMemory) -> None:
+    form = {**{name: value for name, value in TERMS.items() if name != "lines"}, "sku": "bolt", "quantity": "1",
+            "unit_price": "250", "shipping_speed": "standard", "count": "3", "rate": "50", "key": "k1"}  # fmt: skip
+    room.update()
+
+    first, second = (room.browser.post("/place", data=form, follow_redirects=False) for _ in range(2))
+    ended(room, f"/api{first.headers['Location']}")
+    wrong = room.browser.post("/place", data={**form, "rate": "fast", "key": "k2"})
+
+    assert first.headers["Location"] == second.headers["Location"]
+    assert len(room.browser.get("/api/orders").json()["orders"]) == 3
+    assert (wrong.status_code, "rate:" in wrong.text) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
@@ -149,6 +179,7 @@ def test_a_wide_pause_holds_orders_and_its_end_lets_them_go_in_waves(room: RoomI
         ({"action": {"kind": "discard", "where": {"key": "o-1"}}, "order": "o-1"}, (422, "order")),
         ({"action": {"kind": "retry_parked", "key": "o-9"}}, (404, "parked_key")),
         ({"action": {"kind": "start_pause", "scope": "step", "name": "tea"}}, (404, "step")),
+        ({"action": {"kind": "place", "order": {**TERMS, "order_id": "o-1"}, "count": 2}}, (422, "order_id")),
         ({"action": {"kind": "pause", "past_pause": True}, "order": "o-1"}, (422, "action.pause.past_pause")),
         ({"action": {"kind": "pause"}, "order": "o-1", "force": True}, (422, "force")),
     ],

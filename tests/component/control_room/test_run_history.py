@@ -102,7 +102,7 @@ class FullDisk(RunHistory):
 
 def test_a_run_goes_on_when_its_file_cannot_be_written(room: RoomInMemory) -> None:
     session, view = room.room.session, room.room.view
-    actions = Actions(Planner.on(session, view, rehearse_in_memory), LiveEvents(), FullDisk())
+    actions = Actions(Planner.on(session, view, rehearse_in_memory, room.room.placement), LiveEvents(), FullDisk())
     planned = actions.plan_work(StartPause(scope="step", name="payment")).plan
 
     started, _ = actions.start(planned.id, INTENT, None)
