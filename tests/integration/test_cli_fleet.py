@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launcher import SANDBOX, Fleet, FleetError, Member
+from launcher import SANDBOX, Fleet, FleetError, Member, RemoteControl
 
 LIMIT_S = 30.0
 
@@ -113,3 +113,19 @@ def test_nothing_is_left_when_the_owner_is_killed(tmp_path: Path, state: str) ->
         assert not is_gone(pid)
         owner.kill()
     wait_until(lambda: is_gone(pid))
+
+
+def test_a_remote_control_has_the_provider_fail_kills_it_and_starts_it_again(tmp_path: Path) -> None:
+    with Fleet(None, tmp_path, [SANDBOX]) as fleet:
+        control = RemoteControl(fleet)
+        control.carry_out("outage", "down")
+        assert control.describe() == {"members": [{"name": SANDBOX, "is_alive": True, "reason": ""}], "outage": "down"}
+
+        control.carry_out("kill", SANDBOX)
+        dead = {"name": SANDBOX, "is_alive": False, "reason": "was ended by SIGKILL"}
+        assert control.describe() == {"members": [dead], "outage": None}
+
+        control.carry_out("restart", SANDBOX)
+        fleet.await_ready(LIMIT_S)
+        assert (control.describe()["outage"], fleet.unexpected_exits()) == ("up", [])
+        control.close()
