@@ -14,6 +14,7 @@ from ensemble.messages import check_compatibility
 from ensemble.operations import (
     Check,
     Others,
+    ParkedKeyDetails,
     Patient,
     Position,
     RecordDetails,
@@ -101,13 +102,12 @@ def get_one_record(room: Room, topic: TopicName, partition: PartitionNumber, off
 
 
 @router.get("/parked-keys/{service}/{key}")
-def get_parked_key(room: Room, service: Annotated[str, Path(max_length=256)], key: ParkingKey) -> dict[str, Any]:
+def get_parked_key(room: Room, service: Annotated[str, Path(max_length=256)], key: ParkingKey) -> ParkedKeyDetails:
     """Return a parked key with its records, in the order in which they will be handled. Secrets are hidden."""
     require_kafka(room)
-    document: dict[str, Any] = hide_secrets(
-        describe_parked_key(room.session, find_parked_key(room.session, key, service))
-    )
-    return document
+    details = describe_parked_key(room.session, find_parked_key(room.session, key, service))
+    records = [each.model_copy(update={"fields": hide_secrets(each.fields)}) for each in details.records]
+    return details.model_copy(update={"records": tuple(records)})
 
 
 @router.get("/permissions")
