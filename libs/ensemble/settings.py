@@ -112,6 +112,9 @@ class RegistrySettings(BaseSettings):
         return {**config, "timeout": self.timeout_s, "max.retries": 0}
 
 
+STATE_DIR: Final = Path(".ensemble/state")
+
+
 class RuntimeSettings(BaseSettings):
     """How one service process runs. Every one has a default that is right for a laptop."""
 
@@ -165,11 +168,19 @@ class RuntimeSettings(BaseSettings):
     """Requests for /readyz or /metrics must carry it (`Authorization: Bearer ...`); /livez stays open."""
     http_requests_per_s: float = Field(default=50, gt=0, le=10_000)
     """Requests beyond that are answered 429, twice as many in a burst; /livez does not count."""
+    state_dir: Path = STATE_DIR
+    """Where stores with engine="rocksdb" lie: copies of changelogs, on a disk of this machine, which need no backup."""
     policies_dir: Path | None = None
     """A directory with policy files, `<service>.toml`; a service without one has the defaults."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "pretty"] = "auto"
     """`auto`: pretty on a terminal, JSON lines elsewhere."""
+
+    @field_validator("state_dir", mode="before")
+    @classmethod
+    def _check_state_dir(cls, directory: Any) -> Any:
+        """Treat an empty variable as one that is not set."""
+        return directory or STATE_DIR
 
     @field_validator("policies_dir", mode="before")
     @classmethod

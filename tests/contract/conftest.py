@@ -20,6 +20,14 @@ def service_on_kafka(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     running.close()
 
 
+@pytest.fixture(scope="session")
+def service_on_disk(kafka: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceOnKafka]:
+    """The same with its accounts on disk."""
+    running = ServiceOnKafka(f"disk-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("disk"), kafka.bootstrap_servers)
+    yield running
+    running.close()
+
+
 @pytest.fixture(params=["memory", "kafka"])
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> RunningService:
     if request.param == "memory":

@@ -1,6 +1,18 @@
-"""What `StateStore` promises, in memory and on Kafka."""
+"""What `StateStore` promises: in memory, and on Kafka with its states in memory and on disk."""
 
-from tests.support.scripted_service.drivers import RunningService, script
+from pathlib import Path
+
+import pytest
+
+from tests.support.scripted_service.drivers import RunningService, ServiceInMemory, ServiceOnKafka, script
+
+
+@pytest.fixture(params=["memory", "service_on_kafka", "service_on_disk"])
+def running(request: pytest.FixtureRequest, tmp_path: Path) -> RunningService:
+    if request.param == "memory":
+        return ServiceInMemory("contract", tmp_path)
+    on_kafka: ServiceOnKafka = request.getfixturevalue(request.param)
+    return on_kafka
 
 
 def test_a_key_that_was_never_set_is_none(running: RunningService, key: str) -> None:

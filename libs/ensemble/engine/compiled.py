@@ -22,7 +22,7 @@ from ensemble.service.catalogue import Topic
 from ensemble.service.codecs import codec_of
 from ensemble.service.roles import Handler
 from ensemble.service.service import Service
-from ensemble.state.partition import PartitionStores
+from ensemble.state.partition import OpenState, PartitionStores, open_in_memory
 from ensemble.state.unit_of_work import OutputRoute, RecordLayer, output_route
 from ensemble.system_messages.operations import EVENTS
 
@@ -61,9 +61,9 @@ class CompiledService:
         routes = (route for input_topic in self.inputs.values() for route in input_topic.routes.values())
         return {route.rule.name: route.overtakes for route in routes if route.overtakes}
 
-    def open_stores(self) -> PartitionStores:
-        """Return empty stores for one partition."""
-        return PartitionStores(self.service, self.limits.window, self.sources)
+    def open_stores(self, open_state: OpenState = open_in_memory) -> PartitionStores:
+        """Return the stores of one partition: empty, but for what `open_state` opens on disk."""
+        return PartitionStores(self.service, self.limits.window, self.sources, open_state)
 
     def timer_route(self, name: str) -> TimerRoute:
         """Return the handlers of a timer; there may be none left for one that was set by an earlier release."""

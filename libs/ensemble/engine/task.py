@@ -36,6 +36,7 @@ from ensemble.errors import (
 )
 from ensemble.messages.message import Command
 from ensemble.messages.records import ConsumedRecord, why_oversized
+from ensemble.state.partition import OpenState, open_in_memory
 from ensemble.state.store import Change
 from ensemble.state.unit_of_work import Output, RecordLayer, current_layer
 from ensemble.system_messages.operations import Operation
@@ -60,13 +61,15 @@ class PartitionTask:
         new_schemas: NewSchemas | None = None,
         *,
         slots: asyncio.Semaphore | None = None,
+        open_state: OpenState = open_in_memory,
     ) -> None:
         """Make the task of `partition`. `breakers`, `new_schemas`, `slots` are the process's; a task alone has its own.
 
+        `open_state` opens what its state stores hold; `close` lets another task open it.
         A call of async handlers has one of the `slots` while it is made.
         """
         self.plan, self.partition = plan, partition
-        self.stores = stores = plan.open_stores()
+        self.stores = stores = plan.open_stores(open_state)
         self._batch = batch = Batch(plan.operation_routes)
         self._breakers = breakers = breakers or CircuitBreakers(plan.limits.policies.outage)
         self._new_schemas, self._slots = new_schemas or NewSchemas(plan), slots or call_slots(plan)
@@ -530,6 +533,12 @@ class PartitionTask:
             if store.ledger == ledger:
                 store.ledger_end = offset
 
+    def changelog_reached(self, changelog: str, offset: int) -> None:
+        """Note that the batch's records so far lie before this offset of a changelog."""
+        for store in self.stores.on_disk:
+            if store.changelog == changelog:
+                store.acknowledge(offset)
+
     @property
     def is_dirty(self) -> bool:
         """Whether the batch has outputs or state changes."""
@@ -560,6 +569,7 @@ class PartitionTask:
         self.parked.find_orphans()
 
     def close(self) -> None:
-        """Cancel the calls under way: the partition was taken away."""
+        """Cancel the calls under way, and close what lies on disk: the partition was taken away."""
         for call in self.calls.close():
             self._failures.forget(call.item)
+        self.stores.close()

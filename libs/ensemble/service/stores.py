@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, get_args
 
+from ensemble.errors import ConfigurationError
 from ensemble.messages.message import State
 from ensemble.service.catalogue import Topic
 from ensemble.service.ports import EventLog
 from ensemble.system_messages.state import LedgerPosition
 
+Engine = Literal["memory", "rocksdb"]
+"""Where a partition's keyed state lies while it is worked on."""
 SEQUENCE: Final = "sequence"
 """The field that holds a fact's number, for facts that have one."""
 
@@ -22,7 +25,14 @@ class StateStoreSpec:
 
     subject: type[State]
     changelog: Topic | None = None
+    engine: Engine = "memory"
     ledger: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        """Refuse an engine that there is not."""
+        if self.engine not in get_args(Engine):
+            engines = ", ".join(get_args(Engine))
+            raise ConfigurationError(f"store of {self.subject.__name__}: engine {self.engine!r} is none of {engines}")
 
     @property
     def types(self) -> tuple[type[State], ...]:
@@ -80,12 +90,16 @@ StoreSpec = StateStoreSpec | EventSourcedSpec | EventLogSpec
 """`subject` is what a role's hint names to be given the store."""
 
 
-def state_store(state: type[State], changelog: Topic | None = None) -> StateStoreSpec:
+def state_store(state: type[State], changelog: Topic | None = None, engine: Engine = "memory") -> StateStoreSpec:
     """Declare keyed state behind `StateStore[state]`: one state of at most 1 MB under each key.
 
     The changelog is `<service>.<state>-changelog` unless a compacted topic with the partitions of the inputs is given.
+
+    `engine="rocksdb"` keeps the state on disk, below ENSEMBLE_STATE_DIR, for what outgrows memory; a restart reads only
+    what the changelog has had since. It needs the extra `rocksdb`, and behaves as `memory` in all else; drivers in
+    memory keep it in memory. Raises ConfigurationError for another engine.
     """
-    return StateStoreSpec(state, changelog)
+    return StateStoreSpec(state, changelog, engine)
 
 
 def event_sourced(

@@ -6,7 +6,7 @@ Bytes stay bytes until they are read, so a restore costs no decoding; states in 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Final, Generic, TypeVar, overload
 
 from ensemble.messages.message import State
@@ -34,7 +34,7 @@ class KeyedStore(Generic[S]):
     ) -> None:
         self.changelog = changelog
         self.codec = StateCodec(changelog, types, sources, limit)
-        self.committed: dict[bytes, bytes] = {}
+        self.committed: MutableMapping[bytes, bytes] = {}
         self.batch: dict[bytes, tuple[S | None, bytes | None]] = {}
         """What the batch has written: the state and its bytes; both None remove the key."""
         self._decoded: OrderedDict[bytes, S] = OrderedDict()

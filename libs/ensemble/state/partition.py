@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from ensemble.messages.message import Command
@@ -14,18 +15,33 @@ from ensemble.state.event_sourced import EventSourcedStore
 from ensemble.state.keyed import KeyedStore
 from ensemble.state.parking import ParkingStore
 from ensemble.state.pauses import PartitionPauses
+from ensemble.state.rocks import RocksStore
 from ensemble.state.store import Changelogged, Replayable, Store
 from ensemble.state.timers import StagedTimers, TimerStore
 from ensemble.state.unit_of_work import RecordLayer
+
+OpenState = Callable[[StateStoreSpec, SchemaSourceSelector | None], KeyedStore[Any]]
+"""Opens one partition of a state store."""
+
+
+def open_in_memory(spec: StateStoreSpec, sources: SchemaSourceSelector | None) -> KeyedStore[Any]:
+    """Return an empty store in memory, whatever engine is declared."""
+    return KeyedStore(spec.changelog_name, spec.types, sources)
 
 
 class PartitionStores:
     """The stores of one partition, empty until they are restored."""
 
-    def __init__(self, service: Service, window: WindowLimits, sources: SchemaSourceSelector | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        window: WindowLimits,
+        sources: SchemaSourceSelector | None = None,
+        open_state: OpenState = open_in_memory,
+    ) -> None:
         self.parking = ParkingStore(service.parked.name, sources)
         self.pauses = PartitionPauses(service.name, lambda command: _owner_of(service, command), self.parking)
-        self.by_subject: dict[Any, Any] = {spec.subject: _open(spec, sources) for spec in service.stores}
+        self.by_subject: dict[Any, Any] = {spec.subject: _open(spec, sources, open_state) for spec in service.stores}
         """The declared stores, by what a role's hint names: a state type, an aggregate, or the port `EventLog`."""
         self.timers = TimerStore(service.timers.name, sources) if service.timers else None
         self.seen = SeenWindow(service.seen.name, window, sources) if service.seen else None
@@ -48,6 +64,16 @@ class PartitionStores:
         return [store for store in self.all if isinstance(store, KeyedStore | EventSourcedStore)]
 
     @property
+    def on_disk(self) -> list[RocksStore[Any]]:
+        """The stores that lie on disk."""
+        return [store for store in self.all if isinstance(store, RocksStore)]
+
+    def close(self) -> None:
+        """Let another process open what lies on disk."""
+        for store in self.on_disk:
+            store.close()
+
+    @property
     def replayable(self) -> list[Replayable]:
         """The stores that are rebuilt from a ledger."""
         return [store for store in self.all if isinstance(store, EventSourcedStore | EventLogStore)]
@@ -57,10 +83,10 @@ def _owner_of(service: Service, command: type[Command]) -> str:
     return service.catalogue.home(command, service.name).owner
 
 
-def _open(spec: StoreSpec, sources: SchemaSourceSelector | None) -> Store:
+def _open(spec: StoreSpec, sources: SchemaSourceSelector | None, open_state: OpenState) -> Store:
     match spec:
         case StateStoreSpec():
-            return KeyedStore(spec.changelog_name, spec.types, sources)
+            return open_state(spec, sources)
         case EventSourcedSpec():
             return EventSourcedStore(spec, sources)
         case EventLogSpec():

@@ -14,6 +14,7 @@ from ensemble.errors import FatalError, SchemasUnavailable, TerminalError, Undec
 from ensemble.messages.codec import PREFIX_LENGTH, Decoder
 from ensemble.messages.records import ConsumedRecord
 from ensemble.state.partition import PartitionStores
+from ensemble.state.rocks import RocksStore
 from ensemble.state.store import Changelogged, Replayable
 
 
@@ -33,13 +34,24 @@ class RestoreSource:
 
     topic: str
     start: int
+    """Where the records begin that state is made of."""
     restore: Callable[[ConsumedRecord], None]
-    """Applies one record to its store; one without a value is a tombstone."""
+    """Applies one record to its store; one without a value is a tombstone. It may raise StartOver."""
+    read_from: int = 0
+    """Where reading begins: behind the start if the store lies on disk."""
+    check_end: Callable[[int], None] = lambda _: None
+    """Called with the topic's end before anything is read. It may raise StartOver or SchemasUnavailable."""
 
 
 def changelog_sources(stores: PartitionStores, _: FactDecoders) -> list[RestoreSource]:
     """Return the changelogs of a partition's stores."""
-    return [RestoreSource(store.changelog, 0, _changelog_restorer(store)) for store in stores.changelogged]
+    return [_changelog_source(store) for store in stores.changelogged]
+
+
+def _changelog_source(store: Changelogged) -> RestoreSource:
+    if isinstance(store, RocksStore):
+        return RestoreSource(store.changelog, 0, store.restore_record, store.read_from, store.check_end)
+    return RestoreSource(store.changelog, 0, _changelog_restorer(store))
 
 
 def ledger_sources(stores: PartitionStores, facts: FactDecoders) -> list[RestoreSource]:

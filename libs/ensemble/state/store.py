@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from ensemble.errors import EnsembleError
 from ensemble.messages.records import ConsumedRecord
 
 Change = tuple[bytes, bytes | None]
 """A changelog record: key and value; None is a tombstone."""
+
+
+class StartOver(EnsembleError):
+    """A copy of a changelog turned out, while the rest of it was read, to be of another one; it is empty now."""
 
 
 class Store(Protocol):
@@ -28,7 +33,7 @@ class Store(Protocol):
         """Index the committed state: all changelogs and ledgers have been read."""
 
     def size(self) -> int:
-        """Return how many committed entries there are."""
+        """Return how many committed entries there are: about, for a store on disk, but exactly 0 if there is none."""
 
 
 class Changelogged(Store, Protocol):

@@ -102,7 +102,9 @@ class ServiceOnKafka:
         self.service = scripted_service(name, flags)
         self.outsider = ScriptOutsider(bootstrap, self.service)
         self.clock = ManualClock()
-        self._start: Callable[[], ServiceThread] = lambda: ServiceThread(self.service, bootstrap, self.clock)
+        self._start: Callable[[], ServiceThread] = lambda: ServiceThread(
+            self.service, bootstrap, self.clock, state_dir=flags / "state"
+        )
         self._thread = self._start().__enter__()
 
     def receive(self, *messages: Message, message_id: str | None = None) -> None:

@@ -60,7 +60,8 @@ def catalogue_of(name: str) -> Catalogue:
 def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor] = ()) -> Service:
     """Return a service with every port. `flags` is a directory by which handlers and tests wait for each other.
 
-    With a file `<name>.hangs` there the service never comes to the end of its stop.
+    With a file `<name>.hangs` there the service never comes to the end of its stop. One whose name begins with `disk`
+    keeps its accounts on disk.
     """
     catalogue = catalogue_of(name)
 
@@ -73,7 +74,7 @@ def scripted_service(name: str, flags: Path, interceptors: Sequence[Interceptor]
         catalogue,
         roles=[role(Clerk, flags=Flags(flags))],
         stores=[
-            state_store(Account),
+            state_store(Account, engine="rocksdb" if name.startswith("disk") else "memory"),
             event_sourced(Purse, catalogue.topic(f"{name}.ledger"), {"lines": Line}, snapshot_every=SNAPSHOT_EVERY),
             event_sourced(Tally, catalogue.topic(f"{name}.stamps"), snapshot_every=SNAPSHOT_EVERY),
             event_log(catalogue.topic(f"{name}.diary")),

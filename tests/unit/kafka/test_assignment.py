@@ -19,6 +19,7 @@ from ensemble.kafka.offset_metadata import MARK
 from ensemble.kafka.worker.assignment import Assignment
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.heartbeat import Heartbeat
+from ensemble.kafka.worker.state_disk import StateDisk
 from tests.support.scripted_service.service import scripted_service
 
 Place = tuple[str, int]
@@ -101,6 +102,7 @@ def assignment(
         offsets=offsets,
         incremental=True,
         before_revoke=before_revoke,
+        disk=StateDisk(plan.service, Path(), "0", plan.clock.now),
     )
 
 

@@ -24,6 +24,7 @@ from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
 from ensemble.kafka.worker.group_offsets import GroupOffsets
 from ensemble.kafka.worker.log_bounds import CommittedOffsets
+from ensemble.kafka.worker.state_disk import StateDisk
 from ensemble.kafka.worker.topic_identity import TopicIdentity
 from ensemble.program import command
 
@@ -72,7 +73,7 @@ class Assignment:
     The loop looks at `must_restore` and `must_seek` and at `membership`; each is reset by the method that does it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the rest is keyword-only
         self,
         plan: CompiledService,
         admin: Any,
@@ -81,8 +82,9 @@ class Assignment:
         offsets: GroupOffsets,
         incremental: bool,
         before_revoke: Callable[[], None],
+        disk: StateDisk,
     ) -> None:
-        self._plan, self._admin, self._incremental = plan, admin, incremental
+        self._plan, self._admin, self._incremental, self._disk = plan, admin, incremental, disk
         self._descriptions = descriptions
         self._group_offsets, self._before_revoke = offsets, before_revoke
         self.breakers, self._new_schemas = CircuitBreakers(plan.limits.policies.outage), NewSchemas(plan)
@@ -189,7 +191,14 @@ class Assignment:
             self._offsets[place.topic, place.partition] = place.offset
 
     def _new_task(self, partition: int) -> PartitionTask:
-        task = PartitionTask(self._plan, partition, self.breakers, self._new_schemas, slots=self._call_slots)
+        task = PartitionTask(
+            self._plan,
+            partition,
+            self.breakers,
+            self._new_schemas,
+            slots=self._call_slots,
+            open_state=self._disk.opener(partition, self.identity.ids),
+        )
         task.start_at(self._starts_at[partition], self.identity.ids)
         return task
 
@@ -202,7 +211,8 @@ class Assignment:
             if (task := self.running.pop(partition, None)) is not None:
                 task.close()
             self._had_offsets.pop(partition, None)
-            if self.restoring.pop(partition, None):
+            if (task := self.restoring.pop(partition, None)) is not None:
+                task.close()
                 self.must_restore = True
         if self._incremental:
             consumer.incremental_unassign(partitions)
@@ -242,6 +252,8 @@ class Assignment:
     def begin_restoring(self) -> list[PartitionTask]:
         """Return empty tasks to restore: a restoration that was interrupted leaves nothing half done."""
         self.must_restore = False
+        for task in self.restoring.values():
+            task.close()
         self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
         return list(self.restoring.values())
 
@@ -321,7 +333,7 @@ class Assignment:
 
     def abandon(self) -> None:
         """Forget all tasks and whatever they have not committed."""
-        for task in self.running.values():
+        for task in (*self.running.values(), *self.restoring.values()):
             task.close()
         self.running, self.restoring = {}, {}
 

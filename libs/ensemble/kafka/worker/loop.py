@@ -40,6 +40,7 @@ from ensemble.kafka.worker.heartbeat import Heartbeat
 from ensemble.kafka.worker.last_write import describe_last_write
 from ensemble.kafka.worker.progress import TIMERS, BatchProgress, Culprit, FailedBatch
 from ensemble.kafka.worker.restore import Restoration
+from ensemble.kafka.worker.state_disk import StateDisk
 from ensemble.kafka.worker.transaction import Changes, Outcome, Transactions, Work, describe, is_unacceptable
 from ensemble.kafka.worker.wakeups import Wakeups
 from ensemble.messages.records import ConsumedRecord
@@ -75,6 +76,7 @@ class Loop:
         explain = Permissions(plan.service, clients.admin, principal(clients.consumer)).explain
         self._broker_clock = plan.clock if isinstance(plan.clock, BrokerClock) else BrokerClock(plan.clock)
         self._sent_after = self._broker_clock.start_write()
+        disk = StateDisk(plan.service, settings.state_dir, settings.instance_id, plan.clock.now)
         self._transactions = Transactions(
             config=clients.producer,
             timeout_s=settings.commit_timeout_s,
@@ -88,6 +90,8 @@ class Loop:
             ledger_topics=[topic.name for topic in plan.service.ledgers],
             on_ledger=self._on_ledger,
             on_state=self._on_state,
+            copied_topics=disk.changelogs,
+            on_copied=self._on_copied,
             stamp=self._broker_clock.stamp,
             explain=explain,
             reached=self._reached,
@@ -102,6 +106,7 @@ class Loop:
             offsets=self._offsets,
             incremental=incremental,
             before_revoke=self._commit_now,
+            disk=disk,
         )
         self._gate = DeadlineGate(clients.admin, list(plan.inputs))
         self._poller = ConsumerPoller(
@@ -474,6 +479,13 @@ class Loop:
         """Note when the broker has taken a record of a changelog."""
         if error is None:
             self._broker_clock.note(topic_place_of(record), record.timestamp(), self._sent_after)
+            self._on_copied(error, record)
+
+    def _on_copied(self, error: KafkaError | None, record: Message) -> None:
+        """Note how far a changelog goes that is copied to disk."""
+        task = self._assignment.running.get(record.partition() or 0)
+        if error is None and task is not None:
+            task.changelog_reached(record.topic() or "", (record.offset() or 0) + 1)
 
     def _on_ledger(self, error: KafkaError | None, record: Message) -> None:
         """Note that a fact has reached the ledger: all facts known now lie before the next offset."""

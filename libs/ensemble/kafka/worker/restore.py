@@ -24,6 +24,7 @@ from ensemble.kafka.offsets import high_watermarks, low_watermarks
 from ensemble.kafka.reading import poll_batch
 from ensemble.kafka.records import TopicPlace
 from ensemble.state.restore_phases import PHASES, RestoreSource
+from ensemble.state.store import StartOver
 
 log = structlog.get_logger()
 
@@ -71,6 +72,8 @@ class Restoration:
             log.warning("restore.delayed", reason=error.args[0].str())
         except SchemasUnavailable as error:
             self._wait(str(error))
+        except StartOver:
+            self._phases, self._ends, self._waiting = list(PHASES), {}, []
         if self._progress() != before:
             self._moved_at = time.monotonic()
         self._check_moving(stall_s)
@@ -93,7 +96,9 @@ class Restoration:
         ends = high_watermarks(self._admin, sources, _OFFSETS_TIMEOUT_S)
         firsts = low_watermarks(self._admin, sources, _OFFSETS_TIMEOUT_S)
         self._require_whole(sources, firsts)
-        starts = {place: max(source.start, firsts[place]) for place, source in sources.items()}
+        for place, source in sources.items():
+            source.check_end(ends[place])
+        starts = {place: max(source.start, source.read_from, firsts[place]) for place, source in sources.items()}
         self._sources, self._ends = sources, {place: end for place, end in ends.items() if end > starts[place]}
         self._consumer.assign([TopicPartition(*place, starts[place]) for place in self._ends])
         self._phases.pop(0)

@@ -107,6 +107,8 @@ class Transactions:
         ledger_topics: Collection[str] = (),
         on_ledger: Callable[[KafkaError | None, Message], None] | None = None,
         on_state: Callable[[KafkaError | None, Message], None] | None = None,
+        copied_topics: Collection[str] = (),
+        on_copied: Callable[[KafkaError | None, Message], None] | None = None,
         stamp: Callable[[], int] = int,
         explain: Callable[[KafkaError], str] = KafkaError.str,
         reached: Reached = nothing_happens,
@@ -115,12 +117,14 @@ class Transactions:
     ) -> None:
         """Open no producer yet. `explain` words a refusal; `on_ledger` is called for each fact on `ledger_topics`.
 
-        `on_state` is called for the first changelog record of each transaction. `stamp` returns the time to write on a
+        `on_state` is called for the first changelog record of each transaction, `on_copied` for each one, the first
+        excepted, of a changelog among `copied_topics`. `stamp` returns the time to write on a
         transaction's records (epoch milliseconds), 0 for the client's.
         """
         self._config, self._timeout_s, self._rivals = config, timeout_s, rivals
         self._make_producer, self._now, self._began_at = make_producer, now, 0.0
         self._ledger_topics, self._on_ledger, self._on_state = frozenset(ledger_topics), on_ledger, on_state
+        self._copied_topics, self._on_copied = frozenset(copied_topics), on_copied
         self._explain, self._reached, self._stamp = explain, reached, stamp
         self._slot = str(config["transactional.id"])
         self._longest_s = config["transaction.timeout.ms"] / 1000
@@ -230,14 +234,17 @@ class Transactions:
                 produce(topic, value, key, partition, report, None, stamp, headers)
             except BufferError:
                 self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp, headers)
-        report = self._on_state
+        report, copied = self._on_state, self._copied_topics
         for topic, partition, changes in work.changes:
+            report_others = self._on_copied if topic in copied else None
+            report = report or report_others
             for key, value in changes:
                 try:
                     produce(topic, value, key, partition, report, None, stamp)
                 except BufferError:
                     self._produce_when_possible(producer, topic, value, key, partition, report, None, stamp)
-                report = None
+                report = report_others
+            report = None
 
     def _produce_when_possible(self, producer: Producer, *record: Any) -> None:
         """Write a record that the client's full buffer had no space for, once the broker has taken others."""

@@ -1,0 +1,102 @@
+"""State on disk is a copy of the changelog: a restart goes on from it where it fits, and does without it elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import structlog
+
+from ensemble.testing.clusters import Cluster
+from ensemble.testing.on_kafka import ServiceThread
+from tests.integration.conftest import Shop
+from tests.support.scripted_service.drivers import script
+from tests.support.scripted_service.service import PARTITIONS
+
+KEYS = [f"k-{number}" for number in range(20)]
+
+
+@pytest.fixture
+def shop(kafka: Cluster, unique: Callable[[str], str], tmp_path: Path) -> Iterator[Shop]:
+    with ExitStack() as at_end:
+        yield Shop(unique("disk"), tmp_path, kafka.bootstrap_servers, at_end)
+
+
+def thread(shop: Shop) -> ServiceThread:
+    return shop.thread(state_dir=shop.flags / "state")
+
+
+def fill(shop: Shop) -> None:
+    """Let the service count, for each key, to three."""
+    shop.outsider.send(*(script(key, "add 1", "add 1", "add 1") for key in KEYS))
+    shop.outsider.until_done()
+
+
+def changelog_records_read(shop: Shop, *, accounts_only: bool = True) -> int:
+    """Start and stop the service. Return how many records its restore has read, but those of other changelogs."""
+    with structlog.testing.capture_logs() as logs, thread(shop):
+        pass
+    others = len(shop.outsider.records("seen-changelog")) if accounts_only else 0
+    return sum(entry["records"] for entry in logs if entry["event"] == "state.restored") - others
+
+
+def test_a_second_start_reads_only_the_end_of_the_changelog(shop: Shop) -> None:
+    with thread(shop):
+        fill(shop)
+    assert len(shop.outsider.records("account-changelog")) >= len(KEYS)
+    assert changelog_records_read(shop) <= PARTITIONS, "of each partition at most the record that it is recognised by"
+    with thread(shop):
+        shop.outsider.send(*(script(key, "add 1") for key in KEYS))
+        shop.outsider.until_done()
+    assert all(shop.outsider.texts_of(key) == ["1", "2", "3", "4"] for key in KEYS)
+
+
+def test_without_its_directory_a_start_reads_all(shop: Shop) -> None:
+    with thread(shop):
+        fill(shop)
+    shutil.rmtree(shop.flags / "state")
+    assert changelog_records_read(shop) >= len(KEYS)
+    with thread(shop):
+        shop.outsider.send(script(KEYS[0], "add 1"))
+        shop.outsider.await_texts(KEYS[0], "1", "2", "3", "4")
+
+
+@pytest.mark.parametrize("point", ["after-produce", "after-flush", "after-commit", "after-fold"])
+def test_killed_around_a_commit_it_counts_each_record_once(shop: Shop, point: str) -> None:
+    """Between commit and fold the copy lacks a batch that took effect; before it, it must not have one that did not."""
+    state = {"state_dir": shop.flags / "state"}
+    with thread(shop):
+        fill(shop)
+    process = shop.process(crash_at=f"{point}:2", **state)
+    for key in KEYS:
+        shop.outsider.send(script(key, "add 1"))
+    process.wait()
+
+    with thread(shop):
+        shop.outsider.until_done()
+        shop.outsider.send(*(script(key, "add 1") for key in KEYS))
+        shop.outsider.until_done()
+    assert all(shop.outsider.texts_of(key) == ["1", "2", "3", "4", "5"] for key in KEYS)
+
+
+def test_the_directory_of_another_shop_is_not_trusted(shop: Shop, kafka: Cluster, unique: Callable[[str], str]) -> None:
+    with thread(shop), ExitStack() as at_end:
+        fill(shop)
+        other = Shop(unique("disk"), shop.flags, kafka.bootstrap_servers, at_end)
+        with thread(other):
+            other.outsider.send(script(KEYS[0], "add 1"))
+            other.outsider.until_done()
+    one, two = (shop.flags / "state" / each.name / "0" for each in (shop, other))
+    shutil.rmtree(two)
+    shutil.copytree(one, two)
+    (two / f"{shop.name}.account-changelog").rename(two / f"{other.name}.account-changelog")
+
+    with structlog.testing.capture_logs() as logs, thread(other):
+        other.outsider.send(script(KEYS[0], "add 1"))
+        other.outsider.await_texts(KEYS[0], "1", "2")
+    reasons = [entry["reason"] for entry in logs if entry["event"] == "state.rebuilt"]
+    assert len(reasons) == PARTITIONS
+    assert all("copy of the topic with id" in reason for reason in reasons)

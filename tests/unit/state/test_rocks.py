@@ -1,0 +1,181 @@
+"""A copy of a changelog on disk: what it holds after a restart, and when it is emptied instead of trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ensemble import State
+from ensemble.errors import FatalError
+from ensemble.messages import Int32
+from ensemble.messages.records import StoredRecord
+from ensemble.state.rocks import CopyPlace, RocksStore
+from ensemble.state.rocks_map import RocksMap
+from ensemble.state.store import StartOver
+
+NOW = 1_700_000_000_000
+HOUR = 3_600_000
+
+
+class Cup(State):
+    drinks: Int32
+
+
+class Bench:
+    """Opens one store again and again, as restarts do."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.stores = directory, list[RocksStore[Cup]]()
+
+    def open(self, topic_id: str = "topic-1", now: int = NOW) -> RocksStore[Cup]:
+        """Open the copy as the next process does: the one before has ended."""
+        self.close()
+        store: RocksStore[Cup] = RocksStore(
+            "cups", [Cup], None, place=CopyPlace(self.directory, topic_id), now=lambda: now
+        )
+        self.stores.append(store)
+        return store
+
+    def close(self) -> None:
+        while self.stores:
+            self.stores.pop().close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "cups" / "0")
+    yield bench
+    bench.close()
+
+
+def stage(store: RocksStore[Cup], **drinks: int | None) -> None:
+    for key, number in drinks.items():
+        state = None if number is None else Cup(drinks=number)
+        store.batch[key.encode()] = (state, store.codec.encode(state))
+
+
+def commit(store: RocksStore[Cup], *, to: int, **drinks: int | None) -> None:
+    stage(store, **drinks)
+    store.acknowledge(to)
+    store.commit()
+
+
+def record(store: RocksStore[Cup], offset: int, key: str, drinks: int | None) -> StoredRecord:
+    value = None if drinks is None else store.codec.encode(Cup(drinks=drinks))
+    return StoredRecord("cups", 0, offset, key.encode(), value)
+
+
+def drinks_of(store: RocksStore[Cup]) -> dict[str, int]:
+    return {key.decode(): cup.drinks for key in store.committed if (cup := store.get(key))}
+
+
+def state_of(store: RocksStore[Cup]) -> tuple[dict[str, int], int]:
+    return drinks_of(store), store.read_from
+
+
+def test_a_restart_has_what_was_committed_and_reads_on_behind_it(bench: Bench) -> None:
+    # given
+    commit(store := bench.open(), to=7, a=1, b=2)
+    commit(store, to=9, a=None, c=3)
+
+    # when
+    store = bench.open()
+    store.check_end(10)
+
+    # then
+    assert state_of(store) == ({"b": 2, "c": 3}, 8)
+
+
+def test_a_batch_that_is_aborted_leaves_nothing(bench: Bench) -> None:
+    commit(store := bench.open(), to=3, a=1)
+    stage(store, a=7, b=7)
+    store.acknowledge(5)
+    store.abort()
+    assert drinks_of(store) == {"a": 1}
+    assert state_of(bench.open()) == ({"a": 1}, 2)
+
+
+def test_a_commit_whose_offsets_are_not_known_is_read_again(bench: Bench) -> None:
+    commit(store := bench.open(), to=3, a=1)
+    stage(store, a=2)
+    store.commit()
+    assert state_of(bench.open()) == ({"a": 2}, 2)
+
+
+def test_what_is_restored_is_there_after_the_next_restart(bench: Bench) -> None:
+    store = bench.open()
+    for offset, (key, drinks) in enumerate([("a", 1), ("b", 2), ("a", None)]):
+        store.restore_record(record(store, offset, key, drinks))
+    store.finish_restore()
+    assert state_of(bench.open()) == ({"b": 2}, 2)
+
+
+def test_the_record_that_was_last_is_recognised(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open()
+    store.restore_record(record(store, 2, "a", 1))
+    store.restore_record(record(store, 3, "b", 2))
+    store.finish_restore()
+    assert drinks_of(store) == {"a": 1, "b": 2}
+
+
+def test_a_copy_is_emptied_if_another_record_lies_where_it_ends(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open()
+    with pytest.raises(StartOver, match="another record lies at offset 2"):
+        store.restore_record(record(store, 2, "a", 2))
+    assert state_of(store) == ({}, 0)
+
+
+def test_a_copy_is_emptied_if_the_changelog_is_shorter(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open()
+    with pytest.raises(StartOver, match="the changelog ends at 2, and the copy goes to 3"):
+        store.check_end(2)
+    assert (drinks_of(store), store.size(), store.read_from) == ({}, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("topic_id", "now"),
+    [("topic-2", NOW), ("", NOW), ("topic-1", NOW + 13 * HOUR), ("topic-1", NOW - HOUR)],
+    ids=["another topic", "unknown topic", "too old", "from the future"],
+)
+def test_a_copy_that_cannot_be_trusted_is_emptied(bench: Bench, topic_id: str, now: int) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open(topic_id, now)
+    assert state_of(store) == ({}, 0)
+
+
+def test_a_copy_of_an_idle_partition_stays_young_while_its_process_commits(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    bench.open(now=NOW + 11 * HOUR).commit()
+    assert drinks_of(bench.open(now=NOW + 22 * HOUR)) == {"a": 1}
+
+
+def test_a_directory_that_cannot_be_read_is_emptied(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    bench.close()
+    for path in bench.directory.glob("MANIFEST-*"):
+        path.write_bytes(b"no manifest")
+    assert drinks_of(bench.open()) == {}
+
+
+def test_a_second_process_is_told_what_to_do(bench: Bench) -> None:
+    bench.open()
+    with pytest.raises(FatalError, match=r"cups/0 open: it runs as the same service and instance.*INSTANCE_ID"):
+        RocksMap(bench.directory, lock_wait_s=0)
+
+
+def test_only_what_lies_below_a_key_is_listed(bench: Bench) -> None:
+    commit(store := bench.open(), to=9, **{"a": 1, "a/1": 1, "a/2": 1, "a-b": 1, "a0": 1, "b/1": 1})
+    stage(store, **{"a/1": None, "a/3": 1})
+    assert store.keys_below(b"a") == {b"a/2", b"a/3"}
+
+
+def test_states_read_twice_are_one_object(bench: Bench) -> None:
+    commit(bench.open(), to=3, a=1)
+    store = bench.open()
+    assert store.get(b"a") is store.get(b"a")
+    assert store.changed_keys() == []
