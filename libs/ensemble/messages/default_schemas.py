@@ -6,41 +6,39 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from typing import Final
 
 from ensemble.messages.schema_set import SchemaSet
 
-_RUNTIME = "ensemble"
+_RUNTIME: Final = "ensemble"
+_MARK: Final = "__init__.py"
+"""The file that makes a folder part of a package."""
 
 
 def default_schemas(module_name: str) -> SchemaSet | None:
     """Return the set of the classes of a module, which all modules of its top-level package share; None for our own.
 
-    The package `shop` has the namespace `shop` and the directory `schemas` in its folder. A module `cafe.py` that lies
-    in no package has the namespace `cafe` and the directory `schemas/cafe` beside it, run as a script or imported.
+    The package `shop` has the namespace `shop` and the directory `schemas` in its folder. A module `cafe.py` whose
+    folder has no `__init__.py` has the namespace `cafe` and the directory `schemas/cafe` beside it. Where the file lies
+    decides, not how it is imported: as a script, as a module or as part of a package that began further up.
     """
-    module = sys.modules.get(module_name)
-    package = _import_name(module_name, module).partition(".")[0]
-    return None if package == _RUNTIME else _schemas_in(_directory(package, module), package)
+    top = module_name.partition(".")[0]
+    if top == _RUNTIME:
+        return None
+    file = getattr(sys.modules.get(module_name), "__file__", None)
+    return _of_file(Path(file).resolve() if file else Path.cwd() / f"{top}.py")
 
 
 @cache
-def _schemas_in(directory: Path, namespace: str) -> SchemaSet:
-    return SchemaSet(directory, namespace)
+def _of_file(file: Path) -> SchemaSet:
+    folder = file.parent
+    if not (folder / _MARK).exists():
+        return _in_directory(folder / "schemas" / file.stem, file.stem)
+    while (folder.parent / _MARK).exists():
+        folder = folder.parent
+    return _in_directory(folder / "schemas", folder.name)
 
 
-def _import_name(name: str, module: ModuleType | None) -> str:
-    """Return the name that an import would find the module under, also of one that is run as a script."""
-    if name != "__main__":
-        return name
-    if spec := getattr(module, "__spec__", None):
-        return str(spec.name)
-    return re.sub(r"\W|^(?=\d)", "_", Path(getattr(module, "__file__", None) or "main").stem)
-
-
-def _directory(package: str, module: ModuleType | None) -> Path:
-    top = sys.modules.get(package) or module
-    if folders := list(getattr(top, "__path__", ())):
-        return Path(folders[0]).resolve() / "schemas"
-    file = getattr(top, "__file__", None)
-    return (Path(file).resolve().parent if file else Path.cwd()) / "schemas" / package
+@cache
+def _in_directory(directory: Path, name: str) -> SchemaSet:
+    return SchemaSet(directory, re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII))
