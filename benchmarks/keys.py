@@ -1,6 +1,7 @@
 """What grows with the keys: memory for each key, and CPU for each message, of a hop that keeps a state for each.
 
-Each size is measured in a process of its own, without a broker: `python -m benchmarks.keys COUNT`.
+Each size is measured in a process of its own, without a broker, with the states in memory and on disk:
+`python -m benchmarks.keys COUNT memory|rocksdb`.
 """
 
 from __future__ import annotations
@@ -9,48 +10,59 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
 from benchmarks import workload
 from ensemble.engine import BatchCycle, PartitionTask, compile_service
-from ensemble.kafka.worker import calm_collector
+from ensemble.kafka.worker import StateDisk, calm_collector
 from ensemble.messages import StoredRecord, encoder_for
+from ensemble.state import changelog_sources
 from ensemble.testing import ManualClock
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
+ENGINES: Final = ("memory", "rocksdb")
 _MESSAGES: Final = 20_000
 _BATCH: Final = 500
 
 
 def measure(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
     """Return for each number of keys what a key takes, and what a message of one of them costs."""
-    return {str(size): _in_a_process(size) for size in sizes}
+    return {f"{size} {engine}": _in_a_process(size, engine) for engine in ENGINES for size in sizes}
 
 
-def _in_a_process(size: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.keys", str(size)]
+def _in_a_process(size: int, engine: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.keys", str(size), engine]
     measured: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return measured
 
 
-def _measure_one(count: int) -> dict[str, float]:
-    task = PartitionTask(compile_service(workload.service("keys", "in"), clock := ManualClock()), 0)
-    (store,) = (store for store in task.stores.changelogged if store.changelog.endswith("order-state-changelog"))
+def _measure_one(count: int, engine: workload.Engine, directory: Path) -> dict[str, float]:
+    clock = ManualClock()
+    disk = StateDisk(workload.service("keys", "in", engine), directory, "0", clock.now)
+    plan = compile_service(workload.service("keys", "in", engine), clock)
+    task = PartitionTask(plan, 0, open_state=disk.opener(0, dict.fromkeys(disk.changelogs, "id")))
+    (source,) = (each for each in changelog_sources(task.stores, plan) if each.topic.endswith("order-state-changelog"))
     calm_collector()
     before, payload, began = psutil.Process().memory_info().rss, 0, time.process_time()
-    for key, value in _states(count):
-        store.restore(key, value)
+    for offset, (key, value) in enumerate(_states(count)):
+        source.restore(StoredRecord(source.topic, 0, offset, key, value))
         payload += len(key) + len(value)
-    restored, took = psutil.Process().memory_info().rss, time.process_time() - began
     task.finish_restore()
+    restored, took = psutil.Process().memory_info().rss, time.process_time() - began
     task.start_at({topic.name: 0 for topic in task.plan.service.inputs})
     cpu_us = _handle(task, BatchCycle(clock, lambda _: None, due_until=lambda _, __: None), count)
     used = psutil.Process().memory_info().rss
+    task.close()
+    began_again = time.perf_counter()
+    PartitionTask(plan, 0, open_state=disk.opener(0, dict.fromkeys(disk.changelogs, "id"))).close()
     return {
+        "open_again_ms": 1e3 * (time.perf_counter() - began_again),
         "payload_bytes": payload / count,
         "bytes_a_key": (restored - before) / count,
         "cache_mib": (used - restored) / 2**20,
@@ -99,4 +111,9 @@ def _record(offset: int, key: bytes, value: bytes) -> StoredRecord:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure_one(int(sys.argv[1]))))
+    with tempfile.TemporaryDirectory() as directory:
+        print(
+            json.dumps(
+                _measure_one(int(sys.argv[1]), "rocksdb" if sys.argv[2] == "rocksdb" else "memory", Path(directory))
+            )
+        )

@@ -174,11 +174,11 @@ def _timeline(results: Any) -> list[Row]:
 def _keys(results: Any) -> list[Row]:
     return [
         Row(
-            f"{int(size):,} keys of {one['payload_bytes']:.0f} bytes with their state",
-            f"{one['bytes_a_key']:.0f} bytes a key, {one['cpu_us']:.0f} us a message, "
-            f"caches of {one['cache_mib']:.0f} MiB",
+            f"{int(size):,} keys of {one['payload_bytes']:.0f} bytes with their state, {engine}",
+            f"{one['bytes_a_key']:.0f} bytes a key, restored in {one['restore_us']:.1f} us, "
+            f"{one['cpu_us']:.0f} us a message, caches of {one['cache_mib']:.0f} MiB",
         )
-        for size, one in results.items()
+        for (size, engine), one in ((run.split(), one) for run, one in results.items())
     ]
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ from ensemble import (
 )
 from ensemble.messages import Int32, Int64, Millis
 
+Engine = Literal["memory", "rocksdb"]
+"""Where the states of the hop lie."""
 SCHEMAS: Final = SchemaSet(Path(__file__).parent / "schemas", "benchmarks")
 PARTITIONS: Final = 4
 PLACED_AT: Final = 1_700_000_000_000
@@ -109,10 +111,10 @@ def output_topic(run: str) -> Topic:
     return Topic(f"payments-{run}", "payment", key="order_id", messages=(ProcessPayment,), partitions=PARTITIONS)
 
 
-def service(run: str, topic_in: str) -> Service:
+def service(run: str, topic_in: str, engine: Engine = "memory") -> Service:
     """Declare the hop as a service of one role, its topics named after `run`."""
     catalogue = Catalogue(topics=(input_topic(topic_in), output_topic(run)))
-    return Service(f"hop-{run}", catalogue, roles=[HopOrchestrator], stores=[state_store(OrderState)])
+    return Service(f"hop-{run}", catalogue, roles=[HopOrchestrator], stores=[state_store(OrderState, engine=engine)])
 
 
 def placed_orders(count: int, seed: int = 7) -> Iterator[OrderPlaced]:

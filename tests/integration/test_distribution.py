@@ -82,7 +82,7 @@ def example(project: Path) -> Any:
     spec = spec_from_file_location("installed_example", project / "examples" / "01_event.py")
     assert spec is not None
     assert spec.loader is not None
-    module = module_from_spec(spec)
+    module = sys.modules[spec.name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

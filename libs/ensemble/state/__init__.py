@@ -8,6 +8,7 @@ from ensemble.state.parking import (
     ResolutionState,
     describe_state_key,
 )
+from ensemble.state.restore_phases import changelog_sources
 from ensemble.state.unit_of_work import Output
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "PauseState",
     "RecordState",
     "ResolutionState",
+    "changelog_sources",
     "describe_state_key",
 ]

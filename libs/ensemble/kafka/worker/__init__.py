@@ -4,5 +4,6 @@ from ensemble.kafka.worker.loop import Loop
 from ensemble.kafka.worker.partition_copy import compile_for_rehearsal, copy_partition
 from ensemble.kafka.worker.process import calm_collector, make_loop
 from ensemble.kafka.worker.restore import Restoration
+from ensemble.kafka.worker.state_disk import StateDisk
 
-__all__ = ["Loop", "Restoration", "calm_collector", "compile_for_rehearsal", "copy_partition", "make_loop"]
+__all__ = ["Loop", "Restoration", "StateDisk", "calm_collector", "compile_for_rehearsal", "copy_partition", "make_loop"]
