@@ -45,7 +45,8 @@ def accounts_read(shop: Shop) -> int:
     others = sum(len(shop.outsider.records(f"{name}-changelog")) for name in ("seen", "parked"))
     with structlog.testing.capture_logs() as logs, thread(shop):
         pass
-    return sum(entry["records"] for entry in logs if entry["event"] == "state.restored") - others
+    restored: int = sum(entry["records"] for entry in logs if entry["event"] == "state.restored")
+    return restored - others
 
 
 def test_a_second_start_reads_only_the_end_of_the_changelog(shop: Shop) -> None:
