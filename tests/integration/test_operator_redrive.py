@@ -50,7 +50,9 @@ def test_a_redrive_that_fails_again_says_so_and_stops(payment: PaymentOnKafka, u
     with payment.running():
         payment.refuse(*orders)
         places = [payment.letters(order_id)[0]["place"] for order_id in orders]
-        ran = payment.ensemble("dead-letters", "redrive", *places, "--stop-on-error", "--reason", "try", "--json")
+        ran = payment.ensemble(
+            "dead-letters", "redrive", *places, "--stop-on-error", "--yes", "--reason", "try", "--json"
+        )
         assert (ran.code, [row["outcome"] for row in ran.document]) == (1, ["failed again"])
         assert "vault is locked" in ran.document[0]["words"]
         assert "2 dead letters not redriven" in ran.err
