@@ -146,7 +146,6 @@ from ensemble.operations.wide_pauses import (
     step_names,
     wide_pause,
 )
-from ensemble.quantities import quantity
 from ensemble.system_messages import ParkedStatus
 
 __all__ = [
@@ -318,7 +317,6 @@ __all__ = [
     "problem",
     "problems_first",
     "put_note",
-    "quantity",
     "read_lag",
     "read_notes",
     "read_positions",
