@@ -94,14 +94,13 @@ def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: Roo
     server.publish(place_order())
     held: list[Route] = []
     view.page.goto(f"{server.url}/orders/o-1")
-    view.page.route("**/orders/o-1", lambda route: held.append(route))  # noqa: PLW0108  Playwright marks functions
+    view.page.route("**/orders/o-1", lambda route: route.continue_() if held else held.append(route))
     server.publish(PauseOrder(order_id="o-1", requested_by="ann", reason="audit"))
     view.page.wait_for_timeout(2 * COLLECTED_MS)
     [answer, before] = [held[0], held[0].fetch()]
     server.publish(ResumeOrder(order_id="o-1", requested_by="bob", reason="audited"))
     view.page.wait_for_timeout(2 * COLLECTED_MS)
 
-    view.page.unroute("**/orders/o-1")
     answer.fulfill(response=before)
 
     view.page.wait_for_selector(".diagram:has-text('ResumeOrder')")

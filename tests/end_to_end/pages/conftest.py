@@ -13,6 +13,7 @@ from tests.browser.conftest import CHROMIUM, View
 from tests.end_to_end.system import System
 
 _LIMIT_MS = 60_000
+_LOG_CHARACTERS = 12_000
 _TIMEOUT_S = 300
 
 
@@ -23,6 +24,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
             if CHROMIUM is None:
                 item.add_marker(pytest.mark.skip(reason="no Chromium on this machine (apt-get install chromium)"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the end of the control room's log to the report of a failure."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]  # what a wrapper gets is the report
+    fleet = getattr(item, "funcargs", {}).get("control_room")
+    if report.failed and isinstance(fleet, Fleet):
+        report.sections.append(("log of the control room", fleet.log(CONTROL_ROOM).read_text()[-_LOG_CHARACTERS:]))
+    return report  # type: ignore[return-value]  # as above
 
 
 @pytest.fixture(scope="module")
