@@ -50,7 +50,9 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("ensemble-kafka", ensemble.__version__)
     assert metadata["License-Expression"] == "MIT"
     assert str(metadata.get_payload()).strip() == (RUNTIME / "README.md").read_text().strip()
-    assert {"registry", "embedded", "containers", "otel", "cli", "rocksdb"} == set(metadata.get_all("Provides-Extra", []))
+    assert {"registry", "embedded", "containers", "otel", "cli", "rocksdb"} == set(
+        metadata.get_all("Provides-Extra", [])
+    )
 
 
 def test_the_core_needs_six_packages_and_pins_none() -> None:
