@@ -15,7 +15,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from ensemble.kafka.client.access import ClusterClient
+from ensemble.kafka.client.access import ClusterClient, ClusterError
 from ensemble.kafka.client.following import Follower
 from ensemble.kafka.records import ReceivedRecord, TopicPlace
 
@@ -56,7 +56,7 @@ class Reading:
                 starts = self._access.starts(self._next)  # behind the last record, retention may have taken a marker
                 self._next = {place: max(offset, starts[place]) for place, offset in self._next.items()}
                 return self._access.follow_from(self._next)
-            except KafkaException:
+            except ClusterError:
                 if time.monotonic() > limit:
                     raise
             with suppress(KafkaException):

@@ -87,8 +87,8 @@ class ClusterClient:
         """Return the id of each topic: a topic that was deleted and made again has another one."""
         if not topics:
             return {}
-        answers = self.admin.describe_topics(TopicCollection(list(topics)), request_timeout=self.limit_s)
-        return self.ask("its topics", lambda: {n: str(f.result(self.limit_s).topic_id) for n, f in answers.items()})
+        describe = partial(self.admin.describe_topics, TopicCollection(list(topics)), request_timeout=self.limit_s)
+        return self.ask("its topics", lambda: {n: str(f.result(self.limit_s).topic_id) for n, f in describe().items()})
 
     def places(self, topics: Iterable[str], need: Literal["READ", "WRITE"] = "READ") -> list[TopicPlace]:
         """Return all partitions of these topics. Raises Unavailable that names those that do not exist.
@@ -220,7 +220,7 @@ class ClusterClient:
         self._write(lambda: write_together(self.shared, records))
 
     def broker_settings(self) -> dict[str, str | None]:
-        """Return the settings of one broker of the cluster. Raises KafkaException if it may not be asked."""
+        """Return the settings of one broker of the cluster. Raises ClusterError if it may not be asked."""
         resource = ConfigResource(ConfigResource.Type.BROKER, str(self.brokers()[0]))
         [answer] = self.admin.describe_configs([resource], request_timeout=self.limit_s).values()
         settings = self.ask("its settings", lambda: answer.result(self.limit_s))
@@ -262,9 +262,14 @@ class ClusterClient:
         self._write(lambda: write_together(self.shared, records, group_offsets))
 
     def ask(self, what: str, question: Callable[[], T]) -> T:
-        """Return what the cluster answers, or raise what `question` raises, and ClusterError without an answer."""
+        """Return what the cluster answers. Raises ClusterError if it refuses, cannot be reached, or does not answer.
+
+        What else `question` raises is raised.
+        """
         try:
             return wait_for(question, self.limit_s + _GRACE_S, lambda: "no answer yet", self._on_wait_for(what))
+        except KafkaException as error:
+            raise ClusterError(f"Kafka: {error.args[0].str()}") from error
         except TimeoutError:
             raise ClusterError(
                 f"Kafka at {self.bootstrap_servers} did not tell {what} within {self.limit_s:g} s "
