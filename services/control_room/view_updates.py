@@ -75,6 +75,7 @@ class ViewUpdates:
 
     def update(self) -> bool:
         """Read on to the present ends of the topics; return whether that was possible, else `status` says why."""
+        before = self._status
         try:
             synced = self._view.sync(self._show_progress)
         except (EnsembleError, sqlite3.Error, OSError) as error:
@@ -85,7 +86,7 @@ class ViewUpdates:
         if not synced.is_current:
             self._note_problem("another process writes the view's file; is a second control room running here?")
             return False
-        before, self._status = self._status, ViewStatus(as_of=synced.as_of)
+        self._status = ViewStatus(as_of=synced.as_of)
         if before.problem is not None:
             _LOG.info("view.recovered")
         if before.problem is not None or before.as_of is None:

@@ -1,0 +1,22 @@
+"""The view is brought up to date over and over, and whoever looks at it is told how it is."""
+
+from __future__ import annotations
+
+from services.control_room.view_updates import ViewStatus, ViewUpdates
+from tests.component.control_room.conftest import RoomInMemory
+from tests.support.order_messages import place_order
+
+
+def test_it_is_told_that_the_view_is_current_again_though_there_was_something_to_read(room: RoomInMemory) -> None:
+    # given a view that could not be brought up to date for a while
+    told: list[ViewStatus] = []
+    updates = ViewUpdates(room.room.view, 1.0, on_changes=lambda _: None, on_lost=lambda _: None, on_status=told.append)
+    updates.update()
+    updates._note_problem("Kafka: all brokers are down")
+
+    # when Kafka is back, with records of meanwhile
+    room.flow.flow.publish(place_order(order_id="o-1"))
+    updates.update()
+
+    # then pages that show the problem are told
+    assert [status.problem for status in told] == [None, "Kafka: all brokers are down", None]
