@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ensemble.command_line.exit_codes import ExitCode
 from ensemble.free_ports import HOST, free_ports
 from ensemble.testing.on_kafka import ServiceProcess
 from tests.support.command_line import CommandLine
@@ -80,7 +81,7 @@ def test_the_job_ends_at_once_where_it_is_refused(
     with HttpRegistry(lambda: (status, {"error_code": status, "message": "no"})) as registry:
         monkeypatch.setenv("SCHEMA_REGISTRY_URL", registry.url)
         result = ensemble("schemas", "register")
-    assert result.code == 1
+    assert result.code is ExitCode.UNREACHABLE
     assert f"{registry.url}: {status}: see SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO" in result.err
     assert "waiting" not in result.err, "nothing comes of it"
 
