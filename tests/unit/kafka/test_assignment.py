@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # an unmarked re-export
 
 from ensemble.clock import ManualClock
 from ensemble.engine.compiled import compile_service
+from ensemble.engine.task import PartitionTask
 from ensemble.errors import FatalError, LostState
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.offset_metadata import MARK
@@ -25,6 +27,7 @@ from tests.support.scripted_service.service import scripted_service
 Place = tuple[str, int]
 COMMANDS, NEWS, CONTROL = "shop.commands", "shop.news", "shop.control"
 INPUTS = ((COMMANDS, 0), (NEWS, 0), (CONTROL, 0))
+HALF = ((COMMANDS, 1), (NEWS, 1), (CONTROL, 1))
 LATEST = OffsetSpec.latest()._value  # type: ignore[no-untyped-call]  # the client's
 
 
@@ -232,15 +235,46 @@ def test_a_loss_asks_for_a_new_producer_once_and_a_revocation_for_none() -> None
     assert [members.membership.needs_new_producer() for _ in range(2)] == [True, False]
 
 
+def test_a_task_that_fails_to_close_keeps_no_other_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays in `running` is committed when the group is left, half done as it is."""
+    closed: list[int] = []
+
+    def close(task: PartitionTask) -> None:
+        closed.append(task.partition)
+        raise OSError("no space left on device")
+
+    members, consumer = assignment(), NotingConsumer(dict.fromkeys((*INPUTS, *HALF), 5))
+    started(members, consumer, *INPUTS)
+    members.on_assign(consumer, places(*HALF))  # type: ignore[arg-type]  # it has all that is called
+    monkeypatch.setattr(PartitionTask, "close", close)
+    with structlog.testing.capture_logs() as logs:
+        members.abandon()
+    assert (members.running, members.restoring, closed) == ({}, {}, [0, 1])
+    assert [(entry["event"], entry["partition"]) for entry in logs] == [
+        ("task.close_failed", 0),
+        ("task.close_failed", 1),
+    ]
+
+
+def test_a_task_whose_restore_cannot_be_finished_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[int] = []
+    members, consumer = assignment(), NotingConsumer(dict.fromkeys((*INPUTS, *HALF), 5))
+    members.on_assign(consumer, places(*INPUTS, *HALF))  # type: ignore[arg-type]  # it has all that is called
+    tasks = members.begin_restoring()
+    monkeypatch.setattr(PartitionTask, "close", lambda task: closed.append(task.partition))
+    monkeypatch.setattr(tasks[1], "finish_restore", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        members.start_restored(consumer)  # type: ignore[arg-type]  # as above
+    members.abandon()
+    assert sorted(closed) == [0, 1]
+
+
 def test_a_partition_beyond_the_catalogues_count_is_fatal() -> None:
     """Rule 1: keys would move between partitions."""
     members: Assignment = assignment()
     members.on_assign(NotingConsumer({}), places((COMMANDS, 2)))  # type: ignore[arg-type]  # it has all that is called
     with pytest.raises(FatalError, match="more partitions than the catalogue's 2"):
         members.raise_failure()
-
-
-HALF = ((COMMANDS, 1), (NEWS, 1), (CONTROL, 1))
 
 
 def test_a_partition_whose_offsets_are_hidden_waits_while_the_others_run() -> None:

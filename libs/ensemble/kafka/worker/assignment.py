@@ -7,7 +7,7 @@ runs once all inputs' partition p are assigned and its state is restored; until 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ensemble.engine.async_calls import call_slots
 from ensemble.engine.compiled import CompiledService, NewSchemas
 from ensemble.engine.failures.circuit_breaker import CircuitBreakers
 from ensemble.engine.task import PartitionTask
-from ensemble.errors import FatalError, LostState
+from ensemble.errors import FatalError, LostState, describe_error
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.kafka.offsets import low_watermarks
 from ensemble.kafka.records import TopicPlace
@@ -209,10 +209,10 @@ class Assignment:
         self._group_offsets.forget(numbers)
         for partition in numbers:
             if (task := self.running.pop(partition, None)) is not None:
-                task.close()
+                _close([task])
             self._had_offsets.pop(partition, None)
             if (task := self.restoring.pop(partition, None)) is not None:
-                task.close()
+                _close([task])
                 self.must_restore = True
         if self._incremental:
             consumer.incremental_unassign(partitions)
@@ -252,8 +252,7 @@ class Assignment:
     def begin_restoring(self) -> list[PartitionTask]:
         """Return empty tasks to restore: a restoration that was interrupted leaves nothing half done."""
         self.must_restore = False
-        for task in self.restoring.values():
-            task.close()
+        _close(self.restoring.values())
         self.restoring = {partition: self._new_task(partition) for partition in self.restoring}
         return list(self.restoring.values())
 
@@ -263,8 +262,7 @@ class Assignment:
         for task in started:
             task.finish_restore()
             self._check_offsets_exist(task)
-            self.running[task.partition] = task
-        self.restoring = {}
+            self.running[task.partition] = self.restoring.pop(task.partition)
         self.resume(consumer, self._places(started))
         return started
 
@@ -333,9 +331,9 @@ class Assignment:
 
     def abandon(self) -> None:
         """Forget all tasks and whatever they have not committed."""
-        for task in (*self.running.values(), *self.restoring.values()):
-            task.close()
-        self.running, self.restoring = {}, {}
+        tasks = [*self.running.values(), *self.restoring.values()]
+        self.running, self.restoring = {}, {}  # first: what is left here when the loop ends is committed
+        _close(tasks)
 
     def raise_failure(self) -> None:
         """Raise FatalError if a callback has failed."""
@@ -360,6 +358,15 @@ class Assignment:
                 "everything twice; read again from shortly before the state was last written, then start again: "
                 f"{'; '.join(commands)}"
             )
+
+
+def _close(tasks: Iterable[PartitionTask]) -> None:
+    """Close each task. One that fails to is logged, so that it keeps no other open."""
+    for task in tasks:
+        try:
+            task.close()
+        except Exception as error:  # noqa: BLE001  whatever it is, the tasks behind it are closed
+            log.warning("task.close_failed", partition=task.partition, reason=describe_error(error))
 
 
 def _at_any_offset(place: TopicPartition) -> TopicPartition:
