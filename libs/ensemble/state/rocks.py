@@ -170,7 +170,7 @@ class RocksStore(KeyedStore[S]):
         if self._mark.position:
             log.warning("state.rebuilt", changelog=self.changelog, reason=reason)
         self.committed.empty()
-        self._mark, self._restored, self._restored_to = _Mark(self._topic_id), [], 0
+        self._mark, self._restored, self._restored_to = _Mark(self._topic_id, at=self._now()), [], 0
         self._prefixes = set()
         self._decoded.clear()
 
@@ -210,7 +210,7 @@ class RocksStore(KeyedStore[S]):
             return "it was written by another release"
         if self._mark.topic_id != self._topic_id or not self._topic_id:
             return f"it is a copy of the topic with id {self._mark.topic_id!r}, this one has {self._topic_id!r}"
-        if not 0 <= age_ms <= _TRUSTED_MS:
+        if not -_RENEW_MS <= age_ms <= _TRUSTED_MS:  # machines' and brokers' clocks differ a little
             return f"it is {age_ms / 3_600_000:.1f} h old, and what was deleted since may be gone from the changelog"
         return ""
 

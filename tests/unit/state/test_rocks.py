@@ -11,6 +11,7 @@ from ensemble import State
 from ensemble.errors import FatalError
 from ensemble.messages import Int32
 from ensemble.messages.records import StoredRecord
+from ensemble.state import rocks
 from ensemble.state.rocks import CopyPlace, RocksStore
 from ensemble.state.rocks_map import RocksMap
 from ensemble.state.store import StartOver
@@ -152,6 +153,20 @@ def test_a_copy_of_an_idle_partition_stays_young_while_its_process_commits(bench
     commit(bench.open(), to=3, a=1)
     bench.open(now=NOW + 11 * HOUR).commit()
     assert drinks_of(bench.open(now=NOW + 22 * HOUR)) == {"a": 1}
+
+
+@pytest.mark.parametrize("ahead_ms", [2_000, 9 * 60_000])
+def test_a_clock_that_is_a_little_behind_costs_no_copy(bench: Bench, ahead_ms: int) -> None:
+    commit(bench.open(), to=3, a=1)
+    assert state_of(bench.open(now=NOW - ahead_ms)) == ({"a": 1}, 2)
+
+
+def test_a_first_build_goes_on_where_it_was_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rocks, "_RESTORED_AT_ONCE", 2)
+    store = bench.open()
+    for offset, key in enumerate("abc"):
+        store.restore_record(record(store, offset, key, 1))
+    assert state_of(bench.open(now=NOW + HOUR)) == ({"a": 1, "b": 1}, 1)
 
 
 def test_a_directory_that_cannot_be_read_is_emptied(bench: Bench) -> None:
