@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from ensemble.clock import until
 from ensemble.errors import FatalError
 from ensemble.extras import imports_of_extra
 from ensemble.state.store import Change
+
+log = structlog.get_logger()
 
 FEATURE: Final = 'state_store(..., engine="rocksdb")'
 _MARK_KEY: Final = b"\xff mark"
@@ -21,6 +26,11 @@ _BLOCK_CACHE: Final = 64 * 2**20
 """For all maps of a process."""
 _LOCK_WAIT_S: Final = 10.0
 """An older process of the same slot takes a moment to end."""
+_NOTE: Final = "to-be-emptied"
+"""The file beside RocksDB's own that says so, and why."""
+_LOCKED: Final = ("While lock file", "lock hold by current process")
+_DAMAGED: Final = ("Corruption", "IO error: No such file or directory", "Not implemented")
+"""How RocksDB begins to say that files are damaged, missing, or in the form of another release."""
 
 
 def rocksdict() -> Any:
@@ -38,17 +48,16 @@ class RocksMap(MutableMapping[bytes, bytes]):
     """
 
     def __init__(self, directory: Path, lock_wait_s: float = _LOCK_WAIT_S) -> None:
-        """Open or make the directory; one that cannot be read is emptied.
+        """Open or make the directory; one whose files are damaged, or were found to be, is emptied.
 
         Raises FatalError if another process has it open for longer than `lock_wait_s`.
         """
-        self._directory = directory
+        self._directory, self._note = directory, directory / _NOTE
         self._db = self._open(lock_wait_s)
 
     def mark(self) -> bytes | None:
         """Return the mark that was written last, or None."""
-        mark: bytes | None = self._db.get(_MARK_KEY)
-        return mark
+        return self._get(_MARK_KEY)
 
     def write(self, changes: Iterable[Change], mark: bytes) -> None:
         """Apply changes and set the mark, all of it or nothing; a value of None removes its key."""
@@ -66,20 +75,29 @@ class RocksMap(MutableMapping[bytes, bytes]):
 
     def keys_from(self, prefix: bytes) -> Iterator[bytes]:
         """Yield the keys that begin with `prefix`, in order, without looking at others."""
-        for key in self._db.keys(from_key=prefix):
+        cursor = self._db.iter()
+        cursor.seek(prefix)
+        while cursor.valid():
+            key = cursor.key()
             if not key.startswith(prefix) or key == _MARK_KEY:
                 return
             yield key
+            cursor.next()
+        try:
+            cursor.status()  # a damaged block ends the keys without a word
+        except Exception as error:  # the binding knows no other class
+            del cursor  # or the traceback keeps it, and it the directory's lock
+            raise self._failed("read", error) from error
 
     def empty(self) -> None:
         """Remove everything, the mark too."""
         self.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._remove_files()
         self._db = self._open(_LOCK_WAIT_S)
 
     def close(self) -> None:
         """Let another process open the directory."""
-        self._db.close()
+        _close(self._db)
 
     def __getitem__(self, key: bytes) -> bytes:
         if (value := self._get(key)) is None:
@@ -126,28 +144,82 @@ class RocksMap(MutableMapping[bytes, bytes]):
     def _open_unlocked(self, lock_wait_s: float) -> Any:
         for _ in until(lock_wait_s, 0.1):
             try:
-                return rocksdict().Rdict(str(self._directory), _options())
-            except Exception as error:  # noqa: BLE001  the binding knows no other class
-                if "lock" not in str(error).lower():
-                    return self._open_emptied(error)
+                return self._open_undamaged()
+            except Exception as error:
+                if not any(words in str(error) for words in _LOCKED):
+                    raise
         raise FatalError(
             f"another process has {self._directory} open: it runs as the same service and instance; stop it, or give "
             "this one its own ENSEMBLE_INSTANCE_ID or ENSEMBLE_STATE_DIR"
         )
 
-    def _open_emptied(self, reason: Exception) -> Any:
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True, exist_ok=True)
+    def _open_undamaged(self) -> Any:
+        """Open the directory, and empty it if its files are damaged. Raises what the binding does if it is locked."""
         try:
-            return rocksdict().Rdict(str(self._directory), _options())
+            db = self._open_once()
         except Exception as error:
-            raise self._failed("opened", reason) from error
+            if any(words in str(error) for words in _LOCKED):
+                raise
+            if not _is_damage(error):  # such as too many open files: the copy may be sound
+                raise self._failed("opened", error) from error
+            return self._open_emptied(str(error))
+        if not self._note.exists():
+            return db
+        _close(db)
+        return self._open_emptied(self._note.read_text(encoding="utf-8", errors="replace"))
+
+    def _open_emptied(self, reason: str) -> Any:
+        log.warning("state.rebuilt", directory=str(self._directory), reason=reason)
+        self._remove_files()
+        try:
+            return self._open_once()
+        except Exception as error:  # the binding knows no other class
+            raise self._failed("opened", error) from error
+
+    def _open_once(self) -> Any:
+        return rocksdict().Rdict(str(self._directory), _options())
+
+    def _remove_files(self) -> None:
+        """Remove all files, the note last, so that the next open finishes what was cut short."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._set_note("a removal of its files was cut short")
+            for path in list(self._directory.iterdir()):
+                if path != self._note:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._note.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failed("emptied", error) from error
+
+    def _set_note(self, reason: str) -> bool:
+        """Have the next open empty the directory. Return whether it will: a full disk may refuse even that."""
+        with suppress(OSError):
+            self._note.write_text(reason, encoding="utf-8")
+        return self._note.exists()
 
     def _failed(self, action: str, error: Exception) -> FatalError:
+        """Return what to raise; damaged files are noted, so that the next start does not meet them again."""
+        remedy = "remove the cause, such as a full disk, or set ENSEMBLE_STATE_DIR to another disk, then start again"
+        if _is_damage(error):
+            is_noted = self._set_note(str(error))
+            remedy = "start again: the copy is made anew" if is_noted else "delete the directory, then start again"
         return FatalError(
-            f"{self._directory} cannot be {action}: {error}. Nothing is lost, for state lies in changelogs; make room, "
-            "or set ENSEMBLE_STATE_DIR to another disk, then start again"
+            f"{self._directory} cannot be {action}: {error}. Nothing is lost, for state lies in changelogs; {remedy}"
         )
+
+
+def _is_damage(error: Exception) -> bool:
+    return str(error).startswith(_DAMAGED) and "Too many open files" not in str(error)
+
+
+def _close(db: Any) -> None:
+    """Close RocksDB, which it is afterwards in any case.
+
+    It raises if what lies in memory cannot be written to a table. Nothing is lost by that: RocksDB's log has it, and
+    what is not there either is read from the changelog.
+    """
+    with suppress(Exception):
+        db.close()
 
 
 @cache

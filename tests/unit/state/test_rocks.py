@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from ensemble import State
 from ensemble.errors import FatalError
@@ -13,7 +15,7 @@ from ensemble.messages import Int32
 from ensemble.messages.records import StoredRecord
 from ensemble.state import rocks
 from ensemble.state.rocks import CopyPlace, RocksStore
-from ensemble.state.rocks_map import RocksMap
+from ensemble.state.rocks_map import RocksMap, rocksdict
 from ensemble.state.store import StartOver
 
 NOW = 1_700_000_000_000
@@ -169,12 +171,120 @@ def test_a_first_build_goes_on_where_it_was_interrupted(bench: Bench, monkeypatc
     assert state_of(bench.open(now=NOW + HOUR)) == ({"a": 1, "b": 1}, 1)
 
 
-def test_a_directory_that_cannot_be_read_is_emptied(bench: Bench) -> None:
-    commit(bench.open(), to=3, a=1)
+# -- directories that fail ----------------------------------------------------------------------------------------
+
+
+def fill(bench: Bench) -> None:
+    """Have a table of many blocks, none of which a cache holds."""
+    commit(bench.open(), to=3, **{f"key-{number:04}": number for number in range(3000)})
     bench.close()
+
+
+def flip(path: Path, begin: float, end: float) -> None:
+    """Damage a part of a file, given in shares of its length."""
+    content = bytearray(path.read_bytes())
+    for place in range(int(begin * len(content)), int(end * len(content))):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def damage_table(bench: Bench) -> None:
+    fill(bench)
+    [table] = bench.directory.glob("*.sst")
+    flip(table, 0.2, 0.5)
+
+
+@pytest.mark.parametrize(("files", "begin"), [("MANIFEST-*", 0), ("*.sst", 0.9), ("CURRENT", 0)])
+def test_a_directory_that_cannot_be_read_is_emptied(bench: Bench, files: str, begin: float) -> None:
+    fill(bench)
+    [path] = bench.directory.glob(files)
+    flip(path, begin, 1)
+    with structlog.testing.capture_logs() as logs:
+        store = bench.open()
+    assert (drinks_of(store), store.read_from) == ({}, 0)
+    assert [(entry["event"], entry["directory"]) for entry in logs] == [("state.rebuilt", str(bench.directory))]
+
+
+def test_a_directory_that_lacks_a_file_is_emptied(bench: Bench) -> None:
+    fill(bench)
     for path in bench.directory.glob("MANIFEST-*"):
-        path.write_bytes(b"no manifest")
+        path.unlink()
     assert drinks_of(bench.open()) == {}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda store: list(store.committed.keys_from(b"key-")),
+        lambda store: store.keys_below(b"key-0700"),
+        lambda store: store.get(b"key-0700"),
+    ],
+    ids=["keys", "keys below", "value"],
+)
+def test_damage_that_is_met_later_is_told_and_the_next_start_makes_the_copy_anew(bench: Bench, read: Any) -> None:
+    damage_table(bench)
+    store = bench.open()
+    with pytest.raises(FatalError, match=r"cups/0 cannot be read: Corruption: .*; start again: the copy is made anew"):
+        read(store)
+    del store
+    assert state_of(bench.open()) == ({}, 0)
+    commit(bench.open(), to=3, a=1)
+    assert state_of(bench.open()) == ({"a": 1}, 2), "it is emptied once"
+
+
+def test_a_mark_that_cannot_be_read_is_told(bench: Bench) -> None:
+    fill(bench)
+    [table] = bench.directory.glob("*.sst")
+    table.write_bytes(table.read_bytes().replace(b"topic", b"topik"))
+    with pytest.raises(FatalError, match="cannot be read: Corruption"):
+        bench.open()
+    assert state_of(bench.open()) == ({}, 0)
+
+
+def test_what_is_no_damage_costs_no_copy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Exception("IO error: While open a file for random read: CURRENT: Too many open files")  # noqa: TRY002  as the binding does
+
+    fill(bench)
+    with monkeypatch.context() as patched:
+        patched.setattr(rocksdict(), "Rdict", refuse)
+        with pytest.raises(FatalError, match=r"cannot be opened: IO error: .* Too many open files.*; remove the cause"):
+            bench.open()
+    assert len(drinks_of(bench.open())) == 3000
+
+
+def test_what_cannot_be_removed_is_told_and_removed_by_the_next_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the files of an old copy, behind a mark of the new one, would be stale state."""
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    commit(store := bench.open(), to=3, a=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuse)
+        with pytest.raises(FatalError, match=r"cups/0 cannot be emptied: .*Permission denied"):
+            store.start_over("it is old")
+    assert state_of(bench.open()) == ({}, 0)
+
+
+def test_a_failed_write_does_not_keep_the_copy_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RocksDB raises at its close then, and again at the next one."""
+
+    class Failing:
+        def __init__(self, db: Any) -> None:
+            self.db = db
+
+        def close(self) -> None:
+            self.db.close()
+            raise Exception("IO error: Writer has previous error.")  # noqa: TRY002  as the binding does
+
+    commit(store := bench.open(), to=3, a=1)
+    monkeypatch.setattr(store.committed, "_db", Failing(store.committed._db))
+    store.close()
+    store.close()
+    assert state_of(bench.open()) == ({"a": 1}, 2)
 
 
 def test_a_second_process_is_told_what_to_do(bench: Bench) -> None:
