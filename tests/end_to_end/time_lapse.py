@@ -74,7 +74,9 @@ def retentions() -> dict[str, float]:
 
 def compact_often(access: ClusterClient) -> None:
     """Have the compacted topics, which have settings of their own for it, compacted as often as the broker looks."""
-    _compact(access, {"segment.ms": FREQUENT["log.roll.ms"], "min.cleanable.dirty.ratio": "0.01"})
+    tombstones_ms = FREQUENT["log.cleaner.delete.retention.ms"]
+    settings = {"min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": tombstones_ms}
+    _compact(access, {"segment.ms": FREQUENT["log.roll.ms"], **settings})
 
 
 def compact_no_more(access: ClusterClient) -> None:

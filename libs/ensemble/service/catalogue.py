@@ -32,6 +32,10 @@ COMPACTION: Final[Mapping[str, str]] = {
 """Settings of compacted topics. Brokers clean closed segments only, and close one after a week or 1 GiB by default, so
 superseded states would stay, and each restore and each reader would read them.
 """
+_TOMBSTONES: Final[Mapping[str, str]] = {"delete.retention.ms": "86400000"}
+"""For how long a compacted topic tells that a key was deleted. Kafka's default, set because copies on disk rely on it
+(`ensemble.state.rocks`) and a cluster may have another one.
+"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Topic:
             "min.insync.replicas": str(max(1, replication - 1)),
         }
         if self.cleanup == "compact":  # the time of records is the brokers', which services are told by it
-            return {**entries, **COMPACTION, "message.timestamp.type": "LogAppendTime"}
+            return {**entries, **COMPACTION, **_TOMBSTONES, "message.timestamp.type": "LogAppendTime"}
         return entries | {"retention.ms": str(retention_ms)}
 
 

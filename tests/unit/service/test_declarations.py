@@ -32,6 +32,7 @@ from ensemble.errors import ConfigurationError
 from ensemble.service.catalogue import CommandFailure
 from ensemble.service.roles import describe_role
 from ensemble.service.topics import failure_event, failure_topics
+from ensemble.state import rocks
 from ensemble.testing.driver import ServiceTestDriver
 from tests.support.scripted_service.messages import Account, Announced, Booked, Jotted, Line, Refused, Script, Told
 from tests.support.scripted_service.scripted_role import Flags, Purse
@@ -225,6 +226,12 @@ def test_a_topic_is_made_with_what_its_declaration_says(
     assert (config["cleanup.policy"], config.get("retention.ms")) == (cleanup, retention_ms)
     assert (config["max.message.bytes"], config["min.insync.replicas"]) == ("2000", "2")
     assert topic.config()["min.insync.replicas"] == "1"
+
+
+def test_a_compacted_topic_tells_for_twice_as_long_as_a_copy_is_trusted_what_was_deleted() -> None:
+    config = Topic("shop.account-changelog", "shop", "account_id", cleanup="compact").config()
+    assert int(config["delete.retention.ms"]) == 2 * rocks._TRUSTED_MS
+    assert "delete.retention.ms" not in Topic("shop.events", "shop", "account_id").config()
 
 
 def test_a_service_has_the_changelogs_that_its_roles_need() -> None:
