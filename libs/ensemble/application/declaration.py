@@ -37,8 +37,8 @@ class Application:
     catalogue: Catalogue
     services: Mapping[str, Callable[[], Service]]
     schemas: Sequence[SchemaSet] = ()
-    """Those of the catalogue's messages, and of states of the same packages, are there without being listed; those of
-    other states go here.
+    """Those of the catalogue's messages of Avro, and of states of the same packages, are there without being listed;
+    those of other states go here (`ensemble.messages.schemas_of`).
     """
     settings: Sequence[type[BaseSettings]] = ()
     """Settings of the services' own, which `config show` lists beside those of the runtime."""

@@ -192,11 +192,12 @@ def _default_schemas_of(message_type: type[Message]) -> SchemaSet:
 def schema_sets(avro: Iterable[type[Message]], json: Iterable[type[Message]] = ()) -> tuple[SchemaSet, ...]:
     """Return the sets of classes that are written as Avro, and those that classes written as JSON name, each once.
 
-    With the states of the same packages that name no set, as far as they were imported by now: no topic carries them.
+    Beside a class of Avro that names no set, the states of its package that name none are declared, as far as they were
+    imported by now: no topic carries them.
     Raises ConfigurationError if Avro cannot express a class.
     """
-    avro, json = list(avro), list(json)
-    packages = {id(default_schemas(each.__module__)) for each in (*avro, *json) if not each.message_config.schemas}
+    avro = list(avro)
+    packages = {id(default_schemas(each.__module__)) for each in avro if not each.message_config.schemas}
     unnamed = (state for state in _states_below(State) if state.message_config.schemas is None)
     states = [state for state in unnamed if id(default_schemas(state.__module__)) in packages]
     sets = [*map(schemas_of, (*avro, *states)), *(each.message_config.schemas for each in json)]

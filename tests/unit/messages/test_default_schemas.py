@@ -104,6 +104,18 @@ def test_classes_of_json_alone_need_no_set() -> None:
     assert schema_sets([], json=[without_states("nowhere")]) == ()
 
 
+def test_an_application_of_json_declares_no_states_beside_its_messages(tmp_path: Path) -> None:
+    """One of them may hold what Avro cannot express, and no store use it."""
+    (tmp_path / "cafe.py").write_text(
+        "from ensemble import OUTSIDE, Application, Catalogue, Event, State, Topic\n"
+        "class Brewed(Event):\n    cup: str\n"
+        "class Sketch(State):\n    what: int | str\n"
+        "topic = Topic('cafe.events', OUTSIDE, key='cup', messages=(Brewed,), format='json')\n"
+        "print(len(Application('cafe', Catalogue((topic,)), {}).schemas))\n"
+    )
+    assert run(tmp_path, "cafe.py") == ["0"]
+
+
 def test_a_service_of_json_keeps_states_of_avro() -> None:
     service = Service("bar", catalogue(Brewed, "json"), roles=[Bar], stores=[state_store(Machine)])
     assert Application.of(service).schemas == (schemas_of(Machine),)
