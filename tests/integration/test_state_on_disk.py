@@ -70,7 +70,9 @@ def test_without_its_directory_a_start_reads_all(shop: Shop) -> None:
         shop.outsider.await_texts(KEYS[0], "1", "2", "3", "4")
 
 
-@pytest.mark.parametrize("point", ["after-produce:2", "after-flush:2", "after-commit:2", "after-fold"])
+@pytest.mark.parametrize(
+    "point", ["after-produce:2", "after-flush:2", "after-offsets:2", "after-commit:2", "after-fold"]
+)
 def test_killed_around_a_commit_it_counts_each_record_once(shop: Shop, point: str) -> None:
     """Between commit and fold the copy lacks a batch that took effect; before it, it must not have one that did not."""
     state = {"state_dir": shop.flags / "state"}
@@ -81,11 +83,12 @@ def test_killed_around_a_commit_it_counts_each_record_once(shop: Shop, point: st
         shop.outsider.send(script(key, "add 1"))
     process.wait()
 
-    with thread(shop):
+    with structlog.testing.capture_logs() as logs, thread(shop):
         shop.outsider.until_done()
         shop.outsider.send(*(script(key, "add 1") for key in KEYS))
         shop.outsider.until_done()
     assert all(shop.outsider.texts_of(key) == ["1", "2", "3", "4", "5"] for key in KEYS)
+    assert not [entry for entry in logs if entry["event"] == "state.rebuilt"], "the copy is what is gone on from"
 
 
 def test_the_directory_of_another_shop_is_not_trusted(
