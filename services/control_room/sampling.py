@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+import structlog
+
 from ensemble.operations import Samples, now
 
 EVERY_S: Final = 5.0
+_LOG: Final = structlog.get_logger()
 
 
 class Sampling:
@@ -31,5 +34,11 @@ class Sampling:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._samples.take(now())
+            self._take()
             self._stopping.wait(self._every_s)
+
+    def _take(self) -> None:
+        try:
+            self._samples.take(now())
+        except Exception as error:  # noqa: BLE001  the thread is never started again: one fault would end all samples
+            _LOG.error("sample.failed", exc_info=error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -96,8 +97,17 @@ class ViewUpdates:
     def _run(self) -> None:
         pause_s = self._every_s
         while not self._stopping.wait(pause_s):
-            is_done = self.update()
+            is_done = self._try_update()
             pause_s = self._every_s if is_done else min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _try_update(self) -> bool:
+        try:
+            return self.update()
+        except Exception as error:  # noqa: BLE001  the thread is never started again: pages would show this moment for good
+            _LOG.error("view.failed", exc_info=error)
+            with suppress(Exception):  # what failed may be the one who is told; the next update tries again
+                self._note_problem(f"the view failed: {type(error).__name__}: {error}")
+            return False
 
     def _hand_on(self) -> None:
         changes = self._subscription.take(0)

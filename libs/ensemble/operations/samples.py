@@ -16,6 +16,7 @@ from ensemble.operations.service_metrics import ServiceCounters, ask_counters
 
 _HOUR_MS: Final = 3_600_000
 _HUNG_AFTER_MS: Final = 15_000
+_OLD_AFTER_MS: Final = 30_000
 
 
 class SampledCluster(LagSource, Protocol):
@@ -86,10 +87,15 @@ class Samples:
         return tuple(self._samples)
 
     def at(self, moment: int) -> Sample | None:
-        """Return the latest sample that was taken up to a moment (epoch milliseconds); None if there is none."""
+        """Return the latest sample that was taken up to a moment (epoch milliseconds).
+
+        None if there is none of the 30 seconds before: an older one says nothing of the moment.
+        """
         samples = self.all()
         place = bisect_right(samples, moment, key=lambda sample: sample.at)
-        return samples[place - 1] if place else None
+        if not place or moment - samples[place - 1].at > _OLD_AFTER_MS:
+            return None
+        return samples[place - 1]
 
     def _hung(self, lags: Sequence[PartitionLag], at: int) -> dict[TopicPlace, int]:
         """Return the offsets behind transactions that have been open since samples that are long ago."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -227,3 +228,26 @@ def test_more_changes_than_are_kept_have_browsers_read_anew(room: RoomInMemory) 
 
     [data] = [json.loads(event.data) for event, _ in room.room.live.after(before).events if event.name == "reset"]
     assert data["lost"] > 0
+
+
+def test_a_fault_that_nobody_expected_is_the_view_s_problem_until_it_is_over(
+    room: RoomInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.update()
+    updates, limit = room.room.updates, time.monotonic() + 20
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of its own")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(type(room.room.view), "sync", fail)
+        updates.start()
+        while updates.status.problem is None:
+            assert time.monotonic() < limit
+            Event().wait(0.02)
+        problem = updates.status.problem
+    while updates.status.problem is not None:
+        assert time.monotonic() < limit
+        Event().wait(0.02)
+
+    assert problem == "the view failed: RuntimeError: a fault of its own"
