@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+from pydantic import ValidationError
+
 from ensemble.operations import RUN_EVENT, RunEvent, RunState, RunSummary
 from services.control_room.own_file import OwnFile
 from services.control_room.work_actions import ANY_ACTION
 
+_LOG: Final = structlog.get_logger()
 _MOST: Final = 200
 """So many runs are kept, the latest."""
 _SCHEMA: Final = """
@@ -21,7 +25,8 @@ _SCHEMA: Final = """
     ) WITHOUT ROWID
 """
 _SELECT: Final = (
-    "SELECT action, summary FROM runs WHERE (? IS NULL OR id = ?) AND (? IS NULL OR plan_id = ?) ORDER BY number DESC"
+    "SELECT id, action, summary FROM runs WHERE (? IS NULL OR id = ?) AND (? IS NULL OR plan_id = ?) "
+    "ORDER BY number DESC"
 )
 _UPDATE: Final = "UPDATE runs SET summary = ? WHERE id = ?"
 ENDED: Final = frozenset({RunState.STOPPED, RunState.FINISHED, RunState.INTERRUPTED})
@@ -36,7 +41,10 @@ class PastRun:
 
 
 class RunHistory:
-    """Keeps runs and their events. Any thread may use it; the runs of one process at a time are in it."""
+    """Keeps runs and their events. Any thread may use it; the runs of one process at a time are in it.
+
+    What another release has written and this one cannot read is logged and left out, so that the control room starts.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         """Open or create the file, in which runs that had not ended are interrupted; without one, keep in memory."""
@@ -80,16 +88,31 @@ class RunHistory:
         """Return the events of a run, the first one first."""
         with self._file.transaction() as db:
             rows = db.execute("SELECT event FROM run_events WHERE run = ? ORDER BY number", (run_id,)).fetchall()
-        return tuple(RUN_EVENT.validate_json(text) for (text,) in rows)
+        events = (_event_of(run_id, text) for (text,) in rows)
+        return tuple(event for event in events if event is not None)
 
     def _select(self, run_id: str | None = None, plan_id: str | None = None) -> tuple[PastRun, ...]:
         with self._file.transaction() as db:
             rows = db.execute(_SELECT, (run_id, run_id, plan_id, plan_id)).fetchall()
-        return tuple(
-            PastRun(ANY_ACTION.validate_json(action), RunSummary.model_validate_json(summary))
-            for action, summary in rows
-        )
+        runs = (_past_run(*row) for row in rows)
+        return tuple(run for run in runs if run is not None)
 
     def _update(self, summary: RunSummary) -> None:
         with self._file.transaction() as db:
             db.execute(_UPDATE, (summary.model_dump_json(), summary.id))
+
+
+def _past_run(run_id: str, action: str, summary: str) -> PastRun | None:
+    try:
+        return PastRun(ANY_ACTION.validate_json(action), RunSummary.model_validate_json(summary))
+    except ValidationError as error:
+        _LOG.warning("run.unreadable", run=run_id, reason=str(error))
+        return None
+
+
+def _event_of(run_id: str, text: str) -> RunEvent | None:
+    try:
+        return RUN_EVENT.validate_json(text)
+    except ValidationError as error:
+        _LOG.warning("run.unreadable", run=run_id, reason=str(error))
+        return None
