@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -156,8 +157,12 @@ class Actions:
             started = self._runs.get(run_id)
         if started is not None:
             return started.events
-        events = LiveEvents()
-        events.publish([live_event(run_id, event) for event in self.history_of(run_id)])
+        summary = self.look_up(run_id).summary
+        past = [live_event(run_id, event) for event in self._history.events(run_id)]
+        if summary.state is RunState.INTERRUPTED:
+            past.append(_interrupted_event(summary))
+        events = LiveEvents(limit=max(len(past), 1))
+        events.publish(past)
         return events
 
     def stop(self, run_id: str) -> RunSummary:
@@ -243,3 +248,9 @@ class Actions:
 def live_event(run_id: str, event: RunEvent) -> LiveEvent:
     """Return an event of a run as streams carry it."""
     return LiveEvent(event.kind, run_id, RUN_EVENT.dump_json(event).decode())
+
+
+def _interrupted_event(summary: RunSummary) -> LiveEvent:
+    """Return the event that ends the stream of an interrupted run, whose process could not tell of its end."""
+    kind = RunState.INTERRUPTED.value
+    return LiveEvent(kind, summary.id, json.dumps({"kind": kind, "remaining": summary.remaining}))

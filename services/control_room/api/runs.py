@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from ensemble.escaping import refuse_controls
 from ensemble.operations import Actor, Intent, Reason, Result, Rollout, RunSummary
@@ -68,8 +69,11 @@ def get_run(room: Room, run_id: RunId) -> RunDocument:
 
 @router.get("/runs/{run_id}/events", responses=EVENT_STREAM, response_class=StreamingResponse)
 async def stream_run(room: Room, run_id: RunId, *, last_event_id: LastEventId = None) -> StreamingResponse:
-    """Send each event of a run from the first on, or after `Last-Event-ID`; at its end `stopped` or `finished`."""
-    events = room.actions.events_of(run_id)
+    """Send each event of a run from the first on, or after `Last-Event-ID`; at its end `stopped` or `finished`.
+
+    The last event of a run whose process ended before it did is `interrupted`, with how many items were `remaining`.
+    """
+    events = await run_in_threadpool(room.actions.events_of, run_id)
     return LiveResponse(room, lambda: events.open(Interest(), last_event_id, from_start=True))
 
 

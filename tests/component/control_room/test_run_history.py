@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from pathlib import Path
@@ -60,6 +61,25 @@ def test_a_run_whose_process_ended_is_interrupted_and_has_its_events(tmp_path: P
     after.close()
 
 
+def test_what_another_release_has_written_is_left_out_and_hinders_no_start(tmp_path: Path) -> None:
+    before = RunHistory(tmp_path / "runs.db")
+    for number in range(2):
+        before.add(RetryParked(key="o-1"), summary(number))
+        before.note(summary(number), 0, EVENT)
+    with before._file.transaction() as db:
+        db.execute("""UPDATE runs SET action = '{"kind": "of_tomorrow"}' WHERE id = 'run-0'""")
+        db.execute("INSERT INTO run_events VALUES ('run-1', 1, '{\"kind\": \"of_tomorrow\"}')")
+    before.close()
+
+    with capture_logs() as logs:
+        after = RunHistory(tmp_path / "runs.db")
+        runs, events = after.runs(), after.events("run-1")
+    after.close()
+
+    assert ([run.summary.id for run in runs], events) == (["run-1"], (EVENT,))
+    assert {(log["event"], log["run"]) for log in logs} == {("run.unreadable", "run-0"), ("run.unreadable", "run-1")}
+
+
 def test_the_latest_runs_are_kept(tmp_path: Path) -> None:
     history = RunHistory()
     for number in range(205):
@@ -84,7 +104,9 @@ def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemo
     seen = second.actions.look_up("run-0").summary
 
     assert (seen.state, seen.succeeded, second.actions.history_of("run-0")) == ("interrupted", 1, (EVENT,))
-    assert second.actions.events_of("run-0").published == 1
+    events = second.actions.events_of("run-0").after(0).events
+    assert [event.name for event, _ in events] == ["resolved", "interrupted"]
+    assert json.loads(events[-1][0].data) == {"kind": "interrupted", "remaining": 1}
     assert second.actions.start("plan-0", INTENT, None)[1] is False
     with pytest.raises(NotPossible, match="plan anew what is left"):
         second.actions.stop("run-0")

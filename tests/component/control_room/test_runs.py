@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ensemble.operations import NotFound
 from services.control_room.live_events import LiveEvents
 from services.control_room.planner import KeptPlan
 from tests.component.control_room.conftest import RoomInMemory
@@ -171,3 +173,18 @@ def test_each_event_of_a_run_is_published_once_whoever_follows_it(waiting: RoomI
 
     names = [event.name for event, _ in started.events.after(0).events]
     assert names == ["submitted", "acknowledged", "resolved", "wave_finished", "finished"]
+
+
+def test_a_stream_of_a_run_does_not_hold_up_the_event_loop(
+    waiting: RoomInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers = list[threading.Thread]()
+
+    def refuse(*_: object) -> None:
+        callers.append(threading.current_thread())
+        raise NotFound("no run 'none'", field="run")
+
+    monkeypatch.setattr(type(waiting.room.actions), "events_of", refuse)
+
+    assert waiting.browser.get("/api/runs/none/events").status_code == 404
+    assert [caller.name.partition(" ")[0] for caller in callers] == ["AnyIO"]
