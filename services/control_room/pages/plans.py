@@ -12,10 +12,12 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from backoffice.order_bursts import BurstPlan
+from backoffice.order_runs import OrderPlan
 from ensemble import EnsembleError
 from ensemble.messages import invalid_fields
 from ensemble.operations import (
     Invalid,
+    NotFound,
     PausePlan,
     RedrivePlan,
     Rollout,
@@ -54,8 +56,10 @@ from services.control_room.work_actions import Text as Place
 
 router = APIRouter(route_class=PageRoute)
 _SHOWN: Final = 20
+_TOO_DEEP: Final = "these fields are nested too deeply"
 
 Text = Annotated[str, Query(max_length=256)]
+Key = Annotated[str, Query(min_length=1, max_length=256)]
 Places = Annotated[list[Place] | None, Query(max_length=200)]
 Verb = Literal["redrive", "discard"]
 Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
@@ -88,7 +92,7 @@ def plan_dead_letters(  # noqa: PLR0913  one for each part of the selection
 
 @router.get("/parked/act")
 def plan_parked(
-    room: Room, _: ActingPerson, *, verb: Literal["retry", "discard"], key: Text, service: Text = ""
+    room: Room, _: ActingPerson, *, verb: Literal["retry", "discard"], key: Key, service: Text = ""
 ) -> Response:
     """Plan to try the first record of a parked key now, or to do without it."""
     kind = RetryParked if verb == "retry" else DiscardParked
@@ -109,8 +113,10 @@ def plan_edit(request: Request, room: Room, _: ActingPerson, *, form: Form) -> R
     try:
         force = text_of(form, "force") == "on"
         return show_planned(room, Redrive(dead_letters=(place,), edit=_fields_in(text), force=force))
-    except EnsembleError as error:
-        return _show_edit(request, room, place, text, problem=str(error))
+    except (EnsembleError, ValidationError) as error:
+        return _show_edit(request, room, place, text, problem=_words(error))
+    except RecursionError:  # what the parser takes may still be too deep for who reads it
+        return _show_edit(request, room, place, text, problem=_TOO_DEEP)
 
 
 def show_planned(room: ControlRoom, action: WorkAction) -> Response:
@@ -123,6 +129,8 @@ def show_planned(room: ControlRoom, action: WorkAction) -> Response:
 def _fields_in(text: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
+    except RecursionError:
+        raise Invalid(_TOO_DEEP, field="fields") from None
     except ValueError as error:
         raise Invalid(f"these fields are no JSON: {error}", field="fields") from None
     if not isinstance(fields, dict):
@@ -149,13 +157,13 @@ def _show_edit(request: Request, room: ControlRoom, place: str, text: str | None
 @router.get("/plans/{plan_id}")
 def show_plan(request: Request, room: Room, plan_id: PlanId) -> Response:
     """Show a plan, and its rehearsal if there is one."""
-    return _show(request, room, room.actions.find_plan(plan_id))
+    return _show(request, room, _find_plan(room, plan_id))
 
 
 @router.post("/plans/{plan_id}/rehearsal")
 def rehearse(request: Request, room: Room, person: ActingPerson, plan_id: PlanId) -> Response:  # noqa: ARG001  may act
     """Begin the rehearsal of a plan; its page shows how far that is."""
-    kept = room.actions.find_plan(plan_id)
+    kept = _find_plan(room, plan_id)
     try:
         require_kafka(room)
         room.actions.rehearse(plan_id)
@@ -167,7 +175,7 @@ def rehearse(request: Request, room: Room, person: ActingPerson, plan_id: PlanId
 @router.post("/plans/{plan_id}/run")
 def start_run(request: Request, room: Room, person: ActingPerson, *, plan_id: PlanId, form: Form) -> Response:
     """Start the run of a plan, and show how it goes on; sent twice, it is one run."""
-    kept = room.actions.find_plan(plan_id)
+    kept = _find_plan(room, plan_id)
     try:
         require_kafka(room)
         intent = intent_of(person, form)
@@ -177,6 +185,14 @@ def start_run(request: Request, room: Room, person: ActingPerson, *, plan_id: Pl
     except (EnsembleError, ValidationError) as error:
         return _show(request, room, kept, form=form, problem=_words(error))
     return RedirectResponse(f"/runs/{run.id}", HTTPStatus.SEE_OTHER)
+
+
+def _find_plan(room: ControlRoom, plan_id: str) -> KeptPlan:
+    """Return a plan that is shown here. Raises NotFound, also for a plan of orders: another page asks about those."""
+    kept = room.actions.find_plan(plan_id)
+    if isinstance(kept.plan, OrderPlan):
+        raise NotFound(f"plan {plan_id!r} is about orders", hint="plan it anew on the page of actions", field="plan")
+    return kept
 
 
 def _rollout_of(kept: KeptPlan, form: Fields) -> Rollout | None:

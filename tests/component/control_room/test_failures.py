@@ -275,3 +275,18 @@ def test_a_plan_that_cannot_be_made_is_a_page_with_words(failed: RoomInMemory) -
     assert failed.browser.get("/dead-letters/act?verb=redrive").status_code == 422
     assert failed.browser.get("/parked/act?verb=retry&key=o-9").status_code == 404
     assert failed.browser.get("/plans/none").status_code == 404
+
+
+@pytest.mark.parametrize("fields", ["[" * 100_000, '{"a":' * 20_000])
+def test_fields_that_are_nested_too_deeply_come_back_with_words(failed: RoomInMemory, fields: str) -> None:
+    page = failed.browser.post("/dead-letters/edit", data={"place": letters(failed)[0], "fields": fields})
+
+    assert page.status_code == 422
+    assert "nested too deeply" in page.text
+
+
+def test_an_edit_of_a_place_that_none_can_be_is_refused_with_a_page(failed: RoomInMemory) -> None:
+    page = failed.browser.post("/dead-letters/edit", data={"place": "x" * 257, "fields": "{}"})
+
+    assert page.status_code in {404, 422}
+    assert page.headers["Content-Type"].startswith("text/html")

@@ -226,7 +226,14 @@ def test_a_pause_that_is_not_taken_is_said_on_the_page(room: RoomInMemory) -> No
 
 @pytest.mark.parametrize(
     ("path", "code"),
-    [("/orders/nobody", 404), ("/dead-letters/none/0/0", 404), ("/runs/none", 404), ("/act?action=x", 422)],
+    [
+        ("/orders/nobody", 404),
+        ("/dead-letters/none/0/0", 404),
+        ("/runs/none", 404),
+        ("/act?action=x", 422),
+        ("/parked/act?verb=retry&key=", 422),
+        ("/parked/act?verb=discard&key=", 422),
+    ],
 )
 def test_a_page_that_fails_is_a_page(room: RoomInMemory, path: str, code: int) -> None:
     room.update()
@@ -235,6 +242,22 @@ def test_a_page_that_fails_is_a_page(room: RoomInMemory, path: str, code: int) -
 
     assert page.status_code == code
     assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_a_plan_of_orders_is_neither_shown_nor_run_among_the_others(room: RoomInMemory) -> None:
+    paused_order(room)
+    plan = room.browser.post("/api/plans", json={"action": {"kind": "cancel"}, "order": "o-1"}).json()["id"]
+    room.browser.get("/act?action=cancel&where=paused%3Dtrue")
+
+    pages = (
+        room.browser.get(f"/plans/{plan}"),
+        room.browser.post(f"/plans/{plan}/rehearsal"),
+        room.browser.post(f"/plans/{plan}/run", data={"reason": "no"}),
+    )
+
+    assert [page.status_code for page in pages] == [404, 404, 404]
+    assert all("is about orders" in page.text for page in pages)
+    assert room.browser.get("/api/runs").json() == []
 
 
 @pytest.mark.parametrize(("path", "method", "code"), [("/nowhere", "GET", 404), ("/orders", "DELETE", 405)])
