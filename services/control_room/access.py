@@ -29,6 +29,7 @@ from services.control_room.settings import ControlRoomSettings
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = "/healthz"
+_ELSEWHERE: Final = "the request was made by a page of another site"
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_CLIENTS: Final = 10_000
 _BURST_S: Final = 10.0
@@ -150,7 +151,7 @@ class Gate:
         if not self._limiter.take(client):
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down", headers={"Retry-After": "1"})
         if scope["method"] not in _SAFE and not is_same_origin(headers, host):
-            raise Problem(HTTPStatus.FORBIDDEN, "the request was made by a page of another site")
+            raise Problem(HTTPStatus.FORBIDDEN, _ELSEWHERE)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._max_body:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _too_large(self._max_body))
@@ -205,6 +206,13 @@ def _actor_of(request: Request) -> Person:
     return person
 
 
+def _refuse_other_sites(request: Request) -> None:
+    if not is_same_origin(request.headers, request.headers.get("host", "")):
+        raise Problem(HTTPStatus.FORBIDDEN, _ELSEWHERE)
+
+
+FROM_HERE: Final = Depends(_refuse_other_sites)
+"""For a page that keeps something although it is a GET, which the gate lets pass whatever page has led to it."""
 Viewer = Annotated[Person, Depends(_person_of)]
 """Who asks."""
 ActingPerson = Annotated[Person, Depends(_actor_of)]

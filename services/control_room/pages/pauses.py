@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from ensemble import Application
 from ensemble.operations import Audit, NotFound, command_names, step_names
 from ensemble.system_messages import Scope
-from services.control_room.access import ActingPerson
+from services.control_room.access import FROM_HERE, ActingPerson
 from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.plans import show_planned
 from services.control_room.pages.problem_pages import PageRoute
@@ -29,7 +29,7 @@ def list_pauses(request: Request, room: Room) -> Response:
     return _show(request, room)
 
 
-@router.get("/pauses/act")
+@router.get("/pauses/act", dependencies=[FROM_HERE])
 def plan_pause(
     request: Request, room: Room, _: ActingPerson, *, verb: Literal["start", "end"], scope: Scope, name: Name
 ) -> Response:

@@ -24,7 +24,7 @@ from ensemble.operations import (
     describe_dead_letter,
     find_dead_letter,
 )
-from services.control_room.access import ActingPerson
+from services.control_room.access import FROM_HERE, ActingPerson
 from services.control_room.api.parameters import require_kafka
 from services.control_room.api.plans import PlanId
 from services.control_room.control_room import ControlRoom, Room
@@ -68,7 +68,7 @@ Limit = Annotated[int | None, Query(ge=1, le=1_000_000)]
 # -- planned ----------------------------------------------------------------------------------------------------------
 
 
-@router.get("/dead-letters/act")
+@router.get("/dead-letters/act", dependencies=[FROM_HERE])
 def plan_dead_letters(  # noqa: PLR0913  one for each part of the selection
     room: Room,
     _: ActingPerson,
@@ -90,7 +90,7 @@ def plan_dead_letters(  # noqa: PLR0913  one for each part of the selection
     return show_planned(room, action)
 
 
-@router.get("/parked/act")
+@router.get("/parked/act", dependencies=[FROM_HERE])
 def plan_parked(
     room: Room, _: ActingPerson, *, verb: Literal["retry", "discard"], key: Key, service: Text = ""
 ) -> Response:

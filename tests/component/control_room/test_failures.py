@@ -290,3 +290,22 @@ def test_an_edit_of_a_place_that_none_can_be_is_refused_with_a_page(failed: Room
 
     assert page.status_code in {404, 422}
     assert page.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/dead-letters/act?verb=redrive&service=payment",
+        "/parked/act?verb=retry&key=o-1",
+        "/pauses/act?verb=start&scope=step&name=payment",
+    ],
+)
+def test_a_page_of_another_site_has_no_plan_be_kept(failed: RoomInMemory, path: str) -> None:
+    pages = {
+        site: failed.browser.get(path, headers={"Sec-Fetch-Site": site}, follow_redirects=False)
+        for site in ("cross-site", "same-site", "same-origin", "none")
+    }
+
+    assert [page.status_code for page in pages.values()] == [403, 403, 303, 303]
+    assert "a page of another site" in pages["cross-site"].text
+    assert len(failed.room.actions._plans) == 2
