@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,17 +12,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from backoffice.order_bursts import MOST
 from backoffice.order_placement import AcceptedOrder, NewOrder
 from ensemble import EnsembleError
 from ensemble.messages import invalid_fields
-from ensemble.operations import Actor, Intent, Invalid, Rollout
-from services.control_room.access import ActingPerson, Person
-from services.control_room.api.parameters import require_kafka
+from ensemble.operations import Invalid
+from services.control_room.access import ActingPerson
 from services.control_room.api.placing import place
-from services.control_room.control_room import VIA, ControlRoom, Room
-from services.control_room.idempotency import Answer
+from services.control_room.control_room import ControlRoom, Room
 from services.control_room.pages.forms import Fields, Form, number_of, rate_of, text_of
+from services.control_room.pages.plans import show_planned
 from services.control_room.pages.problem_pages import PageRoute
 from services.control_room.pages.rendering import render
 from services.control_room.problems import Problem
@@ -63,10 +60,10 @@ def show_form(request: Request, room: Room, *, scenario: Annotated[str, Query(ma
 
 @router.post("/place")
 def place_orders(request: Request, room: Room, person: ActingPerson, form: Form) -> Response:
-    """Place the orders of a form, once however often it is sent, and show them."""
+    """Place the orders of a form, once however often it is sent, and show them; at a rate, show their plan first."""
     try:
-        if (rate := rate_of(form, "rate")) is not None:
-            return RedirectResponse(f"/runs/{_start_burst(room, person, form, rate)}", HTTPStatus.SEE_OTHER)
+        if rate_of(form, "rate") is not None:
+            return _plan_burst(room, form)
         accepted = _place(room, person.name, form)
     except (Problem, EnsembleError, ValidationError) as error:
         if isinstance(error, Problem) and error.document.status == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -79,24 +76,11 @@ def place_orders(request: Request, room: Room, person: ActingPerson, form: Form)
     return RedirectResponse(url, HTTPStatus.SEE_OTHER)
 
 
-def _start_burst(room: ControlRoom, person: Person, form: Fields, rate: float) -> str:
-    """Start the run that places the orders at a rate, once however often the form is sent; return its id."""
-    require_kafka(room)
-    count, key = number_of(form, "count", 1), text_of(form, "key")
-    if not key:
-        raise Invalid("key: the form has none, so it might place orders twice; send this one", field="key")
-    terms = _terms(form)
-    body = json.dumps([terms, count, rate], sort_keys=True)
-
-    def carry_out(_: bool) -> Answer:  # noqa: FBT001  as it is called
-        order = NewOrder.model_validate(terms)
-        if not 1 <= count <= MOST:
-            raise Invalid(f"count: place 1 to {MOST:,} orders at a rate", field="count")
-        plan = room.actions.plan_work(PlaceOrders(order=order, count=count)).plan
-        intent = Intent(actor=Actor(name=person.name, via=VIA), reason="a burst of orders")
-        return Answer(HTTPStatus.SEE_OTHER.value, room.actions.start(plan.id, intent, Rollout(rate=rate))[0].id)
-
-    return room.requests.answer(f"bursts/{person.name}", key, body, carry_out).document
+def _plan_burst(room: ControlRoom, form: Fields) -> Response:
+    """Plan the orders, and lead to the plan, which asks before it starts them: once, however often it is sent."""
+    order = NewOrder.model_validate(_terms(form))
+    action = PlaceOrders(order=order, count=number_of(form, "count", 1))
+    return show_planned(room, action, rate=text_of(form, "rate"))
 
 
 def _place(room: ControlRoom, name: str, form: Fields) -> list[AcceptedOrder]:

@@ -119,11 +119,15 @@ def plan_edit(request: Request, room: Room, _: ActingPerson, *, form: Form) -> R
         return _show_edit(request, room, place, text, problem=_TOO_DEEP)
 
 
-def show_planned(room: ControlRoom, action: WorkAction) -> Response:
-    """Keep the plan of an action, and lead to its page, which can be read again without another plan."""
+def show_planned(room: ControlRoom, action: WorkAction, *, rate: str = "") -> Response:
+    """Keep the plan of an action, and lead to its page, which can be read again without another plan.
+
+    The page's form begins with the `rate`.
+    """
     require_kafka(room)
     plan = room.actions.plan_work(action).plan
-    return RedirectResponse(f"/plans/{plan.id}", HTTPStatus.SEE_OTHER)
+    query = f"?{urlencode({'rate': rate})}" if rate else ""
+    return RedirectResponse(f"/plans/{plan.id}{query}", HTTPStatus.SEE_OTHER)
 
 
 def _fields_in(text: str) -> dict[str, Any]:
@@ -155,9 +159,9 @@ def _show_edit(request: Request, room: ControlRoom, place: str, text: str | None
 
 
 @router.get("/plans/{plan_id}")
-def show_plan(request: Request, room: Room, plan_id: PlanId) -> Response:
-    """Show a plan, and its rehearsal if there is one."""
-    return _show(request, room, _find_plan(room, plan_id))
+def show_plan(request: Request, room: Room, plan_id: PlanId, *, rate: Text = "") -> Response:
+    """Show a plan, and its rehearsal if there is one; its form begins with a rate that was given before."""
+    return _show(request, room, _find_plan(room, plan_id), form={"rate": [rate]})
 
 
 @router.post("/plans/{plan_id}/rehearsal")

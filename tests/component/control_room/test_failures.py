@@ -152,20 +152,6 @@ def test_a_burst_is_placed_at_a_rate_and_its_token_is_shown_to_nobody(room: Room
     assert "tok_approve" not in planned.text + json.dumps(summary)
 
 
-def test_a_burst_of_a_form_is_one_however_often_it_is_sent(room: RoomInMemory) -> None:
-    form = {**{name: value for name, value in TERMS.items() if name != "lines"}, "sku": "bolt", "quantity": "1",
-            "unit_price": "250", "shipping_speed": "standard", "count": "3", "rate": "50", "key": "k1"}  # fmt: skip
-    room.update()
-
-    first, second = (room.browser.post("/place", data=form, follow_redirects=False) for _ in range(2))
-    ended(room, f"/api{first.headers['Location']}")
-    wrong = room.browser.post("/place", data={**form, "rate": "fast", "key": "k2"})
-
-    assert first.headers["Location"] == second.headers["Location"]
-    assert len(room.browser.get("/api/orders").json()["orders"]) == 3
-    assert (wrong.status_code, "rate:" in wrong.text) == (422, True)
-
-
 @pytest.mark.parametrize(
     ("body", "answer"),
     [

@@ -74,6 +74,27 @@ def test_a_burst_places_so_many(room: RoomInMemory) -> None:
     assert len(room.browser.get("/api/orders").json()["orders"]) == 7
 
 
+def test_a_burst_at_a_rate_is_planned_asked_about_and_placed_once(room: RoomInMemory) -> None:
+    room.update()
+    form = {"reason": "a drill", "cluster": CLUSTER, "rate": "1000"}
+
+    planned = room.browser.post("/place", data={**TERMS, "count": "7", "rate": "1000"}, follow_redirects=False)
+    page = room.browser.get(planned.headers["Location"]).text
+    path = planned.headers["Location"].partition("?")[0]
+    runs_before = room.browser.get("/api/runs").json()
+    refused = room.browser.post(f"{path}/run", data={**form, "cluster": ""})
+    first, second = (room.browser.post(f"{path}/run", data=form, follow_redirects=False) for _ in range(2))
+    wait_for_end(room, first.headers["Location"])
+    room.update()
+
+    assert path.startswith("/plans/")
+    assert ("Place 7 orders" in page, 'name="rate" value="1000"' in page, runs_before) == (True, True, [])
+    assert (refused.status_code, "type the name of the cluster" in refused.text) == (409, True)
+    assert first.headers["Location"] == second.headers["Location"]
+    assert room.browser.get("/api/runs").json()[0]["intent"]["reason"] == "a drill"
+    assert len(room.browser.get("/api/orders").json()["orders"]) == 7
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -81,6 +102,9 @@ def test_a_burst_places_so_many(room: RoomInMemory) -> None:
         ({"count": "1000"}, "count: place 1 to 200 orders at once"),
         ({"currency": "euro"}, "currency"),
         ({"count": "2", "order_id": "o-1"}, "several orders cannot have one id"),
+        ({"count": "2", "order_id": "o-1", "rate": "5"}, "several orders cannot have one id"),
+        ({"count": "100001", "rate": "5"}, "count"),
+        ({"rate": "fast"}, "rate: 'fast' is no number"),
     ],
 )
 def test_a_form_that_is_wrong_comes_back_with_words_and_what_was_typed(
@@ -160,11 +184,17 @@ def act(room: RoomInMemory, path: str, **form: str) -> str:
     plan = room.browser.get(path, follow_redirects=False).headers["Location"]
     form = {"reason": "provider is moved", "cluster": CLUSTER, **form}
     run = room.browser.post(f"{plan}/run", data=form, follow_redirects=False).headers["Location"]
+    page = wait_for_end(room, run)
+    room.update()
+    return page
+
+
+def wait_for_end(room: RoomInMemory, run: str) -> str:
+    """Return the page of a run once it has ended."""
     limit = time.monotonic() + 20
     while "Stop before the next wave" in (page := room.browser.get(run).text):
         assert time.monotonic() < limit, page
         Event().wait(0.02)
-    room.update()
     return page
 
 
