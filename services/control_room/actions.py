@@ -47,25 +47,33 @@ class StartedRun:
     action: Any
     run: EventStream
     history: RunHistory
-    events: LiveEvents = field(default_factory=LiveEvents)
+    events: LiveEvents = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def publish(self, number: int, event: RunEvent) -> bool:
-        """Publish an event once, whichever thread comes first with it; return whether this one did."""
+    def __post_init__(self) -> None:
+        """Have the run itself, which keeps each event, tell those that are no longer among the latest."""
+        object.__setattr__(self, "events", LiveEvents(head=self._head))
+
+    def publish(self, number: int, event: RunEvent) -> RunSummary | None:
+        """Publish an event once, whichever thread comes first with it; return how far the run is, else None."""
         with self._lock:
             if number != self.events.published:
-                return False
+                return None
+            summary = self.summary
             self.events.publish([live_event(self.run.id, event)])
-            self._keep(number, event)
-            return True
+            self._keep(summary, number, event)
+            return summary
 
     @property
     def summary(self) -> RunSummary:
         return self.run.summary
 
-    def _keep(self, number: int, event: RunEvent) -> None:
+    def _head(self, start: int, end: int) -> list[LiveEvent]:
+        return [live_event(self.run.id, event) for event in self.run.history[start:end]]
+
+    def _keep(self, summary: RunSummary, number: int, event: RunEvent) -> None:
         try:
-            self.history.note(self.summary, number, event)
+            self.history.note(summary, number, event)
         except sqlite3.Error as error:
             _LOG.warning("run.unrecorded", run=self.run.id, reason=str(error))
 
@@ -218,8 +226,8 @@ class Actions:
         run, seen = started.run, started.events.published
         try:
             for number, event in enumerate(run.events(seen), seen):
-                if started.publish(number, event):
-                    self._news.publish([LiveEvent("run", run.id, run.summary.model_dump_json())])
+                if (summary := started.publish(number, event)) is not None:
+                    self._news.publish([LiveEvent("run", run.id, summary.model_dump_json())])
         except EnsembleError as error:
             _LOG.warning("run.interrupted", run=run.id, reason=str(error))
         except Exception as error:  # noqa: BLE001  its last event has said so to those who follow it

@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
@@ -19,6 +19,8 @@ RESET: Final = "reset"
 HEARTBEAT: Final = b": still here\n\n"
 _LIMIT: Final = 10_000
 _PART: Final = 500
+Head = Callable[[int, int], "Sequence[LiveEvent]"]
+"""Returns the events behind the first position, up to the second one."""
 _ID: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,18})")
 
 
@@ -68,8 +70,9 @@ class LiveEvents:
     falls out of the latest events is lost to it, and it is told how many those were.
     """
 
-    def __init__(self, limit: int = _LIMIT, max_streams: int = 1_000) -> None:
-        """Keep so many events, for so many streams at most."""
+    def __init__(self, limit: int = _LIMIT, max_streams: int = 1_000, head: Head | None = None) -> None:
+        """Keep so many events, for so many streams at most. With a `head`, which has those before, none is lost."""
+        self._head = head
         self._epoch, self._last, self._limit, self._max_streams = secrets.token_hex(4), 0, limit, max_streams
         self._events: deque[tuple[LiveEvent, bytes]] = deque(maxlen=limit)
         self._lock = threading.Lock()
@@ -123,10 +126,18 @@ class LiveEvents:
         """Return the events after a position, some hundreds at most: the next call has those that follow."""
         with self._lock:
             first = self._last - len(self._events)
+            if self._head is not None and position < first:
+                return self._from_head(self._head, position, min(position + _PART, first))
             start = max(position, first)
             end = min(start + _PART, self._last)
             events = [self._events[number - first] for number in range(start, end)]
             return Taken(start - position, end, events, is_all=end == self._last)
+
+    def _from_head(self, head: Head, start: int, end: int) -> Taken:
+        events = [
+            (event, encode(event, self.id_at(number))) for number, event in enumerate(head(start, end), start + 1)
+        ]
+        return Taken(0, end, events, is_all=False)
 
     def remove(self, stream: LiveStream) -> None:
         """Forget a stream."""

@@ -102,6 +102,7 @@ class EventStream(ABC):
         self.id = secrets.token_hex(8)
         self._plan_id, self._intent, self._rollout, self._total = plan.id, intent, rollout, total
         self._resolved: dict[str, bool] = {}
+        self._counts = (0, 0)  # replaced as a whole: any thread reads it
         self._lock, self._stopping = threading.Lock(), threading.Event()
         self._history: list[RunEvent] = []
         self.state = RunState.READY
@@ -110,10 +111,10 @@ class EventStream(ABC):
     @property
     def summary(self) -> RunSummary:
         """The run as it is now."""
-        good = list(self._resolved.values())
+        succeeded, failed = self._counts
         return RunSummary(
             id=self.id, plan_id=self._plan_id, intent=self._intent, rollout=self._rollout, state=self.state,
-            total=max(self._total, len(good)), succeeded=good.count(True), failed=good.count(False),
+            total=max(self._total, succeeded + failed), succeeded=succeeded, failed=failed,
         )  # fmt: skip
 
     @property
@@ -172,9 +173,18 @@ class EventStream(ABC):
             case _:
                 self.state = RunState.RUNNING
         if isinstance(event, Resolved):
-            self._resolved[event.name] = event.is_good
+            self._count(event)
         self._history.append(event)
         return True
+
+    def _count(self, event: Resolved) -> None:
+        """Count an item as what it has become last; a stage may resolve what one before has resolved."""
+        succeeded, failed = self._counts
+        before = self._resolved.get(event.name)
+        self._resolved[event.name] = event.is_good
+        succeeded += event.is_good - (before is True)
+        failed += (not event.is_good) - (before is False)
+        self._counts = (succeeded, failed)
 
 
 class Run(EventStream, Generic[Item]):
@@ -220,8 +230,8 @@ class Run(EventStream, Generic[Item]):
             if remaining:
                 yield Stopped(why="requested", remaining=remaining)
                 return
-        good = list(self._resolved.values())
-        yield Finished(succeeded=good.count(True), failed=good.count(False))
+        succeeded, failed = self._counts
+        yield Finished(succeeded=succeeded, failed=failed)
 
     def _wave(self, target: RunTarget[Item], group: Sequence[Item]) -> Generator[RunEvent, None, WaveFinished]:
         number = next(self._numbers)

@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 from structlog.testing import capture_logs
 
+from backoffice.order_placement import NewOrder
 from ensemble.messages.schema_set import DirectorySourceSelector
 from ensemble.operations import (
     Actor,
@@ -27,12 +28,13 @@ from ensemble.operations import (
 from services.app import APP
 from services.control_room.actions import Actions
 from services.control_room.control_room import ControlRoom
-from services.control_room.live_events import LiveEvents
+from services.control_room.live_events import LiveEvent, LiveEvents
 from services.control_room.planner import Planner
 from services.control_room.run_history import RunHistory
 from services.control_room.settings import ControlRoomSettings
-from services.control_room.work_actions import RetryParked, StartPause
+from services.control_room.work_actions import PlaceOrders, RetryParked, StartPause
 from tests.component.control_room.conftest import RoomInMemory
+from tests.component.control_room.test_placing import ORDER
 from tests.support.rehearsal_in_memory import rehearse_in_memory
 
 INTENT = Intent(actor=Actor(name="ann", via="control-room"), reason="mended")
@@ -113,6 +115,35 @@ def test_a_room_that_was_started_anew_shows_what_was_run_before(room: RoomInMemo
     with pytest.raises(NotFound):
         second.actions.look_up("run-9")
     second.close()
+
+
+def test_a_run_of_more_events_than_are_kept_encoded_tells_each_from_the_first_on(room: RoomInMemory) -> None:
+    order = NewOrder(**ORDER)
+    planned = room.room.actions.plan_work(PlaceOrders(order=order, count=200)).plan
+    started, _ = room.room.actions.start(planned.id, INTENT, None)
+    events = room.room.actions.events_of(started.id)
+    limit = time.monotonic() + 20
+    while room.room.actions.look_up(started.id).summary.state != "finished":
+        assert time.monotonic() < limit
+        Event().wait(0.02)
+    run = room.room.actions._find_started(started.id)
+    few = LiveEvents(limit=10, head=run._head)
+    few._epoch = events._epoch
+    few.publish(event for event, _ in every(events))
+
+    assert every(few) == every(events)
+    assert len(every(few)) == len(run.run.history) > 600
+
+
+def every(events: LiveEvents) -> list[tuple[LiveEvent, bytes]]:
+    """Return all events, and assert that none is lost."""
+    read, taken = list[tuple[LiveEvent, bytes]](), events.after(0)
+    while True:
+        assert taken.lost == 0
+        read += taken.events
+        if taken.is_all:
+            return read
+        taken = events.after(taken.position)
 
 
 class FullDisk(RunHistory):

@@ -221,6 +221,19 @@ def test_a_sequence_of_runs_is_one_run() -> None:
     assert (sequence.history, sequence.summary.total, sequence.summary.succeeded) == (tuple(events), 2, 2)
 
 
+def test_an_item_that_a_later_stage_resolves_counts_as_that_stage_says() -> None:
+    stages = iter(
+        [run_of(Target(bad=["o-0"]), 2, probe=0, max_failed=1), run_of(Target(bad=["o-1"]), 2, probe=0, max_failed=1)]
+    )
+    sequence = RunSequence(stages, plan_of(2), INTENT, Rollout(), total=2)
+    counted = [
+        (sequence.summary.succeeded, sequence.summary.failed)
+        for event in sequence.events()
+        if isinstance(event, Resolved)
+    ]
+    assert counted == [(0, 1), (1, 1), (2, 0), (1, 1)]
+
+
 def test_a_sequence_stops_with_its_run_and_goes_on_from_there() -> None:
     first, second = Target(bad=["o-0"]), Target()
     sequence = RunSequence(stages_of(first, second), plan_of(2), INTENT, Rollout(), total=2)
