@@ -234,20 +234,23 @@ def test_a_fault_that_nobody_expected_is_the_view_s_problem_until_it_is_over(
     room: RoomInMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room.update()
-    updates, limit = room.room.updates, time.monotonic() + 20
 
     def fail(*_: object) -> None:
         raise RuntimeError("a fault of its own")
 
     with monkeypatch.context() as faulty:
         faulty.setattr(type(room.room.view), "sync", fail)
-        updates.start()
-        while updates.status.problem is None:
-            assert time.monotonic() < limit
-            Event().wait(0.02)
-        problem = updates.status.problem
-    while updates.status.problem is not None:
-        assert time.monotonic() < limit
-        Event().wait(0.02)
+        room.room.updates.start()
+        during = problem_once(room, is_there=True)
+    after = problem_once(room, is_there=False)
 
-    assert problem == "the view failed: RuntimeError: a fault of its own"
+    assert (during, after) == ("the view failed: RuntimeError: a fault of its own", None)
+
+
+def problem_once(room: RoomInMemory, *, is_there: bool) -> str | None:
+    """Return the view's problem once there is one, or once there is none."""
+    limit = time.monotonic() + 20
+    while ((problem := room.room.updates.status.problem) is not None) is not is_there:
+        assert time.monotonic() < limit, problem
+        Event().wait(0.02)
+    return problem
