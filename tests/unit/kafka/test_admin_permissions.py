@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType  # type: ignore[attr-defined]  # unmarked
 
 from ensemble.embedded.credentials import password
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.admin import acls, users
 from ensemble.kafka.admin.permissions import Permissions, require_on_cluster
 from ensemble.topology.permissions import Grant, Need, needs
@@ -79,7 +79,7 @@ def test_each_permission_that_is_missing_is_named(resource: str) -> None:
     lost = next(need for need in NEEDED if need.resource == resource)
     authorizer = Authorizer(*(need for need in NEEDED if need != lost))
     assert permissions(authorizer).missing() == [lost]
-    with pytest.raises(ConfigurationError, match=f"User:payment may not do what it declares: {lost};"):
+    with pytest.raises(Unavailable, match=f"User:payment may not do what it declares: {lost};"):
         permissions(authorizer).require()
 
 
@@ -112,7 +112,7 @@ def test_a_refusal_while_it_runs_names_what_is_missing_now_or_says_what_the_brok
 
 def test_an_administrator_has_to_be_one() -> None:
     require_on_cluster(Authorizer(cluster=("DESCRIBE", "ALTER")), "ALTER")  # type: ignore[arg-type]  # all that is called
-    with pytest.raises(ConfigurationError, match="ann may not ALTER cluster"):
+    with pytest.raises(Unavailable, match="ann may not ALTER cluster"):
         require_on_cluster(Authorizer(cluster=("DESCRIBE",)), "ALTER", "ann")  # type: ignore[arg-type]  # as above
 
 
@@ -122,7 +122,7 @@ def test_an_administrator_has_to_be_one() -> None:
 def test_a_cluster_that_gives_no_answer_is_told(failure: Any, words: str) -> None:
     authorizer: Any = Authorizer()
     authorizer.failure = failure
-    with pytest.raises(ConfigurationError, match=f"cannot ask the cluster what this user may do: {words}"):
+    with pytest.raises(Unavailable, match=f"cannot ask the cluster what this user may do: {words}"):
         require_on_cluster(authorizer, "DESCRIBE")
 
 
@@ -151,20 +151,20 @@ def test_what_is_missing_is_granted_and_nothing_else() -> None:
 
 def test_only_an_administrator_grants() -> None:
     authorizer: Any = Authorizer(cluster=("DESCRIBE",))
-    with pytest.raises(ConfigurationError, match="this user may not ALTER cluster"):
+    with pytest.raises(Unavailable, match="this user may not ALTER cluster"):
         acls.apply(authorizer, [READ])
     authorizer = Authorizer(cluster=("ALTER",))
-    with pytest.raises(ConfigurationError, match="this user may not DESCRIBE cluster"):
+    with pytest.raises(Unavailable, match="this user may not DESCRIBE cluster"):
         acls.compare(authorizer, [READ])
 
 
 def test_a_cluster_without_an_authorizer_says_so() -> None:
     authorizer: Any = Authorizer(cluster=("DESCRIBE", "ALTER"))
     authorizer.describe_acls = lambda *_, **__: refuse(KafkaError.SECURITY_DISABLED, "no security")
-    with pytest.raises(ConfigurationError, match="cannot read the cluster's ACLs: no security; does the cluster have"):
+    with pytest.raises(Unavailable, match="cannot read the cluster's ACLs: no security; does the cluster have"):
         acls.compare(authorizer, [READ])
     authorizer.describe_acls = lambda *_, **__: stay_silent()
-    with pytest.raises(ConfigurationError, match="cannot read the cluster's ACLs: no answer"):
+    with pytest.raises(Unavailable, match="cannot read the cluster's ACLs: no answer"):
         acls.compare(authorizer, [READ])
 
 
@@ -172,8 +172,8 @@ def test_users_are_made_with_the_passwords_of_their_files(tmp_path: Path) -> Non
     authorizer: Any = Authorizer(cluster=("ALTER",))
     users.apply(authorizer, ["order", "payment"], tmp_path)
     assert authorizer.passwords == {name: password(tmp_path, name).encode() for name in ("order", "payment")}
-    with pytest.raises(ConfigurationError, match="cannot make user 'shipping': no SCRAM"):
+    with pytest.raises(Unavailable, match="cannot make user 'shipping': no SCRAM"):
         users.apply(authorizer, ["order", "payment", "shipping"], tmp_path)
     authorizer = Authorizer(cluster=("DESCRIBE",))
-    with pytest.raises(ConfigurationError, match="may not ALTER cluster"):
+    with pytest.raises(Unavailable, match="may not ALTER cluster"):
         users.apply(authorizer, ["order"], tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from ensemble import Topic
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.admin import topics
 from services.app import SERVICES
 from services.payment.service import payment_service
@@ -125,14 +125,14 @@ def test_a_topic_that_somebody_else_makes_meanwhile_is_no_failure() -> None:
     topics.apply(cluster, [COMMANDS])
     cluster = Cluster()
     cluster.refusals = {COMMANDS.name: KafkaError.INVALID_REPLICATION_FACTOR}
-    with pytest.raises(ConfigurationError, match=r"cannot create topic shop\.commands: not so many"):
+    with pytest.raises(Unavailable, match=r"cannot create topic shop\.commands: not so many"):
         topics.apply(cluster, [COMMANDS])
 
 
 def test_a_new_topic_that_cannot_be_read_is_told() -> None:
     cluster: Any = Cluster()
     cluster.has_leaders = False
-    with pytest.raises(ConfigurationError, match="cannot be read yet: no leader"):
+    with pytest.raises(Unavailable, match="cannot be read yet: no leader"):
         topics.apply(cluster, [COMMANDS])
 
 
@@ -145,7 +145,7 @@ def test_a_cluster_without_an_answer_is_told(failure: Exception, words: str) -> 
         raise failure
 
     admin: Any = SimpleNamespace(list_topics=fail)
-    with pytest.raises(ConfigurationError, match=f"cannot read the cluster's topics: {words}; is the broker up"):
+    with pytest.raises(Unavailable, match=f"cannot read the cluster's topics: {words}; is the broker up"):
         topics.compare(admin, [COMMANDS], limit_s=0)
 
 

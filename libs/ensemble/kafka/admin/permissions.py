@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.authorization import REFUSALS, refusal
 from ensemble.kafka.group_description import GroupDescriptions
 from ensemble.service.service import Service
@@ -29,9 +29,9 @@ class Permissions:
     user: str
 
     def require(self) -> None:
-        """Raise ConfigurationError if any permission is missing, and name them all."""
+        """Raise Unavailable if any permission is missing, and name them all."""
         if missing := self.missing():
-            raise ConfigurationError(refusal(self.user, f"do what it declares: {', '.join(map(str, missing))}"))
+            raise Unavailable(refusal(self.user, f"do what it declares: {', '.join(map(str, missing))}"))
 
     def explain(self, error: KafkaError) -> str:
         """Return the message for a refusal while the service runs: the permissions that are missing now, if known."""
@@ -76,7 +76,7 @@ class Permissions:
 
 
 def require_on_cluster(admin: AdminClient, operation: str, user: str = THIS_USER) -> None:
-    """Raise ConfigurationError unless `user` may DESCRIBE or ALTER the cluster.
+    """Raise Unavailable unless `user` may DESCRIBE or ALTER the cluster.
 
     A user without DESCRIBE is shown no ACLs at all, without an error.
     """
@@ -85,9 +85,9 @@ def require_on_cluster(admin: AdminClient, operation: str, user: str = THIS_USER
         allowed = {granted.name for granted in future.result(_TIMEOUT_S).authorized_operations or []}
     except (KafkaException, TimeoutError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(f"cannot ask the cluster what {user} may do: {reason}") from None
+        raise Unavailable(f"cannot ask the cluster what {user} may do: {reason}") from None
     if operation not in allowed:
-        raise ConfigurationError(f"{user} may not {operation} cluster; log in as an administrator")
+        raise Unavailable(f"{user} may not {operation} cluster; log in as an administrator")
 
 
 def _allowed(resource: Any, name: str, describe: Callable[[], Any]) -> Iterable[Need]:

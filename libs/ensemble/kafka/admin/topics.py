@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # unmarked re-exports
 
 from ensemble.clock import until
-from ensemble.errors import ConfigurationError
+from ensemble.errors import ConfigurationError, Unavailable
 from ensemble.kafka.authorization import hidden_topics
 from ensemble.kafka.errors import PASSING, retry
 from ensemble.kafka.offsets import high_watermarks
@@ -48,14 +48,14 @@ def all_topics(catalogue: Catalogue, services: Iterable[Service]) -> list[Topic]
 def compare(admin: AdminClient, topics: Iterable[Topic], limit_s: float = LIMIT_S) -> list[TopicState]:
     """Return each topic's state on the cluster: missing, wrong partition count or cleanup policy, or ok.
 
-    Raises ConfigurationError if the cluster does not answer within `limit_s`.
+    Raises Unavailable if the cluster does not answer within `limit_s`.
     """
     declared = list(topics)
     try:
         return retry(lambda: _compare(admin, declared, limit_s), limit_s, _PAUSE_S, may_pass=_may_pass)
     except (KafkaException, TimeoutError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-        raise ConfigurationError(f"cannot read the cluster's topics: {reason}; is the broker up?") from None
+        raise Unavailable(f"cannot read the cluster's topics: {reason}; is the broker up?") from None
 
 
 def _compare(admin: AdminClient, declared: list[Topic], limit_s: float) -> list[TopicState]:
@@ -82,7 +82,7 @@ def apply(
 ) -> list[TopicState]:
     """Create what is missing, and return the states from before. What differs is reported, never changed.
 
-    Raises ConfigurationError if the cluster refuses a topic, or does not answer within `limit_s`.
+    Raises Unavailable if the cluster refuses a topic, or does not answer within `limit_s`.
     """
     states = compare(admin, topics, limit_s)
     missing = [state.topic for state in states if state.status == "missing"]
@@ -104,7 +104,7 @@ def _create(admin: AdminClient, topics: list[Topic], replication: int, limit_s: 
     try:
         retry(attempt, limit_s, _PAUSE_S, may_pass=_may_pass)
     except KafkaException as error:
-        raise ConfigurationError(f"cannot create topics: {error.args[0].str()}; is the broker up?") from None
+        raise Unavailable(f"cannot create topics: {error.args[0].str()}; is the broker up?") from None
 
 
 def require(admin: AdminClient, service: Service, limit_s: float = LIMIT_S) -> None:
@@ -159,25 +159,25 @@ def _await_ready(admin: AdminClient, created: list[Topic], limit_s: float) -> No
         if not (unseen := names - admin.list_topics(timeout=limit_s).topics.keys()):
             break
     if unseen:
-        raise ConfigurationError(f"the cluster created {', '.join(sorted(unseen))}, but does not list them")
+        raise Unavailable(f"the cluster created {', '.join(sorted(unseen))}, but does not list them")
     places = [(topic.name, partition) for topic in created for partition in range(topic.partitions)]
     try:
         high_watermarks(admin, places, limit_s)
     except KafkaException as error:
-        raise ConfigurationError(
+        raise Unavailable(
             f"the cluster created the topics, but they cannot be read yet: {error.args[0].str()}"
         ) from None
 
 
 def _check_created(name: str, future: Any, limit_s: float) -> None:
-    """Raise unless the topic exists now: KafkaException if another attempt may help, else ConfigurationError."""
+    """Raise unless the topic exists now: KafkaException if another attempt may help, else Unavailable."""
     try:
         future.result(limit_s)
     except KafkaException as error:
         if _may_pass(error.args[0]):
             raise
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise ConfigurationError(f"cannot create topic {name}: {error.args[0].str()}") from None
+            raise Unavailable(f"cannot create topic {name}: {error.args[0].str()}") from None
 
 
 def _may_pass(error: KafkaError) -> bool:

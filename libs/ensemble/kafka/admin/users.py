@@ -16,7 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # unmarked re
 )
 
 from ensemble.embedded.credentials import password
-from ensemble.errors import ConfigurationError
+from ensemble.errors import Unavailable
 from ensemble.kafka.admin.permissions import THIS_USER, require_on_cluster
 
 _TIMEOUT_S: Final = 120.0
@@ -26,7 +26,7 @@ _ITERATIONS: Final = 8192
 def apply(admin: AdminClient, users: Iterable[str], directory: Path, administrator: str = THIS_USER) -> None:
     """Let each user log in with the password in its file, whatever the password was before.
 
-    Raises ConfigurationError if `administrator` may not alter users, or the cluster does not answer.
+    Raises Unavailable if `administrator` may not alter users, or the cluster does not answer.
     """
     require_on_cluster(admin, "ALTER", administrator)
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
@@ -38,4 +38,4 @@ def apply(admin: AdminClient, users: Iterable[str], directory: Path, administrat
             future.result(_TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             reason = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
-            raise ConfigurationError(f"cannot make user {user!r}: {reason}") from None
+            raise Unavailable(f"cannot make user {user!r}: {reason}") from None
