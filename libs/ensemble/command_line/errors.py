@@ -101,7 +101,8 @@ def asks_for_json(arguments: Sequence[str]) -> bool:
     asked = {following.get("-o"), following.get("--output")}
     joined = [word for word in arguments if word.startswith(("--output=", "-ojson"))]
     asked |= {word.removeprefix("--output=").removeprefix("-o") for word in joined}
-    return bool(asked & {"json", "jsonl"}) or ("--json" in arguments and "publish" not in arguments)
+    fields = following.get("--json", "-") if "publish" in arguments else "-"  # as the release before gave them
+    return bool(asked & {"json", "jsonl"}) or ("--json" in arguments and fields.startswith("-"))
 
 
 def answer(error: BaseException, *, as_json: bool = False) -> int:

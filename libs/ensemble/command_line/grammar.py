@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -20,6 +21,10 @@ RENAMED: Final[Mapping[str, str]] = MappingProxyType(
 """Flags of the release before, by the present one; each holds where a command has the present flag alone."""
 DROPPED: Final[Mapping[str, str]] = MappingProxyType({"--open": "open ones are the default, --all shows the others"})
 """Flags that say what is so without them."""
+OF_WAVES: Final[Mapping[str, str]] = MappingProxyType({"--ack": "--timeout holds for acknowledgements as well"})
+"""Flags for a time of their own beside that of a wave, where commands that have waves know one time only."""
+VALUES: Final[Mapping[str, str]] = MappingProxyType({"text": "table"})
+"""Values of `publish --output` of the release before, by the present one."""
 PANELS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(("demo", "up", "run"), "Run locally"),
@@ -45,13 +50,13 @@ MOVED: Final[Mapping[tuple[str, ...], Moved]] = MappingProxyType(
     {
         ("parked", "retry"): Moved(("parked", "redrive")),
         **{
-            (f"{scope}s", old): Moved(("pauses", new, scope), ("--yes",))
+            (f"{scope}s", old): Moved(("pauses", new, scope), flags)
             for scope in ("step", "command", "service")
-            for old, new in (("pause", "start"), ("resume", "end"))
+            for old, new, flags in (("pause", "start", ("--yes",)), ("resume", "end", ()))
         },
     }
 )
-"""Commands of the release before; those that did not ask go on without."""
+"""Commands of the release before. A `pause` did not ask and does not now; a `resume` that lets orders go on asks."""
 _VALUED: Final = frozenset({"--app", "-A", "--profile"})
 """Flags before the command that take a value."""
 
@@ -94,7 +99,7 @@ def renew(arguments: Sequence[str], flags: Collection[str], valued: Collection[s
 
     `flags` are those that the command has, `valued` those of them that take a value, which stays as it is.
     """
-    rest = list(arguments)
+    dropped, rest = _dropped(flags), list(_with_values(arguments) if "--data" in flags else arguments)
     while rest:
         word = rest.pop(0)
         if word == "--":
@@ -104,14 +109,29 @@ def renew(arguments: Sequence[str], flags: Collection[str], valued: Collection[s
         if flag == "--json" and flag not in flags:
             is_input = "--data" in flags and bool(equals or (rest and not rest[0].startswith("-")))
             yield from (_renamed(flag, "--data") + equals + value,) if is_input else ("--output", "json")
-        elif flag in DROPPED and flag not in flags and "--all" in flags:
-            say(f"{flag} is no longer needed: {DROPPED[flag]}")
+        elif flag in dropped:
+            say(f"{flag} is no longer needed: {dropped[flag]}")
         elif flag not in flags and RENAMED.get(flag) in flags:
             yield _renamed(flag, RENAMED[flag]) + equals + value
         else:
             yield word
         if not equals and rest and {flag, RENAMED.get(flag)} & set(valued):
-            yield rest.pop(0)
+            following = rest.pop(0)
+            yield from () if flag in dropped else (following,)
+
+
+def _dropped(flags: Collection[str]) -> dict[str, str]:
+    """Return the flags that a command needs no more, with what is so without them."""
+    dropped = {**(DROPPED if "--all" in flags else {}), **(OF_WAVES if "--wave" in flags else {})}
+    return {flag: why for flag, why in dropped.items() if flag not in flags}
+
+
+def _with_values(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments of `publish` with today's values of `--output`."""
+    for before, word in pairwise(("", *arguments)):
+        flag = next((each for each in ("--output=", "-o") if word.startswith(each)), "")
+        value = word if before in {"--output", "-o"} else word.removeprefix(flag) if flag else ""
+        yield word.removesuffix(value) + _renamed(value, VALUES[value]) if value in VALUES else word
 
 
 def _renamed(old: str, new: str) -> str:

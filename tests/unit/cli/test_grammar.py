@@ -153,6 +153,30 @@ def test_flags_of_the_release_before_go_on(typed: str, today: str) -> None:
     assert list(renew(typed.split(), flags, {"--output", "-o", "--timeout", "--reason"})) == today.split()
 
 
+def test_a_wave_has_one_time_which_holds_for_acknowledgements_too(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {"--timeout", "--wave", "--reason"}
+    typed = ["--wait", "120", "--ack", "5", "--reason", "--ack"]
+    assert list(renew(typed, flags, flags)) == ["--timeout", "120", "--reason", "--ack"]
+    assert list(renew(["--ack=5", "--wait", "120"], flags, flags)) == ["--timeout", "120"]
+    assert "--ack is no longer needed: --timeout holds" in capsys.readouterr().err
+    assert "--wave" in flags_of(("pauses", "end"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "today"),
+    [
+        ("X -o text", "X -o table"),
+        ("X --output=text", "X --output=table"),
+        ("-otext X", "-otable X"),
+        ("-o json --note text", "-o json --note text"),
+    ],
+)
+def test_text_is_the_table_of_a_receipt(typed: str, today: str) -> None:
+    flags = {"--data", "--output", "-o"}
+    assert list(renew(typed.split(), flags, flags)) == today.split()
+    assert list(renew(["-o", "text"], {"--file"}, {"--file"})) == ["--file", "text"]
+
+
 def test_a_file_for_the_export_and_the_fields_of_a_message_are_named_by_their_flags() -> None:
     assert list(renew(["-o", "x.csv"], {"--file"}, {"--file"})) == ["--file", "x.csv"]
     flags = {"--data", "--output"}
@@ -164,7 +188,8 @@ def test_a_file_for_the_export_and_the_fields_of_a_message_are_named_by_their_fl
     ("typed", "today"),
     [
         ("steps pause payment --reason x", "pauses start step --yes payment --reason x"),
-        ("--app a:B commands resume Pay", "--app a:B pauses end command --yes Pay"),
+        ("--app a:B commands resume Pay", "--app a:B pauses end command Pay"),
+        ("services resume order --yes", "pauses end service order --yes"),
         ("parked retry o-1", "parked redrive o-1"),
         ("orders retry o-1", "orders retry o-1"),
     ],

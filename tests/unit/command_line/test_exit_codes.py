@@ -69,6 +69,8 @@ def test_an_error_as_json_has_its_code_and_the_part_of_the_command(capsys: pytes
         ("orders list -o table", False),
         ("orders list", False),
         ("publish OrderPlaced --json {}", False),
+        ("publish OrderPlaced --example --json", True),
+        ("publish OrderPlaced --json --example", True),
     ],
 )
 def test_errors_are_json_where_the_command_line_asks_for_json(line: str, is_json: bool) -> None:
