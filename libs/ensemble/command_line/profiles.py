@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
 _OF_COMMANDS: Final = ("health_urls", "http_token")
+_CREDENTIALS: Final = re.compile(r"://[^\s\"]*@")
+"""A user, and most often a password, in a URL: as no secret it would be shown."""
+_CLUSTER: Final = "KAFKA_BOOTSTRAP_SERVERS"
 
 
 def directory() -> Path:
@@ -47,7 +51,12 @@ class Profile:
 
     @property
     def bootstrap_servers(self) -> str:
-        return self.values.get("KAFKA_BOOTSTRAP_SERVERS", "")
+        return self.values.get(_CLUSTER, "")
+
+    def require_cluster(self) -> None:
+        """Raise Mistake unless the profile names a cluster; without one, commands would act on one that they find."""
+        if not self.bootstrap_servers and _CLUSTER not in self.references:
+            raise Mistake(f"--profile {self.name}: {profiles_file()} gives [{self.name}] no {_CLUSTER.lower()}; add it")
 
     def described(self) -> dict[str, str]:
         """Return every variable with its value, or where its secret comes from."""
@@ -56,7 +65,7 @@ class Profile:
     def apply(self, environment: MutableMapping[str, str] = os.environ) -> None:
         """Make the environment the one of this profile: connection variables that it does not set are removed.
 
-        Raises Mistake if a secret's variable is not set.
+        Raises Mistake if a variable that it refers to is not set, or is empty.
         """
         secrets = dict(self._secrets(environment))
         for name in variables():
@@ -68,8 +77,8 @@ class Profile:
         for name, (kind, where) in self.references.items():
             if kind == "file":
                 yield f"{name}_FILE", str(Path(where).expanduser())
-            elif where in environment:
-                yield name, environment[where]
+            elif value := environment.get(where):
+                yield name, value
             else:
                 raise Mistake(f"--profile {self.name}: {name} comes from {where}, which is not set")
 
@@ -143,7 +152,8 @@ _in_use: Final = _InUse()
 
 
 def use(profile: Profile) -> None:
-    """Have this process, and those that it starts, connect as the profile says."""
+    """Have this process, and those that it starts, connect as the profile says. Raises Mistake without a cluster."""
+    profile.require_cluster()
     profile.apply()
     _in_use.name = profile.name
 
@@ -155,7 +165,7 @@ def use_current() -> None:
     if name := os.environ.get("ENSEMBLE_PROFILE") or current_name():
         profile = find_profile(name, "ENSEMBLE_PROFILE" if os.environ.get("ENSEMBLE_PROFILE") else "context use")
         use(profile)
-        say(f"using profile {name} ({profile.bootstrap_servers or 'no KAFKA_BOOTSTRAP_SERVERS'})")
+        say(f"using profile {name} ({os.environ[_CLUSTER]})")
 
 
 def name_in_use() -> str:
@@ -170,16 +180,27 @@ def _profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
         if variable not in known:
             raise Mistake(f"{where} is no setting of a connection; {did_you_mean(variable, known) or 'see the manual'}")
         if isinstance(value, dict):
-            references[variable] = _reference(where, value)
+            references[variable] = _reference(where, value, is_secret=known[variable])
         elif known[variable]:
             raise Mistake(f'{where} is a secret: give {{env = "VARIABLE"}} or {{file = "PATH"}}, never the value')
         else:
-            values[variable] = value if isinstance(value, str) else str(value)
+            values[variable] = _value(where, value)
     return Profile(name, values, references)
 
 
-def _reference(where: str, value: Mapping[str, Any]) -> tuple[str, str]:
+def _reference(where: str, value: Mapping[str, Any], *, is_secret: bool) -> tuple[str, str]:
     match list(value.items()):
+        case [("file", str())] if not is_secret:  # no setting reads it, so that the variable would count as not set
+            raise Mistake(f'{where} is no secret, and is read from no file: give the value, or {{env = "VARIABLE"}}')
         case [(("env" | "file") as kind, str(target))]:
             return kind, target
     raise Mistake(f'{where}: give {{env = "VARIABLE"}} or {{file = "PATH"}}')
+
+
+def _value(where: str, value: object) -> str:
+    """Return a value as variables have it. Raises Mistake, which never has the value, for one that would be misread."""
+    if not isinstance(value, str | int | float | bool):
+        raise Mistake(f"{where}: give one text, number or boolean; several servers are one text with commas")
+    if _CREDENTIALS.search(text := str(value)):
+        raise Mistake(f"{where} has credentials in a URL; give the URL without them, and the secret in its own setting")
+    return text

@@ -99,6 +99,11 @@ def test_a_command_runs_with_the_profile_that_it_names(ensemble: CommandLine, mo
         ('[a]\nkafka_sasl_password = "open sesame"', "never the value"),
         ('[a]\nkafka_sasl_password = {vault = "x"}', "give {env"),
         ("[a", "profiles.toml: "),
+        ('[a]\nkafka_bootstrap_servers = {file = "/run/servers"}', "is no secret, and is read from no file"),
+        ('[a]\nkafka_bootstrap_servers = ["a:1", "b:2"]', "one text with commas"),
+        ("[a]\nkafka_bootstrap_servers = 2026-01-31", "give one text, number or boolean"),
+        ('[a]\nschema_registry_url = "https://ann:pw@host"', "schema_registry_url has credentials in a URL"),
+        ('[a]\nensemble_health_urls = \'{"shop": ["http://u:pw@h:1"]}\'', "has credentials in a URL"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(home: Path, text: str, message: str) -> None:
@@ -106,6 +111,29 @@ def test_what_is_wrong_in_the_file_is_named(home: Path, text: str, message: str)
     with pytest.raises(Mistake, match=message) as wrong:
         profiles.read_profiles()
     assert "open sesame" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("text", ["[a]", '[a]\nkafka_bootstrap_servers = ""', '[a]\nkafka_sasl_username = "ann"'])
+def test_a_profile_without_a_cluster_is_not_used(ensemble: CommandLine, home: Path, text: str) -> None:
+    (home / "profiles.toml").write_text(text)
+    with pytest.raises(Mistake, match=r"--profile a: .* gives \[a\] no kafka_bootstrap_servers"):
+        profiles.use(profiles.find_profile("a"))
+    ensemble("--profile", "a", "config", "show").assert_usage_error("kafka_bootstrap_servers")
+    ensemble("context", "use", "a").assert_usage_error("kafka_bootstrap_servers")
+    assert (profiles.name_in_use(), profiles.current_name()) == ("", "")
+
+
+def test_a_cluster_may_come_from_a_variable(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "profiles.toml").write_text('[a]\nkafka_bootstrap_servers = {env = "SERVERS_OF_A"}')
+    monkeypatch.setenv("ENSEMBLE_PROFILE", "a")
+    monkeypatch.setenv("SERVERS_OF_A", "")
+    with pytest.raises(Mistake, match="comes from SERVERS_OF_A, which is not set"):
+        profiles.use_current()
+    monkeypatch.setenv("SERVERS_OF_A", "a:1")
+    profiles.use_current()
+    assert capsys.readouterr().err == "using profile a (a:1)\n"
 
 
 def test_an_unknown_profile_lists_those_that_there_are() -> None:

@@ -58,6 +58,8 @@ def use(profile: Name = None, none: NoProfile = False, output: Output = TABLE) -
     if (profile is None) != none:
         raise Mistake("PROFILE: give a profile, or --none")
     chosen = find_profile(profile, "PROFILE") if profile else None
+    if chosen is not None:
+        chosen.require_cluster()
     choose(chosen)
     show_document(
         {"profile": chosen.name if chosen else None, "cluster": chosen.bootstrap_servers if chosen else None},
