@@ -20,7 +20,7 @@ from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.run_records import Subject, follow
-from ensemble.command_line.runs import show_submitted, submit
+from ensemble.command_line.runs import in_one_wave, show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Intent, Resolved, Rollout, RunEvent, Stopped, WaveFinished
@@ -81,8 +81,9 @@ def act(access: ClusterClient, action: OrderAction, target: Target, options: Com
         if target.order_id is None:
             _ask(plan, cluster_name(access), options)
         if options.no_wait:
-            run = actions.run(plan, options.intent, Rollout.at_once(options.timeout_s))
-            return show_submitted(submit(run, len(plan.items)), output=options.output)
+            count = len(plan.items)
+            run = actions.run(plan, options.intent, in_one_wave(Rollout.at_once(options.timeout_s), count))
+            return show_submitted(submit(run, count), count, output=options.output)
         if options.rollout is not None and target.order_id is None:
             return _run_in_waves(actions, plan, options, cluster_name(access))
         return _run_at_once(actions, plan, options)
@@ -220,14 +221,20 @@ def tell(events: Iterable[RunEvent], rollout: Rollout, partitions: Container[str
                 last = event
                 what = f"wave {event.wave}" if event.wave else "probe"
                 say(f"{what}: {len(event.names) - len(event.failed)} of {len(event.names)} progressed")
-            case Stopped() if last is not None:
-                say(reason_of_stop(last, event, rollout))
+            case Stopped() if reason := reason_of_stop(last, event, rollout):
+                say(reason)
         yield event
 
 
-def reason_of_stop(wave: WaveFinished, stopped: Stopped, rollout: Rollout) -> str:
-    """Return why the waves stopped early or failed at the end."""
+def reason_of_stop(wave: WaveFinished | None, stopped: Stopped, rollout: Rollout) -> str:
+    """Return why the waves stopped early or failed at the end, after the last wave; nothing if no order was in one."""
     rest = f"; {stopped.remaining} remain paused" if stopped.remaining else ""
+    if stopped.why == "requested":
+        return f"stopped, as `{command('runs stop')}` asked{rest}"
+    if stopped.why == "error":  # which ends the command, and is told there
+        return f"stopped by an error{rest}"
+    if wave is None:
+        return ""
     share = len(wave.failed) / len(wave.names)
     return (
         f"stopped: {len(wave.failed)} of {len(wave.names)} ({share:.0%}) failed or made no progress, more than "

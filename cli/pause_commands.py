@@ -26,7 +26,7 @@ from ensemble.command_line.pause_commands import (
     warn_of_missing,
 )
 from ensemble.command_line.run_records import Subject, follow
-from ensemble.command_line.runs import show_submitted, submit
+from ensemble.command_line.runs import in_one_wave, show_submitted, submit
 from ensemble.command_line.streams import say
 from ensemble.command_line.view import synced_view
 from ensemble.operations import Rollout, RunEvent, Stopped, WaveFinished, WorkPauses
@@ -81,8 +81,9 @@ def _submit(actions: OrderActions, pauses: WorkPauses, plan: PauseEndPlan, optio
     ended = submit(pauses.run(plan.pause, options.intent, options.timeout_s), len(plan.pause.items))
     held = OrderFilter((Condition("paused_by", "=", plan.pause.what),))
     orders = actions.plan(Resume(past_pause=plan.pause.scope == "step"), held)
-    resumed = submit(actions.run(orders, options.intent, Rollout.at_once()), len(orders.items))
-    return show_submitted([*ended, *resumed], output=options.output)
+    count = len(orders.items)
+    resumed = submit(actions.run(orders, options.intent, in_one_wave(Rollout.at_once(), count)), count)
+    return show_submitted([*ended, *resumed], len(plan.pause.items) + count, output=options.output)
 
 
 def _account(plan: PauseEndPlan, events: Sequence[RunEvent], remainder: Sequence[str], options: ResumeOptions) -> int:

@@ -72,7 +72,7 @@ def carry_out(session: Session, plan: PausePlan, options: PauseOptions) -> int:
     """Start or end the pause everywhere. Returns 1 if a partition has not acknowledged it in time."""
     run = WorkPauses(session).run(plan, options.intent, options.timeout_s)
     if options.no_wait:
-        return show_submitted(submit(run, len(plan.items)), output=options.output)
+        return show_submitted(submit(run, len(plan.items)), len(plan.items), output=options.output)
     rows = rows_of(plan, answers_in(run.events()))
     document = {"what": plan.what, "services": rows}
     show(Sheet(COLUMNS, [line(row) for row in rows]), document, output=options.output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ from ensemble.command_line.operators import confirm
 from ensemble.command_line.output import Sheet, show
 from ensemble.command_line.output_format import TABLE, OutputFormat
 from ensemble.command_line.run_records import Subject, follow
-from ensemble.command_line.runs import show_submitted, submit
+from ensemble.command_line.runs import in_one_wave, show_submitted, submit
 from ensemble.command_line.streams import is_attended, say, show_count
 from ensemble.operations import (
     DeadLetterFilter,
@@ -36,10 +36,13 @@ from ensemble.operations import (
     find_dead_letter,
     position_of,
 )
+from ensemble.operations.redrive_plan import Verb
 from ensemble.operations.redrives import EXCERPT, REDRIVES
+from ensemble.program import command
 from ensemble.quantities import quantity
 
 _PREVIEWED: Final = 20
+_DONE: Final[Mapping[Verb, str]] = {"redrive": "redriven", "discard": "discarded"}
 _STYLES: Final = {
     "outcome": {
         "succeeded": "green",
@@ -97,6 +100,10 @@ class RedriveOptions:
     cluster: str = ""
     """The cluster, as notes of runs name it."""
 
+    def rollout_of(self, plan: RedrivePlan) -> Rollout:
+        """Return how the plan's records go: all at once if nothing is waited for."""
+        return in_one_wave(self.rollout, len(plan.items)) if self.no_wait else self.rollout
+
 
 def rehearse(session: Session, target: RedriveTarget, *, output: OutputFormat) -> int:
     """Show what redriving would do, and return 0."""
@@ -116,7 +123,7 @@ def redrive_these(session: Session, target: RedriveTarget, manner: RedriveOption
     plan = target.plan_redrive(session, letters)
     _preview(session, target, plan, yes=manner.yes)
     manner = replace(manner, cluster=cluster_name(session.client))
-    return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
+    return carry_out(letters.run(plan, manner.intent, manner.rollout_of(plan)), plan, manner)
 
 
 def discard_these(session: Session, target: RedriveTarget, manner: RedriveOptions, *, dry_run: bool = False) -> int:
@@ -127,7 +134,7 @@ def discard_these(session: Session, target: RedriveTarget, manner: RedriveOption
         return show_plan(plan, output=manner.output)
     _preview(session, target, plan, yes=manner.yes)
     manner = replace(manner, cluster=cluster_name(session.client))
-    return carry_out(letters.run(plan, manner.intent, manner.rollout), plan, manner)
+    return carry_out(letters.run(plan, manner.intent, manner.rollout_of(plan)), plan, manner)
 
 
 def show_plan(plan: RedrivePlan, *, output: OutputFormat) -> int:
@@ -166,10 +173,10 @@ def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) 
         how = ", ".join(sorted({_settled(skipped) for skipped in plan.skipped}))
         say(f"{plan.skipped_count} of {quantity(total, 'dead letter')}: {how}; they will be skipped")
     if manner.no_wait:
-        return show_submitted(submit(run, len(plan.items)), output=manner.output)
+        return show_submitted(submit(run, len(plan.items)), len(plan.items), output=manner.output)
     resolved: dict[str, Resolved] = {}
     counting = _progress(len(plan.items))
-    remaining = 0
+    stopped: Stopped | None = None
     subject = Subject(f"{plan.verb} dead letters", manner.cluster, len(plan.items))
     for event in follow(run, subject, manner.intent) if len(plan.items) > 1 else run.events():
         match event:
@@ -177,12 +184,20 @@ def carry_out(run: Run[RedriveItem], plan: RedrivePlan, manner: RedriveOptions) 
                 resolved[event.name] = event
                 counting(list(resolved.values()))
             case Stopped():
-                remaining = event.remaining
+                stopped = event
     _account(resolved, plan, manner)
-    if remaining:
-        say(f"stopped at the first failure (--stop-on-error): {quantity(remaining, 'dead letter')} not redriven")
+    remaining = 0 if stopped is None else stopped.remaining
+    if stopped is not None and remaining:
+        say(f"{_reason_of_stop(stopped)}: {quantity(remaining, 'dead letter')} not {_DONE[plan.verb]}")
     is_excerpt = any(skipped.why == EXCERPT for skipped in plan.skipped)
     return int(not all(event.is_good for event in resolved.values()) or remaining > 0 or is_excerpt)
+
+
+def _reason_of_stop(stopped: Stopped) -> str:
+    """Return why the run went no further; one that an error stops ends the command with that error."""
+    if stopped.why == "requested":
+        return f"stopped, as `{command('runs stop')}` asked"
+    return "stopped at the first failure (--stop-on-error)"
 
 
 def _account(resolved: dict[str, Resolved], plan: RedrivePlan, manner: RedriveOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from ensemble.command_line.csv_output import as_csv
 from ensemble.command_line.errors import Mistake
 from ensemble.command_line.output_format import JSON
 from ensemble.command_line.publishing import publish
-from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, discard_these, redrive_these
+from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, carry_out, discard_these, redrive_these
+from ensemble.command_line.runs import show_submitted
 from ensemble.operations import (
     Actor,
     DeadLetterFilter,
@@ -272,6 +274,43 @@ def test_stops_at_the_first_failure_if_told_to(
     captured = capsys.readouterr()
     assert len(json.loads(captured.out)) == 1
     assert "stopped at the first failure (--stop-on-error): 1 dead letter not redriven" in captured.err
+
+
+def test_a_run_that_is_stopped_from_elsewhere_says_so(
+    given_up: Any, options: RedriveOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = session_on(given_up)
+    letters = DeadLetters(session)
+    redrive = OF_PAYMENT.plan_redrive(session, letters)
+    run = letters.run(redrive, options.intent, SOON)
+    run.stop()
+    assert carry_out(run, redrive, options) == 1
+    discard = letters.plan_discard(OF_PAYMENT.which)
+    run = letters.run(discard, options.intent, SOON)
+    run.stop()
+    assert carry_out(run, discard, options) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "stopped, as `ensemble runs stop` asked: 1 dead letter not redriven" in said
+    assert "stopped, as `ensemble runs stop` asked: 1 dead letter not discarded" in said
+
+
+def test_what_is_not_waited_for_goes_all_at_once(
+    flow: Any, options: RedriveOptions, printed: Callable[[], Any]
+) -> None:
+    for number in range(4):
+        publish(flow, place_order(customer_id=f"c-{number}"))
+    flow.settle()
+    flow.stopped = {"order"}  # a second wave would wait for it
+    target = RedriveTarget((), DeadLetterFilter(service="order"))
+    few = replace(options, rollout=Rollout(wave=1, stop_on_failure=True), no_wait=True)
+    assert len(few.rollout_of(redrive := plan(flow, selection=target.selection)).split(redrive.items)) == 1
+    assert redrive_these(session_on(flow), target, few) == 0
+    assert [row["outcome"] for row in printed()] == ["submitted"] * 3
+
+
+def test_less_than_all_that_is_submitted_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_submitted(["a"], 2, output=JSON) == 1
+    assert "1 of 2 were submitted" in capsys.readouterr().err
 
 
 def test_nothing_that_matches_is_no_failure(given_up: Any, options: RedriveOptions, printed: Callable[[], Any]) -> None:

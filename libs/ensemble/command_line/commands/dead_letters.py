@@ -204,9 +204,12 @@ def redrive(
     --dry-run rehearses it on a copy of the service's state.
     """
     from ensemble.command_line.connection import open_session
+    from ensemble.command_line.errors import Mistake
     from ensemble.command_line.redrive import RedriveOptions, RedriveTarget, redrive_these, rehearse
     from ensemble.operations.redrives import REDRIVES
 
+    if no_wait and stop_on_error:
+        raise Mistake("--no-wait: whether one fails is not known then; leave out --stop-on-error, or wait")
     target = RedriveTarget(tuple(places or ()), filters.selection(), limit, edit, force=force, in_editor=editor)
     if action.dry_run:
         raise typer.Exit(rehearse(open_session(), target, output=output))
