@@ -26,5 +26,5 @@ def tail(filters: Filters, topics: Topics = None, order: Order = None, output: O
     from cli.tail import follow
     from ensemble.command_line.connection import connect
 
-    selection = filters.selection(topics, order)
+    selection = filters.selection(topics, order, output=output)
     follow(connect(), selection, order, output=output)

@@ -103,6 +103,23 @@ class RedrivePreviewRow(Document):
     would: str
 
 
+class RehearsalRow(Document):
+    """What redriving a record would do."""
+
+    place: str
+    type: str | None
+    key: str | None
+    reads_today: str | None
+    handler: str | None
+    happened: str
+    would: str
+    puts_out: list[str]
+    changes: list[str]
+    stops_at: list[str]
+    fails_with: str | None
+    left_parked: int | None
+
+
 class ParkedKeyRow(Document):
     """A key whose records wait, as `parked list` prints it."""
 
@@ -273,6 +290,7 @@ DOCUMENTS: Final[Mapping[str, Any]] = MappingProxyType(
         "dead-letters group": list[DeadLetterGroupRow],
         "dead-letters list": list[DeadLetterRow],
         "dead-letters note": NotedGroup,
+        "dead-letters redrive": list[RedriveOutcomeRow] | list[RehearsalRow] | list[SubmittedRow],
         "doctor": list[Check],
         "incidents list": list[IncidentRow],
         "parked discard": list[RedriveOutcomeRow] | list[RedrivePreviewRow] | list[SubmittedRow],

@@ -26,7 +26,8 @@ COMMANDS = [
 ACTIONS = [
     "orders pause o-2", "orders resume --paused", "orders retry o-2", "orders cancel o-2", "orders compensate o-3",
     "pauses start step payment", "pauses start service shipping --no-wait", "pauses end step payment",
-    "parked redrive o-3", "dead-letters discard --service order",
+    "parked redrive o-3", "dead-letters redrive --service order", "dead-letters redrive --service payment --no-wait",
+    "dead-letters discard --service order",
 ]  # fmt: skip
 
 

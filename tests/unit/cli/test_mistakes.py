@@ -86,6 +86,11 @@ OTHERS = {
     "zero pieces": (["stock", "receive", "grinder", "0"], ["quantity"]),
     "sku": (["stock", "receive", "grinder!", "1"], ["sku"]),
     "tail limit": (["tail", "--limit", "0"], ["--limit"]),
+    "tail in two forms": (["tail", "--format", "{key}", "-o", "json"], ["--format", "--output json"]),
+    "a redrive that waits and does not": (
+        ["dead-letters", "redrive", "--key", "o-1", "--reason", "x", "--no-wait", "--stop-on-error"],
+        ["--no-wait", "--stop-on-error"],
+    ),
     "tail flag": (["tail", "--forever"], ["--forever"]),
     "replication": (["topics", "apply", "--replication", "0"], ["--replication"]),
     "topics flag": (["topics", "list", "--yaml"], ["--yaml"]),

@@ -14,6 +14,7 @@ from ensemble.command_line.output_format import TABLE
 from ensemble.command_line.selection import complete
 
 if TYPE_CHECKING:
+    from ensemble.command_line.output_format import OutputFormat
     from ensemble.command_line.tail import Selection
 
 _EPILOG = "Examples: `ensemble tail`; `ensemble tail my-service.events --since 1h --type Placed -n 10 -o json`."
@@ -65,8 +66,8 @@ class Filters:
     limit: Limit = None
     form: Template = None
 
-    def selection(self, topics: list[str] | None, key: str | None = None) -> Selection:
-        """Return the selection. Raises Mistake for a time or a pattern that cannot be parsed."""
+    def selection(self, topics: list[str] | None, key: str | None = None, *, output: OutputFormat = TABLE) -> Selection:
+        """Return the selection. Raises Mistake for a time or a pattern that cannot be parsed, and for two forms."""
         import re
 
         from ensemble.command_line.errors import Mistake
@@ -74,6 +75,8 @@ class Filters:
         from ensemble.command_line.times import moment_ms
         from ensemble.operations import now
 
+        if self.form is not None and output is not TABLE:
+            raise Mistake(f"--format: it says what is printed; leave out --output {output}")
         try:
             pattern = re.compile(self.grep) if self.grep else None
         except re.error as error:
@@ -103,5 +106,5 @@ def tail(filters: Filters, topics: Topics = None, output: Output = TABLE) -> Non
     from ensemble.command_line.connection import connect
     from ensemble.command_line.tail import follow
 
-    selection = filters.selection(topics)
+    selection = filters.selection(topics, output=output)
     follow(connect(), selection, output=output)
