@@ -97,10 +97,10 @@ def test_no_text_of_others_is_markup_or_turns_or_widens_a_page(
 
 @pytest.mark.parametrize(
     ("path", "place"),
-    [("/orders", "#rows"), ("/orders/o-1", ".banner"), ("/stock", "main"), ("/dead-letters", "main"),
+    [("/orders", "#rows"), ("/orders/o-1", ".banner"), ("/stock", "main"), (LETTER, "main"),
      ("/pauses", "#live"), ("/audit", "#live")],
 )  # fmt: skip
 def test_text_of_others_is_there_to_be_read(forged: RoomServer, view: View, path: str, place: str) -> None:
-    view.page.goto(forged.url + path)
+    view.page.goto(forged.url + (address_of_letter(forged) if path == LETTER else path))
 
     assert "alert(1)" in view.text(place)
