@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from structlog.testing import capture_logs
 
 from tests.browser.seed import seed
 from tests.support.room_server import RoomServer, serve_room
 
+expect.set_options(timeout=30_000)  # a busy machine is slow, and not wrong
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -62,7 +63,7 @@ class View:
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self._context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
-        self._context.set_default_timeout(15_000)
+        self._context.set_default_timeout(60_000)
         self.page: Page = self._context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

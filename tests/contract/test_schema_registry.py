@@ -30,7 +30,7 @@ from ensemble.topology import Subject, registry_subjects
 from services.app import SERVICES
 from tests.support.registry_process import Apicurio, running_apicurio
 
-pytestmark = pytest.mark.timeout(180)  # the first run fetches 109 MB
+pytestmark = pytest.mark.timeout(360)  # the first run fetches 109 MB
 FIELDS: list[dict[str, Any]] = [{"name": "id", "type": "string"}]
 EXTRA = {"name": "extra", "type": "string", "default": ""}
 MUST = {"name": "must", "type": "string"}

@@ -22,7 +22,7 @@ from ensemble.free_ports import free_ports
 VERSION = "3.0.9"
 SHA256 = "2b28181501a20cbf6efcd77f9b7153908fc01f3d3a7c32024c0bd9e1b04c8a43"
 RUNNER = f"apicurio-registry-app-{VERSION}-runner.jar"
-START_S = 90.0
+START_S = 240.0
 STOP_S = 20.0
 
 
