@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ensemble.operations import Unreachable
+from ensemble.operations.view import transaction
 
 
 class OwnFile:
@@ -35,11 +36,5 @@ class OwnFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the database to one thread; what the block has written is there as a whole, or not at all."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, transaction(self._db):
+            yield self._db

@@ -3,7 +3,7 @@
 from ensemble.operations.view.feed import Change, Feed, Subscription
 from ensemble.operations.view.projection import SQLITE_LIMIT, FoldRecord, Projection, RecordsByTopic
 from ensemble.operations.view.source import Source, SourceReader
-from ensemble.operations.view.storage import Storage
+from ensemble.operations.view.storage import Storage, transaction
 from ensemble.operations.view.view import OnProgress, Synced, View
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "Subscription",
     "Synced",
     "View",
+    "transaction",
 ]

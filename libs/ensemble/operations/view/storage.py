@@ -24,6 +24,18 @@ CREATE TABLE IF NOT EXISTS view_offsets (
 """
 
 
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Begin a transaction that writes; it is committed if the block ends, and rolled back if it raises."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
 class Storage:
     """One database in a file, or in memory; any thread may use it. Of a file one process writes at a time.
 
@@ -94,14 +106,8 @@ class Storage:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Begin a transaction; it is committed if the block ends, and rolled back if it raises."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, transaction(self._db):
+            yield self._db
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
