@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ensemble.command_line.connection import connected_to
-from ensemble.command_line.publishing import publish
 from ensemble.kafka.errors import ClusterError
 from tests.support.command_line import CommandLine
-from tests.support.order_messages import place_order
 from tests.support.order_states import all_states
 
 WHY = ("--by", "ann", "--reason", "mended")
-
-
-@pytest.fixture
-def shop(flow: Any) -> Iterator[Any]:
-    """One order that is completed, one whose reservation is awaited, one whose charge waits parked, one refused."""
-    publish(flow, place_order())
-    flow.settle()
-    publish(flow, place_order(customer_id="c-2"))
-    flow.stopped = {"inventory"}
-    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
-    flow.settle()
-    flow.gateway.available = False
-    publish(flow, place_order(order_id="o-3"))
-    flow.settle()
-    with connected_to(flow):
-        yield flow
 
 
 @pytest.fixture

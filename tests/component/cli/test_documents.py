@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
 from cli.documents import DOCUMENTS
-from ensemble.command_line.connection import connected_to
-from ensemble.command_line.publishing import publish
 from tests.support.command_line import CommandLine
-from tests.support.order_messages import place_order
 
 WHY = ("--by", "ann", "--reason", "mended", "--yes", "--timeout", "1")
 COMMANDS = [
@@ -32,19 +28,8 @@ ACTIONS = [
 
 
 @pytest.fixture
-def ensemble(capsys: pytest.CaptureFixture[str], flow: Any) -> Iterator[CommandLine]:
-    """A command line on one order that is completed, one that waits, one whose charge is parked, and one refused."""
-    publish(flow, place_order())
-    flow.settle()
-    publish(flow, place_order(customer_id="c-2"))
-    flow.stopped = {"inventory"}
-    publish(flow, place_order(order_id="o-2", customer_id="c-2"))
-    flow.settle()
-    flow.gateway.available = False
-    publish(flow, place_order(order_id="o-3"))
-    flow.settle()
-    with connected_to(flow):
-        yield CommandLine(capsys)
+def ensemble(capsys: pytest.CaptureFixture[str], shop: Any) -> CommandLine:
+    return CommandLine(capsys)
 
 
 def words_of(line: str) -> str:
