@@ -79,8 +79,8 @@ def _show_plan(plan: PauseEndPlan, *, output: OutputFormat) -> int:
 def _submit(actions: OrderActions, pauses: WorkPauses, plan: PauseEndPlan, options: ResumeOptions) -> int:
     """End the pause and resume its orders all at once, without waiting for what comes of it."""
     ended = submit(pauses.run(plan.pause, options.intent, options.timeout_s), len(plan.pause.items))
-    held = OrderFilter((Condition("paused_by", "=", plan.pause.what),))
-    orders = actions.plan(Resume(past_pause=plan.pause.scope == "step"), held)
+    order_filter = OrderFilter((Condition("paused_by", "=", plan.pause.what),))
+    orders = actions.plan(Resume(past_pause=plan.pause.scope == "step"), order_filter)
     count = len(orders.items)
     resumed = submit(actions.run(orders, options.intent, in_one_wave(Rollout.at_once(), count)), count)
     return show_submitted([*ended, *resumed], len(plan.pause.items) + count, output=options.output)

@@ -14,16 +14,16 @@ _MODE: Final = "serialization"
 
 
 def render_output_schemas() -> str:
-    """Return the schema as text: each command's words, and below `$defs` the models."""
+    """Return the schema as text: each command, and below `$defs` the models."""
     inputs: list[tuple[str, Literal["serialization"], TypeAdapter[Any]]] = [
-        (words, _MODE, TypeAdapter(model)) for words, model in sorted(DOCUMENTS.items())
+        (command, _MODE, TypeAdapter(model)) for command, model in sorted(DOCUMENTS.items())
     ]
-    by_words, shared = TypeAdapter.json_schemas(inputs)
+    by_command, shared = TypeAdapter.json_schemas(inputs)
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What `ensemble COMMAND -o json` prints, by command",
         "type": "object",
-        "properties": {words: by_words[words, _MODE] for words, _, _ in inputs},
+        "properties": {command: by_command[command, _MODE] for command, _, _ in inputs},
         **shared,
     }
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"

@@ -167,12 +167,12 @@ def _latency(milliseconds: int) -> str:
 
 def _with_places(node: StageNode, badges: Iterable[StageBadge]) -> Iterator[StageBadge]:
     """Yield the badges that the node has room for, each in its place: beside each other, then below."""
-    left, right = node.x + 12, node.x + node.width - 8
-    x, y = left, node.y + 52
+    left_edge, right_edge = node.x + 12, node.x + node.width - 8
+    x, y = left_edge, node.y + 52
     for badge in badges:
         width = round(len(badge.text) * _LETTER + 14, 1)
-        if x > left and x + width > right:
-            x, y = left, y + _BADGE_ROW
+        if x > left_edge and x + width > right_edge:
+            x, y = left_edge, y + _BADGE_ROW
         if y + _BADGE_ROW > node.y + node.height:
             return
         yield badge.model_copy(update={"x": x, "y": y, "width": width})

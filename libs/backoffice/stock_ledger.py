@@ -84,12 +84,12 @@ def read_ledger(session: Session, which: LedgerFilter, limit: int, cursor: str |
 
 def _page(entries: list[LedgerEntry], ends: Offsets, starts: Offsets, limit: int) -> LedgerPage:
     entries.sort(key=_age, reverse=True)
-    left = dict(ends)
+    next_ends = dict(ends)
     for entry in entries[limit:]:
         place = entry.position.topic, entry.position.partition
-        left[place] = max(left[place], entry.position.offset + 1)
-    has_more = any(end > starts[place] for place, end in left.items())
-    text = ",".join(f"{partition}:{end}" for (_, partition), end in sorted(left.items()))
+        next_ends[place] = max(next_ends[place], entry.position.offset + 1)
+    has_more = any(end > starts[place] for place, end in next_ends.items())
+    text = ",".join(f"{partition}:{end}" for (_, partition), end in sorted(next_ends.items()))
     return LedgerPage(entries=tuple(entries[:limit]), next=text if has_more else None)
 
 

@@ -98,11 +98,11 @@ class CommandError:
 def asks_for_json(arguments: Sequence[str]) -> bool:
     """Return whether a command line asks for JSON, wherever it says so: its errors are JSON then."""
     following = dict(pairwise(arguments))
-    asked = {following.get("-o"), following.get("--output")}
+    formats = {following.get("-o"), following.get("--output")}
     joined = [word for word in arguments if word.startswith(("--output=", "-ojson"))]
-    asked |= {word.removeprefix("--output=").removeprefix("-o") for word in joined}
+    formats |= {word.removeprefix("--output=").removeprefix("-o") for word in joined}
     fields = following.get("--json", "-") if "publish" in arguments else "-"  # as the release before gave them
-    return bool(asked & {"json", "jsonl"}) or ("--json" in arguments and fields.startswith("-"))
+    return bool(formats & {"json", "jsonl"}) or ("--json" in arguments and fields.startswith("-"))
 
 
 def answer(error: BaseException, *, as_json: bool = False) -> int:

@@ -174,14 +174,16 @@ def name_in_use() -> str:
 
 
 def _profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
-    known, values, references = variables(), dict[str, str](), dict[str, tuple[str, str]]()
+    kinds, values, references = variables(), dict[str, str](), dict[str, tuple[str, str]]()
     for key, value in table.items():
         where, variable = f"{path}: [{name}] {key}", key.upper()
-        if variable not in known:
-            raise Mistake(f"{where} is no setting of a connection; {did_you_mean(variable, known) or 'see the manual'}")
+        if variable not in kinds:
+            raise Mistake(
+                f"{where} is no setting of a connection; {did_you_mean(variable, kinds) or 'see the manual'}"
+            )
         if isinstance(value, dict):
-            references[variable] = _reference(where, value, is_secret=known[variable])
-        elif known[variable]:
+            references[variable] = _reference(where, value, is_secret=settings[variable])
+        elif settings[variable]:
             raise Mistake(f'{where} is a secret: give {{env = "VARIABLE"}} or {{file = "PATH"}}, never the value')
         else:
             values[variable] = _value(where, value)

@@ -86,8 +86,8 @@ def follow(run: EventStream, subject: Subject, intent: Intent) -> Iterator[RunEv
 def list_runs(*, running_only: bool) -> list[RunRecord]:
     """Return the runs of this machine, the latest first; those that have ended are kept for a day."""
     records = [record for path in _directory().glob("*.json") if (record := _read(path)) is not None]
-    chosen = [record for record in records if record.is_running or not running_only]
-    return sorted(chosen, key=lambda record: record.started_at, reverse=True)
+    runs = [record for record in records if record.is_running or not running_only]
+    return sorted(runs, key=lambda record: record.started_at, reverse=True)
 
 
 def request_stop(run_id: str) -> RunRecord:
