@@ -178,12 +178,10 @@ def _profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
     for key, value in table.items():
         where, variable = f"{path}: [{name}] {key}", key.upper()
         if variable not in kinds:
-            raise Mistake(
-                f"{where} is no setting of a connection; {did_you_mean(variable, kinds) or 'see the manual'}"
-            )
+            raise Mistake(f"{where} is no setting of a connection; {did_you_mean(variable, kinds) or 'see the manual'}")
         if isinstance(value, dict):
-            references[variable] = _reference(where, value, is_secret=settings[variable])
-        elif settings[variable]:
+            references[variable] = _reference(where, value, is_secret=kinds[variable])
+        elif kinds[variable]:
             raise Mistake(f'{where} is a secret: give {{env = "VARIABLE"}} or {{file = "PATH"}}, never the value')
         else:
             values[variable] = _value(where, value)
