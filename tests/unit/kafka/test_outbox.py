@@ -38,3 +38,13 @@ def test_nothing_is_written_once_the_outbox_is_closed() -> None:
     outbox.close()
     with pytest.raises(ClusterError, match="nothing was written"):
         outbox.put([("shop.commands", b"value", b"key", [], 0)])
+
+
+def test_what_is_not_written_when_the_outbox_closes_has_failed_by_then() -> None:
+    # given a record that no broker takes
+    outbox = Outbox({"bootstrap.servers": NOBODY, "log_level": 0}, limit_s=0.2)
+    [promise] = outbox.put([("shop.commands", b"value", b"key", [], 0)])
+
+    # when the outbox is closed before the record's time is up, its caller is told
+    outbox.close()
+    assert isinstance(promise.exception(0), ClusterError)

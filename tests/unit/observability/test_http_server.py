@@ -86,7 +86,7 @@ def test_who_hangs_up_in_the_middle_of_a_request_is_not_logged(serve: Serve, cap
     gc.collect()
 
     # then no error of the first one is left to be reported
-    assert caplog.messages == []
+    assert [record.getMessage() for record in caplog.records if record.name != "librdkafka"] == []
 
 
 def test_a_large_answer_arrives_whole(serve: Serve) -> None:

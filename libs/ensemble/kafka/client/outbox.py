@@ -23,6 +23,7 @@ Promise = Future[tuple[TopicPlace, int]]
 
 _POLL_S: Final = 0.1
 _FULL_S: Final = 0.01
+_GRACE_S: Final = 1.0
 
 
 class Outbox:
@@ -51,9 +52,14 @@ class Outbox:
         self._refuses = True
 
     def close(self) -> None:
-        """Wait for what is on its way, and close the producer."""
+        """Wait for what is on its way, fail what is not written by then, and close the producer.
+
+        A producer that is dropped with records in it is never destroyed: it goes on trying to connect.
+        """
         self.refuse()
-        self._producer.flush(self.limit_s)
+        if self._producer.flush(self.limit_s):
+            self._producer.purge()
+            self._producer.flush(_GRACE_S)
         self._is_closed.set()
         self._thread.join()
 
