@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -27,6 +27,7 @@ from ensemble.quantities import quantity
 _LETTER: Final = 6.6
 _BADGE_ROW: Final = 21.0
 _SECOND_MS: Final = 1_000
+_SHORT_MS: Final = 10_000
 
 
 class StageBadge(Result):
@@ -80,6 +81,10 @@ class StageFacts:
     """Offsets by service."""
     hidden: Mapping[str, int] = field(default_factory=dict)
     """Offsets that a transaction that hangs hides from a service, for those that it does."""
+    stopped: Mapping[str, int | None] = field(default_factory=dict)
+    """The services of which no process runs, and since when (epoch milliseconds), where that is known."""
+    unready: Collection[str] = ()
+    """The services of which a process is not ready."""
 
     def as_of(self, at: int) -> StageFacts:
         """Return what was so already at a time (epoch milliseconds); what ended since is known of incidents alone."""
@@ -109,7 +114,7 @@ def status_of(stage: Stage, facts: StageFacts, at: int, seconds: int) -> StageSt
         seconds=seconds,
         edges={edge.id: _edge(edge, stage, facts, seconds=seconds, failures=failures) for edge in stage.edges},
         nodes={
-            node.name: tuple(_with_places(node, _badges(node.name, facts)))
+            node.name: tuple(_with_places(node, _badges(node.name, facts, at)))
             for node in stage.nodes
             if node.kind != "outside"
         },
@@ -192,13 +197,16 @@ def _failures(facts: StageFacts) -> dict[tuple[str, str], tuple[str, str]]:
     return failures
 
 
-def _badges(service: str, facts: StageFacts) -> Iterable[StageBadge]:
+def _badges(service: str, facts: StageFacts, at: int) -> Iterable[StageBadge]:
     parked = sum(key.service == service for key in facts.parked)
     letters = Counter(letter.service for letter in facts.dead_letters)[service]
     is_paused = any((pause.scope, pause.name) == ("service", service) for pause in facts.pauses)
     has_incident = any(incident.service == service for incident in facts.incidents)
+    is_stopped = service in facts.stopped
     behind, of_service = facts.behind.get(service, 0), f"?service={quote(service, safe='')}"
     states: Sequence[tuple[object, str, Literal["calm", "alarm"], str]] = (
+        (is_stopped, _stopped_since(facts.stopped.get(service), at), "alarm", f"/consumers{of_service}"),
+        (service in facts.unready and not is_stopped, "not ready", "alarm", f"/consumers{of_service}"),
         (has_incident, "circuit open", "alarm", "/incidents"),
         (is_paused, "paused", "alarm", "/pauses"),
         (facts.hidden.get(service), "transaction hangs", "alarm", f"/consumers{of_service}"),
@@ -207,3 +215,10 @@ def _badges(service: str, facts: StageFacts) -> Iterable[StageBadge]:
         (behind, f"{behind:,} behind", "calm", f"/consumers{of_service}"),
     )
     return (StageBadge(text=text, tone=tone, url=url) for is_so, text, tone, url in states if is_so)
+
+
+def _stopped_since(since: int | None, at: int) -> str:
+    """Return for how long: a time of day would be that of a zone, and nobody's."""
+    if since is None or at - since < _SHORT_MS:
+        return "not running"
+    return f"not running: {duration(at - since)}"

@@ -1,4 +1,4 @@
-"""What only the brokers know, asked once for all pages that are open."""
+"""What only the brokers and the launcher know, asked once for all pages that are open."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ensemble import EnsembleError
 from ensemble.operations import PartitionLag, Session, read_lag, stopped_services
+from services.control_room.demonstration import Demonstration
 
 T = TypeVar("T")
 
@@ -41,8 +42,9 @@ class SharedAnswer(Generic[T]):
 class BrokerFacts:
     """How far services are behind, and which do not run. Any thread may ask."""
 
-    def __init__(self, session: Session, fresh_s: float) -> None:
+    def __init__(self, session: Session, fresh_s: float, demonstration: Demonstration | None = None) -> None:
         services = list(session.application.services)
+        self._demonstration = demonstration
         self._lags = SharedAnswer(lambda: read_lag(session.client, services), fresh_s)
         self._stopped = SharedAnswer(lambda: stopped_services(session, services), fresh_s)
 
@@ -54,8 +56,15 @@ class BrokerFacts:
             return ()
 
     def stopped(self) -> frozenset[str]:
-        """Return the services of which no process runs; nothing if the brokers do not answer."""
+        """Return the services of which no process runs, as far as brokers or the launcher say.
+
+        A group loses a member that was killed only when its session has timed out; the launcher knows at once.
+        """
         try:
-            return self._stopped.get()
+            return self.killed() | self._stopped.get()
         except EnsembleError:
-            return frozenset()
+            return self.killed()
+
+    def killed(self) -> frozenset[str]:
+        """Return the services of which no process runs, as far as the launcher says. The brokers are not asked."""
+        return frozenset() if self._demonstration is None else self._demonstration.stopped()

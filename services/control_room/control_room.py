@@ -61,6 +61,10 @@ class ControlRoom:
     samples: Samples
     sampling: Sampling
     history: RunHistory
+    brokers: BrokerFacts
+    """What only the brokers know."""
+    demonstration: Demonstration | None = None
+    """The launcher of a demonstration, if that is what runs this."""
     directory: Path | None = None
     """Where its files lie; None: in memory."""
     endpoints: Endpoints = field(default_factory=Endpoints)
@@ -96,7 +100,9 @@ class ControlRoom:
         history = RunHistory(name and name.with_suffix(".runs.db"))
         placement = OrderPlacement(session, VIA)
         actions = Actions(Planner.on(session, view, rehearse, placement), live, history)
-        samples = Samples(session.client, list(session.application.services), endpoints)
+        demonstration = Demonstration.of(settings)
+        brokers = BrokerFacts(session, settings.broker_facts_s, demonstration)
+        samples = Samples(session.client, list(session.application.services), endpoints, brokers.stopped)
         return cls(
             session=session,
             settings=settings,
@@ -110,6 +116,8 @@ class ControlRoom:
             samples=samples,
             sampling=Sampling(samples),
             history=history,
+            brokers=brokers,
+            demonstration=demonstration,
             directory=directory,
             endpoints=endpoints or Endpoints(),
         )
@@ -144,16 +152,6 @@ class ControlRoom:
     def declarations(self) -> Declarations:
         """What is declared to follow of an order."""
         return Declarations.of(self.session.application)
-
-    @cached_property
-    def brokers(self) -> BrokerFacts:
-        """What only the brokers know."""
-        return BrokerFacts(self.session, self.settings.broker_facts_s)
-
-    @cached_property
-    def demonstration(self) -> Demonstration | None:
-        """The launcher of a demonstration, if that is what runs this."""
-        return Demonstration.of(self.settings)
 
     @property
     def orders(self) -> Orders:

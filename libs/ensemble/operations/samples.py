@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
 
 from ensemble.errors import EnsembleError
 from ensemble.kafka.client import TopicPlace
 from ensemble.operations.endpoints import Endpoints
 from ensemble.operations.lag import LagSource, PartitionLag, read_lag
+from ensemble.operations.readiness import ask_readiness
 from ensemble.operations.service_metrics import ServiceCounters, ask_counters
 
 _HOUR_MS: Final = 3_600_000
@@ -36,6 +37,13 @@ class Sample:
     """Offsets that readers do not see, behind a transaction that has been open for long."""
     counters: Mapping[str, ServiceCounters] = field(default_factory=dict)
     """What processes have counted; services that did not answer are missing."""
+    stopped: Mapping[str, int | None] = field(default_factory=dict)
+    """The services of which no process runs, with the time of the first sample that said so.
+
+    None where the first sample of all did: since when is not known.
+    """
+    unready: Mapping[str, str] = field(default_factory=dict)
+    """Why a process of a service is not ready, for those of which one is not."""
 
     @property
     def behind(self) -> dict[str, int]:
@@ -58,9 +66,20 @@ class Sample:
 class Samples:
     """The samples of the last hour. One thread takes them; any thread may read."""
 
-    def __init__(self, cluster: SampledCluster, services: Sequence[str], endpoints: Endpoints | None = None) -> None:
-        """Ask these services' groups, and their processes where addresses are known."""
+    def __init__(
+        self,
+        cluster: SampledCluster,
+        services: Sequence[str],
+        endpoints: Endpoints | None = None,
+        stopped: Callable[[], Collection[str]] = frozenset,
+    ) -> None:
+        """Ask these services' groups, and their processes where addresses are known; `stopped` says who does not run.
+
+        `stopped` may raise an EnsembleError: then nothing is known of that.
+        """
         self._cluster, self._services, self._endpoints = cluster, services, endpoints or Endpoints()
+        self._ask_stopped = stopped
+        self._stopped: Mapping[str, int | None] | None = None
         self._samples: deque[Sample] = deque()
         self._open: dict[tuple[TopicPlace, int], int] = {}
 
@@ -71,12 +90,12 @@ class Samples:
 
     def take(self, at: int) -> Sample:
         """Ask, and keep the answers as those of a time (epoch milliseconds); never fails."""
-        counters = ask_counters(self._endpoints) if self.has_endpoints else {}
+        told = Sample(at, **self._ask_processes())
         try:
             lags = read_lag(self._cluster, self._services)
-            sample = Sample(at, lags, self._hung(lags, at), counters)
+            sample = replace(told, lags=lags, hung=self._hung(lags, at), stopped=self._note_stopped(at))
         except EnsembleError:
-            sample = Sample(at, counters=counters)
+            sample = told
         self._samples.append(sample)
         while self._samples[0].at <= at - _HOUR_MS:
             self._samples.popleft()
@@ -96,6 +115,20 @@ class Samples:
         if not place or moment - samples[place - 1].at > _OLD_AFTER_MS:
             return None
         return samples[place - 1]
+
+    def _ask_processes(self) -> dict[str, Any]:
+        if not self.has_endpoints:
+            return {}
+        answers = ask_readiness(self._endpoints)
+        reasons = {name: [each.reason for each in answer if not each.is_ready] for name, answer in answers.items()}
+        unready = {name: each[0] for name, each in reasons.items() if each}
+        return {"counters": ask_counters(self._endpoints), "unready": unready}
+
+    def _note_stopped(self, at: int) -> Mapping[str, int | None]:
+        """Return who does not run, and since when: of who did not when it was first asked, nobody knows that."""
+        before, since = (self._stopped, at) if self._stopped is not None else ({}, None)
+        self._stopped = {name: before.get(name, since) for name in self._ask_stopped()}
+        return self._stopped
 
     def _hung(self, lags: Sequence[PartitionLag], at: int) -> dict[TopicPlace, int]:
         """Return the offsets behind transactions that have been open since samples that are long ago."""

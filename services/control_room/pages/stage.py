@@ -65,6 +65,8 @@ def _status(room: ControlRoom, stage: Stage, at: int, seconds: int, *, is_past: 
         incidents=audit.incidents(open_only=not is_past),
         behind=sample.behind if sample else {},
         hidden=sample.hidden if sample else {},
+        stopped=sample.stopped if sample else {},
+        unready=sample.unready if sample else {},
     )
     return status_of(stage, facts.as_of(at) if is_past else facts, at, seconds)
 

@@ -27,13 +27,22 @@ Text = Annotated[str, Query(max_length=256)]
 
 @router.get("/consumers")
 def list_consumers(request: Request, room: Room, *, service: Text = "") -> HTMLResponse:
-    """Show how far each service is behind each of its inputs, the farthest first."""
-    lags = lags_of(room)
+    """Show which services do not run or are not ready, and how far each is behind its inputs, the farthest first."""
+    lags, sample = lags_of(room), room.samples.at(now())
     behind: dict[str, int] = dict.fromkeys(room.session.application.services, 0)
     for lag in lags:
         behind[lag.group] = behind.get(lag.group, 0) + lag.behind
     shown = [lag for lag in lags if service in {"", lag.group}]
-    return render(request, room, "consumers.html", lags=shown, behind=behind, service=service)
+    return render(
+        request,
+        room,
+        "consumers.html",
+        lags=shown,
+        behind=behind,
+        service=service,
+        stopped={name: since for name, since in (sample.stopped if sample else {}).items() if service in {"", name}},
+        unready={name: reason for name, reason in (sample.unready if sample else {}).items() if service in {"", name}},
+    )
 
 
 @router.get("/stock")

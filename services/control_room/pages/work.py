@@ -12,9 +12,5 @@ def lags_of(room: ControlRoom) -> tuple[PartitionLag, ...]:
 
 
 def stopped_of(room: ControlRoom) -> frozenset[str]:
-    """Return the services of which no process runs, as far as brokers or the launcher say.
-
-    A group loses a member that was killed only when its session has timed out; the launcher knows at once.
-    """
-    killed = frozenset[str]() if room.demonstration is None else room.demonstration.stopped()
-    return killed if room.updates.status.problem is not None else killed | room.brokers.stopped()
+    """Return the services of which no process runs; only what the launcher says while the brokers do not answer."""
+    return room.brokers.killed() if room.updates.status.problem is not None else room.brokers.stopped()

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from ensemble.messages.schema_set import DirectorySourceSelector
-from ensemble.operations import Session, Unreachable
+from ensemble.operations import Session, Unreachable, now
 from launcher import CONTROL_ROOM, RemoteControl
 from services.app import APP
 from services.control_room.application import create_app
@@ -85,6 +85,23 @@ def test_a_killed_service_is_shown_on_each_page_and_is_started_again(demo: RoomI
     assert "No process of inventory runs" in order
     assert (again.status_code, "inventory does not run" in again.text) == (409, True)
     assert fleet.dead == set()
+
+
+def test_the_stage_and_the_consumers_say_since_when_a_service_does_not_run(demo: RoomInMemory) -> None:
+    demo.update()
+    demo.room.samples.take(now() - 60_000)
+    provoke(demo, "kill", "inventory")
+    demo.room.samples.take(now() - 30_000)
+    demo.room.samples.take(now())
+
+    badges = demo.browser.get("/stage.json").json()["nodes"]["inventory"]
+    page = demo.browser.get("/consumers").text
+    past = demo.browser.get("/stage.json?ago=40").json()["nodes"]["inventory"]
+
+    assert [badge["text"] for badge in badges] == ["not running: 30 s"]
+    assert badges[0]["url"] == "/consumers?service=inventory"
+    assert "No process of inventory runs, since <time" in page
+    assert past == []
 
 
 def test_what_cannot_be_provoked_is_said(demo: RoomInMemory) -> None:

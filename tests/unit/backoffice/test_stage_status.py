@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from backoffice.stage import Stage, stage_of
 from backoffice.stage_status import StageFacts, status_of
 from ensemble.clock import moment_of
@@ -48,6 +50,20 @@ def test_badges_stand_side_by_side_within_their_box() -> None:
     assert len({(badge.x, badge.y) for badge in badges}) == 3
     assert all(badge.x + badge.width <= box.x + box.width for badge in badges)
     assert all(badge.y + 19 <= box.y + box.height for badge in badges)
+
+
+@pytest.mark.parametrize(
+    ("since", "text"), [(None, "not running"), (60_000, "not running"), (5_000, "not running: 60 s")]
+)
+def test_a_service_without_a_process_says_since_when_and_not_that_it_is_unready_as_well(
+    since: int | None, text: str
+) -> None:
+    facts = StageFacts(stopped={"payment": since}, unready={"payment", "shipping"})
+
+    nodes = status_of(STAGE, facts, 65_000, 60).nodes
+
+    assert [(badge.text, badge.tone) for badge in nodes["payment"]] == [(text, "alarm")]
+    assert [(badge.text, badge.tone) for badge in nodes["shipping"]] == [("not ready", "alarm")]
 
 
 def test_the_past_shows_what_was_so_already_and_incidents_that_are_over() -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from ensemble.kafka.client import CommittedOffset, TopicPlace
 from ensemble.kafka.errors import ClusterError
 from ensemble.observability.metrics import LoopMetrics
-from ensemble.operations import Samples, ServiceCounters
+from ensemble.operations import Endpoints, Samples, ServiceCounters
 from ensemble.operations.service_metrics import parse_counters
 from services.control_room.sampling import Sampling
 
@@ -74,6 +74,27 @@ def test_a_cluster_that_is_away_leaves_a_gap_and_an_hour_is_kept() -> None:
 
     assert len(samples.all()) == 60
     assert samples.all()[0].lags is None
+
+
+def test_a_service_is_stopped_since_the_first_sample_that_says_so_and_of_old_nobody_knows_since_when() -> None:
+    stopped = {"old"}
+    samples = Samples(Cluster(), ["shop", "old"], stopped=lambda: stopped)  # type: ignore[arg-type]  # as `samples_of`
+    first = samples.take(10 * SECOND)
+    stopped.add("shop")
+    samples.take(20 * SECOND)
+    later = samples.take(30 * SECOND)
+    stopped.discard("shop")
+
+    assert first.stopped == {"old": None}
+    assert later.stopped == {"old": None, "shop": 20 * SECOND}
+    assert samples.take(40 * SECOND).stopped == {"old": None}
+
+
+def test_a_service_is_not_ready_while_one_of_its_processes_is_not() -> None:
+    nobody = "http://127.0.0.1:9"
+    samples = Samples(Cluster(), ["shop"], Endpoints({"shop": (nobody,)}))  # type: ignore[arg-type]  # as `samples_of`
+
+    assert f"{nobody} does not answer" in samples.take(10 * SECOND).unready["shop"]
 
 
 def test_counters_are_read_from_what_a_process_exports() -> None:
