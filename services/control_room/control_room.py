@@ -24,6 +24,7 @@ from ensemble.operations import (
     Samples,
     Session,
     TrafficProjection,
+    now,
     rehearse,
 )
 from ensemble.operations.view import Projection, View
@@ -36,11 +37,12 @@ from services.control_room.demonstration import Demonstration
 from services.control_room.idempotency import IdempotentRequests
 from services.control_room.live_events import LiveEvent, LiveEvents, reset_event
 from services.control_room.planner import Planner
+from services.control_room.repetition import Repetition
 from services.control_room.run_history import RunHistory
-from services.control_room.sampling import Sampling
 from services.control_room.settings import ControlRoomSettings
 from services.control_room.view_updates import ViewUpdates
 
+_SAMPLE_EVERY_S: Final = 5.0
 VIA: Final = "control-room"
 """The program's name, in the audit and in the source of its messages."""
 
@@ -59,7 +61,7 @@ class ControlRoom:
     placement: OrderPlacement
     actions: Actions
     samples: Samples
-    sampling: Sampling
+    sampling: Repetition
     history: RunHistory
     brokers: BrokerFacts
     """What only the brokers know."""
@@ -114,7 +116,7 @@ class ControlRoom:
             placement=placement,
             actions=actions,
             samples=samples,
-            sampling=Sampling(samples),
+            sampling=Repetition("samples", lambda: bool(samples.take(now())), _SAMPLE_EVERY_S),
             history=history,
             brokers=brokers,
             demonstration=demonstration,
@@ -131,7 +133,7 @@ class ControlRoom:
         """Stop updating, and close the view."""
         self.live.close()
         self.actions.close()
-        self.sampling.stop()
+        self.sampling.stop(2.0)
         self.updates.stop()
         self.placement.close()
         self.requests.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,6 +12,7 @@ import structlog
 from ensemble import EnsembleError
 from ensemble.operations import Result
 from ensemble.operations.view import Change, View
+from services.control_room.repetition import Repetition
 
 OnChanges = Callable[[Sequence[Change]], None]
 """Called with what has changed, by the thread that brings the view up to date."""
@@ -53,11 +52,12 @@ class ViewUpdates:
     ) -> None:
         """Read nothing yet."""
         self._on_lost, self._on_status = on_lost, on_status
-        self._view, self._every_s, self._on_changes = view, every_s, on_changes
+        self._view, self._on_changes = view, on_changes
         self._subscription, self._lost = view.feed.subscribe(), 0
         self._status = ViewStatus(as_of=view.as_of())
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repetition = Repetition(
+            "view", self.update, every_s, longest_pause_s=_LONGEST_PAUSE_S, on_fault=self._note_fault
+        )
 
     @property
     def status(self) -> ViewStatus:
@@ -65,14 +65,11 @@ class ViewUpdates:
 
     def start(self) -> None:
         """Update in a thread of its own until `stop`."""
-        self._thread = threading.Thread(target=self._run, name="view", daemon=True)
-        self._thread.start()
+        self._repetition.start()
 
     def stop(self, limit_s: float = 5.0) -> None:
         """Update no more; an update under way is waited for, `limit_s` at most."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(limit_s)
+        self._repetition.stop(limit_s)
 
     def update(self) -> bool:
         """Read on to the present ends of the topics; return whether that was possible, else `status` says why."""
@@ -94,21 +91,6 @@ class ViewUpdates:
             self._on_status(self._status)
         return True
 
-    def _run(self) -> None:
-        pause_s = self._every_s
-        while not self._stopping.wait(pause_s):
-            is_done = self._try_update()
-            pause_s = self._every_s if is_done else min(2 * pause_s, _LONGEST_PAUSE_S)
-
-    def _try_update(self) -> bool:
-        try:
-            return self.update()
-        except Exception as error:  # noqa: BLE001  the thread is never started again: pages would show this moment for good
-            _LOG.error("view.failed", exc_info=error)
-            with suppress(Exception):  # what failed may be the one who is told; the next update tries again
-                self._note_problem(f"the view failed: {type(error).__name__}: {error}")
-            return False
-
     def _hand_on(self) -> None:
         changes = self._subscription.take(0)
         if changes:
@@ -122,6 +104,9 @@ class ViewUpdates:
         progress = ReadingProgress(read=read, total=total)
         self._status = ViewStatus(as_of=self._view.as_of(), reading=progress)
         self._hand_on()
+
+    def _note_fault(self, error: Exception) -> None:
+        self._note_problem(f"the view failed: {type(error).__name__}: {error}")
 
     def _note_problem(self, reason: str) -> None:
         since, is_new = self._status.problem_since or datetime.now(UTC), self._status.problem is None

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from threading import Event
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from structlog.testing import capture_logs
 
 from ensemble.kafka.client import CommittedOffset, TopicPlace
 from ensemble.kafka.errors import ClusterError
 from ensemble.observability.metrics import LoopMetrics
 from ensemble.operations import Endpoints, Samples, ServiceCounters
 from ensemble.operations.service_metrics import parse_counters
-from services.control_room.sampling import Sampling
 
 PLACE = ("shop.commands", 0)
 SECOND = 1_000
@@ -121,30 +118,3 @@ def test_a_sample_says_nothing_of_a_moment_that_is_long_after_it() -> None:
 
     assert samples.at(40 * SECOND) == sample
     assert samples.at(41 * SECOND) is None
-
-
-def test_sampling_goes_on_after_a_fault_that_nobody_expected() -> None:
-    cluster, taken = Cluster(), Event()
-    samples = samples_of(cluster)
-
-    class Faulty:
-        """Fails at first, then takes samples."""
-
-        is_faulty = True
-
-        def take(self, at: int) -> None:
-            if self.is_faulty:
-                self.is_faulty = False
-                raise RuntimeError("a fault of its own")
-            samples.take(at)
-            taken.set()
-
-    faulty: Any = Faulty()
-    with capture_logs() as logs:
-        sampling = Sampling(faulty, every_s=0.001)
-        sampling.start()
-        is_taken = taken.wait(10)
-        sampling.stop()
-
-    assert is_taken
-    assert [log["event"] for log in logs] == ["sample.failed"]

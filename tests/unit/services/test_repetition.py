@@ -1,0 +1,41 @@
+"""Work that is repeated: no fault ends it, and it is done less often while it cannot be done."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from structlog.testing import capture_logs
+
+from services.control_room.repetition import Repetition
+
+
+class Work:
+    """Fails at first, then is done."""
+
+    def __init__(self) -> None:
+        self.times, self.is_done = 0, Event()
+
+    def __call__(self) -> bool:
+        self.times += 1
+        if self.times == 1:
+            raise RuntimeError("a fault of its own")
+        self.is_done.set()
+        return True
+
+
+def test_work_goes_on_after_a_fault_that_nobody_expected_and_who_hears_of_it_may_fail_as_well() -> None:
+    work, heard = Work(), list[str]()
+
+    def hear(error: Exception) -> None:
+        heard.append(str(error))
+        raise RuntimeError("nobody listens")
+
+    repetition = Repetition("work", work, 0.001, on_fault=hear)
+    with capture_logs() as logs:
+        repetition.start()
+        is_done = work.is_done.wait(10)
+        repetition.stop()
+
+    assert is_done
+    assert heard == ["a fault of its own"]
+    assert [log["event"] for log in logs] == ["work.failed"]
