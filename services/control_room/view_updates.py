@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -23,6 +23,8 @@ OnStatus = Callable[["ViewStatus"], None]
 
 _LOG: Final = structlog.get_logger()
 _LONGEST_PAUSE_S: Final = 5.0
+_LONG: Final = timedelta(seconds=10)
+"""A view that is older is read up to the present before it is called live; a younger one is, between two updates."""
 
 
 class ReadingProgress(Result):
@@ -101,8 +103,9 @@ class ViewUpdates:
             self._on_lost(lost)
 
     def _show_progress(self, read: int, total: int) -> None:
-        progress = ReadingProgress(read=read, total=total)
-        self._status = ViewStatus(as_of=self._view.as_of(), reading=progress)
+        as_of = self._view.as_of()
+        if as_of is None or datetime.now(UTC) - as_of > _LONG:
+            self._status = ViewStatus(as_of=as_of, reading=ReadingProgress(read=read, total=total))
         self._hand_on()
 
     def _note_fault(self, error: Exception) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Route, expect
 
 from contracts import PauseOrder, RequestCancellation, ResumeOrder
+from services.control_room.view_updates import ReadingProgress, ViewStatus
 from tests.browser.conftest import View
 from tests.support.order_messages import place_order
 from tests.support.room_server import RoomServer
@@ -104,6 +105,21 @@ def test_a_change_that_comes_while_a_page_is_being_replaced_is_shown(server: Roo
     answer.fulfill(response=before)
 
     view.page.wait_for_selector(".diagram:has-text('ResumeOrder')")
+
+
+def test_the_word_that_the_view_is_being_built_goes_away_by_itself(server: RoomServer, view: View) -> None:
+    # given a page of an order, asked for while the view was being built
+    server.publish(place_order())
+    server.room.updates._status = ViewStatus(reading=ReadingProgress(read=272, total=900))
+    view.page.goto(f"{server.url}/orders/o-1")
+    banner = view.page.locator("#view-banner")
+    expect(banner).to_contain_text("The view is being built: 272 of 900 records are read.")
+
+    # when it is complete, then the page says nothing of it any more, and is as fresh as others are
+    server.update()
+    expect(banner).to_have_text("")
+    expect(view.page.locator(".freshness .dot.live")).to_be_visible()
+    expect(view.page.locator(".banner")).to_have_count(1)
 
 
 def test_everything_is_reached_by_keys_alone(shop: RoomServer, view: View) -> None:

@@ -72,6 +72,12 @@ def list_ledger(
     return render(request, room, "stock_ledger.html", page=page, **values)
 
 
+@router.get("/view-banner")
+def show_view_banner(request: Request, room: Room) -> HTMLResponse:
+    """Show what stands above each page while the view is not up to date; nothing otherwise."""
+    return render(request, room, "view_banner.html")
+
+
 @router.get("/policies")
 def list_policies(request: Request, room: Room) -> HTMLResponse:
     """Show the policies in force, each value with where it comes from."""

@@ -121,8 +121,10 @@ let reopening = 0;
 
 /** Shows how far the control room itself is: a connection to it says nothing of Kafka. */
 function showView(status) {
+  const isShown = Boolean(document.querySelector("#view-banner .banner"));
+  if (isShown !== Boolean(status.problem || status.reading)) announce(["view", ...EVERYTHING]);
   if (status.problem) showFreshness(false, `Kafka cannot be read: ${status.problem}`);
-  else if (status.as_of) showFreshness(true, "live");
+  else if (status.as_of && !status.reading) showFreshness(true, "live");
   else showFreshness(false, "reading the topics");
 }
 
@@ -177,5 +179,10 @@ document.addEventListener("visibilitychange", () => {
   announce([]);
 });
 document.addEventListener("htmx:afterSettle", (event) => showTimes(event.target));
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id !== "view-banner" || document.querySelector("#view-banner .banner")) return;
+  announce(EVERYTHING); // the rest of the page is of the time before
+  askForView();
+});
 showTimes(document);
 if (document.body.dataset.live === "yes") follow();

@@ -20,3 +20,30 @@ def test_it_is_told_that_the_view_is_current_again_though_there_was_something_to
 
     # then pages that show the problem are told
     assert [status.problem for status in told] == [None, "Kafka: all brokers are down", None]
+
+
+def test_a_view_that_is_built_says_how_far_it_is_and_one_that_is_read_on_is_not_said_to_be_built(
+    room: RoomInMemory,
+) -> None:
+    # given a page that is looked at whenever something of the view has changed
+    seen: list[bool] = []
+    updates = ViewUpdates(
+        room.room.view,
+        1.0,
+        on_changes=lambda _: seen.append(updates.status.reading is not None),
+        on_lost=lambda _: None,
+        on_status=lambda _: None,
+    )
+
+    # when the view is built, and read on when another order comes
+    room.flow.flow.publish(place_order(order_id="o-1"))
+    updates.update()
+    built = list(seen)
+    seen.clear()
+    room.flow.flow.publish(place_order(order_id="o-2"))
+    updates.update()
+
+    # then only the first is a view that is being built
+    assert any(built)
+    assert seen
+    assert not any(seen)
