@@ -14,6 +14,7 @@ from typing import Any, Final
 from services.control_room.own_file import OwnFile
 from services.control_room.problems import Problem
 
+KEY_FIELD: Final = "Idempotency-Key"
 KEPT_S: Final = 24 * 3600
 """How long an answer is given again."""
 _ABANDONED_S: Final = 60
@@ -84,10 +85,10 @@ class IdempotentRequests:
         first_body, _, status, answer = row
         if first_body != body:
             reason = "the key was used for another request in the last 24 hours; give each request a key of its own"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field="Idempotency-Key")
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, reason, field=KEY_FIELD)
         if status is None:
             reason = "the request with this key is still running; ask again in a moment"
-            raise Problem(HTTPStatus.CONFLICT, reason, field="Idempotency-Key", headers={"Retry-After": "1"})
+            raise Problem(HTTPStatus.CONFLICT, reason, field=KEY_FIELD, headers={"Retry-After": "1"})
         return Answer(status, answer, is_replayed=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -12,7 +13,7 @@ from backoffice.order_placement import AcceptedOrder, NewOrder
 from services.control_room.access import ActingPerson
 from services.control_room.api.parameters import problems, require_kafka
 from services.control_room.control_room import ControlRoom, Room
-from services.control_room.idempotency import Answer, fingerprint
+from services.control_room.idempotency import KEY_FIELD, Answer, fingerprint
 from services.control_room.problems import Problem
 
 router = APIRouter(tags=["orders"], responses=problems(HTTPStatus.CONFLICT))
@@ -22,6 +23,7 @@ IdempotencyKey = Annotated[
     Header(max_length=255, description="Tells this request from all others: repeated with it, it has one effect."),
 ]
 _SCOPE: Final = "orders"
+_IDS: Final = "order ids"
 
 
 @router.post(
@@ -41,7 +43,7 @@ def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Ans
     """Place an order once for each key of a person. Raises Problem if there is no key, or it was used otherwise."""
     if not key or not key.isprintable() or not key.isascii():
         reason = "give each order a key, such as a UUID: the same order, sent again with it, is placed once"
-        raise Problem(HTTPStatus.BAD_REQUEST, reason, field="Idempotency-Key")
+        raise Problem(HTTPStatus.BAD_REQUEST, reason, field=KEY_FIELD)
 
     body = order.model_dump_json()
     identity = json.dumps([_SCOPE, name, key, fingerprint(body)])  # a key that is used anew is no repetition
@@ -50,10 +52,31 @@ def place(room: ControlRoom, name: str, order: NewOrder, key: str | None) -> Ans
         require_kafka(room)
         if not is_repeated:
             _refuse_existing(room, order)
-        accepted = room.placement.place(order, identity)
-        return Answer(HTTPStatus.ACCEPTED.value, accepted.model_dump_json())
+        return _claim(room, order, body, lambda: _send(room, order, identity))
 
     return room.requests.answer(f"{_SCOPE}/{name}", key, body, carry_out)
+
+
+def _send(room: ControlRoom, order: NewOrder, identity: str) -> Answer:
+    accepted = room.placement.place(order, identity)
+    return Answer(HTTPStatus.ACCEPTED.value, accepted.model_dump_json())
+
+
+def _claim(room: ControlRoom, order: NewOrder, body: str, send: Callable[[], Answer]) -> Answer:
+    """Send an order whose id was not used here by another one: the view knows of that one only a moment later.
+
+    The same order is answered like the first. Raises Problem 409 for another one.
+    """
+    if order.order_id is None:
+        return send()
+    try:
+        return room.requests.answer(_IDS, order.order_id, body, lambda _: send())
+    except Problem as problem:
+        if problem.document.field != KEY_FIELD:
+            raise
+        is_other = problem.document.status == HTTPStatus.UNPROCESSABLE_ENTITY
+        what = "was placed with other terms; give another id, or none" if is_other else "is being placed; ask again"
+        raise Problem(HTTPStatus.CONFLICT, f"order {order.order_id} {what}", field="order_id") from None
 
 
 def _refuse_existing(room: ControlRoom, order: NewOrder) -> None:

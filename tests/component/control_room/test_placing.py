@@ -92,6 +92,22 @@ def test_an_order_id_that_is_in_use_is_refused_with_what_is_known_and_a_repetiti
     assert len(placed(room)) == 1
 
 
+def test_an_order_id_is_in_use_from_the_moment_on_when_an_order_of_it_was_placed(room: RoomInMemory) -> None:
+    # given an order that no service has read yet
+    room.update()
+    first = post(room, "k-1", order_id="o-1")
+
+    # when the same is placed by another request, and another one under its id
+    same = post(room, "k-2", order_id="o-1")
+    other = post(room, "k-3", order_id="o-1", customer_id="c-2")
+
+    # then the one is answered like the first, and the other is refused at once and not dead-lettered later
+    assert (same.status_code, same.json(), same.headers["Idempotent-Replayed"]) == (202, first.json(), "true")
+    assert (other.status_code, other.json()["field"]) == (409, "order_id")
+    assert "order o-1 was placed with other terms" in other.json()["detail"]
+    assert len(placed(room)) == 1
+
+
 def test_a_request_that_is_repeated_after_it_failed_is_told_so() -> None:
     requests, told = IdempotentRequests(), list[bool]()
 
