@@ -61,11 +61,11 @@ RoomWithView = Annotated[ControlRoom, Depends(require_view)]
 
 
 def require_kafka(room: ControlRoom) -> None:
-    """Raise Unreachable if Kafka did not answer the last time: the caller is told at once and not after a limit."""
+    """Raise Unreachable if the view was not updated the last time: the caller is told at once, not after a limit."""
     status = room.updates.status
     if status.problem is not None:
         since = "" if status.problem_since is None else f" since {rfc3339(epoch_ms(status.problem_since))}"
-        raise Unreachable(f"the cluster cannot be read{since}: {status.problem}")
+        raise Unreachable(f"what is known is not up to date{since}: {status.problem}")
 
 
 def since_ms(text: str | None, field: str) -> int:

@@ -123,7 +123,7 @@ let reopening = 0;
 function showView(status) {
   const isShown = Boolean(document.querySelector("#view-banner .banner"));
   if (isShown !== Boolean(status.problem || status.reading)) announce(["view", ...EVERYTHING]);
-  if (status.problem) showFreshness(false, `Kafka cannot be read: ${status.problem}`);
+  if (status.problem) showFreshness(false, `not up to date: ${status.problem}`);
   else if (status.as_of && !status.reading) showFreshness(true, "live");
   else showFreshness(false, "reading the topics");
 }

@@ -137,7 +137,7 @@ def test_while_kafka_is_away_nothing_is_done_and_the_last_known_is_shown(waiting
     order = waiting.browser.get("/api/orders/o-1").json()
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
-    assert "cannot be read since" in refused.json()["detail"]
+    assert "not up to date since" in refused.json()["detail"]
     assert (order["order"]["order_id"], order["story"]) == ("o-1", None)
     assert "all brokers are down" in order["problem"]
     assert len(waiting.browser.get("/api/orders").json()["orders"]) == 1

@@ -13,7 +13,7 @@ from tests.end_to_end.system import READY_S, System
 from tests.support.order_messages import order_placed
 
 LIMIT_MS = 90_000
-KAFKA_AWAY = ".freshness .words:has-text('Kafka cannot be read')"
+KAFKA_AWAY = ".freshness .words:has-text('not up to date')"
 LIVE = ".freshness .dot.live"
 
 
