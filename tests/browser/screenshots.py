@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from structlog.testing import capture_logs
 
 from tests.browser.conftest import CHROMIUM
-from tests.browser.seed import seed
+from tests.browser.seed import bring_traffic, seed
 from tests.support.room_server import RoomServer, serve_room
 
 ROOT: Final = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ _SHOWN: Final = (
 _DAY_S: Final = 120
 """As long as the seed's day lasts."""
 _SETTLE_MS: Final = 1_500
-_HEIGHT: Final = 860
+_HEIGHT: Final = 900
 
 
 def digest_of_pages() -> str:
@@ -100,6 +100,8 @@ def _make_readme_pictures(browser: Browser, server: RoomServer) -> None:
     for name, theme in sorted(OF_README):
         page = _page(browser, theme, WIDTHS[0])
         page.goto(server.url + PAGES[name])
+        if name == "stage":  # the last of them: with traffic nothing is stuck any more that the others show
+            bring_traffic(server)
         page.wait_for_timeout(_SETTLE_MS)
         page.screenshot(path=README / f"{name}.png")
     DIGEST.write_text(f"{digest_of_pages()}\n")

@@ -76,11 +76,11 @@ def _stage(graph: Graph) -> Stage:
     return stage_of(graph)
 
 
-def _roles(graph: Graph) -> dict[str, str]:
+def _roles(graph: Graph) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for node in graph.roles:
         names.setdefault(node.service, []).append(node.role)
-    return {service: ", ".join(roles) for service, roles in names.items()}
+    return names
 
 
 @dataclass(frozen=True)
