@@ -40,9 +40,9 @@ def seed(server: RoomServer) -> None:
 def bring_traffic(server: RoomServer) -> None:
     """Let all services work, on orders that are placed now: lines of the stage have rates, and messages travel."""
     server.flow.stopped = set()
+    server.flow.catch_up()
     for number in range(200, 230):
         server.publish(_order(number))
-        server.flow.advance(0.2)
 
 
 def _order(number: int, **changes: object) -> Message:

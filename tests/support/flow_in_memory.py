@@ -37,7 +37,8 @@ class FlowInMemory:
         """Begin so many seconds ago; then no record is later than the flow's own clock."""
         self.lock = threading.RLock()  # any thread may use a ClusterClient
         self._began, self._is_past = now() - round(1000 * ago_s), ago_s > 0
-        self.flow = OrderFlow(stock={"bolt": 10}, clock=ManualClock(self._began))
+        self._clock = ManualClock(self._began)
+        self.flow = OrderFlow(stock={"bolt": 10}, clock=self._clock)
         self.flow.topics.partitions[NOTES.name] = NOTES.partitions
         self.gateway = self.flow.gateway
         self._stopped: set[str] = set()
@@ -68,6 +69,10 @@ class FlowInMemory:
 
     def advance(self, seconds: float) -> None:
         self.flow.advance(seconds)
+
+    def catch_up(self) -> None:
+        """Let the time pass that the flow's own clock is behind."""
+        self.flow.advance(max((now() - self._clock.now()) / 1000, 0))
 
     # -- a ClusterClient --------------------------------------------------------------------------------------------
 
