@@ -19,7 +19,10 @@ _TRAFFIC: Final = "traffic"
 
 
 class ChangeEvents:
-    """Turns changes into events: `order` with the whole row, `traffic` with what went since, `change` for the rest."""
+    """Turns changes into events: `order` with the whole row, `traffic` with what went since, `change` for the rest.
+
+    Who shows many orders is told by one `change`, however many of them have changed.
+    """
 
     def __init__(self, view: View) -> None:
         self._orders, self._traffic = Orders(view), Traffic(view)
@@ -33,8 +36,9 @@ class ChangeEvents:
         return [*self._order_events(distinct), *self._traffic_events(distinct), *_other_events(distinct)]
 
     def _order_events(self, changes: Sequence[Change]) -> Iterator[LiveEvent]:
-        ids = [change.key for change in changes if change.projection == _ORDERS]
-        yield from map(order_event, self._orders.find(ids))
+        if ids := [change.key for change in changes if change.projection == _ORDERS]:
+            yield from map(order_event, self._orders.find(ids))
+            yield _change_event(Change(_ORDERS, ""))
 
     def _traffic_events(self, changes: Sequence[Change]) -> Iterator[LiveEvent]:
         if not any(change.projection == _TRAFFIC for change in changes):
@@ -58,5 +62,8 @@ def order_event(order: OrderSummary) -> LiveEvent:
 def _other_events(changes: Sequence[Change]) -> Iterator[LiveEvent]:
     for change in changes:
         if change.projection not in {_ORDERS, _TRAFFIC}:
-            data = {"projection": change.projection, "key": change.key}
-            yield LiveEvent("change", change.key, json.dumps(data))
+            yield _change_event(change)
+
+
+def _change_event(change: Change) -> LiveEvent:
+    return LiveEvent("change", change.key, json.dumps({"projection": change.projection, "key": change.key}))

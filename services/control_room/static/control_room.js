@@ -2,7 +2,7 @@
 
 const KEYS = { s: "/", o: "/orders", p: "/place", d: "/dead-letters", k: "/parked", u: "/pauses", i: "/incidents",
   c: "/consumers", w: "/stock", y: "/policies", a: "/audit", h: "/charts", r: "/runs" };
-const STREAM = "/api/events";
+const STREAM = "/api/events?event=view&event=traffic&event=change";
 const HEALTH = "/healthz";
 const EVERYTHING = ["orders", "order", "failures", "audit", "stock", "traffic"];
 const REFRESH_MS = 1000;
@@ -153,7 +153,8 @@ function reopenWhenRefused() {
 
 function follow() {
   if (source || document.hidden) return;
-  source = new EventSource(STREAM);
+  const order = document.querySelector("[data-order]")?.dataset.order;
+  source = new EventSource(order === undefined ? STREAM : `${STREAM}&event=order`); // whole rows only where one is shown
   source.addEventListener("open", () => {
     announce(EVERYTHING); // what changed between the page and the stream, or while it was broken, came in no event
     askForView();
@@ -161,8 +162,7 @@ function follow() {
   source.addEventListener("error", reopenWhenRefused);
   source.addEventListener("view", (event) => showView(JSON.parse(event.data)));
   source.addEventListener("order", (event) => {
-    const isShown = document.querySelector("[data-order]")?.dataset.order === JSON.parse(event.data).order_id;
-    announce(isShown ? ["orders", "order"] : ["orders"]);
+    if (JSON.parse(event.data).order_id === order) announce(["order"]);
   });
   source.addEventListener("change", (event) => announce([JSON.parse(event.data).projection]));
   source.addEventListener("reset", () => announce(EVERYTHING));

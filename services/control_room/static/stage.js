@@ -24,17 +24,30 @@ async function ask(seconds, ago) {
   return response.ok ? response.json() : null;
 }
 
+const shown = new Map();
+
+/** Returns whether this is not what stands there already: the page is written to only where something has changed. */
+function isNews(place, now) {
+  const text = JSON.stringify(now);
+  if (shown.get(place) === text) return false;
+  shown.set(place, text);
+  return true;
+}
+
 function show(status) {
   let total = 0;
   for (const [id, now] of Object.entries(status.edges)) {
     const group = edges.get(id);
     if (!group) continue;
     total += now.messages;
+    if (!isNews(`edge ${id}`, now)) continue;
     group.classList.toggle("quiet", !now.messages);
     group.classList.toggle("failing", Boolean(now.failure));
     for (const label of [labels.get(id), rows.get(id)]) showEdge(label, now);
   }
-  for (const [name, badges] of Object.entries(status.nodes)) showBadges(name, badges);
+  for (const [name, badges] of Object.entries(status.nodes)) {
+    if (isNews(`node ${name}`, badges)) showBadges(name, badges);
+  }
   document.getElementById("rate").textContent = `${total.toLocaleString()} in a minute`;
 }
 

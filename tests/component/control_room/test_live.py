@@ -17,6 +17,7 @@ from backoffice.orders import Orders
 from ensemble.operations import Unreachable
 from ensemble.operations.view import Change
 from services.control_room.__main__ import Server, server_config
+from services.control_room.change_events import ChangeEvents
 from services.control_room.live_events import LiveEvent, encode
 from tests.component.control_room.conftest import RoomInMemory
 from tests.support.order_messages import place_order
@@ -133,6 +134,19 @@ def test_all_are_told_of_orders_and_of_what_went_where(room: RoomInMemory, addre
 
     assert (first, order["order_id"], second) == ("order", "o-1", "traffic")
     assert {"sender": "order", "type": "OrderPlaced", "topic": "orders.events", "messages": 1} in traffic
+
+
+def test_lists_are_told_once_however_many_orders_have_changed(room: RoomInMemory) -> None:
+    ids = [f"o-{number}" for number in range(5)]
+    for order_id in ids:
+        place(room, order_id)
+
+    events = ChangeEvents(room.room.view).events_of([Change("orders", order_id) for order_id in ids * 2])
+
+    assert sorted(event.key for event in events if event.name == "order") == ids
+    assert [json.loads(event.data) for event in events if event.name == "change"] == [
+        {"projection": "orders", "key": ""}
+    ]
 
 
 def test_a_broken_stream_goes_on_from_where_it_was(room: RoomInMemory, address: tuple[str, int]) -> None:
