@@ -14,6 +14,9 @@ NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open the control
 OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Id of the order.")]
 Probe = Annotated[int, typer.Option("--probe", min=0, help="Resume this many first, as a probe (0: none).")]
 WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Number of orders per wave.")]
+WaveTimeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Seconds to wait for each wave.")
+]
 FailureLimit = Annotated[
     float, typer.Option("--failure-limit", min=0, max=1, help="Stop if more than this fraction of a wave fails (0-1).")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.options import Waves
+from cli.options import Waves, WaveTimeout
 from ensemble.command_line.flags import expand_flags
 from ensemble.command_line.options import Action, NoWait, Output, Timeout
 from ensemble.command_line.output_format import TABLE
@@ -34,7 +34,9 @@ def complete_where(incomplete: str) -> list[str]:
     return [name for name in FIELDS if name.startswith(incomplete)]
 
 
-Status = Annotated[list[str] | None, typer.Option("--status", help="Only orders with this status; repeatable.")]
+Status = Annotated[
+    list[str] | None, typer.Option("--status", help="Only orders with this status, such as compensating; repeatable.")
+]
 Owed = Annotated[bool, typer.Option("--owed", help="Only orders with an unsettled refund, reservation or shipment.")]
 Paused = Annotated[bool, typer.Option("--paused", help="Only paused orders.")]
 Overdue = Annotated[bool, typer.Option("--overdue", help="Only orders whose deadline has passed.")]
@@ -115,7 +117,7 @@ def resume(
     waves: Waves,
     order_id: OneOrder = None,
     past_pause: PastPause = False,
-    timeout: Timeout = 60.0,
+    timeout: WaveTimeout = 60.0,
     no_wait: NoWait = False,
     output: Output = TABLE,
 ) -> None:

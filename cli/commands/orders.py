@@ -10,7 +10,7 @@ from cli.commands import order_actions
 from cli.commands.order_actions import Filters, Watch
 from cli.options import OrderId
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import NoCache, Output, Timeout
+from ensemble.command_line.options import Limit, NoCache, Output, Timeout
 from ensemble.command_line.output_format import TABLE, OutputFormat
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ Currency = Annotated[str, typer.Option("--currency", help="ISO 4217 code.")]
 Token = Annotated[str, typer.Option("--payment-token", help="tok_approve, tok_declined, tok_late, tok_fail_once, ...")]
 Warehouse = Annotated[str, typer.Option("--warehouse", help="Warehouse id.")]
 Speed = Annotated[Literal["standard", "express"], typer.Option("--speed", help="Shipping speed.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 CountBy = Annotated[Literal["status", "step", "paused_by", "owed"], typer.Option("--by", help="What to count by.")]
 Full = Annotated[bool, typer.Option("--full", help="Read all of the topics, not only the order's lifetime.")]
 

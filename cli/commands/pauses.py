@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.options import Waves
+from cli.options import Waves, WaveTimeout
 from ensemble.command_line.commands.pauses import (
     END_EXAMPLES,
     START_EXAMPLES,
@@ -14,7 +14,7 @@ from ensemble.command_line.commands.pauses import (
     start,
 )
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, NoWait, Output, Timeout
+from ensemble.command_line.options import Action, NoWait, Output
 from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="Pause and resume steps, command types and services.")
@@ -28,7 +28,7 @@ def end(
     name: Name,
     action: Action,
     waves: Waves,
-    timeout: Timeout = 60.0,
+    timeout: WaveTimeout = 60.0,
     no_wait: NoWait = False,
     output: Output = TABLE,
 ) -> None:

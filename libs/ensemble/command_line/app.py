@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Protocol
 
 from ensemble.command_line.commands import (
     acls,
@@ -35,15 +35,14 @@ from ensemble.command_line.commands import (
 from ensemble.command_line.empty_values import refuse_empty_values
 from ensemble.command_line.exit_codes import summary
 from ensemble.command_line.grammar import PANELS, GrammarGroup, apply_grammar
+from ensemble.command_line.help_pages import WIDTH
 from ensemble.command_line.selection import find, select
-from ensemble.command_line.streams import is_terminal, write
+from ensemble.command_line.streams import write
 from ensemble.extras import imports_of_extra
 from ensemble.program import PROGRAM_VARIABLE
 
 with imports_of_extra("cli", "the command line"):
     import typer
-
-Style = Literal["rich"] | None
 
 
 class CommandModule(Protocol):
@@ -121,16 +120,15 @@ def make_app() -> typer.Typer:
 
 
 def assemble(commands: CommandSet, *, help_text: str, epilog: str) -> typer.Typer:
-    """Build a program of these commands. Help has colours and frames on a terminal only."""
-    style: Style = "rich" if is_terminal() else None
+    """Build a program of these commands."""
     app = typer.Typer(
         cls=GrammarGroup,
         help=help_text,
-        epilog=f"{epilog} Exit codes: {summary()}.",
+        epilog=f"{epilog}\n\nExit codes: {summary()}.",
         no_args_is_help=True,
-        rich_markup_mode=style,
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
     )
     for module in commands.modules:
         module.add_to(app)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final
 
+from ensemble.command_line.help_pages import HelpPage
 from ensemble.command_line.streams import say
 from ensemble.extras import imports_of_extra
 
@@ -61,7 +62,7 @@ _VALUED: Final = frozenset({"--app", "-A", "--profile"})
 """Flags before the command that take a value."""
 
 
-class GrammarCommand(TyperCommand):
+class GrammarCommand(HelpPage, TyperCommand):
     """A command that takes its flags as the release before spelled them too, with a remark."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -71,23 +72,29 @@ class GrammarCommand(TyperCommand):
         return super().parse_args(ctx, list(renew(args, flags, valued)))
 
 
-class GrammarGroup(TyperGroup):
-    """A group of commands whose help has a section for each panel, whether it is framed or plain."""
+class GrammarGroup(HelpPage, TyperGroup):
+    """A group of commands whose help has a section for each panel."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the help."""
         names, order = super().list_commands(ctx), list(PANELS)
         return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands of each panel under its name."""
         sections: dict[str, list[tuple[str, str]]] = {}
+        widest = max(map(len, self.list_commands(ctx)))
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             if command is not None and not command.hidden:
                 panel = getattr(command, "rich_help_panel", None)
                 sections.setdefault(panel if isinstance(panel, str) else "Commands", []).append(
-                    (name, command.get_short_help_str(limit=formatter.width))
+                    (name.ljust(widest), command.get_short_help_str(limit=formatter.width))
                 )
         for panel, rows in sections.items():
             with formatter.section(panel):

@@ -21,12 +21,20 @@ def complete_service(incomplete: str) -> list[str]:
     return complete(incomplete, lambda application: application.services)
 
 
-Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="Form of the result; --json is -o json.")]
+Output = Annotated[
+    OutputFormat,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FORM",
+        help="Form of the result: table, wide, json, jsonl or name; --json is -o json.",
+    ),
+]
 Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for the outcome, or of each wave.")
+    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Seconds to wait for the outcome.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Also those that are settled or over (default: open ones).")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, without doing it.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait for the outcome.")]
 OfService = Annotated[str | None, typer.Option("--service", help="Only this service.", autocompletion=complete_service)]

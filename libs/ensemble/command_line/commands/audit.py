@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ensemble.command_line.options import NoCache, OfService, Output
+from ensemble.command_line.options import Limit, NoCache, OfService, Output
 from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="List what operators have had done.")
@@ -16,7 +16,6 @@ Target = Annotated[
     str | None, typer.Option("--target", metavar="TEXT", help="Only about this: a key, a record, 'step payment'.")
 ]
 Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="Only since then: 2h, 1d, 2026-01-31.")]
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 
 
 @group.callback()

@@ -24,7 +24,7 @@ def complete_profile(incomplete: str) -> list[str]:
 
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="[PROFILE]", help="Name of the profile.", autocompletion=complete_profile)
+    str | None, typer.Argument(metavar="PROFILE", help="Name of the profile.", autocompletion=complete_profile)
 ]
 NoProfile = Annotated[bool, typer.Option("--none", help="Use no profile: what the environment says, or is found.")]
 

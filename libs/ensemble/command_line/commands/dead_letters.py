@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ensemble.command_line.flags import expand_flags
-from ensemble.command_line.options import Action, All, By, NoCache, NoWait, OfService, Output, Timeout
+from ensemble.command_line.options import Action, All, By, Limit, NoCache, NoWait, OfService, Output, Timeout
 from ensemble.command_line.output_format import TABLE
 
 if TYPE_CHECKING:
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Inspect, redrive or discard dead letters.")
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 AtMost = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Process at most N, oldest first.")]
 Place = Annotated[str, typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it.")]
 Places = Annotated[
     list[str] | None,
-    typer.Argument(metavar="DEAD_LETTER...", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
+    typer.Argument(metavar="DEAD_LETTER", help="TOPIC/PARTITION/OFFSET, as `list` shows it; or use filters."),
 ]
 Type = Annotated[str | None, typer.Option("--type", help="Only this message type.")]
 Error = Annotated[str | None, typer.Option("--error", help="Only this class of error.")]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from ensemble.command_line.options import All, NoCache, OfService, Output
+from ensemble.command_line.options import All, Limit, NoCache, OfService, Output
 from ensemble.command_line.output_format import TABLE
 
 group = typer.Typer(help="List outages detected by services.")
-
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, newest first.")]
 
 
 @group.callback()

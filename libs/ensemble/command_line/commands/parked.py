@@ -23,7 +23,9 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="Parking key, as `list` 
 OneKey = Annotated[str | None, typer.Option("--key", help="Only this key.")]
 Status = Annotated[
     Literal["retrying", "dead_lettered", "paused", "in_flight", "outage"] | None,
-    typer.Option("--status", help="Only this status."),
+    typer.Option(
+        "--status", metavar="STATUS", help="Only retrying, dead_lettered, paused, in_flight, or held up by an outage."
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="Show at most N, oldest first.")]
 

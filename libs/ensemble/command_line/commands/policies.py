@@ -15,7 +15,7 @@ group = typer.Typer(help="Show and check retry and failure policies.")
 
 Service = Annotated[
     str | None,
-    typer.Argument(metavar="[SERVICE]", help="Name of the service (default: all).", autocompletion=complete_service),
+    typer.Argument(metavar="SERVICE", help="Name of the service (default: all).", autocompletion=complete_service),
 ]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Policy file.")]
 For = Annotated[

@@ -12,7 +12,7 @@ _EPILOG = "Examples: `ensemble run payment`; `ensemble run inventory --instance 
 
 Services = Annotated[
     list[str],
-    typer.Argument(metavar="SERVICE...", help="Name of the service, or several.", autocompletion=complete_service),
+    typer.Argument(metavar="SERVICE", help="Name of the service, or several.", autocompletion=complete_service),
 ]
 Instance = Annotated[str | None, typer.Option("--instance", help="Id of the instance, if several of one service run.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="Port for health and metrics.")]

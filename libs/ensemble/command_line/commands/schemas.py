@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Write, check, release and register message schemas.")
 
 
-@group.command(epilog="Example: `ensemble schemas write`, after a message class was changed.")
+@group.command(epilog="Example: `ensemble schemas write`.")
 def write(output: Output = TABLE) -> None:
     """Write the .avsc files of message classes that have changed."""
     from ensemble.command_line.output import Sheet, show
@@ -28,7 +28,7 @@ def write(output: Output = TABLE) -> None:
     show(sheet, paths, output=output)
 
 
-@group.command(epilog="Example: `ensemble schemas check`, before a change is committed.")
+@group.command(epilog="Example: `ensemble schemas check`.")
 def check(output: Output = TABLE) -> None:
     """Compare each schema with its file and with its released versions.
 
@@ -55,9 +55,12 @@ def check(output: Output = TABLE) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-@group.command(epilog="Example: `ensemble schemas release`, once `ensemble schemas check` finds nothing else.")
+@group.command(epilog="Example: `ensemble schemas release`.")
 def release(output: Output = TABLE) -> None:
-    """Give each changed schema its next version and id, on disk."""
+    """Give each changed schema its next version and id, on disk.
+
+    Run it once `schemas check` finds nothing else.
+    """
     from ensemble.command_line.output import Sheet, show
     from ensemble.messages import release_schemas
 

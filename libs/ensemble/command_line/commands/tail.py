@@ -28,7 +28,7 @@ def complete_topic(incomplete: str) -> list[str]:
 Topics = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TOPIC]...",
+        metavar="TOPIC",
         help="Topics to show (default: all topics of commands and events).",
         autocompletion=complete_topic,
     ),
