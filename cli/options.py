@@ -15,7 +15,14 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Id of the orde
 Probe = Annotated[int, typer.Option("--probe", min=0, help="Resume this many first, as a probe (0: none).")]
 WaveSize = Annotated[int, typer.Option("--wave", min=1, help="Number of orders per wave.")]
 WaveTimeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=86_400, help="Seconds to wait for each wave.")
+    float,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        max=86_400,
+        help="Seconds an order has to make progress, before it counts as failed.",
+    ),
 ]
 FailureLimit = Annotated[
     float, typer.Option("--failure-limit", min=0, max=1, help="Stop if more than this fraction of a wave fails (0-1).")

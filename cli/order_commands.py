@@ -44,7 +44,7 @@ class Target:
     def check(self) -> None:
         """Raise Mistake unless the target is either one order or conditions."""
         if self.order_id is None and not self.where.conditions:
-            raise Mistake("ORDER_ID: give an ORDER_ID, or flags that select orders, such as --status fulfilled")
+            raise Mistake("ORDER_ID: give one, or flags that select orders, such as --status fulfilled")
         if self.order_id is not None and self.where.conditions:
             raise Mistake("ORDER_ID and flags that select orders exclude each other")
         if self.order_id is not None:
@@ -134,8 +134,8 @@ def _row(item: OrderItem) -> dict[str, Any]:
 
 def _show_preview(plan: OrderPlan, *, output: OutputFormat) -> None:
     rows = [_row(item) for item in plan.items]
-    columns = ("order", "status", "step", "paused_by", "customer", "would")
-    table = [tuple(row[name] for name in columns) for row in rows]
+    columns = ("order", "status", "step", "paused_by", "customer", "effect")
+    table = [tuple(row.values()) for row in rows]
     nothing = f"no matching order to {plan.action.kind}"
     show(Sheet(columns, table, spare=("customer", "paused_by"), nothing=nothing), rows, output=output)
 
@@ -173,9 +173,9 @@ def _run_at_once(actions: OrderActions, plan: OrderPlan, options: CommandOptions
 
 
 def _show_outcome(rows: Sequence[dict[str, Any]], *, output: OutputFormat) -> None:
-    columns = ("order", "was", "is", "taken")
+    columns = ("order", "before", "after", "accepted")
     table = [(row["order"], row["was"], row["is"], "yes" if row["taken"] else "not yet") for row in rows]
-    show(Sheet(columns, table, {"taken": {"yes": "green", "not yet": "bold red"}}), rows, output=output)
+    show(Sheet(columns, table, {"accepted": {"yes": "green", "not yet": "bold red"}}), rows, output=output)
 
 
 def describe_order(order: OrderSummary) -> str:
@@ -201,9 +201,9 @@ def _run_in_waves(actions: OrderActions, plan: OrderPlan, options: CommandOption
         }
         for item in sorted(plan.items, key=lambda item: item.name not in resolved)
     ]
-    columns = ("order", "wave", "outcome", "is")
+    columns = ("order", "wave", "outcome", "now")
     colours = {"progressed": "green", "failed": "bold red", "no progress": "bold red", "left paused": "yellow"}
-    table = [tuple(row[name] for name in columns) for row in rows]
+    table = [tuple(row.values()) for row in rows]
     show(Sheet(columns, table, {"outcome": colours}), rows, output=options.output)
     return int(isinstance(events[-1], Stopped))
 
@@ -228,15 +228,14 @@ def tell(events: Iterable[RunEvent], rollout: Rollout, partitions: Container[str
 
 def reason_of_stop(wave: WaveFinished | None, stopped: Stopped, rollout: Rollout) -> str:
     """Return why the waves stopped early or failed at the end, after the last wave; nothing if no order was in one."""
-    rest = f"; {stopped.remaining} remain paused" if stopped.remaining else ""
+    rest = f"; {quantity(stopped.remaining, 'order')} left paused" if stopped.remaining else ""
     if stopped.why == "requested":
         return f"stopped, as `{command('runs stop')}` asked{rest}"
     if stopped.why == "error":  # which ends the command, and is told there
         return f"stopped by an error{rest}"
     if wave is None:
         return ""
-    share = len(wave.failed) / len(wave.names)
     return (
-        f"stopped: {len(wave.failed)} of {len(wave.names)} ({share:.0%}) failed or made no progress, more than "
-        f"--failure-limit {rollout.max_failed:g} allows ({', '.join(wave.failed[:3])}){rest}"
+        f"stopped: {len(wave.failed)} of {len(wave.names)} failed or made no progress "
+        f"(--failure-limit {rollout.max_failed:.0%}): {', '.join(wave.failed[:3])}{rest}"
     )

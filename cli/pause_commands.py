@@ -71,7 +71,7 @@ def _show_plan(plan: PauseEndPlan, *, output: OutputFormat) -> int:
             for item in plan.items]  # fmt: skip
     say(f"{plan.pause.what}: {reach(plan.pause)} would be told")
     table = [(row["order"], row["is"], row["would"]) for row in rows]
-    sheet = Sheet(("order", "is", "would"), table, nothing="it holds no order")
+    sheet = Sheet(("order", "now", "effect"), table, nothing="it holds no order")
     show(sheet, {"what": plan.pause.what, "orders": rows}, output=output)
     return ExitCode.DONE
 

@@ -79,7 +79,7 @@ def _tables(report: Report) -> Iterator[RenderableType]:
     if report.counted is None:
         return
     yield _table(("counted", ""), [(name, f"{number:,}") for name, number in report.counted.items()])
-    yield _table(("check", "result", "asks that"), [_check_row(report, check) for check in CHECKS])
+    yield _table(("check", "result", "rule"), [_check_row(report, check) for check in CHECKS])
     if report.violations:
         yield _table(_more("violation", report.violations), [tuple(v) for v in report.violations[:_SHOWN]])
     if report.open_orders:

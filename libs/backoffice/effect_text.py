@@ -11,9 +11,9 @@ def describe_effect(effect: Effect) -> str:
     """Return the effect as a phrase, such as `send payment again, as attempt 2`."""
     match effect:
         case Hold():
-            return "send nothing of it until it is resumed"
+            return "send no command until it is resumed"
         case GoOn():
-            return f"go on with {effect.step or 'what is next'}{_pause(effect)}"
+            return f"continue with {effect.step or 'the next step'}{_pause(effect)}"
         case SendAgain():
             return f"send {effect.step} again, as attempt {effect.attempt}"
         case UndoAgain():
@@ -21,7 +21,7 @@ def describe_effect(effect: Effect) -> str:
         case TurnBack():
             return f"{_undos(effect)} (once it is resumed)" if effect.is_paused else _undos(effect)
         case SettleDebts():
-            return "note as settled by hand: " + "; ".join(map(describe_debt, effect.debts))
+            return "record as settled: " + "; ".join(map(describe_debt, effect.debts))
 
 
 def _pause(effect: GoOn) -> str:
@@ -30,9 +30,9 @@ def _pause(effect: GoOn) -> str:
 
 def _undos(effect: TurnBack) -> str:
     if effect.undos is None:
-        return "undo what it has begun; its state is of a newer release, and cannot be read in full"
+        return "undo what has begun; its state is of a newer release and cannot be read in full"
     undos = [f"{undo.step}: {', '.join(map(describe_debt, undo.debts)) or 'nothing is owed'}" for undo in effect.undos]
-    return f"undo {'; '.join(undos)}" if undos else "nothing has begun, so nothing is taken back"
+    return f"undo {'; '.join(undos)}" if undos else "nothing has begun, so nothing to undo"
 
 
 def describe_debt(debt: Debt) -> str:
@@ -55,4 +55,4 @@ def _of(what: str, name: str | None) -> str:
 
 
 def _unless_certain(text: str, is_certain: bool) -> str:  # noqa: FBT001  read right above
-    return text if is_certain else f"{text}, if it happened: nobody has said"
+    return text if is_certain else f"{text} (unconfirmed)"

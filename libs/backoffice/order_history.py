@@ -60,7 +60,7 @@ def waits_for(state: Mapping[str, Any], at: int) -> str:
     """Return the expected event, its sender and deadline, or how long ago the order was paused; empty if none."""
     expected = expected_events(state.get("expected") or ())
     if state.get("paused_since") is not None:
-        return f"{expected or 'its resume'}; {_pause(state, at)}"
+        return "; ".join(filter(None, (expected, _pause(state, at))))
     return _by(expected, state.get("due_at"), at)
 
 
@@ -89,12 +89,8 @@ def _by(expected: str, due: int | None, at: int) -> str:
 def _pause(state: Mapping[str, Any], at: int) -> str:
     by = f" by {state['paused_by']}" if state.get("paused_by") else ""
     remaining = state.get("remaining_ms")
-    then = (
-        f"; {duration(remaining)} are left when it is resumed"
-        if remaining is not None
-        else "; it sends when it is resumed"
-    )
-    return f"paused {duration(at - state['paused_since'])} ago{by}: {state['paused_reason']}{then}"
+    then = f"its deadline resumes with {duration(remaining)} left" if remaining is not None else "it sends when resumed"
+    return f"paused {duration(at - state['paused_since'])} ago{by} ({state['paused_reason']}); {then}"
 
 
 def _entries(session: Session, records: OrderRecords) -> list[Entry]:

@@ -27,7 +27,7 @@ from verifier.facts import Message, OpenOrder, StateRecord, Violation
 from verifier.storage import Archive
 
 CHECKS: Final[Mapping[str, str]] = {
-    "money": "what is held is what is due, and nobody was charged twice",
+    "money": "amount held equals amount due; no double charge",
     "stock": "received = on hand + reserved + dispatched, never negative, no gap",
     "endings": "every order ends once",
     "inputs": "every input has an effect, waits parked, or is a dead letter",
@@ -37,7 +37,7 @@ CHECKS: Final[Mapping[str, str]] = {
     "traces": "one trace from the first message to the last",
     "records": "each record can be read, where its key belongs, once",
     "dead letters": "dead letters are the untouched originals, and their senders know",
-    "order per key": "nothing of a key overtakes what failed",
+    "order per key": "no message overtakes a failed one of the same key",
     "operations": "operators' commands are carried out",
 }
 """What each check asks, for people."""

@@ -17,7 +17,7 @@ from ensemble.operations import Intent, PausePlan, Resolved, RunEvent, Session, 
 from ensemble.program import command
 from ensemble.quantities import quantity
 
-COLUMNS: Final = ("service", "acknowledged", "missing", "words")
+COLUMNS: Final = ("service", "acknowledged", "missing", "detail")
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,9 @@ def rehearse(session: Session, target: RedriveTarget, *, output: OutputFormat) -
     letters = DeadLetters(session)
     plan = target.plan_redrive(session, letters)
     rows = [describe_rehearsal(each) for each in letters.rehearse(plan)] + [_skipped_row(each) for each in plan.skipped]
-    columns = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
-    table = [tuple(row[name] for name in columns) for row in rows]
+    fields = ("place", "type", "key", "reads_today", "handler", "happened", "would", "left_parked")
+    columns = ("place", "type", "key", "reads_today", "handler", "happened", "effect", "left_parked")
+    table = [tuple(row[name] for name in fields) for row in rows]
     spare = ("left_parked", "handler", "key", "type", "reads_today")
     show(Sheet(columns, table, spare=spare, nothing="no open dead letters match"), rows, output=output)
     return 0
@@ -147,8 +148,8 @@ def show_plan(plan: RedrivePlan, *, output: OutputFormat) -> int:
         {"place": each.name, **dict.fromkeys(("service", "type", "key", "error", "behind")), "would": _settled(each)}
         for each in plan.skipped
     ]
-    columns = ("place", "service", "type", "key", "error", "behind", "would")
-    table = [tuple(row[name] for name in columns) for row in rows]
+    columns = ("place", "service", "type", "key", "error", "waiting", "effect")
+    table = [tuple(row.values()) for row in rows]
     sheet = Sheet(columns, table, spare=("error", "type", "service"), nothing="no open dead letters match")
     show(sheet, rows, output=output)
     return ExitCode.DONE
@@ -212,8 +213,8 @@ def _account(resolved: dict[str, Resolved], plan: RedrivePlan, manner: RedriveOp
          "operation_id": None}
         for each in plan.skipped
     ]  # fmt: skip
-    columns = ("place", "type", "key", "outcome", "words")
-    table = [tuple(row[name] for name in columns) for row in rows]
+    fields, columns = ("place", "type", "key", "outcome", "words"), ("place", "type", "key", "outcome", "detail")
+    table = [tuple(row[name] for name in fields) for row in rows]
     nothing = "no open dead letters match"
     show(Sheet(columns, table, _STYLES, ("type", "key"), nothing), rows, output=manner.output)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ensemble.operations.redrive_rehearsal import RedriveRehearsal, RehearsedOutput
+from ensemble.quantities import quantity
 
 
 def describe_rehearsal(rehearsal: RedriveRehearsal) -> dict[str, Any]:
@@ -46,7 +47,9 @@ def _would(rehearsal: RedriveRehearsal) -> str:
     if rehearsal.failure:
         return f"fail again: {rehearsal.failure}"
     effects = [_put_out(output) for output in rehearsal.outputs] or ["put out nothing"]
-    return "; ".join([*effects, *([f"change {len(rehearsal.changes)} states"] if rehearsal.changes else [])])
+    return "; ".join(
+        [*effects, *([f"change {quantity(len(rehearsal.changes), 'state')}"] if rehearsal.changes else [])]
+    )
 
 
 def _put_out(output: RehearsedOutput) -> str:

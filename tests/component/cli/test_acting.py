@@ -125,7 +125,7 @@ def test_names_are_what_other_commands_take(ensemble: CommandLine) -> None:
 
 def test_the_spellings_of_the_release_before_go_on_with_a_remark(ensemble: CommandLine) -> None:
     old = ensemble("steps", "pause", "shipment", *WHY, "--ack", "1")
-    assert (old.code, old.out) == (0, "service\tacknowledged\tmissing\twords\norchestrator\t4 of 4\t\t\n")
+    assert (old.code, old.out) == (0, "service\tacknowledged\tmissing\tdetail\norchestrator\t4 of 4\t\t\n")
     assert "`steps pause` is now `pauses start step`" in old.err
     assert "--ack is now --timeout" in old.err
 

@@ -84,7 +84,7 @@ def test_what_is_owed_is_said_in_words_and_as_a_document() -> None:
         (StockOwed(warehouse_id="berlin", lines=(StockLine(sku="tea", quantity=2),), is_certain=True),
          "release 2 tea in warehouse berlin"),
         (ShipmentOwed(shipment_id="s-1", is_certain=True), "cancel the shipment (id s-1)"),
-        (ShipmentOwed(shipment_id=None, is_certain=False), "cancel the shipment, if it happened: nobody has said"),
+        (ShipmentOwed(shipment_id=None, is_certain=False), "cancel the shipment (unconfirmed)"),
     ],
 )  # fmt: skip
 def test_each_debt_says_what_is_to_be_done(debt: Debt, text: str) -> None:

@@ -106,4 +106,4 @@ def test_all_that_is_owed_is_settled_unless_steps_are_named() -> None:
 
 def test_what_may_not_have_happened_is_not_said_to_have_happened() -> None:
     uncertain = Cancel().effect(state(done=()), ORDER_FULFILMENT)
-    assert "if it happened: nobody has said" in describe_effect(uncertain)
+    assert "(unconfirmed)" in describe_effect(uncertain)

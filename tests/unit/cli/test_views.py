@@ -82,7 +82,7 @@ def test_an_order_waits_for_what_is_expected() -> None:
     assert waits_for({"expected": []}, 0) == ""
 
 
-SINCE = "paused 4.000 s ago by operator anna: audit"
+SINCE = "paused 4.000 s ago by operator anna (audit)"
 PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operator anna"}
 
 
@@ -91,11 +91,11 @@ PAUSED = {"paused_reason": "audit", "paused_since": 1_000, "paused_by": "operato
     [
         (
             {**PAUSED, "expected": ["PaymentConfirmed"], "remaining_ms": 12_000},
-            f"PaymentConfirmed from payment; {SINCE}; 12 s are left when it is resumed",
+            f"PaymentConfirmed from payment; {SINCE}; its deadline resumes with 12 s left",
         ),
         (
             {**PAUSED, "expected": [], "remaining_ms": None},
-            f"its resume; {SINCE}; it sends when it is resumed",
+            f"{SINCE}; it sends when resumed",
         ),
     ],
 )

@@ -36,13 +36,13 @@ LAST = WaveFinished(wave=1, names=("o-1", "o-2"), failed=("o-2",))
 @pytest.mark.parametrize(
     ("wave", "stopped", "words"),
     [
-        (LAST, Stopped(why="requested", remaining=3), "stopped, as `ensemble runs stop` asked; 3 remain paused"),
+        (LAST, Stopped(why="requested", remaining=3), "stopped, as `ensemble runs stop` asked; 3 orders left paused"),
         (None, Stopped(why="requested", remaining=0), "stopped, as `ensemble runs stop` asked"),
-        (LAST, Stopped(why="error", detail="gone", remaining=3), "stopped by an error; 3 remain paused"),
+        (LAST, Stopped(why="error", detail="gone", remaining=3), "stopped by an error; 3 orders left paused"),
         (
             LAST,
             Stopped(why="too_many_failed", remaining=0),
-            "stopped: 1 of 2 (50%) failed or made no progress, more than --failure-limit 0.2 allows (o-2)",
+            "stopped: 1 of 2 failed or made no progress (--failure-limit 20%): o-2",
         ),
         (None, Stopped(why="too_many_failed", remaining=0), ""),
     ],

@@ -49,7 +49,7 @@ Format = Annotated[Literal["json", "csv"], typer.Option("--format", "-f", help="
 ToFile = Annotated[Path | None, typer.Option("--file", metavar="FILE", help="File to write (default: stdout).")]
 
 _STATUS = {"parked": "bold red", "skipped": "yellow", "retrying": "cyan"}
-_SPARE = ("attempts", "why", "by", "behind", "group", "failed_at", "error", "type", "key")
+_SPARE = ("attempts", "why", "by", "waiting", "group", "failed_at", "error", "type", "key")
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,10 @@ def list_dead_letters(
     selection, session = filters.selection(open_only=not everything), open_session()
     with failures_view(session, use_file=not no_cache) as view:
         letters = list_dead_letters(session, selection, limit, view)
-    columns = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
-               "why")  # fmt: skip
-    rows = [tuple(row[name] for name in columns) for row in letters]
+    fields = ("place", "status", "behind", "failed_at", "type", "key", "error", "message", "attempts", "group", "by",
+              "why")  # fmt: skip
+    rows = [tuple(row[name] for name in fields) for row in letters]
+    columns = ["waiting" if name == "behind" else name for name in fields]
     nothing = "no dead letters" if everything else "no open dead letters; --all shows those that are settled"
     show(Sheet(columns, rows, {"status": _STATUS}, _SPARE, nothing), letters, output=output)
     if letters:
