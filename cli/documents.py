@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from backoffice.status import FlowStatus
-from ensemble.command_line.documents import DOCUMENTS as OF_LIBRARY
+from cli.order_documents import DebtCount, OrderDocument, PauseCount, StatusCount, StepCount, StoryLine
 from ensemble.command_line.documents import Document, PauseAnswer, SubmittedRow, Time
+from ensemble.command_line.json_models import DOCUMENTS as OF_LIBRARY
 
 
 class OrderRow(Document):
@@ -131,24 +132,66 @@ class ReceiptDocument(Document):
     fields: dict[str, Any]
 
 
+class ViolationRow(Document):
+    """What a check has found."""
+
+    check: str
+    subject: str
+    words: str
+
+
+class OpenOrderRow(Document):
+    """An order that has neither ended nor been given up."""
+
+    order_id: str
+    status: str
+    step: str | None
+    waits_for: str
+    due_at: int | None = Field(description="Epoch milliseconds; null: nothing is due.")
+    paused: str
+
+
+class VerifyDocument(Document):
+    """What the independent check has found."""
+
+    verdict: str
+    clean: bool
+    exit_code: Literal[0, 1, 5]
+    read_at: int = Field(description="Epoch milliseconds.")
+    counted: dict[str, int]
+    messages: dict[str, int] = Field(description="Messages by topic.")
+    violations: list[ViolationRow]
+    open_orders: list[OpenOrderRow]
+    compensation_failed: dict[str, list[str]] = Field(description="By order, the steps still owed.")
+    lag: dict[str, dict[str, int]] = Field(description="By group and topic.")
+    cut: dict[str, dict[str, int]] = Field(description="Offsets up to which was read, by topic and partition.")
+    problems: list[str] = Field(description="What was not checked, and why.")
+    unchecked: list[str]
+    notes: list[str]
+
+
 _ACTED: Final = list[OrderOutcomeRow] | list[OrderPreviewRow] | list[SubmittedRow]
 DOCUMENTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         **OF_LIBRARY,
         "orders cancel": _ACTED,
         "orders compensate": _ACTED,
+        "orders count": list[StatusCount] | list[StepCount] | list[PauseCount] | list[DebtCount],
         "orders list": list[OrderRow],
         "orders pause": _ACTED,
         "orders place": ReceiptDocument,
         "orders resume": _ACTED | list[WaveOutcomeRow],
         "orders retry": _ACTED,
         "orders settle": _ACTED,
+        "orders show": OrderDocument,
+        "orders watch": StoryLine,
         "pauses end": PauseEndOutcome | PauseEndPreview | list[SubmittedRow],
         "publish": ReceiptDocument,
         "status": FlowStatus,
         "stock audit": list[FactRow],
         "stock receive": ReceiptDocument,
         "stock show": list[StockRow],
+        "verify": VerifyDocument,
     }
 )
-"""The model of each command's JSON, by its words."""
+"""The model by the words of the command; of `tail` and `orders watch` the model of each line."""

@@ -1,21 +1,10 @@
-"""What commands print as JSON: a model for each, so that it has a schema, and changes only where the model does."""
+"""What commands print as JSON of failures, pauses, runs and set-up: models, so that it has a schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from ensemble.operations import (
-    AuditEntry,
-    Check,
-    PartitionReader,
-    RecordDetails,
-    ServiceConsumers,
-    Status,
-)
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Fields = dict[str, Any]
@@ -275,36 +264,3 @@ class PermissionRow(Document):
     name: str
     pattern: Literal["literal", "prefixed"]
     status: Literal["ok", "missing", "extra", "granted"] | None = None
-
-
-DOCUMENTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "acls apply": list[PermissionRow],
-        "acls show": list[PermissionRow],
-        "audit list": list[AuditEntry],
-        "config show": list[SettingRow],
-        "consumers lag": list[PartitionReader],
-        "consumers list": list[ServiceConsumers],
-        "context list": list[ProfileRow],
-        "dead-letters discard": list[RedriveOutcomeRow] | list[RedrivePreviewRow] | list[SubmittedRow],
-        "dead-letters group": list[DeadLetterGroupRow],
-        "dead-letters list": list[DeadLetterRow],
-        "dead-letters note": NotedGroup,
-        "dead-letters redrive": list[RedriveOutcomeRow] | list[RehearsalRow] | list[SubmittedRow],
-        "doctor": list[Check],
-        "incidents list": list[IncidentRow],
-        "parked discard": list[RedriveOutcomeRow] | list[RedrivePreviewRow] | list[SubmittedRow],
-        "parked list": list[ParkedKeyRow],
-        "parked redrive": list[RedriveOutcomeRow] | list[RedrivePreviewRow] | list[SubmittedRow],
-        "parked show": ParkedKeyDocument,
-        "pauses list": list[PauseRow],
-        "pauses start": PauseOutcome | PausePreview | list[SubmittedRow],
-        "records get": RecordDetails,
-        "runs list": list[RunRow],
-        "runs stop": RunRow,
-        "status": Status,
-        "topics apply": list[TopicRow],
-        "topics list": list[TopicRow],
-    }
-)
-"""The model of each command's JSON, by its words."""
