@@ -126,7 +126,7 @@ def test_a_paused_order_is_resumed_and_the_second_who_asks_gets_what_the_first_d
     done = room.browser.post("/orders/o-1/resume", data={"reason": "audited"}, follow_redirects=False)
     again = room.browser.post("/orders/o-1/resume", data={"reason": "audited"})
 
-    assert "Go on with reservation" in plan.text
+    assert "Continue with reservation" in plan.text
     assert (done.status_code, done.headers["Location"]) == (303, "/orders/o-1")
     assert again.status_code == 409
     assert "cannot resume o-1: it is not paused" in again.text
