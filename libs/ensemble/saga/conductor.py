@@ -68,14 +68,18 @@ class SagaConductor(Generic[S, C]):
         for command in decision.commands:
             self.commands.send(command)
         self.announce(before, after)
-        pending_deadline = None if isinstance(trigger, Deadline) else before.due_at
-        self._set_timer(key, DEADLINE, pending_deadline, after.due_at)
-        self._set_timer(key, RETENTION, before.forget_at, after.forget_at)
+        self._set_deadline(key, None if isinstance(trigger, Deadline) else before.due_at, after.due_at)
+        self._set_retention(key, before.forget_at, after.forget_at)
 
     @when_due(DEADLINE)
     def on_deadline(self, timer: TimerDue) -> None:
-        """Advance the saga by its deadline. A deadline of an unknown saga is ignored."""
-        if self.states.get(timer.key) is not None:
+        """Advance the saga by its deadline; wait on for one that lies later by now. An unknown saga has none."""
+        state = self.states.get(timer.key)
+        if state is None:
+            return
+        if state.due_at is not None and state.due_at > timer.due_at:
+            self.timers.schedule(timer.key, DEADLINE, state.due_at)
+        else:
             self.advance(timer.key, Deadline(timer.due_at))
 
     @when_due(RETENTION)
@@ -94,12 +98,21 @@ class SagaConductor(Generic[S, C]):
         saga = cast("Saga[S, C]", conducted_by(type(self)))
         return advance(saga, state, trigger, now=self.clock.now(), policies=self.policies, pauses=self.pauses)
 
-    def _set_timer(self, key: str, name: str, before: int | None, after: int | None) -> None:
-        """Write one timer record for each change, and none without one."""
-        if after is not None and after != before:
-            self.timers.schedule(key, name, after)
-        elif after is None and before is not None:
-            self.timers.cancel(key, name)
+    def _set_deadline(self, key: str, pending: int | None, due_at: int | None) -> None:
+        """Have a timer that is due no later than `due_at`: most steps end in time, so a pending one is not moved back."""
+        if due_at is None:
+            if pending is not None:
+                self.timers.cancel(key, DEADLINE)
+        elif pending is None or due_at < pending:
+            self.timers.schedule(key, DEADLINE, due_at)
+
+    def _set_retention(self, key: str, before: int | None, forget_at: int | None) -> None:
+        if forget_at == before:
+            return
+        if forget_at is None:
+            self.timers.cancel(key, RETENTION)
+        else:
+            self.timers.schedule(key, RETENTION, forget_at)
 
 
 def conductor(saga: Saga[S, Any], state: type[S], key: str, policies: SagaPolicies) -> RoleSpec:

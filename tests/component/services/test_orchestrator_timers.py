@@ -118,11 +118,45 @@ def test_an_answer_replaces_the_deadline_of_its_step(driver: ServiceTestDriver) 
     assert isinstance(command, FulfilOrder)
 
 
-def test_a_transition_costs_one_timer_record(driver: ServiceTestDriver) -> None:
-    for count, event in enumerate((PLACED, PAID, RESERVED), start=1):
+def test_steps_in_time_cost_one_timer_record(driver: ServiceTestDriver) -> None:
+    for event in (PLACED, PAID, RESERVED):
         driver.receive(event)
-        assert len(driver.records(TIMERS)) == count
         driver.advance(1)
+    assert len(driver.records(TIMERS)) == 1
+
+
+def test_the_deadline_of_a_step_before_passes_without_a_trace(driver: ServiceTestDriver) -> None:
+    # given an order whose second step was begun four seconds after its first
+    driver.receive(PLACED)
+    driver.advance(4)
+    driver.receive(PAID)
+    reached = state_of(driver)
+
+    # when the first step's deadline passes, and the service starts again
+    driver.advance(7)
+    driver.restart()
+
+    # then nothing has happened, and the second step still has its own
+    assert state_of(driver) == reached
+    driver.clear()
+    driver.advance(2.9)
+    assert names(driver) == []
+    driver.advance(0.2)
+    assert names(driver) == ["FulfilOrder"]
+
+
+def test_a_shorter_deadline_replaces_a_longer_one() -> None:
+    # given
+    quick = {**POLICIES.steps, "reservation": StepPolicy(deadline_s=2, resends=1)}
+    driver = ServiceTestDriver(orchestrator(POLICIES.model_copy(update={"steps": quick})))
+    driver.receive(PLACED, PAID)
+    driver.clear()
+
+    # when
+    driver.advance(2.1)
+
+    # then
+    assert names(driver) == ["FulfilOrder"]
 
 
 def test_an_undo_that_nobody_answers_leaves_the_order_owed(driver: ServiceTestDriver) -> None:
