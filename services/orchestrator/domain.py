@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 from contracts import (
     REASON_LIMIT,
@@ -20,9 +21,13 @@ from contracts import (
     ProcessPayment,
     RefundPayment,
     ReleaseStock,
+    SeenEvent,
     ShipmentScheduled,
     total_of,
 )
+
+_TERMS: Final = tuple(OrderTerms.model_fields)
+_ENDED: Final = frozenset({"completed", "cancelled"})
 
 # -- the state ----------------------------------------------------------------------------------------------------
 
@@ -31,7 +36,7 @@ def note(state: OrderState, event: Event, message_id: str) -> OrderState:
     """Return the order with its first terms, its charge or its shipment, if the event tells of them."""
     match event:
         case OrderPlaced() if not state.terms_hash:
-            terms = OrderTerms(**{name: getattr(event, name) for name in OrderTerms.model_fields})
+            terms = OrderTerms(**{name: getattr(event, name) for name in _TERMS})
             changes = {"order": terms, "terms_hash": fingerprint(event), "placed_message_id": message_id}
             return state.model_copy(update=changes)
         case PaymentConfirmed(amount=amount, currency=currency, charge_id=charge_id) if state.charge is None:
@@ -53,10 +58,10 @@ def fingerprint(event: OrderPlaced) -> str:
     return blake2b(event.model_dump_json(exclude={"placed_at"}).encode(), digest_size=16).hexdigest()
 
 
-def to_keep(state: OrderState, now: int) -> OrderState:
-    """Return the order as it is stored: a stub, without the terms, once it has ended."""
-    order = None if state.status in {"completed", "cancelled"} else state.order
-    return state.model_copy(update={"order": order, "updated_at": now})
+def to_keep(state: OrderState, seen: tuple[SeenEvent, ...], now: int) -> OrderState:
+    """Return the order as it is stored, with what it has seen: a stub, without the terms, once it has ended."""
+    order = None if state.status in _ENDED else state.order
+    return state.model_copy(update={"order": order, "seen": seen, "updated_at": now})
 
 
 def to_remember(state: OrderState) -> OrderState:

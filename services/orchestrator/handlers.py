@@ -134,7 +134,7 @@ class OrderOrchestrator(SagaConductor[OrderState, FulfilmentCommand]):
         """Return the order with an entry of what was decided on the trigger; a stub once it has ended."""
         now = self.clock.now()
         entry = memory.entry_of(trigger, self.record, now, before=before, decision=decision, policies=self.policies)
-        return domain.to_keep(memory.add_entry(decision.state, entry), now)
+        return domain.to_keep(decision.state, memory.add_entry(before.seen, entry), now)
 
     def reduce(self, state: OrderState) -> OrderState:
         """Return what tells a late OrderPlaced that its id is taken: payment and the others never forget it either."""

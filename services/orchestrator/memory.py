@@ -24,7 +24,7 @@ _ENDED: Final = frozenset({"completed", "cancelled"})
 def has_seen(state: OrderState, message: Message, record: CurrentRecord) -> bool:
     """Return whether the message has an entry: one of its type, topic and id. Two outsiders may give the same id."""
     identity = (type(message).__name__, record.topic, record.message_id)
-    return any((seen.type, seen.topic, seen.message_id) == identity for seen in state.seen)
+    return identity in [(seen.type, seen.topic, seen.message_id) for seen in state.seen]
 
 
 def entry_of(
@@ -38,8 +38,8 @@ def entry_of(
 ) -> SeenEvent:
     """Return the entry of a trigger, with what was decided on it, and the origin of the policy that ruled it."""
     after = decision.state
-    is_paused, attempt = _has_paused(before, after), _attempt_begun(before, after)
-    turns = [word for word, is_so in (("resume", _has_resumed(before, after)), ("pause", is_paused)) if is_so]
+    has_moved, turns = _position(before) != _position(after), _turns(before, after)
+    attempt = after.attempt if has_moved and after.step is not None else 0
     is_command = isinstance(trigger, Command)
     asked_why = getattr(trigger, "reason", "") if is_command else ""
     return SeenEvent(
@@ -50,59 +50,48 @@ def entry_of(
         offset=record.offset,
         at=now,
         by=getattr(trigger, "requested_by", "")[:BY_LIMIT] if is_command else "",
-        why=(asked_why or (is_paused and after.paused_reason) or "")[:WHY_LIMIT],
-        decided=(*turns, *(type(command).__name__ for command in decision.commands)),
+        why=(asked_why or ("pause" in turns and after.paused_reason) or "")[:WHY_LIMIT],
+        decided=(*turns, *[type(command).__name__ for command in decision.commands]),
         status=after.status if after.status != before.status else "",
         step=(after.step or "") if attempt else "",
         attempt=attempt,
-        policy=_policy_origin(policies, before, after),
+        policy=_policy_origin(policies, after if attempt else before) if has_moved else "",
         late=before.status in _ENDED,
     )
 
 
-def add_entry(state: OrderState, entry: SeenEvent) -> OrderState:
-    """Return the state that remembers one entry more, without the oldest of the middle if there is no room."""
-    is_full = len(state.seen) >= FIRST_SEEN + LAST_SEEN
-    entries = (*state.seen[:FIRST_SEEN], *state.seen[FIRST_SEEN + 1 :]) if is_full else state.seen
-    return state.model_copy(update={"seen": (*entries, entry)})
+def add_entry(seen: tuple[SeenEvent, ...], entry: SeenEvent) -> tuple[SeenEvent, ...]:
+    """Return the entries with one more, without the oldest of the middle if there is no room."""
+    is_full = len(seen) >= FIRST_SEEN + LAST_SEEN
+    return (*seen[:FIRST_SEEN], *seen[FIRST_SEEN + 1 :], entry) if is_full else (*seen, entry)
 
 
 def announcements(
     before: OrderState, after: OrderState
 ) -> Iterator[OrderPaused | OrderResumed | OrderCompensationFailed]:
     """Return what other services are told of the change; its latest entry says who asked for it, when and why."""
-    order_id, entry = after.order_id, after.seen[-1]
-    if _has_resumed(before, after):
+    order_id, entry, turns = after.order_id, after.seen[-1], _turns(before, after)
+    if "resume" in turns:
         paused_ms = max(0, entry.at - (before.paused_since or entry.at))
         yield OrderResumed(order_id=order_id, resumed_by=f"operator {entry.by}", reason=entry.why, paused_ms=paused_ms)
-    if _has_paused(before, after):
+    if "pause" in turns:
         by, reason = after.paused_by or "", after.paused_reason or ""
         yield OrderPaused(order_id=order_id, paused_by=by, reason=reason, step=after.step)
     if after.status == "compensation_failed" != before.status:
         yield OrderCompensationFailed(order_id=order_id, owed=after.owed, reason=after.reason or "")
 
 
-def _policy_origin(policies: SagaPolicies, before: OrderState, after: OrderState) -> str:
-    """Return the origin of the policy of the attempt begun, else of the one that ended; empty: there is neither."""
-    ruled = after if _attempt_begun(before, after) else before if _position(before) != _position(after) else None
-    if ruled is None or ruled.step is None:
-        return ""
-    return policies.policy_for(ruled.step, undo=ruled.status == "compensating").origin
+def _policy_origin(policies: SagaPolicies, state: OrderState) -> str:
+    """Return the origin of the policy that rules the attempt under way; empty: there is none."""
+    return "" if state.step is None else policies.policy_for(state.step, undo=state.status == "compensating").origin
 
 
-def _has_paused(before: OrderState, after: OrderState) -> bool:
-    """Return whether a pause began between the two."""
-    return after.is_paused and _pause_of(before) != _pause_of(after)
-
-
-def _has_resumed(before: OrderState, after: OrderState) -> bool:
-    """Return whether a pause ended between the two, though another may have begun at once."""
-    return before.is_paused and _pause_of(before) != _pause_of(after)
-
-
-def _attempt_begun(before: OrderState, after: OrderState) -> int:
-    """Return the attempt that began between the two; 0: none."""
-    return after.attempt if after.step is not None and _position(before) != _position(after) else 0
+def _turns(before: OrderState, after: OrderState) -> tuple[str, ...]:
+    """Return `resume` if a pause ended between the two, and `pause` if one began; both if another began at once."""
+    pauses = _pause_of(before), _pause_of(after)
+    if pauses[0] == pauses[1]:
+        return ()
+    return (*(("resume",) if before.is_paused else ()), *(("pause",) if after.is_paused else ()))
 
 
 def _position(state: OrderState) -> tuple[bool, str | None, int]:

@@ -99,7 +99,7 @@ class SagaConductor(Generic[S, C]):
         return advance(saga, state, trigger, now=self.clock.now(), policies=self.policies, pauses=self.pauses)
 
     def _set_deadline(self, key: str, pending: int | None, due_at: int | None) -> None:
-        """Have a timer that is due no later than `due_at`: most steps end in time, so a pending one is not moved back."""
+        """Have a timer by `due_at`. A pending one is not moved back: most steps end long before it is due."""
         if due_at is None:
             if pending is not None:
                 self.timers.cancel(key, DEADLINE)

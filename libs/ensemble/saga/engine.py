@@ -18,8 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from ensemble.messages.message import Command, Message
 from ensemble.policies.saga import SagaPolicies, StepPolicy
@@ -46,8 +45,7 @@ S = TypeVar("S", bound=SagaProgress)
 C = TypeVar("C", bound=Command)
 
 
-@dataclass(frozen=True)
-class Decision(Generic[S, C]):
+class Decision(NamedTuple, Generic[S, C]):
     """The state to keep, and the commands to send with it."""
 
     state: S
@@ -74,8 +72,7 @@ def advance(
     return transition.apply(state)
 
 
-@dataclass(frozen=True)
-class _Task(Generic[S, C]):
+class _Task(NamedTuple, Generic[S, C]):
     """A step, or the undo of one, as it is sent and awaited."""
 
     step: str
@@ -86,8 +83,7 @@ class _Task(Generic[S, C]):
     policy: StepPolicy
 
 
-@dataclass(frozen=True)
-class _Transition(Generic[S, C]):
+class _Transition(NamedTuple, Generic[S, C]):
     """One call of `advance`: first the trigger is noted, then the noted state says what is next."""
 
     saga: Saga[S, C]
@@ -115,7 +111,7 @@ class _Transition(Generic[S, C]):
     # -- begin, pause, resume -------------------------------------------------------------------------------------
 
     def _start(self, state: S) -> S:
-        if state.status != PLACEHOLDER or not self.trigger.is_a(self.saga.starts_on):
+        if state.status != PLACEHOLDER or self.trigger.kind is not self.saga.starts_on:
             is_older = bool(state.saga) and state.version != self.saga.version
             return state.model_copy(update={"version": self.saga.version}) if is_older else state
         identity = {"saga": self.saga.name, "version": self.saga.version, "status": self.saga.steps[0].status}
@@ -126,32 +122,34 @@ class _Transition(Generic[S, C]):
         return state.model_copy(update={"expected": (self.saga.starts_on.__name__,), "forget_at": forget_at})
 
     def _operate(self, state: S) -> S:
-        if self.trigger.is_operation("pause"):
-            operation = cast("Any", self.trigger.input)
-            return pause(state, f"operator {operation.requested_by}", operation.reason, self.now)
-        return resume(state, self.now) if self.trigger.is_operation("resume") else state
+        match self.trigger.operation:
+            case "pause":
+                operation = cast("Any", self.trigger.input)
+                return pause(state, f"operator {operation.requested_by}", operation.reason, self.now)
+            case "resume":
+                return resume(state, self.now)
+        return state
 
     # -- onward ---------------------------------------------------------------------------------------------------
 
     def _go_on(self, state: S) -> Decision[S, C]:
         if self._must_turn_back(state):
             return self._turn_back(state)
-        step = next((step for step in self.saga.steps if step.name not in state.done), None)
-        if step is None:
-            ended = self._end(state.model_copy(update={"reason": None}), COMPLETED)
-            return self._send(state, ended, COMPLETED, _build(self.saga.completes_with, state))
-        return self.continue_step(state, self._task_of(step))
+        for step in self.saga.steps:
+            if step.name not in state.done:
+                return self.continue_step(state, self._task_of(step))
+        ended = self._end(state, COMPLETED, reason=None)
+        return self._send(state, ended, COMPLETED, _build(self.saga.completes_with, state))
 
     def _must_turn_back(self, state: S) -> bool:
         if state.failed or state.undone or state.compensation_requested:
             return True
-        pivots = (step.name for step in self.saga.steps if step.undo is IRREVERSIBLE)
-        return state.cancel_requested and not any(name in state.begun for name in pivots)
+        return state.cancel_requested and self.saga.pivots.isdisjoint(state.begun)
 
     def _task_of(self, step: Step[S, C]) -> _Task[S, C]:
-        awaits = tuple(event.__name__ for event in (step.succeeds_on, step.fails_on) if event is not None)
-        policy = self.policies.policy_for(step.name, undo=False)
-        return _Task(step.name, self.saga.status_at(step), awaits, step.send, step.again, policy)
+        name, saga = step.name, self.saga
+        policy = self.policies.policy_for(name, undo=False)
+        return _Task(name, saga.statuses[name], saga.awaited[name], step.send, step.again, policy)
 
     # -- back -----------------------------------------------------------------------------------------------------
 
@@ -176,7 +174,7 @@ class _Transition(Generic[S, C]):
             return self._send(state, self._end(state, CANCELLED), CANCELLED, _build(self.saga.cancels_with, state))
         owed = [step for step in self.saga.steps if step.name in state.owed and isinstance(step.undo, Undo)]
         expected = tuple(answers_of(step)[-1].__name__ for step in owed)
-        return Decision(self._end(state, COMPENSATION_FAILED).model_copy(update={"expected": expected}))
+        return Decision(self._end(state, COMPENSATION_FAILED, expected=expected))
 
     # -- the step or undo under way -------------------------------------------------------------------------------
 
@@ -258,7 +256,7 @@ class _Transition(Generic[S, C]):
 
     def pause_that_bars(self, step: str, commands: tuple[C, ...]) -> str | None:
         """Return the wider pause that forbids these commands, as `PAUSE: REASON`, unless they are a probe."""
-        is_probe = self.trigger.is_operation("resume") and bool(cast("Any", self.trigger.input).past_pause)
+        is_probe = self.trigger.operation == "resume" and bool(cast("Any", self.trigger.input).past_pause)
         if self.pauses is None or self.saga.operated_by is None or is_probe:
             return None
         return self.pauses.of(step, *map(type, commands))
@@ -277,13 +275,13 @@ class _Transition(Generic[S, C]):
         forget_at = state.forget_at or self._after(self.policies.stub_s)
         return state if forget_at == state.forget_at else state.model_copy(update={"forget_at": forget_at})
 
-    def _end(self, state: S, status: str) -> S:
+    def _end(self, state: S, status: str, **changes: Any) -> S:
         forget_at = None if status == COMPENSATION_FAILED else self._after(self.policies.stub_s)
-        return state.model_copy(update={**NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at})
+        return state.model_copy(update={**NOTHING_UNDER_WAY, "status": status, "forget_at": forget_at, **changes})
 
     def _after(self, seconds: float) -> int:
         return self.now + round(seconds * 1000)
 
 
 def _build(builders: Iterable[Callable[[S], C]], state: S) -> tuple[C, ...]:
-    return tuple(build(state) for build in builders)
+    return tuple([build(state) for build in builders])

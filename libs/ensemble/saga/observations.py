@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
@@ -16,6 +16,8 @@ _ENDS_ALL_ATTEMPTS: Final = {"pause", "compensate"}
 
 S = TypeVar("S", bound=SagaProgress)
 C = TypeVar("C", bound=Command)
+Changes = Mapping[str, Any]
+"""Fields of a state that change, with their new values."""
 
 
 class _Failure(Protocol):
@@ -32,73 +34,66 @@ class Deadline:
     due_at: int
 
 
-@dataclass(frozen=True)
 class Trigger(Generic[S, C]):
     """A message or a deadline, read by the saga's table."""
 
-    saga: Saga[S, C]
-    input: Message | Deadline
+    __slots__ = ("input", "kind", "operation", "saga")
 
-    def is_a(self, kind: type[Message] | None) -> bool:
-        return type(self.input) is kind
-
-    def is_operation(self, name: str) -> bool:
-        """Return whether the trigger is the command of that name in `Saga.operated_by`."""
-        return self.saga.operations.get(type(self.input)) == name
+    def __init__(self, saga: Saga[S, C], trigger: Message | Deadline) -> None:
+        self.saga, self.input, self.kind = saga, trigger, type(trigger)
+        self.operation = saga.operations.get(self.kind)
+        """The name in `Saga.operated_by` of the command that the trigger is, if it is one of them."""
 
     def is_retry_of(self, state: S) -> bool:
         """Return whether an operator wants the attempt under way, and no later one, to be sent again."""
-        if not self.is_operation("retry"):
+        if self.operation != "retry":
             return False
         retry = cast("Any", self.input)
         return retry.step in {"", state.step} and (not retry.step or retry.after_attempt == state.attempt)
 
     def observe(self, state: S) -> S:
         """Return the state with what the trigger says."""
-        kind = type(self.input)
-        if started := self.saga.steps_started.get(kind):
-            state = state.model_copy(update={"begun": add_steps(state.begun, started)})
-        if (answered := self.saga.answered_steps.get(kind)) is not None:
-            state = self._observe_answer(state, answered)
-        if self.is_a(self.saga.exhausted_on):
-            return self._observe_exhaustion(state)
-        if self.is_a(self.saga.cancelled_by):
-            return self._observe_cancellation(state)
-        return self._observe_operation(state)
+        saga, kind, changes = self.saga, self.kind, dict[str, Any]()
+        if begun := saga.steps_begun.get(kind):
+            changes["begun"] = add_steps(state.begun, begun)
+        if (answered := saga.answered_steps.get(kind)) is not None:
+            changes |= self._observe_answer(state, answered)
+        if kind is saga.exhausted_on:
+            changes |= self._observe_exhaustion(state)
+        elif kind is saga.cancelled_by:
+            changes |= self._observe_cancellation(state)
+        elif self.operation is not None:
+            changes |= self._observe_operation(state)
+        return state.model_copy(update=changes) if changes else state
 
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def _observe_answer(self, state: S, step: Step[S, C]) -> S:
-        """Note what the trigger says of the step, whose success, refusal or undo it is."""
-        if self.is_a(step.succeeds_on):
-            return state.model_copy(
-                update={"begun": add_steps(state.begun, [step]), "done": add_steps(state.done, [step])}
-            )
-        if self.is_a(step.fails_on):
-            return self._observe_refusal(state, step)
-        return self._observe_undo(state, step)
+    def _observe_answer(self, state: S, step: Step[S, C]) -> Changes:
+        """Return what the trigger says of the step, whose success, refusal or undo it is."""
+        if self.kind is step.succeeds_on:
+            return {"done": add_steps(state.done, (step,))}
+        return self._observe_refusal(state, step) if self.kind is step.fails_on else self._observe_undo(state, step)
 
-    def _observe_refusal(self, state: S, step: Step[S, C]) -> S:
-        """Note a refusal, unless the step has succeeded: at worst that costs an undo of nothing."""
+    def _observe_refusal(self, state: S, step: Step[S, C]) -> Changes:
+        """Return a refusal, unless the step has succeeded: at worst that costs an undo of nothing."""
         if step.name in state.done:
-            return state
-        return state.model_copy(update={"failed": add_steps(state.failed, [step]), "reason": self._reason(state)})
+            return {}
+        return {"failed": add_steps(state.failed, (step,)), "reason": self._reason(state)}
 
-    def _observe_undo(self, state: S, step: Step[S, C]) -> S:
-        changes = {"undone": add_steps(state.undone, [step]), "owed": _without(state.owed, (step.name,))}
-        return state.model_copy(update={**changes, "reason": self._reason(state)})
+    def _observe_undo(self, state: S, step: Step[S, C]) -> Changes:
+        owed = _without(state.owed, (step.name,))
+        return {"undone": add_steps(state.undone, (step,)), "owed": owed, "reason": self._reason(state)}
 
-    def _observe_exhaustion(self, state: S) -> S:
-        """Note how the participant gave up. Only its last answer, or one that ends all attempts, counts."""
+    def _observe_exhaustion(self, state: S) -> Changes:
+        """Return how the participant gave up. Only its last answer, or one that ends all attempts, counts."""
         if state.step is None:
-            return state
+            return {}
         failure = cast("_Failure", self.input)
         disposition: str = getattr(failure, "disposition", "dead_letter")
         is_counted = state.attempts_before < failure.command_attempt <= state.attempt
         is_final = failure.command_attempt == state.attempt or disposition in _ENDS_ALL_ATTEMPTS
-        if not (is_counted and is_final and self._has_sent(state, failure)):
-            return state
-        return state.model_copy(update={"exhausted": disposition})
+        is_own = is_counted and is_final and self._has_sent(state, failure)
+        return {"exhausted": disposition} if is_own else {}
 
     def _has_sent(self, state: S, failure: _Failure) -> bool:
         """Return whether that attempt of the step under way, or of its undo, sent a command of the failed type."""
@@ -113,22 +108,23 @@ class Trigger(Generic[S, C]):
 
     # -- interventions --------------------------------------------------------------------------------------------
 
-    def _observe_cancellation(self, state: S) -> S:
-        """Note the request; undos that were given up are asked for once more."""
-        return state.model_copy(update={"cancel_requested": True, "owed": (), "reason": self._reason(state)})
+    def _observe_cancellation(self, state: S) -> Changes:
+        """Return the request; undos that were given up are asked for once more."""
+        return {"cancel_requested": True, "owed": (), "reason": self._reason(state)}
 
-    def _observe_operation(self, state: S) -> S:
-        if self.is_operation("compensate"):
-            return state.model_copy(update={"compensation_requested": True, "reason": self._reason(state)})
-        if self.is_operation("settle"):
-            return self._observe_settlement(state)
-        if self.is_operation("retry"):
-            return state.model_copy(update={"owed": _without(state.owed, self._owed_steps_to_retry(state))})
-        return state
+    def _observe_operation(self, state: S) -> Changes:
+        match self.operation:
+            case "compensate":
+                return {"compensation_requested": True, "reason": self._reason(state)}
+            case "settle":
+                return self._observe_settlement(state)
+            case "retry":
+                return {"owed": _without(state.owed, self._owed_steps_to_retry(state))}
+        return {}
 
-    def _observe_settlement(self, state: S) -> S:
+    def _observe_settlement(self, state: S) -> Changes:
         settled = tuple(name for name in state.owed if name in cast("Any", self.input).steps)
-        return state.model_copy(update={"settled": (*state.settled, *settled), "owed": _without(state.owed, settled)})
+        return {"settled": (*state.settled, *settled), "owed": _without(state.owed, settled)}
 
     def _owed_steps_to_retry(self, state: S) -> Names:
         """Return the owed steps to undo once more, now that nothing else is under way."""
@@ -141,12 +137,12 @@ class Trigger(Generic[S, C]):
     def _reason(self, state: S) -> str:
         """Return the reason of the turn back: the first one, or the trigger's type with the reason that it gives."""
         own_reason = getattr(self.input, "reason", "")
-        return state.reason or ": ".join(filter(None, (type(self.input).__name__, own_reason)))[:REASON_LIMIT]
+        return state.reason or ": ".join(filter(None, (self.kind.__name__, own_reason)))[:REASON_LIMIT]
 
 
 def add_steps(names: Names, steps: Iterable[Step[S, C]]) -> Names:
     """Return the names, and those of the steps that are not among them."""
-    return (*names, *(step.name for step in steps if step.name not in names))
+    return (*names, *[step.name for step in steps if step.name not in names])
 
 
 def steps_to_undo(saga: Saga[S, C], state: SagaProgress) -> list[Step[S, C]]:

@@ -167,15 +167,34 @@ class Saga(Generic[S, C]):
         return {event: step for step in self.steps for event in answers_of(step)}
 
     @cached_property
-    def steps_started(self) -> Mapping[type, Sequence[Step[S, C]]]:
-        """The steps that an event may have started before they were reached."""
-        events = {event for step in self.steps for event in step.may_start_on}
-        return {event: [step for step in self.steps if event in step.may_start_on] for event in events}
+    def steps_begun(self) -> Mapping[type, Sequence[Step[S, C]]]:
+        """The steps that an event may have started before they were reached, then the one whose success it is."""
+        events = {event for step in self.steps for event in (*step.may_start_on, step.succeeds_on)}
+        return {
+            event: (
+                *(step for step in self.steps if event in step.may_start_on),
+                *(step for step in self.steps if event is step.succeeds_on),
+            )
+            for event in events
+        }
 
-    def status_at(self, step: Step[S, C]) -> str:
-        """Return the status from `step` on: its own, or that of the nearest step before it."""
-        reached = self.steps[: self.steps.index(step) + 1]
-        return next(row.status for row in reversed(reached) if row.status is not None)
+    @cached_property
+    def statuses(self) -> Mapping[str, str]:
+        """The status from each step on, by the step's name: its own, or that of the nearest step before it."""
+        statuses, status = dict[str, str](), ""
+        for step in self.steps:
+            statuses[step.name] = status = step.status or status
+        return statuses
+
+    @cached_property
+    def awaited(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the events that end each step, by the step's name."""
+        return {step.name: names_of(step.succeeds_on, step.fails_on) for step in self.steps}
+
+    @cached_property
+    def pivots(self) -> frozenset[str]:
+        """The names of the steps from which on the saga can no longer be cancelled."""
+        return frozenset(step.name for step in self.steps if step.undo is IRREVERSIBLE)
 
     def events(self) -> frozenset[type[Event]]:
         """Return every event that the table names: its conductor must react to each."""
@@ -196,6 +215,11 @@ class Saga(Generic[S, C]):
         for step in self.steps:
             undo = step.undo.command if isinstance(step.undo, Undo) else None
             yield from (build for build in (step.send, step.nudge, undo) if build is not None)
+
+
+def names_of(*events: type[Event] | None) -> tuple[str, ...]:
+    """Return the names of the events, without those that a table lacks."""
+    return tuple(event.__name__ for event in events if event is not None)
 
 
 def answers_of(step: Step[S, C]) -> tuple[type[Event], ...]:
