@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from launcher import CONTROL_ROOM, SANDBOX, Fleet
+from launcher import CONTROL_ROOM, SANDBOX, Fleet, RemoteControl
 from tests.browser.conftest import CHROMIUM, View
 from tests.end_to_end.system import System
 
@@ -48,11 +49,14 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def control_room(shared_system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """The control room's process, which knows where those of the flow answer."""
+    """The control room's process, which knows where those of the flow answer, and may kill and restart them."""
     urls = {name: [member.url] for name, member in shared_system.fleet.members.items() if name != SANDBOX}
     environment = {"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "ENSEMBLE_HEALTH_URLS": json.dumps(urls)}
     bootstrap, directory = shared_system.access.bootstrap_servers, tmp_path_factory.mktemp("control-room")
-    with Fleet(bootstrap, directory, [CONTROL_ROOM], environment) as fleet:
+    with (
+        closing(RemoteControl(shared_system.fleet)) as remote,
+        Fleet(bootstrap, directory, [CONTROL_ROOM], {**environment, **remote.settings}) as fleet,
+    ):
         yield fleet
 
 

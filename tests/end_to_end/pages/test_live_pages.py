@@ -87,12 +87,18 @@ def test_the_charts_have_what_the_processes_count_and_how_far_they_are_behind(pa
     )
 
 
+def provoke(page: Page, button: str) -> None:
+    page.goto("/provoke")
+    page.get_by_role("button", name=button, exact=True).click()
+    page.wait_for_load_state()
+
+
 def test_a_provider_that_is_down_opens_a_circuit_on_the_stage_which_closes_when_it_is_back(
     system: System, page: Page, order_id: str
 ) -> None:
-    # given a provider that is down, and many orders
-    order_provider(system, "down")
+    # given a provider that a person has fail, and many orders
     try:
+        provoke(page, "Down")
         place(page, count="60")
         page.goto("/")
         circuit = page.locator("[data-badges=payment]")
@@ -101,6 +107,7 @@ def test_a_provider_that_is_down_opens_a_circuit_on_the_stage_which_closes_when_
         expect(circuit).to_contain_text("circuit open", timeout=LIMIT_MS)
         page.goto("/incidents")
         expect(page.locator("main")).to_contain_text("Charger.attempt_charge")
+        provoke(page, "Up")
         page.goto("/")
     finally:
         order_provider(system, "up")
@@ -108,6 +115,26 @@ def test_a_provider_that_is_down_opens_a_circuit_on_the_stage_which_closes_when_
     # when it is back, the circuit closes, and orders are completed again
     expect(circuit).not_to_contain_text("circuit open", timeout=LIMIT_MS)
     place(page, order_id)
+    expect(why(page)).to_contain_text("It is completed.", timeout=LIMIT_MS)
+
+
+def test_a_service_that_was_killed_is_on_the_stage_until_it_runs_again(page: Page, order_id: str) -> None:
+    # given a service that a person kills, and an order that needs it
+    provoke(page, "Kill shipping")
+    page.goto("/")
+    badges = page.locator("[data-badges=shipping]")
+
+    # then the stage says that it does not run, and since when; so does the order, with the way out
+    expect(badges).to_contain_text("not running", timeout=LIMIT_MS)
+    expect(badges).to_contain_text(re.compile(r"not running: \d+ s"), timeout=LIMIT_MS)
+    place(page, order_id)
+    expect(why(page)).to_contain_text("No process of shipping runs", timeout=LIMIT_MS)
+
+    # when it is started again, the stage takes it back, and the order is completed
+    provoke(page, "Start shipping")
+    page.goto("/")
+    expect(badges).not_to_contain_text("not running", timeout=LIMIT_MS)
+    page.goto(f"/orders/{order_id}")
     expect(why(page)).to_contain_text("It is completed.", timeout=LIMIT_MS)
 
 
