@@ -69,7 +69,7 @@ def _gather_evidence(session: Session, history: OrderHistory, at: int) -> Eviden
 
 def _typed(action: Action) -> str:
     """Return the command with the reason that whatever acts needs."""
-    is_for_audit = action.command and action.verb not in {"look", "start"}
+    is_for_audit = action.command and action.verb not in {"look", "look_at_outage", "start"}
     return f"{action.command} --reason '...'" if is_for_audit else action.command
 
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from backoffice.diagnosis import Action, Evidence, diagnose, evidence_in
+from backoffice.diagnosis import Action, Evidence, Verb, diagnose, evidence_in
 from backoffice.order_actions import ORDER_ACTIONS
 from backoffice.order_filter import State
 from backoffice.order_history import OrderHistory, read_history
@@ -64,7 +64,7 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         state=history.state,
         terms=_terms(history),
         diagnosis=diagnose(gather_evidence(room, history)),
-        links=_links,
+        links=lambda action: _link(action, is_demo=room.demonstration is not None),
         drawing=Markup(draw_sequence(diagram, Drawing(full, link, message))),  # noqa: S704  it escapes what others wrote
         rows=diagram.rows,
         link=link,
@@ -144,23 +144,21 @@ def _terms(history: OrderHistory) -> dict[str, Any]:
     )
 
 
-def _links(action: Action) -> str:
+def _link(action: Action, *, is_demo: bool) -> str:
     """Return the page that an action of a diagnosis is taken on."""
     subject = quote(action.subject, safe="")
-    match action.verb:
-        case "redrive":
-            return f"/dead-letters/{quote(action.subject)}"
-        case "discard":
-            return f"/dead-letters/act?verb=discard&place={subject}"
-        case "retry_parked":
-            return f"/parked/act?verb=retry&key={subject}"
-        case "end_pause":
-            scope, _, name = action.subject.partition(" ")
-            return f"/pauses/act?{urlencode({'verb': 'end', 'scope': scope, 'name': name})}"
-        case "look" | "start":
-            return "/consumers"
-        case _:
-            return f"/orders/{subject}/{action.verb}"
+    scope, _, name = action.subject.partition(" ")
+    consumers = f"/consumers?service={subject}"
+    pages: dict[Verb, str] = {
+        "redrive": f"/dead-letters/{quote(action.subject)}",
+        "discard": f"/dead-letters/act?verb=discard&place={subject}",
+        "retry_parked": f"/parked/act?verb=retry&key={subject}",
+        "end_pause": f"/pauses/act?{urlencode({'verb': 'end', 'scope': scope, 'name': name})}",
+        "look": consumers,
+        "look_at_outage": "/incidents",
+        "start": "/provoke" if is_demo else consumers,
+    }
+    return pages.get(action.verb, f"/orders/{subject}/{action.verb}")
 
 
 def _actions(order_id: str, state: State) -> list[str]:

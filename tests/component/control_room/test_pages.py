@@ -15,6 +15,7 @@ from contracts import PauseOrder
 from ensemble.command_line.publishing import publish
 from services.control_room.pages.rendering import KEYS, NAVIGATION
 from tests.component.control_room.conftest import RoomInMemory
+from tests.component.control_room.test_runs import make_old
 from tests.support.order_messages import place_order
 
 PAGES = [path for _, pages in NAVIGATION for path, _ in pages]
@@ -210,6 +211,23 @@ def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> Non
     assert "provider is moved" in paused
     assert "No order is held" in plan
     assert "Nothing is paused." in room.browser.get("/pauses").text
+
+
+def test_a_plan_that_has_expired_is_shown_with_what_to_do_and_not_run(room: RoomInMemory) -> None:
+    room.update()
+    plan = plan_of_address(room.browser.get("/pauses/act?verb=start&scope=step&name=payment"))
+    make_old(room.room.actions._plans, room.room.actions.find_plan(plan))
+
+    page = room.browser.post(f"/plans/{plan}/run", data={"reason": "late", "cluster": CLUSTER})
+
+    assert page.status_code == 409
+    assert "has expired" in page.text
+    assert "plan it anew" in page.text
+    assert room.browser.get("/api/runs").json() == []
+
+
+def plan_of_address(page: Any) -> str:
+    return str(page.url.path).rpartition("/")[2]
 
 
 def test_a_diagram_is_saved_as_a_file_without_tokens(room: RoomInMemory) -> None:

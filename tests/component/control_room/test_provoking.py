@@ -83,6 +83,7 @@ def test_a_killed_service_is_shown_on_each_page_and_is_started_again(demo: RoomI
     assert killed.status_code == 303
     assert "was ended by SIGKILL" in page
     assert "No process of inventory runs" in order
+    assert '<a class="button primary" href="/provoke"' in order
     assert (again.status_code, "inventory does not run" in again.text) == (409, True)
     assert fleet.dead == set()
 

@@ -159,7 +159,7 @@ def test_an_outage_of_what_a_service_calls_is_told_as_one() -> None:
         "payment does not call Charger.attempt_charge any more, because it failed too often. It probes by itself and "
         "goes on when a probe succeeds."
     )
-    assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["retry_parked"])
+    assert (diagnosis.condition, verbs(diagnosis)) == ("stuck", ["look_at_outage", "retry_parked"])
 
 
 def test_a_record_that_is_tried_again_is_waiting_not_stuck() -> None:
