@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -12,6 +13,7 @@ from fastapi.responses import Response
 from markupsafe import Markup
 
 from backoffice.diagnosis import Action, Evidence, Verb, diagnose, evidence_in
+from backoffice.message_text import total
 from backoffice.order_actions import ORDER_ACTIONS
 from backoffice.order_filter import State
 from backoffice.order_history import OrderHistory, read_history
@@ -20,7 +22,7 @@ from backoffice.sequence import MessageRow, SequenceDiagram, build_sequence
 from backoffice.sequence_drawing import STYLE, Drawing, draw_sequence
 from ensemble import EnsembleError
 from ensemble.escaping import escape_json
-from ensemble.operations import Failures, NotFound, now
+from ensemble.operations import Failures, Money, NotFound, now
 from services.control_room.api.orders import read_order
 from services.control_room.api.parameters import OrderId, require_kafka
 from services.control_room.control_room import ControlRoom, Room
@@ -63,6 +65,7 @@ def show_order(request: Request, room: Room, order_id: OrderId, *, message: Plac
         history=history,
         state=history.state,
         terms=_terms(history),
+        total=_total(_terms(history)),
         diagnosis=diagnose(gather_evidence(room, history)),
         links=lambda action: _link(action, is_demo=room.demonstration is not None),
         drawing=Markup(draw_sequence(diagram, Drawing(full, link, message))),  # noqa: S704  it escapes what others wrote
@@ -142,6 +145,10 @@ def _terms(history: OrderHistory) -> dict[str, Any]:
     return next(
         (dict(line.entry.fields) for line in history.lines if {"lines", "currency"} <= line.entry.fields.keys()), {}
     )
+
+
+def _total(terms: Mapping[str, Any]) -> Money | None:
+    return Money(amount=total(terms["lines"]), currency=terms["currency"]) if terms else None
 
 
 def _link(action: Action, *, is_demo: bool) -> str:

@@ -71,7 +71,7 @@ def _chips(counts: dict[str, int], statuses: list[str], texts: list[str]) -> lis
     every = {"name": "all", "count": sum(counts.values()), "url": _url(_pairs(texts, [])), "is_on": not statuses}
     of_status = [
         {
-            "name": name,
+            "name": name.replace("_", " "),
             "count": counts.get(name, 0),
             "url": _url(_pairs(texts, [] if statuses == [name] else [name])),
             "is_on": name in statuses,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -52,8 +53,10 @@ def show_time(at: datetime | int | None) -> Markup:
 
 
 def show_money(value: Money | None) -> str:
-    """Return an amount in its currency's units."""
-    return "" if value is None else money(value.amount, value.currency)
+    """Return an amount in its currency's units, thousands apart."""
+    if value is None:
+        return ""
+    return re.sub(r"[0-9]+", lambda units: f"{int(units[0]):,}", money(value.amount, value.currency), count=1)
 
 
 def show_json(value: Any) -> str:

@@ -11,6 +11,8 @@ const UNITS = {
   milliseconds: (value) => (value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`),
   offsets: (value) => value.toLocaleString(),
 };
+const TIME = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const MOMENT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
 const plots = new Map();
 
 function colour(name) {
@@ -45,10 +47,10 @@ function options(element, unit, names) {
     width: element.clientWidth,
     height: 220,
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high ?? 0, least) * 1.1] } },
-    axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit === "milliseconds" ? show(tick) : tick.toLocaleString())) }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((at) => TIME.format(1000 * at)) }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (unit === "milliseconds" ? show(tick) : tick.toLocaleString())) }],
     legend: { markers: { width: 2, dash: (plot, place) => plot.series[place].marker } },
     hooks: { ready: [showLatest], setData: [showLatest] },
-    series: [{ label: "at" }, ...lines(names, show)],
+    series: [{ label: "at", value: (_, at) => (at ? MOMENT.format(1000 * at) : "–") }, ...lines(names, show)],
   };
 }
 

@@ -185,4 +185,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   askForView();
 });
 showTimes(document);
+if (matchMedia("(max-width: 760px)").matches) {
+  document.querySelector("nav.side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
 if (document.body.dataset.live === "yes") follow();

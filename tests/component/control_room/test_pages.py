@@ -16,7 +16,7 @@ from ensemble.command_line.publishing import publish
 from services.control_room.pages.rendering import KEYS, NAVIGATION
 from tests.component.control_room.conftest import RoomInMemory
 from tests.component.control_room.test_runs import make_old
-from tests.support.order_messages import place_order
+from tests.support.order_messages import lines, place_order
 
 PAGES = [path for _, pages in NAVIGATION for path, _ in pages]
 TERMS = {"key": "k1", "customer_id": "c-1", "sku": "bolt", "quantity": "1", "unit_price": "250", "currency": "EUR",
@@ -211,6 +211,18 @@ def test_a_step_is_paused_and_released_for_all_orders(room: RoomInMemory) -> Non
     assert "provider is moved" in paused
     assert "No order is held" in plan
     assert "Nothing is paused." in room.browser.get("/pauses").text
+
+
+def test_an_order_says_what_it_costs_with_thousands_apart(room: RoomInMemory) -> None:
+    flow: Any = room.flow
+    publish(flow, place_order(lines=lines(bolt=5), currency="JPY"))
+    publish(flow, place_order(order_id="o-2", lines=lines(bolt=50_000)))
+    room.update()
+
+    one, both = room.browser.get("/orders/o-1").text, room.browser.get("/orders").text
+
+    assert "<dd>1,250 JPY</dd>" in one
+    assert "125,000.00 EUR" in both
 
 
 def test_a_plan_that_has_expired_is_shown_with_what_to_do_and_not_run(room: RoomInMemory) -> None:
